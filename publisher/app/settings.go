@@ -1,0 +1,213 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/streadway/amqp"
+)
+
+// Settings is the whole configuration, typed, checked and expanded: what Load
+// returns and Serve runs on. A field's path in config.toml is made of the `key`
+// tags on the way to it: http.idle_timeout, connection.default.url.
+//
+// The tags are the schema, read by decode.go: key is the name; min and max are
+// the range, in the field's own notation; off allows "off" and 0 and says what
+// they do; oneof lists the words allowed.
+type Settings struct {
+	Log    Log    `key:"log"`
+	HTTP   HTTP   `key:"http"`
+	Loop   Loop   `key:"loop"`
+	Server Server `key:"server"`
+	Site   Site   `key:"site"`
+	// Connections always holds "default"; only those that an enabled consumer
+	// or a producer names are opened.
+	Connections map[string]*Connection `key:"connection"`
+	// Consumers and Producers hold an entry for each table in the
+	// configuration, not for each registered one: look up and expect nil.
+	Consumers map[string]*Consumer `key:"consumer"`
+	Producers map[string]*Producer `key:"producer"`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `key:"level" oneof:"trace debug info warn error"`
+	Format string `key:"format" oneof:"auto console json"`
+}
+
+// HTTP holds the listeners and the limits of publisher/http1.
+type HTTP struct {
+	// Listen holds "host:port" and "unix:/path"; empty serves no HTTP at all.
+	Listen      []string      `key:"listen"`
+	ServerName  string        `key:"server_name"` // Server field of answers; "" = none
+	IdleTimeout time.Duration `key:"idle_timeout" min:"100ms" max:"24h"`
+	HeadTimeout time.Duration `key:"head_timeout" min:"100ms" max:"1h"`
+	// BodyRateMin is in octets a second; 0 = off.
+	BodyRateMin Size `key:"body_rate_min" min:"1B" max:"1GiB" off:"bodies may come as slowly as they like"`
+	HeadMax     Size `key:"head_max" min:"1KiB" max:"1MiB"`
+	TargetMax   Size `key:"target_max" min:"64B" max:"1MiB"`
+	FieldsMax   int  `key:"fields_max" min:"4" max:"10000"`
+	BodyMax     Size `key:"body_max" min:"0" max:"1GiB"`
+	// ConnectionsMax counts all HTTP connections; 0 = no bound but descriptors.
+	ConnectionsMax int `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
+}
+
+// Loop tunes the reactor.
+type Loop struct {
+	HighWater      Size          `key:"high_water" min:"16KiB" max:"1GiB"`
+	StallWarning   time.Duration `key:"stall_warning" min:"1ms" max:"1h" off:"nobody watches for stalls"`
+	OffloadWorkers int           `key:"offload_workers" min:"1" max:"10000"`
+}
+
+// Server bounds calls, whichever wire they came from.
+type Server struct {
+	DrainTimeout    time.Duration `key:"drain_timeout" min:"1ms" max:"24h" off:"a stop waits for nothing"`
+	CallTimeout     time.Duration `key:"call_timeout" min:"1ms" max:"24h" off:"a call may wait for ever"`
+	CallsMax        int           `key:"calls_max" min:"1" max:"10000000"`
+	ConflictRetries int           `key:"conflict_retries" min:"0" max:"100"`
+}
+
+// Site names this deployment.
+type Site struct {
+	ID string `key:"id"` // replaces ${site_id} in names of the topology
+}
+
+// Connection is one [connection.NAME]: a broker and how to talk to it.
+type Connection struct {
+	URL string `key:"url" secret:"url"`
+	// URI is URL taken apart; it holds the password.
+	URI            amqp.URI      `key:"-"`
+	ConnectionName string        `key:"connection_name"` // what the broker's management shows
+	Mechanism      string        `key:"mechanism" oneof:"PLAIN AMQPLAIN EXTERNAL"`
+	Heartbeat      time.Duration `key:"heartbeat" min:"1s" max:"65535s" off:"a dead broker is found by TCP alone"`
+	FrameMax       Size          `key:"frame_max" min:"4KiB" max:"128KiB"` // whole frame, its 8 octets included
+	ChannelMax     int           `key:"channel_max" min:"1" max:"65535"`
+	BodyMax        Size          `key:"body_max" min:"1B" max:"2GiB"`
+	// Prefetch is for consumers that say nothing else; 0 = no bound.
+	Prefetch         int           `key:"prefetch" min:"1" max:"65535" off:"the broker sends all it has"`
+	Confirms         bool          `key:"confirms"`
+	ConfirmTimeout   time.Duration `key:"confirm_timeout" min:"10ms" max:"24h"`
+	PublishMax       Size          `key:"publish_max" min:"1KiB" max:"64GiB"` // held unsent or unconfirmed
+	HandshakeTimeout time.Duration `key:"handshake_timeout" min:"100ms" max:"1h"`
+	BackoffMin       time.Duration `key:"backoff_min" min:"1ms" max:"1h"`
+	BackoffMax       time.Duration `key:"backoff_max" min:"1ms" max:"24h"`
+}
+
+// Consumer is one [consumer.NAME]: what the configuration changes of a consumer
+// that a handler package registered. A nil field was not set.
+type Consumer struct {
+	Enabled      *bool    `key:"enabled"` // nil = enabled
+	Connection   *string  `key:"connection"`
+	Queue        *string  `key:"queue"`
+	Exchange     *string  `key:"exchange"`
+	ExchangeType *string  `key:"exchange_type" oneof:"direct fanout topic headers x-"`
+	RoutingKeys  []string `key:"routing_keys"` // nil = not set, empty = bind nothing
+	Durable      *bool    `key:"durable"`
+	AutoDelete   *bool    `key:"auto_delete"`
+	Exclusive    *bool    `key:"exclusive"`
+	AutoDeclare  *bool    `key:"auto_declare"`
+	Prefetch     *int     `key:"prefetch" min:"1" max:"65535" off:"the broker sends all it has"`
+	Retry        Retry    `key:"retry"`
+	// DeadLetter names the queue for messages that failed for good; "" is the
+	// queue's name with ".dead" behind it, "off" drops them at the broker.
+	DeadLetter *string    `key:"dead_letter"`
+	Arguments  amqp.Table `key:"arguments"` // replaces all registered ones; nil = not set
+}
+
+// Retry is consumer.NAME.retry: how often and how late a failed message comes back.
+type Retry struct {
+	Attempts *int           `key:"attempts" min:"1" max:"1000" off:"a failed message is dead-lettered at once"`
+	Min      *time.Duration `key:"min" min:"1ms" max:"24h"`
+	Max      *time.Duration `key:"max" min:"1ms" max:"168h"`
+}
+
+// Producer is one [producer.NAME]: what the configuration changes of a producer
+// that a handler package registered. A nil field was not set.
+type Producer struct {
+	Connection   *string    `key:"connection"`
+	Exchange     *string    `key:"exchange"`
+	ExchangeType *string    `key:"exchange_type" oneof:"direct fanout topic headers x-"`
+	RoutingKey   *string    `key:"routing_key"`
+	Queue        *string    `key:"queue"`
+	Durable      *bool      `key:"durable"`
+	AutoDelete   *bool      `key:"auto_delete"`
+	AutoDeclare  *bool      `key:"auto_declare"`
+	Codec        *string    `key:"codec"`
+	Mandatory    *bool      `key:"mandatory"`
+	Arguments    amqp.Table `key:"arguments"` // replaces all registered ones; nil = not set
+}
+
+// Size is a number of octets. In the configuration it has a unit: "64KiB".
+type Size int64
+
+// Units of Size; the decimal ones are for humans who count in MB.
+const (
+	KiB Size = 1 << 10
+	MiB Size = 1 << 20
+	GiB Size = 1 << 30
+)
+
+// String writes s in the largest binary unit that divides it: "64KiB", "100B".
+func (s Size) String() string {
+	switch {
+	case s == 0:
+		return "0"
+	case s%GiB == 0:
+		return fmt.Sprintf("%dGiB", s/GiB)
+	case s%MiB == 0:
+		return fmt.Sprintf("%dMiB", s/MiB)
+	case s%KiB == 0:
+		return fmt.Sprintf("%dKiB", s/KiB)
+	}
+	return fmt.Sprintf("%dB", int64(s))
+}
+
+// Defaults returns the settings of an empty configuration. config.toml says
+// the same, key by key; a test holds the two together.
+func Defaults() *Settings {
+	return &Settings{
+		Log: Log{Level: "info", Format: "auto"},
+		HTTP: HTTP{
+			Listen:      []string{"127.0.0.1:8080"},
+			ServerName:  "zamqp",
+			IdleTimeout: 75 * time.Second,
+			HeadTimeout: 10 * time.Second,
+			BodyRateMin: 100,
+			HeadMax:     64 * KiB,
+			TargetMax:   8 * KiB,
+			FieldsMax:   100,
+			BodyMax:     8 * MiB,
+		},
+		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, OffloadWorkers: 16},
+		Server: Server{
+			DrainTimeout:    30 * time.Second,
+			CallTimeout:     60 * time.Second,
+			CallsMax:        10000,
+			ConflictRetries: 3,
+		},
+		Connections: map[string]*Connection{"default": defaultConnection()},
+		Consumers:   map[string]*Consumer{},
+		Producers:   map[string]*Producer{},
+	}
+}
+
+// defaultConnection is what every [connection.NAME] starts from.
+func defaultConnection() *Connection {
+	return &Connection{
+		URL:              "amqp://guest:guest@localhost:5672/",
+		URI:              amqp.URI{Scheme: "amqp", Host: "localhost", Port: 5672, Username: "guest", Password: "guest", Vhost: "/"},
+		ConnectionName:   "zamqp",
+		Mechanism:        "PLAIN",
+		Heartbeat:        60 * time.Second,
+		FrameMax:         128 * KiB,
+		ChannelMax:       2047,
+		BodyMax:          128 * MiB,
+		Prefetch:         100,
+		Confirms:         true,
+		ConfirmTimeout:   30 * time.Second,
+		PublishMax:       64 * MiB,
+		HandshakeTimeout: 30 * time.Second,
+		BackoffMin:       time.Second,
+		BackoffMax:       60 * time.Second,
+	}
+}
