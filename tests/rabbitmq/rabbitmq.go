@@ -1,0 +1,211 @@
+// Package rabbitmq gives tests a real RabbitMQ: an isolated node of their own,
+// started by the script beside this file, or the broker that the environment
+// names.
+//
+//	url := rabbitmq.Start(t)        // one node for the whole test binary
+//	node := rabbitmq.New(t)         // a node of this test's own, to be killed
+//	queues := rabbitmq.Shared(t).Queues(t)
+//
+// A node ends with the test binary, however that ends: a small watcher process
+// waits for it.
+package rabbitmq
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	// URLEnv names a broker to use instead of starting one.
+	URLEnv = "ZAMQP_TEST_AMQP_URL"
+	// DirEnv names the directory in which the script runs that broker. Without it
+	// a given broker cannot be asked about its queues, stopped or killed.
+	DirEnv = "ZAMQP_TEST_RABBITMQ_DIR"
+)
+
+//go:embed rabbitmq
+var script []byte
+
+// Node is a running broker.
+type Node struct {
+	URL string
+	dir string // empty for a given broker
+	sh  string // the script
+}
+
+var shared = sync.OnceValues(func() (*Node, error) {
+	if url := os.Getenv(URLEnv); url != "" {
+		n := &Node{URL: url, dir: os.Getenv(DirEnv)}
+		if n.dir == "" {
+			return n, nil
+		}
+		var err error
+		n.sh, err = writeScript()
+		return n, err
+	}
+	return start()
+})
+
+// Start returns the URL of the broker that all tests of this binary share. It
+// skips the test when RabbitMQ is not installed and no broker was given.
+func Start(t testing.TB) (url string) {
+	t.Helper()
+	return Shared(t).URL
+}
+
+// Shared returns the broker behind Start.
+func Shared(t testing.TB) *Node {
+	t.Helper()
+	need(t)
+	n, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// New starts a node for t alone and stops it when t ends.
+func New(t testing.TB) *Node {
+	t.Helper()
+	if !Installed() {
+		t.Skip("rabbitmq-server is not installed (tests/setup/install)")
+	}
+	n, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_, _ = n.run("kill", n.dir)
+		_ = os.RemoveAll(n.dir)
+	})
+	return n
+}
+
+// Installed reports whether a node could be started here.
+func Installed() bool {
+	for _, dir := range []string{os.Getenv("RABBITMQ_SCRIPTS"), "/usr/lib/rabbitmq/bin"} {
+		if _, err := os.Stat(filepath.Join(dir, "rabbitmq-server")); dir != "" && err == nil {
+			return true
+		}
+	}
+	_, err := exec.LookPath("rabbitmq-server")
+	return err == nil
+}
+
+func need(t testing.TB) {
+	t.Helper()
+	if os.Getenv(URLEnv) == "" && !Installed() {
+		t.Skip("rabbitmq-server is not installed (tests/setup/install), and " + URLEnv + " is not set")
+	}
+}
+
+func writeScript() (string, error) {
+	dir, err := os.MkdirTemp("", "zamqp-rabbitmq-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "rabbitmq")
+	return path, os.WriteFile(path, script, 0o755)
+}
+
+func start() (*Node, error) {
+	sh, err := writeScript()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{dir: filepath.Dir(sh), sh: sh}
+	n.URL, err = n.run("start", "-for", strconv.Itoa(os.Getpid()), "-rm", n.dir)
+	return n, err
+}
+
+// run calls the script and returns its trimmed output.
+func (n *Node) run(args ...string) (string, error) {
+	cmd := exec.Command("bash", append([]string{n.sh}, args...)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	// The watcher outlives the script and must not hold its output open.
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("rabbitmq %s: %w: %s", args[0], err, errs.String())
+	}
+	return strings.TrimSpace(out.String()), nil
+}
+
+func (n *Node) must(t testing.TB, args ...string) string {
+	t.Helper()
+	if n.dir == "" {
+		t.Skipf("the broker given by %s cannot be controlled without %s", URLEnv, DirEnv)
+	}
+	out, err := n.run(args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Ctl runs rabbitmqctl on the node and returns its output.
+func (n *Node) Ctl(t testing.TB, args ...string) string {
+	t.Helper()
+	return n.must(t, append([]string{"ctl", n.dir}, args...)...)
+}
+
+// Kill ends the node as a power cut would.
+func (n *Node) Kill(t testing.TB) { t.Helper(); n.must(t, "kill", n.dir) }
+
+// Stop ends the node in good order: clients get connection.close 320.
+func (n *Node) Stop(t testing.TB) { t.Helper(); n.must(t, "stop", n.dir) }
+
+// Restart starts a stopped node again, on the same port with the same data.
+func (n *Node) Restart(t testing.TB) {
+	t.Helper()
+	n.must(t, "start", "-for", strconv.Itoa(os.Getpid()), "-rm", n.dir)
+}
+
+// Queue is what the broker says about one queue.
+type Queue struct {
+	Messages       int // ready and unacknowledged
+	Unacknowledged int
+	Consumers      int
+}
+
+// Queues lists the queues of the default virtual host.
+func (n *Node) Queues(t testing.TB) map[string]Queue {
+	t.Helper()
+	out := n.Ctl(t, "list_queues", "--no-table-headers", "name", "messages", "messages_unacknowledged", "consumers")
+	queues := map[string]Queue{}
+	for line := range strings.Lines(out) {
+		f := strings.Split(strings.TrimRight(line, "\n"), "\t")
+		if len(f) != 4 {
+			continue
+		}
+		var q Queue
+		q.Messages, _ = strconv.Atoi(f[1])
+		q.Unacknowledged, _ = strconv.Atoi(f[2])
+		q.Consumers, _ = strconv.Atoi(f[3])
+		queues[f[0]] = q
+	}
+	return queues
+}
+
+// WaitQueue asks until the queue looks as ok wants it; the broker's figures
+// follow its deeds with some delay.
+func (n *Node) WaitQueue(t testing.TB, name string, within time.Duration, ok func(Queue) bool) {
+	t.Helper()
+	var q Queue
+	var there bool
+	for until := time.Now().Add(within); time.Now().Before(until); time.Sleep(500 * time.Millisecond) {
+		if q, there = n.Queues(t)[name]; there && ok(q) {
+			return
+		}
+	}
+	t.Fatalf("queue %q (exists: %v) after %v: %+v", name, there, within, q)
+}

@@ -1,0 +1,58 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"zamqp/tests/rabbitmq"
+)
+
+func declare(t *testing.T, url, queue string, messages int) {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.Confirm(false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ch.QueueDeclare(queue, true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range messages {
+		dc, err := ch.PublishWithDeferredConfirmWithContext(context.Background(), "", queue, false, false,
+			amqp.Publishing{DeliveryMode: amqp.Persistent})
+		if err != nil || !dc.Wait() {
+			t.Fatal("not confirmed", err)
+		}
+	}
+}
+
+func TestTwoNodesAndAPowerCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts two brokers")
+	}
+	shared, own := rabbitmq.Shared(t), rabbitmq.New(t)
+	if shared.URL == own.URL {
+		t.Fatal("two nodes on one port")
+	}
+	declare(t, own.URL, "survives", 3)
+	own.WaitQueue(t, "survives", 10*time.Second, func(q rabbitmq.Queue) bool { return q == rabbitmq.Queue{Messages: 3} })
+	own.Kill(t)
+	if _, err := amqp.Dial(own.URL); err == nil {
+		t.Fatal("a killed node answers")
+	}
+	own.Restart(t)
+	own.WaitQueue(t, "survives", 10*time.Second, func(q rabbitmq.Queue) bool { return q.Messages == 3 })
+	if _, there := shared.Queues(t)["survives"]; there {
+		t.Error("the shared node has the other node's queue")
+	}
+}
