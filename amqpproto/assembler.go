@@ -1,0 +1,210 @@
+package amqpproto
+
+import (
+	"fmt"
+	"math"
+)
+
+// Content is a whole message: what came after a method with content.
+//
+// RawProperties and Body live until the Assembler's next Begin or Reset, or,
+// when the content came whole in one Feed, only as long as that input: treat
+// them as views into the frame that completed it.
+type Content struct {
+	Method        MethodID // the method that it belongs to
+	Class         uint16
+	BodySize      uint64
+	RawProperties []byte // flags and values
+	Body          []byte
+}
+
+// Assembler puts together the content that follows a method, on one channel,
+// for either role: feed it each frame of the channel, in order.
+//
+//	method frame   Begin for every method; with content it is then Busy
+//	header frame   Header; an empty body is Done already
+//	body frame     Body, until done
+//
+// Frames of other channels may come between; frames of this channel in another
+// order are a ConnectionError 505 (AMQP 0-9-1 §4.2.6.2), a content that is not
+// what it declared a 501. After an error the Assembler is reset.
+//
+// Memory: a body that comes in one frame is a view. One of several frames is
+// collected in a buffer that grows as octets arrive, to at most twice what has
+// come, whatever size was declared; it is kept for the next content up to 1 MiB.
+type Assembler struct {
+	// BodyMax is the largest body taken; 0 means BodyMaxDefault. A larger one is
+	// a ChannelError 311 when it is declared: the channel is to be closed, and
+	// the frames that still come on it dropped until close-ok.
+	BodyMax uint64
+	// Channel is for errors only.
+	Channel uint16
+
+	state   assemblerState
+	content Content
+	props   []byte // owned copy of the properties while bodies are awaited
+	body    []byte // owned, collects a body of several frames
+	got     uint64 // octets of body so far
+}
+
+// assemblerState is named for what is awaited.
+type assemblerState uint8
+
+const (
+	awaitMethod assemblerState = iota
+	awaitHeader
+	awaitBody
+)
+
+func (s assemblerState) String() string {
+	return [...]string{"a method", "a content header", "a body"}[s]
+}
+
+// bodyKeep and propsKeep bound what an idle channel keeps for the next content.
+const (
+	bodyKeep  = 1 << 20
+	propsKeep = 16 << 10
+)
+
+// Begin takes a method frame. A method with content makes the Assembler Busy,
+// one without leaves it idle. A method while content is awaited is a
+// ConnectionError 505.
+func (a *Assembler) Begin(id MethodID) error {
+	if a.state != awaitMethod {
+		return a.unexpected(id.String())
+	}
+	a.content = Content{}
+	if !id.HasContent() {
+		return nil
+	}
+	a.content.Method = id
+	a.state = awaitHeader
+	a.trim()
+	return nil
+}
+
+// Header takes the payload of a content header frame. With an empty body the
+// content is Done; no body frame follows.
+func (a *Assembler) Header(payload []byte) error {
+	if a.state != awaitHeader {
+		return a.unexpected("a content header")
+	}
+	var h ContentHeader
+	if err := h.Decode(payload); err != nil {
+		return a.fail(err)
+	}
+	c := &a.content
+	if h.Class != c.Method.Class() {
+		return a.fail(&ConnectionError{Code: UnexpectedFrame, Method: c.Method,
+			Text: fmt.Sprintf("content header of class %d, class %d was expected", h.Class, c.Method.Class())})
+	}
+	if most := a.bodyMax(); h.BodySize > most {
+		return a.fail(&ChannelError{Code: ContentTooLarge, Method: c.Method, Channel: a.Channel,
+			Text: fmt.Sprintf("a body of %d octets, at most %d are taken", h.BodySize, most)})
+	}
+	c.Class, c.BodySize = h.Class, h.BodySize
+	if h.BodySize == 0 {
+		c.RawProperties = h.RawProperties
+		a.state = awaitMethod
+		return nil
+	}
+	// The bodies may come in a later read, when the header's octets have gone.
+	a.props = append(a.props[:0], h.RawProperties...)
+	c.RawProperties = a.props
+	a.got = 0
+	a.body = a.body[:0]
+	a.state = awaitBody
+	return nil
+}
+
+// Body takes the payload of a body frame. done says that the content is
+// complete. A frame without octets is taken while octets are awaited, as
+// RabbitMQ does. More octets than were declared are a ConnectionError 501.
+func (a *Assembler) Body(payload []byte) (done bool, err error) {
+	if a.state != awaitBody {
+		return false, a.unexpected("a body")
+	}
+	c := &a.content
+	left := c.BodySize - a.got
+	if uint64(len(payload)) > left {
+		return false, a.fail(&ConnectionError{Code: FrameError, Method: c.Method,
+			Text: fmt.Sprintf("a body frame of %d octets, %d of the declared %d are left", len(payload), left, c.BodySize)})
+	}
+	if a.got == 0 && uint64(len(payload)) == c.BodySize {
+		c.Body = payload
+		a.state = awaitMethod
+		return true, nil
+	}
+	a.collect(payload)
+	if a.got < c.BodySize {
+		return false, nil
+	}
+	c.Body = a.body
+	a.state = awaitMethod
+	return true, nil
+}
+
+// collect copies a part of the body. The buffer doubles, but not over the
+// declared size: the last doubling of a large body would be wasted.
+func (a *Assembler) collect(part []byte) {
+	need := len(a.body) + len(part)
+	if need > cap(a.body) {
+		size := min(uint64(max(2*cap(a.body), need)), a.content.BodySize)
+		grown := make([]byte, len(a.body), size)
+		copy(grown, a.body)
+		a.body = grown
+	}
+	a.body = append(a.body, part...)
+	a.got += uint64(len(part))
+}
+
+// Content returns the content that Header or Body completed; see [Content] for
+// how long it lives. Before that it is partial.
+func (a *Assembler) Content() *Content { return &a.content }
+
+// Busy says whether a header or body is awaited: any other frame of the channel
+// is an error.
+func (a *Assembler) Busy() bool { return a.state != awaitMethod }
+
+// Done says whether a whole content is there: from Header or Body completing
+// it until the next Begin or Reset.
+func (a *Assembler) Done() bool { return a.state == awaitMethod && a.content.Method != 0 }
+
+// Reset drops what was being assembled, for a channel that has been closed.
+func (a *Assembler) Reset() {
+	a.state = awaitMethod
+	a.content = Content{}
+	a.trim()
+}
+
+// trim lets go of buffers that one large content has left.
+func (a *Assembler) trim() {
+	if cap(a.body) > bodyKeep {
+		a.body = nil
+	}
+	if cap(a.props) > propsKeep {
+		a.props = nil
+	}
+}
+
+// bodyMax is BodyMax as far as a slice can be that long.
+func (a *Assembler) bodyMax() uint64 {
+	if a.BodyMax == 0 {
+		return BodyMaxDefault
+	}
+	return min(a.BodyMax, math.MaxInt)
+}
+
+func (a *Assembler) fail(err error) error {
+	a.Reset()
+	return err
+}
+
+func (a *Assembler) unexpected(what string) error {
+	var id MethodID // of the content that was awaited, not of the one before
+	if a.Busy() {
+		id = a.content.Method
+	}
+	return a.fail(&ConnectionError{Code: UnexpectedFrame, Method: id,
+		Text: fmt.Sprintf("%s came on channel %d, %s was awaited", what, a.Channel, a.state)})
+}

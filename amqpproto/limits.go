@@ -1,0 +1,23 @@
+package amqpproto
+
+import "math"
+
+// Limits of the wire and of this package.
+const (
+	// FrameMin is the frame_max that every peer must accept, and the limit
+	// before connection.tune. AMQP 0-9-1 §4.2.3, frame-min-size.
+	FrameMin = 4096
+	// FrameOverhead is what a frame adds to its payload: type, channel, size, end.
+	FrameOverhead = 8
+	// ShortstrMax is the most octets of a short string, table keys included. §4.2.5.3.
+	ShortstrMax = 255
+	// TableDepthMax is how deep tables and arrays may nest. No real message is
+	// near it; without it a frame of nested headers is a stack overflow.
+	TableDepthMax = 32
+	// BodyMaxDefault is the Assembler's limit when none is set: RabbitMQ's own
+	// default for max_message_size, 128 MiB.
+	BodyMaxDefault = 128 << 20
+)
+
+// longMax is the most octets of a long string or table.
+const longMax = math.MaxUint32

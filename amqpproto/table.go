@@ -1,0 +1,140 @@
+package amqpproto
+
+import "github.com/streadway/amqp"
+
+// RawTable is an encoded field table without its 4-octet length: pairs of a
+// short string and a typed value. It is a view, not validated by the method or
+// properties that it came in: an error in it shows when it is read, as a
+// ConnectionError 502. AMQP 0-9-1 §4.2.5.5.
+type RawTable []byte
+
+// cutPair cuts one pair off b.
+func cutPair(b []byte) (key []byte, v Field, rest []byte, err error) {
+	key, rest, ok := cutShortstr(b)
+	if !ok {
+		return nil, Field{}, b, syntaxError("table: a field name is cut short")
+	}
+	v, rest, ok = cutField(rest)
+	if !ok {
+		return nil, Field{}, b, pairFault(key, b[1+len(key):])
+	}
+	return key, v, rest, nil
+}
+
+func pairFault(key, value []byte) error {
+	return syntaxError("table field %q: %s", key, fieldFault(value))
+}
+
+// Validate reads the whole table: lengths, types, and depth of nesting, which
+// is checked on the way down. It allocates nothing but an error.
+func (t RawTable) Validate() error { return t.validate(1) }
+
+func (t RawTable) validate(depth int) error {
+	for b := []byte(t); len(b) > 0; {
+		_, v, rest, err := cutPair(b)
+		if err == nil {
+			err = v.validate(depth)
+		}
+		if err != nil {
+			return err
+		}
+		b = rest
+	}
+	return nil
+}
+
+// validate reads what is nested in a value that is depth levels down.
+func (f Field) validate(depth int) error {
+	if f.Type != FieldTable && f.Type != FieldArray {
+		return nil
+	}
+	if depth++; depth > TableDepthMax {
+		return tooDeep()
+	}
+	if f.Type == FieldTable {
+		return RawTable(f.Raw).validate(depth)
+	}
+	for b := f.Raw; len(b) > 0; {
+		v, rest, ok := cutField(b)
+		if !ok {
+			return syntaxError("array: %s", fieldFault(b))
+		}
+		if err := v.validate(depth); err != nil {
+			return err
+		}
+		b = rest
+	}
+	return nil
+}
+
+// Each calls fn for each pair, in order, until it returns false. Key and value
+// are views. It does not look into nested tables and arrays.
+func (t RawTable) Each(fn func(key []byte, v Field) bool) error {
+	for b := []byte(t); len(b) > 0; {
+		key, v, rest, err := cutPair(b)
+		if err != nil {
+			return err
+		}
+		if !fn(key, v) {
+			return nil
+		}
+		b = rest
+	}
+	return nil
+}
+
+// Lookup returns the first value of that name. A table that is broken before
+// the name does not have it.
+func (t RawTable) Lookup(name string) (Field, bool) {
+	for b := []byte(t); len(b) > 0; {
+		key, rest, ok := cutShortstr(b)
+		if !ok {
+			break
+		}
+		v, rest, ok := cutField(rest)
+		if !ok {
+			break
+		}
+		if string(key) == name {
+			return v, true
+		}
+		b = rest
+	}
+	return Field{}, false
+}
+
+// Table decodes the table, nested ones included, as a copy; see [Field.Value]
+// for the Go types. Of fields with the same name, which §4.2.5.5 forbids, the
+// first counts, as in RabbitMQ and in Lookup. The memory it takes is bounded by
+// a constant times len(t).
+func (t RawTable) Table() (amqp.Table, error) {
+	table, err := t.table(1)
+	if err != nil {
+		return nil, err
+	}
+	return table, nil
+}
+
+// table decodes a table that is depth levels down; the outermost is at 1.
+func (t RawTable) table(depth int) (amqp.Table, error) {
+	if depth > TableDepthMax {
+		return nil, tooDeep()
+	}
+	n := 0
+	if err := t.Each(func([]byte, Field) bool { n++; return true }); err != nil {
+		return nil, err
+	}
+	table := make(amqp.Table, n)
+	for b := []byte(t); len(b) > 0; {
+		key, v, rest, _ := cutPair(b)
+		if _, seen := table[string(key)]; !seen {
+			value, err := v.value(depth)
+			if err != nil {
+				return nil, err
+			}
+			table[string(key)] = value
+		}
+		b = rest
+	}
+	return table, nil
+}
