@@ -1,0 +1,161 @@
+package tidy_test
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "zamqp"
+
+// Third-party packages by the short names that the table of rooms uses.
+const (
+	xsys       = "golang.org/x/sys/"
+	vocabulary = "github.com/streadway/amqp"
+	msgpack    = "github.com/vmihailenco/msgpack/v5"
+	zerolog    = "github.com/rs/zerolog"
+)
+
+// room is a row of DESIGN §2: a folder, its level, and what it may import apart
+// from the standard library. Names without a dot are rooms of ours, exactly;
+// names with one are third-party packages and all below them.
+type room struct {
+	dir   string
+	level int
+	may   []string
+}
+
+var rooms = []room{
+	{"loop", 0, []string{xsys}},
+	{"loop/coro", 0, nil},
+	{"amqpproto", 0, []string{vocabulary}},
+	{"amqpproto/gen", 0, nil},
+	{"publisher/http1", 0, nil},
+	{"amqpproto/client", 1, []string{"amqpproto", vocabulary}},
+	{"amqpproto/broker", 1, []string{"amqpproto", vocabulary}},
+	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", vocabulary, msgpack, zerolog}},
+	{"publisher/httpdoor", 2, []string{"publisher", "publisher/http1", zerolog}},
+	{"publisher/amqpdoor", 2, []string{"publisher", "amqpproto", "amqpproto/client", vocabulary, zerolog}},
+	{"publisher/app", 4, []string{"*"}},
+	{"handlers", 4, []string{"handlers/*"}},
+	{"handlers/*", 3, []string{"publisher", "third-party"}},
+	{".", 5, []string{"publisher/app", "handlers"}},
+	{"tests/wiretest", 0, nil},
+	{"tests/*", 6, []string{"*"}},
+}
+
+func roomOf(dir string) (room, bool) {
+	var wild room
+	for _, r := range rooms {
+		if r.dir == dir {
+			return r, true
+		}
+		if prefix, ok := strings.CutSuffix(r.dir, "*"); ok && strings.HasPrefix(dir, prefix) {
+			wild = r
+		}
+	}
+	return wild, wild.dir != ""
+}
+
+// may reports whether a package of room r may import path.
+func (r room) mayImport(path string) bool {
+	ours, local := strings.CutPrefix(path, module+"/")
+	first, _, _ := strings.Cut(path, "/")
+	if !local && path != "C" && !strings.Contains(first, ".") {
+		return true // the standard library
+	}
+	for _, m := range r.may {
+		prefix, wild := strings.CutSuffix(m, "*")
+		switch {
+		case m == "*":
+			return true
+		case m == "third-party":
+			if !local {
+				return true
+			}
+		case local && (m == ours || wild && strings.HasPrefix(ours, prefix)):
+			return true
+		case !local && strings.Contains(m, ".") && strings.HasPrefix(path, m):
+			return true
+		}
+	}
+	return false
+}
+
+// testMayImport is wider: a test may also bring its own room, anything below it,
+// and the rooms of tests, but nothing from above.
+func (r room) testMayImport(path string) bool {
+	ours, local := strings.CutPrefix(path, module+"/")
+	if !local || strings.HasPrefix(ours, "tests/") {
+		return true
+	}
+	to, ok := roomOf(ours)
+	return r.mayImport(path) || ok && to.level <= r.level
+}
+
+func TestArrows(t *testing.T) {
+	for _, f := range sources(t) {
+		if strings.HasPrefix(f.path, "tests/bench/") {
+			continue // a module of its own, whose whole point is other people's servers
+		}
+		r, ok := roomOf(f.dir())
+		if !ok {
+			t.Errorf("%s: %s is no room of the plan; give it a row in this table and in the plan", f.path, f.dir())
+			continue
+		}
+		for _, spec := range f.syntax.Imports {
+			path, _ := strconv.Unquote(spec.Path.Value)
+			if f.isTest() && r.testMayImport(path) || !f.isTest() && r.mayImport(path) {
+				continue
+			}
+			t.Errorf("%s: %s may not import %s; an arrow goes to a lower level, and from %s to: %s",
+				f.fset.Position(spec.Pos()), f.dir(), path, r.dir, strings.Join(append([]string{"the standard library"}, r.may...), ", "))
+		}
+	}
+}
+
+// TestArrowsAreRefused keeps the table honest: each of these must be an error.
+func TestArrowsAreRefused(t *testing.T) {
+	for _, row := range [][2]string{
+		{"loop", "zamqp/amqpproto"},
+		{"loop", "github.com/rs/zerolog"},
+		{"amqpproto", "zamqp/loop"},
+		{"amqpproto/client", "zamqp/publisher"},
+		{"publisher/http1", "zamqp/publisher"},
+		{"publisher", "zamqp/loop"},
+		{"publisher", "zamqp/amqpproto/client"},
+		{"publisher/httpdoor", "zamqp/loop"},
+		{"publisher/httpdoor", "zamqp/publisher/amqpdoor"},
+		{"publisher/amqpdoor", "zamqp/publisher/http1"},
+		{"handlers/hello", "zamqp/publisher/app"},
+		{"handlers/hello", "zamqp/loop/coro"},
+		{"handlers", "zamqp/publisher"},
+		{".", "zamqp/loop"},
+		{"tests/wiretest", "zamqp/publisher"},
+	} {
+		if r, ok := roomOf(row[0]); !ok || r.mayImport(row[1]) {
+			t.Errorf("%s importing %s went through", row[0], row[1])
+		}
+	}
+	for _, row := range [][2]string{
+		{"amqpproto", "zamqp/amqpproto/client"},
+		{"publisher", "zamqp/publisher/app"},
+	} {
+		if r, _ := roomOf(row[0]); r.testMayImport(row[1]) {
+			t.Errorf("a test of %s importing %s went through", row[0], row[1])
+		}
+	}
+	if !slices.ContainsFunc(rooms, func(r room) bool { return r.mayImport("zamqp/loop") }) {
+		t.Error("nobody may import loop")
+	}
+}
+
+// TestMainIsThin: the binary's own file lists handlers and starts the app.
+func TestMainIsThin(t *testing.T) {
+	for _, f := range sources(t) {
+		if f.path == "main.go" && f.fset.Position(f.syntax.End()).Line > 40 {
+			t.Errorf("main.go: blank-imports the handlers and calls app.Main; nothing else")
+		}
+	}
+}
