@@ -27,6 +27,8 @@ type Settings struct {
 	// configuration, not for each registered one: look up and expect nil.
 	Consumers map[string]*Consumer `key:"consumer"`
 	Producers map[string]*Producer `key:"producer"`
+
+	origins map[string]Origin // by dotted path, for problems found after Load
 }
 
 // Log says what is logged and how.
@@ -47,7 +49,7 @@ type HTTP struct {
 	HeadMax     Size `key:"head_max" min:"1KiB" max:"1MiB"`
 	TargetMax   Size `key:"target_max" min:"64B" max:"1MiB"`
 	FieldsMax   int  `key:"fields_max" min:"4" max:"10000"`
-	BodyMax     Size `key:"body_max" min:"0" max:"1GiB"`
+	BodyMax     Size `key:"body_max" min:"1B" max:"1GiB"`
 	// ConnectionsMax counts all HTTP connections; 0 = no bound but descriptors.
 	ConnectionsMax int `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
 }
@@ -105,8 +107,12 @@ type Consumer struct {
 	Durable      *bool    `key:"durable"`
 	AutoDelete   *bool    `key:"auto_delete"`
 	Exclusive    *bool    `key:"exclusive"`
+	ServerNamed  *bool    `key:"server_named"`
 	AutoDeclare  *bool    `key:"auto_declare"`
-	Prefetch     *int     `key:"prefetch" min:"1" max:"65535" off:"the broker sends all it has"`
+	NoAck        *bool    `key:"no_ack"`
+	Priority     *int     `key:"priority" min:"-1000" max:"1000"`
+	Codec        *string  `key:"codec"`
+	Prefetch     *int     `key:"prefetch" min:"1" max:"65535"`
 	Retry        Retry    `key:"retry"`
 	// DeadLetter names the queue for messages that failed for good; "" is the
 	// queue's name with ".dead" behind it, "off" drops them at the broker.
@@ -116,7 +122,7 @@ type Consumer struct {
 
 // Retry is consumer.NAME.retry: how often and how late a failed message comes back.
 type Retry struct {
-	Attempts *int           `key:"attempts" min:"1" max:"1000" off:"a failed message is dead-lettered at once"`
+	Attempts *int           `key:"attempts" min:"1" max:"1000"` // in all; 1 = dead-letter at once
 	Min      *time.Duration `key:"min" min:"1ms" max:"24h"`
 	Max      *time.Duration `key:"max" min:"1ms" max:"168h"`
 }

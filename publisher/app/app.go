@@ -1,0 +1,148 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"zamqp/publisher"
+)
+
+// Exit codes of Main.
+const (
+	exitOK      = 0
+	exitFailure = 1 // what was asked for did not work: configuration, server
+	exitUsage   = 2 // the command line itself is wrong
+)
+
+// Main runs the command line (without the program's name) of a binary whose
+// handlers are in publisher.Default, and returns the exit code.
+func Main(args []string) int {
+	c := &CLI{
+		Registry: publisher.Default,
+		Environ:  os.Environ(),
+		Stdout:   os.Stdout,
+		Stderr:   os.Stderr,
+	}
+	return c.Run(context.Background(), args)
+}
+
+// CLI is the command line with its surroundings; Main uses the process's.
+type CLI struct {
+	Registry *publisher.Registry
+	Environ  []string // "NAME=value"
+	Stdout   io.Writer
+	Stderr   io.Writer // errors and the log
+
+	file    string     // --config
+	options optionList // -o
+}
+
+// failure is an error of what a command does, told from errors of its usage:
+// those are cobra's own.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+// Run executes one command. ctx ends a running server as a signal does.
+func (c *CLI) Run(ctx context.Context, args []string) int {
+	root := c.root()
+	root.SetArgs(args)
+	root.SetOut(c.Stdout)
+	root.SetErr(c.Stderr)
+	ran, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var failed failure
+	if errors.As(err, &failed) {
+		c.complain(failed.error)
+		return exitFailure
+	}
+	fmt.Fprintf(c.Stderr, "zamqp: %v\nTry %q.\n", err, ran.CommandPath()+" --help")
+	return exitUsage
+}
+
+// complain prints an error; of a configuration's problems each on its line.
+func (c *CLI) complain(err error) {
+	var problems Problems
+	if !errors.As(err, &problems) {
+		fmt.Fprintf(c.Stderr, "zamqp: %v\n", err)
+		return
+	}
+	for _, p := range problems {
+		fmt.Fprintln(c.Stderr, p)
+	}
+	if len(problems) > 1 {
+		fmt.Fprintf(c.Stderr, "zamqp: %d problems in the configuration\n", len(problems))
+	}
+}
+
+func (c *CLI) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "zamqp",
+		Short: "An application server for HTTP requests and AMQP messages",
+		Long: `zamqp serves HTTP and consumes AMQP messages on one thread. Both are requests to
+the same handlers, which are compiled in.`,
+		// Errors are printed once, by Run; and nobody needs the usage of a
+		// command because the broker's URL has a typo.
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&c.file, "config", "", "read settings from `FILE` (default: config.toml in this folder, if there is one)")
+	flags.VarP(&c.options, "option", "o", "set one key, over file and environment: `key.path=value`; repeatable")
+	_ = root.MarkPersistentFlagFilename("config", "toml") // fails only for a flag that is not there
+	_ = root.RegisterFlagCompletionFunc("option", c.completeOption)
+	root.AddCommand(c.serveCommand(), c.checkCommand(), c.routesCommand(), c.versionCommand())
+	return root
+}
+
+// load reads the configuration that the flags and the environment give.
+func (c *CLI) load() (*Settings, error) {
+	s, err := Load(Sources{File: c.file, Environ: c.Environ, Options: c.options}, RegisteredNames(c.Registry))
+	if err != nil {
+		return nil, failure{err}
+	}
+	return s, nil
+}
+
+// completeOption offers the keys, with the names that handlers registered.
+func (c *CLI) completeOption(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	names := RegisteredNames(c.Registry)
+	var keys []string
+	for _, key := range settingsSchema.keys("", "\x00") {
+		table, _, named := strings.Cut(key, ".\x00.")
+		if !named {
+			keys = append(keys, key+"=")
+			continue
+		}
+		for _, name := range known(table, names) {
+			keys = append(keys, strings.ReplaceAll(key, "\x00", name)+"=")
+		}
+	}
+	return keys, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+}
+
+// optionList is the value of -o. It only looks for the =, so that a forgotten
+// one is an error of usage; the keys are checked with all other keys.
+type optionList []string
+
+func (l *optionList) String() string { return "" }
+
+func (l *optionList) Type() string { return "key.path=value" }
+
+func (l *optionList) Set(text string) error {
+	if !strings.Contains(text, "=") {
+		return errors.New("no = in it: write key.path=value, as in log.level=debug")
+	}
+	*l = append(*l, text)
+	return nil
+}

@@ -1,0 +1,171 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/streadway/amqp"
+)
+
+// shortStringMax is the longest short string of AMQP, in octets: names of
+// exchanges and queues, routing keys. AMQP 0-9-1 §4.2.5.3.
+const shortStringMax = 255
+
+// check looks at what one key alone cannot tell: addresses, URLs, and keys
+// that bound each other.
+func (s *Settings) check() Problems {
+	c := &checker{settings: s}
+	c.http()
+	for _, name := range sortedNames(s.Connections) {
+		c.connection(name, s.Connections[name])
+	}
+	for _, name := range sortedNames(s.Consumers) {
+		c.consumer(name, s.Consumers[name])
+	}
+	for _, name := range sortedNames(s.Producers) {
+		c.producer(name, s.Producers[name])
+	}
+	return c.problems
+}
+
+type checker struct {
+	settings *Settings
+	problems Problems
+}
+
+func (c *checker) fail(key, shown, text string) {
+	c.problems = append(c.problems, &Problem{Origin: c.settings.origin(key), Key: key, Value: shown, Text: text})
+}
+
+// origin is where the value of a key came from.
+func (s *Settings) origin(key string) Origin { return s.origins[key] }
+
+func (c *checker) http() {
+	h := &c.settings.HTTP
+	h.Listen = slices.DeleteFunc(h.Listen, func(address string) bool { return address == "" })
+	for i, address := range h.Listen {
+		if err := checkListen(address); err != nil {
+			c.fail("http.listen", show(address), err.Error())
+		} else if slices.Contains(h.Listen[:i], address) {
+			c.fail("http.listen", show(address), "listed twice: remove one")
+		}
+	}
+	if h.TargetMax > h.HeadMax {
+		c.fail("http.target_max", h.TargetMax.String(),
+			fmt.Sprintf("the target is part of the head: write at most http.head_max, %s", h.HeadMax))
+	}
+	if strings.ContainsFunc(h.ServerName, func(r rune) bool { return r < ' ' || r > '~' }) {
+		c.fail("http.server_name", show(h.ServerName), "a header field holds visible ASCII: remove the rest")
+	}
+}
+
+func checkListen(address string) error {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		// The kernel's sun_path has 108 octets on Linux, 104 elsewhere, with a NUL.
+		if path == "" || len(path) > 103 {
+			return errors.New(`a socket's path has 1 to 103 octets: write "unix:/run/zamqp.sock"`)
+		}
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return errors.New(`not an address: write "host:port", ":8080" or "unix:/path"; an IPv6 host in brackets`)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("the port is a number from 0 to 65535")
+	}
+	return nil
+}
+
+func (c *checker) connection(name string, n *Connection) {
+	key := "connection." + name
+	uri, err := parseURL(n.URL)
+	if err != nil {
+		c.fail(key+".url", show(maskURL(n.URL)), err.Error())
+	}
+	n.URI = uri
+	if n.Heartbeat%time.Second != 0 {
+		c.fail(key+".heartbeat", formatDuration(n.Heartbeat), "AMQP counts heartbeats in whole seconds: round it")
+	}
+	if n.BackoffMin > n.BackoffMax {
+		c.fail(key+".backoff_min", formatDuration(n.BackoffMin),
+			fmt.Sprintf("more than %s.backoff_max, %s: swap them", key, formatDuration(n.BackoffMax)))
+	}
+}
+
+// parseURL takes a broker's URL apart. Its errors never quote it: net/url's do,
+// and a password with an unescaped / or # ends up in them.
+func parseURL(url string) (amqp.URI, error) {
+	scheme, _, _ := strings.Cut(url, ":")
+	switch {
+	case url == "embedded":
+		return amqp.URI{}, errors.New(`the embedded broker comes with a later version: write the URL of a broker, "amqp://user:password@host:5672/vhost"`)
+	case scheme == "amqps":
+		return amqp.URI{}, errors.New("TLS to brokers comes with a later version: use amqp:// in a network that you trust, or through a tunnel")
+	case scheme != "amqp":
+		return amqp.URI{}, errors.New(`not a broker's URL: write "amqp://user:password@host:5672/vhost"`)
+	}
+	uri, err := amqp.ParseURI(url)
+	if err != nil || uri.Port < 1 || uri.Port > 65535 {
+		return amqp.URI{}, errors.New(`not a URL: write "amqp://user:password@host:5672/vhost", with %XX for / # ? @ : % and spaces in user, password and vhost`)
+	}
+	if len(uri.Vhost) > shortStringMax {
+		return amqp.URI{}, errors.New("the name of a virtual host has at most 255 octets")
+	}
+	return uri, nil
+}
+
+func (c *checker) consumer(name string, o *Consumer) {
+	key := "consumer." + name
+	c.connectionName(key+".connection", o.Connection)
+	c.shortString(key+".queue", o.Queue)
+	c.shortString(key+".exchange", o.Exchange)
+	c.shortString(key+".dead_letter", o.DeadLetter)
+	for i := range o.RoutingKeys {
+		c.shortString(key+".routing_keys", &o.RoutingKeys[i])
+	}
+}
+
+func (c *checker) producer(name string, o *Producer) {
+	key := "producer." + name
+	c.connectionName(key+".connection", o.Connection)
+	c.shortString(key+".queue", o.Queue)
+	c.shortString(key+".exchange", o.Exchange)
+	c.shortString(key+".routing_key", o.RoutingKey)
+}
+
+func (c *checker) connectionName(key string, name *string) {
+	if name != nil && c.settings.Connections[*name] == nil {
+		c.fail(key, show(*name), noConnection(*name, c.settings))
+	}
+}
+
+// noConnection is the remedy for a name that no [connection.NAME] has.
+func noConnection(name string, s *Settings) string {
+	text := fmt.Sprintf("there is no [connection.%s]", name)
+	if best := nearest(name, sortedNames(s.Connections)); best != "" {
+		return fmt.Sprintf("%s; did you mean %q?", text, best)
+	}
+	return text + ": add it, with its url"
+}
+
+func (c *checker) shortString(key string, text *string) {
+	if text != nil && len(*text) > shortStringMax {
+		c.fail(key, show(*text), fmt.Sprintf("AMQP's names have at most %d octets, this has %d", shortStringMax, len(*text)))
+	}
+}
+
+func sortedNames[T any](m map[string]T) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}

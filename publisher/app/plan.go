@@ -1,0 +1,289 @@
+package app
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"zamqp/publisher"
+)
+
+// Plan is what a server with these settings and these handlers would run: the
+// registered declarations with the configuration's overrides, ${site_id} and
+// the defaults filled in.
+type Plan struct {
+	Settings *Settings
+	Routes   []*publisher.Route
+	// Consumers are the enabled ones. Of each, Connection, Queue, ExchangeType,
+	// RoutingKeys, Prefetch, Retry and DeadLetter are set, so that nobody below
+	// has to know the defaults. Queue and DeadLetter stay empty where the broker
+	// names the queue, RoutingKeys where there is nothing to bind to; a Prefetch
+	// of 0 is one that the connection turned off.
+	Consumers map[string]publisher.Consumer
+	Producers map[string]publisher.Producer
+	// Disabled are the consumers that enabled = false took out, sorted.
+	Disabled []string
+	// Connections are the names of those in use, sorted; others are not opened.
+	Connections []string
+}
+
+// compiledIn is the origin of what handler packages registered.
+var compiledIn = Origin{Source: "compiled-in handlers"}
+
+// RegisteredNames returns what tables of the configuration may be called.
+func RegisteredNames(registry *publisher.Registry) Names {
+	return Names{
+		Consumers: slices.Sorted(maps.Keys(registry.Consumers())),
+		Producers: slices.Sorted(maps.Keys(registry.Producers())),
+	}
+}
+
+// Resolve makes the plan. The error is a Problems: declarations that name no
+// known connection, that contradict each other, or that want a site's id.
+func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
+	p := &Plan{
+		Settings:  s,
+		Routes:    registry.Routes(),
+		Consumers: map[string]publisher.Consumer{},
+		Producers: registry.Producers(),
+	}
+	c := &planner{checker: checker{settings: s}, exchanges: map[string]declared{}}
+	used := map[string]bool{}
+	for _, name := range sortedNames(p.Producers) {
+		producer := c.producer(name, p.Producers[name], s.Producers[name])
+		p.Producers[name] = producer
+		used[producer.Connection] = true
+	}
+	consumers := registry.Consumers()
+	for _, name := range sortedNames(consumers) {
+		override := s.Consumers[name]
+		if override != nil && override.Enabled != nil && !*override.Enabled {
+			p.Disabled = append(p.Disabled, name)
+			continue
+		}
+		consumer := c.consumer(name, consumers[name], override)
+		p.Consumers[name] = consumer
+		used[consumer.Connection] = true
+	}
+	p.Connections = slices.Sorted(maps.Keys(used))
+	if err := c.problems.err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// planner merges declarations and looks for what will not work.
+type planner struct {
+	checker
+	exchanges map[string]declared // by connection and name
+}
+
+// declared is how one declaration describes an exchange. The broker refuses the
+// second of two that differ, when it is too late to be understood easily.
+type declared struct {
+	by         string // consumer.NAME or producer.NAME
+	kind       string
+	transient  bool
+	autoDelete bool
+}
+
+func (c *planner) producer(name string, p publisher.Producer, o *Producer) publisher.Producer {
+	if o != nil {
+		override(&p.Connection, o.Connection)
+		override(&p.Exchange, o.Exchange)
+		override(&p.ExchangeType, o.ExchangeType)
+		override(&p.RoutingKey, o.RoutingKey)
+		override(&p.Queue, o.Queue)
+		override(&p.Codec, o.Codec)
+		override(&p.AutoDelete, o.AutoDelete)
+		overrideNot(&p.Transient, o.Durable)
+		overrideNot(&p.NoDeclare, o.AutoDeclare)
+		overrideNot(&p.NoMandatory, o.Mandatory)
+		override(&p.Mandatory, o.Mandatory)
+		if o.Arguments != nil {
+			p.Arguments = o.Arguments
+		}
+	}
+	key := "producer." + name
+	orDefault(&p.Connection, "default")
+	orDefault(&p.ExchangeType, "direct")
+	orDefault(&p.Codec, "json")
+	c.site(key+".exchange", &p.Exchange)
+	c.site(key+".routing_key", &p.RoutingKey)
+	c.site(key+".queue", &p.Queue)
+	p.Arguments = c.siteTable(key+".arguments", p.Arguments)
+	c.connectionKnown(key, p.Connection)
+	if !p.NoDeclare {
+		c.exchange(p.Connection, p.Exchange, declared{key, p.ExchangeType, p.Transient, p.AutoDelete})
+	}
+	return p
+}
+
+func (c *planner) consumer(name string, k publisher.Consumer, o *Consumer) publisher.Consumer {
+	if o != nil {
+		override(&k.Connection, o.Connection)
+		override(&k.Queue, o.Queue)
+		override(&k.Exchange, o.Exchange)
+		override(&k.ExchangeType, o.ExchangeType)
+		override(&k.AutoDelete, o.AutoDelete)
+		override(&k.Exclusive, o.Exclusive)
+		override(&k.ServerNamed, o.ServerNamed)
+		override(&k.NoAck, o.NoAck)
+		override(&k.Priority, o.Priority)
+		override(&k.Codec, o.Codec)
+		override(&k.Prefetch, o.Prefetch)
+		override(&k.DeadLetter, o.DeadLetter)
+		override(&k.Retry.Attempts, o.Retry.Attempts)
+		override(&k.Retry.Min, o.Retry.Min)
+		override(&k.Retry.Max, o.Retry.Max)
+		overrideNot(&k.Transient, o.Durable)
+		overrideNot(&k.NoDeclare, o.AutoDeclare)
+		if o.RoutingKeys != nil {
+			k.RoutingKeys = o.RoutingKeys
+		}
+		if o.Arguments != nil {
+			k.Arguments = o.Arguments
+		}
+	}
+	key := "consumer." + name
+	c.consumerDefaults(key, name, &k)
+	c.connectionKnown(key, k.Connection)
+	if k.Retry.Min > k.Retry.Max {
+		c.declaration(key+".retry.min", formatDuration(k.Retry.Min),
+			fmt.Sprintf("more than retry.max, %s: swap them", formatDuration(k.Retry.Max)))
+	}
+	if !k.NoDeclare {
+		c.exchange(k.Connection, k.Exchange, declared{key, k.ExchangeType, k.Transient, false})
+	}
+	return k
+}
+
+// consumerDefaults fills what neither handler nor configuration said.
+func (c *planner) consumerDefaults(key, name string, k *publisher.Consumer) {
+	orDefault(&k.Connection, "default")
+	orDefault(&k.ExchangeType, "direct")
+	c.site(key+".exchange", &k.Exchange)
+	if !k.ServerNamed {
+		orDefault(&k.Queue, name)
+	}
+	c.site(key+".queue", &k.Queue)
+	k.RoutingKeys = slices.Clone(k.RoutingKeys) // the registered slice stays as it is
+	for i := range k.RoutingKeys {
+		c.site(key+".routing_keys", &k.RoutingKeys[i])
+	}
+	switch {
+	case k.Exchange == "": // routes to every queue by its name and refuses bindings
+		k.RoutingKeys = nil
+	case len(k.RoutingKeys) == 0 && !k.ServerNamed:
+		k.RoutingKeys = []string{k.Queue}
+	}
+	if connection := c.settings.Connections[k.Connection]; connection != nil && k.Prefetch == 0 {
+		k.Prefetch = connection.Prefetch
+	}
+	orDefault(&k.Retry.Attempts, publisher.RetryAttempts)
+	orDefault(&k.Retry.Min, publisher.RetryMin)
+	orDefault(&k.Retry.Max, max(publisher.RetryMax, k.Retry.Min))
+	c.site(key+".dead_letter", &k.DeadLetter)
+	if k.DeadLetter == "" && !k.ServerNamed {
+		k.DeadLetter = k.Queue + ".dead"
+		c.shortString(key+".dead_letter", &k.DeadLetter)
+	}
+	k.Arguments = c.siteTable(key+".arguments", k.Arguments)
+}
+
+// declaration reports a problem of a key that the configuration or else the
+// handler package set.
+func (c *planner) declaration(key, shown, text string) {
+	origin, ok := c.settings.origins[key]
+	if !ok {
+		origin = compiledIn
+	}
+	c.problems = append(c.problems, &Problem{Origin: origin, Key: key, Value: shown, Text: text})
+}
+
+func (c *planner) connectionKnown(key, name string) {
+	if _, configured := c.settings.origins[key+".connection"]; configured {
+		return // Load has looked at it
+	}
+	if c.settings.Connections[name] == nil {
+		c.declaration(key+".connection", show(name), noConnection(name, c.settings))
+	}
+}
+
+// site replaces ${site_id} in a name of the topology.
+func (c *planner) site(key string, name *string) {
+	const variable = "${" + siteVariable + "}"
+	if !strings.Contains(*name, variable) {
+		return
+	}
+	if c.settings.Site.ID == "" {
+		c.declaration(key, show(*name), "site.id is not set: name this deployment there")
+		return
+	}
+	*name = strings.ReplaceAll(*name, variable, c.settings.Site.ID)
+	c.shortString(key, name)
+}
+
+// siteTable does the same for texts among arguments, in a copy: dead-letter
+// exchanges and keys are names, too.
+func (c *planner) siteTable(key string, table publisher.Table) publisher.Table {
+	table = maps.Clone(table)
+	for name, value := range table {
+		switch v := value.(type) {
+		case string:
+			c.site(key+"."+name, &v)
+			table[name] = v
+		case publisher.Table:
+			table[name] = c.siteTable(key+"."+name, v)
+		}
+	}
+	return table
+}
+
+// exchange compares what is said about one exchange by all who declare it.
+func (c *planner) exchange(connection, name string, d declared) {
+	if name == "" || strings.HasPrefix(name, "amq.") {
+		return // the broker's own, never declared
+	}
+	id := connection + "\x00" + name
+	first, known := c.exchanges[id]
+	if !known {
+		c.exchanges[id] = d
+		return
+	}
+	for _, difference := range []struct {
+		key, here, there string
+	}{
+		{"exchange_type", show(d.kind), show(first.kind)},
+		{"durable", fmt.Sprint(!d.transient), fmt.Sprint(!first.transient)},
+		{"auto_delete", fmt.Sprint(d.autoDelete), fmt.Sprint(first.autoDelete)},
+	} {
+		if difference.here != difference.there {
+			c.declaration(d.by+"."+difference.key, difference.here,
+				fmt.Sprintf("%s declares the exchange %q with %s: the broker would refuse one of them, make them agree", first.by, name, difference.there))
+		}
+	}
+}
+
+// override sets a field to what the configuration says, if it says something.
+func override[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// overrideNot is override for fields that say the opposite: a zero Consumer
+// has to be durable, the configuration speaks of durable = false.
+func overrideNot(field *bool, value *bool) {
+	if value != nil {
+		*field = !*value
+	}
+}
+
+func orDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

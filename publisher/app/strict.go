@@ -1,0 +1,106 @@
+package app
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Names is what tables may be called that configure something compiled in.
+type Names struct {
+	Consumers, Producers []string
+}
+
+// tableName is what a [connection.NAME] may be called: dots would make its
+// path ambiguous, and spaces the command line.
+var tableName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// unknown reports every key of the layer that the schema does not have. Each
+// layer is checked by itself, so that a typo in the file is found even when
+// the environment has the same one.
+func (l *layer) unknown(names Names) Problems {
+	return l.unknownIn(settingsSchema, nil, l.tree, names)
+}
+
+func (l *layer) unknownIn(s *schema, path []string, tree map[string]any, names Names) Problems {
+	var problems Problems
+	for name, value := range tree {
+		here := append(path[:len(path):len(path)], name)
+		r := s.byName[name]
+		if r == nil {
+			problems = append(problems, l.problem(here, unknownKey(s, path, name)))
+			continue
+		}
+		// A value where a table should be is the decoder's to report.
+		below, _ := value.(map[string]any)
+		switch r.kind {
+		case kindTable:
+			problems = append(problems, l.unknownIn(r.table, here, below, names)...)
+		case kindNamed:
+			for entry, value := range below {
+				at := append(here[:1:1], entry)
+				if text := unknownName(name, entry, names); text != "" {
+					problems = append(problems, l.problem(at, text))
+					continue
+				}
+				inside, _ := value.(map[string]any)
+				problems = append(problems, l.unknownIn(r.table, at, inside, names)...)
+			}
+		}
+	}
+	return problems
+}
+
+func (l *layer) problem(path []string, text string) *Problem {
+	return &Problem{Origin: l.origins[join(path)], Key: join(path), Text: text}
+}
+
+// unknownKey says where the nearest key is: in the same table, anywhere under
+// the same name, or else which keys this table has.
+func unknownKey(s *schema, path []string, name string) string {
+	prefix := join(path)
+	if prefix != "" {
+		prefix += "."
+	}
+	if best := nearest(name, s.names()); best != "" {
+		return fmt.Sprintf("unknown key; did you mean %s?", prefix+best)
+	}
+	for _, key := range settingsSchema.keys("", "NAME") {
+		if strings.HasSuffix(key, "."+name) {
+			return fmt.Sprintf("unknown key; did you mean %s?", key)
+		}
+	}
+	where := "there are the tables"
+	if len(path) > 0 {
+		where = fmt.Sprintf("[%s] has", join(path))
+	}
+	return fmt.Sprintf("unknown key; %s %s", where, strings.Join(s.names(), ", "))
+}
+
+// unknownName says what is wrong with the NAME of [table.NAME]; "" = nothing.
+func unknownName(table, name string, names Names) string {
+	var registered []string
+	switch table {
+	case "consumer":
+		registered = names.Consumers
+	case "producer":
+		registered = names.Producers
+	default:
+		if !tableName.MatchString(name) {
+			return "a name is made of letters, digits, - and _"
+		}
+		return ""
+	}
+	if slices.Contains(registered, name) {
+		return ""
+	}
+	text := fmt.Sprintf("no handler package registers a %s of this name", table)
+	if best := nearest(name, registered); best != "" {
+		return fmt.Sprintf("%s; did you mean %s.%s?", text, table, best)
+	}
+	if len(registered) == 0 {
+		return text + "; this program has none"
+	}
+	return fmt.Sprintf("%s; there are %s", text, strings.Join(slices.Sorted(slices.Values(registered)), ", "))
+}
