@@ -1,0 +1,188 @@
+package http1
+
+// answerState is how the end of the answer's body is marked.
+type answerState uint8
+
+const (
+	answerNone    answerState = iota
+	answerLength              // by Content-Length: answerLeft octets are owed
+	answerChunked             // by the last chunk
+	answerClose               // by closing, for HTTP/1.0
+	answerEmpty               // it has none: HEAD, 204, 205, 304
+)
+
+// Answer answers the current request at once. fields are ready lines as
+// AppendField makes them, without any that Reserved names. All is copied. It
+// does nothing if there is no request to be answered, or its answer has begun.
+//
+// 204 and 304 have no body and no Content-Length; HEAD has the Content-Length
+// that GET would have. A status outside of 200–599 becomes 500.
+func (c *Conn) Answer(status int, contentType string, fields, body []byte) {
+	if c.flags&flagOpen == 0 || c.answer != answerNone {
+		return
+	}
+	status = validStatus(status)
+	c.settleClosing()
+	c.room(headRoom + len(contentType) + len(fields) + len(body))
+	c.appendStatus(status)
+	if status != 204 && (status != 304 || len(body) > 0) {
+		if status == 205 {
+			body = nil // RFC 9110 §15.3.6
+		}
+		if c.srv.types.valid(contentType) {
+			c.out = append(c.out, "Content-Type: "...)
+			c.out = append(c.out, contentType...)
+			c.out = append(c.out, "\r\n"...)
+		}
+		c.appendLength(int64(len(body)))
+	}
+	c.appendConnection()
+	c.out = append(c.out, fields...)
+	c.out = append(c.out, "\r\n"...)
+	if c.flags&flagHead == 0 && status != 204 && status != 304 {
+		c.out = append(c.out, body...)
+	}
+	c.finish()
+}
+
+// Start begins an answer whose body comes by Write and ends with Finish. Its
+// Content-Type, if any, is one of fields. contentLength -1: not known; the
+// body goes out in chunks, or ends with the connection for HTTP/1.0.
+func (c *Conn) Start(status int, fields []byte, contentLength int64) {
+	if c.flags&flagOpen == 0 || c.answer != answerNone {
+		return
+	}
+	status = validStatus(status)
+	empty := status == 204 || status == 205 || status == 304
+	switch {
+	case empty || c.flags&flagHead != 0:
+		c.answer = answerEmpty
+	case contentLength >= 0:
+		c.answer, c.answerLeft = answerLength, contentLength
+	case c.flags&flagOld != 0:
+		c.answer = answerClose
+		c.flags |= flagClosing
+	default:
+		c.answer = answerChunked
+	}
+	c.settleClosing()
+	c.room(headRoom + len(fields))
+	c.appendStatus(status)
+	switch {
+	case status == 205:
+		c.appendLength(0)
+	case contentLength >= 0 && status != 204:
+		c.appendLength(contentLength)
+	case c.answer == answerChunked:
+		c.out = append(c.out, "Transfer-Encoding: chunked\r\n"...)
+	}
+	c.appendConnection()
+	c.out = append(c.out, fields...)
+	c.out = append(c.out, "\r\n"...)
+	c.wake()
+}
+
+// Write appends to the body of an answer that was started. p is copied. What
+// exceeds the length given to Start is dropped, and told by Err.
+func (c *Conn) Write(p []byte) {
+	if len(p) == 0 {
+		return // an empty chunk would end the body
+	}
+	switch c.answer {
+	case answerLength:
+		if int64(len(p)) > c.answerLeft {
+			p = p[:c.answerLeft]
+			c.flags |= flagLong
+		}
+		c.answerLeft -= int64(len(p))
+		c.room(len(p))
+		c.out = append(c.out, p...)
+	case answerChunked:
+		c.room(len(p) + 20)
+		c.appendChunk(p)
+	case answerClose:
+		c.room(len(p))
+		c.out = append(c.out, p...)
+	default: // empty, or no answer
+		return
+	}
+	c.wake()
+}
+
+// Finish ends an answer that was started. If octets are still owed, the
+// connection is aborted: nothing else tells the other side that it got less
+// than was meant.
+func (c *Conn) Finish() {
+	switch {
+	case c.answer == answerNone:
+		return
+	case c.answer == answerLength && c.answerLeft > 0:
+		c.flags |= flagShort
+		c.Abort(ErrShortAnswer)
+		return
+	case c.answer == answerChunked:
+		c.room(len("0\r\n\r\n"))
+		c.out = append(c.out, "0\r\n\r\n"...)
+	}
+	c.finish()
+}
+
+// SetClose makes the answer of the current request the last one. It has to be
+// called before Answer or Start to be announced by Connection: close.
+func (c *Conn) SetClose() {
+	if c.flags&flagOpen != 0 {
+		c.flags |= flagClosing
+	}
+}
+
+// Err tells whether the last answer had another length than announced:
+// ErrShortAnswer, ErrLongAnswer or nil.
+func (c *Conn) Err() error {
+	switch {
+	case c.flags&flagShort != 0:
+		return ErrShortAnswer
+	case c.flags&flagLong != 0:
+		return ErrLongAnswer
+	}
+	return nil
+}
+
+// settleClosing decides whether the connection survives this answer, just
+// before that is written into its head.
+func (c *Conn) settleClosing() {
+	if c.in != awaitAnswer || c.flags&flagDraining != 0 {
+		// Before the request was read, its end cannot be waited for: the
+		// refused client may send for hours.
+		c.flags |= flagClosing
+	}
+}
+
+// finish closes the exchange and lets the input go on.
+func (c *Conn) finish() {
+	c.answer = answerNone
+	c.flags &^= flagOpen
+	feeding := c.flags&flagFeeding != 0
+	if c.in != awaitAnswer && feeding {
+		c.in, c.due = awaitClose, 0
+		c.flags |= flagUnread // Feed returns ErrUnread, which closes
+		return
+	}
+	// After EOF, input that the wire has kept may hold further requests.
+	last := c.flags&flagEOF != 0 && c.flags&flagRest == 0 && !feeding
+	if c.in != awaitAnswer || c.flags&(flagClosing|flagDraining) != 0 || last {
+		c.in, c.due = awaitClose, 0
+		c.wire.Close()
+		return
+	}
+	c.in = awaitHead
+	c.flags |= flagFresh
+	c.wake()
+}
+
+// wake asks for a flush, and for the kept input, unless Feed is running and
+// both will come anyway.
+func (c *Conn) wake() {
+	if c.flags&flagFeeding == 0 {
+		c.wire.Wake()
+	}
+}

@@ -1,0 +1,144 @@
+package http1
+
+import (
+	"encoding/binary"
+	"strconv"
+)
+
+const (
+	dateLen        = len("Mon, 02 Jan 2006 15:04:05 GMT")
+	headRoom       = 256 // octets that the machine's own lines take at most, with a short ServerName
+	continueAnswer = "HTTP/1.1 100 Continue\r\n\r\n"
+)
+
+// Pending returns what is to be sent. It stays the machine's, and valid until
+// the next call of any method.
+func (c *Conn) Pending() []byte {
+	if c.dates != 0 {
+		c.stamp()
+	}
+	return c.out[c.sent:]
+}
+
+// Sent tells that the first n octets of Pending have left. With the last of
+// them the buffer goes back to the Server.
+func (c *Conn) Sent(n int) {
+	c.sent = min(c.sent+n, len(c.out))
+	if n > 0 {
+		c.writeDue = 0
+	}
+	if c.sent == len(c.out) && c.out != nil {
+		c.srv.release(c.out)
+		c.out, c.sent = nil, 0
+	}
+	if c.flags&flagHeld != 0 && c.OutLen() <= c.srv.cfg.OutMax/2 {
+		c.flags = c.flags&^flagHeld | flagFresh
+		c.wire.Wake()
+	}
+}
+
+// OutLen returns how many octets are unsent.
+func (c *Conn) OutLen() int { return len(c.out) - c.sent }
+
+// room makes sure that n octets can be appended to out without growing it.
+func (c *Conn) room(n int) {
+	if cap(c.out)-len(c.out) >= n {
+		return
+	}
+	if c.out == nil {
+		c.out = c.srv.buffer(n)
+		return
+	}
+	// Offsets in out change: the chain of dates must be resolved before.
+	c.stamp()
+	unsent := c.out[c.sent:]
+	if c.sent >= len(unsent) && cap(c.out)-len(unsent) >= n {
+		c.out = append(c.out[:0], unsent...)
+	} else {
+		b := c.srv.buffer(max(len(unsent)+n, 2*cap(c.out)))
+		b = append(b, unsent...)
+		c.srv.release(c.out)
+		c.out = b
+	}
+	c.sent = 0
+}
+
+// appendStatus appends the status line, Server and Date. The time is known
+// only after the turn's input has been read, so Date is left blank and filled
+// in by stamp, just before it leaves. Blanks are chained: each holds the
+// offset+1 of the one before it.
+func (c *Conn) appendStatus(status int) {
+	line := c.srv.lines[status]
+	if line == nil {
+		line = c.srv.makeLine(status)
+	}
+	c.out = append(c.out, line...)
+	at := len(c.out)
+	c.out = append(c.out, c.srv.date[:]...)
+	binary.LittleEndian.PutUint64(c.out[at:], uint64(c.dates))
+	c.dates = at + 1
+	c.out = append(c.out, "\r\n"...)
+}
+
+// makeLine renders what all answers of a status begin with.
+func (s *Server) makeLine(status int) []byte {
+	line := append([]byte("HTTP/1.1 "), strconv.Itoa(status)...)
+	line = append(append(line, ' '), StatusText(status)...)
+	line = append(line, "\r\n"...)
+	if s.cfg.ServerName != "" {
+		line = append(append(append(line, "Server: "...), s.cfg.ServerName...), "\r\n"...)
+	}
+	s.lines[status] = append(line, "Date: "...)
+	return s.lines[status]
+}
+
+// stamp fills in the dates that were left blank.
+func (c *Conn) stamp() {
+	for at := c.dates; at != 0; {
+		b := c.out[at-1 : at-1+dateLen]
+		at = int(binary.LittleEndian.Uint64(b))
+		copy(b, c.srv.date[:])
+	}
+	c.dates = 0
+}
+
+// appendLength appends the Content-Length line.
+func (c *Conn) appendLength(n int64) {
+	c.out = append(c.out, "Content-Length: "...)
+	c.out = strconv.AppendInt(c.out, n, 10)
+	c.out = append(c.out, "\r\n"...)
+}
+
+// appendConnection says whether the connection goes on, where the other side
+// could not know: HTTP/1.1 goes on by default, 1.0 does not. RFC 9112 §9.3.
+func (c *Conn) appendConnection() {
+	switch {
+	case c.flags&flagClosing != 0:
+		c.out = append(c.out, "Connection: close\r\n"...)
+	case c.flags&flagOld != 0:
+		c.out = append(c.out, "Connection: keep-alive\r\n"...)
+	}
+}
+
+// appendChunk appends p as one chunk.
+func (c *Conn) appendChunk(p []byte) {
+	c.out = strconv.AppendInt(c.out, int64(len(p)), 16)
+	c.out = append(c.out, "\r\n"...)
+	c.out = append(c.out, p...)
+	c.out = append(c.out, "\r\n"...)
+}
+
+// appendError appends the machine's own answer to a request that it refuses.
+func (c *Conn) appendError(e *Error) {
+	text := StatusText(e.Status)
+	n := len(text) + len(": ") + len(e.Reason) + len("\n")
+	c.room(headRoom + n)
+	c.appendStatus(e.Status)
+	c.out = append(c.out, "Content-Type: text/plain; charset=utf-8\r\n"...)
+	c.appendLength(int64(n))
+	c.appendConnection()
+	c.out = append(c.out, "\r\n"...)
+	if c.flags&flagHead == 0 {
+		c.out = append(append(append(append(c.out, text...), ": "...), e.Reason...), '\n')
+	}
+}

@@ -1,0 +1,206 @@
+package http1
+
+import "bytes"
+
+// feedBody passes on what has come of a body with Content-Length.
+func (c *Conn) feedBody(in []byte) int {
+	p := in[:min(int64(len(in)), c.left)]
+	c.left -= int64(len(p))
+	c.credit += int32(len(p))
+	if c.left > 0 {
+		c.body(p)
+		return len(p)
+	}
+	// The state moves on first: if the Handler answers inside Body, the
+	// request counts as read.
+	c.in = awaitAnswer
+	c.body(p)
+	if c.in == awaitAnswer {
+		c.end()
+	}
+	return len(p)
+}
+
+// body gives a piece to the Handler, unless it has answered already.
+func (c *Conn) body(p []byte) {
+	if c.flags&flagOpen != 0 {
+		c.handler.Body(p)
+	}
+}
+
+// feedChunkSize reads a chunk-size line. It is short by its limit, so that it
+// may be looked at again from its start when more comes. RFC 9112 §7.1.
+func (c *Conn) feedChunkSize(in []byte) (int, *Error) {
+	n, err := lineEnd(in)
+	if n == 0 || err != nil {
+		return 0, err
+	}
+	size, err := chunkSize(in[:n-2])
+	if err != nil {
+		return 0, err
+	}
+	if size == 0 {
+		c.in, c.left, c.at = awaitTrailer, 0, progress{}
+		return n, nil
+	}
+	if c.got += size; c.got > c.srv.cfg.BodyMax {
+		return 0, errBodyLong
+	}
+	// Many small chunks with long extensions would make us work for nothing:
+	// 16 octets of framing a chunk, and two for one of data, are fair.
+	c.excess = int32(max(0, int64(c.excess)+int64(n)+2-16-2*size))
+	if c.excess > chunkExcess {
+		return 0, errChunkExcess
+	}
+	c.in, c.left = awaitChunkData, size
+	return n, nil
+}
+
+// lineEnd returns the length of the line at the front of in with its CRLF; 0
+// if in does not hold all of it. A bare CR or LF is an error, and so is a line
+// over chunkLineMax.
+func lineEnd(in []byte) (int, *Error) {
+	b := in[:min(len(in), chunkLineMax)]
+	i := bytes.IndexByte(b, '\n')
+	cr := bytes.IndexByte(b, '\r')
+	switch {
+	case i < 0 && len(b) == chunkLineMax, i == 0, i > 0 && cr != i-1:
+		return 0, errChunkLine
+	case i < 0 && cr >= 0 && cr+1 < len(b):
+		return 0, errChunkLine
+	}
+	return i + 1, nil
+}
+
+// chunkSize reads a chunk-size line without its CRLF. White space is refused
+// wherever the grammar only tolerates it (BWS): recipients differ over it.
+func chunkSize(line []byte) (size int64, err *Error) {
+	i := 0
+	for i < len(line) && class[line[i]]&isHex != 0 {
+		if i == chunkDigits {
+			return 0, errChunkSize
+		}
+		c := lower[line[i]]
+		if c >= 'a' {
+			c -= 'a' - '0' - 10
+		}
+		size = size<<4 | int64(c-'0')
+		i++
+	}
+	if i == 0 || i < len(line) && line[i] != ';' {
+		return 0, errChunkSize
+	}
+	for i < len(line) {
+		if i = chunkExt(line, i); i < 0 {
+			return 0, errChunkExt
+		}
+	}
+	return size, nil
+}
+
+// chunkExt reads the extension of line that begins at i and returns the offset
+// behind it, -1 if it is malformed: ";" token [ "=" ( token / quoted-string ) ].
+// Extensions mean nothing here, but a broken one may mean something elsewhere.
+func chunkExt(line []byte, i int) int {
+	if line[i] != ';' {
+		return -1
+	}
+	if i = tokenEnd(line, i+1); i < 0 || i == len(line) || line[i] != '=' {
+		return i
+	}
+	if i++; i == len(line) || line[i] != '"' {
+		return tokenEnd(line, i)
+	}
+	for i++; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '"':
+			return i + 1
+		case c == '\\':
+			i++
+			if i == len(line) || !isText(line[i]) {
+				return -1
+			}
+		case !isText(c):
+			return -1
+		}
+	}
+	return -1
+}
+
+// isText tells whether c may stand in a quoted string, RFC 9110 §5.6.4.
+func isText(c byte) bool { return c >= ' ' && c != 0x7f || c == '\t' }
+
+// tokenEnd returns the offset behind the token of b that begins at i; -1 if
+// there is none.
+func tokenEnd(b []byte, i int) int {
+	start := i
+	for i < len(b) && class[b[i]]&isToken != 0 {
+		i++
+	}
+	if i == start {
+		return -1
+	}
+	return i
+}
+
+// feedChunkData passes on what has come of a chunk.
+func (c *Conn) feedChunkData(in []byte) int {
+	p := in[:min(int64(len(in)), c.left)]
+	c.left -= int64(len(p))
+	c.credit += int32(len(p))
+	if c.left == 0 {
+		c.in = awaitChunkEnd
+	}
+	c.body(p)
+	return len(p)
+}
+
+// feedChunkEnd reads the CRLF behind a chunk's data.
+func (c *Conn) feedChunkEnd(in []byte) (int, *Error) {
+	if in[0] != '\r' || len(in) > 1 && in[1] != '\n' {
+		return 0, errChunkEnd
+	}
+	if len(in) < 2 {
+		return 0, nil
+	}
+	c.in = awaitChunkSize
+	return 2, nil
+}
+
+// feedTrailer reads a trailer line, or the empty line that ends the request.
+// Trailers are checked as strictly as a head's fields, and thrown away: RFC
+// 9110 §6.5.1 lets nobody merge them into the head without knowing their
+// definition. left counts their octets here.
+func (c *Conn) feedTrailer(in []byte) (int, *Error) {
+	if in[0] == '\r' {
+		if len(in) == 1 {
+			return 0, nil
+		}
+		if in[1] != '\n' {
+			return 0, errHeadEnd
+		}
+		c.end()
+		return 2, nil
+	}
+	s := c.srv
+	if int(c.at.fields) == s.cfg.FieldsMax {
+		return 0, errFields
+	}
+	room := s.cfg.HeadMax - int(c.left)
+	b := in[:min(len(in), room)]
+	var f Field
+	n, ok, err := fieldLine(b, 0, int(c.at.ok), &f)
+	switch {
+	case err != nil:
+		return 0, err
+	case n == 0 && len(b) == room:
+		return 0, errTrailerLong
+	case n == 0:
+		c.at.ok = int32(ok)
+		return 0, nil
+	}
+	c.left += int64(n)
+	c.at.ok = 0
+	c.at.fields++
+	return n, nil
+}

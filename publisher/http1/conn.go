@@ -1,0 +1,321 @@
+package http1
+
+import "time"
+
+// Conn is the machine of one connection, shaped like a loop's Peer. An idle
+// one holds this struct (under 200 octets, see TestConnSize) and nothing else.
+type Conn struct {
+	srv     *Server
+	wire    Wire
+	handler Handler
+
+	out   []byte // what is to be sent, from sent on; nil when all was
+	sent  int
+	dates int // offset+1 in out of the last Date not yet filled in; 0 = none
+
+	left       int64 // octets to come: of the body, or of the chunk
+	got        int64 // octets of the decoded body announced or read so far
+	answerLeft int64 // octets that a started answer still owes
+	due        int64 // deadline of what the input waits for; 0 = none
+	writeDue   int64 // deadline of the output's next progress; 0 = none
+
+	at     progress // in an incomplete head or trailer line
+	excess int32    // chunk framing that was not balanced by data yet
+	credit int32    // octets of the body since the last Tick
+	flags  flags
+	in     inState
+	answer answerState
+}
+
+// inState is named for what the input waits for.
+type inState uint8
+
+const (
+	awaitHead inState = iota
+	awaitBody         // left octets of a body with Content-Length
+	awaitChunkSize
+	awaitChunkData // left octets of a chunk
+	awaitChunkEnd  // the CRLF behind the data
+	awaitTrailer
+	awaitAnswer // the request is complete; nothing is taken until it is answered
+	awaitClose  // nothing is taken any more, whatever comes is thrown away
+)
+
+type flags uint16
+
+const (
+	flagFresh    flags = 1 << iota // a new deadline is to be set at the next Tick
+	flagFeeding                    // inside Feed, so that no Wake is needed
+	flagBegun                      // part of a head has come
+	flagCRLF                       // the one empty line allowed before a head has come
+	flagOpen                       // a request was announced and its answer is not finished
+	flagHead                       // its method is HEAD
+	flagOld                        // it is HTTP/1.0
+	flagClosing                    // its answer is the last one
+	flagDraining                   // the next answer is the last one
+	flagEOF                        // the other side sends no more
+	flagRest                       // the last Feed left octets with the wire
+	flagHeld                       // requests are held back until output has left
+	flagUnread                     // answered before the request was read
+	flagGone                       // the Handler has been told
+	flagLong                       // more was written than announced
+	flagShort                      // less was written than announced
+)
+
+// Feed takes what it can use of in. It leaves an incomplete head or line, and
+// whatever follows a request that is not answered yet. An error means that the
+// connection is at its end: Pending has the last answer, nothing more is to be
+// fed.
+func (c *Conn) Feed(in []byte) (n int, err error) {
+	c.flags = c.flags&^flagRest | flagFeeding
+	for n < len(in) {
+		var used int
+		var bad *Error
+		switch c.in {
+		case awaitHead:
+			if c.OutLen() >= c.srv.cfg.OutMax {
+				c.flags |= flagHeld | flagFresh
+				break
+			}
+			used, bad = c.feedHead(in[n:])
+		case awaitBody:
+			used = c.feedBody(in[n:])
+		case awaitChunkSize:
+			used, bad = c.feedChunkSize(in[n:])
+		case awaitChunkData:
+			used = c.feedChunkData(in[n:])
+		case awaitChunkEnd:
+			used, bad = c.feedChunkEnd(in[n:])
+		case awaitTrailer:
+			used, bad = c.feedTrailer(in[n:])
+		case awaitClose:
+			used = len(in) - n
+		}
+		n += used
+		if bad != nil {
+			c.refuse(bad)
+			c.flags &^= flagFeeding
+			return n, bad
+		}
+		if c.flags&flagUnread != 0 {
+			c.flags &^= flagFeeding
+			return n, ErrUnread
+		}
+		if used == 0 {
+			break
+		}
+	}
+	c.flags &^= flagFeeding
+	if n < len(in) {
+		c.flags |= flagRest
+	}
+	if c.flags&flagEOF != 0 && c.in != awaitClose && !c.EOF() {
+		c.wire.Close()
+	}
+	return n, nil
+}
+
+// feedHead reads a head and announces it. What precedes the body in the output
+// (100 Continue, or an answer to a request without a body) is appended here.
+func (c *Conn) feedHead(in []byte) (int, *Error) {
+	s := c.srv
+	if in[0] == '\r' && c.flags&flagCRLF == 0 {
+		return c.leadingCRLF(in)
+	}
+	n, err := s.parseHead(in, &c.at)
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		if c.flags&flagBegun == 0 {
+			c.flags |= flagBegun | flagFresh
+		}
+		return 0, nil
+	}
+	h := &s.head
+	c.begin(h)
+	body, expects := c.in != awaitAnswer, h.Expect100
+	status := c.handler.Head(h)
+	switch {
+	case c.flags&flagOpen == 0: // answered inside Head
+		return n, nil
+	case status != 0 && c.answer == answerNone:
+		return n, c.refuseStatus(status)
+	case !body:
+		c.handler.End()
+	case expects && n == len(in) && c.answer == answerNone:
+		c.room(len(continueAnswer))
+		c.out = append(c.out, continueAnswer...)
+	}
+	return n, nil
+}
+
+// leadingCRLF takes the one empty line that some clients send behind a body,
+// RFC 9112 §2.2. Taking it at once leaves the connection as idle as it was.
+func (c *Conn) leadingCRLF(in []byte) (int, *Error) {
+	if len(in) < 2 {
+		if c.flags&flagBegun == 0 {
+			c.flags |= flagBegun | flagFresh
+		}
+		return 0, nil
+	}
+	if in[1] != '\n' {
+		return 0, errLeadingCRLF
+	}
+	c.flags = c.flags&^flagBegun | flagCRLF | flagFresh
+	return 2, nil
+}
+
+// begin opens the exchange for a head that was found sound.
+func (c *Conn) begin(h *Head) {
+	c.srv.stats.Requests++
+	f := c.flags &^ (flagBegun | flagCRLF | flagHead | flagOld | flagClosing | flagLong | flagShort)
+	f |= flagOpen | flagFresh
+	if string(h.Method) == "HEAD" {
+		f |= flagHead
+	}
+	if h.Minor == 0 {
+		f |= flagOld
+	}
+	if !h.KeepAlive {
+		f |= flagClosing
+	}
+	c.flags = f
+	c.got, c.excess, c.credit = 0, 0, 0
+	switch {
+	case h.Chunked:
+		c.in = awaitChunkSize
+	case h.ContentLength > 0:
+		c.in, c.left = awaitBody, h.ContentLength
+	default:
+		c.in = awaitAnswer
+	}
+}
+
+// end tells the Handler that the request is complete, unless it has answered
+// it before.
+func (c *Conn) end() {
+	c.in = awaitAnswer
+	c.flags |= flagFresh
+	if c.flags&flagOpen != 0 {
+		c.handler.End()
+	}
+}
+
+// refuse answers an error that the machine itself has found, and ends the
+// connection's input. An answer that has begun already is left cut.
+func (c *Conn) refuse(e *Error) {
+	c.srv.stats.Refused++
+	open := c.flags&flagOpen != 0
+	if c.answer == answerNone {
+		if !open {
+			c.flags &^= flagHead | flagOld
+		}
+		c.flags |= flagClosing
+		c.appendError(e)
+	}
+	c.in, c.answer, c.due = awaitClose, answerNone, 0
+	c.flags &^= flagOpen
+	if open {
+		c.gone(e)
+	}
+}
+
+// refuseStatus is the refusal that the Handler has asked for.
+func (c *Conn) refuseStatus(status int) *Error {
+	e := *errStatusAnswer // allocates: refusals by the application are no hot path
+	e.Status = validStatus(status)
+	return &e
+}
+
+// EOF tells that the other side has ended its input. It may still read: more
+// means that an answer is due, after which the machine asks its wire to Close.
+func (c *Conn) EOF() (more bool) {
+	c.flags |= flagEOF
+	switch {
+	case c.in == awaitAnswer:
+		return true
+	case c.in == awaitHead && c.flags&(flagRest|flagBegun) == flagRest:
+		return true // the wire keeps requests that were not looked at yet
+	case c.flags&flagOpen != 0:
+		c.refuse(errBodyCut)
+	}
+	c.in, c.due = awaitClose, 0
+	return false
+}
+
+// Lost tells that the wire is gone. The Conn must not be used any more, except
+// that a late answer is ignored.
+func (c *Conn) Lost(cause error) {
+	c.srv.release(c.out)
+	c.srv.stats.Open--
+	c.out, c.sent, c.dates = nil, 0, 0
+	c.in, c.answer, c.wire = awaitClose, answerNone, noWire{}
+	c.flags &^= flagOpen
+	c.gone(cause)
+}
+
+func (c *Conn) gone(cause error) {
+	if c.flags&flagGone == 0 {
+		c.flags |= flagGone
+		c.handler.Gone(cause)
+	}
+}
+
+// noWire takes the place of a wire that is gone, for those who answer late.
+type noWire struct{}
+
+func (noWire) Wake()       {}
+func (noWire) Close()      {}
+func (noWire) Abort(error) {}
+
+// Shutdown drains the connection: an idle one is closed, any other after its
+// next answer, which says so.
+func (c *Conn) Shutdown() {
+	c.flags |= flagDraining
+	if c.in == awaitHead && c.flags&(flagBegun|flagHeld|flagRest) == 0 {
+		c.in, c.due = awaitClose, 0
+		c.wire.Close()
+	}
+}
+
+// Abort closes the connection at once, so that the other side sees an answer
+// that has begun cut short.
+func (c *Conn) Abort(cause error) {
+	c.in, c.answer, c.due = awaitClose, answerNone, 0
+	c.flags &^= flagOpen
+	c.wire.Abort(cause)
+}
+
+// Tick takes the time, ends what has taken too long, and returns the next
+// deadline; zero if there is none.
+func (c *Conn) Tick(now time.Time) (next time.Time) {
+	t := c.srv.clock(now)
+	switch {
+	case c.flags&flagFresh != 0:
+		c.flags &^= flagFresh
+		c.due = c.deadline(t)
+	case c.credit > 0:
+		c.extend(t)
+	}
+	c.credit = 0
+	if c.due != 0 && t >= c.due {
+		c.expire()
+	}
+	due := c.due
+	if len(c.out) > 0 && c.srv.cfg.WriteTimeout > 0 {
+		if c.writeDue == 0 {
+			c.writeDue = t + int64(c.srv.cfg.WriteTimeout)
+		} else if t >= c.writeDue {
+			c.Abort(ErrWriteTimeout)
+			return time.Time{}
+		}
+		if due == 0 || c.writeDue < due {
+			due = c.writeDue
+		}
+	}
+	if due == 0 {
+		return time.Time{}
+	}
+	return c.srv.base.Add(time.Duration(due))
+}

@@ -1,0 +1,55 @@
+package http1
+
+import "time"
+
+// deadline returns when what the input now waits for must have come; 0 =
+// never. t is now, in nanoseconds since the Server's first Tick.
+func (c *Conn) deadline(t int64) int64 {
+	cfg := &c.srv.cfg
+	d := time.Duration(-1)
+	switch c.in {
+	case awaitHead:
+		switch {
+		case c.flags&flagBegun != 0:
+			d = cfg.HeadTimeout // absolute: more octets do not move it
+		case c.flags&flagHeld == 0:
+			d = cfg.IdleTimeout
+		}
+	case awaitBody, awaitChunkSize, awaitChunkData, awaitChunkEnd, awaitTrailer:
+		if cfg.BodyRateMin > 0 {
+			d = cfg.BodyGrace
+		}
+	}
+	if d < 0 {
+		return 0
+	}
+	return t + int64(d)
+}
+
+// extend moves the deadline of a body by the time that the octets read since
+// the last Tick are worth at the minimum rate. However much has come, the
+// deadline is never further away than BodyStallMax, so that a fast start
+// cannot buy an hour of silence.
+func (c *Conn) extend(t int64) {
+	cfg := &c.srv.cfg
+	if c.due == 0 {
+		return
+	}
+	due := c.due + int64(c.credit)*int64(time.Second)/cfg.BodyRateMin
+	c.due = max(c.due, min(due, t+int64(cfg.BodyStallMax)))
+}
+
+// expire ends the connection whose deadline has passed. An idle one is closed
+// without a word; one in the middle of a request gets 408, RFC 9110 §15.5.9.
+func (c *Conn) expire() {
+	c.due = 0
+	switch {
+	case c.in == awaitHead && c.flags&flagBegun == 0:
+		c.in = awaitClose
+	case c.in == awaitHead:
+		c.refuse(errHeadTimeout)
+	default:
+		c.refuse(errBodyTimeout)
+	}
+	c.wire.Close()
+}

@@ -1,0 +1,22 @@
+// Package http1 is the server side of HTTP/1.1 (RFC 9110, RFC 9112) as a
+// machine: it has no socket, no clock, no goroutine and no lock. Bytes come in
+// by Feed, time by Tick, and what is to be sent is taken from Pending.
+//
+// A Server holds what its connections share: limits, the rendered Date, the
+// pool of output buffers, and the scratch space a head is parsed into. A Conn
+// is one connection. It tells its Handler what it has read, in this order:
+//
+//	Head  Body*  End          one request; then the next
+//	Gone                      exactly once, when no more will come
+//
+// and the Handler answers with Answer, or Start, Write and Finish, at once or
+// later. While a request is being answered nothing of the next one is taken.
+//
+// The machine is strict. Whatever two recipients could read in two ways is
+// refused with a 4xx or 5xx answer, and after such an error nothing of that
+// connection is ever parsed again: the bytes behind it cannot be trusted to
+// begin where a request begins (RFC 9112 §11.2).
+//
+// CONNECT is answered with 501. Upgrade is ignored, as RFC 9110 §7.8 allows:
+// the request is handled as the HTTP/1.1 request that it also is.
+package http1

@@ -1,0 +1,72 @@
+package http1
+
+import "fmt"
+
+// AppendField appends a field line. A name that is no token and a value with
+// control characters are errors, and dst is returned as it was: an answer
+// cannot be split by what a handler was given. RFC 9110 §5.1, §5.5.
+func AppendField(dst []byte, name, value string) ([]byte, error) {
+	if !validToken(name) {
+		return dst, fmt.Errorf("http1: field name %q is not a token: use letters, digits and hyphens", name)
+	}
+	if !validValue(value) {
+		return dst, fmt.Errorf("http1: value %q of field %s holds control characters: escape or leave them out", value, name)
+	}
+	dst = append(append(dst, name...), ": "...)
+	return append(append(dst, value...), "\r\n"...), nil
+}
+
+// Reserved tells whether a field is the machine's own to write: those that
+// frame the message or govern the connection, and Date. Such a field must not
+// be given to Answer or Start. Server is among them if the Server has a name.
+func (s *Server) Reserved(name string) bool {
+	var b [len("transfer-encoding")]byte
+	if len(name) > len(b) {
+		return false
+	}
+	for i := range len(name) {
+		b[i] = lower[name[i]]
+	}
+	switch string(b[:len(name)]) {
+	case "connection", "content-length", "date", "keep-alive", "transfer-encoding", "trailer", "upgrade":
+		return true
+	case "server":
+		return s.cfg.ServerName != ""
+	}
+	return false
+}
+
+func validToken(s string) bool {
+	for i := range len(s) {
+		if class[s[i]]&isToken == 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func validValue(s string) bool {
+	for i := range len(s) {
+		if !isText(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// typeCache remembers the last Content-Type that was found valid. Handlers
+// give the same constant again and again, and comparing a string with itself
+// costs nothing.
+type typeCache struct{ last string }
+
+// valid tells whether t can be sent as Content-Type; "" means that none is.
+func (c *typeCache) valid(t string) bool {
+	if t == c.last {
+		return t != ""
+	}
+	if !validValue(t) {
+		return false
+	}
+	c.last = t
+	return t != ""
+}

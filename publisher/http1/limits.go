@@ -1,0 +1,88 @@
+package http1
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config is what a Server is told. A zero value of any limit means its
+// default; a negative duration or rate switches that deadline off.
+type Config struct {
+	TargetMax int   // octets of the request-target; more is 414. 8 KiB
+	HeadMax   int   // octets of the whole head, and of a trailer section; more is 431. 64 KiB
+	FieldsMax int   // field lines of a head, and of a trailer section; more is 431. 100
+	BodyMax   int64 // octets of a decoded body; more is 413. 8 MiB
+	OutMax    int   // while more octets are unsent, no further request is taken. 256 KiB
+
+	IdleTimeout  time.Duration // from accept or the last answer to the first octet of a head. 75 s
+	HeadTimeout  time.Duration // from the first octet of a head to its last; 408 after. 10 s
+	BodyGrace    time.Duration // time a body has before BodyRateMin holds. 5 s
+	BodyStallMax time.Duration // longest silence that a fast start can buy a body. 60 s
+	WriteTimeout time.Duration // longest time in which the other side takes nothing of an answer. 60 s
+	BodyRateMin  int64         // octets a second of a body; 408 below. 100
+
+	ServerName string // value of the Server field; "" = no Server field
+}
+
+// Bounds that no configuration needs to move. They are far above what is in
+// use, and keep rescanning after a partial read cheap.
+const (
+	methodMax    = 32        // octets of a method; more is 501, RFC 9112 §3
+	nameMax      = 256       // octets of a field name; more is 431
+	lengthDigits = 18        // digits of a Content-Length: any such number fits an int64
+	chunkLineMax = 512       // octets of a chunk-size line with its extensions and CRLF
+	chunkDigits  = 15        // hexadecimal digits of a chunk size: any such number fits an int64
+	chunkExcess  = 16 * 1024 // octets of chunk framing beyond a fair share of the data, RFC 9112 §7.1.1
+)
+
+// DefaultConfig returns every limit at its default, and "zamqp" as the name.
+func DefaultConfig() Config {
+	return Config{ServerName: "zamqp"}.withDefaults()
+}
+
+// Validate tells what is wrong with c, naming the field and the remedy.
+func (c Config) Validate() error {
+	for _, l := range []struct {
+		name  string
+		value int64
+	}{
+		{"TargetMax", int64(c.TargetMax)},
+		{"HeadMax", int64(c.HeadMax)},
+		{"FieldsMax", int64(c.FieldsMax)},
+		{"BodyMax", c.BodyMax},
+		{"OutMax", int64(c.OutMax)},
+	} {
+		if l.value < 0 {
+			return fmt.Errorf("http1: %s is %d: must not be negative; 0 means the default", l.name, l.value)
+		}
+	}
+	if c.HeadMax > 1<<30 {
+		return fmt.Errorf("http1: HeadMax is %d: must be at most 1 GiB", c.HeadMax)
+	}
+	if !validValue(c.ServerName) {
+		return fmt.Errorf("http1: ServerName %q holds control characters: use printable ones", c.ServerName)
+	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.TargetMax, 8<<10)
+	setDefault(&c.HeadMax, 64<<10)
+	setDefault(&c.FieldsMax, 100)
+	setDefault(&c.BodyMax, 8<<20)
+	setDefault(&c.OutMax, 256<<10)
+	setDefault(&c.IdleTimeout, 75*time.Second)
+	setDefault(&c.HeadTimeout, 10*time.Second)
+	setDefault(&c.BodyGrace, 5*time.Second)
+	setDefault(&c.BodyStallMax, 60*time.Second)
+	setDefault(&c.WriteTimeout, 60*time.Second)
+	setDefault(&c.BodyRateMin, 100)
+	return c
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}

@@ -1,0 +1,127 @@
+package http1
+
+import "time"
+
+// Wire is what a Conn asks of whatever carries its bytes.
+type Wire interface {
+	Wake()             // offer the kept input again, Tick, and send what is Pending
+	Close()            // send what is Pending, then close in an orderly way
+	Abort(cause error) // close without sending
+}
+
+// Handler is told what a connection reads. All slices die when the call
+// returns. Its methods may call those of their Conn; none is called again
+// before it has returned.
+type Handler interface {
+	// Head announces a request. 0 = go on; any other status is answered with,
+	// and the connection is closed, since the body was not asked for.
+	// Answering inside Head is allowed as well: then nothing more of this
+	// request follows.
+	Head(h *Head) (status int)
+	// Body is the next piece of the decoded body; never empty.
+	Body(p []byte)
+	// End tells that the request is complete: it is to be answered, now or
+	// later, exactly once.
+	End()
+	// Gone tells, exactly once, that no more requests will come and that the
+	// present one, if there is one, cannot be answered any more. nil = orderly.
+	Gone(cause error)
+}
+
+// Server is what the connections of one listener share. It belongs to one
+// loop's thread, like everything in it.
+type Server struct {
+	cfg   Config
+	stats Stats
+
+	head Head // scratch: the head that is being read; valid only inside parseHead and Handler.Head
+
+	// Time, as far as it is known: that of the last Tick of any connection.
+	base time.Time // first Tick; deadlines are nanoseconds since then
+	unix int64     // second that date shows
+	date [dateLen]byte
+
+	lines [600][]byte // by status: status line, Server, and "Date: ", made when first used
+	types typeCache
+
+	free      [][]byte // output buffers, empty
+	freeBytes int      // sum of their capacities
+}
+
+// Stats counts since the Server was made, except for Open.
+type Stats struct {
+	Open     int    // connections that are not Lost
+	Requests uint64 // heads announced to a Handler
+	Refused  uint64 // requests that the machine itself answered with an error
+}
+
+// Output buffers. What an idle connection does not hold, the Server holds for
+// all of them; above these bounds it is left to the garbage collector.
+const (
+	bufferMin  = 4 << 10  // capacity of a new buffer, or a multiple
+	bufferMax  = 64 << 10 // largest buffer that is kept
+	freeMax    = 4 << 20  // octets kept in all
+	firstFrees = 64       // room for that many without growing the list
+)
+
+// NewServer returns a Server for connections with these limits. A ServerName
+// that Config.Validate refuses is left out of the answers.
+func NewServer(cfg Config) *Server {
+	if !validValue(cfg.ServerName) {
+		cfg.ServerName = ""
+	}
+	s := &Server{cfg: cfg.withDefaults(), free: make([][]byte, 0, firstFrees)}
+	s.head.Fields = make([]Field, 0, s.cfg.FieldsMax)
+	s.setDate(time.Unix(0, 0))
+	return s
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats { return s.stats }
+
+// NewConn returns the machine for a fresh connection. The wire must Tick it
+// before the first Feed.
+func (s *Server) NewConn(w Wire, h Handler) *Conn {
+	s.stats.Open++
+	return &Conn{srv: s, wire: w, handler: h, flags: flagFresh}
+}
+
+// clock takes the time and returns it as nanoseconds since the first call.
+func (s *Server) clock(now time.Time) int64 {
+	if s.base.IsZero() {
+		s.base = now
+	}
+	if now.Unix() != s.unix {
+		s.setDate(now)
+	}
+	return int64(now.Sub(s.base))
+}
+
+func (s *Server) setDate(now time.Time) {
+	s.unix = now.Unix()
+	now.UTC().AppendFormat(s.date[:0], "Mon, 02 Jan 2006 15:04:05 GMT")
+}
+
+// buffer returns an empty buffer for at least n octets.
+func (s *Server) buffer(n int) []byte {
+	if last := len(s.free) - 1; last >= 0 && cap(s.free[last]) >= n {
+		b := s.free[last]
+		s.free[last] = nil
+		s.free = s.free[:last]
+		s.freeBytes -= cap(b)
+		return b
+	}
+	// Whole multiples, so that an answer a little longer than the last one
+	// finds room in the same buffer.
+	return make([]byte, 0, (max(n, 1)+bufferMin-1)/bufferMin*bufferMin)
+}
+
+// release takes back a buffer that nothing refers to any more.
+func (s *Server) release(b []byte) {
+	if cap(b) == 0 || cap(b) > bufferMax || s.freeBytes+cap(b) > freeMax {
+		return
+	}
+	poison(b)
+	s.freeBytes += cap(b)
+	s.free = append(s.free, b[:0])
+}

@@ -1,0 +1,84 @@
+package http1
+
+// validStatus returns status if it can be a final answer's, else 500: 1xx are
+// the machine's own, and anything else is no status (RFC 9110 §15).
+func validStatus(status int) int {
+	if status < 200 || status > 599 {
+		return 500
+	}
+	return status
+}
+
+// StatusText returns the reason phrase of a status, RFC 9110 §15 and the IANA
+// registry; for others the name of their class, as recipients read them.
+func StatusText(status int) string {
+	if t, ok := statusTexts[status]; ok {
+		return t
+	}
+	switch status / 100 {
+	case 1:
+		return "Informational"
+	case 2:
+		return "Successful"
+	case 3:
+		return "Redirection"
+	case 4:
+		return "Client Error"
+	}
+	return "Server Error"
+}
+
+var statusTexts = map[int]string{
+	100: "Continue",
+	200: "OK",
+	201: "Created",
+	202: "Accepted",
+	203: "Non-Authoritative Information",
+	204: "No Content",
+	205: "Reset Content",
+	206: "Partial Content",
+	207: "Multi-Status",
+	300: "Multiple Choices",
+	301: "Moved Permanently",
+	302: "Found",
+	303: "See Other",
+	304: "Not Modified",
+	307: "Temporary Redirect",
+	308: "Permanent Redirect",
+	400: "Bad Request",
+	401: "Unauthorized",
+	402: "Payment Required",
+	403: "Forbidden",
+	404: "Not Found",
+	405: "Method Not Allowed",
+	406: "Not Acceptable",
+	407: "Proxy Authentication Required",
+	408: "Request Timeout",
+	409: "Conflict",
+	410: "Gone",
+	411: "Length Required",
+	412: "Precondition Failed",
+	413: "Content Too Large",
+	414: "URI Too Long",
+	415: "Unsupported Media Type",
+	416: "Range Not Satisfiable",
+	417: "Expectation Failed",
+	421: "Misdirected Request",
+	422: "Unprocessable Content",
+	423: "Locked",
+	424: "Failed Dependency",
+	425: "Too Early",
+	426: "Upgrade Required",
+	428: "Precondition Required",
+	429: "Too Many Requests",
+	431: "Request Header Fields Too Large",
+	451: "Unavailable For Legal Reasons",
+	500: "Internal Server Error",
+	501: "Not Implemented",
+	502: "Bad Gateway",
+	503: "Service Unavailable",
+	504: "Gateway Timeout",
+	505: "HTTP Version Not Supported",
+	507: "Insufficient Storage",
+	511: "Network Authentication Required",
+}
