@@ -1,0 +1,60 @@
+# make help lists the targets. CI calls only these.
+
+SHELL := /bin/bash
+TESTRUN := go run ./tests/setup/testrun
+
+# Building from a checkout that belongs to somebody else must not fail over the
+# version control stamp.
+ifneq ($(shell git status >/dev/null 2>&1 && echo ok),ok)
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+endif
+
+# How long `make fuzz` gives each target.
+FUZZTIME ?= 30s
+export FUZZTIME
+
+.DEFAULT_GOAL := help
+.PHONY: help build run check test race fuzz bench interop gen tidy cross install clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the server into bin/zamqp
+	go build -o bin/zamqp .
+
+run: ## build and start the server, with a RabbitMQ of its own unless one is configured
+	@tests/setup/run
+
+check: ## what needs no network and no broker: format, vet, tidy, unit tests
+	@ZAMQP_TEST_AMQP_URL= $(TESTRUN) -only gofmt,vet,static,tidy,short
+
+test: install ## everything: checks, unit, race, fuzz, interop with RabbitMQ, bench smoke
+	@FUZZTIME=8s $(TESTRUN)
+
+race: ## unit tests under the race detector
+	@$(TESTRUN) -only race
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@$(TESTRUN) -only fuzz
+
+bench: install ## the whole benchmark beside its peers; writes a page under docs/bench
+	cd tests/bench && go run .
+
+interop: install ## the built binary with RabbitMQ, pika, amqp091-go and streadway/amqp
+	@$(TESTRUN) -only interop
+
+gen: ## regenerate the generated files
+	go generate ./...
+
+tidy: ## arrows between rooms, names, lengths, formatting
+	@$(TESTRUN) -only tidy
+
+cross: ## build and vet for darwin and freebsd
+	@$(TESTRUN) -only cross
+
+install: ## install what the tests need and this machine lacks (Debian packages as root)
+	@tests/setup/install || echo "make: going on without; tests that need it are skipped"
+
+clean: ## remove what was built, and the broker of make run with its data
+	@if [ -d tmp/rabbitmq ]; then tests/rabbitmq/rabbitmq stop tmp/rabbitmq; fi
+	rm -rf bin tmp

@@ -1,0 +1,155 @@
+// Command testrun is what `make test` runs: every check of the repository, one
+// after another, each to its end even if an earlier one failed, and at the end
+// one line of counts.
+//
+//	go run ./tests/setup/testrun                   everything
+//	go run ./tests/setup/testrun -only vet,unit    some steps
+//	go run ./tests/setup/testrun -list             the steps and what they are for
+//
+// It reads nothing from standard input and needs the tools that
+// tests/setup/install brings; a step whose tool is missing counts as skipped and
+// says so.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// outcome is what a step or a test run has to report.
+type outcome struct {
+	passed, failed, skipped int
+	report                  strings.Builder // why something failed
+	notes                   []string        // one-line remarks, printed in any case
+}
+
+func (o *outcome) fail(format string, args ...any) {
+	o.failed++
+	fmt.Fprintf(&o.report, strings.TrimRight(format, "\n")+"\n", args...)
+}
+
+func (o *outcome) skip(format string, args ...any) {
+	o.skipped++
+	o.notes = append(o.notes, fmt.Sprintf(format, args...))
+}
+
+func (o *outcome) add(other *outcome) {
+	o.passed += other.passed
+	o.failed += other.failed
+	o.skipped += other.skipped
+	o.report.WriteString(other.report.String())
+	o.notes = append(o.notes, other.notes...)
+}
+
+// step is one line of the run.
+type step struct {
+	name, what string
+	run        func() *outcome
+	part       bool // of another step: runs only when asked for
+}
+
+func main() {
+	only := flag.String("only", "", "run these steps, separated by commas")
+	skip := flag.String("skip", "", "leave these steps out")
+	list := flag.Bool("list", false, "print the steps and stop")
+	flag.Parse()
+	if err := os.Chdir(repository()); err != nil {
+		fmt.Fprintln(os.Stderr, "testrun:", err)
+		os.Exit(2)
+	}
+	if *list {
+		for _, s := range steps {
+			fmt.Printf("%-10s %s\n", s.name, s.what)
+		}
+		return
+	}
+	chosen := choose(*only, *skip)
+	stop := broker(chosen)
+	code := runAll(chosen)
+	stop()
+	os.Exit(code)
+}
+
+// repository is the folder of the module that testrun is run in.
+func repository() string {
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "."
+	}
+	return filepath.Dir(strings.TrimSpace(string(out)))
+}
+
+func choose(only, skip string) []step {
+	var chosen []step
+	names := func(s string) []string {
+		return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	for _, n := range append(names(only), names(skip)...) {
+		if !slices.ContainsFunc(steps, func(s step) bool { return s.name == n }) {
+			fmt.Fprintf(os.Stderr, "testrun: no step %q; see -list\n", n)
+			os.Exit(2)
+		}
+	}
+	for _, s := range steps {
+		if (only == "" && !s.part || slices.Contains(names(only), s.name)) && !slices.Contains(names(skip), s.name) {
+			chosen = append(chosen, s)
+		}
+	}
+	return chosen
+}
+
+func runAll(chosen []step) int {
+	var total outcome
+	var broken []string
+	began := time.Now()
+	for _, s := range chosen {
+		t := time.Now()
+		o := s.run()
+		verdict := "ok  "
+		switch {
+		case o.failed > 0:
+			verdict, broken = "FAIL", append(broken, s.name)
+		case o.passed == 0:
+			verdict = "skip"
+		}
+		if o.failed > 0 {
+			fmt.Print(indent(o.report.String()))
+		}
+		for _, n := range o.notes {
+			fmt.Printf("      %s\n", n)
+		}
+		fmt.Printf("%s  %-10s %6.1f s  %d passed, %d failed, %d skipped\n",
+			verdict, s.name, time.Since(t).Seconds(), o.passed, o.failed, o.skipped)
+		total.passed += o.passed
+		total.failed += o.failed
+		total.skipped += o.skipped
+	}
+	fmt.Printf("\n%.0f s in all\n", time.Since(began).Seconds())
+	if len(broken) > 0 {
+		fmt.Printf("failed: %s (repeat with: go run ./tests/setup/testrun -only %s)\n",
+			strings.Join(broken, ", "), strings.Join(broken, ","))
+	}
+	fmt.Printf("%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
+	if total.failed > 0 {
+		return 1
+	}
+	return 0
+}
+
+// indent sets a report apart, and cuts what nobody reads: a log of a thousand
+// lines keeps its two ends.
+func indent(report string) string {
+	const keep = 150
+	lines := strings.Split(strings.TrimRight(report, "\n"), "\n")
+	if n := len(lines); n > 2*keep {
+		cut := fmt.Sprintf("… %d lines left out …", n-2*keep)
+		lines = slices.Concat(lines[:keep], []string{cut}, lines[n-keep:])
+	}
+	return "    | " + strings.Join(lines, "\n    | ") + "\n"
+}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// steps in the order of what they cost, so that cheap findings come first. Parts
+// of others run only when asked for.
+var steps = []step{
+	{"gofmt", "every Go file is formatted", gofmt, false},
+	{"vet", "go vet, also with the loopdebug tag and in tests/bench", vet, false},
+	{"static", "staticcheck", static, false},
+	{"gen", "go generate changes nothing", gen, false},
+	{"cross", "builds and vets for darwin and freebsd", cross, false},
+	{"vuln", "govulncheck", vuln, false},
+	{"unit", "all tests but interop", unit, false},
+	{"tidy", "arrows, names, lengths (a part of unit)", tidy, true},
+	{"short", "unit tests that need no broker (a part of unit)", short, true},
+	{"race", "the same under the race detector", race, false},
+	{"loopdebug", "the same with lent buffers poisoned", loopdebug, false},
+	{"fuzz", "every fuzz target for some seconds", fuzz, false},
+	{"interop", "the built binary with RabbitMQ and other people's clients", interop, false},
+	{"bench", "the benchmark with small numbers", bench, false},
+}
+
+// command runs a tool and returns all it printed. No step reads standard input.
+func command(dir string, env []string, name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// check is a step of one command: it passes or fails as a whole.
+func (o *outcome) check(dir string, env []string, name string, args ...string) {
+	out, err := command(dir, env, name, args...)
+	if err != nil {
+		o.fail("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		return
+	}
+	o.passed++
+}
+
+// tool finds a program that tests/setup/install puts into bin.
+func tool(name string) (path string, ok bool) {
+	path, _ = filepath.Abs(filepath.Join("bin", name))
+	_, err := os.Stat(path)
+	return path, err == nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func gofmt() *outcome {
+	o := &outcome{}
+	files := sourceFiles(".go")
+	out, err := command(".", nil, "gofmt", append([]string{"-l"}, files...)...)
+	switch {
+	case err != nil:
+		o.fail("gofmt: %v\n%s", err, out)
+	case out != "":
+		o.fail("run gofmt -w on:\n%s", out)
+	default:
+		o.passed++
+	}
+	return o
+}
+
+// sourceFiles lists the files with this ending, leaving out what git ignores.
+func sourceFiles(ending string) []string {
+	var files []string
+	_ = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == ".git" || d.Name() == "bin" || d.Name() == "tmp") {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(path, ending) {
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files
+}
+
+func vet() *outcome {
+	o := &outcome{}
+	o.check(".", nil, "go", "vet", "./...")
+	o.check(".", nil, "go", "vet", "-tags", "loopdebug", "./...")
+	if exists("tests/bench/go.mod") {
+		o.check("tests/bench", nil, "go", "vet", "./...")
+	}
+	return o
+}
+
+func static() *outcome {
+	o := &outcome{}
+	path, ok := tool("staticcheck")
+	if !ok {
+		o.skip("staticcheck is not in bin; run tests/setup/install")
+		return o
+	}
+	o.check(".", nil, path, "./...")
+	if exists("tests/bench/go.mod") {
+		o.check("tests/bench", nil, path, "./...")
+	}
+	return o
+}
+
+// gen runs the generators and compares the generated files before and after. It
+// leaves what they wrote, as that is what has to be committed.
+func gen() *outcome {
+	o := &outcome{}
+	sums := func() map[string][32]byte {
+		m := map[string][32]byte{}
+		for _, f := range append(sourceFiles("_gen.go"), sourceFiles("_gen_test.go")...) {
+			src, _ := os.ReadFile(f)
+			m[f] = sha256.Sum256(src)
+		}
+		return m
+	}
+	before := sums()
+	if out, err := command(".", nil, "go", "generate", "./..."); err != nil {
+		o.fail("go generate: %v\n%s", err, out)
+		return o
+	}
+	after := sums()
+	var changed []string
+	for f, sum := range after {
+		if before[f] != sum {
+			changed = append(changed, f)
+		}
+	}
+	slices.Sort(changed)
+	if len(changed) > 0 {
+		o.fail("go generate changed what is checked in; look at the difference and commit it:\n%s", strings.Join(changed, "\n"))
+		return o
+	}
+	o.passed++
+	return o
+}
+
+func cross() *outcome {
+	o := &outcome{}
+	for _, target := range []string{"darwin/arm64", "freebsd/amd64"} {
+		system, arch, _ := strings.Cut(target, "/")
+		env := []string{"GOOS=" + system, "GOARCH=" + arch, "CGO_ENABLED=0"}
+		o.check(".", env, "go", "build", "./...")
+		o.check(".", env, "go", "vet", "./...")
+	}
+	return o
+}
+
+// vuln fails on what govulncheck finds; a database that cannot be reached is
+// said aloud, as then nothing was checked.
+func vuln() *outcome {
+	o := &outcome{}
+	path, ok := tool("govulncheck")
+	if !ok {
+		o.skip("govulncheck is not in bin; run tests/setup/install")
+		return o
+	}
+	out, err := command(".", nil, path, "./...")
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		o.passed++
+	case errors.As(err, &exit) && exit.ExitCode() == 3:
+		o.fail("govulncheck found vulnerabilities:\n%s", out)
+	case strings.Contains(out, "fetching vulnerabilities"):
+		o.skip("VULNERABILITIES WERE NOT CHECKED: the database cannot be reached (%s)", strings.TrimSpace(out))
+	default:
+		o.fail("govulncheck: %v\n%s", err, out)
+	}
+	return o
+}
+
+// packages lists the module's packages apart from those named.
+func packages(o *outcome, without ...string) []string {
+	out, err := command(".", nil, "go", "list", "./...")
+	if err != nil {
+		o.fail("go list: %v\n%s", err, out)
+		return nil
+	}
+	var pkgs []string
+	for _, p := range strings.Fields(out) {
+		if !slices.ContainsFunc(without, func(w string) bool { return strings.HasSuffix(p, w) }) {
+			pkgs = append(pkgs, p)
+		}
+	}
+	return pkgs
+}
+
+func unit() *outcome {
+	o := &outcome{}
+	if pkgs := packages(o, "/tests/interop"); pkgs != nil {
+		o.add(goTest(".", nil, append([]string{"-timeout", "5m"}, pkgs...)...))
+	}
+	return o
+}
+
+func race() *outcome {
+	o := &outcome{}
+	if pkgs := packages(o, "/tests/interop", "/tests/rabbitmq", "/tests/tidy"); pkgs != nil {
+		o.add(goTest(".", nil, append([]string{"-race", "-timeout", "10m"}, pkgs...)...))
+	}
+	return o
+}
+
+func loopdebug() *outcome {
+	o := &outcome{}
+	if pkgs := packages(o, "/tests/interop", "/tests/rabbitmq", "/tests/tidy"); pkgs != nil {
+		o.add(goTest(".", nil, append([]string{"-tags", "loopdebug", "-timeout", "5m"}, pkgs...)...))
+	}
+	return o
+}
+
+func interop() *outcome {
+	return goTest(".", nil, "-timeout", "15m", "./tests/interop")
+}
+
+func bench() *outcome {
+	o := &outcome{}
+	if !exists("tests/bench/go.mod") {
+		o.skip("there is no tests/bench")
+		return o
+	}
+	o.check("tests/bench", nil, "go", "run", ".", "-smoke")
+	return o
+}
+
+func tidy() *outcome { return goTest(".", nil, "./tests/tidy") }
+
+func short() *outcome {
+	o := &outcome{}
+	if pkgs := packages(o, "/tests/interop", "/tests/rabbitmq", "/tests/tidy"); pkgs != nil {
+		o.add(goTest(".", nil, append([]string{"-short", "-timeout", "5m"}, pkgs...)...))
+	}
+	return o
+}
+
+// broker starts one RabbitMQ node for all steps that use one, and returns what
+// stops it. A broker that the environment names is used as it is.
+func broker(chosen []step) (stop func()) {
+	needed := slices.ContainsFunc(chosen, func(s step) bool {
+		return slices.Contains([]string{"unit", "race", "loopdebug", "interop"}, s.name)
+	})
+	if !needed || os.Getenv("ZAMQP_TEST_AMQP_URL") != "" {
+		return func() {}
+	}
+	dir, err := os.MkdirTemp("", "zamqp-testrun-")
+	if err != nil {
+		return func() {}
+	}
+	const script = "tests/rabbitmq/rabbitmq"
+	// Output, not CombinedOutput: the URL is all of standard output.
+	out, err := exec.Command("bash", script, "start", "-for", fmt.Sprint(os.Getpid()), dir).Output()
+	if err != nil {
+		fmt.Println("      no RabbitMQ node could be started; tests that need one are skipped:", err)
+		_ = os.RemoveAll(dir)
+		return func() {}
+	}
+	_ = os.Setenv("ZAMQP_TEST_AMQP_URL", strings.TrimSpace(string(out)))
+	_ = os.Setenv("ZAMQP_TEST_RABBITMQ_DIR", dir)
+	return func() {
+		_, _ = command(".", nil, "bash", script, "stop", dir)
+		_ = os.RemoveAll(dir)
+	}
+}
