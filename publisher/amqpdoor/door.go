@@ -1,0 +1,156 @@
+package amqpdoor
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/amqpproto/client"
+	"zamqp/publisher"
+)
+
+// A Door holds the links of a server to its brokers. Loop thread only.
+type Door struct {
+	server  *publisher.Server
+	runtime publisher.Runtime
+	log     zerolog.Logger
+	links   map[string]*link
+}
+
+// link is one connection with the consumers that live on it.
+type link struct {
+	door      *Door
+	name      string
+	client    *client.Client
+	reply     *sender
+	consumers []*consumer
+}
+
+// New returns a door without links.
+func New(server *publisher.Server, runtime publisher.Runtime, log zerolog.Logger) *Door {
+	d := &Door{server: server, runtime: runtime, log: log, links: map[string]*link{}}
+	server.AddReporter(d)
+	return d
+}
+
+// Link registers the server's producers and consumers of one connection with
+// its client. prefetch is for the consumers that name none; a consumer that
+// enabled does not pass is left out.
+func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(consumer string) bool) error {
+	l := &link{door: d, name: name, client: c, reply: &sender{client: c}}
+	d.links[name] = l
+	t, err := newTopology(name, d.server.Producers(), d.server.Consumers())
+	if err != nil {
+		return fmt.Errorf("connection %s: %w", name, err)
+	}
+	for _, p := range t.producers {
+		made := c.Produce(client.ProducerSpec{Name: p, Topology: t.producer(p)})
+		d.server.Bind(p, &sender{client: c, producer: made})
+	}
+	for _, k := range t.consumers {
+		if enabled(k) {
+			l.consume(k, t, prefetch)
+		}
+	}
+	return nil
+}
+
+func (l *link) consume(name string, t *topology, prefetch int) {
+	declared := t.declared[name]
+	k := &consumer{link: l, name: name, noAck: declared.NoAck, attempts: newAttempts()}
+	spec := client.ConsumerSpec{
+		Name: name, Topology: t.consumer(name), NoAck: declared.NoAck, Exclusive: false,
+		Prefetch: uint16(min(prefetch, 0xFFFF)), DeclareOnly: !l.door.server.Consumes(name),
+	}
+	if declared.Prefetch > 0 {
+		spec.Prefetch = uint16(min(declared.Prefetch, 0xFFFF))
+	}
+	if declared.Priority != 0 {
+		spec.Args = publisher.Table{"x-priority": int32(declared.Priority)}
+	}
+	k.machine = l.client.Consume(spec, k)
+	l.consumers = append(l.consumers, k)
+}
+
+// Report tells the state of the connections and their consumers.
+func (d *Door) Report() []publisher.Status {
+	var all []publisher.Status
+	for _, l := range d.links {
+		s := publisher.Status{Kind: "connection", Name: l.name, Ready: l.client.Ready(), State: l.client.State().String()}
+		if blocked, why := l.client.Blocked(); blocked {
+			s.State, s.Detail, s.Ready = "blocked", why, false
+		} else if err := l.client.Err(); err != nil && !s.Ready {
+			s.Detail = err.Error()
+		}
+		all = append(all, s)
+		for _, k := range l.consumers {
+			all = append(all, k.report())
+		}
+	}
+	return all
+}
+
+// Stop cancels every consumer, gives back what waits for another attempt, and
+// calls done when no more deliveries can come.
+func (d *Door) Stop(done func()) {
+	left := 1
+	one := func() {
+		if left--; left == 0 {
+			done()
+		}
+	}
+	for _, l := range d.sorted() {
+		for _, k := range l.consumers {
+			left++
+			k.stop(one)
+		}
+	}
+	one()
+}
+
+// Close ends the connections in good order: publishes, confirms and acks are
+// flushed first. done gets the first error.
+func (d *Door) Close(done func(error)) {
+	left := 1
+	var first error
+	one := func(err error) {
+		if first == nil {
+			first = err
+		}
+		if left--; left == 0 {
+			done(first)
+		}
+	}
+	for _, l := range d.sorted() {
+		left++
+		l.client.Close(one)
+	}
+	one(nil)
+}
+
+func (d *Door) sorted() []*link {
+	links := make([]*link, 0, len(d.links))
+	for _, l := range d.links {
+		links = append(links, l)
+	}
+	sort.Slice(links, func(i, j int) bool { return links[i].name < links[j].name })
+	return links
+}
+
+// sender is the way of one producer to its broker; without a producer, the way
+// of the replies.
+type sender struct {
+	client   *client.Client
+	producer *client.Producer
+	out      client.Outgoing // reused: the client copies all of it
+}
+
+// Send publishes; the client copies the publication before it returns.
+func (s *sender) Send(p *publisher.Publication, done publisher.Confirmer) error {
+	s.out = client.Outgoing{
+		Exchange: p.Exchange, RoutingKey: p.RoutingKey, Mandatory: p.Mandatory,
+		RawProperties: p.RawProperties, Body: p.Body,
+	}
+	return s.client.Publish(s.producer, &s.out, done)
+}

@@ -1,0 +1,188 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+
+	"zamqp/amqpproto"
+	"zamqp/loop/coro"
+)
+
+// Run is the call's task: the handler, the commit, the outcome. A conflict
+// runs them again in place, since only the losers of a race see one.
+func (r *Request) Run(t *coro.Task) {
+	r.task = t
+	s := r.server
+	s.runtime.Enter(r.label)
+	err := r.attempt(r.handle)
+	for again := 0; again < s.options.ConflictRetries && errors.Is(err, ErrConflict); again++ {
+		s.stats.Conflicts++
+		err = r.attempt(r.handle)
+	}
+	if err != nil {
+		err = r.failed(err)
+	}
+	if r.origin == OriginHTTP && err == nil && r.response.stream != nil {
+		err = r.runStream()
+	}
+	r.settle(err)
+	s.runtime.Enter(nil)
+	s.finish(r)
+}
+
+// attempt runs a handler in a fresh transaction, and commits or aborts it.
+func (r *Request) attempt(h func() error) error {
+	r.tx.reset()
+	r.response.reset()
+	err := r.guarded(h)
+	if err == nil {
+		err = r.guarded(r.end)
+	}
+	if err != nil {
+		r.abort()
+	}
+	return err
+}
+
+// handle calls the handler of the route or of the consumer, or every
+// subscriber of the consumer's marker in turn.
+func (r *Request) handle() error {
+	if r.consumer == nil {
+		return r.route.Handler(r)
+	}
+	for _, h := range r.consumer.handlers {
+		if err := h(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end adds the reply to the publishes and commits. The reply goes out last, so
+// that who waits for it finds the rest done.
+func (r *Request) end() error {
+	if err := r.addReply(); err != nil {
+		return err
+	}
+	return r.commit()
+}
+
+// guarded calls f and turns its panic into an error.
+func (r *Request) guarded(f func() error) error { return guard(f) }
+
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &PanicError{Value: p, Stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+// failed gives the failure of a message to the error handler of its exchange.
+func (r *Request) failed(err error) error {
+	if r.origin != OriginMessage || errors.Is(err, ErrShutdown) {
+		return err
+	}
+	h := r.server.errorHandlers[string(r.message.Exchange)]
+	if h == nil {
+		return err
+	}
+	return r.attempt(func() error { return h(r, err) })
+}
+
+// settle makes the outcome of the call, and for a failure the answer to it.
+func (r *Request) settle(err error) {
+	r.outcome = Outcome{Err: err, Settlement: SettleAck}
+	if err == nil {
+		if !r.response.set {
+			_ = r.answer(http.StatusNoContent, "", nil)
+		}
+		return
+	}
+	r.server.report(r, err)
+	if isBrokenStream(err) {
+		return // the door cuts the connection
+	}
+	if r.origin == OriginMessage {
+		r.settleFailure(err)
+		return
+	}
+	status, cause := statusOf(err)
+	r.response.reset()
+	_ = r.Text(status, cause+"\n")
+}
+
+// settleFailure chooses between another attempt and the dead-letter queue. Who
+// waits for a reply is told when no attempt follows.
+func (r *Request) settleFailure(err error) {
+	var retry Retry
+	if r.consumer != nil {
+		retry = r.consumer.Retry
+	}
+	delay, again := retry.Delay(r.Attempt())
+	if errors.Is(err, ErrShutdown) {
+		delay, again = 0, true
+	}
+	if again && !IsPermanent(err) {
+		r.outcome.Settlement, r.outcome.Delay = SettleRetry, delay
+		return
+	}
+	r.outcome.Settlement = SettleDeadLetter
+	if len(r.props.ReplyTo) == 0 {
+		return
+	}
+	status, cause := statusOf(err)
+	r.tx.reset()
+	r.response.reset()
+	_ = r.Text(status, cause)
+	if err := r.guarded(r.end); err != nil {
+		r.server.log.Warn().Err(err).Str("reply_to", string(r.props.ReplyTo)).Msg("the error reply was not sent")
+	}
+}
+
+// StatusHeader is the key of the headers table that tells the status of a
+// reply that is no success.
+const StatusHeader = "x-status"
+
+// addReply publishes the response to the message's reply_to, if it has one,
+// with its correlation id. It is not mandatory: who asked may have gone, and
+// that is no failure of the call.
+func (r *Request) addReply() error {
+	if r.origin != OriginMessage || len(r.props.ReplyTo) == 0 || r.message.Reply == nil {
+		return nil
+	}
+	p := &r.response
+	if !p.set {
+		if err := r.answer(http.StatusNoContent, "", nil); err != nil {
+			return err
+		}
+	}
+	d := draft{key: text(r.props.ReplyTo), headers: p.headers, typed: true}
+	if p.Status >= http.StatusBadRequest {
+		d.addHeader(StatusHeader, int32(p.Status))
+	}
+	if p.ContentType != "" {
+		d.set(&d.props.ContentType, amqpproto.FlagContentType, p.ContentType)
+	}
+	if len(r.props.CorrelationID) > 0 {
+		d.props.CorrelationID = r.props.CorrelationID
+		d.props.Flags |= amqpproto.FlagCorrelationID
+	}
+	if p.raw != nil && d.headers == nil {
+		d.props.Headers = p.raw
+		d.props.Flags |= amqpproto.FlagHeaders
+	}
+	d.props.DeliveryMode = 1
+	if r.props.DeliveryMode == 2 {
+		d.props.DeliveryMode = 2
+	}
+	d.props.Flags |= amqpproto.FlagDeliveryMode
+	reply := producing{name: "reply", sender: r.message.Reply}
+	if err := r.tx.addRaw(&reply, &d, p.Body); err != nil {
+		return fmt.Errorf("reply: %w", err)
+	}
+	return nil
+}

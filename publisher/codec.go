@@ -1,0 +1,136 @@
+package publisher
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"strings"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// A Codec turns values into bodies and back. One codec serves many calls, so
+// it keeps nothing between them.
+type Codec interface {
+	// ContentType is what an encoded body is labelled with.
+	ContentType() string
+	// Append appends the encoding of v to dst.
+	Append(dst []byte, v any) ([]byte, error)
+	// Decode fills v, a pointer, from b, which it does not keep.
+	Decode(b []byte, v any) error
+}
+
+// codecs by nick name and by content type, in lower case, without parameters.
+var codecs = map[string]Codec{}
+
+// RegisterCodec makes c known by each of the names: nick names for a
+// producer's Codec setting ("json") and content types for bodies that are to
+// be decoded ("application/json"). A name that is taken panics.
+func RegisterCodec(c Codec, names ...string) {
+	for _, name := range append(names, c.ContentType()) {
+		name = strings.ToLower(name)
+		if old, taken := codecs[name]; taken && old != c {
+			panic(fmt.Sprintf("publisher: RegisterCodec: %q is %T already", name, old))
+		}
+		codecs[name] = c
+	}
+}
+
+func init() {
+	RegisterCodec(jsonCodec{}, "json", "application/x-json")
+	RegisterCodec(textCodec{}, "text", "plain")
+	RegisterCodec(csvCodec{}, "csv")
+	RegisterCodec(msgpackCodec{}, "msgpack", "application/msgpack", "application/vnd.msgpack")
+}
+
+// codecFor finds the codec for a content type or nick name; its parameters do
+// not matter, but a charset other than UTF-8 is one that no codec reads.
+func codecFor(contentType []byte) (Codec, error) {
+	if c := codecs[string(contentType)]; c != nil { // the usual case: spelt as registered
+		return c, nil
+	}
+	media, params, err := mime.ParseMediaType(string(contentType))
+	if err != nil {
+		return nil, fmt.Errorf("%w %q: %v", ErrContentType, contentType, err)
+	}
+	c := codecs[media]
+	if c == nil && strings.HasSuffix(media, "+json") {
+		c = codecs["json"]
+	}
+	if c == nil {
+		return nil, fmt.Errorf("%w %q", ErrContentType, media)
+	}
+	switch strings.ToLower(params["charset"]) {
+	case "", "utf-8", "utf8", "us-ascii":
+		return c, nil
+	}
+	return nil, fmt.Errorf("%w %q: charset %s", ErrContentType, media, params["charset"])
+}
+
+// jsonCodec is encoding/json, sent as application/json.
+type jsonCodec struct{}
+
+func (jsonCodec) ContentType() string { return "application/json" }
+
+func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	return append(dst, b...), err
+}
+
+func (jsonCodec) Decode(b []byte, v any) error { return json.Unmarshal(b, v) }
+
+// msgpackCodec is MessagePack, sent as application/x-msgpack.
+type msgpackCodec struct{}
+
+func (msgpackCodec) ContentType() string { return "application/x-msgpack" }
+
+func (msgpackCodec) Append(dst []byte, v any) ([]byte, error) {
+	buf := bytes.NewBuffer(dst)
+	if err := msgpack.NewEncoder(buf).Encode(v); err != nil {
+		return dst, err
+	}
+	return buf.Bytes(), nil
+}
+
+func (msgpackCodec) Decode(b []byte, v any) error {
+	r := bytes.NewReader(b)
+	if err := msgpack.NewDecoder(r).Decode(v); err != nil {
+		return err
+	}
+	if r.Len() > 0 {
+		return fmt.Errorf("%d octets follow the value", r.Len())
+	}
+	return nil
+}
+
+// textCodec is the identity, for strings, byte slices and what prints itself.
+type textCodec struct{}
+
+func (textCodec) ContentType() string { return "text/plain" }
+
+func (textCodec) Append(dst []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case string:
+		return append(dst, v...), nil
+	case []byte:
+		return append(dst, v...), nil
+	case error, fmt.Stringer, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64:
+		return fmt.Append(dst, v), nil
+	}
+	return dst, fmt.Errorf("text: cannot encode a %T: give a string", v)
+}
+
+func (textCodec) Decode(b []byte, v any) error {
+	switch v := v.(type) {
+	case *string:
+		*v = string(b)
+	case *[]byte:
+		*v = append([]byte(nil), b...)
+	case *any:
+		*v = string(b)
+	default:
+		return fmt.Errorf("text: cannot decode into a %T: give a *string", v)
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// ErrConflict says that the call lost a race against another (a row changed
+// under it). The call is run again in place, up to conflict_retries times,
+// then fails: 409 for HTTP, a failure that may pass for a message. Wrap it
+// with %w to say what conflicted.
+var ErrConflict = errors.New("conflict")
+
+// ErrUnavailable is wrapped by every error of a commit that could not hand its
+// publishes to the broker: a return, a nack, a lost connection, a deadline, a
+// full buffer. 503 for HTTP, a failure that may pass for a message.
+var ErrUnavailable = errors.New("unavailable")
+
+// ErrContentType says that a body's content type has no codec: 415, or the
+// dead-letter queue.
+var ErrContentType = errors.New("no codec for content type")
+
+// ErrOver is the error of a call's methods after the call is over.
+var ErrOver = errors.New("the call is over")
+
+// ErrGone ends a wait of a call whose client has gone.
+var ErrGone = errors.New("the client has gone")
+
+// ErrShutdown ends a wait of a call that the server's drain cut off.
+var ErrShutdown = errors.New("the server shuts down")
+
+// A StatusError is an error with an HTTP status and a text for the client. For
+// a message a 4xx is a failure that will not pass, but 408, 409, 425 and 429.
+type StatusError struct {
+	Status int
+	Text   string
+	Cause  error // for the log, not for the client; may be nil
+}
+
+func (e *StatusError) Error() string {
+	text := e.Text
+	if text == "" {
+		text = http.StatusText(e.Status)
+	}
+	if e.Cause != nil {
+		return fmt.Sprintf("%d %s: %v", e.Status, text, e.Cause)
+	}
+	return fmt.Sprintf("%d %s", e.Status, text)
+}
+
+func (e *StatusError) Unwrap() error { return e.Cause }
+
+// Errorf returns a [StatusError] whose text the client may read.
+func Errorf(status int, format string, args ...any) error {
+	return &StatusError{Status: status, Text: fmt.Sprintf(format, args...)}
+}
+
+// Permanent marks an error as one that will not pass: the message goes to the
+// dead-letter queue at once. For HTTP it changes nothing. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanent{err}
+}
+
+type permanent struct{ error }
+
+func (e *permanent) Unwrap() error { return e.error }
+
+// A DecodeError says that a body is not what its content type or the value
+// asked for: 400, or the dead-letter queue.
+type DecodeError struct {
+	ContentType string
+	Cause       error
+}
+
+func (e *DecodeError) Error() string {
+	return fmt.Sprintf("the body is no valid %s: %v", e.ContentType, e.Cause)
+}
+
+func (e *DecodeError) Unwrap() error { return e.Cause }
+
+// A PanicError is the failure of a call whose handler panicked.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("the handler panicked: %v", e.Value) }
+
+// IsPermanent reports whether an error is one that will not pass, so that a
+// message that met it is not tried again.
+func IsPermanent(err error) bool {
+	var p *permanent
+	var d *DecodeError
+	if errors.As(err, &p) || errors.As(err, &d) || errors.Is(err, ErrContentType) {
+		return true
+	}
+	var s *StatusError
+	if !errors.As(err, &s) {
+		return false
+	}
+	switch s.Status {
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return s.Status >= 400 && s.Status < 500
+}
+
+// statusOf maps a call's failure to an HTTP status and to the text that the
+// client may read. What the client can do nothing about is not told to it.
+func statusOf(err error) (status int, text string) {
+	var s *StatusError
+	var d *DecodeError
+	switch {
+	case errors.As(err, &s):
+		if text = s.Text; text == "" {
+			text = http.StatusText(s.Status)
+		}
+		return s.Status, text
+	case errors.As(err, &d):
+		return http.StatusBadRequest, d.Error()
+	case errors.Is(err, ErrContentType):
+		return http.StatusUnsupportedMediaType, err.Error()
+	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrShutdown):
+		return http.StatusServiceUnavailable, err.Error()
+	case errors.Is(err, ErrConflict):
+		return http.StatusConflict, http.StatusText(http.StatusConflict)
+	case errors.Is(err, context.DeadlineExceeded):
+		return http.StatusServiceUnavailable, "the call took too long"
+	}
+	return http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError)
+}

@@ -1,0 +1,187 @@
+package httpdoor
+
+import (
+	"errors"
+	"net"
+
+	"zamqp/publisher"
+	"zamqp/publisher/http1"
+)
+
+// A Wire is the connection under an exchange.
+type Wire interface {
+	http1.Wire
+	RemoteAddr() net.Addr
+}
+
+// A Door makes the exchanges of a server's HTTP connections. Loop thread only.
+type Door struct {
+	server *publisher.Server
+	http   *http1.Server
+	max    int       // connections at once; 0 is no bound
+	first  *exchange // the open ones, a list
+	open   int
+	drain  func() // told when the last has closed
+	closed bool
+	refuse uint64
+}
+
+// New returns a door with the machine's limits. connectionsMax bounds the
+// connections at once; 0 leaves that to the descriptors.
+func New(server *publisher.Server, cfg http1.Config, connectionsMax int) *Door {
+	return &Door{server: server, http: http1.NewServer(cfg), max: connectionsMax}
+}
+
+// Accept returns the peer for a fresh connection, nil when there are too many.
+func (d *Door) Accept(w Wire) *exchange {
+	if d.closed || d.max > 0 && d.open >= d.max {
+		d.refuse++
+		return nil
+	}
+	x := &exchange{door: d, wire: w}
+	x.Conn = d.http.NewConn(w, x)
+	x.next = d.first
+	if d.first != nil {
+		d.first.prev = x
+	}
+	d.first = x
+	d.open++
+	return x
+}
+
+// Open is the number of connections.
+func (d *Door) Open() int { return d.open }
+
+// Drain closes each connection as soon as it is idle, and calls done when
+// none is left.
+func (d *Door) Drain(done func()) {
+	d.closed = true
+	if d.open == 0 {
+		done()
+		return
+	}
+	d.drain = done
+	for x := d.first; x != nil; x = x.next {
+		x.Shutdown()
+	}
+}
+
+// An exchange is one connection: the machine that reads and writes it, and the
+// call that it has in hand, if any. It is the loop's peer and the call's door.
+type exchange struct {
+	*http1.Conn
+	door       *Door
+	wire       Wire
+	request    *publisher.Request // being read, then being answered
+	prev, next *exchange
+	busy       bool // request was dispatched
+	gone       bool
+	full       bool // a stream waits for the client to take more
+}
+
+// Head begins a request: the head is copied, here and only here.
+func (x *exchange) Head(h *http1.Head) (status int) {
+	x.request = x.door.server.NewRequest()
+	x.request.SetHTTP(h.Method, h.Target, h.Host, h.Fields, x.wire)
+	return 0
+}
+
+// Body adds a piece of the body.
+func (x *exchange) Body(p []byte) { x.request.AppendBody(p) }
+
+// End dispatches the request.
+func (x *exchange) End() {
+	x.busy = true
+	x.door.server.Dispatch(x.request, x)
+}
+
+// Gone is the end of the connection. A call that runs goes on: what it
+// publishes must not depend on who waits for the answer. Its waits end.
+func (x *exchange) Gone(error) {
+	x.gone = true
+	r := x.request
+	switch {
+	case r == nil:
+	case x.busy:
+		r.Cancel(publisher.ErrGone)
+	default:
+		x.request = nil
+		x.door.server.Discard(r)
+	}
+	x.unlink()
+}
+
+func (x *exchange) unlink() {
+	d := x.door
+	if x.next != nil {
+		x.next.prev = x.prev
+	}
+	if x.prev != nil {
+		x.prev.next = x.next
+	} else {
+		d.first = x.next
+	}
+	x.prev, x.next = nil, nil
+	if d.open--; d.open == 0 && d.drain != nil {
+		done := d.drain
+		d.drain = nil
+		done()
+	}
+}
+
+// Done answers.
+func (x *exchange) Done(r *publisher.Request) {
+	x.request, x.busy, x.full = nil, false, false
+	if x.gone {
+		return
+	}
+	p := r.Response()
+	if r.Streamed() {
+		if err := r.Outcome().Err; err != nil {
+			x.wire.Abort(err)
+			return
+		}
+		x.Finish()
+		return
+	}
+	x.Answer(p.Status, p.ContentType, p.Lines(), p.Body)
+}
+
+// highWater is how much of a stream may wait for the client.
+const highWater = 256 << 10
+
+// Start sends the head of a streamed answer.
+func (x *exchange) Start(r *publisher.Request, length int64) {
+	if x.gone {
+		return
+	}
+	p := r.Response()
+	fields := p.Lines()
+	if p.ContentType != "" {
+		if with, err := http1.AppendField(fields, "Content-Type", p.ContentType); err == nil {
+			fields = with
+		}
+	}
+	x.Conn.Start(p.Status, fields, length)
+}
+
+var errGone = errors.New("the client has gone")
+
+// Write sends a piece of a streamed answer.
+func (x *exchange) Write(_ *publisher.Request, p []byte) (more bool, err error) {
+	if x.gone {
+		return false, errGone
+	}
+	x.Conn.Write(p)
+	x.full = x.OutLen() > highWater
+	return !x.full, nil
+}
+
+// Sent lets a stream go on when the client has taken enough.
+func (x *exchange) Sent(n int) {
+	x.Conn.Sent(n)
+	if x.full && x.request != nil && x.OutLen() <= highWater/2 {
+		x.full = false
+		x.request.Wake()
+	}
+}

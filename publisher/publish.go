@@ -1,0 +1,299 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+	"unsafe"
+
+	"zamqp/amqpproto"
+)
+
+// An Option sets one property of a publish over its producer's default.
+type Option struct {
+	kind  optionKind
+	text  string
+	num   uint64
+	value any
+}
+
+type optionKind uint8
+
+const (
+	optKey optionKind = iota + 1
+	optExchange
+	optHeader
+	optHeaders
+	optContentType
+	optContentEncoding
+	optCorrelationID
+	optReplyTo
+	optExpiration
+	optMessageID
+	optPriority
+	optTimestamp
+	optType
+	optUserID
+	optAppID
+	optDeliveryMode
+	optMandatory
+)
+
+// Key sets the routing key.
+func Key(key string) Option { return Option{kind: optKey, text: key} }
+
+// Exchange sets the exchange, which must exist.
+func Exchange(name string) Option { return Option{kind: optExchange, text: name} }
+
+// Header adds one entry to the headers table.
+func Header(key string, value any) Option { return Option{kind: optHeader, text: key, value: value} }
+
+// Headers sets the headers table; entries of [Header] are added to a copy.
+func Headers(t Table) Option { return Option{kind: optHeaders, value: t} }
+
+// ContentType sets the content type. A []byte or string is then sent as it is.
+func ContentType(media string) Option { return Option{kind: optContentType, text: media} }
+
+// ContentEncoding sets the content encoding.
+func ContentEncoding(coding string) Option { return Option{kind: optContentEncoding, text: coding} }
+
+// CorrelationID sets the correlation id.
+func CorrelationID(id string) Option { return Option{kind: optCorrelationID, text: id} }
+
+// ReplyTo sets the queue that replies go to.
+func ReplyTo(queue string) Option { return Option{kind: optReplyTo, text: queue} }
+
+// Expiration sets the time after which the broker drops the message from a
+// queue; it is sent in whole milliseconds.
+func Expiration(d time.Duration) Option {
+	return Option{kind: optExpiration, num: uint64(max(0, d.Milliseconds()))}
+}
+
+// MessageID sets the message id.
+func MessageID(id string) Option { return Option{kind: optMessageID, text: id} }
+
+// Priority sets the priority, 0 to 9 and more where the queue allows.
+func Priority(n uint8) Option { return Option{kind: optPriority, num: uint64(n)} }
+
+// Timestamp sets the timestamp, in whole seconds.
+func Timestamp(t time.Time) Option { return Option{kind: optTimestamp, num: uint64(t.Unix())} }
+
+// Type sets the message type.
+func Type(name string) Option { return Option{kind: optType, text: name} }
+
+// UserID sets the user id, which RabbitMQ checks against the login.
+func UserID(id string) Option { return Option{kind: optUserID, text: id} }
+
+// AppID sets the application id.
+func AppID(id string) Option { return Option{kind: optAppID, text: id} }
+
+// Persistent makes the message survive the broker's restart, or not.
+func Persistent(yes bool) Option {
+	if yes {
+		return Option{kind: optDeliveryMode, num: 2}
+	}
+	return Option{kind: optDeliveryMode, num: 1}
+}
+
+// Mandatory makes an unroutable publish an error, or not.
+func Mandatory(yes bool) Option {
+	if yes {
+		return Option{kind: optMandatory, num: 1}
+	}
+	return Option{kind: optMandatory}
+}
+
+// draft is a publish before it is encoded.
+type draft struct {
+	exchange, key string
+	mandatory     bool
+	props         amqpproto.Properties
+	headers       Table
+	typed         bool // the content type was given
+	owned         bool // headers is our copy
+}
+
+var errOffload = errors.New("called from a function given to Offload: return to the handler first")
+
+// usable reports why the request's methods cannot be used now.
+func (r *Request) usable() error {
+	switch {
+	case !r.live:
+		return ErrOver
+	case r.parked:
+		return errOffload
+	}
+	return nil
+}
+
+// Publish publishes v by the producer of that name when the call's transaction
+// commits. v is encoded now, so it may change afterwards. An error here is an
+// error of the commit as well, so it need not be looked at. A []byte is sent as
+// it is; so is a string whose [ContentType] is given. Everything else is encoded
+// by the codec of that content type, or else by the producer's.
+func (r *Request) Publish(producer string, v any, options ...Option) error {
+	if err := r.usable(); err != nil {
+		return fmt.Errorf("publish %s: %w", producer, err)
+	}
+	err := r.publish(producer, v, options)
+	if err != nil {
+		err = fmt.Errorf("publish %s: %w", producer, err)
+		if r.tx.err == nil {
+			r.tx.err = err
+		}
+	}
+	return err
+}
+
+func (r *Request) publish(name string, v any, options []Option) error {
+	p, err := r.server.producer(name)
+	if err != nil {
+		return err
+	}
+	d := draft{exchange: p.Exchange, key: p.RoutingKey, mandatory: p.mandatory}
+	d.props.DeliveryMode, d.props.Flags = p.mode, amqpproto.FlagDeliveryMode
+	if err := d.apply(options); err != nil {
+		return err
+	}
+	return r.tx.add(p, &d, v)
+}
+
+// add encodes properties and body behind each other into the arena.
+func (t *Tx) add(p *producing, d *draft, v any) error {
+	codec := p.codec
+	raw, ready := v.([]byte)
+	if text, ok := v.(string); ok && d.typed {
+		raw, ready = view(text), true
+	}
+	switch {
+	case !d.typed:
+		d.set(&d.props.ContentType, amqpproto.FlagContentType, p.contentType)
+	case !ready:
+		var err error
+		if codec, err = codecFor(d.props.ContentType); err != nil {
+			return err
+		}
+	}
+	if ready {
+		return t.addRaw(p, d, raw)
+	}
+	start := len(t.arena)
+	arena, err := d.encodeProperties(t.arena)
+	if err != nil {
+		return err
+	}
+	bodyAt := len(arena)
+	if arena, err = codec.Append(arena, v); err != nil {
+		return err
+	}
+	t.push(p, d, arena, start, bodyAt)
+	return nil
+}
+
+// addRaw is add for a body that needs no codec.
+func (t *Tx) addRaw(p *producing, d *draft, body []byte) error {
+	start := len(t.arena)
+	arena, err := d.encodeProperties(t.arena)
+	if err != nil {
+		return err
+	}
+	bodyAt := len(arena)
+	t.push(p, d, append(arena, body...), start, bodyAt)
+	return nil
+}
+
+func (t *Tx) push(p *producing, d *draft, arena []byte, start, bodyAt int) {
+	t.arena = arena
+	t.pubs = append(t.pubs, publication{
+		Publication: Publication{Exchange: d.exchange, RoutingKey: d.key, Mandatory: d.mandatory},
+		sender:      p.sender, name: p.name, propsAt: start, bodyAt: bodyAt, endAt: len(arena),
+	})
+}
+
+// encodeProperties appends flags and values, with the headers table between
+// them, as on the wire.
+func (d *draft) encodeProperties(dst []byte) ([]byte, error) {
+	if len(d.headers) > 0 {
+		table, err := amqpproto.AppendTable(nil, d.headers)
+		if err != nil {
+			return dst, err
+		}
+		d.props.Headers = table
+		d.props.Flags |= amqpproto.FlagHeaders
+	}
+	return d.props.Append(dst)
+}
+
+func (d *draft) apply(options []Option) error {
+	for i := range options {
+		o := &options[i]
+		p := &d.props
+		switch o.kind {
+		case optKey:
+			d.key = o.text
+		case optExchange:
+			d.exchange = o.text
+		case optMandatory:
+			d.mandatory = o.num == 1
+		case optHeaders:
+			d.headers, _ = o.value.(Table)
+			d.owned = false
+		case optHeader:
+			d.addHeader(o.text, o.value)
+		case optContentType:
+			d.set(&p.ContentType, amqpproto.FlagContentType, o.text)
+			d.typed = true
+		case optContentEncoding:
+			d.set(&p.ContentEncoding, amqpproto.FlagContentEncoding, o.text)
+		case optCorrelationID:
+			d.set(&p.CorrelationID, amqpproto.FlagCorrelationID, o.text)
+		case optReplyTo:
+			d.set(&p.ReplyTo, amqpproto.FlagReplyTo, o.text)
+		case optExpiration:
+			d.set(&p.Expiration, amqpproto.FlagExpiration, strconv.FormatUint(o.num, 10))
+		case optMessageID:
+			d.set(&p.MessageID, amqpproto.FlagMessageID, o.text)
+		case optType:
+			d.set(&p.Type, amqpproto.FlagType, o.text)
+		case optUserID:
+			d.set(&p.UserID, amqpproto.FlagUserID, o.text)
+		case optAppID:
+			d.set(&p.AppID, amqpproto.FlagAppID, o.text)
+		case optPriority:
+			p.Priority = uint8(o.num)
+			p.Flags |= amqpproto.FlagPriority
+		case optTimestamp:
+			p.Timestamp = o.num
+			p.Flags |= amqpproto.FlagTimestamp
+		case optDeliveryMode:
+			p.DeliveryMode = uint8(o.num)
+		}
+	}
+	if len(d.key) > 255 || len(d.exchange) > 255 {
+		return fmt.Errorf("exchange and routing key have 255 octets at most (AMQP 0-9-1 shortstr): %.40q… is longer", d.exchange+d.key)
+	}
+	return nil
+}
+
+func (d *draft) set(field *[]byte, flag uint16, text string) {
+	*field = view(text)
+	d.props.Flags |= flag
+}
+
+func (d *draft) addHeader(key string, value any) {
+	if !d.owned {
+		own := make(Table, len(d.headers)+1)
+		for k, v := range d.headers {
+			own[k] = v
+		}
+		d.headers, d.owned = own, true
+	}
+	d.headers[key] = value
+}
+
+// text is a string on octets that stay as they are while it is used.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// view is the octets of a string, to be read only and not kept.
+func view(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -1,0 +1,207 @@
+package publisher
+
+import (
+	"fmt"
+	"net/http"
+	"path"
+	"runtime"
+	"sort"
+	"strings"
+)
+
+// A Handler answers one call. nil commits the call's transaction, an error
+// aborts it. r and all bytes got from it are the call's: they die when the
+// handler's call is over.
+type Handler func(r *Request) error
+
+// An ErrorHandler sees the failure of a message-born call before the
+// failure's ordinary way is taken. nil means handled: what the error handler
+// itself published leaves and the message is acked. An error (the same or
+// another) goes on in place of the first.
+type ErrorHandler func(r *Request, err error) error
+
+// A Registry holds what the handler packages declare. The package's own
+// functions fill one that the server binary runs; tests make their own.
+type Registry struct {
+	routes        []*Route
+	producers     map[string]*registered[Producer]
+	consumers     map[string]*registered[Consumer]
+	subscribers   map[string][]Handler
+	errorHandlers map[string]*registered[ErrorHandler]
+	mux           *http.ServeMux // never serves: it knows syntax and conflicts of patterns
+}
+
+// registered is a declaration with the place that made it, for errors.
+type registered[T any] struct {
+	value   T
+	handler Handler
+	place   string
+}
+
+// Default is the registry of the package's functions.
+var Default = NewRegistry()
+
+// NewRegistry returns an empty registry.
+func NewRegistry() *Registry {
+	return &Registry{
+		producers:     map[string]*registered[Producer]{},
+		consumers:     map[string]*registered[Consumer]{},
+		subscribers:   map[string][]Handler{},
+		errorHandlers: map[string]*registered[ErrorHandler]{},
+		mux:           http.NewServeMux(),
+	}
+}
+
+// Handle registers h for the requests that pattern matches, in the pattern
+// syntax of net/http: "[METHOD ][HOST]/[PATH]" with {name}, {name...} and {$}.
+// The more specific pattern wins, whatever the order. A pattern that is
+// malformed, or conflicts with another, panics with both places named.
+func Handle(pattern string, h Handler) { Default.handle(pattern, h, caller(2)) }
+
+// Produce declares a producer. [Request.Publish] names it. A bad or duplicate
+// name panics.
+func Produce(name string, p Producer) { Default.produce(name, p, caller(2)) }
+
+// Consume declares a consumer whose messages h handles. A nil h leaves them
+// to the subscribers of its Marker; without either, its exchange, queue and
+// bindings are declared and nothing is consumed. A bad or duplicate name
+// panics.
+func Consume(name string, c Consumer, h Handler) { Default.consume(name, c, h, caller(2)) }
+
+// Subscribe adds h to those that see each message of the consumers with this
+// marker, in the order of registration and in one transaction.
+func Subscribe(marker string, h Handler) { Default.subscribe(marker, h, caller(2)) }
+
+// OnError registers the error handler for messages of an exchange; "" is the
+// default exchange.
+func OnError(exchange string, h ErrorHandler) { Default.onError(exchange, h, caller(2)) }
+
+// Handle is the package's [Handle] for this registry.
+func (g *Registry) Handle(pattern string, h Handler) { g.handle(pattern, h, caller(2)) }
+
+// Produce is the package's [Produce] for this registry.
+func (g *Registry) Produce(name string, p Producer) { g.produce(name, p, caller(2)) }
+
+// Consume is the package's [Consume] for this registry.
+func (g *Registry) Consume(name string, c Consumer, h Handler) { g.consume(name, c, h, caller(2)) }
+
+// Subscribe is the package's [Subscribe] for this registry.
+func (g *Registry) Subscribe(marker string, h Handler) { g.subscribe(marker, h, caller(2)) }
+
+// OnError is the package's [OnError] for this registry.
+func (g *Registry) OnError(exchange string, h ErrorHandler) { g.onError(exchange, h, caller(2)) }
+
+func (g *Registry) handle(pattern string, h Handler, place string) {
+	if h == nil {
+		panic(fmt.Sprintf("publisher: Handle(%q) at %s: the handler is nil", pattern, place))
+	}
+	route, err := parseRoute(pattern, h, place)
+	if err == nil {
+		err = g.conflict(route)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("publisher: Handle(%q) at %s: %v", pattern, place, err))
+	}
+	g.routes = append(g.routes, route)
+}
+
+// conflict registers the pattern with a net/http mux as well, whose rules
+// these are, and turns its panic into an error that names our places.
+func (g *Registry) conflict(route *Route) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = g.explain(route, fmt.Sprint(p))
+		}
+	}()
+	g.mux.Handle(route.Pattern, http.NotFoundHandler())
+	return nil
+}
+
+func (g *Registry) explain(route *Route, text string) error {
+	for _, other := range g.routes {
+		if !strings.Contains(text, fmt.Sprintf("%q", other.Pattern)) {
+			continue
+		}
+		_, why, _ := strings.Cut(text, "\n")
+		return fmt.Errorf("conflicts with %q registered at %s: %s",
+			other.Pattern, other.Place, strings.TrimSpace(why))
+	}
+	return fmt.Errorf("%s", text)
+}
+
+func (g *Registry) produce(name string, p Producer, place string) {
+	checkName("Produce", name, place)
+	if old := g.producers[name]; old != nil {
+		panic(fmt.Sprintf("publisher: Produce(%q) at %s: already registered at %s", name, place, old.place))
+	}
+	g.producers[name] = &registered[Producer]{value: p, place: place}
+}
+
+func (g *Registry) consume(name string, c Consumer, h Handler, place string) {
+	checkName("Consume", name, place)
+	if old := g.consumers[name]; old != nil {
+		panic(fmt.Sprintf("publisher: Consume(%q) at %s: already registered at %s", name, place, old.place))
+	}
+	g.consumers[name] = &registered[Consumer]{value: c, handler: h, place: place}
+}
+
+func (g *Registry) subscribe(marker string, h Handler, place string) {
+	if marker == "" || h == nil {
+		panic(fmt.Sprintf("publisher: Subscribe(%q) at %s: needs a marker and a handler", marker, place))
+	}
+	g.subscribers[marker] = append(g.subscribers[marker], h)
+}
+
+func (g *Registry) onError(exchange string, h ErrorHandler, place string) {
+	if h == nil {
+		panic(fmt.Sprintf("publisher: OnError(%q) at %s: the handler is nil", exchange, place))
+	}
+	if old := g.errorHandlers[exchange]; old != nil {
+		panic(fmt.Sprintf("publisher: OnError(%q) at %s: already registered at %s", exchange, place, old.place))
+	}
+	g.errorHandlers[exchange] = &registered[ErrorHandler]{value: h, place: place}
+}
+
+// Routes returns the registered routes sorted by pattern.
+func (g *Registry) Routes() []*Route {
+	routes := append([]*Route(nil), g.routes...)
+	sort.Slice(routes, func(i, j int) bool { return routes[i].Pattern < routes[j].Pattern })
+	return routes
+}
+
+// Producers returns a copy of the declared producers by name.
+func (g *Registry) Producers() map[string]Producer { return values(g.producers) }
+
+// Consumers returns a copy of the declared consumers by name.
+func (g *Registry) Consumers() map[string]Consumer { return values(g.consumers) }
+
+func values[T any](m map[string]*registered[T]) map[string]T {
+	out := make(map[string]T, len(m))
+	for name, r := range m {
+		out[name] = r.value
+	}
+	return out
+}
+
+// checkName wants names that can be a key in the file, the environment and on
+// the command line.
+func checkName(what, name, place string) {
+	for _, c := range name {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' {
+			continue
+		}
+		name = ""
+		break
+	}
+	if name == "" {
+		panic(fmt.Sprintf("publisher: %s at %s: a name is made of a-z, 0-9, _ and -", what, place))
+	}
+}
+
+func caller(skip int) string {
+	_, file, line, ok := runtime.Caller(skip)
+	if !ok {
+		return "an unknown place"
+	}
+	return fmt.Sprintf("%s:%d", path.Join(path.Base(path.Dir(file)), path.Base(file)), line)
+}

@@ -1,0 +1,327 @@
+package publisher
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"zamqp/amqpproto"
+	"zamqp/loop/coro"
+	"zamqp/publisher/http1"
+)
+
+// Origin says by which wire a request came in.
+type Origin uint8
+
+const (
+	OriginHTTP    Origin = iota + 1 // an HTTP request
+	OriginMessage                   // an AMQP message
+)
+
+func (o Origin) String() string {
+	switch o {
+	case OriginHTTP:
+		return "http"
+	case OriginMessage:
+		return "message"
+	}
+	return "unknown"
+}
+
+// A Field is a header field of a request, as views into the request.
+type Field = http1.Field
+
+// A Remote knows the address of the other side.
+type Remote interface{ RemoteAddr() net.Addr }
+
+// A Request is one call: an HTTP request or a message, the transaction around
+// it and the response to it. It has one shape for both wires.
+//
+// A Request is pooled. It and the byte slices got from it die when the call is
+// over; strings got from it are copies and live on.
+type Request struct {
+	server   *Server
+	door     Door
+	origin   Origin
+	route    *Route
+	consumer *consuming
+	parts    [][]byte // what the route's wildcards took, escaped
+
+	arena  []byte // the head of the request, copied once
+	method []byte
+	target []byte
+	path   []byte // escaped, without query
+	query  []byte
+	host   []byte
+	fields []Field
+	body   []byte
+	remote Remote
+
+	message Message
+	props   amqpproto.Properties
+
+	response Response
+	tx       Tx
+
+	task      *coro.Task
+	label     *string // for the watchdog: who holds the thread
+	started   time.Time
+	slot      int // in the server's list of live calls
+	live      bool
+	parked    bool
+	cancelled error
+	ctx       context.Context
+	cancelCtx context.CancelCauseFunc
+	outcome   Outcome
+}
+
+// Origin says by which wire the request came in.
+func (r *Request) Origin() Origin { return r.origin }
+
+// Method is the HTTP method, or "AMQP" for a message.
+func (r *Request) Method() string {
+	switch string(r.method) { // the compiler makes no copy for these
+	case "GET":
+		return "GET"
+	case "POST":
+		return "POST"
+	case "AMQP":
+		return "AMQP"
+	}
+	return string(r.method)
+}
+
+// Target is the request target as it was sent; for a message its path.
+func (r *Request) Target() string {
+	r.makePath()
+	return string(r.target)
+}
+
+// Path is the unescaped path. For a message it is
+// /{connection}/{exchange or (default)}/{routing key}.
+func (r *Request) Path() string {
+	r.makePath()
+	if bytes.IndexByte(r.path, '%') < 0 {
+		return string(r.path)
+	}
+	return unescape(string(r.path))
+}
+
+// Query is the parsed query of the target; a pair that cannot be parsed is
+// left out.
+func (r *Request) Query() url.Values {
+	values, _ := url.ParseQuery(string(r.query))
+	return values
+}
+
+// Host is the Host field's value, or the target's authority.
+func (r *Request) Host() string { return string(r.host) }
+
+// RemoteAddr is the address of the client, host:port; "" for a message.
+func (r *Request) RemoteAddr() string {
+	if r.remote == nil {
+		return ""
+	}
+	return r.remote.RemoteAddr().String()
+}
+
+// Pattern is the pattern of the route that matched; "" for a message that went
+// straight to its consumer.
+func (r *Request) Pattern() string {
+	if r.route == nil {
+		return ""
+	}
+	return r.route.Pattern
+}
+
+// PathValue is what the route's wildcard of that name took, unescaped; "" if
+// there is none.
+func (r *Request) PathValue(name string) string {
+	if r.route == nil {
+		return ""
+	}
+	for i, known := range r.route.names {
+		if known == name && i < len(r.parts) {
+			return unescape(string(r.parts[i]))
+		}
+	}
+	return ""
+}
+
+// Header is the value of a header field, the first if there are several; names
+// are compared without case. A message has the fields Content-Type,
+// Content-Encoding, Correlation-Id, Reply-To, Message-Id, Type, User-Id,
+// App-Id, Expiration, Priority, Delivery-Mode and Timestamp from its
+// properties, and those of its headers table that have a simple value.
+func (r *Request) Header(name string) string {
+	if r.origin == OriginMessage {
+		value, _ := r.messageField(name)
+		return value
+	}
+	return string(r.HeaderBytes(name))
+}
+
+// HeaderBytes is Header for an HTTP request as a view, without a copy; nil if
+// the field is missing.
+func (r *Request) HeaderBytes(name string) []byte {
+	for i := range r.fields {
+		if len(r.fields[i].Name) == len(name) && equalFold(r.fields[i].Name, name) {
+			return r.fields[i].Value
+		}
+	}
+	return nil
+}
+
+// Headers is a copy of all header fields, as net/http has them.
+func (r *Request) Headers() http.Header {
+	if r.origin == OriginMessage {
+		return r.messageFields()
+	}
+	h := make(http.Header, len(r.fields))
+	for _, f := range r.fields {
+		h.Add(string(f.Name), string(f.Value))
+	}
+	return h
+}
+
+// Body is the whole body, a view that dies with the call.
+func (r *Request) Body() []byte { return r.body }
+
+// ContentType is the media type of the body as it was sent, a view that dies
+// with the call.
+func (r *Request) ContentType() []byte {
+	if r.origin == OriginMessage {
+		return r.props.ContentType
+	}
+	return r.HeaderBytes("Content-Type")
+}
+
+// Decode fills v from the body by the codec of its content type, HTTP or AMQP
+// alike. A message without one is decoded by its consumer's Codec. The error
+// can be returned as it is: it is a 400 (415 for a content type without a
+// codec), or sends the message to the dead-letter queue.
+func (r *Request) Decode(v any) error {
+	contentType := r.ContentType()
+	if len(contentType) == 0 && r.consumer != nil && r.consumer.Codec != "" {
+		contentType = []byte(r.consumer.Codec)
+	}
+	if len(contentType) == 0 {
+		return fmt.Errorf("%w: the content type is missing", ErrContentType)
+	}
+	codec, err := codecFor(contentType)
+	if err != nil {
+		return err
+	}
+	if err := codec.Decode(r.body, v); err != nil {
+		return &DecodeError{ContentType: codec.ContentType(), Cause: err}
+	}
+	return nil
+}
+
+// Context ends when the call is over, when the client has gone and when the
+// server's drain cuts the call off. It may be handed to other goroutines,
+// such as the function given to [Request.Offload].
+func (r *Request) Context() context.Context {
+	if r.ctx == nil {
+		r.ctx, r.cancelCtx = context.WithCancelCause(context.Background())
+		if r.cancelled != nil {
+			r.cancelCtx(r.cancelled)
+		}
+	}
+	return r.ctx
+}
+
+// Server is the server that runs the call.
+func (r *Request) Server() *Server { return r.server }
+
+// Now is the time of the loop's turn.
+func (r *Request) Now() time.Time { return r.server.runtime.Now() }
+
+// SetHTTP fills the request from an HTTP head; a door calls it. All is copied
+// here, into one buffer that is made large enough first.
+func (r *Request) SetHTTP(method, target, host []byte, fields []Field, remote Remote) {
+	r.origin, r.remote = OriginHTTP, remote
+	size := len(method) + len(target) + len(host)
+	for i := range fields {
+		size += len(fields[i].Name) + len(fields[i].Value)
+	}
+	r.reserve(size)
+	r.method, r.target, r.host = r.keep(method), r.keep(target), r.keep(host)
+	r.fields = r.fields[:0]
+	for i := range fields {
+		r.fields = append(r.fields, Field{Name: r.keep(fields[i].Name), Value: r.keep(fields[i].Value)})
+	}
+	r.splitTarget()
+}
+
+// splitTarget cuts the target into path and query; of an absolute one, scheme
+// and authority are dropped (RFC 9112 §3.2.2).
+func (r *Request) splitTarget() {
+	p := r.target
+	if len(p) > 0 && p[0] != '/' {
+		if i := bytes.Index(p, []byte("://")); i > 0 {
+			p = p[i+3:]
+			if i = bytes.IndexAny(p, "/?"); i < 0 {
+				p = []byte("/")
+			} else {
+				p = p[i:]
+			}
+		}
+	}
+	r.query = nil
+	if i := bytes.IndexByte(p, '?'); i >= 0 {
+		p, r.query = p[:i], p[i+1:]
+	}
+	if len(p) == 0 {
+		p = []byte("/")
+	}
+	r.path = p
+}
+
+// AppendBody adds a piece to the body; a door calls it.
+func (r *Request) AppendBody(p []byte) { r.body = append(r.body, p...) }
+
+// reserve empties the arena and makes it large enough, so that what keep
+// returns stays where it is.
+func (r *Request) reserve(size int) {
+	if cap(r.arena) < size {
+		r.arena = make([]byte, 0, max(size, 512))
+	}
+	r.arena = r.arena[:0]
+}
+
+func (r *Request) keep(b []byte) []byte {
+	start := len(r.arena)
+	r.arena = append(r.arena, b...)
+	return r.arena[start:len(r.arena):len(r.arena)]
+}
+
+// equalFold compares a field name with another of equal length; both are ASCII.
+func equalFold(a []byte, b string) bool {
+	for i := range a {
+		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// String names the call for logs.
+func (r *Request) String() string {
+	if r.origin == OriginMessage {
+		return "message " + r.Path()
+	}
+	return strings.ToValidUTF8(string(r.method)+" "+string(r.target), "?")
+}

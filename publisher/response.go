@@ -1,0 +1,155 @@
+package publisher
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"zamqp/amqpproto"
+	"zamqp/publisher/http1"
+)
+
+// A Response is the answer of a call: an HTTP response, or the reply to a
+// message that has a reply_to.
+type Response struct {
+	Status      int
+	ContentType string
+	Body        []byte
+
+	lines   []byte              // ready header lines, for HTTP
+	headers Table               // for a reply
+	raw     amqpproto.RawTable  // the request's own headers table, given back
+	stream  func(*Stream) error // writes the body after the commit
+	err     error               // the first mistake in a header, which fails the call
+	set     bool
+}
+
+// Lines are the header lines besides those that the wire makes itself, each
+// ended by CRLF; for doors.
+func (p *Response) Lines() []byte { return p.lines }
+
+func (p *Response) reset() {
+	p.Status, p.ContentType, p.Body, p.lines = 0, "", p.Body[:0], p.lines[:0]
+	p.headers, p.raw, p.stream, p.err, p.set = nil, nil, nil, nil, false
+}
+
+// Response is the answer as it stands, for doors and for tests.
+func (r *Request) Response() *Response { return &r.response }
+
+// Reply answers with a value: a string as text/plain, bytes as they are
+// (application/octet-stream), nil as an empty body, everything else as JSON.
+// The answer leaves after the commit; a later one replaces it.
+func (r *Request) Reply(status int, v any) error {
+	p := &r.response
+	switch v := v.(type) {
+	case nil:
+		return r.answer(status, "", nil)
+	case string:
+		return r.Text(status, v)
+	case []byte:
+		return r.answer(status, "application/octet-stream", v)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("reply: %w", err)
+	}
+	p.Body = append(p.Body[:0], b...)
+	return r.answer(status, "application/json", p.Body)
+}
+
+// ReplyAs answers with a value encoded by the codec of that name or content
+// type.
+func (r *Request) ReplyAs(status int, codec string, v any) error {
+	c, err := codecFor([]byte(codec))
+	if err != nil {
+		return fmt.Errorf("reply: %w", err)
+	}
+	if r.response.Body, err = c.Append(r.response.Body[:0], v); err != nil {
+		return fmt.Errorf("reply: %w", err)
+	}
+	return r.answer(status, c.ContentType(), r.response.Body)
+}
+
+// Text answers with text/plain, without an allocation.
+func (r *Request) Text(status int, text string) error {
+	r.response.Body = append(r.response.Body[:0], text...)
+	return r.answer(status, "text/plain; charset=utf-8", r.response.Body)
+}
+
+// Bytes answers with a ready body, which is copied. An empty content type
+// sends none.
+func (r *Request) Bytes(status int, contentType string, body []byte) error {
+	return r.answer(status, contentType, body)
+}
+
+func (r *Request) answer(status int, contentType string, body []byte) error {
+	if !r.live {
+		return ErrOver
+	}
+	if status < 200 || status > 999 {
+		return fmt.Errorf("reply: status %d: a final status is 200 to 999", status)
+	}
+	p := &r.response
+	p.Status, p.ContentType, p.stream, p.set = status, contentType, nil, true
+	if len(body) == 0 || len(p.Body) == 0 || &body[0] != &p.Body[0] {
+		p.Body = append(p.Body[:0], body...)
+	}
+	return nil
+}
+
+// SetHeader adds a header field to the answer; for a message the reply's
+// headers table gets it as a string. A malformed name or value fails the call.
+// Content-Type, Content-Length, Date and the fields of the connection are made
+// by the server: give the content type to [Request.Bytes].
+func (r *Request) SetHeader(name, value string) {
+	p := &r.response
+	if reservedField(name) {
+		p.fail(fmt.Errorf("header %s: it is the server's to send", name))
+		return
+	}
+	if r.origin == OriginMessage {
+		if p.headers == nil {
+			p.headers = Table{}
+		}
+		p.headers[name] = value
+		return
+	}
+	lines, err := http1.AppendField(p.lines, name, value)
+	if err != nil {
+		p.fail(fmt.Errorf("header %s: %w", name, err))
+		return
+	}
+	p.lines = lines
+}
+
+// SetHeaders gives the reply of a message the headers table t, with values of
+// every AMQP type; an HTTP answer gets the simple ones as fields.
+func (r *Request) SetHeaders(t Table) {
+	if r.origin == OriginMessage {
+		r.response.headers = t
+		return
+	}
+	for name, value := range t {
+		r.SetHeader(name, fmt.Sprint(value))
+	}
+}
+
+// EchoHeaders gives the reply of a message the message's own headers table,
+// octet for octet.
+func (r *Request) EchoHeaders() { r.response.raw = r.props.Headers }
+
+func (p *Response) fail(err error) {
+	if p.err == nil {
+		p.err = err
+	}
+}
+
+// reservedField reports whether the wire makes a field itself: its framing
+// must not depend on a handler (RFC 9112 §6).
+func reservedField(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Connection", "Content-Length", "Content-Type", "Date", "Keep-Alive", "Transfer-Encoding", "Upgrade", "Trailer":
+		return true
+	}
+	return false
+}

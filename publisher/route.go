@@ -1,0 +1,113 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A Route is a registered pattern with its handler.
+type Route struct {
+	Pattern string // as registered
+	Method  string // "" is any; GET serves HEAD, too
+	Host    string // "" is any
+	Handler Handler
+	Place   string // file:line of the registration
+
+	segments []segment
+	names    []string // of the wildcards, in order
+}
+
+// A segment is one part of a pattern's path: a literal, {name}, {name...} or
+// {$}, which is the literal "/".
+type segment struct {
+	text     string
+	wildcard bool
+	multi    bool
+}
+
+// parseRoute reads a pattern. What it lets pass is checked again by net/http's
+// own mux when the route is registered, so it only has to take apart.
+func parseRoute(pattern string, h Handler, place string) (*Route, error) {
+	route := &Route{Pattern: pattern, Handler: h, Place: place}
+	rest := pattern
+	if method, after, found := strings.Cut(pattern, " "); found {
+		route.Method, rest = method, strings.TrimLeft(after, " \t")
+	}
+	slash := strings.IndexByte(rest, '/')
+	if slash < 0 {
+		return nil, errors.New(`a pattern is "[METHOD ][HOST]/[PATH]": the path's first / is missing`)
+	}
+	route.Host, rest = rest[:slash], rest[slash:]
+	for rest != "" {
+		rest = rest[1:] // the slash
+		end := strings.IndexByte(rest, '/')
+		if end < 0 {
+			end = len(rest)
+		}
+		part := rest[:end]
+		rest = rest[end:]
+		seg, err := parseSegment(part, rest == "")
+		if err != nil {
+			return nil, err
+		}
+		if seg.wildcard && seg.text != "" {
+			route.names = append(route.names, seg.text)
+		}
+		route.segments = append(route.segments, seg)
+	}
+	return route, nil
+}
+
+func parseSegment(part string, last bool) (segment, error) {
+	switch {
+	case part == "" && last: // a trailing slash: everything below
+		return segment{wildcard: true, multi: true}, nil
+	case part == "{$}":
+		return segment{text: "/"}, nil
+	case strings.HasPrefix(part, "{") && strings.HasSuffix(part, "...}"):
+		return segment{text: part[1 : len(part)-4], wildcard: true, multi: true}, nil
+	case strings.HasPrefix(part, "{") && strings.HasSuffix(part, "}"):
+		return segment{text: part[1 : len(part)-1], wildcard: true}, nil
+	case strings.ContainsAny(part, "{}"):
+		return segment{}, fmt.Errorf("in %q: a wildcard is a whole part of the path", part)
+	}
+	return segment{text: unescape(part)}, nil
+}
+
+func unescape(s string) string {
+	if b, ok := appendUnescaped(nil, []byte(s)); ok {
+		return string(b)
+	}
+	return s
+}
+
+// appendUnescaped appends s with %XX replaced; false where an escape is broken,
+// and then s is appended as it is, as net/http's mux takes it.
+func appendUnescaped(dst, s []byte) ([]byte, bool) {
+	start := len(dst)
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			dst = append(dst, s[i])
+			continue
+		}
+		if i+2 >= len(s) || hex(s[i+1]) < 0 || hex(s[i+2]) < 0 {
+			return append(dst[:start], s...), false
+		}
+		dst = append(dst, byte(hex(s[i+1])<<4|hex(s[i+2])))
+		i += 2
+	}
+	return dst, true
+}
+
+func hex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}

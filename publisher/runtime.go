@@ -1,0 +1,20 @@
+package publisher
+
+import "time"
+
+// A Runtime is what the server needs of the loop under it.
+type Runtime interface {
+	// Now is the time of the loop's turn.
+	Now() time.Time
+	// After runs fn on the loop's thread; stop reports whether it came in time.
+	After(d time.Duration, fn func()) (stop func() bool)
+	// Post runs fn on the loop's thread; false when the loop has ended. It may
+	// be called from any goroutine.
+	Post(fn func()) bool
+	// Offload runs fn on another goroutine, then done on the loop's thread.
+	Offload(fn, done func())
+	// MoreTasks says that RunReady has something to do in the next turn.
+	MoreTasks()
+	// Enter tells the watchdog who holds the thread; nil is nobody.
+	Enter(name *string)
+}

@@ -1,0 +1,434 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/loop/coro"
+)
+
+// Options are the settings of a server.
+type Options struct {
+	ConflictRetries int    // runs after the first, when a call meets a conflict
+	CallsMax        int    // live HTTP calls; one more is answered 503. 0 is no bound
+	SiteID          string // replaces ${site_id} in names
+	Log             zerolog.Logger
+}
+
+// A Server runs the calls of a registry on one loop. Its methods are for the
+// loop's thread, but those that say otherwise.
+type Server struct {
+	options       Options
+	log           zerolog.Logger
+	runtime       Runtime
+	tasks         *coro.Pool
+	router        *router
+	routes        []*Route
+	producers     map[string]*producing
+	consumers     map[string]*consuming
+	errorHandlers map[string]ErrorHandler
+	reporters     []Reporter
+	free          []*Request
+	live          []*Request
+	drained       func()
+	draining      bool
+	stats         Stats
+}
+
+// producing is a producer as the server uses it.
+type producing struct {
+	Producer
+	name        string
+	codec       Codec
+	contentType string
+	mode        uint8
+	mandatory   bool
+	sender      Sender
+}
+
+// consuming is a consumer as the server uses it.
+type consuming struct {
+	Consumer
+	name     string
+	label    string // for the watchdog and the log
+	handlers []Handler
+	calls    uint64
+	failures uint64
+}
+
+// NewServer checks the registry, as overridden by the settings, and makes a
+// server of it. producers and consumers replace what was registered under
+// their names. All mistakes are told at once.
+func NewServer(g *Registry, producers map[string]Producer, consumers map[string]Consumer, options Options) (*Server, error) {
+	s := &Server{
+		options: options, log: options.Log,
+		routes: g.Routes(), router: newRouter(g.routes),
+		producers: map[string]*producing{}, consumers: map[string]*consuming{},
+		errorHandlers: map[string]ErrorHandler{},
+	}
+	var mistakes []error
+	for name, registered := range g.producers {
+		p, ok := producers[name]
+		if !ok {
+			p = registered.value
+		}
+		made, err := s.newProducing(name, p)
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("producer %s (registered at %s): %w", name, registered.place, err))
+			continue
+		}
+		s.producers[name] = made
+	}
+	for name, registered := range g.consumers {
+		c, ok := consumers[name]
+		if !ok {
+			c = registered.value
+		}
+		made, err := s.newConsuming(name, c, registered.handler, g.subscribers)
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("consumer %s (registered at %s): %w", name, registered.place, err))
+			continue
+		}
+		s.consumers[name] = made
+	}
+	for exchange, registered := range g.errorHandlers {
+		s.errorHandlers[exchange] = registered.value
+	}
+	return s, errors.Join(mistakes...)
+}
+
+func (s *Server) newProducing(name string, p Producer) (*producing, error) {
+	for _, text := range []*string{&p.Exchange, &p.RoutingKey, &p.Queue} {
+		*text = s.site(*text)
+	}
+	if p.RoutingKey == "" {
+		p.RoutingKey = p.Queue
+	}
+	if p.Connection == "" {
+		p.Connection = DefaultConnection
+	}
+	codec := p.Codec
+	if codec == "" {
+		codec = "json"
+	}
+	c, err := codecFor([]byte(codec))
+	if err != nil {
+		return nil, err
+	}
+	made := &producing{Producer: p, name: name, codec: c, contentType: c.ContentType(), mode: 2, mandatory: p.IsMandatory()}
+	if p.Transient {
+		made.mode = 1
+	}
+	return made, nil
+}
+
+func (s *Server) newConsuming(name string, c Consumer, h Handler, subscribers map[string][]Handler) (*consuming, error) {
+	if c.Queue == "" && !c.ServerNamed {
+		c.Queue = name
+	}
+	if c.Connection == "" {
+		c.Connection = DefaultConnection
+	}
+	c.Queue, c.Exchange, c.DeadLetter = s.site(c.Queue), s.site(c.Exchange), s.site(c.DeadLetter)
+	keys := make([]string, len(c.RoutingKeys))
+	for i, key := range c.RoutingKeys {
+		keys[i] = s.site(key)
+	}
+	c.RoutingKeys = keys
+	made := &consuming{Consumer: c, name: name, label: "consumer " + name}
+	if h != nil {
+		made.handlers = append(made.handlers, h)
+	}
+	if c.Marker != "" {
+		made.handlers = append(made.handlers, subscribers[c.Marker]...)
+		if len(made.handlers) == 0 {
+			return nil, fmt.Errorf("nobody subscribes to its marker %q: call publisher.Subscribe(%q, …)", c.Marker, c.Marker)
+		}
+	}
+	if c.Codec != "" {
+		if _, err := codecFor([]byte(c.Codec)); err != nil {
+			return nil, err
+		}
+	}
+	return made, nil
+}
+
+// DefaultConnection is the connection of producers and consumers that name none.
+const DefaultConnection = "default"
+
+func (s *Server) site(text string) string {
+	return strings.ReplaceAll(text, "${site_id}", s.options.SiteID)
+}
+
+// Start binds the server to its loop. It is called inside the loop's Run: a
+// task made before the thread is locked could not be resumed after.
+func (s *Server) Start(rt Runtime) {
+	s.runtime = rt
+	s.tasks = coro.NewPool(tasksIdleMax, func(_ coro.Runner, p *coro.PanicError) {
+		s.log.Error().Interface("panic", p.Value).Bytes("stack", p.Stack).Msg("a call ended outside its handler: please report this")
+	})
+}
+
+const tasksIdleMax = 1024
+
+// RunReady resumes the calls whose waits have ended; it is the loop's task
+// phase. more says that there are others already.
+func (s *Server) RunReady() (more bool) { return s.tasks != nil && s.tasks.RunReady() }
+
+// Producers are the declared producers as overridden, for doors.
+func (s *Server) Producers() map[string]Producer {
+	out := make(map[string]Producer, len(s.producers))
+	for name, p := range s.producers {
+		out[name] = p.Producer
+	}
+	return out
+}
+
+// Consumers are the declared consumers as overridden, for doors.
+func (s *Server) Consumers() map[string]Consumer {
+	out := make(map[string]Consumer, len(s.consumers))
+	for name, c := range s.consumers {
+		out[name] = c.Consumer
+	}
+	return out
+}
+
+// Consumes reports whether the consumer has anybody to handle its messages;
+// one that has not is declared only.
+func (s *Server) Consumes(name string) bool {
+	return s.consumers[name] != nil && len(s.consumers[name].handlers) > 0
+}
+
+// Bind gives a producer the way to its broker; a door calls it.
+func (s *Server) Bind(producer string, sender Sender) {
+	s.producers[producer].sender = sender
+}
+
+func (s *Server) producer(name string) (*producing, error) {
+	p := s.producers[name]
+	if p == nil {
+		return nil, fmt.Errorf("no such producer: register it by publisher.Produce(%q, …)", name)
+	}
+	if p.sender == nil {
+		return nil, fmt.Errorf("%w: its connection %q is not set up", ErrUnavailable, p.Connection)
+	}
+	return p, nil
+}
+
+// NewRequest returns a request to be filled and dispatched by a door.
+func (s *Server) NewRequest() *Request {
+	if n := len(s.free); n > 0 {
+		r := s.free[n-1]
+		s.free = s.free[:n-1]
+		return r
+	}
+	return &Request{server: s}
+}
+
+// Discard takes back a request that is not going to be dispatched.
+func (s *Server) Discard(r *Request) { s.recycle(r) }
+
+// Dispatch runs the call. It returns when the call is over or waits; d.Done is
+// told of the end, perhaps before Dispatch returns.
+func (s *Server) Dispatch(r *Request, d Door) {
+	r.door, r.live, r.slot, r.started = d, true, len(s.live), s.runtime.Now()
+	s.live = append(s.live, r)
+	if r.origin == OriginMessage {
+		s.stats.Messages++
+		if r.consumer == nil || len(r.consumer.handlers) == 0 {
+			r.settle(Permanent(fmt.Errorf("consumer %q has no handler", r.message.Consumer)))
+			s.finish(r)
+			return
+		}
+		r.consumer.calls++
+		r.label = &r.consumer.label
+		s.tasks.Start(r)
+		return
+	}
+	s.stats.Requests++
+	if !s.route(r) {
+		s.finish(r)
+		return
+	}
+	r.label = &r.route.Pattern
+	s.tasks.Start(r)
+}
+
+// route finds the request's route; without one it answers itself.
+func (s *Server) route(r *Request) bool {
+	host := r.host
+	if len(s.router.hosts) > 0 {
+		host = stripPort(host)
+	}
+	if s.options.CallsMax > 0 && len(s.live) > s.options.CallsMax {
+		s.refuse(r, http.StatusServiceUnavailable, "too many calls at once")
+		return false
+	}
+	m := match{}
+	if isClean(r.path) {
+		m = s.router.find(host, r.method, r.path, r.parts[:0])
+	}
+	if m.route != nil && (!m.route.segments[len(m.route.segments)-1].multi || m.exact(r.path)) {
+		r.route, r.parts = m.route, m.parts
+		return true
+	}
+	if string(r.target) == "*" {
+		_ = r.answer(http.StatusOK, "", nil)
+		return false
+	}
+	if to := s.router.redirect(host, r.method, r.path, m); to != "" {
+		if r.query != nil {
+			to += "?" + string(r.query)
+		}
+		s.refuse(r, http.StatusTemporaryRedirect, http.StatusText(http.StatusTemporaryRedirect))
+		r.SetHeader("Location", to)
+		return false
+	}
+	if m.route != nil {
+		r.route, r.parts = m.route, m.parts
+		return true
+	}
+	if allowed := s.router.allowed(host, r.path); len(allowed) > 0 {
+		s.refuse(r, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
+		r.SetHeader("Allow", strings.Join(allowed, ", "))
+		return false
+	}
+	s.refuse(r, http.StatusNotFound, "404 page not found")
+	return false
+}
+
+func (s *Server) refuse(r *Request, status int, text string) {
+	s.stats.Refused++
+	_ = r.Text(status, text+"\n")
+}
+
+// stripPort cuts ":port" off a Host value; the brackets of an IPv6 address stay.
+func stripPort(host []byte) []byte {
+	for i := len(host) - 1; i >= 0; i-- {
+		switch c := host[i]; {
+		case c == ':':
+			return host[:i]
+		case c < '0' || c > '9':
+			return host
+		}
+	}
+	return host
+}
+
+// finish tells the door and takes the request back.
+func (s *Server) finish(r *Request) {
+	last := len(s.live) - 1
+	s.live[r.slot] = s.live[last]
+	s.live[r.slot].slot = r.slot
+	s.live[last] = nil
+	s.live = s.live[:last]
+	if r.cancelCtx != nil {
+		r.cancelCtx(ErrOver)
+	}
+	r.door.Done(r)
+	s.recycle(r)
+	if s.draining && len(s.live) == 0 && s.drained != nil {
+		done := s.drained
+		s.drained = nil
+		done()
+	}
+}
+
+// keepMax is the largest buffer that a request keeps for the next call.
+const keepMax = 64 << 10
+
+func (s *Server) recycle(r *Request) {
+	r.live, r.label, r.route, r.consumer, r.door, r.task = false, nil, nil, nil, nil, nil
+	r.ctx, r.cancelCtx, r.cancelled, r.remote = nil, nil, nil, nil
+	r.outcome, r.message, r.path = Outcome{}, Message{}, nil
+	r.tx.reset()
+	r.response.reset()
+	r.body = keepSmall(r.body)
+	r.arena = keepSmall(r.arena)
+	r.tx.arena = keepSmall(r.tx.arena)
+	r.response.Body = keepSmall(r.response.Body)
+	if poison {
+		r.poison()
+		return
+	}
+	if len(s.free) < freeMax {
+		s.free = append(s.free, r)
+	}
+}
+
+const freeMax = 4096
+
+func keepSmall(b []byte) []byte {
+	if cap(b) > keepMax {
+		return nil
+	}
+	return b[:0]
+}
+
+// report logs a failed call: loudly what the client can do nothing about.
+func (s *Server) report(r *Request, err error) {
+	s.stats.Failures++
+	level := zerolog.ErrorLevel
+	if r.origin == OriginMessage {
+		r.consumer.fail()
+		level = zerolog.WarnLevel
+	} else if status, _ := statusOf(err); status < 500 {
+		level = zerolog.DebugLevel
+	} else if status == http.StatusServiceUnavailable {
+		level = zerolog.WarnLevel
+	}
+	e := s.log.WithLevel(level).Err(err).Stringer("call", r)
+	if r.label != nil {
+		e = e.Str("handler", *r.label)
+	}
+	var p *PanicError
+	if errors.As(err, &p) {
+		s.stats.Panics++
+		e = e.Bytes("stack", p.Stack)
+	}
+	if r.origin == OriginMessage {
+		e = e.Int("attempt", r.Attempt()).Str("message_id", string(r.props.MessageID))
+	}
+	e.Msg("the call failed")
+}
+
+func (c *consuming) fail() {
+	if c != nil {
+		c.failures++
+	}
+}
+
+// Drain calls done when no call is live. New calls are still run: the doors
+// stop first.
+func (s *Server) Drain(done func()) {
+	s.draining = true
+	if len(s.live) == 0 {
+		done()
+		return
+	}
+	s.drained = done
+}
+
+// CancelAll ends the waits of every live call.
+func (s *Server) CancelAll(cause error) {
+	for _, r := range append([]*Request(nil), s.live...) {
+		r.Cancel(cause)
+	}
+}
+
+// CancelOlder ends the waits of the calls that began before then.
+func (s *Server) CancelOlder(then time.Time, cause error) {
+	for _, r := range append([]*Request(nil), s.live...) {
+		if r.started.Before(then) {
+			r.Cancel(cause)
+		}
+	}
+}
+
+// Live is the number of calls that run or wait.
+func (s *Server) Live() int { return len(s.live) }

@@ -1,0 +1,59 @@
+package publisher
+
+import "sort"
+
+// Stats are the server's counts since its start.
+type Stats struct {
+	Requests  uint64 // HTTP requests dispatched
+	Messages  uint64 // messages dispatched
+	Failures  uint64 // calls that ended in an error
+	Panics    uint64 // of them, by a panic
+	Conflicts uint64 // runs that were repeated for a conflict
+	Refused   uint64 // requests answered without a handler: no route, too many calls
+}
+
+// A Status is the state of one part that the server depends on.
+type Status struct {
+	Kind   string `json:"kind"` // connection, consumer
+	Name   string `json:"name"`
+	Ready  bool   `json:"ready"`
+	State  string `json:"state"`
+	Detail string `json:"detail,omitempty"` // why it is not ready
+}
+
+// A Reporter tells the state of parts; doors are reporters.
+type Reporter interface{ Report() []Status }
+
+// AddReporter makes a reporter's parts a part of [Server.Snapshot].
+func (s *Server) AddReporter(r Reporter) { s.reporters = append(s.reporters, r) }
+
+// A Snapshot is what the server is doing now.
+type Snapshot struct {
+	Stats
+	Live     int
+	Draining bool
+	Parts    []Status
+}
+
+// Snapshot collects counts and states.
+func (s *Server) Snapshot() Snapshot {
+	snap := Snapshot{Stats: s.stats, Live: len(s.live), Draining: s.draining}
+	for _, r := range s.reporters {
+		snap.Parts = append(snap.Parts, r.Report()...)
+	}
+	sort.Slice(snap.Parts, func(i, j int) bool {
+		a, b := snap.Parts[i], snap.Parts[j]
+		return a.Kind < b.Kind || a.Kind == b.Kind && a.Name < b.Name
+	})
+	return snap
+}
+
+// Ready reports whether every part is ready and the server takes calls.
+func (s *Snapshot) Ready() bool {
+	for _, part := range s.Parts {
+		if !part.Ready {
+			return false
+		}
+	}
+	return !s.Draining
+}

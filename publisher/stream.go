@@ -1,0 +1,77 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+)
+
+// A Stream takes the body of an answer in pieces. It is an io.Writer.
+type Stream struct{ r *Request }
+
+// Stream answers with a body that fn writes after the commit, in the call's
+// own task: what is slow to send parks the call and not the loop. length is
+// the body's, -1 when it is not known (it is then sent chunked). An error of
+// fn cuts the connection, so that the client does not take a part for the
+// whole. Only HTTP requests can be answered so.
+func (r *Request) Stream(status int, contentType string, length int64, fn func(w *Stream) error) error {
+	if r.origin != OriginHTTP {
+		return errors.New("stream: a message's reply is sent whole: use Bytes")
+	}
+	if err := r.answer(status, contentType, nil); err != nil {
+		return err
+	}
+	r.response.stream = func(w *Stream) error {
+		door, ok := r.door.(StreamDoor)
+		if !ok {
+			return errors.New("stream: this door cannot")
+		}
+		door.Start(r, length)
+		return fn(w)
+	}
+	return nil
+}
+
+// Write sends p, waiting while the client is slower. An error says that the
+// client has gone.
+func (w *Stream) Write(p []byte) (int, error) {
+	r := w.r
+	door, ok := r.door.(StreamDoor)
+	if !ok || !r.live {
+		return 0, ErrOver
+	}
+	if r.cancelled != nil {
+		return 0, r.cancelled
+	}
+	more, err := door.Write(r, p)
+	if err != nil {
+		return 0, err
+	}
+	if !more {
+		r.park()
+	}
+	return len(p), r.cancelled
+}
+
+// Streamed reports whether the answer was sent by Start and Write already.
+func (r *Request) Streamed() bool { return r.response.stream != nil }
+
+// runStream writes the answer. Its head has left, so a failure can only cut it
+// short.
+func (r *Request) runStream() error {
+	err := r.guarded(func() error { return r.response.stream(&Stream{r}) })
+	if err != nil {
+		err = &brokenStream{err}
+	}
+	return err
+}
+
+type brokenStream struct{ error }
+
+func (e *brokenStream) Unwrap() error { return e.error }
+func (e *brokenStream) Error() string { return fmt.Sprintf("the answer was cut short: %v", e.error) }
+
+// isBrokenStream reports whether the answer's head has left already.
+func isBrokenStream(err error) bool {
+	var b *brokenStream
+	return errors.As(err, &b)
+}

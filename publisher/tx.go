@@ -1,0 +1,127 @@
+package publisher
+
+import (
+	"fmt"
+)
+
+// A Publication is a publish on its way to the broker. Its slices belong to
+// the transaction and die when its confirm has come.
+type Publication struct {
+	Exchange      string
+	RoutingKey    string
+	Mandatory     bool
+	RawProperties []byte // flags and values as on the wire
+	Body          []byte
+}
+
+// A Confirmer is told once how a publish ended, on the loop's thread and never
+// inside Send: nil when the broker has taken responsibility for it.
+type Confirmer interface{ Confirmed(err error) }
+
+// A Sender hands publishes to a broker. An error from Send means that nothing
+// was kept and done will not be called.
+type Sender interface {
+	Send(p *Publication, done Confirmer) error
+}
+
+// A Tx is the transaction of one call: the joined participants and the
+// publishes that leave when it commits. The message, if there is one, is
+// settled by its outcome.
+type Tx struct {
+	participants []Participant
+	prepared     int // participants whose Commit has been called
+	pubs         []publication
+	arena        []byte // encoded properties and bodies of pubs
+	waiting      int    // confirms to come
+	err          error  // the first publish that failed while it was built
+}
+
+// publication is a Publication in the making: its slices are known as offsets
+// until the arena has stopped growing.
+type publication struct {
+	Publication
+	request                *Request
+	sender                 Sender
+	propsAt, bodyAt, endAt int
+	name                   string // of the producer, for errors
+	err                    error
+}
+
+func (t *Tx) reset() {
+	clear(t.participants)
+	clear(t.pubs)
+	t.participants, t.pubs, t.arena = t.participants[:0], t.pubs[:0], t.arena[:0]
+	t.prepared, t.waiting, t.err = 0, 0, nil
+}
+
+// commit runs the steps of DESIGN §5: participants prepare, then commit; the
+// publishes go out in order; their confirms are awaited.
+func (r *Request) commit() error {
+	t := &r.tx
+	if r.response.err != nil {
+		return r.response.err
+	}
+	if t.err != nil {
+		return t.err
+	}
+	for _, p := range t.participants {
+		if err := p.Prepare(r); err != nil {
+			return err
+		}
+	}
+	for _, p := range t.participants {
+		t.prepared++
+		if err := p.Commit(r); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+	}
+	return r.send()
+}
+
+// send lets the publishes leave and waits until each is confirmed or failed.
+// The wait cannot be cancelled: the broker has them, and their bytes are ours.
+func (r *Request) send() error {
+	t := &r.tx
+	var first error
+	for i := range t.pubs {
+		p := &t.pubs[i]
+		p.request = r
+		p.RawProperties = t.arena[p.propsAt:p.bodyAt]
+		p.Body = t.arena[p.bodyAt:p.endAt]
+		if err := p.sender.Send(&p.Publication, p); err != nil {
+			first = p.failure(err)
+			break // the order would be broken by sending the next ones
+		}
+		t.waiting++
+	}
+	for t.waiting > 0 {
+		r.park()
+	}
+	for i := range t.pubs {
+		if err := t.pubs[i].err; err != nil {
+			return t.pubs[i].failure(err)
+		}
+	}
+	return first
+}
+
+func (p *publication) failure(err error) error {
+	return fmt.Errorf("publish %s: %w: %w", p.name, ErrUnavailable, err)
+}
+
+// Confirmed takes the broker's word for one publish.
+func (p *publication) Confirmed(err error) {
+	p.err = err
+	r := p.request
+	if r.tx.waiting--; r.tx.waiting == 0 {
+		r.wake()
+	}
+}
+
+// abort undoes what the participants have not committed.
+func (r *Request) abort() {
+	for _, p := range r.tx.participants[r.tx.prepared:] {
+		r.guarded(func() error { p.Abort(r); return nil })
+	}
+	r.tx.reset()
+}
