@@ -1,0 +1,32 @@
+// Package health answers those who watch the server: is it alive, can it work.
+package health
+
+import "zamqp/publisher"
+
+func init() {
+	publisher.Handle("GET /livez", live)
+	publisher.Handle("GET /readyz", ready)
+}
+
+// live answers as long as the loop turns.
+func live(r *publisher.Request) error {
+	return r.Text(200, "ok\n")
+}
+
+// A Report is the answer of /readyz.
+type Report struct {
+	Ready    bool               `json:"ready"`
+	Draining bool               `json:"draining"`
+	Calls    int                `json:"calls"` // live ones, this one included
+	Parts    []publisher.Status `json:"parts"` // connections and consumers
+}
+
+// ready answers 200 when every connection and consumer works, 503 otherwise.
+func ready(r *publisher.Request) error {
+	snap := r.Server().Snapshot()
+	report := Report{Ready: snap.Ready(), Draining: snap.Draining, Calls: snap.Live, Parts: snap.Parts}
+	if !report.Ready {
+		return r.Reply(503, report)
+	}
+	return r.Reply(200, report)
+}

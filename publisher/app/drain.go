@@ -1,0 +1,57 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"zamqp/publisher"
+)
+
+// cutGrace is what calls whose waits were ended get to come to an end, and
+// connections to say goodbye.
+const cutGrace = time.Second
+
+// drain stops in order: accept no more, cancel the consumers, finish the calls
+// and their answers, flush publishes, confirms and acks, close. All of it
+// within server.drain_timeout.
+func (a *application) drain(why string) {
+	if a.draining {
+		return
+	}
+	a.draining = true
+	timeout := a.plan.Settings.Server.DrainTimeout
+	a.log.Info().Str("reason", why).Dur("timeout", timeout).Int("calls", a.server.Live()).Msg("draining")
+	cut := a.loop.After(timeout, a.cut)
+	for _, ln := range a.listeners {
+		ln.Close()
+	}
+	left := 2
+	one := func() {
+		if left--; left == 0 {
+			a.close(cut.Stop)
+		}
+	}
+	a.http.Drain(one)
+	a.amqp.Stop(func() { a.server.Drain(one) })
+}
+
+// close ends the brokers' connections in good order, then the loop.
+func (a *application) close(settled func() bool) {
+	a.amqp.Close(func(err error) {
+		settled()
+		if err != nil {
+			a.log.Warn().Err(err).Msg("a connection was not closed in good order")
+		}
+		a.log.Info().Msg("stopped")
+		a.loop.Stop()
+	})
+}
+
+// cut ends what has not ended in time. Unacked messages are redelivered by the
+// broker; what was not confirmed fails its call.
+func (a *application) cut() {
+	live := a.server.Live()
+	a.fail(fmt.Errorf("%w: %d calls and %d connections were left", errCut, live, a.http.Open()))
+	a.server.CancelAll(publisher.ErrShutdown)
+	a.loop.After(cutGrace, a.loop.Stop)
+}
