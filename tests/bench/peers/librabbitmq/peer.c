@@ -68,16 +68,23 @@ static void start_consumer(void) {
   say("ready");
 }
 
+static int equal(amqp_bytes_t b, const char *text) {
+  return b.len == strlen(text) && memcmp(b.bytes, text, b.len) == 0;
+}
+
 /* handle looks at what a real handler would look at; 0 is a bad message. */
 static int handle(const amqp_message_t *m, long *bytes) {
   const amqp_basic_properties_t *p = &m->properties;
-  static const char type[] = "application/octet-stream";
-  if (p->content_type.len != sizeof type - 1 ||
-      memcmp(p->content_type.bytes, type, sizeof type - 1) != 0 ||
-      p->correlation_id.len == 0 || p->headers.num_entries != 2)
-    return 0;
+  int found = 0;
+  for (int i = 0; i < p->headers.num_entries; i++) {
+    const amqp_table_entry_t *e = &p->headers.entries[i];
+    if (equal(e->key, "x-source"))
+      found += e->value.kind == AMQP_FIELD_KIND_UTF8 && equal(e->value.value.bytes, "bench");
+    else if (equal(e->key, "x-attempt"))
+      found += e->value.kind == AMQP_FIELD_KIND_I32 && e->value.value.i32 == 1;
+  }
   *bytes += m->body.len;
-  return 1;
+  return found == 2 && p->correlation_id.len > 0 && equal(p->content_type, "application/octet-stream");
 }
 
 static void consume(void) {

@@ -40,7 +40,9 @@ class Peer:
 
     def on_message(self, channel, method, properties, body):
         if (properties.content_type != "application/octet-stream"
-                or not properties.correlation_id or len(properties.headers) != 2):
+                or not properties.correlation_id
+                or properties.headers.get("x-source") != "bench"
+                or properties.headers.get("x-attempt") != 1):
             sys.exit("a message without its properties")
         self.seen += 1
         self.bytes += len(body)

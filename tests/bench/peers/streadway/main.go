@@ -33,7 +33,8 @@ func main() {
 type tally struct{ count, bytes int }
 
 func (t *tally) handle(d *amqp.Delivery) error {
-	if d.ContentType != "application/octet-stream" || d.CorrelationId == "" || len(d.Headers) != 2 {
+	if d.ContentType != "application/octet-stream" || d.CorrelationId == "" ||
+		d.Headers["x-source"] != "bench" || d.Headers["x-attempt"] != int32(1) {
 		return errors.New("a message without its properties")
 	}
 	t.count++
@@ -88,6 +89,7 @@ func publish(ch *amqp.Channel, job report.Job) error {
 // burst publishes count messages with at most job.Window unconfirmed.
 func burst(ch *amqp.Channel, confirms <-chan amqp.Confirmation, job report.Job, count int) error {
 	body := make([]byte, 256)
+	headers := amqp.Table{"x-source": "bench", "x-attempt": int32(1)}
 	settle := func() error {
 		if c, ok := <-confirms; !ok || !c.Ack {
 			return errors.New("nacked, or the channel is closed")
@@ -103,7 +105,7 @@ func burst(ch *amqp.Channel, confirms <-chan amqp.Confirmation, job report.Job, 
 		err := ch.Publish("", job.Queue, false, false, amqp.Publishing{
 			ContentType:   "application/octet-stream",
 			CorrelationId: "0123456789abcdef0123456789abcdef",
-			Headers:       amqp.Table{"x-source": "bench", "x-attempt": int32(1)},
+			Headers:       headers,
 			Body:          body,
 		})
 		if err != nil {

@@ -1,0 +1,112 @@
+// Command bench measures zamqp beside the servers and clients that a user
+// would otherwise take, all on this machine, in interleaved rounds, and writes
+// what it found to docs/bench. Run it from its own directory:
+//
+//	go run . [-smoke] [-rounds N] [-only REGEX] [-skip REGEX] [-out DIR]
+//
+// The README beside this file says what is measured and how.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// The kernel ends a child when the thread that started it ends (Pdeathsig), so
+// all of them are started by a thread that lives as long as the process.
+func init() { runtime.LockOSThread() }
+
+// options are what the command line says, and the sizes that follow from it.
+type options struct {
+	smoke    bool
+	rounds   int
+	only     *regexp.Regexp // of "workload/server"; nil is all
+	skip     *regexp.Regexp
+	out      string
+	load     time.Duration // of one measured HTTP or RPC load; wrk wants whole seconds
+	warm     time.Duration // before it
+	messages int           // of one consume or publish run
+	idle     int           // connections held open
+}
+
+func main() {
+	o, err := parse(os.Args[1:])
+	if err != nil {
+		os.Exit(2) // flag has said why
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string) (*options, error) {
+	o := &options{}
+	set := flag.NewFlagSet("bench", flag.ContinueOnError)
+	set.BoolVar(&o.smoke, "smoke", false, "run everything once and tiny, write no page; fails if something breaks")
+	set.IntVar(&o.rounds, "rounds", 5, "rounds; each runs every server once")
+	set.DurationVar(&o.load, "load", 2*time.Second, "length of one HTTP or RPC load, in whole seconds")
+	set.IntVar(&o.messages, "messages", 100000, "messages of one consume or publish run")
+	set.IntVar(&o.idle, "idle", 10000, "idle connections")
+	set.StringVar(&o.out, "out", "../../docs/bench", "directory of the page")
+	pattern := func(name, usage string, to **regexp.Regexp) {
+		set.Func(name, usage, func(s string) (err error) {
+			*to, err = regexp.Compile(s)
+			return err
+		})
+	}
+	pattern("only", "run only what matches this `regexp`, as workload/server", &o.only)
+	pattern("skip", "leave out what matches this `regexp`, as workload/server", &o.skip)
+	if err := set.Parse(args); err != nil {
+		return nil, err
+	}
+	o.warm = time.Second
+	o.load = max(time.Second, o.load.Truncate(time.Second))
+	if o.smoke {
+		o.rounds, o.load, o.warm, o.messages, o.idle = 1, time.Second, 0, 2000, 300
+	}
+	return o, nil
+}
+
+// run builds, measures and reports.
+func run(ctx context.Context, o *options) error {
+	workloads := choose(catalog(), o)
+	if len(workloads) == 0 {
+		return fmt.Errorf("-only and -skip leave nothing to run; names are like %q", "http-plain/evio")
+	}
+	b, err := newBench(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if err := b.build(workloads); err != nil {
+		return err
+	}
+	if err := b.startBroker(workloads); err != nil {
+		return err
+	}
+	results, err := b.measure(workloads)
+	if err != nil {
+		return err
+	}
+	printTables(os.Stdout, results)
+	if o.smoke {
+		fmt.Println("Smoke run: everything answers; the figures above mean nothing.")
+		return nil
+	}
+	page, err := writePage(o, describeMachine(), results)
+	if err != nil {
+		return err
+	}
+	fmt.Println("Written:", page)
+	return nil
+}

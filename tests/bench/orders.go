@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// orders64 posts orders from 64 connections. The CPU clock is read when the
+// consumer has taken the last of them as well.
+func orders64(b *bench, c contestant) (sample, error) {
+	queue := "bench.billing"
+	var flags []string
+	if c.prog.isOurs() {
+		queue = "billing"
+	} else {
+		flags = []string{"-url", b.broker.url}
+	}
+	s, err := b.startServer(c, flags...)
+	if err != nil {
+		return sample{}, err
+	}
+	defer s.stop()
+	// The queue has no ready message while the consumer keeps up with it; those
+	// in its hands are settled soon after.
+	settle := func() error {
+		if err := b.broker.await(b.ctx, queue, 0, 30*time.Second); err != nil {
+			return err
+		}
+		time.Sleep(5 * settling)
+		return nil
+	}
+	got, counts, err := b.load(s, "/orders", "orders.lua", settle)
+	if err != nil {
+		return sample{}, err
+	}
+	if err := checkOrders(s, counts); err != nil {
+		return sample{}, s.fail(err)
+	}
+	s.stop()
+	return got, b.broker.await(b.ctx, queue, 0, 5*time.Second) // nothing was left unacked
+}
+
+// checkOrders asks for the orders whose answers wrk kept, every 64th: each
+// must have been seen by the consumer exactly once.
+func checkOrders(s *server, counts *wrkCounts) error {
+	if len(counts.rest) < 2 || counts.rest[0] != "refused 0" {
+		return fmt.Errorf("%w: not every order was answered 202: %.200q", errWrong, counts.rest)
+	}
+	client := &http.Client{Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
+	asked := 0
+	for _, line := range counts.rest[1:] {
+		if line == "" {
+			continue
+		}
+		var order struct{ ID string }
+		if err := json.Unmarshal([]byte(line), &order); err != nil || order.ID == "" {
+			return fmt.Errorf("%w: the answer to an order was %.200q", errWrong, line)
+		}
+		billed, err := timesBilled(client, "http://"+s.addr+"/orders/"+order.ID)
+		if err != nil {
+			return err
+		}
+		if billed != 1 {
+			return fmt.Errorf("%w: order %s was seen %d times", errWrong, order.ID, billed)
+		}
+		asked++
+	}
+	if asked == 0 {
+		return fmt.Errorf("%w: no order to ask for", errWrong)
+	}
+	return nil
+}
+
+func timesBilled(client *http.Client, url string) (int, error) {
+	resp, err := client.Get(url)
+	if err != nil {
+		return 0, err
+	}
+	text, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close() // read to its end
+	if err != nil {
+		return 0, err
+	}
+	var order struct{ Billed int }
+	if err := json.Unmarshal(text, &order); err != nil || resp.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("%w: %s: %s %.200s", errWrong, url, resp.Status, text)
+	}
+	return order.Billed, nil
+}

@@ -1,0 +1,81 @@
+// Package benchhandlers does in zamqp what the AMQP peers do in their main
+// functions: it looks at messages of a queue, and publishes bursts.
+package benchhandlers
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"zamqp/publisher"
+	"zamqp/tests/bench/peers/report"
+)
+
+const queue = "bench" // declared and filled by the runner
+
+func init() {
+	publisher.Produce("bench", publisher.Producer{RoutingKey: queue, Transient: true, NoDeclare: true})
+	publisher.Handle("POST /burst", burst)
+	// The publish workload must not consume what it publishes.
+	if os.Getenv("BENCH_CONSUME") == "" {
+		return
+	}
+	t := &tally{count: number("BENCH_COUNT"), warm: number("BENCH_WARM")}
+	publisher.Consume("bench", publisher.Consumer{Queue: queue, Prefetch: 1000, NoDeclare: true, DeadLetter: "off"}, t.handle)
+}
+
+// number is a setting that the runner always gives.
+func number(name string) int {
+	n, err := strconv.Atoi(os.Getenv(name))
+	if err != nil {
+		panic(fmt.Sprintf("%s: %v", name, err))
+	}
+	return n
+}
+
+// tally counts on the loop's thread, as all handlers run.
+type tally struct {
+	count, warm int // expected
+	seen, bytes int
+}
+
+var errProperties = errors.New("a message without its properties")
+
+func (t *tally) handle(r *publisher.Request) error {
+	if string(r.ContentType()) != "application/octet-stream" || r.Header("Correlation-Id") == "" ||
+		r.Header("x-source") != "bench" || r.Header("x-attempt") != "1" {
+		return publisher.Permanent(errProperties)
+	}
+	t.seen++
+	t.bytes += len(r.Body())
+	switch t.seen {
+	case t.warm:
+		report.First()
+	case t.warm + t.count:
+		report.Done(t.count, t.bytes)
+	}
+	return nil
+}
+
+var (
+	body    = make([]byte, 256)
+	headers = publisher.Table{"x-source": "bench", "x-attempt": int32(1)}
+)
+
+// burst publishes n messages in one transaction; the answer follows the last
+// confirm.
+func burst(r *publisher.Request) error {
+	n, err := strconv.Atoi(r.Query().Get("n"))
+	if err != nil || n < 1 || n > 10000 {
+		return r.Text(400, "n is the number of messages, 1 to 10000\n")
+	}
+	for range n {
+		err := r.Publish("bench", body, publisher.ContentType("application/octet-stream"),
+			publisher.CorrelationID("0123456789abcdef0123456789abcdef"), publisher.Headers(headers))
+		if err != nil {
+			return err
+		}
+	}
+	return r.Text(200, "confirmed\n")
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// bench is one run of this command.
+type bench struct {
+	*options
+	ctx     context.Context
+	dir     string // logs and the broker's data; removed at the end
+	broker  *broker
+	started int // processes, to number their logs
+}
+
+func newBench(ctx context.Context, o *options) (*bench, error) {
+	dir, err := os.MkdirTemp("", "zamqp-bench-")
+	if err != nil {
+		return nil, err
+	}
+	return &bench{options: o, ctx: ctx, dir: dir}, nil
+}
+
+func (b *bench) close() {
+	b.progress("")
+	b.stopBroker()
+	_ = os.RemoveAll(b.dir) // in the system's temporary directory anyway
+}
+
+// progress shows what runs now, on a terminal on one line that changes.
+func (b *bench) progress(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		fmt.Fprintf(os.Stderr, "\r\x1b[K%s", text)
+	} else if text != "" {
+		fmt.Fprintln(os.Stderr, text)
+	}
+}
+
+// A process is a started server.
+type process struct {
+	name   string
+	cmd    *exec.Cmd
+	lines  chan string // of standard output
+	exited chan struct{}
+	log    string // path of what it wrote to standard error
+}
+
+// start starts a contestant with more flags and environment.
+func (b *bench) start(c contestant, env []string, args ...string) (*process, error) {
+	b.started++
+	p := &process{name: c.name, lines: make(chan string, 64), exited: make(chan struct{}),
+		log: filepath.Join(b.dir, fmt.Sprintf("%d-%s.log", b.started, c.prog.name))}
+	log, err := os.Create(p.log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }() // the child has its own descriptor
+	argv := append(append([]string{}, c.prog.argv...), args...)
+	p.cmd = exec.Command(argv[0], argv[1:]...)
+	p.cmd.Stderr = log
+	p.cmd.Env = append(os.Environ(), env...)
+	if c.procs > 0 {
+		p.cmd.Env = append(p.cmd.Env, "GOMAXPROCS="+strconv.Itoa(c.procs))
+	}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		for scan := bufio.NewScanner(out); scan.Scan(); {
+			select {
+			case p.lines <- scan.Text():
+			default: // a talkative server is not waited for
+			}
+		}
+		_ = p.cmd.Wait() // how it ended is told by fail
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// expect waits for a line that begins with word and returns what follows it.
+func (p *process) expect(ctx context.Context, word string, limit time.Duration) (string, error) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		select {
+		case line := <-p.lines:
+			if rest, ok := strings.CutPrefix(line, word); ok {
+				return strings.TrimSpace(rest), nil
+			}
+		case <-p.exited:
+			return "", p.fail(fmt.Errorf("it ended before it said %q", word))
+		case <-timer.C:
+			return "", p.fail(fmt.Errorf("it did not say %q within %s", word, limit))
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// cpu returns the user and system time of all its threads so far. It is the
+// sum that /proc/PID/stat rounds to hundredths of a second, in nanoseconds.
+func (p *process) cpu() (time.Duration, error) {
+	const sched = 2 // CPUCLOCK_SCHED, see clock_getcpuclockid(3)
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^p.cmd.Process.Pid<<3|sched), &ts); err != nil {
+		return 0, p.fail(fmt.Errorf("read its CPU clock: %w", err))
+	}
+	return time.Duration(ts.Nano()), nil
+}
+
+// stop asks the process to end and waits until it has.
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	select {
+	case <-p.exited:
+	case <-time.After(10 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+	}
+}
+
+// fail adds the end of the process's log to an error about it.
+func (p *process) fail(err error) error {
+	text, _ := os.ReadFile(p.log) // an empty one adds nothing
+	const most = 2000
+	text = text[max(0, len(text)-most):]
+	if len(text) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; its log ends:\n%s", err, text)
+}
+
+// freeAddr returns a loopback address that was free a moment ago.
+func freeAddr() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = ln.Close() }() // only its port was wanted
+	return ln.Addr().String(), nil
+}
+
+// errWrong marks answers that are not what was asked for: a fast server that
+// answers wrongly is no result.
+var errWrong = errors.New("wrong answers")

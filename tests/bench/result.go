@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// A result is all samples of one workload, by contestant and round.
+type result struct {
+	workload
+	samples [][]sample
+}
+
+func newResult(w workload) *result {
+	return &result{workload: w, samples: make([][]sample, len(w.contestants))}
+}
+
+// A row is one contestant's medians.
+type row struct {
+	name      string
+	rate      float64 // units a second
+	cost      float64 // CPU microseconds a unit, or octets a connection
+	low, high float64 // of cost, over the rounds
+	ratio     float64 // cost by ours, the median of the rounds; NaN without ours
+}
+
+// rows returns the contestants, the cheapest first.
+func (r *result) rows() []row {
+	our := slices.IndexFunc(r.contestants, func(c contestant) bool { return c.name == ours })
+	var rows []row
+	for i, c := range r.contestants {
+		var rates, costs, ratios []float64
+		for round, s := range r.samples[i] {
+			cost := s.cost(r.memory)
+			rates = append(rates, s.rate())
+			costs = append(costs, cost)
+			// A round's neighbours ran on the same machine in the same minute, so
+			// its ratio is worth more than a ratio of medians.
+			if our >= 0 {
+				ratios = append(ratios, cost/r.samples[our][round].cost(r.memory))
+			}
+		}
+		rows = append(rows, row{name: c.name, rate: median(rates), cost: median(costs),
+			low: slices.Min(costs), high: slices.Max(costs), ratio: median(ratios)})
+	}
+	slices.SortStableFunc(rows, func(a, b row) int {
+		switch {
+		case a.cost < b.cost:
+			return -1
+		case a.cost > b.cost:
+			return 1
+		}
+		return 0
+	})
+	return rows
+}
+
+// median is the middle value, or the mean of the two in the middle; NaN of none.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// A goal is a figure that the project set itself.
+type goal struct {
+	text string
+	met  func(rows []row) (met, known bool)
+}
+
+func find(rows []row, name string) (row, bool) {
+	i := slices.IndexFunc(rows, func(r row) bool { return r.name == name })
+	if i < 0 {
+		return row{}, false
+	}
+	return rows[i], true
+}
+
+// cheapest: nobody costs less than ours.
+func cheapest() goal {
+	return goal{"less CPU than every other", func(rows []row) (bool, bool) {
+		_, known := find(rows, ours)
+		return rows[0].name == ours, known && len(rows) > 1
+	}}
+}
+
+// atMost: ours costs no more than so many microseconds. The figure was set on
+// a certain machine, so that timesCheaper stands beside it.
+func atMost(microseconds float64) goal {
+	return goal{fmt.Sprintf("at most %.0f µs", microseconds), func(rows []row) (bool, bool) {
+		r, known := find(rows, ours)
+		return r.cost <= microseconds, known
+	}}
+}
+
+// timesCheaper: the peer costs at least so many times what ours does.
+func timesCheaper(peer string, times float64) goal {
+	return goal{fmt.Sprintf("%s costs at least %.1f times as much", peer, times), func(rows []row) (bool, bool) {
+		r, known := find(rows, peer)
+		return r.ratio >= times, known && !math.IsNaN(r.ratio)
+	}}
+}
+
+// verdicts are the workload's goals with what came of them.
+func (r *result) verdicts(rows []row) []string {
+	var said []string
+	for _, g := range r.goals {
+		met, known := g.met(rows)
+		switch {
+		case !known:
+			continue
+		case met:
+			said = append(said, "met: "+g.text)
+		default:
+			said = append(said, "MISSED: "+g.text)
+		}
+	}
+	return said
+}

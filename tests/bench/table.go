@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// head is the names of a workload's columns.
+func (r *result) head() []string {
+	if r.memory {
+		return []string{"server", "private KiB/" + r.unit, "lowest–highest", "× " + ours}
+	}
+	return []string{"server", r.unit + "s/s", "CPU µs/" + r.unit, "lowest–highest", "× " + ours}
+}
+
+// cells is one row as text.
+func (r *result) cells(w row) []string {
+	ratio := "–"
+	if !math.IsNaN(w.ratio) {
+		ratio = fmt.Sprintf("%.2f", w.ratio)
+	}
+	if r.memory {
+		const kib = 1 << 10
+		return []string{w.name, figure(w.cost / kib), figure(w.low/kib) + "–" + figure(w.high/kib), ratio}
+	}
+	return []string{w.name, thousands(w.rate), figure(w.cost), figure(w.low) + "–" + figure(w.high), ratio}
+}
+
+// figure has as many decimals as are worth reading.
+func figure(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+func thousands(v float64) string {
+	digits := strconv.FormatInt(int64(math.Round(v)), 10)
+	var groups []string
+	for len(digits) > 3 {
+		groups = append([]string{digits[len(digits)-3:]}, groups...)
+		digits = digits[:len(digits)-3]
+	}
+	return strings.Join(append([]string{digits}, groups...), ",")
+}
+
+// printTables writes one table a workload, for a terminal.
+func printTables(w io.Writer, results []*result) {
+	for _, r := range results {
+		rows := r.rows()
+		lines := [][]string{r.head()}
+		for _, row := range rows {
+			lines = append(lines, r.cells(row))
+		}
+		widths := make([]int, len(lines[0]))
+		for _, line := range lines {
+			for i, cell := range line {
+				widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			}
+		}
+		fmt.Fprintf(w, "\n%s  (%s)\n", r.title, r.name)
+		for n, line := range lines {
+			fmt.Fprintln(w, mark(line[0])+align(line, widths))
+			if n == 0 {
+				fmt.Fprintln(w, "  "+strings.Repeat("─", sum(widths)+3*(len(widths)-1)))
+			}
+		}
+		for _, verdict := range r.verdicts(rows) {
+			fmt.Fprintln(w, "  goal", verdict)
+		}
+	}
+	fmt.Fprintln(w)
+}
+
+// mark points at our own line.
+func mark(name string) string {
+	if name == ours {
+		return "▸ "
+	}
+	return "  "
+}
+
+// align puts names to the left and numbers to the right. fmt pads by octets
+// where a cell has other letters than ASCII, so it is done here.
+func align(cells []string, widths []int) string {
+	padded := make([]string, len(cells))
+	for i, cell := range cells {
+		pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+		if i == 0 {
+			padded[i] = cell + pad
+		} else {
+			padded[i] = pad + cell
+		}
+	}
+	return strings.Join(padded, "   ")
+}
+
+func sum(values []int) (total int) {
+	for _, v := range values {
+		total += v
+	}
+	return total
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// A contestant is one server as it takes part in a workload.
+type contestant struct {
+	name  string // as printed: "fasthttp, 1 core"
+	prog  *program
+	procs int // GOMAXPROCS; 0 leaves it alone
+}
+
+// A workload is one job that every contestant does alone.
+type workload struct {
+	name        string // for -only
+	title       string
+	unit        string // what is counted: request, message, connection
+	what        string // one sentence for the page
+	broker      bool   // needs RabbitMQ
+	memory      bool   // measures bytes and not time
+	contestants []contestant
+	run         func(*bench, contestant) (sample, error)
+	goals       []goal
+}
+
+// A sample is what one contestant did in one round.
+type sample struct {
+	count int
+	wall  time.Duration
+	cpu   time.Duration // of the server process
+	bytes int64         // private memory, for a memory workload
+}
+
+// rate is in units a second.
+func (s sample) rate() float64 { return float64(s.count) / s.wall.Seconds() }
+
+// cost is what is compared, less is better: CPU microseconds a unit, or
+// octets of private memory a connection.
+func (s sample) cost(memory bool) float64 {
+	if memory {
+		return float64(s.bytes) / float64(s.count)
+	}
+	return float64(s.cpu.Nanoseconds()) / 1e3 / float64(s.count)
+}
+
+// ours is how our own server is called in every workload.
+const ours = "zamqp"
+
+// goCores lists a Go program twice: on one core, as a reactor would run, and
+// as it runs when nobody sets anything.
+func goCores(name string, prog *program) []contestant {
+	return []contestant{{name + ", 1 core", prog, 1}, {name, prog, 0}}
+}
+
+func catalog() []workload {
+	p := programs()
+	hello := append([]contestant{{ours, p.zamqp, 0}, {"evio", p.evio, 0}, {"gnet", p.gnet, 0}},
+		append(goCores("fasthttp", p.fasthttp), goCores("net/http", p.nethttp)...)...)
+	clients := append(goCores("amqp091-go", p.amqp091), goCores("streadway/amqp", p.streadway)...)
+	clients = append(clients, contestant{"pika", p.pika, 0}, contestant{"librabbitmq", p.librabbitmq, 0})
+	withBench := append([]contestant{{ours, p.zamqpBench, 0}}, clients...)
+	withHello := append([]contestant{{ours, p.zamqp, 0}}, clients...)
+	orders := append([]contestant{{ours, p.zamqp, 0}}, goCores("net/http + amqp091-go", p.orders)...)
+	return []workload{
+		{name: "http-plain", title: "HTTP GET /hello", unit: "request", contestants: hello, run: httpPlain, goals: []goal{cheapest()},
+			what: "`wrk -t1 -c64`, one request at a time on each connection."},
+		{name: "http-pipelined", title: "HTTP GET /hello, 16 deep", unit: "request", contestants: hello, run: httpPipelined,
+			what: "`wrk -t1 -c64`, sixteen requests in one write."},
+		{name: "consume", title: "AMQP consume and ack", unit: "message", broker: true, contestants: withBench, run: consume,
+			goals: []goal{atMost(7), timesCheaper("amqp091-go, 1 core", 20.0/7), timesCheaper("librabbitmq", 10.0/7)},
+			what:  "Messages of 256 B with content type, correlation id and two headers wait in a queue; prefetch is 1000; a handler looks at each and it is acked."},
+		{name: "publish", title: "AMQP publish and confirm", unit: "message", broker: true, contestants: withBench, run: publish,
+			what: "The same messages, published with at most 1000 unconfirmed. zamqp does it from HTTP-born calls whose transactions publish 250 each, four at a time; that cost is included."},
+		{name: "orders", title: "HTTP POST → publish → confirm → 202, and the consumer", unit: "request", broker: true, contestants: orders, run: orders64,
+			goals: []goal{atMost(25), timesCheaper("net/http + amqp091-go, 1 core", 61.0/25)},
+			what:  "`wrk -t1 -c64` posts JSON orders; the answer follows the broker's confirm; a consumer in the same process takes each order from the queue and acks it."},
+		{name: "rpc-1", title: "RPC over AMQP, 1 outstanding", unit: "call", broker: true, contestants: withHello, run: rpc1,
+			what: "A client calls an echo consumer through the broker (`reply_to`, `correlation_id`), one call at a time."},
+		{name: "rpc-64", title: "RPC over AMQP, 64 outstanding", unit: "call", broker: true, contestants: withHello, run: rpc64,
+			what: "The same with 64 calls under way."},
+		{name: "idle", title: "Memory of an idle connection", unit: "connection", memory: true, contestants: hello, run: idle,
+			what: "Keep-alive connections that have had one answer each and then stay silent: private memory of the process (`smaps_rollup`), less what it had before."},
+	}
+}
+
+// choose applies -only and -skip. A smoke run leaves out a program's second
+// appearance with other GOMAXPROCS: it would run the same code again.
+func choose(all []workload, o *options) []workload {
+	var chosen []workload
+	for _, w := range all {
+		var keep []contestant
+		seen := make(map[*program]bool)
+		for _, c := range w.contestants {
+			name := w.name + "/" + c.name
+			if matches(o.only, name, true) && !matches(o.skip, name, false) && !(o.smoke && seen[c.prog]) {
+				keep = append(keep, c)
+				seen[c.prog] = true
+			}
+		}
+		if w.contestants = keep; len(keep) > 0 {
+			chosen = append(chosen, w)
+		}
+	}
+	return chosen
+}
+
+func matches(re *regexp.Regexp, name string, absent bool) bool {
+	if re == nil {
+		return absent
+	}
+	return re.MatchString(name)
+}
+
+// measure runs every contestant of every workload once a round. The first one
+// is another in each round, so that none always runs on a cold or a hot machine.
+func (b *bench) measure(workloads []workload) ([]*result, error) {
+	results := make([]*result, len(workloads))
+	for i := range workloads {
+		results[i] = newResult(workloads[i])
+	}
+	for round := range b.rounds {
+		for i, w := range workloads {
+			for k := range w.contestants {
+				at := (round + k) % len(w.contestants)
+				c := w.contestants[at]
+				b.progress("round %d of %d: %s/%s", round+1, b.rounds, w.name, c.name)
+				s, err := w.run(b, c)
+				if b.ctx.Err() != nil {
+					return nil, b.ctx.Err()
+				}
+				if err != nil {
+					return nil, fmt.Errorf("%s/%s: %w", w.name, c.name, err)
+				}
+				results[i].samples[at] = append(results[i].samples[at], s)
+			}
+		}
+	}
+	b.progress("")
+	return results, nil
+}
