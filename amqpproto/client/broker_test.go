@@ -1,0 +1,320 @@
+package client_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/streadway/amqp"
+
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/client"
+	"zamqp/tests/wiretest"
+)
+
+// fakeBroker is the other side of a Conn, made of encoders: it answers what a
+// broker would answer, unless the test has put something else into on.
+type fakeBroker struct {
+	t      testing.TB
+	script *wiretest.Script
+	log    []string // the methods that came, with their channel
+	header bool     // the protocol header came
+	frames []amqpproto.Frame
+	on     map[amqpproto.MethodID]func(ch uint16, m amqpproto.Method) bool // true = handled
+	tune   amqpproto.ConnectionTune
+	beats  int
+	queues int // named so far
+	published,
+	publishes uint64 // methods, whole contents
+	consumers map[string]uint16 // channel by consumer tag
+	byQueue   map[string]string // tag by queue
+	tags      map[uint16]uint64 // last delivery tag by channel
+	asm       map[uint16]*amqpproto.Assembler
+	bodies    []string
+	silent    bool // do not confirm
+	pubChan   uint16
+	acks      []string
+}
+
+func newFakeBroker(t testing.TB) *fakeBroker {
+	b := &fakeBroker{
+		t: t, script: wiretest.NewScript(),
+		on:        map[amqpproto.MethodID]func(uint16, amqpproto.Method) bool{},
+		tune:      amqpproto.ConnectionTune{ChannelMax: 2047, FrameMax: 131072, Heartbeat: 60},
+		consumers: map[string]uint16{}, byQueue: map[string]string{}, tags: map[uint16]uint64{},
+		asm: map[uint16]*amqpproto.Assembler{},
+	}
+	b.script.On = b.feed
+	return b
+}
+
+func (b *fakeBroker) feed(in []byte) (n int, err error) {
+	if !b.header {
+		_, n, err := amqpproto.CutProtocolHeader(in)
+		if n > 0 {
+			b.header = true
+			b.start()
+		}
+		return n, err
+	}
+	f, n, err := amqpproto.CutFrame(in, 0)
+	if n > 0 {
+		b.frame(f)
+		b.script.Wake()
+	}
+	return n, err
+}
+
+func (b *fakeBroker) start() {
+	props, err := amqpproto.AppendTable(nil, amqp.Table{"product": "fake", "version": "1.0",
+		"capabilities": amqp.Table{"publisher_confirms": true}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	m := &amqpproto.ConnectionStart{VersionMinor: 9, ServerProperties: props,
+		Mechanisms: []byte("PLAIN AMQPLAIN EXTERNAL"), Locales: []byte("en_US")}
+	if fn := b.on[m.ID()]; fn != nil && fn(0, m) {
+		return
+	}
+	b.say(0, m)
+}
+
+// say sends a method.
+func (b *fakeBroker) say(ch uint16, m amqpproto.Method) {
+	b.t.Helper()
+	p, err := amqpproto.AppendMethod(nil, ch, m)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.script.Say(p...)
+}
+
+func (b *fakeBroker) frame(f amqpproto.Frame) {
+	switch f.Type {
+	case amqpproto.FrameHeartbeat:
+		b.beats++
+		return
+	case amqpproto.FrameHeader:
+		if err := b.asm[f.Channel].Header(f.Payload); err != nil {
+			b.t.Errorf("content: %v", err)
+		}
+		if b.asm[f.Channel].Done() {
+			b.content(f.Channel)
+		}
+		return
+	case amqpproto.FrameBody:
+		done, err := b.asm[f.Channel].Body(f.Payload)
+		if err != nil {
+			b.t.Errorf("content: %v", err)
+		}
+		if done {
+			b.content(f.Channel)
+		}
+		return
+	}
+	m, err := amqpproto.DecodeMethod(f.Payload)
+	if err != nil {
+		b.t.Errorf("broker: %v", err)
+		return
+	}
+	b.log = append(b.log, fmt.Sprintf("%d %s", f.Channel, m.ID()))
+	if fn := b.on[m.ID()]; fn != nil && fn(f.Channel, m) {
+		return
+	}
+	b.answer(f.Channel, m)
+}
+
+func (b *fakeBroker) content(ch uint16) {
+	b.publishes++
+	b.bodies = append(b.bodies, string(b.asm[ch].Content().Body))
+	if !b.silent {
+		b.say(ch, &amqpproto.BasicAck{DeliveryTag: b.publishes})
+	}
+}
+
+// answer is what a broker would say.
+func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
+	switch m := m.(type) {
+	case *amqpproto.ConnectionStartOk:
+		b.say(0, &b.tune)
+	case *amqpproto.ConnectionOpen:
+		b.say(0, &amqpproto.ConnectionOpenOk{})
+	case *amqpproto.ConnectionClose:
+		b.say(0, &amqpproto.ConnectionCloseOk{})
+		b.script.Close()
+	case *amqpproto.ChannelOpen:
+		b.say(ch, &amqpproto.ChannelOpenOk{})
+		b.tags[ch] = 0
+		b.asm[ch] = &amqpproto.Assembler{}
+	case *amqpproto.ChannelClose:
+		b.say(ch, &amqpproto.ChannelCloseOk{})
+	case *amqpproto.ConfirmSelect:
+		b.pubChan, b.publishes = ch, 0
+		b.say(ch, &amqpproto.ConfirmSelectOk{})
+	case *amqpproto.ExchangeDeclare:
+		b.say(ch, &amqpproto.ExchangeDeclareOk{})
+	case *amqpproto.ExchangeBind:
+		b.say(ch, &amqpproto.ExchangeBindOk{})
+	case *amqpproto.QueueDeclare:
+		name := m.Queue
+		if len(name) == 0 {
+			b.queues++
+			name = fmt.Appendf(nil, "amq.gen-%d", b.queues)
+		}
+		b.say(ch, &amqpproto.QueueDeclareOk{Queue: name})
+	case *amqpproto.QueueBind:
+		b.say(ch, &amqpproto.QueueBindOk{})
+	case *amqpproto.BasicQos:
+		b.say(ch, &amqpproto.BasicQosOk{})
+	case *amqpproto.BasicConsume:
+		tag := string(m.ConsumerTag)
+		b.consumers[tag] = ch
+		b.byQueue[string(m.Queue)] = tag
+		b.say(ch, &amqpproto.BasicConsumeOk{ConsumerTag: m.ConsumerTag})
+	case *amqpproto.BasicCancel:
+		b.say(ch, &amqpproto.BasicCancelOk{ConsumerTag: m.ConsumerTag})
+	case *amqpproto.BasicPublish:
+		b.published++
+		if err := b.asm[ch].Begin(amqpproto.IDBasicPublish); err != nil {
+			b.t.Errorf("content: %v", err)
+		}
+	case *amqpproto.BasicAck:
+		b.acks = append(b.acks, fmt.Sprintf("ack %d %v", m.DeliveryTag, m.Multiple))
+	case *amqpproto.BasicNack:
+		b.acks = append(b.acks, fmt.Sprintf("nack %d %v", m.DeliveryTag, m.Requeue))
+	case *amqpproto.BasicReject:
+		b.acks = append(b.acks, fmt.Sprintf("reject %d %v", m.DeliveryTag, m.Requeue))
+	}
+}
+
+// deliver sends the next message to a consumer.
+func (b *fakeBroker) deliver(tag, body string) {
+	ch := b.consumers[tag]
+	b.tags[ch]++
+	b.script.Say(delivery(ch, tag, b.tags[ch], body)...)
+}
+
+func delivery(ch uint16, tag string, number uint64, body string) []byte {
+	p := amqpproto.AppendBasicDeliver(nil, ch, tag, number, false, "", "q")
+	p = amqpproto.AppendContentHeader(p, ch, amqpproto.ClassBasic, uint64(len(body)), []byte{0, 0})
+	return amqpproto.AppendBody(p, ch, []byte(body), 131072)
+}
+
+// fixture joins a client and fake brokers, one for each connect.
+type fixture struct {
+	t       testing.TB
+	seed    int64
+	clock   *wiretest.Clock
+	client  *client.Client
+	broker  *fakeBroker // of the connection of the day
+	link    *wiretest.Link
+	events  []client.Event
+	redials []time.Duration
+	prepare func(b *fakeBroker)
+	manual  bool // the test dials
+}
+
+func newFixture(t testing.TB, seed int64, cfg client.Config) *fixture {
+	f := &fixture{t: t, seed: seed, clock: wiretest.NewClock()}
+	f.client = client.New(cfg, f)
+	var tick func()
+	tick = func() {
+		if next := f.client.Tick(f.clock.Now()); !next.IsZero() {
+			f.clock.After(max(next.Sub(f.clock.Now()), 1), tick)
+		}
+	}
+	tick()
+	return f
+}
+
+// Redial and Note make the fixture a Host.
+func (f *fixture) Redial(after time.Duration) {
+	f.redials = append(f.redials, after)
+	if !f.manual {
+		f.clock.After(after, f.dial)
+	}
+}
+
+func (f *fixture) Note(e client.Event) { f.events = append(f.events, e) }
+
+// dial connects to a new broker.
+func (f *fixture) dial() {
+	f.broker = newFakeBroker(f.t)
+	if f.prepare != nil {
+		f.prepare(f.broker)
+	}
+	w := wiretest.NewWire()
+	conn := f.client.Connect(w)
+	f.link = wiretest.Join(f.t, f.clock, f.seed, w.Bind(conn), f.broker.script.Peer())
+}
+
+// run serves everything until it is quiet, without time passing.
+func (f *fixture) run() { f.link.Run() }
+
+// connect dials, and runs.
+func (f *fixture) connect() *fixture {
+	f.dial()
+	f.run()
+	return f
+}
+
+// kinds counts events.
+func (f *fixture) count(kind client.EventKind) (n int) {
+	for _, e := range f.events {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// last is the last event of a kind.
+func (f *fixture) last(kind client.EventKind) client.Event {
+	f.t.Helper()
+	for i := len(f.events) - 1; i >= 0; i-- {
+		if f.events[i].Kind == kind {
+			return f.events[i]
+		}
+	}
+	f.t.Fatalf("no event %q in %v", kind, f.events)
+	return client.Event{}
+}
+
+// confirms collects outcomes.
+type confirms struct{ got []error }
+
+func (c *confirms) Confirmed(err error) { c.got = append(c.got, err) }
+
+// sink collects bodies, and acks at once if told so.
+type sink struct {
+	ack    bool
+	bodies []string
+	tags   []uint64
+	epochs []uint32
+	then   func(*client.Delivery)
+}
+
+func (s *sink) Deliver(d *client.Delivery) {
+	s.bodies = append(s.bodies, string(d.Body))
+	s.tags = append(s.tags, d.Tag)
+	s.epochs = append(s.epochs, d.Epoch)
+	if s.ack {
+		d.Consumer.Ack(d.Epoch, d.Tag)
+	}
+	if s.then != nil {
+		s.then(d)
+	}
+}
+
+func connectionError(t testing.TB, err error, code uint16) {
+	t.Helper()
+	var ce *amqpproto.ConnectionError
+	if !errors.As(err, &ce) || ce.Code != code {
+		t.Fatalf("error %v, want a ConnectionError %d", err, code)
+	}
+}
+
+func queue(name string) client.Topology {
+	return client.Topology{Queues: []client.Queue{{Name: name, Durable: true}}}
+}

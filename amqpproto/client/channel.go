@@ -1,0 +1,190 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+
+	"zamqp/amqpproto"
+)
+
+// channelState is named for what the channel waits for. Besides, an open channel
+// may await the answer of one synchronous method.
+type channelState uint8
+
+const (
+	awaitChannelOpenOk  channelState = iota
+	channelOpen                      // in use
+	awaitChannelCloseOk              // we closed it; everything else is discarded
+	channelOver                      // its number is free again
+)
+
+var channelStateNames = [...]string{"awaitChannelOpenOk", "open", "awaitChannelCloseOk", "over"}
+
+// owner is what a channel is for: a station or the publisher. An error ends the
+// connection.
+type owner interface {
+	opened() error                                     // channel.open-ok came
+	answered(id amqpproto.MethodID, args []byte) error // the answer to call came
+	onMethod(id amqpproto.MethodID, args []byte) error // any other method came
+	carrier() amqpproto.MethodID                       // the method that brings content now; 0 = none
+	onContent(ct *content) error                       // a content is complete; its views die at return
+	onTooLarge(cause *amqpproto.ChannelError) error    // a header declares more than BodyMax
+	onChannelOver(cause error)                         // the channel is gone; nil = closed as asked
+}
+
+// channel is one incarnation of a channel number.
+type channel struct {
+	conn   *Conn
+	number uint16
+	state  channelState
+	owner  owner
+	await  amqpproto.MethodID // of the answer to the method in flight; 0 = none
+	limit  deadline           // for that answer
+	cause  error              // why we closed it
+	in     content
+}
+
+// String names the channel and what it waits for, for errors.
+func (ch *channel) String() string {
+	s := fmt.Sprintf("channel %d %s", ch.number, channelStateNames[ch.state])
+	if ch.state == channelOpen && ch.await != 0 {
+		s += " awaiting " + ch.await.String()
+	}
+	return s
+}
+
+// openChannel opens the lowest free number. A number is free when close-ok has
+// gone out or come in; until then its frames may still be on their way. §4.7.
+func (c *Conn) openChannel(o owner) (*channel, error) {
+	n := 1
+	for n < len(c.channels) && c.channels[n] != nil {
+		n++
+	}
+	if n > int(c.channelMax) {
+		return nil, fmt.Errorf("all %d channels that the broker allows (channel_max) are in use", c.channelMax)
+	}
+	for len(c.channels) <= n {
+		c.channels = append(c.channels, nil)
+	}
+	ch := &channel{conn: c, number: uint16(n), owner: o}
+	ch.in.init(ch.number, c.client.cfg.BodyMax)
+	c.channels[n] = ch
+	return ch, ch.call(&amqpproto.ChannelOpen{}, amqpproto.IDChannelOpenOk)
+}
+
+// call sends a synchronous method. Only one may be in flight: the spec lets a
+// peer answer in order only, and errors are then about one method.
+func (ch *channel) call(m amqpproto.Method, answer amqpproto.MethodID) error {
+	if ch.await != 0 {
+		return fmt.Errorf("%s: %s while another method is in flight", ch, m.ID())
+	}
+	if err := ch.conn.send(ch.number, m); err != nil {
+		return err
+	}
+	ch.await = answer
+	ch.limit.set(ch.conn.client.cfg.HandshakeTimeout)
+	ch.conn.client.rearm = true
+	return nil
+}
+
+// close closes the channel for cause; nil means because it is not needed any
+// longer. The owner hears onChannelOver when the broker has agreed.
+func (ch *channel) close(cause error) {
+	if ch.state >= awaitChannelCloseOk {
+		return
+	}
+	ch.state, ch.cause, ch.await = awaitChannelCloseOk, cause, 0
+	ch.in.reset()
+	m := &amqpproto.ChannelClose{ReplyCode: amqpproto.ReplySuccess, ReplyText: []byte("Goodbye")}
+	var ce *amqpproto.ChannelError
+	if errors.As(cause, &ce) {
+		m = ce.CloseMethod()
+	}
+	_ = ch.call(m, amqpproto.IDChannelCloseOk) // its fields are bounded
+}
+
+// onMethod takes every method of this channel.
+func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
+	if id == amqpproto.IDChannelClose {
+		return ch.onClose(args)
+	}
+	if ch.state == awaitChannelCloseOk {
+		if id == amqpproto.IDChannelCloseOk {
+			ch.over(ch.cause)
+		}
+		return nil // sent before the broker saw our close. §1.5.2.5
+	}
+	if ch.in.busy() {
+		return connectionError(amqpproto.UnexpectedFrame, id, "%s: %s in the middle of a content", ch, id)
+	}
+	if ch.await != 0 && id == ch.await {
+		ch.await = 0
+		ch.limit.stop()
+		if ch.state == awaitChannelOpenOk {
+			ch.state = channelOpen
+			return ch.owner.opened()
+		}
+		return ch.owner.answered(id, args)
+	}
+	if ch.state != channelOpen {
+		return unexpected(ch, id)
+	}
+	if id == ch.owner.carrier() {
+		return ch.in.begin(id, args)
+	}
+	if id == amqpproto.IDChannelFlow {
+		return ch.onFlow(args)
+	}
+	return ch.owner.onMethod(id, args)
+}
+
+// onClose answers channel.close. When both sides close at once, ours is still to
+// be answered, so the number stays taken.
+func (ch *channel) onClose(args []byte) error {
+	var m amqpproto.ChannelClose
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	if err := ch.conn.send(ch.number, &amqpproto.ChannelCloseOk{}); err != nil {
+		return err
+	}
+	if ch.state == awaitChannelCloseOk {
+		return nil
+	}
+	ch.conn.client.stats.ChannelErrors++
+	ch.over(m.Err(ch.number))
+	return nil
+}
+
+// onFlow obeys channel.flow, by which a broker stops content. Only publishes are
+// ours to stop; acks are no content. §1.5.2.3.
+func (ch *channel) onFlow(args []byte) error {
+	var m amqpproto.ChannelFlow
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	if ch == ch.conn.client.pub.ch {
+		ch.conn.client.pub.stopped = !m.Active
+		ch.conn.client.waiting.stir()
+	}
+	return ch.conn.send(ch.number, &amqpproto.ChannelFlowOk{Active: m.Active})
+}
+
+func (ch *channel) over(cause error) {
+	ch.state, ch.await = channelOver, 0
+	ch.limit.stop()
+	ch.in.reset()
+	ch.conn.channels[ch.number] = nil
+	ch.owner.onChannelOver(cause)
+}
+
+// expire is called when the answer did not come in time. A broker that does not
+// even answer channel.close is not worth keeping.
+func (ch *channel) expire() {
+	err := fmt.Errorf("%s: no answer within %v", ch, ch.conn.client.cfg.HandshakeTimeout)
+	if ch.state == awaitChannelCloseOk {
+		ch.conn.abort(err)
+		return
+	}
+	ch.close(err)
+}

@@ -1,0 +1,256 @@
+package client
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"zamqp/amqpproto"
+)
+
+// Client is a connection that is to live for ever: it is told of each new socket
+// and of each failure to get one, and keeps consumers, producers and waiting
+// publishes from one to the next.
+type Client struct {
+	cfg   Config
+	host  Host
+	clock clock
+	rnd   *rand.Rand
+	stats Stats
+
+	conn    *Conn // nil while there is none
+	lastErr error // why there is none, or the last one ended
+	backoff backoff
+	replay  replay
+
+	producers []*Producer // in order of registration, as the consumers
+	consumers []*Consumer
+	anyone    Producer // of publishes that name none
+
+	pub       publisher
+	waiting   waiting
+	held      int       // octets that count against PublishMax
+	heldCount int       // publishes that hold them
+	undecided int       // of those, how many have not heard their outcome
+	expiry    int64     // when to look for publishes that are too late
+	later     []outcome // to be told at the next Tick
+	blocked   bool      // connection.blocked
+	reason    string
+
+	alarm   int64 // when the next of the rare deadlines comes
+	rearm   bool  // one of them has been set since the last sweep
+	closing bool  // Close was called
+	onClose []func(error)
+}
+
+// New returns a client that waits for Connect. It asks nothing of host yet: the
+// first dial is the host's, too.
+func New(cfg Config, host Host) *Client {
+	c := &Client{cfg: cfg.withDefaults(), host: host}
+	c.rnd = rand.New(rand.NewPCG(c.cfg.Seed, 0x7a616d7170))
+	c.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
+	c.pub = publisher{client: c, backoff: c.backoff}
+	c.pub.ledger.reset()
+	c.anyone.ready = true
+	return c
+}
+
+// Connect binds the client to a fresh socket. The first octets are pending when
+// it returns. A second socket while there is one, or one after Close, is turned
+// away: two connections would deliver to the same consumers.
+func (c *Client) Connect(w Wire) *Conn {
+	conn := &Conn{client: c, wire: w, frameMax: c.cfg.FrameMax}
+	switch {
+	case c.closing:
+		conn.err = ErrClosed
+	case c.conn != nil:
+		conn.err = ErrConnected
+	default:
+		c.conn = conn
+		conn.out.buf = append(conn.out.buf, amqpproto.ProtocolHeader...)
+		conn.handshake.set(c.cfg.HandshakeTimeout)
+		return conn
+	}
+	conn.state = connFailed
+	w.Abort(conn.err)
+	return conn
+}
+
+// DialFailed tells that there will be no socket. Another one is asked for.
+func (c *Client) DialFailed(err error) {
+	if c.closing || c.conn != nil {
+		return
+	}
+	c.lastErr = err
+	after := c.backoff.next(c.rnd, c.clock.now)
+	c.note(Event{Kind: EventDialFailed, Err: err, After: after})
+	c.host.Redial(after)
+}
+
+// opened is called when the handshake is over: everything comes back.
+func (c *Client) opened(conn *Conn) {
+	c.lastErr = nil
+	c.backoff.up(c.clock.now)
+	c.stats.Connects++
+	if c.stats.Connects > 1 {
+		c.stats.Reconnects++
+	}
+	c.note(Event{Kind: EventConnected, Text: conn.server})
+	c.replay = replay{}
+	c.replay.gate.set(gateMax)
+	c.rearm = true
+	c.pub.start()
+	c.advance()
+}
+
+// lost is called when conn is over; cause is nil if that was wanted.
+func (c *Client) lost(conn *Conn, cause error) {
+	if c.conn != conn {
+		return
+	}
+	c.conn = nil
+	c.lastErr = cause
+	c.blocked, c.reason = false, ""
+	c.replay = replay{}
+	held := c.pub.lost()
+	for _, p := range c.producers {
+		p.lost()
+	}
+	for _, k := range slices.Clone(c.consumers) {
+		k.lost()
+	}
+	if c.closing {
+		c.note(Event{Kind: EventLost, Err: cause})
+	} else {
+		after := c.backoff.next(c.rnd, c.clock.now)
+		c.note(Event{Kind: EventLost, Err: cause, After: after})
+		c.host.Redial(after)
+	}
+	c.endAll(held, &LostError{Connection: c.cfg.Name, Cause: cause})
+	if c.closing {
+		c.finish(cause)
+	}
+}
+
+// blame finds the station whose declaration made the broker close everything.
+func (c *Client) blame(cause *amqpproto.ConnectionError) {
+	if cause.Method == 0 {
+		return
+	}
+	guilty := func(s *station) bool { return s.ch != nil && s.ch.await.Answers(cause.Method) }
+	for _, p := range c.producers {
+		if guilty(&p.station) {
+			p.blamed(cause)
+		}
+	}
+	for _, k := range slices.Clone(c.consumers) {
+		if guilty(&k.station) {
+			k.blamed(cause)
+		}
+	}
+}
+
+// setBlocked parks publishes, or lets them go on. All other traffic does.
+func (c *Client) setBlocked(blocked bool, reason string) {
+	if blocked == c.blocked {
+		c.reason = reason
+		return
+	}
+	c.blocked, c.reason = blocked, reason
+	kind := EventUnblocked
+	if blocked {
+		kind = EventBlocked
+	}
+	c.waiting.stir()
+	c.note(Event{Kind: kind, Text: reason})
+}
+
+// Tick tells the time while there is no connection: without it, what waits would
+// never expire. Call it from a timer when the time has come that it returned
+// last, and once after New; it is harmless while there is a connection, whose
+// own Tick does the same. Zero means that there is nothing more to come.
+func (c *Client) Tick(now time.Time) (next time.Time) {
+	t := c.clock.set(now)
+	if c.conn == nil {
+		at := c.tick(t)
+		if c.closing && at == 0 {
+			return time.Time{}
+		}
+		// A publish may come at any time, and has no way to ask for a timer.
+		sooner(&at, t+int64(time.Second))
+		return c.clock.time(at)
+	}
+	return c.clock.time(t + int64(time.Second))
+}
+
+// tick is what time does to the client. It returns when it wants to be called
+// again, 0 for never.
+func (c *Client) tick(now int64) (next int64) {
+	c.tellLater()
+	c.tickPublishes(now)
+	if c.closing && c.isOpen() && c.undecided == 0 {
+		c.conn.flushAcks()
+		c.conn.sendClose()
+	}
+	// Handlers of one sweep may set deadlines, which the next one starts.
+	for i := 0; i < 8 && (c.rearm || c.alarm != 0 && now >= c.alarm); i++ {
+		c.rearm = false
+		c.alarm = c.sweep(now)
+	}
+	next = c.alarm
+	if c.rearm || len(c.later) > 0 {
+		next = now
+	}
+	sooner(&next, c.expiry)
+	return next
+}
+
+// sweep looks at all rare deadlines.
+func (c *Client) sweep(now int64) (next int64) {
+	if !c.isOpen() {
+		return 0
+	}
+	if c.replay.gate.due(now, &next) {
+		c.openGate()
+	}
+	if c.replay.turn.due(now, &next) {
+		c.replay.holder = nil
+		c.advance()
+	}
+	if c.pub.retry.due(now, &next) {
+		c.pub.start()
+	}
+	for _, p := range c.producers {
+		p.sweep(now, &next)
+	}
+	for _, k := range c.consumers {
+		k.sweep(now, &next)
+	}
+	for _, ch := range slices.Clone(c.conn.channels) {
+		if ch != nil && ch.limit.due(now, &next) {
+			ch.expire()
+		}
+	}
+	return next
+}
+
+// sweep starts the station again when its backoff is over.
+func (s *station) sweep(now int64, next *int64) {
+	if s.retry.due(now, next) && s.state == AwaitRetry {
+		s.start()
+	}
+}
+
+// isOpen tells that methods may be sent.
+func (c *Client) isOpen() bool { return c.conn != nil && c.conn.state == connOpen }
+
+func (c *Client) wake() {
+	if c.conn != nil {
+		c.conn.wake()
+	}
+}
+
+func (c *Client) note(e Event) {
+	e.Connection = c.cfg.Name
+	c.host.Note(e)
+}

@@ -1,0 +1,91 @@
+package client
+
+import (
+	"time"
+
+	"github.com/streadway/amqp"
+
+	"zamqp/amqpproto"
+)
+
+// Config describes a connection. Zero fields get the default named beside them,
+// except where zero has a meaning of its own.
+type Config struct {
+	Name string // of the connection in errors and events; "default"
+
+	Vhost    string // "/"
+	Username string // "guest"; not used by EXTERNAL
+	Password string // never shown in an error
+
+	// Mechanism of authentication: PLAIN (the default), AMQPLAIN, or EXTERNAL,
+	// by which the broker takes the name from the TLS certificate.
+	Mechanism string
+
+	ConnectionName string     // shown by the broker's management; Name
+	Properties     amqp.Table // more client properties; they win over ours, save capabilities
+
+	// Heartbeat is the interval to propose, in whole seconds, rounded up. Zero
+	// means none in either direction, so it has no default; 60 s is usual.
+	Heartbeat time.Duration
+
+	FrameMax   uint32 // largest frame, octets with its overhead; 131072, at least 4096
+	ChannelMax uint16 // highest channel number; 2047
+	BodyMax    uint64 // largest body that is taken, octets; 128 MiB
+
+	// PublishMax bounds what publishes that wait or are not confirmed may hold
+	// together, in octets of content and names plus 96 each; 64 MiB.
+	PublishMax int
+
+	ConfirmTimeout   time.Duration // from Publish to its outcome; 30 s
+	HandshakeTimeout time.Duration // for the handshake, and for the answer of any synchronous method; 30 s
+
+	BackoffMin time.Duration // ceiling of the first delay; 1 s
+	BackoffMax time.Duration // ceiling of all delays; 60 s
+	Seed       uint64        // of the jitter; give each process another one
+
+	// NoConfirms publishes without confirm.select: a publish is Confirmed(nil)
+	// when its octets have left, whatever the broker makes of them.
+	NoConfirms bool
+}
+
+// withDefaults fills the zero fields.
+func (cfg Config) withDefaults() Config {
+	orString := func(s *string, d string) {
+		if *s == "" {
+			*s = d
+		}
+	}
+	orDuration := func(v *time.Duration, d time.Duration) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	orString(&cfg.Name, "default")
+	orString(&cfg.Vhost, "/")
+	if cfg.Username == "" && cfg.Password == "" {
+		cfg.Username, cfg.Password = "guest", "guest"
+	}
+	orString(&cfg.Mechanism, mechanismPlain)
+	orString(&cfg.ConnectionName, cfg.Name)
+	orDuration(&cfg.ConfirmTimeout, 30*time.Second)
+	orDuration(&cfg.HandshakeTimeout, 30*time.Second)
+	orDuration(&cfg.BackoffMin, time.Second)
+	orDuration(&cfg.BackoffMax, time.Minute)
+	if cfg.BackoffMax < cfg.BackoffMin {
+		cfg.BackoffMax = cfg.BackoffMin
+	}
+	if cfg.FrameMax == 0 {
+		cfg.FrameMax = 131072
+	}
+	cfg.FrameMax = max(cfg.FrameMax, amqpproto.FrameMin)
+	if cfg.ChannelMax == 0 {
+		cfg.ChannelMax = 2047
+	}
+	if cfg.BodyMax == 0 {
+		cfg.BodyMax = 128 << 20
+	}
+	if cfg.PublishMax <= 0 {
+		cfg.PublishMax = 64 << 20
+	}
+	return cfg
+}

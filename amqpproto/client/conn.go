@@ -1,0 +1,248 @@
+package client
+
+import (
+	"fmt"
+	"time"
+
+	"zamqp/amqpproto"
+)
+
+// Conn is one connection to a broker, from the protocol header to Lost. It has
+// the shape of the loop's Peer.
+type Conn struct {
+	client *Client
+	wire   Wire
+
+	state connState
+	err   error // why it failed
+	quit  bool  // Close came before it was open
+	out   output
+
+	handshake deadline // for opening, and for the answer to connection.close
+	beat      heartbeat
+	server    string // product and version
+
+	frameMax   uint32 // largest frame in either direction, octets
+	channelMax uint16
+	channels   []*channel // by number; nil is free, 0 is not used
+
+	acking []*Consumer // have acks to be encoded
+	rest   int         // octets that the last Feed did not take
+	depth  int         // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
+	woken  bool        // the wire was, and has not asked for Pending since
+
+	// Scratch of the hot path.
+	deliver amqpproto.BasicDeliver
+	header  amqpproto.ContentHeader
+	ack     amqpproto.BasicAck
+}
+
+// Feed takes whole frames from in, as many as there are.
+func (c *Conn) Feed(in []byte) (n int, err error) {
+	if c.state >= connFailed {
+		return len(in), c.err // what comes behind connection.close is of no interest
+	}
+	c.depth++
+	if len(in) > c.rest {
+		c.beat.fed = true // else it is the same incomplete frame once more
+	}
+	n, err = c.feed(in)
+	c.rest = len(in) - n
+	if err != nil {
+		err = c.fail(err)
+	}
+	c.client.stats.OctetsIn += uint64(n)
+	c.depth--
+	return n, err
+}
+
+func (c *Conn) feed(in []byte) (n int, err error) {
+	if c.state == awaitStart {
+		if known, err := refusal(in); !known || err != nil {
+			return 0, err
+		}
+	}
+	for c.state < connFailed {
+		f, m, err := amqpproto.CutFrame(in[n:], c.frameMax)
+		if m == 0 || err != nil {
+			return n, err
+		}
+		n += m
+		if f.Type == amqpproto.FrameMethod && f.Channel != 0 && c.state == connOpen {
+			id, args, err := f.Method()
+			if err != nil {
+				return n, err
+			}
+			if id == amqpproto.IDBasicDeliver {
+				m, took, err := c.deliverWhole(f, in[n:])
+				n += m
+				if err != nil {
+					return n, err
+				}
+				if took {
+					continue
+				}
+			}
+			if err := c.onChannelMethod(f.Channel, id, args); err != nil {
+				return n, err
+			}
+			continue
+		}
+		if err := c.onFrame(f); err != nil {
+			return n, err
+		}
+	}
+	return len(in), c.err
+}
+
+// onFrame takes all frames but the methods of channels on an open connection.
+func (c *Conn) onFrame(f amqpproto.Frame) error {
+	switch {
+	case f.Type == amqpproto.FrameHeartbeat:
+		c.client.stats.HeartbeatsSeen++
+		return nil
+	case f.Type == amqpproto.FrameMethod && f.Channel == 0:
+		id, args, err := f.Method()
+		if err != nil {
+			return err
+		}
+		return c.onMethod(id, args)
+	case c.state == awaitCloseOk:
+		return nil
+	case c.state != connOpen:
+		return connectionError(amqpproto.CommandInvalid, 0, "%s: unexpected %s", c.state, f)
+	case f.Channel == 0:
+		return connectionError(amqpproto.UnexpectedFrame, 0, "content on channel 0")
+	}
+	ch, err := c.channel(f.Channel)
+	if err != nil {
+		return err
+	}
+	return ch.onFrame(f)
+}
+
+func (c *Conn) onChannelMethod(number uint16, id amqpproto.MethodID, args []byte) error {
+	ch, err := c.channel(number)
+	if err != nil {
+		return err
+	}
+	if !id.FromServer() {
+		if !id.Known() {
+			return amqpproto.UnknownMethod(id)
+		}
+		return unexpected(ch, id)
+	}
+	return ch.onMethod(id, args)
+}
+
+// channel finds an open channel.
+func (c *Conn) channel(number uint16) (*channel, error) {
+	if int(number) >= len(c.channels) || c.channels[number] == nil {
+		return nil, connectionError(amqpproto.ChannelErrorCode, 0, "frame on channel %d, which is not open", number)
+	}
+	return c.channels[number], nil
+}
+
+// send appends a method.
+func (c *Conn) send(channel uint16, m amqpproto.Method) error {
+	c.out.room()
+	buf, err := amqpproto.AppendMethod(c.out.buf, channel, m)
+	if err != nil {
+		return err
+	}
+	c.out.buf = buf
+	c.wake()
+	return nil
+}
+
+// wake asks for a turn, once, unless one is on.
+func (c *Conn) wake() {
+	if c.depth == 0 && !c.woken && c.state < connOver {
+		c.woken = true
+		c.wire.Wake()
+	}
+}
+
+// Pending encodes what has been put off, acks and waiting publishes, and returns
+// all octets to send.
+func (c *Conn) Pending() []byte {
+	c.woken = false
+	if c.state == connOpen {
+		c.depth++
+		c.flushAcks()
+		c.client.flushWaiting()
+		c.depth--
+		if len(c.client.later) > 0 {
+			c.wake() // they are told in the next Tick
+		}
+	}
+	return c.out.pending()
+}
+
+// Sent forgets the first n octets of Pending.
+func (c *Conn) Sent(n int) {
+	c.out.drop(n)
+	c.client.stats.OctetsOut += uint64(n)
+	c.beat.left(c.client.clock.now, n, c.out.len())
+	if w := &c.client.waiting; w.stirred && w.len() > 0 || c.client.cfg.NoConfirms && c.client.pub.ledger.unsettled > 0 {
+		c.wake()
+	}
+}
+
+// Tick moves time on.
+func (c *Conn) Tick(now time.Time) (next time.Time) {
+	cl := c.client
+	if cl.conn != c {
+		return time.Time{}
+	}
+	c.depth++
+	t := cl.clock.set(now)
+	at := cl.tick(t)
+	if c.state < connFailed {
+		if c.handshake.due(t, &at) {
+			c.abort(fmt.Errorf("%s: no answer within %v", c.state, cl.cfg.HandshakeTimeout))
+		}
+		send, dead, beat := c.beat.tick(t, c.out.len() == 0)
+		sooner(&at, beat)
+		if dead {
+			c.abort(fmt.Errorf("nothing was heard for two heartbeat intervals of %v: the broker or the network is dead",
+				time.Duration(c.beat.interval)))
+		} else if send {
+			c.out.buf = amqpproto.AppendHeartbeat(c.out.buf)
+			cl.stats.HeartbeatsSent++
+		}
+	}
+	c.depth--
+	return cl.clock.time(at)
+}
+
+// abort ends the connection without a word to a peer that does not listen.
+func (c *Conn) abort(err error) {
+	if c.state < connFailed {
+		c.err = c.explain(err)
+		c.state = connFailed
+		c.wire.Abort(c.err)
+	}
+}
+
+// Lost ends the Conn. The client tells everybody, and asks to be connected again.
+func (c *Conn) Lost(cause error) {
+	if c.state == connOver {
+		return
+	}
+	switch {
+	case c.err != nil:
+		cause = c.err
+	case c.state == connFailed: // connection.close-ok came
+		cause = nil
+	case cause == nil && c.quit:
+	case cause == nil:
+		cause = c.explain(errHungUp)
+	default:
+		cause = c.explain(cause)
+	}
+	c.state = connOver
+	c.out = output{}
+	c.channels, c.acking = nil, nil
+	c.client.lost(c, cause)
+}

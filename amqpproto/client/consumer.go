@@ -1,0 +1,265 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/streadway/amqp"
+
+	"zamqp/amqpproto"
+)
+
+// ConsumerSpec says what to consume, and what to declare before.
+type ConsumerSpec struct {
+	Name string // in errors and events
+	Topology
+	Prefetch  uint16 // unsettled deliveries at a time; 0 = no bound
+	NoAck     bool   // the broker forgets a message as it sends it
+	Exclusive bool
+	Tag       string // consumer tag shown by the broker; Name if empty
+	Args      amqp.Table
+	// DeclareOnly declares the topology and consumes nothing.
+	DeclareOnly bool
+}
+
+// Delivery is one message. It is reused for the next one, and it and all of its
+// slices die when Deliver returns. To settle it later, keep Consumer, Epoch and
+// Tag.
+type Delivery struct {
+	Consumer             *Consumer
+	Epoch                uint32 // incarnation of the consumer's channel; tags start anew with each
+	Tag                  uint64 // delivery tag
+	Redelivered          bool
+	Exchange, RoutingKey []byte
+	RawProperties        []byte // flags and values, for amqpproto.Properties.Decode
+	Body                 []byte
+}
+
+// Sink takes deliveries. Deliver may settle at once, publish, or close.
+type Sink interface{ Deliver(*Delivery) }
+
+// Consumer is one registered consumer. It lives until Cancel, over any number of
+// connections.
+type Consumer struct {
+	station
+	spec ConsumerSpec
+	sink Sink
+	tag  string
+
+	epoch    uint32 // of the channel that is open, or was last
+	live     bool   // deliveries of epoch can be settled
+	flowing  bool   // basic.consume was answered and not cancelled
+	queued   bool   // it is in Conn.acking
+	settled  window
+	delivery Delivery // lent to the sink
+	onCancel []func()
+}
+
+// Consume registers a consumer, before or after connecting. It is replayed after
+// each connect until it is cancelled.
+func (c *Client) Consume(spec ConsumerSpec, sink Sink) *Consumer {
+	k := &Consumer{spec: spec, sink: sink, tag: spec.Tag}
+	if k.tag == "" {
+		k.tag = spec.Name
+	}
+	k.enter(c, k, spec.Name, &k.spec.Topology)
+	k.delivery.Consumer = k
+	if c.closing {
+		k.state, k.err = Cancelled, ErrClosed
+		return k
+	}
+	c.consumers = append(c.consumers, k)
+	c.advance()
+	c.wake()
+	return k
+}
+
+// Name is the spec's.
+func (k *Consumer) Name() string { return k.name }
+
+// State tells what the consumer waits for.
+func (k *Consumer) State() State { return k.state }
+
+// Err says why the consumer is not up; nil while it is, or has had no chance.
+func (k *Consumer) Err() error { return k.err }
+
+// Outstanding is the number of deliveries that are not settled.
+func (k *Consumer) Outstanding() int { return k.settled.outstanding }
+
+// Queue is the name of the consumed queue; for one that the broker names, empty
+// until it has.
+func (k *Consumer) Queue() string {
+	if len(k.replay.queues) > 0 {
+		return k.replay.queues[0]
+	}
+	if len(k.spec.Queues) > 0 {
+		return k.spec.Queues[0].Name
+	}
+	return ""
+}
+
+// opened is called by the channel: a new epoch begins.
+func (k *Consumer) opened() error {
+	k.epoch++
+	k.live = true
+	k.settled.reset()
+	return k.station.opened()
+}
+
+// declared goes on to qos and consume, or is content.
+func (k *Consumer) declared() error {
+	defer k.client.handOn(&k.station) // what follows concerns nobody else
+	if k.spec.DeclareOnly {
+		k.up()
+		k.ch.close(nil)
+		return nil
+	}
+	if len(k.replay.queues) == 0 {
+		k.ch.close(errors.New("there is no queue to consume from"))
+		return nil
+	}
+	if k.spec.Prefetch == 0 {
+		return k.consume()
+	}
+	k.state = AwaitQosOk
+	// Never global: RabbitMQ gives that another meaning, and 4.3 refuses it.
+	return k.ch.call(&amqpproto.BasicQos{PrefetchCount: k.spec.Prefetch}, amqpproto.IDBasicQosOk)
+}
+
+func (k *Consumer) consume() error {
+	k.state = AwaitConsumeOk
+	args, err := amqpproto.AppendTable(nil, k.spec.Args)
+	if err == nil {
+		err = k.ch.call(&amqpproto.BasicConsume{
+			Queue: []byte(k.replay.queues[0]), ConsumerTag: []byte(k.tag),
+			NoAck: k.spec.NoAck, Exclusive: k.spec.Exclusive, Arguments: args,
+		}, amqpproto.IDBasicConsumeOk)
+	}
+	if err != nil {
+		k.ch.close(fmt.Errorf("%s: basic.consume: %w", k.name, err))
+	}
+	return nil
+}
+
+// answered is called by the channel.
+func (k *Consumer) answered(id amqpproto.MethodID, args []byte) error {
+	switch k.state {
+	case AwaitTopology:
+		return k.stepAnswered(id, args)
+	case AwaitQosOk:
+		return k.consume()
+	case AwaitConsumeOk:
+		var m amqpproto.BasicConsumeOk
+		if err := m.DecodeArgs(args); err != nil {
+			return err
+		}
+		k.tag = string(m.ConsumerTag)
+		k.flowing = true
+		k.up()
+		return nil
+	case AwaitCancelOk:
+		k.flowing = false
+		k.ended()
+		return nil
+	}
+	return unexpected(k, id)
+}
+
+// String names the consumer and its state, for errors.
+func (k *Consumer) String() string { return fmt.Sprintf("consumer %q %s", k.name, k.state) }
+
+func (k *Consumer) up() {
+	k.isUp()
+	k.client.note(Event{Kind: EventConsumerUp, Name: k.name, Text: k.Queue()})
+}
+
+// onMethod takes the broker's own cancel: the queue is gone, or its leader is.
+// The channel stays, so that what was delivered can still be settled.
+func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
+	if id != amqpproto.IDBasicCancel || !k.flowing {
+		return unexpected(k, id)
+	}
+	var m amqpproto.BasicCancel
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	if string(m.ConsumerTag) != k.tag {
+		return connectionError(amqpproto.CommandInvalid, id, "%s: cancel for consumer tag %q, ours is %q", k, m.ConsumerTag, k.tag)
+	}
+	if !m.NoWait {
+		if err := k.ch.conn.send(k.ch.number, &amqpproto.BasicCancelOk{ConsumerTag: m.ConsumerTag}); err != nil {
+			return err
+		}
+	}
+	k.flowing = false
+	if k.cancelling() {
+		return nil // both at once: the answer to ours still comes
+	}
+	k.conn = nil // a queue that the broker named will not come back by that name
+	k.err = errors.New("cancelled by the broker: its queue was deleted, or moved")
+	k.state = AwaitRetry
+	after := k.backoff.next(k.client.rnd, k.client.clock.now)
+	k.retry.set(after)
+	k.client.rearm = true
+	k.client.note(Event{Kind: EventConsumerCancelled, Name: k.name, Err: k.err, After: after})
+	return nil
+}
+
+// lose is called when the channel is gone: no tag of its epoch means anything
+// any more.
+func (k *Consumer) lose() {
+	k.live, k.flowing = false, false
+	k.settled.reset()
+}
+
+func (k *Consumer) failure() EventKind { return EventConsumerFailed }
+
+// Cancel stops the consumer for good, and calls done when the broker will send
+// nothing more, or at once if there is nobody to ask. What arrives until then is
+// handed back unseen. What was delivered before can still be settled; the
+// channel is closed behind the last one.
+func (k *Consumer) Cancel(done func()) {
+	if done != nil {
+		k.onCancel = append(k.onCancel, done)
+	}
+	if k.state == AwaitCancelOk {
+		return
+	}
+	was := k.state
+	k.retry.stop()
+	if was == Up && k.flowing && k.ch != nil && k.ch.await == 0 && k.client.isOpen() {
+		k.state = AwaitCancelOk
+		k.check(k.ch.call(&amqpproto.BasicCancel{ConsumerTag: []byte(k.tag)}, amqpproto.IDBasicCancelOk))
+		k.client.wake()
+		return
+	}
+	if k.ch != nil && (was == AwaitChannel || was == AwaitTopology || was == AwaitQosOk || was == AwaitConsumeOk) {
+		// Half way: a consume may be on its way that no tag stops yet.
+		k.state = AwaitCancelOk
+		k.ch.close(nil)
+		k.client.wake()
+		return
+	}
+	k.ended()
+	k.client.wake()
+}
+
+// ended makes the cancel final. It may be called again when the channel goes.
+func (k *Consumer) ended() {
+	k.state = Cancelled
+	k.client.forget(k)
+	k.release()
+	done := k.onCancel
+	k.onCancel = nil
+	for _, fn := range done {
+		fn()
+	}
+}
+
+// release closes the channel of a cancelled consumer once nothing is left to be
+// settled on it.
+func (k *Consumer) release() {
+	if k.state == Cancelled && k.ch != nil && k.ch.state == channelOpen && k.settled.outstanding == 0 && len(k.settled.acked) == 0 {
+		k.ch.close(nil)
+	}
+}

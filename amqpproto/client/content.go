@@ -1,0 +1,115 @@
+package client
+
+import (
+	"errors"
+
+	"zamqp/amqpproto"
+)
+
+// content puts together the method, header and bodies of one channel when they
+// do not all come in one piece. The method's arguments are copied, as their
+// octets are gone by the time that the last body comes.
+type content struct {
+	asm  amqpproto.Assembler
+	args []byte // of the method that began it
+
+	properties, body []byte // set when complete; views that die with the callback
+}
+
+// argsKeep bounds the copy of arguments that an idle channel keeps: three short
+// strings fit.
+const argsKeep = 1024
+
+func (ct *content) init(channel uint16, bodyMax uint64) {
+	ct.asm.BodyMax, ct.asm.Channel = bodyMax, channel
+}
+
+func (ct *content) busy() bool { return ct.asm.Busy() }
+
+func (ct *content) reset() { ct.asm.Reset() }
+
+// begin takes the method.
+func (ct *content) begin(id amqpproto.MethodID, args []byte) error {
+	if cap(ct.args) > argsKeep {
+		ct.args = nil
+	}
+	ct.args = append(ct.args[:0], args...)
+	return ct.asm.Begin(id)
+}
+
+// onFrame takes a content header or body of this channel.
+func (ch *channel) onFrame(f amqpproto.Frame) error {
+	if ch.state == awaitChannelCloseOk {
+		return nil
+	}
+	if ch.state != channelOpen {
+		return connectionError(amqpproto.UnexpectedFrame, 0, "%s: unexpected content", ch)
+	}
+	ct := &ch.in
+	var done bool
+	var err error
+	if f.Type == amqpproto.FrameHeader {
+		if err = ct.asm.Header(f.Payload); err == nil {
+			done = ct.asm.Done()
+		}
+	} else {
+		done, err = ct.asm.Body(f.Payload)
+	}
+	var tooLarge *amqpproto.ChannelError
+	switch {
+	case errors.As(err, &tooLarge):
+		return ch.owner.onTooLarge(tooLarge)
+	case err != nil || !done:
+		return err
+	}
+	c := ct.asm.Content()
+	ct.properties, ct.body = c.RawProperties, c.Body
+	err = ch.owner.onContent(ct)
+	ct.properties, ct.body = nil, nil
+	return err
+}
+
+// deliverWhole is the way that nearly all deliveries take: f is a basic.deliver,
+// and its header and only body follow it in rest. Nothing is copied, and no state
+// is kept. n is what it took of rest; took is false if it is not such a
+// delivery, and then nothing has happened.
+func (c *Conn) deliverWhole(f amqpproto.Frame, rest []byte) (n int, took bool, err error) {
+	k := c.flowing(f.Channel)
+	if k == nil {
+		return 0, false, nil
+	}
+	head, n, err := amqpproto.CutFrame(rest, c.frameMax)
+	if n == 0 || head.Type != amqpproto.FrameHeader || head.Channel != f.Channel {
+		return 0, false, nil // also on an error: the slow way finds it again
+	}
+	h := &c.header
+	if h.Decode(head.Payload) != nil || h.Class != amqpproto.ClassBasic || h.BodySize > uint64(c.frameMax) || h.BodySize > k.client.cfg.BodyMax {
+		return 0, false, nil
+	}
+	var body []byte
+	if h.BodySize > 0 {
+		b, m, err := amqpproto.CutFrame(rest[n:], c.frameMax)
+		if m == 0 || err != nil || b.Type != amqpproto.FrameBody || b.Channel != f.Channel || uint64(len(b.Payload)) != h.BodySize {
+			return 0, false, nil
+		}
+		n += m
+		body = b.Payload
+	}
+	if err := c.deliver.DecodeArgs(f.Payload[4:]); err != nil {
+		return 0, true, err
+	}
+	return n, true, k.deliver(&c.deliver, h.RawProperties, body)
+}
+
+// flowing returns the consumer of a channel that may take a delivery now.
+func (c *Conn) flowing(channel uint16) *Consumer {
+	if int(channel) >= len(c.channels) || c.channels[channel] == nil {
+		return nil
+	}
+	ch := c.channels[channel]
+	k, ok := ch.owner.(*Consumer)
+	if !ok || !k.flowing || ch.state != channelOpen || ch.in.busy() {
+		return nil
+	}
+	return k
+}

@@ -1,0 +1,30 @@
+// Package client is the machine of an AMQP 0-9-1 client: it speaks to a broker,
+// and has no socket, no clock and no goroutine.
+//
+// A [Client] is one connection that is to live for ever: what it consumes, what
+// it declares, what it publishes. A [Conn] is one attempt at it, bound to one
+// socket; when the socket is lost the Client asks its [Host] to dial again and
+// replays everything on the next Conn. Whoever owns the sockets moves bytes
+// between them and the Conn, which has the five methods of the loop's Peer, and
+// tells it the time through Tick, after each turn in which the Conn was fed or
+// woken and when the time that Tick returned has come.
+//
+// Small machines, one file each, stand inside:
+//
+//	handshake.go   the connection: from the protocol header to open, and close
+//	channel.go     a channel: open, one synchronous method in flight, close
+//	content.go     method, header and bodies to one content
+//	topology.go    what to declare, one step after the other
+//	station.go     the life of whatever owns a channel and a topology, with its backoff
+//	consumer.go    consume, deliver, cancel
+//	settlement.go  delivery tags and what became of them; acks that coalesce
+//	publisher.go   the channel that all publishes share
+//	ledger.go      what was published and not yet confirmed
+//	waiting.go     publishes that cannot leave yet
+//	replay.go      the order in which things come back after a connect
+//	backoff.go     how long to wait before trying again
+//
+// All callbacks ([Sink], [Confirm], [Host], the done functions) run inside Feed,
+// Tick, Lost or the method that the caller has just called; they may call any
+// method of the package. Nothing in it is safe for use by several goroutines.
+package client

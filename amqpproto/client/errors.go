@@ -1,0 +1,95 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+
+	"zamqp/amqpproto"
+)
+
+var (
+	// ErrClosed is what Publish returns, and a waiting publish gets, after Close.
+	ErrClosed = errors.New("amqp client: closed")
+
+	// ErrPublishMax says that the unconfirmed and unsent publishes hold all the
+	// memory they may. Nothing of the refused publish was kept.
+	ErrPublishMax = errors.New("amqp client: too many unconfirmed publishes: wait for confirms, or raise publish_max")
+
+	// ErrNacked says that the broker took the publish and could not handle it,
+	// as a full queue with overflow reject-publish does.
+	ErrNacked = errors.New("amqp client: the broker refused the message (basic.nack)")
+
+	// ErrConfirmTimeout says that the publish had no outcome in time. One that had
+	// not left by then is never sent; one that had may still reach its queue.
+	ErrConfirmTimeout = errors.New("amqp client: no confirm in time")
+
+	// ErrConnected is the cause given to a wire that was handed to Connect while
+	// the client already had one.
+	ErrConnected = errors.New("amqp client: already connected")
+)
+
+// ReturnError is the outcome of a mandatory publish that no queue took.
+type ReturnError struct {
+	Code                 uint16 // 312 NO_ROUTE as a rule
+	Text                 string
+	Exchange, RoutingKey string
+}
+
+func (e *ReturnError) Error() string {
+	return fmt.Sprintf("amqp client: returned by exchange %q, routing key %q: %d %s: bind a queue, or publish without mandatory",
+		e.Exchange, e.RoutingKey, e.Code, e.Text)
+}
+
+// LostError is the outcome of a publish whose connection ended before its
+// confirm came. It may or may not have reached its queue.
+type LostError struct {
+	Connection string
+	Cause      error
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("amqp client: connection %q was lost before the confirm: %v", e.Connection, e.Cause)
+}
+
+func (e *LostError) Unwrap() error { return e.Cause }
+
+// ConnectError says why a connection never opened, as far as it got, and what
+// may help. It never shows the password.
+type ConnectError struct {
+	Connection, User, Vhost string
+	State                   string // what was waited for
+	Remedy                  string // may be empty
+	Err                     error
+}
+
+func (e *ConnectError) Error() string {
+	s := fmt.Sprintf("amqp connection %q as user %q to vhost %q: in %s: %v", e.Connection, e.User, e.Vhost, e.State, e.Err)
+	if e.Remedy != "" {
+		s += ": " + e.Remedy
+	}
+	return s
+}
+
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// TopologyError says which declaration of a consumer or producer failed.
+type TopologyError struct {
+	Name string // of the consumer or producer
+	Step string // such as `queue.declare "billing"`
+	Err  error
+}
+
+func (e *TopologyError) Error() string { return fmt.Sprintf("%s: %s: %v", e.Name, e.Step, e.Err) }
+
+func (e *TopologyError) Unwrap() error { return e.Err }
+
+// connectionError is a violation that ends the connection with code.
+func connectionError(code uint16, id amqpproto.MethodID, format string, args ...any) error {
+	return &amqpproto.ConnectionError{Code: code, Text: fmt.Sprintf(format, args...), Method: id}
+}
+
+// unexpected names the state and what came in it. 503 COMMAND_INVALID is the
+// spec's code for a method out of its sequence.
+func unexpected(state fmt.Stringer, id amqpproto.MethodID) error {
+	return connectionError(amqpproto.CommandInvalid, id, "%s: unexpected %s", state, id)
+}

@@ -1,0 +1,65 @@
+package client
+
+import "time"
+
+// Wire is what a Conn asks of its socket. All three return at once; Lost comes
+// later, never inside them.
+type Wire interface {
+	Wake()             // take another turn: Feed what was kept, Tick, flush
+	Close()            // flush, then close in good order
+	Abort(cause error) // close without flushing
+}
+
+// Host is what a Client asks of its surroundings.
+type Host interface {
+	// Redial asks for a new socket after that delay: dial, then Client.Connect or
+	// Client.DialFailed. Never asked again before one of them was called.
+	Redial(after time.Duration)
+	// Note tells an event of the connection's life, for log and metrics.
+	Note(Event)
+}
+
+// EventKind tells what happened.
+type EventKind uint8
+
+// The kinds, with the fields of Event that they fill besides Connection.
+const (
+	EventConnected            EventKind = iota + 1 // open; Text is the broker's product and version
+	EventReady                                     // all was replayed, or had its try; publishes leave
+	EventLost                                      // Err, After; nil Err after Close
+	EventDialFailed                                // Err, After
+	EventBlocked                                   // Text is the broker's reason; publishes wait
+	EventUnblocked                                 // they leave again
+	EventConsumerUp                                // Name, Text is the queue
+	EventConsumerFailed                            // Name, Err, After
+	EventConsumerCancelled                         // by the broker; Name, After
+	EventProducerUp                                // Name
+	EventProducerFailed                            // Name, Err, After
+	EventPublishChannelClosed                      // Err; After is zero when it is opened again at once
+	EventReturned                                  // Err is the *ReturnError; Text says so if no publish was found for it
+)
+
+var eventNames = [...]string{
+	EventConnected: "connected", EventReady: "ready", EventLost: "lost", EventDialFailed: "dial failed",
+	EventBlocked: "blocked", EventUnblocked: "unblocked",
+	EventConsumerUp: "consumer up", EventConsumerFailed: "consumer failed", EventConsumerCancelled: "consumer cancelled",
+	EventProducerUp: "producer up", EventProducerFailed: "producer failed",
+	EventPublishChannelClosed: "publish channel closed", EventReturned: "returned",
+}
+
+func (k EventKind) String() string {
+	if int(k) < len(eventNames) && eventNames[k] != "" {
+		return eventNames[k]
+	}
+	return "unknown event"
+}
+
+// Event is one thing that happened to a connection.
+type Event struct {
+	Kind       EventKind
+	Connection string        // Config.Name
+	Name       string        // of the consumer or producer, if it is about one
+	Text       string        // see the kinds
+	Err        error         // why
+	After      time.Duration // until the next try
+}

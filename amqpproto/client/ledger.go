@@ -1,0 +1,136 @@
+package client
+
+// Confirm hears the outcome of a publish: exactly once for each that Publish
+// accepted, later than Publish returns. nil is the broker's ack. Otherwise it is
+// a *ReturnError, ErrNacked, ErrConfirmTimeout, a *LostError, ErrClosed, or the
+// *amqpproto.ChannelError that closed the publish channel.
+type Confirm interface{ Confirmed(err error) }
+
+// outcome is a Confirm with what it is to hear.
+type outcome struct {
+	done Confirm
+	err  error
+}
+
+func (o outcome) tell() {
+	if o.done != nil {
+		o.done.Confirmed(o.err)
+	}
+}
+
+// entry is a publish that has been encoded and has no outcome from the broker.
+type entry struct {
+	done     Confirm
+	deadline int64 // 0 until the next Tick
+	route    uint64
+	content  uint64 // hashes of what a basic.return of it would show; mandatory only
+	returned *ReturnError
+	size     int    // counts against PublishMax
+	end      uint64 // where it ends in the output; NoConfirms only
+	settled  bool   // the broker answered; done has been told
+	expired  bool   // done has been told of the timeout; the broker may still answer
+	watched  bool   // mandatory: it may be returned
+}
+
+// ledger is the list of unconfirmed publishes of one channel. The broker numbers
+// publishes from 1 on, so a ring indexed by that number needs no map.
+type ledger struct {
+	ring       []entry // its length is a power of two; seq s is at s&(len-1)
+	base, next uint64  // the ring holds base ≤ seq < next; base is not settled
+	stamped    uint64  // entries before it have a deadline
+	unsettled  int
+	scan       uint64 // where the search for a returned publish begins
+}
+
+// ledgerKeep is the length of ring that is never given back.
+const ledgerKeep = 1024
+
+func (l *ledger) reset() {
+	*l = ledger{ring: l.ring, base: 1, next: 1, stamped: 1, scan: 1}
+	l.shrink()
+}
+
+func (l *ledger) at(seq uint64) *entry { return &l.ring[seq&uint64(len(l.ring)-1)] }
+
+// push appends an entry. The pointer is good until the next push.
+func (l *ledger) push() *entry {
+	if l.next-l.base == uint64(len(l.ring)) {
+		old := *l
+		l.ring = make([]entry, max(64, 2*len(l.ring)))
+		for s := old.base; s < old.next; s++ {
+			*l.at(s) = *old.at(s)
+		}
+	}
+	e := l.at(l.next)
+	*e = entry{}
+	l.next++
+	l.unsettled++
+	return e
+}
+
+// holds tells whether seq awaits the broker's answer.
+func (l *ledger) holds(seq uint64) bool {
+	return seq >= l.base && seq < l.next && !l.at(seq).settled
+}
+
+// settle takes the broker's answer to seq, which the ledger holds.
+func (l *ledger) settle(seq uint64) (e entry) {
+	p := l.at(seq)
+	e = *p
+	*p = entry{settled: true} // nothing of it is kept alive
+	l.unsettled--
+	for l.base < l.next && l.at(l.base).settled {
+		l.base++
+	}
+	l.stamped, l.scan = max(l.stamped, l.base), max(l.scan, l.base)
+	return e
+}
+
+// take empties the ledger for a new channel. What it held is returned in order.
+func (l *ledger) take() []entry {
+	var held []entry
+	for s := l.base; s < l.next; s++ {
+		if e := l.at(s); !e.settled {
+			held = append(held, *e)
+			*e = entry{}
+		}
+	}
+	l.reset()
+	return held
+}
+
+// shrink gives back the memory of a burst once the ledger is empty.
+func (l *ledger) shrink() {
+	if l.base == l.next && len(l.ring) > 64*ledgerKeep {
+		l.ring = nil
+	}
+}
+
+// stamp gives the entries since the last call their deadline; false if there
+// were none.
+func (l *ledger) stamp(at int64) (any bool) {
+	for ; l.stamped < l.next; l.stamped++ {
+		if e := l.at(l.stamped); e.deadline == 0 {
+			e.deadline, any = at, true
+		}
+	}
+	return any
+}
+
+// expire appends the outcomes of entries whose deadline has passed, and lowers
+// *next to the first that has not. They stay, as their numbers do.
+func (l *ledger) expire(now int64, next *int64) (out []outcome) {
+	for s := l.base; s < l.next; s++ {
+		e := l.at(s)
+		if e.settled || e.expired {
+			continue
+		}
+		if e.deadline == 0 || e.deadline > now {
+			sooner(next, e.deadline)
+			continue
+		}
+		out = append(out, outcome{e.done, ErrConfirmTimeout})
+		e.expired, e.done = true, nil
+	}
+	return out
+}

@@ -1,0 +1,96 @@
+package client
+
+import (
+	"fmt"
+
+	"zamqp/amqpproto"
+)
+
+// ProducerSpec says what must be declared before a producer's publishes leave.
+type ProducerSpec struct {
+	Name string // in errors and events
+	Topology
+}
+
+// Producer is one registered producer: a gate for publishes, that opens when its
+// topology has been declared on the connection of the day.
+type Producer struct {
+	station
+	spec    ProducerSpec
+	ready   bool // its publishes may leave
+	waiting int  // how many of its publishes wait
+}
+
+// Produce registers a producer, before or after connecting. Its topology is
+// declared after each connect, on a channel that is closed afterwards.
+func (c *Client) Produce(spec ProducerSpec) *Producer {
+	p := &Producer{spec: spec}
+	p.enter(c, p, spec.Name, &p.spec.Topology)
+	p.replay.reset(p.topology, false)
+	if p.replay.empty() {
+		p.ready, p.state = true, Up
+		return p
+	}
+	if c.closing {
+		p.state, p.err = Cancelled, ErrClosed
+		return p
+	}
+	c.producers = append(c.producers, p)
+	c.advance()
+	c.wake()
+	return p
+}
+
+// Name is the spec's.
+func (p *Producer) Name() string { return p.name }
+
+// State tells what the producer waits for.
+func (p *Producer) State() State { return p.state }
+
+// Err says why the producer is not up; nil while it is, or has had no chance.
+func (p *Producer) Err() error { return p.err }
+
+// Queue is the name of the topology's queue i, also one that the broker gave.
+func (p *Producer) Queue(i int) string {
+	if i < len(p.replay.queues) {
+		return p.replay.queues[i]
+	}
+	return ""
+}
+
+func (p *Producer) declared() error {
+	p.isUp()
+	p.ready = true
+	p.ch.close(nil)
+	p.client.waiting.stir()
+	p.client.note(Event{Kind: EventProducerUp, Name: p.name})
+	p.client.handOn(&p.station)
+	return nil
+}
+
+func (p *Producer) answered(id amqpproto.MethodID, args []byte) error {
+	return p.stepAnswered(id, args)
+}
+
+func (p *Producer) onMethod(id amqpproto.MethodID, _ []byte) error { return unexpected(p, id) }
+
+func (p *Producer) carrier() amqpproto.MethodID { return 0 }
+
+func (p *Producer) onContent(*content) error { return nil }
+
+func (p *Producer) onTooLarge(*amqpproto.ChannelError) error { return nil }
+
+func (p *Producer) failure() EventKind { return EventProducerFailed }
+
+// lose is also called when the channel was closed as planned, which changes
+// nothing: the topology is there until the connection goes.
+func (p *Producer) lose() {
+	if p.state != Up || !p.client.isOpen() {
+		p.ready = false
+	}
+}
+
+func (p *Producer) ended() {}
+
+// String names the producer and its state, for errors.
+func (p *Producer) String() string { return fmt.Sprintf("producer %q %s", p.name, p.state) }

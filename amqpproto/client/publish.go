@@ -1,0 +1,110 @@
+package client
+
+import (
+	"fmt"
+	"time"
+)
+
+// expiryGrain is how much later than its deadline a publish may hear of it. Each
+// look at the deadlines costs a pass over all publishes.
+const expiryGrain = 10 * time.Millisecond
+
+// Publish sends a message, or keeps a copy until it can be sent: while there is
+// no connection, or it is blocked, or p's topology is not declared yet. p may be
+// nil. done, which may be nil, hears the outcome later. After an error nothing
+// was kept and done hears nothing: ErrPublishMax, ErrClosed, or what is wrong
+// with o.
+func (c *Client) Publish(p *Producer, o *Outgoing, done Confirm) error {
+	if c.closing {
+		return ErrClosed
+	}
+	frameMax := c.cfg.FrameMax
+	if c.isOpen() {
+		frameMax = c.conn.frameMax
+	}
+	if err := o.check(frameMax); err != nil {
+		return err
+	}
+	if p == nil {
+		p = &c.anyone
+	} else if p.client != c {
+		return fmt.Errorf("amqp connection %q: producer %q belongs to another connection", c.cfg.Name, p.name)
+	}
+	size := entryCost + len(o.Exchange) + len(o.RoutingKey) + len(o.RawProperties) + len(o.Body)
+	if size > c.cfg.PublishMax-c.held {
+		return ErrPublishMax
+	}
+	c.held += size
+	c.heldCount++
+	c.undecided++
+	c.stats.Published++
+	if p.ready && p.waiting == 0 && c.pub.clear() && c.conn.out.len() < outMark {
+		c.pub.send(o, size, done)
+	} else {
+		c.waiting.push(park(p, o, size, done))
+		c.waiting.stir()
+	}
+	c.wake()
+	return nil
+}
+
+// Unconfirmed is how many publishes wait or have no outcome from the broker, and
+// the octets that count against PublishMax for them.
+func (c *Client) Unconfirmed() (n int, bytes int) { return c.heldCount, c.held }
+
+// settleLater gives an outcome that was found where nobody may be called.
+func (c *Client) settleLater(o outcome, size int) {
+	c.unhold(size)
+	c.later = append(c.later, o)
+}
+
+// unhold gives back what one publish held.
+func (c *Client) unhold(size int) {
+	c.held -= size
+	c.heldCount--
+}
+
+func (c *Client) tellLater() {
+	if len(c.later) == 0 {
+		return
+	}
+	list := c.later
+	c.later = nil // those that are told may publish
+	c.undecided -= len(list)
+	for _, o := range list {
+		o.tell()
+	}
+}
+
+// tickPublishes starts the deadlines of new publishes, and ends those that are
+// too late.
+func (c *Client) tickPublishes(now int64) {
+	if c.heldCount == 0 {
+		c.expiry = 0
+		return
+	}
+	if c.cfg.NoConfirms && c.conn != nil {
+		c.pub.settleSent()
+	}
+	at := now + int64(c.cfg.ConfirmTimeout)
+	fresh := c.pub.ledger.stamp(at)
+	fresh = c.waiting.stamp(at) || fresh
+	if fresh && c.expiry == 0 {
+		c.expiry = at
+	}
+	if c.expiry == 0 || now < c.expiry {
+		return
+	}
+	var next int64
+	late := c.pub.ledger.expire(now, &next)
+	c.undecided -= len(late)
+	late = c.expireWaiting(now, &next, late)
+	if next != 0 {
+		next = max(next, now+int64(expiryGrain))
+	}
+	c.expiry = next
+	c.stats.Expired += uint64(len(late))
+	for _, o := range late {
+		o.tell()
+	}
+}

@@ -1,0 +1,96 @@
+package client
+
+import "time"
+
+const (
+	// turnMax is how long a station may keep the ones behind it waiting.
+	turnMax = time.Second
+	// gateMax is how long publishes wait for the replay at most.
+	gateMax = 5 * time.Second
+)
+
+// replay brings stations back after a connect, one after the other in the order
+// of registration, and producers before consumers: a consumer may bind its queue
+// to an exchange that only a producer declares, while what a producer publishes
+// is not lost by waiting. One that is declared or has failed hands on the turn;
+// qos and consume go on beside the next one.
+//
+// Publishes wait until everybody has had a turn. On a broker that has forgotten
+// its queues, the first publishes would otherwise come before the queues of our
+// own consumers, and be dropped or returned.
+type replay struct {
+	producers int      // how many of client.producers have had their turn
+	consumers int      // the same for consumers
+	holder    *station // whose turn it is
+	turn      deadline // of the holder
+	open      bool     // publishes may leave
+	noted     bool     // EventReady was
+	gate      deadline // opens it at the latest
+}
+
+// advance gives the turn to the next station, if nobody has it.
+func (c *Client) advance() {
+	r := &c.replay
+	for c.isOpen() && r.holder == nil {
+		var s *station
+		switch {
+		case r.producers < len(c.producers):
+			s = &c.producers[r.producers].station
+			r.producers++
+		case r.consumers < len(c.consumers):
+			s = &c.consumers[r.consumers].station
+			r.consumers++
+		default:
+			c.openGate()
+			return
+		}
+		if s.state != AwaitConnection {
+			continue // it waits for its own retry, or that has come already
+		}
+		r.holder = s
+		r.turn.set(turnMax)
+		c.rearm = true
+		s.start()
+	}
+}
+
+// handOn is called by a station that is declared or has failed.
+func (c *Client) handOn(s *station) {
+	if c.replay.holder == s {
+		c.replay.holder = nil
+		c.replay.turn.stop()
+		c.advance()
+	}
+}
+
+// openGate lets publishes leave. It stays open for the life of the connection.
+func (c *Client) openGate() {
+	if c.replay.open {
+		return
+	}
+	c.replay.open = true
+	c.replay.gate.stop()
+	c.waiting.stir()
+	c.noteReady()
+}
+
+func (c *Client) noteReady() {
+	if !c.replay.noted && c.Ready() {
+		c.replay.noted = true
+		c.note(Event{Kind: EventReady})
+	}
+}
+
+// forget takes a cancelled consumer out of the list.
+func (c *Client) forget(k *Consumer) {
+	for i, other := range c.consumers {
+		if other == k {
+			c.consumers = append(c.consumers[:i], c.consumers[i+1:]...)
+			if i < c.replay.consumers {
+				c.replay.consumers--
+			}
+			c.handOn(&k.station)
+			return
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package client
+
+import (
+	"hash/maphash"
+
+	"zamqp/amqpproto"
+)
+
+// contentHash makes the two hashes by which a returned message is found again
+// among the unconfirmed: basic.return does not carry the publish's number.
+type contentHash struct{ h maphash.Hash }
+
+// hashEnd is how much of either end of a body is hashed. Two unconfirmed
+// messages with equal names, ids, length and ends that differ only in between
+// are taken for each other.
+const hashEnd = 4096
+
+func (x *contentHash) route(exchange, key string) uint64 {
+	x.h.Reset()
+	_, _ = x.h.WriteString(exchange) // it never fails
+	_ = x.h.WriteByte(0)
+	_, _ = x.h.WriteString(key)
+	return x.h.Sum64()
+}
+
+// content hashes what tells messages of one route apart. Of the properties only
+// the ids, as a broker may encode the others anew.
+func (x *contentHash) content(p *amqpproto.Properties, raw, body []byte) uint64 {
+	x.h.Reset()
+	if _, err := p.Decode(raw); err == nil {
+		_, _ = x.h.Write(p.MessageID)
+		_ = x.h.WriteByte(0)
+		_, _ = x.h.Write(p.CorrelationID)
+		_ = x.h.WriteByte(0)
+	}
+	n := uint64(len(body))
+	_, _ = x.h.Write([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24), byte(n >> 32)})
+	if len(body) > 2*hashEnd {
+		_, _ = x.h.Write(body[:hashEnd])
+		body = body[len(body)-hashEnd:]
+	}
+	_, _ = x.h.Write(body)
+	return x.h.Sum64()
+}
+
+// carrier lets returns in: the only content of the publish channel.
+func (p *publisher) carrier() amqpproto.MethodID { return amqpproto.IDBasicReturn }
+
+// onContent takes a returned message. RabbitMQ sends it before the ack of the
+// same publish, so the error waits in the ledger for that.
+func (p *publisher) onContent(ct *content) error {
+	var m amqpproto.BasicReturn
+	if err := m.DecodeArgs(ct.args); err != nil {
+		return err
+	}
+	e := &ReturnError{Code: m.ReplyCode, Text: string(m.ReplyText), Exchange: string(m.Exchange), RoutingKey: string(m.RoutingKey)}
+	p.client.stats.Returned++
+	note := Event{Kind: EventReturned, Err: e}
+	if seq := p.findReturned(e, ct); seq != 0 {
+		p.ledger.at(seq).returned = e
+	} else {
+		note.Text = "no unconfirmed publish matches"
+	}
+	p.client.note(note)
+	return nil
+}
+
+// findReturned returns the number of the publish that came back, or 0. Of equal
+// ones it is the first that has not come back yet, as the broker handles a
+// channel's publishes in order. If no content matches, as when a broker changed
+// an id on the way, it is the first of the same route.
+//
+// The search goes on where the last one ended: returns come in the order of
+// their publishes, and a long row of them would otherwise be searched again from
+// the beginning each time.
+func (p *publisher) findReturned(e *ReturnError, ct *content) uint64 {
+	l := &p.ledger
+	route := p.hash.route(e.Exchange, e.RoutingKey)
+	hash := p.hash.content(&p.props, ct.properties, ct.body)
+	fallback := uint64(0)
+	look := func(from, to uint64) uint64 {
+		for seq := from; seq < to; seq++ {
+			c := l.at(seq)
+			if !c.watched || c.returned != nil || c.route != route {
+				continue
+			}
+			if c.content == hash {
+				return seq
+			}
+			if fallback == 0 {
+				fallback = seq
+			}
+		}
+		return 0
+	}
+	seq := look(l.scan, l.next)
+	if seq == 0 {
+		seq = look(l.base, l.scan)
+	}
+	if seq == 0 {
+		seq = fallback
+	} else {
+		l.scan = seq + 1
+	}
+	return seq
+}
+
+// onTooLarge is a message over BodyMax coming back, which we cannot have sent.
+func (p *publisher) onTooLarge(cause *amqpproto.ChannelError) error {
+	return connectionError(cause.Code, cause.Method, "%s", cause.Text)
+}

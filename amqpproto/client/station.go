@@ -1,0 +1,178 @@
+package client
+
+import "zamqp/amqpproto"
+
+// State tells what a consumer or producer waits for.
+type State uint8
+
+// The states, in the order of a life without trouble.
+const (
+	AwaitConnection State = iota // there is none, or it is not open yet
+	AwaitChannel                 // channel.open-ok
+	AwaitTopology                // the answers to declarations
+	AwaitQosOk                   //
+	AwaitConsumeOk               //
+	Up                           // declared, and consuming if it is to consume
+	AwaitRetry                   // it failed: see Err
+	AwaitCancelOk                // Cancel was called
+	Cancelled                    // for good
+)
+
+var stateNames = [...]string{"awaiting a connection", "awaiting channel.open-ok", "awaiting its topology",
+	"awaiting basic.qos-ok", "awaiting basic.consume-ok", "up", "awaiting its retry", "awaiting basic.cancel-ok", "cancelled"}
+
+func (s State) String() string { return stateNames[s] }
+
+// station is what a consumer and a producer have in common: a topology to
+// declare on a channel of their own, so that a bad declaration hurts nobody
+// else, and a backoff of their own.
+type station struct {
+	client   *Client
+	role     role
+	name     string
+	topology *Topology
+
+	state   State
+	err     error // why it is not up; nil while it is, or had no chance yet
+	conn    *Conn // the one that declared names belong to
+	ch      *channel
+	replay  declaration
+	backoff backoff
+	retry   deadline
+}
+
+// role is the difference between a consumer and a producer.
+type role interface {
+	owner
+	declared() error    // the topology is there
+	lose()              // the channel is gone, whatever the reason
+	ended()             // it was to be cancelled, and now is
+	failure() EventKind // what its failure is called
+}
+
+// enter puts a new station to its place: it is to be replayed.
+func (s *station) enter(c *Client, r role, name string, t *Topology) {
+	s.client, s.role, s.name, s.topology = c, r, name, t
+	s.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
+}
+
+// start replays the station on the client's connection. On a channel that it
+// still has, it goes on there.
+func (s *station) start() {
+	conn := s.client.conn
+	s.retry.stop()
+	s.replay.reset(s.topology, s.conn == conn)
+	s.conn = conn
+	if s.ch != nil {
+		s.check(s.step())
+		return
+	}
+	s.state = AwaitChannel
+	ch, err := conn.openChannel(s.role)
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	s.ch = ch
+}
+
+// opened is called by the channel.
+func (s *station) opened() error { return s.step() }
+
+// step declares what is next, or goes on if nothing is.
+func (s *station) step() error {
+	s.state = AwaitTopology
+	done, err := s.replay.next(s.ch)
+	if err != nil {
+		s.ch.close(err) // ours: a name or table that cannot be encoded
+		return nil
+	}
+	if done {
+		return s.role.declared()
+	}
+	return nil
+}
+
+func (s *station) cancelling() bool { return s.state >= AwaitCancelOk }
+
+// check ends the connection for an error outside of Feed.
+func (s *station) check(err error) {
+	if err != nil && s.client.conn != nil {
+		s.client.conn.abort(err)
+	}
+}
+
+// stepAnswered takes an answer while the topology is declared.
+func (s *station) stepAnswered(id amqpproto.MethodID, args []byte) error {
+	if err := s.replay.took(id, args); err != nil {
+		return err
+	}
+	return s.step()
+}
+
+// isUp notes that everything works.
+func (s *station) isUp() {
+	s.state, s.err = Up, nil
+	s.backoff.up(s.client.clock.now)
+}
+
+// onChannelOver is called by the channel; without cause it was we who wanted it.
+func (s *station) onChannelOver(cause error) {
+	s.ch = nil
+	s.role.lose()
+	switch {
+	case cause != nil:
+		s.fail(cause)
+	case s.cancelling():
+		s.role.ended()
+	}
+}
+
+// fail makes the station wait for its retry. Its siblings go on.
+func (s *station) fail(cause error) {
+	if s.state == AwaitTopology && s.replay.what != "" {
+		if s.replay.declares > 0 {
+			s.conn = nil // a name that the broker gave may be what is wrong
+		}
+		cause = &TopologyError{Name: s.name, Step: s.replay.what, Err: cause}
+	}
+	if s.cancelling() {
+		s.role.ended()
+		return
+	}
+	s.err = cause
+	s.state = AwaitRetry
+	after := s.backoff.next(s.client.rnd, s.client.clock.now)
+	s.retry.set(after)
+	s.client.rearm = true
+	s.client.note(Event{Kind: s.role.failure(), Name: s.name, Err: cause, After: after})
+	s.client.handOn(s)
+}
+
+// lost is called when the connection is gone, or its Conn is of no use any more.
+func (s *station) lost() {
+	if s.ch == nil && s.state == AwaitConnection {
+		return
+	}
+	s.ch = nil
+	s.conn = nil
+	s.role.lose()
+	if s.cancelling() {
+		s.role.ended()
+		return
+	}
+	if s.state == AwaitRetry && s.retry.armed() {
+		return // it keeps its own delay over a reconnect
+	}
+	s.state = AwaitConnection
+}
+
+// blamed is called when the broker closed the whole connection over a method
+// that this station had in flight: RabbitMQ does so for an unknown exchange
+// type (503) and, since 4.3, for a transient queue that is not exclusive (541).
+// Without it the connection would come and go at the pace of its own backoff,
+// and every sibling with it.
+func (s *station) blamed(cause error) {
+	s.ch = nil
+	s.fail(cause)
+}

@@ -1,0 +1,28 @@
+package client
+
+// Stats counts what happened since New. Counters only rise.
+type Stats struct {
+	Published   uint64 // accepted by Publish
+	Confirmed   uint64 // acked by the broker
+	Nacked      uint64
+	Returned    uint64
+	Expired     uint64 // had no outcome within ConfirmTimeout
+	Unconfirmed uint64 // ended with their connection or channel
+
+	Delivered     uint64 // given to a Sink
+	Redelivered   uint64 // of those, with the redelivered flag
+	Acked         uint64 // each one settled as ack, however many share a frame
+	AckFrames     uint64 // basic.ack frames that carried them
+	Rejected      uint64 // basic.reject and basic.nack
+	OldEpoch      uint64 // settled after their channel was gone, dropped
+	DoubleSettled uint64 // settled twice, or never delivered, ignored
+	HandedBack    uint64 // arrived after Cancel or Close, returned to the broker
+
+	Connects       uint64 // opened
+	Reconnects     uint64 // of those, after the first
+	ChannelErrors  uint64 // channels that the broker closed
+	HeartbeatsSent uint64
+	HeartbeatsSeen uint64
+	OctetsIn       uint64
+	OctetsOut      uint64
+}
