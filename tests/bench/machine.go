@@ -26,7 +26,7 @@ func describeMachine() machine {
 	m := machine{when: time.Now(), cores: runtime.NumCPU(), golang: runtime.Version(),
 		kernel: said("uname", "-sr"), commit: said("git", "rev-parse", "--short", "HEAD"),
 		rabbit:  said("dpkg-query", "-W", "-f", "${Version}", "rabbitmq-server"),
-		command: strings.TrimSpace("go run . " + strings.Join(os.Args[1:], " "))}
+		command: commandLine(os.Args[1:])}
 	// Pages do not count: the one of the run before may not be committed yet.
 	if said("git", "status", "--porcelain", "--untracked-files=no", "--", "../..", ":!../../docs/bench") != "" {
 		m.commit += "+"
@@ -34,6 +34,18 @@ func describeMachine() machine {
 	m.cpu = field("/proc/cpuinfo", "model name")
 	m.memory = field("/proc/meminfo", "MemTotal")
 	return m
+}
+
+// commandLine is what to type again, with quotes where a shell needs them.
+func commandLine(args []string) string {
+	line := "go run ."
+	for _, arg := range args {
+		if strings.ContainsAny(arg, " |&;<>()$`\\\"'*?[]#~{}") {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		line += " " + arg
+	}
+	return line
 }
 
 // said is what a command prints, "" if it cannot be run.

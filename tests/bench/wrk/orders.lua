@@ -10,7 +10,7 @@ end
 
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{"customer":"acme","item":"widget","quantity":3}'
+wrk.body = '{"item":"widget","quantity":3}'
 
 init = function(args)
   answers, kept, refused = 0, "", 0

@@ -24,17 +24,27 @@ const (
 	exchange       = "bench.orders"
 	queue          = "bench.billing"
 	bodyMax        = 1 << 20 // octets of one request
-	prefetch       = 1000
+	prefetch       = 100
 	confirmTimeout = 30 * time.Second
 )
 
 // order is a customer's order, on both wires.
 type order struct {
 	ID       string `json:"id"`
-	Customer string `json:"customer"`
 	Item     string `json:"item"`
-	Quantity int    `json:"quantity"`
+	Quantity int    `json:"quantity,omitempty"`
 }
+
+// receipt answers an order, seen a question about one.
+type (
+	receipt struct {
+		ID string `json:"id"`
+	}
+	seen struct {
+		ID   string `json:"id"`
+		Seen int    `json:"seen"`
+	}
+)
 
 // service ties the two wires together.
 type service struct {
@@ -113,12 +123,14 @@ func (s *service) create(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	o.ID = rand.Text()
+	if o.ID == "" {
+		o.ID = rand.Text()
+	}
 	if err := s.publish(r.Context(), &o); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	answer(w, http.StatusAccepted, map[string]any{"id": o.ID})
+	answer(w, http.StatusAccepted, receipt{o.ID})
 }
 
 // publish returns when the broker has confirmed the order.
@@ -132,6 +144,7 @@ func (s *service) publish(ctx context.Context, o *order) error {
 	confirm, err := s.publisher.PublishWithDeferredConfirmWithContext(ctx, exchange, "order.created", false, false, amqp.Publishing{
 		ContentType:  "application/json",
 		DeliveryMode: amqp.Persistent,
+		MessageId:    o.ID,
 		Body:         body,
 	})
 	if err != nil {
@@ -149,7 +162,11 @@ func (s *service) show(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	times := s.billed[id]
 	s.mu.Unlock()
-	answer(w, http.StatusOK, map[string]any{"id": id, "billed": times})
+	if times == 0 {
+		http.Error(w, "order "+id+" has not been billed", http.StatusNotFound)
+		return
+	}
+	answer(w, http.StatusOK, seen{id, times})
 }
 
 // bill is the consumer; it returns when the broker is gone.
