@@ -179,6 +179,7 @@ func (c *Conn) feedTrailer(in []byte) (int, *Error) {
 		if in[1] != '\n' {
 			return 0, errHeadEnd
 		}
+		c.at = progress{}
 		c.end()
 		return 2, nil
 	}
