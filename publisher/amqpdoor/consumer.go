@@ -110,7 +110,7 @@ func (k *consumer) stop(done func()) {
 }
 
 func (k *consumer) report() publisher.Status {
-	s := publisher.Status{Kind: "consumer", Name: k.name, State: k.machine.State().String(), Ready: k.machine.Up()}
+	s := publisher.Status{Kind: "consumer", Name: k.name, State: k.machine.State().String(), Ready: k.machine.State() == client.Up}
 	if err := k.machine.Err(); err != nil {
 		s.Detail = err.Error()
 	}

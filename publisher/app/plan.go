@@ -67,6 +67,7 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 		used[consumer.Connection] = true
 	}
 	p.Connections = slices.Sorted(maps.Keys(used))
+	c.exchangeTypes(p)
 	if err := c.problems.err(); err != nil {
 		return nil, err
 	}
@@ -107,7 +108,6 @@ func (c *planner) producer(name string, p publisher.Producer, o *Producer) publi
 	}
 	key := "producer." + name
 	orDefault(&p.Connection, "default")
-	orDefault(&p.ExchangeType, "direct")
 	orDefault(&p.Codec, "json")
 	c.site(key+".exchange", &p.Exchange)
 	c.site(key+".routing_key", &p.RoutingKey)
@@ -162,7 +162,6 @@ func (c *planner) consumer(name string, k publisher.Consumer, o *Consumer) publi
 // consumerDefaults fills what neither handler nor configuration said.
 func (c *planner) consumerDefaults(key, name string, k *publisher.Consumer) {
 	orDefault(&k.Connection, "default")
-	orDefault(&k.ExchangeType, "direct")
 	c.site(key+".exchange", &k.Exchange)
 	if !k.ServerNamed {
 		orDefault(&k.Queue, name)
@@ -252,6 +251,13 @@ func (c *planner) exchange(connection, name string, d declared) {
 		c.exchanges[id] = d
 		return
 	}
+	switch "" { // who names no type takes the others'
+	case d.kind:
+		d.kind = first.kind
+	case first.kind:
+		first.kind = d.kind
+		c.exchanges[id] = first
+	}
 	for _, difference := range []struct {
 		key, here, there string
 	}{
@@ -263,6 +269,24 @@ func (c *planner) exchange(connection, name string, d declared) {
 			c.declaration(d.by+"."+difference.key, difference.here,
 				fmt.Sprintf("%s declares the exchange %q with %s: the broker would refuse one of them, make them agree", first.by, name, difference.there))
 		}
+	}
+}
+
+// exchangeTypes gives the declarations that name no type that of the others of
+// the same exchange, or else the default.
+func (c *planner) exchangeTypes(p *Plan) {
+	kind := func(connection, exchange, own string) string {
+		orDefault(&own, c.exchanges[connection+"\x00"+exchange].kind)
+		orDefault(&own, "direct")
+		return own
+	}
+	for name, producer := range p.Producers {
+		producer.ExchangeType = kind(producer.Connection, producer.Exchange, producer.ExchangeType)
+		p.Producers[name] = producer
+	}
+	for name, consumer := range p.Consumers {
+		consumer.ExchangeType = kind(consumer.Connection, consumer.Exchange, consumer.ExchangeType)
+		p.Consumers[name] = consumer
 	}
 }
 

@@ -42,7 +42,7 @@ type application struct {
 	log       zerolog.Logger
 	loop      *loop.Loop
 	server    *publisher.Server
-	runtime   *runtime
+	runtime   *loopRuntime
 	amqp      *amqpdoor.Door
 	http      *httpdoor.Door
 	brokers   []*broker
@@ -69,7 +69,7 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 	if err != nil {
 		return nil, fmt.Errorf("loop: %w", err)
 	}
-	a.runtime = &runtime{a.loop}
+	a.runtime = &loopRuntime{a.loop}
 	a.amqp = amqpdoor.New(a.server, a.runtime, log)
 	a.http = httpdoor.New(a.server, httpConfig(&s.HTTP), s.HTTP.ConnectionsMax)
 	return a, nil
