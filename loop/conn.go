@@ -1,0 +1,225 @@
+package loop
+
+import (
+	"net"
+	"os"
+	"syscall"
+)
+
+// stage of a connection, named for what it waits for.
+type stage uint8
+
+const (
+	stageOpen    stage = iota // bytes either way
+	stageClosing              // the flush; no more feeding
+	stageDoomed               // phase 7: in Loop.doomed
+	stageLinger               // the other side's end; the peer is gone
+	stageClosed               // nothing
+)
+
+// flags of a connection.
+type flags uint16
+
+const (
+	fWoken     flags = 1 << iota // offer kept input again
+	fDirty                       // in Loop.dirty
+	fTick                        // the peer is owed a Tick in this turn
+	fBlocked                     // the last write was short: wait for writability
+	fHigh                        // not read: too much output waits
+	fFull                        // not read: the peer refuses too much input
+	fEOF                         // the other side sends no more
+	fLinger                      // doomed: linger instead of closing at once
+	fLingering                   // counted as lingering
+	fOff                         // taken out of the poller, which would tell of a hang-up for ever
+	fUnwriting                   // writing has failed; what arrived is read all the same
+)
+
+// Conn is one connection of a loop: a socket, or an adopted stream, and its Peer. Its methods are for the loop's
+// thread. They do nothing once the connection is closed, so it may be kept longer than it lasts.
+type Conn struct {
+	loop     *Loop
+	peer     Peer
+	kept     *keep   // input that the peer did not take; nil if there is none
+	stream   *stream // an adopted one; nil for a socket
+	cause    error   // why it is closed, for Lost
+	id       uint64
+	deadline int64 // ns after Loop.base; 0 for none
+	fd       int32 // -1 for a stream
+	heapAt   int32 // place in the heap plus one; 0 if not in it
+	dropped  int32 // bytes, while lingering
+	flags    flags
+	stage    stage
+	want     readiness // what the poller watches for
+	remote   endpoint
+}
+
+// ID is unique among the connections of a loop, and never reused.
+func (c *Conn) ID() uint64 { return c.id }
+
+// Wake makes the connection dirty: in this turn, or in the next if the flush has passed, kept input is offered again,
+// the peer gets a Tick, and its Pending is written.
+func (c *Conn) Wake() {
+	c.loop.debug.onThread(c.loop, "Conn.Wake")
+	if c.stage <= stageClosing {
+		c.flags |= fWoken
+		c.mark(fTick)
+	}
+}
+
+// Close ends the connection in order: Pending is flushed, nothing more is fed, then Lost(nil).
+func (c *Conn) Close() {
+	c.loop.debug.onThread(c.loop, "Conn.Close")
+	c.finish(nil)
+}
+
+// Abort ends the connection without a flush, then Lost(cause).
+func (c *Conn) Abort(cause error) {
+	c.loop.debug.onThread(c.loop, "Conn.Abort")
+	c.doom(cause, false)
+}
+
+// RemoteAddr is the other side's address; nil if it is not known.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.stream != nil {
+		return c.stream.nc.RemoteAddr()
+	}
+	return c.remote.addr()
+}
+
+// LocalAddr is this side's address; nil if it is not known, or not any more.
+func (c *Conn) LocalAddr() net.Addr {
+	if c.stream != nil {
+		return c.stream.nc.LocalAddr()
+	}
+	if c.stage == stageClosed {
+		return nil
+	}
+	return localEndpoint(int(c.fd)).addr()
+}
+
+// mark puts the connection in the line for phase 6.
+func (c *Conn) mark(f flags) {
+	c.flags |= f
+	if c.flags&fDirty == 0 {
+		c.flags |= fDirty
+		c.loop.dirty = append(c.loop.dirty, c)
+	}
+}
+
+// newConn makes a connection without a peer; fd is not yet in the poller.
+func (l *Loop) newConn(fd int, remote endpoint) *Conn {
+	l.ids++
+	return &Conn{loop: l, id: l.ids, fd: int32(fd), remote: remote}
+}
+
+// open asks for the connection's peer; its descriptor is in the poller already, so that a panic here is cleaned up like
+// any other. The first Tick and flush come in this turn.
+func (c *Conn) open(accept func(*Conn) Peer) {
+	l := c.loop
+	l.count.Open++
+	cur, doing := l.cur, l.doing // of whoever calls Adopt
+	c.ask(accept)
+	l.cur, l.doing = cur, doing
+	if c.peer == nil {
+		c.doom(nil, false)
+		return
+	}
+	c.mark(fTick)
+}
+
+func (c *Conn) ask(accept func(*Conn) Peer) {
+	c.loop.cur, c.loop.doing = c, "accept"
+	defer c.loop.rescue()
+	c.peer = accept(c)
+}
+
+// ready handles what the poller tells of a socket.
+func (c *Conn) ready(ev readiness) {
+	if c.stage == stageDoomed || c.stage == stageClosed {
+		return
+	}
+	if ev&writable != 0 && c.flags&fBlocked != 0 {
+		c.flags &^= fBlocked
+		c.mark(0)
+	}
+	switch {
+	case ev&(readable|hungUp) == 0:
+	case c.stage != stageOpen:
+		c.drain()
+	case c.flags&(fHigh|fFull|fEOF) == 0:
+		c.read()
+	case ev&hungUp != 0:
+		c.hungUp()
+	}
+}
+
+// hungUp handles an error told of a connection that is not being read. Without an error the other side is just gone
+// altogether; the poller would say so for ever, so it is left out of it until the connection is read again or a write
+// finds out.
+func (c *Conn) hungUp() {
+	if c.stream != nil {
+		return
+	}
+	if err := socketError(int(c.fd)); err != nil {
+		c.doom(os.NewSyscallError("poll", err), false)
+		return
+	}
+	if c.flags&fBlocked != 0 {
+		c.flags &^= fBlocked
+		c.mark(0)
+	}
+	c.loop.poll.remove(int(c.fd))
+	c.flags |= fOff
+}
+
+// interest tells the poller what to watch for, if that has changed.
+func (c *Conn) interest() {
+	var want readiness
+	stop := fHigh | fFull | fEOF
+	if c.stage != stageOpen {
+		stop = fEOF // input is dropped, so neither pause has a reason
+	}
+	if c.flags&stop == 0 {
+		want = readable
+	}
+	if c.flags&fBlocked != 0 {
+		want |= writable
+	}
+	if want == c.want {
+		return
+	}
+	c.want = want
+	switch {
+	case c.stream != nil:
+		// The stream has told what it had while nobody listened.
+		c.stream.poke()
+	case c.flags&fOff != 0:
+		c.flags &^= fOff
+		l := c.loop
+		if err := l.poll.add(int(c.fd), l.slots[c.fd].gen, want); err != nil {
+			c.doom(os.NewSyscallError("poll", err), false)
+		}
+	default:
+		l := c.loop
+		if err := l.poll.change(int(c.fd), l.slots[c.fd].gen, want); err != nil {
+			c.doom(os.NewSyscallError("poll", err), false)
+		}
+	}
+}
+
+// recv reads into b: the number of bytes, 0 for the end, EAGAIN for nothing now.
+func (c *Conn) recv(b []byte) (int, syscall.Errno) {
+	c.loop.count.Reads++
+	if c.stream != nil {
+		return c.stream.take(b)
+	}
+	return read(int(c.fd), b)
+}
+
+// failure is the error behind an errno of recv or send.
+func (c *Conn) failure(op string, errno syscall.Errno) error {
+	if c.stream != nil {
+		return c.stream.failure()
+	}
+	return os.NewSyscallError(op, errno)
+}

@@ -1,0 +1,56 @@
+//go:build loopdebug
+
+package loop
+
+import (
+	"bytes"
+	"fmt"
+	"sync/atomic"
+)
+
+const debugging = true
+
+// debugState checks what the contract forbids and nothing else would notice.
+type debugState struct {
+	thread atomic.Int64     // of Run; 0 before
+	left   map[*Conn][]byte // what each connection's Pending held after the last flush
+}
+
+// own remembers the thread. It is the thread that counts and not the goroutine, because a task has a goroutine of its
+// own on the same thread.
+func (d *debugState) own() { d.thread.Store(threadID()) }
+
+// onThread panics if a method for the loop's thread is called elsewhere while the loop runs.
+func (d *debugState) onThread(_ *Loop, method string) {
+	if t := d.thread.Load(); t != 0 && t != threadID() {
+		panic(fmt.Sprintf("loop: %s called outside of the loop's thread; use Post", method))
+	}
+}
+
+// poison spoils bytes that a peer may have kept a view of.
+func (d *debugState) poison(b []byte) {
+	for i := range b {
+		b[i] = 0xDB
+	}
+}
+
+// pending checks that what was left of Pending is still its beginning.
+func (d *debugState) pending(c *Conn, p []byte) {
+	if old := d.left[c]; !bytes.HasPrefix(p, old) {
+		panic(fmt.Sprintf("loop: Pending of %T changed %d bytes that Sent did not name", c.peer, len(old)))
+	}
+}
+
+// unsent remembers what is left.
+func (d *debugState) unsent(c *Conn, p []byte) {
+	if d.left == nil {
+		d.left = map[*Conn][]byte{}
+	}
+	if len(p) == 0 {
+		delete(d.left, c)
+		return
+	}
+	d.left[c] = append(d.left[c][:0], p...)
+}
+
+func (d *debugState) forget(c *Conn) { delete(d.left, c) }

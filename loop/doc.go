@@ -1,0 +1,48 @@
+// Package loop is the reactor: it moves bytes between sockets and anything shaped like [Peer]. It knows bytes and
+// time, and no protocol.
+//
+// One thread runs one loop. Everything but [Loop.Post], [Loop.Stop], [Loop.Stats] and [Loop.Enter] belongs to that
+// thread: it may be called before Run, and inside Run by peers, timers, posted functions and tasks.
+//
+// # One turn
+//
+//  1. Poll. Once without waiting; only if nothing is ready and nothing is left over from the last turn, wait for a
+//     socket, the next deadline or a Post.
+//  2. Read. Every readable connection is read and fed, up to ReadTurnMax bytes each; a read that filled less than
+//     its buffer was the last. Listeners accept up to AcceptTurnMax. With [PollMax] events at most, this bounds the phase.
+//  3. Timers whose time has come run, oldest first. Deadlines of peers make their connection dirty.
+//  4. Posted functions run, up to PostTurnMax.
+//  5. Options.Tasks runs the tasks made ready.
+//  6. Dirty connections: kept input is offered again to woken peers, then each peer gets one Tick and one write of its
+//     Pending. The write goes first; writability is asked for only when it did not finish.
+//  7. Close the doomed: descriptors are closed and Lost is called. Nothing is freed inside its own callback.
+//
+// So an answer only appends to its peer's Pending and calls Wake: all acks, publishes and responses of a turn leave in
+// one write per connection.
+//
+// # Rules that a Peer can rely on
+//
+//  1. Feed may take a prefix only, because a frame is incomplete or because the peer does not want more now. The rest
+//     is kept and offered again, with what arrived meanwhile, when bytes arrive or when the peer was woken. A peer
+//     must be able to take something of KeepMax bytes: at that length its socket is not read any more.
+//  2. After an error from Feed nothing more is fed. Pending is flushed, then the connection is closed.
+//  3. Tick is called once when the connection opens, before the first Feed; in each turn in which the peer was fed or
+//     woken, before its flush; and when the time that it returned last has come. A deadline may move later for free.
+//  4. Pending is called after Tick, and again in later turns until it is empty. What it returned and Sent did not
+//     name must stay a prefix of what it returns next.
+//  5. [Conn.Wake] makes dirty for this turn, or for the next if the flush has passed. [Conn.Close] flushes and closes in
+//     order, [Conn.Abort] closes at once. None of them calls back: Lost is called in phase 7, exactly once, last.
+//  6. When the other side ends its sending, EOF is told at once to a [HalfCloser], even while input is kept: kept input
+//     is still offered on Wake, so a peer that refused some takes it before it closes.
+//  7. Lost is called when nothing more can be sent or received. After an orderly close the descriptor lingers a while
+//     without its peer: the write side is shut, input is dropped, so that the last answer is read instead of a reset.
+//  8. Pending above HighWater pauses the reading of that peer, and the offering of kept input, until it is under half.
+//
+// A panic of a peer's method closes that connection, a panic of a timer or of a posted function ends that one call;
+// either is reported to Options.OnPanic with its stack, and the loop lives on.
+//
+// # Build tag loopdebug
+//
+// With it, bytes lent to Feed are poisoned after its return, methods check that they are called on the loop's thread,
+// and the unsent part of Pending is checked not to change between two calls.
+package loop

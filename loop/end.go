@@ -1,0 +1,79 @@
+package loop
+
+import "time"
+
+// end is what Run does last: everything is lost, closed and ended, and whatever that sets off is run.
+func (l *Loop) end() {
+	l.stop.Store(true)
+	l.tick()
+	for _, ln := range l.listeners {
+		ln.shut()
+	}
+	l.listeners = nil
+	for d := range l.dials {
+		d.fail(ErrStopped)
+	}
+	l.loseAll()
+	for i := 0; i < 100 && (l.mail.waiting() || l.tasks || i == 0); i++ { // tasks that wake each other could go on for ever
+		l.mail.run()
+		if l.opt.Tasks != nil {
+			l.runTasks()
+		}
+	}
+	for _, fn := range l.ends {
+		l.guarded("end", fn)
+	}
+	l.offload.close()
+	l.mail.close()
+	l.loseAll() // what was opened meanwhile
+	l.watch.stop()
+	l.awaitPumps()
+	l.poll.close()
+	if l.reserve >= 0 {
+		closeFD(l.reserve)
+	}
+	l.settle()
+	l.show(true)
+}
+
+// settle clears what nobody will look at again, for the last Stats.
+func (l *Loop) settle() {
+	l.heap.e = nil
+	l.dirty, l.doomed = nil, nil
+}
+
+// loseAll closes every connection now, without a flush.
+func (l *Loop) loseAll() {
+	for _, s := range l.slots {
+		if c, ok := s.p.(*Conn); ok {
+			c.loseNow()
+		}
+	}
+	for s := range l.streams {
+		s.conn.loseNow()
+	}
+	l.closeDoomed()
+}
+
+// loseNow dooms whatever the connection waits for.
+func (c *Conn) loseNow() {
+	if c.stage == stageDoomed { // not yet reached by phase 7
+		c.flags &^= fLinger
+		return
+	}
+	c.doom(ErrStopped, false)
+}
+
+// awaitPumps waits for the loop's goroutines. They have been told to end; one that is held by what it calls (a blocking
+// function, a stream that cannot be interrupted) is not waited for long.
+func (l *Loop) awaitPumps() {
+	ended := make(chan struct{})
+	go func() {
+		l.pumps.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(time.Second):
+	}
+}

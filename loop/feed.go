@@ -1,0 +1,197 @@
+package loop
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// read is the readable side of phase 2: it reads and feeds until the socket is empty, the peer wants no more, or the
+// turn's share is used up. The poller is level-triggered, so what is left comes again.
+func (c *Conn) read() {
+	l := c.loop
+	l.cur = c
+	for left := l.opt.ReadTurnMax; left > 0; {
+		room, front := c.room()
+		n, errno := c.recv(room)
+		if errno != 0 {
+			if errno == syscall.EINTR {
+				continue
+			}
+			if errno != syscall.EAGAIN {
+				c.doom(c.failure("read", errno), false)
+			}
+			break
+		}
+		if n == 0 {
+			c.end()
+			break
+		}
+		left -= n
+		l.count.BytesIn += uint64(n)
+		c.arrived(room, front, n)
+		if n < len(room) || c.stage != stageOpen || c.flags&fFull != 0 {
+			break
+		}
+	}
+	c.mark(fTick)
+	l.cur = nil
+	c.again()
+}
+
+// again makes the loop come back to an adopted stream, which does not tell twice of what was left in it.
+func (c *Conn) again() {
+	if c.stream != nil {
+		c.stream.again()
+	}
+}
+
+// room is where to read: into the shared buffer, behind a copy of a short rest, or behind a long rest in its own
+// buffer. front is the length of the rest copied in front of the shared one; -1 means the kept buffer.
+func (c *Conn) room() (b []byte, front int) {
+	l := c.loop
+	k := c.kept
+	if k == nil {
+		return l.buf[headroom:], 0
+	}
+	if n := k.w - k.r; n <= headroom {
+		copy(l.buf[headroom-n:], k.b[k.r:k.w])
+		return l.buf[headroom:], n
+	}
+	// A quarter of a read's worth of room is enough to go on; less is not worth the call.
+	if len(k.b)-k.w < l.opt.ReadSize/4 {
+		n := k.w - k.r
+		if k.r >= l.opt.ReadSize/4 && k.r >= n { // moving it is cheap, compared with what was taken
+			copy(k.b, k.b[k.r:k.w])
+		} else {
+			bigger := l.keeps.get(n + l.opt.ReadSize)
+			copy(bigger.b, k.b[k.r:k.w])
+			l.keeps.put(k)
+			c.kept, k = bigger, bigger
+		}
+		k.r, k.w = 0, n
+	}
+	return k.b[k.w:min(len(k.b), k.w+l.opt.ReadSize)], -1
+}
+
+// arrived feeds what was read into room, with the rest before it, and keeps what the peer did not take.
+func (c *Conn) arrived(room []byte, front, n int) {
+	l := c.loop
+	if front < 0 {
+		c.kept.w += n
+		c.offer()
+		return
+	}
+	in := l.buf[headroom-front : headroom+n]
+	took := c.feed(in)
+	if c.stage != stageOpen {
+		l.debug.poison(in)
+		c.unkeep()
+		return
+	}
+	rest := in[took:]
+	if len(rest) == 0 {
+		c.unkeep()
+	} else {
+		c.keep(rest)
+	}
+	l.debug.poison(in)
+}
+
+// keep stores rest, which does not lie in the kept buffer.
+func (c *Conn) keep(rest []byte) {
+	l := c.loop
+	k := c.kept
+	if k == nil || len(k.b) < len(rest) || debugging {
+		c.unkeep()
+		k = l.keeps.get(len(rest))
+		c.kept = k
+	}
+	k.r, k.w = 0, copy(k.b, rest)
+	c.full(len(rest))
+}
+
+// offer feeds the kept input.
+func (c *Conn) offer() {
+	l := c.loop
+	k := c.kept
+	took := c.feed(k.b[k.r:k.w])
+	if c.stage != stageOpen {
+		c.unkeep()
+		return
+	}
+	l.debug.poison(k.b[k.r : k.r+took])
+	k.r += took
+	switch {
+	case k.r == k.w:
+		c.unkeep()
+		return
+	case debugging: // views into the rest must not survive either
+		rest := append([]byte(nil), k.b[k.r:k.w]...)
+		l.debug.poison(k.b)
+		c.keep(rest)
+		return
+	}
+	c.full(k.w - k.r)
+}
+
+// full stops the reading of a peer that refuses too much, and begins it again.
+func (c *Conn) full(n int) {
+	if n >= c.loop.opt.KeepMax {
+		c.flags |= fFull
+	} else if c.flags&fFull == 0 {
+		return
+	} else {
+		c.flags &^= fFull
+	}
+	c.interest()
+}
+
+// unkeep gives the kept buffer back.
+func (c *Conn) unkeep() {
+	if c.kept != nil {
+		c.loop.debug.poison(c.kept.b)
+		c.loop.keeps.put(c.kept)
+		c.kept = nil
+	}
+	if c.flags&fFull != 0 {
+		c.flags &^= fFull
+		c.interest()
+	}
+}
+
+// feed offers b until the peer takes nothing more of it, and returns how much it took. A peer that took something and
+// woke itself meanwhile (it has answered one request of several) is offered the rest at once.
+func (c *Conn) feed(b []byte) (took int) {
+	l := c.loop
+	l.doing = "feed"
+	for {
+		c.flags &^= fWoken
+		n, err := c.peer.Feed(b[took:])
+		if n < 0 || n > len(b)-took {
+			err = fmt.Errorf("loop: Feed of %T took %d of %d bytes", c.peer, n, len(b)-took)
+			n = len(b) - took
+		}
+		took += n
+		if err != nil {
+			c.finish(err)
+			return took
+		}
+		if n == 0 || took == len(b) || c.flags&fWoken == 0 || c.stage != stageOpen {
+			return took
+		}
+	}
+}
+
+// end handles the end of the other side's sending.
+func (c *Conn) end() {
+	c.flags |= fEOF
+	c.interest()
+	if c.stage != stageOpen {
+		return
+	}
+	h, ok := c.peer.(HalfCloser)
+	c.loop.doing = "eof"
+	if !ok || !h.EOF() {
+		c.finish(nil)
+	}
+}

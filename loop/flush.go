@@ -1,0 +1,196 @@
+package loop
+
+import (
+	"syscall"
+	"time"
+)
+
+// flushDirty is phase 6.
+func (l *Loop) flushDirty() {
+	// First all kept input, because what peers do with it may make others dirty, and those should be written in this
+	// turn, too. The line may grow meanwhile, but nobody stands in it twice.
+	for l.cursor = 0; l.cursor < len(l.dirty); {
+		l.offerKept()
+	}
+	// What becomes dirty from here on is for the next turn.
+	l.dirty, l.flushing = l.flushing[:0], l.dirty
+	for l.cursor = 0; l.cursor < len(l.flushing); {
+		l.flushSome()
+	}
+	clear(l.flushing)
+	const keepMax = 4096
+	if cap(l.flushing) > keepMax {
+		l.flushing = nil
+	}
+}
+
+func (l *Loop) offerKept() {
+	defer l.rescue()
+	for l.cursor < len(l.dirty) {
+		c := l.dirty[l.cursor]
+		l.cursor++
+		if c.offerable() {
+			l.cur = c
+			c.offer()
+		}
+	}
+	l.cur = nil
+}
+
+// offerable says whether kept input is to be offered again.
+func (c *Conn) offerable() bool {
+	return c.flags&fWoken != 0 && c.kept != nil && c.stage == stageOpen && c.flags&fHigh == 0
+}
+
+func (l *Loop) flushSome() {
+	defer l.rescue()
+	for l.cursor < len(l.flushing) {
+		c := l.flushing[l.cursor]
+		l.cursor++
+		if c.stage > stageClosing {
+			c.flags &^= fDirty
+			continue
+		}
+		l.cur = c
+		c.turn()
+	}
+	l.cur = nil
+}
+
+// turn gives the peer its Tick and its write.
+func (c *Conn) turn() {
+	if c.flags&fTick != 0 {
+		c.tick()
+	}
+	// A Wake up to here is answered by this flush, one after it by the next; but one for kept input has come too late
+	// for this turn's offer.
+	woken := c.flags & fWoken
+	c.flags &^= fDirty | fTick | fWoken
+	if woken != 0 && c.kept != nil && c.stage == stageOpen {
+		c.flags |= fWoken // kept also while reading is paused: it is offered when that ends
+		if c.flags&fHigh == 0 {
+			c.mark(fTick)
+		}
+	}
+	if c.stage <= stageClosing {
+		c.flush()
+	}
+}
+
+// tick calls Tick and arms the deadline that it returns.
+func (c *Conn) tick() {
+	l := c.loop
+	l.doing = "tick"
+	next := c.peer.Tick(l.now)
+	if c.stage != stageOpen { // the closing has its own
+		return
+	}
+	if next.IsZero() {
+		c.arm(0)
+		return
+	}
+	// A time that has passed already would make the loop turn without rest.
+	const soonest = int64(time.Millisecond)
+	c.arm(max(int64(next.Sub(l.base)), l.at+soonest))
+}
+
+// flush writes Pending once.
+func (c *Conn) flush() {
+	l := c.loop
+	l.doing = "flush"
+	p := c.peer.Pending()
+	l.debug.pending(c, p)
+	if len(p) == 0 {
+		c.flushed()
+		return
+	}
+	if c.flags&(fBlocked|fUnwriting) != 0 {
+		c.pressure(len(p))
+		return
+	}
+	l.count.Writes++
+	n, errno := c.send(p)
+	if errno != 0 {
+		n = 0
+		if errno == syscall.EINTR {
+			c.mark(0)
+			return
+		}
+		if errno != syscall.EAGAIN {
+			c.unwritable(errno)
+			return
+		}
+	}
+	l.count.BytesOut += uint64(n)
+	if n > 0 {
+		l.debug.unsent(c, p[n:])
+		left := len(p) - n
+		c.peer.Sent(n)
+		if left == 0 {
+			// More may have been encoded for the room that has become free.
+			if p = c.peer.Pending(); len(p) == 0 {
+				c.flushed()
+			} else {
+				c.pressure(len(p))
+				c.mark(0)
+			}
+			return
+		}
+		if c.stage == stageClosing {
+			c.arm(l.at + int64(l.opt.FlushTime))
+		}
+	}
+	c.flags |= fBlocked
+	if c.pressure(len(p) - n); c.stage <= stageClosing {
+		c.interest()
+	}
+}
+
+// pressure pauses the reading of a peer with too much output, and begins it again under half.
+func (c *Conn) pressure(left int) {
+	high := c.loop.opt.HighWater
+	switch {
+	case c.flags&fHigh == 0 && left > high:
+		c.flags |= fHigh
+		c.interest()
+	case c.flags&fHigh != 0 && left <= high/2:
+		c.flags &^= fHigh
+		c.interest()
+		if c.kept != nil {
+			c.flags |= fWoken
+			c.mark(fTick)
+		}
+	}
+}
+
+// flushed handles an empty Pending.
+func (c *Conn) flushed() {
+	c.pressure(0)
+	switch {
+	case c.stage == stageOpen:
+		c.interest()
+	case c.stream != nil && c.stream.unsent():
+		c.flags |= fBlocked // the goroutine that writes will tell
+	default:
+		c.doom(c.cause, true)
+	}
+}
+
+// unwritable handles a failed write. What the other side said before it went is still worth reading: it is often the
+// reason.
+func (c *Conn) unwritable(errno syscall.Errno) {
+	err := c.failure("write", errno)
+	c.flags |= fUnwriting
+	if c.stage == stageOpen && c.flags&fEOF == 0 {
+		c.read()
+		c.loop.cur = c
+	}
+	c.doom(err, false)
+}
+
+func (c *Conn) send(p []byte) (int, syscall.Errno) {
+	if c.stream != nil {
+		return c.stream.put(p)
+	}
+	return write(int(c.fd), p)
+}

@@ -1,0 +1,63 @@
+package loop
+
+import "time"
+
+// Options are the limits of a loop and what it calls outside of connections. Zero fields get their defaults.
+type Options struct {
+	ReadSize      int // bytes of the one read buffer that all connections share; 64 KiB
+	ReadTurnMax   int // bytes read of one connection in a turn; 256 KiB
+	AcceptTurnMax int // connections accepted by one listener in a turn; 64
+	PostTurnMax   int // posted functions run in a turn; 1024
+	TimerTurnMax  int // timers and deadlines run in a turn; 4096
+
+	HighWater int // bytes of Pending left after a write above which that peer is not read; 1 MiB
+	KeepMax   int // bytes of input refused by its peer above which a socket is not read; 256 KiB
+
+	LingerTime time.Duration // how long a closed connection waits for the other side to read and close; 2 s
+	LingerMax  int           // bytes of input dropped meanwhile; 32 MiB
+	FlushTime  time.Duration // how long a connection being closed may go without any progress of its flush; 10 s
+
+	// AcceptPause is how long a listener rests when there is no descriptor left, not even by giving up the reserve;
+	// 100 ms.
+	AcceptPause time.Duration
+
+	StallWarning time.Duration // how long the thread may be held before OnStall; 0 turns the watchdog off
+	OnStall      func(Stall)   // called on the watchdog's goroutine, once a stall
+
+	OffloadWorkers int // goroutines that Offload may use at once; 16
+
+	// Tasks runs the tasks made ready, once a turn. more keeps the next poll from waiting.
+	Tasks func() (more bool)
+
+	// OnPanic is told of panics that the loop caught: on the loop's thread, but for those of offloaded functions. nil
+	// prints them to standard error.
+	OnPanic func(*PanicError)
+}
+
+// PollMax is the number of events taken from the system in a turn.
+const PollMax = 256
+
+func (o *Options) fill() {
+	number := func(p *int, def int) {
+		if *p <= 0 {
+			*p = def
+		}
+	}
+	number(&o.ReadSize, 64<<10)
+	number(&o.ReadTurnMax, 256<<10)
+	number(&o.AcceptTurnMax, 64)
+	number(&o.PostTurnMax, 1024)
+	number(&o.TimerTurnMax, 4096)
+	number(&o.HighWater, 1<<20)
+	number(&o.KeepMax, 256<<10)
+	number(&o.LingerMax, 32<<20)
+	number(&o.OffloadWorkers, 16)
+	span := func(p *time.Duration, def time.Duration) {
+		if *p <= 0 {
+			*p = def
+		}
+	}
+	span(&o.LingerTime, 2*time.Second)
+	span(&o.FlushTime, 10*time.Second)
+	span(&o.AcceptPause, 100*time.Millisecond)
+}

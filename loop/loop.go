@@ -1,0 +1,281 @@
+package loop
+
+import (
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrStopped is the cause of what ends because the loop ends: the argument of Lost, and the error of a Dial.
+var ErrStopped = errors.New("loop: stopped")
+
+// pollable is what a descriptor in the poller stands for: a connection, a listener or a dial.
+type pollable interface {
+	ready(ev readiness)
+}
+
+// readiness is what the poller says about a descriptor, or what it is asked to watch for.
+type readiness uint8
+
+const (
+	readable readiness = 1 << iota
+	writable
+	hungUp // an error or both directions shut; told even when not asked for
+)
+
+// slot is the entry of one descriptor. The generation is that of the registration: an event that carries another one
+// was meant for a descriptor closed since, whose number has been given out again.
+type slot struct {
+	p   pollable
+	gen uint32
+}
+
+// Loop is one reactor on one thread. Make it with New and run it with Run.
+type Loop struct {
+	opt   Options
+	poll  poller
+	slots []slot // by descriptor
+	gen   uint32 // of the last registration
+	ids   uint64 // of the last connection
+
+	base time.Time // what the times of the heap are relative to, in ns
+	now  time.Time // of this turn
+	at   int64     // the same, relative to base
+
+	buf       []byte // headroom for a short kept rest, then ReadSize bytes to read into
+	keeps     keepPool
+	heap      heap
+	dirty     []*Conn // to be offered, ticked and flushed in phase 6
+	flushing  []*Conn // the dirty ones of the flush in progress
+	doomed    []*Conn // to be closed in phase 7
+	listeners []*Listener
+	dials     map[*dial]struct{}
+	streams   map[*stream]struct{} // adopted connections whose goroutines run
+	pumps     sync.WaitGroup       // their goroutines
+	reserve   int                  // descriptor given up to accept and refuse when there is no other; -1 if lost
+
+	cur    *Conn  // whose method is being called; blamed for a panic
+	doing  string // what is being called, for panics
+	cursor int    // where the phase in progress goes on after a panic
+	tasks  bool   // Options.Tasks has more
+
+	starts, ends []func()
+
+	mail    mailbox
+	offload offload
+	stop    atomic.Bool
+	ran     atomic.Bool
+	watch   watch
+	count   Stats // written on the thread only
+	shown   shownStats
+	debug   debugState
+}
+
+// New makes a loop. It holds descriptors from here on; they are released at the end of Run.
+func New(opt Options) (*Loop, error) {
+	opt.fill()
+	l := &Loop{opt: opt, reserve: -1, dials: map[*dial]struct{}{}, streams: map[*stream]struct{}{}}
+	l.base = time.Now()
+	l.now = l.base
+	if err := l.poll.open(); err != nil {
+		return nil, err
+	}
+	l.reserve = openReserve()
+	l.buf = make([]byte, headroom+opt.ReadSize)
+	l.mail.loop = l
+	l.offload.loop = l
+	return l, nil
+}
+
+// Now is the time at the beginning of this turn. It is monotonic.
+func (l *Loop) Now() time.Time { return l.now }
+
+// OnStart adds a function that runs first inside Run, on the locked thread. Task pools are made here. Before Run only.
+func (l *Loop) OnStart(fn func()) { l.starts = append(l.starts, fn) }
+
+// OnEnd adds a function that runs inside Run after the last connection was lost. Task pools are closed here.
+func (l *Loop) OnEnd(fn func()) { l.ends = append(l.ends, fn) }
+
+// Stop ends Run after the turn in progress. Any goroutine may call it, at any time and more than once. A loop that
+// was never run is released by Stop followed by Run.
+func (l *Loop) Stop() {
+	l.stop.Store(true)
+	l.mail.rouse()
+}
+
+// Run locks the thread and turns until Stop. Then every connection is lost with ErrStopped, listeners, dials and
+// descriptors are closed, and the loop's goroutines end. It returns an error if the poller fails, and if it was called
+// before.
+func (l *Loop) Run() error {
+	if l.ran.Swap(true) {
+		return errors.New("loop: Run called twice; make a new Loop")
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// Deferred, because runtime.Goexit in a peer ends this goroutine, and nobody else would release what it holds.
+	defer l.end()
+	l.debug.own()
+	l.watch.start(l)
+	l.tick()
+	for _, fn := range l.starts {
+		l.guarded("start", fn)
+	}
+	for !l.stop.Load() {
+		if err := l.turn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turn is one turn in the order of the package comment.
+func (l *Loop) turn() error {
+	n, err := l.await()
+	if err != nil {
+		return err
+	}
+	l.tick()
+	l.count.Turns++
+	l.count.Events += uint64(n)
+
+	l.watch.beat()
+	l.cursor = 0
+	for l.cursor < n {
+		l.readEvents(n)
+	}
+	if l.heap.due(l.at) {
+		l.watch.beat()
+		l.runTimers()
+	}
+	if l.mail.waiting() {
+		l.watch.beat()
+		l.mail.run()
+	}
+	if l.opt.Tasks != nil {
+		l.watch.beat()
+		l.runTasks()
+	}
+	if len(l.dirty) > 0 {
+		l.watch.beat()
+		l.flushDirty()
+	}
+	if len(l.doomed) > 0 {
+		l.watch.beat()
+		l.closeDoomed()
+	}
+	l.show(false)
+	return nil
+}
+
+// await polls, at first without waiting: under load something is always ready, and then the call need not go through
+// the scheduler's bookkeeping for calls that may block. The wait proper does, because a thread that slept outside of
+// the scheduler's knowledge would hold up the garbage collector.
+func (l *Loop) await() (int, error) {
+	n, err := l.poll.look(l.gen)
+	if n > 0 || err != nil {
+		return n, err
+	}
+	timeout := l.timeout()
+	if timeout == 0 {
+		return 0, nil
+	}
+	l.show(true)
+	if !l.mail.sleep() { // posted or stopped meanwhile
+		return 0, nil
+	}
+	l.watch.rest()
+	l.count.Waits++
+	n, err = l.poll.wait(timeout, l.gen)
+	l.mail.awake()
+	return n, err
+}
+
+// timeout says how long the poll may wait, in ms; -1 for ever. It rounds up: waking early would only turn for nothing.
+func (l *Loop) timeout() int {
+	if len(l.dirty) > 0 || len(l.doomed) > 0 || l.tasks {
+		return 0
+	}
+	when, ok := l.heap.next()
+	if !ok {
+		return -1
+	}
+	left := when - int64(time.Since(l.base))
+	if left <= 0 {
+		return 0
+	}
+	const longest = int64(time.Hour)
+	return int((min(left, longest) + int64(time.Millisecond) - 1) / int64(time.Millisecond))
+}
+
+func (l *Loop) tick() {
+	l.now = time.Now()
+	l.at = int64(l.now.Sub(l.base))
+}
+
+// readEvents handles the events from the cursor on. Like every phase it goes on where it was when a peer panics.
+func (l *Loop) readEvents(n int) {
+	defer l.rescue()
+	for l.cursor < n {
+		fd, gen, ev := l.poll.event(l.cursor)
+		l.cursor++
+		if uint(fd) >= uint(len(l.slots)) { // the bell
+			continue
+		}
+		s := &l.slots[fd]
+		if s.p == nil || !s.current(gen) {
+			l.count.Stale++
+			continue
+		}
+		// The type assertion spares connections, nearly all events, a call through the interface.
+		if c, ok := s.p.(*Conn); ok {
+			c.ready(ev)
+		} else {
+			s.p.ready(ev)
+		}
+	}
+	l.cur = nil
+}
+
+func (l *Loop) runTasks() {
+	l.doing = "task"
+	defer l.rescue()
+	l.tasks = l.opt.Tasks()
+}
+
+// register puts a descriptor under the poller, watching for want.
+func (l *Loop) register(fd int, p pollable, want readiness) error {
+	l.occupy(fd, p)
+	if err := l.poll.add(fd, l.gen, want); err != nil {
+		l.slots[fd] = slot{}
+		return err
+	}
+	return nil
+}
+
+// occupy gives a descriptor's slot to p with a new generation.
+func (l *Loop) occupy(fd int, p pollable) {
+	for fd >= len(l.slots) {
+		l.slots = append(l.slots, slot{})
+	}
+	l.gen++
+	l.slots[fd] = slot{p: p, gen: l.gen}
+}
+
+// release closes a registered descriptor, by which it also leaves the poller. Events of this turn that still name it are
+// stale from here on.
+func (l *Loop) release(fd int) {
+	l.slots[fd] = slot{}
+	closeFD(fd)
+	if l.reserve < 0 { // a descriptor has just become free
+		l.reserve = openReserve()
+	}
+}
+
+// guarded calls fn and reports its panic.
+func (l *Loop) guarded(doing string, fn func()) {
+	l.doing = doing
+	defer l.rescue()
+	fn()
+}

@@ -1,0 +1,127 @@
+package loop
+
+import (
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// offloadIdle is how long a goroutine of the pool waits for work before it ends.
+const offloadIdle = 10 * time.Second
+
+// offload is a bounded pool of goroutines for what blocks. Work waits in line without bound: each piece belongs to a
+// call that is parked meanwhile, so whoever bounds the calls bounds the line.
+type offload struct {
+	loop    *Loop
+	mu      sync.Mutex
+	jobs    []job
+	workers int
+	idle    []chan struct{} // one for each worker that waits; the last to come is the first to be called
+	ended   bool
+}
+
+type job struct{ fn, done func() }
+
+// Offload runs fn on a bounded pool of goroutines and then done on the loop's thread; done may be nil. If the loop
+// ends first, done is not run, and work that still waits in line is dropped. A panic of fn is reported to
+// Options.OnPanic, on that goroutine, and done runs all the same: who needs the outcome catches it in fn.
+func (l *Loop) Offload(fn func(), done func()) {
+	o := &l.offload
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended {
+		return
+	}
+	o.jobs = append(o.jobs, job{fn, done})
+	if n := len(o.idle); n > 0 {
+		o.idle[n-1] <- struct{}{} // has room for one, and is sent one
+		o.idle = o.idle[:n-1]
+	} else if o.workers < l.opt.OffloadWorkers {
+		o.workers++
+		l.pumps.Add(1)
+		go o.work()
+	}
+}
+
+func (o *offload) work() {
+	call := make(chan struct{}, 1)
+	timer := time.NewTimer(offloadIdle)
+	defer o.leave(timer)
+	for {
+		o.mu.Lock()
+		if len(o.jobs) > 0 {
+			j := o.jobs[0]
+			o.jobs[0] = job{}
+			o.jobs = o.jobs[1:]
+			o.mu.Unlock()
+			o.do(j)
+			continue
+		}
+		if o.ended {
+			o.mu.Unlock()
+			return
+		}
+		o.idle = append(o.idle, call)
+		o.mu.Unlock()
+		timer.Reset(offloadIdle)
+		select {
+		case <-call:
+		case <-timer.C:
+			if o.unlist(call) {
+				return
+			}
+			<-call // called at the last moment
+		}
+	}
+}
+
+// leave also runs if fn called runtime.Goexit; then work may wait in line that only a new worker will do.
+func (o *offload) leave(timer *time.Timer) {
+	timer.Stop()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.jobs) > 0 && !o.ended {
+		o.loop.pumps.Add(1)
+		go o.work()
+	} else {
+		o.workers--
+	}
+	o.loop.pumps.Done()
+}
+
+// unlist takes a worker from the idle ones; false if somebody has done so to call it.
+func (o *offload) unlist(call chan struct{}) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, c := range o.idle {
+		if c == call {
+			o.idle = append(o.idle[:i], o.idle[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+func (o *offload) do(j job) {
+	defer func() {
+		if v := recover(); v != nil {
+			o.loop.report(&PanicError{Doing: "offload", Value: v, Stack: debug.Stack()})
+		}
+		if j.done != nil {
+			o.loop.Post(j.done)
+		}
+	}()
+	j.fn()
+}
+
+// close drops the line and sends the idle workers home. A worker in the middle of fn ends after it.
+func (o *offload) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+	o.jobs = nil
+	for _, call := range o.idle {
+		call <- struct{}{}
+	}
+	o.idle = nil
+}

@@ -1,0 +1,115 @@
+package loop
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// mailbox takes functions from other goroutines. The system call that wakes the poll is made only if the loop sleeps,
+// and once for all that is posted until it is awake.
+type mailbox struct {
+	loop    *Loop
+	mu      sync.Mutex
+	in      []func()
+	ended   bool
+	filled  atomic.Bool // in is not empty
+	asleep  atomic.Bool // the loop waits in the poll, and nobody has woken it yet
+	running []func()    // taken out; the loop's own
+	at      int         // of running
+}
+
+// Post runs fn on the loop's thread, in the order of posting. It is the only entry for other goroutines, and may be
+// called before Run. It returns false, and drops fn, when the loop has ended; what was accepted before is run.
+func (l *Loop) Post(fn func()) bool {
+	m := &l.mail
+	m.mu.Lock()
+	if m.ended {
+		m.mu.Unlock()
+		return false
+	}
+	m.in = append(m.in, fn)
+	m.filled.Store(true)
+	// Under the lock, so that the descriptor cannot be closed, and its number be reused, under the write.
+	m.kick()
+	m.mu.Unlock()
+	return true
+}
+
+// rouse makes the loop look around, without a function for it.
+func (m *mailbox) rouse() {
+	m.mu.Lock()
+	if !m.ended {
+		m.kick()
+	}
+	m.mu.Unlock()
+}
+
+func (m *mailbox) kick() {
+	if m.asleep.CompareAndSwap(true, false) {
+		m.loop.poll.wake()
+	}
+}
+
+// sleep announces that the loop is about to wait. It returns false if there is something to do instead. The order
+// matters: first the announcement, then the look, so that whoever comes between finds one or the other.
+func (m *mailbox) sleep() bool {
+	m.asleep.Store(true)
+	if m.waiting() || m.loop.stop.Load() {
+		m.asleep.Store(false)
+		return false
+	}
+	return true
+}
+
+func (m *mailbox) awake() { m.asleep.Store(false) }
+
+func (m *mailbox) waiting() bool { return m.at < len(m.running) || m.filled.Load() }
+
+// run is phase 4: up to PostTurnMax functions, in order.
+func (m *mailbox) run() {
+	l := m.loop
+	for l.cursor = 0; l.cursor < l.opt.PostTurnMax; {
+		if m.at == len(m.running) && !m.fetch() {
+			return
+		}
+		m.runSome()
+	}
+}
+
+func (m *mailbox) runSome() {
+	l := m.loop
+	l.doing = "post"
+	defer l.rescue()
+	for m.at < len(m.running) && l.cursor < l.opt.PostTurnMax {
+		fn := m.running[m.at]
+		m.running[m.at] = nil
+		m.at++
+		l.cursor++
+		l.count.Posts++
+		fn()
+	}
+}
+
+// fetch swaps the two queues.
+func (m *mailbox) fetch() bool {
+	const keepMax = 4096 // a burst's queue is not kept for ever
+	if cap(m.running) > keepMax {
+		m.running = nil
+	}
+	m.mu.Lock()
+	m.running, m.in = m.in, m.running[:0]
+	m.filled.Store(false)
+	m.mu.Unlock()
+	m.at = 0
+	return len(m.running) > 0
+}
+
+// close ends the mailbox: Post refuses from here on. What was accepted is run.
+func (m *mailbox) close() {
+	m.mu.Lock()
+	m.ended = true
+	m.mu.Unlock()
+	for m.waiting() {
+		m.run()
+	}
+}

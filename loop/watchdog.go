@@ -1,0 +1,176 @@
+package loop
+
+import (
+	"bytes"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// Stall tells that the thread has been held too long, and by whom.
+type Stall struct {
+	Name  string        // what Enter was given; "" if nothing was
+	Held  time.Duration // at least this long so far
+	Stack []byte        // of the goroutine or coroutine on the loop's thread, as runtime.Stack prints it
+}
+
+// watch is the watchdog. Its goroutine looks at a counter that the loop moves with every phase; the loop pays one
+// atomic store a phase.
+type watch struct {
+	beats  atomic.Uint64 // phases so far; 0 while the loop waits in the poll
+	n      uint64        // the same, the loop's own
+	holder atomic.Pointer[string]
+	stalls atomic.Uint64
+	quit   chan struct{}
+	on     bool
+}
+
+// Enter names who holds the thread from here on, for the watchdog; nil for nobody. The string must not change. It may
+// be called inside tasks and costs an atomic store.
+func (l *Loop) Enter(name *string) { l.watch.holder.Store(name) }
+
+// start begins the watch if there is somebody to tell.
+func (w *watch) start(l *Loop) {
+	if l.opt.StallWarning <= 0 {
+		return
+	}
+	w.on = true
+	w.quit = make(chan struct{})
+	l.pumps.Add(1)
+	go w.run(l, goroutineID())
+}
+
+// beat marks the beginning of a phase.
+func (w *watch) beat() {
+	if w.on {
+		w.n++
+		w.beats.Store(w.n)
+	}
+}
+
+// rest marks that the loop is going to wait.
+func (w *watch) rest() {
+	if w.on {
+		w.beats.Store(0)
+	}
+}
+
+func (w *watch) stop() {
+	if w.on {
+		w.on = false
+		close(w.quit)
+	}
+}
+
+func (w *watch) run(l *Loop, id uint64) {
+	defer l.pumps.Done()
+	ticker := time.NewTicker(max(l.opt.StallWarning/4, time.Millisecond))
+	defer ticker.Stop()
+	var seen uint64     // the phase looked at last
+	var since time.Time // when it was seen first
+	told := false
+	for {
+		select {
+		case <-w.quit:
+			return
+		case <-ticker.C:
+		}
+		now := w.beats.Load()
+		if now == 0 || now != seen {
+			seen, since, told = now, time.Now(), false
+			continue
+		}
+		if held := time.Since(since); held >= l.opt.StallWarning && !told {
+			told = true
+			w.stalls.Add(1)
+			s := Stall{Held: held, Stack: stackOf(id)}
+			if name := w.holder.Load(); name != nil {
+				s.Name = *name
+			}
+			// The stack was taken after the look: it may be of what came next if the stall ended just then.
+			if l.opt.OnStall != nil {
+				l.opt.OnStall(s)
+			}
+		}
+	}
+}
+
+// goroutineID reads the number of the calling goroutine from its stack's head line: there is no other way, and it is
+// asked once a run.
+func goroutineID() uint64 {
+	var b [64]byte
+	id, _ := headLine(b[:runtime.Stack(b[:], false)])
+	return id
+}
+
+// headLine parses "goroutine 7 [running, locked to thread]:".
+func headLine(stack []byte) (id uint64, status []byte) {
+	line, _, _ := bytes.Cut(stack, []byte("\n"))
+	line, ok := bytes.CutPrefix(line, []byte("goroutine "))
+	if !ok {
+		return 0, nil
+	}
+	number, rest, _ := bytes.Cut(line, []byte(" "))
+	id, _ = strconv.ParseUint(string(number), 10, 64)
+	return id, rest
+}
+
+// stackOf finds the stack of what runs on the thread of the loop whose goroutine is id. That is this goroutine, unless
+// it waits for a coroutine: then the lock on the thread has gone with the switch, and the one that has it now is a
+// coroutine, made by this goroutine or by another coroutine of it.
+func stackOf(id uint64) []byte {
+	all := allStacks()
+	parent := map[uint64]uint64{}
+	var locked [][]byte
+	for s := range bytes.SplitSeq(all, []byte("\n\n")) {
+		gid, status := headLine(s)
+		if gid == id && !bytes.Contains(status, []byte("[coroutine")) {
+			return bytes.Clone(s)
+		}
+		parent[gid] = creator(s)
+		if gid != id && bytes.Contains(status, []byte("locked to thread")) {
+			locked = append(locked, s)
+		}
+	}
+	var guess []byte
+	for _, s := range locked {
+		gid, _ := headLine(s)
+		for up := parent[gid]; up != 0; up = parent[up] {
+			if up == id {
+				return bytes.Clone(s)
+			}
+		}
+		// The chain breaks where a coroutine that made another has ended.
+		if bytes.Contains(s, []byte("iter.Pull")) {
+			guess = s
+		}
+	}
+	return bytes.Clone(guess)
+}
+
+// creator reads the number at the end of "created by iter.Pull[...] in goroutine 7"; 0 if there is none.
+func creator(stack []byte) uint64 {
+	i := bytes.LastIndex(stack, []byte("\ncreated by "))
+	if i < 0 {
+		return 0
+	}
+	line, _, _ := bytes.Cut(stack[i+1:], []byte("\n"))
+	_, number, ok := bytes.Cut(line, []byte(" in goroutine "))
+	if !ok {
+		return 0
+	}
+	id, _ := strconv.ParseUint(string(number), 10, 64)
+	return id
+}
+
+// allStacks is every stack, up to a size at which a process has other troubles.
+func allStacks() []byte {
+	const most = 16 << 20
+	for size := 64 << 10; ; size *= 4 {
+		b := make([]byte, size)
+		if n := runtime.Stack(b, true); n < size || size >= most {
+			return b[:n]
+		}
+	}
+}
