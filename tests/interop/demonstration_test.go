@@ -1,0 +1,112 @@
+package interop_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"zamqp/tests/rabbitmq"
+)
+
+// python is Debian's: another one may come first in PATH, and pika is not there.
+const python = "/usr/bin/python3"
+
+// TestEverythingAtOnce is the main job on real input. Three client libraries that
+// we did not write each send messages of every kind to a queue that the handler
+// hello consumes, and get each one back once. At the same time an HTTP client
+// posts as many orders, which the server publishes, confirms, and consumes again.
+func TestEverythingAtOnce(t *testing.T) {
+	node := rabbitmq.Shared(t)
+	emptyQueues(t, node)
+	s := start(t, node.URL)
+	log := newAudit(t, node.URL)
+	count := *messages
+	t.Run("calls", func(t *testing.T) {
+		t.Run("pika", func(t *testing.T) {
+			t.Parallel()
+			callByPika(t, node.URL, "hello", count)
+		})
+		for name, lib := range map[string]library{"amqp091-go": &amqp091{}, "streadway": &streadway{}} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				began := time.Now()
+				var answered atomic.Int64
+				if err := call(lib, name, node.URL, "hello", count, &answered); err != nil {
+					t.Fatal(err)
+				}
+				report(t, count, began)
+			})
+		}
+		t.Run("http", func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			shop := newShop(s.url, 32)
+			ids, err := shop.orderMany(count, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report(t, count, began)
+			log.wait(t, ids, time.Minute)
+			if n := log.count(); n != count {
+				t.Errorf("%d orders were published, %d posted", n, count)
+			}
+			shop.waitSeen(t, ids, 1, time.Minute)
+			// Once more, now that all have come: nothing was delivered late again.
+			shop.waitSeen(t, ids, 1, time.Second)
+		})
+	})
+	for _, queue := range []string{"hello", "billing"} {
+		node.WaitQueue(t, queue, time.Minute, func(q rabbitmq.Queue) bool {
+			return q.Messages == 0 && q.Unacknowledged == 0 && q.Consumers > 0
+		})
+	}
+	for name, q := range node.Queues(t) {
+		if strings.HasSuffix(name, ".dead") && q.Messages > 0 {
+			t.Errorf("%d messages went to %s", q.Messages, name)
+		}
+	}
+	s.stop(time.Minute)
+}
+
+func report(t *testing.T, count int, began time.Time) {
+	t.Helper()
+	took := time.Since(began)
+	t.Logf("%d in %.1f s, %.0f a second", count, took.Seconds(), float64(count)/took.Seconds())
+}
+
+// callByPika runs the Python client, and skips when there is no pika.
+func callByPika(t *testing.T, url, queue string, count int) {
+	t.Helper()
+	if err := exec.Command(python, "-c", "import pika").Run(); err != nil {
+		t.Skipf("%s cannot import pika (apt-get install python3-pika)", python)
+	}
+	began := time.Now()
+	script := filepath.Join("clients", "rpc.py")
+	cmd := exec.Command(python, script, url, queue, fmt.Sprint(count))
+	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, errs.String())
+	}
+	if want := fmt.Sprintf("ok %d\n", count); out.String() != want {
+		t.Fatalf("%s printed %q, want %q", script, out.String(), want)
+	}
+	report(t, count, began)
+}
+
+// emptyQueues removes what an earlier test may have left in the shared broker.
+func emptyQueues(t *testing.T, node *rabbitmq.Node) {
+	t.Helper()
+	for name := range node.Queues(t) {
+		if name == "hello" || name == "billing" || strings.HasPrefix(name, "hello.") || strings.HasPrefix(name, "billing.") {
+			node.Ctl(t, "delete_queue", name)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package interop_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"zamqp/tests/rabbitmq"
+)
+
+// TestClientsThemselves runs the clients against a consumer of amqp091-go that
+// does what the handler hello does. When the demonstration fails and this does
+// not, the server is to blame; when both fail, the clients are.
+func TestClientsThemselves(t *testing.T) {
+	node := rabbitmq.Shared(t)
+	const queue, count = "interop-echo", 600
+	echo(t, node.URL, queue)
+	t.Run("calls", func(t *testing.T) {
+		t.Run("pika", func(t *testing.T) {
+			t.Parallel()
+			callByPika(t, node.URL, queue, count)
+		})
+		for name, lib := range map[string]library{"amqp091-go": &amqp091{}, "streadway": &streadway{}} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				var answered atomic.Int64
+				if err := call(lib, name, node.URL, queue, count, &answered); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	})
+}
+
+// echo consumes from an exclusive queue and replies what it gets.
+func echo(t *testing.T, url, queue string) {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ch.QueueDeclare(queue, false, true, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	deliveries, err := ch.Consume(queue, "", false, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for d := range deliveries {
+			_ = ch.PublishWithContext(context.Background(), "", d.ReplyTo, false, false, amqp.Publishing{
+				Headers: d.Headers, ContentType: d.ContentType, CorrelationId: d.CorrelationId, Body: d.Body,
+			})
+			_ = d.Ack(false)
+		}
+	}()
+}

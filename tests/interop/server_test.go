@@ -1,0 +1,197 @@
+package interop_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// program builds the server once for all tests. ZAMQP_TEST_RACE=1 builds it with
+// the race detector.
+var program = sync.OnceValues(func() (string, error) {
+	return build("../..", "zamqp")
+})
+
+func build(dir, name string) (string, error) {
+	path := filepath.Join(scratch, name)
+	args := []string{"build", "-buildvcs=false", "-o", path}
+	if os.Getenv("ZAMQP_TEST_RACE") != "" {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, ".")...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build in %s: %w\n%s", dir, err, out)
+	}
+	return path, nil
+}
+
+// server is a running server process.
+type server struct {
+	t    testing.TB
+	url  string // http://127.0.0.1:port
+	addr string // 127.0.0.1:port
+	cmd  *exec.Cmd
+	log  *logBuffer
+	done chan struct{} // closed when the process has ended
+	err  error         // of its end, after done
+}
+
+// start runs the built server against the broker at amqpURL; options are
+// settings as -o takes them. It returns once /readyz answers 200.
+func start(t testing.TB, amqpURL string, options ...string) *server {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := launch(t, path, freePort(t), amqpURL, options...)
+	s.waitReady(60 * time.Second)
+	return s
+}
+
+// launch starts a server binary and does not wait for it.
+func launch(t testing.TB, path, addr, amqpURL string, options ...string) *server {
+	t.Helper()
+	args := []string{"serve"}
+	for _, o := range options {
+		args = append(args, "-o", o)
+	}
+	s := &server{t: t, addr: addr, url: "http://" + addr, log: &logBuffer{}, done: make(chan struct{})}
+	s.cmd = exec.Command(path, args...)
+	s.cmd.Dir = t.TempDir() // no config.toml there: the defaults
+	s.cmd.Env = append(os.Environ(), "ZAMQP_HTTP__LISTEN="+addr, "ZAMQP_CONNECTION__DEFAULT__URL="+amqpURL)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		s.err = s.cmd.Wait()
+		close(s.done)
+	}()
+	t.Cleanup(func() {
+		select {
+		case <-s.done:
+		default:
+			_ = s.cmd.Process.Kill()
+			<-s.done
+		}
+		if t.Failed() {
+			t.Logf("the server's log:\n%s", s.log.ends())
+		}
+		if strings.Contains(s.log.String(), "WARNING: DATA RACE") {
+			t.Error("the server has a data race, see its log")
+		}
+	})
+	return s
+}
+
+// freePort returns an address on which nobody listens.
+func freePort(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// status asks for a path and returns the status; 0 when there was no answer.
+func (s *server) status(path string) int {
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(s.url + path)
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
+func (s *server) waitReady(within time.Duration) {
+	s.t.Helper()
+	s.waitStatus("/readyz", 200, within)
+}
+
+// waitStatus asks until path answers want; a server that ends meanwhile fails t.
+func (s *server) waitStatus(path string, want int, within time.Duration) {
+	s.t.Helper()
+	got := 0
+	for until := time.Now().Add(within); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+		if got = s.status(path); got == want {
+			return
+		}
+		select {
+		case <-s.done:
+			s.t.Fatalf("the server ended while %s was awaited: %v", path, s.err)
+		default:
+		}
+	}
+	s.t.Fatalf("%s answers %d, not %d, after %v", path, got, want, within)
+}
+
+// stop sends SIGTERM and wants exit code 0 within the time.
+func (s *server) stop(within time.Duration) {
+	s.t.Helper()
+	s.signal(syscall.SIGTERM)
+	s.wait(within)
+}
+
+func (s *server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.t.Fatal(err)
+	}
+}
+
+// wait wants the process to end by itself with exit code 0.
+func (s *server) wait(within time.Duration) {
+	s.t.Helper()
+	select {
+	case <-s.done:
+		if s.err != nil {
+			s.t.Fatalf("the server ended with %v, want exit code 0", s.err)
+		}
+	case <-time.After(within):
+		s.t.Fatalf("the server still runs %v after the signal", within)
+	}
+}
+
+// logBuffer collects what a process writes.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// ends is the log, shortened in the middle.
+func (b *logBuffer) ends() string {
+	s := b.String()
+	if n := 8 << 10; len(s) > 2*n {
+		return s[:n] + "\n…\n" + s[len(s)-n:]
+	}
+	return s
+}
