@@ -26,7 +26,7 @@ type owner interface {
 	opened() error                                     // channel.open-ok came
 	answered(id amqpproto.MethodID, args []byte) error // the answer to call came
 	onMethod(id amqpproto.MethodID, args []byte) error // any other method came
-	carrier() amqpproto.MethodID                       // the method that brings content now; 0 = none
+	carrier() amqpproto.Method                         // scratch for the method that may bring content now; nil = none
 	onContent(ct *content) error                       // a content is complete; its views die at return
 	onTooLarge(cause *amqpproto.ChannelError) error    // a header declares more than BodyMax
 	onChannelOver(cause error)                         // the channel is gone; nil = closed as asked
@@ -129,8 +129,8 @@ func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 	if ch.state != channelOpen {
 		return unexpected(ch, id)
 	}
-	if id == ch.owner.carrier() {
-		return ch.in.begin(id, args)
+	if m := ch.owner.carrier(); m != nil && id == m.ID() {
+		return ch.in.begin(m, args)
 	}
 	if id == amqpproto.IDChannelFlow {
 		return ch.onFlow(args)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"hash/maphash"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -49,7 +50,7 @@ func New(cfg Config, host Host) *Client {
 	c := &Client{cfg: cfg.withDefaults(), host: host}
 	c.rnd = rand.New(rand.NewPCG(c.cfg.Seed, 0x7a616d7170))
 	c.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
-	c.pub = publisher{client: c, backoff: c.backoff}
+	c.pub = publisher{client: c, backoff: c.backoff, hash: contentHash{maphash.MakeSeed()}}
 	c.pub.ledger.reset()
 	c.anyone.ready = true
 	return c

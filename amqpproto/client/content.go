@@ -28,13 +28,16 @@ func (ct *content) busy() bool { return ct.asm.Busy() }
 
 func (ct *content) reset() { ct.asm.Reset() }
 
-// begin takes the method.
-func (ct *content) begin(id amqpproto.MethodID, args []byte) error {
+// begin takes the method, once its arguments have shown to be whole.
+func (ct *content) begin(m amqpproto.Method, args []byte) error {
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
 	if cap(ct.args) > argsKeep {
 		ct.args = nil
 	}
 	ct.args = append(ct.args[:0], args...)
-	return ct.asm.Begin(id)
+	return ct.asm.Begin(m.ID())
 }
 
 // onFrame takes a content header or body of this channel.
@@ -55,12 +58,15 @@ func (ch *channel) onFrame(f amqpproto.Frame) error {
 	} else {
 		done, err = ct.asm.Body(f.Payload)
 	}
-	var tooLarge *amqpproto.ChannelError
-	switch {
-	case errors.As(err, &tooLarge):
-		return ch.owner.onTooLarge(tooLarge)
-	case err != nil || !done:
+	if err != nil {
+		var tooLarge *amqpproto.ChannelError
+		if errors.As(err, &tooLarge) {
+			return ch.owner.onTooLarge(tooLarge)
+		}
 		return err
+	}
+	if !done {
+		return nil
 	}
 	c := ct.asm.Content()
 	ct.properties, ct.body = c.RawProperties, c.Body

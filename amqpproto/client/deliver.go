@@ -3,11 +3,11 @@ package client
 import "zamqp/amqpproto"
 
 // carrier lets deliveries in while a consume is in force. §1.8.3.3.
-func (k *Consumer) carrier() amqpproto.MethodID {
-	if k.flowing {
-		return amqpproto.IDBasicDeliver
+func (k *Consumer) carrier() amqpproto.Method {
+	if !k.flowing {
+		return nil
 	}
-	return 0
+	return &k.ch.conn.deliver
 }
 
 // onContent is called by the channel with a delivery that came in pieces.

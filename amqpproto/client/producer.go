@@ -74,7 +74,7 @@ func (p *Producer) answered(id amqpproto.MethodID, args []byte) error {
 
 func (p *Producer) onMethod(id amqpproto.MethodID, _ []byte) error { return unexpected(p, id) }
 
-func (p *Producer) carrier() amqpproto.MethodID { return 0 }
+func (p *Producer) carrier() amqpproto.Method { return nil }
 
 func (p *Producer) onContent(*content) error { return nil }
 

@@ -54,15 +54,16 @@ var pubStateNames = [...]string{"awaitConnection", "awaitChannel", "awaitSelectO
 // publisher is the channel that all publishes share, so that they keep their
 // order and their confirms come in one sequence.
 type publisher struct {
-	client  *Client
-	state   pubState
-	ch      *channel
-	ledger  ledger
-	stopped bool // by channel.flow
-	backoff backoff
-	retry   deadline
-	hash    contentHash
-	props   amqpproto.Properties
+	client   *Client
+	state    pubState
+	ch       *channel
+	ledger   ledger
+	stopped  bool // by channel.flow
+	backoff  backoff
+	retry    deadline
+	hash     contentHash
+	props    amqpproto.Properties // scratch, as returned
+	returned amqpproto.BasicReturn
 }
 
 // String names the state, for errors.
