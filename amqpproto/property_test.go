@@ -181,3 +181,6 @@ func TestPublishingRefuses(t *testing.T) {
 	var d amqp.Delivery
 	wantCode(t, p.SetDelivery(&d), 502)
 }
+
+// everyShortPublishing has a property of every kind in few octets.
+var everyShortPublishing = amqp.Publishing{ContentType: "t", Headers: amqp.Table{"k": int8(1)}, Priority: 1, Timestamp: time.Unix(1, 0)}
