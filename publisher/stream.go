@@ -39,17 +39,17 @@ func (w *Stream) Write(p []byte) (int, error) {
 	if !ok || !r.live {
 		return 0, ErrOver
 	}
-	if r.cancelled != nil {
-		return 0, r.cancelled
-	}
 	more, err := door.Write(r, p)
+	if err == nil && !more {
+		r.park()
+	}
+	if err == nil && r.cancelled != ErrGone { // that one the door knows better
+		err = r.cancelled
+	}
 	if err != nil {
 		return 0, err
 	}
-	if !more {
-		r.park()
-	}
-	return len(p), r.cancelled
+	return len(p), nil
 }
 
 // Streamed reports whether the answer was sent by Start and Write already.

@@ -95,6 +95,17 @@ func (x *exchange) End() {
 	x.door.server.Dispatch(x.request, x)
 }
 
+// EOF is the end of what the client sends. As in net/http, the call's waits end
+// by it, since nearly always nobody is there any more; but the answer is still
+// sent, to a client that has only shut its side.
+func (x *exchange) EOF() (more bool) {
+	more = x.Conn.EOF()
+	if more && x.busy {
+		x.request.Cancel(publisher.ErrGone)
+	}
+	return more
+}
+
 // Gone is the end of the connection. A call that runs goes on: what it
 // publishes must not depend on who waits for the answer. Its waits end.
 func (x *exchange) Gone(error) {
@@ -104,6 +115,7 @@ func (x *exchange) Gone(error) {
 	case r == nil:
 	case x.busy:
 		r.Cancel(publisher.ErrGone)
+		r.Wake() // from a stream's wait, which EOF does not end
 	default:
 		x.request = nil
 		x.door.server.Discard(r)

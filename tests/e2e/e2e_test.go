@@ -1,0 +1,256 @@
+package e2e_test
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"zamqp/tests/rabbitmq"
+)
+
+func TestChainOfPublishes(t *testing.T) {
+	s := start(t)
+	ch := s.channel()
+	key := unique(t)
+	if status, body := s.do("POST", "/work", "", key); status != 202 || body != "accepted" {
+		t.Fatalf("%d %s", status, body)
+	}
+	if d := s.take(ch, "e2e-done"); string(d.Body) != `"`+key+`"` || d.DeliveryMode != 2 || d.ContentType != "application/json" {
+		t.Errorf("%+v", d)
+	}
+	if n := saw("work " + key); n != 1 {
+		t.Errorf("handled %d times", n)
+	}
+}
+
+func TestPermanentFailureGoesToTheDeadLetterQueue(t *testing.T) {
+	s := start(t)
+	ch := s.channel()
+	key := "fail " + unique(t)
+	if status, body := s.do("POST", "/work", "", key); status != 202 {
+		t.Fatalf("%d %s", status, body)
+	}
+	if d := s.take(ch, "e2e-work.dead"); string(d.Body) != `"`+key+`"` {
+		t.Errorf("%+v", d)
+	}
+	s.publish(ch, "e2e-work", amqp.Publishing{ContentType: "application/json", Body: []byte("{broken")})
+	if d := s.take(ch, "e2e-work.dead"); string(d.Body) != "{broken" {
+		t.Errorf("%+v", d)
+	}
+	s.publish(ch, "e2e-work", amqp.Publishing{ContentType: "image/png", Body: []byte("PNG")})
+	if d := s.take(ch, "e2e-work.dead"); string(d.Body) != "PNG" {
+		t.Errorf("%+v", d)
+	}
+	if _, ok, err := ch.Get("e2e-done", true); ok || err != nil {
+		t.Errorf("an aborted transaction has published: %v", err)
+	}
+}
+
+func TestFailureThatPassesIsTriedAgain(t *testing.T) {
+	s := start(t)
+	ch := s.channel()
+	id := unique(t)
+	s.publish(ch, "e2e-flaky", amqp.Publishing{MessageId: id, Body: []byte("2")})
+	s.publish(ch, "e2e-flaky", amqp.Publishing{MessageId: id + "x", Body: []byte("99")})
+	if d := s.take(ch, "e2e-flaky.dead"); d.MessageId != id+"x" {
+		t.Errorf("%+v", d)
+	}
+	eventually(t, "the third attempt", func() bool { return saw("flaky "+id) == 3 })
+	if saw("flaky "+id+"x") != 4 || saw("wrong attempt") != 0 {
+		t.Errorf("%d attempts, %d counted wrong", saw("flaky "+id+"x"), saw("wrong attempt"))
+	}
+}
+
+func TestRPCByAServerNamedQueue(t *testing.T) {
+	s := start(t)
+	ch := s.channel()
+	replies, err := ch.Consume("amq.rabbitmq.reply-to", "", true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		body, want string
+		status     any
+	}{{"question", `{"answer":"QUESTION"}`, nil}, {"bad", "bad question", int32(422)}} {
+		if err := ch.Publish("e2e-rpc", "", false, false, amqp.Publishing{
+			ReplyTo: "amq.rabbitmq.reply-to", CorrelationId: row.body, Body: []byte(row.body)}); err != nil {
+			t.Fatal(err)
+		}
+		if d := <-replies; string(d.Body) != row.want || d.CorrelationId != row.body || d.Headers["x-status"] != row.status {
+			t.Errorf("%+v", d)
+		}
+	}
+}
+
+func TestDeclaredOnly(t *testing.T) {
+	s := start(t)
+	ch := s.channel()
+	s.publish(ch, "e2e-declared", amqp.Publishing{Body: []byte("kept")})
+	if d := s.take(ch, "e2e-declared"); string(d.Body) != "kept" {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestFailedPublishesAre503(t *testing.T) {
+	s := start(t)
+	for _, row := range []struct{ path, want string }{
+		{"/publish/e2e-work?key=nobody.listens", "NO_ROUTE"},
+		{"/publish/e2e-missing?key=k", "e2e-missing"},
+	} {
+		if status, body := s.do("POST", row.path, "", "x"); status != 503 || !strings.Contains(body, row.want) {
+			t.Errorf("%s: %d %s", row.path, status, body)
+		}
+		if status, body := s.do("POST", "/work", "", unique(t)); status != 202 {
+			t.Errorf("the next one: %d %s", status, body)
+		}
+	}
+	if status, _ := s.do("POST", "/publish/nobody", "", "x"); status != 500 {
+		t.Errorf("unknown producer: %d", status)
+	}
+}
+
+func TestHTTPSide(t *testing.T) {
+	s := start(t)
+	for _, row := range []struct {
+		method, path, want string
+		status             int
+	}{
+		{"GET", "/offload", "slept", 200},
+		{"GET", "/sleep/10", "rested", 200},
+		{"GET", "/panic", "Internal Server Error\n", 500},
+		{"GET", "/nowhere", "404 page not found\n", 404},
+		{"PUT", "/work", "Method Not Allowed\n", 405},
+		{"PUT", "/mux/a%20b?x=1", "PUT /mux/a b body", 200},
+		{"GET", "/mux", "GET /mux/ ", 200}, // redirected by 307
+		{"GET", "/stream/0", "", 200},
+	} {
+		body := ""
+		if row.method == "PUT" {
+			body = "body"
+		}
+		if status, got := s.do(row.method, row.path, "text/plain", body); status != row.status || got != row.want {
+			t.Errorf("%s %s: %d %q", row.method, row.path, status, got)
+		}
+	}
+	if status, body := s.get("/stream/4096"); status != 200 || len(body) != 4096*1024 {
+		t.Errorf("stream: %d, %d octets", status, len(body))
+	}
+	if status, body := s.get("/stream/-1"); status != 0 && !strings.HasPrefix(body, "cut: ") {
+		t.Errorf("a broken stream looks whole: %d octets", len(body))
+	}
+}
+
+func TestStalledHandlerIsNamed(t *testing.T) {
+	s := start(t)
+	s.get("/stall")
+	eventually(t, "the watchdog speaks", func() bool {
+		log := s.log.String()
+		return strings.Contains(log, "GET /stall") && strings.Contains(log, "handlers_test.go")
+	})
+}
+
+func TestSlowStreamReaderParksOnlyItself(t *testing.T) {
+	s := start(t)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("GET /stream/200000 HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if status, _ := s.get("/livez"); status != 200 {
+			t.Fatal("others are held up")
+		}
+	}
+	_ = conn.Close()
+	eventually(t, "the stream ends", func() bool { return saw("stream: the client has gone") > 0 })
+}
+
+func TestGoneClientEndsWaits(t *testing.T) {
+	s := start(t)
+	client := http.Client{Timeout: 50 * time.Millisecond}
+	_, _ = client.Get(s.url + "/sleep/600000")
+	eventually(t, "the sleep ends", func() bool { return saw("woken: the client has gone") > 0 })
+}
+
+func TestCallTimeout(t *testing.T) {
+	s := start(t, "server.call_timeout=50ms")
+	if status, body := s.get("/sleep/600000"); status != 503 || !strings.Contains(body, "took too long") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestDrainFinishesCalls(t *testing.T) {
+	s := start(t)
+	before := saw("sleeping")
+	answer := make(chan string, 1)
+	go func() {
+		_, body := s.get("/sleep/300")
+		answer <- body
+	}()
+	eventually(t, "the call runs", func() bool { return saw("sleeping") > before })
+	if err := s.drain(); err != nil {
+		t.Error(err)
+	}
+	if got := <-answer; got != "rested" {
+		t.Errorf("the call in hand got %q", got)
+	}
+	if _, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://")); err == nil {
+		t.Error("it listens still")
+	}
+}
+
+func TestDrainIsCutShort(t *testing.T) {
+	s := start(t, "server.drain_timeout=50ms")
+	before := saw("sleeping")
+	answer := make(chan int, 1)
+	go func() {
+		status, _ := s.get("/sleep/600000")
+		answer <- status
+	}()
+	eventually(t, "the call runs", func() bool { return saw("sleeping") > before })
+	if err := s.drain(); err == nil || !strings.Contains(err.Error(), "server.drain_timeout") {
+		t.Errorf("%v", err)
+	}
+	if status := <-answer; status != 503 {
+		t.Errorf("the call that was cut off got %d", status)
+	}
+}
+
+func TestServesWithoutABroker(t *testing.T) {
+	s := startUnready(t, "amqp://guest:guest@127.0.0.1:1/", "connection.default.confirm_timeout=100ms")
+	if status, _ := s.get("/livez"); status != 200 {
+		t.Errorf("livez: %d", status)
+	}
+	if status, body := s.get("/readyz"); status != 503 || !strings.Contains(body, "127.0.0.1:1") {
+		t.Errorf("readyz: %d %s", status, body)
+	}
+	if status, body := s.do("POST", "/work", "", "x"); status != 503 || !strings.Contains(body, "confirm") {
+		t.Errorf("publish: %d %s", status, body)
+	}
+}
+
+func TestBrokerDiesAndComesBack(t *testing.T) {
+	node := rabbitmq.New(t)
+	s := startUnready(t, node.URL)
+	ready := func() bool { status, _ := s.get("/readyz"); return status == 200 }
+	eventually(t, "ready", ready)
+	key := unique(t)
+	if status, body := s.do("POST", "/work", "", key+"1"); status != 202 {
+		t.Fatalf("%d %s", status, body)
+	}
+	node.Kill(t)
+	eventually(t, "not ready", func() bool { return !ready() })
+	node.Restart(t)
+	eventually(t, "ready again", ready)
+	if status, body := s.do("POST", "/work", "", key+"2"); status != 202 {
+		t.Fatalf("%d %s", status, body)
+	}
+	eventually(t, "both handled", func() bool { return saw("work "+key+"1") >= 1 && saw("work "+key+"2") >= 1 })
+}

@@ -1,0 +1,177 @@
+// Package e2e runs the whole server in the test's process against a real
+// RabbitMQ, with handlers of its own, and looks at what both wires see.
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/rs/zerolog"
+
+	"zamqp/publisher"
+	"zamqp/publisher/app"
+	"zamqp/tests/rabbitmq"
+)
+
+// server is a running zamqp.
+type server struct {
+	t    *testing.T
+	url  string // of HTTP
+	amqp string // of the broker
+	log  *lines
+	stop context.CancelFunc
+	end  chan error
+}
+
+// lines is the server's log, which several goroutines write to and read.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// start runs a server on a free port and waits until it is ready.
+func start(t *testing.T, options ...string) *server {
+	t.Helper()
+	s := startUnready(t, rabbitmq.Start(t), options...)
+	eventually(t, "the server is ready", func() bool {
+		status, _ := s.get("/readyz")
+		return status == 200
+	})
+	return s
+}
+
+func startUnready(t *testing.T, broker string, options ...string) *server {
+	t.Helper()
+	options = append([]string{"http.listen=127.0.0.1:0", "connection.default.url=" + broker,
+		"connection.default.backoff_min=10ms", "connection.default.backoff_max=100ms"}, options...)
+	settings, err := app.Load(app.Sources{Options: options}, app.RegisteredNames(publisher.Default))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &server{t: t, amqp: broker, log: &lines{}, stop: cancel, end: make(chan error, 1)}
+	go func() { s.end <- app.Serve(ctx, settings, zerolog.New(s.log)) }()
+	t.Cleanup(func() {
+		s.stop()
+		select {
+		case <-s.end:
+		case <-time.After(40 * time.Second):
+			t.Error("the server did not end")
+		}
+		if t.Failed() {
+			t.Log(s.log.String())
+		}
+	})
+	eventually(t, "the server listens", func() bool {
+		for _, line := range strings.Split(s.log.String(), "\n") {
+			var entry struct{ Address, Message string }
+			if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == "serving http" {
+				s.url = entry.Address
+			}
+		}
+		return s.url != ""
+	})
+	return s
+}
+
+// drain stops the server and returns what it ended with.
+func (s *server) drain() error {
+	s.stop()
+	err := <-s.end
+	s.end <- err
+	return err
+}
+
+func (s *server) get(path string) (int, string) { return s.do("GET", path, "", "") }
+
+func (s *server) do(method, path, contentType, body string) (int, string) {
+	s.t.Helper()
+	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return resp.StatusCode, "cut: " + err.Error()
+	}
+	return resp.StatusCode, string(text)
+}
+
+// channel is a channel to the broker by a client that is not ours.
+func (s *server) channel() *amqp.Channel {
+	s.t.Helper()
+	conn, err := amqp.Dial(s.amqp)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	ch, err := conn.Channel()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return ch
+}
+
+func (s *server) publish(ch *amqp.Channel, queue string, p amqp.Publishing) {
+	s.t.Helper()
+	if err := ch.PublishWithContext(context.Background(), "", queue, false, false, p); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// take gets one message of a queue.
+func (s *server) take(ch *amqp.Channel, queue string) amqp.Delivery {
+	s.t.Helper()
+	var d amqp.Delivery
+	eventually(s.t, "a message is in "+queue, func() bool {
+		var ok bool
+		var err error
+		if d, ok, err = ch.Get(queue, true); err != nil {
+			s.t.Fatal(err)
+		}
+		return ok
+	})
+	return d
+}
+
+// eventually polls until ok, for so long that a machine under load gets there.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not within 30 s: %s", what)
+}
+
+func unique(t *testing.T) string { return fmt.Sprintf("%s-%d", t.Name(), time.Now().UnixNano()) }
