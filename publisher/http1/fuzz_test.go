@@ -106,6 +106,9 @@ func checkAgainstNetHTTP(t *testing.T, in []byte) {
 	theirs := bytes.TrimPrefix(in, []byte("\r\n")) // net/http does not know §2.2
 	reader := bufio.NewReader(bytes.NewReader(theirs))
 	req, err := http.ReadRequest(reader)
+	if err != nil && strings.HasPrefix(err.Error(), "bad trailer key") {
+		return // it is about to merge trailers into fields; we throw them away
+	}
 	if err != nil {
 		t.Fatalf("net/http refuses what we take: %v\n%q", err, in)
 	}
@@ -125,7 +128,8 @@ func checkAgainstNetHTTP(t *testing.T, in []byte) {
 		!chunked && req.ContentLength != max(got.length, 0) {
 		t.Fatalf("net/http frames by %v, %d; we by %t, %d", req.TransferEncoding, req.ContentLength, got.chunked, got.length)
 	}
-	for _, name := range []string{"Host", "Transfer-Encoding", "Trailer"} { // moved elsewhere by net/http
+	// Moved elsewhere by net/http, or made up for old HTTP/1.0 clients.
+	for _, name := range []string{"Host", "Transfer-Encoding", "Trailer", "Pragma", "Cache-Control"} {
 		got.fields.Del(name)
 		req.Header.Del(name)
 	}
@@ -139,15 +143,29 @@ func checkAgainstNetHTTP(t *testing.T, in []byte) {
 	}
 }
 
-// TestAgainstNetHTTP runs the comparison on what the tables hold.
+// TestAgainstNetHTTP runs the comparison on what the tables hold, and on what
+// it is known to see differently from others.
 func TestAgainstNetHTTP(t *testing.T) {
 	for _, row := range goodHeads {
-		if !strings.Contains(row.name, "9112 §3.2.1 origin") { // a stray escape in a query is ours to take
-			checkAgainstNetHTTP(t, []byte(row.in))
-		}
+		checkAgainstNetHTTP(t, []byte(row.in))
 	}
 	for _, row := range goodChunks {
 		checkAgainstNetHTTP(t, []byte(chunkedPost+row.in+canary))
+	}
+	for _, target := range []string{
+		"http://[::ffff:1.2.3.4]/", "http://[::1]:/", "http://a:/", "http://a$&'()*+,;=~_-.!/x", "http://a?", "http://a/?",
+		"//", "///a:b", "/:80", "/a;b:c@d", "/?", "/\\", "/^`{|}[]", "/%41%c3%28", "/?%", "/a//../b", "http://a//b",
+		"HtTp://A.b/", "http://1.2.3.4:65535/", "http://a..b/", "http://a:0/",
+	} {
+		checkAgainstNetHTTP(t, []byte("GET "+target+" HTTP/1.1\r\nHost: a\r\n\r\n"))
+		checkAgainstNetHTTP(t, []byte("OPTIONS "+target+" HTTP/1.0\r\n\r\n"))
+	}
+	for _, fields := range []string{
+		"Pragma: no-cache\r\n", "Trailer: Content-Length\r\n", "Trailer: X, Y\r\n", "Connection: Transfer-Encoding\r\n",
+		"Connection: Content-Length, close\r\n", "Upgrade: h2c\r\n", "TE: trailers\r\n", "X: \x80\r\nx: b\r\n", "Keep-Alive: a\r\n",
+	} {
+		checkAgainstNetHTTP(t, []byte(post+fields+"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: y\r\n\r\n"+canary))
+		checkAgainstNetHTTP(t, []byte(post+fields+"Content-Length: 1\r\n\r\na"+canary))
 	}
 }
 

@@ -77,6 +77,12 @@ func (r *recorder) Gone(cause error) {
 func sameHoweverCut(t *testing.T, cfg http1.Config, input string) {
 	t.Helper()
 	s := http1.NewServer(cfg)
+	if underRace && len(input) > 72 {
+		// There is no second goroutine to race with: thousands of cuts under
+		// the detector would cost a minute and find nothing more.
+		checkCuts(t, s, []byte(input), uint16(len(input)/2))
+		return
+	}
 	wiretest.AllSplits(t, []byte(input), func(chunks [][]byte) string { return transcript(s, chunks) })
 }
 
