@@ -2,7 +2,7 @@
 // would otherwise take, all on this machine, in interleaved rounds, and writes
 // what it found to docs/bench. Run it from its own directory:
 //
-//	go run . [-smoke] [-rounds N] [-only REGEX] [-skip REGEX] [-out DIR]
+//	go run . [-smoke] [-rounds N] [-only REGEX] [-skip REGEX] [-out DIR] [-profile DIR]
 //
 // The README beside this file says what is measured and how.
 package main
@@ -34,6 +34,7 @@ type options struct {
 	warm     time.Duration // before it
 	messages int           // of one consume or publish run
 	idle     int           // connections held open
+	profile  string        // directory for CPU profiles of ours; "" takes none
 }
 
 func main() {
@@ -58,6 +59,7 @@ func parse(args []string) (*options, error) {
 	set.IntVar(&o.messages, "messages", 100000, "messages of one consume or publish run")
 	set.IntVar(&o.idle, "idle", 10000, "idle connections")
 	set.StringVar(&o.out, "out", "../../docs/bench", "directory of the page")
+	set.StringVar(&o.profile, "profile", "", "write CPU profiles of zamqp to this `directory`; writes no page")
 	pattern := func(name, usage string, to **regexp.Regexp) {
 		set.Func(name, usage, func(s string) (err error) {
 			*to, err = regexp.Compile(s)
@@ -79,7 +81,7 @@ func parse(args []string) (*options, error) {
 
 // run builds, measures and reports.
 func run(ctx context.Context, o *options) error {
-	workloads := choose(catalog(), o)
+	workloads := choose(catalog(o), o)
 	if len(workloads) == 0 {
 		return fmt.Errorf("-only and -skip leave nothing to run; names are like %q", "http-plain/evio")
 	}
@@ -101,6 +103,10 @@ func run(ctx context.Context, o *options) error {
 	printTables(os.Stdout, results)
 	if o.smoke {
 		fmt.Println("Smoke run: everything answers; the figures above mean nothing.")
+		return nil
+	}
+	if o.profile != "" {
+		fmt.Println("Profiles are in", o.profile+"; the figures above include their cost.")
 		return nil
 	}
 	page, err := writePage(o, describeMachine(), results)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,7 +24,8 @@ type bench struct {
 	ctx     context.Context
 	dir     string // logs and the broker's data; removed at the end
 	broker  *broker
-	started int // processes, to number their logs
+	started int    // processes, to number their logs
+	running string // the workload
 }
 
 func newBench(ctx context.Context, o *options) (*bench, error) {
@@ -72,7 +74,7 @@ func (b *bench) start(c contestant, env []string, args ...string) (*process, err
 	argv := append(append([]string{}, c.prog.argv...), args...)
 	p.cmd = exec.Command(argv[0], argv[1:]...)
 	p.cmd.Stderr = log
-	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Env = append(environment(), env...)
 	if c.procs > 0 {
 		p.cmd.Env = append(p.cmd.Env, "GOMAXPROCS="+strconv.Itoa(c.procs))
 	}
@@ -95,6 +97,14 @@ func (b *bench) start(c contestant, env []string, args ...string) (*process, err
 		close(p.exited)
 	}()
 	return p, nil
+}
+
+// environment is ours without what would configure a server behind the
+// runner's back.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(setting string) bool {
+		return strings.HasPrefix(setting, "ZAMQP_") || strings.HasPrefix(setting, "GO")
+	})
 }
 
 // expect waits for a line that begins with word and returns what follows it.

@@ -110,7 +110,7 @@ func TestPageHasEveryTable(t *testing.T) {
 
 func TestChoose(t *testing.T) {
 	count := func(o *options) (n int) {
-		for _, w := range choose(catalog(), o) {
+		for _, w := range choose(catalog(o), o) {
 			n += len(w.contestants)
 		}
 		return n
@@ -124,7 +124,7 @@ func TestChoose(t *testing.T) {
 	if got := count(&options{only: regexp.MustCompile("no such")}); got != 0 {
 		t.Errorf("chose %d of nothing", got)
 	}
-	for _, w := range choose(catalog(), &options{smoke: true}) {
+	for _, w := range choose(catalog(&options{}), &options{smoke: true}) {
 		seen := make(map[*program]bool)
 		for _, c := range w.contestants {
 			if seen[c.prog] {

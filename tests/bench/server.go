@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -45,7 +46,11 @@ func (b *bench) startServer(c contestant, flags ...string) (*server, error) {
 
 // oursEnv is all that our server is told beside config.toml.
 func (b *bench) oursEnv(addr string) []string {
-	return []string{"ZAMQP_HTTP__LISTEN=" + addr, "ZAMQP_CONNECTION__DEFAULT__URL=" + b.broker.url, "ZAMQP_LOG__LEVEL=warn"}
+	env := []string{"ZAMQP_HTTP__LISTEN=" + addr, "ZAMQP_CONNECTION__DEFAULT__URL=" + b.broker.url, "ZAMQP_LOG__LEVEL=warn"}
+	if b.profile != "" {
+		env = append(env, "BENCH_PROFILE="+filepath.Join(b.profile, fmt.Sprintf("%s-%d.pprof", b.running, b.started)))
+	}
+	return env
 }
 
 // await returns when the server answers path: anything but "not ready".

@@ -55,8 +55,11 @@ func goCores(name string, prog *program) []contestant {
 	return []contestant{{name + ", 1 core", prog, 1}, {name, prog, 0}}
 }
 
-func catalog() []workload {
+func catalog(o *options) []workload {
 	p := programs()
+	if o.profile != "" {
+		p.zamqp = p.zamqpBench // only this one writes profiles; it has all handlers
+	}
 	hello := append([]contestant{{ours, p.zamqp, 0}, {"evio", p.evio, 0}, {"gnet", p.gnet, 0}},
 		append(goCores("fasthttp", p.fasthttp), goCores("net/http", p.nethttp)...)...)
 	clients := append(goCores("amqp091-go", p.amqp091), goCores("streadway/amqp", p.streadway)...)
@@ -123,6 +126,7 @@ func (b *bench) measure(workloads []workload) ([]*result, error) {
 	}
 	for round := range b.rounds {
 		for i, w := range workloads {
+			b.running = w.name
 			for k := range w.contestants {
 				at := (round + k) % len(w.contestants)
 				c := w.contestants[at]

@@ -1,12 +1,30 @@
-// Command zamqp-bench is the server zamqp with the bench's handlers in place
-// of the usual ones.
+// Command zamqp-bench is the server zamqp with the bench's handlers beside the
+// usual ones. With BENCH_PROFILE=FILE it writes a CPU profile of its whole run.
 package main
 
 import (
+	"fmt"
 	"os"
+	"runtime/pprof"
 
+	_ "zamqp/handlers"
 	"zamqp/publisher/app"
 	_ "zamqp/tests/bench/ours/benchhandlers"
 )
 
-func main() { os.Exit(app.Main(os.Args[1:])) }
+func main() { os.Exit(run()) }
+
+func run() int {
+	if path := os.Getenv("BENCH_PROFILE"); path != "" {
+		file, err := os.Create(path)
+		if err == nil {
+			err = pprof.StartCPUProfile(file)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "profile:", err)
+			return 1
+		}
+		defer pprof.StopCPUProfile()
+	}
+	return app.Main(os.Args[1:])
+}
