@@ -2,6 +2,39 @@ package http1
 
 import "time"
 
+// Tick takes the time, ends what has taken too long, and returns the next
+// deadline; zero if there is none.
+func (c *Conn) Tick(now time.Time) (next time.Time) {
+	t := c.srv.clock(now)
+	switch {
+	case c.flags&flagFresh != 0:
+		c.flags &^= flagFresh
+		c.due = c.deadline(t)
+	case c.credit > 0:
+		c.extend(t)
+	}
+	c.credit = 0
+	if c.due != 0 && t >= c.due {
+		c.expire()
+	}
+	due := c.due
+	if len(c.out) > 0 && c.srv.cfg.WriteTimeout > 0 {
+		if c.writeDue == 0 {
+			c.writeDue = t + int64(c.srv.cfg.WriteTimeout)
+		} else if t >= c.writeDue {
+			c.Abort(ErrWriteTimeout)
+			return time.Time{}
+		}
+		if due == 0 || c.writeDue < due {
+			due = c.writeDue
+		}
+	}
+	if due == 0 {
+		return time.Time{}
+	}
+	return c.srv.base.Add(time.Duration(due))
+}
+
 // deadline returns when what the input now waits for must have come; 0 =
 // never. t is now, in nanoseconds since the Server's first Tick.
 func (c *Conn) deadline(t int64) int64 {
