@@ -1,0 +1,242 @@
+// Package handlertest runs handlers in a test without sockets and without a
+// broker: calls go in, and what they answered, published and would have done
+// to their message comes out. Time stands still but for sleeping handlers, and
+// every publish is confirmed unless the test says otherwise.
+//
+//	s := handlertest.New(t, publisher.Default)
+//	if got := s.Request("GET", "/hello", "", ""); got.Status != 200 { … }
+//	got := s.Deliver("billing", publisher.Publishing{ContentType: "application/json", Body: …})
+//	if got.Settlement != publisher.SettleAck { … }
+//	for _, p := range s.Published() { … }
+//
+// It shows what a handler does, not that a broker would agree: unroutable
+// publishes and bad declarations need a real one, as tests/e2e has it.
+package handlertest
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/amqpproto"
+	"zamqp/publisher"
+)
+
+// A Server runs the handlers of a registry on the test's goroutine.
+type Server struct {
+	t         testing.TB
+	server    *publisher.Server
+	now       time.Time
+	timers    []*timer
+	todo      []func() // ends of offloaded work, confirms, posts
+	published []Published
+	confirm   error
+}
+
+// A Published is one publish that has left.
+type Published struct {
+	Exchange, RoutingKey string
+	Mandatory            bool
+	publisher.Publishing // properties and body
+}
+
+// A Response is the answer to an HTTP request.
+type Response struct {
+	Status      int
+	ContentType string
+	Header      http.Header // besides what the wire adds
+	Body        string
+	Err         error // why the call failed; nil for one that did not
+}
+
+// A Result is what became of a message.
+type Result struct {
+	publisher.Outcome
+	Reply *Published // nil if none was sent
+}
+
+type timer struct {
+	at   time.Time
+	fn   func()
+	done bool
+}
+
+// New returns a server for the handlers of a registry.
+func New(t testing.TB, registry *publisher.Registry) *Server {
+	t.Helper()
+	s := &Server{t: t, now: time.Now()}
+	log := zerolog.New(zerolog.NewTestWriter(t))
+	server, err := publisher.NewServer(registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log, SiteID: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.server = server
+	server.Start(runtime{s})
+	for name := range registry.Producers() {
+		server.Bind(name, sender{s, false})
+	}
+	return s
+}
+
+// Confirm makes the broker answer every later publish with err: nil confirms it.
+func (s *Server) Confirm(err error) { s.confirm = err }
+
+// Published returns what has been published since the last call, replies left
+// out.
+func (s *Server) Published() []Published {
+	out := s.published
+	s.published = nil
+	return out
+}
+
+// Request makes an HTTP request and waits for its answer.
+func (s *Server) Request(method, target, contentType, body string) Response {
+	s.t.Helper()
+	r := s.server.NewRequest()
+	var fields []publisher.Field
+	if contentType != "" {
+		fields = append(fields, publisher.Field{Name: []byte("Content-Type"), Value: []byte(contentType)})
+	}
+	r.SetHTTP([]byte(method), []byte(target), []byte("localhost"), fields, nil)
+	r.AppendBody([]byte(body))
+	w := &waiter{}
+	s.run(r, w)
+	return w.response
+}
+
+// Deliver hands a message to a consumer and waits for its outcome. Its
+// exchange and routing key are those of a message sent straight to the queue.
+func (s *Server) Deliver(consumer string, p publisher.Publishing) Result {
+	s.t.Helper()
+	var props amqpproto.Properties
+	if err := props.SetPublishing(p); err != nil {
+		s.t.Fatal(err)
+	}
+	raw, err := props.Append(nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	queue := s.server.Consumers()[consumer].Queue
+	w := &waiter{}
+	r := s.server.NewRequest()
+	if err := r.SetMessage(&publisher.Message{
+		Connection: publisher.DefaultConnection, Consumer: consumer, ConsumerTag: "test", DeliveryTag: 1, Attempt: 1,
+		RoutingKey: []byte(queue), Properties: raw, Body: p.Body, Reply: sender{s, true},
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+	before := len(s.published)
+	s.run(r, w)
+	result := Result{Outcome: w.outcome}
+	for i := before; i < len(s.published); i++ {
+		if p.ReplyTo != "" && s.published[i].Exchange == "" && s.published[i].RoutingKey == p.ReplyTo {
+			reply := s.published[i]
+			result.Reply = &reply
+			s.published = append(s.published[:i], s.published[i+1:]...)
+			break
+		}
+	}
+	return result
+}
+
+// run dispatches a call and does what it waits for, one thing after the other.
+func (s *Server) run(r *publisher.Request, w *waiter) {
+	s.t.Helper()
+	s.server.Dispatch(r, w)
+	for !w.over {
+		for s.server.RunReady() {
+		}
+		switch {
+		case w.over:
+		case len(s.todo) > 0:
+			next := s.todo[0]
+			s.todo = s.todo[1:]
+			next()
+		case !s.sleep():
+			s.t.Fatal("the call waits for something that nobody will bring: an Await whose done is not called?")
+		}
+	}
+}
+
+// sleep moves time to the next timer.
+func (s *Server) sleep() bool {
+	var next *timer
+	for _, t := range s.timers {
+		if !t.done && (next == nil || t.at.Before(next.at)) {
+			next = t
+		}
+	}
+	if next == nil {
+		return false
+	}
+	s.now, next.done = next.at, true
+	next.fn()
+	return true
+}
+
+// waiter is the door of one call.
+type waiter struct {
+	over     bool
+	outcome  publisher.Outcome
+	response Response
+}
+
+// Done keeps what the call came to.
+func (w *waiter) Done(r *publisher.Request) {
+	p := r.Response()
+	w.over, w.outcome = true, *r.Outcome()
+	w.response = Response{Status: p.Status, ContentType: p.ContentType, Header: http.Header{}, Body: string(p.Body), Err: w.outcome.Err}
+	for _, line := range strings.Split(string(p.Lines()), "\r\n") {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			w.response.Header.Add(textproto.CanonicalMIMEHeaderKey(name), value)
+		}
+	}
+}
+
+// sender is a broker that confirms.
+type sender struct {
+	s     *Server
+	reply bool
+}
+
+// Send keeps the publish and confirms it a little later, as a broker would.
+func (b sender) Send(p *publisher.Publication, done publisher.Confirmer) error {
+	var props amqpproto.Properties
+	if _, err := props.Decode(p.RawProperties); err != nil {
+		return err
+	}
+	publishing, err := props.Publishing()
+	if err != nil {
+		return err
+	}
+	publishing.Body = append([]byte(nil), p.Body...)
+	verdict := b.s.confirm
+	if b.reply {
+		verdict = nil
+	}
+	b.s.published = append(b.s.published, Published{p.Exchange, p.RoutingKey, p.Mandatory, publishing})
+	b.s.todo = append(b.s.todo, func() { done.Confirmed(verdict) })
+	return nil
+}
+
+// runtime is the loop under the publisher.
+type runtime struct{ s *Server }
+
+func (r runtime) Now() time.Time      { return r.s.now }
+func (r runtime) MoreTasks()          {}
+func (r runtime) Enter(*string)       {}
+func (r runtime) Post(fn func()) bool { r.s.todo = append(r.s.todo, fn); return true }
+
+func (r runtime) Offload(fn, done func()) {
+	r.s.todo = append(r.s.todo, func() { fn(); done() })
+}
+
+func (r runtime) After(d time.Duration, fn func()) func() bool {
+	t := &timer{at: r.s.now.Add(d), fn: fn}
+	r.s.timers = append(r.s.timers, t)
+	return func() bool { was := !t.done; t.done = true; return was }
+}
