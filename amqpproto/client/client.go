@@ -198,6 +198,7 @@ func (c *Client) tick(now int64) (next int64) {
 		c.rearm = false
 		c.alarm = c.sweep(now)
 	}
+	c.stamp(now) // for what was published by those who were told just now
 	next = c.alarm
 	if c.rearm || len(c.later) > 0 {
 		next = now

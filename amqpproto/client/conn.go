@@ -184,8 +184,9 @@ func (c *Conn) Sent(n int) {
 	c.out.drop(n)
 	c.client.stats.OctetsOut += uint64(n)
 	c.beat.left(c.client.clock.now, n, c.out.len())
-	if w := &c.client.waiting; w.stirred && w.len() > 0 || c.client.cfg.NoConfirms && c.client.pub.ledger.unsettled > 0 {
-		c.wake()
+	cl := c.client
+	if cl.waiting.stirred && cl.waiting.len() > 0 && cl.pub.clear() || cl.cfg.NoConfirms && cl.pub.ledger.unsettled > 0 {
+		c.wake() // for a Pending that takes more out, or a Tick that settles
 	}
 }
 

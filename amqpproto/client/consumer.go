@@ -208,7 +208,7 @@ func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
 // lose is called when the channel is gone: no tag of its epoch means anything
 // any more.
 func (k *Consumer) lose() {
-	k.live, k.flowing = false, false
+	k.live, k.flowing, k.queued = false, false, false
 	k.settled.reset()
 }
 

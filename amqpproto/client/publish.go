@@ -76,6 +76,16 @@ func (c *Client) tellLater() {
 	}
 }
 
+// stamp starts the deadlines of publishes that came since the last call.
+func (c *Client) stamp(now int64) {
+	at := now + int64(c.cfg.ConfirmTimeout)
+	fresh := c.pub.ledger.stamp(at)
+	fresh = c.waiting.stamp(at) || fresh
+	if fresh && c.expiry == 0 {
+		c.expiry = at
+	}
+}
+
 // tickPublishes starts the deadlines of new publishes, and ends those that are
 // too late.
 func (c *Client) tickPublishes(now int64) {
@@ -86,12 +96,7 @@ func (c *Client) tickPublishes(now int64) {
 	if c.cfg.NoConfirms && c.conn != nil {
 		c.pub.settleSent()
 	}
-	at := now + int64(c.cfg.ConfirmTimeout)
-	fresh := c.pub.ledger.stamp(at)
-	fresh = c.waiting.stamp(at) || fresh
-	if fresh && c.expiry == 0 {
-		c.expiry = at
-	}
+	c.stamp(now)
 	if c.expiry == 0 || now < c.expiry {
 		return
 	}
