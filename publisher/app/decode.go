@@ -1,9 +1,10 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -74,7 +75,8 @@ func (d *decoder) named(m reflect.Value, r *rule, path []string, tree map[string
 func (d *decoder) subtree(path []string, raw any) (map[string]any, bool) {
 	below, ok := raw.(map[string]any)
 	if !ok {
-		d.fail(path, show(raw), fmt.Sprintf("want a table: write [%s] and its keys below it", join(path)))
+		// Not shown: a string here may be the URL that belongs one level down.
+		d.fail(path, "", fmt.Sprintf("want a table: write [%s] and its keys below it", join(path)))
 	}
 	return below, ok
 }
@@ -91,7 +93,7 @@ func (d *decoder) value(field reflect.Value, r *rule, path []string, raw any) {
 		}
 		raw, shown = text, shownText(r, text)
 		if expanded {
-			raw, shown = plainText(text), fmt.Sprintf("%s (from %q)", shown, written)
+			raw, shown = plainText(text), fmt.Sprintf("%s (from %s)", shown, shownText(r, written))
 		}
 	} else if text, ok := raw.(plainText); ok {
 		shown = shownText(r, string(text))
@@ -119,7 +121,11 @@ func (r *rule) read(raw any, lookup func(string) (string, bool)) (any, error) {
 		if isText {
 			return string(text), r.isWord(string(text))
 		}
-		return nil, fmt.Errorf("want a string: write \"%v\"", raw)
+		switch raw.(type) {
+		case bool, int64, float64:
+			return nil, fmt.Errorf("want a string: write \"%v\"", raw)
+		}
+		return nil, errors.New("want a string")
 	case kindTruth:
 		return readTruth(raw)
 	case kindList:
@@ -190,13 +196,13 @@ func readTruth(raw any) (any, error) {
 	case "true", "false":
 		return nil, fmt.Errorf("want true or false: write %v without quotes", raw)
 	}
-	return nil, fmt.Errorf("want true or false")
+	return nil, errors.New("want true or false")
 }
 
 // readList reads a string or a list of strings. Text of no type is a list with
 // commas between, or a TOML list when it starts with a bracket.
 func readList(raw any, lookup func(string) (string, bool)) (any, error) {
-	want := fmt.Errorf(`want a string or a list of strings, like ["a", "b"]`)
+	want := errors.New(`want a string or a list of strings, like ["a", "b"]`)
 	if text, ok := raw.(plainText); ok {
 		if !strings.HasPrefix(string(text), "[") {
 			parts := strings.Split(string(text), ",")
@@ -271,34 +277,30 @@ func (d *decoder) argument(path []string, raw any) any {
 	return nil
 }
 
-// show writes a value for an error, cut where it gets long.
+// show writes a value for an error, cut where it gets long. What looks like a
+// URL loses its password, whichever key it was meant for.
 func show(raw any) string {
-	switch v := raw.(type) {
-	case string:
-		return clip(fmt.Sprintf("%q", v))
-	case plainText:
-		return clip(fmt.Sprintf("%q", string(v)))
-	case map[string]any:
-		names := make([]string, 0, len(v))
-		for name := range v {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		return clip("{" + strings.Join(names, ", ") + "}")
+	if _, ok := raw.(map[string]any); ok {
+		return "" // too much to show, and the key says enough
 	}
-	return clip(fmt.Sprint(raw))
+	text := fmt.Sprint(raw)
+	if strings.Contains(text, "://") {
+		text = maskURL(text)
+	}
+	switch raw.(type) {
+	case string, plainText:
+		text = strconv.Quote(text)
+	}
+	if len(text) > 80 {
+		return text[:77] + "..."
+	}
+	return text
 }
 
+// shownText is show for text that may be a URL without its scheme.
 func shownText(r *rule, text string) string {
 	if r.secret {
 		text = maskURL(text)
 	}
 	return show(text)
-}
-
-func clip(text string) string {
-	if len(text) > 80 {
-		return text[:77] + "..."
-	}
-	return text
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -14,7 +15,8 @@ const siteVariable = "site_id"
 // reaches to the next brace and is not expanded itself. $$ is a dollar, and so
 // is a dollar before anything else, because passwords are full of them.
 // expanded says whether a variable was replaced: such a value is text, even
-// where the key wants a number.
+// where the key wants a number. Errors name variables, and never quote the text
+// around them: it may be a URL with a password.
 func expand(text string, lookup func(string) (string, bool)) (out string, expanded bool, err error) {
 	if !strings.Contains(text, "$") {
 		return text, false, nil
@@ -33,7 +35,7 @@ func expand(text string, lookup func(string) (string, bool)) (out string, expand
 		case strings.HasPrefix(after, "{"):
 			inner, rest, closed := strings.Cut(after[1:], "}")
 			if !closed {
-				return "", false, fmt.Errorf("${%s has no closing brace: write ${NAME}, or $${ for the characters themselves", inner)
+				return "", false, errors.New("a ${ has no closing brace: write ${NAME}, or $${ for the characters themselves")
 			}
 			text = rest
 			if inner == siteVariable {
@@ -57,7 +59,7 @@ func expand(text string, lookup func(string) (string, bool)) (out string, expand
 func variable(inner string, lookup func(string) (string, bool)) (string, error) {
 	name, fallback, hasFallback := strings.Cut(inner, ":-")
 	if !isVariableName(name) {
-		return "", fmt.Errorf("${%s} names no environment variable: write ${NAME} or ${NAME:-default}, or $${ for the characters themselves", inner)
+		return "", errors.New("between ${ and } is no name of an environment variable: write ${NAME} or ${NAME:-default}, or $${ for the characters themselves")
 	}
 	value, ok := lookup(name)
 	switch {

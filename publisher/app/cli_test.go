@@ -1,0 +1,133 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"zamqp/publisher/app"
+)
+
+// run runs a command in an empty folder and returns what it leaves.
+func run(t *testing.T, environ []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c := &app.CLI{Registry: registry(), Environ: environ, Stdout: &out, Stderr: &errs}
+	code = c.Run(context.Background(), args)
+	return code, out.String(), errs.String()
+}
+
+func TestUsage(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, test := range []struct {
+		args   string
+		code   int
+		stderr string // part of it
+	}{
+		{"", 0, ""},
+		{"--help", 0, ""},
+		{"help check", 0, ""},
+		{"serv", 2, `unknown command "serv" for "zamqp"`},
+		{"check extra", 2, `unknown command "extra" for "zamqp check"`},
+		{"check --nope", 2, "unknown flag: --nope"},
+		{"check --config", 2, "flag needs an argument"},
+		{"check -o log.level", 2, "no = in it: write key.path=value"},
+		{"check -o log.level=loud", 1, "-o: log.level"},
+		{"check --config nope.toml", 1, "nope.toml: cannot read the configuration"},
+		{"serve --config nope.toml", 1, "nope.toml: cannot read the configuration"},
+		{"routes extra", 2, "unknown command"},
+		{"version extra", 2, "unknown command"},
+		{"completion bash", 0, ""},
+	} {
+		code, stdout, stderr := run(t, nil, strings.Fields(test.args)...)
+		if code != test.code || !strings.Contains(stderr, test.stderr) || code == 0 && (stderr != "" || stdout == "") {
+			t.Errorf("zamqp %s: exit %d, want %d; stdout %q, stderr %q, want %q", test.args, code, test.code, stdout, stderr, test.stderr)
+		}
+		if code == 2 && !strings.Contains(stderr, "--help") {
+			t.Errorf("zamqp %s: no hint at --help: %q", test.args, stderr)
+		}
+	}
+}
+
+func TestCheckPrintsPlan(t *testing.T) {
+	t.Chdir(t.TempDir())
+	file := `
+[site]
+id = "s1"
+[http]
+listen = [":1", "unix:/run/z"]
+[connection.default]
+url = "amqp://u:${PW}@rabbit/v"
+[connection.spare]
+[consumer.hello]
+enabled = false
+[consumer.mail-out]
+retry.attempts = 1
+durable = false
+`
+	if err := os.WriteFile("config.toml", []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := run(t, []string{"PW=hunter2"}, "check", "-o", "producer.orders.queue=audit")
+	want := `listeners
+  http  :1
+  http  unix:/run/z
+connections
+  default  amqp://u:***@rabbit/v
+  spare    amqp://guest:***@localhost:5672/ (not opened: nothing uses it)
+consumers
+  billing   on default: queue billing from exchange orders (topic) by order.*; prefetch 100; 5 attempts, 1s to 1m apart; dead letters: billing.dead
+  mail-out  on default: queue mail-s1 (not durable) from exchange mail (direct) by mail-s1; prefetch 100; 1 attempt; dead letters: mail-s1.dead
+  hello     disabled
+producers
+  orders  on default: exchange orders (topic) to queue audit; json; mandatory
+routes
+  any  /any/{path...}  app/plan_test.go:19
+  GET  /hello          app/plan_test.go:18
+`
+	if code != 0 || stderr != "" || stdout != want {
+		t.Errorf("exit %d, stderr %q, stdout\n%s\nwant\n%s", code, stderr, stdout, want)
+	}
+}
+
+func TestCheckPrintsEveryProblem(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, stdout, stderr := run(t, []string{"ZAMQP_LOG__LEVEL=loud"}, "check", "-o", "log.formt=json")
+	want := "environment variable ZAMQP_LOG__LEVEL: log.level = \"loud\": no such word; there are trace, debug, info, warn, error\n" +
+		"-o: log.formt: unknown key; did you mean log.format?\n" +
+		"zamqp: 2 problems in the configuration\n"
+	if code != 1 || stdout != "" || stderr != want {
+		t.Errorf("exit %d, stdout %q, stderr\n%s\nwant\n%s", code, stdout, stderr, want)
+	}
+	// What only the plan can tell is a problem, too.
+	code, _, stderr = run(t, nil, "check")
+	if code != 1 || !strings.Contains(stderr, "site.id is not set") {
+		t.Errorf("exit %d, stderr %s", code, stderr)
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	code, stdout, stderr := run(t, []string{"ZAMQP_LOG__LEVEL=loud"}, "routes") // reads no settings
+	want := "any  /any/{path...}  app/plan_test.go:19\nGET  /hello          app/plan_test.go:18\n"
+	if code != 0 || stderr != "" || stdout != want {
+		t.Errorf("exit %d, stderr %q, stdout\n%s", code, stderr, stdout)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	code, stdout, _ := run(t, nil, "version")
+	if code != 0 || !strings.HasPrefix(stdout, "zamqp ") || !strings.Contains(stdout, "go1.") {
+		t.Errorf("exit %d, stdout %q", code, stdout)
+	}
+}
+
+func TestCompletionOfKeys(t *testing.T) {
+	_, stdout, _ := run(t, nil, "__complete", "check", "-o", "")
+	for _, want := range []string{"log.level=\n", "connection.default.url=\n", "consumer.mail-out.retry.max=\n", "producer.orders.codec=\n"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in %s", want, stdout)
+		}
+	}
+}

@@ -1,0 +1,19 @@
+package app
+
+import (
+	"slices"
+	"strings"
+)
+
+// Keys gives tests every key of the schema, sorted, with one name each for a
+// connection, a consumer and a producer.
+func Keys(connection, consumer, producer string) []string {
+	names := strings.NewReplacer("connection.\x00", "connection."+connection,
+		"consumer.\x00", "consumer."+consumer, "producer.\x00", "producer."+producer)
+	var keys []string
+	for _, key := range settingsSchema.keys("", "\x00") {
+		keys = append(keys, names.Replace(key))
+	}
+	slices.Sort(keys)
+	return keys
+}

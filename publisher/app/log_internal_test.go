@@ -1,0 +1,59 @@
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLogFormats(t *testing.T) {
+	for format, isJSON := range map[string]bool{"json": true, "auto": true, "console": false} {
+		var b bytes.Buffer
+		log := NewLogger(Log{Level: "info", Format: format}, &b)
+		log.Debug().Msg("too quiet")
+		log.Info().Int("n", 7).Msg("up")
+		var entry struct {
+			Level, Message string
+			N              int
+			Time           time.Time
+		}
+		err := json.Unmarshal(b.Bytes(), &entry)
+		if isJSON && (err != nil || entry.Level != "info" || entry.Message != "up" || entry.N != 7 || entry.Time.IsZero()) {
+			t.Errorf("%s: %q: %+v, %v", format, &b, entry, err)
+		}
+		if !isJSON && (err == nil || !strings.Contains(b.String(), "INF up n=7") || strings.Contains(b.String(), "\x1b")) {
+			t.Errorf("%s: %q", format, &b)
+		}
+		if strings.Contains(b.String(), "too quiet") {
+			t.Errorf("%s: logs below its level: %q", format, &b)
+		}
+	}
+}
+
+func TestFileIsNoTerminal(t *testing.T) {
+	file, err := os.Create(t.TempDir() + "/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if isTerminal(file) || isTerminal(&bytes.Buffer{}) {
+		t.Error("taken for a terminal")
+	}
+}
+
+func TestVersionText(t *testing.T) {
+	info := &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}, {Key: "vcs.modified", Value: "true"},
+	}}
+	got := versionText(info)
+	if !strings.HasPrefix(got, "zamqp v1.2.3\nrevision abc of 2026-01-02T03:04:05Z, with changes\ngo") {
+		t.Errorf("%q", got)
+	}
+	if got := versionText(nil); !strings.HasPrefix(got, "zamqp unknown\ngo") {
+		t.Errorf("%q", got)
+	}
+}
