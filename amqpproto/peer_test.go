@@ -293,6 +293,7 @@ func TestPeerAMQP091(t *testing.T) {
 		func() error { return ch.Ack(1, true) },
 		func() error { return ch.Nack(2, false, true) },
 		func() error { return ch.Reject(3, true) },
+		//lint:ignore SA1019 the method is deprecated, and still to be understood
 		func() error { return ch.Recover(true) },
 		func() error { return ch.Tx() },
 		func() error { return ch.TxCommit() },
@@ -384,7 +385,6 @@ func echo091(t *testing.T, ch *amqp091.Channel) {
 		pub := amqp091.Publishing{Headers: to091(everyField).(amqp091.Table), ContentType: p.ContentType, ContentEncoding: p.ContentEncoding, DeliveryMode: p.DeliveryMode,
 			Priority: p.Priority, CorrelationId: p.CorrelationId, ReplyTo: p.ReplyTo, Expiration: p.Expiration, MessageId: p.MessageId,
 			Timestamp: p.Timestamp, Type: p.Type, UserId: p.UserId, AppId: p.AppId, Body: bytes.Repeat([]byte("b"), size)}
-		//lint:ignore SA1019 the context of the newer call is not used by it
 		if err := ch.Publish("ex", "rk", false, false, pub); err != nil {
 			t.Fatal(err)
 		}

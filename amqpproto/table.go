@@ -124,15 +124,19 @@ func (t RawTable) table(depth int) (amqp.Table, error) {
 	if err := t.Each(func([]byte, Field) bool { n++; return true }); err != nil {
 		return nil, err
 	}
-	table := make(amqp.Table, n)
+	// The hint is bounded: n counts duplicates, which take two octets each and no
+	// room in the map.
+	table := make(amqp.Table, min(n, 64))
+	var err error
 	for b := []byte(t); len(b) > 0; {
 		key, v, rest, _ := cutPair(b)
-		if _, seen := table[string(key)]; !seen {
-			value, err := v.value(depth)
-			if err != nil {
+		if _, seen := table[string(key)]; seen {
+			// Not wanted, but a table is broken wherever it is broken.
+			if err := v.validate(depth); err != nil {
 				return nil, err
 			}
-			table[string(key)] = value
+		} else if table[string(key)], err = v.value(depth); err != nil {
+			return nil, err
 		}
 		b = rest
 	}

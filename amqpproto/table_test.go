@@ -114,6 +114,7 @@ func TestTableRefuses(t *testing.T) {
 		{"array over the table", "\x01kA\x00\x00\x00\x04V", "cut short"},
 		{"value over its array", "\x01kA\x00\x00\x00\x02I\x00", "array: value of type 'I' is cut short"},
 		{"bad type in an array", "\x01kA\x00\x00\x00\x01?", "array: field type '?' is unknown"},
+		{"bad array in a duplicate", "\x01kV\x01kA\x00\x00\x00\x01?", "array: field type '?' is unknown"},
 		{"pair over its table", "\x01kF\x00\x00\x00\x03\x01jI", `field "j": value of type 'I'`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
