@@ -164,6 +164,16 @@ func BenchmarkDecodeTable(b *testing.B) {
 	}
 }
 
+// Two headers, the usual message.
+func BenchmarkDecodeHeaders(b *testing.B) {
+	raw, _ := amqpproto.AppendTable(nil, usualPublishing.Headers)
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = amqpproto.RawTable(raw).Table()
+	}
+}
+
 func BenchmarkValidateTable(b *testing.B) {
 	raw, _ := amqpproto.AppendTable(nil, everyField)
 	b.SetBytes(int64(len(raw)))
