@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,24 +27,11 @@ func TestEverythingAtOnce(t *testing.T) {
 	s := start(t, node.URL)
 	log := newAudit(t, node.URL)
 	count := *messages
-	t.Run("calls", func(t *testing.T) {
-		t.Run("pika", func(t *testing.T) {
-			t.Parallel()
-			callByPika(t, node.URL, "hello", count)
-		})
-		for name, lib := range map[string]library{"amqp091-go": &amqp091{}, "streadway": &streadway{}} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				began := time.Now()
-				var answered atomic.Int64
-				if err := call(lib, name, node.URL, "hello", count, &answered); err != nil {
-					t.Fatal(err)
-				}
-				report(t, count, began)
-			})
-		}
-		t.Run("http", func(t *testing.T) {
-			t.Parallel()
+	atOnce(t, map[string]func(t *testing.T){
+		"pika":       func(t *testing.T) { callByPika(t, node.URL, "hello", count) },
+		"amqp091-go": func(t *testing.T) { callBy(t, &amqp091{}, node.URL, "hello", count) },
+		"streadway":  func(t *testing.T) { callBy(t, &streadway{}, node.URL, "hello", count) },
+		"http": func(t *testing.T) {
 			began := time.Now()
 			shop := newShop(s.url, 32)
 			ids, err := shop.orderMany(count, 32)
@@ -59,7 +46,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			shop.waitSeen(t, ids, 1, time.Minute)
 			// Once more, now that all have come: nothing was delivered late again.
 			shop.waitSeen(t, ids, 1, time.Second)
-		})
+		},
 	})
 	for _, queue := range []string{"hello", "billing"} {
 		node.WaitQueue(t, queue, time.Minute, func(q rabbitmq.Queue) bool {
@@ -72,6 +59,27 @@ func TestEverythingAtOnce(t *testing.T) {
 		}
 	}
 	s.stop(time.Minute)
+}
+
+// atOnce runs all of them at the same time. t.Parallel would not: it runs as many
+// as there are processors.
+func atOnce(t *testing.T, tests map[string]func(t *testing.T)) {
+	t.Helper()
+	var running sync.WaitGroup
+	for name, test := range tests {
+		running.Go(func() { t.Run(name, test) })
+	}
+	running.Wait()
+}
+
+// callBy runs a Go library's caller.
+func callBy(t *testing.T, lib library, url, queue string, count int) {
+	t.Helper()
+	began := time.Now()
+	if err := call(lib, url, queue, count); err != nil {
+		t.Fatal(err)
+	}
+	report(t, count, began)
 }
 
 func report(t *testing.T, count int, began time.Time) {

@@ -2,7 +2,6 @@ package interop_test
 
 import (
 	"context"
-	"sync/atomic"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -17,20 +16,10 @@ func TestClientsThemselves(t *testing.T) {
 	node := rabbitmq.Shared(t)
 	const queue, count = "interop-echo", 600
 	echo(t, node.URL, queue)
-	t.Run("calls", func(t *testing.T) {
-		t.Run("pika", func(t *testing.T) {
-			t.Parallel()
-			callByPika(t, node.URL, queue, count)
-		})
-		for name, lib := range map[string]library{"amqp091-go": &amqp091{}, "streadway": &streadway{}} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				var answered atomic.Int64
-				if err := call(lib, name, node.URL, queue, count, &answered); err != nil {
-					t.Fatal(err)
-				}
-			})
-		}
+	atOnce(t, map[string]func(t *testing.T){
+		"pika":       func(t *testing.T) { callByPika(t, node.URL, queue, count) },
+		"amqp091-go": func(t *testing.T) { callBy(t, &amqp091{}, node.URL, queue, count) },
+		"streadway":  func(t *testing.T) { callBy(t, &streadway{}, node.URL, queue, count) },
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -71,7 +72,9 @@ func launch(t testing.TB, path, addr, amqpURL string, options ...string) *server
 	s := &server{t: t, addr: addr, url: "http://" + addr, log: &logBuffer{}, done: make(chan struct{})}
 	s.cmd = exec.Command(path, args...)
 	s.cmd.Dir = t.TempDir() // no config.toml there: the defaults
-	s.cmd.Env = append(os.Environ(), "ZAMQP_HTTP__LISTEN="+addr, "ZAMQP_CONNECTION__DEFAULT__URL="+amqpURL)
+	// A variable for the tests is an unknown setting to the server, hence an error.
+	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ZAMQP_") })
+	s.cmd.Env = append(s.cmd.Env, "ZAMQP_HTTP__LISTEN="+addr, "ZAMQP_CONNECTION__DEFAULT__URL="+amqpURL)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
