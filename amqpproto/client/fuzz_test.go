@@ -1,0 +1,77 @@
+package client_test
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/client"
+)
+
+// FuzzClient feeds arbitrary octets behind a handshake, in two cuts. There is no
+// panic, Feed takes no more than there is, every accepted publish hears exactly
+// one outcome, and what is allocated is bounded by what came.
+func FuzzClient(f *testing.F) {
+	add := func(ms ...[]byte) {
+		var all []byte
+		for _, m := range ms {
+			all = append(all, m...)
+		}
+		f.Add(all, uint16(len(all)/2))
+	}
+	add(delivery(consumeChannel, "c", 1, "hello"), delivery(consumeChannel, "c", 2, ""))
+	add(method(f, publishChannel, &amqpproto.BasicAck{DeliveryTag: 1}), method(f, publishChannel, &amqpproto.BasicNack{DeliveryTag: 3, Multiple: true}))
+	add(method(f, publishChannel, &amqpproto.BasicReturn{ReplyCode: 312, RoutingKey: []byte("q")}),
+		amqpproto.AppendContentHeader(nil, publishChannel, 60, 1, []byte{0, 0}), amqpproto.AppendBody(nil, publishChannel, []byte("x"), 4096))
+	add(method(f, consumeChannel, &amqpproto.BasicCancel{ConsumerTag: []byte("c"), NoWait: true}))
+	add(method(f, consumeChannel, &amqpproto.ChannelClose{ReplyCode: 404, ReplyText: []byte("gone")}), method(f, consumeChannel, &amqpproto.ChannelOpenOk{}))
+	add(method(f, publishChannel, &amqpproto.ChannelClose{ReplyCode: 404}), method(f, publishChannel, &amqpproto.ChannelOpenOk{}))
+	add(method(f, 0, &amqpproto.ConnectionBlocked{Reason: []byte("r")}), amqpproto.AppendHeartbeat(nil), method(f, 0, &amqpproto.ConnectionUnblocked{}))
+	add(method(f, 0, &amqpproto.ConnectionClose{ReplyCode: 320}))
+	add(amqpproto.AppendBasicDeliver(nil, consumeChannel, "c", 1, true, "", "q"),
+		amqpproto.AppendContentHeader(nil, consumeChannel, 60, 1<<40, []byte{0, 0}))
+	add(amqpproto.AppendBasicDeliver(nil, consumeChannel, "c", 1, true, "", "q"),
+		amqpproto.AppendContentHeader(nil, consumeChannel, 60, 1<<26, []byte{0, 0}), amqpproto.AppendBody(nil, consumeChannel, []byte("x"), 4096))
+	add(method(f, publishChannel, &amqpproto.ChannelFlow{}), method(f, 0, &amqpproto.ConnectionCloseOk{}))
+	f.Fuzz(func(t *testing.T, in []byte, cut uint16) {
+		d := newDirect(t, client.Config{}, &acker{})
+		confirms := &counter{}
+		const total = 3
+		for range total {
+			if err := d.client.Publish(nil, &client.Outgoing{RoutingKey: "q", Mandatory: true, Body: []byte("x")}, confirms); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.flush()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		rest := in[:min(int(cut), len(in))]
+		late := in[len(rest):]
+		for {
+			n, err := d.conn.Feed(rest)
+			if n < 0 || n > len(rest) {
+				t.Fatalf("took %d of %d", n, len(rest))
+			}
+			d.now = d.now.Add(time.Second)
+			d.flush()
+			if err != nil {
+				break
+			}
+			rest = rest[n:]
+			if len(late) == 0 {
+				break
+			}
+			rest, late = append(rest[:len(rest):len(rest)], late...), nil
+		}
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20+uint64(len(in))*64 {
+			t.Fatalf("%d octets allocated for %d", got, len(in))
+		}
+		d.conn.Lost(nil)
+		d.client.Close(nil)
+		if n, octets := d.client.Unconfirmed(); n != 0 || octets != 0 || confirms.ok+confirms.failed != total {
+			t.Fatalf("%d publishes and %d octets are left, %+v", n, octets, *confirms)
+		}
+	})
+}
