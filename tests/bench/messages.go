@@ -86,7 +86,8 @@ func publish(b *bench, c contestant) (sample, error) {
 		return sample{}, err
 	}
 	total := b.messages + b.warmMessages()
-	got, err := sample{}, error(nil)
+	var got sample
+	var err error
 	if c.prog.isOurs() {
 		got, err = b.publishOurs(c)
 	} else {
