@@ -62,10 +62,10 @@ func (cfg Config) withDefaults() Config {
 	}
 	orString(&cfg.Name, "default")
 	orString(&cfg.Vhost, "/")
-	if cfg.Username == "" && cfg.Password == "" {
+	orString(&cfg.Mechanism, mechanismPlain)
+	if cfg.Username == "" && cfg.Password == "" && cfg.Mechanism != mechanismExternal {
 		cfg.Username, cfg.Password = "guest", "guest"
 	}
-	orString(&cfg.Mechanism, mechanismPlain)
 	orString(&cfg.ConnectionName, cfg.Name)
 	orDuration(&cfg.ConfirmTimeout, 30*time.Second)
 	orDuration(&cfg.HandshakeTimeout, 30*time.Second)

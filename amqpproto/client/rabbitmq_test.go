@@ -276,6 +276,41 @@ func TestRabbitMQErrors(t *testing.T) {
 	p.finish()
 }
 
+// TestRabbitMQHealing has one consumer that waits for somebody else's exchange,
+// and one with an exchange that RabbitMQ ends the whole connection for.
+func TestRabbitMQHealing(t *testing.T) {
+	p := newPump(t, nil)
+	s := &sink{ack: true}
+	k := p.client.Consume(client.ConsumerSpec{Name: "early", Topology: client.Topology{
+		Queues: []client.Queue{{Exclusive: true}}, Bindings: []client.Binding{{Exchange: "zamqp.client.late", RoutingKey: "#"}}}}, s)
+	p.dial()
+	p.until("first try", func() bool { return k.Err() != nil })
+	queue := k.Queue()
+	x := client.Topology{Exchanges: []client.Exchange{{Name: "zamqp.client.late", Type: "topic", AutoDelete: true}}}
+	late := p.client.Produce(client.ProducerSpec{Name: "late", Topology: x})
+	p.until("the consumer to come up", func() bool { return k.State() == client.Up && late.State() == client.Up })
+	if queue == "" || k.Queue() != queue {
+		t.Fatalf("queue %q after %q", k.Queue(), queue)
+	}
+	bad := p.client.Consume(client.ConsumerSpec{Name: "bad", Topology: client.Topology{
+		Exchanges: []client.Exchange{{Name: "zamqp.client.bad", Type: "mystery"}}, Queues: []client.Queue{{Exclusive: true}}}}, s)
+	p.until("the connection to be closed", func() bool { return p.client.Err() != nil })
+	var te *client.TopologyError
+	if !errors.As(bad.Err(), &te) || te.Name != "bad" || k.Err() != nil {
+		t.Fatal(bad.Err(), k.Err())
+	}
+	bad.Cancel(nil)
+	done := confirms{}
+	if err := p.client.Publish(late, &client.Outgoing{Exchange: "zamqp.client.late", RoutingKey: "a", Mandatory: true}, &done); err != nil {
+		t.Fatal(err)
+	}
+	p.until("the rest to come back", func() bool { return len(s.bodies) == 1 && len(done.got) == 1 })
+	if done.got[0] != nil {
+		t.Fatal(done.got)
+	}
+	p.finish()
+}
+
 func TestRabbitMQServerCancel(t *testing.T) {
 	p := newPump(t, nil)
 	s := &sink{ack: true}

@@ -229,6 +229,17 @@ func BenchmarkDeliverAck(b *testing.B) {
 	}
 }
 
+// BenchmarkTurn is what each turn costs besides its messages: one message a turn.
+func BenchmarkTurn(b *testing.B) {
+	d := newDirect(b, client.Config{Heartbeat: time.Minute}, &acker{})
+	in := delivery(consumeChannel, "c", 1, "hello")
+	b.ReportAllocs()
+	for n := range b.N {
+		binary.BigEndian.PutUint64(in[7+4+1+len("c"):], uint64(n+1))
+		d.turn(in)
+	}
+}
+
 func BenchmarkPublishConfirm(b *testing.B) {
 	for _, row := range []struct {
 		name      string
