@@ -107,8 +107,9 @@ func (b *broker) Note(e client.Event) {
 	case client.EventReturned, client.EventReady, client.EventProducerUp:
 		level = zerolog.DebugLevel
 	}
+	what := e.Kind.String()
 	if e.Kind == client.EventLost && e.Err == nil {
-		level = zerolog.InfoLevel
+		level, what = zerolog.InfoLevel, "closed"
 	}
 	entry := b.app.log.WithLevel(level).Str("connection", b.name)
 	if e.Name != "" {
@@ -123,5 +124,5 @@ func (b *broker) Note(e client.Event) {
 	if e.After > 0 {
 		entry = entry.Dur("again_in", e.After)
 	}
-	entry.Msg(e.Kind.String())
+	entry.Msg(what)
 }
