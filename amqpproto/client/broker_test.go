@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"testing"
@@ -27,12 +28,16 @@ type fakeBroker struct {
 	queues int // named so far
 	published,
 	publishes uint64 // methods, whole contents
-	consumers map[string]uint16 // channel by consumer tag
-	byQueue   map[string]string // tag by queue
-	tags      map[uint16]uint64 // last delivery tag by channel
-	asm       map[uint16]*amqpproto.Assembler
+	consumers map[string]uint16               // channel by consumer tag
+	byQueue   map[string]string               // tag by queue
+	tags      map[uint16]uint64               // last delivery tag by channel
+	asm       map[uint16]*amqpproto.Assembler // of the open channels
+	closing   map[uint16]bool                 // closed by us, close-ok is to come
+	unacked   map[uint16]map[uint64]bool      // delivery tags by channel
+	open      []uint64                        // publishes without a confirm
 	bodies    []string
 	silent    bool // do not confirm
+	noAck     bool // the last consumer asked for it
 	pubChan   uint16
 	acks      []string
 }
@@ -43,7 +48,7 @@ func newFakeBroker(t testing.TB) *fakeBroker {
 		on:        map[amqpproto.MethodID]func(uint16, amqpproto.Method) bool{},
 		tune:      amqpproto.ConnectionTune{ChannelMax: 2047, FrameMax: 131072, Heartbeat: 60},
 		consumers: map[string]uint16{}, byQueue: map[string]string{}, tags: map[uint16]uint64{},
-		asm: map[uint16]*amqpproto.Assembler{},
+		asm: map[uint16]*amqpproto.Assembler{}, closing: map[uint16]bool{}, unacked: map[uint16]map[uint64]bool{},
 	}
 	b.script.On = b.feed
 	return b
@@ -97,6 +102,13 @@ func (b *fakeBroker) frame(f amqpproto.Frame) {
 	if content && b.on[amqpproto.IDBasicPublish] != nil && !b.asm[f.Channel].Busy() {
 		return // of a publish that the test has taken for itself
 	}
+	if b.closing[f.Channel] && (content || amqpproto.MethodID(binary.BigEndian.Uint32(f.Payload)).Class() != amqpproto.ClassChannel) {
+		return // sent before the client saw channel.close
+	}
+	if content && b.asm[f.Channel] == nil {
+		b.t.Errorf("broker: content on channel %d, which is not open", f.Channel)
+		return
+	}
 	switch f.Type {
 	case amqpproto.FrameHeartbeat:
 		b.beats++
@@ -125,6 +137,10 @@ func (b *fakeBroker) frame(f amqpproto.Frame) {
 		return
 	}
 	b.log = append(b.log, fmt.Sprintf("%d %s", f.Channel, m.ID()))
+	if !m.ID().FromClient() || f.Channel != 0 && (b.asm[f.Channel] == nil) != (m.ID() == amqpproto.IDChannelOpen) {
+		b.t.Errorf("broker: unexpected %s on channel %d: open %v, closing %v", m.ID(), f.Channel, b.asm[f.Channel] != nil, b.closing[f.Channel])
+		return
+	}
 	if fn := b.on[m.ID()]; fn != nil && fn(f.Channel, m) {
 		return
 	}
@@ -134,7 +150,9 @@ func (b *fakeBroker) frame(f amqpproto.Frame) {
 func (b *fakeBroker) content(ch uint16) {
 	b.publishes++
 	b.bodies = append(b.bodies, string(b.asm[ch].Content().Body))
-	if !b.silent {
+	if b.silent {
+		b.open = append(b.open, b.publishes)
+	} else {
 		b.say(ch, &amqpproto.BasicAck{DeliveryTag: b.publishes})
 	}
 }
@@ -153,10 +171,19 @@ func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
 		b.say(ch, &amqpproto.ChannelOpenOk{})
 		b.tags[ch] = 0
 		b.asm[ch] = &amqpproto.Assembler{}
+		b.unacked[ch] = map[uint64]bool{}
 	case *amqpproto.ChannelClose:
 		b.say(ch, &amqpproto.ChannelCloseOk{})
+		if !b.closing[ch] {
+			b.forget(ch)
+		}
+	case *amqpproto.ChannelCloseOk:
+		if !b.closing[ch] {
+			b.t.Errorf("broker: close-ok on channel %d, which was not closed", ch)
+		}
+		b.forget(ch)
 	case *amqpproto.ConfirmSelect:
-		b.pubChan, b.publishes = ch, 0
+		b.pubChan, b.publishes, b.open = ch, 0, nil
 		b.say(ch, &amqpproto.ConfirmSelectOk{})
 	case *amqpproto.ExchangeDeclare:
 		b.say(ch, &amqpproto.ExchangeDeclareOk{})
@@ -176,9 +203,11 @@ func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
 	case *amqpproto.BasicConsume:
 		tag := string(m.ConsumerTag)
 		b.consumers[tag] = ch
+		b.noAck = m.NoAck
 		b.byQueue[string(m.Queue)] = tag
 		b.say(ch, &amqpproto.BasicConsumeOk{ConsumerTag: m.ConsumerTag})
 	case *amqpproto.BasicCancel:
+		delete(b.consumers, string(m.ConsumerTag))
 		b.say(ch, &amqpproto.BasicCancelOk{ConsumerTag: m.ConsumerTag})
 	case *amqpproto.BasicPublish:
 		b.published++
@@ -186,18 +215,65 @@ func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
 			b.t.Errorf("content: %v", err)
 		}
 	case *amqpproto.BasicAck:
+		b.settled(ch, m.DeliveryTag, m.Multiple)
 		b.acks = append(b.acks, fmt.Sprintf("ack %d %v", m.DeliveryTag, m.Multiple))
 	case *amqpproto.BasicNack:
+		b.settled(ch, m.DeliveryTag, m.Multiple)
 		b.acks = append(b.acks, fmt.Sprintf("nack %d %v", m.DeliveryTag, m.Requeue))
 	case *amqpproto.BasicReject:
+		b.settled(ch, m.DeliveryTag, false)
 		b.acks = append(b.acks, fmt.Sprintf("reject %d %v", m.DeliveryTag, m.Requeue))
 	}
+}
+
+// settled is strict as RabbitMQ: a tag that is not held is an error.
+func (b *fakeBroker) settled(ch uint16, tag uint64, multiple bool) {
+	if !b.unacked[ch][tag] {
+		b.t.Errorf("broker: unknown delivery tag %d on channel %d", tag, ch)
+	}
+	delete(b.unacked[ch], tag)
+	if multiple {
+		for t := range b.unacked[ch] {
+			if t < tag {
+				delete(b.unacked[ch], t)
+			}
+		}
+	}
+}
+
+// forget ends a channel, once both sides know.
+func (b *fakeBroker) forget(ch uint16) {
+	delete(b.asm, ch)
+	delete(b.closing, ch)
+	delete(b.unacked, ch)
+	for tag, c := range b.consumers {
+		if c == ch {
+			delete(b.consumers, tag)
+		}
+	}
+	if ch == b.pubChan {
+		b.pubChan, b.open = 0, nil
+	}
+}
+
+// closeChannel is a channel error.
+func (b *fakeBroker) closeChannel(ch uint16, code uint16, text string) {
+	b.closing[ch] = true
+	for tag, c := range b.consumers {
+		if c == ch {
+			delete(b.consumers, tag)
+		}
+	}
+	b.say(ch, &amqpproto.ChannelClose{ReplyCode: code, ReplyText: []byte(text)})
 }
 
 // deliver sends the next message to a consumer.
 func (b *fakeBroker) deliver(tag, body string) {
 	ch := b.consumers[tag]
 	b.tags[ch]++
+	if !b.noAck {
+		b.unacked[ch][b.tags[ch]] = true
+	}
 	b.script.Say(delivery(ch, tag, b.tags[ch], body)...)
 }
 

@@ -90,7 +90,7 @@ func TestGuiltyConsumerAlone(t *testing.T) {
 			if string(m.(*amqpproto.BasicConsume).Queue) != "bad" || !locked {
 				return false
 			}
-			b.say(ch, &amqpproto.ChannelClose{ReplyCode: 403, ReplyText: []byte("ACCESS_REFUSED - in exclusive use"), ClassID: 60, MethodID: 20})
+			b.closeChannel(ch, 403, "ACCESS_REFUSED - in exclusive use")
 			return true
 		}
 	}
@@ -196,7 +196,7 @@ func TestServerNamedQueueIsNotHeapedUp(t *testing.T) {
 	f.prepare = func(b *fakeBroker) {
 		b.on[amqpproto.IDQueueBind] = func(ch uint16, _ amqpproto.Method) bool {
 			if missing {
-				b.say(ch, &amqpproto.ChannelClose{ReplyCode: 404, ReplyText: []byte("NOT_FOUND - no exchange 'x'"), ClassID: 50, MethodID: 20})
+				b.closeChannel(ch, 404, "NOT_FOUND - no exchange 'x'")
 			}
 			return missing
 		}

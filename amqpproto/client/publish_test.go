@@ -331,7 +331,7 @@ func TestMissingExchangeClosesThePublishChannelOnly(t *testing.T) {
 		if string(m.(*amqpproto.BasicPublish).Exchange) != "missing" {
 			return false
 		}
-		f.broker.say(ch, &amqpproto.ChannelClose{ReplyCode: 404, ReplyText: []byte("NOT_FOUND - no exchange 'missing'"), ClassID: 60, MethodID: 40})
+		f.broker.closeChannel(ch, 404, "NOT_FOUND - no exchange 'missing'")
 		return true
 	}
 	f.broker.silent = true
@@ -414,7 +414,7 @@ func TestProducersGateTheirOwn(t *testing.T) {
 			if string(m.(*amqpproto.ExchangeDeclare).Exchange) != "bad" || !refused {
 				return false
 			}
-			b.say(ch, &amqpproto.ChannelClose{ReplyCode: 406, ReplyText: []byte("PRECONDITION_FAILED - inequivalent arg"), ClassID: 40, MethodID: 10})
+			b.closeChannel(ch, 406, "PRECONDITION_FAILED - inequivalent arg")
 			return true
 		}
 	}
