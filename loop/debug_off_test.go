@@ -1,0 +1,5 @@
+//go:build !loopdebug
+
+package loop_test
+
+const debugging = false

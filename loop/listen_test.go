@@ -1,0 +1,132 @@
+package loop_test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"zamqp/loop"
+)
+
+func TestUnixSocketFiles(t *testing.T) {
+	r := start(t, loop.Options{})
+	dir := t.TempDir()
+	stale := filepath.Join(dir, "stale")
+	ul, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ul.SetUnlinkOnClose(false)
+	_ = ul.Close()
+	ask(t, dial(t, r.listen("unix", stale, echo)))
+	// In use, and not a socket: both are left alone.
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{stale: "another process", file: "in use"} {
+		r.do(func() { _, err = r.Listen("unix", path, echo) })
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if b, _ := os.ReadFile(file); string(b) != "precious" {
+		t.Error("a file that is no socket was removed")
+	}
+}
+
+func TestListenErrors(t *testing.T) {
+	r := start(t, loop.Options{})
+	at := r.listen("tcp", "127.0.0.1:0", echo)
+	var taken, unknown error
+	r.do(func() {
+		_, taken = r.Listen("tcp", at.String(), echo)
+		_, unknown = r.Listen("udp", "127.0.0.1:0", echo)
+	})
+	if taken == nil || !strings.Contains(taken.Error(), at.String()) {
+		t.Error(taken)
+	}
+	if unknown == nil || !strings.Contains(unknown.Error(), "udp") {
+		t.Error(unknown)
+	}
+}
+
+func TestListenFile(t *testing.T) {
+	r := start(t, loop.Options{})
+	nl, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := nl.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := nl.Addr()
+	_ = nl.Close()
+	var ln *loop.Listener
+	r.do(func() { ln, err = r.ListenFile(f, echo) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ln.Addr().String() != at.String() {
+		t.Errorf("address %v, want %v", ln.Addr(), at)
+	}
+	ask(t, dial(t, at))
+	// Closed while f keeps the socket alive: the poller must not tell of it any more.
+	r.do(func() { ln.Close(); ln.Close() })
+	c, err := net.Dial("tcp", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	before := r.exact()
+	if after := r.exact(); after.Stale != before.Stale || after.Turns > before.Turns+20 {
+		t.Errorf("a closed listener is still told of: %+v, then %+v", before, after)
+	}
+	_ = f.Close()
+	r.do(func() { _, err = r.ListenFile(os.Stdin, echo) })
+	if err == nil {
+		t.Error("standard input taken for a listening socket")
+	}
+}
+
+// Both listeners have an event in the same turn; whichever comes first closes the other and opens a connection, which
+// is likely to get the other's descriptor. The event of the closed listener must not be taken for the dial's.
+func TestStaleEvents(t *testing.T) {
+	r := start(t, loop.Options{})
+	target := r.listen("tcp", "127.0.0.1:0", echo)
+	var lns [2]*loop.Listener
+	done := make(chan error, 1)
+	accepted := 0
+	for i := range lns {
+		r.do(func() {
+			lns[i], _ = r.Listen("tcp", "127.0.0.1:0", func(c *loop.Conn) loop.Peer {
+				accepted++
+				lns[1-i].Close()
+				r.Dial("tcp", target.String(), patience, func(c *loop.Conn, err error) loop.Peer {
+					done <- err
+					return nil
+				})
+				return nil
+			})
+		})
+	}
+	r.do(func() { // while the loop is held here, both get their event
+		for _, ln := range lns {
+			c, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			t.Cleanup(func() { _ = c.Close() })
+		}
+	})
+	if err := wait(t, done, "the dial"); err != nil {
+		t.Error(err)
+	}
+	if s := r.exact(); s.Stale != 1 || accepted != 1 {
+		t.Errorf("%d stale events, %d accepted, want one each", s.Stale, accepted)
+	}
+}

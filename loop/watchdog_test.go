@@ -1,0 +1,143 @@
+package loop_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"zamqp/loop"
+	"zamqp/loop/coro"
+)
+
+// sleepy holds the thread in a task.
+type sleepy struct{ release chan struct{} }
+
+func (s *sleepy) Run(t *coro.Task) { holdInTask(s.release) }
+
+//go:noinline
+func holdInTask(release chan struct{}) { <-release }
+
+//go:noinline
+func holdByComputing(told *bool, stop func() bool) {
+	for !stop() {
+		*told = !*told
+	}
+}
+
+//go:noinline
+func holdBySleeping(stop func() bool) {
+	for !stop() {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// Whatever holds the thread, a busy handler, one asleep, or a task that blocks in its coroutine, is found with its
+// name and its stack, and told once.
+func TestWatchdogFindsWhoHoldsTheThread(t *testing.T) {
+	stalls := make(chan loop.Stall, 16)
+	r := start(t, loop.Options{StallWarning: 20 * time.Millisecond, OnStall: func(s loop.Stall) { stalls <- s }})
+	var pool *coro.Pool
+	r.do(func() { pool = coro.NewPool(4, nil) })
+	// Other locked goroutines, among them another loop, must not be taken for this one.
+	start(t, loop.Options{})
+	name := "orders.create"
+	for _, row := range []struct {
+		in   string
+		hold func(told func() bool)
+	}{
+		{"holdByComputing", func(told func() bool) { var b bool; holdByComputing(&b, told) }},
+		{"holdBySleeping", holdBySleeping},
+		{"holdInTask", func(told func() bool) {
+			release := make(chan struct{})
+			go func() { holdBySleeping(told); close(release) }()
+			// Made by a coroutine, as a handler that starts another call does.
+			pool.Start(starter(func() { pool.Start(&sleepy{release}) }))
+		}},
+	} {
+		var seen []loop.Stall
+		told := func() bool {
+			select {
+			case s := <-stalls:
+				seen = append(seen, s)
+			default:
+			}
+			return len(seen) > 0
+		}
+		r.do(func() {
+			r.Enter(&name)
+			row.hold(told)
+			r.Enter(nil)
+		})
+		if len(seen) != 1 {
+			t.Fatalf("%s: %d stalls told", row.in, len(seen))
+		}
+		s := seen[0]
+		if s.Name != name || s.Held < 20*time.Millisecond {
+			t.Errorf("%s: name %q, held %v", row.in, s.Name, s.Held)
+		}
+		if !strings.Contains(string(s.Stack), row.in) {
+			t.Errorf("%s is not in the stack:\n%s", row.in, s.Stack)
+		}
+	}
+	if n := r.Stats().Stalls; n < 3 {
+		t.Errorf("%d stalls counted", n)
+	}
+	r.do(func() { pool.Close() })
+}
+
+type starter func()
+
+func (s starter) Run(*coro.Task) { s() }
+
+// Tasks that wake each other run through the loop's Tasks phase, and keep it awake only while there are any.
+func TestTasksPhase(t *testing.T) {
+	var pool *coro.Pool
+	l, err := loop.New(loop.Options{Tasks: func() bool { return pool.RunReady() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 8)
+	l.OnStart(func() {
+		pool = coro.NewPool(4, nil)
+		for range 4 {
+			pool.Start(waiter{l, done})
+		}
+	})
+	l.OnEnd(func() { pool.Close() })
+	ended := make(chan error)
+	go func() { ended <- l.Run() }()
+	for range 4 {
+		if err := wait(t, done, "a task"); err != nil {
+			t.Error(err)
+		}
+	}
+	l.Stop()
+	if err := wait(t, ended, "Run"); err != nil {
+		t.Error(err)
+	}
+	// The last Park of each was ended by Close.
+	for range 4 {
+		if err := wait(t, done, "the end of a task"); err != coro.ErrClosed {
+			t.Error(err)
+		}
+	}
+}
+
+// waiter waits for a timer, for offloaded work, and for something that never comes.
+type waiter struct {
+	l    *loop.Loop
+	done chan error
+}
+
+func (w waiter) Run(t *coro.Task) {
+	ref := t.Ref()
+	w.l.After(time.Millisecond, ref.Wake)
+	err := t.Park()
+	if err == nil {
+		ref = t.Ref()
+		w.l.Offload(func() {}, ref.Wake)
+		err = t.Park()
+	}
+	w.done <- err
+	w.done <- t.Park()
+}
