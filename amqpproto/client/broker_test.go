@@ -19,9 +19,8 @@ import (
 type fakeBroker struct {
 	t      testing.TB
 	script *wiretest.Script
-	log    []string // the methods that came, with their channel
-	header bool     // the protocol header came
-	frames []amqpproto.Frame
+	log    []string                                                        // the methods that came, with their channel
+	header bool                                                            // the protocol header came
 	on     map[amqpproto.MethodID]func(ch uint16, m amqpproto.Method) bool // true = handled
 	tune   amqpproto.ConnectionTune
 	beats  int

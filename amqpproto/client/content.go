@@ -84,7 +84,7 @@ func (c *Conn) deliverWhole(f amqpproto.Frame, rest []byte) (n int, took bool, e
 	if k == nil {
 		return 0, false, nil
 	}
-	head, n, err := amqpproto.CutFrame(rest, c.frameMax)
+	head, n, _ := amqpproto.CutFrame(rest, c.frameMax)
 	if n == 0 || head.Type != amqpproto.FrameHeader || head.Channel != f.Channel {
 		return 0, false, nil // also on an error: the slow way finds it again
 	}
@@ -94,8 +94,8 @@ func (c *Conn) deliverWhole(f amqpproto.Frame, rest []byte) (n int, took bool, e
 	}
 	var body []byte
 	if h.BodySize > 0 {
-		b, m, err := amqpproto.CutFrame(rest[n:], c.frameMax)
-		if m == 0 || err != nil || b.Type != amqpproto.FrameBody || b.Channel != f.Channel || uint64(len(b.Payload)) != h.BodySize {
+		b, m, _ := amqpproto.CutFrame(rest[n:], c.frameMax)
+		if m == 0 || b.Type != amqpproto.FrameBody || b.Channel != f.Channel || uint64(len(b.Payload)) != h.BodySize {
 			return 0, false, nil
 		}
 		n += m

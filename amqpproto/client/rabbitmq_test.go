@@ -12,6 +12,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
+	"zamqp/tests/rabbitmq"
 )
 
 // pump moves octets between a real socket and a Conn: what a loop does, with one
@@ -390,6 +391,63 @@ func deleteQueue(p *pump, name string) error {
 			}
 		}
 	}
+}
+
+// TestRabbitMQAlarm has the broker block publishers, and later close everything
+// by force. It needs a broker that can be told so.
+func TestRabbitMQAlarm(t *testing.T) {
+	if os.Getenv(rabbitmq.DirEnv) == "" {
+		t.Skip(rabbitmq.DirEnv + " names no broker that can be commanded")
+	}
+	node := rabbitmq.Shared(t)
+	p := newPump(t, nil)
+	s := &sink{ack: true}
+	k := p.client.Consume(client.ConsumerSpec{Name: "c", Topology: client.Topology{Queues: []client.Queue{{Exclusive: true}}}}, s)
+	p.dial()
+	p.until("start", func() bool { return k.State() == client.Up })
+	publish := func(c client.Confirm) {
+		t.Helper()
+		if err := p.client.Publish(nil, &client.Outgoing{RoutingKey: k.Queue(), Mandatory: true}, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	node.Ctl(t, "set_vm_memory_high_watermark", "0.00001")
+	t.Cleanup(func() { node.Ctl(t, "set_vm_memory_high_watermark", "0.4") })
+	// RabbitMQ tells only those who publish, and takes what it reads before.
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); p.turn(time.Now().Add(100 * time.Millisecond)) {
+		if blocked, _ := p.client.Blocked(); blocked {
+			break
+		}
+		publish(nil)
+	}
+	blocked, why := p.client.Blocked()
+	if !blocked || why == "" {
+		t.Fatal("not blocked")
+	}
+	before := p.client.Stats().Confirmed
+	done := confirms{}
+	publish(&done)
+	p.turn(time.Now().Add(300 * time.Millisecond))
+	if len(done.got) != 0 || p.client.Stats().OctetsOut == 0 {
+		t.Fatal("published against the block")
+	}
+	node.Ctl(t, "set_vm_memory_high_watermark", "0.4")
+	p.until("the confirm", func() bool { return len(done.got) == 1 })
+	if done.got[0] != nil || p.client.Stats().Confirmed <= before {
+		t.Fatal(done.got)
+	}
+	queue := k.Queue()
+	node.Ctl(t, "close_all_connections", "maintenance")
+	p.until("the consumer to come back", func() bool { return p.client.Stats().Reconnects == 1 && k.State() == client.Up })
+	if k.Queue() == queue {
+		t.Fatal("the exclusive queue has outlived its connection")
+	}
+	publish(&done)
+	p.until("the confirm", func() bool { return len(done.got) == 2 })
+	if done.got[1] != nil {
+		t.Fatal(done.got)
+	}
+	p.finish()
 }
 
 func TestRabbitMQRefusals(t *testing.T) {
