@@ -11,8 +11,7 @@ import (
 
 const (
 	benchQueue = "bench"
-	runLimit   = 3 * time.Minute       // of one consume or publish run
-	settling   = 20 * time.Millisecond // for the acks behind the last handler call
+	runLimit   = 3 * time.Minute // of one consume or publish run
 )
 
 // warmMessages precede the measured ones.
@@ -69,8 +68,7 @@ func (b *bench) between(p *process, total int) (sample, error) {
 		return sample{}, err
 	}
 	wall := time.Since(began)
-	time.Sleep(settling)
-	after, err := p.cpu()
+	after, err := p.quiet(b.ctx)
 	if err != nil {
 		return sample{}, err
 	}

@@ -138,6 +138,32 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
+// quiet waits until the process has no work left that it does by itself, such
+// as the acks behind its last handler call, and returns its CPU clock then.
+func (p *process) quiet(ctx context.Context) (time.Duration, error) {
+	const (
+		pause = 20 * time.Millisecond
+		idle  = 200 * time.Microsecond // of a pause; runtimes tick a little
+		calm  = 3                      // pauses in a row: a busy machine may give it no turn in one
+	)
+	last, err := p.cpu()
+	for still := 0; err == nil && still < calm; {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+		var now time.Duration
+		if now, err = p.cpu(); now-last < idle {
+			still++
+		} else {
+			still = 0
+		}
+		last = now
+	}
+	return last, err
+}
+
 // stop asks the process to end and waits until it has.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
