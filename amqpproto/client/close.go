@@ -40,6 +40,9 @@ func (c *Client) State() ConnState {
 func (c *Client) Ready() bool { return c.isOpen() && c.pub.state == pubReady && c.replay.open }
 
 // Blocked tells whether the broker takes no publishes at present, and its reason.
+// Publishes wait then; acks are still sent, but RabbitMQ may stop reading from the
+// socket of a publisher altogether: where consumers must go on under an alarm,
+// give them a connection of their own.
 func (c *Client) Blocked() (bool, string) { return c.blocked, c.reason }
 
 // Err says why there is no connection; nil while there is, or none was tried.

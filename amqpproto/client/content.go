@@ -72,6 +72,9 @@ func (ch *channel) onFrame(f amqpproto.Frame) error {
 	ct.properties, ct.body = c.RawProperties, c.Body
 	err = ch.owner.onContent(ct)
 	ct.properties, ct.body = nil, nil
+	if !ct.busy() {
+		ct.asm.Reset() // gives back what a large body took
+	}
 	return err
 }
 

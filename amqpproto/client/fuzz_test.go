@@ -75,3 +75,37 @@ func FuzzClient(f *testing.F) {
 		}
 	})
 }
+
+// FuzzHandshake feeds arbitrary octets from the first on.
+func FuzzHandshake(f *testing.F) {
+	start := method(f, 0, &amqpproto.ConnectionStart{VersionMinor: 9, Mechanisms: []byte("PLAIN"), Locales: []byte("en_US")})
+	tune := method(f, 0, &amqpproto.ConnectionTune{ChannelMax: 3, FrameMax: 4096})
+	f.Add([]byte("AMQP\x00\x01\x00\x00"))
+	f.Add(append(append(start, tune...), method(f, 0, &amqpproto.ConnectionOpenOk{})...))
+	f.Add(append(start, method(f, 0, &amqpproto.ConnectionClose{ReplyCode: 403})...))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		c := client.New(client.Config{}, quiet{})
+		conn := c.Connect(deaf{})
+		now := time.Unix(0, 0)
+		for i := 1; i <= 2; i++ {
+			end := len(in) * i / 2
+			n, err := conn.Feed(in[:end])
+			if n < 0 || n > end {
+				t.Fatalf("took %d of %d", n, end)
+			}
+			conn.Tick(now)
+			conn.Sent(len(conn.Pending()))
+			if err != nil {
+				break
+			}
+			in = in[n:]
+			if i == 1 {
+				in = append(in[:len(in):len(in)], in...)
+			}
+		}
+		conn.Lost(nil)
+		if c.State() != client.Disconnected || c.Err() == nil {
+			t.Fatal(c.State(), c.Err())
+		}
+	})
+}

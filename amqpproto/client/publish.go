@@ -22,7 +22,7 @@ func (c *Client) Publish(p *Producer, o *Outgoing, done Confirm) error {
 	if c.isOpen() {
 		frameMax = c.conn.frameMax
 	}
-	if err := o.check(frameMax); err != nil {
+	if err := c.pub.check(o, frameMax); err != nil {
 		return err
 	}
 	if p == nil {

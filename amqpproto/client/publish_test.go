@@ -380,6 +380,8 @@ func TestPublishLimits(t *testing.T) {
 		{RoutingKey: strings.Repeat("x", 256)},
 		{RawProperties: make([]byte, 131072)},
 		{RawProperties: []byte{0}},
+		{RawProperties: []byte{0, 0, 0}},
+		{RawProperties: []byte{0x80, 0, 9}},
 		{Body: make([]byte, 1001)},
 	} {
 		if err := f.client.Publish(nil, &bad, c); err == nil {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"slices"
 
 	"zamqp/amqpproto"
 )
@@ -12,8 +13,8 @@ type Outgoing struct {
 	// Mandatory asks for the message back if no queue takes it. (immediate is not
 	// offered: RabbitMQ closes the connection on it.)
 	Mandatory bool
-	// RawProperties is made by amqpproto.Properties.Append; empty means none. What
-	// is malformed in it ends the connection, so it must come from there.
+	// RawProperties is made by amqpproto.Properties.Append; empty means none. A
+	// malformed headers table in it ends the connection, so it must come from there.
 	RawProperties []byte
 	Body          []byte
 }
@@ -22,8 +23,10 @@ type Outgoing struct {
 // empty ones.
 const entryCost = 96
 
-// check refuses what no encoding fits.
-func (o *Outgoing) check(frameMax uint32) error {
+// check refuses what no encoding fits, and properties that would make the broker
+// end the connection, which all producers and consumers share. Only the inside of
+// the headers table is not looked at. It leaves the properties in p.props.
+func (p *publisher) check(o *Outgoing, frameMax uint32) error {
 	switch {
 	case len(o.Exchange) > amqpproto.ShortstrMax:
 		return fmt.Errorf("amqp client: exchange name of %d octets, at most 255 fit", len(o.Exchange))
@@ -32,8 +35,16 @@ func (o *Outgoing) check(frameMax uint32) error {
 	case len(o.RawProperties) > int(frameMax)-amqpproto.ContentHeaderOverhead:
 		return fmt.Errorf("amqp client: properties of %d octets do not fit into a frame of frame_max %d: send fewer headers",
 			len(o.RawProperties), frameMax)
-	case len(o.RawProperties) == 1:
-		return fmt.Errorf("amqp client: properties of one octet: make them with amqpproto.Properties.Append")
+	case len(o.RawProperties) == 0:
+		p.props = amqpproto.Properties{}
+		return nil
+	}
+	rest, err := p.props.Decode(o.RawProperties)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%d octets too many", len(rest))
+	}
+	if err != nil {
+		return fmt.Errorf("amqp client: malformed properties: make them with amqpproto.Properties.Append: %w", err)
 	}
 	return nil
 }
@@ -62,7 +73,7 @@ type publisher struct {
 	backoff  backoff
 	retry    deadline
 	hash     contentHash
-	props    amqpproto.Properties // scratch, as returned
+	props    amqpproto.Properties // scratch: of the publish at hand
 	returned amqpproto.BasicReturn
 }
 
@@ -180,11 +191,14 @@ func (c *Client) settled(e *entry, err error) {
 }
 
 // send encodes a publish as its three kinds of frame, side by side, and enters
-// it into the ledger.
+// it into the ledger. check has passed it just before.
 func (p *publisher) send(o *Outgoing, size int, done Confirm) *entry {
 	conn := p.client.conn
 	out := &conn.out
 	out.room()
+	// Once, where append would copy a large body several times on its way.
+	frames := len(o.Body)/int(conn.frameMax-amqpproto.FrameOverhead) + 3
+	out.buf = slices.Grow(out.buf, size+frames*amqpproto.FrameOverhead)
 	out.buf = amqpproto.AppendBasicPublish(out.buf, p.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
 	properties := o.RawProperties
 	if len(properties) == 0 {
@@ -197,7 +211,7 @@ func (p *publisher) send(o *Outgoing, size int, done Confirm) *entry {
 	if o.Mandatory && !p.client.cfg.NoConfirms {
 		e.watched = true
 		e.route = p.hash.route(o.Exchange, o.RoutingKey)
-		e.content = p.hash.content(&p.props, properties, o.Body)
+		e.content = p.hash.content(&p.props, o.Body)
 	}
 	return e
 }

@@ -25,12 +25,9 @@ func (x contentHash) route(exchange, key string) uint64 {
 
 // content hashes what tells messages of one route apart. Of the properties only
 // the ids, as a broker may encode the others anew.
-func (x contentHash) content(p *amqpproto.Properties, raw, body []byte) uint64 {
-	h := uint64(len(body))
-	if _, err := p.Decode(raw); err == nil {
-		h = join(h, maphash.Bytes(x.seed, p.MessageID))
-		h = join(h, maphash.Bytes(x.seed, p.CorrelationID))
-	}
+func (x contentHash) content(p *amqpproto.Properties, body []byte) uint64 {
+	h := join(uint64(len(body)), maphash.Bytes(x.seed, p.MessageID))
+	h = join(h, maphash.Bytes(x.seed, p.CorrelationID))
 	if len(body) > 2*hashEnd {
 		h = join(h, maphash.Bytes(x.seed, body[:hashEnd]))
 		body = body[len(body)-hashEnd:]
@@ -71,7 +68,10 @@ func (p *publisher) onContent(ct *content) error {
 func (p *publisher) findReturned(e *ReturnError, ct *content) uint64 {
 	l := &p.ledger
 	route := p.hash.route(e.Exchange, e.RoutingKey)
-	hash := p.hash.content(&p.props, ct.properties, ct.body)
+	if _, err := p.props.Decode(ct.properties); err != nil {
+		p.props = amqpproto.Properties{} // the route will have to do
+	}
+	hash := p.hash.content(&p.props, ct.body)
 	fallback := uint64(0)
 	look := func(from, to uint64) uint64 {
 		for seq := from; seq < to; seq++ {

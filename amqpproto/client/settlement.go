@@ -100,6 +100,9 @@ func (w *window) flush(dst []byte, channel uint16) (out []byte, frames int) {
 		}
 	}
 	w.acked = w.acked[:0]
+	if cap(w.acked) > 16*windowKeep {
+		w.acked = nil
+	}
 	if w.base == w.next && len(w.ring) > 16*windowKeep {
 		w.ring = nil
 	}

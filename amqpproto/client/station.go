@@ -10,8 +10,8 @@ const (
 	AwaitConnection State = iota // there is none, or it is not open yet
 	AwaitChannel                 // channel.open-ok
 	AwaitTopology                // the answers to declarations
-	AwaitQosOk                   //
-	AwaitConsumeOk               //
+	AwaitQosOk                   // basic.qos-ok
+	AwaitConsumeOk               // basic.consume-ok
 	Up                           // declared, and consuming if it is to consume
 	AwaitRetry                   // it failed: see Err
 	AwaitCancelOk                // Cancel was called

@@ -138,7 +138,7 @@ func (c *Client) flushWaiting() {
 			return false, false
 		}
 		o := p.outgoing()
-		if err := o.check(c.conn.frameMax); err != nil {
+		if err := c.pub.check(&o, c.conn.frameMax); err != nil {
 			// It was made for a larger frame_max than this broker has.
 			c.settleLater(outcome{p.done, err}, p.size)
 			return true, false
