@@ -100,7 +100,7 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	printTables(os.Stdout, results)
+	printTables(os.Stdout, results, !o.smoke)
 	if o.smoke {
 		fmt.Println("Smoke run: everything answers; the figures above mean nothing.")
 		return nil

@@ -11,7 +11,7 @@ const (
 	panelWidth = 500
 	barHeight  = 18
 	barGap     = 6
-	nameWidth  = 180
+	nameWidth  = 200
 	valueWidth = 60
 	headHeight = 52
 	margin     = 16

@@ -51,8 +51,9 @@ func thousands(v float64) string {
 	return strings.Join(append([]string{digits}, groups...), ",")
 }
 
-// printTables writes one table a workload, for a terminal.
-func printTables(w io.Writer, results []*result) {
+// printTables writes one table a workload, for a terminal, and what came of the
+// goals, which a tiny run cannot tell.
+func printTables(w io.Writer, results []*result, goals bool) {
 	for _, r := range results {
 		rows := r.rows()
 		lines := [][]string{r.head()}
@@ -71,6 +72,9 @@ func printTables(w io.Writer, results []*result) {
 			if n == 0 {
 				fmt.Fprintln(w, "  "+strings.Repeat("─", sum(widths)+3*(len(widths)-1)))
 			}
+		}
+		if !goals {
+			continue
 		}
 		for _, verdict := range r.verdicts(rows) {
 			fmt.Fprintln(w, "  goal", verdict)
