@@ -106,9 +106,7 @@ func parseURL(url string) (amqp.URI, error) {
 	switch {
 	case url == "embedded":
 		return amqp.URI{}, errors.New(`the embedded broker comes with a later version: write the URL of a broker, "amqp://user:password@host:5672/vhost"`)
-	case scheme == "amqps":
-		return amqp.URI{}, errors.New("TLS to brokers comes with a later version: use amqp:// in a network that you trust, or through a tunnel")
-	case scheme != "amqp":
+	case scheme != "amqp" && scheme != "amqps":
 		return amqp.URI{}, errors.New(`not a broker's URL: write "amqp://user:password@host:5672/vhost"`)
 	}
 	uri, err := amqp.ParseURI(url)
@@ -157,8 +155,12 @@ func noConnection(name string, s *Settings) string {
 
 func (c *checker) shortString(key string, text *string) {
 	if text != nil && len(*text) > shortStringMax {
-		c.fail(key, show(*text), fmt.Sprintf("AMQP's names have at most %d octets, this has %d", shortStringMax, len(*text)))
+		c.fail(key, show(*text), tooLong(*text))
 	}
+}
+
+func tooLong(name string) string {
+	return fmt.Sprintf("AMQP's names have at most %d octets, this has %d", shortStringMax, len(name))
 }
 
 func sortedNames[T any](m map[string]T) []string {

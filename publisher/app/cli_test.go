@@ -79,7 +79,7 @@ connections
   spare    amqp://guest:***@localhost:5672/ (not opened: nothing uses it)
 consumers
   billing   on default: queue billing from exchange orders (topic) by order.*; prefetch 100; 5 attempts, 1s to 1m apart; dead letters: billing.dead
-  mail-out  on default: queue mail-s1 (not durable) from exchange mail (direct) by mail-s1; prefetch 100; 1 attempt; dead letters: mail-s1.dead
+  mail-out  on default: queue mail-s1 (not durable) from exchange mail (direct) by mail-s1; prefetch 100; 1 attempt; dead letters: exchange s1
   hello     disabled
 producers
   orders  on default: exchange orders (topic) to queue audit; json; mandatory

@@ -104,10 +104,23 @@ func consumerText(k publisher.Consumer) string {
 	default:
 		fmt.Fprintf(&b, "; %d attempts, %s to %s apart", k.Retry.Attempts, formatDuration(k.Retry.Min), formatDuration(k.Retry.Max))
 	}
-	if !k.NoAck && k.DeadLetter != "" {
-		fmt.Fprintf(&b, "; dead letters: %s", k.DeadLetter)
+	if !k.NoAck {
+		fmt.Fprintf(&b, "; dead letters: %s", deadLetterText(k))
 	}
 	return b.String()
+}
+
+func deadLetterText(k publisher.Consumer) string {
+	exchange, given := k.Arguments["x-dead-letter-exchange"]
+	switch {
+	case given:
+		return fmt.Sprintf("exchange %v", exchange)
+	case k.NoDeclare:
+		return "as the queue was declared"
+	case k.DeadLetter == "" || k.DeadLetter == "off":
+		return "dropped"
+	}
+	return k.DeadLetter
 }
 
 func producerText(p publisher.Producer) string {

@@ -115,6 +115,9 @@ two = { url = "amqp://${RABBIT:-rabbit}" }
 
 func TestConnectionStartsFromDefaults(t *testing.T) {
 	s := mustLoad(t, "[connection.two]\nurl = \"amqp://u:p%2Fw@h:1234/a%2Fb\"", nil, nil)
+	if s := mustLoad(t, `connection.default.url = "amqps://h"`, nil, nil); s.Connections["default"].URI.Port != 5671 {
+		t.Errorf("%+v", s.Connections["default"].URI)
+	}
 	two := s.Connections["two"]
 	want := amqp.URI{Scheme: "amqp", Host: "h", Port: 1234, Username: "u", Password: "p/w", Vhost: "a/b"}
 	if two.URI != want || two.Heartbeat != time.Minute || two.Prefetch != 100 || s.Connections["default"] == nil {

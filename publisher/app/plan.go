@@ -17,9 +17,9 @@ type Plan struct {
 	Routes   []*publisher.Route
 	// Consumers are the enabled ones. Of each, Connection, Queue, ExchangeType,
 	// RoutingKeys, Prefetch, Retry and DeadLetter are set, so that nobody below
-	// has to know the defaults. Queue and DeadLetter stay empty where the broker
-	// names the queue, RoutingKeys where there is nothing to bind to; a Prefetch
-	// of 0 is one that the connection turned off.
+	// has to know the defaults. Queue stays empty where the broker names it,
+	// RoutingKeys where there is nothing to bind to, DeadLetter where the queue
+	// gets none; a Prefetch of 0 is one that the connection turned off.
 	Consumers map[string]publisher.Consumer
 	Producers map[string]publisher.Producer
 	// Disabled are the consumers that enabled = false took out, sorted.
@@ -184,11 +184,19 @@ func (c *planner) consumerDefaults(key, name string, k *publisher.Consumer) {
 	orDefault(&k.Retry.Min, publisher.RetryMin)
 	orDefault(&k.Retry.Max, max(publisher.RetryMax, k.Retry.Min))
 	c.site(key+".dead_letter", &k.DeadLetter)
-	if k.DeadLetter == "" && !k.ServerNamed {
-		k.DeadLetter = k.Queue + ".dead"
-		c.shortString(key+".dead_letter", &k.DeadLetter)
-	}
 	k.Arguments = c.siteTable(key+".arguments", k.Arguments)
+	if k.DeadLetter == "" && givesUpToQueue(k) {
+		k.DeadLetter = k.Queue + ".dead"
+		c.length(key+".dead_letter", k.DeadLetter)
+	}
+}
+
+// givesUpToQueue tells whether the consumer's queue gets one for its dead
+// letters without being asked to: where it outlives the connection itself, is
+// ours to declare, and names no dead-letter exchange of its own.
+func givesUpToQueue(k *publisher.Consumer) bool {
+	_, given := k.Arguments["x-dead-letter-exchange"]
+	return !k.ServerNamed && !k.Exclusive && !k.Transient && !k.AutoDelete && !k.NoDeclare && !k.NoAck && !given
 }
 
 // declaration reports a problem of a key that the configuration or else the
@@ -221,7 +229,14 @@ func (c *planner) site(key string, name *string) {
 		return
 	}
 	*name = strings.ReplaceAll(*name, variable, c.settings.Site.ID)
-	c.shortString(key, name)
+	c.length(key, *name)
+}
+
+// length is for names that have got longer than they were written.
+func (c *planner) length(key, name string) {
+	if len(name) > shortStringMax {
+		c.declaration(key, show(name), tooLong(name))
+	}
 }
 
 // siteTable does the same for texts among arguments, in a copy: dead-letter

@@ -52,7 +52,7 @@ func TestPlanOfRegistered(t *testing.T) {
 			Queue: "billing", Prefetch: 100, Retry: retry, DeadLetter: "billing.dead"},
 		"hello": {Connection: "default", ExchangeType: "direct", Queue: "hello", Prefetch: 100, Retry: retry, DeadLetter: "hello.dead"},
 		"mail-out": {Connection: "default", Exchange: "mail", ExchangeType: "direct", RoutingKeys: []string{"mail-s1"},
-			Queue: "mail-s1", Prefetch: 100, Retry: retry, DeadLetter: "mail-s1.dead",
+			Queue: "mail-s1", Prefetch: 100, Retry: retry,
 			Arguments: publisher.Table{"x-dead-letter-exchange": "s1", "nested": publisher.Table{"a": "s1"}}},
 	} {
 		if got := p.Consumers[name]; !reflect.DeepEqual(got, want) {
@@ -172,9 +172,9 @@ func TestPlanProblems(t *testing.T) {
 		{"retry", site + "[consumer.hello]\nretry.max = \"10ms\"", []string{
 			`consumer.hello.retry.min = 1s: more than retry.max, 10ms: swap them`,
 		}},
-		{"long", "site.id = \"" + strings.Repeat("s", 251) + "\"", []string{
-			`consumer.mail-out.queue = "mail-sss`, // 256 octets
-			`consumer.mail-out.dead_letter = "mail-sss`,
+		{"long", "site.id = \"" + strings.Repeat("s", 246) + "\"\n[consumer.mail-out]\nqueue = \"long-mail-${site_id}\"\narguments = {}", []string{
+			`:3: consumer.mail-out.queue = "long-mail-sss`,                         // 256 octets
+			`compiled-in handlers: consumer.mail-out.dead_letter = "long-mail-sss`, // 261
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -208,5 +208,29 @@ func TestPlanUnknownConnectionOfHandler(t *testing.T) {
 	want := `compiled-in handlers: producer.p.connection = "defaut": there is no [connection.defaut]; did you mean "default"?`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
+	}
+}
+
+// TestDeadLetterDefault: a queue gets one for its dead letters if it is there
+// to stay and nobody has said otherwise.
+func TestDeadLetterDefault(t *testing.T) {
+	for override, want := range map[string]string{
+		`enabled = true`:       "hello.dead",
+		`queue = "q"`:          "q.dead",
+		`dead_letter = "off"`:  "off",
+		`dead_letter = "gone"`: "gone",
+		`exclusive = true`:     "",
+		`durable = false`:      "",
+		`auto_delete = true`:   "",
+		`server_named = true`:  "",
+		`auto_declare = false`: "",
+		`no_ack = true`:        "",
+		`arguments = { x-dead-letter-exchange = "dlx" }`: "",
+		`arguments = { x-max-length = 5 }`:               "hello.dead",
+	} {
+		p := mustResolve(t, "site.id = \"s\"\n[consumer.hello]\n"+override)
+		if got := p.Consumers["hello"].DeadLetter; got != want {
+			t.Errorf("%s: %q, want %q", override, got, want)
+		}
 	}
 }
