@@ -185,7 +185,7 @@ func (c *Conn) Sent(n int) {
 	c.client.stats.OctetsOut += uint64(n)
 	c.beat.left(c.client.clock.now, n, c.out.len())
 	cl := c.client
-	if cl.waiting.stirred && cl.waiting.len() > 0 && cl.pub.clear() || cl.cfg.NoConfirms && cl.pub.ledger.unsettled > 0 {
+	if cl.waiting.moving() && cl.pub.clear() || cl.cfg.NoConfirms && cl.pub.ledger.unsettled > 0 {
 		c.wake() // for a Pending that takes more out, or a Tick that settles
 	}
 }

@@ -24,6 +24,10 @@
 //	replay.go      the order in which things come back after a connect
 //	backoff.go     how long to wait before trying again
 //
+// Not offered: the tx class (confirms and acks do its work), basic.get, and direct
+// reply-to (amq.rabbitmq.reply-to), which wants its consumer and its publishes on
+// one channel; a server-named queue serves instead.
+//
 // All callbacks ([Sink], [Confirm], [Host], the done functions) run inside Feed,
 // Tick, Lost or the method that the caller has just called; they may call any
 // method of the package. Nothing in it is safe for use by several goroutines.

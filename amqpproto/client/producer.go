@@ -16,9 +16,8 @@ type ProducerSpec struct {
 // topology has been declared on the connection of the day.
 type Producer struct {
 	station
-	spec    ProducerSpec
-	ready   bool // its publishes may leave
-	waiting int  // how many of its publishes wait
+	spec  ProducerSpec
+	ready bool // its publishes may leave
 }
 
 // Produce registers a producer, before or after connecting. Its topology is

@@ -38,11 +38,10 @@ func (c *Client) Publish(p *Producer, o *Outgoing, done Confirm) error {
 	c.heldCount++
 	c.undecided++
 	c.stats.Published++
-	if p.ready && p.waiting == 0 && c.pub.clear() && c.conn.out.len() < outMark {
+	if p.ready && !c.waiting.moving() && c.pub.clear() && c.conn.out.len() < outMark {
 		c.pub.send(o, size, done)
 	} else {
 		c.waiting.push(park(p, o, size, done))
-		c.waiting.stir()
 	}
 	c.wake()
 	return nil

@@ -37,8 +37,8 @@ func (w *parked) outgoing() Outgoing {
 }
 
 // waiting is the queue of publishes that cannot leave, in the order of Publish.
-// Those of one producer leave in that order; those of another may overtake them
-// when its topology is declared first.
+// They leave in that order, but those of a producer whose topology is not declared
+// are overtaken.
 type waiting struct {
 	list    []parked
 	head    int // list[:head] has left
@@ -51,9 +51,13 @@ func (w *waiting) stir() { w.stirred = true }
 
 func (w *waiting) len() int { return len(w.list) - w.head }
 
+// moving tells that some of it may leave at the next flush, and is not to be
+// overtaken.
+func (w *waiting) moving() bool { return w.stirred && w.len() > 0 }
+
 func (w *waiting) push(p parked) {
 	w.list = append(w.list, p)
-	p.producer.waiting++
+	w.stirred = w.stirred || p.producer.ready
 }
 
 // stamp gives what came since the last call its deadline; false if nothing did.
@@ -76,9 +80,7 @@ func (w *waiting) remove(cut func(p *parked) (out, stop bool)) {
 		if stop {
 			break
 		}
-		if out {
-			w.list[i].producer.waiting--
-		} else {
+		if !out {
 			if keep != i {
 				w.list[keep] = w.list[i]
 			}
@@ -125,7 +127,7 @@ func (w *waiting) tidy() {
 // flushWaiting encodes what may leave, until the output is full.
 func (c *Client) flushWaiting() {
 	w := &c.waiting
-	if !w.stirred || w.len() == 0 || !c.pub.clear() {
+	if !w.moving() || !c.pub.clear() {
 		return
 	}
 	w.stirred = false
