@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,9 @@ import (
 	"testing"
 	"time"
 )
+
+// readyWithin is from the start of the process to /readyz, on a busy machine.
+const readyWithin = time.Minute
 
 // program builds the server once for all tests. ZAMQP_TEST_RACE=1 builds it with
 // the race detector.
@@ -58,7 +62,7 @@ func start(t testing.TB, amqpURL string, options ...string) *server {
 		t.Fatal(err)
 	}
 	s := launch(t, path, freePort(t), amqpURL, options...)
-	s.waitReady(60 * time.Second)
+	s.waitReady(readyWithin)
 	return s
 }
 
@@ -72,9 +76,7 @@ func launch(t testing.TB, path, addr, amqpURL string, options ...string) *server
 	s := &server{t: t, addr: addr, url: "http://" + addr, log: &logBuffer{}, done: make(chan struct{})}
 	s.cmd = exec.Command(path, args...)
 	s.cmd.Dir = t.TempDir() // no config.toml there: the defaults
-	// A variable for the tests is an unknown setting to the server, hence an error.
-	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ZAMQP_") })
-	s.cmd.Env = append(s.cmd.Env, "ZAMQP_HTTP__LISTEN="+addr, "ZAMQP_CONNECTION__DEFAULT__URL="+amqpURL)
+	s.cmd.Env = append(environment(), "ZAMQP_HTTP__LISTEN="+addr, "ZAMQP_CONNECTION__DEFAULT__URL="+amqpURL)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -100,6 +102,12 @@ func launch(t testing.TB, path, addr, amqpURL string, options ...string) *server
 	return s
 }
 
+// environment is ours without what is for tests: to the server each variable that
+// starts with ZAMQP_ is a setting, and an unknown one an error.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ZAMQP_") })
+}
+
 // freePort returns an address on which nobody listens.
 func freePort(t testing.TB) string {
 	t.Helper()
@@ -121,6 +129,17 @@ func (s *server) status(path string) int {
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, resp.Body)
 	return resp.StatusCode
+}
+
+// json decodes the answer to a GET, whatever its status.
+func (s *server) json(path string, into any) error {
+	client := http.Client{Timeout: 5 * time.Second}
+	resp, err := client.Get(s.url + path)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return json.NewDecoder(resp.Body).Decode(into)
 }
 
 func (s *server) waitReady(within time.Duration) {

@@ -1,0 +1,235 @@
+package interop_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"zamqp/tests/rabbitmq"
+)
+
+// replies collects the answers to the messages of one client.
+type replies struct {
+	ch    *amqp.Channel
+	queue string
+	mu    sync.Mutex
+	count map[string]int
+}
+
+// sendSlow publishes n confirmed messages to the queue slow and collects their
+// replies for as long as the test lasts.
+func sendSlow(t *testing.T, url string, n int) *replies {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	r := &replies{count: map[string]int{}}
+	if r.ch, err = conn.Channel(); err != nil {
+		t.Fatal(err)
+	}
+	q, err := r.ch.QueueDeclare("", false, true, true, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deliveries, err := r.ch.Consume(q.Name, "", true, true, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for d := range deliveries {
+			r.mu.Lock()
+			r.count[d.CorrelationId]++
+			r.mu.Unlock()
+		}
+	}()
+	if err := r.ch.Confirm(false); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		confirm, err := r.ch.PublishWithDeferredConfirmWithContext(context.Background(), "", "slow", true, false, amqp.Publishing{
+			DeliveryMode: amqp.Persistent, ContentType: "text/plain", ReplyTo: q.Name,
+			CorrelationId: fmt.Sprint(i), Body: []byte(fmt.Sprint("message ", i)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == n-1 && !confirm.Wait() {
+			t.Fatal("a publish was not confirmed")
+		}
+	}
+	return r
+}
+
+// state is how many messages were answered, and how many more than once.
+func (r *replies) state() (answered, twice int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range r.count {
+		if n > 1 {
+			twice++
+		}
+	}
+	return len(r.count), twice
+}
+
+// TestSIGTERMDrains: a signal under load, on both wires. What is in hand is
+// finished, what is not stays with the broker, and a second server answers
+// exactly the rest.
+func TestSIGTERMDrains(t *testing.T) {
+	node := rabbitmq.Shared(t)
+	emptyQueues(t, node)
+	s := startOutsider(t, node.URL)
+	log := newAudit(t, node.URL)
+	const total = 3000
+	sent := sendSlow(t, node.URL, total)
+
+	slow := make(chan string, 10)
+	for range cap(slow) {
+		go func() { slow <- get(s.url + "/slow/2s") }()
+	}
+	taken := orderUntilRefused(s.url, 8)
+	// Not a pause for anything to happen, but the load during which the signal comes.
+	time.Sleep(700 * time.Millisecond)
+	s.stop(40 * time.Second)
+
+	for range cap(slow) {
+		if got := <-slow; got != "200 slept 2s" {
+			t.Errorf("a request in hand at the signal was answered %q", got)
+		}
+	}
+	ids := <-taken
+	t.Logf("%d orders taken", len(ids))
+	log.wait(t, ids, 20*time.Second)
+
+	var left rabbitmq.Queue
+	node.WaitQueue(t, "slow", 20*time.Second, func(q rabbitmq.Queue) bool {
+		answered, _ := sent.state()
+		left = q
+		return q.Unacknowledged == 0 && q.Consumers == 0 && answered+q.Messages == total
+	})
+	answered, twice := sent.state()
+	t.Logf("%d answered before the end, %d left to the broker", answered, left.Messages)
+	if answered == 0 || left.Messages == 0 || twice > 0 {
+		t.Errorf("answered %d, left %d, answered twice %d: want some, some, none", answered, left.Messages, twice)
+	}
+
+	again := startOutsider(t, node.URL)
+	node.WaitQueue(t, "slow", time.Minute, func(q rabbitmq.Queue) bool {
+		answered, _ := sent.state()
+		return q.Messages == 0 && answered == total
+	})
+	if _, twice := sent.state(); twice > 0 {
+		t.Errorf("%d messages were answered by both servers", twice)
+	}
+	again.stop(40 * time.Second)
+}
+
+// get returns status and body of one request, or the error.
+func get(url string) string {
+	resp, err := http.Get(url)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%d %s", resp.StatusCode, text)
+}
+
+// orderUntilRefused posts orders on some connections until the server is gone,
+// and then gives the ids of those that were answered with 202.
+func orderUntilRefused(url string, connections int) <-chan []string {
+	shop := newShop(url, connections)
+	var mu sync.Mutex
+	var ids []string
+	var working sync.WaitGroup
+	for range connections {
+		working.Go(func() {
+			for {
+				status, id, err := shop.post("")
+				if err != nil || status == http.StatusServiceUnavailable {
+					return
+				}
+				mu.Lock()
+				ids = append(ids, id)
+				mu.Unlock()
+			}
+		})
+	}
+	done := make(chan []string, 1)
+	go func() {
+		working.Wait()
+		done <- ids
+	}()
+	return done
+}
+
+// TestSignals: SIGINT drains as SIGTERM does, the port closes at once, and a
+// second signal does not wait.
+func TestSignals(t *testing.T) {
+	node := rabbitmq.Shared(t)
+	s := startOutsider(t, node.URL)
+	slow := make(chan string, 1)
+	waitInHand(t, s, func() { slow <- get(s.url + "/slow/3s") })
+	s.signal(syscall.SIGINT)
+	waitRefused(t, s)
+	select {
+	case <-s.done:
+		t.Error("the server ended before its request in hand")
+	default:
+	}
+	if got := <-slow; got != "200 slept 3s" {
+		t.Errorf("the request in hand was answered %q", got)
+	}
+	s.wait(20 * time.Second)
+
+	s = startOutsider(t, node.URL)
+	waitInHand(t, s, func() { slow <- get(s.url + "/slow/25s") })
+	s.signal(syscall.SIGTERM)
+	waitRefused(t, s)
+	s.signal(syscall.SIGTERM)
+	select {
+	case <-s.done:
+	case <-time.After(10 * time.Second):
+		t.Error("a second signal did not end the server")
+	}
+}
+
+// waitInHand starts a request and returns once the server has it: /readyz counts
+// the calls.
+func waitInHand(t *testing.T, s *server, request func()) {
+	t.Helper()
+	go request()
+	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		var report struct{ Calls int }
+		if s.json("/readyz", &report) == nil && report.Calls > 1 {
+			return
+		}
+	}
+	t.Fatal("the slow request never showed in /readyz")
+}
+
+// waitRefused wants the server's port to be closed soon.
+func waitRefused(t *testing.T, s *server) {
+	t.Helper()
+	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			return
+		}
+		_ = conn.Close()
+	}
+	t.Fatal("the port is still open after the signal")
+}

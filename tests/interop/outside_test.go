@@ -1,0 +1,74 @@
+package interop_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// outsider builds, once, the server in testdata/outside: a module of somebody
+// else's that uses zamqp as a dependency. The drain tests use it for its slow
+// handlers.
+var outsider = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(scratch, "outside")
+	if err := os.CopyFS(dir, os.DirFS("testdata/outside")); err != nil {
+		return "", err
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return "", err
+	}
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	if err != nil {
+		return "", err
+	}
+	mod := fmt.Sprintf("module example.org/shop\n\ngo 1.26.0\n\nrequire zamqp v0.0.0\n\nreplace zamqp => %s\n", root)
+	for name, text := range map[string]string{"go.mod": mod, "go.sum": string(sums)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return "", err
+		}
+	}
+	// What `go mod tidy` would do, without looking for anything newer: the go.mod
+	// gets the indirect requirements.
+	cmd := exec.Command("go", "build", "-mod=mod", "-o", os.DevNull, ".")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build in a module that requires zamqp: %w\n%s", err, out)
+	}
+	return build(dir, "shop")
+})
+
+func startOutsider(t *testing.T, amqpURL string, options ...string) *server {
+	t.Helper()
+	path, err := outsider()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := launch(t, path, freePort(t), amqpURL, options...)
+	s.waitReady(readyWithin)
+	return s
+}
+
+// TestHandlerPackageOfAnotherModule: a handler package needs nothing of this
+// repository but an import, and its routes are listed like ours.
+func TestHandlerPackageOfAnotherModule(t *testing.T) {
+	path, err := outsider()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "routes")
+	cmd.Dir, cmd.Env = t.TempDir(), environment()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"GET /slow/{pause}", "GET /hello", "POST /orders"} {
+		if !strings.Contains(strings.Join(strings.Fields(string(out)), " "), want) {
+			t.Errorf("`routes` does not show %q:\n%s", want, out)
+		}
+	}
+}

@@ -1,0 +1,33 @@
+// Package slow waits before it answers, so that a signal finds it at work.
+package slow
+
+import (
+	"time"
+
+	"zamqp/publisher"
+)
+
+func init() {
+	publisher.Handle("GET /slow/{pause}", get)
+	publisher.Consume("slow", publisher.Consumer{Prefetch: 50}, message)
+}
+
+// get answers after the pause that its path names.
+func get(r *publisher.Request) error {
+	pause, err := time.ParseDuration(r.PathValue("pause"))
+	if err != nil {
+		return publisher.Errorf(400, "%v", err)
+	}
+	if err := r.Sleep(pause); err != nil {
+		return err
+	}
+	return r.Text(200, "slept "+pause.String())
+}
+
+// message replies with what it got, after a tenth of a second.
+func message(r *publisher.Request) error {
+	if err := r.Sleep(100 * time.Millisecond); err != nil {
+		return err
+	}
+	return r.Bytes(200, "text/plain", r.Body())
+}
