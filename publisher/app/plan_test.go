@@ -234,3 +234,21 @@ func TestDeadLetterDefault(t *testing.T) {
 		}
 	}
 }
+
+// TestExchangeTypeNamedOnce: who names no type takes that of the others of the
+// same exchange, whichever is looked at first; nobody's is direct.
+func TestExchangeTypeNamedOnce(t *testing.T) {
+	r := publisher.NewRegistry()
+	r.Produce("a", publisher.Producer{Exchange: "one"})
+	r.Produce("b", publisher.Producer{Exchange: "one", ExchangeType: "topic"})
+	r.Produce("c", publisher.Producer{Exchange: "two"})
+	r.Consume("d", publisher.Consumer{Exchange: "one"}, nothing)
+	p, err := app.Resolve(app.Defaults(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{p.Producers["a"].ExchangeType, p.Producers["b"].ExchangeType, p.Producers["c"].ExchangeType, p.Consumers["d"].ExchangeType}
+	if want := []string{"topic", "topic", "direct", "topic"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
