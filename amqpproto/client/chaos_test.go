@@ -59,7 +59,7 @@ func (x *chaos) publish() {
 	o := to(fmt.Sprint("k", x.rnd.IntN(3)))
 	o.Mandatory = x.rnd.IntN(2) == 0
 	if x.rnd.IntN(20) == 0 {
-		o.Body = make([]byte, 200000)
+		o.Body = make([]byte, 60000)
 	}
 	var p *client.Producer
 	if i := x.rnd.IntN(3); i < 2 {
@@ -153,7 +153,7 @@ func (x *chaos) step() {
 }
 
 func TestChaos(t *testing.T) {
-	wiretest.Seeds(t, 40, func(t *testing.T, seed int64) {
+	wiretest.Seeds(t, 20, func(t *testing.T, seed int64) {
 		x := &chaos{fixture: newFixture(t, seed, client.Config{ConfirmTimeout: 20 * time.Second, PublishMax: 2 << 20, Heartbeat: 20 * time.Second, Seed: uint64(seed)}),
 			rnd: rand.New(rand.NewPCG(uint64(seed), 9))}
 		healed := false

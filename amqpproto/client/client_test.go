@@ -12,7 +12,7 @@ import (
 )
 
 func TestConsumeAndPublishUnderAnyChunking(t *testing.T) {
-	wiretest.Seeds(t, 20, func(t *testing.T, seed int64) {
+	wiretest.Seeds(t, 8, func(t *testing.T, seed int64) {
 		f := newFixture(t, seed, client.Config{})
 		s := &sink{ack: true}
 		spec := client.ConsumerSpec{Name: "billing", Prefetch: 10, Topology: client.Topology{
