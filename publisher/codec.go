@@ -44,6 +44,9 @@ func init() {
 	RegisterCodec(msgpackCodec{}, "msgpack", "application/msgpack", "application/vnd.msgpack")
 }
 
+// FindCodec returns the codec of a nick name or content type; the error names it.
+func FindCodec(name string) (Codec, error) { return codecFor([]byte(name)) }
+
 // codecFor finds the codec for a content type or nick name; its parameters do
 // not matter, but a charset other than UTF-8 is one that no codec reads.
 func codecFor(contentType []byte) (Codec, error) {

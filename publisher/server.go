@@ -14,9 +14,8 @@ import (
 
 // Options are the settings of a server.
 type Options struct {
-	ConflictRetries int    // runs after the first, when a call meets a conflict
-	CallsMax        int    // live HTTP calls; one more is answered 503. 0 is no bound
-	SiteID          string // replaces ${site_id} in names
+	ConflictRetries int // runs after the first, when a call meets a conflict
+	CallsMax        int // live HTTP calls; one more is answered 503. 0 is no bound
 	Log             zerolog.Logger
 }
 
@@ -77,7 +76,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		if !ok {
 			p = registered.value
 		}
-		made, err := s.newProducing(name, p)
+		made, err := newProducing(name, p)
 		if err != nil {
 			mistakes = append(mistakes, fmt.Errorf("producer %s (registered at %s): %w", name, registered.place, err))
 			continue
@@ -89,7 +88,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		if !ok {
 			c = registered.value
 		}
-		made, err := s.newConsuming(name, c, registered.handler, g.subscribers)
+		made, err := newConsuming(name, c, registered.handler, g.subscribers)
 		if err != nil {
 			mistakes = append(mistakes, fmt.Errorf("consumer %s (registered at %s): %w", name, registered.place, err))
 			continue
@@ -102,10 +101,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 	return s, errors.Join(mistakes...)
 }
 
-func (s *Server) newProducing(name string, p Producer) (*producing, error) {
-	for _, text := range []*string{&p.Exchange, &p.RoutingKey, &p.Queue} {
-		*text = s.site(*text)
-	}
+func newProducing(name string, p Producer) (*producing, error) {
 	if p.RoutingKey == "" {
 		p.RoutingKey = p.Queue
 	}
@@ -127,19 +123,13 @@ func (s *Server) newProducing(name string, p Producer) (*producing, error) {
 	return made, nil
 }
 
-func (s *Server) newConsuming(name string, c Consumer, h Handler, subscribers map[string][]Handler) (*consuming, error) {
+func newConsuming(name string, c Consumer, h Handler, subscribers map[string][]Handler) (*consuming, error) {
 	if c.Queue == "" && !c.ServerNamed {
 		c.Queue = name
 	}
 	if c.Connection == "" {
 		c.Connection = DefaultConnection
 	}
-	c.Queue, c.Exchange, c.DeadLetter = s.site(c.Queue), s.site(c.Exchange), s.site(c.DeadLetter)
-	keys := make([]string, len(c.RoutingKeys))
-	for i, key := range c.RoutingKeys {
-		keys[i] = s.site(key)
-	}
-	c.RoutingKeys = keys
 	made := &consuming{Consumer: c, name: name, label: "consumer " + name}
 	if h != nil {
 		made.handlers = append(made.handlers, h)
@@ -160,10 +150,6 @@ func (s *Server) newConsuming(name string, c Consumer, h Handler, subscribers ma
 
 // DefaultConnection is the connection of producers and consumers that name none.
 const DefaultConnection = "default"
-
-func (s *Server) site(text string) string {
-	return strings.ReplaceAll(text, "${site_id}", s.options.SiteID)
-}
 
 // Start binds the server to its loop. It is called inside the loop's Run: a
 // task made before the thread is locked could not be resumed after.

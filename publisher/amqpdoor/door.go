@@ -1,7 +1,6 @@
 package amqpdoor
 
 import (
-	"fmt"
 	"sort"
 
 	"github.com/rs/zerolog"
@@ -37,13 +36,10 @@ func New(server *publisher.Server, runtime publisher.Runtime, log zerolog.Logger
 // Link registers the server's producers and consumers of one connection with
 // its client. prefetch is for the consumers that name none; a consumer that
 // enabled does not pass is left out.
-func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(consumer string) bool) error {
+func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(consumer string) bool) {
 	l := &link{door: d, name: name, client: c, reply: &sender{client: c}}
 	d.links[name] = l
-	t, err := newTopology(name, d.server.Producers(), d.server.Consumers())
-	if err != nil {
-		return fmt.Errorf("connection %s: %w", name, err)
-	}
+	t := newTopology(name, d.server.Producers(), d.server.Consumers())
 	for _, p := range t.producers {
 		made := c.Produce(client.ProducerSpec{Name: p, Topology: t.producer(p)})
 		d.server.Bind(p, &sender{client: c, producer: made})
@@ -53,7 +49,6 @@ func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(co
 			l.consume(k, t, prefetch)
 		}
 	}
-	return nil
 }
 
 func (l *link) consume(name string, t *topology, prefetch int) {

@@ -1,7 +1,6 @@
 package amqpdoor
 
 import (
-	"fmt"
 	"sort"
 
 	"zamqp/amqpproto/client"
@@ -9,22 +8,22 @@ import (
 )
 
 // A topology is what one connection declares. Exchanges and queues are known
-// by name: whoever of the handler packages says more about one speaks for all,
-// and who contradicts is told so at start, not by a 406 from the broker.
+// by name: a producer knows an exchange's arguments, a consumer its queue's, and
+// whoever declares it as well says the same, or the broker refuses it. The app
+// has made sure before that nobody contradicts.
 type topology struct {
 	producers []string // sorted
 	consumers []string // sorted
 	produced  map[string]publisher.Producer
 	declared  map[string]publisher.Consumer
 	exchanges map[string]client.Exchange
-	whose     map[string]string // exchange: who named its type
 	queues    map[string][]client.Queue
 }
 
-func newTopology(connection string, producers map[string]publisher.Producer, consumers map[string]publisher.Consumer) (*topology, error) {
+func newTopology(connection string, producers map[string]publisher.Producer, consumers map[string]publisher.Consumer) *topology {
 	t := &topology{
 		produced: map[string]publisher.Producer{}, declared: map[string]publisher.Consumer{},
-		exchanges: map[string]client.Exchange{}, whose: map[string]string{}, queues: map[string][]client.Queue{},
+		exchanges: map[string]client.Exchange{}, queues: map[string][]client.Queue{},
 	}
 	for name, p := range producers {
 		if p.Connection == connection {
@@ -42,34 +41,31 @@ func newTopology(connection string, producers map[string]publisher.Producer, con
 	sort.Strings(t.consumers)
 	for _, name := range t.producers {
 		p := t.produced[name]
-		e := client.Exchange{Name: p.Exchange, Type: p.ExchangeType, Durable: !p.Transient, AutoDelete: p.AutoDelete, Args: p.Arguments}
-		if err := t.exchange("producer "+name, e); err != nil {
-			return nil, err
-		}
+		t.exchange(client.Exchange{Name: p.Exchange, Type: p.ExchangeType, Durable: !p.Transient, AutoDelete: p.AutoDelete, Args: p.Arguments})
 	}
 	for _, name := range t.consumers {
 		c := t.declared[name]
-		if err := t.exchange("consumer "+name, client.Exchange{Name: c.Exchange, Type: c.ExchangeType, Durable: !c.Transient}); err != nil {
-			return nil, err
-		}
+		t.exchange(client.Exchange{Name: c.Exchange, Type: c.ExchangeType, Durable: !c.Transient})
 		if !c.ServerNamed {
 			t.queues[c.Queue] = queuesOf(c)
 		}
 	}
-	return t, nil
+	return t
 }
 
-// exchange takes note of what one producer or consumer says of an exchange.
-func (t *topology) exchange(who string, e client.Exchange) error {
-	old, known := t.exchanges[e.Name]
-	switch {
-	case !known || old.Type == "":
-		t.exchanges[e.Name], t.whose[e.Name] = e, who
-	case e.Type != "" && e.Type != old.Type:
-		return fmt.Errorf("exchange %s is %s by %s and %s by %s: make them agree",
-			e.Name, old.Type, t.whose[e.Name], e.Type, who)
+// exchange takes note of what one producer or consumer says of an exchange. The
+// producers come first: only they can name arguments.
+func (t *topology) exchange(e client.Exchange) {
+	if old, known := t.exchanges[e.Name]; known {
+		if old.Type == "" {
+			old.Type = e.Type
+		}
+		if old.Args == nil {
+			old.Args = e.Args
+		}
+		e = old
 	}
-	return nil
+	t.exchanges[e.Name] = e
 }
 
 // declare is the exchange's declaration; none where somebody else's is used.

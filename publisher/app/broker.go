@@ -25,7 +25,7 @@ type broker struct {
 
 // connect makes the client of a connection, hands it the producers and
 // consumers, and dials.
-func (a *application) connect(name string) error {
+func (a *application) connect(name string) {
 	c := a.plan.Settings.Connections[name]
 	b := &broker{app: a, name: name, settings: c}
 	b.client = client.New(client.Config{
@@ -36,13 +36,10 @@ func (a *application) connect(name string) error {
 		BackoffMin: c.BackoffMin, BackoffMax: c.BackoffMax, Seed: rand.Uint64(), NoConfirms: !c.Confirms,
 	}, b)
 	enabled := func(consumer string) bool { _, ok := a.plan.Consumers[consumer]; return ok }
-	if err := a.amqp.Link(name, b.client, c.Prefetch, enabled); err != nil {
-		return err
-	}
+	a.amqp.Link(name, b.client, c.Prefetch, enabled)
 	a.brokers = append(a.brokers, b)
 	b.dial()
 	b.tick()
-	return nil
 }
 
 // Redial is the client's wish for another socket.

@@ -50,8 +50,10 @@ func (a *application) close(settled func() bool) {
 // cut ends what has not ended in time. Unacked messages are redelivered by the
 // broker; what was not confirmed fails its call.
 func (a *application) cut() {
-	live := a.server.Live()
-	a.fail(fmt.Errorf("%w: %d calls and %d connections were left", errCut, live, a.http.Open()))
+	if live := a.server.Live(); live > 0 {
+		a.fail(fmt.Errorf("%w: %d calls were left", errCut, live))
+	}
+	a.log.Warn().Int("calls", a.server.Live()).Int("connections", a.http.Open()).Msg("the drain is cut short")
 	a.server.CancelAll(publisher.ErrShutdown)
 	a.loop.After(cutGrace, a.loop.Stop)
 }

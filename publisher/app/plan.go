@@ -109,6 +109,7 @@ func (c *planner) producer(name string, p publisher.Producer, o *Producer) publi
 	key := "producer." + name
 	orDefault(&p.Connection, "default")
 	orDefault(&p.Codec, "json")
+	c.codec(key, p.Codec)
 	c.site(key+".exchange", &p.Exchange)
 	c.site(key+".routing_key", &p.RoutingKey)
 	c.site(key+".queue", &p.Queue)
@@ -148,6 +149,9 @@ func (c *planner) consumer(name string, k publisher.Consumer, o *Consumer) publi
 	}
 	key := "consumer." + name
 	c.consumerDefaults(key, name, &k)
+	if k.Codec != "" {
+		c.codec(key, k.Codec)
+	}
 	c.connectionKnown(key, k.Connection)
 	if k.Retry.Min > k.Retry.Max {
 		c.declaration(key+".retry.min", formatDuration(k.Retry.Min),
@@ -215,6 +219,12 @@ func (c *planner) connectionKnown(key, name string) {
 	}
 	if c.settings.Connections[name] == nil {
 		c.declaration(key+".connection", show(name), noConnection(name, c.settings))
+	}
+}
+
+func (c *planner) codec(key, name string) {
+	if _, err := publisher.FindCodec(name); err != nil {
+		c.declaration(key+".codec", show(name), err.Error()+": text, json, csv, msgpack, or one that a handler package registers")
 	}
 }
 

@@ -56,7 +56,7 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 	a := &application{plan: plan, log: log}
 	var err error
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
-		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, SiteID: s.Site.ID, Log: log,
+		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -129,11 +129,7 @@ func (a *application) watch(ctx context.Context, signals <-chan os.Signal, done 
 func (a *application) start() {
 	a.server.Start(a.runtime)
 	for _, name := range a.plan.Connections {
-		if err := a.connect(name); err != nil {
-			a.fail(err)
-			a.loop.Stop()
-			return
-		}
+		a.connect(name)
 	}
 	for _, address := range a.plan.Settings.HTTP.Listen {
 		if err := a.listen(address); err != nil {

@@ -70,7 +70,7 @@ func New(t testing.TB, registry *publisher.Registry) *Server {
 	t.Helper()
 	s := &Server{t: t, now: time.Now()}
 	log := zerolog.New(zerolog.NewTestWriter(t))
-	server, err := publisher.NewServer(registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log, SiteID: "test"})
+	server, err := publisher.NewServer(registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
