@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -168,6 +169,28 @@ func (n *Node) Stop(t testing.TB) { t.Helper(); n.must(t, "stop", n.dir) }
 func (n *Node) Restart(t testing.TB) {
 	t.Helper()
 	n.must(t, "start", "-for", strconv.Itoa(os.Getpid()), "-rm", n.dir)
+}
+
+// Pause freezes the node: its connections stay, and nothing is answered. Resume
+// before the test ends.
+func (n *Node) Pause(t testing.TB) { t.Helper(); n.signal(t, syscall.SIGSTOP) }
+
+// Resume lets a paused node go on.
+func (n *Node) Resume(t testing.TB) { t.Helper(); n.signal(t, syscall.SIGCONT) }
+
+func (n *Node) signal(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(n.dir, "node.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, sig); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Queue is what the broker says about one queue.

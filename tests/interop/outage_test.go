@@ -1,0 +1,208 @@
+package interop_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"zamqp/tests/rabbitmq"
+)
+
+// impatient keeps the pauses between attempts to connect short, as the tests
+// wait for them.
+var impatient = []string{"connection.default.backoff_min=200ms", "connection.default.backoff_max=2s"}
+
+// TestBrokerInTrouble has one broker of its own to ill-treat, as starting one
+// takes longer than all else here.
+func TestBrokerInTrouble(t *testing.T) {
+	node := rabbitmq.New(t)
+	t.Run("frozen", func(t *testing.T) { answerComesAfterTheConfirm(t, node) })
+	t.Run("blocked", func(t *testing.T) { publishersWaitForTheAlarm(t, node) })
+	t.Run("killed", func(t *testing.T) { nothingIsLostInAKill(t, node) })
+}
+
+// nothingIsLostInAKill kills RabbitMQ while orders come in, and starts it
+// again. HTTP that needs no broker goes on all the time, /readyz tells the truth,
+// an order is answered 202 or with an error, and each 202 is consumed.
+func nothingIsLostInAKill(t *testing.T, node *rabbitmq.Node) {
+	s := start(t, node.URL, append(impatient, "connection.default.confirm_timeout=3s")...)
+	stop := make(chan struct{})
+	hello := watchHello(t, s, stop)
+	load := newBuyers(s.url, 8)
+
+	time.Sleep(time.Second) // of load
+	for round := range 2 {
+		node.Kill(t)
+		s.waitStatus("/readyz", http.StatusServiceUnavailable, 10*time.Second)
+		if got := s.status("/livez"); got != http.StatusOK {
+			t.Errorf("/livez answers %d while the broker is away", got)
+		}
+		node.Restart(t)
+		s.waitReady(30 * time.Second)
+		before := load.taken()
+		time.Sleep(2 * time.Second) // of load
+		if load.taken() == before {
+			t.Errorf("round %d: no order was taken after the broker came back", round)
+		}
+	}
+	ids, refused := load.end()
+	t.Logf("%d orders taken; refused, by status: %v", len(ids), refused)
+	close(stop)
+	if slowest := <-hello; slowest > 3*time.Second {
+		t.Errorf("GET /hello once took %v", slowest)
+	}
+	delete(refused, http.StatusServiceUnavailable)
+	if len(refused) > 0 {
+		t.Errorf("without a broker, an order is refused with 503; got also, by status: %v", refused)
+	}
+	// At least once: what was unacked at a kill is delivered again.
+	newShop(s.url, 8).waitSeen(t, ids, 100, 30*time.Second)
+	node.WaitQueue(t, "billing", 30*time.Second, func(q rabbitmq.Queue) bool {
+		return q.Messages == 0 && q.Consumers == 1
+	})
+	s.stop(40 * time.Second)
+}
+
+// watchHello asks for /hello all the time until stop, wants 200 each time, and
+// then gives the longest that an answer took.
+func watchHello(t *testing.T, s *server, stop <-chan struct{}) <-chan time.Duration {
+	result := make(chan time.Duration, 1)
+	go func() {
+		var slowest time.Duration
+		for {
+			select {
+			case <-stop:
+				result <- slowest
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			began := time.Now()
+			if got := s.status("/hello"); got != http.StatusOK {
+				t.Errorf("GET /hello: %d", got)
+			}
+			slowest = max(slowest, time.Since(began))
+		}
+	}()
+	return result
+}
+
+// buyers post orders until they are told to stop, come what may.
+type buyers struct {
+	shop    *shop
+	stop    chan struct{}
+	working sync.WaitGroup
+	mu      sync.Mutex
+	ids     []string    // answered with 202
+	refused map[int]int // how many by status; 0 is an error of the connection
+}
+
+func newBuyers(url string, connections int) *buyers {
+	b := &buyers{shop: newShop(url, connections), stop: make(chan struct{}), refused: map[int]int{}}
+	for range connections {
+		b.working.Go(b.buy)
+	}
+	return b
+}
+
+func (b *buyers) buy() {
+	for {
+		select {
+		case <-b.stop:
+			return
+		default:
+		}
+		status, id, err := b.shop.post("")
+		b.mu.Lock()
+		if taken := err == nil && status == http.StatusAccepted; taken {
+			b.ids = append(b.ids, id)
+		} else {
+			b.refused[status]++
+		}
+		b.mu.Unlock()
+	}
+}
+
+// taken is how many orders were answered with 202 so far.
+func (b *buyers) taken() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.ids)
+}
+
+// end stops them and waits for their last answers.
+func (b *buyers) end() (ids []string, refused map[int]int) {
+	close(b.stop)
+	b.working.Wait()
+	return b.ids, b.refused
+}
+
+// answerComesAfterTheConfirm freezes the broker: an order that it cannot
+// confirm has no answer until it can.
+func answerComesAfterTheConfirm(t *testing.T, node *rabbitmq.Node) {
+	s := start(t, node.URL)
+	shop := newShop(s.url, 4)
+	if status, _, err := shop.post(""); err != nil || status != http.StatusAccepted {
+		t.Fatalf("before: %d %v", status, err)
+	}
+	node.Pause(t)
+	resume := sync.OnceFunc(func() { node.Resume(t) })
+	defer resume()
+	answers := make(chan string, 1)
+	go func() {
+		status, _, err := shop.post("late")
+		answers <- fmt.Sprint(status, " ", err)
+	}()
+	select {
+	case got := <-answers:
+		t.Errorf("an order was answered %q while the broker was frozen", got)
+	case <-time.After(2 * time.Second):
+	}
+	if got := s.status("/hello"); got != http.StatusOK {
+		t.Errorf("GET /hello meanwhile: %d", got)
+	}
+	resume()
+	select {
+	case got := <-answers:
+		if got != "202 <nil>" {
+			t.Errorf("after the broker went on, the order was answered %q", got)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("no answer after the broker went on")
+	}
+	shop.waitSeen(t, []string{"late"}, 1, 20*time.Second)
+	s.stop(40 * time.Second)
+}
+
+// publishersWaitForTheAlarm raises the broker's memory alarm: publishers wait, what needs
+// no publish goes on, and the wait ends with the alarm.
+func publishersWaitForTheAlarm(t *testing.T, node *rabbitmq.Node) {
+	s := start(t, node.URL)
+	node.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1")
+	shop := newShop(s.url, 4)
+	answers := make(chan string, 1)
+	go func() {
+		status, _, err := shop.post("blocked")
+		answers <- fmt.Sprint(status, " ", err)
+	}()
+	select {
+	case got := <-answers:
+		t.Errorf("an order was answered %q while the broker took none", got)
+	case <-time.After(2 * time.Second):
+	}
+	if got := s.status("/hello"); got != http.StatusOK {
+		t.Errorf("GET /hello meanwhile: %d", got)
+	}
+	node.Ctl(t, "set_vm_memory_high_watermark", "0.5")
+	select {
+	case got := <-answers:
+		if got != "202 <nil>" {
+			t.Errorf("after the alarm, the order was answered %q", got)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("no answer after the alarm")
+	}
+	shop.waitSeen(t, []string{"blocked"}, 1, 20*time.Second)
+	s.stop(40 * time.Second)
+}
