@@ -13,7 +13,6 @@ import (
 const debugging = true
 
 func TestDebugFindsMisuse(t *testing.T) {
-	var conn *loop.Conn
 	for _, row := range []struct {
 		what string
 		p    func(c *loop.Conn) *peer
@@ -28,7 +27,7 @@ func TestDebugFindsMisuse(t *testing.T) {
 	} {
 		reports := make(chan *loop.PanicError, 4)
 		r := start(t, loop.Options{OnPanic: func(e *loop.PanicError) { reports <- e }})
-		at := r.listen("tcp", "127.0.0.1:0", func(c *loop.Conn) loop.Peer { conn = c; return row.p(c) })
+		at := r.listen("tcp", "127.0.0.1:0", func(c *loop.Conn) loop.Peer { return row.p(c) })
 		c := dial(t, at)
 		_, _ = c.Write([]byte("x"))
 		if e := wait(t, reports, "the report"); !strings.Contains(e.Error(), row.says) {
@@ -36,7 +35,6 @@ func TestDebugFindsMisuse(t *testing.T) {
 		}
 		r.end()
 	}
-	_ = conn
 }
 
 func TestDebugPoisonsLentBytes(t *testing.T) {

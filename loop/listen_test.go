@@ -92,20 +92,34 @@ func TestListenFile(t *testing.T) {
 	}
 }
 
-// Both listeners have an event in the same turn; whichever comes first closes the other and opens a connection, which
-// is likely to get the other's descriptor. The event of the closed listener must not be taken for the dial's.
+// Both listeners have an event in the same turn; whichever comes first closes the other and opens a third, which is
+// likely to get the other's descriptor, and a dial. The event of the closed listener must not be taken for theirs.
 func TestStaleEvents(t *testing.T) {
 	r := start(t, loop.Options{})
 	target := r.listen("tcp", "127.0.0.1:0", echo)
+	// Whether the events come together is the system's affair; usually they do at once.
+	for range 100 {
+		staleEvents(t, r, target)
+		if r.exact().Stale > 0 {
+			return
+		}
+	}
+	t.Error("no stale event in a hundred trials")
+}
+
+func staleEvents(t *testing.T, r *running, target net.Addr) {
 	var lns [2]*loop.Listener
-	done := make(chan error, 1)
+	done := make(chan error, 2)
 	accepted := 0
 	for i := range lns {
 		r.do(func() {
-			lns[i], _ = r.Listen("tcp", "127.0.0.1:0", func(c *loop.Conn) loop.Peer {
+			lns[i], _ = r.Listen("tcp", "127.0.0.1:0", func(*loop.Conn) loop.Peer {
 				accepted++
 				lns[1-i].Close()
-				r.Dial("tcp", target.String(), patience, func(c *loop.Conn, err error) loop.Peer {
+				if _, err := r.Listen("tcp", "127.0.0.1:0", echo); err != nil {
+					t.Error(err)
+				}
+				r.Dial("tcp", target.String(), patience, func(_ *loop.Conn, err error) loop.Peer {
 					done <- err
 					return nil
 				})
@@ -120,13 +134,13 @@ func TestStaleEvents(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			t.Cleanup(func() { _ = c.Close() })
+			defer c.Close()
 		}
 	})
 	if err := wait(t, done, "the dial"); err != nil {
 		t.Error(err)
 	}
-	if s := r.exact(); s.Stale != 1 || accepted != 1 {
-		t.Errorf("%d stale events, %d accepted, want one each", s.Stale, accepted)
+	if accepted != 1 {
+		t.Errorf("%d accepted, want one", accepted)
 	}
 }

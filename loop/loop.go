@@ -140,7 +140,6 @@ func (l *Loop) turn() error {
 	l.count.Turns++
 	l.count.Events += uint64(n)
 
-	l.watch.beat()
 	l.cursor = 0
 	for l.cursor < n {
 		l.readEvents(n)
@@ -150,7 +149,6 @@ func (l *Loop) turn() error {
 		l.runTimers()
 	}
 	if l.mail.waiting() {
-		l.watch.beat()
 		l.mail.run()
 	}
 	if l.opt.Tasks != nil {
@@ -181,12 +179,12 @@ func (l *Loop) await() (int, error) {
 	if timeout == 0 {
 		return 0, nil
 	}
-	l.show(true)
 	if !l.mail.sleep() { // posted or stopped meanwhile
 		return 0, nil
 	}
 	l.watch.rest()
 	l.count.Waits++
+	l.show(true)
 	n, err = l.poll.wait(timeout, l.gen)
 	l.mail.awake()
 	return n, err
@@ -220,6 +218,7 @@ func (l *Loop) readEvents(n int) {
 	for l.cursor < n {
 		fd, gen, ev := l.poll.event(l.cursor)
 		l.cursor++
+		l.watch.beat()
 		if uint(fd) >= uint(len(l.slots)) { // the bell
 			continue
 		}

@@ -86,6 +86,7 @@ func (m *mailbox) runSome() {
 		m.at++
 		l.cursor++
 		l.count.Posts++
+		l.watch.beat()
 		fn()
 	}
 }

@@ -15,10 +15,10 @@ type Stall struct {
 	Stack []byte        // of the goroutine or coroutine on the loop's thread, as runtime.Stack prints it
 }
 
-// watch is the watchdog. Its goroutine looks at a counter that the loop moves with every phase; the loop pays one
-// atomic store a phase.
+// watch is the watchdog. Its goroutine looks at a counter that the loop moves with every phase, and with every event
+// and posted function; each costs the loop an atomic store.
 type watch struct {
-	beats  atomic.Uint64 // phases so far; 0 while the loop waits in the poll
+	beats  atomic.Uint64 // moves so far; 0 while the loop waits in the poll
 	n      uint64        // the same, the loop's own
 	holder atomic.Pointer[string]
 	stalls atomic.Uint64
@@ -41,7 +41,7 @@ func (w *watch) start(l *Loop) {
 	go w.run(l, goroutineID())
 }
 
-// beat marks the beginning of a phase.
+// beat marks the beginning of something that may hold the thread.
 func (w *watch) beat() {
 	if w.on {
 		w.n++
@@ -67,7 +67,8 @@ func (w *watch) run(l *Loop, id uint64) {
 	defer l.pumps.Done()
 	ticker := time.NewTicker(max(l.opt.StallWarning/4, time.Millisecond))
 	defer ticker.Stop()
-	var seen uint64     // the phase looked at last
+	var seen uint64     // the beat looked at last
+	var who *string     // the holder then
 	var since time.Time // when it was seen first
 	told := false
 	for {
@@ -76,19 +77,19 @@ func (w *watch) run(l *Loop, id uint64) {
 			return
 		case <-ticker.C:
 		}
-		now := w.beats.Load()
-		if now == 0 || now != seen {
-			seen, since, told = now, time.Now(), false
+		now, holder := w.beats.Load(), w.holder.Load()
+		if now == 0 || now != seen || holder != who {
+			seen, who, since, told = now, holder, time.Now(), false
 			continue
 		}
 		if held := time.Since(since); held >= l.opt.StallWarning && !told {
 			told = true
 			w.stalls.Add(1)
 			s := Stall{Held: held, Stack: stackOf(id)}
-			if name := w.holder.Load(); name != nil {
-				s.Name = *name
+			if who != nil {
+				s.Name = *who
 			}
-			// The stack was taken after the look: it may be of what came next if the stall ended just then.
+			// The stack was taken after the look: it is of what came next if the stall ended just then.
 			if l.opt.OnStall != nil {
 				l.opt.OnStall(s)
 			}
