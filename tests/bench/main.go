@@ -81,6 +81,9 @@ func parse(args []string) (*options, error) {
 
 // run builds, measures and reports.
 func run(ctx context.Context, o *options) error {
+	if _, err := os.Stat("peers"); err != nil {
+		return fmt.Errorf("no peers here: run it in tests/bench, where its go.mod is")
+	}
 	workloads := choose(catalog(o), o)
 	if len(workloads) == 0 {
 		return fmt.Errorf("-only and -skip leave nothing to run; names are like %q", "http-plain/evio")
