@@ -10,7 +10,6 @@ package interop_test
 import (
 	"flag"
 	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -29,14 +28,4 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
-}
-
-// repository is the root of the module under test.
-func repository(t testing.TB) string {
-	t.Helper()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return root
 }

@@ -19,7 +19,6 @@ import (
 // replies collects the answers to the messages of one client.
 type replies struct {
 	ch    *amqp.Channel
-	queue string
 	mu    sync.Mutex
 	count map[string]int
 }

@@ -225,7 +225,6 @@ func failure(t *testing.T, fn func(tb testing.TB)) string {
 type misfit struct {
 	liner
 	rewrites, scribbles, greedy, hot bool
-	sent                             int
 }
 
 func (m *misfit) Feed(in []byte) (int, error) {

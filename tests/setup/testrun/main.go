@@ -110,6 +110,9 @@ func runAll(chosen []step) int {
 	began := time.Now()
 	for _, s := range chosen {
 		t := time.Now()
+		if err := freshBroker(s); err != nil {
+			fmt.Println("     ", err)
+		}
 		o := s.run()
 		verdict := "ok  "
 		switch {

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -249,33 +248,4 @@ func short() *outcome {
 		o.add(goTest(".", nil, append([]string{"-short", "-timeout", "5m"}, pkgs...)...))
 	}
 	return o
-}
-
-// broker starts one RabbitMQ node for all steps that use one, and returns what
-// stops it. A broker that the environment names is used as it is.
-func broker(chosen []step) (stop func()) {
-	needed := slices.ContainsFunc(chosen, func(s step) bool {
-		return slices.Contains([]string{"unit", "race", "loopdebug", "interop"}, s.name)
-	})
-	if !needed || os.Getenv("ZAMQP_TEST_AMQP_URL") != "" {
-		return func() {}
-	}
-	dir, err := os.MkdirTemp("", "zamqp-testrun-")
-	if err != nil {
-		return func() {}
-	}
-	const script = "tests/rabbitmq/rabbitmq"
-	// Output, not CombinedOutput: the URL is all of standard output.
-	out, err := exec.Command("bash", script, "start", "-for", fmt.Sprint(os.Getpid()), dir).Output()
-	if err != nil {
-		fmt.Println("      no RabbitMQ node could be started; tests that need one are skipped:", err)
-		_ = os.RemoveAll(dir)
-		return func() {}
-	}
-	_ = os.Setenv("ZAMQP_TEST_AMQP_URL", strings.TrimSpace(string(out)))
-	_ = os.Setenv("ZAMQP_TEST_RABBITMQ_DIR", dir)
-	return func() {
-		_, _ = command(".", nil, "bash", script, "stop", dir)
-		_ = os.RemoveAll(dir)
-	}
 }
