@@ -55,6 +55,8 @@ func (l *Loop) Adopt(nc net.Conn, accept func(*Conn) Peer) *Conn {
 	c.want = readable
 	l.streams[s] = struct{}{}
 	l.pumps.Add(2)
+	l.helpers.Add(2)
+	l.helped = true
 	go s.receive()
 	go s.send()
 	l.count.Accepted++
@@ -147,6 +149,7 @@ func (s *stream) leave() {
 		l := s.conn.loop
 		l.Post(func() { delete(l.streams, s) })
 	}
+	s.conn.loop.helpers.Add(-1)
 	s.conn.loop.pumps.Done()
 }
 
@@ -194,6 +197,7 @@ func (s *stream) take(b []byte) (int, syscall.Errno) {
 		}
 	}
 	if full {
+		s.conn.loop.helped = true
 		s.changed.Broadcast()
 	}
 	return n, 0
@@ -211,6 +215,7 @@ func (s *stream) put(p []byte) (int, syscall.Errno) {
 		return 0, syscall.EAGAIN
 	}
 	s.out = append(s.out, p[:n]...)
+	s.conn.loop.helped = true
 	s.changed.Broadcast()
 	return n, 0
 }

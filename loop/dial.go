@@ -76,6 +76,8 @@ func (l *Loop) Dial(network, addr string, timeout time.Duration, done func(*Conn
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	d.cancel = cancel
 	l.pumps.Add(1)
+	l.helpers.Add(1)
+	l.helped = true
 	go d.resolve(ctx, host, port)
 }
 
@@ -90,6 +92,7 @@ func checkNetwork(network string) error {
 // resolve runs on its own goroutine and posts what it found.
 func (d *dial) resolve(ctx context.Context, host, port string) {
 	defer d.loop.pumps.Done()
+	defer d.loop.helpers.Add(-1)
 	number, err := net.DefaultResolver.LookupPort(ctx, d.network, port)
 	var ips []netip.Addr
 	if err == nil {

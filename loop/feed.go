@@ -176,7 +176,12 @@ func (c *Conn) feed(b []byte) (took int) {
 			c.finish(err)
 			return took
 		}
-		if n == 0 || took == len(b) || c.flags&fWoken == 0 || c.stage != stageOpen {
+		if n == 0 {
+			// Taking nothing and waking itself, a peer would be offered the same for ever.
+			c.flags &^= fWoken
+			return took
+		}
+		if took == len(b) || c.flags&fWoken == 0 || c.stage != stageOpen {
 			return took
 		}
 	}

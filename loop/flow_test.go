@@ -134,6 +134,32 @@ func TestRefusedInputIsKeptAndBounded(t *testing.T) {
 	}
 }
 
+// A peer that takes nothing and wakes itself all the same must not make the loop turn without rest.
+func TestWakeInsideARefusal(t *testing.T) {
+	r := start(t, loop.Options{})
+	var server *peer
+	at := r.listen("tcp", "127.0.0.1:0", func(c *loop.Conn) loop.Peer {
+		server = &peer{conn: c, feed: func(*peer, []byte) (int, error) { c.Wake(); return 0, nil }}
+		return server
+	})
+	_, _ = dial(t, at).Write([]byte("x"))
+	r.until("the input", func() bool { return server != nil && server.fed > 0 })
+	before := r.exact()
+	if after := r.exact(); after.Turns > before.Turns+5 {
+		t.Errorf("%d turns while nothing happened", after.Turns-before.Turns)
+	}
+	r.do(func() {
+		n := server.fed
+		r.After(0, func() { // from outside, a Wake offers it again
+			if server.fed != n+1 {
+				t.Errorf("fed %d bytes after %d", server.fed, n)
+			}
+		})
+		server.conn.Wake()
+	})
+	r.exact()
+}
+
 // Whatever a turn's events make a peer say leaves in one write.
 func TestOneWriteATurn(t *testing.T) {
 	r := start(t, loop.Options{})

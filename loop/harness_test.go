@@ -112,6 +112,7 @@ type peer struct {
 	tick  func(p *peer, now time.Time) time.Time
 	sent  func(p *peer)
 	lost  func(cause error)
+	later func(func())
 	out   []byte
 	fed   int
 	ticks int

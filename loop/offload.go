@@ -27,12 +27,14 @@ type job struct{ fn, done func() }
 // Options.OnPanic, on that goroutine, and done runs all the same: who needs the outcome catches it in fn.
 func (l *Loop) Offload(fn func(), done func()) {
 	o := &l.offload
+	l.helped = true
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.ended {
 		return
 	}
 	o.jobs = append(o.jobs, job{fn, done})
+	l.helpers.Add(1)
 	if n := len(o.idle); n > 0 {
 		o.idle[n-1] <- struct{}{} // has room for one, and is sent one
 		o.idle = o.idle[:n-1]
@@ -110,6 +112,7 @@ func (o *offload) do(j job) {
 		if j.done != nil {
 			o.loop.Post(j.done)
 		}
+		o.loop.helpers.Add(-1)
 	}()
 	j.fn()
 }

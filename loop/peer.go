@@ -5,7 +5,8 @@ import "time"
 // Peer is one end of a conversation with the socket taken away. All its methods are called on the loop's thread; the
 // package comment says when.
 type Peer interface {
-	// Feed takes a prefix of in and returns its length. in is borrowed until Feed returns.
+	// Feed takes a prefix of in and returns its length. in is borrowed until Feed returns. A Wake inside a Feed that
+	// takes nothing does not make the loop offer the same again.
 	Feed(in []byte) (n int, err error)
 	// Pending returns the bytes to send, nil or empty if there are none. The peer still owns them, and must leave them
 	// as they are until Sent.

@@ -3,8 +3,10 @@
 package loop
 
 import (
+	"errors"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +18,14 @@ type poller struct {
 	fd     int
 	bell   int // eventfd
 	events [PollMax]unix.EpollEvent
+
+	// For park: the same epoll under the eyes of Go's own poller.
+	file  *os.File
+	raw   syscall.RawConn
+	found func(uintptr) bool
+	n     int
+	err   error
+	timed bool // file has a deadline
 }
 
 func (p *poller) open() error {
@@ -37,6 +47,9 @@ func (p *poller) open() error {
 }
 
 func (p *poller) close() {
+	if p.file != nil {
+		_ = p.file.Close()
+	}
 	closeFD(p.fd)
 	closeFD(p.bell)
 }
@@ -84,6 +97,41 @@ func (p *poller) look(uint32) (int, error) {
 func (p *poller) wait(timeout int, _ uint32) (int, error) {
 	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), PollMax, uintptr(timeout), 0, 0)
 	return polled(int(n), errno)
+}
+
+// park waits as wait does, but as a goroutine that gives its processor away at once.
+func (p *poller) park(timeout int, _ uint32) (int, error) {
+	if p.file == nil {
+		fd, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil { // out of descriptors: another time
+			return p.wait(timeout, 0)
+		}
+		_ = unix.SetNonblock(fd, true) // tells NewFile that this one can be waited for
+		p.file = os.NewFile(uintptr(fd), "epoll")
+		if p.raw, err = p.file.SyscallConn(); err != nil {
+			return 0, err
+		}
+		p.found = func(uintptr) bool {
+			p.n, p.err = p.look(0)
+			return p.n > 0 || p.err != nil
+		}
+	}
+	if timeout >= 0 || p.timed {
+		var until time.Time
+		if p.timed = timeout >= 0; p.timed {
+			until = time.Now().Add(time.Duration(timeout) * time.Millisecond)
+		}
+		if err := p.file.SetReadDeadline(until); err != nil {
+			return 0, err
+		}
+	}
+	if err := p.raw.Read(p.found); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, nil
+		}
+		return 0, err
+	}
+	return p.n, p.err
 }
 
 func polled(n int, errno syscall.Errno) (int, error) {

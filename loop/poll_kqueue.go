@@ -99,6 +99,9 @@ func (p *poller) wait(timeout int, newest uint32) (int, error) {
 	return p.poll(&ts, newest)
 }
 
+// park is for systems where a goroutine can wait for a poller.
+func (p *poller) park(timeout int, newest uint32) (int, error) { return p.wait(timeout, newest) }
+
 func (p *poller) poll(ts *unix.Timespec, newest uint32) (int, error) {
 	p.newest = newest
 	n, err := unix.Kevent(p.fd, nil, p.events[:], ts)

@@ -79,6 +79,7 @@ func (m *mailbox) run() {
 func (m *mailbox) runSome() {
 	l := m.loop
 	l.doing = "post"
+	l.helped = true // whoever posted may wait for the answer
 	defer l.rescue()
 	for m.at < len(m.running) && l.cursor < l.opt.PostTurnMax {
 		fn := m.running[m.at]
