@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -41,9 +40,9 @@ func (b *bench) startBroker(workloads []workload) error {
 	br := &broker{url: os.Getenv(urlEnv)}
 	if br.url == "" {
 		b.progress("starting RabbitMQ")
-		br.dir = filepath.Join(b.dir, "rabbitmq")
-		// -for: the node ends with us, however we end.
-		cmd := exec.CommandContext(b.ctx, rabbitScript, "start", "-for", strconv.Itoa(os.Getpid()), br.dir)
+		br.dir = b.dir + "-rabbitmq"
+		// -for and -rm: the node and its directory end with us, however we end.
+		cmd := exec.CommandContext(b.ctx, rabbitScript, "start", "-for", strconv.Itoa(os.Getpid()), "-rm", br.dir)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()
 		if err != nil {

@@ -22,7 +22,7 @@ import (
 type bench struct {
 	*options
 	ctx     context.Context
-	dir     string // logs and the broker's data; removed at the end
+	dir     string // logs; removed at the end
 	broker  *broker
 	started int    // processes, to number their logs
 	running string // the workload
