@@ -61,12 +61,12 @@ func (c *Conn) close() {
 	peer, cause := c.peer, c.cause
 	c.peer, c.cause = nil, nil
 	c.loop.debug.forget(c)
+	c.unkeep()
 	if c.flags&fLinger != 0 {
 		c.linger()
 	} else {
 		c.discard()
 	}
-	c.unkeep()
 	if peer != nil {
 		peer.Lost(cause)
 	}

@@ -174,6 +174,9 @@ func (c *Conn) hungUp() {
 
 // interest tells the poller what to watch for, if that has changed.
 func (c *Conn) interest() {
+	if c.stage == stageDoomed || c.stage == stageClosed {
+		return
+	}
 	var want readiness
 	stop := fHigh | fFull | fEOF
 	if c.stage != stageOpen {

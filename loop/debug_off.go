@@ -7,6 +7,7 @@ type debugState struct{}
 
 const debugging = false
 
+func (*debugState) disown()                {}
 func (*debugState) own()                   {}
 func (*debugState) onThread(*Loop, string) {}
 func (*debugState) poison([]byte)          {}

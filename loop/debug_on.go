@@ -20,6 +20,9 @@ type debugState struct {
 // own on the same thread.
 func (d *debugState) own() { d.thread.Store(threadID()) }
 
+// disown forgets it: after the end nothing runs that could be disturbed.
+func (d *debugState) disown() { d.thread.Store(0) }
+
 // onThread panics if a method for the loop's thread is called elsewhere while the loop runs.
 func (d *debugState) onThread(_ *Loop, method string) {
 	if t := d.thread.Load(); t != 0 && t != threadID() {

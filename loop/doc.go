@@ -16,6 +16,8 @@
 //  6. Dirty connections: kept input is offered again to woken peers, then each peer gets one Tick and one write of its
 //     Pending. The write goes first; writability is asked for only when it did not finish.
 //  7. Close the doomed: descriptors are closed and Lost is called. Nothing is freed inside its own callback.
+//  8. Options.Tasks once more, for tasks that phases 6 and 7 made ready. What they say leaves in the next turn, which
+//     then does not wait.
 //
 // So an answer only appends to its peer's Pending and calls Wake: all acks, publishes and responses of a turn leave in
 // one write per connection.

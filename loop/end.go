@@ -6,13 +6,7 @@ import "time"
 func (l *Loop) end() {
 	l.stop.Store(true)
 	l.tick()
-	for _, ln := range l.listeners {
-		ln.shut()
-	}
-	l.listeners = nil
-	for d := range l.dials {
-		d.fail(ErrStopped)
-	}
+	l.closeDoors()
 	l.loseAll()
 	for i := 0; i < 100 && (l.mail.waiting() || l.tasks || i == 0); i++ { // tasks that wake each other could go on for ever
 		l.mail.run()
@@ -25,7 +19,8 @@ func (l *Loop) end() {
 	}
 	l.offload.close()
 	l.mail.close()
-	l.loseAll() // what was opened meanwhile
+	l.closeDoors() // what was opened meanwhile
+	l.loseAll()
 	l.watch.stop()
 	l.awaitPumps()
 	l.poll.close()
@@ -33,7 +28,19 @@ func (l *Loop) end() {
 		closeFD(l.reserve)
 	}
 	l.settle()
+	l.debug.disown()
 	l.show(true)
+}
+
+// closeDoors ends what makes connections.
+func (l *Loop) closeDoors() {
+	for _, ln := range l.listeners {
+		ln.shut()
+	}
+	l.listeners = nil
+	for d := range l.dials {
+		d.fail(ErrStopped)
+	}
 }
 
 // settle clears what nobody will look at again, for the last Stats.

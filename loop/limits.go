@@ -26,7 +26,7 @@ type Options struct {
 
 	OffloadWorkers int // goroutines that Offload may use at once; 16
 
-	// Tasks runs the tasks made ready, once a turn. more keeps the next poll from waiting.
+	// Tasks runs the tasks made ready, once or twice a turn. more keeps the next poll from waiting.
 	Tasks func() (more bool)
 
 	// OnPanic is told of panics that the loop caught: on the loop's thread, but for those of offloaded functions. nil

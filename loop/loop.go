@@ -124,7 +124,7 @@ func (l *Loop) Run() error {
 	l.watch.start(l)
 	l.tick()
 	for _, fn := range l.starts {
-		l.guarded("start", fn)
+		fn() // a panic here is not survived: whatever was to be made is missing
 	}
 	for !l.stop.Load() {
 		if err := l.turn(); err != nil {
@@ -159,13 +159,20 @@ func (l *Loop) turn() error {
 		l.watch.beat()
 		l.runTasks()
 	}
+	late := false // peers were called after the tasks had run
 	if len(l.dirty) > 0 {
 		l.watch.beat()
 		l.flushDirty()
+		late = true
 	}
 	if len(l.doomed) > 0 {
 		l.watch.beat()
 		l.closeDoomed()
+		late = true
+	}
+	if late && l.opt.Tasks != nil {
+		l.watch.beat()
+		l.runTasks()
 	}
 	l.show(false)
 	return nil

@@ -65,8 +65,9 @@ func (w *watch) stop() {
 
 func (w *watch) run(l *Loop, id uint64) {
 	defer l.pumps.Done()
-	ticker := time.NewTicker(max(l.opt.StallWarning/4, time.Millisecond))
-	defer ticker.Stop()
+	often := max(l.opt.StallWarning/4, time.Millisecond)
+	timer := time.NewTimer(often)
+	defer timer.Stop()
 	var seen uint64     // the beat looked at last
 	var who *string     // the holder then
 	var since time.Time // when it was seen first
@@ -75,9 +76,14 @@ func (w *watch) run(l *Loop, id uint64) {
 		select {
 		case <-w.quit:
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
 		now, holder := w.beats.Load(), w.holder.Load()
+		if now == 0 && seen == 0 {
+			timer.Reset(l.opt.StallWarning) // an idle server is not to be woken forty times a second
+			continue
+		}
+		timer.Reset(often)
 		if now == 0 || now != seen || holder != who {
 			seen, who, since, told = now, holder, time.Now(), false
 			continue

@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +123,43 @@ func TestTasksPhase(t *testing.T) {
 		}
 	}
 }
+
+// A task that is woken by the loss of a connection, after the tasks' phase, runs without another event.
+func TestTaskWokenByLost(t *testing.T) {
+	var pool *coro.Pool
+	l, err := loop.New(loop.Options{Tasks: func() bool { return pool.RunReady() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.OnStart(func() { pool = coro.NewPool(4, nil) })
+	l.OnEnd(func() { pool.Close() })
+	done := make(chan error, 1)
+	ours, theirs := net.Pipe()
+	l.Post(func() {
+		l.Adopt(ours, func(c *loop.Conn) loop.Peer {
+			p := &peer{conn: c}
+			pool.Start(taskFunc(func(t *coro.Task) {
+				p.lost = func(error) { t.Wake() }
+				done <- t.Park()
+			}))
+			return p
+		})
+	})
+	ended := make(chan error)
+	go func() { ended <- l.Run() }()
+	_ = theirs.Close()
+	if err := wait(t, done, "the task"); err != nil {
+		t.Error(err)
+	}
+	l.Stop()
+	if err := wait(t, ended, "Run"); err != nil {
+		t.Error(err)
+	}
+}
+
+type taskFunc func(t *coro.Task)
+
+func (f taskFunc) Run(t *coro.Task) { f(t) }
 
 // waiter waits for a timer, for offloaded work, and for something that never comes.
 type waiter struct {
