@@ -3,8 +3,8 @@ package publisher
 import (
 	"fmt"
 	"net/http"
-	"net/textproto"
 	"strconv"
+	"strings"
 	"time"
 
 	"zamqp/amqpproto"
@@ -107,8 +107,13 @@ func (r *Request) Attempt() int { return max(1, r.message.Attempt) }
 
 // messageField is a header field of a message by its HTTP-like name.
 func (r *Request) messageField(name string) (string, bool) {
-	if p := property(&r.props, textproto.CanonicalMIMEHeaderKey(name)); p != "" {
-		return p, true
+	for i := range properties {
+		if p := &properties[i]; len(p.name) == len(name) && strings.EqualFold(p.name, name) {
+			if text := p.text(&r.props); text != "" {
+				return text, true
+			}
+			break
+		}
 	}
 	value := ""
 	found := false
@@ -131,48 +136,39 @@ func (r *Request) messageFields() http.Header {
 		}
 		return true
 	})
-	for _, name := range propertyNames {
-		if text := property(&r.props, name); text != "" {
-			h.Set(name, text)
+	for _, p := range properties {
+		if text := p.text(&r.props); text != "" {
+			h.Set(p.name, text)
 		}
 	}
 	return h
 }
 
-// propertyNames are the properties in the order of the spec, §4.2.6.1.
-var propertyNames = []string{"Content-Type", "Content-Encoding", "Delivery-Mode", "Priority", "Correlation-Id",
-	"Reply-To", "Expiration", "Message-Id", "Timestamp", "Type", "User-Id", "App-Id", "Cluster-Id"}
-
-func property(p *amqpproto.Properties, name string) string {
-	switch name {
-	case "Content-Type":
-		return string(p.ContentType)
-	case "Content-Encoding":
-		return string(p.ContentEncoding)
-	case "Delivery-Mode":
-		return number(p.Flags&amqpproto.FlagDeliveryMode != 0, uint64(p.DeliveryMode))
-	case "Priority":
-		return number(p.Flags&amqpproto.FlagPriority != 0, uint64(p.Priority))
-	case "Correlation-Id":
-		return string(p.CorrelationID)
-	case "Reply-To":
-		return string(p.ReplyTo)
-	case "Expiration":
-		return string(p.Expiration)
-	case "Message-Id":
-		return string(p.MessageID)
-	case "Timestamp":
-		return number(p.Flags&amqpproto.FlagTimestamp != 0, p.Timestamp)
-	case "Type":
-		return string(p.Type)
-	case "User-Id":
-		return string(p.UserID)
-	case "App-Id":
-		return string(p.AppID)
-	case "Cluster-Id":
-		return string(p.ClusterID)
-	}
-	return ""
+// properties are the header fields that a message's properties make, in the
+// order of the spec, §4.2.6.1. An empty text is a missing field.
+var properties = [...]struct {
+	name string
+	text func(p *amqpproto.Properties) string
+}{
+	{"Content-Type", func(p *amqpproto.Properties) string { return string(p.ContentType) }},
+	{"Content-Encoding", func(p *amqpproto.Properties) string { return string(p.ContentEncoding) }},
+	{"Delivery-Mode", func(p *amqpproto.Properties) string {
+		return number(p.Has(amqpproto.FlagDeliveryMode), uint64(p.DeliveryMode))
+	}},
+	{"Priority", func(p *amqpproto.Properties) string {
+		return number(p.Has(amqpproto.FlagPriority), uint64(p.Priority))
+	}},
+	{"Correlation-Id", func(p *amqpproto.Properties) string { return string(p.CorrelationID) }},
+	{"Reply-To", func(p *amqpproto.Properties) string { return string(p.ReplyTo) }},
+	{"Expiration", func(p *amqpproto.Properties) string { return string(p.Expiration) }},
+	{"Message-Id", func(p *amqpproto.Properties) string { return string(p.MessageID) }},
+	{"Timestamp", func(p *amqpproto.Properties) string {
+		return number(p.Has(amqpproto.FlagTimestamp), p.Timestamp)
+	}},
+	{"Type", func(p *amqpproto.Properties) string { return string(p.Type) }},
+	{"User-Id", func(p *amqpproto.Properties) string { return string(p.UserID) }},
+	{"App-Id", func(p *amqpproto.Properties) string { return string(p.AppID) }},
+	{"Cluster-Id", func(p *amqpproto.Properties) string { return string(p.ClusterID) }},
 }
 
 func number(set bool, n uint64) string {
@@ -185,6 +181,12 @@ func number(set bool, n uint64) string {
 // simple is the text of a field value that has one; tables, arrays and void
 // have none.
 func simple(v amqpproto.Field) (string, bool) {
+	if b, ok := v.Bytes(); ok {
+		return string(b), true
+	}
+	if n, ok := v.Int(); ok {
+		return strconv.FormatInt(n, 10), true
+	}
 	value, err := v.Value()
 	if err != nil {
 		return "", false
@@ -192,8 +194,6 @@ func simple(v amqpproto.Field) (string, bool) {
 	switch value := value.(type) {
 	case nil, Table, []any:
 		return "", false
-	case []byte:
-		return string(value), true
 	case time.Time:
 		return strconv.FormatInt(value.Unix(), 10), true
 	}
