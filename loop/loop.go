@@ -56,12 +56,13 @@ type Loop struct {
 	pumps     sync.WaitGroup       // their goroutines
 	reserve   int                  // descriptor given up to accept and refuse when there is no other; -1 if lost
 
-	cur    *Conn  // whose method is being called; blamed for a panic
-	doing  string // what is being called, for panics
-	cursor int    // where the phase in progress goes on after a panic
-	tasks  bool   // Options.Tasks has more
-	busy   bool   // the last poll gave several events
-	helped bool   // in this turn other goroutines were given work, or gave some
+	cur     *Conn  // whose method is being called; blamed for a panic
+	doing   string // what is being called, for panics
+	cursor  int    // where the phase in progress goes on after a panic
+	tasks   bool   // Options.Tasks has more
+	busy    bool   // the last poll gave several events
+	yielded int64  // when the loop last went through Go's scheduler
+	helped  bool   // in this turn other goroutines were given work, or gave some
 
 	helpers atomic.Int64 // goroutines at work for this loop, or about to be
 
@@ -195,6 +196,7 @@ func (l *Loop) await() (int, error) {
 			return 0, nil
 		}
 	}
+	l.yield()
 	if !l.mail.sleep() { // posted or stopped meanwhile
 		return 0, nil
 	}
@@ -212,6 +214,20 @@ func (l *Loop) await() (int, error) {
 	// One event at a time means that a look after it would find nothing, too.
 	l.busy = n > 1
 	return n, err
+}
+
+// yieldEvery is below the 10 ms after which the runtime's monitor takes a processor for one that is hogged.
+const yieldEvery = int64(5 * time.Millisecond)
+
+// yield goes through Go's scheduler before a wait, every few milliseconds. The loop's goroutine never blocks in Go's
+// sense, so the monitor believes that it has run since it began, and takes its processor away in every wait; each time
+// that happens the monitor goes back to looking every 20 µs, which costs more than the loop does itself where turns are
+// short: 223 µs of CPU a round trip over a broker, against 94 with this, and a third of the CPU of a busy consumer.
+func (l *Loop) yield() {
+	if l.at-l.yielded >= yieldEvery {
+		l.yielded = l.at
+		runtime.Gosched()
+	}
 }
 
 // leftover says whether there is work that does not come from the poller.

@@ -668,6 +668,38 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 	}
 }
 
+// confirming is a sender that confirms when the test says so, and keeps nothing.
+type confirming struct{ last publisher.Confirmer }
+
+func (c *confirming) Send(_ *publisher.Publication, done publisher.Confirmer) error {
+	c.last = done
+	return nil
+}
+
+func TestAPublishDoesNotAllocate(t *testing.T) {
+	b := newBench(t)
+	b.reg.Produce("out", publisher.Producer{Exchange: "x"})
+	body, headers := any([]byte("body")), publisher.Table{"x-source": "test", "n": int32(1)}
+	b.reg.Handle("/", func(r *publisher.Request) error {
+		_ = r.Publish("out", body, publisher.Key("k"), publisher.MessageID("m"), publisher.Headers(headers))
+		return r.Text(202, "accepted")
+	})
+	b.start(publisher.Options{})
+	b.discard = true
+	broker := &confirming{}
+	b.server.Bind("out", broker)
+	method, target := []byte("POST"), []byte("/")
+	if n := testing.AllocsPerRun(1000, func() {
+		r := b.server.NewRequest()
+		r.SetHTTP(method, target, nil, nil, nil)
+		b.server.Dispatch(r, b)
+		broker.last.Confirmed(nil)
+		b.ready()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func BenchmarkDispatch(bb *testing.B) {
 	b := newBench(bb)
 	b.reg.Handle("GET /hello", func(r *publisher.Request) error { return r.Text(200, "Hello, World!") })

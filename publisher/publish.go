@@ -179,7 +179,7 @@ func (t *Tx) add(p *producing, d *draft, v any) error {
 		return t.addRaw(p, d, raw)
 	}
 	start := len(t.arena)
-	arena, err := d.encodeProperties(t.arena)
+	arena, err := t.encodeProperties(t.arena, d)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (t *Tx) add(p *producing, d *draft, v any) error {
 // addRaw is add for a body that needs no codec.
 func (t *Tx) addRaw(p *producing, d *draft, body []byte) error {
 	start := len(t.arena)
-	arena, err := d.encodeProperties(t.arena)
+	arena, err := t.encodeProperties(t.arena, d)
 	if err != nil {
 		return err
 	}
@@ -213,12 +213,13 @@ func (t *Tx) push(p *producing, d *draft, arena []byte, start, bodyAt int) {
 
 // encodeProperties appends flags and values, with the headers table between
 // them, as on the wire.
-func (d *draft) encodeProperties(dst []byte) ([]byte, error) {
+func (t *Tx) encodeProperties(dst []byte, d *draft) ([]byte, error) {
 	if len(d.headers) > 0 {
-		table, err := amqpproto.AppendTable(nil, d.headers)
+		table, err := amqpproto.AppendTable(t.table[:0], d.headers)
 		if err != nil {
 			return dst, err
 		}
+		t.table = table
 		d.props.Headers = table
 		d.props.Flags |= amqpproto.FlagHeaders
 	}

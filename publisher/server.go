@@ -337,6 +337,7 @@ func (s *Server) recycle(r *Request) {
 	r.body = keepSmall(r.body)
 	r.arena = keepSmall(r.arena)
 	r.tx.arena = keepSmall(r.tx.arena)
+	r.tx.table = keepSmall(r.tx.table)
 	r.response.Body = keepSmall(r.response.Body)
 	if poison {
 		r.poison()

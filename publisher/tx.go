@@ -32,6 +32,7 @@ type Tx struct {
 	prepared     int // participants whose Commit has been called
 	pubs         []publication
 	arena        []byte // encoded properties and bodies of pubs
+	table        []byte // scratch: a headers table before it is put into its place
 	waiting      int    // confirms to come
 	err          error  // the first publish that failed while it was built
 }
