@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -102,6 +103,17 @@ func dial(t testing.TB, addr net.Addr) net.Conn {
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patience))
 	return c
+}
+
+// ask makes one round trip with an echo.
+func ask(t testing.TB, c net.Conn) {
+	t.Helper()
+	if _, err := c.Write([]byte("ping")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // peer is a scriptable Peer: what a test does not set does nothing.

@@ -144,17 +144,6 @@ func TestOutOfDescriptorsWithoutReserve(t *testing.T) {
 	}
 }
 
-// ask makes one round trip with an echo.
-func ask(t testing.TB, c net.Conn) {
-	t.Helper()
-	if _, err := c.Write([]byte("ping")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // Ten thousand idle connections, each of which has been used, take less than half a KiB of our memory each.
 func TestIdleConnectionsAreSmall(t *testing.T) {
 	const connections, most = 10_000, 400

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,7 +38,8 @@ func TestStopLeavesNothing(t *testing.T) {
 		opened++
 		p := echo(c).(*peer)
 		p.lost = func(err error) {
-			if lost++; err != nil && !errors.Is(err, loop.ErrStopped) {
+			// The client whose TLS gets its own bytes back resets its connection; the others end by Stop.
+			if lost++; err != nil && !errors.Is(err, loop.ErrStopped) && !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("Lost(%v)", err)
 			}
 		}
