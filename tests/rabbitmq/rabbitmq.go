@@ -49,9 +49,10 @@ var shared = sync.OnceValues(func() (*Node, error) {
 		if n.dir == "" {
 			return n, nil
 		}
-		var err error
-		n.sh, err = writeScript()
-		return n, err
+		// Into that directory, which somebody else removes. A name of this process's
+		// own, as test binaries run beside each other.
+		n.sh = filepath.Join(n.dir, fmt.Sprint("rabbitmq.", os.Getpid()))
+		return n, os.WriteFile(n.sh, script, 0o755)
 	}
 	return start()
 })
@@ -109,21 +110,15 @@ func need(t testing.TB) {
 	}
 }
 
-func writeScript() (string, error) {
-	dir, err := os.MkdirTemp("", "zamqp-rabbitmq-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "rabbitmq")
-	return path, os.WriteFile(path, script, 0o755)
-}
-
 func start() (*Node, error) {
-	sh, err := writeScript()
+	dir, err := os.MkdirTemp("", "zamqp-rabbitmq-")
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{dir: filepath.Dir(sh), sh: sh}
+	n := &Node{dir: dir, sh: filepath.Join(dir, "rabbitmq")}
+	if err := os.WriteFile(n.sh, script, 0o755); err != nil {
+		return nil, err
+	}
 	n.URL, err = n.run("start", "-for", strconv.Itoa(os.Getpid()), "-rm", n.dir)
 	return n, err
 }

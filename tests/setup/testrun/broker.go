@@ -27,7 +27,7 @@ func broker(chosen []step) (stop func()) {
 	if err != nil {
 		return func() {}
 	}
-	cmd := exec.Command("bash", brokerScript, "start", "-for", fmt.Sprint(os.Getpid()), dir)
+	cmd := exec.Command("bash", brokerScript, "start", "-for", fmt.Sprint(os.Getpid()), "-rm", dir)
 	cmd.Stderr = os.Stderr
 	url, err := cmd.Output() // the URL is all of its standard output
 	if err != nil {
