@@ -59,6 +59,8 @@ type Loop struct {
 	HighWater      Size          `key:"high_water" min:"16KiB" max:"1GiB"`
 	StallWarning   time.Duration `key:"stall_warning" min:"1ms" max:"1h" off:"nobody watches for stalls"`
 	OffloadWorkers int           `key:"offload_workers" min:"1" max:"10000"`
+	// Processors is GOMAXPROCS, whose variable in the environment wins.
+	Processors int `key:"processors" min:"1" max:"1024"`
 }
 
 // Server bounds calls, whichever wire they came from.
@@ -184,7 +186,7 @@ func Defaults() *Settings {
 			FieldsMax:   100,
 			BodyMax:     8 * MiB,
 		},
-		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, OffloadWorkers: 16},
+		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, OffloadWorkers: 16, Processors: 1},
 		Server: Server{
 			DrainTimeout:    30 * time.Second,
 			CallTimeout:     60 * time.Second,
