@@ -142,15 +142,15 @@ func (a *application) watch(ctx context.Context, signals <-chan os.Signal, done 
 // start opens everything, on the loop's thread.
 func (a *application) start() {
 	a.server.Start(a.runtime)
-	for _, name := range a.plan.Connections {
-		a.connect(name)
-	}
 	for _, address := range a.plan.Settings.HTTP.Listen {
 		if err := a.listen(address); err != nil {
 			a.fail(err)
 			a.loop.Stop()
 			return
 		}
+	}
+	for _, name := range a.plan.Connections {
+		a.connect(name)
 	}
 	a.sweep()
 }
