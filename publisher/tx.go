@@ -4,8 +4,8 @@ import (
 	"fmt"
 )
 
-// A Publication is a publish on its way to the broker. Its slices belong to
-// the transaction and die when its confirm has come.
+// A Publication is a publish on its way to the broker. Its slices, and its
+// strings, belong to the transaction and die when its confirm has come.
 type Publication struct {
 	Exchange      string
 	RoutingKey    string

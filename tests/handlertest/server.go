@@ -218,7 +218,7 @@ func (b sender) Send(p *publisher.Publication, done publisher.Confirmer) error {
 	if b.reply {
 		verdict = nil
 	}
-	b.s.published = append(b.s.published, Published{p.Exchange, p.RoutingKey, p.Mandatory, publishing})
+	b.s.published = append(b.s.published, Published{strings.Clone(p.Exchange), strings.Clone(p.RoutingKey), p.Mandatory, publishing})
 	b.s.todo = append(b.s.todo, func() { done.Confirmed(verdict) })
 	return nil
 }

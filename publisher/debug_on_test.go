@@ -1,0 +1,5 @@
+//go:build loopdebug
+
+package publisher_test
+
+const debugging = true

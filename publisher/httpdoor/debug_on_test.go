@@ -1,0 +1,5 @@
+//go:build loopdebug
+
+package httpdoor_test
+
+const debugging = true
