@@ -190,7 +190,7 @@ func (c *Client) tick(now int64) (next int64) {
 	c.tellLater()
 	c.tickPublishes(now)
 	if c.closing && c.isOpen() && c.undecided == 0 {
-		c.conn.flushAcks()
+		c.conn.flushAcks(true)
 		c.conn.sendClose()
 	}
 	// Handlers of one sweep may set deadlines, which the next one starts.

@@ -36,6 +36,11 @@ type Config struct {
 	// together, in octets of content and names plus 96 each; 64 MiB.
 	PublishMax int
 
+	// AckDelay is how long acks may wait for others to leave with: a quarter of the
+	// consumer's prefetch, or anything else that is sent. It saves the broker most
+	// of its work on acks and both sides their system calls. Zero means not at all.
+	AckDelay time.Duration
+
 	ConfirmTimeout   time.Duration // from Publish to its outcome; 30 s
 	HandshakeTimeout time.Duration // for the handshake, and for the answer of any synchronous method; 30 s
 

@@ -27,6 +27,7 @@ type Conn struct {
 	channels   []*channel // by number; nil is free, 0 is not used
 
 	acking []*Consumer // have acks to be encoded
+	ackDue deadline    // for those that wait; see Config.AckDelay
 	rest   int         // octets that the last Feed did not take
 	depth  int         // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
 	woken  bool        // the wire was, and has not asked for Pending since
@@ -169,7 +170,7 @@ func (c *Conn) Pending() []byte {
 	c.woken = false
 	if c.state == connOpen {
 		c.depth++
-		c.flushAcks()
+		c.flushAcks(false)
 		c.client.flushWaiting()
 		c.depth--
 		if len(c.client.later) > 0 {
@@ -202,6 +203,9 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 	if c.state < connFailed {
 		if c.handshake.due(t, &at) {
 			c.abort(fmt.Errorf("%s: no answer within %v", c.state, cl.cfg.HandshakeTimeout))
+		}
+		if c.ackDue.due(t, &at) {
+			c.flushAcks(true)
 		}
 		send, dead, beat := c.beat.tick(t, c.out.len() == 0)
 		sooner(&at, beat)

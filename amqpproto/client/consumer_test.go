@@ -56,6 +56,40 @@ func TestAcksCoalesce(t *testing.T) {
 	}
 }
 
+func TestAcksWaitForOthers(t *testing.T) {
+	s := &sink{}
+	f := newFixture(t, 0, client.Config{AckDelay: 2 * time.Millisecond})
+	k := f.client.Consume(client.ConsumerSpec{Name: "c", Prefetch: 16, Topology: queue("q")}, s)
+	f.connect()
+	for range 8 {
+		f.broker.deliver("c", "x")
+	}
+	f.run()
+	expect := func(what string, want ...string) {
+		t.Helper()
+		f.run()
+		if !slices.Equal(f.broker.acks, want) {
+			t.Fatalf("%s: got %v, want %v", what, f.broker.acks, want)
+		}
+	}
+	k.Ack(1, 1)
+	expect("one waits")
+	k.Ack(1, 2)
+	k.Ack(1, 3)
+	k.Ack(1, 4)
+	expect("a quarter of the prefetch leaves", "ack 4 true")
+	k.Ack(1, 5)
+	expect("one waits", "ack 4 true")
+	f.clock.Advance(2 * time.Millisecond)
+	expect("until its time has come", "ack 4 true", "ack 5 true")
+	k.Ack(1, 6)
+	k.Reject(1, 7, false)
+	expect("or something else leaves", "ack 4 true", "ack 5 true", "reject 7 false", "ack 6 true")
+	k.Ack(1, 8)
+	f.client.Close(nil)
+	expect("or the end comes", "ack 4 true", "ack 5 true", "reject 7 false", "ack 6 true", "ack 8 true")
+}
+
 func TestNoAckAndDeclareOnly(t *testing.T) {
 	s := &sink{ack: true}
 	f, k := consuming(t, 0, s, func(spec *client.ConsumerSpec) { spec.NoAck = true })

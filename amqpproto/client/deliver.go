@@ -80,12 +80,15 @@ func (k *Consumer) Ack(epoch uint32, tag uint64) {
 	}
 	c := k.client
 	c.stats.Acked++
+	conn := k.ch.conn
 	if !k.queued {
 		k.queued = true
-		conn := k.ch.conn
 		conn.acking = append(conn.acking, k)
-		conn.wake()
 	}
+	if c.cfg.AckDelay > 0 && !conn.ackDue.armed() {
+		conn.ackDue.set(c.cfg.AckDelay)
+	}
+	conn.wake()
 }
 
 // Reject refuses a delivery: back to its queue, or to the dead letter exchange.
@@ -134,19 +137,43 @@ func (c *Conn) refuse(k *Consumer) *output {
 	return &c.out
 }
 
-// flushAcks encodes the acks of the turn.
-func (c *Conn) flushAcks() {
-	for i, k := range c.acking {
-		c.acking[i] = nil
-		k.queued = false
+// flushAcks encodes the acks that are due, or all of them.
+func (c *Conn) flushAcks(all bool) {
+	held := c.acking[:0]
+	for _, k := range c.acking {
 		if k.ch == nil || k.ch.conn != c || k.ch.state != channelOpen {
+			k.queued = false
 			continue
 		}
+		if !all && k.holdsAcks() {
+			held = append(held, k)
+			continue
+		}
+		k.queued = false
 		c.out.room()
 		var frames int
 		c.out.buf, frames = k.settled.flush(c.out.buf, k.ch.number)
 		c.client.stats.AckFrames += uint64(frames)
 		k.release()
 	}
-	c.acking = c.acking[:0]
+	clear(c.acking[len(held):])
+	c.acking = held
+	if len(held) == 0 {
+		c.ackDue.stop()
+	}
+}
+
+// ackBatchMax is the most acks that wait for others, whatever the prefetch is.
+const ackBatchMax = 256
+
+// holdsAcks reports whether its acks may wait: nothing else leaves now, and the
+// broker has enough of its prefetch left to go on. Config.AckDelay bounds how
+// long.
+func (k *Consumer) holdsAcks() bool {
+	batch := ackBatchMax
+	if k.spec.Prefetch > 0 {
+		batch = min(batch, int(k.spec.Prefetch)/4)
+	}
+	return k.client.cfg.AckDelay > 0 && k.state == Up && !k.client.closing &&
+		len(k.settled.acked) < batch && k.ch.conn.out.len() == 0
 }

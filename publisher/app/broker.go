@@ -34,6 +34,7 @@ func (a *application) connect(name string) {
 		FrameMax: uint32(c.FrameMax), ChannelMax: uint16(c.ChannelMax), BodyMax: uint64(c.BodyMax),
 		PublishMax: int(c.PublishMax), ConfirmTimeout: c.ConfirmTimeout, HandshakeTimeout: c.HandshakeTimeout,
 		BackoffMin: c.BackoffMin, BackoffMax: c.BackoffMax, Seed: rand.Uint64(), NoConfirms: !c.Confirms,
+		AckDelay: ackDelay,
 	}, b)
 	enabled := func(consumer string) bool { _, ok := a.plan.Consumers[consumer]; return ok }
 	a.amqp.Link(name, b.client, c.Prefetch, enabled)
@@ -41,6 +42,10 @@ func (a *application) connect(name string) {
 	b.dial()
 	b.tick()
 }
+
+// ackDelay is how long an ack may wait for others. It is less than a handler
+// notices and enough for a whole read of the socket under load.
+const ackDelay = 2 * time.Millisecond
 
 // Redial is the client's wish for another socket.
 func (b *broker) Redial(after time.Duration) { b.app.loop.After(after, b.dial) }
