@@ -86,15 +86,30 @@ func (p *poller) control(op, fd int, gen uint32, want readiness) error {
 	return nil
 }
 
-// look polls without waiting, which is the only way in which this may be a raw system call. The generation is for
-// engines whose events carry none.
-func (p *poller) look(uint32) (int, error) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), PollMax, 0, 0, 0)
+// look polls without waiting. The generation is for engines whose events carry none.
+func (p *poller) look(uint32) (int, error) { return p.unseen(0) }
+
+// unseen polls for up to timeout ms, which must be short, out of the scheduler's sight.
+func (p *poller) unseen(timeout int) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), PollMax, uintptr(timeout), 0, 0)
 	return polled(int(n), errno)
 }
 
+// unseenMax is how long a wait begins out of the scheduler's sight, in ms. Known to it, a wait over 20 µs costs the loop
+// its processor, in Go's sense, and keeps the runtime's monitor from sleeping. The collector is not held up: its signal
+// ends the wait, and with one processor it does not run while the loop has it. Other goroutines may have to wait that
+// long for the processor, if there is only one and nobody has told the loop of them (see generous).
+const unseenMax = 2
+
 // wait polls for up to timeout ms; -1 is for ever.
 func (p *poller) wait(timeout int, _ uint32) (int, error) {
+	first := unseenMax
+	if timeout >= 0 {
+		first = min(first, timeout)
+	}
+	if n, err := p.unseen(first); n > 0 || err != nil || first == timeout {
+		return n, err
+	}
 	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), PollMax, uintptr(timeout), 0, 0)
 	return polled(int(n), errno)
 }
