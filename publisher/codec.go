@@ -1,13 +1,10 @@
 package publisher
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"mime"
 	"strings"
-
-	"github.com/vmihailenco/msgpack/v5"
 )
 
 // A Codec turns values into bodies and back. One codec serves many calls, so
@@ -82,30 +79,6 @@ func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
 }
 
 func (jsonCodec) Decode(b []byte, v any) error { return json.Unmarshal(b, v) }
-
-// msgpackCodec is MessagePack, sent as application/x-msgpack.
-type msgpackCodec struct{}
-
-func (msgpackCodec) ContentType() string { return "application/x-msgpack" }
-
-func (msgpackCodec) Append(dst []byte, v any) ([]byte, error) {
-	buf := bytes.NewBuffer(dst)
-	if err := msgpack.NewEncoder(buf).Encode(v); err != nil {
-		return dst, err
-	}
-	return buf.Bytes(), nil
-}
-
-func (msgpackCodec) Decode(b []byte, v any) error {
-	r := bytes.NewReader(b)
-	if err := msgpack.NewDecoder(r).Decode(v); err != nil {
-		return err
-	}
-	if r.Len() > 0 {
-		return fmt.Errorf("%d octets follow the value", r.Len())
-	}
-	return nil
-}
 
 // textCodec is the identity, for strings, byte slices and what prints itself.
 type textCodec struct{}

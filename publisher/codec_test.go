@@ -143,3 +143,68 @@ type upper struct{}
 func (upper) ContentType() string                      { return "text/x-upper" }
 func (upper) Append(dst []byte, v any) ([]byte, error) { return dst, nil }
 func (upper) Decode([]byte, any) error                 { return nil }
+
+// TestHostileMsgpack: what follows would end the process, by its stack or by its
+// memory, if it were given to the decoder as it is.
+func TestHostileMsgpack(t *testing.T) {
+	deep := strings.Repeat("\x91", 7<<20) + "\xc0"
+	for _, r := range []struct{ name, body, want string }{
+		{"deep array", deep, "nested"},
+		{"deep array in a field that nobody wants", "\x81\xa1x" + deep, "nested"},
+		{"deep map keys", strings.Repeat("\x81", 7<<20), "nested"},
+		{"huge array", "\xdd\x7f\xff\xff\xff", "cut short"},
+		{"huge array in an array", "\x92\xdd\x00\x00\x00\x02\x01", "cut short"},
+		{"huge map", "\xdf\xff\xff\xff\xff", "cut short"},
+		{"huge string", "\xdb\xff\xff\xff\xffx", "cut short"},
+		{"reserved code", "\xc1", "c1"},
+		{"two values", "\x01\x02", "1 octets follow"},
+		{"nothing", "", "cut short"},
+	} {
+		var v any
+		var s struct{ Name string }
+		for _, v := range []any{&v, &s} {
+			if err := decodeAs(t, "application/x-msgpack", r.body, v); err == nil || !strings.Contains(err.Error(), r.want) {
+				t.Errorf("%s into %T: %v", r.name, v, err)
+			}
+		}
+	}
+}
+
+// TestEveryMsgpackFormat: none of the format's ways to write a value is refused.
+func TestEveryMsgpackFormat(t *testing.T) {
+	for _, value := range []string{
+		"\x7f", "\xe0", "\xc0", "\xc2", "\xc3", "\xcc\xff", "\xcd\xff\xff", "\xce\xff\xff\xff\xff", "\xcf\x00\xff\xff\xff\xff\xff\xff\xff",
+		"\xd0\x80", "\xd1\x80\x00", "\xd2\x80\x00\x00\x00", "\xd3\x80\x00\x00\x00\x00\x00\x00\x00", "\xca\x00\x00\x00\x00", "\xcb\x00\x00\x00\x00\x00\x00\x00\x00",
+		"\xa1s", "\xd9\x01s", "\xda\x00\x01s", "\xdb\x00\x00\x00\x01s", "\xc4\x01b", "\xc5\x00\x01b", "\xc6\x00\x00\x00\x01b",
+		"\x80", "\x81\xa1k\x01", "\xde\x00\x01\xa1k\x01", "\xdf\x00\x00\x00\x01\xa1k\x01", "\x90", "\x91\x01", "\xdc\x00\x01\x01", "\xdd\x00\x00\x00\x01\x01",
+		"\xd6\xff\x00\x00\x00\x01", "\xd7\xff\x00\x00\x00\x00\x00\x00\x00\x01", "\xc7\x0c\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01",
+	} {
+		var v []any
+		if err := decodeAs(t, "application/x-msgpack", "\x92"+value+"\x05", &v); err != nil || len(v) != 2 || fmt.Sprint(v[1]) != "5" {
+			t.Errorf("%x: %v, %v", value, v, err)
+		}
+	}
+	for _, ext := range []string{"\xd4\x01x", "\xd5\x01xx", "\xd8\x010123456789abcdef", "\xc8\x00\x01\x01x", "\xc9\x00\x00\x00\x01\x01x"} {
+		var s struct{ B int }
+		if err := decodeAs(t, "application/x-msgpack", "\x82\xa1A"+ext+"\xa1B\x05", &s); err != nil || s.B != 5 {
+			t.Errorf("%x: %v, %v", ext, s, err)
+		}
+	}
+}
+
+func TestCSVNumbersAreReadWhole(t *testing.T) {
+	for _, text := range []string{"12abc", "1.5", "1 2", "abc"} {
+		var rows []struct{ N int }
+		if err := decodeAs(t, "text/csv", "N\r\n"+text+"\r\n", &rows); err == nil {
+			t.Errorf("%q was read as %v", text, rows)
+		}
+	}
+	var rows []struct {
+		N int
+		F float64
+		B bool
+	}
+	if err := decodeAs(t, "text/csv", "N,F,B\r\n-12,1.5,true\r\n", &rows); err != nil || rows[0].N != -12 || rows[0].F != 1.5 || !rows[0].B {
+		t.Errorf("%v, %v", rows, err)
+	}
+}

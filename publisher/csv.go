@@ -154,8 +154,14 @@ func setField(field reflect.Value, text string) error {
 	if text == "" {
 		return nil
 	}
-	_, err := fmt.Sscan(text, field.Addr().Interface())
-	return err
+	var rest string
+	switch n, err := fmt.Sscan(text, field.Addr().Interface(), &rest); n {
+	case 0:
+		return err
+	case 1:
+		return nil
+	}
+	return fmt.Errorf("%q follows the value", rest)
 }
 
 // columns are the exported fields of a struct by their names in the header.
