@@ -3,6 +3,7 @@ package publisher
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
 
@@ -36,12 +37,27 @@ func (r *Request) Run(t *coro.Task) {
 func (r *Request) attempt(h func() error) error {
 	r.tx.reset()
 	r.response.reset()
-	err := r.guarded(h)
+	err := guard(h)
 	if err == nil {
-		err = r.guarded(r.end)
+		err = guard(r.end)
 	}
 	if err != nil {
+		err = sound(err)
 		r.abort()
+	}
+	return err
+}
+
+// sound returns err, or the panic of its own methods: they are a handler's code,
+// too (a typed nil is the usual mistake), and later nobody would catch it.
+func sound(err error) error {
+	panicked := guard(func() error {
+		_, _, _ = err.Error(), IsPermanent(err), errors.Is(err, ErrConflict)
+		_, _ = statusOf(err)
+		return nil
+	})
+	if panicked != nil {
+		return panicked
 	}
 	return err
 }
@@ -49,8 +65,11 @@ func (r *Request) attempt(h func() error) error {
 // handle calls the handler of the route or of the consumer, or every
 // subscriber of the consumer's marker in turn.
 func (r *Request) handle() error {
-	if r.consumer == nil {
+	if r.origin == OriginHTTP {
 		return r.route.Handler(r)
+	}
+	if r.consumer == nil || len(r.consumer.handlers) == 0 {
+		return Permanent(fmt.Errorf("consumer %q has no handler", r.message.Consumer))
 	}
 	for _, h := range r.consumer.handlers {
 		if err := h(r); err != nil {
@@ -69,9 +88,7 @@ func (r *Request) end() error {
 	return r.commit()
 }
 
-// guarded calls f and turns its panic into an error.
-func (r *Request) guarded(f func() error) error { return guard(f) }
-
+// guard calls f and turns its panic into an error.
 func guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -118,15 +135,15 @@ func (r *Request) settle(err error) {
 // settleFailure chooses between another attempt and the dead-letter queue. Who
 // waits for a reply is told when no attempt follows.
 func (r *Request) settleFailure(err error) {
-	var retry Retry
+	var c Consumer
 	if r.consumer != nil {
-		retry = r.consumer.Retry
+		c = r.consumer.Consumer
 	}
-	delay, again := retry.Delay(r.Attempt())
+	delay, again := c.Retry.Delay(r.Attempt())
 	if errors.Is(err, ErrShutdown) {
 		delay, again = 0, true
 	}
-	if again && !IsPermanent(err) {
+	if again && !c.NoAck && !IsPermanent(err) {
 		r.outcome.Settlement, r.outcome.Delay = SettleRetry, delay
 		return
 	}
@@ -138,7 +155,7 @@ func (r *Request) settleFailure(err error) {
 	r.tx.reset()
 	r.response.reset()
 	_ = r.Text(status, cause)
-	if err := r.guarded(r.end); err != nil {
+	if err := guard(r.end); err != nil {
 		r.server.log.Warn().Err(err).Str("reply_to", string(r.props.ReplyTo)).Msg("the error reply was not sent")
 	}
 }
@@ -163,6 +180,14 @@ func (r *Request) addReply() error {
 	d := draft{key: text(r.props.ReplyTo), headers: p.headers, typed: true}
 	if p.Status >= http.StatusBadRequest {
 		d.addHeader(StatusHeader, int32(p.Status))
+	}
+	if p.raw != nil && d.headers != nil { // the message's own, below those that were set
+		headers, err := p.raw.Table()
+		if err != nil {
+			return fmt.Errorf("reply: %w", err)
+		}
+		maps.Copy(headers, d.headers)
+		d.headers = headers
 	}
 	if p.ContentType != "" {
 		d.set(&d.props.ContentType, amqpproto.FlagContentType, p.ContentType)

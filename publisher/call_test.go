@@ -1,6 +1,7 @@
 package publisher_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,12 +25,15 @@ type bench struct {
 	log     strings.Builder
 	now     time.Time
 	timers  []*timer
-	work    []func()
+	work    []work
 	sent    []sent
 	refuse  error // what Send returns
 	done    []outcome
 	discard bool
 }
+
+// work is what was given to Offload.
+type work struct{ fn, done func() }
 
 type timer struct {
 	at      time.Time
@@ -77,7 +81,7 @@ func (b *bench) Now() time.Time      { return b.now }
 func (b *bench) Post(fn func()) bool { fn(); return true }
 func (b *bench) MoreTasks()          {}
 func (b *bench) Enter(*string)       {}
-func (b *bench) Offload(f, d func()) { b.work = append(b.work, func() { f(); d() }) }
+func (b *bench) Offload(f, d func()) { b.work = append(b.work, work{f, d}) }
 func (b *bench) Done(r *publisher.Request) {
 	if b.discard {
 		return
@@ -133,10 +137,11 @@ func (b *bench) confirm(n int, err error) {
 
 // offloaded runs the work given to Offload.
 func (b *bench) offloaded() {
-	work := b.work
+	todo := b.work
 	b.work = nil
-	for _, f := range work {
-		f()
+	for _, w := range todo {
+		w.fn()
+		w.done()
 	}
 	b.ready()
 }
@@ -634,6 +639,146 @@ func TestDrainWaitsForLiveCalls(t *testing.T) {
 	b.ready()
 	if !drained || b.server.Live() != 0 {
 		t.Error("not drained")
+	}
+}
+
+// TestErrorsThatPanic: an error's own methods run, too; a typed nil is the usual
+// mistake. The call ends all the same.
+func TestErrorsThatPanic(t *testing.T) {
+	b := newBench(t)
+	var none *publisher.StatusError
+	h := func(*publisher.Request) error { return none }
+	b.reg.Handle("/", h)
+	b.reg.Consume("c", publisher.Consumer{}, h)
+	b.start(publisher.Options{})
+	b.request("GET", "/", "", "")
+	var p *publisher.PanicError
+	if o := b.last(); o.status != 500 || !errors.As(o.Err, &p) || b.server.Live() != 0 {
+		t.Errorf("%+v", o)
+	}
+	b.message("c", 1, publisher.Publishing{})
+	if o := b.last(); len(b.done) != 2 || o.Settlement != publisher.SettleRetry || b.server.Live() != 0 {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestNobodyTriesAMessageWithoutAcksAgain(t *testing.T) {
+	b := newBench(t)
+	b.reg.Consume("c", publisher.Consumer{NoAck: true}, func(*publisher.Request) error { return errors.New("may pass") })
+	b.start(publisher.Options{})
+	b.message("c", 1, publisher.Publishing{ReplyTo: "q"})
+	if len(b.sent) != 1 || b.sent[0].props.Headers[publisher.StatusHeader] != int32(500) {
+		t.Fatalf("who waits for a reply is not told: %+v", b.sent)
+	}
+	b.confirm(0, nil)
+	if o := b.last(); o.Settlement != publisher.SettleDeadLetter {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestMessageForNobody(t *testing.T) {
+	b := newBench(t)
+	b.start(publisher.Options{})
+	b.message("none", 1, publisher.Publishing{ReplyTo: "q"})
+	if len(b.sent) != 1 {
+		t.Fatalf("%+v", b.sent)
+	}
+	b.confirm(0, nil)
+	if o := b.last(); o.Settlement != publisher.SettleDeadLetter || !strings.Contains(o.Err.Error(), `"none" has no handler`) {
+		t.Errorf("%+v", o)
+	}
+}
+
+// panicking is a participant whose Abort panics.
+type panicking struct{ participant }
+
+func (p *panicking) Abort(*publisher.Request) { panic("cannot abort") }
+
+func TestPanicInAbortIsLogged(t *testing.T) {
+	b := newBench(t)
+	var log []string
+	b.reg.Handle("/", func(r *publisher.Request) error {
+		_ = r.Join(&panicking{})
+		_ = r.Join(&participant{name: "b", log: &log})
+		return errors.New("failed")
+	})
+	b.start(publisher.Options{})
+	b.request("GET", "/", "", "")
+	if len(log) != 1 || !strings.Contains(b.log.String(), "cannot abort") {
+		t.Errorf("%v: %s", log, b.log.String())
+	}
+}
+
+// TestConflictAfterACommit: what one participant has committed would be done
+// twice by another run.
+func TestConflictAfterACommit(t *testing.T) {
+	b := newBench(t)
+	var log []string
+	runs := 0
+	b.reg.Handle("/", func(r *publisher.Request) error {
+		runs++
+		_ = r.Join(&participant{name: "a", log: &log})
+		return r.Join(&participant{name: "b", log: &log, failDone: publisher.ErrConflict})
+	})
+	b.start(publisher.Options{ConflictRetries: 3})
+	b.request("GET", "/", "", "")
+	if o := b.last(); runs != 1 || o.status != 500 {
+		t.Errorf("%d runs, %+v: %v", runs, o, log)
+	}
+}
+
+func TestSetHeadersKeepsTheTableAsItIs(t *testing.T) {
+	b := newBench(t)
+	table := publisher.Table{"X-A": "a", "x-table": publisher.Table{"b": 1}, "X-None": nil, "X-Bytes": []byte("c")}
+	h := func(r *publisher.Request) error {
+		r.SetHeaders(table)
+		r.SetHeader("X-Call", "1")
+		return r.Text(404, "x")
+	}
+	b.reg.Consume("c", publisher.Consumer{}, h)
+	b.reg.Handle("/", h)
+	b.start(publisher.Options{})
+	b.message("c", 1, publisher.Publishing{ReplyTo: "q"})
+	if got := b.sent[0].props.Headers; len(table) != 4 || len(got) != 6 {
+		t.Errorf("%v became %v", got, table)
+	}
+	b.confirm(0, nil)
+	b.request("GET", "/", "", "")
+	lines := b.last().lines
+	if !strings.Contains(lines, "X-A: a\r\n") || !strings.Contains(lines, "X-Bytes: c\r\n") || strings.Contains(lines, "table") || strings.Contains(lines, "None") {
+		t.Errorf("%q", lines)
+	}
+}
+
+func TestStatusIsInTheHeadersThatAreGivenBack(t *testing.T) {
+	b := newBench(t)
+	b.reg.Consume("c", publisher.Consumer{}, func(r *publisher.Request) error {
+		r.EchoHeaders()
+		return r.Text(404, "none")
+	})
+	b.start(publisher.Options{})
+	b.message("c", 1, publisher.Publishing{ReplyTo: "q", Headers: publisher.Table{"a": int16(1)}})
+	if got := b.sent[0].props.Headers; got["a"] != int16(1) || got[publisher.StatusHeader] != int32(404) {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestContextIsMadeBeforeTheOffload is for the race detector.
+func TestContextIsMadeBeforeTheOffload(t *testing.T) {
+	b := newBench(t)
+	b.reg.Handle("/", func(r *publisher.Request) error {
+		return r.Offload(func() error { <-r.Context().Done(); return context.Cause(r.Context()) })
+	})
+	b.start(publisher.Options{})
+	r := b.request("GET", "/", "", "")
+	over := make(chan struct{})
+	go func() { b.work[0].fn(); close(over) }()
+	r.Cancel(publisher.ErrGone)
+	<-over
+	b.work[0].done()
+	b.ready()
+	if o := b.last(); o.Err != publisher.ErrGone {
+		t.Errorf("%+v", o)
 	}
 }
 

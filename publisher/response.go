@@ -3,6 +3,7 @@ package publisher
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 
 	"zamqp/amqpproto"
@@ -126,11 +127,17 @@ func (r *Request) SetHeader(name, value string) {
 // every AMQP type; an HTTP answer gets the simple ones as fields.
 func (r *Request) SetHeaders(t Table) {
 	if r.origin == OriginMessage {
-		r.response.headers = t
+		r.response.headers = maps.Clone(t)
 		return
 	}
 	for name, value := range t {
-		r.SetHeader(name, fmt.Sprint(value))
+		switch value := value.(type) {
+		case nil, Table, []any: // not simple
+		case []byte:
+			r.SetHeader(name, string(value))
+		default:
+			r.SetHeader(name, fmt.Sprint(value))
+		}
 	}
 }
 

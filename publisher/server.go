@@ -226,13 +226,10 @@ func (s *Server) Dispatch(r *Request, d Door) {
 	s.live = append(s.live, r)
 	if r.origin == OriginMessage {
 		s.stats.Messages++
-		if r.consumer == nil || len(r.consumer.handlers) == 0 {
-			r.settle(Permanent(fmt.Errorf("consumer %q has no handler", r.message.Consumer)))
-			s.finish(r)
-			return
+		if r.consumer != nil {
+			r.consumer.calls++
+			r.label = &r.consumer.label
 		}
-		r.consumer.calls++
-		r.label = &r.consumer.label
 		s.tasks.Start(r)
 		return
 	}

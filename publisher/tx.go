@@ -73,6 +73,9 @@ func (r *Request) commit() error {
 	for _, p := range t.participants {
 		t.prepared++
 		if err := p.Commit(r); err != nil {
+			if t.prepared > 1 { // no conflict any more: another run would commit the first ones twice
+				return fmt.Errorf("commit, after others have committed: %v", err)
+			}
 			return fmt.Errorf("commit: %w", err)
 		}
 	}
@@ -122,7 +125,9 @@ func (p *publication) Confirmed(err error) {
 // abort undoes what the participants have not committed.
 func (r *Request) abort() {
 	for _, p := range r.tx.participants[r.tx.prepared:] {
-		r.guarded(func() error { p.Abort(r); return nil })
+		if err := guard(func() error { p.Abort(r); return nil }); err != nil {
+			r.server.log.Error().Err(err).Stringer("call", r).Msg("a participant could not abort")
+		}
 	}
 	r.tx.reset()
 }

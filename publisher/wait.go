@@ -102,6 +102,7 @@ func (r *Request) Offload(fn func() error) error {
 	if err := r.usable(); err != nil {
 		return fmt.Errorf("offload: %w", err)
 	}
+	r.Context() // made here: fn may ask for it on its own goroutine
 	w := &offloaded{r: r, fn: fn}
 	r.server.runtime.Offload(w.run, w.done)
 	for !w.over {
