@@ -25,6 +25,10 @@ var ErrContentType = errors.New("no codec for content type")
 // ErrOver is the error of a call's methods after the call is over.
 var ErrOver = errors.New("the call is over")
 
+// ErrSent is the error of what comes too late in a [Request.Stream]: the call has
+// committed, and its answer has begun.
+var ErrSent = errors.New("the answer has begun already")
+
 // ErrGone ends a wait of a call whose client has gone.
 var ErrGone = errors.New("the client has gone")
 

@@ -17,7 +17,7 @@ type Participant interface {
 
 // Join adds p to the call's transaction; joining twice is joining once.
 func (r *Request) Join(p Participant) error {
-	if err := r.usable(); err != nil {
+	if err := r.open(); err != nil {
 		return fmt.Errorf("join: %w", err)
 	}
 	for _, old := range r.tx.participants {

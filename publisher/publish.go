@@ -127,13 +127,21 @@ func (r *Request) usable() error {
 	return nil
 }
 
+// open reports why the transaction takes nothing more.
+func (r *Request) open() error {
+	if r.response.begun {
+		return ErrSent
+	}
+	return r.usable()
+}
+
 // Publish publishes v by the producer of that name when the call's transaction
 // commits. v is encoded now, so it may change afterwards. An error here is an
 // error of the commit as well, so it need not be looked at. A []byte is sent as
 // it is; so is a string whose [ContentType] is given. Everything else is encoded
 // by the codec of that content type, or else by the producer's.
 func (r *Request) Publish(producer string, v any, options ...Option) error {
-	if err := r.usable(); err != nil {
+	if err := r.open(); err != nil {
 		return fmt.Errorf("publish %s: %w", producer, err)
 	}
 	err := r.publish(producer, v, options)

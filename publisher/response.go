@@ -23,6 +23,7 @@ type Response struct {
 	stream  func(*Stream) error // writes the body after the commit
 	err     error               // the first mistake in a header, which fails the call
 	set     bool
+	begun   bool // stream runs: the head has left
 }
 
 // Lines are the header lines besides those that the wire makes itself, each
@@ -31,7 +32,7 @@ func (p *Response) Lines() []byte { return p.lines }
 
 func (p *Response) reset() {
 	p.Status, p.ContentType, p.Body, p.lines = 0, "", p.Body[:0], p.lines[:0]
-	p.headers, p.raw, p.stream, p.err, p.set = nil, nil, nil, nil, false
+	p.headers, p.raw, p.stream, p.err, p.set, p.begun = nil, nil, nil, nil, false, false
 }
 
 // Response is the answer as it stands, for doors and for tests.
@@ -86,6 +87,9 @@ func (r *Request) Bytes(status int, contentType string, body []byte) error {
 func (r *Request) answer(status int, contentType string, body []byte) error {
 	if !r.live {
 		return ErrOver
+	}
+	if r.response.begun {
+		return ErrSent
 	}
 	if status < 200 || status > 999 {
 		return fmt.Errorf("reply: status %d: a final status is 200 to 999", status)

@@ -354,14 +354,15 @@ func keepSmall(b []byte) []byte {
 	return b[:0]
 }
 
-// report logs a failed call: loudly what the client can do nothing about.
+// report logs a failed call: loudly what the client can do nothing about, unless
+// it was its going away.
 func (s *Server) report(r *Request, err error) {
 	s.stats.Failures++
 	level := zerolog.ErrorLevel
 	if r.origin == OriginMessage {
 		r.consumer.fail()
 		level = zerolog.WarnLevel
-	} else if status, _ := statusOf(err); status < 500 {
+	} else if status, _ := statusOf(err); status < 500 || errors.Is(err, ErrGone) {
 		level = zerolog.DebugLevel
 	} else if status == http.StatusServiceUnavailable {
 		level = zerolog.WarnLevel

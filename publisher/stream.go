@@ -58,9 +58,10 @@ func (r *Request) Streamed() bool { return r.response.stream != nil }
 // runStream writes the answer. Its head has left, so a failure can only cut it
 // short.
 func (r *Request) runStream() error {
+	r.response.begun = true
 	err := guard(func() error { return r.response.stream(&Stream{r}) })
 	if err != nil {
-		err = &brokenStream{err}
+		err = &brokenStream{sound(err)}
 	}
 	return err
 }

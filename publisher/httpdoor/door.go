@@ -1,7 +1,6 @@
 package httpdoor
 
 import (
-	"errors"
 	"net"
 
 	"zamqp/publisher"
@@ -177,12 +176,10 @@ func (x *exchange) Start(r *publisher.Request, length int64) {
 	x.Conn.Start(p.Status, fields, length)
 }
 
-var errGone = errors.New("the client has gone")
-
 // Write sends a piece of a streamed answer.
 func (x *exchange) Write(_ *publisher.Request, p []byte) (more bool, err error) {
 	if x.gone {
-		return false, errGone
+		return false, publisher.ErrGone
 	}
 	x.Conn.Write(p)
 	x.full = x.OutLen() > highWater

@@ -26,6 +26,7 @@ type host struct {
 	server *publisher.Server
 	door   *httpdoor.Door
 	wakes  []func()
+	log    strings.Builder
 }
 
 func (h *host) Now() time.Time      { return time.Unix(0, 0) }
@@ -67,6 +68,7 @@ func newHost(t testing.TB, max int) *host {
 		}
 		return r.Text(200, "rested")
 	})
+	g.Handle("GET /rest", func(r *publisher.Request) error { return r.Sleep(time.Second) })
 	g.Handle("GET /stream", func(r *publisher.Request) error {
 		return r.Stream(200, "text/plain", -1, func(w *publisher.Stream) error {
 			for range 1024 {
@@ -80,11 +82,28 @@ func newHost(t testing.TB, max int) *host {
 	g.Handle("GET /broken", func(r *publisher.Request) error {
 		return r.Stream(200, "text/plain", 5, func(w *publisher.Stream) error { return errors.New("broken") })
 	})
-	s, err := publisher.NewServer(g, nil, nil, publisher.Options{Log: zerolog.Nop()})
+	g.Produce("out", publisher.Producer{})
+	g.Handle("GET /late", func(r *publisher.Request) error {
+		return r.Stream(200, "text/plain", -1, func(w *publisher.Stream) error {
+			for _, err := range []error{
+				r.Text(500, "another answer"), r.Reply(500, map[string]int{}), r.ReplyAs(500, "text", "another"),
+				r.Stream(500, "", -1, func(*publisher.Stream) error { return nil }),
+				r.Publish("out", "lost"), r.Join(nil),
+			} {
+				if !errors.Is(err, publisher.ErrSent) {
+					t.Errorf("after the answer has begun: %v", err)
+				}
+			}
+			_, err := io.WriteString(w, "streamed")
+			return err
+		})
+	})
+	h := &host{}
+	s, err := publisher.NewServer(g, nil, nil, publisher.Options{Log: zerolog.New(&h.log)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{server: s}
+	h.server = s
 	s.Start(h)
 	h.door = httpdoor.New(s, http1.Config{BodyMax: 1 << 16}, max)
 	return h
@@ -153,6 +172,34 @@ func TestBrokenStreamCutsTheConnection(t *testing.T) {
 	}
 	if h.door.Open() != 0 {
 		t.Error("open still")
+	}
+}
+
+// TestNothingFollowsAnAnswerThatHasBegun: another answer would leave the client
+// waiting for the end of the first, and a publish would be lost without a word.
+func TestNothingFollowsAnAnswerThatHasBegun(t *testing.T) {
+	h := newHost(t, 0)
+	link, client := h.connect(t, 1)
+	client.SayString("GET /late HTTP/1.1\r\nHost: x\r\n\r\n" + hello)
+	link.Run()
+	if got := string(client.Take()); !strings.Contains(got, "\r\n8\r\nstreamed\r\n0\r\n\r\nHTTP/1.1 200") {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestAnImpatientClientIsNoError: a client that goes away is nothing to wake
+// anybody for.
+func TestAnImpatientClientIsNoError(t *testing.T) {
+	for _, target := range []string{"/stream", "/rest"} {
+		h := newHost(t, 0)
+		link, client := h.connect(t, 1)
+		client.SayString("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n")
+		link.Run()
+		link.Cut(errors.New("reset"))
+		h.run()
+		if log := h.log.String(); h.server.Live() != 0 || !strings.Contains(log, `"level":"debug"`) || strings.Contains(log, `"level":"error"`) {
+			t.Errorf("%s: %d live, %s", target, h.server.Live(), log)
+		}
 	}
 }
 
