@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"zamqp/loop/coro"
 )
@@ -251,8 +252,9 @@ func TestCloseEndsEveryCoroutine(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
-	for i := 0; runtime.NumGoroutine() > before && i < 1000; i++ {
-		runtime.Gosched()
+	// The goroutine of onThread ends a little after it has told so.
+	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
 	}
 	if n := runtime.NumGoroutine(); n > before {
 		t.Errorf("%d goroutines more than before", n-before)
