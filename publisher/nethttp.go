@@ -10,7 +10,8 @@ import (
 // HTTP mounts a net/http handler or router, unchanged, as a [Handler]. It runs
 // on the loop's thread like any other: what blocks in it holds up the server.
 // Its response is collected and sent after the commit. A message can be sent
-// through it, too: its method is AMQP.
+// through it, too: its method is AMQP, and a status of 400 or more is its failure
+// as by [Errorf], since h has no other word for one.
 //
 // The handler finds the call by [FromContext], to publish in its transaction.
 func HTTP(h http.Handler) Handler {
@@ -72,6 +73,9 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 // missing content type is guessed from the body.
 func (w *responseWriter) reply(r *Request) error {
 	w.WriteHeader(http.StatusOK)
+	if r.origin == OriginMessage && w.status >= http.StatusBadRequest {
+		return &StatusError{Status: w.status, Text: w.body.String()}
+	}
 	contentType := w.header.Get("Content-Type")
 	if _, given := w.header["Content-Type"]; !given && w.body.Len() > 0 {
 		contentType = http.DetectContentType(w.body.Bytes())
