@@ -37,11 +37,17 @@ func create(r *publisher.Request) error {
 	if o.ID == "" {
 		o.ID = newID()
 	}
+	if len(o.ID) > idMax {
+		return publisher.Errorf(400, "an id has %d octets at most", idMax)
+	}
 	if err := r.Publish("orders", o, publisher.Key("order.created"), publisher.MessageID(o.ID)); err != nil {
 		return err
 	}
 	return r.Reply(202, Receipt{o.ID})
 }
+
+// idMax is what fits into a message id.
+const idMax = 255
 
 // A Receipt is the answer to an order.
 type Receipt struct {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"zamqp/handlers/orders"
@@ -42,7 +43,8 @@ func TestBadOrders(t *testing.T) {
 	for _, row := range []struct {
 		contentType, body string
 		status            int
-	}{{"application/json", "{", 400}, {"text/html", "{}", 415}, {"", "{}", 415}} {
+	}{{"application/json", "{", 400}, {"text/html", "{}", 415}, {"", "{}", 415},
+		{"application/json", `{"id":"` + strings.Repeat("x", 256) + `"}`, 400}} {
 		if got := s.Request("POST", "/orders", row.contentType, row.body); got.Status != row.status {
 			t.Errorf("%+v: %+v", row, got)
 		}
