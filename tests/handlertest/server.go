@@ -183,6 +183,16 @@ type waiter struct {
 	over     bool
 	outcome  publisher.Outcome
 	response Response
+	streamed []byte
+}
+
+// Start begins a streamed answer.
+func (w *waiter) Start(*publisher.Request, int64) {}
+
+// Write takes a piece of a streamed answer; nobody is slow here.
+func (w *waiter) Write(_ *publisher.Request, p []byte) (more bool, err error) {
+	w.streamed = append(w.streamed, p...)
+	return true, nil
 }
 
 // Done keeps what the call came to.
@@ -190,6 +200,9 @@ func (w *waiter) Done(r *publisher.Request) {
 	p := r.Response()
 	w.over, w.outcome = true, *r.Outcome()
 	w.response = Response{Status: p.Status, ContentType: p.ContentType, Header: http.Header{}, Body: string(p.Body), Err: w.outcome.Err}
+	if r.Streamed() {
+		w.response.Body = string(w.streamed)
+	}
 	for _, line := range strings.Split(string(p.Lines()), "\r\n") {
 		if name, value, ok := strings.Cut(line, ": "); ok {
 			w.response.Header.Add(textproto.CanonicalMIMEHeaderKey(name), value)

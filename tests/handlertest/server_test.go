@@ -1,0 +1,24 @@
+package handlertest_test
+
+import (
+	"fmt"
+	"testing"
+
+	"zamqp/publisher"
+	"zamqp/tests/handlertest"
+)
+
+func TestStreamedAnswer(t *testing.T) {
+	g := publisher.NewRegistry()
+	g.Handle("GET /", func(r *publisher.Request) error {
+		return r.Stream(200, "text/plain", -1, func(w *publisher.Stream) error {
+			_, err := fmt.Fprint(w, "one ", "piece")
+			_, _ = fmt.Fprint(w, ", another")
+			return err
+		})
+	})
+	s := handlertest.New(t, g)
+	if got := s.Request("GET", "/", "", ""); got.Err != nil || got.Status != 200 || got.ContentType != "text/plain" || got.Body != "one piece, another" {
+		t.Errorf("%+v", got)
+	}
+}
