@@ -27,8 +27,8 @@ func (a *application) drain(why string) {
 	}
 	left := 2
 	one := func() {
-		if left--; left == 0 {
-			a.close(cut.Stop)
+		if left--; left == 0 { // but calls whose clients have gone may still run
+			a.server.Drain(func() { a.close(cut.Stop) })
 		}
 	}
 	a.http.Drain(one)

@@ -206,6 +206,30 @@ func TestDrainFinishesCalls(t *testing.T) {
 	}
 }
 
+// TestDrainFinishesCallsWhoseClientsHaveGone: one that began within the drain,
+// whose connection was the last.
+func TestDrainFinishesCallsWhoseClientsHaveGone(t *testing.T) {
+	s := startUnready(t, "amqp://guest:guest@127.0.0.1:1/")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = conn.Write([]byte("POST /outlive HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"))
+	if n, err := conn.Read(make([]byte, 100)); err != nil || n == 0 {
+		t.Fatal(err)
+	}
+	before := saw("outliving")
+	s.stop()
+	eventually(t, "the drain has begun", func() bool { return strings.Contains(s.log.String(), "draining") })
+	_, _ = conn.Write([]byte("ab"))
+	eventually(t, "the call runs", func() bool { return saw("outliving") > before })
+	_ = conn.(*net.TCPConn).SetLinger(0) // a reset: after an orderly end the answer is still sent
+	_ = conn.Close()
+	if err := s.drain(); err != nil || saw("outlived") != before+1 {
+		t.Errorf("%v, %d calls ended", err, saw("outlived")-before)
+	}
+}
+
 func TestDrainIsCutShort(t *testing.T) {
 	s := start(t, "server.drain_timeout=50ms")
 	before := saw("sleeping")

@@ -54,6 +54,11 @@ func init() {
 	publisher.Handle("GET /offload", func(r *publisher.Request) error {
 		return errors.Join(r.Offload(func() error { time.Sleep(20 * time.Millisecond); return nil }), r.Text(200, "slept"))
 	})
+	publisher.Handle("POST /outlive", func(r *publisher.Request) error {
+		see("outliving")
+		defer see("outlived")
+		return r.Offload(func() error { time.Sleep(300 * time.Millisecond); return nil })
+	})
 	publisher.Handle("GET /sleep/{ms}", func(r *publisher.Request) error {
 		ms, _ := strconv.Atoi(r.PathValue("ms"))
 		see("sleeping")
