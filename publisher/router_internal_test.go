@@ -146,6 +146,24 @@ func TestMethodNotAllowed(t *testing.T) {
 	}
 }
 
+// TestRedirectsStayOnThisHost: browsers read a backslash as a slash, and two of
+// them begin the name of another host.
+func TestRedirectsStayOnThisHost(t *testing.T) {
+	ours, _ := build(t, []string{"/{a}/b/"})
+	for target, want := range map[string]string{
+		`/\evil.example/.`: "/%5Cevil.example", `//evil.example/.`: "/evil.example", `/x/..//\evil.example`: "/%5Cevil.example",
+		`/\evil.example/b`: "/%5Cevil.example/b/", `/./%5Cevil.example?q=\`: "/%5Cevil.example?q=\\",
+	} {
+		s := &Server{router: ours}
+		r := &Request{server: s, live: true, origin: OriginHTTP}
+		s.live = []*Request{r}
+		r.SetHTTP([]byte("GET"), []byte(target), nil, nil, nil)
+		if s.route(r) || r.response.Status != 307 || string(r.response.lines) != "Location: "+want+"\r\n" {
+			t.Errorf("%s: status %d, lines %q", target, r.response.Status, r.response.lines)
+		}
+	}
+}
+
 func TestBadPatternsPanicWithPlaces(t *testing.T) {
 	for _, row := range []struct{ name, first, second, want string }{
 		{"duplicate", "GET /x/{id}", "GET /x/{name}", "router_internal_test.go"},

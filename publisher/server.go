@@ -265,6 +265,7 @@ func (s *Server) route(r *Request) bool {
 		return false
 	}
 	if to := s.router.redirect(host, r.method, r.path, m); to != "" {
+		to = strings.ReplaceAll(to, `\`, "%5C") // to a browser "/\host" is another host
 		if r.query != nil {
 			to += "?" + string(r.query)
 		}
