@@ -2,6 +2,7 @@ package httpdoor
 
 import (
 	"net"
+	"net/http"
 
 	"zamqp/publisher"
 	"zamqp/publisher/http1"
@@ -80,6 +81,9 @@ type exchange struct {
 
 // Head begins a request: the head is copied, here and only here.
 func (x *exchange) Head(h *http1.Head) (status int) {
+	if string(h.Method) == "AMQP" { // a mounted router knows messages by it
+		return http.StatusNotImplemented
+	}
 	x.request = x.door.server.NewRequest()
 	x.request.SetHTTP(h.Method, h.Target, h.Host, h.Fields, x.wire)
 	return 0

@@ -216,6 +216,18 @@ func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
 	}
 }
 
+// TestNoMessageByHTTP: a router sees a message by its method, which no HTTP client
+// may claim.
+func TestNoMessageByHTTP(t *testing.T) {
+	h := newHost(t, 0)
+	link, client := h.connect(t, 1)
+	client.SayString("AMQP /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx" + hello)
+	link.Run()
+	if got := string(client.Take()); !strings.HasPrefix(got, "HTTP/1.1 501 ") || strings.Count(got, "HTTP/1.1 ") != 1 || h.door.Open() != 0 {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestLostClient(t *testing.T) {
 	h := newHost(t, 0)
 	link, client := h.connect(t, 3)
