@@ -20,7 +20,6 @@ type broker struct {
 	name     string
 	settings *Connection
 	client   *client.Client
-	timer    *loop.Timer // of the client's own deadlines, for when no socket tells it the time
 }
 
 // connect makes the client of a connection, hands it the producers and
@@ -91,7 +90,7 @@ func (b *broker) tick() {
 	if next := b.client.Tick(now); !next.IsZero() {
 		wait = min(max(next.Sub(now), tickMin), tickMax)
 	}
-	b.timer = b.app.loop.After(wait, b.tick)
+	b.app.loop.After(wait, b.tick)
 }
 
 const (
