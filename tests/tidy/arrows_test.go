@@ -15,6 +15,9 @@ const (
 	vocabulary = "github.com/streadway/amqp"
 	msgpack    = "github.com/vmihailenco/msgpack/v5"
 	zerolog    = "github.com/rs/zerolog"
+	bcrypt     = "golang.org/x/crypto/bcrypt"
+	ogrek      = "github.com/kisielk/og-rek"
+	rate       = "golang.org/x/time/rate"
 )
 
 // room is a row of DESIGN §2: a folder, its level, and what it may import apart
@@ -32,11 +35,12 @@ var rooms = []room{
 	{"amqpproto", 0, []string{vocabulary}},
 	{"amqpproto/gen", 0, nil},
 	{"publisher/http1", 0, nil},
+	{"amqpproto/journal", 0, nil},
 	{"amqpproto/client", 1, []string{"amqpproto", vocabulary}},
-	{"amqpproto/broker", 1, []string{"amqpproto", vocabulary}},
-	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", vocabulary, msgpack, zerolog}},
+	{"amqpproto/broker", 1, []string{"amqpproto", "amqpproto/journal", vocabulary, bcrypt}},
+	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", vocabulary, msgpack, ogrek, rate, zerolog}},
 	{"publisher/httpdoor", 2, []string{"publisher", "publisher/http1", zerolog}},
-	{"publisher/amqpdoor", 2, []string{"publisher", "amqpproto", "amqpproto/client", vocabulary, zerolog}},
+	{"publisher/amqpdoor", 2, []string{"publisher", "amqpproto", "amqpproto/client", "amqpproto/journal", vocabulary, rate, zerolog}},
 	{"publisher/app", 4, []string{"*"}},
 	{"handlers", 4, []string{"handlers/*"}},
 	{"handlers/*", 3, []string{"publisher", "third-party"}},
