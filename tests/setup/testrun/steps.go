@@ -15,7 +15,7 @@ import (
 // of others run only when asked for.
 var steps = []step{
 	{"gofmt", "every Go file is formatted", gofmt, false},
-	{"vet", "go vet, also with the loopdebug tag and in tests/bench", vet, false},
+	{"vet", "go vet, also with the loopdebug tag and in the modules below tests", vet, false},
 	{"static", "staticcheck", static, false},
 	{"gen", "go generate changes nothing", gen, false},
 	{"cross", "builds and vets for darwin and freebsd", cross, false},
@@ -27,6 +27,7 @@ var steps = []step{
 	{"loopdebug", "the same with lent buffers poisoned", loopdebug, false},
 	{"fuzz", "every fuzz target for some seconds", fuzz, false},
 	{"interop", "the built binary with RabbitMQ and other people's clients", interop, false},
+	{"chaos", "a broker behind a bad network, and one that is stopped and killed", chaos, false},
 	{"bench", "the benchmark with small numbers", bench, false},
 }
 
@@ -59,6 +60,17 @@ func tool(name string) (path string, ok bool) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// modules lists the modules below tests: what they require stays out of the
+// server's own go.mod.
+func modules() []string {
+	var dirs []string
+	files, _ := filepath.Glob("tests/*/go.mod")
+	for _, f := range files {
+		dirs = append(dirs, filepath.Dir(f))
+	}
+	return dirs
 }
 
 func gofmt() *outcome {
@@ -98,8 +110,8 @@ func vet() *outcome {
 	o := &outcome{}
 	o.check(".", nil, "go", "vet", "./...")
 	o.check(".", nil, "go", "vet", "-tags", "loopdebug", "./...")
-	if exists("tests/bench/go.mod") {
-		o.check("tests/bench", nil, "go", "vet", "./...")
+	for _, dir := range modules() {
+		o.check(dir, nil, "go", "vet", "./...")
 	}
 	return o
 }
@@ -112,8 +124,8 @@ func static() *outcome {
 		return o
 	}
 	o.check(".", nil, path, "./...")
-	if exists("tests/bench/go.mod") {
-		o.check("tests/bench", nil, path, "./...")
+	for _, dir := range modules() {
+		o.check(dir, nil, path, "./...")
 	}
 	return o
 }
@@ -228,6 +240,10 @@ func loopdebug() *outcome {
 
 func interop() *outcome {
 	return goTest(".", nil, "-timeout", "15m", "./tests/interop")
+}
+
+func chaos() *outcome {
+	return goTest("tests/chaos", nil, "-timeout", "15m", "./...")
 }
 
 func bench() *outcome {

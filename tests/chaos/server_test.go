@@ -1,0 +1,152 @@
+// Package chaos puts a bad network, and brokers that stop and die, between the
+// whole server and RabbitMQ, and counts: each order answered 202 is handled, no
+// tag of an old channel is ever acknowledged, and in the end all is well again.
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	_ "zamqp/handlers/health"
+	"zamqp/publisher"
+	"zamqp/publisher/app"
+)
+
+// handled counts deliveries by the order's id. The handler runs on the server's
+// thread, the tests on others.
+var handled = struct {
+	sync.Mutex
+	count map[string]int
+}{count: map[string]int{}}
+
+func init() {
+	publisher.Produce("chaos", publisher.Producer{Queue: "chaos"})
+	publisher.Consume("chaos", publisher.Consumer{}, func(r *publisher.Request) error {
+		id, _, _ := strings.Cut(string(r.Body()), " ")
+		handled.Lock()
+		defer handled.Unlock()
+		handled.count[id]++
+		return nil
+	})
+	publisher.Handle("POST /orders", func(r *publisher.Request) error {
+		_ = r.Publish("chaos", string(r.Body()), publisher.ContentType("text/plain"))
+		return r.Reply(http.StatusAccepted, "taken")
+	})
+}
+
+// server is a running zamqp.
+type server struct {
+	t     *testing.T
+	url   string // of HTTP
+	queue string
+	log   *lines
+	stop  context.CancelFunc
+	end   chan error
+}
+
+// lines is the server's log, which several goroutines write to and read.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// start runs a server against the broker at url, with a queue of its own, and
+// waits until it is ready.
+func start(t *testing.T, url string, options ...string) *server {
+	t.Helper()
+	s := &server{t: t, queue: fmt.Sprintf("chaos-%d", time.Now().UnixNano()), log: &lines{}, end: make(chan error, 1)}
+	options = append([]string{"http.listen=127.0.0.1:0", "connection.default.url=" + url,
+		"connection.default.backoff_min=20ms", "connection.default.backoff_max=500ms",
+		"consumer.chaos.queue=" + s.queue, "producer.chaos.queue=" + s.queue}, options...)
+	settings, err := app.Load(app.Sources{Options: options}, app.RegisteredNames(publisher.Default))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	go func() { s.end <- app.Serve(ctx, settings, zerolog.New(s.log)) }()
+	t.Cleanup(s.close)
+	eventually(t, "the server listens", func() bool { s.url = s.address(); return s.url != "" })
+	s.waitReady(true)
+	return s
+}
+
+func (s *server) close() {
+	s.stop()
+	select {
+	case <-s.end:
+	case <-time.After(60 * time.Second):
+		s.t.Error("the server did not end")
+	}
+	if s.t.Failed() {
+		text := s.log.String()
+		s.t.Log(text[max(0, len(text)-20000):])
+	}
+}
+
+// address finds in the log where HTTP is served.
+func (s *server) address() string {
+	for line := range strings.Lines(s.log.String()) {
+		var entry struct{ Address, Message string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == "serving http" {
+			return entry.Address
+		}
+	}
+	return ""
+}
+
+func (s *server) waitReady(want bool) {
+	s.t.Helper()
+	eventually(s.t, fmt.Sprintf("/readyz says ready=%v", want), func() bool {
+		resp, err := http.Get(s.url + "/readyz")
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return (resp.StatusCode == http.StatusOK) == want
+	})
+}
+
+// post sends an order and returns the status and the answer's text.
+func (s *server) post(body string) (int, string) {
+	resp, err := http.Post(s.url+"/orders", "text/plain", strings.NewReader(body))
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text)
+}
+
+// eventually polls until ok, for so long that a machine under load gets there.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not within 60 s: %s", what)
+}
