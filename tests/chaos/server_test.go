@@ -1,7 +1,7 @@
 // Package chaos puts a bad network, and brokers that stop and die, between the
 // whole server and RabbitMQ, and counts: each order answered 202 is handled, no
 // tag of an old channel is ever acknowledged, and in the end all is well again.
-package chaos
+package chaos_test
 
 import (
 	"bytes"
