@@ -26,6 +26,7 @@ func Main(args []string) int {
 	c := &CLI{
 		Registry: publisher.Default,
 		Environ:  os.Environ(),
+		Stdin:    os.Stdin,
 		Stdout:   os.Stdout,
 		Stderr:   os.Stderr,
 	}
@@ -35,7 +36,8 @@ func Main(args []string) int {
 // CLI is the command line with its surroundings; Main uses the process's.
 type CLI struct {
 	Registry *publisher.Registry
-	Environ  []string // "NAME=value"
+	Environ  []string  // "NAME=value"
+	Stdin    io.Reader // nil = empty
 	Stdout   io.Writer
 	Stderr   io.Writer // errors and the log
 
@@ -102,6 +104,7 @@ the same handlers, which are compiled in.`,
 	_ = root.MarkPersistentFlagFilename("config", "toml") // fails only for a flag that is not there
 	_ = root.RegisterFlagCompletionFunc("option", c.completeOption)
 	root.AddCommand(c.serveCommand(), c.checkCommand(), c.routesCommand(), c.versionCommand())
+	root.AddCommand(c.publishCommand(), c.callCommand(), c.tapCommand())
 	return root
 }
 
