@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Publish messages with pika to a queue, and compare what is replied to them.
 
-usage: rpc.py URL QUEUE COUNT
+usage: rpc.py URL QUEUE COUNT [mirror]
 
 Every message has all fourteen basic properties, headers of every field type
 that pika can send, and a body of its own. Replies come to an exclusive queue,
-and for every tenth message by direct reply-to. Prints one line for the caller:
+and for every tenth message by direct reply-to. With "mirror" copies
+are asked for instead: to the queue that the property type names, with all the
+properties that were sent and the reply_to "back". Prints one line for the caller:
 `ok COUNT`; or says on standard error what differs, and exits with 1.
 """
 
@@ -20,6 +22,8 @@ from pika.compat import long
 
 WINDOW = 200  # messages on their way at once
 DIRECT = "amq.rabbitmq.reply-to"
+# All but cluster_id, which no library of Go's can set.
+MIRRORED = ("reply_to", "content_encoding", "delivery_mode", "priority", "expiration", "message_id", "timestamp", "type", "user_id", "app_id")
 PATTERN = random.Random(7).getrandbits(8 * (2 << 20)).to_bytes(2 << 20, "big")
 
 
@@ -56,7 +60,7 @@ def headers(i):
     }
 
 
-def properties(i, reply_to):
+def properties(i, reply_to, kind="test"):
     return pika.BasicProperties(
         content_type="application/x-test; n=%d" % (i % 7),
         content_encoding="identity",
@@ -68,7 +72,7 @@ def properties(i, reply_to):
         expiration="3600000",
         message_id="m-%d" % i,
         timestamp=1700000000 + i,
-        type="test",
+        type=kind,
         user_id="guest",
         app_id="interop",
         cluster_id="cluster",
@@ -76,8 +80,8 @@ def properties(i, reply_to):
 
 
 class Caller:
-    def __init__(self, url, queue, count):
-        self.queue, self.count = queue, count
+    def __init__(self, url, queue, count, mirror):
+        self.queue, self.count, self.mirror = queue, count, mirror
         self.connection = pika.BlockingConnection(pika.URLParameters(url))
         self.channel = self.connection.channel()
         self.own = self.channel.queue_declare("", exclusive=True).method.queue
@@ -97,6 +101,14 @@ class Caller:
             sys.exit("pika: message %d: headers\n%r\nsent\n%r" % (i, props.headers, headers(i)))
         if props.content_type != properties(i, "").content_type:
             sys.exit("pika: message %d: content type %r" % (i, props.content_type))
+        if self.mirror:
+            self.compare(i, props)
+
+    def compare(self, i, props):
+        sent = properties(i, "back", self.own)
+        for name in MIRRORED:
+            if getattr(props, name) != getattr(sent, name):
+                sys.exit("pika: message %d: %s is %r, sent %r" % (i, name, getattr(props, name), getattr(sent, name)))
 
     def run(self):
         for i in range(self.count):
@@ -104,7 +116,8 @@ class Caller:
                 self.wait()
             reply_to = DIRECT if i % 10 == 9 else self.own
             self.outstanding.add(i)
-            self.channel.basic_publish("", self.queue, body(i), properties(i, reply_to), mandatory=True)
+            sent = properties(i, None, self.own) if self.mirror else properties(i, reply_to)
+            self.channel.basic_publish("", self.queue, body(i), sent, mandatory=True)
             self.connection.process_data_events(time_limit=0)
         while self.outstanding:
             self.wait()
@@ -120,4 +133,4 @@ class Caller:
                          % (before, sorted(self.outstanding)[:5]))
 
 
-Caller(sys.argv[1], sys.argv[2], int(sys.argv[3])).run()
+Caller(sys.argv[1], sys.argv[2], int(sys.argv[3]), "mirror" in sys.argv[4:]).run()
