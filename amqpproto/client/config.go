@@ -51,6 +51,21 @@ type Config struct {
 	// NoConfirms publishes without confirm.select: a publish is Confirmed(nil)
 	// when its octets have left, whatever the broker makes of them.
 	NoConfirms bool
+
+	// TxSelect publishes in transactions of class tx instead of with confirms: what
+	// is published in one turn leaves with one tx.commit, and its outcome is that
+	// of the commit. Limits: the broker works off one commit after the other, each
+	// a round trip; RabbitMQ makes one atomic only within one queue; settlements of
+	// deliveries are on other channels and no part of it. A publish that the
+	// broker refuses with an error of the channel, as for an exchange that does not
+	// exist, fails all of its transaction, and nothing of it reaches a queue.
+	TxSelect bool
+
+	// ReplyQueue has the replies of calls sent to a queue of our own, exclusive and
+	// named by the broker, in place of direct reply-to (amq.rabbitmq.reply-to).
+	ReplyQueue bool
+	// CallsMax bounds the calls under way; 65536.
+	CallsMax int
 }
 
 // withDefaults fills the zero fields.

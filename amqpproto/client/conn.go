@@ -26,11 +26,11 @@ type Conn struct {
 	channelMax uint16
 	channels   []*channel // by number; nil is free, 0 is not used
 
-	acking []*Consumer // have acks to be encoded
-	ackDue deadline    // for those that wait; see Config.AckDelay
-	rest   int         // octets that the last Feed did not take
-	depth  int         // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
-	woken  bool        // the wire was, and has not asked for Pending since
+	acking []*Settler // have acks to be encoded
+	ackDue deadline   // for those that wait; see Config.AckDelay
+	rest   int        // octets that the last Feed did not take
+	depth  int        // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
+	woken  bool       // the wire was, and has not asked for Pending since
 
 	// Scratch of the hot path.
 	deliver amqpproto.BasicDeliver

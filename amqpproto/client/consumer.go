@@ -23,12 +23,12 @@ type ConsumerSpec struct {
 }
 
 // Delivery is one message. It is reused for the next one, and it and all of its
-// slices die when Deliver returns. To settle it later, keep Consumer, Epoch and
-// Tag.
+// slices die when Deliver returns. To settle it later, keep Settler, Epoch and Tag.
 type Delivery struct {
-	Consumer             *Consumer
-	Epoch                uint32 // incarnation of the consumer's channel; tags start anew with each
-	Tag                  uint64 // delivery tag
+	Consumer             *Consumer // nil for one that a Get brought
+	Settler              *Settler  // settles it: of the consumer, or of the Get
+	Epoch                uint32    // incarnation of the consumer's channel; tags start anew with each
+	Tag                  uint64    // delivery tag
 	Redelivered          bool
 	Exchange, RoutingKey []byte
 	RawProperties        []byte // flags and values, for amqpproto.Properties.Decode
@@ -42,15 +42,13 @@ type Sink interface{ Deliver(*Delivery) }
 // connections.
 type Consumer struct {
 	station
+	Settler
 	spec ConsumerSpec
 	sink Sink
 	tag  string
 
-	epoch    uint32 // of the channel that is open, or was last
-	live     bool   // deliveries of epoch can be settled
-	flowing  bool   // basic.consume was answered and not cancelled
-	queued   bool   // it is in Conn.acking
-	settled  window
+	flowing  bool     // basic.consume was answered and not cancelled
+	paused   bool     // Pause was called
 	delivery Delivery // lent to the sink
 	onCancel []func()
 }
@@ -63,7 +61,8 @@ func (c *Client) Consume(spec ConsumerSpec, sink Sink) *Consumer {
 		k.tag = spec.Name
 	}
 	k.enter(c, k, spec.Name, &k.spec.Topology)
-	k.delivery.Consumer = k
+	k.Settler = Settler{of: c, noAck: spec.NoAck, prefetch: spec.Prefetch, after: k.release}
+	k.delivery.Consumer, k.delivery.Settler = k, &k.Settler
 	if c.closing {
 		k.state, k.err = Cancelled, ErrClosed
 		return k
@@ -83,9 +82,6 @@ func (k *Consumer) State() State { return k.state }
 // Err says why the consumer is not up; nil while it is, or has had no chance.
 func (k *Consumer) Err() error { return k.err }
 
-// Outstanding is the number of deliveries that are not settled.
-func (k *Consumer) Outstanding() int { return k.settled.outstanding }
-
 // Queue is the name of the consumed queue; for one that the broker names, empty
 // until it has.
 func (k *Consumer) Queue() string {
@@ -100,9 +96,7 @@ func (k *Consumer) Queue() string {
 
 // opened is called by the channel: a new epoch begins.
 func (k *Consumer) opened() error {
-	k.epoch++
-	k.live = true
-	k.settled.reset()
+	k.begin(k.ch)
 	return k.station.opened()
 }
 
@@ -208,8 +202,8 @@ func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
 // lose is called when the channel is gone: no tag of its epoch means anything
 // any more.
 func (k *Consumer) lose() {
-	k.live, k.flowing, k.queued = false, false, false
-	k.settled.reset()
+	k.flowing = false
+	k.end()
 }
 
 func (k *Consumer) failure() EventKind { return EventConsumerFailed }
@@ -227,6 +221,7 @@ func (k *Consumer) Cancel(done func()) {
 	}
 	was := k.state
 	k.retry.stop()
+	k.eager = true
 	if was == Up && k.flowing && k.ch != nil && k.ch.await == 0 && k.client.isOpen() {
 		k.state = AwaitCancelOk
 		k.check(k.ch.call(&amqpproto.BasicCancel{ConsumerTag: []byte(k.tag)}, amqpproto.IDBasicCancelOk))
@@ -259,7 +254,7 @@ func (k *Consumer) ended() {
 // release closes the channel of a cancelled consumer once nothing is left to be
 // settled on it.
 func (k *Consumer) release() {
-	if k.state == Cancelled && k.ch != nil && k.ch.state == channelOpen && k.settled.outstanding == 0 && len(k.settled.acked) == 0 {
+	if k.state == Cancelled && k.ch != nil && k.ch.state == channelOpen && k.clean() {
 		k.ch.close(nil)
 	}
 }

@@ -23,6 +23,13 @@ var (
 	// not left by then is never sent; one that had may still reach its queue.
 	ErrConfirmTimeout = errors.New("amqp client: no confirm in time")
 
+	// ErrReplyTimeout is the outcome of a call whose reply did not come in time.
+	ErrReplyTimeout = errors.New("amqp client: no reply in time")
+
+	// ErrBusy says that as many gets or questions wait for the broker's answer as
+	// may.
+	ErrBusy = errors.New("amqp client: too many questions wait for the broker's answer: ask less often")
+
 	// ErrConnected is the cause given to a wire that was handed to Connect while
 	// the client already had one.
 	ErrConnected = errors.New("amqp client: already connected")
@@ -77,9 +84,20 @@ type TopologyError struct {
 	Name string // of the consumer or producer
 	Step string // such as `queue.declare "billing"`
 	Err  error
+
+	// Of a 406, the argument that differs from what exists, as the broker words
+	// them. Empty where it is about something else.
+	Argument, Received, Current string
+	Remedy                      string // what to do; may be empty
 }
 
-func (e *TopologyError) Error() string { return fmt.Sprintf("%s: %s: %v", e.Name, e.Step, e.Err) }
+func (e *TopologyError) Error() string {
+	s := fmt.Sprintf("%s: %s: %v", e.Name, e.Step, e.Err)
+	if e.Remedy != "" {
+		s += ": " + e.Remedy
+	}
+	return s
+}
 
 func (e *TopologyError) Unwrap() error { return e.Err }
 

@@ -37,6 +37,9 @@ const (
 	EventProducerFailed                            // Name, Err, After
 	EventPublishChannelClosed                      // Err; After is zero when it is opened again at once
 	EventReturned                                  // Err is the *ReturnError; Text says so if no publish was found for it
+	EventConsumerPaused                            // Name
+	EventCallChannelClosed                         // Err; After is zero when it is opened again at the next call
+	EventSecretUpdated                             // the broker has taken the new one
 )
 
 var eventNames = [...]string{
@@ -45,6 +48,7 @@ var eventNames = [...]string{
 	EventConsumerUp: "consumer up", EventConsumerFailed: "consumer failed", EventConsumerCancelled: "consumer cancelled",
 	EventProducerUp: "producer up", EventProducerFailed: "producer failed",
 	EventPublishChannelClosed: "publish channel closed", EventReturned: "returned",
+	EventConsumerPaused: "consumer paused", EventCallChannelClosed: "call channel closed", EventSecretUpdated: "secret updated",
 }
 
 func (k EventKind) String() string {

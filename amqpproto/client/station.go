@@ -14,12 +14,15 @@ const (
 	AwaitConsumeOk               // basic.consume-ok
 	Up                           // declared, and consuming if it is to consume
 	AwaitRetry                   // it failed: see Err
+	AwaitPauseOk                 // Pause was called: basic.cancel-ok
+	Paused                       // declared; Resume goes on
 	AwaitCancelOk                // Cancel was called
 	Cancelled                    // for good
 )
 
 var stateNames = [...]string{"awaiting a connection", "awaiting channel.open-ok", "awaiting its topology",
-	"awaiting basic.qos-ok", "awaiting basic.consume-ok", "up", "awaiting its retry", "awaiting basic.cancel-ok", "cancelled"}
+	"awaiting basic.qos-ok", "awaiting basic.consume-ok", "up", "awaiting its retry",
+	"awaiting its pause", "paused", "awaiting basic.cancel-ok", "cancelled"}
 
 func (s State) String() string { return stateNames[s] }
 
