@@ -124,9 +124,7 @@ func (t *tapCommand) follow(ctx context.Context, c *CLI, s *session) error {
 	if err != nil {
 		return failure{err}
 	}
-	if !t.json {
-		fmt.Fprintf(c.Stderr, "tapping exchange %q by %s; Ctrl-C ends\n", exchange, strings.Join(keys, ", "))
-	}
+	fmt.Fprintf(c.Stderr, "tapping exchange %q by %s; Ctrl-C ends\n", exchange, strings.Join(keys, ", "))
 	return t.until(ctx, s, end)
 }
 
