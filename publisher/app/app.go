@@ -103,7 +103,7 @@ the same handlers, which are compiled in.`,
 	flags.VarP(&c.options, "option", "o", "set one key, over file and environment: `key.path=value`; repeatable")
 	_ = root.MarkPersistentFlagFilename("config", "toml") // fails only for a flag that is not there
 	_ = root.RegisterFlagCompletionFunc("option", c.completeOption)
-	root.AddCommand(c.serveCommand(), c.checkCommand(), c.routesCommand(), c.versionCommand())
+	root.AddCommand(c.serveCommand(), c.brokerCommand(), c.checkCommand(), c.routesCommand(), c.versionCommand())
 	root.AddCommand(c.publishCommand(), c.callCommand(), c.tapCommand())
 	return root
 }
@@ -127,7 +127,7 @@ func (c *CLI) completeOption(*cobra.Command, []string, string) ([]string, cobra.
 			keys = append(keys, key+"=")
 			continue
 		}
-		for _, name := range known(table, names) {
+		for _, name := range known(strings.Split(table, "."), names) {
 			keys = append(keys, strings.ReplaceAll(key, "\x00", name)+"=")
 		}
 	}

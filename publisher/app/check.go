@@ -22,6 +22,7 @@ const shortStringMax = 255
 func (s *Settings) check() Problems {
 	c := &checker{settings: s}
 	c.http()
+	c.broker()
 	for _, name := range sortedNames(s.Connections) {
 		c.connection(name, s.Connections[name])
 	}

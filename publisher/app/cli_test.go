@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"zamqp/publisher/app"
 )
 
@@ -128,6 +130,35 @@ func TestCompletionOfKeys(t *testing.T) {
 	for _, want := range []string{"log.level=\n", "connection.default.url=\n", "consumer.mail-out.retry.max=\n", "producer.orders.codec=\n"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in %s", want, stdout)
+		}
+	}
+}
+
+func TestBrokerHash(t *testing.T) {
+	for _, test := range []struct {
+		in, password, stderr string
+	}{
+		{"secret\n", "secret", ""},
+		{"two words\r\n", "two words", ""},
+		{"no newline", "no newline", ""},
+		{"first\nsecond\n", "first", ""},
+		{"", "", "the password is empty"},
+		{"\n", "", "the password is empty"},
+		{strings.Repeat("x", 73), "", "the password has 73 octets: bcrypt looks at 72"},
+	} {
+		var out, errs bytes.Buffer
+		c := &app.CLI{Registry: registry(), Stdin: strings.NewReader(test.in), Stdout: &out, Stderr: &errs}
+		code := c.Run(context.Background(), []string{"broker", "hash"})
+		if test.stderr != "" {
+			if code != 1 || out.Len() > 0 || !strings.Contains(errs.String(), test.stderr) {
+				t.Errorf("%.10q: exit %d, stdout %q, stderr %q", test.in, code, out.String(), errs.String())
+			}
+			continue
+		}
+		hash, found := strings.CutSuffix(out.String(), "\n")
+		err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(test.password))
+		if code != 0 || errs.Len() > 0 || !found || err != nil {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q, %v", test.in, code, out.String(), errs.String(), err)
 		}
 	}
 }

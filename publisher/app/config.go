@@ -31,13 +31,14 @@ func Load(src Sources, names Names) (*Settings, error) {
 	}
 	file := readFile(name, optional)
 	options := readOptions(src.Options, lookup)
-	env := readEnv(src.Environ, func(table string) []string {
+	env := readEnv(src.Environ, func(table []string) []string {
 		return known(table, names, file, options)
 	})
 
 	k := koanf.New(".")
 	d := &decoder{origins: map[string]Origin{}, lookup: lookup}
 	for _, l := range []*layer{file, env, options} {
+		l.spell(settingsSchema, nil, l.tree)
 		d.problems = append(d.problems, l.problems...)
 		d.problems = append(d.problems, l.unknown(names)...)
 		for path, origin := range l.origins {
@@ -77,9 +78,9 @@ func environment(environ []string) func(string) (string, bool) {
 
 // known lists the names that [table.NAME] has: registered ones, and those that
 // the layers bring.
-func known(table string, names Names, layers ...*layer) []string {
+func known(table []string, names Names, layers ...*layer) []string {
 	var all []string
-	switch table {
+	switch join(table) {
 	case "connection":
 		all = append(all, "default")
 	case "consumer":
@@ -88,7 +89,10 @@ func known(table string, names Names, layers ...*layer) []string {
 		all = slices.Clone(names.Producers)
 	}
 	for _, l := range layers {
-		below, _ := l.tree[table].(map[string]any)
+		below := l.tree
+		for _, segment := range table {
+			below, _ = below[segment].(map[string]any)
+		}
 		for name := range below {
 			all = append(all, name)
 		}

@@ -125,6 +125,27 @@ func TestConnectionStartsFromDefaults(t *testing.T) {
 	}
 }
 
+// TestBrokerUsers: a hash alone is a user, in every source, and what a later
+// source says of the same user is laid over it.
+func TestBrokerUsers(t *testing.T) {
+	const hash = "$2a$10$JwnGb6.OdUTGTY6adH0dSOsd7KQgMgOebcdcPe/mGhBTQ5NFWW3aG"
+	file := "broker.vhosts = [\"/\", \"a.b\"]\n[broker.users]\nann = \"" + hash + "\"\nguest = \"\"\n" +
+		"[broker.users.Bob-1]\ntags = [\"x\"]\npermissions.\"a.b\" = { read = \"^q\" }\n"
+	s := mustLoad(t, file, []string{"ZAMQP_BROKER__USERS__BOB_1=" + hash, "ZAMQP_BROKER__USERS__CID__HASH=" + hash},
+		[]string{"broker.users.ann.tags=administrator"})
+	want := map[string]*app.BrokerUser{
+		"ann":   {Hash: hash, Tags: []string{"administrator"}},
+		"guest": {},
+		"Bob-1": {Hash: hash, Tags: []string{"x"}, Permissions: map[string]*app.BrokerPermission{"a.b": {Read: "^q"}}},
+		"cid":   {Hash: hash},
+	}
+	if !reflect.DeepEqual(s.Broker.Users, want) {
+		for name, u := range s.Broker.Users {
+			t.Errorf("%s: %+v", name, u)
+		}
+	}
+}
+
 func TestListenOff(t *testing.T) {
 	for _, text := range []string{`http.listen = ""`, `http.listen = []`} {
 		if s := mustLoad(t, text, nil, nil); len(s.HTTP.Listen) != 0 {

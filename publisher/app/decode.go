@@ -53,6 +53,9 @@ func (d *decoder) table(v reflect.Value, s *schema, path []string, tree map[stri
 
 // named fills a map of tables, each entry starting from its defaults.
 func (d *decoder) named(m reflect.Value, r *rule, path []string, tree map[string]any) {
+	if m.IsNil() {
+		m.Set(reflect.MakeMap(m.Type()))
+	}
 	for name, raw := range tree {
 		here := append(path[:len(path):len(path)], name)
 		below, ok := d.subtree(here, raw)
@@ -100,6 +103,9 @@ func (d *decoder) value(field reflect.Value, r *rule, path []string, raw any) {
 	}
 	value, err := r.read(raw, d.lookup)
 	if err != nil {
+		if r.secret == "hash" {
+			shown = `"***"`
+		}
 		d.fail(path, shown, err.Error())
 		return
 	}
@@ -123,6 +129,9 @@ func (r *rule) read(raw any, lookup func(string) (string, bool)) (any, error) {
 		}
 		switch raw.(type) {
 		case bool, int64, float64:
+			if r.secret != "" {
+				break
+			}
 			return nil, fmt.Errorf("want a string: write \"%v\"", raw)
 		}
 		return nil, errors.New("want a string")
@@ -297,10 +306,14 @@ func show(raw any) string {
 	return text
 }
 
-// shownText is show for text that may be a URL without its scheme.
+// shownText is show for text that may be a URL without its scheme, or a
+// password where its hash belongs.
 func shownText(r *rule, text string) string {
-	if r.secret {
+	switch r.secret {
+	case "url":
 		text = maskURL(text)
+	case "hash":
+		return `"***"`
 	}
 	return show(text)
 }

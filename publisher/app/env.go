@@ -18,7 +18,7 @@ var kubernetesLink = regexp.MustCompile(`^ZAMQP_(SERVICE_HOST|SERVICE_PORT(_[A-Z
 // gives them): ZAMQP_CONNECTION__DEFAULT__URL is connection.default.url. known
 // names are those of tables that exist: a variable's name can hold neither
 // small letters nor dashes, so [consumer.mail-Out] is ZAMQP_CONSUMER__MAIL_OUT.
-func readEnv(environ []string, known func(table string) []string) *layer {
+func readEnv(environ []string, known func(table []string) []string) *layer {
 	l := newLayer()
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(entry, "=")
@@ -32,8 +32,10 @@ func readEnv(environ []string, known func(table string) []string) *layer {
 			l.problems = append(l.problems, &Problem{Origin: from, Text: envNameProblem(rest)})
 			continue
 		}
-		if r, _ := settingsSchema.lookup(path[:1]); r != nil && r.kind == kindNamed {
-			path[1] = existing(path[1], known(path[0]))
+		for i := 1; i < len(path); i++ {
+			if settingsSchema.holdsNames(path[:i]) {
+				path[i] = existing(path[i], known(path[:i]))
+			}
 		}
 		l.put(path, value, from)
 	}

@@ -65,4 +65,31 @@ func guess(text string) any {
 	return plainText(text)
 }
 
+// spell makes tables of what stands for one: users.shop = "…" is short for
+// users.shop.hash = "…". After it, layers can be merged and read without
+// knowing of the short form.
+func (l *layer) spell(s *schema, path []string, tree map[string]any) {
+	for _, r := range s.rules {
+		below, ok := tree[r.name].(map[string]any)
+		if !ok {
+			continue
+		}
+		here := append(path[:len(path):len(path)], r.name)
+		switch r.kind {
+		case kindTable:
+			l.spell(r.table, here, below)
+		case kindNamed:
+			for name, value := range below {
+				at := append(here[:len(here):len(here)], name)
+				if inside, ok := value.(map[string]any); ok {
+					l.spell(r.table, at, inside)
+				} else if r.short != "" {
+					below[name] = map[string]any{r.short: value}
+					l.origins[join(append(at, r.short))] = l.origins[join(at)]
+				}
+			}
+		}
+	}
+}
+
 func join(path []string) string { return strings.Join(path, ".") }

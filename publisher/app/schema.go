@@ -35,7 +35,8 @@ type rule struct {
 	ranged bool   // min and max hold
 	off    string // what "off" and 0 do; "" = they are refused
 	oneof  []string
-	secret bool    // its value is a URL that may hold a password
+	secret string  // "url": a URL that may hold a password; "hash": not to be shown at all
+	short  string  // of kindNamed: the key that an entry stands for which is no table
 	table  *schema // of kindTable, and of each entry of kindNamed
 }
 
@@ -70,7 +71,7 @@ func ruleOf(f reflect.StructField, name string) *rule {
 	if t.Kind() == reflect.Pointer { // a pointer only says "not set"
 		t = t.Elem()
 	}
-	r := &rule{name: name, off: f.Tag.Get("off"), secret: f.Tag.Get("secret") != ""}
+	r := &rule{name: name, off: f.Tag.Get("off"), secret: f.Tag.Get("secret"), short: f.Tag.Get("short")}
 	if words := f.Tag.Get("oneof"); words != "" {
 		r.oneof = strings.Fields(words)
 	}
@@ -158,6 +159,25 @@ func (s *schema) lookup(path []string) (r *rule, n int) {
 		}
 	}
 	return r, n
+}
+
+// holdsNames tells whether what comes below a path are names of the user's.
+func (s *schema) holdsNames(path []string) bool {
+	for len(path) > 0 {
+		r := s.byName[path[0]]
+		switch path = path[1:]; {
+		case r == nil:
+			return false
+		case r.kind == kindNamed && len(path) == 0:
+			return true
+		case r.kind == kindNamed:
+			path = path[1:]
+		case r.kind != kindTable:
+			return false
+		}
+		s = r.table
+	}
+	return false
 }
 
 // keys lists every key below s as a dotted path, the user's names replaced by

@@ -20,6 +20,7 @@ type Settings struct {
 	Loop   Loop   `key:"loop"`
 	Server Server `key:"server"`
 	Site   Site   `key:"site"`
+	Broker Broker `key:"broker"`
 	// Connections always holds "default"; only those that an enabled consumer
 	// or a producer names are opened.
 	Connections map[string]*Connection `key:"connection"`
@@ -145,6 +146,7 @@ func Defaults() *Settings {
 			CallsMax:        10000,
 			ConflictRetries: 3,
 		},
+		Broker:      defaultBroker(),
 		Connections: map[string]*Connection{"default": defaultConnection()},
 		Consumers:   map[string]*Consumer{},
 		Producers:   map[string]*Producer{},

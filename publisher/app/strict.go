@@ -39,8 +39,8 @@ func (l *layer) unknownIn(s *schema, path []string, tree map[string]any, names N
 			problems = append(problems, l.unknownIn(r.table, here, below, names)...)
 		case kindNamed:
 			for entry, value := range below {
-				at := append(here[:1:1], entry)
-				if text := unknownName(name, entry, names); text != "" {
+				at := append(here[:len(here):len(here)], entry)
+				if text := unknownName(join(here), entry, names); text != "" {
 					problems = append(problems, l.problem(at, text))
 					continue
 				}
@@ -56,7 +56,7 @@ func (l *layer) problem(path []string, text string) *Problem {
 	return &Problem{Origin: l.origins[join(path)], Key: join(path), Text: text}
 }
 
-// unknownKey says where the nearest key is: in the same table, anywhere under
+// unknownKey says where the nearest key is: in the same table, those anywhere of
 // the same name, or else which keys this table has.
 func unknownKey(s *schema, path []string, name string) string {
 	prefix := join(path)
@@ -66,10 +66,14 @@ func unknownKey(s *schema, path []string, name string) string {
 	if best := nearest(name, s.names()); best != "" {
 		return fmt.Sprintf("unknown key; did you mean %s?", prefix+best)
 	}
+	var elsewhere []string
 	for _, key := range settingsSchema.keys("", "NAME") {
 		if strings.HasSuffix(key, "."+name) {
-			return fmt.Sprintf("unknown key; did you mean %s?", key)
+			elsewhere = append(elsewhere, key)
 		}
+	}
+	if len(elsewhere) > 0 {
+		return fmt.Sprintf("unknown key; did you mean %s?", strings.Join(elsewhere, " or "))
 	}
 	where := "there are the tables"
 	if len(path) > 0 {
@@ -86,7 +90,15 @@ func unknownName(table, name string, names Names) string {
 		registered = names.Consumers
 	case "producer":
 		registered = names.Producers
+	case "broker.users":
+		if name == "" || len(name) > shortStringMax {
+			return "a user's name has 1 to 255 octets"
+		}
+		return ""
 	default:
+		if strings.HasSuffix(table, ".permissions") {
+			return "" // names of virtual hosts, compared with broker.vhosts later
+		}
 		if !tableName.MatchString(name) {
 			return "a name is made of letters, digits, - and _"
 		}

@@ -139,9 +139,12 @@ func TestFormatDuration(t *testing.T) {
 }
 
 func TestPathOfVariable(t *testing.T) {
-	known := func(table string) []string {
-		if table == "consumer" {
+	known := func(table []string) []string {
+		switch join(table) {
+		case "consumer":
 			return []string{"mail-out", "billing"}
+		case "broker.users":
+			return []string{"Ann-1"}
 		}
 		return []string{"default"}
 	}
@@ -149,6 +152,7 @@ func TestPathOfVariable(t *testing.T) {
 		"ZAMQP_LOG__LEVEL=debug",
 		"ZAMQP_CONNECTION__DEFAULT__URL=amqp://a",
 		"ZAMQP_CONSUMER__MAIL_OUT__RETRY__MAX=5s",
+		"ZAMQP_BROKER__USERS__ANN_1__HASH=x",
 		"ZAMQP_SERVICE_HOST=10.0.0.1", "ZAMQP_SERVICE_PORT=80", "ZAMQP_SERVICE_PORT_HTTP=80", "ZAMQP_PORT=tcp://10.0.0.1:80",
 		"ZAMQP_PORT_80_TCP=tcp://10.0.0.1:80", "ZAMQP_PORT_80_TCP_ADDR=10.0.0.1",
 		"PATH=/bin", "ZAMQPX=1",
@@ -156,12 +160,12 @@ func TestPathOfVariable(t *testing.T) {
 	if len(l.problems) > 0 {
 		t.Errorf("problems: %v", l.problems)
 	}
-	for _, path := range []string{"log.level", "connection.default.url", "consumer.mail-out.retry.max"} {
+	for _, path := range []string{"log.level", "connection.default.url", "consumer.mail-out.retry.max", "broker.users.Ann-1.hash"} {
 		if _, ok := l.origins[path]; !ok {
 			t.Errorf("no %s in %v", path, l.origins)
 		}
 	}
-	if len(l.tree) != 3 {
+	if len(l.tree) != 4 {
 		t.Errorf("tree: %v", l.tree)
 	}
 }
