@@ -6,11 +6,6 @@ package client
 // *amqpproto.ChannelError that closed the publish channel.
 type Confirm interface{ Confirmed(err error) }
 
-// confirmFunc is a function that hears an outcome.
-type confirmFunc func(err error)
-
-func (fn confirmFunc) Confirmed(err error) { fn(err) }
-
 // outcome is a Confirm with what it is to hear.
 type outcome struct {
 	done Confirm

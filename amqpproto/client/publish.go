@@ -57,13 +57,6 @@ func (c *Client) settleLater(o outcome, size int) {
 	c.later = append(c.later, o)
 }
 
-// refuseLater tells done at the next Tick why it cannot be.
-func (c *Client) refuseLater(done func(err error)) {
-	c.later = append(c.later, outcome{confirmFunc(done), ErrClosed})
-	c.undecided++
-	c.wake()
-}
-
 // unhold gives back what one publish held.
 func (c *Client) unhold(size int) {
 	c.held -= size
