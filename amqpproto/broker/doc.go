@@ -1,0 +1,11 @@
+// Package broker is a broker of AMQP 0-9-1 without a socket: the other end of
+// the frames that amqpproto/client speaks, behaving as RabbitMQ 3.10 does.
+//
+// It is a machine. It has no goroutine, mutex, clock or file descriptor, and is
+// used on one thread; time, and work that has to be done elsewhere, come
+// through [Host].
+//
+// A message lives once, however many queues hold it: see arena. What a client
+// may do is in conn and channel, what happens to its messages in exchange and
+// queue, what outlives the process in store.
+package broker
