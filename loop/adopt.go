@@ -230,6 +230,9 @@ func (s *stream) failure() error {
 	return s.inErr
 }
 
+func (s *stream) remoteAddr() net.Addr { return s.nc.RemoteAddr() }
+func (s *stream) localAddr() net.Addr  { return s.nc.LocalAddr() }
+
 // unsent says whether bytes that put took have not left yet.
 func (s *stream) unsent() bool {
 	s.mu.Lock()

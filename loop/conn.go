@@ -34,17 +34,32 @@ const (
 	fUnwriting                   // writing has failed; what arrived is read all the same
 )
 
-// Conn is one connection of a loop: a socket, or an adopted stream, and its Peer. Its methods are for the loop's
+// carrier is what takes the place of a socket: an adopted stream, or the half of a joined pair. It is asked as a socket
+// is, and tells of news by poke, once for all that has happened until the loop looks.
+type carrier interface {
+	take(b []byte) (int, syscall.Errno) // as read: 0 is the end, EAGAIN nothing now, EIO the failure
+	put(p []byte) (int, syscall.Errno)  // as write
+	failure() error                     // behind EIO
+	unsent() bool                       // bytes that put took have not left yet
+	poke()                              // make the loop look at the connection
+	again()                             // poke if there is something to take
+	shut()                              // end the sending in order; receiving goes on
+	close()                             // end both
+	remoteAddr() net.Addr
+	localAddr() net.Addr
+}
+
+// Conn is one connection of a loop: a socket, an adopted stream or the half of a joined pair, and its Peer. Its methods are for the loop's
 // thread. They do nothing once the connection is closed, so it may be kept longer than it lasts.
 type Conn struct {
 	loop     *Loop
 	peer     Peer
 	kept     *keep   // input that the peer did not take; nil if there is none
-	stream   *stream // an adopted one; nil for a socket
+	stream   carrier // in place of a socket; nil for a socket
 	cause    error   // why it is closed, for Lost
 	id       uint64
 	deadline int64 // ns after Loop.base; 0 for none
-	fd       int32 // -1 for a stream
+	fd       int32 // -1 without a socket
 	heapAt   int32 // place in the heap plus one; 0 if not in it
 	dropped  int32 // bytes, while lingering
 	flags    flags
@@ -81,7 +96,7 @@ func (c *Conn) Abort(cause error) {
 // RemoteAddr is the other side's address; nil if it is not known.
 func (c *Conn) RemoteAddr() net.Addr {
 	if c.stream != nil {
-		return c.stream.nc.RemoteAddr()
+		return c.stream.remoteAddr()
 	}
 	return c.remote.addr()
 }
@@ -89,7 +104,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 // LocalAddr is this side's address; nil if it is not known, or not any more.
 func (c *Conn) LocalAddr() net.Addr {
 	if c.stream != nil {
-		return c.stream.nc.LocalAddr()
+		return c.stream.localAddr()
 	}
 	if c.stage == stageClosed {
 		return nil

@@ -9,7 +9,8 @@
 //  1. Poll. Once without waiting; only if nothing is ready and nothing is left over from the last turn, wait for a
 //     socket, the next deadline or a Post.
 //  2. Read. Every readable connection is read and fed, up to ReadTurnMax bytes each; a read that filled less than
-//     its buffer was the last. Listeners accept up to AcceptTurnMax. With [PollMax] events at most, this bounds the phase.
+//     its buffer was the last. Listeners accept up to AcceptTurnMax.
+//     Joined pairs are read as sockets are. With [PollMax] events at most, this bounds the phase.
 //  3. Timers whose time has come run, oldest first. Deadlines of peers make their connection dirty.
 //  4. Posted functions run, up to PostTurnMax.
 //  5. Options.Tasks runs the tasks made ready.

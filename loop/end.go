@@ -59,6 +59,9 @@ func (l *Loop) loseAll() {
 	for s := range l.streams {
 		s.conn.loseNow()
 	}
+	for h := range l.halves {
+		h.conn.loseNow()
+	}
 	l.closeDoomed()
 }
 

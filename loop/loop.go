@@ -53,6 +53,8 @@ type Loop struct {
 	listeners []*Listener
 	dials     map[*dial]struct{}
 	streams   map[*stream]struct{} // adopted connections whose goroutines run
+	halves    map[*half]struct{}   // of joined pairs, not closed yet
+	news      []*half              // those with something to take, or room to put
 	pumps     sync.WaitGroup       // their goroutines
 	reserve   int                  // descriptor given up to accept and refuse when there is no other; -1 if lost
 
@@ -81,7 +83,7 @@ type Loop struct {
 // New makes a loop. It holds descriptors from here on; they are released at the end of Run.
 func New(opt Options) (*Loop, error) {
 	opt.fill()
-	l := &Loop{opt: opt, reserve: -1, dials: map[*dial]struct{}{}, streams: map[*stream]struct{}{}}
+	l := &Loop{opt: opt, reserve: -1, dials: map[*dial]struct{}{}, streams: map[*stream]struct{}{}, halves: map[*half]struct{}{}}
 	l.base = time.Now()
 	l.now = l.base
 	if err := l.poll.open(); err != nil {
@@ -148,6 +150,9 @@ func (l *Loop) turn() error {
 	l.cursor = 0
 	for l.cursor < n {
 		l.readEvents(n)
+	}
+	if len(l.news) > 0 {
+		l.readHalves()
 	}
 	if l.heap.due(l.at) {
 		l.watch.beat()
@@ -232,7 +237,7 @@ func (l *Loop) yield() {
 
 // leftover says whether there is work that does not come from the poller.
 func (l *Loop) leftover() bool {
-	return len(l.dirty) > 0 || len(l.doomed) > 0 || l.tasks || l.mail.waiting()
+	return len(l.dirty) > 0 || len(l.doomed) > 0 || len(l.news) > 0 || l.tasks || l.mail.waiting()
 }
 
 // generous says whether to wait as a goroutine rather than in a system call. In a system call the thread keeps its
