@@ -1,0 +1,107 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// FS is what a journal asks of a file system. Tests give one that fails, or that
+// forgets what was not synced.
+type FS interface {
+	// MakeDir makes a directory and its parents, if they are not there.
+	MakeDir(dir string) error
+	// Lock takes an exclusive lock that ends with the process, on a file that it
+	// makes; ErrLocked if another has it.
+	Lock(name string) (io.Closer, error)
+	// Names lists a directory, in order.
+	Names(dir string) ([]string, error)
+	// Open opens a file for reading and writing; os.O_CREATE and os.O_EXCL may be
+	// given, too.
+	Open(name string, flag int) (File, error)
+	Remove(name string) error
+	// SyncDir puts names that were made and removed on disk.
+	SyncDir(dir string) error
+}
+
+// File is one open file of an [FS].
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Size() (int64, error)
+	Truncate(size int64) error
+	// Sync puts data on disk, and of the metadata what is needed to read it back.
+	Sync() error
+}
+
+// OS is the file system of the operating system.
+type OS struct{}
+
+// MakeDir implements [FS].
+func (OS) MakeDir(dir string) error { return os.MkdirAll(dir, 0o700) }
+
+// Lock implements [FS].
+func (OS) Lock(name string) (io.Closer, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = ErrLocked
+		}
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return f, nil
+}
+
+// Names implements [FS].
+func (OS) Names(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+// Open implements [FS].
+func (OS) Open(name string, flag int) (File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+// Remove implements [FS].
+func (OS) Remove(name string) error { return os.Remove(name) }
+
+// SyncDir implements [FS].
+func (OS) SyncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+type osFile struct{ *os.File }
+
+func (f osFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+func (f osFile) Sync() error { return dataSync(f.File) }

@@ -1,0 +1,254 @@
+package journal
+
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
+)
+
+// Journal is an open log. See the package's documentation for its threads.
+type Journal struct {
+	dir  string
+	opt  Options
+	fs   FS
+	lock io.Closer
+	seed uint32
+	err  error // the first failure; nothing is stored after it
+
+	next     uint64    // number of the next record
+	synced   uint64    // number of the last one on disk
+	segments []Segment // oldest first; the last is being written
+	roll     bool      // the next batch begins a segment, however small the last one is
+	inHead   bool      // OnSegment is running
+
+	gather   batch // what Append has collected
+	spare    []byte
+	wanted   bool // Flush was called for what is gathered
+	underway bool // the writer has a batch, or has had one whose end was not noticed
+
+	// The writer's, while underway.
+	writer   writer
+	job      batch
+	claimed  atomic.Bool   // somebody has begun to write job
+	finished chan struct{} // has room for one: job is done, and failed is set
+	failed   error
+}
+
+// batch is what one write and one sync put on disk.
+type batch struct {
+	octets  []byte
+	opens   uint64   // number of the first record of the segment that it begins; 0 if it goes on with the last
+	last    uint64   // number of its last record
+	removes []uint64 // segments that go when it is on disk, by their first records
+}
+
+func (b *batch) empty() bool { return len(b.octets) == 0 && len(b.removes) == 0 }
+
+// Append copies a record, which is its parts put together, into the batch being
+// gathered and returns its number. It is stored when OnSynced has reported this
+// number, or a higher one. It does not allocate, but to make the batch larger.
+// After a failure it does nothing, and the number is never reported. A record
+// over RecordMax is the caller's bug, and panics.
+func (j *Journal) Append(parts ...[]byte) uint64 {
+	length := 0
+	for _, p := range parts {
+		length += len(p)
+	}
+	if length > RecordMax {
+		panic(fmt.Sprintf("journal: a record of %d octets; the maximum is %d", length, RecordMax))
+	}
+	if j.err == nil && len(j.gather.octets) == 0 && !j.inHead {
+		j.begin()
+	}
+	seq := j.next
+	j.next++
+	if j.err != nil {
+		return seq
+	}
+	was := len(j.gather.octets)
+	j.gather.octets = appendRecord(j.gather.octets, j.seed, seq, was == 0, length, parts)
+	j.gather.last = seq
+	j.segments[len(j.segments)-1].Size += int64(len(j.gather.octets) - was)
+	return seq
+}
+
+// begin is called before the first record of a batch: only there may a segment
+// begin, so that a batch is one write to one file.
+func (j *Journal) begin() {
+	if n := len(j.segments); n > 0 && j.segments[n-1].Size < j.opt.SegmentSize && !j.roll {
+		return
+	}
+	j.roll = false
+	j.gather.opens = j.next
+	j.segments = append(j.segments, Segment{First: j.next, Size: headSize})
+	if j.opt.OnSegment != nil {
+		j.inHead = true
+		j.opt.OnSegment()
+		j.inHead = false
+	}
+}
+
+// Flush hands what was gathered to the writer; if the writer is still busy with
+// the batch before, as soon as that is on disk. Call it once a turn.
+func (j *Journal) Flush() {
+	j.notice()
+	j.wanted = true
+	j.hand()
+}
+
+// hand starts the writer, if there is something to write and it is idle.
+func (j *Journal) hand() {
+	if j.underway || !j.wanted || j.err != nil {
+		return
+	}
+	j.wanted = false
+	if j.gather.empty() {
+		return
+	}
+	j.job, j.gather = j.gather, batch{octets: j.spare[:0]}
+	j.spare = nil
+	j.underway = true
+	j.claimed.Store(false)
+	if j.opt.Offload != nil {
+		j.opt.Offload(j.work, j.notice)
+	} else {
+		go j.work()
+	}
+}
+
+// work runs on another goroutine, or on the owner's if that cannot wait.
+func (j *Journal) work() {
+	if j.claimed.CompareAndSwap(false, true) {
+		j.failed = j.writer.do(&j.job)
+		j.finished <- struct{}{}
+	}
+}
+
+// notice takes note of a batch that is done.
+func (j *Journal) notice() {
+	if !j.underway {
+		return
+	}
+	select {
+	case <-j.finished:
+		j.done()
+	default:
+	}
+}
+
+// keepMax is how large a buffer is kept for the next batch.
+const keepMax = 4 << 20
+
+func (j *Journal) done() {
+	j.underway = false
+	if err := j.failed; err != nil {
+		j.fail(err)
+		return
+	}
+	last := j.job.last
+	if cap(j.job.octets) <= keepMax {
+		j.spare = j.job.octets
+	}
+	j.job = batch{}
+	j.hand() // first: the disk should not wait for what the owner does now
+	if last > j.synced {
+		j.synced = last
+		if j.opt.OnSynced != nil {
+			j.opt.OnSynced(last)
+		}
+	}
+}
+
+// fail ends the journal.
+func (j *Journal) fail(err error) {
+	if j.err != nil {
+		return
+	}
+	j.err = err
+	j.gather, j.job, j.spare = batch{}, batch{}, nil
+	if j.opt.OnError != nil {
+		j.opt.OnError(err)
+	}
+}
+
+// Sync puts everything that was appended on disk and waits for it, on the
+// owner's thread. It is for programs without a loop, and for the end of one.
+// The callbacks run as usual. It returns the error that ended the journal.
+func (j *Journal) Sync() error {
+	j.wanted = true
+	j.hand()
+	for j.underway {
+		// Whoever should do the work may not run any more.
+		j.work()
+		<-j.finished
+		j.done()
+		j.wanted = true
+		j.hand()
+	}
+	return j.err
+}
+
+// Release says that no record below before is needed any more. Segments that
+// hold only such records are removed, oldest first, when everything that was
+// appended until now is on disk. The segment being written always stays.
+func (j *Journal) Release(before uint64) {
+	n := 0
+	for n+1 < len(j.segments) && j.segments[n+1].First <= before {
+		j.gather.removes = append(j.gather.removes, j.segments[n].First)
+		n++
+	}
+	if n > 0 && j.err == nil {
+		j.segments = append(j.segments[:0], j.segments[n:]...)
+		j.Flush()
+	}
+}
+
+// Last is the number of the last record appended; 0 if there never was one.
+func (j *Journal) Last() uint64 { return j.next - 1 }
+
+// Synced is the number of the last record that is on disk.
+func (j *Journal) Synced() uint64 { return j.synced }
+
+// Err is the failure that ended the journal, or nil.
+func (j *Journal) Err() error { return j.err }
+
+// Segments lists the files, oldest first. A segment's records end where the next
+// one begins. The slice is the journal's, until its next call.
+func (j *Journal) Segments() []Segment { return j.segments }
+
+// Size is how many octets the records and their heads take on disk.
+func (j *Journal) Size() int64 {
+	var size int64
+	for _, s := range j.segments {
+		size += s.Size
+	}
+	return size
+}
+
+// Behind is how many octets were appended and are not on disk yet, all of which
+// are in memory. Whoever appends faster than the disk can write should stop at
+// some bound.
+func (j *Journal) Behind() int {
+	n := len(j.gather.octets)
+	if j.underway {
+		n += len(j.job.octets)
+	}
+	return n
+}
+
+// Close syncs, and gives the directory free. The error is Sync's, or that of
+// closing.
+func (j *Journal) Close() error {
+	if j.err == ErrClosed {
+		return nil
+	}
+	err := j.Sync()
+	if cerr := j.writer.close(err == nil); err == nil {
+		err = cerr
+	}
+	if cerr := j.lock.Close(); err == nil {
+		err = cerr
+	}
+	j.err = ErrClosed
+	return err
+}

@@ -1,0 +1,138 @@
+package journal
+
+import (
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Open opens the journal in dir, which is made if it is not there, and calls
+// replay with every whole record, in order; rec is a view until the return.
+// replay may be nil. An error of replay ends Open and is returned.
+//
+// The error is [ErrLocked], wrapped, if another process has the journal. Damage
+// is no error: it is in the report, with what was lost.
+func Open(dir string, o Options, replay func(seq uint64, rec []byte) error) (*Journal, Report, error) {
+	o = o.withDefaults()
+	if err := o.FS.MakeDir(dir); err != nil {
+		return nil, Report{}, fmt.Errorf("journal: %w", err)
+	}
+	lock, err := o.FS.Lock(filepath.Join(dir, lockName))
+	if err != nil {
+		return nil, Report{}, fmt.Errorf("journal: %w", err)
+	}
+	j := &Journal{dir: dir, opt: o, fs: o.FS, lock: lock, finished: make(chan struct{}, 1)}
+	s := scan{fs: o.FS, dir: dir, replay: replay}
+	if err = s.run(); err == nil {
+		err = j.take(&s)
+	}
+	if err != nil {
+		lock.Close()
+		return nil, s.report, fmt.Errorf("journal: %w", err)
+	}
+	return j, s.report, nil
+}
+
+// Read is Open without a journal in the end: it replays what is in dir and
+// changes nothing. fs may be nil. While a process has the journal open the error
+// is [ErrLocked]; a directory without a journal is an empty one.
+func Read(dir string, fs FS, replay func(seq uint64, rec []byte) error) (Report, error) {
+	if fs == nil {
+		fs = OS{}
+	}
+	names, err := fs.Names(dir)
+	if errors.Is(err, os.ErrNotExist) || err == nil && !slices.Contains(names, lockName) {
+		return Report{}, nil
+	}
+	if err != nil {
+		return Report{}, fmt.Errorf("journal: %w", err)
+	}
+	lock, err := fs.Lock(filepath.Join(dir, lockName))
+	if err != nil {
+		return Report{}, fmt.Errorf("journal: %w", err)
+	}
+	defer lock.Close()
+	s := scan{fs: fs, dir: dir, replay: replay}
+	if err := s.run(); err != nil {
+		return s.report, fmt.Errorf("journal: %w", err)
+	}
+	return s.report, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.SegmentSize <= 0 {
+		o.SegmentSize = SegmentSizeDefault
+	}
+	if o.FS == nil {
+		o.FS = OS{}
+	}
+	return o
+}
+
+// take makes the journal go on where the scan has ended.
+func (j *Journal) take(s *scan) error {
+	salt := s.salt
+	if !s.salted {
+		var err error
+		if salt, err = newIdentity(j.fs, j.dir); err != nil {
+			return err
+		}
+	}
+	j.seed = seed(salt)
+	j.next = s.next
+	j.synced = s.next - 1
+	j.segments = s.segments
+	j.writer = writer{dir: j.dir, fs: j.fs, salt: salt, size: j.opt.SegmentSize}
+	for _, name := range s.empty {
+		if err := j.fs.Remove(filepath.Join(j.dir, name)); err != nil {
+			return err
+		}
+	}
+	if len(s.segments) == 0 {
+		return nil
+	}
+	return j.resume(s)
+}
+
+// resume opens the last segment for more, if it is sound. After damage a new one
+// is begun: nobody should have to tell old damage from a new tear.
+func (j *Journal) resume(s *scan) error {
+	last := &j.segments[len(j.segments)-1]
+	if j.roll = !s.sound; j.roll {
+		return nil
+	}
+	f, err := j.fs.Open(filepath.Join(j.dir, segmentName(last.First)), 0)
+	if err != nil {
+		return err
+	}
+	if s.report.Torn > 0 {
+		if err = f.Truncate(last.Size); err == nil {
+			err = f.Sync()
+		}
+		if err != nil {
+			f.Close()
+			return err
+		}
+		s.fileSize = last.Size
+	}
+	j.writer.file, j.writer.offset, j.writer.filled = f, last.Size, s.fileSize
+	return nil
+}
+
+// newIdentity draws the salt of a new directory.
+func newIdentity(fs FS, dir string) (salt uint64, err error) {
+	var b [8]byte
+	if _, err := crand.Read(b[:]); err != nil {
+		return 0, err
+	}
+	salt = binary.LittleEndian.Uint64(b[:])
+	f, err := writeNew(fs, dir, identityName, os.O_TRUNC, appendHead(nil, salt, 0))
+	if err != nil {
+		return 0, err
+	}
+	return salt, f.Close()
+}

@@ -1,0 +1,112 @@
+package journal
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// A segment begins with a head of 32 octets, and so does the file "identity",
+// which is nothing else:
+//
+//	0        8        16       24      28     32
+//	| magic  | salt   | first  | CRC   | zero |
+//
+// first is the number of the first record. A record follows the other:
+//
+//	0      4        8        16
+//	| CRC  | length | number | octets …
+//
+// all little-endian. The CRC is Castagnoli's, of all that follows it, and begins
+// with the salt: a number that is drawn when the directory is made. Without it a
+// message whose body looks like a record could become one when recovery looks
+// for whole records behind a damaged place.
+//
+// The top bit of length marks the first record of a batch. What lies before such
+// a record was on disk when it was written.
+//
+// Records begin with number 1, so zeros are no record. They are what is found
+// after the last one, since files are extended ahead of what is written.
+const (
+	magic       = "zamqpjn1"
+	headSize    = 32
+	recordHead  = 16
+	batchBit    = 1 << 31
+	segmentTail = ".journal"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// seed is where the CRC of each record begins.
+func seed(salt uint64) uint32 {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], salt)
+	return crc32.Checksum(b[:], castagnoli)
+}
+
+func appendHead(dst []byte, salt, first uint64) []byte {
+	at := len(dst)
+	dst = append(dst, magic...)
+	dst = binary.LittleEndian.AppendUint64(dst, salt)
+	dst = binary.LittleEndian.AppendUint64(dst, first)
+	dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[at:], castagnoli))
+	return append(dst, 0, 0, 0, 0)
+}
+
+// parseHead reads a head; ok is false if it is not whole.
+func parseHead(b []byte) (salt, first uint64, ok bool) {
+	if len(b) < headSize || string(b[:8]) != magic {
+		return 0, 0, false
+	}
+	if crc32.Checksum(b[:24], castagnoli) != binary.LittleEndian.Uint32(b[24:]) {
+		return 0, 0, false
+	}
+	return binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), true
+}
+
+// appendRecord appends a record of parts to dst.
+func appendRecord(dst []byte, seed uint32, seq uint64, beginsBatch bool, length int, parts [][]byte) []byte {
+	at := len(dst)
+	word := uint32(length)
+	if beginsBatch {
+		word |= batchBit
+	}
+	dst = append(dst, 0, 0, 0, 0)
+	dst = binary.LittleEndian.AppendUint32(dst, word)
+	dst = binary.LittleEndian.AppendUint64(dst, seq)
+	for _, p := range parts {
+		dst = append(dst, p...)
+	}
+	binary.LittleEndian.PutUint32(dst[at:], crc32.Update(seed, castagnoli, dst[at+4:]))
+	return dst
+}
+
+// record is one that was found whole.
+type record struct {
+	seq         uint64
+	beginsBatch bool
+	data        []byte // view
+	size        int    // with its head
+}
+
+// peekRecord reads a record's head without believing it; ok says that it would
+// fit into b.
+func peekRecord(b []byte) (r record, ok bool) {
+	if len(b) < recordHead {
+		return r, false
+	}
+	word := binary.LittleEndian.Uint32(b[4:])
+	length := int64(word &^ batchBit)
+	r.seq = binary.LittleEndian.Uint64(b[8:])
+	if r.seq == 0 || length > int64(len(b)-recordHead) {
+		return r, false
+	}
+	r.beginsBatch = word&batchBit != 0
+	r.size = recordHead + int(length)
+	r.data = b[recordHead:r.size:r.size]
+	return r, true
+}
+
+// whole says whether the CRC of the record at the beginning of b is right.
+func (r record) whole(b []byte, seed uint32) bool {
+	return crc32.Update(seed, castagnoli, b[4:r.size]) == binary.LittleEndian.Uint32(b)
+}

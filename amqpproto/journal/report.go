@@ -1,0 +1,49 @@
+package journal
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Report is what opening a journal has found.
+type Report struct {
+	Segments int    // files
+	Records  int    // whole records, all of which were replayed
+	Bytes    int64  // octets of records, with their heads
+	First    uint64 // number of the first record; 0 if there is none
+	Last     uint64 // and of the last
+
+	// Torn is how many octets were cut off the end: a batch that was not wholly
+	// written when the process or the machine died. Nobody had been told that it
+	// was stored.
+	Torn int64
+
+	// Damage is what had been stored and is not readable any more, oldest first.
+	Damage []Damage
+}
+
+// Damage is one place in a segment that does not hold what was written there, or
+// a gap between segments.
+type Damage struct {
+	Segment string // file name
+	Offset  int64  // where it begins
+	Length  int64  // in octets, up to the next whole record or the end of the file
+	First   uint64 // number of the first record lost; 0 if only the segment's head is
+	Lost    uint64 // how many records are lost; 0 if not known, at the end of the journal
+	Reason  string
+}
+
+func (d Damage) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s at octet %d, %d octets skipped", d.Segment, d.Reason, d.Offset, d.Length)
+	switch {
+	case d.First == 0:
+	case d.Lost == 0:
+		fmt.Fprintf(&b, ", records from %d on lost", d.First)
+	case d.Lost == 1:
+		fmt.Fprintf(&b, ", record %d lost", d.First)
+	default:
+		fmt.Fprintf(&b, ", records %d to %d lost", d.First, d.First+d.Lost-1)
+	}
+	return b.String()
+}

@@ -1,0 +1,155 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// scan reads a directory.
+type scan struct {
+	fs     FS
+	dir    string
+	replay func(seq uint64, rec []byte) error
+
+	salt   uint64
+	salted bool // salt is known
+
+	report   Report
+	segments []Segment // with their whole sizes
+	empty    []string  // files at the end that were begun and hold nothing
+	next     uint64    // number that the next record should have
+	sound    bool      // the last segment may be written on
+	fileSize int64     // of the last segment
+
+	buf []byte
+}
+
+func (s *scan) run() error {
+	names, err := s.fs.Names(s.dir)
+	if err != nil {
+		return err
+	}
+	var files []Segment
+	for _, name := range names {
+		if first, ok := parseSegmentName(name); ok {
+			files = append(files, Segment{First: first})
+		}
+	}
+	s.next = 1
+	if err := s.findSalt(files); err != nil || !s.salted {
+		return err
+	}
+	for i, f := range files {
+		if err := s.segment(f.First, i == len(files)-1); err != nil {
+			return err
+		}
+	}
+	s.report.Segments = len(s.segments)
+	s.buf = nil
+	return nil
+}
+
+// findSalt looks into every head until one is whole.
+func (s *scan) findSalt(files []Segment) error {
+	names := []string{identityName}
+	for _, f := range files {
+		names = append(names, segmentName(f.First))
+	}
+	for _, name := range names {
+		f, err := s.fs.Open(filepath.Join(s.dir, name), 0)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		var head [headSize]byte
+		n, _ := f.ReadAt(head[:], 0) // too short or unreadable: no whole head
+		f.Close()
+		if salt, _, ok := parseHead(head[:n]); ok {
+			s.salt, s.salted = salt, true
+			return nil
+		}
+	}
+	if len(files) > 0 {
+		return fmt.Errorf("%s: no file in it has a whole head, so none of its records can be told from noise; restore it, or move it away to begin anew", s.dir)
+	}
+	return nil
+}
+
+// segment reads one file.
+func (s *scan) segment(first uint64, last bool) error {
+	name := segmentName(first)
+	b, bad, err := s.load(name)
+	if err != nil {
+		return err
+	}
+	w := walk{s: s, name: name, b: b, seed: seed(s.salt), first: first, last: last, reason: "broken record"}
+	if bad {
+		w.reason = "unreadable"
+	}
+	s.gap(&w)
+	s.next = max(s.next, first)
+	_, named, ok := parseHead(b)
+	s.sound = ok && named == first
+	if err := w.run(min(headSize, len(b))); err != nil {
+		return err
+	}
+	s.fileSize = int64(len(b))
+	if !s.sound && w.records == 0 && last {
+		// Begun, and not finished before the end.
+		s.report.Torn += int64(len(bytes.TrimRight(b, "\x00")))
+		s.empty = append(s.empty, name)
+		return nil
+	}
+	if !ok || named != first {
+		w.damage(0, headSize, 0, 0, "broken head")
+	}
+	s.segments = append(s.segments, Segment{First: first, Size: int64(w.end)})
+	return nil
+}
+
+// gap says what is missing between the last segment and the one that w walks.
+func (s *scan) gap(w *walk) {
+	if len(s.segments) == 0 || w.first <= s.next {
+		return
+	}
+	lost := w.first - s.next
+	if n := len(s.report.Damage); n > 0 && s.report.Damage[n-1].First == s.next {
+		s.report.Damage[n-1].Lost = lost // the end of the last segment was damaged
+		return
+	}
+	w.damage(0, 0, s.next, lost, "records missing before it")
+}
+
+// load reads a whole file. What cannot be read comes as zeros, and bad is true.
+func (s *scan) load(name string) (b []byte, bad bool, err error) {
+	f, err := s.fs.Open(filepath.Join(s.dir, name), 0)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, false, err
+	}
+	if int64(cap(s.buf)) < size {
+		s.buf = make([]byte, size)
+	}
+	b = s.buf[:size]
+	if _, err := f.ReadAt(b, 0); err == nil || err == io.EOF && size == 0 {
+		return b, false, nil
+	}
+	const block = 4096
+	for at := 0; at < len(b); at += block {
+		part := b[at:min(at+block, len(b))]
+		if _, err := f.ReadAt(part, int64(at)); err != nil {
+			clear(part)
+		}
+	}
+	return b, true, nil
+}

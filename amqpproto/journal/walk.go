@@ -1,0 +1,120 @@
+package journal
+
+import "bytes"
+
+// walk goes through the records of one segment.
+type walk struct {
+	s      *scan
+	name   string
+	b      []byte
+	seed   uint32
+	first  uint64 // number of the segment's first record
+	last   bool   // it is the last segment
+	reason string // of damage
+
+	records int
+	end     int // behind the last whole record
+	effort  int // octets that looking for whole records may still checksum
+}
+
+func (w *walk) run(at int) error {
+	w.end = at
+	w.effort = 16*len(w.b) + 1<<20
+	for at < len(w.b) {
+		r, ok := w.record(at, w.s.next)
+		if ok && r.seq == w.s.next {
+			if err := w.found(at, r); err != nil {
+				return err
+			}
+			at += r.size
+			continue
+		}
+		if rest := bytes.TrimRight(w.b[at:], "\x00"); len(rest) == 0 {
+			return nil // reserved, and never written
+		}
+		to, ok := w.resync(at, w.s.next)
+		if w.last && !(ok && w.batchFrom(to)) {
+			w.s.report.Torn += int64(len(bytes.TrimRight(w.b[at:], "\x00")))
+			return nil
+		}
+		w.s.sound = false
+		if !ok {
+			// How many are lost shows at the next segment.
+			w.damage(at, len(w.b)-at, w.s.next, 0, w.reason)
+			return nil
+		}
+		r, _ = peekRecord(w.b[to:])
+		w.damage(at, to-at, w.s.next, r.seq-w.s.next, w.reason)
+		w.s.next = r.seq
+		at = to
+	}
+	return nil
+}
+
+func (w *walk) found(at int, r record) error {
+	w.records++
+	w.end = at + r.size
+	w.s.next = r.seq + 1
+	rep := &w.s.report
+	if rep.First == 0 {
+		rep.First = r.seq
+	}
+	rep.Last = r.seq
+	rep.Records++
+	rep.Bytes += int64(r.size)
+	if w.s.replay == nil {
+		return nil
+	}
+	return w.s.replay(r.seq, r.data)
+}
+
+// record reads the record at an offset, if it is whole and not before next.
+func (w *walk) record(at int, next uint64) (record, bool) {
+	r, ok := peekRecord(w.b[at:])
+	return r, ok && r.seq >= next && r.whole(w.b[at:], w.seed)
+}
+
+// resync looks for the next whole record after a broken place at from, where
+// record next should be. A record takes at least recordHead octets, which bounds
+// the numbers that may follow; so nearly no offset gets as far as its checksum.
+func (w *walk) resync(from int, next uint64) (at int, ok bool) {
+	for at = from; at+recordHead <= len(w.b); at++ {
+		r, ok := peekRecord(w.b[at:])
+		if !ok || r.seq < next || r.seq-next > uint64(at-from)/recordHead+1 {
+			continue
+		}
+		// Somebody's messages may be made to look like many long records.
+		if w.effort -= r.size; w.effort < 0 {
+			return 0, false
+		}
+		if r.whole(w.b[at:], w.seed) {
+			return at, true
+		}
+	}
+	return 0, false
+}
+
+// batchFrom says whether a batch begins at a whole record at offset at, or after
+// it. If so, all before it had been on disk, and is damaged; if not, it is the
+// last batch, and was never finished.
+func (w *walk) batchFrom(at int) bool {
+	r, _ := peekRecord(w.b[at:])
+	for next := r.seq; ; {
+		r, ok := w.record(at, next)
+		if !ok || r.seq != next {
+			if at, ok = w.resync(at, next); !ok {
+				return false
+			}
+			r, _ = peekRecord(w.b[at:])
+		}
+		if r.beginsBatch {
+			return true
+		}
+		next = r.seq + 1
+		at += r.size
+	}
+}
+
+func (w *walk) damage(at, length int, first, lost uint64, reason string) {
+	w.s.report.Damage = append(w.s.report.Damage, Damage{Segment: w.name, Offset: int64(at), Length: int64(length), First: first, Lost: lost, Reason: reason})
+}
