@@ -8,6 +8,7 @@ type Server struct {
 	host   Host
 	vhosts map[string]*vhost
 	serverEngine
+	serverStore
 }
 
 // Options describe a broker.
@@ -33,12 +34,3 @@ func (ch *channel) deliver(c *consumer, e entry) {}
 func (ch *channel) cancelled(c *consumer)        {}
 
 func (s *Server) now() int64 { return 0 }
-
-func (s *Server) storeExchange(x *exchange)                {}
-func (s *Server) forgetExchange(x *exchange)               {}
-func (s *Server) storeQueue(q *queue)                      {}
-func (s *Server) forgetQueue(q *queue)                     {}
-func (s *Server) storeBinding(b *binding)                  {}
-func (s *Server) forgetBinding(b *binding)                 {}
-func (s *Server) storeMessage(m *message, queues []*queue) {}
-func (s *Server) forgetEntry(q *queue, m *message)         {}
