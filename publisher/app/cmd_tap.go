@@ -86,7 +86,34 @@ func (t *tapCommand) run(c *CLI, cmd *cobra.Command) error {
 		return err
 	}
 	defer s.close()
+	if t.queue != "" {
+		return t.peek(ctx, c, s)
+	}
 	return t.follow(ctx, c, s)
+}
+
+// peek shows what is in a queue now.
+func (t *tapCommand) peek(ctx context.Context, c *CLI, s *session) error {
+	n, err := s.length(ctx, t.queue)
+	if err != nil {
+		return failure{err}
+	}
+	if t.count > 0 {
+		n = min(n, t.count)
+	}
+	err = s.walk(ctx, t.queue, n, func(m *taken) {
+		m.keep()
+		if t.print(c, m.message) {
+			m.walk.stop()
+		}
+	})
+	if err == nil {
+		err = t.err
+	}
+	if err != nil {
+		return failure{err}
+	}
+	return nil
 }
 
 // follow consumes from a queue of its own that is bound to an exchange. It never

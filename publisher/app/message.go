@@ -24,6 +24,7 @@ type message struct {
 	Redelivered          bool
 	Exchange, RoutingKey string
 	Note                 string // more words on where it passed
+	Death                *death // of a dead letter
 }
 
 // newMessage copies a delivery. Malformed properties are told in the note: the
@@ -88,6 +89,9 @@ func (m *message) writeJSON(w io.Writer) error {
 	}
 	if m.Note != "" {
 		line["note"] = m.Note
+	}
+	if m.Death != nil {
+		line["death"] = m.Death
 	}
 	properties := map[string]string{}
 	for _, p := range m.properties() {

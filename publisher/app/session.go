@@ -164,6 +164,9 @@ func (s *session) fail(err error) {
 
 // close says goodbye and ends the loop; acks leave before.
 func (s *session) close() {
+	if s == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = s.await(ctx, func(done func(error)) { s.client.Close(done) }) // a broker that does not answer is left alone

@@ -1,0 +1,202 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+
+	"github.com/spf13/cobra"
+
+	"zamqp/amqpproto"
+)
+
+// deadQueue is one dead-letter queue.
+type deadQueue struct {
+	connection string
+	queue      string
+	of         string // whose dead letters it has, if a consumer was named
+}
+
+// locate finds the queue of an argument: a consumer's dead-letter queue, or a
+// queue by name.
+func (d *deadCommand) locate(plan *Plan, cmd *cobra.Command, arg string) (deadQueue, error) {
+	q := deadQueue{connection: d.broker.connection, queue: arg}
+	consumer, ok := plan.Consumers[arg]
+	if !ok {
+		return q, nil
+	}
+	if !cmd.Flags().Changed("connection") && d.broker.url == "" {
+		q.connection = consumer.Connection
+	}
+	q.of = arg
+	if q.queue = deadLetterQueue(&consumer); q.queue == "" {
+		return q, failure{fmt.Errorf("consumer %q has no dead-letter queue of ours (%s): name the queue", arg, deadLetterText(consumer))}
+	}
+	return q, nil
+}
+
+// plan resolves the configuration. Without one that is complete, queues can
+// still be named.
+func (d *deadCommand) plan(c *CLI) (*Plan, error) {
+	s, err := d.broker.settings(c)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := Resolve(s, c.Registry)
+	if err != nil {
+		return nil, failure{err}
+	}
+	return plan, nil
+}
+
+// queues are those of the arguments, or all of the plan.
+func (d *deadCommand) queues(plan *Plan, cmd *cobra.Command, args []string) (all []deadQueue, err error) {
+	seen := map[deadQueue]bool{}
+	add := func(q deadQueue) {
+		q.of = ""
+		if !seen[q] {
+			seen[q] = true
+			all = append(all, q)
+		}
+	}
+	for _, arg := range args {
+		q, err := d.locate(plan, cmd, arg)
+		if err != nil {
+			return nil, err
+		}
+		add(q)
+	}
+	if len(args) > 0 {
+		return all, nil
+	}
+	for _, name := range sortedNames(plan.Consumers) {
+		consumer := plan.Consumers[name]
+		q := deadQueue{connection: consumer.Connection, queue: deadLetterQueue(&consumer)}
+		if d.broker.url != "" {
+			q.connection = d.broker.connection
+		} else if cmd.Flags().Changed("connection") && q.connection != d.broker.connection {
+			continue
+		}
+		if q.queue != "" {
+			add(q)
+		}
+	}
+	return all, nil
+}
+
+// cause is a row of what list tells of a queue.
+type cause struct {
+	Count  int    `json:"count"`
+	Queue  string `json:"queue,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+func (d *deadCommand) list(c *CLI, cmd *cobra.Command, args []string) error {
+	plan, err := d.plan(c)
+	if err != nil {
+		return err
+	}
+	queues, err := d.queues(plan, cmd, args)
+	if err != nil {
+		return err
+	}
+	if len(queues) == 0 {
+		fmt.Fprintln(c.Stderr, "no consumer has a dead-letter queue")
+		return nil
+	}
+	ctx, stop := interruptible(cmd.Context())
+	defer stop()
+	sort.SliceStable(queues, func(i, j int) bool { return queues[i].connection < queues[j].connection })
+	var s *session
+	defer func() { s.close() }()
+	for _, q := range queues {
+		if s == nil || s.name != q.connection {
+			s.close()
+			if s, err = openSession(ctx, q.connection, plan.Settings.Connections[q.connection], d.broker.timeout, "dead"); err != nil {
+				return err
+			}
+		}
+		if err := d.listOne(ctx, c, s, q); err != nil {
+			return failure{err}
+		}
+	}
+	return nil
+}
+
+func (d *deadCommand) listOne(ctx context.Context, c *CLI, s *session, q deadQueue) error {
+	n, err := s.length(ctx, q.queue)
+	var missing *amqpproto.ChannelError
+	if errors.As(err, &missing) && missing.Code == amqpproto.NotFound {
+		n, err = 0, nil
+		if !d.json {
+			fmt.Fprintf(c.Stdout, "%s  does not exist: serve declares it\n", q.queue)
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	counts := map[cause]int{}
+	looked := 0
+	if d.pick.limit > 0 && n > 0 {
+		err = s.walk(ctx, q.queue, min(n, d.pick.limit), func(m *taken) {
+			m.keep()
+			looked++
+			death := deathOf(m.Headers)
+			counts[cause{Queue: death.Queue, Reason: death.Reason, Error: firstLine(death.Error)}]++
+		})
+		if err != nil {
+			return err
+		}
+	}
+	causes := make([]cause, 0, len(counts))
+	for k, count := range counts {
+		k.Count = count
+		causes = append(causes, k)
+	}
+	sort.Slice(causes, func(i, j int) bool {
+		a, b := causes[i], causes[j]
+		return a.Count > b.Count || a.Count == b.Count && a.Queue+a.Reason+a.Error < b.Queue+b.Reason+b.Error
+	})
+	if d.json {
+		return json.NewEncoder(c.Stdout).Encode(map[string]any{
+			"connection": q.connection, "queue": q.queue, "messages": n, "looked_at": looked, "causes": causes})
+	}
+	d.printCauses(c, q, n, looked, causes)
+	return nil
+}
+
+func (d *deadCommand) printCauses(c *CLI, q deadQueue, n, looked int, causes []cause) {
+	fmt.Fprintf(c.Stdout, "%s  %s", q.queue, counted(n, "message"))
+	if looked < n && d.pick.limit > 0 {
+		fmt.Fprintf(c.Stdout, ", of which the first %d:", looked)
+	}
+	fmt.Fprintln(c.Stdout)
+	for _, k := range causes {
+		fmt.Fprintf(c.Stdout, "  %6d  %s", k.Count, orWord(k.Reason, "no reason told"))
+		if k.Queue != "" {
+			fmt.Fprintf(c.Stdout, " in %s", k.Queue)
+		}
+		if k.Error != "" {
+			fmt.Fprintf(c.Stdout, ": %s", k.Error)
+		}
+		fmt.Fprintln(c.Stdout)
+	}
+}
+
+// firstLine is enough of an error to group by.
+func firstLine(text string) string {
+	const most = 120
+	for i, r := range text {
+		if r == '\n' {
+			return text[:i]
+		}
+		if i >= most {
+			return text[:i] + "…"
+		}
+	}
+	return text
+}

@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/streadway/amqp"
+
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/client"
+)
+
+func (d *deadCommand) retry(c *CLI, cmd *cobra.Command, arg string) error {
+	return d.within(c, cmd, arg, true, func(ctx context.Context, s *session, q deadQueue, n int) error {
+		moved, failed := map[string]int{}, 0
+		err := d.picked(ctx, s, q, n, func(m *taken, death death) {
+			to, o, err := d.revive(m, death, q.queue)
+			if err != nil {
+				failed++
+				m.keep()
+				fmt.Fprintf(c.Stderr, "#%d stays: %v\n", m.Position, err)
+				return
+			}
+			position := m.Position
+			m.publish(o, func(err error) {
+				if err != nil {
+					failed++
+					fmt.Fprintf(c.Stderr, "#%d stays: %v\n", position, err)
+					return
+				}
+				moved[to]++
+			})
+		})
+		for _, to := range sortedNames(moved) {
+			fmt.Fprintf(c.Stdout, "%s moved from %s to %s\n", counted(moved[to], "message"), q.queue, to)
+		}
+		if err == nil && len(moved) == 0 && failed == 0 {
+			fmt.Fprintf(c.Stdout, "no message matches\n")
+		}
+		if err == nil && failed > 0 {
+			err = fmt.Errorf("%s not moved", counted(failed, "message"))
+		}
+		return err
+	})
+}
+
+// revive makes of a dead letter the message that it was.
+func (d *deadCommand) revive(m *taken, death death, from string) (to string, o *client.Outgoing, err error) {
+	to = d.to
+	if to == "" {
+		to = death.Queue
+	}
+	switch {
+	case to == "":
+		return "", nil, errors.New("its headers do not say where it failed: name the queue with --to")
+	case to == from:
+		return "", nil, fmt.Errorf("it failed in %q itself: name another queue with --to", to)
+	}
+	p := m.Publishing
+	p.Headers = revived(p.Headers)
+	raw, err := amqpproto.AppendPublishing(nil, &p)
+	if err != nil {
+		return "", nil, err
+	}
+	return to, &client.Outgoing{RoutingKey: to, Mandatory: true, RawProperties: raw, Body: m.Body}, nil
+}
+
+// revived are headers without what they say of failures. With an x-death the
+// broker would take the message's next delay for one of a circle, and drop it.
+func revived(headers amqp.Table) amqp.Table {
+	own := make(amqp.Table, len(headers))
+	for key, value := range headers {
+		own[key] = value
+	}
+	for _, key := range []string{traceQueue, traceReason, traceError, traceHandler, traceAttempt, traceTime,
+		"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"} {
+		delete(own, key)
+	}
+	return own
+}
+
+func (d *deadCommand) drop(c *CLI, cmd *cobra.Command, arg string) error {
+	return d.within(c, cmd, arg, true, func(ctx context.Context, s *session, q deadQueue, n int) error {
+		dropped := 0
+		err := d.picked(ctx, s, q, n, func(m *taken, _ death) {
+			m.ack()
+			dropped++
+		})
+		if err == nil {
+			fmt.Fprintf(c.Stdout, "%s dropped from %s\n", counted(dropped, "message"), q.queue)
+		}
+		return err
+	})
+}

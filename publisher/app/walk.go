@@ -1,0 +1,148 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"zamqp/amqpproto/client"
+)
+
+// walk is a way through a queue, from its head on: messages are taken by
+// basic.get and looked at, and what nobody settles goes back to its place at the
+// end. Of the loop's thread.
+type walk struct {
+	s     *session
+	queue string
+	left  int // gets that may still be asked
+	asked int // and have no answer yet
+	busy  int // messages that are worked on
+	seen  int
+	empty bool // the queue has no more
+	each  func(*taken)
+	kept  []mark
+	err   error
+	done  func(error)
+	over  bool
+}
+
+// mark is what settles a message.
+type mark struct {
+	settler *client.Settler
+	epoch   uint32
+	tag     uint64
+}
+
+// taken is a message of a walk that nobody else sees meanwhile.
+type taken struct {
+	*message
+	delivery *client.Delivery // lent, until each returns: its raw properties
+	walk     *walk
+	mark     mark
+}
+
+// walkAhead is how many gets are on their way at a time.
+const walkAhead = 32
+
+// walk takes up to n messages of a queue, and returns when each has seen them
+// and is done with them. each runs on the loop's thread, and ends with keep, ack
+// or work.
+func (s *session) walk(ctx context.Context, queue string, n int, each func(*taken)) error {
+	err := s.await(ctx, func(done func(error)) {
+		w := &walk{s: s, queue: queue, left: n, each: each, done: done}
+		w.on()
+	})
+	if err != nil {
+		return fmt.Errorf("queue %q: %w", queue, err)
+	}
+	return nil
+}
+
+func (w *walk) on() {
+	for w.left > 0 && w.asked < walkAhead && !w.empty && w.err == nil {
+		if err := w.s.client.Get(w.queue, false, w.got); err != nil {
+			w.err = err
+			break
+		}
+		w.left--
+		w.asked++
+	}
+	if w.asked > 0 || w.busy > 0 || w.over {
+		return
+	}
+	w.over = true
+	for _, m := range w.kept {
+		m.settler.Nack(m.epoch, m.tag, true)
+	}
+	w.done(w.err)
+}
+
+func (w *walk) got(d *client.Delivery, err error) {
+	w.asked--
+	switch {
+	case err != nil:
+		if w.err == nil {
+			w.err = err
+		}
+	case d == nil:
+		w.empty = true
+	default:
+		w.seen++
+		m := deliveredMessage(d, time.Now())
+		m.Position = w.seen
+		t := &taken{message: m, delivery: d, walk: w, mark: mark{d.Settler, d.Epoch, d.Tag}}
+		if w.err != nil {
+			t.keep()
+		} else {
+			w.each(t)
+		}
+	}
+	w.on()
+}
+
+// stop ends the walk early; what is on its way goes back.
+func (w *walk) stop() { w.left = 0 }
+
+// keep leaves the message in its queue.
+func (t *taken) keep() { t.walk.kept = append(t.walk.kept, t.mark) }
+
+// ack takes the message out of its queue for good.
+func (t *taken) ack() { t.mark.settler.Ack(t.mark.epoch, t.mark.tag) }
+
+// publish sends the message on, and takes it out of its queue when the broker
+// has confirmed that. told hears the outcome; after an error the message stays.
+func (t *taken) publish(o *client.Outgoing, told func(error)) {
+	w := t.walk
+	w.busy++
+	end := func(err error) {
+		w.busy--
+		if err == nil {
+			t.ack()
+		} else {
+			t.keep()
+		}
+		told(err)
+		w.on()
+	}
+	if err := w.s.client.Publish(nil, o, confirmed(end)); err != nil {
+		end(err)
+	}
+}
+
+// length is how many messages wait in a queue.
+func (s *session) length(ctx context.Context, queue string) (n int, err error) {
+	var messages uint32
+	err = s.do(ctx, "queue.declare", func(done func(error)) {
+		err := s.client.QueueInfo(queue, func(m, _ uint32, err error) {
+			messages = m
+			done(err)
+		})
+		if err != nil {
+			done(err)
+		}
+	})
+	if err != nil {
+		return 0, fmt.Errorf("queue %q: %w", queue, err)
+	}
+	return int(messages), nil
+}
