@@ -139,15 +139,19 @@ func (r *Request) settleFailure(err error) {
 	if r.consumer != nil {
 		c = r.consumer.Consumer
 	}
-	delay, again := c.Retry.Delay(r.Attempt())
+	delay, again := c.Retry.Delay(r.message.Failed + 1)
 	if errors.Is(err, ErrShutdown) {
 		delay, again = 0, true
 	}
-	if again && !c.NoAck && !IsPermanent(err) {
+	permanent := IsPermanent(err)
+	if again && !c.NoAck && !c.AutoAck && !permanent {
 		r.outcome.Settlement, r.outcome.Delay = SettleRetry, delay
 		return
 	}
-	r.outcome.Settlement = SettleDeadLetter
+	r.outcome.Settlement, r.outcome.Reason = SettleDeadLetter, ReasonAttempts
+	if permanent {
+		r.outcome.Reason = ReasonPermanent
+	}
 	if len(r.props.ReplyTo) == 0 {
 		return
 	}

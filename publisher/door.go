@@ -48,6 +48,7 @@ type Outcome struct {
 	Err        error
 	Settlement Settlement    // of a message
 	Delay      time.Duration // before a Retry
+	Reason     string        // of a DeadLetter: a Reason constant
 }
 
 // Outcome is how the call ended, for its door.

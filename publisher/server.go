@@ -187,7 +187,8 @@ func (s *Server) Consumers() map[string]Consumer {
 // Consumes reports whether the consumer has anybody to handle its messages;
 // one that has not is declared only.
 func (s *Server) Consumes(name string) bool {
-	return s.consumers[name] != nil && len(s.consumers[name].handlers) > 0
+	c := s.consumers[name]
+	return c != nil && len(c.handlers) > 0 && !c.DeclareOnly
 }
 
 // Bind gives a producer the way to its broker; a door calls it.

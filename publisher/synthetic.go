@@ -18,7 +18,13 @@ type Message struct {
 	Epoch       uint32 // of the channel, for the settlement
 	DeliveryTag uint64
 	Redelivered bool
-	Attempt     int // 1 for the first
+	Attempt     int    // 1 for the first; SetMessage adds what the headers tell
+	Failed      int    // attempts that have failed; set by SetMessage
+	Crashes     int    // times that a process ended with it in hand; SetMessage adds what the headers tell
+	Deliveries  int    // of Crashes, those that the headers do not tell
+	Local       int    // of Failed, those that the headers do not tell; set by SetMessage
+	Queue       string // that it was consumed from
+	Via         any    // the door's own
 	Exchange    []byte
 	RoutingKey  []byte
 	Properties  []byte // flags and values as on the wire
@@ -45,8 +51,11 @@ func (r *Request) SetMessage(m *Message) error {
 	r.body = append(r.body[:0], m.Body...)
 	r.method, r.host, r.fields = methodAMQP, nil, r.fields[:0]
 	r.target, r.path, r.query = nil, nil, nil
-	_, err := r.props.Decode(r.message.Properties)
-	return err
+	if _, err := r.props.Decode(r.message.Properties); err != nil {
+		return err
+	}
+	r.readTrace()
+	return nil
 }
 
 // makePath builds the path of a message, when somebody asks for it.
@@ -99,10 +108,13 @@ func (r *Request) Delivery() *Delivery {
 }
 
 // Message is what the door gave, for doors; the slices are the request's.
+// Exchange and routing key are those that the message was published with at
+// first, also if it comes back from a retry queue.
 func (r *Request) Message() *Message { return &r.message }
 
-// Attempt counts the deliveries of a message, 1 for the first, as far as this
-// process has seen them; 1 for an HTTP request.
+// Attempt counts the attempts for a message, 1 for the first: those that failed,
+// those that ended with their process, and, as x-death tells, those that a
+// dead-letter exchange of the user's brought back. It is 1 for an HTTP request.
 func (r *Request) Attempt() int { return max(1, r.message.Attempt) }
 
 // messageField is a header field of a message by its HTTP-like name.

@@ -6,10 +6,10 @@ import (
 	"zamqp/publisher"
 )
 
-// attempts counts the failed attempts of messages that went back to their
-// queue, since a classic queue does not. A message is known by a hash of what
-// the broker leaves as it is; messages that are the same in all of that can
-// stand for each other, so each hash has one count for each of them.
+// attempts counts the failed attempts of messages that went back to their queue
+// without a trace in them, since no queue of ours took them. A message is known
+// by a hash of what the broker leaves as it is; messages that are the same in all
+// of that can stand for each other, so each hash has one count for each of them.
 type attempts struct {
 	seed   maphash.Seed
 	counts map[uint64][]int
@@ -24,40 +24,37 @@ func newAttempts() *attempts {
 	return &attempts{seed: maphash.MakeSeed(), counts: map[uint64][]int{}}
 }
 
-// take returns the number of the attempt that a redelivered message is at.
-func (a *attempts) take(r *publisher.Request) int {
-	if n := r.DeliveryCount(); n > 0 { // a quorum queue's own count
-		return n + 1
-	}
+// take returns how many attempts have failed for a redelivered message; known
+// is false for one that did not go back by us.
+func (a *attempts) take(r *publisher.Request) (failed int, known bool) {
 	if a.size == 0 {
-		return 1
+		return 0, false
 	}
 	h := a.hash(r)
 	counts := a.counts[h]
 	if len(counts) == 0 {
-		return 1
+		return 0, false
 	}
-	failed := counts[0]
+	failed = counts[0]
 	a.size--
 	if len(counts) == 1 {
 		delete(a.counts, h)
 	} else {
 		a.counts[h] = append(counts[:0], counts[1:]...)
 	}
-	return failed + 1
+	return failed, true
 }
 
-// put remembers that the attempt the message is at has failed.
-func (a *attempts) put(r *publisher.Request) {
+// put remembers that so many attempts have failed for a message.
+func (a *attempts) put(h uint64, failed int) {
 	if a.size >= attemptsMax {
-		for h, counts := range a.counts {
+		for other, counts := range a.counts {
 			a.size -= len(counts)
-			delete(a.counts, h)
+			delete(a.counts, other)
 			break
 		}
 	}
-	h := a.hash(r)
-	a.counts[h] = append(a.counts[h], r.Attempt())
+	a.counts[h] = append(a.counts[h], failed)
 	a.size++
 }
 

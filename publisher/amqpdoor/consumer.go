@@ -5,114 +5,225 @@ import (
 	"zamqp/publisher"
 )
 
-// A consumer is the sink of the client's deliveries and the door of the calls
-// made of them.
+// A consumer makes calls of the deliveries of one queue, and of the queue of
+// its suspects, and settles each message by the outcome of its call.
 type consumer struct {
 	link     *link
 	name     string
-	noAck    bool
-	machine  *client.Consumer
-	attempts *attempts
-	message  publisher.Message // reused: SetMessage copies it
-	delayed  map[*delayed]struct{}
+	declared publisher.Consumer
+	spec     client.ConsumerSpec
+	suspect  client.ConsumerSpec // without a queue where there are no suspects
+	main     *intake
+	suspects *intake // nil without
+	gate     gate
+	held     map[*held]struct{} // failed messages that wait here for their next attempt
+	known    *attempts          // of messages that went back to the queue
+	paused   bool
 	stopped  bool
 }
 
-// delayed is a failed message that waits, unacked, for its requeue.
-type delayed struct {
-	epoch uint32
-	tag   uint64
-	stop  func() bool
+// An intake is one incarnation of a consumer at the broker: the sink of its
+// deliveries and the door of the calls made of them.
+type intake struct {
+	k       *consumer
+	machine *client.Consumer
+	solo    bool              // of the suspects' queue
+	message publisher.Message // reused: SetMessage copies it
+	epoch   uint32            // of the channel that the last delivery came by
+	inHand  int               // of this epoch: delivered and not settled
+	owed    int               // redeliveries to come of what was in hand when the last epoch ended
+}
+
+// start consumes.
+func (k *consumer) start() {
+	k.main = &intake{k: k}
+	k.main.machine = k.link.client.Consume(k.spec, k.main)
+	if len(k.suspect.Queues) > 0 {
+		k.suspects = &intake{k: k, solo: true}
+		k.suspects.machine = k.link.client.Consume(k.suspect, k.suspects)
+	}
 }
 
 // Deliver makes a call of a delivery.
-func (k *consumer) Deliver(d *client.Delivery) {
-	if k.stopped && !k.noAck {
-		k.machine.Nack(d.Epoch, d.Tag, true)
+func (in *intake) Deliver(d *client.Delivery) {
+	k := in.k
+	if in.epoch != d.Epoch {
+		in.begin(d.Epoch)
+	}
+	in.inHand++
+	if k.stopped && !k.declared.NoAck {
+		in.settled(d.Epoch)
+		in.machine.Nack(d.Epoch, d.Tag, true)
 		return
 	}
-	s := k.link.door.server
-	k.message = publisher.Message{
-		Connection: k.link.name, Consumer: k.name, Epoch: d.Epoch, DeliveryTag: d.Tag,
+	in.message = publisher.Message{
+		Connection: k.link.name, Consumer: k.name, ConsumerTag: k.name, Epoch: d.Epoch, DeliveryTag: d.Tag,
 		Redelivered: d.Redelivered, Exchange: d.Exchange, RoutingKey: d.RoutingKey,
-		Properties: d.RawProperties, Body: d.Body, Reply: k.link.reply, Attempt: 1,
+		Properties: d.RawProperties, Body: d.Body, Reply: k.link.reply, Attempt: 1, Queue: in.queue(), Via: in,
 	}
-	r := s.NewRequest()
-	if err := r.SetMessage(&k.message); err != nil {
-		// The broker let properties pass that are malformed: no handler could
-		// read them, now or later.
-		k.link.door.log.Warn().Err(err).Str("consumer", k.name).Msg("a message with malformed properties goes to the dead-letter queue")
-		s.Discard(r)
-		k.reject(d.Epoch, d.Tag)
+	r := k.link.door.server.NewRequest()
+	if err := r.SetMessage(&in.message); err != nil {
+		in.malformed(r, err)
 		return
 	}
-	if d.Redelivered {
-		r.Message().Attempt = k.attempts.take(r)
+	if k.declared.AutoAck {
+		in.settled(d.Epoch)
+		in.machine.Ack(d.Epoch, d.Tag)
 	}
-	s.Dispatch(r, k)
+	if d.Redelivered && in.diverted(r) {
+		k.link.door.server.Discard(r)
+		return
+	}
+	k.gate.enter(r)
+}
+
+// queue is the name of the queue that the message is one of; a suspect is still
+// one of the queue that it came from.
+func (in *intake) queue() string {
+	if in.k.declared.Queue != "" {
+		return in.k.declared.Queue
+	}
+	return in.machine.Queue()
+}
+
+// begin starts a new epoch: the channel is another one than before. What was in
+// hand comes again, and it is no sign of a crash that it does; what has not been
+// begun is not to be handled twice.
+func (in *intake) begin(epoch uint32) {
+	in.owed += in.inHand
+	in.epoch, in.inHand = epoch, 0
+	in.k.gate.forget(in)
+	for w := range in.k.held {
+		if w.in == in {
+			in.k.known.put(w.hash, w.local)
+			w.drop()
+			in.k.gate.free(w.lane, &w.message)
+		}
+	}
 }
 
 // Done settles the message by the outcome of its call.
-func (k *consumer) Done(r *publisher.Request) {
-	if k.noAck {
-		return
-	}
+func (in *intake) Done(r *publisher.Request) {
+	k := in.k
 	m, outcome := r.Message(), r.Outcome()
 	switch outcome.Settlement {
 	case publisher.SettleAck:
-		k.machine.Ack(m.Epoch, m.DeliveryTag)
+		in.ack(m.Epoch, m.DeliveryTag)
 	case publisher.SettleDeadLetter:
-		k.reject(m.Epoch, m.DeliveryTag)
+		in.giveUp(r, outcome.Reason)
 	case publisher.SettleRetry:
-		k.attempts.put(r)
-		k.requeue(m.Epoch, m.DeliveryTag, r)
+		if in.retry(r) {
+			return // it keeps its lane
+		}
+	}
+	k.gate.leave(r)
+}
+
+func (in *intake) ack(epoch uint32, tag uint64) {
+	if !in.isFinal() {
+		in.settled(epoch)
+		in.machine.Ack(epoch, tag)
 	}
 }
 
 // reject gives the message to the queue's dead-letter exchange. It is
 // basic.reject, which a quorum queue counts as a failure.
-func (k *consumer) reject(epoch uint32, tag uint64) {
-	if !k.noAck {
-		k.machine.Reject(epoch, tag, false)
+func (in *intake) reject(epoch uint32, tag uint64, requeue bool) {
+	if !in.isFinal() {
+		in.settled(epoch)
+		in.machine.Reject(epoch, tag, requeue)
 	}
 }
 
-// requeue holds the message for the delay of its outcome and then gives it
-// back. Held messages fill the prefetch window, so a consumer whose handler
-// always fails slows down by itself.
-func (k *consumer) requeue(epoch uint32, tag uint64, r *publisher.Request) {
-	delay := r.Outcome().Delay
-	if delay <= 0 || k.stopped {
-		k.machine.Nack(epoch, tag, true)
+// handBack gives the message back for reasons that are not its own.
+func (in *intake) handBack(epoch uint32, tag uint64) {
+	if !in.isFinal() {
+		in.settled(epoch)
+		in.machine.Nack(epoch, tag, true)
+	}
+}
+
+// isFinal reports whether messages are settled before they are handled.
+func (in *intake) isFinal() bool { return in.k.declared.NoAck || in.k.declared.AutoAck }
+
+func (in *intake) settled(epoch uint32) {
+	if epoch == in.epoch {
+		in.inHand--
+	}
+}
+
+// pause stops the deliveries; a queue that would end with its last consumer, or
+// lose its name, goes on to be consumed, and its messages wait here.
+func (k *consumer) pause() {
+	if k.paused || k.stopped {
 		return
 	}
-	if k.delayed == nil {
-		k.delayed = map[*delayed]struct{}{}
+	k.paused = true
+	if k.holdsPaused() {
+		return
 	}
-	w := &delayed{epoch: epoch, tag: tag}
-	k.delayed[w] = struct{}{}
-	w.stop = k.link.door.runtime.After(delay, func() {
-		delete(k.delayed, w)
-		k.machine.Reject(w.epoch, w.tag, true)
-	})
+	k.main.machine.Cancel(nil)
+	if k.suspects != nil {
+		k.suspects.machine.Cancel(nil)
+	}
 }
 
-// stop cancels the consumer; what waits for another attempt goes back now.
+// resume undoes pause.
+func (k *consumer) resume() {
+	if !k.paused || k.stopped {
+		return
+	}
+	k.paused = false
+	if k.holdsPaused() {
+		k.gate.pump()
+		return
+	}
+	k.start()
+}
+
+func (k *consumer) holdsPaused() bool {
+	c := &k.declared
+	return c.ServerNamed || c.AutoDelete || c.Exclusive || c.Transient
+}
+
+// stop cancels the consumer; what waits here goes back now.
 func (k *consumer) stop(done func()) {
 	k.stopped = true
-	for w := range k.delayed {
-		if w.stop() {
-			k.machine.Nack(w.epoch, w.tag, true)
+	k.gate.empty()
+	for w := range k.held {
+		w.in.handBack(w.message.Epoch, w.message.DeliveryTag)
+		w.drop()
+	}
+	if k.suspects == nil {
+		k.main.machine.Cancel(done)
+		return
+	}
+	left := 2
+	one := func() {
+		if left--; left == 0 {
+			done()
 		}
 	}
-	clear(k.delayed)
-	k.machine.Cancel(done)
+	k.suspects.machine.Cancel(one)
+	k.main.machine.Cancel(one)
 }
 
 func (k *consumer) report() publisher.Status {
-	s := publisher.Status{Kind: "consumer", Name: k.name, State: k.machine.State().String(), Ready: k.machine.State() == client.Up}
-	if err := k.machine.Err(); err != nil {
+	s := publisher.Status{Kind: "consumer", Name: k.name}
+	if k.paused && !k.holdsPaused() {
+		s.State, s.Ready = "paused", true
+		return s
+	}
+	m := k.main.machine
+	if k.suspects != nil && m.State() == client.Up {
+		m = k.suspects.machine
+	}
+	s.State, s.Ready = m.State().String(), m.State() == client.Up
+	if err := m.Err(); err != nil {
 		s.Detail = err.Error()
+	}
+	if k.paused && s.Ready {
+		s.State = "paused"
 	}
 	return s
 }

@@ -2,6 +2,8 @@ package amqpdoor
 
 import (
 	"sort"
+	"strconv"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -53,19 +55,57 @@ func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(co
 
 func (l *link) consume(name string, t *topology, prefetch int) {
 	declared := t.declared[name]
-	k := &consumer{link: l, name: name, noAck: declared.NoAck, attempts: newAttempts()}
-	spec := client.ConsumerSpec{
-		Name: name, Topology: t.consumer(name), NoAck: declared.NoAck, Exclusive: false,
-		Prefetch: uint16(min(prefetch, 0xFFFF)), DeclareOnly: !l.door.server.Consumes(name),
+	k := &consumer{link: l, name: name, declared: declared, known: newAttempts()}
+	k.gate.init(k)
+	k.spec = client.ConsumerSpec{
+		Name: name, Topology: t.consumer(name), NoAck: declared.NoAck, Exclusive: declared.ExclusiveConsumer,
+		Prefetch: uint16(min(prefetch, 0xFFFF)), DeclareOnly: !l.door.server.Consumes(name), Args: consumeArguments(&declared),
 	}
 	if declared.Prefetch > 0 {
-		spec.Prefetch = uint16(min(declared.Prefetch, 0xFFFF))
+		k.spec.Prefetch = uint16(min(declared.Prefetch, 0xFFFF))
 	}
-	if declared.Priority != 0 {
-		spec.Args = publisher.Table{"x-priority": int32(declared.Priority)}
+	if declared.Type() == publisher.QueueStream && k.spec.Prefetch == 0 {
+		k.spec.Prefetch = streamPrefetch
 	}
-	k.machine = l.client.Consume(spec, k)
+	if suspects, ok := t.suspects(name); ok && !k.spec.DeclareOnly {
+		k.suspect = client.ConsumerSpec{Name: name + ".suspects", Topology: client.Topology{Queues: []client.Queue{suspects}},
+			Prefetch: 1, Args: consumeArguments(&declared)}
+		if dead, ok := suspects.Args["x-dead-letter-routing-key"].(string); ok {
+			k.suspect.Queues = append(k.suspect.Queues, t.deadQueue(dead))
+		}
+	}
+	k.start()
 	l.consumers = append(l.consumers, k)
+}
+
+// streamPrefetch is for consumers of streams that name none: they must have one.
+const streamPrefetch = 100
+
+// consumeArguments are those of basic.consume.
+func consumeArguments(c *publisher.Consumer) publisher.Table {
+	args := publisher.Table{}
+	if c.Priority != 0 {
+		args["x-priority"] = int32(c.Priority)
+	}
+	if c.StreamOffset != "" {
+		args["x-stream-offset"] = streamOffset(c.StreamOffset)
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	return args
+}
+
+// streamOffset turns the setting into what RabbitMQ wants: a word, a number, a
+// time, or an age such as "1h".
+func streamOffset(text string) any {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t
+	}
+	return text
 }
 
 // Report tells the state of the connections and their consumers.

@@ -8,22 +8,23 @@ import (
 )
 
 // A topology is what one connection declares. Exchanges and queues are known
-// by name: a producer knows an exchange's arguments, a consumer its queue's, and
-// whoever declares it as well says the same, or the broker refuses it. The app
-// has made sure before that nobody contradicts.
+// by name: whoever declares one that somebody else describes as well says the
+// same, or the broker refuses it. The app has made sure before that nobody
+// contradicts.
 type topology struct {
 	producers []string // sorted
 	consumers []string // sorted
 	produced  map[string]publisher.Producer
 	declared  map[string]publisher.Consumer
 	exchanges map[string]client.Exchange
-	queues    map[string][]client.Queue
+	queues    map[string]client.Queue // of the consumers, by name
+	dead      map[string]client.Queue // for dead letters; a consumer's own declaration comes first
 }
 
 func newTopology(connection string, producers map[string]publisher.Producer, consumers map[string]publisher.Consumer) *topology {
 	t := &topology{
 		produced: map[string]publisher.Producer{}, declared: map[string]publisher.Consumer{},
-		exchanges: map[string]client.Exchange{}, queues: map[string][]client.Queue{},
+		exchanges: map[string]client.Exchange{}, queues: map[string]client.Queue{}, dead: map[string]client.Queue{},
 	}
 	for name, p := range producers {
 		if p.Connection == connection {
@@ -41,20 +42,24 @@ func newTopology(connection string, producers map[string]publisher.Producer, con
 	sort.Strings(t.consumers)
 	for _, name := range t.producers {
 		p := t.produced[name]
-		t.exchange(client.Exchange{Name: p.Exchange, Type: p.ExchangeType, Durable: !p.Transient, AutoDelete: p.AutoDelete, Args: p.Arguments})
+		t.exchange(client.Exchange{Name: p.Exchange, Type: p.ExchangeType, Durable: !p.Transient && !p.ExchangeTransient,
+			AutoDelete: p.AutoDelete, Args: p.Arguments})
 	}
 	for _, name := range t.consumers {
 		c := t.declared[name]
-		t.exchange(client.Exchange{Name: c.Exchange, Type: c.ExchangeType, Durable: !c.Transient})
-		if !c.ServerNamed {
-			t.queues[c.Queue] = queuesOf(c)
+		t.exchange(client.Exchange{Name: c.Exchange, Type: c.ExchangeType, Durable: !c.Transient && !c.ExchangeTransient,
+			AutoDelete: c.ExchangeAutoDelete, Args: c.ExchangeArguments})
+		if !c.ServerNamed && !c.NoDeclare && !c.NoDeclareQueue {
+			t.queues[c.Queue] = queueOf(&c)
+		}
+		if dead := c.DeadLetterQueue(); dead != "" {
+			t.deadLetters(dead, c.Type())
 		}
 	}
 	return t
 }
 
-// exchange takes note of what one producer or consumer says of an exchange. The
-// producers come first: only they can name arguments.
+// exchange takes note of what one producer or consumer says of an exchange.
 func (t *topology) exchange(e client.Exchange) {
 	if old, known := t.exchanges[e.Name]; known {
 		if old.Type == "" {
@@ -66,6 +71,18 @@ func (t *topology) exchange(e client.Exchange) {
 		e = old
 	}
 	t.exchanges[e.Name] = e
+}
+
+// deadLetters takes note of a queue for dead letters, which is of the safer type
+// where several consumers share it.
+func (t *topology) deadLetters(name, kind string) {
+	q := client.Queue{Name: name, Durable: true}
+	if kind == publisher.QueueQuorum {
+		q.Args = publisher.Table{"x-queue-type": publisher.QueueQuorum}
+	}
+	if t.dead[name].Args == nil {
+		t.dead[name] = q
+	}
 }
 
 // declare is the exchange's declaration; none where somebody else's is used.
@@ -83,13 +100,17 @@ func (t *topology) declare(name string, noDeclare bool) []client.Exchange {
 // producer is what is declared for a producer before it publishes.
 func (t *topology) producer(name string) client.Topology {
 	p := t.produced[name]
-	top := client.Topology{Exchanges: t.declare(p.Exchange, p.NoDeclare)}
-	if p.Queue == "" || p.NoDeclare {
+	top := client.Topology{Exchanges: t.declare(p.Exchange, p.NoDeclare || p.NoDeclareExchange)}
+	if p.Queue == "" || p.NoDeclare || p.NoDeclareQueue {
 		return top
 	}
-	top.Queues = t.queues[p.Queue]
-	if top.Queues == nil {
-		top.Queues = []client.Queue{{Name: p.Queue, Durable: true}}
+	q, consumed := t.queues[p.Queue]
+	if !consumed {
+		q = client.Queue{Name: p.Queue, Durable: true, Args: withType(p.QueueArguments, p.QueueType)}
+	}
+	top.Queues = []client.Queue{q}
+	if dead, ok := q.Args["x-dead-letter-routing-key"].(string); ok && q.Args["x-dead-letter-exchange"] == "" {
+		top.Queues = append(top.Queues, t.deadQueue(dead))
 	}
 	if p.Exchange != "" {
 		top.Bindings = []client.Binding{{Exchange: p.Exchange, RoutingKey: p.RoutingKey}}
@@ -97,47 +118,119 @@ func (t *topology) producer(name string) client.Topology {
 	return top
 }
 
-// consumer is what is declared for a consumer; its own queue is the first.
+func (t *topology) deadQueue(name string) client.Queue {
+	if q, consumed := t.queues[name]; consumed {
+		return q
+	}
+	if q, known := t.dead[name]; known {
+		return q
+	}
+	return client.Queue{Name: name, NoDeclare: true}
+}
+
+// consumer is what is declared for a consumer: its own queue is the first, the
+// ones for its failures follow.
 func (t *topology) consumer(name string) client.Topology {
 	c := t.declared[name]
-	if c.NoDeclare {
-		return client.Topology{Queues: []client.Queue{{Name: c.Queue, NoDeclare: true}}}
+	top := client.Topology{Exchanges: t.declare(c.Exchange, c.NoDeclare || c.NoDeclareExchange)}
+	if c.NoDeclare || c.NoDeclareQueue {
+		top.Queues = []client.Queue{{Name: c.Queue, NoDeclare: true}}
+	} else {
+		top.Queues = []client.Queue{queueOf(&c)}
+		top.Bindings = bindingsOf(&c)
 	}
-	top := client.Topology{Exchanges: t.declare(c.Exchange, false), Queues: queuesOf(c)}
-	if c.Exchange == "" {
-		return top // the default exchange is bound to every queue by its name
+	if dead := c.DeadLetterQueue(); dead != "" {
+		top.Queues = append(top.Queues, t.deadQueue(dead))
 	}
-	for _, key := range c.RoutingKeys {
-		top.Bindings = append(top.Bindings, client.Binding{Exchange: c.Exchange, RoutingKey: key})
+	if c.RetriesInQueues() {
+		for _, delay := range c.Retry.Delays() {
+			top.Queues = append(top.Queues, client.Queue{Name: publisher.RetryQueue(c.Queue, delay), Durable: true,
+				Args: delayArguments(&c, delay.Milliseconds())})
+		}
 	}
-	if len(c.RoutingKeys) == 0 {
-		top.Bindings = []client.Binding{{Exchange: c.Exchange, RoutingKey: c.Queue}}
+	if suspects, ok := t.suspects(name); ok {
+		top.Queues = append(top.Queues, suspects)
 	}
 	return top
 }
 
-// queuesOf are the consumer's queue and the one for its dead letters. What is
-// not durable is exclusive: a transient queue that others can use is refused
-// by RabbitMQ 4.3.
-func queuesOf(c publisher.Consumer) []client.Queue {
-	q := client.Queue{Name: c.Queue, AutoDelete: c.AutoDelete, Args: publisher.Table{}}
+// suspects is the queue for the messages that were in hand when a process ended.
+func (t *topology) suspects(name string) (client.Queue, bool) {
+	c := t.declared[name]
+	if !c.RetriesInQueues() || c.Retry.Crashes < 0 {
+		return client.Queue{}, false
+	}
+	args := withType(nil, c.Type())
+	deadLetter(args, &c)
+	return client.Queue{Name: publisher.SuspectQueue(c.Queue), Durable: true, Args: args}, true
+}
+
+// delayArguments are those of a queue that nobody consumes: what is in it goes
+// back to the consumer's queue when its time is over. Of the quorum type, it
+// forgets a message only when that queue has taken it; such queues have to
+// refuse what they have no room for.
+func delayArguments(c *publisher.Consumer, ms int64) publisher.Table {
+	args := publisher.Table{"x-message-ttl": ms, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": c.Queue}
+	if c.Type() == publisher.QueueQuorum {
+		args["x-queue-type"] = publisher.QueueQuorum
+		args["x-dead-letter-strategy"] = "at-least-once"
+		args["x-overflow"] = "reject-publish"
+	}
+	return args
+}
+
+// bindingsOf are the bindings of the consumer's queue.
+func bindingsOf(c *publisher.Consumer) (bindings []client.Binding) {
+	if c.Exchange == "" {
+		return nil // the default exchange is bound to every queue by its name
+	}
+	keys := c.RoutingKeys
+	if len(keys) == 0 {
+		keys = []string{c.Queue}
+	}
+	for _, key := range keys {
+		bindings = append(bindings, client.Binding{Exchange: c.Exchange, RoutingKey: key, Args: c.BindingArguments})
+	}
+	return bindings
+}
+
+// queueOf is the declaration of the consumer's queue. What is not durable is
+// exclusive: a transient queue that others can use is refused by RabbitMQ 4.3.
+func queueOf(c *publisher.Consumer) client.Queue {
+	q := client.Queue{Name: c.Queue, AutoDelete: c.AutoDelete, Args: withType(c.Arguments, c.QueueType)}
 	if c.ServerNamed {
 		q.Name = ""
 	}
 	q.Exclusive = c.Exclusive || c.ServerNamed || c.Transient
 	q.Durable = !q.Exclusive
-	for key, value := range c.Arguments {
-		q.Args[key] = value
+	if c.SingleActive {
+		q.Args["x-single-active-consumer"] = true
 	}
-	dead := c.DeadLetter
-	if dead == "" && !q.Exclusive && !q.AutoDelete {
-		dead = c.Queue + ".dead"
+	if c.Type() != publisher.QueueStream { // a stream has no dead letters
+		deadLetter(q.Args, c)
 	}
-	_, given := q.Args["x-dead-letter-exchange"]
-	if dead == "" || dead == "off" || given || c.NoAck {
-		return []client.Queue{q}
+	return q
+}
+
+// deadLetter lets the broker move what expires or is refused to the queue for
+// dead letters, too: what we give up ourselves is published there with its story.
+func deadLetter(args publisher.Table, c *publisher.Consumer) {
+	dead := c.DeadLetterQueue()
+	if _, given := args["x-dead-letter-exchange"]; dead == "" || given {
+		return
 	}
-	q.Args["x-dead-letter-exchange"] = ""
-	q.Args["x-dead-letter-routing-key"] = dead
-	return []client.Queue{q, {Name: dead, Durable: true}}
+	args["x-dead-letter-exchange"] = ""
+	args["x-dead-letter-routing-key"] = dead
+}
+
+// withType copies arguments and adds the queue's type.
+func withType(args publisher.Table, kind string) publisher.Table {
+	own := make(publisher.Table, len(args)+2)
+	for key, value := range args {
+		own[key] = value
+	}
+	if kind != "" {
+		own["x-queue-type"] = kind
+	}
+	return own
 }

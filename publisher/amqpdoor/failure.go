@@ -1,0 +1,266 @@
+package amqpdoor
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/client"
+	"zamqp/publisher"
+)
+
+// A handover is a message that was published to another queue of ours: when the
+// broker has confirmed that, its original is acked; not before, so that at no
+// time there is none.
+type handover struct {
+	in    *intake
+	epoch uint32
+	tag   uint64
+	hash  uint64 // for k.known, if it has to go back after all
+	local int
+	queue string
+}
+
+// Confirmed takes the broker's word for the copy.
+func (h *handover) Confirmed(err error) {
+	if err == nil {
+		h.in.ack(h.epoch, h.tag)
+		return
+	}
+	if h.in.isFinal() {
+		h.in.k.complain(err, h.queue, "a message was lost: it could not be moved")
+		return
+	}
+	h.requeueLater(err)
+}
+
+// requeueLater gives the original back after a while: the handler has to try it
+// again, since no queue of ours took it. A lost connection has done that itself.
+func (h *handover) requeueLater(err error) {
+	k := h.in.k
+	var lost *client.LostError
+	if h.in.epoch != h.epoch || errors.As(err, &lost) {
+		return
+	}
+	k.complain(err, h.queue, "a message could not be moved; it goes back to its queue in a while")
+	k.link.door.runtime.After(requeueDelay, func() {
+		if h.in.epoch == h.epoch {
+			k.known.put(h.hash, h.local)
+			h.in.reject(h.epoch, h.tag, true)
+		}
+	})
+}
+
+// requeueDelay is how long a message waits that could be moved to no queue of
+// ours, before it is tried again.
+const requeueDelay = 10 * time.Second
+
+func (k *consumer) complain(err error, queue, text string) {
+	k.link.door.log.Error().Err(err).Str("consumer", k.name).Str("queue", queue).Msg(text)
+}
+
+// retry lets the message wait for its next attempt: in a queue beside its own,
+// or here. held says that it is here.
+func (in *intake) retry(r *publisher.Request) (here bool) {
+	k, m, outcome := in.k, r.Message(), r.Outcome()
+	if errors.Is(outcome.Err, publisher.ErrShutdown) || k.stopped && outcome.Delay <= 0 {
+		in.handBack(m.Epoch, m.DeliveryTag)
+		return false
+	}
+	p := in.copyOf(r)
+	// Another user's id would be refused, and a header in its place proves nothing.
+	if !k.declared.RetriesInQueues() || len(p.UserID) > 0 {
+		in.hold(r)
+		return true
+	}
+	p.headers[publisher.TraceAttempt] = int64(m.Failed + 1)
+	p.failed(r, "")
+	if err := in.move(r, p, publisher.RetryQueue(m.Queue, outcome.Delay)); err != nil {
+		k.complain(err, m.Queue, "a failed message could not be moved to its retry queue; it waits here")
+		in.hold(r)
+		return true
+	}
+	return false
+}
+
+// diverted looks at a redelivered message, which may be one that ends the
+// process each time. It reports whether the message is not to be handled now.
+func (in *intake) diverted(r *publisher.Request) bool {
+	k, m := in.k, r.Message()
+	failed, known := k.known.take(r)
+	if known {
+		m.Local, m.Failed = m.Local+failed, m.Failed+failed
+		m.Attempt += failed
+	}
+	if in.owed > 0 {
+		in.owed--
+		known = true
+	}
+	if known || in.isFinal() || k.declared.Retry.Crashes < 0 || k.declared.Type() == publisher.QueueStream {
+		return false
+	}
+	if !k.declared.RetriesInQueues() {
+		// The order, or the queue, is not ours to change. A quorum queue counts.
+		m.Deliveries = r.DeliveryCount()
+	} else {
+		m.Deliveries = 1
+	}
+	m.Crashes += m.Deliveries
+	m.Attempt += m.Deliveries
+	if k.declared.Retry.IsCrashed(m.Crashes) {
+		r.Outcome().Err = errCrashed
+		in.giveUp(r, publisher.ReasonCrashed)
+		return true
+	}
+	if !k.declared.RetriesInQueues() {
+		return false
+	}
+	p := in.copyOf(r)
+	p.headers[publisher.TraceCrashes] = int64(m.Crashes)
+	p.headers[publisher.TraceAttempt] = int64(m.Failed)
+	p.failed(r, "")
+	return in.move(r, p, publisher.SuspectQueue(m.Queue)) == nil
+}
+
+var errCrashed = errors.New("the process ended each time while it had this message in hand")
+
+// malformed gives up a message whose properties no handler could read, now or
+// later, though the broker let them pass.
+func (in *intake) malformed(r *publisher.Request, err error) {
+	in.k.link.door.log.Warn().Err(err).Str("consumer", in.k.name).Msg("a message with malformed properties goes to the dead-letter queue")
+	r.Outcome().Err = err
+	in.giveUp(r, publisher.ReasonMalformed)
+	in.k.link.door.server.Discard(r)
+}
+
+// giveUp moves the message to the queue for dead letters, with its story; where
+// there is none, it is refused, for the dead-letter exchange of its queue.
+func (in *intake) giveUp(r *publisher.Request, reason string) {
+	m := r.Message()
+	dead := in.k.declared.DeadLetterQueue()
+	if dead == "" {
+		in.reject(m.Epoch, m.DeliveryTag, false)
+		return
+	}
+	p := in.copyOf(r)
+	if len(p.UserID) > 0 {
+		p.headers[publisher.TraceUserID] = string(p.UserID)
+		p.UserID = nil
+		p.Flags &^= amqpproto.FlagUserID
+	}
+	failed := m.Failed
+	if reason != publisher.ReasonCrashed {
+		failed++
+	}
+	p.headers[publisher.TraceAttempt] = int64(failed)
+	if m.Crashes > 0 {
+		p.headers[publisher.TraceCrashes] = int64(m.Crashes)
+	}
+	p.failed(r, reason)
+	p.DeliveryMode = 2
+	p.Flags |= amqpproto.FlagDeliveryMode
+	err := in.move(r, p, dead)
+	switch {
+	case err == nil:
+	case errors.Is(err, client.ErrPublishMax), errors.Is(err, client.ErrClosed):
+		in.handover(r, dead).requeueLater(err)
+	default: // it fits into no frame with its story, as a rule
+		in.k.complain(err, dead, "a message is given up without a word about it")
+		in.reject(m.Epoch, m.DeliveryTag, false)
+	}
+}
+
+// A traced is a copy of a message's properties in the making.
+type traced struct {
+	amqpproto.Properties
+	headers publisher.Table
+}
+
+// copyOf begins a copy: what would make the broker treat it in another way than
+// the original is taken out, and where it came from is put in.
+func (in *intake) copyOf(r *publisher.Request) *traced {
+	m := r.Message()
+	p := &traced{}
+	if _, err := p.Decode(m.Properties); err != nil {
+		p.Properties = amqpproto.Properties{}
+	}
+	var err error
+	if p.headers, err = p.Headers.Table(); err != nil || p.headers == nil {
+		p.headers = publisher.Table{}
+	}
+	if len(p.Expiration) > 0 { // or its delay, or its time as a dead letter, would be that
+		p.headers[publisher.TraceExpiration] = string(p.Expiration)
+		p.Expiration = nil
+		p.Flags &^= amqpproto.FlagExpiration
+	}
+	for _, key := range []string{"CC", "BCC", "x-delivery-count", "x-acquired-count"} {
+		delete(p.headers, key) // copies to others once more; a count of another queue
+	}
+	p.headers[publisher.TraceExchange] = string(m.Exchange)
+	p.headers[publisher.TraceRoutingKey] = string(m.RoutingKey)
+	if _, told := p.headers[publisher.TraceQueue]; !told {
+		p.headers[publisher.TraceQueue] = m.Queue
+	}
+	return p
+}
+
+// failed adds the failure's own traces.
+func (p *traced) failed(r *publisher.Request, reason string) {
+	p.headers[publisher.TraceHandler] = r.Message().Consumer
+	p.headers[publisher.TraceTime] = r.Now()
+	if err := r.Outcome().Err; err != nil {
+		text := err.Error()
+		if len(text) > publisher.TraceErrorMax {
+			text = text[:publisher.TraceErrorMax]
+		}
+		p.headers[publisher.TraceError] = strings.ToValidUTF8(text, "")
+	}
+	if reason != "" {
+		p.headers[publisher.TraceReason] = reason
+		return
+	}
+	p.headers["x-death"] = otherDeaths(p.headers["x-death"], r.Message().Queue)
+	if p.headers["x-death"] == nil {
+		delete(p.headers, "x-death")
+	}
+}
+
+// otherDeaths leaves out the deaths in the message's own queue: with one of them
+// the broker would take the way back from the retry queue for a circle, and drop
+// the message there. Those that count are in the attempts.
+func otherDeaths(deaths any, queue string) any {
+	list, _ := deaths.([]any)
+	var others []any
+	for _, entry := range list {
+		if death, _ := entry.(publisher.Table); death["queue"] != queue {
+			others = append(others, entry)
+		}
+	}
+	if others == nil {
+		return nil
+	}
+	return others
+}
+
+// move publishes the copy; the original is acked when that is confirmed. An
+// error says that nothing was done.
+func (in *intake) move(r *publisher.Request, p *traced, queue string) error {
+	headers, err := amqpproto.AppendTable(nil, p.headers)
+	if err != nil {
+		return err
+	}
+	p.Headers = headers
+	p.Flags |= amqpproto.FlagHeaders
+	raw, err := p.Append(nil)
+	if err != nil {
+		return err
+	}
+	o := client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Body: r.Body()}
+	return in.k.link.client.Publish(nil, &o, in.handover(r, queue))
+}
+
+func (in *intake) handover(r *publisher.Request, queue string) *handover {
+	m := r.Message()
+	return &handover{in: in, epoch: m.Epoch, tag: m.DeliveryTag, hash: in.k.known.hash(r), local: m.Local + 1, queue: queue}
+}

@@ -1,0 +1,63 @@
+package amqpdoor
+
+import (
+	"slices"
+
+	"zamqp/publisher"
+)
+
+// held is a failed message that waits in this process for its next attempt,
+// unacked: it fills the prefetch, so a consumer whose handler always fails slows
+// down by itself. Its slices are copies. The broker ends the channel of who holds
+// a message for longer than its consumer_timeout (RabbitMQ: 30 minutes).
+type held struct {
+	in      *intake
+	message publisher.Message
+	lane    []byte // that it goes on to hold
+	hash    uint64
+	local   int // attempts that failed without a trace in the message
+	stop    func() bool
+}
+
+// hold keeps the message for the delay of its outcome and then tries again.
+func (in *intake) hold(r *publisher.Request) {
+	k := in.k
+	w := &held{in: in, message: *r.Message(), local: r.Message().Local + 1, hash: k.known.hash(r)}
+	m := &w.message
+	m.Exchange, m.RoutingKey = slices.Clone(m.Exchange), slices.Clone(m.RoutingKey)
+	m.Properties, m.Body = slices.Clone(m.Properties), slices.Clone(r.Body())
+	if k.gate.lane != nil {
+		w.lane = slices.Clone(k.gate.lane(r))
+	}
+	delay := r.Outcome().Delay
+	if k.stopped || delay <= 0 {
+		in.handBack(m.Epoch, m.DeliveryTag)
+		k.gate.free(w.lane, m)
+		return
+	}
+	if k.held == nil {
+		k.held = map[*held]struct{}{}
+	}
+	k.held[w] = struct{}{}
+	w.stop = k.link.door.runtime.After(delay, w.again)
+}
+
+// again makes another call of the message. Exchange and key are already those
+// that it had at first; the rest of its story is counted anew from its headers.
+func (w *held) again() {
+	k := w.in.k
+	delete(k.held, w)
+	m := w.message
+	m.Attempt, m.Crashes = 1+w.local, m.Deliveries // SetMessage adds what the headers tell
+	r := k.link.door.server.NewRequest()
+	if err := r.SetMessage(&m); err != nil {
+		w.in.malformed(r, err) // cannot be: it was read once
+		return
+	}
+	k.link.door.server.Dispatch(r, w.in)
+}
+
+func (w *held) drop() {
+	w.stop()
+	delete(w.in.k.held, w)
+}

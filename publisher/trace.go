@@ -1,0 +1,135 @@
+package publisher
+
+import "zamqp/amqpproto"
+
+// The keys of the headers table by which zamqp follows a message that has
+// failed: on its way through a retry queue, and in the dead-letter queue.
+const (
+	TraceAttempt    = "x-zamqp-attempt"     // attempts that have failed so far
+	TraceCrashes    = "x-zamqp-crashes"     // times that a process ended with the message in hand
+	TraceExchange   = "x-zamqp-exchange"    // what it was published to at first
+	TraceRoutingKey = "x-zamqp-routing-key" // with which key
+	TraceQueue      = "x-zamqp-queue"       // the queue that it failed in at first
+	TraceReason     = "x-zamqp-reason"      // one of the reasons below
+	TraceError      = "x-zamqp-error"       // the last error's text, at most TraceErrorMax octets
+	TraceHandler    = "x-zamqp-handler"     // the consumer whose handler failed
+	TraceTime       = "x-zamqp-time"        // of the last failure
+	TraceExpiration = "x-zamqp-expiration"  // the expiration that the message had at first
+	TraceUserID     = "x-zamqp-user-id"     // the user id that it had; the broker refuses another's
+)
+
+// TraceErrorMax bounds the text of an error in a message's headers, in octets.
+const TraceErrorMax = 1024
+
+// The reasons why a message was given up, in [TraceReason].
+const (
+	ReasonPermanent = "permanent" // its failure will not pass
+	ReasonAttempts  = "attempts"  // it has failed as often as its consumer's retry allows
+	ReasonCrashed   = "crashed"   // it was in hand when the process ended, too often
+	ReasonMalformed = "malformed" // its properties cannot be read
+)
+
+// traceKeys are all of them.
+var traceKeys = [...]string{TraceAttempt, TraceCrashes, TraceExchange, TraceRoutingKey, TraceQueue,
+	TraceReason, TraceError, TraceHandler, TraceTime, TraceExpiration, TraceUserID}
+
+// Untrace takes the traces of failures out of a message that is to be published
+// again as if nothing had happened: from a dead-letter queue, after a repair. It
+// returns the exchange and the routing key that the message had at first; ok is
+// false if zamqp has left none. The broker's own x-death goes, too: with it, the
+// broker would drop the message at the end of its next delay, as one that goes
+// in a circle.
+func Untrace(p *Publishing) (exchange, key string, ok bool) {
+	if p.Headers == nil {
+		return "", "", false
+	}
+	key, ok = p.Headers[TraceRoutingKey].(string)
+	exchange, _ = p.Headers[TraceExchange].(string)
+	if text, was := p.Headers[TraceExpiration].(string); was {
+		p.Expiration = text
+	}
+	headers := make(Table, len(p.Headers))
+	for name, value := range p.Headers {
+		headers[name] = value
+	}
+	for _, name := range traceKeys {
+		delete(headers, name)
+	}
+	for _, name := range brokerTraces {
+		delete(headers, name)
+	}
+	if p.Headers = headers; len(headers) == 0 {
+		p.Headers = nil
+	}
+	return exchange, key, ok
+}
+
+// brokerTraces are the keys in which a broker keeps what has happened to a
+// message.
+var brokerTraces = [...]string{"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
+	"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason", "x-delivery-count", "x-acquired-count"}
+
+// number is the whole number of a field of the message's headers; 0 without one.
+func (r *Request) number(key string) int {
+	if !r.props.Has(amqpproto.FlagHeaders) {
+		return 0
+	}
+	f, ok := r.props.Headers.Lookup(key)
+	if !ok {
+		return 0
+	}
+	n, _ := f.Int()
+	return int(max(0, min(n, 1<<30)))
+}
+
+// readTrace fills the message's history from its headers: how often it was
+// tried, and where it came from before it went through queues of ours.
+func (r *Request) readTrace() {
+	m := &r.message
+	m.Local = max(0, m.Attempt-1)
+	m.Failed = m.Local
+	if r.props.Has(amqpproto.FlagHeaders) {
+		failed, crashes := r.number(TraceAttempt), r.number(TraceCrashes)
+		m.Failed += failed + r.deaths()
+		m.Crashes += crashes
+		if failed+crashes > 0 {
+			r.readOrigin()
+		}
+	}
+	m.Attempt = 1 + m.Failed + m.Crashes
+}
+
+// readOrigin replaces the default exchange, by which a message comes back from a
+// retry queue, by what it was published to at first.
+func (r *Request) readOrigin() {
+	key, ok := r.props.Headers.Lookup(TraceRoutingKey)
+	if !ok || len(r.message.Exchange) != 0 {
+		return
+	}
+	exchange, _ := r.props.Headers.Lookup(TraceExchange)
+	r.message.Exchange, _ = exchange.Bytes()
+	r.message.RoutingKey, _ = key.Bytes()
+}
+
+// deaths counts how often the message's own queue has rejected it, as x-death
+// tells where a topology of the user's brings it back.
+func (r *Request) deaths() (n int) {
+	f, ok := r.props.Headers.Lookup("x-death")
+	if !ok || r.message.Queue == "" {
+		return 0
+	}
+	value, err := f.Value()
+	if err != nil {
+		return 0
+	}
+	entries, _ := value.([]any)
+	for _, entry := range entries {
+		death, _ := entry.(Table)
+		if death["queue"] != r.message.Queue || death["reason"] != "rejected" {
+			continue
+		}
+		count, _ := death["count"].(int64)
+		n += int(max(1, min(count, 1<<20)))
+	}
+	return n
+}
