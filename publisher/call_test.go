@@ -79,7 +79,6 @@ func (b *bench) start(options publisher.Options) *bench {
 
 func (b *bench) Now() time.Time      { return b.now }
 func (b *bench) Post(fn func()) bool { fn(); return true }
-func (b *bench) MoreTasks()          {}
 func (b *bench) Enter(*string)       {}
 func (b *bench) Offload(f, d func()) { b.work = append(b.work, work{f, d}) }
 func (b *bench) Done(r *publisher.Request) {

@@ -13,8 +13,6 @@ type Runtime interface {
 	Post(fn func()) bool
 	// Offload runs fn on another goroutine, then done on the loop's thread.
 	Offload(fn, done func())
-	// MoreTasks says that RunReady has something to do in the next turn.
-	MoreTasks()
 	// Enter tells the watchdog who holds the thread; nil is nobody.
 	Enter(name *string)
 }

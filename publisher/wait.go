@@ -20,7 +20,6 @@ func (r *Request) park() {
 func (r *Request) wake() {
 	if r.live && r.parked {
 		r.task.Wake()
-		r.server.runtime.MoreTasks()
 	}
 }
 

@@ -116,9 +116,10 @@ func setProcessors(n int) (undo func()) {
 }
 
 // watch turns signals, and the end of ctx, into a drain, and a second signal
-// into the end.
+// into the end. From then on signals do what they do to any program, since a
+// handler that holds the loop's thread would keep it from the second one's word.
 func (a *application) watch(ctx context.Context, signals <-chan os.Signal, done <-chan struct{}) {
-	ended := ctx.Done()
+	ended, count := ctx.Done(), 0
 	for {
 		select {
 		case <-done:
@@ -127,6 +128,9 @@ func (a *application) watch(ctx context.Context, signals <-chan os.Signal, done 
 			ended = nil
 			a.loop.Post(func() { a.drain("the caller's context ended") })
 		case sig := <-signals:
+			if count++; count == 2 {
+				signal.Reset(syscall.SIGTERM, syscall.SIGINT)
+			}
 			a.loop.Post(func() {
 				if a.draining {
 					a.fail(fmt.Errorf("a second %v ended the drain: %d calls were cut off", sig, a.server.Live()))

@@ -31,7 +31,6 @@ type host struct {
 
 func (h *host) Now() time.Time      { return time.Unix(0, 0) }
 func (h *host) Post(fn func()) bool { fn(); return true }
-func (h *host) MoreTasks()          {}
 func (h *host) Enter(*string)       {}
 func (h *host) Offload(f, d func()) { f(); d() }
 func (h *host) After(_ time.Duration, fn func()) func() bool {

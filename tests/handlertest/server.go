@@ -240,7 +240,6 @@ func (b sender) Send(p *publisher.Publication, done publisher.Confirmer) error {
 type runtime struct{ s *Server }
 
 func (r runtime) Now() time.Time      { return r.s.now }
-func (r runtime) MoreTasks()          {}
 func (r runtime) Enter(*string)       {}
 func (r runtime) Post(fn func()) bool { r.s.todo = append(r.s.todo, fn); return true }
 
