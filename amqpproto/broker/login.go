@@ -1,0 +1,4 @@
+package broker
+
+// loginCache remembers logins that were good.
+type loginCache struct{}

@@ -1,0 +1,29 @@
+package broker
+
+// Stats are counters since the start and, where said so, the state of now.
+type Stats struct {
+	Connections int // now
+	Channels    int // now
+	Consumers   int // now
+	Queues      int // now
+	Exchanges   int // now
+	Messages    int // now, ready in all queues
+	Unacked     int // now
+	Memory      int64 // now, octets of messages and their bookkeeping
+	Blocked     bool  // now: over MemoryMax
+
+	ConnectionsOpened uint64
+	LoginsRefused     uint64
+	OctetsIn          uint64
+	OctetsOut         uint64
+	Published         uint64
+	Unroutable        uint64 // returned or dropped because no queue took them
+	Confirmed         uint64
+	Nacked            uint64 // publishes
+	Delivered         uint64
+	Redelivered       uint64
+	Got               uint64 // by basic.get
+	Acked             uint64
+	Rejected          uint64
+	Returned          uint64
+}
