@@ -27,6 +27,8 @@ type Client struct {
 	producers []*Producer // in order of registration, as the consumers
 	consumers []*Consumer
 	anyone    Producer // of publishes that name none
+	asker     asker
+	getters   []*getter // one for each queue that is got from
 
 	pub       publisher
 	waiting   waiting
@@ -53,6 +55,7 @@ func New(cfg Config, host Host) *Client {
 	c.pub = publisher{client: c, backoff: c.backoff, hash: contentHash{maphash.MakeSeed()}}
 	c.pub.ledger.reset()
 	c.anyone.ready = true
+	c.asker.client = c
 	return c
 }
 
@@ -127,9 +130,24 @@ func (c *Client) lost(conn *Conn, cause error) {
 		c.note(Event{Kind: EventLost, Err: cause, After: after})
 		c.host.Redial(after)
 	}
+	c.lostAsks(cause)
 	c.endAll(held, &LostError{Connection: c.cfg.Name, Cause: cause})
 	if c.closing {
 		c.finish(cause)
+	}
+}
+
+// lostAsks ends what waits for the broker's answer.
+func (c *Client) lostAsks(cause error) {
+	var err error = &LostError{Connection: c.cfg.Name, Cause: cause}
+	if c.closing {
+		err = ErrClosed
+	}
+	c.asker.lost(err)
+	getters := c.getters
+	c.getters = nil
+	for _, g := range getters {
+		g.lost(err)
 	}
 }
 
@@ -137,6 +155,10 @@ func (c *Client) lost(conn *Conn, cause error) {
 func (c *Client) blame(cause *amqpproto.ConnectionError) {
 	if cause.Method == 0 {
 		return
+	}
+	if a := &c.asker; a.asking && a.ch != nil && a.ch.await.Answers(cause.Method) {
+		a.ch = nil
+		a.fail(cause)
 	}
 	guilty := func(s *station) bool { return s.ch != nil && s.ch.await.Answers(cause.Method) }
 	for _, p := range c.producers {
@@ -227,6 +249,11 @@ func (c *Client) sweep(now int64) (next int64) {
 	}
 	for _, k := range c.consumers {
 		k.sweep(now, &next)
+	}
+	for _, g := range slices.Clone(c.getters) {
+		if g.idle.due(now, &next) {
+			g.retire()
+		}
 	}
 	for _, ch := range slices.Clone(c.conn.channels) {
 		if ch != nil && ch.limit.due(now, &next) {

@@ -122,6 +122,7 @@ func (k *Consumer) declared() error {
 
 func (k *Consumer) consume() error {
 	k.state = AwaitConsumeOk
+	k.replay.what = fmt.Sprintf("basic.consume %q", k.replay.queues[0])
 	args, err := amqpproto.AppendTable(nil, k.spec.Args)
 	if err == nil {
 		err = k.ch.call(&amqpproto.BasicConsume{
@@ -130,7 +131,7 @@ func (k *Consumer) consume() error {
 		}, amqpproto.IDBasicConsumeOk)
 	}
 	if err != nil {
-		k.ch.close(fmt.Errorf("%s: basic.consume: %w", k.name, err))
+		k.ch.close(err)
 	}
 	return nil
 }

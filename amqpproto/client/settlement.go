@@ -40,6 +40,12 @@ func (w *window) take(tag uint64) bool {
 		return false
 	}
 	if w.next-w.base == uint64(len(w.ring)) {
+		// What was rejected or needs no ack is not passed over by any flush.
+		for w.base < w.next && *w.at(w.base) == tagFinal {
+			w.base++
+		}
+	}
+	if w.next-w.base == uint64(len(w.ring)) {
 		w.grow()
 	}
 	w.next++
