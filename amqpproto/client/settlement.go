@@ -18,6 +18,7 @@ type window struct {
 	ring        []tagState // its length is a power of two; tag t is at t&(len-1)
 	base, next  uint64     // the ring holds base ≤ t < next
 	outstanding int        // not settled
+	offsets     []int64    // of a stream, indexed as ring; nil for other queues
 	acked       []uint64   // in state tagAcked, in the order of their Acks
 }
 
