@@ -212,7 +212,7 @@ func (a *asker) fail(err error) {
 
 func (a *asker) onMethod(id amqpproto.MethodID, _ []byte) error { return unexpected(a, id) }
 
-func (a *asker) carrier() amqpproto.Method { return nil }
+func (a *asker) carrier(amqpproto.MethodID) amqpproto.Method { return nil }
 
 func (a *asker) onContent(*content) error { return nil }
 

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"hash/maphash"
 	"math/rand/v2"
 	"slices"
@@ -31,6 +33,7 @@ type Client struct {
 	getters   []*getter // one for each queue that is got from
 
 	pub       publisher
+	caller    caller
 	waiting   waiting
 	held      int       // octets that count against PublishMax
 	heldCount int       // publishes that hold them
@@ -56,6 +59,9 @@ func New(cfg Config, host Host) *Client {
 	c.pub.ledger.reset()
 	c.anyone.ready = true
 	c.asker.client = c
+	c.caller = caller{client: c, backoff: c.backoff}
+	nonce := rand.New(rand.NewPCG(c.cfg.Seed, 0x63616c6c)).Uint32()
+	hex.Encode(c.caller.nonce[:], binary.BigEndian.AppendUint32(nil, nonce))
 	return c
 }
 
@@ -104,7 +110,14 @@ func (c *Client) opened(conn *Conn) {
 	c.replay.gate.set(gateMax)
 	c.rearm = true
 	c.pub.start()
+	c.caller.start()
 	c.advance()
+}
+
+// stir says that publishes or calls that wait may be able to leave now.
+func (c *Client) stir() {
+	c.waiting.stir()
+	c.caller.stirred = true
 }
 
 // lost is called when conn is over; cause is nil if that was wanted.
@@ -143,6 +156,7 @@ func (c *Client) lostAsks(cause error) {
 	if c.closing {
 		err = ErrClosed
 	}
+	c.caller.lost(err)
 	c.asker.lost(err)
 	getters := c.getters
 	c.getters = nil
@@ -184,7 +198,7 @@ func (c *Client) setBlocked(blocked bool, reason string) {
 	if blocked {
 		kind = EventBlocked
 	}
-	c.waiting.stir()
+	c.stir()
 	c.note(Event{Kind: kind, Text: reason})
 }
 
@@ -211,6 +225,7 @@ func (c *Client) Tick(now time.Time) (next time.Time) {
 func (c *Client) tick(now int64) (next int64) {
 	c.tellLater()
 	c.tickPublishes(now)
+	c.caller.tick(now)
 	if c.closing && c.isOpen() && c.undecided == 0 {
 		c.conn.flushAcks(true)
 		c.conn.sendClose()
@@ -226,6 +241,7 @@ func (c *Client) tick(now int64) (next int64) {
 		next = now
 	}
 	sooner(&next, c.expiry)
+	sooner(&next, c.caller.expiry)
 	return next
 }
 
@@ -243,6 +259,10 @@ func (c *Client) sweep(now int64) (next int64) {
 	}
 	if c.pub.retry.due(now, &next) {
 		c.pub.start()
+	}
+	if c.caller.retry.due(now, &next) {
+		c.caller.state = callerIdle
+		c.caller.start()
 	}
 	for _, p := range c.producers {
 		p.sweep(now, &next)

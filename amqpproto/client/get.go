@@ -164,8 +164,8 @@ func (g *getter) answered(id amqpproto.MethodID, _ []byte) error {
 	return nil
 }
 
-func (g *getter) carrier() amqpproto.Method {
-	if !g.asking || g.ch.await != amqpproto.IDBasicGetEmpty {
+func (g *getter) carrier(id amqpproto.MethodID) amqpproto.Method {
+	if id != amqpproto.IDBasicGetOk || !g.asking || g.ch.await != amqpproto.IDBasicGetEmpty {
 		return nil
 	}
 	return &g.answer
