@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	neturl "net/url"
 	"slices"
 	"sort"
 	"strconv"
@@ -90,6 +91,14 @@ func (c *checker) connection(name string, n *Connection) {
 	if err != nil {
 		c.fail(key+".url", show(maskURL(n.URL)), err.Error())
 	}
+	if uri.Scheme == embeddedScheme {
+		vhosts := c.settings.Broker.Vhosts
+		if uri.Vhost == "" && len(vhosts) > 0 {
+			uri.Vhost = vhosts[0]
+		} else if !slices.Contains(vhosts, uri.Vhost) {
+			c.fail(key+".url", show(n.URL), fmt.Sprintf("the embedded broker has no virtual host %q: add it to broker.vhosts", uri.Vhost))
+		}
+	}
 	n.URI = uri
 	if n.Heartbeat%time.Second != 0 {
 		c.fail(key+".heartbeat", formatDuration(n.Heartbeat), "AMQP counts heartbeats in whole seconds: round it")
@@ -100,15 +109,23 @@ func (c *checker) connection(name string, n *Connection) {
 	}
 }
 
+// embeddedScheme is the url, and with "/vhost" its beginning, of a connection to
+// the broker of this process.
+const embeddedScheme = "embedded"
+
 // parseURL takes a broker's URL apart. Its errors never quote it: net/url's do,
 // and a password with an unescaped / or # ends up in them.
 func parseURL(url string) (amqp.URI, error) {
 	scheme, _, _ := strings.Cut(url, ":")
 	switch {
-	case url == "embedded":
-		return amqp.URI{}, errors.New(`the embedded broker comes with a later version: write the URL of a broker, "amqp://user:password@host:5672/vhost"`)
+	case url == embeddedScheme || strings.HasPrefix(url, embeddedScheme+"/"):
+		vhost, err := neturl.PathUnescape(strings.TrimPrefix(url[len(embeddedScheme):], "/"))
+		if err != nil {
+			return amqp.URI{}, errors.New(`not a virtual host: write "embedded" or "embedded/vhost", with %XX for / and %`)
+		}
+		return amqp.URI{Scheme: embeddedScheme, Vhost: vhost}, nil
 	case scheme != "amqp" && scheme != "amqps":
-		return amqp.URI{}, errors.New(`not a broker's URL: write "amqp://user:password@host:5672/vhost"`)
+		return amqp.URI{}, errors.New(`not a broker's URL: write "amqp://user:password@host:5672/vhost", or "embedded" for a broker in this process`)
 	}
 	uri, err := amqp.ParseURI(url)
 	if err != nil || uri.Port < 1 || uri.Port > 65535 {

@@ -1,14 +1,88 @@
 package app
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"zamqp/loop"
+)
 
 func (c *CLI) brokerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "broker",
-		Short: "The embedded broker",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Short: "Run the embedded broker alone",
+		Long: `Run the embedded broker alone until SIGTERM or SIGINT, which close its connections in
+good order; a second signal ends it at once. Of the configuration it uses [broker],
+[loop] and [log]. Handlers, HTTP and connections are not started.`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := c.load()
+			if err != nil {
+				return err
+			}
+			if err := ServeBroker(cmd.Context(), s, NewLogger(s.Log, c.Stderr)); err != nil {
+				return failure{err}
+			}
+			return nil
+		},
 	}
 	cmd.AddCommand(c.brokerHashCommand())
 	return cmd
 }
+
+// ServeBroker runs the broker of the settings alone, until ctx ends or a signal
+// comes. An error names what could not be opened.
+func ServeBroker(ctx context.Context, s *Settings, log zerolog.Logger) error {
+	if len(s.Broker.Listen) == 0 {
+		return errors.New(`broker.listen = "": a broker that runs alone has nobody to talk to: write an address`)
+	}
+	p := &brokerProcess{log: log}
+	var err error
+	p.loop, err = loop.New(loop.Options{
+		HighWater: int(s.Loop.HighWater), OffloadWorkers: s.Loop.OffloadWorkers,
+		StallWarning: s.Loop.StallWarning, OnStall: stallLogger(log), OnPanic: panicLogger(log),
+	})
+	if err != nil {
+		return fmt.Errorf("loop: %w", err)
+	}
+	defer setProcessors(s.Loop.Processors)()
+	p.loop.OnStart(func() { p.start(&s.Broker) })
+	defer watch(ctx, p.loop, p.drain, p.hurry)()
+	if err := p.loop.Run(); err != nil {
+		return fmt.Errorf("loop: %w", err)
+	}
+	return p.err
+}
+
+// brokerProcess is the broker without a server around it. All of it is for the
+// loop's thread.
+type brokerProcess struct {
+	log    zerolog.Logger
+	loop   *loop.Loop
+	broker *embedded
+	err    error // what ServeBroker returns
+}
+
+func (p *brokerProcess) start(s *Broker) {
+	if p.broker, p.err = newEmbedded(p.loop, s, p.log); p.err == nil {
+		p.err = p.broker.listen("")
+	}
+	if p.err != nil {
+		p.loop.Stop()
+	}
+}
+
+func (p *brokerProcess) drain(why string) {
+	p.log.Info().Str("reason", why).Int("connections", p.broker.server.Stats().Connections).Msg("broker: stopping")
+	p.broker.stop(func() {
+		p.log.Info().Msg("stopped")
+		p.loop.Stop()
+	})
+}
+
+func (p *brokerProcess) hurry(string) { p.loop.Stop() }

@@ -115,7 +115,7 @@ func (d *deadCommand) list(c *CLI, cmd *cobra.Command, args []string) error {
 	for _, q := range queues {
 		if s == nil || s.name != q.connection {
 			s.close()
-			if s, err = openSession(ctx, q.connection, plan.Settings.Connections[q.connection], d.broker.timeout, "dead"); err != nil {
+			if s, err = openSession(ctx, q.connection, plan.Settings, d.broker.timeout, "dead"); err != nil {
 				return err
 			}
 		}

@@ -22,7 +22,7 @@ func (d *deadCommand) within(c *CLI, cmd *cobra.Command, arg string, must bool, 
 	}
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
-	s, err := openSession(ctx, q.connection, plan.Settings.Connections[q.connection], d.broker.timeout, "dead")
+	s, err := openSession(ctx, q.connection, plan.Settings, d.broker.timeout, "dead")
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,15 @@ func (c *CLI) versionCommand() *cobra.Command {
 	}
 }
 
+// programVersion is the module's, "unknown" when it was built without modules.
+func programVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}
+
 // versionText says which program this is: the module's version, the commit it
 // was built from, and the Go that built it.
 func versionText(info *debug.BuildInfo) string {

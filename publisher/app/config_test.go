@@ -146,6 +146,15 @@ func TestBrokerUsers(t *testing.T) {
 	}
 }
 
+func TestEmbeddedURL(t *testing.T) {
+	for url, vhost := range map[string]string{"embedded": "first", "embedded/first": "first", "embedded/a%2Fb": "a/b"} {
+		s := mustLoad(t, "broker.vhosts = [\"first\", \"a/b\"]\nconnection.default.url = \""+url+"\"", nil, nil)
+		if c := s.Connections["default"]; !c.Embedded() || c.URI.Vhost != vhost {
+			t.Errorf("%s: %+v", url, c.URI)
+		}
+	}
+}
+
 func TestListenOff(t *testing.T) {
 	for _, text := range []string{`http.listen = ""`, `http.listen = []`} {
 		if s := mustLoad(t, text, nil, nil); len(s.HTTP.Listen) != 0 {

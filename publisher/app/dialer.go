@@ -18,6 +18,7 @@ type dialer struct {
 	loop     *loop.Loop
 	settings *Connection
 	client   *client.Client
+	embedded *embedded // to be joined rather than dialled; nil = the settings' URL
 }
 
 // clientConfig is a [connection.NAME] as the client machine wants it.
@@ -37,6 +38,10 @@ func clientConfig(name string, c *Connection) client.Config {
 const ackDelay = 2 * time.Millisecond
 
 func (d *dialer) dial() {
+	if d.embedded != nil {
+		d.embedded.join(d.client)
+		return
+	}
 	uri := &d.settings.URI
 	address := net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))
 	if uri.Scheme == "amqps" {

@@ -35,15 +35,18 @@ func (a *application) drain(why string) {
 	a.amqp.Stop(func() { a.server.Drain(one) })
 }
 
-// close ends the brokers' connections in good order, then the loop.
+// close ends the brokers' connections in good order, then the embedded broker,
+// then the loop.
 func (a *application) close(settled func() bool) {
 	a.amqp.Close(func(err error) {
 		settled()
 		if err != nil {
 			a.log.Warn().Err(err).Msg("a connection was not closed in good order")
 		}
-		a.log.Info().Msg("stopped")
-		a.loop.Stop()
+		a.stopEmbedded(func() {
+			a.log.Info().Msg("stopped")
+			a.loop.Stop()
+		})
 	})
 }
 

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/signal"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -46,7 +44,8 @@ type application struct {
 	runtime   *loopRuntime
 	amqp      *amqpdoor.Door
 	http      *httpdoor.Door
-	brokers   []*broker
+	links     []*link
+	embedded  *embedded // nil unless a connection in use is "embedded"
 	listeners []*loop.Listener
 	draining  bool
 	err       error // what run returns
@@ -64,7 +63,7 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 	}
 	a.loop, err = loop.New(loop.Options{
 		HighWater: int(s.Loop.HighWater), OffloadWorkers: s.Loop.OffloadWorkers,
-		StallWarning: s.Loop.StallWarning, OnStall: a.stalled, OnPanic: a.panicked,
+		StallWarning: s.Loop.StallWarning, OnStall: stallLogger(log), OnPanic: panicLogger(log),
 		Tasks: a.server.RunReady,
 	})
 	if err != nil {
@@ -91,16 +90,17 @@ func httpConfig(h *HTTP) http1.Config {
 func (a *application) run(ctx context.Context) error {
 	defer setProcessors(a.plan.Settings.Loop.Processors)()
 	a.loop.OnStart(a.start)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
-	done := make(chan struct{})
-	defer close(done)
-	go a.watch(ctx, signals, done)
+	defer watch(ctx, a.loop, a.drain, a.hurry)()
 	if err := a.loop.Run(); err != nil {
 		return fmt.Errorf("loop: %w", err)
 	}
 	return a.err
+}
+
+// hurry ends the drain at once.
+func (a *application) hurry(why string) {
+	a.fail(fmt.Errorf("a second %s ended the drain: %d calls were cut off", why, a.server.Live()))
+	a.loop.Stop()
 }
 
 // setProcessors leaves Go's scheduler with as many as the settings say and
@@ -115,37 +115,14 @@ func setProcessors(n int) (undo func()) {
 	return func() { runtime.GOMAXPROCS(before) }
 }
 
-// watch turns signals, and the end of ctx, into a drain, and a second signal
-// into the end. From then on signals do what they do to any program, since a
-// handler that holds the loop's thread would keep it from the second one's word.
-func (a *application) watch(ctx context.Context, signals <-chan os.Signal, done <-chan struct{}) {
-	ended, count := ctx.Done(), 0
-	for {
-		select {
-		case <-done:
-			return
-		case <-ended:
-			ended = nil
-			a.loop.Post(func() { a.drain("the caller's context ended") })
-		case sig := <-signals:
-			if count++; count == 2 {
-				signal.Reset(syscall.SIGTERM, syscall.SIGINT)
-			}
-			a.loop.Post(func() {
-				if a.draining {
-					a.fail(fmt.Errorf("a second %v ended the drain: %d calls were cut off", sig, a.server.Live()))
-					a.loop.Stop()
-					return
-				}
-				a.drain(sig.String())
-			})
-		}
-	}
-}
-
 // start opens everything, on the loop's thread.
 func (a *application) start() {
 	a.server.Start(a.runtime)
+	if err := a.embed(); err != nil {
+		a.fail(err)
+		a.loop.Stop()
+		return
+	}
 	for _, address := range a.plan.Settings.HTTP.Listen {
 		if err := a.listen(address); err != nil {
 			a.fail(err)
@@ -201,16 +178,6 @@ func (a *application) sweep() {
 	cause := fmt.Errorf("server.call_timeout (%s): %w", limit, context.DeadlineExceeded)
 	a.server.CancelOlder(a.loop.Now().Add(-limit), cause)
 	a.loop.After(max(min(time.Second, limit/4), time.Millisecond), a.sweep)
-}
-
-// stalled is the watchdog's report, on its own goroutine.
-func (a *application) stalled(s loop.Stall) {
-	a.log.Warn().Str("handler", s.Name).Dur("held", s.Held).Bytes("stack", s.Stack).
-		Msg("the loop is held up: give what blocks to r.Offload")
-}
-
-func (a *application) panicked(p *loop.PanicError) {
-	a.log.Error().Err(p).Bytes("stack", p.Stack).Msg("a panic on the loop, whose cause is not a handler: please report this")
 }
 
 // errCut says that calls did not end within the drain.

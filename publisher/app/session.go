@@ -81,11 +81,14 @@ func (c *CLI) open(ctx context.Context, f *brokerFlags, as string) (*session, er
 	if err != nil {
 		return nil, err
 	}
-	return openSession(ctx, f.connection, settings.Connections[f.connection], f.timeout, as)
+	return openSession(ctx, f.connection, settings, f.timeout, as)
 }
 
-func openSession(ctx context.Context, name string, settings *Connection, timeout time.Duration, as string) (*session, error) {
-	own := *settings
+func openSession(ctx context.Context, name string, settings *Settings, timeout time.Duration, as string) (*session, error) {
+	own, err := settings.outside(name)
+	if err != nil {
+		return nil, failure{err}
+	}
 	own.ConnectionName += " " + as
 	own.HandshakeTimeout, own.ConfirmTimeout = timeout, timeout
 	own.Confirms = true

@@ -8,8 +8,8 @@ import (
 	"zamqp/amqpproto/client"
 )
 
-// broker is a [connection.NAME] with its client.
-type broker struct {
+// link is a [connection.NAME] with its client.
+type link struct {
 	dialer
 	app  *application
 	name string
@@ -19,20 +19,25 @@ type broker struct {
 // consumers, and dials.
 func (a *application) connect(name string) {
 	c := a.plan.Settings.Connections[name]
-	b := &broker{app: a, name: name}
-	b.dialer = dialer{loop: a.loop, settings: c, client: client.New(clientConfig(name, c), b)}
+	k := &link{app: a, name: name, dialer: dialer{loop: a.loop, settings: c}}
+	config := clientConfig(name, c)
+	if c.Embedded() {
+		k.embedded = a.embedded
+		config.Username, config.Password, config.Mechanism = ownUser, a.embedded.password, "PLAIN"
+	}
+	k.client = client.New(config, k)
 	enabled := func(consumer string) bool { _, ok := a.plan.Consumers[consumer]; return ok }
-	a.amqp.Link(name, b.client, c.Prefetch, enabled)
-	a.brokers = append(a.brokers, b)
-	b.dial()
-	b.tick()
+	a.amqp.Link(name, k.client, c.Prefetch, enabled)
+	a.links = append(a.links, k)
+	k.dial()
+	k.tick()
 }
 
 // Redial is the client's wish for another socket.
-func (b *broker) Redial(after time.Duration) { b.loop.After(after, b.dial) }
+func (k *link) Redial(after time.Duration) { k.loop.After(after, k.dial) }
 
 // Note logs what happens to the connection.
-func (b *broker) Note(e client.Event) {
+func (k *link) Note(e client.Event) {
 	level := zerolog.InfoLevel
 	switch e.Kind {
 	case client.EventLost, client.EventDialFailed, client.EventBlocked, client.EventConsumerFailed,
@@ -45,7 +50,7 @@ func (b *broker) Note(e client.Event) {
 	if e.Kind == client.EventLost && e.Err == nil {
 		level, what = zerolog.InfoLevel, "closed"
 	}
-	entry := b.app.log.WithLevel(level).Str("connection", b.name)
+	entry := k.app.log.WithLevel(level).Str("connection", k.name)
 	if e.Name != "" {
 		entry = entry.Str("name", e.Name)
 	}

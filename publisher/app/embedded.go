@@ -1,0 +1,246 @@
+package app
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/crypto/bcrypt"
+
+	"zamqp/amqpproto/broker"
+	"zamqp/loop"
+	"zamqp/publisher"
+)
+
+// ownUser is as whom this process connects to the broker that it embeds. Its
+// password is made anew at each start.
+const ownUser = "embedded"
+
+// embedded is the broker of this process: its machine, and what that asks of
+// its surroundings. All of it is for the loop's thread.
+type embedded struct {
+	loop     *loop.Loop
+	log      zerolog.Logger
+	settings *Broker
+	server   *broker.Server
+	password string // of ownUser
+	memory   *messageMemory
+	closers  []func() // of the listeners
+	tick     *loop.Timer
+	due      time.Time // when tick runs; zero = it does not
+	failed   error     // of the store
+	closing  bool
+}
+
+// newEmbedded makes the broker and reads back what is durable.
+func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error) {
+	var random [24]byte
+	_, _ = rand.Read(random[:]) // never fails
+	e := &embedded{loop: l, log: log, settings: s, memory: &messageMemory{}, password: hex.EncodeToString(random[:16])}
+	// A password of 128 random bits needs no slow hash.
+	hash, err := bcrypt.GenerateFromPassword([]byte(e.password), bcrypt.MinCost)
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	users := brokerUsers(s.Users)
+	users[ownUser] = broker.User{Hash: string(hash), Tags: []string{"impersonator"}}
+	options := broker.Options{
+		Users: users, Vhosts: s.Vhosts, FrameMax: uint32(s.FrameMax), ChannelMax: uint16(s.ChannelMax),
+		Heartbeat: s.Heartbeat, BodyMax: uint64(s.BodyMax), MemoryMax: int64(s.MemoryMax), QueuesMax: s.QueuesMax,
+		Product: "zamqp", Version: programVersion(), Seed: binary.LittleEndian.Uint64(random[16:]),
+		Allocate: e.memory.allocate, Free: e.memory.free,
+	}
+	if s.Heartbeat == 0 {
+		options.Heartbeat = -1
+	}
+	if e.server, err = broker.New(options, e); err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	return e, nil
+}
+
+// brokerUsers are the configured ones, or else guest.
+func brokerUsers(configured map[string]*BrokerUser) map[string]broker.User {
+	users := map[string]broker.User{}
+	for name, u := range configured {
+		user := broker.User{Hash: u.Hash, Tags: u.Tags}
+		if len(u.Permissions) > 0 {
+			user.Vhosts = map[string]broker.Permissions{}
+		}
+		for vhost, p := range u.Permissions {
+			user.Vhosts[vhost] = broker.Permissions{Configure: p.Configure, Write: p.Write, Read: p.Read}
+		}
+		users[name] = user
+	}
+	if len(configured) == 0 {
+		users["guest"] = broker.User{Tags: []string{"administrator"}}
+	}
+	return users
+}
+
+// listen opens broker.listen. An address in use is most often another broker's,
+// which may be what the user wants: remedy says how to use that.
+func (e *embedded) listen(remedy string) error {
+	for _, address := range e.settings.Listen {
+		addr, err := e.listenAt(address)
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			return fmt.Errorf("broker.listen = %q: in use, perhaps by another broker: listen elsewhere, as with -o broker.listen=127.0.0.1:5673%s", address, remedy)
+		case err != nil:
+			return fmt.Errorf("broker.listen = %q: %w", address, err)
+		}
+		e.log.Info().Str("url", e.shownURL(addr)).Bool("durable", e.settings.DataDir != "").Msg("broker ready")
+	}
+	return nil
+}
+
+// listenAt opens one listener, with TLS if there is a certificate.
+func (e *embedded) listenAt(address string) (net.Addr, error) {
+	if e.settings.TLSCert != "" {
+		return e.listenTLS(address)
+	}
+	ln, err := e.loop.Listen("tcp", address, e.accept)
+	if err != nil {
+		return nil, err
+	}
+	e.closers = append(e.closers, ln.Close)
+	return ln.Addr(), nil
+}
+
+// dialable is where to reach from this machine what listens at an address.
+func dialable(addr net.Addr) string {
+	host, port, _ := net.SplitHostPort(addr.String())
+	return net.JoinHostPort(dialableHost(host), port)
+}
+
+func dialableHost(host string) string {
+	ip := net.ParseIP(host)
+	switch {
+	case host == "" || ip != nil && ip.IsUnspecified() && ip.To4() != nil:
+		return "127.0.0.1"
+	case ip != nil && ip.IsUnspecified(): // all of IPv6, which is most often IPv4 as well
+		return "::1"
+	}
+	return host
+}
+
+// shownURL is what a client is to be given, with the one password that is no
+// secret.
+func (e *embedded) shownURL(addr net.Addr) string {
+	user := "USER:PASSWORD"
+	if len(e.settings.Users) == 0 {
+		user = "guest:guest"
+	}
+	scheme := "amqp"
+	if e.settings.TLSCert != "" {
+		scheme = "amqps"
+	}
+	return fmt.Sprintf("%s://%s@%s/", scheme, user, dialable(addr))
+}
+
+func (e *embedded) accept(c *loop.Conn) loop.Peer {
+	if most := e.settings.ConnectionsMax; e.closing || most > 0 && e.server.Stats().Connections >= most {
+		return nil
+	}
+	return e.server.Connect(c, c.RemoteAddr())
+}
+
+// Now is the time of this turn.
+func (e *embedded) Now() time.Time { return e.loop.Now() }
+
+// WakeAt makes the broker's next Tick come at t, if it does not come sooner.
+func (e *embedded) WakeAt(t time.Time) {
+	if t.IsZero() || !e.due.IsZero() && !t.Before(e.due) {
+		return
+	}
+	e.due = t
+	wait := max(t.Sub(e.loop.Now()), time.Millisecond)
+	if e.tick == nil {
+		e.tick = e.loop.After(wait, e.ticked)
+	} else {
+		e.tick.Reset(wait)
+	}
+}
+
+func (e *embedded) ticked() {
+	e.due = time.Time{}
+	e.WakeAt(e.server.Tick(e.loop.Now()))
+}
+
+// Post runs fn later in this turn, or in the next.
+func (e *embedded) Post(fn func()) { e.loop.Post(fn) }
+
+// Offload runs fn on another goroutine, then done on the loop.
+func (e *embedded) Offload(fn, done func()) { e.loop.Offload(fn, done) }
+
+// Note logs what happens in the broker.
+func (e *embedded) Note(ev broker.Event) {
+	level := zerolog.InfoLevel
+	switch ev.Kind {
+	case broker.ConnectionClosed:
+		if ev.Err != nil {
+			level = zerolog.WarnLevel
+		}
+	case broker.LoginRefused, broker.ChannelClosed, broker.MemoryBlocked, broker.StoreReported:
+		level = zerolog.WarnLevel
+	case broker.StoreFailed:
+		level = zerolog.ErrorLevel
+		e.failed = ev.Err
+	}
+	entry := e.log.WithLevel(level)
+	for _, field := range []struct{ name, value string }{
+		{"remote", ev.Remote}, {"user", ev.User}, {"vhost", ev.Vhost}, {"name", ev.Name},
+	} {
+		if field.value != "" {
+			entry = entry.Str(field.name, field.value)
+		}
+	}
+	if ev.Octets > 0 {
+		entry = entry.Int64("octets", ev.Octets)
+	}
+	if ev.Err != nil {
+		entry = entry.Err(ev.Err)
+	}
+	entry.Msg("broker: " + ev.Kind.String())
+}
+
+// Report is the broker's line in /readyz.
+func (e *embedded) Report() []publisher.Status {
+	s := publisher.Status{Kind: "broker", Name: ownUser, Ready: true, State: "up"}
+	switch {
+	case e.failed != nil:
+		s.Ready, s.State, s.Detail = false, "store failed", e.failed.Error()
+	case e.server.Stats().Blocked:
+		s.State, s.Detail = "blocked", "publishers wait: over broker.memory_max"
+	}
+	return []publisher.Status{s}
+}
+
+// stopGrace is how long clients get to answer connection.close.
+const stopGrace = time.Second
+
+// stop closes the listeners, then the connections of all clients in good order,
+// then calls done.
+func (e *embedded) stop(done func()) {
+	e.closing = true
+	for _, shut := range e.closers {
+		shut()
+	}
+	e.server.Close("the server shuts down")
+	end := e.loop.Now().Add(stopGrace)
+	var wait func()
+	wait = func() {
+		if e.server.Stats().Connections > 0 && e.loop.Now().Before(end) {
+			e.loop.After(5*time.Millisecond, wait)
+			return
+		}
+		done()
+	}
+	wait()
+}

@@ -1,0 +1,73 @@
+package app
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/loop"
+)
+
+// watch turns a signal, and the end of ctx, into a call of drain, and a second
+// signal into one of hurry, both on the loop's thread. From then on signals do
+// what they do to any program, since a handler that holds that thread would keep
+// it from the second one's word. It returns what ends the watching.
+func watch(ctx context.Context, l *loop.Loop, drain, hurry func(why string)) (stop func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	done := make(chan struct{})
+	draining := false // for the loop's thread
+	say := func(why string) {
+		l.Post(func() {
+			if draining {
+				hurry(why)
+				return
+			}
+			draining = true
+			drain(why)
+		})
+	}
+	go func() {
+		ended, count := ctx.Done(), 0
+		for {
+			select {
+			case <-done:
+				return
+			case <-ended:
+				ended = nil
+				l.Post(func() { // never in a hurry
+					if !draining {
+						draining = true
+						drain("the caller's context ended")
+					}
+				})
+			case sig := <-signals:
+				if count++; count == 2 {
+					signal.Reset(syscall.SIGTERM, syscall.SIGINT)
+				}
+				say(sig.String())
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+// stallLogger takes the watchdog's report, on a goroutine of its own.
+func stallLogger(log zerolog.Logger) func(loop.Stall) {
+	return func(s loop.Stall) {
+		log.Warn().Str("handler", s.Name).Dur("held", s.Held).Bytes("stack", s.Stack).
+			Msg("the loop is held up: give what blocks to r.Offload")
+	}
+}
+
+func panicLogger(log zerolog.Logger) func(*loop.PanicError) {
+	return func(p *loop.PanicError) {
+		log.Error().Err(p).Bytes("stack", p.Stack).Msg("a panic on the loop, whose cause is not a handler: please report this")
+	}
+}
