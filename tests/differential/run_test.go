@@ -29,8 +29,7 @@ type run struct {
 	now      int // number of the step
 	lines    []line
 	reply    string // the last reply-to that came
-	patient  bool   // queues here answer before they have done it all: quorum queues
-	hasty    bool   // no settling: for a broken link
+	patient  bool   // longer pauses
 }
 
 // line is one line of a step's transcript, with the group it is sorted into.
@@ -48,7 +47,7 @@ var runs atomic.Int64
 func execute(b *broker, program []*operation, slowly bool) *transcript {
 	began := time.Now()
 	r := &run{b: b, prefix: fmt.Sprintf("d%06x%05x.", began.UnixNano()>>20&0xffffff, runs.Add(1)&0xfffff),
-		symbols: map[string]string{}, queues: map[string]*watched{}, patient: slowly}
+		symbols: map[string]string{}, queues: map[string]*watched{}, patient: slowly || takesLong(program)}
 	for i := range r.ends {
 		r.ends[i] = &end{r: r, name: string(rune('A' + i))}
 	}
@@ -63,6 +62,12 @@ func execute(b *broker, program []*operation, slowly bool) *transcript {
 	r.cleanUp(program)
 	t.took = time.Since(began)
 	return t
+}
+
+// takesLong says whether the program declares quorum queues: what they have been
+// told, they show only when their log has it.
+func takesLong(program []*operation) bool {
+	return slices.ContainsFunc(program, func(o *operation) bool { return o.args["x-queue-type"] == "quorum" })
 }
 
 func (r *run) name(s string) string {

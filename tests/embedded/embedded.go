@@ -1,0 +1,227 @@
+// Package embedded gives tests the embedded broker as its users run it: the
+// binary of this repository as `zamqp broker`, a process of its own.
+//
+//	url := embedded.Start(t)                       // one for the whole test binary
+//	node := embedded.New(t, embedded.Options{})    // one of this test's own, to be killed
+//
+// tests/rabbitmq has the same for RabbitMQ.
+package embedded
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"zamqp/amqpproto"
+)
+
+// URLEnv names an embedded broker to use instead of starting one.
+const URLEnv = "ZAMQP_TEST_EMBEDDED_URL"
+
+// Options of a broker.
+type Options struct {
+	Binary  string   // "" builds it
+	DataDir string   // broker.data_dir; "" keeps nothing
+	Vhosts  []string // beside "/"
+	Set     []string // more settings, as "broker.memory_max=1GiB"
+	Command []string // put before the binary, as "taskset", "-c", "0"
+}
+
+// Node is one broker, running or not.
+type Node struct {
+	URL string
+
+	addr    string
+	options Options
+	cmd     *exec.Cmd
+	log     lockedBuffer
+	ended   chan struct{}
+}
+
+// Binary builds zamqp once for this process and returns its path, in a directory
+// that the system clears.
+var Binary = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("zamqp-embedded-%d", os.Getuid()))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	// Test binaries run beside each other: each builds under its own name, and the
+	// build cache makes all but the first quick.
+	path := filepath.Join(dir, fmt.Sprint("zamqp-", os.Getpid()))
+	if out, err := exec.Command("go", "build", "-o", path, "zamqp").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build zamqp: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+var shared = sync.OnceValues(func() (*Node, error) {
+	if url := os.Getenv(URLEnv); url != "" {
+		return &Node{URL: url}, nil
+	}
+	return Launch(Options{})
+})
+
+// Start returns the URL of a broker without a data directory that all tests of
+// this binary share. It ends with the test binary.
+func Start(t testing.TB) (url string) {
+	t.Helper()
+	n, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n.URL
+}
+
+// New starts a broker for t alone and kills it when t ends.
+func New(t testing.TB, o Options) *Node {
+	t.Helper()
+	n, err := Launch(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		n.Kill()
+		if t.Failed() {
+			t.Logf("log of the broker:\n%s", n.Log())
+		}
+	})
+	return n
+}
+
+// Launch starts a broker on a free port and returns when it greets. The caller
+// ends it; it also ends when the thread that started it does.
+func Launch(o Options) (*Node, error) {
+	if o.Binary == "" {
+		var err error
+		if o.Binary, err = Binary(); err != nil {
+			return nil, err
+		}
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{addr: ln.Addr().String(), options: o}
+	n.URL = "amqp://guest:guest@" + n.addr + "/"
+	if err := ln.Close(); err != nil {
+		return nil, err
+	}
+	return n, n.Restart()
+}
+
+// Restart starts a broker that has ended again, on the same port with the same
+// data, and returns when it greets.
+func (n *Node) Restart() error {
+	o := n.options
+	argv := append(slices.Clone(o.Command), o.Binary, "broker", "-o", "broker.listen="+n.addr, "-o", "broker.data_dir="+o.DataDir, "-o", "log.level=warn")
+	if len(o.Vhosts) > 0 {
+		argv = append(argv, "-o", "broker.vhosts=/,"+strings.Join(o.Vhosts, ","))
+	}
+	for _, s := range o.Set {
+		argv = append(argv, "-o", s)
+	}
+	n.cmd = exec.Command(argv[0], argv[1:]...)
+	// Away from any config.toml, and from the settings of the tests themselves.
+	n.cmd.Dir = os.TempDir()
+	n.cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "ZAMQP_") })
+	n.cmd.Stdout, n.cmd.Stderr = &n.log, &n.log
+	n.cmd.SysProcAttr = withParent()
+	if err := n.cmd.Start(); err != nil {
+		return err
+	}
+	n.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		_ = cmd.Wait() // how it ended is told by the log
+		close(ended)
+	}(n.cmd, n.ended)
+	return n.await()
+}
+
+// await returns when the broker answers the protocol header.
+func (n *Node) await() error {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		select {
+		case <-n.ended:
+			return fmt.Errorf("the broker has ended: %s", n.Log())
+		default:
+		}
+		if greets(n.addr) {
+			return nil
+		}
+	}
+	n.Kill()
+	return errors.New("the broker does not greet within 20 s: " + n.Log())
+}
+
+func greets(addr string) bool {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }() // one octet is all that was wanted
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+	if _, err := io.WriteString(conn, amqpproto.ProtocolHeader); err != nil {
+		return false
+	}
+	var first [1]byte
+	_, err = io.ReadFull(conn, first[:])
+	return err == nil && first[0] == amqpproto.FrameMethod
+}
+
+// Kill ends the broker as kill -9 does, and returns when it has ended.
+func (n *Node) Kill() { n.end(syscall.SIGKILL) }
+
+// Stop ends it in good order.
+func (n *Node) Stop() { n.end(syscall.SIGTERM) }
+
+func (n *Node) end(sig syscall.Signal) {
+	if n.cmd == nil {
+		return // given by the environment
+	}
+	_ = n.cmd.Process.Signal(sig) // it may have ended by itself
+	select {
+	case <-n.ended:
+	case <-time.After(20 * time.Second):
+		_ = n.cmd.Process.Kill()
+		<-n.ended
+	}
+}
+
+// Pid is the process that Restart has started last: the broker, unless a command
+// was put before it that does not become it.
+func (n *Node) Pid() int { return n.cmd.Process.Pid }
+
+// Ended is closed when the process has ended, whyever.
+func (n *Node) Ended() <-chan struct{} { return n.ended }
+
+// Log is what the broker has written so far.
+func (n *Node) Log() string { return n.log.String() }
+
+// lockedBuffer is written to by the process's pipes and read by tests.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
