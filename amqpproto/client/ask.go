@@ -1,5 +1,37 @@
 package client
 
+import (
+	"errors"
+	"fmt"
+
+	"zamqp/amqpproto"
+)
+
+// asksMax is how many questions, or gets from one queue, wait at a time.
+const asksMax = 1024
+
+// question is one thing to ask of the broker, answered by one method or, for a
+// topology, by one for each declaration.
+type question struct {
+	method, reply amqpproto.Method // reply is filled in
+	topology      *Topology        // instead of both
+	done          func(queues []string, err error)
+}
+
+// asker asks one question after the other, over a channel that may die of the
+// answer: nothing else lives on it. It is opened for the first question, and
+// again for the one after an error.
+type asker struct {
+	client  *Client
+	ch      *channel
+	list    []question
+	asking  bool   // list[0] is in flight, or waits for the channel
+	telling bool   // in a done
+	sent    bool   // something of list[0] has been
+	turn    uint64 // counts the questions
+	replay  declaration
+}
+
 // QueueInfo asks for the length of a queue and the number of its consumers, by
 // passive declare: it never creates one. messages are those ready to be
 // delivered, not those that consumers hold. done is called exactly once, later
@@ -8,20 +40,27 @@ package client
 // another connection's). If QueueInfo returns an error, done is not called: a
 // *LostError where there is no connection, ErrClosed, ErrBusy.
 func (c *Client) QueueInfo(queue string, done func(messages, consumers uint32, err error)) error {
-	return ErrClosed
+	var ok amqpproto.QueueDeclareOk
+	return c.ask(queue, question{method: &amqpproto.QueueDeclare{Queue: []byte(queue), Passive: true}, reply: &ok,
+		done: func(_ []string, err error) { done(ok.MessageCount, ok.ConsumerCount, err) }})
 }
 
 // PurgeQueue drops the messages of a queue that nobody holds, and tells how many;
 // errors as with QueueInfo.
 func (c *Client) PurgeQueue(queue string, done func(messages uint32, err error)) error {
-	return ErrClosed
+	var ok amqpproto.QueuePurgeOk
+	return c.ask(queue, question{method: &amqpproto.QueuePurge{Queue: []byte(queue)}, reply: &ok,
+		done: func(_ []string, err error) { done(ok.MessageCount, err) }})
 }
 
 // DeleteQueue deletes a queue, or only if it is unused and empty, if asked so,
 // and tells how many messages were in it; errors as with QueueInfo. A queue that
 // does not exist is none.
 func (c *Client) DeleteQueue(queue string, ifUnused, ifEmpty bool, done func(messages uint32, err error)) error {
-	return ErrClosed
+	var ok amqpproto.QueueDeleteOk
+	m := &amqpproto.QueueDelete{Queue: []byte(queue), IfUnused: ifUnused, IfEmpty: ifEmpty}
+	return c.ask(queue, question{method: m, reply: &ok,
+		done: func(_ []string, err error) { done(ok.MessageCount, err) }})
 }
 
 // Declare declares a topology now, once: it is not replayed after a reconnect, as
@@ -29,5 +68,177 @@ func (c *Client) DeleteQueue(queue string, ifUnused, ifEmpty bool, done func(mes
 // errors as with QueueInfo, of the broker a *TopologyError. What was declared
 // before an error stays. t is not to be changed until then.
 func (c *Client) Declare(t *Topology, done func(queues []string, err error)) error {
-	return ErrClosed
+	return c.ask("", question{topology: t, done: done})
 }
+
+// ask enters a question about a queue, unless there is nobody to ask.
+func (c *Client) ask(queue string, q question) error {
+	if err := c.refusesAsks(queue, len(c.asker.list)); err != nil {
+		return err
+	}
+	c.asker.list = append(c.asker.list, q)
+	c.asker.start()
+	c.wake()
+	return nil
+}
+
+// refusesAsks is why a question cannot be taken; nil if it can.
+func (c *Client) refusesAsks(queue string, waiting int) error {
+	switch {
+	case c.closing:
+		return ErrClosed
+	case !c.isOpen():
+		return &LostError{Connection: c.cfg.Name, Cause: c.lastErr}
+	case waiting >= asksMax:
+		return ErrBusy
+	case len(queue) > amqpproto.ShortstrMax:
+		return fmt.Errorf("amqp client: queue name of %d octets, at most 255 fit", len(queue))
+	}
+	return nil
+}
+
+// start asks the first question of the list, if none is under way.
+func (a *asker) start() {
+	if a.asking || a.telling || len(a.list) == 0 {
+		return
+	}
+	a.asking, a.sent = true, false
+	a.turn++
+	if a.ch == nil {
+		ch, err := a.client.conn.openChannel(a)
+		if err != nil {
+			a.failSoon(err)
+			return
+		}
+		a.ch = ch
+		return
+	}
+	if a.ch.state == channelOpen {
+		a.send()
+	} // else its close or open is answered first
+}
+
+func (a *asker) opened() error {
+	if a.asking {
+		a.send()
+	}
+	return nil
+}
+
+// send sends the first question.
+func (a *asker) send() {
+	q := &a.list[0]
+	if q.topology == nil {
+		if err := a.ch.call(q.method, q.reply.ID()); err != nil {
+			a.failSoon(err)
+		}
+		return
+	}
+	a.replay.reset(q.topology, false)
+	a.declare()
+}
+
+// declare goes on with a topology.
+func (a *asker) declare() {
+	done, err := a.replay.next(a.ch)
+	switch {
+	case err != nil:
+		a.failSoon(&TopologyError{Step: a.replay.what, Err: err})
+	case done && !a.sent:
+		a.failSoon(nil) // nothing had to be declared
+	case done:
+		a.tell(nil)
+	default:
+		a.sent = true
+	}
+}
+
+func (a *asker) answered(id amqpproto.MethodID, args []byte) error {
+	if !a.asking {
+		return unexpected(a, id)
+	}
+	if a.list[0].topology != nil {
+		if err := a.replay.took(id, args); err != nil {
+			return err
+		}
+		a.declare()
+		return nil
+	}
+	if err := a.list[0].reply.DecodeArgs(args); err != nil {
+		return err
+	}
+	a.tell(nil)
+	return nil
+}
+
+// tell ends the first question, and asks the next.
+func (a *asker) tell(err error) {
+	q := a.list[0]
+	a.list[0] = question{}
+	a.list, a.asking = a.list[1:], false
+	if len(a.list) == 0 {
+		a.list = nil
+	}
+	var queues []string
+	if q.topology != nil && err == nil {
+		queues = append(queues, a.replay.queues...)
+	}
+	a.telling = true
+	q.done(queues, err)
+	a.telling = false
+	if a.client.isOpen() {
+		a.start()
+	}
+}
+
+// failSoon ends the first question for what was found inside of the caller's own
+// call.
+func (a *asker) failSoon(err error) {
+	turn := a.turn
+	a.client.soon(func() {
+		if a.asking && a.turn == turn {
+			a.tell(err)
+		}
+	})
+}
+
+// fail is what the broker makes of a question.
+func (a *asker) fail(err error) {
+	if q := &a.list[0]; q.topology != nil && a.replay.what != "" {
+		err = explain(&TopologyError{Step: a.replay.what, Err: err})
+	}
+	a.tell(err)
+}
+
+func (a *asker) onMethod(id amqpproto.MethodID, _ []byte) error { return unexpected(a, id) }
+
+func (a *asker) carrier(amqpproto.MethodID) amqpproto.Method { return nil }
+
+func (a *asker) onContent(*content) error { return nil }
+
+func (a *asker) onTooLarge(*amqpproto.ChannelError) error { return nil }
+
+// onChannelOver is called when the broker has refused the question.
+func (a *asker) onChannelOver(cause error) {
+	a.ch = nil
+	if !a.asking {
+		return
+	}
+	if cause == nil {
+		cause = errors.New("the channel was closed")
+	}
+	a.fail(cause)
+}
+
+// lost ends all questions with err.
+func (a *asker) lost(err error) {
+	a.ch = nil
+	list := a.list
+	a.list, a.asking = nil, false
+	for _, q := range list {
+		q.done(nil, err)
+	}
+}
+
+// String names the asker, for errors.
+func (a *asker) String() string { return "channel of questions" }

@@ -1,6 +1,13 @@
 package client
 
-import "time"
+import (
+	"encoding/hex"
+	"fmt"
+	"math"
+	"time"
+
+	"zamqp/amqpproto"
+)
 
 // Reply hears the outcome of a Call: exactly once for each that Call accepted,
 // later than Call returns.
@@ -15,8 +22,28 @@ type Reply interface {
 	Replied(d *Delivery, err error)
 }
 
-// CallID names a call that is under way.
+// CallID names a call that is under way. No two of one client are equal, unless
+// four thousand million calls lie between them.
 type CallID uint64
+
+// call is a slot of the table of calls, reused.
+type call struct {
+	reply    Reply // nil = the slot is free
+	number   uint32
+	sent     bool
+	timeout  time.Duration
+	deadline int64  // 0 until the next Tick
+	size     int    // counts against PublishMax
+	request  parked // while it waits to be sent
+}
+
+// correlation ids are made of the client's own 8 digits, the number of the call
+// in its slot, and the slot.
+const (
+	correlationSize = 24
+	// requestRoom is what reply_to and correlation_id may add to the properties.
+	requestRoom = 2*(1+amqpproto.ShortstrMax) + 2
+)
 
 // Call publishes a request and waits for its reply. reply_to and correlation_id
 // are filled in, whatever o.RawProperties say of them; all of o is copied. Any
@@ -26,15 +53,180 @@ type CallID uint64
 // While the request cannot leave it waits, as a publish does, and counts towards
 // PublishMax until its outcome. After timeout, which starts at the next Tick, the
 // outcome is ErrReplyTimeout; a reply that comes later is counted and dropped. An
-// error says that nothing was kept and r hears nothing: ErrPublishMax, ErrClosed,
-// or what is wrong with o.
+// error says that nothing was kept and r hears nothing: ErrPublishMax, ErrBusy
+// over Config.CallsMax, ErrClosed, or what is wrong with o.
 func (c *Client) Call(p *Producer, o *Outgoing, timeout time.Duration, r Reply) (CallID, error) {
-	return 0, ErrClosed
+	if c.closing {
+		return 0, ErrClosed
+	}
+	frameMax := c.cfg.FrameMax
+	if c.isOpen() {
+		frameMax = c.conn.frameMax
+	}
+	if err := c.pub.check(o, frameMax-requestRoom); err != nil {
+		return 0, err
+	}
+	if p == nil {
+		p = &c.anyone
+	} else if p.client != c {
+		return 0, fmt.Errorf("amqp connection %q: producer %q belongs to another connection", c.cfg.Name, p.name)
+	}
+	size := entryCost + len(o.Exchange) + len(o.RoutingKey) + len(o.RawProperties) + requestRoom + len(o.Body)
+	t := &c.caller
+	switch {
+	case size > c.cfg.PublishMax-c.held:
+		return 0, ErrPublishMax
+	case t.live >= c.cfg.CallsMax:
+		return 0, ErrBusy
+	}
+	slot := t.take()
+	k := &t.calls[slot]
+	k.reply, k.size, k.sent = r, size, false
+	k.timeout, k.deadline = max(timeout, 1), 0
+	c.held += size
+	c.undecided++
+	c.stats.Calls++
+	id := t.id(slot)
+	t.fresh = append(t.fresh, id)
+	if p.ready && len(t.waiting) == t.left && t.clear() && c.conn.out.len() < outMark {
+		t.send(id, o)
+	} else {
+		k.request = park(p, o, size, nil)
+		t.waiting = append(t.waiting, id)
+		t.stirred = t.stirred || p.ready
+		t.start()
+	}
+	c.wake()
+	return id, nil
 }
 
 // Forget ends a call whose outcome nobody wants any more: its Reply hears
 // nothing. It reports false, and does nothing, if the outcome has been told.
-func (c *Client) Forget(id CallID) bool { return false }
+func (c *Client) Forget(id CallID) bool {
+	if c.caller.find(id) == nil {
+		return false
+	}
+	c.caller.free(id)
+	c.wake()
+	return true
+}
 
 // Calls is the number of calls that have no outcome.
-func (c *Client) Calls() int { return 0 }
+func (c *Client) Calls() int { return c.caller.live }
+
+// take returns a free slot.
+func (t *caller) take() (slot uint32) {
+	if n := len(t.unused); n > 0 {
+		slot, t.unused = t.unused[n-1], t.unused[:n-1]
+	} else {
+		slot = uint32(len(t.calls))
+		t.calls = append(t.calls, call{})
+	}
+	t.calls[slot].number++
+	t.live++
+	return slot
+}
+
+func (t *caller) id(slot uint32) CallID { return CallID(t.calls[slot].number)<<32 | CallID(slot) }
+
+// find returns the call of that id, or nil if it has had its outcome.
+func (t *caller) find(id CallID) *call {
+	slot := int(id & math.MaxUint32)
+	if slot >= len(t.calls) {
+		return nil
+	}
+	if k := &t.calls[slot]; k.reply != nil && k.number == uint32(id>>32) {
+		return k
+	}
+	return nil
+}
+
+// free empties the slot of a call. Lists that hold its id find out for
+// themselves.
+func (t *caller) free(id CallID) (r Reply) {
+	k := t.find(id)
+	r = k.reply
+	t.client.held -= k.size
+	t.client.undecided--
+	t.live--
+	*k = call{number: k.number}
+	t.unused = append(t.unused, uint32(id))
+	return r
+}
+
+// end tells the outcome of a call, unless it has had one.
+func (t *caller) end(id CallID, d *Delivery, err error) {
+	if t.find(id) != nil {
+		t.free(id).Replied(d, err)
+	}
+}
+
+// appendCorrelation appends the correlation id of a call.
+func (t *caller) appendCorrelation(dst []byte, id CallID) []byte {
+	const digits = "0123456789abcdef"
+	dst = append(dst, t.nonce[:]...)
+	for shift := 60; shift >= 0; shift -= 4 {
+		dst = append(dst, digits[id>>shift&15])
+	}
+	return dst
+}
+
+// correlated is the call that a correlation id names; 0 is none.
+func (t *caller) correlated(b []byte) CallID {
+	if len(b) != correlationSize || string(b[:len(t.nonce)]) != string(t.nonce[:]) {
+		return 0
+	}
+	var n [8]byte
+	if _, err := hex.Decode(n[:], b[len(t.nonce):]); err != nil {
+		return 0
+	}
+	var id CallID
+	for _, octet := range n {
+		id = id<<8 | CallID(octet)
+	}
+	return id
+}
+
+// tick starts the timeouts of new calls and ends those that are too late.
+func (t *caller) tick(now int64) {
+	for _, id := range t.fresh {
+		if k := t.find(id); k != nil {
+			k.deadline = now + int64(k.timeout)
+			sooner(&t.expiry, k.deadline)
+		}
+	}
+	t.fresh = t.fresh[:0]
+	if t.expiry == 0 || now < t.expiry {
+		return
+	}
+	t.late = t.late[:0]
+	var next int64
+	for slot := range t.calls {
+		switch k := &t.calls[slot]; {
+		case k.reply == nil || k.deadline == 0:
+		case k.deadline <= now:
+			t.late = append(t.late, t.id(uint32(slot)))
+		default:
+			sooner(&next, k.deadline)
+		}
+	}
+	if next != 0 {
+		next = max(next, now+int64(expiryGrain))
+	}
+	t.expiry = next
+	late := t.late
+	t.late = nil // those that are told may come back here
+	for _, id := range late {
+		if k := t.find(id); k != nil {
+			t.client.stats.CallTimeouts++
+			err := ErrReplyTimeout
+			if !k.sent {
+				err = t.client.whyWaiting(err, k.request.producer, t.err)
+			}
+			t.end(id, nil, err)
+		}
+	}
+	if t.late == nil {
+		t.late = late
+	}
+}

@@ -26,7 +26,7 @@ type owner interface {
 	opened() error                                     // channel.open-ok came
 	answered(id amqpproto.MethodID, args []byte) error // the answer to call came
 	onMethod(id amqpproto.MethodID, args []byte) error // any other method came
-	carrier() amqpproto.Method                         // scratch for the method that may bring content now; nil = none
+	carrier(id amqpproto.MethodID) amqpproto.Method    // scratch for a method that may bring content now; nil = it may not
 	onContent(ct *content) error                       // a content is complete; its views die at return
 	onTooLarge(cause *amqpproto.ChannelError) error    // a header declares more than BodyMax
 	onChannelOver(cause error)                         // the channel is gone; nil = closed as asked
@@ -129,7 +129,7 @@ func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 	if ch.state != channelOpen {
 		return unexpected(ch, id)
 	}
-	if m := ch.owner.carrier(); m != nil && id == m.ID() {
+	if m := ch.owner.carrier(id); m != nil {
 		return ch.in.begin(m, args)
 	}
 	if id == amqpproto.IDChannelFlow {
@@ -163,9 +163,14 @@ func (ch *channel) onFlow(args []byte) error {
 	if err := m.DecodeArgs(args); err != nil {
 		return err
 	}
-	if ch == ch.conn.client.pub.ch {
-		ch.conn.client.pub.stopped = !m.Active
-		ch.conn.client.waiting.stir()
+	c := ch.conn.client
+	switch ch {
+	case c.pub.ch:
+		c.pub.stopped = !m.Active
+		c.stir()
+	case c.caller.ch:
+		c.caller.stopped = !m.Active
+		c.stir()
 	}
 	return ch.conn.send(ch.number, &amqpproto.ChannelFlowOk{Active: m.Active})
 }

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"hash/maphash"
 	"math/rand/v2"
 	"slices"
@@ -27,8 +29,11 @@ type Client struct {
 	producers []*Producer // in order of registration, as the consumers
 	consumers []*Consumer
 	anyone    Producer // of publishes that name none
+	asker     asker
+	getters   []*getter // one for each queue that is got from
 
 	pub       publisher
+	caller    caller
 	waiting   waiting
 	held      int       // octets that count against PublishMax
 	heldCount int       // publishes that hold them
@@ -53,6 +58,10 @@ func New(cfg Config, host Host) *Client {
 	c.pub = publisher{client: c, backoff: c.backoff, hash: contentHash{maphash.MakeSeed()}}
 	c.pub.ledger.reset()
 	c.anyone.ready = true
+	c.asker.client = c
+	c.caller = caller{client: c, backoff: c.backoff}
+	nonce := rand.New(rand.NewPCG(c.cfg.Seed, 0x63616c6c)).Uint32()
+	hex.Encode(c.caller.nonce[:], binary.BigEndian.AppendUint32(nil, nonce))
 	return c
 }
 
@@ -101,7 +110,14 @@ func (c *Client) opened(conn *Conn) {
 	c.replay.gate.set(gateMax)
 	c.rearm = true
 	c.pub.start()
+	c.caller.start()
 	c.advance()
+}
+
+// stir says that publishes or calls that wait may be able to leave now.
+func (c *Client) stir() {
+	c.waiting.stir()
+	c.caller.stirred = true
 }
 
 // lost is called when conn is over; cause is nil if that was wanted.
@@ -127,9 +143,25 @@ func (c *Client) lost(conn *Conn, cause error) {
 		c.note(Event{Kind: EventLost, Err: cause, After: after})
 		c.host.Redial(after)
 	}
+	c.lostAsks(cause)
 	c.endAll(held, &LostError{Connection: c.cfg.Name, Cause: cause})
 	if c.closing {
 		c.finish(cause)
+	}
+}
+
+// lostAsks ends what waits for the broker's answer.
+func (c *Client) lostAsks(cause error) {
+	var err error = &LostError{Connection: c.cfg.Name, Cause: cause}
+	if c.closing {
+		err = ErrClosed
+	}
+	c.caller.lost(err)
+	c.asker.lost(err)
+	getters := c.getters
+	c.getters = nil
+	for _, g := range getters {
+		g.lost(err)
 	}
 }
 
@@ -137,6 +169,10 @@ func (c *Client) lost(conn *Conn, cause error) {
 func (c *Client) blame(cause *amqpproto.ConnectionError) {
 	if cause.Method == 0 {
 		return
+	}
+	if a := &c.asker; a.asking && a.ch != nil && a.ch.await.Answers(cause.Method) {
+		a.ch = nil
+		a.fail(cause)
 	}
 	guilty := func(s *station) bool { return s.ch != nil && s.ch.await.Answers(cause.Method) }
 	for _, p := range c.producers {
@@ -162,7 +198,7 @@ func (c *Client) setBlocked(blocked bool, reason string) {
 	if blocked {
 		kind = EventBlocked
 	}
-	c.waiting.stir()
+	c.stir()
 	c.note(Event{Kind: kind, Text: reason})
 }
 
@@ -189,6 +225,7 @@ func (c *Client) Tick(now time.Time) (next time.Time) {
 func (c *Client) tick(now int64) (next int64) {
 	c.tellLater()
 	c.tickPublishes(now)
+	c.caller.tick(now)
 	if c.closing && c.isOpen() && c.undecided == 0 {
 		c.conn.flushAcks(true)
 		c.conn.sendClose()
@@ -204,6 +241,7 @@ func (c *Client) tick(now int64) (next int64) {
 		next = now
 	}
 	sooner(&next, c.expiry)
+	sooner(&next, c.caller.expiry)
 	return next
 }
 
@@ -222,11 +260,20 @@ func (c *Client) sweep(now int64) (next int64) {
 	if c.pub.retry.due(now, &next) {
 		c.pub.start()
 	}
+	if c.caller.retry.due(now, &next) {
+		c.caller.state = callerIdle
+		c.caller.start()
+	}
 	for _, p := range c.producers {
 		p.sweep(now, &next)
 	}
 	for _, k := range c.consumers {
 		k.sweep(now, &next)
+	}
+	for _, g := range slices.Clone(c.getters) {
+		if g.idle.due(now, &next) {
+			g.retire()
+		}
 	}
 	for _, ch := range slices.Clone(c.conn.channels) {
 		if ch != nil && ch.limit.due(now, &next) {

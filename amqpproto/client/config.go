@@ -107,5 +107,8 @@ func (cfg Config) withDefaults() Config {
 	if cfg.PublishMax <= 0 {
 		cfg.PublishMax = 64 << 20
 	}
+	if cfg.CallsMax <= 0 {
+		cfg.CallsMax = 65536
+	}
 	return cfg
 }

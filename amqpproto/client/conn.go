@@ -172,6 +172,7 @@ func (c *Conn) Pending() []byte {
 		c.depth++
 		c.flushAcks(false)
 		c.client.flushWaiting()
+		c.client.caller.flush()
 		c.depth--
 		if len(c.client.later) > 0 {
 			c.wake() // they are told in the next Tick
@@ -186,7 +187,7 @@ func (c *Conn) Sent(n int) {
 	c.client.stats.OctetsOut += uint64(n)
 	c.beat.left(c.client.clock.now, n, c.out.len())
 	cl := c.client
-	if cl.waiting.moving() && cl.pub.clear() || cl.cfg.NoConfirms && cl.pub.ledger.unsettled > 0 {
+	if cl.waiting.moving() && cl.pub.clear() || cl.caller.moving() || cl.cfg.NoConfirms && cl.pub.ledger.unsettled > 0 {
 		c.wake() // for a Pending that takes more out, or a Tick that settles
 	}
 }

@@ -17,7 +17,10 @@ type ConsumerSpec struct {
 	NoAck     bool   // the broker forgets a message as it sends it
 	Exclusive bool
 	Tag       string // consumer tag shown by the broker; Name if empty
-	Args      amqp.Table
+	// Args of the consumer. After the first delivery of a stream, x-stream-offset is
+	// where the consumer has come to, or the first delivery that was not settled. A
+	// stream delivers nothing again for a Nack or Reject.
+	Args amqp.Table
 	// DeclareOnly declares the topology and consumes nothing.
 	DeclareOnly bool
 }
@@ -49,6 +52,7 @@ type Consumer struct {
 
 	flowing  bool     // basic.consume was answered and not cancelled
 	paused   bool     // Pause was called
+	place    position // in a stream
 	delivery Delivery // lent to the sink
 	onCancel []func()
 }
@@ -62,6 +66,7 @@ func (c *Client) Consume(spec ConsumerSpec, sink Sink) *Consumer {
 	}
 	k.enter(c, k, spec.Name, &k.spec.Topology)
 	k.Settler = Settler{of: c, noAck: spec.NoAck, prefetch: spec.Prefetch, after: k.release}
+	k.place.stream = isStream(&k.spec)
 	k.delivery.Consumer, k.delivery.Settler = k, &k.Settler
 	if c.closing {
 		k.state, k.err = Cancelled, ErrClosed
@@ -112,6 +117,10 @@ func (k *Consumer) declared() error {
 		k.ch.close(errors.New("there is no queue to consume from"))
 		return nil
 	}
+	if k.paused {
+		k.rest()
+		return nil
+	}
 	if k.spec.Prefetch == 0 {
 		return k.consume()
 	}
@@ -122,7 +131,8 @@ func (k *Consumer) declared() error {
 
 func (k *Consumer) consume() error {
 	k.state = AwaitConsumeOk
-	args, err := amqpproto.AppendTable(nil, k.spec.Args)
+	k.replay.what = fmt.Sprintf("basic.consume %q", k.replay.queues[0])
+	args, err := amqpproto.AppendTable(nil, k.place.args(k.spec.Args))
 	if err == nil {
 		err = k.ch.call(&amqpproto.BasicConsume{
 			Queue: []byte(k.replay.queues[0]), ConsumerTag: []byte(k.tag),
@@ -130,7 +140,7 @@ func (k *Consumer) consume() error {
 		}, amqpproto.IDBasicConsumeOk)
 	}
 	if err != nil {
-		k.ch.close(fmt.Errorf("%s: basic.consume: %w", k.name, err))
+		k.ch.close(err)
 	}
 	return nil
 }
@@ -150,6 +160,12 @@ func (k *Consumer) answered(id amqpproto.MethodID, args []byte) error {
 		k.tag = string(m.ConsumerTag)
 		k.flowing = true
 		k.up()
+		if k.paused {
+			k.pause()
+		}
+		return nil
+	case AwaitPauseOk:
+		k.onPauseOk()
 		return nil
 	case AwaitCancelOk:
 		k.flowing = false
@@ -164,6 +180,7 @@ func (k *Consumer) String() string { return fmt.Sprintf("consumer %q %s", k.name
 
 func (k *Consumer) up() {
 	k.isUp()
+	k.eager = false
 	k.client.note(Event{Kind: EventConsumerUp, Name: k.name, Text: k.Queue()})
 }
 
@@ -186,10 +203,11 @@ func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
 		}
 	}
 	k.flowing = false
-	if k.cancelling() {
+	k.conn = nil // a queue that the broker named will not come back by that name
+	k.place.known = false
+	if k.cancelling() || k.state == AwaitPauseOk {
 		return nil // both at once: the answer to ours still comes
 	}
-	k.conn = nil // a queue that the broker named will not come back by that name
 	k.err = errors.New("cancelled by the broker: its queue was deleted, or moved")
 	k.state = AwaitRetry
 	after := k.backoff.next(k.client.rnd, k.client.clock.now)
@@ -203,6 +221,9 @@ func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
 // any more.
 func (k *Consumer) lose() {
 	k.flowing = false
+	if k.place.stream {
+		k.place.back(&k.settled)
+	}
 	k.end()
 }
 
@@ -222,6 +243,10 @@ func (k *Consumer) Cancel(done func()) {
 	was := k.state
 	k.retry.stop()
 	k.eager = true
+	if was == AwaitPauseOk && k.ch != nil {
+		k.state = AwaitCancelOk // the answer to the pause's cancel will do
+		return
+	}
 	if was == Up && k.flowing && k.ch != nil && k.ch.await == 0 && k.client.isOpen() {
 		k.state = AwaitCancelOk
 		k.check(k.ch.call(&amqpproto.BasicCancel{ConsumerTag: []byte(k.tag)}, amqpproto.IDBasicCancelOk))

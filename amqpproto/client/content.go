@@ -13,6 +13,8 @@ type content struct {
 	asm  amqpproto.Assembler
 	args []byte // of the method that began it
 
+	method amqpproto.MethodID // that began it
+
 	properties, body []byte // set when complete; views that die with the callback
 }
 
@@ -37,6 +39,7 @@ func (ct *content) begin(m amqpproto.Method, args []byte) error {
 		ct.args = nil
 	}
 	ct.args = append(ct.args[:0], args...)
+	ct.method = m.ID()
 	return ct.asm.Begin(m.ID())
 }
 
@@ -83,8 +86,8 @@ func (ch *channel) onFrame(f amqpproto.Frame) error {
 // is kept. n is what it took of rest; took is false if it is not such a
 // delivery, and then nothing has happened.
 func (c *Conn) deliverWhole(f amqpproto.Frame, rest []byte) (n int, took bool, err error) {
-	k := c.flowing(f.Channel)
-	if k == nil {
+	k, t := c.flowing(f.Channel)
+	if k == nil && t == nil {
 		return 0, false, nil
 	}
 	head, n, _ := amqpproto.CutFrame(rest, c.frameMax)
@@ -92,7 +95,7 @@ func (c *Conn) deliverWhole(f amqpproto.Frame, rest []byte) (n int, took bool, e
 		return 0, false, nil // also on an error: the slow way finds it again
 	}
 	h := &c.header
-	if h.Decode(head.Payload) != nil || h.Class != amqpproto.ClassBasic || h.BodySize > uint64(c.frameMax) || h.BodySize > k.client.cfg.BodyMax {
+	if h.Decode(head.Payload) != nil || h.Class != amqpproto.ClassBasic || h.BodySize > uint64(c.frameMax) || h.BodySize > c.client.cfg.BodyMax {
 		return 0, false, nil
 	}
 	var body []byte
@@ -107,18 +110,31 @@ func (c *Conn) deliverWhole(f amqpproto.Frame, rest []byte) (n int, took bool, e
 	if err := c.deliver.DecodeArgs(f.Payload[4:]); err != nil {
 		return 0, true, err
 	}
+	if k == nil {
+		return n, true, t.deliver(&c.deliver, h.RawProperties, body)
+	}
 	return n, true, k.deliver(&c.deliver, h.RawProperties, body)
 }
 
-// flowing returns the consumer of a channel that may take a delivery now.
-func (c *Conn) flowing(channel uint16) *Consumer {
+// flowing returns the consumer, or the caller, of a channel that may take a
+// delivery now.
+func (c *Conn) flowing(channel uint16) (*Consumer, *caller) {
 	if int(channel) >= len(c.channels) || c.channels[channel] == nil {
-		return nil
+		return nil, nil
 	}
 	ch := c.channels[channel]
-	k, ok := ch.owner.(*Consumer)
-	if !ok || !k.flowing || ch.state != channelOpen || ch.in.busy() {
-		return nil
+	if ch.state != channelOpen || ch.in.busy() {
+		return nil, nil
 	}
-	return k
+	switch o := ch.owner.(type) {
+	case *Consumer:
+		if o.flowing {
+			return o, nil
+		}
+	case *caller:
+		if o.state == callerReady {
+			return nil, o
+		}
+	}
+	return nil, nil
 }

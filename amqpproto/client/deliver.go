@@ -3,8 +3,8 @@ package client
 import "zamqp/amqpproto"
 
 // carrier lets deliveries in while a consume is in force. §1.8.3.3.
-func (k *Consumer) carrier() amqpproto.Method {
-	if !k.flowing {
+func (k *Consumer) carrier(id amqpproto.MethodID) amqpproto.Method {
+	if !k.flowing || id != amqpproto.IDBasicDeliver {
 		return nil
 	}
 	return &k.ch.conn.deliver
@@ -35,9 +35,12 @@ func (k *Consumer) deliver(m *amqpproto.BasicDeliver, properties, body []byte) e
 		k.settled.settle(m.DeliveryTag, tagFinal)
 		k.settled.base = k.settled.next
 	}
-	if k.state != Up || c.closing {
+	if (k.state != Up || c.closing) && !(k.noAck && k.state == AwaitPauseOk) {
 		k.handBack(m.DeliveryTag)
 		return nil
+	}
+	if k.place.stream {
+		k.place.came(&k.settled, m.DeliveryTag, properties)
 	}
 	c.stats.Delivered++
 	if m.Redelivered {

@@ -47,15 +47,19 @@ func (e *ReturnError) Error() string {
 		e.Exchange, e.RoutingKey, e.Code, e.Text)
 }
 
-// LostError is the outcome of a publish whose connection ended before its
-// confirm came. It may or may not have reached its queue.
+// LostError is the outcome of a publish, call or question whose connection ended
+// before the broker's answer came, or of one that had none. A publish may or may
+// not have reached its queue.
 type LostError struct {
 	Connection string
-	Cause      error
+	Cause      error // nil before the first connection
 }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("amqp client: connection %q was lost before the confirm: %v", e.Connection, e.Cause)
+	if e.Cause == nil {
+		return fmt.Sprintf("amqp client: connection %q is not open", e.Connection)
+	}
+	return fmt.Sprintf("amqp client: connection %q was lost before the broker's answer: %v", e.Connection, e.Cause)
 }
 
 func (e *LostError) Unwrap() error { return e.Cause }
@@ -81,7 +85,7 @@ func (e *ConnectError) Unwrap() error { return e.Err }
 
 // TopologyError says which declaration of a consumer or producer failed.
 type TopologyError struct {
-	Name string // of the consumer or producer
+	Name string // of the consumer or producer; empty for a Declare
 	Step string // such as `queue.declare "billing"`
 	Err  error
 
@@ -92,7 +96,10 @@ type TopologyError struct {
 }
 
 func (e *TopologyError) Error() string {
-	s := fmt.Sprintf("%s: %s: %v", e.Name, e.Step, e.Err)
+	s := fmt.Sprintf("%s: %v", e.Step, e.Err)
+	if e.Name != "" {
+		s = e.Name + ": " + s
+	}
 	if e.Remedy != "" {
 		s += ": " + e.Remedy
 	}

@@ -1,5 +1,43 @@
 package client
 
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"zamqp/amqpproto"
+)
+
+const (
+	// gettersMax is how many queues have a channel for their gets at a time.
+	gettersMax = 64
+	// getterIdle is how long a channel for gets stays when nothing is asked of it
+	// and nothing that it brought is to be settled.
+	getterIdle = 30 * time.Second
+)
+
+// get is one basic.get to ask.
+type get struct {
+	noAck bool
+	done  func(d *Delivery, err error)
+}
+
+// getter gets from one queue, one message after the other, over a channel of its
+// own.
+type getter struct {
+	Settler
+	client   *Client
+	queue    string
+	ch       *channel
+	list     []get
+	asking   bool // list[0] is in flight, or waits for the channel
+	telling  bool // in a done
+	idle     deadline
+	answer   amqpproto.BasicGetOk
+	delivery Delivery // lent to done
+}
+
 // Get asks for one message of a queue (basic.get). done hears, exactly once and
 // later than Get returns:
 //
@@ -15,5 +53,198 @@ package client
 // from anybody's hands. If Get returns an error, done hears nothing: a
 // *LostError where there is no connection, ErrClosed, ErrBusy.
 func (c *Client) Get(queue string, noAck bool, done func(d *Delivery, err error)) error {
-	return ErrClosed
+	i := slices.IndexFunc(c.getters, func(g *getter) bool { return g.queue == queue })
+	waiting := 0
+	if i >= 0 {
+		waiting = len(c.getters[i].list)
+	}
+	if err := c.refusesAsks(queue, waiting); err != nil {
+		return err
+	}
+	if i < 0 {
+		if !c.roomForGetter() {
+			return ErrBusy
+		}
+		g := &getter{client: c, queue: queue}
+		g.Settler = Settler{of: c, eager: true, after: g.rest}
+		g.delivery.Settler = &g.Settler
+		i = len(c.getters)
+		c.getters = append(c.getters, g)
+	}
+	g := c.getters[i]
+	g.list = append(g.list, get{noAck, done})
+	g.idle.stop()
+	g.start()
+	c.wake()
+	return nil
 }
+
+// roomForGetter makes room for one more, at the cost of the one that has been
+// idle longest.
+func (c *Client) roomForGetter() bool {
+	if len(c.getters) < gettersMax {
+		return true
+	}
+	for _, g := range c.getters {
+		if g.idle.armed() {
+			g.retire()
+			return true
+		}
+	}
+	return false
+}
+
+// retire gives the channel back.
+func (g *getter) retire() {
+	c := g.client
+	c.getters = slices.DeleteFunc(c.getters, func(other *getter) bool { return other == g })
+	g.end()
+	if g.ch != nil {
+		g.ch.close(nil)
+	}
+}
+
+// rest starts the time after which the channel is given back, if it is idle.
+func (g *getter) rest() {
+	if len(g.list) == 0 && g.clean() {
+		g.idle.set(getterIdle)
+		g.client.rearm = true
+	}
+}
+
+// start asks for the first of the list, if none is under way.
+func (g *getter) start() {
+	if g.asking || g.telling || len(g.list) == 0 {
+		return
+	}
+	g.asking = true
+	if g.ch == nil {
+		ch, err := g.client.conn.openChannel(g)
+		if err != nil {
+			g.client.soon(func() {
+				if g.asking && g.ch == nil {
+					g.tell(nil, err)
+				}
+			})
+			return
+		}
+		g.ch = ch
+		return
+	}
+	if g.ch.state == channelOpen {
+		g.check(g.send())
+	}
+}
+
+func (g *getter) check(err error) {
+	if err != nil && g.client.conn != nil {
+		g.client.conn.abort(err)
+	}
+}
+
+func (g *getter) opened() error {
+	g.begin(g.ch)
+	if g.asking {
+		return g.send()
+	}
+	return nil
+}
+
+func (g *getter) send() error {
+	m := &amqpproto.BasicGet{Queue: []byte(g.queue), NoAck: g.list[0].noAck}
+	return g.ch.call(m, amqpproto.IDBasicGetEmpty)
+}
+
+// answered takes get-empty; get-ok comes with a content.
+func (g *getter) answered(id amqpproto.MethodID, _ []byte) error {
+	if !g.asking {
+		return unexpected(g, id)
+	}
+	g.tell(nil, nil)
+	return nil
+}
+
+func (g *getter) carrier(id amqpproto.MethodID) amqpproto.Method {
+	if id != amqpproto.IDBasicGetOk || !g.asking || g.ch.await != amqpproto.IDBasicGetEmpty {
+		return nil
+	}
+	return &g.answer
+}
+
+// onContent takes the message.
+func (g *getter) onContent(ct *content) error {
+	m := &g.answer
+	if err := m.DecodeArgs(ct.args); err != nil {
+		return err
+	}
+	g.ch.await = 0
+	g.ch.limit.stop()
+	if !g.settled.take(m.DeliveryTag) {
+		return connectionError(amqpproto.CommandInvalid, amqpproto.IDBasicGetOk,
+			"%s: delivery tag %d, expected %d", g, m.DeliveryTag, g.settled.next)
+	}
+	g.client.stats.Gets++
+	if g.list[0].noAck {
+		g.settled.settle(m.DeliveryTag, tagFinal)
+	}
+	d := &g.delivery
+	d.Epoch, d.Tag, d.Redelivered = g.epoch, m.DeliveryTag, m.Redelivered
+	d.Exchange, d.RoutingKey, d.RawProperties, d.Body = m.Exchange, m.RoutingKey, ct.properties, ct.body
+	g.tell(d, nil)
+	d.Exchange, d.RoutingKey, d.RawProperties, d.Body = nil, nil, nil, nil
+	return nil
+}
+
+// tell ends the first get, and asks the next.
+func (g *getter) tell(d *Delivery, err error) {
+	first := g.list[0]
+	g.list[0] = get{}
+	g.list, g.asking = g.list[1:], false
+	if len(g.list) == 0 {
+		g.list = nil
+	}
+	g.telling = true
+	first.done(d, err)
+	g.telling = false
+	if !g.client.isOpen() {
+		return
+	}
+	g.start()
+	g.rest()
+}
+
+func (g *getter) onMethod(id amqpproto.MethodID, _ []byte) error { return unexpected(g, id) }
+
+// onTooLarge refuses a message over BodyMax at the price of this channel: the
+// message stays in its queue.
+func (g *getter) onTooLarge(cause *amqpproto.ChannelError) error {
+	g.ch.close(cause)
+	return nil
+}
+
+// onChannelOver is called when the broker has refused the get.
+func (g *getter) onChannelOver(cause error) {
+	g.ch = nil
+	g.end()
+	if !g.asking {
+		return
+	}
+	if cause == nil {
+		cause = errors.New("the channel was closed")
+	}
+	g.tell(nil, cause)
+}
+
+// lost ends all gets with err.
+func (g *getter) lost(err error) {
+	g.ch = nil
+	g.end()
+	list := g.list
+	g.list, g.asking = nil, false
+	for _, one := range list {
+		one.done(nil, err)
+	}
+}
+
+// String names the getter, for errors.
+func (g *getter) String() string { return fmt.Sprintf("gets from queue %q", g.queue) }

@@ -57,6 +57,18 @@ func (c *Client) settleLater(o outcome, size int) {
 	c.later = append(c.later, o)
 }
 
+// soon calls fn at the next Tick, for what is found out inside of the caller's
+// own call.
+func (c *Client) soon(fn func()) {
+	c.later = append(c.later, outcome{done: soonFunc(fn)})
+	c.undecided++
+	c.wake()
+}
+
+type soonFunc func()
+
+func (fn soonFunc) Confirmed(error) { fn() }
+
 // unhold gives back what one publish held.
 func (c *Client) unhold(size int) {
 	c.held -= size

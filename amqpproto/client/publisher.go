@@ -118,7 +118,7 @@ func (p *publisher) answered(id amqpproto.MethodID, _ []byte) error {
 func (p *publisher) ready() {
 	p.state = pubReady
 	p.backoff.up(p.client.clock.now)
-	p.client.waiting.stir()
+	p.client.stir()
 	p.client.noteReady()
 }
 

@@ -70,7 +70,7 @@ func (c *Client) openGate() {
 	}
 	c.replay.open = true
 	c.replay.gate.stop()
-	c.waiting.stir()
+	c.stir()
 	c.noteReady()
 }
 

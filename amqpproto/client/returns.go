@@ -36,7 +36,12 @@ func (x contentHash) content(p *amqpproto.Properties, body []byte) uint64 {
 }
 
 // carrier lets returns in: the only content of the publish channel.
-func (p *publisher) carrier() amqpproto.Method { return &p.returned }
+func (p *publisher) carrier(id amqpproto.MethodID) amqpproto.Method {
+	if id != amqpproto.IDBasicReturn {
+		return nil
+	}
+	return &p.returned
+}
 
 // onContent takes a returned message. RabbitMQ sends it before the ack of the
 // same publish, so the error waits in the ledger for that.

@@ -18,6 +18,7 @@ type window struct {
 	ring        []tagState // its length is a power of two; tag t is at t&(len-1)
 	base, next  uint64     // the ring holds base ≤ t < next
 	outstanding int        // not settled
+	offsets     []int64    // of a stream, indexed as ring; nil for other queues
 	acked       []uint64   // in state tagAcked, in the order of their Acks
 }
 
@@ -38,6 +39,12 @@ func (w *window) reset() {
 func (w *window) take(tag uint64) bool {
 	if tag != w.next || tag == 0 {
 		return false
+	}
+	if w.next-w.base == uint64(len(w.ring)) {
+		// What was rejected or needs no ack is not passed over by any flush.
+		for w.base < w.next && *w.at(w.base) == tagFinal {
+			w.base++
+		}
 	}
 	if w.next-w.base == uint64(len(w.ring)) {
 		w.grow()

@@ -133,11 +133,11 @@ func (s *station) onChannelOver(cause error) {
 
 // fail makes the station wait for its retry. Its siblings go on.
 func (s *station) fail(cause error) {
-	if s.state == AwaitTopology && s.replay.what != "" {
+	if (s.state == AwaitTopology || s.state == AwaitConsumeOk) && s.replay.what != "" {
 		if s.replay.declares > 0 {
 			s.conn = nil // a name that the broker gave may be what is wrong
 		}
-		cause = &TopologyError{Name: s.name, Step: s.replay.what, Err: cause}
+		cause = explain(&TopologyError{Name: s.name, Step: s.replay.what, Err: cause})
 	}
 	if s.cancelling() {
 		s.role.ended()

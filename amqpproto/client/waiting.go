@@ -158,7 +158,7 @@ func (c *Client) expireWaiting(now int64, next *int64, out []outcome) []outcome 
 			sooner(next, p.deadline)
 			return false, false
 		}
-		out = append(out, outcome{p.done, c.whyWaiting(p.producer)})
+		out = append(out, outcome{p.done, c.whyWaiting(ErrConfirmTimeout, p.producer, nil)})
 		c.unhold(p.size)
 		c.undecided--
 		return true, false
@@ -166,17 +166,20 @@ func (c *Client) expireWaiting(now int64, next *int64, out []outcome) []outcome 
 	return out
 }
 
-// whyWaiting is ErrConfirmTimeout with what the publish has waited for.
-func (c *Client) whyWaiting(p *Producer) error {
+// whyWaiting is late with what the publish or call has waited for; channel is why
+// there is no channel for it, if there is none.
+func (c *Client) whyWaiting(late error, p *Producer, channel error) error {
 	switch {
 	case !c.isOpen() && c.lastErr != nil:
-		return fmt.Errorf("%w: not sent: %w", ErrConfirmTimeout, c.lastErr)
+		return fmt.Errorf("%w: not sent: %w", late, c.lastErr)
 	case !c.isOpen():
-		return fmt.Errorf("%w: not sent: amqp connection %q is not open", ErrConfirmTimeout, c.cfg.Name)
+		return fmt.Errorf("%w: not sent: amqp connection %q is not open", late, c.cfg.Name)
 	case p.err != nil:
-		return fmt.Errorf("%w: not sent: %w", ErrConfirmTimeout, p.err)
+		return fmt.Errorf("%w: not sent: %w", late, p.err)
+	case channel != nil:
+		return fmt.Errorf("%w: not sent: %w", late, channel)
 	case c.blocked:
-		return fmt.Errorf("%w: not sent: the broker blocks publishers: %s", ErrConfirmTimeout, c.reason)
+		return fmt.Errorf("%w: not sent: the broker blocks publishers: %s", late, c.reason)
 	}
-	return fmt.Errorf("%w: not sent", ErrConfirmTimeout)
+	return fmt.Errorf("%w: not sent", late)
 }

@@ -1,0 +1,387 @@
+package client
+
+import (
+	"errors"
+	"slices"
+
+	"zamqp/amqpproto"
+)
+
+// directReplyTo is the queue that is none: RabbitMQ hands what is published to it
+// to the consumer of the channel that the request came from.
+const directReplyTo = "amq.rabbitmq.reply-to"
+
+// callerState is named for what the channel of the calls waits for.
+type callerState uint8
+
+const (
+	callerIdle callerState = iota // it is opened by the first call
+	callerAwaitChannel
+	callerAwaitSelectOk
+	callerAwaitDeclareOk
+	callerAwaitConsumeOk
+	callerReady
+	callerAwaitRetry
+)
+
+var callerStateNames = [...]string{"idle", "awaitChannel", "awaitSelectOk", "awaitDeclareOk", "awaitConsumeOk", "ready", "awaitRetry"}
+
+// caller is the channel that requests leave on and replies come on: direct
+// reply-to wants both on one. It is apart from the publish channel, whose errors
+// are other people's.
+type caller struct {
+	client  *Client
+	state   callerState
+	ch      *channel
+	stopped bool  // by channel.flow
+	err     error // why it cannot be set up
+	backoff backoff
+	retry   deadline
+
+	calls  []call
+	unused []uint32 // free slots
+	live   int
+	fresh  []CallID // have no deadline yet
+	late   []CallID // scratch
+	expiry int64    // when to look for calls that are too late
+
+	waiting []CallID // cannot leave yet, in order; some may have had their outcome
+	left    int      // waiting[:left] has left
+	stirred bool     // some of it may leave now
+
+	sequence callLedger
+	nonce    [8]byte // begins every correlation id
+	replyTo  []byte
+	tag      string // of our consumer
+	props    amqpproto.Properties
+	scratch  []byte // properties, correlation id
+	returned amqpproto.BasicReturn
+	delivery Delivery // lent to the Reply
+}
+
+// callLedger tells which call a publish of the channel was, by its number.
+type callLedger struct {
+	ring       []CallID // its length is a power of two
+	base, next uint64
+}
+
+func (l *callLedger) reset() { l.base, l.next = 1, 1 }
+
+func (l *callLedger) push(id CallID) {
+	if l.next-l.base == uint64(len(l.ring)) {
+		old := l.ring
+		l.ring = make([]CallID, max(64, 2*len(old)))
+		for s := l.base; s < l.next; s++ {
+			l.ring[s&uint64(len(l.ring)-1)] = old[s&uint64(len(old)-1)]
+		}
+	}
+	l.ring[l.next&uint64(len(l.ring)-1)] = id
+	l.next++
+}
+
+// clear tells that requests may leave.
+func (t *caller) clear() bool {
+	return t.state == callerReady && !t.stopped && !t.client.blocked && t.client.replay.open && t.client.isOpen()
+}
+
+// moving tells that some requests may leave at the next flush.
+func (t *caller) moving() bool { return t.stirred && len(t.waiting) > t.left && t.clear() }
+
+// start opens the channel, if there is none and somebody needs it.
+func (t *caller) start() {
+	if t.state != callerIdle || len(t.waiting) == t.left || !t.client.isOpen() {
+		return
+	}
+	ch, err := t.client.conn.openChannel(t)
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	t.ch, t.state, t.stopped = ch, callerAwaitChannel, false
+}
+
+func (t *caller) opened() error {
+	t.sequence.reset()
+	if t.client.cfg.NoConfirms {
+		return t.selected()
+	}
+	t.state = callerAwaitSelectOk
+	return t.ch.call(&amqpproto.ConfirmSelect{}, amqpproto.IDConfirmSelectOk)
+}
+
+// selected goes on with where the replies come.
+func (t *caller) selected() error {
+	if !t.client.cfg.ReplyQueue {
+		t.replyTo = append(t.replyTo[:0], directReplyTo...)
+		return t.consume()
+	}
+	t.state = callerAwaitDeclareOk
+	return t.ch.call(&amqpproto.QueueDeclare{Exclusive: true, AutoDelete: true}, amqpproto.IDQueueDeclareOk)
+}
+
+func (t *caller) consume() error {
+	t.state = callerAwaitConsumeOk
+	m := &amqpproto.BasicConsume{Queue: t.replyTo, NoAck: true}
+	return t.ch.call(m, amqpproto.IDBasicConsumeOk)
+}
+
+func (t *caller) answered(id amqpproto.MethodID, args []byte) error {
+	switch t.state {
+	case callerAwaitSelectOk:
+		return t.selected()
+	case callerAwaitDeclareOk:
+		var m amqpproto.QueueDeclareOk
+		if err := m.DecodeArgs(args); err != nil {
+			return err
+		}
+		t.replyTo = append(t.replyTo[:0], m.Queue...)
+		return t.consume()
+	case callerAwaitConsumeOk:
+		var m amqpproto.BasicConsumeOk
+		if err := m.DecodeArgs(args); err != nil {
+			return err
+		}
+		t.tag = string(m.ConsumerTag)
+		t.state, t.err, t.stirred = callerReady, nil, true
+		t.backoff.up(t.client.clock.now)
+		return nil
+	}
+	return unexpected(t, id)
+}
+
+// flush encodes the requests that may leave, until the output is full.
+func (t *caller) flush() {
+	if !t.moving() {
+		return
+	}
+	t.stirred = false
+	keep := t.left
+	i := t.left
+	for ; i < len(t.waiting); i++ {
+		id := t.waiting[i]
+		k := t.find(id)
+		if k == nil {
+			continue
+		}
+		if t.client.conn.out.len() >= outMark {
+			t.stirred = true // for the next Pending
+			break
+		}
+		if !k.request.producer.ready {
+			t.waiting[keep] = id
+			keep++
+			continue
+		}
+		o := k.request.outgoing()
+		if err := t.client.pub.check(&o, t.client.conn.frameMax-requestRoom); err != nil {
+			t.client.soon(func() { t.end(id, nil, err) })
+			continue
+		}
+		t.send(id, &o)
+		k.request = parked{}
+	}
+	switch {
+	case keep == t.left:
+		t.left = i
+	default:
+		t.waiting = t.waiting[:keep+copy(t.waiting[keep:], t.waiting[i:])]
+	}
+	if t.left == len(t.waiting) {
+		t.waiting, t.left = t.waiting[:0], 0
+	}
+}
+
+// send encodes a request. check has just passed it and left its properties.
+func (t *caller) send(id CallID, o *Outgoing) {
+	p := &t.client.pub.props
+	b := t.appendCorrelation(t.scratch[:0], id)
+	p.CorrelationID, p.ReplyTo = b, t.replyTo
+	p.Flags |= amqpproto.FlagCorrelationID | amqpproto.FlagReplyTo
+	b, err := p.Append(b)
+	if err != nil { // cannot be: it was made of what was decoded
+		t.client.soon(func() { t.end(id, nil, err) })
+		return
+	}
+	t.scratch = b
+	conn := t.client.conn
+	out := &conn.out
+	out.room()
+	properties := b[correlationSize:]
+	frames := len(o.Body)/int(conn.frameMax-amqpproto.FrameOverhead) + 3
+	out.buf = slices.Grow(out.buf, len(properties)+len(o.Exchange)+len(o.RoutingKey)+len(o.Body)+frames*amqpproto.FrameOverhead+64)
+	out.buf = amqpproto.AppendBasicPublish(out.buf, t.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
+	out.buf = amqpproto.AppendContentHeader(out.buf, t.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), properties)
+	out.buf = amqpproto.AppendBody(out.buf, t.ch.number, o.Body, conn.frameMax)
+	t.find(id).sent = true
+	if !t.client.cfg.NoConfirms {
+		t.sequence.push(id)
+	}
+}
+
+// onMethod takes confirms. An ack says little: the reply is to come.
+func (t *caller) onMethod(id amqpproto.MethodID, args []byte) error {
+	switch {
+	case id == amqpproto.IDBasicAck && t.state == callerReady:
+		m := &t.client.conn.ack
+		if err := m.DecodeArgs(args); err != nil {
+			return err
+		}
+		return t.settle(id, m.DeliveryTag, m.Multiple, nil)
+	case id == amqpproto.IDBasicNack && t.state == callerReady:
+		var m amqpproto.BasicNack
+		if err := m.DecodeArgs(args); err != nil {
+			return err
+		}
+		return t.settle(id, m.DeliveryTag, m.Multiple, ErrNacked)
+	case id == amqpproto.IDBasicCancel && t.state == callerReady:
+		t.ch.close(errors.New("the queue of the replies was deleted"))
+		return nil
+	}
+	return unexpected(t, id)
+}
+
+func (t *caller) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdict error) error {
+	l := &t.sequence
+	first := tag
+	if multiple {
+		first = l.base
+		if tag == 0 {
+			tag = l.next - 1
+		}
+	}
+	mask := uint64(len(l.ring) - 1)
+	if tag < l.base || tag >= l.next || !multiple && l.ring[tag&mask] == 0 {
+		return connectionError(amqpproto.CommandInvalid, id, "request %d was never sent or is settled already; %d to %d are not",
+			tag, l.base, l.next-1)
+	}
+	for seq := first; seq <= tag; seq++ {
+		call := l.ring[seq&mask]
+		l.ring[seq&mask] = 0
+		if verdict == nil || call == 0 {
+			continue
+		}
+		t.client.stats.Nacked++
+		t.end(call, nil, verdict)
+		if t.state != callerReady {
+			return nil // a callback has seen the end of it
+		}
+		mask = uint64(len(l.ring) - 1) // or has called, and made it grow
+	}
+	for l.base < l.next && l.ring[l.base&mask] == 0 {
+		l.base++
+	}
+	return nil
+}
+
+// carrier lets replies and returns in.
+func (t *caller) carrier(id amqpproto.MethodID) amqpproto.Method {
+	switch {
+	case t.state != callerReady:
+	case id == amqpproto.IDBasicDeliver:
+		return &t.ch.conn.deliver
+	case id == amqpproto.IDBasicReturn:
+		return &t.returned
+	}
+	return nil
+}
+
+func (t *caller) onContent(ct *content) error {
+	if ct.method == amqpproto.IDBasicDeliver {
+		m := &t.ch.conn.deliver
+		if err := m.DecodeArgs(ct.args); err != nil {
+			return err
+		}
+		return t.deliver(m, ct.properties, ct.body)
+	}
+	m := &t.returned
+	if err := m.DecodeArgs(ct.args); err != nil {
+		return err
+	}
+	e := &ReturnError{Code: m.ReplyCode, Text: string(m.ReplyText), Exchange: string(m.Exchange), RoutingKey: string(m.RoutingKey)}
+	t.client.stats.Returned++
+	t.client.note(Event{Kind: EventReturned, Err: e})
+	if _, err := t.props.Decode(ct.properties); err == nil {
+		t.end(t.correlated(t.props.CorrelationID), nil, e)
+	}
+	return nil
+}
+
+// deliver gives a reply to whoever waits for it. All slices are views.
+func (t *caller) deliver(m *amqpproto.BasicDeliver, properties, body []byte) error {
+	if string(m.ConsumerTag) != t.tag {
+		return connectionError(amqpproto.CommandInvalid, amqpproto.IDBasicDeliver,
+			"%s: delivery for consumer tag %q, ours is %q", t, m.ConsumerTag, t.tag)
+	}
+	var id CallID
+	if _, err := t.props.Decode(properties); err == nil {
+		id = t.correlated(t.props.CorrelationID)
+	}
+	if t.find(id) == nil {
+		t.client.stats.LateReplies++
+		return nil
+	}
+	t.client.stats.Replies++
+	d := &t.delivery
+	d.Tag, d.Redelivered = m.DeliveryTag, m.Redelivered
+	d.Exchange, d.RoutingKey, d.RawProperties, d.Body = m.Exchange, m.RoutingKey, properties, body
+	t.end(id, d, nil)
+	d.Exchange, d.RoutingKey, d.RawProperties, d.Body = nil, nil, nil, nil
+	return nil
+}
+
+// onTooLarge is a reply over BodyMax. Whose it is would only be known with its
+// properties, so it costs all calls under way; the next ones have a new channel.
+func (t *caller) onTooLarge(cause *amqpproto.ChannelError) error {
+	t.ch.close(cause)
+	return nil
+}
+
+// onChannelOver ends all calls under way: their replies have nowhere to come.
+func (t *caller) onChannelOver(cause error) {
+	t.ch = nil
+	if !t.client.isOpen() {
+		return
+	}
+	was := t.state
+	t.state = callerIdle
+	if was != callerReady {
+		t.fail(cause) // it cannot even be set up: not at once again
+		t.endAll(cause, true)
+		return
+	}
+	t.client.note(Event{Kind: EventCallChannelClosed, Err: cause})
+	t.endAll(cause, false)
+	t.start()
+}
+
+func (t *caller) fail(cause error) {
+	t.err = cause
+	t.state = callerAwaitRetry
+	after := t.backoff.next(t.client.rnd, t.client.clock.now)
+	t.retry.set(after)
+	t.client.rearm = true
+	t.client.note(Event{Kind: EventCallChannelClosed, Err: cause, After: after})
+}
+
+// endAll ends the calls that were sent, or also those that wait.
+func (t *caller) endAll(err error, unsent bool) {
+	var over []CallID
+	for slot := range t.calls {
+		if k := &t.calls[slot]; k.reply != nil && (k.sent || unsent) {
+			over = append(over, t.id(uint32(slot)))
+		}
+	}
+	for _, id := range over {
+		t.end(id, nil, err)
+	}
+}
+
+// lost forgets the channel. What has not left waits for the next one.
+func (t *caller) lost(err error) {
+	t.ch, t.state = nil, callerIdle
+	t.retry.stop()
+	t.endAll(err, t.client.closing)
+}
+
+// String names the caller and its state, for errors.
+func (t *caller) String() string { return "channel of calls " + callerStateNames[t.state] }

@@ -1,0 +1,96 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"zamqp/amqpproto"
+)
+
+// explain adds to the broker's answer to a declaration which argument it is
+// about and what to do. It reads RabbitMQ's words, as nothing else says so; other
+// words leave the fields empty.
+func explain(e *TopologyError) *TopologyError {
+	var code uint16
+	var text string
+	var ce *amqpproto.ChannelError
+	var conn *amqpproto.ConnectionError
+	switch {
+	case errors.As(e.Err, &ce):
+		code, text = ce.Code, ce.Text
+	case errors.As(e.Err, &conn):
+		code, text = conn.Code, conn.Text
+	}
+	switch code {
+	case amqpproto.PreconditionFailed:
+		e.precondition(text)
+	case amqpproto.NotFound:
+		e.Remedy = "it does not exist, and nothing here declares it: declare it, or check its name and the vhost"
+	case amqpproto.ResourceLocked:
+		e.Remedy = "it is the exclusive queue of another connection: choose another name, or end that connection"
+	case amqpproto.AccessRefused:
+		e.accessRefused(text)
+	case amqpproto.CommandInvalid:
+		if strings.Contains(text, "exchange type") {
+			e.Remedy = "use direct, fanout, topic or headers, or enable the plugin that brings this type"
+		}
+	case amqpproto.InternalError:
+		if strings.Contains(text, "transient") {
+			e.Remedy = "this broker takes no transient queue that is not exclusive: make it durable or exclusive"
+		}
+	case amqpproto.NotImplemented:
+		e.Remedy = "the type of the queue does not offer this"
+	}
+	return e
+}
+
+// precondition takes apart: PRECONDITION_FAILED - inequivalent arg 'x-max-length'
+// for queue 'q' in vhost '/': received the value '5' of type 'long' but current
+// is none.
+func (e *TopologyError) precondition(text string) {
+	_, rest, found := strings.Cut(text, "inequivalent arg '")
+	if !found {
+		switch {
+		case strings.Contains(text, "prefetch"):
+			e.Remedy = "a stream is consumed with a prefetch: set one"
+		case strings.Contains(text, "invalid property"), strings.Contains(text, "invalid arg"), strings.Contains(text, "unknown"):
+			e.Remedy = "change what the text names: the broker does not take it for a queue or exchange of this type"
+		}
+		return
+	}
+	e.Argument, rest, _ = strings.Cut(rest, "'")
+	what, rest, _ := strings.Cut(strings.TrimPrefix(rest, " for "), " in vhost ")
+	_, rest, _ = strings.Cut(rest, ": received ")
+	received, current, _ := strings.Cut(rest, " but current is ")
+	e.Received, e.Current = argumentValue(received), argumentValue(current)
+	e.Remedy = fmt.Sprintf("it exists with another %s: declare it with %s, or delete the %s and let it be declared anew",
+		e.Argument, e.Current, what)
+	if e.Current == "none" {
+		e.Remedy = fmt.Sprintf("it exists without %s: leave that away, or delete the %s and let it be declared anew", e.Argument, what)
+	}
+}
+
+// argumentValue is the value out of: the value '5' of type 'long'; or: 'true'.
+func argumentValue(text string) string {
+	_, quoted, found := strings.Cut(text, "'")
+	if !found {
+		return strings.TrimSpace(text)
+	}
+	// The value may hold quotes, the name of its type does not.
+	if i := strings.LastIndex(quoted, "' of type '"); i >= 0 {
+		return quoted[:i]
+	}
+	return strings.TrimSuffix(quoted, "'")
+}
+
+func (e *TopologyError) accessRefused(text string) {
+	switch {
+	case strings.Contains(text, "exclusive use"):
+		e.Remedy = "another consumer has it for itself: end that one, or consume without exclusive; this one tries again"
+	case strings.Contains(text, "reserved prefix"):
+		e.Remedy = "names that begin with amq. are the broker's own: choose another"
+	default:
+		e.Remedy = "give the user configure, write and read permissions on it"
+	}
+}

@@ -1,0 +1,166 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Cursor reads records that are on disk, in order, while the journal goes on. It
+// may be used on another goroutine than the journal, by one at a time. Its files
+// are its own; segments that it has not read yet must not be released.
+type Cursor struct {
+	dir  string
+	fs   FS
+	seed uint32
+
+	from    uint64 // the first record that is wanted
+	next    uint64 // the one at offset at
+	segment uint64 // whose file it is
+	file    File
+	at      int64
+	buf     []byte // of the file, from offset at on
+}
+
+// cursorRead is how much is read at a time; a longer record takes its length.
+const cursorRead = 128 << 10
+
+// Cursor returns a cursor that begins at a record, or at the first that there is.
+func (j *Journal) Cursor(from uint64) *Cursor {
+	c := &Cursor{dir: j.dir, fs: j.fs, seed: j.seed, from: from, segment: j.next}
+	for i, s := range j.segments {
+		if i == 0 || s.First <= from {
+			c.segment = s.First
+		}
+	}
+	c.next = c.segment
+	return c
+}
+
+// Next returns the next record up to number last, which must be on disk; 0 if
+// there is none. rec is a view until the next call. An error tells of records
+// that were on disk and cannot be read any more; what follows them can be tried.
+func (c *Cursor) Next(last uint64) (seq uint64, rec []byte, err error) {
+	for c.next <= last {
+		if c.file == nil {
+			if err := c.open(); err != nil {
+				return 0, nil, c.skip(last, err)
+			}
+		}
+		r, ok, err := c.record()
+		if err != nil {
+			return 0, nil, c.skip(last, err)
+		}
+		if !ok {
+			if c.next == c.segment { // where a segment begins, there is a record
+				return 0, nil, c.skip(last, errors.New("broken record"))
+			}
+			c.turn(c.next)
+			continue
+		}
+		c.at += int64(r.size)
+		c.buf = c.buf[r.size:]
+		c.next++
+		if r.seq >= c.from {
+			return r.seq, r.data, nil
+		}
+	}
+	return 0, nil, nil
+}
+
+// turn goes on with another segment.
+func (c *Cursor) turn(first uint64) {
+	c.Close()
+	c.segment, c.next = first, first
+}
+
+func (c *Cursor) open() error {
+	f, err := c.fs.Open(filepath.Join(c.dir, segmentName(c.segment)), 0)
+	if err != nil {
+		return err
+	}
+	c.file, c.at, c.buf = f, headSize, nil
+	return nil
+}
+
+// record finds the one at c.at. What was read ahead may have been written since.
+func (c *Cursor) record() (r record, ok bool, err error) {
+	if r, ok = c.look(); ok {
+		return r, true, nil
+	}
+	size := cursorRead
+	if len(c.buf) >= 8 {
+		size = max(size, recordHead+int(binary.LittleEndian.Uint32(c.buf[4:])&^batchBit))
+	}
+	for range 2 {
+		if err := c.read(size); err != nil {
+			return r, false, err
+		}
+		if r, ok = c.look(); ok || len(c.buf) < recordHead {
+			break
+		}
+		need := recordHead + int(binary.LittleEndian.Uint32(c.buf[4:])&^batchBit)
+		if need <= len(c.buf) {
+			break // it is all there, and is not whole
+		}
+		size = need
+	}
+	return r, ok, nil
+}
+
+func (c *Cursor) look() (record, bool) {
+	r, ok := peekRecord(c.buf)
+	return r, ok && r.seq == c.next && r.whole(c.buf, c.seed)
+}
+
+func (c *Cursor) read(size int) error {
+	end, err := c.file.Size()
+	if err != nil {
+		return err
+	}
+	b := make([]byte, max(0, min(int64(size), end-c.at)))
+	n, err := c.file.ReadAt(b, c.at)
+	if err == io.EOF {
+		err = nil
+	}
+	c.buf = b[:n]
+	return err
+}
+
+// skip goes to the next segment that there is, or behind last, and says what is
+// lost.
+func (c *Cursor) skip(last uint64, cause error) error {
+	lost, name := c.next, segmentName(c.segment)
+	to := last + 1
+	if names, err := c.fs.Names(c.dir); err == nil {
+		slices.Sort(names)
+		for _, n := range names {
+			if first, ok := parseSegmentName(n); ok && first > c.next {
+				to = min(to, first)
+				break
+			}
+		}
+	}
+	c.turn(to)
+	c.from = max(c.from, to)
+	if errors.Is(cause, os.ErrNotExist) {
+		cause = errors.New("the segment is gone")
+	}
+	return fmt.Errorf("journal: %s: records %d to %d cannot be read: %w", name, lost, to-1, cause)
+}
+
+// Close closes the file that is open. The cursor can go on afterwards.
+func (c *Cursor) Close() {
+	if c.file != nil {
+		_ = c.file.Close() // it was only read
+		c.file, c.buf = nil, nil
+	}
+	if c.from < c.next {
+		c.from = c.next
+	}
+	c.next = c.segment
+}
