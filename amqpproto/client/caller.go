@@ -81,7 +81,7 @@ func (l *callLedger) push(id CallID) {
 
 // clear tells that requests may leave.
 func (t *caller) clear() bool {
-	return t.state == callerReady && !t.stopped && !t.client.blocked && t.client.replay.open && t.client.isOpen()
+	return t.state == callerReady && t.ch.state == channelOpen && !t.stopped && !t.client.blocked && t.client.replay.open && t.client.isOpen()
 }
 
 // moving tells that some requests may leave at the next flush.

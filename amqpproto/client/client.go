@@ -43,9 +43,10 @@ type Client struct {
 	blocked   bool      // connection.blocked
 	reason    string
 
-	alarm   int64 // when the next of the rare deadlines comes
-	rearm   bool  // one of them has been set since the last sweep
-	closing bool  // Close was called
+	turn    uint64 // counts flushes: what is published in one turn belongs together
+	alarm   int64  // when the next of the rare deadlines comes
+	rearm   bool   // one of them has been set since the last sweep
+	closing bool   // Close was called
 	onClose []func(error)
 }
 
@@ -57,7 +58,7 @@ func New(cfg Config, host Host) *Client {
 	c.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
 	c.pub = publisher{client: c, backoff: c.backoff, hash: contentHash{maphash.MakeSeed()}}
 	c.pub.ledger.reset()
-	c.anyone.ready = true
+	c.anyone.ready, c.anyone.client = true, c
 	c.asker.client = c
 	c.caller = caller{client: c, backoff: c.backoff}
 	nonce := rand.New(rand.NewPCG(c.cfg.Seed, 0x63616c6c)).Uint32()

@@ -107,6 +107,7 @@ func (cfg Config) withDefaults() Config {
 	if cfg.PublishMax <= 0 {
 		cfg.PublishMax = 64 << 20
 	}
+	cfg.NoConfirms = cfg.NoConfirms && !cfg.TxSelect
 	if cfg.CallsMax <= 0 {
 		cfg.CallsMax = 65536
 	}

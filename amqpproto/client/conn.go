@@ -21,6 +21,8 @@ type Conn struct {
 	handshake deadline // for opening, and for the answer to connection.close
 	beat      heartbeat
 	server    string // product and version
+	secret    string // that the broker knows
+	updates   int    // of the secret, not agreed to yet
 
 	frameMax   uint32 // largest frame in either direction, octets
 	channelMax uint16
@@ -172,6 +174,8 @@ func (c *Conn) Pending() []byte {
 		c.depth++
 		c.flushAcks(false)
 		c.client.flushWaiting()
+		c.client.pub.commitTx()
+		c.client.turn++
 		c.client.caller.flush()
 		c.depth--
 		if len(c.client.later) > 0 {

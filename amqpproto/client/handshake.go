@@ -63,6 +63,7 @@ func (c *Conn) onMethod(id amqpproto.MethodID, args []byte) error {
 	case c.state == awaitOpenOk && id == amqpproto.IDConnectionOpenOk:
 		c.state = connOpen
 		c.handshake.stop()
+		c.updateSecret() // it may have changed meanwhile
 		c.client.opened(c)
 		return nil
 	case c.state == connOpen && id == amqpproto.IDConnectionBlocked:
@@ -72,6 +73,8 @@ func (c *Conn) onMethod(id amqpproto.MethodID, args []byte) error {
 		}
 		c.client.setBlocked(true, string(m.Reason))
 		return nil
+	case c.state == connOpen && id == amqpproto.IDConnectionUpdateSecretOk:
+		return c.onSecretUpdated(id)
 	case c.state == connOpen && id == amqpproto.IDConnectionUnblocked:
 		c.client.setBlocked(false, "")
 		return nil
@@ -97,7 +100,7 @@ func (c *Conn) onStart(args []byte) error {
 		return err
 	}
 	c.server = serverName(m.ServerProperties)
-	c.state = awaitTune
+	c.state, c.secret = awaitTune, cfg.Password
 	return c.send(0, &amqpproto.ConnectionStartOk{
 		ClientProperties: properties,
 		Mechanism:        []byte(cfg.Mechanism),

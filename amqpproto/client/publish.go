@@ -38,7 +38,8 @@ func (c *Client) Publish(p *Producer, o *Outgoing, done Confirm) error {
 	c.heldCount++
 	c.undecided++
 	c.stats.Published++
-	if p.ready && !c.waiting.moving() && c.pub.clear() && c.conn.out.len() < outMark {
+	if p.ready && !c.waiting.moving() && c.pub.clear() && !c.pub.full(c.turn) {
+		c.pub.tx.turn = c.turn
 		c.pub.send(o, size, done)
 	} else {
 		c.waiting.push(park(p, o, size, done))

@@ -69,6 +69,7 @@ type publisher struct {
 	state    pubState
 	ch       *channel
 	ledger   ledger
+	tx       txState
 	stopped  bool // by channel.flow
 	backoff  backoff
 	retry    deadline
@@ -82,7 +83,7 @@ func (p *publisher) String() string { return "publish channel " + pubStateNames[
 
 // clear tells that publishes may leave.
 func (p *publisher) clear() bool {
-	return p.state == pubReady && !p.client.blocked && !p.stopped && p.client.replay.open && p.client.isOpen()
+	return p.state == pubReady && p.ch.state == channelOpen && !p.client.blocked && !p.stopped && p.client.replay.open && p.client.isOpen()
 }
 
 // start opens the channel.
@@ -99,6 +100,11 @@ func (p *publisher) start() {
 
 func (p *publisher) opened() error {
 	p.ledger.reset()
+	p.tx = txState{end: p.ledger.next}
+	if p.client.cfg.TxSelect {
+		p.state = pubAwaitSelectOk
+		return p.ch.call(&amqpproto.TxSelect{}, amqpproto.IDTxSelectOk)
+	}
 	if p.client.cfg.NoConfirms {
 		p.ready()
 		return nil
@@ -108,11 +114,14 @@ func (p *publisher) opened() error {
 }
 
 func (p *publisher) answered(id amqpproto.MethodID, _ []byte) error {
-	if p.state != pubAwaitSelectOk {
-		return unexpected(p, id)
+	switch {
+	case p.state == pubAwaitSelectOk:
+		p.ready()
+		return nil
+	case p.state == pubReady && id == amqpproto.IDTxCommitOk:
+		return p.committed()
 	}
-	p.ready()
-	return nil
+	return unexpected(p, id)
 }
 
 func (p *publisher) ready() {
@@ -125,7 +134,7 @@ func (p *publisher) ready() {
 // onMethod takes the broker's answers.
 func (p *publisher) onMethod(id amqpproto.MethodID, args []byte) error {
 	switch {
-	case p.state != pubReady || p.client.cfg.NoConfirms:
+	case p.state != pubReady || p.client.cfg.NoConfirms || p.client.cfg.TxSelect:
 	case id == amqpproto.IDBasicAck:
 		m := &p.client.conn.ack
 		if err := m.DecodeArgs(args); err != nil {

@@ -12,7 +12,8 @@ type parked struct {
 	key       int
 	props     int
 	mandatory bool
-	size      int // counts against PublishMax
+	size      int    // counts against PublishMax
+	turn      uint64 // that it was published in
 }
 
 // park copies a publish.
@@ -23,7 +24,7 @@ func park(p *Producer, o *Outgoing, size int, done Confirm) parked {
 	data = append(data, o.RawProperties...)
 	data = append(data, o.Body...)
 	return parked{producer: p, done: done, data: data, exchange: len(o.Exchange), key: len(o.RoutingKey),
-		props: len(o.RawProperties), mandatory: o.Mandatory, size: size}
+		props: len(o.RawProperties), mandatory: o.Mandatory, size: size, turn: p.client.turn}
 }
 
 // outgoing is the publish again; its byte slices are views of the copy.
@@ -132,7 +133,7 @@ func (c *Client) flushWaiting() {
 	}
 	w.stirred = false
 	w.remove(func(p *parked) (out, stop bool) {
-		if c.conn.out.len() >= outMark {
+		if c.pub.full(p.turn) {
 			w.stirred = true // for the next Pending
 			return false, true
 		}
@@ -145,6 +146,7 @@ func (c *Client) flushWaiting() {
 			c.settleLater(outcome{p.done, err}, p.size)
 			return true, false
 		}
+		c.pub.tx.turn = p.turn
 		c.pub.send(&o, p.size, p.done).deadline = p.deadline
 		return true, false
 	})

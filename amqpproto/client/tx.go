@@ -1,0 +1,47 @@
+package client
+
+import "zamqp/amqpproto"
+
+// txState is what a publish channel with Config.TxSelect knows of its
+// transactions. One commit is in flight at a time; what is published meanwhile
+// goes into the next.
+type txState struct {
+	end  uint64 // the commit in flight covers publishes before it
+	turn uint64 // in which the last publish left the caller or the waiting list
+}
+
+// commitTx ends the transaction of the turn, at the end of it.
+func (p *publisher) commitTx() {
+	if !p.client.cfg.TxSelect || p.state != pubReady || p.ch.await != 0 || p.ledger.next == p.tx.end {
+		return
+	}
+	p.tx.end = p.ledger.next
+	_ = p.ch.call(&amqpproto.TxCommit{}, amqpproto.IDTxCommitOk) // it has no field that could not be encoded
+}
+
+// committed is the outcome of all publishes before the commit. A message that no
+// queue took has been returned by now.
+func (p *publisher) committed() error {
+	l := &p.ledger
+	for seq := l.base; seq < p.tx.end; seq++ {
+		if !l.holds(seq) {
+			continue
+		}
+		e := l.settle(seq)
+		p.client.settled(&e, nil)
+		if p.state != pubReady {
+			return nil
+		}
+	}
+	l.shrink()
+	if p.ledger.next != p.tx.end {
+		p.client.wake() // for a Pending that commits what came meanwhile
+	}
+	return nil
+}
+
+// full tells that no more publishes are to be encoded now. One transaction is not
+// torn apart: what is published in one turn stays together.
+func (p *publisher) full(turn uint64) bool {
+	return p.client.conn.out.len() >= outMark && !(p.client.cfg.TxSelect && p.tx.turn == turn)
+}
