@@ -1,6 +1,6 @@
 package broker
 
-// consumer is a basic.consume. The channel fills in the fields down to args
+// consumer is a basic.consume. The channel fills in the fields down to prefetch
 // before queue.consume.
 type consumer struct {
 	tag       string
@@ -13,21 +13,221 @@ type consumer struct {
 	prefetch  uint16 // the channel's at basic.consume; 0 = no limit
 	unacked   int    // the channel's count
 	active    bool   // false while another is the single active consumer
+
+	// The queue's: the rotation, and whether the consumer is in it. One that was
+	// not ready at its turn is out until kick.
+	level      *level
+	next, prev *consumer
+	waiting    bool
 }
 
-// consume adds c. The error is 403 for exclusive use, 405 for another's queue.
-// Deliveries begin inside kick, so that consume-ok goes out first: call
-// q.kick(c) after it.
-func (q *queue) consume(c *consumer) error { return nil }
+// level is the consumers of one priority that wait for their turn, in a ring
+// that is open at its ends.
+type level struct {
+	priority    int32
+	first, last *consumer
+}
+
+// consuming is the consumers of a queue.
+type consuming struct {
+	all    []*consumer // in the order of basic.consume
+	levels []*level    // the highest priority first
+	single *consumer   // the active one, if x-single-active-consumer
+	alone  *consumer   // the exclusive one
+	had    bool        // there has been one: auto-delete counts from here
+}
+
+// consumers is how many consume, the count of queue.declare-ok.
+func (q *queue) consumers() int { return len(q.all) }
+
+// consume adds c. The error is a ChannelError 403: somebody consumes exclusively,
+// or c wants to and is not the first. Deliveries begin with kick, so that
+// consume-ok goes out first.
+func (q *queue) consume(c *consumer) error {
+	if !q.quorum && (q.alone != nil || c.exclusive && (q.sac || len(q.all) > 0)) {
+		return refused("%s in exclusive use", q)
+	}
+	c.queue, c.active, c.level = q, true, q.levelOf(c.priority)
+	if c.exclusive && !q.quorum {
+		q.alone = c
+	}
+	q.all = append(q.all, c)
+	q.had = true
+	q.wait(c)
+	if q.sac {
+		c.active = q.single == nil
+		if c.active {
+			q.single = c
+		}
+	}
+	return nil
+}
 
 // cancel takes c away; its unacked messages stay with the channel. The last
-// consumer of an auto-delete queue deletes it.
-func (q *queue) cancel(c *consumer) {}
+// consumer of an auto-delete queue deletes it. When a channel ends, all its
+// consumers must have stopped to be ready before the first is cancelled.
+func (q *queue) cancel(c *consumer) {
+	i := q.indexOf(c)
+	if i < 0 {
+		return
+	}
+	q.all = append(q.all[:i], q.all[i+1:]...)
+	q.leave(c)
+	c.active, c.level = false, nil
+	if q.alone == c {
+		q.alone = nil
+	}
+	if q.autoDelete && len(q.all) == 0 {
+		q.delete()
+		q.server().drain()
+		return
+	}
+	if len(q.all) == 0 {
+		q.touch()
+	}
+	if q.single == c {
+		q.succeed()
+		q.run()
+	}
+	q.server().drain()
+}
+
+func (q *queue) indexOf(c *consumer) int {
+	for i, other := range q.all {
+		if other == c {
+			return i
+		}
+	}
+	return -1
+}
+
+// succeed makes another consumer the single active one: the first that waits.
+func (q *queue) succeed() {
+	q.single = nil
+	for _, l := range q.levels {
+		if l.first != nil {
+			q.single = l.first
+			break
+		}
+	}
+	if q.single == nil && len(q.all) > 0 {
+		q.single = q.all[0]
+	}
+	if q.single != nil {
+		q.single.active = true
+	}
+}
+
+// wait puts c at the end of its level.
+func (q *queue) wait(c *consumer) {
+	l := c.level
+	c.waiting = true
+	c.prev, c.next = l.last, nil
+	if l.last != nil {
+		l.last.next = c
+	} else {
+		l.first = c
+	}
+	l.last = c
+}
+
+// leave takes c out of its level.
+func (q *queue) leave(c *consumer) {
+	if !c.waiting {
+		return
+	}
+	l := c.level
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		l.last = c.prev
+	}
+	c.prev, c.next, c.waiting = nil, nil, false
+}
+
+// levelOf finds or makes the level of a priority. Levels are never taken away:
+// there are as many as priorities have been used.
+func (q *queue) levelOf(priority int32) *level {
+	i := 0
+	for ; i < len(q.levels) && q.levels[i].priority >= priority; i++ {
+		if q.levels[i].priority == priority {
+			return q.levels[i]
+		}
+	}
+	l := &level{priority: priority}
+	q.levels = append(q.levels, nil)
+	copy(q.levels[i+1:], q.levels[i:])
+	q.levels[i] = l
+	return l
+}
+
+// nextReady is the consumer whose turn it is; nil if none can take a message.
+// Those that cannot are out of the rotation until they are kicked.
+func (q *queue) nextReady() *consumer {
+	if q.sac {
+		if c := q.single; c != nil && c.waiting {
+			if c.ch.ready(c) {
+				return c
+			}
+			q.leave(c)
+		}
+		return nil
+	}
+	for _, l := range q.levels {
+		for l.first != nil {
+			c := l.first
+			if !c.ch.ready(c) {
+				q.leave(c)
+				continue
+			}
+			if l.last != c {
+				q.leave(c)
+				q.wait(c)
+			}
+			return c
+		}
+	}
+	return nil
+}
+
+// hand gives a message to a consumer.
+func (q *queue) hand(c *consumer, e entry) {
+	q.out(1)
+	c.ch.deliver(c, e)
+}
 
 // kick says that c may be ready again (credit came back, output drained, flow
-// was turned on): deliver what can be delivered.
-func (q *queue) kick(c *consumer) {}
+// was turned on): deliver what can be delivered. A consumer that has been
+// cancelled stays so.
+func (q *queue) kick(c *consumer) {
+	if q.gone || c.level == nil {
+		return
+	}
+	if !c.waiting && c.ch.ready(c) {
+		q.wait(c)
+	}
+	if c.waiting && q.backlog.n > 0 {
+		q.run()
+		q.server().drain()
+	}
+}
 
-// deliveryCount is x-delivery-count of a quorum queue's redelivery: n is to be
-// put into the headers of this delivery if ok.
-func (q *queue) deliveryCount(e entry) (n uint32, ok bool) { return 0, false }
+// run delivers while there are messages and consumers that take them.
+func (q *queue) run() {
+	for q.backlog.n > 0 {
+		q.expire()
+		if q.backlog.n == 0 {
+			return
+		}
+		c := q.nextReady()
+		if c == nil {
+			return
+		}
+		q.hand(c, q.next())
+	}
+}

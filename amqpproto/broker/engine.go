@@ -1,20 +1,63 @@
 package broker
 
-// serverEngine is the part of a Server that holds messages and queues. Its zero
-// value is ready.
+import "time"
+
+// serverEngine is the part of a Server that holds messages and queues.
 type serverEngine struct {
-	memory int64 // octets: live messages and what the queues keep about them
-	wake   int64 // what the last tickEngine returned
+	arena      arena
+	slabs      slabs
+	blocks     blocks
+	memory     int64 // octets: live messages and what queues keep about them
+	messages   int   // ready, in all queues
+	unacked    int   // in all queues
+	compacting bool  // Tick goes on with it
+
+	timers timers
+	wake   int64 // when Tick is due as far as the host knows; 0 = never
+
+	router router
+	deaths []death // to be dead-lettered when the queue at work has done
+	dying  bool    // drain is at work
+	letter letter
 }
 
-// newVhost makes a virtual host with the predeclared exchanges; the caller puts
-// it into s.vhosts.
-func (s *Server) newVhost(name string) *vhost { return nil }
+// initEngine comes before anything else.
+func (s *Server) initEngine() {
+	s.arena.init(s.opts.Allocate, s.opts.Free)
+	s.slabs.allocate, s.slabs.give = s.opts.Allocate, s.opts.Free
+}
 
 // tickEngine lets messages and queues expire, and returns when it wants to be
 // called again, in nanoseconds since 1970; 0 = nothing is due ever. Earlier
 // deadlines that come up later go to Host.WakeAt.
-func (s *Server) tickEngine(now int64) (next int64) { return 0 }
+func (s *Server) tickEngine(now int64) (next int64) {
+	if s.compacting {
+		s.compact()
+	}
+	// Each queue once: one that is due again at once, because its messages are
+	// dead-lettered to itself, waits for the next turn.
+	for n := len(s.timers); n > 0 && len(s.timers) > 0 && s.timers[0].due <= now; n-- {
+		s.timers[0].timeout(now)
+	}
+	s.drain()
+	s.wake = 0
+	if len(s.timers) > 0 {
+		s.wake = s.timers[0].due
+	}
+	if s.compacting {
+		s.wake = now
+	}
+	return s.wake
+}
 
-// memoryUsed is the octets of messages and of what queues keep about them.
+// wakeAt sees to it that Tick is called by t.
+func (s *Server) wakeAt(t int64) {
+	if s.wake == 0 || t < s.wake {
+		s.wake = t
+		s.host.WakeAt(time.Unix(0, t))
+	}
+}
+
+// memoryUsed is the octets of messages and of what queues keep about them. The
+// memory taken for them is more, by what compact leaves.
 func (s *Server) memoryUsed() int64 { return s.memory }

@@ -1,9 +1,23 @@
 package broker
 
+import "zamqp/amqpproto"
+
 // exchange routes messages. Fields are those of exchangeSpec.
 type exchange struct {
 	vhost *vhost
 	exchangeSpec
+
+	alternate string // x's alternate-exchange; "" = none
+	bindings  []*binding
+	known     map[bindingKey]*binding // bindings, to find one that is there already
+	targets   []*binding              // bindings of which x is the target
+	mark      uint64                  // route's
+
+	// How a key finds its bindings. Of these, one is in use, by kind; a fanout
+	// exchange goes through bindings.
+	direct  map[string][]*binding
+	topic   topicNode
+	matches []*headersBinding
 }
 
 // binding binds a queue or an exchange to a source exchange.
@@ -12,5 +26,254 @@ type binding struct {
 	queue  *queue    // one of the two
 	target *exchange // one of the two
 	key    string
-	args   []byte // encoded table, "" if none
+	args   amqpproto.RawTable // sorted by name
+
+	inSource int // places in source.bindings, and in queue.bindings or target.targets
+	inTarget int
+}
+
+// bindingKey is what makes a binding the same as another one.
+type bindingKey struct {
+	queue     *queue
+	target    *exchange
+	key, args string
+}
+
+func (b *binding) identity() bindingKey {
+	return bindingKey{b.queue, b.target, b.key, string(b.args)}
+}
+
+// durable says that the binding outlives the process.
+func (b *binding) durable() bool {
+	return b.source.durable && (b.queue == nil || b.queue.durable) && (b.target == nil || b.target.durable)
+}
+
+func newExchange(v *vhost, spec exchangeSpec) *exchange {
+	x := &exchange{vhost: v, exchangeSpec: spec, known: map[bindingKey]*binding{}}
+	if spec.kind == "direct" {
+		x.direct = map[string][]*binding{}
+	}
+	if f, ok := spec.args.Lookup("alternate-exchange"); ok {
+		x.alternate = string(f.Raw)
+	}
+	return x
+}
+
+// bindQueue and unbindQueue are queue.bind and queue.unbind.
+func (v *vhost) bindQueue(queue, source, key []byte, args amqpproto.RawTable, c *Conn) error {
+	b, err := v.bindingOf(source, key, args)
+	if err != nil {
+		return err
+	}
+	name := stripBreaks(string(queue))
+	b.queue = v.queues[name]
+	switch {
+	case b.source == nil:
+		return v.noExchange(stripBreaks(string(source)))
+	case b.queue == nil:
+		return v.noQueue(name)
+	}
+	if err := b.valid(); err != nil {
+		return err
+	}
+	if err := b.queue.mayUse(c); err != nil {
+		return err
+	}
+	return v.addBinding(b)
+}
+
+func (v *vhost) unbindQueue(queue, source, key []byte, args amqpproto.RawTable, c *Conn) error {
+	b, err := v.bindingOf(source, key, args)
+	if err != nil {
+		return err
+	}
+	b.queue = v.queues[stripBreaks(string(queue))]
+	if b.source == nil || b.queue == nil {
+		return nil
+	}
+	if b = b.source.known[b.identity()]; b == nil {
+		return nil
+	}
+	if err := b.queue.mayUse(c); err != nil {
+		return err
+	}
+	v.removeBinding(b)
+	return nil
+}
+
+// bindExchange and unbindExchange are exchange.bind and exchange.unbind.
+func (v *vhost) bindExchange(destination, source, key []byte, args amqpproto.RawTable) error {
+	name := stripBreaks(string(destination))
+	if err := checkDefault(name); err != nil {
+		return err
+	}
+	b, err := v.bindingOf(source, key, args)
+	if err != nil {
+		return err
+	}
+	b.target = v.exchanges[name]
+	switch {
+	case b.source == nil:
+		return v.noExchange(stripBreaks(string(source)))
+	case b.target == nil:
+		return v.noExchange(name)
+	}
+	if err := b.valid(); err != nil {
+		return err
+	}
+	return v.addBinding(b)
+}
+
+func (v *vhost) unbindExchange(destination, source, key []byte, args amqpproto.RawTable) error {
+	name := stripBreaks(string(destination))
+	if err := checkDefault(name); err != nil {
+		return err
+	}
+	b, err := v.bindingOf(source, key, args)
+	if err != nil {
+		return err
+	}
+	b.target = v.exchanges[name]
+	if b.source == nil || b.target == nil {
+		return nil
+	}
+	if b = b.source.known[b.identity()]; b != nil {
+		v.removeBinding(b)
+	}
+	return nil
+}
+
+// bindingOf is a binding without its target, and without a source if there is
+// none of that name.
+func (v *vhost) bindingOf(source, key []byte, args amqpproto.RawTable) (*binding, error) {
+	name := stripBreaks(string(source))
+	if err := checkDefault(name); err != nil {
+		return nil, err
+	}
+	return &binding{source: v.exchanges[name], key: string(key), args: sortTable(args)}, nil
+}
+
+// valid is the error of a binding that its exchange cannot do anything with.
+func (b *binding) valid() error {
+	if b.source.kind != "headers" {
+		return nil
+	}
+	return checkMatch(b.args)
+}
+
+// addBinding adds a binding if it is new.
+func (v *vhost) addBinding(b *binding) error {
+	if b.source.known[b.identity()] != nil {
+		return nil
+	}
+	if most := v.server.opts.BindingsMax; most > 0 && v.bindings >= most {
+		return precondition("cannot add binding: binding limit in vhost '%s' (%d) is reached", v.name, most)
+	}
+	v.linkBinding(b)
+	v.server.storeBinding(b)
+	return nil
+}
+
+// linkBinding is addBinding for a binding that is new, without storing it.
+// Recovery uses it too.
+func (v *vhost) linkBinding(b *binding) {
+	x := b.source
+	x.known[b.identity()] = b
+	b.inSource = len(x.bindings)
+	x.bindings = append(x.bindings, b)
+	ends := b.ends()
+	b.inTarget = len(*ends)
+	*ends = append(*ends, b)
+	v.bindings++
+	switch x.kind {
+	case "direct":
+		x.direct[b.key] = append(x.direct[b.key], b)
+	case "topic":
+		x.topic.add(b)
+	case "headers":
+		x.matches = append(x.matches, newHeadersBinding(b))
+	}
+}
+
+// ends is the list of bindings of whatever b ends at.
+func (b *binding) ends() *[]*binding {
+	if b.queue != nil {
+		return &b.queue.bindings
+	}
+	return &b.target.targets
+}
+
+// removeBinding takes a binding away. The last one of an auto-delete exchange
+// deletes that.
+func (v *vhost) removeBinding(b *binding) {
+	v.server.forgetBinding(b)
+	v.unlinkBinding(b)
+	if x := b.source; x.autoDelete && len(x.bindings) == 0 {
+		x.delete()
+	}
+}
+
+func (v *vhost) unlinkBinding(b *binding) {
+	x := b.source
+	delete(x.known, b.identity())
+	last := x.bindings[len(x.bindings)-1]
+	x.bindings[b.inSource], last.inSource = last, b.inSource
+	x.bindings = dropLast(x.bindings)
+	ends := b.ends()
+	last = (*ends)[len(*ends)-1]
+	(*ends)[b.inTarget], last.inTarget = last, b.inTarget
+	*ends = dropLast(*ends)
+	v.bindings--
+	switch x.kind {
+	case "direct":
+		if list := without(x.direct[b.key], b); len(list) > 0 {
+			x.direct[b.key] = list
+		} else {
+			delete(x.direct, b.key)
+		}
+	case "topic":
+		x.topic.remove(b)
+	case "headers":
+		for i, h := range x.matches {
+			if h.binding == b {
+				x.matches = append(x.matches[:i], x.matches[i+1:]...)
+				break
+			}
+		}
+	}
+}
+
+func dropLast(list []*binding) []*binding {
+	list[len(list)-1] = nil
+	return list[:len(list)-1]
+}
+
+// without takes b out of a list whose order does not matter.
+func without(list []*binding, b *binding) []*binding {
+	for i, other := range list {
+		if other == b {
+			list[i] = list[len(list)-1]
+			return dropLast(list)
+		}
+	}
+	return list
+}
+
+// delete ends the exchange and its bindings at both ends.
+func (x *exchange) delete() {
+	v := x.vhost
+	if v.exchanges[x.name] != x {
+		return // a cycle of auto-delete exchanges has come back
+	}
+	v.server.forgetExchange(x)
+	delete(v.exchanges, x.name)
+	v.server.stats.Exchanges--
+	for len(x.bindings) > 0 {
+		b := x.bindings[len(x.bindings)-1]
+		v.server.forgetBinding(b)
+		v.unlinkBinding(b)
+	}
+	for len(x.targets) > 0 {
+		v.removeBinding(x.targets[len(x.targets)-1])
+	}
 }

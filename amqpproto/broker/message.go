@@ -5,35 +5,112 @@ package broker
 // that hold it, and has no Go pointers, so that a million of them cost the
 // garbage collector nothing.
 type message struct {
-	id          uint32
-	refs        int32
-	chunk       uint32
-	offset      uint32
+	id          uint32 // in the slabs
+	refs        int32  // queues, deliveries and others that hold it
+	chunk       uint32 // of the arena
+	offset      uint32 // in the chunk
 	propsLen    uint32
 	bodyLen     uint32
 	seq         uint64 // the store's number for it, 0 = not stored
 	expiration  int64  // milliseconds, -1 = never
-	priority    int16  // -1 = not set
+	bccLen      uint16
+	priority    int16 // -1 = not set
 	exchangeLen uint8
 	keyLen      uint8
 	persistent  bool
 }
 
 // parts are views of a message's octets. They live until the message is
-// released, and no longer than this call into the broker: between calls the
-// arena may move messages.
+// released, and no longer than this call into the broker: Tick may move
+// messages.
 type parts struct {
 	exchange []byte
 	key      []byte
 	props    []byte // flags and values, as on the wire
 	body     []byte
+	bcc      []byte // keys from the header BCC, which consumers do not see; see appendKey
+}
+
+// size is how many octets m has in the arena.
+func (m *message) size() int {
+	return int(m.exchangeLen) + int(m.keyLen) + int(m.bccLen) + int(m.propsLen) + int(m.bodyLen)
 }
 
 // view returns the octets of m.
-func (s *Server) view(m *message) parts { return parts{} }
+func (s *Server) view(m *message) (p parts) {
+	b := s.arena.octets(m.chunk, m.offset, m.size())
+	p.exchange, b = cut(b, int(m.exchangeLen))
+	p.key, b = cut(b, int(m.keyLen))
+	p.bcc, b = cut(b, int(m.bccLen))
+	p.props, b = cut(b, int(m.propsLen))
+	p.body = b
+	return p
+}
+
+func cut(b []byte, n int) (first, rest []byte) { return b[:n:n], b[n:] }
+
+// body returns the octets of m's body alone.
+func (s *Server) body(m *message) []byte { return s.view(m).body }
+
+// newMessage copies p, which has been parsed and checked, into the arena. The
+// caller holds one reference and gives it back with release, when queues have
+// theirs. It allocates nothing but, now and then, a chunk.
+func (s *Server) newMessage(p *publishing) *message {
+	m := s.slabs.take()
+	m.refs = 1
+	m.exchangeLen, m.keyLen = uint8(len(p.exchange)), uint8(len(p.key))
+	m.bccLen, m.propsLen, m.bodyLen = uint16(len(p.bcc)), uint32(len(p.props)), uint32(len(p.body))
+	m.expiration, m.priority, m.persistent = p.expiration, p.priority, p.persistent
+	var b []byte
+	m.chunk, m.offset, b = s.arena.add(m.id, m.size())
+	b = b[copy(b, p.exchange):]
+	b = b[copy(b, p.key):]
+	b = b[copy(b, p.bcc):]
+	b = b[copy(b, p.props):]
+	copy(b, p.body)
+	s.memory += int64(recordSize(m.size()) + messageSize)
+	return m
+}
 
 // retain adds a holder of m.
 func (m *message) retain() { m.refs++ }
 
 // release takes a holder of m away; the last one frees it.
-func (s *Server) release(m *message) {}
+func (s *Server) release(m *message) {
+	m.refs--
+	if m.refs > 0 {
+		return
+	}
+	s.memory -= int64(recordSize(m.size()) + messageSize)
+	s.arena.remove(m.chunk, m.size())
+	s.slabs.put(m)
+	if !s.compacting && s.arena.wasteful() {
+		s.compacting = true
+		s.wakeAt(s.now())
+	}
+}
+
+// compactBudget is about how many octets compact moves in one turn: some
+// hundred microseconds.
+const compactBudget = 2 << 20
+
+// compact gives memory back that few messages hold much of. Views of messages
+// are void afterwards.
+func (s *Server) compact() {
+	s.compacting = s.arena.compact(compactBudget, s.move)
+}
+
+// move takes a message's octets to another chunk, if the record that is there
+// is still that message's.
+func (s *Server) move(id, number, offset uint32) {
+	m := s.slabs.at(id)
+	if m == nil || m.refs == 0 || m.chunk != number || m.offset != offset {
+		return
+	}
+	n := m.size()
+	from := s.arena.octets(number, offset, n)
+	var to []byte
+	m.chunk, m.offset, to = s.arena.add(id, n)
+	copy(to, from)
+	s.arena.remove(number, n)
+}

@@ -1,6 +1,12 @@
 package broker
 
-import "zamqp/amqpproto"
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+
+	"zamqp/amqpproto"
+)
 
 // publishing is a basic.publish on its way to the queues. Its slices are views
 // into the publisher's input, so it dies with Feed; newMessage makes the copy.
@@ -8,21 +14,153 @@ import "zamqp/amqpproto"
 type publishing struct {
 	exchange []byte
 	key      []byte
-	props    []byte // flags and values, as on the wire
+	props    []byte // flags and values, as on the wire; parse takes BCC out
 	body     []byte
 
-	headers    amqpproto.RawTable
+	// The rest is computed by parse and check.
+	properties amqpproto.Properties
 	persistent bool
-	priority   int16 // -1 = not set
-	expiration int64 // milliseconds, -1 = never
-	userID     []byte
+	priority   int16  // -1 = not set
+	expiration int64  // milliseconds, -1 = never
+	more       []byte // further routing keys, from CC and BCC; see appendKey
+	bcc        []byte // those of more that are from BCC
+
+	scratch []byte // props without BCC
 }
 
-// parse takes the properties apart as far as exchanges and queues look at them.
-// The error is a ChannelError 406: an expiration that is no number, headers or
-// CC/BCC that cannot be read.
-func (p *publishing) parse() error { return nil }
+// parse takes the properties apart. The error is a ConnectionError 502.
+func (p *publishing) parse() error {
+	p.priority, p.expiration, p.persistent, p.more, p.bcc = -1, -1, false, p.more[:0], nil
+	if _, err := p.properties.Decode(p.props); err != nil {
+		return err
+	}
+	p.persistent = p.properties.DeliveryMode == 2
+	if p.properties.Has(amqpproto.FlagPriority) {
+		p.priority = int16(p.properties.Priority)
+	}
+	if p.properties.Has(amqpproto.FlagHeaders) {
+		return p.properties.Headers.Validate()
+	}
+	return nil
+}
 
-// newMessage copies p into the arena. The caller holds one reference and gives
-// it back with release, when queues have theirs. BCC is not copied.
-func (s *Server) newMessage(p *publishing) *message { return nil }
+// headers are those of the properties, without BCC after check.
+func (p *publishing) headers() amqpproto.RawTable { return p.properties.Headers }
+
+// check looks at what exchanges and queues will look at. The error is a
+// ChannelError 406: an expiration that is no number, an unknown delivery mode,
+// CC or BCC that are no arrays.
+func (p *publishing) check() error {
+	if p.properties.Has(amqpproto.FlagExpiration) {
+		var fault string
+		if p.expiration, fault = parseExpiration(p.properties.Expiration); fault != "" {
+			return precondition("invalid expiration '%s': %s", p.properties.Expiration, fault)
+		}
+	}
+	if p.properties.Has(amqpproto.FlagDeliveryMode) && p.properties.DeliveryMode-1 > 1 {
+		return precondition("invalid message: {delivery_mode_unknown,%d}", p.properties.DeliveryMode)
+	}
+	if len(p.properties.Headers) == 0 {
+		return nil
+	}
+	for _, name := range [...]string{"CC", "BCC"} {
+		f, ok := p.properties.Headers.Lookup(name)
+		if !ok {
+			continue
+		}
+		if f.Type != amqpproto.FieldArray {
+			return precondition("invalid message: {unacceptable_type_in_header,%q,%s}", name, typeName(f.Type))
+		}
+		at := len(p.more)
+		_ = f.Each(func(f amqpproto.Field) bool {
+			if f.Type == amqpproto.FieldString && len(f.Raw) <= amqpproto.ShortstrMax && len(p.more) < moreMax {
+				p.more = appendKey(p.more, f.Raw)
+			}
+			return true
+		})
+		if name == "BCC" {
+			p.bcc = p.more[at:]
+			p.hide(name)
+		}
+	}
+	return nil
+}
+
+// hide takes a header away: whoever gets the message must not see it.
+func (p *publishing) hide(name string) {
+	var headers []byte
+	hidden := false
+	_ = p.properties.Headers.Each(func(key []byte, v amqpproto.Field) bool {
+		if !hidden && string(key) == name {
+			hidden = true
+		} else {
+			headers = appendPair(headers, key, v)
+		}
+		return true
+	})
+	p.properties.Headers = headers
+	p.scratch, _ = p.properties.Append(p.scratch[:0]) // what was decoded can be encoded
+	p.props = p.scratch
+}
+
+// moreMax is about how many octets of further keys count: a routing key has up to
+// 255, and a hundred of them are more than anybody sends.
+const moreMax = 32 << 10
+
+// appendKey and cutKey keep routing keys one behind the other.
+func appendKey(dst, key []byte) []byte { return append(append(dst, byte(len(key))), key...) }
+
+func cutKey(b []byte) (key, rest []byte) {
+	n := int(b[0]) + 1
+	return b[1:n], b[n:]
+}
+
+// appendPair appends a pair of a table as it was read.
+func appendPair(dst, key []byte, v amqpproto.Field) []byte {
+	return appendField(appendKey(dst, key), v)
+}
+
+func appendField(dst []byte, v amqpproto.Field) []byte {
+	dst = append(dst, v.Type)
+	switch v.Type {
+	case amqpproto.FieldString, amqpproto.FieldBytes, amqpproto.FieldArray, amqpproto.FieldTable:
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v.Raw)))
+	}
+	return append(dst, v.Raw...)
+}
+
+// expirationMax is ten years, as RabbitMQ has it, in milliseconds.
+const expirationMax = 315_360_000_000
+
+// parseExpiration reads a number of milliseconds as RabbitMQ does, and words its
+// faults in the same way.
+func parseExpiration(b []byte) (ms int64, fault string) {
+	digits := 0
+	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
+		digits++
+	}
+	start := digits
+	for digits < len(b) && b[digits] >= '0' && b[digits] <= '9' {
+		digits++
+	}
+	if digits == start {
+		return -1, "no_integer"
+	}
+	if digits < len(b) {
+		return -1, fmt.Sprintf("{leftover_string,%q}", b[digits:])
+	}
+	if digits-start > 18 {
+		return -1, "{value_too_large," + string(b) + "}"
+	}
+	// Not strconv.ParseInt(string(b)): it would allocate for each message.
+	for _, c := range b[start:digits] {
+		ms = ms*10 + int64(c-'0')
+	}
+	switch {
+	case b[0] == '-' && ms > 0:
+		return -1, "{value_negative,-" + strconv.FormatInt(ms, 10) + "}"
+	case ms > expirationMax:
+		return -1, "{value_too_large," + strconv.FormatInt(ms, 10) + "}"
+	}
+	return ms, ""
+}

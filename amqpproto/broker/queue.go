@@ -1,47 +1,287 @@
 package broker
 
-// queue is a queue.
+// queue is a queue: the messages that are ready, the consumers that want them,
+// and the rules of its arguments. What it handed out, and was not given back,
+// is with channels.
 type queue struct {
 	vhost *vhost
 	queueSpec
+	queueRules
 	owner *Conn // of an exclusive queue
+
+	backlog   backlog
+	bytes     int64  // of the bodies in backlog
+	nextOrder uint64 // of the next message that comes new
+	unacked   int    // entries that are with channels
+
+	consuming
+	bindings []*binding // that end here
+	mark     uint64     // route's
+	gone     bool       // deleted
+
+	due      int64 // when timeout is to be called; 0 = never
+	timer    int   // place in the heap of timers, if due is set
+	deadHead int64 // when the head of backlog has to be looked at; 0 = never
+	unusedAt int64 // when x-expires deletes the queue; 0 = never
 }
 
 // entry is a message's place in one queue, and what a channel remembers about
 // a delivery. Whoever has taken an entry from a queue gives it back with exactly
-// one of settle, requeue or reject.
+// one of settle, requeue or reject, also when the queue has been deleted.
 type entry struct {
 	msg         *message
 	order       uint64 // place in the queue
-	expires     int64  // unix nanoseconds, 0 = never
-	deliveries  uint32 // failed ones before this one, for x-delivery-count
+	expires     int64  // nanoseconds since 1970, 0 = never
+	deliveries  uint32 // failed ones before this one, of a quorum queue
 	redelivered bool
 }
 
-// messages is how many are ready, and consumers how many consume: the counts of
-// queue.declare-ok.
-func (q *queue) messages() int  { return 0 }
-func (q *queue) consumers() int { return 0 }
+func (q *queue) server() *Server { return q.vhost.server }
+
+// messages is how many are ready, the count of queue.declare-ok.
+func (q *queue) messages() int { return q.backlog.n }
+
+// deleted says that the queue is no more; what channels still hold of it is
+// given back to nowhere.
+func (q *queue) deleted() bool { return q.gone }
 
 // push takes a message: a reference of the queue's own is added. ok is false if
 // the queue is full and refuses (x-overflow): the publisher gets a nack.
-func (q *queue) push(m *message) (ok bool) { return true }
+func (q *queue) push(m *message) (ok bool) {
+	ok = q.take(m)
+	q.server().drain()
+	return ok
+}
+
+// take is push without dead-lettering what has died of it.
+func (q *queue) take(m *message) (ok bool) {
+	if q.gone {
+		return true
+	}
+	if q.refuses(m) {
+		m.retain()
+		if e := (entry{msg: m}); q.overflow == rejectPublishDLX {
+			q.bury(e, deathMaxLen)
+		} else {
+			q.forget(e)
+		}
+		return false
+	}
+	s := q.server()
+	e := entry{msg: m, order: q.nextOrder}
+	q.nextOrder++
+	m.retain()
+	ttl := q.lifetime(m)
+	if ttl >= 0 {
+		e.expires = s.now() + ttl*1e6
+	}
+	if q.backlog.n == 0 {
+		if c := q.nextReady(); c != nil {
+			q.hand(c, e)
+			return true
+		}
+	}
+	q.add(q.laneOf(m), e, false)
+	dropped := q.dropOver()
+	if dropped || e.expires != 0 {
+		q.expire()
+	}
+	return true
+}
+
+// refuses says that m does not fit, and that the queue does not make room.
+func (q *queue) refuses(m *message) bool {
+	if q.overflow == dropHead {
+		return false
+	}
+	if q.quorum {
+		// A quorum queue tells its publishers when it has become too long.
+		return q.over()
+	}
+	return q.maxLength >= 0 && int64(q.backlog.n+1) > q.maxLength ||
+		q.maxBytes >= 0 && q.bytes+int64(m.bodyLen) > q.maxBytes
+}
+
+func (q *queue) over() bool {
+	return q.maxLength >= 0 && int64(q.backlog.n) > q.maxLength || q.maxBytes >= 0 && q.bytes > q.maxBytes
+}
+
+// dropOver makes room from the head.
+func (q *queue) dropOver() (dropped bool) {
+	if q.overflow != dropHead {
+		return false
+	}
+	for q.backlog.n > 0 && q.over() {
+		q.bury(q.next(), deathMaxLen)
+		dropped = true
+	}
+	return dropped
+}
+
+// laneOf is where m belongs: its priority.
+func (q *queue) laneOf(m *message) int {
+	if q.quorum || q.maxPriority < 0 {
+		return 0
+	}
+	return int(min(max(m.priority, 0), q.maxPriority))
+}
+
+// add puts an entry into the backlog: at the end of a lane, or to its place.
+func (q *queue) add(lane int, e entry, back bool) {
+	c := cell{id: e.msg.id, deliveries: e.deliveries, order: e.order, expires: e.expires}
+	if e.redelivered {
+		c.deliveries |= cellRedelivered
+	}
+	s := q.server()
+	if back {
+		q.backlog.put(lane, c)
+	} else {
+		q.backlog.append(lane, c, &s.blocks)
+	}
+	q.bytes += int64(e.msg.bodyLen)
+	s.memory += cellSize
+	s.messages++
+}
+
+// next takes the head off the backlog, which is not empty.
+func (q *queue) next() entry {
+	s := q.server()
+	e := s.entryOf(q.backlog.pop(&s.blocks))
+	q.bytes -= int64(e.msg.bodyLen)
+	s.memory -= cellSize
+	s.messages--
+	return e
+}
+
+func (s *Server) entryOf(c cell) entry {
+	return entry{msg: s.slabs.at(c.id), order: c.order, expires: c.expires,
+		deliveries: c.deliveries &^ cellRedelivered, redelivered: c.deliveries&cellRedelivered != 0}
+}
+
+// quorumReturns is the lane of what comes back to a quorum queue with a delivery
+// limit.
+const quorumReturns = 1
 
 // get takes the first message, and says how many are left.
-func (q *queue) get() (e entry, left int, ok bool) { return entry{}, 0, false }
+func (q *queue) get() (e entry, left int, ok bool) {
+	s := q.server()
+	q.touch()
+	q.expire()
+	if ok = q.backlog.n > 0; ok {
+		e = q.next()
+		q.out(1)
+		q.expire()
+	}
+	left = q.backlog.n
+	s.drain()
+	return e, left, ok
+}
+
+// out counts entries that go to channels, or, negative, come from them.
+func (q *queue) out(n int) {
+	q.unacked += n
+	q.server().unacked += n
+}
 
 // settle is an ack: the message is gone for good.
-func (q *queue) settle(e entry) {}
+func (q *queue) settle(e entry) {
+	q.out(-1)
+	q.forget(e)
+}
 
-// requeue puts messages back in their places. es is in the order of delivery.
-func (q *queue) requeue(es []entry) {}
+// forget lets go of an entry that is nowhere any more.
+func (q *queue) forget(e entry) {
+	s := q.server()
+	if !q.gone {
+		s.forgetEntry(q, e.msg)
+	}
+	s.release(e.msg)
+}
+
+// requeue puts messages back in their places, in the order of delivery.
+func (q *queue) requeue(es []entry) {
+	q.out(-len(es))
+	s := q.server()
+	if q.gone {
+		for _, e := range es {
+			s.release(e.msg)
+		}
+		return
+	}
+	for _, e := range es {
+		e.redelivered = true
+		if q.quorum {
+			q.requeueQuorum(e)
+		} else {
+			q.add(q.laneOf(e.msg), e, true)
+		}
+	}
+	q.dropOver()
+	q.expire()
+	q.run()
+	s.drain()
+}
+
+// requeueQuorum gives an entry back to a quorum queue, which knows no places:
+// before all others if it counts towards a limit, else behind them.
+func (q *queue) requeueQuorum(e entry) {
+	e.deliveries++
+	e.order = q.nextOrder
+	q.nextOrder++
+	switch {
+	case q.deliveryLimit < 0:
+		q.add(0, e, false)
+	case int64(e.deliveries) > q.deliveryLimit:
+		q.bury(e, deathDeliveryLimit)
+	default:
+		q.add(quorumReturns, e, false)
+	}
+}
 
 // reject is reject or nack without requeue: dead-letter or drop.
-func (q *queue) reject(e entry) {}
+func (q *queue) reject(e entry) {
+	q.out(-1)
+	if q.gone {
+		q.server().release(e.msg)
+		return
+	}
+	q.bury(e, deathRejected)
+	q.server().drain()
+}
 
 // purge drops the ready messages and returns how many there were.
-func (q *queue) purge() int { return 0 }
+func (q *queue) purge() int {
+	n := q.backlog.n
+	for q.backlog.n > 0 {
+		q.forget(q.next())
+	}
+	return n
+}
 
-// dropped marks q as deleted: a channel that holds entries of a deleted queue
-// gives them back as always; they are then released only.
-func (q *queue) deleted() bool { return false }
+// deliveryCount is x-delivery-count of a quorum queue's redelivery: n is to be
+// put into the headers of this delivery if ok.
+func (q *queue) deliveryCount(e entry) (n uint32, ok bool) {
+	return e.deliveries, q.quorum && e.deliveries > 0
+}
+
+// each calls fn with the ready entries, for the store's snapshots: fn must not
+// use the queue.
+func (q *queue) each(fn func(e entry)) {
+	s := q.server()
+	q.backlog.each(func(c cell) { fn(s.entryOf(c)) })
+}
+
+// restore is push for a message that the store has kept: it was in the queue
+// before, so that no limit is looked at and nobody is told.
+func (q *queue) restore(m *message, redelivered bool) {
+	e := entry{msg: m, order: q.nextOrder, redelivered: redelivered}
+	q.nextOrder++
+	m.retain()
+	if ttl := q.lifetime(m); ttl >= 0 {
+		e.expires = q.server().now() + ttl*1e6
+	}
+	q.add(q.laneOf(m), e, false)
+	if e.expires != 0 {
+		q.watchHead()
+	}
+}

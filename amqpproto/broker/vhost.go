@@ -1,6 +1,12 @@
 package broker
 
-import "zamqp/amqpproto"
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+
+	"zamqp/amqpproto"
+)
 
 // vhost is a virtual host: a name space of exchanges and queues.
 type vhost struct {
@@ -8,6 +14,8 @@ type vhost struct {
 	server    *Server
 	exchanges map[string]*exchange
 	queues    map[string]*queue
+	bindings  int                           // of all exchanges
+	owned     map[*Conn]map[*queue]struct{} // exclusive queues
 }
 
 // exchangeSpec is what a client says about an exchange. Arguments are copied.
@@ -23,71 +31,108 @@ type exchangeSpec struct {
 // queueSpec is what a client says about a queue. Arguments are copied.
 type queueSpec struct {
 	name       string // "" = the server names it
-	durable    bool
+	durable    bool   // never with exclusive
 	exclusive  bool
 	autoDelete bool
 	args       amqpproto.RawTable
 }
 
+// predeclared are the exchanges that every virtual host has. §3.1.3.
+var predeclared = []exchangeSpec{
+	{name: "", kind: "direct", durable: true},
+	{name: "amq.direct", kind: "direct", durable: true},
+	{name: "amq.fanout", kind: "fanout", durable: true},
+	{name: "amq.topic", kind: "topic", durable: true},
+	{name: "amq.headers", kind: "headers", durable: true},
+	{name: "amq.match", kind: "headers", durable: true},
+	{name: "amq.rabbitmq.trace", kind: "topic", durable: true, internal: true},
+}
+
+// newVhost makes a virtual host with the predeclared exchanges; the caller puts
+// it into s.vhosts.
+func (s *Server) newVhost(name string) *vhost {
+	if s.arena.allocate == nil {
+		s.initEngine()
+	}
+	v := &vhost{name: name, server: s, exchanges: map[string]*exchange{}, queues: map[string]*queue{},
+		owned: map[*Conn]map[*queue]struct{}{}}
+	for _, spec := range predeclared {
+		v.exchanges[spec.name] = newExchange(v, spec)
+	}
+	return v
+}
+
 // All errors below are *amqpproto.ChannelError or *amqpproto.ConnectionError
 // with RabbitMQ's words, without Method and Channel, which the caller knows.
 
+// stripBreaks takes line breaks out of a name, as RabbitMQ does, so that nobody
+// forges lines of its log.
+func stripBreaks(name string) string {
+	if !strings.ContainsAny(name, "\r\n") {
+		return name
+	}
+	return strings.NewReplacer("\r", "", "\n", "").Replace(name)
+}
+
 // exchange finds an exchange by name without allocating, "" being the default
 // one; nil if there is none.
-func (v *vhost) exchange(name []byte) *exchange { return nil }
+func (v *vhost) exchange(name []byte) *exchange { return v.exchanges[string(name)] }
 
 // queue finds a queue by name without allocating; nil if there is none.
-func (v *vhost) queue(name []byte) *queue { return nil }
+func (v *vhost) queue(name []byte) *queue { return v.queues[string(name)] }
 
 // needExchange is exchange with the 404 for it.
-func (v *vhost) needExchange(name []byte) (*exchange, error) { return nil, nil }
+func (v *vhost) needExchange(name []byte) (*exchange, error) {
+	if x := v.exchanges[string(name)]; x != nil {
+		return x, nil
+	}
+	return nil, v.noExchange(string(name))
+}
 
 // needQueue is queue with the 404, and the 405 for the exclusive queue of a
 // connection other than c.
-func (v *vhost) needQueue(name []byte, c *Conn) (*queue, error) { return nil, nil }
-
-// declareExchange makes the exchange or finds the equivalent one.
-func (v *vhost) declareExchange(spec exchangeSpec) (*exchange, error) { return nil, nil }
-
-// checkExchange is a passive declare.
-func (v *vhost) checkExchange(name []byte) error { return nil }
-
-// deleteExchange is exchange.delete; one that is not there is no error.
-func (v *vhost) deleteExchange(name []byte, ifUnused bool) error { return nil }
-
-// bindExchange and unbindExchange are exchange.bind and exchange.unbind.
-func (v *vhost) bindExchange(destination, source, key []byte, args amqpproto.RawTable) error {
-	return nil
+func (v *vhost) needQueue(name []byte, c *Conn) (*queue, error) {
+	q := v.queues[string(name)]
+	if q == nil {
+		return nil, v.noQueue(string(name))
+	}
+	return q, q.mayUse(c)
 }
-func (v *vhost) unbindExchange(destination, source, key []byte, args amqpproto.RawTable) error {
+
+// mayUse is the 405 for another connection's exclusive queue.
+func (q *queue) mayUse(c *Conn) error {
+	if q.owner != nil && q.owner != c {
+		return q.lockedError()
+	}
 	return nil
 }
 
-// declareQueue makes the queue or finds the equivalent one. owner is the
-// connection that declares.
-func (v *vhost) declareQueue(spec queueSpec, owner *Conn) (*queue, error) { return nil, nil }
-
-// checkQueue is a passive declare.
-func (v *vhost) checkQueue(name []byte, c *Conn) (*queue, error) { return nil, nil }
-
-// deleteQueue is queue.delete and returns the messages that went with it; a
-// queue that is not there is no error.
-func (v *vhost) deleteQueue(name []byte, c *Conn, ifUnused, ifEmpty bool) (messages int, err error) {
-	return 0, nil
+func (q *queue) lockedError() error {
+	return locked("cannot obtain exclusive access to locked %s. It could be originally declared on another connection"+
+		" or the exclusive property value does not match that of the original declaration.", q)
 }
 
-// bindQueue and unbindQueue are queue.bind and queue.unbind.
-func (v *vhost) bindQueue(queue, exchange, key []byte, args amqpproto.RawTable, c *Conn) error {
-	return nil
-}
-func (v *vhost) unbindQueue(queue, exchange, key []byte, args amqpproto.RawTable, c *Conn) error {
+// checkName is the 403 for names that are reserved.
+func checkName(kind, name string) error {
+	if strings.HasPrefix(name, "amq.") {
+		return refused("%s name '%s' contains reserved prefix 'amq.*'", kind, name)
+	}
 	return nil
 }
 
-// dropOwner deletes the exclusive queues of a connection that has ended.
-func (v *vhost) dropOwner(c *Conn) {}
+// checkDefault is the 403 for declaring, deleting and binding the default
+// exchange.
+func checkDefault(name string) error {
+	if name == "" {
+		return refused("operation not permitted on the default exchange")
+	}
+	return nil
+}
 
-// route appends the queues that p goes to when it is published to x, each once:
-// bindings of exchanges to exchanges, alternate exchanges, CC and BCC included.
-// It allocates nothing but dst. parse comes first.
-func (v *vhost) route(x *exchange, p *publishing, dst []*queue) []*queue { return dst }
+// generatedName is a name of RabbitMQ's form: amq.gen- and 16 octets in base64.
+func (s *Server) generatedName() string {
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[:], s.rng.Uint64())
+	binary.LittleEndian.PutUint64(b[8:], s.rng.Uint64())
+	return "amq.gen-" + base64.RawURLEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,173 @@
+package broker
+
+import "encoding/binary"
+
+// arena holds the octets of messages in large chunks. A message's octets are one
+// record; a chunk whose records have all gone is used again, or given back.
+// Nothing in it has Go pointers, so that the garbage collector sees a few large
+// blocks, or none at all if they come from outside of its heap.
+//
+//	record: message id (4) | size of the record (4) | octets, padded to 8
+//
+// The id is there for compact, which has to find who owns a record it moves.
+type arena struct {
+	allocate func(int) []byte
+	give     func([]byte)
+
+	chunks  []chunk
+	unused  []uint32 // numbers of chunks without memory
+	spare   [][]byte // memory of emptied chunks, of chunkSize
+	current uint32   // where records are appended
+	size    int64    // octets of all chunks with memory, spare ones included
+	live    int64    // octets of records in use
+	cursor  int      // where compact goes on
+}
+
+// chunk is a piece of memory, filled from its start.
+type chunk struct {
+	mem  []byte
+	used int // octets that have been handed out
+	live int // octets of records in use
+}
+
+const (
+	chunkSize    = 1 << 20
+	chunkAlone   = chunkSize / 4 // a record from here on has a chunk of its own
+	chunkSpares  = 4             // emptied chunks that are kept
+	recordPrefix = 8
+	noChunk      = ^uint32(0)
+
+	// compact leaves an arena alone that wastes less than this.
+	compactSlack = 8 << 20
+)
+
+func (a *arena) init(allocate func(int) []byte, give func([]byte)) {
+	a.allocate, a.give, a.current = allocate, give, noChunk
+}
+
+// recordSize is what n octets take.
+func recordSize(n int) int { return (recordPrefix + n + 7) &^ 7 }
+
+// add makes room for n octets of message id, and returns where they are.
+func (a *arena) add(id uint32, n int) (number, offset uint32, octets []byte) {
+	size := recordSize(n)
+	if size >= chunkAlone {
+		number = a.open(size)
+	} else {
+		if a.current == noChunk || len(a.chunks[a.current].mem)-a.chunks[a.current].used < size {
+			a.current = a.open(chunkSize)
+		}
+		number = a.current
+	}
+	c := &a.chunks[number]
+	at := c.used
+	c.used += size
+	c.live += size
+	a.live += int64(size)
+	binary.LittleEndian.PutUint32(c.mem[at:], id)
+	binary.LittleEndian.PutUint32(c.mem[at+4:], uint32(size))
+	at += recordPrefix
+	return number, uint32(at), c.mem[at : at+n : at+n]
+}
+
+// open makes a chunk of size octets. A current one that it replaces may be empty
+// by now, or becomes so later; either way nobody appends to it any more.
+func (a *arena) open(size int) uint32 {
+	if size == chunkSize && a.current != noChunk {
+		if old := &a.chunks[a.current]; old.live == 0 {
+			a.close(a.current)
+		}
+	}
+	var mem []byte
+	if n := len(a.spare); n > 0 && size == chunkSize {
+		mem, a.spare = a.spare[n-1], a.spare[:n-1]
+	} else {
+		mem = a.allocate(size)
+		a.size += int64(len(mem))
+	}
+	c := chunk{mem: mem}
+	if n := len(a.unused); n > 0 {
+		number := a.unused[n-1]
+		a.unused = a.unused[:n-1]
+		a.chunks[number] = c
+		return number
+	}
+	a.chunks = append(a.chunks, c)
+	return uint32(len(a.chunks) - 1)
+}
+
+// close takes the memory of an empty chunk away.
+func (a *arena) close(number uint32) {
+	c := &a.chunks[number]
+	if len(c.mem) == chunkSize && len(a.spare) < chunkSpares {
+		a.spare = append(a.spare, c.mem)
+	} else {
+		a.size -= int64(len(c.mem))
+		a.give(c.mem)
+	}
+	*c = chunk{}
+	a.unused = append(a.unused, number)
+	if a.current == number {
+		a.current = noChunk
+	}
+}
+
+// remove gives a record of n octets back.
+func (a *arena) remove(number uint32, n int) {
+	size := recordSize(n)
+	c := &a.chunks[number]
+	c.live -= size
+	a.live -= int64(size)
+	switch {
+	case c.live > 0:
+	case number == a.current:
+		c.used = 0 // the usual case of a queue that is kept empty: the same few octets, over and over
+	default:
+		a.close(number)
+	}
+}
+
+// octets are the n octets of a record.
+func (a *arena) octets(number, offset uint32, n int) []byte {
+	return a.chunks[number].mem[offset : offset+uint32(n) : offset+uint32(n)]
+}
+
+// wasteful says that compact would give memory back: without it, one message in
+// each thousand that stays would hold the memory of all that have gone.
+func (a *arena) wasteful() bool { return a.size-a.live > compactSlack && a.size > 2*a.live }
+
+// compact moves records out of chunks that are mostly empty, about budget
+// octets of them, and tells moved where each has gone. It returns whether there
+// is more to do. Views of messages are void afterwards.
+func (a *arena) compact(budget int, moved func(id, number, offset uint32)) (more bool) {
+	for range a.chunks {
+		if !a.wasteful() {
+			return false
+		}
+		if budget <= 0 {
+			return true
+		}
+		a.cursor++
+		if a.cursor >= len(a.chunks) {
+			a.cursor = 0
+		}
+		c := &a.chunks[a.cursor]
+		if uint32(a.cursor) == a.current || len(c.mem) != chunkSize || c.live > chunkSize/2 {
+			continue
+		}
+		budget -= chunkSize/16 + c.live // looking at it costs as well
+		a.evacuate(uint32(a.cursor), moved)
+	}
+	return false
+}
+
+// evacuate moves all records of a chunk, which closes it.
+func (a *arena) evacuate(number uint32, moved func(id, number, offset uint32)) {
+	from := a.chunks[number] // a copy: add may move the slice of chunks
+	for at := 0; at < from.used && a.chunks[number].mem != nil; {
+		id := binary.LittleEndian.Uint32(from.mem[at:])
+		size := int(binary.LittleEndian.Uint32(from.mem[at+4:]))
+		moved(id, number, uint32(at+recordPrefix))
+		at += size
+	}
+}

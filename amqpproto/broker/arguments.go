@@ -1,0 +1,293 @@
+package broker
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"zamqp/amqpproto"
+)
+
+// queueRules are a queue's arguments, made ready.
+type queueRules struct {
+	quorum        bool
+	sac           bool  // x-single-active-consumer
+	ttl           int64 // x-message-ttl, milliseconds; -1 = none
+	expires       int64 // x-expires, milliseconds; 0 = none
+	maxLength     int64 // -1 = none
+	maxBytes      int64 // -1 = none
+	maxPriority   int16 // -1 = none
+	deliveryLimit int64 // x-delivery-limit of a quorum queue; -1 = none
+	overflow      overflow
+	deadLetters   bool   // there is an x-dead-letter-exchange
+	deadExchange  string // may be "", the default exchange
+	hasDeadKey    bool
+	deadKey       string // x-dead-letter-routing-key
+}
+
+// overflow is what happens to a message that does not fit.
+type overflow uint8
+
+const (
+	dropHead overflow = iota
+	rejectPublish
+	rejectPublishDLX
+)
+
+// The arguments that RabbitMQ 3.10 knows, by type of queue, in the order in which
+// it compares them. What is in neither list is kept and ignored.
+var (
+	classicArguments = []string{"x-expires", "x-message-ttl", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length",
+		"x-max-length-bytes", "x-max-priority", "x-overflow", "x-queue-mode", "x-queue-version", "x-single-active-consumer",
+		"x-queue-type", "x-queue-master-locator"}
+	quorumArguments = []string{"x-dead-letter-exchange", "x-dead-letter-routing-key", "x-dead-letter-strategy", "x-expires",
+		"x-max-length", "x-max-length-bytes", "x-max-in-memory-length", "x-max-in-memory-bytes", "x-overflow",
+		"x-single-active-consumer", "x-queue-type", "x-quorum-initial-group-size", "x-delivery-limit", "x-message-ttl",
+		"x-queue-leader-locator"}
+	streamArguments   = []string{"x-max-age", "x-stream-max-segment-size-bytes", "x-initial-cluster-size"}
+	exchangeArguments = []string{"alternate-exchange"}
+)
+
+// argument is one that is checked: fault is "" or what is wrong with it, as
+// RabbitMQ words it.
+type argument struct {
+	name  string
+	fault func(f amqpproto.Field, all amqpproto.RawTable) string
+}
+
+// checked are the arguments with a form, in the order in which they are looked
+// at.
+var checked = []argument{
+	{"x-expires", func(f amqpproto.Field, _ amqpproto.RawTable) string {
+		if n, ok := f.Int(); ok && n == 0 {
+			return "{value_zero,0}"
+		}
+		return durationFault(f)
+	}},
+	{"x-message-ttl", func(f amqpproto.Field, _ amqpproto.RawTable) string { return durationFault(f) }},
+	{"x-dead-letter-exchange", func(f amqpproto.Field, _ amqpproto.RawTable) string {
+		return typeFault(f, amqpproto.FieldString)
+	}},
+	{"x-dead-letter-routing-key", func(f amqpproto.Field, all amqpproto.RawTable) string {
+		if _, ok := all.Lookup("x-dead-letter-exchange"); !ok && f.Type == amqpproto.FieldString {
+			return "routing_key_but_no_dlx_defined"
+		}
+		return typeFault(f, amqpproto.FieldString)
+	}},
+	{"x-dead-letter-strategy", oneOf("invalid_dlx_strategy", "at-most-once", "at-least-once")},
+	{"x-max-length", sizeFault},
+	{"x-max-length-bytes", sizeFault},
+	{"x-max-in-memory-length", sizeFault},
+	{"x-max-in-memory-bytes", sizeFault},
+	{"x-max-priority", func(f amqpproto.Field, all amqpproto.RawTable) string {
+		if n, _ := f.Int(); n > 255 {
+			return fmt.Sprintf("{max_value_exceeded,%d}", n)
+		}
+		return sizeFault(f, all)
+	}},
+	{"x-overflow", oneOf("invalid_overflow", "drop-head", "reject-publish", "reject-publish-dlx")},
+	{"x-queue-mode", oneOf("\"unsupported queue mode '%s'\"", "default", "lazy")},
+	{"x-queue-version", func(f amqpproto.Field, all amqpproto.RawTable) string {
+		if n, ok := f.Int(); ok && n >= 0 && n != 1 && n != 2 {
+			return fmt.Sprintf("\"unsupported queue version '%d'\"", n)
+		}
+		return sizeFault(f, all)
+	}},
+	{"x-single-active-consumer", func(f amqpproto.Field, _ amqpproto.RawTable) string {
+		return typeFault(f, amqpproto.FieldBool)
+	}},
+	{"x-quorum-initial-group-size", func(f amqpproto.Field, all amqpproto.RawTable) string {
+		if n, ok := f.Int(); ok && n == 0 {
+			return "{value_zero,0}"
+		}
+		return sizeFault(f, all)
+	}},
+	{"x-queue-leader-locator", oneOf("invalid_queue_locator_arg", "client-local", "balanced", "random", "least-leaders")},
+}
+
+// queueTypeFault is the check of x-queue-type, which comes before all others. A
+// broker without streams knows no streams.
+var queueTypeFault = oneOf("\"unsupported queue type '%s'\"", "classic", "quorum")
+
+// oneOf checks for a string out of a few. fault may have a %s for what came.
+func oneOf(fault string, values ...string) func(amqpproto.Field, amqpproto.RawTable) string {
+	return func(f amqpproto.Field, _ amqpproto.RawTable) string {
+		switch {
+		case f.Type != amqpproto.FieldString:
+			return typeFault(f, amqpproto.FieldString)
+		case slices.Contains(values, string(f.Raw)):
+			return ""
+		case strings.Contains(fault, "%s"):
+			return fmt.Sprintf(fault, f.Raw)
+		}
+		return fault
+	}
+}
+
+func typeFault(f amqpproto.Field, want byte) string {
+	if f.Type != want {
+		return "{unacceptable_type," + typeName(f.Type) + "}"
+	}
+	return ""
+}
+
+func intFault(f amqpproto.Field) string {
+	if _, ok := f.Int(); !ok {
+		return "\"expected integer, got " + typeName(f.Type) + "\""
+	}
+	return ""
+}
+
+func sizeFault(f amqpproto.Field, _ amqpproto.RawTable) string {
+	if n, ok := f.Int(); ok && n < 0 {
+		return fmt.Sprintf("{value_negative,%d}", n)
+	}
+	return intFault(f)
+}
+
+func durationFault(f amqpproto.Field) string {
+	if n, ok := f.Int(); ok && n > expirationMax {
+		return fmt.Sprintf("{value_too_large,%d}", n)
+	}
+	return sizeFault(f, nil)
+}
+
+// isQuorum looks at x-queue-type alone.
+func isQuorum(args amqpproto.RawTable) (quorum bool, fault string) {
+	f, ok := args.Lookup("x-queue-type")
+	if !ok {
+		return false, ""
+	}
+	return f.Type == amqpproto.FieldString && string(f.Raw) == "quorum", queueTypeFault(f, args)
+}
+
+// nameArgument is the 406 for an argument that should be an exchange's name.
+func nameArgument(args amqpproto.RawTable, name, of string) error {
+	if f, ok := args.Lookup(name); ok && f.Type != amqpproto.FieldString {
+		return precondition("invalid type '%s' for arg '%s' in %s", typeName(f.Type), name, of)
+	}
+	return nil
+}
+
+// rules checks a queue's properties and arguments and makes them ready. Errors
+// are ChannelErrors 406.
+func (q *queue) rules() (r queueRules, err error) {
+	if err := q.args.Validate(); err != nil {
+		return r, err
+	}
+	if err := nameArgument(q.args, "x-dead-letter-exchange", q.String()); err != nil {
+		return r, err
+	}
+	fault := ""
+	if r.quorum, fault = isQuorum(q.args); fault != "" {
+		return r, precondition("invalid arg 'x-queue-type' for %s: %s", q, fault)
+	}
+	ours, others, typ := classicArguments, quorumArguments, "rabbit_classic_queue"
+	if r.quorum {
+		ours, others, typ = quorumArguments, classicArguments, "rabbit_quorum_queue"
+	}
+	if err := checkArguments(q.args, checked, ours, q); err != nil {
+		return r, err
+	}
+	_ = q.args.Each(func(key []byte, _ amqpproto.Field) bool {
+		if !slices.Contains(ours, string(key)) && (slices.Contains(others, string(key)) || slices.Contains(streamArguments, string(key))) {
+			err = precondition("invalid arg '%s' for %s of queue type %s", key, q, typ)
+		}
+		return err == nil
+	})
+	if err != nil {
+		return r, err
+	}
+	if r.quorum {
+		for _, wrong := range [...]struct {
+			is   bool
+			name string
+		}{{q.autoDelete, "auto-delete"}, {q.exclusive, "exclusive-owner"}, {!q.durable, "non-durable"}} {
+			if wrong.is {
+				return r, precondition("invalid property '%s' for %s", wrong.name, q)
+			}
+		}
+	}
+	r.read(q.args)
+	return r, nil
+}
+
+// checkArguments looks at those of the arguments whose names are among known.
+func checkArguments(args amqpproto.RawTable, list []argument, known []string, of fmt.Stringer) error {
+	for _, a := range list {
+		f, ok := args.Lookup(a.name)
+		if !ok || !slices.Contains(known, a.name) {
+			continue
+		}
+		if fault := a.fault(f, args); fault != "" {
+			return precondition("invalid arg '%s' for %s: %s", a.name, of, fault)
+		}
+	}
+	return nil
+}
+
+// read takes the values of arguments that have been checked.
+func (r *queueRules) read(args amqpproto.RawTable) {
+	number := func(name string, none int64) int64 {
+		if f, ok := args.Lookup(name); ok {
+			if n, ok := f.Int(); ok {
+				return n
+			}
+		}
+		return none
+	}
+	text := func(name string) (string, bool) {
+		f, ok := args.Lookup(name)
+		return string(f.Raw), ok
+	}
+	r.ttl = number("x-message-ttl", -1)
+	r.expires = number("x-expires", 0)
+	r.maxLength = number("x-max-length", -1)
+	r.maxBytes = number("x-max-length-bytes", -1)
+	r.maxPriority, r.deliveryLimit = -1, -1
+	if r.quorum {
+		r.deliveryLimit = max(number("x-delivery-limit", -1), -1)
+	} else {
+		r.maxPriority = int16(number("x-max-priority", -1))
+	}
+	if f, ok := args.Lookup("x-single-active-consumer"); ok {
+		r.sac, _ = f.Bool()
+	}
+	r.deadExchange, r.deadLetters = text("x-dead-letter-exchange")
+	r.deadKey, r.hasDeadKey = text("x-dead-letter-routing-key")
+	switch how, _ := text("x-overflow"); {
+	case how == "reject-publish":
+		r.overflow = rejectPublish
+	case how == "reject-publish-dlx" && !r.quorum: // a quorum queue drops its head then
+		r.overflow = rejectPublishDLX
+	}
+}
+
+// consumerArguments checks the arguments of basic.consume and returns
+// x-priority.
+func (q *queue) consumerArguments(args amqpproto.RawTable) (priority int32, err error) {
+	known := []string{"x-cancel-on-ha-failover", "x-priority", "x-credit"}
+	typ := "rabbit_classic_queue"
+	if q.quorum {
+		known, typ = known[1:], "rabbit_quorum_queue"
+	}
+	list := []argument{
+		{"x-priority", func(f amqpproto.Field, _ amqpproto.RawTable) string { return intFault(f) }},
+		{"x-cancel-on-ha-failover", func(f amqpproto.Field, _ amqpproto.RawTable) string {
+			return typeFault(f, amqpproto.FieldBool)
+		}},
+	}
+	if err := checkArguments(args, list, known, q); err != nil {
+		return 0, err
+	}
+	for _, name := range [...]string{"x-cancel-on-ha-failover", "x-stream-offset"} {
+		if _, ok := args.Lookup(name); ok && !slices.Contains(known, name) {
+			return 0, precondition("invalid arg '%s' for %s of queue type %s", name, q, typ)
+		}
+	}
+	if f, ok := args.Lookup("x-priority"); ok {
+		n, _ := f.Int()
+		priority = int32(max(min(n, 1<<31-1), -1<<31))
+	}
+	return priority, nil
+}

@@ -1,0 +1,183 @@
+package broker
+
+import "zamqp/amqpproto"
+
+// Why a message died: the values of x-death's reason.
+type deathReason string
+
+const (
+	deathExpired       deathReason = "expired"
+	deathRejected      deathReason = "rejected"
+	deathMaxLen        deathReason = "maxlen"
+	deathDeliveryLimit deathReason = "delivery_limit"
+)
+
+// death is a message that died in a queue. Its reference is the queue's, which
+// is given back when the dead letter has been sent.
+type death struct {
+	queue  *queue
+	msg    *message
+	reason deathReason
+}
+
+// bury is the end of an entry that nobody got or wanted: it is sent to the
+// dead-letter exchange, if there is one by now, or dropped. Sending waits until
+// the queue at work has done, so that queues never wait on each other's middle,
+// however long the chain of them.
+func (q *queue) bury(e entry, reason deathReason) {
+	if !q.deadLetters || q.vhost.exchanges[q.deadExchange] == nil {
+		q.forget(e)
+		return
+	}
+	s := q.server()
+	s.deaths = append(s.deaths, death{q, e.msg, reason})
+}
+
+// drain sends dead letters until none are left; those that die of that
+// included. It ends: a letter that comes back to a queue where it died of itself
+// is dropped, see cycles. One that clients reject may go round for ever, but one
+// round takes a client's reject.
+func (s *Server) drain() {
+	if s.dying || len(s.deaths) == 0 {
+		return
+	}
+	s.dying = true
+	for i := 0; i < len(s.deaths); i++ {
+		d := s.deaths[i]
+		s.sendLetter(d)
+		if !d.queue.gone {
+			s.forgetEntry(d.queue, d.msg)
+		}
+		s.release(d.msg)
+		if i >= 1024 { // a long drain must not keep all it has done
+			s.deaths = s.deaths[:copy(s.deaths, s.deaths[i+1:])]
+			i = -1
+		}
+	}
+	s.deaths = s.deaths[:0]
+	s.dying = false
+}
+
+// sendLetter publishes a dead message to its queue's dead-letter exchange.
+func (s *Server) sendLetter(d death) {
+	v := d.queue.vhost
+	x := v.exchanges[d.queue.deadExchange]
+	if x == nil {
+		return
+	}
+	l := &s.letter
+	l.write(d, s.view(d.msg), s.now()/1e9)
+	l.queues = v.route(x, &l.publishing, l.queues[:0])
+	if d.reason != deathRejected {
+		l.queues = l.dropCycles(l.queues)
+	}
+	if len(l.queues) == 0 {
+		return
+	}
+	m := s.newMessage(&l.publishing)
+	s.storeMessage(m, l.queues)
+	for _, q := range l.queues {
+		q.take(m)
+	}
+	s.release(m)
+}
+
+// letter is the scratch of sendLetter: a dead letter on its way.
+type letter struct {
+	publishing
+	queues  []*queue
+	pairs   []tablePair // of the headers
+	deaths  []deathRow  // x-death
+	table   []byte      // the headers, encoded
+	values  []byte      // values of pairs that are new
+	encoded []byte      // the properties
+}
+
+// write makes the dead letter of a message: the same, but for the exchange, the
+// key if the queue has one for dead letters, the expiration, without which it
+// would die at once again, and the headers, which tell its story.
+func (l *letter) write(d death, p parts, seconds int64) {
+	l.exchange = append(l.exchange[:0], d.queue.deadExchange...)
+	l.body = p.body
+	l.props = p.props
+	// It was published, so it can be read.
+	_ = l.parse()
+	_ = l.check()
+	l.pairs = l.pairs[:0]
+	_ = l.properties.Headers.Each(func(key []byte, v amqpproto.Field) bool {
+		l.pairs = append(l.pairs, tablePair{key, v})
+		return true
+	})
+	l.values = l.values[:0]
+	l.remember(d, p, seconds)
+	if d.queue.hasDeadKey {
+		l.key = append(l.key[:0], d.queue.deadKey...)
+		l.drop("CC")
+		l.more, l.bcc = l.more[:0], nil
+	} else {
+		l.key = append(l.key[:0], p.key...)
+		at := len(l.more)
+		l.more = append(l.more, p.bcc...)
+		l.bcc = l.more[at:]
+	}
+	sortPairs(l.pairs)
+	l.table = l.table[:0]
+	for _, pair := range l.pairs {
+		l.table = appendPair(l.table, pair.key, pair.value)
+	}
+	l.properties.Headers = l.table
+	l.properties.Flags |= amqpproto.FlagHeaders
+	l.properties.Flags &^= amqpproto.FlagExpiration
+	l.expiration = -1
+	l.encoded, _ = l.properties.Append(l.encoded[:0])
+	l.props = l.encoded
+}
+
+func (l *letter) find(name string) int {
+	for i := range l.pairs {
+		if string(l.pairs[i].key) == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (l *letter) drop(name string) {
+	if i := l.find(name); i >= 0 {
+		l.pairs = append(l.pairs[:i], l.pairs[i+1:]...)
+	}
+}
+
+// set replaces or adds a header.
+func (l *letter) set(name string, v amqpproto.Field) {
+	if i := l.find(name); i >= 0 {
+		l.pairs[i].value = v
+		return
+	}
+	l.pairs = append(l.pairs, tablePair{[]byte(name), v})
+}
+
+// dropCycles takes out the queues that the letter has died in before, without a
+// client's doing since: it would do nothing but go round.
+func (l *letter) dropCycles(queues []*queue) []*queue {
+	kept := queues[:0]
+	for _, q := range queues {
+		if !l.cycles(q.name) {
+			kept = append(kept, q)
+		}
+	}
+	return kept
+}
+
+func (l *letter) cycles(queue string) bool {
+	for i := range l.deaths {
+		d := &l.deaths[i]
+		if d.other.Type != 0 || string(d.reason) == string(deathRejected) {
+			return false
+		}
+		if d.queueIsString && string(d.queue) == queue {
+			return true
+		}
+	}
+	return false
+}

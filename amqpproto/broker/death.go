@@ -1,0 +1,158 @@
+package broker
+
+import (
+	"encoding/binary"
+
+	"zamqp/amqpproto"
+)
+
+// deathRow is one table of x-death: a queue and a reason, and how often. Rows
+// are the latest first.
+type deathRow struct {
+	table         amqpproto.RawTable // as it came; nil if it is new
+	other         amqpproto.Field    // what is in x-death and is no table
+	queue, reason []byte
+	queueIsString bool
+	count         int64
+	hasCount      bool
+}
+
+// remember writes the headers that tell where and why a message died.
+// https://www.rabbitmq.com/dlx.html#effects
+func (l *letter) remember(d death, p parts, seconds int64) {
+	l.deaths = l.deaths[:0]
+	i := l.find("x-death")
+	if i < 0 {
+		// Once for ever; whoever removes x-death starts the story anew.
+		l.set("x-first-death-reason", stringField(string(d.reason)))
+		l.set("x-first-death-queue", stringField(d.queue.name))
+		l.set("x-first-death-exchange", stringField(string(p.exchange)))
+	} else if v := l.pairs[i].value; v.Type == amqpproto.FieldArray {
+		_ = v.Each(func(f amqpproto.Field) bool {
+			l.deaths = append(l.deaths, readDeath(f))
+			return true
+		})
+		l.group()
+	}
+	row := deathRow{queue: []byte(d.queue.name), reason: []byte(d.reason), queueIsString: true}
+	fresh := true
+	for i := range l.deaths {
+		if l.deaths[i].same(&row) {
+			row, fresh = l.deaths[i], false
+			l.deaths = append(l.deaths[:i], l.deaths[i+1:]...)
+			break
+		}
+	}
+	row.count++
+	row.hasCount = true
+	if fresh {
+		row.table = l.newDeath(d, p, seconds)
+	}
+	l.deaths = append(l.deaths, deathRow{})
+	copy(l.deaths[1:], l.deaths)
+	l.deaths[0] = row
+	at := len(l.values)
+	for i := range l.deaths {
+		l.values = l.deaths[i].append(l.values)
+	}
+	l.set("x-death", amqpproto.Field{Type: amqpproto.FieldArray, Raw: l.values[at:]})
+}
+
+func readDeath(f amqpproto.Field) (d deathRow) {
+	t, ok := f.Table()
+	if !ok {
+		return deathRow{other: f}
+	}
+	d.table = t
+	if v, ok := t.Lookup("queue"); ok {
+		d.queue, d.queueIsString = v.Raw, v.Type == amqpproto.FieldString
+	}
+	if v, ok := t.Lookup("reason"); ok {
+		d.reason = v.Raw
+	}
+	if v, ok := t.Lookup("count"); ok {
+		d.count, d.hasCount = v.Int()
+	}
+	return d
+}
+
+func (d *deathRow) same(o *deathRow) bool {
+	return d.other.Type == 0 && o.other.Type == 0 && string(d.queue) == string(o.queue) && string(d.reason) == string(o.reason)
+}
+
+// group makes one row of those with the same queue and reason: clients that
+// publish a letter again by hand, headers included, have been seen to double
+// them. The first of them stays, with their number as its count if it has none.
+func (l *letter) group() {
+	if len(l.deaths) < 2 {
+		return
+	}
+	kept := l.deaths[:0]
+next:
+	for i, d := range l.deaths {
+		for k := range kept {
+			if kept[k].same(&d) {
+				continue next
+			}
+		}
+		if !d.hasCount && d.other.Type == 0 {
+			d.hasCount = true
+			for k := i; k < len(l.deaths); k++ {
+				if l.deaths[k].same(&d) {
+					d.count++
+				}
+			}
+		}
+		kept = append(kept, d)
+	}
+	l.deaths = kept
+}
+
+// newDeath is the table of a row, without its count.
+func (l *letter) newDeath(d death, p parts, seconds int64) amqpproto.RawTable {
+	at := len(l.values)
+	add := func(name string, v amqpproto.Field) { l.values = appendPair(l.values, []byte(name), v) }
+	add("reason", stringField(string(d.reason)))
+	add("queue", stringField(d.queue.name))
+	var t [8]byte
+	binary.BigEndian.PutUint64(t[:], uint64(seconds))
+	add("time", amqpproto.Field{Type: amqpproto.FieldTimestamp, Raw: t[:]})
+	add("exchange", amqpproto.Field{Type: amqpproto.FieldString, Raw: p.exchange})
+	keys := appendField(nil, amqpproto.Field{Type: amqpproto.FieldString, Raw: p.key})
+	for more := l.more; len(more) > 0; {
+		var key []byte
+		key, more = cutKey(more)
+		keys = appendField(keys, amqpproto.Field{Type: amqpproto.FieldString, Raw: key})
+	}
+	add("routing-keys", amqpproto.Field{Type: amqpproto.FieldArray, Raw: keys})
+	if l.properties.Has(amqpproto.FlagExpiration) {
+		add("original-expiration", amqpproto.Field{Type: amqpproto.FieldString, Raw: l.properties.Expiration})
+	}
+	return l.values[at:]
+}
+
+// append writes the row as an element of an array.
+func (d *deathRow) append(dst []byte) []byte {
+	if d.other.Type != 0 {
+		return appendField(dst, d.other)
+	}
+	dst = append(dst, amqpproto.FieldTable, 0, 0, 0, 0)
+	at := len(dst)
+	if d.hasCount {
+		dst = appendKey(dst, []byte("count"))
+		dst = append(dst, amqpproto.FieldInt64)
+		dst = binary.BigEndian.AppendUint64(dst, uint64(d.count))
+	}
+	_ = d.table.Each(func(key []byte, v amqpproto.Field) bool {
+		if string(key) != "count" {
+			dst = appendPair(dst, key, v)
+		}
+		return true
+	})
+	binary.BigEndian.PutUint32(dst[at-4:], uint32(len(dst)-at))
+	return dst
+}
+
+func stringField(s string) amqpproto.Field {
+	return amqpproto.Field{Type: amqpproto.FieldString, Raw: []byte(s)}
+}

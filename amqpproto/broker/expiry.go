@@ -1,0 +1,76 @@
+package broker
+
+// lifetime is how long m may wait in q, in milliseconds; -1 = for ever.
+func (q *queue) lifetime(m *message) int64 {
+	switch {
+	case m.expiration < 0:
+		return q.ttl
+	case q.ttl < 0:
+		return m.expiration
+	}
+	return min(q.ttl, m.expiration)
+}
+
+// expire drops the messages at the head whose time has come. Those behind a
+// living one wait for it: RabbitMQ's classic queues do the same, and what
+// nobody can get yet may as well be dead later.
+func (q *queue) expire() {
+	if q.deadHead == 0 && q.ttl < 0 && !q.mortal() {
+		return
+	}
+	now := q.server().now()
+	for q.mortal() && q.backlog.first().expires <= now {
+		q.bury(q.next(), deathExpired)
+	}
+	q.watchHead()
+}
+
+// mortal says that the head will expire.
+func (q *queue) mortal() bool { return q.backlog.n > 0 && q.backlog.first().expires != 0 }
+
+// watchHead has timeout called when the head expires. A deadline that is too
+// early, of a head that was taken, is left: it costs one look at the new one.
+func (q *queue) watchHead() {
+	if !q.mortal() {
+		return
+	}
+	if at := q.backlog.first().expires; q.deadHead == 0 || at < q.deadHead {
+		q.deadHead = at
+		q.schedule()
+	}
+}
+
+// touch starts x-expires anew: the queue was declared, asked for a message, or
+// its last consumer has gone.
+func (q *queue) touch() {
+	if q.expires == 0 || q.gone {
+		return
+	}
+	q.unusedAt = q.server().now() + q.expires*1e6
+	q.schedule()
+}
+
+// schedule puts the queue where it belongs among the timers.
+func (q *queue) schedule() {
+	due := q.deadHead
+	if q.unusedAt != 0 && (due == 0 || q.unusedAt < due) {
+		due = q.unusedAt
+	}
+	q.server().setDue(q, due)
+}
+
+// timeout does what is due.
+func (q *queue) timeout(now int64) {
+	if q.unusedAt != 0 && q.unusedAt <= now {
+		q.unusedAt = 0
+		if len(q.all) == 0 {
+			q.delete()
+			return
+		}
+	}
+	if q.deadHead != 0 && q.deadHead <= now {
+		q.deadHead = 0
+		q.expire()
+	}
+	q.schedule()
+}

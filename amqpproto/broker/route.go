@@ -1,0 +1,103 @@
+package broker
+
+// router is route's scratch, one for a server. Who carries the number of the
+// route at work has been visited: a queue gets a message once, however many
+// bindings lead there, and exchanges that are bound in a circle end.
+type router struct {
+	marks uint64
+	topic topicMatcher
+	work  []*exchange // still to be asked
+}
+
+// route appends the queues that p goes to when it is published to x, each once:
+// bindings of exchanges to exchanges, alternate exchanges, CC and BCC included.
+// It allocates nothing but dst. parse and check come first.
+func (v *vhost) route(x *exchange, p *publishing, dst []*queue) []*queue {
+	r := &v.server.router
+	r.marks++
+	if x.name == "" {
+		return r.direct(v, p, dst)
+	}
+	r.work = append(r.work[:0], x)
+	x.mark = r.marks
+	for len(r.work) > 0 {
+		last := len(r.work) - 1
+		x, r.work = r.work[last], r.work[:last]
+		found := r.visit(x, p.key, p, &dst)
+		for more := p.more; len(more) > 0; {
+			var key []byte
+			key, more = cutKey(more)
+			found = r.visit(x, key, p, &dst) || found
+		}
+		if !found && x.alternate != "" {
+			if a := v.exchanges[x.alternate]; a != nil {
+				r.exchange(a)
+			}
+		}
+	}
+	return dst
+}
+
+// direct is the default exchange: to the queue of that name.
+func (r *router) direct(v *vhost, p *publishing, dst []*queue) []*queue {
+	dst = r.queue(v.queues[string(p.key)], dst)
+	for more := p.more; len(more) > 0; {
+		var key []byte
+		key, more = cutKey(more)
+		dst = r.queue(v.queues[string(key)], dst)
+	}
+	return dst
+}
+
+func (r *router) queue(q *queue, dst []*queue) []*queue {
+	if q != nil && q.mark != r.marks {
+		q.mark = r.marks
+		dst = append(dst, q)
+	}
+	return dst
+}
+
+func (r *router) exchange(x *exchange) {
+	if x.mark != r.marks {
+		x.mark = r.marks
+		r.work = append(r.work, x)
+	}
+}
+
+// visit follows the bindings of x that fit. found says that there was one, even
+// if it led where others have led already.
+func (r *router) visit(x *exchange, key []byte, p *publishing, dst *[]*queue) (found bool) {
+	switch x.kind {
+	case "direct":
+		return r.follow(x.direct[string(key)], dst)
+	case "fanout":
+		return r.follow(x.bindings, dst)
+	case "topic":
+		for _, n := range r.topic.match(&x.topic, key) {
+			found = r.follow(n.bindings, dst) || found
+		}
+	case "headers":
+		for _, h := range x.matches {
+			if h.fits(p.headers()) {
+				found = true
+				*dst = r.end(h.binding, *dst)
+			}
+		}
+	}
+	return found
+}
+
+func (r *router) follow(list []*binding, dst *[]*queue) (found bool) {
+	for _, b := range list {
+		*dst = r.end(b, *dst)
+	}
+	return len(list) > 0
+}
+
+func (r *router) end(b *binding, dst []*queue) []*queue {
+	if b.queue != nil {
+		return r.queue(b.queue, dst)
+	}
+	r.exchange(b.target)
+	return dst
+}

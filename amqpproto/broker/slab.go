@@ -1,0 +1,85 @@
+package broker
+
+import "unsafe"
+
+// slabs hold the messages themselves, the part of fixed size: a million of them
+// as single Go objects would each be visited by the garbage collector. A message
+// keeps its address as long as it lives, and its id says where it is.
+type slabs struct {
+	allocate func(int) []byte
+	give     func([]byte)
+	all      []slab
+	roomy    []uint32 // numbers of slabs with room; the last one is used next
+}
+
+// slab is a run of messages. Freed ones are a list, through their offset field.
+type slab struct {
+	mem      []byte    // what messages lie in; nil = none as yet, or given back
+	messages []message // mem
+	fresh    uint32    // from here on nobody has lived
+	free     uint32    // the first of the list, plus one
+	live     uint32
+}
+
+const (
+	slabBits     = 14
+	slabMessages = 1 << slabBits
+	messageSize  = int(unsafe.Sizeof(message{}))
+)
+
+// take returns a message with nothing but its id.
+func (l *slabs) take() *message {
+	if len(l.roomy) == 0 {
+		l.all = append(l.all, slab{})
+		l.roomy = append(l.roomy, uint32(len(l.all)-1))
+	}
+	number := l.roomy[len(l.roomy)-1]
+	s := &l.all[number]
+	if s.messages == nil {
+		s.mem = l.allocate(slabMessages * messageSize)
+		// A message has no pointers, so that it may lie in any memory; what
+		// allocate returns is aligned for it.
+		s.messages = unsafe.Slice((*message)(unsafe.Pointer(unsafe.SliceData(s.mem))), slabMessages)
+	}
+	var i uint32
+	if s.free != 0 {
+		i = s.free - 1
+		s.free = s.messages[i].offset
+	} else {
+		i = s.fresh
+		s.fresh++
+	}
+	s.live++
+	if s.free == 0 && s.fresh == slabMessages {
+		l.roomy = l.roomy[:len(l.roomy)-1]
+	}
+	m := &s.messages[i]
+	*m = message{id: number<<slabBits | i}
+	return m
+}
+
+// put takes a message back.
+func (l *slabs) put(m *message) {
+	number, i := m.id>>slabBits, m.id&(slabMessages-1)
+	s := &l.all[number]
+	if s.free == 0 && s.fresh == slabMessages {
+		l.roomy = append(l.roomy, number)
+	}
+	m.offset, m.refs = s.free, 0
+	s.free = i + 1
+	s.live--
+	if s.live == 0 && l.roomy[len(l.roomy)-1] != number {
+		l.give(s.mem)
+		*s = slab{} // still among the roomy ones, for when it is needed again
+	}
+}
+
+// at is the message of an id; nil if its slab has been given back, so that
+// nobody can have that id now.
+func (l *slabs) at(id uint32) *message {
+	messages := l.all[id>>slabBits].messages
+	if messages == nil {
+		return nil
+	}
+	return &messages[id&(slabMessages-1)]
+}
