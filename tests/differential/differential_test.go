@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"zamqp/tests/embedded"
 	"zamqp/tests/rabbitmq"
 )
 
@@ -77,7 +78,8 @@ func TestDifferential(t *testing.T) {
 	case "rabbitmq":
 		subject = prepare(t, node, "b")
 	case "":
-		t.Skip("no broker to compare")
+		n := embedded.New(t, embedded.Options{Vhosts: vhosts("a")})
+		subject = at(t, "ours", n.URL, "a")
 	default:
 		subject = at(t, "ours", *against, "a")
 	}

@@ -59,8 +59,16 @@ var Binary = sync.OnceValues(func() (string, error) {
 	// Test binaries run beside each other: each builds under its own name, and the
 	// build cache makes all but the first quick.
 	path := filepath.Join(dir, fmt.Sprint("zamqp-", os.Getpid()))
-	if out, err := exec.Command("go", "build", "-o", path, "zamqp").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build zamqp: %w: %s", err, out)
+	// Tests of other modules start it too, and their go.mod does not have what it
+	// needs: it is built where it lives.
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "zamqp").Output()
+	if err != nil {
+		return "", fmt.Errorf("go list -m zamqp: %w", err)
+	}
+	build := exec.Command("go", "build", "-o", path, ".")
+	build.Dir = strings.TrimSpace(string(root))
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
 	}
 	return path, nil
 })

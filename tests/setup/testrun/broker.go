@@ -14,7 +14,7 @@ const brokerScript = "tests/rabbitmq/rabbitmq"
 var brokerDir string
 
 // brokerUsers are the steps whose tests talk to RabbitMQ.
-var brokerUsers = []string{"unit", "race", "loopdebug", "interop"}
+var brokerUsers = []string{"unit", "race", "loopdebug", "interop", "brokers", "amqp091"}
 
 // broker starts one RabbitMQ node for all steps that use one, and returns what
 // stops it. A broker that the environment names is used as it is.

@@ -28,8 +28,14 @@ var steps = []step{
 	{"fuzz", "every fuzz target for some seconds", fuzz, false},
 	{"interop", "the built binary with RabbitMQ and other people's clients", interop, false},
 	{"chaos", "a broker behind a bad network, and one that is stopped and killed", chaos, false},
+	{"brokers", "random programs on RabbitMQ and on the embedded broker", brokers, false},
+	{"amqp091", "amqp091-go's own integration tests on both", amqp091, false},
+	{"kill", "kill -9 of the embedded broker at work, again and again", kill, false},
 	{"bench", "the benchmark with small numbers", bench, false},
 }
+
+// apart are the packages of tests that have steps of their own.
+var apart = []string{"/tests/interop", "/tests/differential", "/tests/durability"}
 
 // command runs a tool and returns all it printed. No step reads standard input.
 func command(dir string, env []string, name string, args ...string) (string, error) {
@@ -216,7 +222,7 @@ func packages(o *outcome, without ...string) []string {
 
 func unit() *outcome {
 	o := &outcome{}
-	if pkgs := packages(o, "/tests/interop"); pkgs != nil {
+	if pkgs := packages(o, apart...); pkgs != nil {
 		o.add(goTest(".", nil, append([]string{"-timeout", "5m"}, pkgs...)...))
 	}
 	return o
@@ -224,7 +230,7 @@ func unit() *outcome {
 
 func race() *outcome {
 	o := &outcome{}
-	if pkgs := packages(o, "/tests/interop", "/tests/rabbitmq", "/tests/tidy"); pkgs != nil {
+	if pkgs := packages(o, append(apart, "/tests/rabbitmq", "/tests/embedded", "/tests/tidy")...); pkgs != nil {
 		o.add(goTest(".", nil, append([]string{"-race", "-timeout", "10m"}, pkgs...)...))
 	}
 	return o
@@ -232,7 +238,7 @@ func race() *outcome {
 
 func loopdebug() *outcome {
 	o := &outcome{}
-	if pkgs := packages(o, "/tests/interop", "/tests/rabbitmq", "/tests/tidy"); pkgs != nil {
+	if pkgs := packages(o, append(apart, "/tests/rabbitmq", "/tests/embedded", "/tests/tidy")...); pkgs != nil {
 		o.add(goTest(".", nil, append([]string{"-tags", "loopdebug", "-timeout", "5m"}, pkgs...)...))
 	}
 	return o
@@ -245,6 +251,14 @@ func interop() *outcome {
 func chaos() *outcome {
 	return goTest("tests/chaos", nil, "-timeout", "15m", "./...")
 }
+
+func brokers() *outcome {
+	return goTest(".", nil, "-timeout", "20m", "./tests/differential", "-programs", "2000")
+}
+
+func amqp091() *outcome { return goTest("tests/amqp091", nil, "-timeout", "10m", ".") }
+
+func kill() *outcome { return goTest(".", nil, "-timeout", "15m", "./tests/durability") }
 
 func bench() *outcome {
 	o := &outcome{}
@@ -260,7 +274,7 @@ func tidy() *outcome { return goTest(".", nil, "./tests/tidy") }
 
 func short() *outcome {
 	o := &outcome{}
-	if pkgs := packages(o, "/tests/interop", "/tests/rabbitmq", "/tests/tidy"); pkgs != nil {
+	if pkgs := packages(o, append(apart, "/tests/rabbitmq", "/tests/embedded", "/tests/tidy")...); pkgs != nil {
 		o.add(goTest(".", nil, append([]string{"-short", "-timeout", "5m"}, pkgs...)...))
 	}
 	return o
