@@ -92,15 +92,13 @@ func (r *Request) readTrace() {
 		failed, crashes := r.number(TraceAttempt), r.number(TraceCrashes)
 		m.Failed += failed + r.deaths()
 		m.Crashes += crashes
-		if failed+crashes > 0 {
-			r.readOrigin()
-		}
+		r.readOrigin()
 	}
 	m.Attempt = 1 + m.Failed + m.Crashes
 }
 
 // readOrigin replaces the default exchange, by which a message comes back from a
-// retry queue, by what it was published to at first.
+// retry queue or a dead-letter queue, by what it was published to at first.
 func (r *Request) readOrigin() {
 	key, ok := r.props.Headers.Lookup(TraceRoutingKey)
 	if !ok || len(r.message.Exchange) != 0 {

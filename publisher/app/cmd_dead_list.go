@@ -31,24 +31,33 @@ func (d *deadCommand) locate(plan *Plan, cmd *cobra.Command, arg string) (deadQu
 		q.connection = consumer.Connection
 	}
 	q.of = arg
-	if q.queue = deadLetterQueue(&consumer); q.queue == "" {
+	if q.queue = consumer.DeadLetterQueue(); q.queue == "" {
 		return q, failure{fmt.Errorf("consumer %q has no dead-letter queue of ours (%s): name the queue", arg, deadLetterText(consumer))}
 	}
 	return q, nil
 }
 
-// plan resolves the configuration. Without one that is complete, queues can
-// still be named.
-func (d *deadCommand) plan(c *CLI) (*Plan, error) {
+// plan resolves the configuration. If it has problems, queues can still be named,
+// but not consumers.
+func (d *deadCommand) plan(c *CLI, args []string) (*Plan, error) {
 	s, err := d.broker.settings(c)
 	if err != nil {
 		return nil, err
 	}
 	plan, err := Resolve(s, c.Registry)
-	if err != nil {
+	if err == nil {
+		return plan, nil
+	}
+	consumers := c.Registry.Consumers()
+	for _, arg := range args {
+		if _, ok := consumers[arg]; ok {
+			return nil, failure{err}
+		}
+	}
+	if len(args) == 0 {
 		return nil, failure{err}
 	}
-	return plan, nil
+	return &Plan{Settings: s}, nil
 }
 
 // queues are those of the arguments, or all of the plan.
@@ -73,7 +82,7 @@ func (d *deadCommand) queues(plan *Plan, cmd *cobra.Command, args []string) (all
 	}
 	for _, name := range sortedNames(plan.Consumers) {
 		consumer := plan.Consumers[name]
-		q := deadQueue{connection: consumer.Connection, queue: deadLetterQueue(&consumer)}
+		q := deadQueue{connection: consumer.Connection, queue: consumer.DeadLetterQueue()}
 		if d.broker.url != "" {
 			q.connection = d.broker.connection
 		} else if cmd.Flags().Changed("connection") && q.connection != d.broker.connection {
@@ -95,7 +104,7 @@ type cause struct {
 }
 
 func (d *deadCommand) list(c *CLI, cmd *cobra.Command, args []string) error {
-	plan, err := d.plan(c)
+	plan, err := d.plan(c, args)
 	if err != nil {
 		return err
 	}
@@ -127,7 +136,7 @@ func (d *deadCommand) list(c *CLI, cmd *cobra.Command, args []string) error {
 }
 
 func (d *deadCommand) listOne(ctx context.Context, c *CLI, s *session, q deadQueue) error {
-	n, err := s.length(ctx, q.queue)
+	n, _, err := s.info(ctx, q.queue)
 	var missing *amqpproto.ChannelError
 	if errors.As(err, &missing) && missing.Code == amqpproto.NotFound {
 		n, err = 0, nil

@@ -10,6 +10,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
+	"zamqp/publisher"
 )
 
 func (d *deadCommand) retry(c *CLI, cmd *cobra.Command, arg string) error {
@@ -59,26 +60,18 @@ func (d *deadCommand) revive(m *taken, death death, from string) (to string, o *
 		return "", nil, fmt.Errorf("it failed in %q itself: name another queue with --to", to)
 	}
 	p := m.Publishing
-	p.Headers = revived(p.Headers)
+	if exchange, key, ok := publisher.Untrace(&p); ok {
+		// The queue gets it by the default exchange, its handler sees these.
+		if p.Headers == nil {
+			p.Headers = amqp.Table{}
+		}
+		p.Headers[publisher.TraceExchange], p.Headers[publisher.TraceRoutingKey] = exchange, key
+	}
 	raw, err := amqpproto.AppendPublishing(nil, &p)
 	if err != nil {
 		return "", nil, err
 	}
 	return to, &client.Outgoing{RoutingKey: to, Mandatory: true, RawProperties: raw, Body: m.Body}, nil
-}
-
-// revived are headers without what they say of failures. With an x-death the
-// broker would take the message's next delay for one of a circle, and drop it.
-func revived(headers amqp.Table) amqp.Table {
-	own := make(amqp.Table, len(headers))
-	for key, value := range headers {
-		own[key] = value
-	}
-	for _, key := range []string{traceQueue, traceReason, traceError, traceHandler, traceAttempt, traceTime,
-		"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"} {
-		delete(own, key)
-	}
-	return own
 }
 
 func (d *deadCommand) drop(c *CLI, cmd *cobra.Command, arg string) error {

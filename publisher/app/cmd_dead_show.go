@@ -12,7 +12,7 @@ func (d *deadCommand) within(c *CLI, cmd *cobra.Command, arg string, must bool, 
 	if err := d.pick.parse(must); err != nil {
 		return err
 	}
-	plan, err := d.plan(c)
+	plan, err := d.plan(c, []string{arg})
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (d *deadCommand) within(c *CLI, cmd *cobra.Command, arg string, must bool, 
 		return err
 	}
 	defer s.close()
-	n, err := s.length(ctx, q.queue)
+	n, _, err := s.info(ctx, q.queue)
 	if err == nil {
 		err = fn(ctx, s, q, n)
 	}

@@ -99,7 +99,10 @@ func (s *station) within(ctx context.Context, stdin string, args ...string) (cod
 	s.t.Helper()
 	var out, errs bytes.Buffer
 	c := &app.CLI{Registry: registry(), Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs}
-	args = append([]string{args[0], "--url", s.url, "--timeout", "20s"}, args[1:]...)
+	args = append(args[:len(args):len(args)], "--url", s.url, "--timeout", "20s")
+	if args[0] == "call" || args[0] == "publish" || args[0] == "tap" { // so that their own win
+		args = append([]string{args[0], "--url", s.url, "--timeout", "20s"}, args[1:len(args)-4]...)
+	}
 	code = c.Run(ctx, args)
 	return code, out.String(), errs.String()
 }

@@ -94,7 +94,7 @@ func (t *tapCommand) run(c *CLI, cmd *cobra.Command) error {
 
 // peek shows what is in a queue now.
 func (t *tapCommand) peek(ctx context.Context, c *CLI, s *session) error {
-	n, err := s.length(ctx, t.queue)
+	n, _, err := s.info(ctx, t.queue)
 	if err != nil {
 		return failure{err}
 	}

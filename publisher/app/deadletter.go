@@ -14,27 +14,6 @@ import (
 	"zamqp/publisher"
 )
 
-// The keys of the headers table in which zamqp tells why it gave a message up.
-const (
-	traceQueue         = "x-zamqp-queue"
-	traceFirstExchange = "x-zamqp-exchange"
-	traceRoutingKey    = "x-zamqp-routing-key"
-	traceReason        = "x-zamqp-reason"
-	traceError         = "x-zamqp-error"
-	traceHandler       = "x-zamqp-handler"
-	traceAttempt       = "x-zamqp-attempt"
-	traceTime          = "x-zamqp-time"
-)
-
-// deadLetterQueue is where a consumer's given-up messages go; "" if nowhere, or
-// somewhere that only the broker knows.
-func deadLetterQueue(k *publisher.Consumer) string {
-	if _, given := k.Arguments["x-dead-letter-exchange"]; given || k.DeadLetter == "off" {
-		return ""
-	}
-	return k.DeadLetter
-}
-
 // death is how a message came into a dead-letter queue, by its headers: ours, or
 // else the broker's x-death.
 type death struct {
@@ -59,12 +38,12 @@ func deathOf(headers amqp.Table) death {
 		}
 		return ""
 	}
-	if queue := text(traceQueue); queue != "" || text(traceReason) != "" {
+	if queue := text(publisher.TraceQueue); queue != "" || text(publisher.TraceReason) != "" {
 		d := death{
-			Queue: queue, Exchange: text(traceFirstExchange), RoutingKey: text(traceRoutingKey),
-			Reason: text(traceReason), Error: text(traceError), Handler: text(traceHandler), Attempts: integer(headers[traceAttempt]),
+			Queue: queue, Exchange: text(publisher.TraceExchange), RoutingKey: text(publisher.TraceRoutingKey),
+			Reason: text(publisher.TraceReason), Error: text(publisher.TraceError), Handler: text(publisher.TraceHandler), Attempts: integer(headers[publisher.TraceAttempt]),
 		}
-		d.Time, _ = headers[traceTime].(time.Time)
+		d.Time, _ = headers[publisher.TraceTime].(time.Time)
 		return d
 	}
 	// The latest death stands first; the oldest is that of the queue that the

@@ -48,14 +48,29 @@ const walkAhead = 32
 // and is done with them. each runs on the loop's thread, and ends with keep, ack
 // or work.
 func (s *session) walk(ctx context.Context, queue string, n int, each func(*taken)) error {
+	w := &walk{s: s, queue: queue, left: n, each: each}
 	err := s.await(ctx, func(done func(error)) {
-		w := &walk{s: s, queue: queue, left: n, each: each, done: done}
+		w.done = done
 		w.on()
 	})
-	if err != nil {
-		return fmt.Errorf("queue %q: %w", queue, err)
+	if err == nil && len(w.kept) > 0 {
+		err = s.settle(ctx, queue, len(w.kept))
 	}
-	return nil
+	return err
+}
+
+// settle waits until the broker has put messages back, so that the next command
+// finds them, unless there are consumers to take them at once. It does so when it
+// gets to it: a goodbye overtakes it.
+func (s *session) settle(ctx context.Context, queue string, kept int) error {
+	for range 100 {
+		n, consumers, err := s.info(ctx, queue)
+		if err != nil || n >= kept || consumers > 0 {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil // somebody else takes them
 }
 
 func (w *walk) on() {
@@ -82,7 +97,7 @@ func (w *walk) got(d *client.Delivery, err error) {
 	switch {
 	case err != nil:
 		if w.err == nil {
-			w.err = err
+			w.err = fmt.Errorf("queue %q: %w", w.queue, err)
 		}
 	case d == nil:
 		w.empty = true
@@ -129,12 +144,11 @@ func (t *taken) publish(o *client.Outgoing, told func(error)) {
 	}
 }
 
-// length is how many messages wait in a queue.
-func (s *session) length(ctx context.Context, queue string) (n int, err error) {
-	var messages uint32
+// info is how many messages wait in a queue, and how many consumers it has.
+func (s *session) info(ctx context.Context, queue string) (messages, consumers int, err error) {
 	err = s.do(ctx, "queue.declare", func(done func(error)) {
-		err := s.client.QueueInfo(queue, func(m, _ uint32, err error) {
-			messages = m
+		err := s.client.QueueInfo(queue, func(m, c uint32, err error) {
+			messages, consumers = int(m), int(c)
 			done(err)
 		})
 		if err != nil {
@@ -142,7 +156,7 @@ func (s *session) length(ctx context.Context, queue string) (n int, err error) {
 		}
 	})
 	if err != nil {
-		return 0, fmt.Errorf("queue %q: %w", queue, err)
+		return 0, 0, fmt.Errorf("queue %q: %w", queue, err)
 	}
-	return int(messages), nil
+	return messages, consumers, nil
 }
