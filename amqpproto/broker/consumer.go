@@ -197,6 +197,9 @@ func (q *queue) nextReady() *consumer {
 
 // hand gives a message to a consumer.
 func (q *queue) hand(c *consumer, e entry) {
+	if !c.noAck {
+		q.server().storeDelivery(q, e)
+	}
 	q.out(1)
 	c.ch.deliver(c, e)
 }

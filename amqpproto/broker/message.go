@@ -11,7 +11,7 @@ type message struct {
 	offset      uint32 // in the chunk
 	propsLen    uint32
 	bodyLen     uint32
-	seq         uint64 // the store's number for it, 0 = not stored
+	seq         uint64 // the store's id for it, 0 = not stored
 	expiration  int64  // milliseconds, -1 = never
 	bccLen      uint16
 	priority    int16 // -1 = not set
@@ -80,6 +80,9 @@ func (s *Server) release(m *message) {
 	m.refs--
 	if m.refs > 0 {
 		return
+	}
+	if m.seq != 0 {
+		s.unkeep(m)
 	}
 	s.memory -= int64(recordSize(m.size()) + messageSize)
 	s.arena.remove(m.chunk, m.size())

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/journal"
 )
 
 // Options describe a broker. Zero fields get the default named beside them.
@@ -42,6 +43,15 @@ type Options struct {
 	// garbage collector, nor doubled by it.
 	Allocate func(n int) []byte
 	Free     func([]byte)
+
+	// DataDir is where durable exchanges and queues, and the persistent messages
+	// in them, outlive the process; it is made if it is not there. One process
+	// may use it at a time. "" = nothing outlives the process.
+	DataDir string
+	// Files is the file system of DataDir; nil = the operating system's.
+	Files journal.FS
+	// SegmentSize of the store's files; 0 = journal.SegmentSizeDefault.
+	SegmentSize int64
 
 	// Seed of the generated names; give each process another one.
 	Seed uint64

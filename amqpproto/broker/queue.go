@@ -14,6 +14,9 @@ type queue struct {
 	nextOrder uint64 // of the next message that comes new
 	unacked   int    // entries that are with channels
 
+	storeID  uint32 // the store's number for it, 0 = not stored
+	unstored bool   // the store has been told that it is deleted
+
 	consuming
 	bindings []*binding // that end here
 	mark     uint64     // route's
@@ -169,6 +172,7 @@ func (q *queue) get() (e entry, left int, ok bool) {
 	q.expire()
 	if ok = q.backlog.n > 0; ok {
 		e = q.next()
+		s.storeDelivery(q, e)
 		q.out(1)
 		q.expire()
 	}
@@ -192,9 +196,7 @@ func (q *queue) settle(e entry) {
 // forget lets go of an entry that is nowhere any more.
 func (q *queue) forget(e entry) {
 	s := q.server()
-	if !q.gone {
-		s.forgetEntry(q, e.msg)
-	}
+	s.forgetEntry(q, e.msg)
 	s.release(e.msg)
 }
 
@@ -272,15 +274,20 @@ func (q *queue) each(fn func(e entry)) {
 }
 
 // restore is push for a message that the store has kept: it was in the queue
-// before, so that no limit is looked at and nobody is told.
-func (q *queue) restore(m *message, redelivered bool) {
-	e := entry{msg: m, order: q.nextOrder, redelivered: redelivered}
+// before, so that no limit is looked at and nobody is told. published is when it
+// came to the queue, in nanoseconds since 1970: its time goes on from there.
+func (q *queue) restore(m *message, published int64, deliveries uint32, redelivered bool) {
+	e := entry{msg: m, order: q.nextOrder, deliveries: deliveries, redelivered: redelivered}
 	q.nextOrder++
 	m.retain()
 	if ttl := q.lifetime(m); ttl >= 0 {
-		e.expires = q.server().now() + ttl*1e6
+		e.expires = published + ttl*1e6
 	}
-	q.add(q.laneOf(m), e, false)
+	lane := q.laneOf(m)
+	if deliveries > 0 && q.deliveryLimit >= 0 {
+		lane = quorumReturns
+	}
+	q.add(lane, e, false)
 	if e.expires != 0 {
 		q.watchHead()
 	}

@@ -68,6 +68,9 @@ func New(o Options, h Host) (*Server, error) {
 		}
 		s.vhosts[name] = s.newVhost(name)
 	}
+	if err := s.openStore(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 

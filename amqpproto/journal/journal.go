@@ -225,6 +225,9 @@ func (j *Journal) Size() int64 {
 	return size
 }
 
+// SegmentSize is [Options.SegmentSize], or its default.
+func (j *Journal) SegmentSize() int64 { return j.opt.SegmentSize }
+
 // Behind is how many octets were appended and are not on disk yet, all of which
 // are in memory. Whoever appends faster than the disk can write should stop at
 // some bound.

@@ -1,0 +1,158 @@
+package broker
+
+// kept is what the store knows about a stored message: where its record is, and
+// which durable queues still have it. It lies beside the message, by the same
+// id, and has no pointers either.
+type kept struct {
+	at         uint64 // number of the message's newest record
+	time       int64  // of the publish, milliseconds since 1970
+	prev, next uint32 // neighbours by at: message ids plus one, 0 = none
+	home              // the first queue; queue is 0 when the message is not kept
+	more       uint32 // further queues: place in the shelf's homes, 0 = none
+}
+
+// home is a queue that has a message.
+type home struct {
+	queue      uint32 // queue.storeID
+	deliveries uint32 // how often it was handed out, as far as that is written down
+}
+
+// guest is a home in a list, for messages in several queues.
+type guest struct {
+	home
+	next uint32
+}
+
+// shelf is the kept messages, in the order of their records.
+type shelf struct {
+	chunks      [][]kept
+	first, last uint32 // message ids plus one
+	guests      []guest
+	free        uint32 // unused guests
+	n           int
+	live        int64 // octets of the newest records of kept messages, about
+}
+
+// of is a message's place on the shelf, with or without something on it.
+func (f *shelf) of(m *message) *kept {
+	number := int(m.id >> slabBits)
+	for number >= len(f.chunks) {
+		f.chunks = append(f.chunks, nil)
+	}
+	if f.chunks[number] == nil {
+		f.chunks[number] = make([]kept, slabMessages)
+	}
+	return &f.chunks[number][m.id&(slabMessages-1)]
+}
+
+func (f *shelf) at(id uint32) *kept { return &f.chunks[id>>slabBits][id&(slabMessages-1)] }
+
+// recordCost is about what m's record takes on disk.
+func recordCost(m *message) int64 { return int64(m.size()) + 40 }
+
+// append puts m at the end: its record is the newest.
+func (f *shelf) append(m *message, k *kept, at uint64) {
+	k.at, k.prev, k.next = at, f.last, 0
+	if f.last != 0 {
+		f.at(f.last - 1).next = m.id + 1
+	} else {
+		f.first = m.id + 1
+	}
+	f.last = m.id + 1
+	f.n++
+	f.live += recordCost(m)
+}
+
+// unlink takes m out of the order.
+func (f *shelf) unlink(m *message, k *kept) {
+	if k.prev != 0 {
+		f.at(k.prev - 1).next = k.next
+	} else {
+		f.first = k.next
+	}
+	if k.next != 0 {
+		f.at(k.next - 1).prev = k.prev
+	} else {
+		f.last = k.prev
+	}
+	f.n--
+	f.live -= recordCost(m)
+}
+
+// add adds a queue to those that have the message.
+func (f *shelf) add(k *kept, h home) {
+	if k.queue == 0 {
+		k.home = h
+		return
+	}
+	if len(f.guests) == 0 {
+		f.guests = append(f.guests, guest{}) // 0 is none
+	}
+	i := f.free
+	if i != 0 {
+		f.free = f.guests[i].next
+	} else {
+		i = uint32(len(f.guests))
+		f.guests = append(f.guests, guest{})
+	}
+	f.guests[i] = guest{h, k.more}
+	k.more = i
+}
+
+// find is a queue's home for the message; nil if that queue does not have it.
+// It is valid until the next add.
+func (f *shelf) find(k *kept, queue uint32) *home {
+	if k.queue == queue {
+		return &k.home
+	}
+	for i := k.more; i != 0; i = f.guests[i].next {
+		if f.guests[i].queue == queue {
+			return &f.guests[i].home
+		}
+	}
+	return nil
+}
+
+// drop takes a queue away from those that have the message. After the last one
+// k.queue is 0.
+func (f *shelf) drop(k *kept, queue uint32) (found bool) {
+	if k.queue == queue {
+		k.home = home{}
+		if i := k.more; i != 0 {
+			k.home, k.more = f.guests[i].home, f.guests[i].next
+			f.release(i)
+		}
+		return true
+	}
+	for at := &k.more; *at != 0; at = &f.guests[*at].next {
+		if i := *at; f.guests[i].queue == queue {
+			*at = f.guests[i].next
+			f.release(i)
+			return true
+		}
+	}
+	return false
+}
+
+// clear forgets all queues that have the message.
+func (f *shelf) clear(k *kept) {
+	for k.queue != 0 {
+		f.drop(k, k.queue)
+	}
+}
+
+func (f *shelf) release(i uint32) {
+	f.guests[i] = guest{next: f.free}
+	f.free = i
+}
+
+// each calls fn with all queues that have the message.
+func (f *shelf) each(k *kept, fn func(h home)) {
+	if k.queue == 0 {
+		return
+	}
+	fn(k.home)
+	for i := k.more; i != 0; i = f.guests[i].next {
+		fn(f.guests[i].home)
+	}
+}

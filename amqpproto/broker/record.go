@@ -1,0 +1,159 @@
+package broker
+
+import (
+	"encoding/binary"
+
+	"zamqp/amqpproto"
+)
+
+// What is in the store's records. Each begins with its kind; numbers are
+// unsigned varints unless said otherwise, strings a number and that many octets.
+// Queues are known by ids, which are never used again, because most records
+// name one.
+//
+//	message   id or 0 | time | queues: n, and n × (queue id, deliveries)
+//	          | lengths of exchange, key, bcc, properties | all of their octets, and the body's
+//	gone      pairs of queue id and message id, each as the signed difference to the one before
+//	delivered queue id | message id | deliveries
+//	exchange  vhost | name | kind | flags | arguments
+//	queue     queue id | vhost | name | flags | arguments
+//	binding   vhost | source | flags | destination | key | arguments
+//	no…       what of the above identifies the thing: it is deleted
+//	topology  highest queue id ever | n: the next n records are all the exchanges,
+//	          queues and bindings that there are
+//	clean     nothing: the broker was stopped in order, if this is the last record
+//
+// A message's id is the number of its first record, in which it is 0; when it is
+// written again, so that the old record may go, it keeps the id, and with it its
+// place in the queues. Its time is that of the publish, in milliseconds since
+// 1970. Deliveries are how often a queue has handed it out, where that is
+// written down, or where it is known to be more than 0.
+type recordKind byte
+
+const (
+	recordMessage    recordKind = 'M'
+	recordGone       recordKind = 'A'
+	recordDelivered  recordKind = 'D'
+	recordExchange   recordKind = 'X'
+	recordNoExchange recordKind = 'x'
+	recordQueue      recordKind = 'Q'
+	recordNoQueue    recordKind = 'q'
+	recordBinding    recordKind = 'B'
+	recordNoBinding  recordKind = 'b'
+	recordTopology   recordKind = 'T'
+	recordClean      recordKind = 'C'
+)
+
+// Bits of the flags.
+const (
+	flagAutoDelete = 1 << iota
+	flagInternal   // of an exchange
+	flagToExchange // of a binding
+)
+
+func appendString[T string | []byte | amqpproto.RawTable](dst []byte, v T) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(v))), v...)
+}
+
+func appendExchange(dst []byte, x *exchange) []byte {
+	dst = appendString(append(dst, byte(recordExchange)), x.vhost.name)
+	dst = appendString(appendString(dst, x.name), x.kind)
+	var flags byte
+	if x.autoDelete {
+		flags |= flagAutoDelete
+	}
+	if x.internal {
+		flags |= flagInternal
+	}
+	return appendString(append(dst, flags), x.args)
+}
+
+func appendNoExchange(dst []byte, x *exchange) []byte {
+	return appendString(appendString(append(dst, byte(recordNoExchange)), x.vhost.name), x.name)
+}
+
+func appendQueue(dst []byte, q *queue) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(recordQueue)), uint64(q.storeID))
+	dst = appendString(appendString(dst, q.vhost.name), q.name)
+	var flags byte
+	if q.autoDelete {
+		flags |= flagAutoDelete
+	}
+	return appendString(append(dst, flags), q.args)
+}
+
+// appendBinding is for both kinds of its record: a binding is identified by all
+// that it is.
+func appendBinding(dst []byte, kind recordKind, b *binding) []byte {
+	dst = appendString(append(dst, byte(kind)), b.source.vhost.name)
+	dst = appendString(dst, b.source.name)
+	if b.queue != nil {
+		dst = appendString(append(dst, 0), b.queue.name)
+	} else {
+		dst = appendString(append(dst, flagToExchange), b.target.name)
+	}
+	return appendString(appendString(dst, b.key), b.args)
+}
+
+// cursor reads a record. After a fault everything is zero and bad is true.
+type cursor struct {
+	b   []byte
+	bad bool
+}
+
+func (c *cursor) number() uint64 {
+	v, n := binary.Uvarint(c.b)
+	if n <= 0 {
+		c.fail()
+		return 0
+	}
+	c.b = c.b[n:]
+	return v
+}
+
+func (c *cursor) signed() int64 {
+	v, n := binary.Varint(c.b)
+	if n <= 0 {
+		c.fail()
+		return 0
+	}
+	c.b = c.b[n:]
+	return v
+}
+
+func (c *cursor) id() uint32 {
+	v := c.number()
+	if v > 1<<32-1 {
+		c.fail()
+		return 0
+	}
+	return uint32(v)
+}
+
+func (c *cursor) flags() byte {
+	if len(c.b) == 0 {
+		c.fail()
+		return 0
+	}
+	v := c.b[0]
+	c.b = c.b[1:]
+	return v
+}
+
+// octets is a view.
+func (c *cursor) octets() []byte { return c.take(c.number()) }
+
+func (c *cursor) take(n uint64) []byte {
+	if n > uint64(len(c.b)) {
+		c.fail()
+		return nil
+	}
+	v := c.b[:n:n]
+	c.b = c.b[n:]
+	return v
+}
+
+func (c *cursor) fail() { c.b, c.bad = nil, true }
+
+// end says that the record was read to its end, and no further.
+func (c *cursor) end() bool { return !c.bad && len(c.b) == 0 }
