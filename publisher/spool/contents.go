@@ -1,0 +1,215 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"zamqp/amqpproto/journal"
+)
+
+// List reads what is in a directory, without changing it: first the messages
+// that are to leave, oldest first, and then those aside. each gets views. The
+// error is [journal.ErrLocked], wrapped, while a process has the spool open.
+func List(dir string, queued func(*Entry), aside func(*Aside)) error {
+	var out uint64
+	gone := map[uint64]bool{}
+	err := readRecords(filepath.Join(dir, queueDir), func(kind byte, rest []byte) error {
+		n, err := uint64(0), error(nil)
+		switch kind {
+		case recordState:
+			if n, err = scanNumber(rest); err == nil {
+				out = max(out, n)
+			}
+		case recordGone:
+			if n, err = scanNumber(rest); err == nil {
+				gone[n] = true
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = listAsides(filepath.Join(dir, asideDir), func(a *Aside) { gone[a.Number] = true })
+	if err != nil {
+		return err
+	}
+	err = readRecords(filepath.Join(dir, queueDir), func(kind byte, rest []byte) error {
+		if kind != recordGroup {
+			return nil
+		}
+		return scanGroup(rest, func(g group, number uint64, m Message) {
+			if number >= out && !gone[number] {
+				queued(&Entry{Number: number, Since: g.at, Message: m})
+			}
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return listAsides(filepath.Join(dir, asideDir), aside)
+}
+
+func listAsides(dir string, aside func(*Aside)) error {
+	last := map[uint64]int{} // by number, the index of its last record
+	i := 0
+	err := readRecords(dir, func(kind byte, rest []byte) error {
+		i++
+		n, err := scanFirst(rest)
+		if kind == recordGone {
+			delete(last, n)
+		} else {
+			last[n] = i
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	i = 0
+	return readRecords(dir, func(kind byte, rest []byte) error {
+		if i++; kind != recordAside {
+			return nil
+		}
+		a, err := scanAside(rest)
+		if err == nil && last[a.Number] == i {
+			aside(&a)
+		}
+		return err
+	})
+}
+
+// scanFirst is the number that a record begins with.
+func scanFirst(rest []byte) (uint64, error) {
+	s := scanner{rest: rest}
+	n := s.number()
+	if s.bad {
+		return 0, errRecord
+	}
+	return n, nil
+}
+
+func readRecords(dir string, each func(kind byte, rest []byte) error) error {
+	_, err := journal.Read(dir, nil, func(_ uint64, rec []byte) error {
+		if len(rec) == 0 {
+			return unknown(rec)
+		}
+		return each(rec[0], rec[1:])
+	})
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	return nil
+}
+
+// Drop deletes a message, whether it is to leave or aside. It is lost when
+// Flush and the disk have done their work.
+func (s *Spool) Drop(number uint64) error {
+	if s.err != nil {
+		return s.err
+	}
+	if size, ok := s.asides[number]; ok {
+		s.aside.Append(appendNumber(nil, recordGone, number))
+		s.asideBytes -= int64(size)
+		delete(s.asides, number)
+		return nil
+	}
+	if _, gone := s.gone[number]; gone || number < s.out || number >= s.next {
+		return fmt.Errorf("the spool has no message %d", number)
+	}
+	s.forget(number)
+	return nil
+}
+
+// Retry puts messages that are aside behind those that are to leave. It works on
+// the owner's thread and waits for the disk: for programs without a loop. After a
+// kill in the middle a message may be in both places.
+func (s *Spool) Retry(now time.Time, numbers []uint64) error {
+	var moved []uint64
+	c := s.aside.Cursor(1)
+	defer c.Close()
+	for {
+		seq, rec, err := c.Next(s.aside.Synced())
+		if err != nil {
+			return err
+		}
+		if seq == 0 {
+			break
+		}
+		if rec[0] != recordAside {
+			continue
+		}
+		a, err := scanAside(rec[1:])
+		if err != nil {
+			return err
+		}
+		if _, there := s.asides[a.Number]; !there || !slices.Contains(numbers, a.Number) || slices.Contains(moved, a.Number) {
+			continue
+		}
+		var outcome error
+		// It makes room for itself.
+		s.asideBytes -= int64(s.asides[a.Number])
+		err = s.Add(now, []Message{a.Message}, func(err error) { outcome = err })
+		s.asideBytes += int64(s.asides[a.Number])
+		if err == nil {
+			err = errors.Join(s.Sync(), outcome)
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.Drop(a.Number); err != nil {
+			return err
+		}
+		moved = append(moved, a.Number)
+	}
+	return s.Sync()
+}
+
+// Compact gives back the space of messages that are not aside any more. It works
+// as Retry does.
+func (s *Spool) Compact() error {
+	if s.err != nil {
+		return s.err
+	}
+	if s.aside.Size() < 2*s.asideBytes+s.o.SegmentSize {
+		return s.Sync()
+	}
+	if err := s.Sync(); err != nil {
+		return err
+	}
+	last := s.aside.Last()
+	c := s.aside.Cursor(1)
+	defer c.Close()
+	seen := map[uint64]bool{}
+	for {
+		seq, rec, err := c.Next(last)
+		if err != nil {
+			return err
+		}
+		if seq == 0 || seq > last {
+			break
+		}
+		if rec[0] != recordAside {
+			continue
+		}
+		a, err := scanAside(rec[1:])
+		if err != nil {
+			return err
+		}
+		if _, there := s.asides[a.Number]; there && !seen[a.Number] {
+			seen[a.Number] = true
+			s.aside.Append(rec)
+			if s.aside.Behind() > scratchKeep {
+				if err := s.aside.Sync(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	s.aside.Append(appendNumber(nil, recordGone, 0)) // so that a segment follows
+	s.aside.Release(last + 1)
+	return s.Sync()
+}

@@ -1,0 +1,147 @@
+package spool
+
+import (
+	"fmt"
+	"time"
+
+	"zamqp/amqpproto/journal"
+)
+
+// Entry is a message that is to leave. It owns its octets.
+type Entry struct {
+	Number uint64
+	Since  time.Time // when it was added
+	Message
+}
+
+// reader is how far the messages have been given back.
+type reader struct {
+	next   uint64 // number of the next one to be given
+	cursor *journal.Cursor
+	busy   bool // a piece of work has the cursor
+	turned bool // Rewind came meanwhile
+}
+
+func (r *reader) close() {
+	if r.cursor != nil && !r.busy {
+		r.cursor.Close()
+		r.cursor = nil
+	}
+}
+
+// chunk is one read of the cursor, on another goroutine.
+type chunk struct {
+	cursor  *journal.Cursor
+	from    uint64 // number of the first message that is wanted
+	last    uint64 // record that is on disk
+	count   int
+	octets  int
+	entries []Entry
+	err     error
+}
+
+func (c *chunk) read() {
+	for len(c.entries) < c.count && c.octets > 0 {
+		seq, rec, err := c.cursor.Next(c.last)
+		if err != nil {
+			c.err = err
+			return
+		}
+		if seq == 0 {
+			return
+		}
+		if len(rec) == 0 || rec[0] != recordGroup {
+			continue
+		}
+		own := append([]byte(nil), rec[1:]...)
+		err = scanGroup(own, func(g group, number uint64, m Message) {
+			if number >= c.from {
+				c.entries = append(c.entries, Entry{Number: number, Since: g.at, Message: m})
+				c.octets -= int(m.size())
+			}
+		})
+		if err != nil {
+			c.err = fmt.Errorf("spool: record %d: %w", seq, err)
+			return
+		}
+	}
+}
+
+// Fetch reads the messages that come next, about count and octets of them at
+// most, and gives them to done on the owner's thread. It reports false, and done
+// is not called, when there is nothing to read, or while it is reading. Each is
+// given once, until Rewind. What cannot be read any more is lost: the error says
+// so, beside the entries that could be read.
+func (s *Spool) Fetch(count, octets int, done func([]Entry, error)) bool {
+	r := &s.reader
+	if r.next = max(r.next, s.out); r.busy || r.next >= s.safe {
+		return false
+	}
+	if r.cursor == nil {
+		r.cursor = s.queue.Cursor(s.seqOf(r.next))
+	}
+	c := &chunk{cursor: r.cursor, from: r.next, last: s.queue.Synced(), count: count, octets: octets}
+	r.busy = true
+	finish := func() { s.fetched(c, done) }
+	if s.o.Offload == nil {
+		c.read()
+		finish()
+	} else {
+		s.o.Offload(c.read, finish)
+	}
+	return true
+}
+
+func (s *Spool) fetched(c *chunk, done func([]Entry, error)) {
+	r := &s.reader
+	r.busy = false
+	if s.err == ErrClosed || r.turned {
+		r.turned = false
+		c.cursor.Close()
+		r.cursor = nil
+		if s.err != ErrClosed {
+			done(nil, nil)
+		}
+		return
+	}
+	entries := c.entries[:0]
+	for _, e := range c.entries {
+		for ; r.next < e.Number; r.next++ {
+			s.Gone(r.next) // its record is lost
+		}
+		r.next++
+		if _, gone := s.gone[e.Number]; !gone && e.Number >= s.out {
+			entries = append(entries, e)
+		}
+	}
+	if len(c.entries) == 0 && c.err == nil {
+		// All that is safe was read, and what was to come is not there.
+		for ; r.next < s.safe; r.next++ {
+			s.Gone(r.next)
+		}
+	}
+	done(entries, c.err)
+}
+
+// seqOf is a record at or before that of a message.
+func (s *Spool) seqOf(number uint64) uint64 {
+	seq := uint64(1)
+	for _, m := range s.marks {
+		if m.first > number {
+			break
+		}
+		seq = m.seq
+	}
+	return seq
+}
+
+// Rewind begins again with the first message that has not left.
+func (s *Spool) Rewind() {
+	r := &s.reader
+	r.next = s.out
+	if r.busy {
+		r.turned = true
+		return
+	}
+	r.close()
+}

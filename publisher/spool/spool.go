@@ -1,0 +1,459 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"zamqp/amqpproto/journal"
+)
+
+// Names of the two journals.
+const (
+	queueDir = "queue"
+	asideDir = "aside"
+)
+
+// MaxDefault bounds a spool that says nothing else.
+const MaxDefault = 1 << 30
+
+// behindMax bounds what waits in memory for a disk that is slower than its
+// writers.
+const behindMax = 64 << 20
+
+// segmentSize is smaller than the journal's own: what has left is given back to
+// the disk by whole segments.
+const segmentSize = 4 << 20
+
+var (
+	// ErrFull says that the spool holds all that it may. Nothing was kept.
+	ErrFull = errors.New("the spool is full")
+	// ErrClosed is the outcome after Close.
+	ErrClosed = errors.New("the spool is closed")
+)
+
+// Options describe a spool.
+type Options struct {
+	Dir string // made if it is not there
+	Max int64  // octets that messages may hold, those aside included, 64 for each on top; 0 is MaxDefault
+
+	// Offload runs work on another goroutine, then done on the owner's thread. Nil
+	// is for programs without a loop, which wait with Sync.
+	Offload func(work, done func())
+	// Failed is told once that the disk has failed: nothing is stored any more.
+	Failed func(error)
+	// FS is where the files are; nil is the operating system's. For tests.
+	FS          journal.FS
+	SegmentSize int64 // 0 is 4 MiB
+}
+
+// Spool is an open spool.
+type Spool struct {
+	o     Options
+	queue *journal.Journal
+	aside *journal.Journal
+	err   error // the disk's, or ErrClosed
+
+	next  uint64   // number of the next message
+	out   uint64   // of the first that has not left
+	sizes []uint32 // of the messages from out on
+	held  int64    // their sum
+	gone  map[uint64]struct{}
+	told  uint64 // out as the journal has it
+	marks []mark // where in the journal messages are
+	span  int64  // octets since the last mark
+	safe  uint64 // number of the first that is not on disk yet
+
+	asides     map[uint64]uint32 // sizes of those that are aside
+	asideBytes int64
+
+	waiting  []waiter // for the queue's journal
+	moving   []waiter // for that of the asides
+	scratch  []byte
+	reader   reader
+	counters Counters
+}
+
+// mark says that message first is in record seq or later. There is one for each
+// markEvery octets.
+type mark struct{ first, seq uint64 }
+
+const markEvery = 64 << 10
+
+// waiter is told when record seq is on disk, and with it all messages before
+// until.
+type waiter struct {
+	seq   uint64
+	until uint64
+	done  func(error)
+}
+
+// Counters count since Open; they only rise.
+type Counters struct {
+	Added  uint64
+	Left   uint64 // confirmed by the broker, or dropped
+	Asides uint64 // put aside
+}
+
+// Stats is what a spool holds now.
+type Stats struct {
+	Counters
+	Messages    int   // to leave
+	Bytes       int64 // that they hold
+	Aside       int
+	AsideBytes  int64
+	Max         int64
+	DiskBytes   int64 // of all files
+	Oldest      uint64
+	FailedCause error
+}
+
+// Report is what Open found.
+type Report struct {
+	Messages, Aside int
+	Bytes           int64
+	Queue, Asides   journal.Report
+}
+
+// Open opens the spool of a directory. The error is [journal.ErrLocked], wrapped,
+// while another process has it.
+func Open(o Options) (*Spool, Report, error) {
+	if o.Max <= 0 {
+		o.Max = MaxDefault
+	}
+	if o.SegmentSize <= 0 {
+		o.SegmentSize = segmentSize
+	}
+	s := &Spool{o: o, next: 1, out: 1, gone: map[uint64]struct{}{}, asides: map[uint64]uint32{}}
+	var r Report
+	var err error
+	// The directory says by whom it is in use before anything is read.
+	s.queue, r.Queue, err = journal.Open(filepath.Join(o.Dir, queueDir), s.options(s.synced, s.segment), s.replayQueue)
+	if err != nil {
+		return nil, r, fmt.Errorf("spool %s: %w", o.Dir, err)
+	}
+	s.aside, r.Asides, err = journal.Open(filepath.Join(o.Dir, asideDir), s.options(s.moved, nil), s.replayAside)
+	if err != nil {
+		_ = s.queue.Close() // the first error counts
+		return nil, r, fmt.Errorf("spool %s: %w", o.Dir, err)
+	}
+	for n := range s.asides {
+		s.forget(n) // the end came between the two
+	}
+	s.counters = Counters{}
+	s.told, s.safe, s.reader.next = s.out, s.next, s.out
+	r.Messages, r.Bytes, r.Aside = len(s.sizes), s.held, len(s.asides)
+	return s, r, nil
+}
+
+func (s *Spool) options(synced func(uint64), segment func()) journal.Options {
+	return journal.Options{
+		SegmentSize: s.o.SegmentSize, Offload: s.o.Offload, FS: s.o.FS,
+		OnSynced: synced, OnError: s.fail, OnSegment: segment,
+	}
+}
+
+// replayQueue takes a record at Open.
+func (s *Spool) replayQueue(seq uint64, rec []byte) error {
+	if len(rec) == 0 {
+		return unknown(rec)
+	}
+	switch rec[0] {
+	case recordState:
+		n, err := scanNumber(rec[1:])
+		if err != nil {
+			return err
+		}
+		s.next = max(s.next, n)
+		s.leaveUpTo(n)
+		return nil
+	case recordGroup:
+		return scanGroup(rec[1:], func(_ group, number uint64, m Message) {
+			s.enter(number, seq, m.size())
+		})
+	case recordGone:
+		n, err := scanNumber(rec[1:])
+		if err == nil {
+			s.Gone(n)
+		}
+		return err
+	}
+	return unknown(rec)
+}
+
+// enter takes note of a message. Numbers are without gaps, but where damage has
+// eaten some.
+func (s *Spool) enter(number, seq uint64, size int64) {
+	if number < s.next {
+		return
+	}
+	if len(s.sizes) == 0 {
+		s.out, s.next = number, number
+	}
+	for ; s.next < number; s.next++ { // lost
+		s.sizes = append(s.sizes, 0)
+	}
+	s.sizes = append(s.sizes, uint32(min(size, 1<<32-1)))
+	s.held += size
+	s.next++
+	s.span += size
+	if n := len(s.marks); n == 0 || s.marks[n-1].seq != seq && s.span >= markEvery {
+		s.marks = append(s.marks, mark{number, seq})
+		s.span = 0
+	}
+}
+
+// leaveUpTo forgets all messages before n.
+func (s *Spool) leaveUpTo(n uint64) {
+	for s.out < n && len(s.sizes) > 0 {
+		s.held -= int64(s.sizes[0])
+		s.sizes = s.sizes[1:]
+		s.out++
+	}
+	if len(s.sizes) == 0 {
+		s.out = max(s.out, n)
+	}
+	for len(s.marks) > 1 && s.marks[1].first <= s.out {
+		s.marks = s.marks[1:]
+	}
+}
+
+func (s *Spool) replayAside(_ uint64, rec []byte) error {
+	if len(rec) == 0 {
+		return unknown(rec)
+	}
+	switch rec[0] {
+	case recordAside:
+		a, err := scanAside(rec[1:])
+		if err != nil {
+			return err
+		}
+		s.putAside(a.Number, a.size())
+		return nil
+	case recordGone:
+		n, err := scanNumber(rec[1:])
+		if err != nil {
+			return err
+		}
+		s.asideBytes -= int64(s.asides[n])
+		delete(s.asides, n)
+		return nil
+	}
+	return unknown(rec)
+}
+
+func (s *Spool) putAside(number uint64, size int64) {
+	s.asideBytes += size - int64(s.asides[number])
+	s.asides[number] = uint32(min(size, 1<<32-1))
+}
+
+// Add stores messages, all or none of them: after a kill in the middle either
+// all are there or none. done hears later, never inside, that they are on disk,
+// or why they will not be. After an error nothing was kept and done hears
+// nothing. The messages are copied. Flush lets them go to disk.
+func (s *Spool) Add(now time.Time, messages []Message, done func(error)) error {
+	if s.err != nil {
+		return s.err
+	}
+	var size int64
+	for i := range messages {
+		size += messages[i].size()
+	}
+	switch free := s.o.Max - s.held - s.asideBytes; {
+	case size > s.o.Max:
+		return fmt.Errorf("%w: %d octets are more than its bound of %d: raise spool_max", ErrFull, size, s.o.Max)
+	case size > free:
+		return fmt.Errorf("%w: %d messages wait and %d are aside, %d of %d octets: raise spool_max, or see what keeps the broker away",
+			ErrFull, len(s.sizes), len(s.asides), s.held+s.asideBytes, s.o.Max)
+	case size > journal.RecordMax-1<<16:
+		return fmt.Errorf("%w: %d octets in one transaction", ErrFull, size)
+	case s.queue.Behind() > behindMax:
+		return fmt.Errorf("%w: the disk is %d octets behind", ErrFull, s.queue.Behind())
+	}
+	s.scratch = appendGroup(s.scratch[:0], group{first: s.next, at: now}, messages)
+	seq := s.queue.Append(s.scratch)
+	if cap(s.scratch) > scratchKeep {
+		s.scratch = nil
+	}
+	for i := range messages {
+		s.enter(s.next, seq, messages[i].size())
+	}
+	s.counters.Added += uint64(len(messages))
+	s.waiting = append(s.waiting, waiter{seq, s.next, done})
+	return nil
+}
+
+// scratchKeep is how large a buffer for records is kept.
+const scratchKeep = 1 << 20
+
+// Flush lets what was added since the last call go to disk. Once a turn.
+func (s *Spool) Flush() {
+	if s.err != nil {
+		return
+	}
+	if s.out-s.told >= tellEvery || s.out == s.next && s.told != s.out {
+		s.tell()
+	}
+	s.queue.Flush()
+	s.aside.Flush()
+}
+
+// tellEvery is how many messages may leave before that is written.
+const tellEvery = 256
+
+// tell writes what has left, and gives its segments back.
+func (s *Spool) tell() {
+	s.told = s.out
+	s.queue.Append(appendNumber(nil, recordState, s.out))
+	if len(s.sizes) == 0 {
+		s.marks = s.marks[:0]
+		s.queue.Release(s.queue.Last())
+	} else {
+		s.queue.Release(s.marks[0].seq)
+	}
+}
+
+// segment begins each segment with what has left: the last word on it may be in
+// one that goes.
+func (s *Spool) segment() {
+	s.queue.Append(appendNumber(nil, recordState, s.out))
+}
+
+// synced is the journal's word that records are on disk.
+func (s *Spool) synced(seq uint64) { s.tellTo(&s.waiting, seq) }
+
+func (s *Spool) moved(seq uint64) { s.tellTo(&s.moving, seq) }
+
+// tellTo tells those whose records are on disk. They may add to the list.
+func (s *Spool) tellTo(list *[]waiter, seq uint64) {
+	n := 0
+	for n < len(*list) && (*list)[n].seq <= seq {
+		s.safe = max(s.safe, (*list)[n].until)
+		n++
+	}
+	ready := (*list)[:n:n]
+	if *list = (*list)[n:]; len(*list) == 0 {
+		*list = nil
+	}
+	for _, w := range ready {
+		w.done(nil)
+	}
+}
+
+// fail is told that one of the journals has failed.
+func (s *Spool) fail(err error) {
+	if s.err != nil {
+		return
+	}
+	s.err = fmt.Errorf("the spool's disk has failed: %w", err)
+	if s.o.Failed != nil {
+		s.o.Failed(s.err)
+	}
+	s.tellAll(s.err)
+}
+
+func (s *Spool) tellAll(err error) {
+	lists := append(s.waiting, s.moving...)
+	s.waiting, s.moving = nil, nil
+	for _, w := range lists {
+		w.done(err)
+	}
+}
+
+// Gone says that a message has left, or is not wanted any more.
+func (s *Spool) Gone(number uint64) {
+	if number < s.out || number >= s.next {
+		return
+	}
+	s.gone[number] = struct{}{}
+	s.counters.Left++
+	for n := s.out; ; n++ {
+		if _, ok := s.gone[n]; !ok {
+			s.leaveUpTo(n)
+			break
+		}
+		delete(s.gone, n)
+	}
+}
+
+// PutAside takes a message out of the way, with the reason why it cannot leave;
+// it has left when that is on disk. done, which may be nil, hears of it.
+func (s *Spool) PutAside(now time.Time, e *Entry, reason string, done func(error)) {
+	if done == nil {
+		done = func(error) {}
+	}
+	if s.err != nil {
+		done(s.err)
+		return
+	}
+	a := Aside{Number: e.Number, Since: now, Reason: reason, Message: e.Message}
+	seq := s.aside.Append(a.append(nil))
+	s.counters.Asides++
+	number, size := e.Number, e.size()
+	s.moving = append(s.moving, waiter{seq: seq, done: func(err error) {
+		if err == nil {
+			s.putAside(number, size)
+			s.forget(number)
+		}
+		done(err)
+	}})
+}
+
+// forget is Gone for a message that leaves out of its turn, so that no restart
+// brings it back.
+func (s *Spool) forget(number uint64) {
+	if _, gone := s.gone[number]; gone || number < s.out || number >= s.next {
+		return
+	}
+	s.queue.Append(appendNumber(nil, recordGone, number))
+	s.Gone(number)
+}
+
+// Empty reports whether nothing is to leave.
+func (s *Spool) Empty() bool { return len(s.sizes) == 0 }
+
+// Err is why nothing is stored any more; nil while it is.
+func (s *Spool) Err() error { return s.err }
+
+// Stats tells what the spool holds.
+func (s *Spool) Stats() Stats {
+	return Stats{
+		Counters: s.counters, Messages: len(s.sizes) - len(s.gone), Bytes: s.held, Aside: len(s.asides), AsideBytes: s.asideBytes,
+		Max: s.o.Max, DiskBytes: s.queue.Size() + s.aside.Size(), Oldest: s.out, FailedCause: s.err,
+	}
+}
+
+// Sync puts everything on disk and waits for it.
+func (s *Spool) Sync() error {
+	err := s.queue.Sync()
+	if aerr := s.aside.Sync(); err == nil {
+		err = aerr
+	}
+	return err
+}
+
+// Close writes what is not written yet and gives the directory free.
+func (s *Spool) Close() error {
+	if errors.Is(s.err, ErrClosed) {
+		return nil
+	}
+	if s.err == nil && s.told != s.out {
+		s.tell()
+	}
+	s.reader.close()
+	err := s.queue.Close()
+	if aerr := s.aside.Close(); err == nil {
+		err = aerr
+	}
+	s.err = ErrClosed
+	s.tellAll(ErrClosed)
+	return err
+}
+
+// Exists reports whether a directory has a spool in it.
+func Exists(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, queueDir))
+	return err == nil
+}
