@@ -1,21 +1,267 @@
 package broker
 
+import (
+	"errors"
+
+	"zamqp/amqpproto"
+)
+
+// channelState is named for what the channel waits for.
+type channelState uint8
+
+const (
+	channelOpen         channelState = iota // in use
+	awaitChannelCloseOk                     // we closed it; everything else is discarded
+)
+
+// channelMode is what happens to publishes beyond being published.
+type channelMode uint8
+
+const (
+	modePlain   channelMode = iota
+	modeConfirm             // confirm.select
+	modeTx                  // tx.select
+)
+
 // channel is one open channel of a connection.
 type channel struct {
 	conn   *Conn
 	number uint16
+	state  channelState
+	mode   channelMode
+	halted bool // channel.flow active=false: nothing is delivered
+	due    bool // is in conn.confirming
+	syncs  bool // is in server.syncing
+
+	prefetch uint16 // of consumers to come; 0 = no limit
+	limit    int    // of unacked deliveries of all consumers; 0 = none
+	held     int    // of those
+
+	consumers map[string]*consumer
+	order     []*consumer // in the order of basic.consume
+	reply     *replyBox   // direct reply-to
+	current   []byte      // the queue declared last, which an empty name stands for
+
+	tag      uint64 // of the last delivery
+	unacked  ledger
+	confirms confirms
+	tx       transaction
+	in       content
 }
 
-// ready tells a queue whether c may get a message now: prefetch of consumer and
-// channel, channel.flow, and the connection's unsent output allow it. After false
-// the queue hears kick when that may have changed.
-func (ch *channel) ready(c *consumer) bool { return false }
+// openChannel takes a method on a channel that is not open.
+func (c *Conn) openChannel(number uint16, id amqpproto.MethodID, args []byte) error {
+	switch {
+	case !id.Known():
+		return amqpproto.UnknownMethod(id)
+	case number > c.channelMax:
+		return connectionError(amqpproto.ChannelErrorCode, id, "channel number %d is over the negotiated channel_max (%d)", number, c.channelMax)
+	case id == amqpproto.IDChannelCloseOk:
+		return nil // both sides closed it at once
+	case id != amqpproto.IDChannelOpen:
+		return connectionError(amqpproto.ChannelErrorCode, id, "expected 'channel.open'")
+	}
+	var m amqpproto.ChannelOpen
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	if int(number) >= len(c.channels) {
+		grown := make([]*channel, number+1)
+		copy(grown, c.channels)
+		c.channels = grown
+	}
+	ch := &channel{conn: c, number: number}
+	ch.in.asm.BodyMax, ch.in.asm.Channel = c.server.opts.BodyMax, number
+	c.channels[number] = ch
+	c.opened++
+	c.server.stats.Channels++
+	c.send(number, &amqpproto.ChannelOpenOk{})
+	return nil
+}
 
-// deliver sends an entry that the queue has taken out for c. Unless c.noAck, the
-// channel gives it back with settle, requeue or reject; with it, the channel
-// settles it at once.
-func (ch *channel) deliver(c *consumer, e entry) {}
+// fault makes of a handler's error what the client hears: a ChannelError closes
+// the channel here, a ConnectionError is returned.
+func (ch *channel) fault(id amqpproto.MethodID, err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *amqpproto.ChannelError
+	if errors.As(err, &e) {
+		ch.fail(&amqpproto.ChannelError{Code: e.Code, Text: e.Text, Method: id, Channel: ch.number})
+		return nil
+	}
+	var ce *amqpproto.ConnectionError
+	if errors.As(err, &ce) && ce.Method == 0 {
+		return &amqpproto.ConnectionError{Code: ce.Code, Text: ce.Text, Method: id}
+	}
+	return err
+}
 
-// cancelled tells that the queue has ended c: it was deleted. The queue has
-// forgotten c already.
-func (ch *channel) cancelled(c *consumer) {}
+// fail closes the channel for an error of the client.
+func (ch *channel) fail(e *amqpproto.ChannelError) {
+	c := ch.conn
+	ch.flushConfirms()
+	c.send(ch.number, e.CloseMethod())
+	ch.state = awaitChannelCloseOk
+	c.note(ChannelClosed, e)
+	ch.endConsumers()
+	ch.giveBack()
+}
+
+// onClose answers the client's channel.close.
+func (ch *channel) onClose(args []byte) error {
+	var m amqpproto.ChannelClose
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	c := ch.conn
+	if ch.state == awaitChannelCloseOk { // both at once; ours is still to be answered
+		c.send(ch.number, &amqpproto.ChannelCloseOk{})
+		return nil
+	}
+	ch.flushConfirms()
+	c.send(ch.number, &amqpproto.ChannelCloseOk{})
+	ch.state = awaitChannelCloseOk // nobody delivers to it any more
+	ch.endConsumers()
+	ch.giveBack()
+	ch.free()
+	return nil
+}
+
+// free makes the channel's number free.
+func (ch *channel) free() {
+	c := ch.conn
+	c.channels[ch.number] = nil
+	c.opened--
+	c.server.stats.Channels--
+	if c.opened == 0 {
+		c.channels = nil
+	}
+}
+
+// endConsumers cancels all consumers. None of them takes anything more while
+// that goes on.
+func (ch *channel) endConsumers() {
+	ch.state = awaitChannelCloseOk
+	order := ch.order
+	ch.consumers, ch.order = nil, nil
+	for _, k := range order {
+		ch.conn.server.stats.Consumers--
+		k.queue.cancel(k)
+	}
+	ch.dropReply()
+}
+
+// giveBack returns what was delivered and not acked, and forgets what was not
+// committed or confirmed.
+func (ch *channel) giveBack() {
+	ch.dropTx()
+	ch.requeueAll()
+	ch.confirms = confirms{}
+	ch.in.asm.Reset()
+	ch.in.args = nil
+	ch.unacked = ledger{}
+}
+
+// onFlow stops and starts deliveries. RabbitMQ refuses to stop (540); the
+// specification does not.
+func (ch *channel) onFlow(args []byte) error {
+	var m amqpproto.ChannelFlow
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	ch.halted = !m.Active
+	ch.conn.send(ch.number, &amqpproto.ChannelFlowOk{Active: m.Active})
+	if m.Active {
+		ch.kickAll()
+	}
+	return nil
+}
+
+// onMethod takes a method of the channel.
+func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
+	if ch.state == awaitChannelCloseOk {
+		switch id {
+		case amqpproto.IDChannelClose:
+			return ch.onClose(args)
+		case amqpproto.IDChannelCloseOk:
+			ch.free()
+		}
+		return nil // sent before the client saw our close
+	}
+	if !id.FromClient() {
+		if !id.Known() {
+			return amqpproto.UnknownMethod(id)
+		}
+		return connectionError(amqpproto.CommandInvalid, id, "%s is for servers", id)
+	}
+	if ch.in.asm.Busy() {
+		return ch.in.asm.Begin(id) // which is an error
+	}
+	return ch.fault(id, ch.handle(id, args))
+}
+
+// handle is the table of methods.
+func (ch *channel) handle(id amqpproto.MethodID, args []byte) error {
+	switch id {
+	case amqpproto.IDChannelOpen:
+		return connectionError(amqpproto.ChannelErrorCode, id, "second 'channel.open' seen")
+	case amqpproto.IDChannelClose:
+		return ch.onClose(args)
+	case amqpproto.IDChannelCloseOk:
+		return nil
+	case amqpproto.IDChannelFlow:
+		return ch.onFlow(args)
+	case amqpproto.IDChannelFlowOk:
+		return nil
+	case amqpproto.IDExchangeDeclare:
+		return ch.onExchangeDeclare(args)
+	case amqpproto.IDExchangeDelete:
+		return ch.onExchangeDelete(args)
+	case amqpproto.IDExchangeBind:
+		return ch.onExchangeBind(args)
+	case amqpproto.IDExchangeUnbind:
+		return ch.onExchangeUnbind(args)
+	case amqpproto.IDQueueDeclare:
+		return ch.onQueueDeclare(args)
+	case amqpproto.IDQueueBind:
+		return ch.onQueueBind(args)
+	case amqpproto.IDQueueUnbind:
+		return ch.onQueueUnbind(args)
+	case amqpproto.IDQueuePurge:
+		return ch.onQueuePurge(args)
+	case amqpproto.IDQueueDelete:
+		return ch.onQueueDelete(args)
+	case amqpproto.IDBasicQos:
+		return ch.onQos(args)
+	case amqpproto.IDBasicConsume:
+		return ch.onConsume(args)
+	case amqpproto.IDBasicCancel:
+		return ch.onCancel(args)
+	case amqpproto.IDBasicCancelOk:
+		return nil // answers our basic.cancel, says the specification; RabbitMQ takes it too
+	case amqpproto.IDBasicPublish:
+		return ch.onPublish(args)
+	case amqpproto.IDBasicGet:
+		return ch.onGet(args)
+	case amqpproto.IDBasicAck:
+		return ch.onAck(args)
+	case amqpproto.IDBasicNack:
+		return ch.onNack(args)
+	case amqpproto.IDBasicReject:
+		return ch.onReject(args)
+	case amqpproto.IDBasicRecover:
+		return ch.onRecover(args)
+	case amqpproto.IDBasicRecoverAsync:
+		return ch.onRecoverAsync(args)
+	case amqpproto.IDConfirmSelect:
+		return ch.onConfirmSelect(args)
+	case amqpproto.IDTxSelect:
+		return ch.onTxSelect(args)
+	case amqpproto.IDTxCommit:
+		return ch.onTxCommit(args)
+	case amqpproto.IDTxRollback:
+		return ch.onTxRollback(args)
+	}
+	return connectionError(amqpproto.CommandInvalid, id, "unexpected %s", id)
+}

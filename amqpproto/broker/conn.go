@@ -1,27 +1,320 @@
 package broker
 
-import "time"
+import (
+	"fmt"
+	"time"
 
-// Conn is a client's connection. It has the shape of the loop's Peer.
+	"zamqp/amqpproto"
+)
+
+// connState is named for what the connection waits for. AMQP 0-9-1 §2.2.4.
+type connState uint8
+
+const (
+	awaitHeader  connState = iota // nothing has come
+	awaitStartOk                  // connection.start has gone out
+	awaitLogin                    // the password is being looked at elsewhere
+	awaitTuneOk                   // tune has gone out
+	awaitOpen                     // of a virtual host
+	connOpen                      // in use
+	awaitCloseOk                  // connection.close has gone out, everything else is discarded
+	connFailed                    // it is over, Lost will say so
+	connOver                      // Lost was called
+)
+
+var connStateNames = [...]string{"awaitHeader", "awaitStartOk", "awaitLogin", "awaitTuneOk", "awaitOpen",
+	"open", "awaitCloseOk", "failed", "over"}
+
+func (s connState) String() string { return connStateNames[s] }
+
+// Conn is a client's connection, from its socket to Lost. It has the shape of
+// the loop's Peer.
 type Conn struct {
-	server *Server
-	wire   Wire
-	vhost  *vhost
-	user   *account
+	server     *Server
+	wire       Wire
 	next, prev *Conn // of all connections
+
+	remote   string
+	loopback bool
+	name     string // the client's connection_name
+	user     *account
+	vhost    *vhost
+	access   *access // nil = everything
+
+	state connState
+	err   error // why it ends
+	out   output
+	beat  heartbeat
+	limit int64 // when the handshake, or the wait for close-ok, ends; 0 = none
+
+	frameMax   uint32
+	channelMax uint16
+	channels   []*channel // by number; nil is free, 0 is not used
+	opened     int        // channels that are there
+
+	// What the client says that it can do.
+	cancelNotify, blockedNotify, failureClose bool
+
+	blocked bool // not read, for a publish while the alarm lasts
+	stalled bool // a consumer got nothing because output has piled up
+	full    bool // Feed has stopped because output has piled up
+	commits int  // transactions that wait for the store; not read until then
+
+	confirming []*channel // have publishes to confirm in Pending
+
+	rest  int  // octets that the last Feed did not take
+	depth int  // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
+	woken bool // the wire was, and has not asked for Pending since
 }
 
-// Feed takes whole frames from in, as many as there are.
-func (c *Conn) Feed(in []byte) (n int, err error) { return 0, nil }
+// deaf says that the connection is not read now.
+func (c *Conn) deaf() bool {
+	return c.blocked || c.commits > 0 || c.state == awaitLogin || c.out.len() >= c.server.opts.OutputMax
+}
 
-// Pending returns all octets to send.
-func (c *Conn) Pending() []byte { return nil }
+// Feed takes whole frames from in, as many as there are, and none while the
+// connection is not to be read; it wakes its wire when that is over.
+func (c *Conn) Feed(in []byte) (n int, err error) {
+	if c.state >= connFailed {
+		return len(in), c.err
+	}
+	c.depth++
+	if len(in) > c.rest {
+		c.beat.fed = true // else it is the same incomplete frame once more
+	}
+	n, err = c.feed(in)
+	c.rest = len(in) - n
+	if err != nil {
+		err = c.fail(err)
+	}
+	c.server.stats.OctetsIn += uint64(n)
+	c.server.weigh()
+	c.depth--
+	return n, err
+}
+
+func (c *Conn) feed(in []byte) (n int, err error) {
+	if c.state == awaitHeader {
+		if n, err = c.onHeader(in); n == 0 || err != nil {
+			return n, err
+		}
+	}
+	for c.state < connFailed {
+		if c.deaf() {
+			c.full = c.out.len() >= c.server.opts.OutputMax
+			return n, nil
+		}
+		f, m, err := amqpproto.CutFrame(in[n:], c.frameMax)
+		if m == 0 || err != nil {
+			return n, err
+		}
+		n += m
+		if c.state == connOpen && f.Channel != 0 {
+			m, err = c.onChannelFrame(f, in[n:])
+			n += m
+		} else {
+			err = c.onFrame(f)
+		}
+		if err != nil && !c.mend(err) {
+			return n, err
+		}
+	}
+	return len(in), c.err
+}
+
+// onFrame takes the frames of channel 0, and all before connection.open.
+func (c *Conn) onFrame(f amqpproto.Frame) error {
+	if f.Type == amqpproto.FrameHeartbeat {
+		return nil
+	}
+	if c.state == awaitCloseOk {
+		c.onLast(f)
+		return nil
+	}
+	if f.Type == amqpproto.FrameMethod && f.Channel == 0 {
+		id, args, err := f.Method()
+		if err != nil {
+			return err
+		}
+		return c.onMethod(id, args)
+	}
+	if f.Channel == 0 {
+		return connectionError(amqpproto.UnexpectedFrame, 0, "content on channel 0")
+	}
+	return connectionError(amqpproto.UnexpectedFrame, 0, "%s: unexpected %s", c.state, f)
+}
+
+// onChannelFrame takes a frame of a channel other than 0. rest is what follows
+// it; n octets of that were taken with it.
+func (c *Conn) onChannelFrame(f amqpproto.Frame, rest []byte) (n int, err error) {
+	var ch *channel
+	if int(f.Channel) < len(c.channels) {
+		ch = c.channels[f.Channel]
+	}
+	if f.Type != amqpproto.FrameMethod {
+		if ch == nil {
+			return 0, connectionError(amqpproto.ChannelErrorCode, 0, "expected 'channel.open'")
+		}
+		return 0, ch.onContentFrame(f)
+	}
+	id, args, err := f.Method()
+	if err != nil {
+		return 0, err
+	}
+	if ch == nil {
+		return 0, c.openChannel(f.Channel, id, args)
+	}
+	if id == amqpproto.IDBasicPublish && ch.state == channelOpen {
+		n, took, err := ch.publishWhole(args, rest)
+		if took {
+			return n, ch.fault(id, err)
+		}
+	}
+	return 0, ch.onMethod(id, args)
+}
+
+// send appends a method of constants and texts that fit; names of clients are
+// short strings already.
+func (c *Conn) send(channel uint16, m amqpproto.Method) {
+	c.out.room()
+	c.out.buf, _ = amqpproto.AppendMethod(c.out.buf, channel, m)
+	c.wake()
+}
+
+// wake asks for a turn, once, unless one is on.
+func (c *Conn) wake() {
+	if c.depth == 0 && !c.woken && c.state < connOver {
+		c.woken = true
+		c.wire.Wake()
+	}
+}
+
+// Pending appends the confirms of this turn and returns all octets to send.
+func (c *Conn) Pending() []byte {
+	c.woken = false
+	for i, ch := range c.confirming {
+		ch.due = false
+		ch.flushConfirms()
+		c.confirming[i] = nil
+	}
+	c.confirming = c.confirming[:0]
+	return c.out.pending()
+}
 
 // Sent forgets the first n octets of Pending.
-func (c *Conn) Sent(n int) {}
+func (c *Conn) Sent(n int) {
+	c.out.drop(n)
+	c.server.stats.OctetsOut += uint64(n)
+	c.beat.left(c.server.now(), n, c.out.len())
+	if (c.full || c.stalled) && c.out.len() < c.server.opts.OutputMax/2 {
+		c.wake() // Tick goes on delivering, Feed goes on reading
+	}
+}
 
 // Tick moves time on.
-func (c *Conn) Tick(now time.Time) (next time.Time) { return time.Time{} }
+func (c *Conn) Tick(now time.Time) (next time.Time) {
+	if c.state >= connFailed && c.limit == 0 {
+		return time.Time{}
+	}
+	c.depth++
+	t := now.UnixNano()
+	var at int64
+	c.tick(t, &at)
+	c.depth--
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, at)
+}
 
-// Lost ends the Conn.
-func (c *Conn) Lost(cause error) {}
+func (c *Conn) tick(now int64, at *int64) {
+	if c.out.len() < c.server.opts.OutputMax/2 {
+		if c.full {
+			c.full = false
+			defer c.wakeKept()
+		}
+		if c.stalled {
+			c.stalled = false
+			c.kickAll()
+		}
+	}
+	if c.limit != 0 {
+		if now >= c.limit {
+			c.limit = 0
+			c.late()
+			return
+		}
+		sooner(at, c.limit)
+	}
+	if c.state >= awaitCloseOk {
+		return
+	}
+	send, dead, beat := c.beat.tick(now, c.out.len() == 0, c.blocked || c.commits > 0)
+	sooner(at, beat)
+	switch {
+	case dead:
+		c.abort(fmt.Errorf("missed heartbeats from client, timeout: %v", time.Duration(c.beat.interval)))
+	case send:
+		c.out.rest()
+		c.out.buf = amqpproto.AppendHeartbeat(c.out.buf)
+	}
+}
+
+// wakeKept has kept input offered again.
+func (c *Conn) wakeKept() {
+	if c.state < connFailed {
+		c.woken = true
+		c.wire.Wake()
+	}
+}
+
+// kickAll lets the queues of all consumers deliver again.
+func (c *Conn) kickAll() {
+	for _, ch := range c.channels {
+		if ch != nil {
+			ch.kickAll()
+		}
+	}
+}
+
+// EOF says that nothing more is to come after what is pending.
+func (c *Conn) EOF() (more bool) { return false }
+
+// Lost ends the Conn: what was not acked goes back to its queues, and exclusive
+// queues end.
+func (c *Conn) Lost(cause error) {
+	if c.state == connOver {
+		return
+	}
+	opened := c.vhost != nil
+	if c.err != nil || c.state == connFailed {
+		cause = c.err
+	} else if cause == nil && opened {
+		cause = errHungUp
+	}
+	c.depth++
+	c.state = connOver
+	c.endChannels()
+	if opened {
+		c.vhost.dropOwner(c)
+	}
+	c.out = output{}
+	c.server.forget(c)
+	if opened {
+		c.note(ConnectionClosed, cause)
+	}
+	c.server.weigh()
+	c.depth--
+}
+
+// note tells of an event in the connection's life.
+func (c *Conn) note(kind EventKind, err error) {
+	e := Event{Kind: kind, Remote: c.remote, Name: c.name, Err: err}
+	if c.user != nil {
+		e.User = c.user.name
+	}
+	if c.vhost != nil {
+		e.Vhost = c.vhost.name
+	}
+	c.server.host.Note(e)
+}

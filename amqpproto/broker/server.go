@@ -1,10 +1,14 @@
 package broker
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"time"
+
+	"zamqp/amqpproto"
 )
 
 // Host is what the broker asks of its surroundings. All of it happens on the
@@ -26,20 +30,26 @@ type Wire interface {
 
 // Server is a broker.
 type Server struct {
-	opts     Options
-	host     Host
-	accounts map[string]*account
-	logins   loginCache
-	vhosts   map[string]*vhost
-	rng      *rand.ChaCha8
-	stats    Stats
-
+	opts       Options
+	host       Host
+	accounts   map[string]*account
+	logins     loginCache
+	vhosts     map[string]*vhost
+	rng        *rand.ChaCha8
+	stats      Stats
 	properties []byte // server-properties, encoded
 
-	conns   *Conn // the first of the list
-	replies map[uint64]*channel // direct reply-to consumers, by token
-	alarm   bool // over MemoryMax
+	conns   *Conn                // the first of the list
+	replies map[string]*replyBox // of direct reply-to, by the name that they have
+	syncing []*channel           // wait for the store
+	alarm   bool                 // over MemoryMax
 	closing bool
+
+	// Scratch of the hot path: there is one thread, and one Feed at a time.
+	pub          publishing
+	routed       []*queue
+	settled      []delivery
+	replyScratch []byte
 
 	serverEngine
 	serverStore
@@ -49,7 +59,7 @@ type Server struct {
 // names the option that is wrong.
 func New(o Options, h Host) (*Server, error) {
 	s := &Server{opts: o.withDefaults(), host: h, accounts: map[string]*account{}, vhosts: map[string]*vhost{},
-		replies: map[uint64]*channel{}}
+		replies: map[string]*replyBox{}}
 	for name, u := range s.opts.Users {
 		a, err := newAccount(name, u)
 		if err != nil {
@@ -58,10 +68,13 @@ func New(o Options, h Host) (*Server, error) {
 		s.accounts[name] = a
 	}
 	var seed [32]byte
-	for i := range 8 {
-		seed[i] = byte(o.Seed >> (8 * i))
-	}
+	binary.LittleEndian.PutUint64(seed[:], o.Seed)
 	s.rng = rand.NewChaCha8(seed)
+	_, _ = s.rng.Read(s.logins.salt[:])
+	var err error
+	if s.properties, err = serverProperties(&s.opts); err != nil {
+		return nil, err
+	}
 	for _, name := range s.opts.Vhosts {
 		if s.vhosts[name] != nil {
 			return nil, fmt.Errorf("broker: vhost %q is listed twice", name)
@@ -75,17 +88,74 @@ func New(o Options, h Host) (*Server, error) {
 }
 
 // Connect returns the machine for an accepted socket. remote decides what comes
-// from loopback; nil is loopback.
-func (s *Server) Connect(w Wire, remote net.Addr) *Conn { return nil }
+// from loopback; nil, and what is no IP address, does.
+func (s *Server) Connect(w Wire, remote net.Addr) *Conn {
+	c := &Conn{server: s, wire: w, frameMax: amqpproto.FrameMin, loopback: true}
+	if remote != nil {
+		c.remote = remote.String()
+		if host, _, err := net.SplitHostPort(c.remote); err == nil {
+			if ip, err := netip.ParseAddr(host); err == nil {
+				c.loopback = ip.Unmap().IsLoopback()
+			}
+		}
+	}
+	c.limit = s.now() + int64(s.opts.HandshakeTimeout)
+	c.next = s.conns
+	if c.next != nil {
+		c.next.prev = c
+	}
+	s.conns = c
+	s.stats.Connections++
+	return c
+}
+
+// forget takes a connection that is over off the list.
+func (s *Server) forget(c *Conn) {
+	switch {
+	case c.prev != nil:
+		c.prev.next = c.next
+	default:
+		s.conns = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev = nil, nil
+	s.stats.Connections--
+}
 
 // Tick moves time on. It returns when it wants to be called next; zero = never.
-func (s *Server) Tick(now time.Time) (next time.Time) { return time.Time{} }
+func (s *Server) Tick(now time.Time) (next time.Time) {
+	at := s.tickEngine(now.UnixNano())
+	s.weigh()
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, at)
+}
 
 // Stats returns the counters.
-func (s *Server) Stats() Stats { return s.stats }
+func (s *Server) Stats() Stats {
+	st := s.stats
+	st.Memory, st.Blocked = s.memoryUsed(), s.alarm
+	st.Messages, st.Unacked = s.messages, s.unacked
+	return st
+}
 
-// Close sends connection.close 320 with the text to every client.
-func (s *Server) Close(text string) {}
+// Close sends connection.close 320 with the text to every client, and takes no
+// new ones. Who has gone is in Stats; who does not answer is for the caller to cut.
+func (s *Server) Close(text string) {
+	s.closing = true
+	for c := s.conns; c != nil; c = c.next {
+		if c.state == connOpen {
+			c.sendClose(&amqpproto.ConnectionError{Code: amqpproto.ConnectionForced, Text: text})
+			continue
+		}
+		if c.state < awaitCloseOk {
+			c.over()
+		}
+	}
+}
 
 // now is the time of this turn in nanoseconds since 1970.
 func (s *Server) now() int64 { return s.host.Now().UnixNano() }

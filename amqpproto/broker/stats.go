@@ -2,13 +2,13 @@ package broker
 
 // Stats are counters since the start and, where said so, the state of now.
 type Stats struct {
-	Connections int // now
-	Channels    int // now
-	Consumers   int // now
-	Queues      int // now
-	Exchanges   int // now
-	Messages    int // now, ready in all queues
-	Unacked     int // now
+	Connections int   // now
+	Channels    int   // now
+	Consumers   int   // now
+	Queues      int   // now
+	Exchanges   int   // now
+	Messages    int   // now, ready in all queues
+	Unacked     int   // now
 	Memory      int64 // now, octets of messages and their bookkeeping
 	Blocked     bool  // now: over MemoryMax
 

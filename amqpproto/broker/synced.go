@@ -1,6 +1,22 @@
 package broker
 
-// onSynced is called each time synced has moved: what waited for it, confirms and
-// tx.commit-ok, can be sent. It is also called when the store has failed; see
-// storeErr.
-func (s *Server) onSynced(seq uint64) {}
+// onSynced is called each time the store's synced has moved, and when the store
+// has failed (see storeErr): confirms and tx.commit-ok that waited can be sent.
+func (s *Server) onSynced(uint64) {
+	waiting := s.syncing
+	s.syncing = nil
+	for i, ch := range waiting {
+		waiting[i] = nil
+		ch.syncs = false
+		if ch.state != channelOpen {
+			continue
+		}
+		ch.finishCommit()
+		if ch.confirms.head < len(ch.confirms.runs) {
+			ch.confirmSoon()
+		}
+	}
+	if s.syncing == nil {
+		s.syncing = waiting[:0]
+	}
+}

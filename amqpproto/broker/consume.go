@@ -1,0 +1,153 @@
+package broker
+
+import (
+	"encoding/base64"
+
+	"zamqp/amqpproto"
+)
+
+// generatedTag is a name for a consumer that has none.
+func (s *Server) generatedTag() string {
+	var b [16]byte
+	_, _ = s.rng.Read(b[:])
+	return "amq.ctag-" + base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// onQos sets the prefetch of consumers to come or, with global, of the channel.
+// RabbitMQ gave global that meaning: https://www.rabbitmq.com/consumer-prefetch.
+func (ch *channel) onQos(args []byte) error {
+	var m amqpproto.BasicQos
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	if m.PrefetchSize != 0 {
+		return unsupported("prefetch_size!=0 (%d)", m.PrefetchSize)
+	}
+	if !m.Global {
+		ch.prefetch = m.PrefetchCount
+		ch.conn.send(ch.number, &amqpproto.BasicQosOk{})
+		return nil
+	}
+	ch.limit = int(m.PrefetchCount)
+	ch.conn.send(ch.number, &amqpproto.BasicQosOk{})
+	ch.kickAll() // it may be more than before
+	return nil
+}
+
+func (ch *channel) onConsume(args []byte) error {
+	var m amqpproto.BasicConsume
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	c := ch.conn
+	s := c.server
+	if err := m.Arguments.Validate(); err != nil {
+		return err
+	}
+	if string(m.Queue) == replyQueue {
+		return ch.consumeReplies(&m)
+	}
+	if ch.consumers[string(m.ConsumerTag)] != nil || ch.reply != nil && ch.reply.tag == string(m.ConsumerTag) && len(m.ConsumerTag) > 0 {
+		return connectionError(amqpproto.NotAllowed, m.ID(), "attempt to reuse consumer tag '%s'", m.ConsumerTag)
+	}
+	name, err := ch.currentQueue(m.Queue)
+	if err != nil {
+		return err
+	}
+	if err := c.mayRead("queue", name); err != nil {
+		return err
+	}
+	q, err := c.vhost.needQueue(name, c)
+	if err != nil {
+		return err
+	}
+	k := &consumer{tag: string(m.ConsumerTag), ch: ch, conn: c, queue: q, noAck: m.NoAck, exclusive: m.Exclusive, prefetch: ch.prefetch}
+	if k.priority, err = priorityOf(m.Arguments); err != nil {
+		return err
+	}
+	if k.tag == "" {
+		k.tag = s.generatedTag()
+	}
+	if err := q.consume(k); err != nil {
+		return err
+	}
+	if ch.consumers == nil {
+		ch.consumers = map[string]*consumer{}
+	}
+	ch.consumers[k.tag] = k
+	ch.order = append(ch.order, k)
+	s.stats.Consumers++
+	if !m.NoWait {
+		c.send(ch.number, &amqpproto.BasicConsumeOk{ConsumerTag: []byte(k.tag)})
+	}
+	q.kick(k)
+	return nil
+}
+
+// priorityOf reads x-priority.
+func priorityOf(args amqpproto.RawTable) (int32, error) {
+	f, ok := args.Lookup("x-priority")
+	if !ok {
+		return 0, nil
+	}
+	n, ok := f.Int()
+	if !ok {
+		return 0, precondition("invalid arg 'x-priority' for consumer: %s is no integer", typeName(f.Type))
+	}
+	return int32(min(max(n, -1<<31), 1<<31-1)), nil
+}
+
+func (ch *channel) onCancel(args []byte) error {
+	var m amqpproto.BasicCancel
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	if k := ch.consumers[string(m.ConsumerTag)]; k != nil {
+		ch.remove(k)
+		k.queue.cancel(k)
+	} else if ch.reply != nil && ch.reply.tag == string(m.ConsumerTag) {
+		ch.dropReply()
+	}
+	if !m.NoWait {
+		ch.conn.send(ch.number, &amqpproto.BasicCancelOk{ConsumerTag: m.ConsumerTag})
+	}
+	return nil
+}
+
+// onGet takes one message.
+func (ch *channel) onGet(args []byte) error {
+	var m amqpproto.BasicGet
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	c := ch.conn
+	s := c.server
+	name, err := ch.currentQueue(m.Queue)
+	if err != nil {
+		return err
+	}
+	if err := c.mayRead("queue", name); err != nil {
+		return err
+	}
+	q, err := c.vhost.needQueue(name, c)
+	if err != nil {
+		return err
+	}
+	e, left, ok := q.get()
+	if !ok {
+		c.send(ch.number, &amqpproto.BasicGetEmpty{})
+		return nil
+	}
+	ch.tag++
+	p := s.view(e.msg)
+	c.send(ch.number, &amqpproto.BasicGetOk{DeliveryTag: ch.tag, Redelivered: e.redelivered,
+		Exchange: p.exchange, RoutingKey: p.key, MessageCount: uint32(left)})
+	c.out.buf = c.appendContent(c.out.buf, ch.number, q, e, p)
+	s.stats.Got++
+	if m.NoAck {
+		q.settle(e)
+		return nil
+	}
+	ch.unacked.push(delivery{entry: e, tag: ch.tag, queue: q})
+	return nil
+}

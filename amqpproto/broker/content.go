@@ -1,0 +1,108 @@
+package broker
+
+import (
+	"errors"
+
+	"zamqp/amqpproto"
+)
+
+// content puts together the method, header and bodies of a publish when they do
+// not all come in one piece. The method's arguments are copied, as their octets
+// are gone by the time that the last body comes.
+type content struct {
+	asm  amqpproto.Assembler
+	args []byte
+}
+
+// argsKeep bounds the copy of arguments that an idle channel keeps.
+const argsKeep = 256
+
+// onPublish takes the method; its content is to come.
+func (ch *channel) onPublish(args []byte) error {
+	var m amqpproto.BasicPublish
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	ct := &ch.in
+	ct.args = append(ct.args[:0], args...)
+	return ct.asm.Begin(amqpproto.IDBasicPublish)
+}
+
+// onContentFrame takes a content header or a body of the channel.
+func (ch *channel) onContentFrame(f amqpproto.Frame) error {
+	if ch.state == awaitChannelCloseOk {
+		return nil
+	}
+	ct := &ch.in
+	var done bool
+	var err error
+	if f.Type == amqpproto.FrameHeader {
+		if err = ct.asm.Header(f.Payload); err == nil {
+			done = ct.asm.Done()
+		}
+	} else {
+		done, err = ct.asm.Body(f.Payload)
+	}
+	if err != nil {
+		return ch.contentFault(err)
+	}
+	if !done {
+		return nil
+	}
+	var m amqpproto.BasicPublish
+	if err := m.DecodeArgs(ct.args); err != nil {
+		return err
+	}
+	whole := ct.asm.Content()
+	err = ch.publish(&m, whole.RawProperties, whole.Body)
+	if ch.state == channelOpen {
+		ct.asm.Reset() // gives back what a large body took
+		if cap(ct.args) > argsKeep {
+			ct.args = nil
+		}
+	}
+	return ch.fault(amqpproto.IDBasicPublish, err)
+}
+
+// contentFault words a body over BodyMax as RabbitMQ does; it finds out only
+// when the whole body has come.
+func (ch *channel) contentFault(err error) error {
+	var e *amqpproto.ChannelError
+	if errors.As(err, &e) && e.Code == amqpproto.ContentTooLarge {
+		err = precondition("message is larger than configured max size %d: %s", ch.conn.server.opts.BodyMax, e.Text)
+	}
+	return ch.fault(amqpproto.IDBasicPublish, err)
+}
+
+// publishWhole is the way that nearly all publishes take: the header and only
+// body follow the method in rest. No state is kept, and the body is copied once,
+// into the arena. n is what it took of rest; took is false if it is not such a
+// publish, and then nothing has happened.
+func (ch *channel) publishWhole(args, rest []byte) (n int, took bool, err error) {
+	c := ch.conn
+	if ch.in.asm.Busy() {
+		return 0, false, nil
+	}
+	head, n, _ := amqpproto.CutFrame(rest, c.frameMax)
+	if n == 0 || head.Type != amqpproto.FrameHeader || head.Channel != ch.number {
+		return 0, false, nil // also on an error: the slow way finds it again
+	}
+	var h amqpproto.ContentHeader
+	if h.Decode(head.Payload) != nil || h.Class != amqpproto.ClassBasic || h.BodySize > uint64(c.frameMax) || h.BodySize > c.server.opts.BodyMax {
+		return 0, false, nil
+	}
+	var body []byte
+	if h.BodySize > 0 {
+		b, m, _ := amqpproto.CutFrame(rest[n:], c.frameMax)
+		if m == 0 || b.Type != amqpproto.FrameBody || b.Channel != ch.number || uint64(len(b.Payload)) != h.BodySize {
+			return 0, false, nil
+		}
+		n += m
+		body = b.Payload
+	}
+	var m amqpproto.BasicPublish
+	if err := m.DecodeArgs(args); err != nil {
+		return n, true, err
+	}
+	return n, true, ch.publish(&m, h.RawProperties, body)
+}

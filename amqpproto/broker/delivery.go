@@ -1,0 +1,137 @@
+package broker
+
+import (
+	"encoding/binary"
+
+	"zamqp/amqpproto"
+)
+
+// ready tells a queue whether k may get a message now: prefetch of consumer and
+// channel, channel.flow, and the connection's unsent output allow it. After false
+// the queue hears kick when that may have changed.
+func (ch *channel) ready(k *consumer) bool {
+	if ch.state != channelOpen || ch.halted {
+		return false
+	}
+	if !k.noAck && (k.prefetch > 0 && k.unacked >= int(k.prefetch) || ch.limit > 0 && ch.held >= ch.limit) {
+		return false
+	}
+	c := ch.conn
+	if c.out.len() >= c.server.opts.OutputMax {
+		c.stalled = true
+		return false
+	}
+	return true
+}
+
+// deliver sends an entry that the queue has taken out for k. Unless k.noAck, the
+// channel gives it back with settle, requeue or reject; with it, the channel
+// settles it at once.
+func (ch *channel) deliver(k *consumer, e entry) {
+	c := ch.conn
+	s := c.server
+	ch.tag++
+	p := s.view(e.msg)
+	c.out.room()
+	b := c.out.buf
+	size := 4 + 1 + len(k.tag) + 8 + 1 + 1 + len(p.exchange) + 1 + len(p.key)
+	b = append(b, amqpproto.FrameMethod, byte(ch.number>>8), byte(ch.number), 0, 0, byte(size>>8), byte(size),
+		0, byte(amqpproto.ClassBasic), 0, byte(amqpproto.IDBasicDeliver&0xff), byte(len(k.tag)))
+	b = append(b, k.tag...)
+	b = binary.BigEndian.AppendUint64(b, ch.tag)
+	b = append(b, flag(e.redelivered), byte(len(p.exchange)))
+	b = append(b, p.exchange...)
+	b = append(b, byte(len(p.key)))
+	b = append(b, p.key...)
+	b = append(b, amqpproto.FrameEnd)
+	c.out.buf = c.appendContent(b, ch.number, k.queue, e, p)
+	s.stats.Delivered++
+	if e.redelivered {
+		s.stats.Redelivered++
+	}
+	c.wake()
+	if k.noAck {
+		k.queue.settle(e)
+		return
+	}
+	k.unacked++
+	ch.held++
+	ch.unacked.push(delivery{entry: e, tag: ch.tag, queue: k.queue, consumer: k})
+}
+
+func flag(v bool) byte {
+	if v {
+		return 1
+	}
+	return 0
+}
+
+// appendContent appends header and bodies of a message that q hands out.
+func (c *Conn) appendContent(b []byte, channel uint16, q *queue, e entry, p parts) []byte {
+	props := p.props
+	if n, ok := q.deliveryCount(e); ok {
+		props = withDeliveryCount(props, n)
+	}
+	b = amqpproto.AppendContentHeader(b, channel, amqpproto.ClassBasic, uint64(len(p.body)), props)
+	return amqpproto.AppendBody(b, channel, p.body, c.frameMax)
+}
+
+// withDeliveryCount returns a copy of props with the header x-delivery-count.
+func withDeliveryCount(props []byte, n uint32) []byte {
+	var p amqpproto.Properties
+	if _, err := p.Decode(props); err != nil {
+		return props // was decoded when it was published
+	}
+	p.Flags |= amqpproto.FlagHeaders
+	const key = "x-delivery-count"
+	headers := make([]byte, 0, len(p.Headers)+len(key)+10)
+	_ = p.Headers.Each(func(k []byte, v amqpproto.Field) bool {
+		if string(k) != key {
+			headers = appendPair(headers, k, v)
+		}
+		return true
+	})
+	headers, _ = amqpproto.AppendTableField(headers, key, int64(n))
+	p.Headers = headers
+	out, err := p.Append(nil)
+	if err != nil {
+		return props
+	}
+	return out
+}
+
+// cancelled tells that the queue has ended k: it was deleted. The queue has
+// forgotten k already.
+func (ch *channel) cancelled(k *consumer) {
+	c := ch.conn
+	if ch.consumers[k.tag] != k {
+		return
+	}
+	ch.remove(k)
+	if c.cancelNotify && ch.state == channelOpen && c.state == connOpen {
+		c.send(ch.number, &amqpproto.BasicCancel{ConsumerTag: []byte(k.tag), NoWait: true})
+	}
+}
+
+// remove forgets a consumer. What it has not acked stays.
+func (ch *channel) remove(k *consumer) {
+	delete(ch.consumers, k.tag)
+	ch.conn.server.stats.Consumers--
+	for i, other := range ch.order {
+		if other == k {
+			ch.order = append(ch.order[:i], ch.order[i+1:]...)
+			break
+		}
+	}
+}
+
+// kickAll lets the queues of all the channel's consumers deliver again.
+func (ch *channel) kickAll() {
+	if ch.state != channelOpen {
+		return
+	}
+	for i := 0; i < len(ch.order); i++ { // a queue may end while it is kicked
+		k := ch.order[i]
+		k.queue.kick(k)
+	}
+}

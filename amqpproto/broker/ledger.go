@@ -1,0 +1,166 @@
+package broker
+
+// delivery is a message that was delivered and is not acked.
+type delivery struct {
+	entry
+	tag      uint64
+	queue    *queue    // nil = settled
+	consumer *consumer // nil = basic.get
+}
+
+// ledger is the unacked deliveries of a channel, by delivery tag: a ring in the
+// order of tags, with holes where some were settled out of order. One message
+// that is held for ever holds no others: holes are squeezed out.
+type ledger struct {
+	ring []delivery // its length is a power of two, or 0
+	head uint64     // index of the first, modulo len(ring)
+	n    int        // in the ring, holes included; neither end is a hole
+	live int        // without holes
+}
+
+// ledgerKeep is the length of ring that an empty ledger keeps.
+const ledgerKeep = 512
+
+func (l *ledger) at(i int) *delivery { return &l.ring[(l.head+uint64(i))&uint64(len(l.ring)-1)] }
+
+// push appends a delivery.
+func (l *ledger) push(d delivery) {
+	if l.n == len(l.ring) {
+		if l.n > 0 && l.live <= l.n/2 {
+			l.squeeze()
+		} else {
+			l.grow()
+		}
+	}
+	l.n++
+	l.live++
+	*l.at(l.n - 1) = d
+}
+
+func (l *ledger) grow() {
+	ring := make([]delivery, max(16, 2*len(l.ring)))
+	for i := range l.n {
+		ring[i] = *l.at(i)
+	}
+	l.ring, l.head = ring, 0
+}
+
+// squeeze takes the holes out.
+func (l *ledger) squeeze() {
+	kept := 0
+	for i := range l.n {
+		if d := l.at(i); d.queue != nil {
+			if i != kept {
+				*l.at(kept) = *d
+				*d = delivery{}
+			}
+			kept++
+		}
+	}
+	l.n = kept
+}
+
+// find returns the place of a tag, -1 if it is not there.
+func (l *ledger) find(tag uint64) int {
+	if l.n == 0 {
+		return -1
+	}
+	first := l.at(0).tag
+	if tag < first {
+		return -1
+	}
+	// Without holes squeezed out, tags are contiguous and this is the place.
+	if i := tag - first; i < uint64(l.n) && l.at(int(i)).tag == tag {
+		return l.whole(int(i))
+	}
+	low, high := 0, l.n
+	for low < high {
+		mid := int(uint(low+high) >> 1)
+		if l.at(mid).tag < tag {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	if low < l.n && l.at(low).tag == tag {
+		return l.whole(low)
+	}
+	return -1
+}
+
+// whole is i, or -1 for a hole.
+func (l *ledger) whole(i int) int {
+	if l.at(i).queue == nil {
+		return -1
+	}
+	return i
+}
+
+// take appends to dst what an ack of tag settles and takes it out: the one
+// delivery or, with multiple, all up to it; tag 0 is all. ok is false if the
+// tag is not there.
+func (l *ledger) take(dst []delivery, tag uint64, multiple bool) (_ []delivery, ok bool) {
+	if tag == 0 && multiple {
+		return l.takeTo(dst, l.n-1), true
+	}
+	i := l.find(tag)
+	if i < 0 {
+		return dst, false
+	}
+	if multiple {
+		return l.takeTo(dst, i), true
+	}
+	d := l.at(i)
+	dst = append(dst, *d)
+	d.queue, d.consumer, d.msg = nil, nil, nil // the tag stays, for find
+	l.live--
+	l.trim()
+	return dst, true
+}
+
+// takeTo takes out all up to place i.
+func (l *ledger) takeTo(dst []delivery, i int) []delivery {
+	for ; i >= 0; i-- {
+		d := l.at(0)
+		if d.queue != nil {
+			dst = append(dst, *d)
+			l.live--
+		}
+		*d = delivery{}
+		l.head++
+		l.n--
+	}
+	l.trim()
+	return dst
+}
+
+// trim takes holes off both ends.
+func (l *ledger) trim() {
+	for l.n > 0 && l.at(0).queue == nil {
+		l.head++
+		l.n--
+	}
+	for l.n > 0 && l.at(l.n-1).queue == nil {
+		l.n--
+	}
+	if l.n == 0 && len(l.ring) > ledgerKeep {
+		l.ring = nil
+	}
+}
+
+// restore puts deliveries back that were taken and not settled: their tags are
+// merged with what is there.
+func (l *ledger) restore(back []delivery) {
+	have := l.takeTo(nil, l.n-1)
+	*l = ledger{}
+	i, j := 0, 0
+	for i < len(back) || j < len(have) {
+		if j == len(have) || i < len(back) && back[i].tag < have[j].tag {
+			l.push(back[i])
+			i++
+		} else {
+			l.push(have[j])
+			j++
+		}
+	}
+}

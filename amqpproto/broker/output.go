@@ -1,0 +1,51 @@
+package broker
+
+const (
+	// outKeep is the capacity that a connection in use never gives back.
+	outKeep = 64 << 10
+	// outIdle is what an idle one keeps.
+	outIdle = 512
+)
+
+// output holds whole frames that have not left yet. One buffer, grown by append
+// and reused.
+type output struct {
+	buf  []byte
+	off  int // octets of buf that have left
+	peak int // decaying maximum of what a burst needed
+}
+
+// pending is what has not left.
+func (o *output) pending() []byte { return o.buf[o.off:] }
+
+func (o *output) len() int { return len(o.buf) - o.off }
+
+// room makes the space before off usable once it is worth the copy. Call it
+// before appending to buf.
+func (o *output) room() {
+	if o.off >= outKeep && o.off >= len(o.buf)/2 {
+		o.peak = max(o.peak, len(o.buf))
+		o.buf = o.buf[:copy(o.buf, o.buf[o.off:])]
+		o.off = 0
+	}
+}
+
+// drop forgets the first n octets of pending.
+func (o *output) drop(n int) {
+	o.off += n
+	if o.off < len(o.buf) {
+		return
+	}
+	o.peak = max(o.peak-o.peak/8, len(o.buf))
+	o.buf, o.off = o.buf[:0], 0
+	if cap(o.buf) > outKeep && cap(o.buf)/8 > o.peak {
+		o.buf = nil // a burst long ago; what comes now needs far less
+	}
+}
+
+// rest gives the buffer back of a connection that has nothing to say.
+func (o *output) rest() {
+	if o.len() == 0 && cap(o.buf) > outIdle {
+		*o = output{}
+	}
+}

@@ -1,0 +1,94 @@
+package broker
+
+import "zamqp/amqpproto"
+
+// publish takes a whole basic.publish. The checks are RabbitMQ's, in its order.
+func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte) error {
+	c := ch.conn
+	s := c.server
+	if m.Immediate {
+		return unsupported("immediate=true")
+	}
+	if err := c.mayWrite("exchange", m.Exchange); err != nil {
+		return err
+	}
+	x, err := c.vhost.needExchange(m.Exchange)
+	if err != nil {
+		return err
+	}
+	if x.internal {
+		return refused("cannot publish to internal %s", x)
+	}
+	p := &s.pub
+	p.exchange, p.key, p.props, p.body = m.Exchange, m.RoutingKey, props, body
+	if err := p.parse(); err != nil {
+		return err
+	}
+	if p.properties.Has(amqpproto.FlagUserID) && !c.user.impersonate && string(p.properties.UserID) != c.user.name {
+		return precondition("user_id property set to '%s' but authenticated user was '%s'", p.properties.UserID, c.user.name)
+	}
+	if err := p.check(); err != nil {
+		return err
+	}
+	if err := ch.rewriteReplyTo(p); err != nil {
+		return err
+	}
+	s.stats.Published++
+	if len(m.Exchange) == 0 && isReplyName(m.RoutingKey) {
+		// The reply goes straight to its channel. That it is unroutable as well is
+		// RabbitMQ's way, and documented there.
+		s.deliverReply(p)
+	}
+	s.routed = c.vhost.route(x, p, s.routed[:0])
+	if ch.mode == modeTx {
+		ch.tx.publish(s.newMessage(p), s.routed, m.Mandatory)
+	} else {
+		ch.hand(p, s.routed, m.Mandatory)
+	}
+	clear(s.routed)
+	s.weigh()
+	c.throttle()
+	return nil
+}
+
+// hand gives a publish to its queues, or back to the publisher, and sees to its
+// confirm.
+func (ch *channel) hand(p *publishing, queues []*queue, mandatory bool) {
+	s := ch.conn.server
+	if len(queues) == 0 {
+		s.stats.Unroutable++
+		if mandatory {
+			ch.sendReturn(p.exchange, p.key, p.props, p.body)
+		}
+		ch.confirm(0, false)
+		return
+	}
+	m := s.newMessage(p)
+	need, refused := s.spread(m, queues)
+	s.release(m)
+	ch.confirm(need, refused)
+}
+
+// spread stores m and pushes it. need is what the store must have synced before
+// a confirm; refused says that a queue did not take it.
+func (s *Server) spread(m *message, queues []*queue) (need uint64, refused bool) {
+	s.storeMessage(m, queues)
+	need = m.seq // m may be gone once it is delivered without ack
+	for _, q := range queues {
+		if !q.push(m) {
+			refused = true
+		}
+	}
+	return need, refused
+}
+
+// sendReturn sends a mandatory message back that no queue took. It goes out
+// before the confirm of the same message.
+func (ch *channel) sendReturn(exchange, key, props, body []byte) {
+	c := ch.conn
+	c.send(ch.number, &amqpproto.BasicReturn{ReplyCode: amqpproto.NoRoute, ReplyText: []byte("NO_ROUTE"),
+		Exchange: exchange, RoutingKey: key})
+	b := amqpproto.AppendContentHeader(c.out.buf, ch.number, amqpproto.ClassBasic, uint64(len(body)), props)
+	c.out.buf = amqpproto.AppendBody(b, ch.number, body, c.frameMax)
+	c.server.stats.Returned++
+}

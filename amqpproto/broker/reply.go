@@ -1,0 +1,113 @@
+package broker
+
+import (
+	"bytes"
+	"encoding/base64"
+
+	"zamqp/amqpproto"
+)
+
+// Direct reply-to: a client consumes from the pseudo-queue amq.rabbitmq.reply-to
+// and publishes requests with that as reply_to; whoever answers publishes to the
+// name that the broker has put there, and the answer goes straight to the
+// client's channel. https://www.rabbitmq.com/docs/direct-reply-to
+
+const (
+	replyQueue  = "amq.rabbitmq.reply-to"
+	replyPrefix = replyQueue + "."
+
+	// replyMax is how much may wait unsent on a connection before replies to it are
+	// dropped: there is no queue that could hold them.
+	replyMax = 16 << 20
+)
+
+// replyBox is a channel's consumer of replies.
+type replyBox struct {
+	ch   *channel
+	tag  string
+	name []byte // what reply_to becomes
+}
+
+func isReplyName(key []byte) bool { return bytes.HasPrefix(key, []byte(replyPrefix)) }
+
+func isReplyQueue(name []byte) bool { return string(name) == replyQueue || isReplyName(name) }
+
+// replyExists says whether a declare of a pseudo-queue finds it: servers use
+// that to see whether the client is still there.
+func (s *Server) replyExists(name []byte) bool {
+	return string(name) == replyQueue || s.replies[string(name)] != nil
+}
+
+func (ch *channel) consumeReplies(m *amqpproto.BasicConsume) error {
+	s := ch.conn.server
+	if ch.reply != nil {
+		return precondition("reply consumer already set")
+	}
+	if !m.NoAck {
+		return precondition("reply consumer cannot acknowledge")
+	}
+	tag := string(m.ConsumerTag)
+	if tag == "" {
+		tag = s.generatedTag()
+	}
+	var b [24]byte
+	_, _ = s.rng.Read(b[:])
+	box := &replyBox{ch: ch, tag: tag, name: append([]byte(replyPrefix), base64.RawURLEncoding.EncodeToString(b[:])...)}
+	ch.reply = box
+	s.replies[string(box.name)] = box
+	s.stats.Consumers++
+	if !m.NoWait {
+		ch.conn.send(ch.number, &amqpproto.BasicConsumeOk{ConsumerTag: []byte(tag)})
+	}
+	return nil
+}
+
+// dropReply ends the consumer of replies.
+func (ch *channel) dropReply() {
+	if ch.reply == nil {
+		return
+	}
+	s := ch.conn.server
+	delete(s.replies, string(ch.reply.name))
+	s.stats.Consumers--
+	ch.reply = nil
+}
+
+// rewriteReplyTo puts the name of the channel's own box where a request asks for
+// direct reply-to.
+func (ch *channel) rewriteReplyTo(p *publishing) error {
+	if !p.properties.Has(amqpproto.FlagReplyTo) || string(p.properties.ReplyTo) != replyQueue {
+		return nil
+	}
+	if ch.reply == nil {
+		return precondition("fast reply consumer does not exist")
+	}
+	p.properties.ReplyTo = ch.reply.name
+	props, err := p.properties.Append(ch.conn.server.replyScratch[:0])
+	if err != nil {
+		return precondition("invalid message: %v", err)
+	}
+	ch.conn.server.replyScratch = props
+	p.props = props
+	return nil
+}
+
+// deliverReply gives a publish to the box that its key names, if it is there.
+func (s *Server) deliverReply(p *publishing) {
+	box := s.replies[string(p.key)]
+	if box == nil {
+		return
+	}
+	ch := box.ch
+	c := ch.conn
+	if ch.state != channelOpen || c.out.len()+len(p.body) > max(replyMax, int(s.opts.BodyMax)) {
+		return
+	}
+	ch.tag++
+	c.out.room()
+	b := amqpproto.AppendBasicDeliver(c.out.buf, ch.number, box.tag, ch.tag, false, "", string(p.key))
+	b = amqpproto.AppendContentHeader(b, ch.number, amqpproto.ClassBasic, uint64(len(p.body)), p.props)
+	c.out.buf = amqpproto.AppendBody(b, ch.number, p.body, c.frameMax)
+	s.stats.Delivered++
+	c.wake()
+}

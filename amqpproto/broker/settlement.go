@@ -1,0 +1,170 @@
+package broker
+
+import "zamqp/amqpproto"
+
+// settlement is what becomes of a delivery.
+type settlement uint8
+
+const (
+	acked settlement = iota
+	requeued
+	rejected
+)
+
+func requeuedIf(requeue bool) settlement {
+	if requeue {
+		return requeued
+	}
+	return rejected
+}
+
+func (ch *channel) onAck(args []byte) error {
+	var m amqpproto.BasicAck
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	return ch.settleTag(m.DeliveryTag, m.Multiple, acked)
+}
+
+func (ch *channel) onNack(args []byte) error {
+	var m amqpproto.BasicNack
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	return ch.settleTag(m.DeliveryTag, m.Multiple, requeuedIf(m.Requeue))
+}
+
+func (ch *channel) onReject(args []byte) error {
+	var m amqpproto.BasicReject
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	return ch.settleTag(m.DeliveryTag, false, requeuedIf(m.Requeue))
+}
+
+// settleTag settles by delivery tag, in tx mode at the commit.
+func (ch *channel) settleTag(tag uint64, multiple bool, how settlement) error {
+	s := ch.conn.server
+	taken, ok := ch.unacked.take(s.settled[:0], tag, multiple)
+	if !ok {
+		return precondition("unknown delivery tag %d", tag)
+	}
+	if ch.mode == modeTx {
+		if len(taken) > 0 {
+			ch.tx.settles = append(ch.tx.settles, txSettle{append([]delivery(nil), taken...), how})
+		}
+	} else {
+		ch.settle(taken, how)
+	}
+	clear(taken)
+	s.settled = taken[:0]
+	if cap(s.settled) > 4096 {
+		s.settled = nil
+	}
+	return nil
+}
+
+// settle tells the queues, and lets consumers go on whose credit has come back.
+func (ch *channel) settle(ds []delivery, how settlement) {
+	s := ch.conn.server
+	wasFull := ch.limit > 0 && ch.held >= ch.limit
+	for i := range ds {
+		if k := ds[i].consumer; k != nil {
+			k.unacked--
+			ch.held--
+		}
+	}
+	switch how {
+	case acked:
+		s.stats.Acked += uint64(len(ds))
+		for i := range ds {
+			ds[i].queue.settle(ds[i].entry)
+		}
+	case rejected:
+		s.stats.Rejected += uint64(len(ds))
+		for i := range ds {
+			ds[i].queue.reject(ds[i].entry)
+		}
+	case requeued:
+		s.stats.Rejected += uint64(len(ds))
+		requeueEach(ds)
+	}
+	if wasFull {
+		ch.kickAll()
+		return
+	}
+	var last *consumer
+	for i := range ds {
+		if k := ds[i].consumer; k != nil && k != last {
+			k.queue.kick(k)
+			last = k
+		}
+	}
+}
+
+// requeueEach gives deliveries back, each queue's at once.
+func requeueEach(ds []delivery) {
+	if len(ds) == 0 {
+		return
+	}
+	one := make([]entry, 0, len(ds))
+	q := ds[0].queue
+	for i := range ds {
+		if ds[i].queue != q {
+			requeueMany(ds)
+			return
+		}
+		one = append(one, ds[i].entry)
+	}
+	q.requeue(one)
+}
+
+// requeueMany is requeueEach for more than one queue.
+func requeueMany(ds []delivery) {
+	byQueue := map[*queue][]entry{}
+	var order []*queue
+	for i := range ds {
+		q := ds[i].queue
+		if byQueue[q] == nil {
+			order = append(order, q)
+		}
+		byQueue[q] = append(byQueue[q], ds[i].entry)
+	}
+	for _, q := range order {
+		q.requeue(byQueue[q])
+	}
+}
+
+// onRecover gives back everything that is unacked. Asking for the same messages
+// to the same consumer is not implemented in RabbitMQ either.
+func (ch *channel) onRecover(args []byte) error {
+	var m amqpproto.BasicRecover
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	if !m.Requeue {
+		return unsupported("requeue=false")
+	}
+	ch.conn.send(ch.number, &amqpproto.BasicRecoverOk{}) // before what is delivered again
+	ch.requeueAll()
+	return nil
+}
+
+func (ch *channel) onRecoverAsync(args []byte) error {
+	var m amqpproto.BasicRecoverAsync
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	if !m.Requeue {
+		return unsupported("requeue=false")
+	}
+	ch.requeueAll()
+	return nil
+}
+
+// requeueAll gives back what is unacked.
+func (ch *channel) requeueAll() {
+	if taken, _ := ch.unacked.take(nil, 0, true); len(taken) > 0 {
+		ch.settle(taken, requeued)
+	}
+}

@@ -1,0 +1,164 @@
+package broker
+
+import (
+	"slices"
+
+	"zamqp/amqpproto"
+)
+
+// transaction is what a channel in tx mode has put off.
+type transaction struct {
+	publishes []txPublish
+	settles   []txSettle
+	need      uint64 // a commit waits for the store to sync this; 0 = none does
+	failed    bool   // a queue refused a message of this commit
+}
+
+// txPublish is a publish with the queues that it was routed to when it came, as
+// RabbitMQ has it. It holds a reference of its message.
+type txPublish struct {
+	message   *message
+	queues    []*queue
+	mandatory bool
+}
+
+// txSettle is one ack, nack or reject.
+type txSettle struct {
+	deliveries []delivery
+	how        settlement
+}
+
+func (tx *transaction) publish(m *message, queues []*queue, mandatory bool) {
+	tx.publishes = append(tx.publishes, txPublish{m, slices.Clone(queues), mandatory})
+}
+
+// onTxSelect turns tx mode on.
+func (ch *channel) onTxSelect(args []byte) error {
+	var m amqpproto.TxSelect
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	if ch.mode == modeConfirm {
+		return precondition("cannot switch from confirm to tx mode")
+	}
+	ch.mode = modeTx
+	ch.conn.send(ch.number, &amqpproto.TxSelectOk{})
+	return nil
+}
+
+// onTxCommit does what was put off. commit-ok goes out when the store has it on
+// disk; until then the connection is not read, so that answers keep their order.
+func (ch *channel) onTxCommit(args []byte) error {
+	var m amqpproto.TxCommit
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	if ch.mode != modeTx {
+		return precondition("channel is not transactional")
+	}
+	c := ch.conn
+	s := c.server
+	before := s.stored()
+	for _, p := range ch.tx.publishes {
+		ch.commitPublish(p)
+	}
+	settles := ch.tx.settles
+	ch.tx.publishes, ch.tx.settles = nil, nil
+	for _, t := range settles {
+		ch.settle(t.deliveries, t.how)
+	}
+	ch.tx.need = 0
+	if s.stored() != before {
+		ch.tx.need = s.stored()
+	}
+	if ch.tx.need > s.synced() && s.storeErr() == nil {
+		c.commits++
+		ch.awaitStore()
+		return nil
+	}
+	return ch.commitOk()
+}
+
+// commitPublish hands a publish to those of its queues that are still there.
+func (ch *channel) commitPublish(p txPublish) {
+	s := ch.conn.server
+	queues := slices.DeleteFunc(p.queues, (*queue).deleted)
+	if len(queues) == 0 {
+		s.stats.Unroutable++
+		if p.mandatory {
+			v := s.view(p.message)
+			ch.sendReturn(v.exchange, v.key, v.props, v.body)
+		}
+	} else if _, refused := s.spread(p.message, queues); refused {
+		ch.tx.failed = true
+	}
+	s.release(p.message)
+}
+
+// commitOk ends a commit. One that lost a message is an error, as RabbitMQ has it.
+func (ch *channel) commitOk() error {
+	failed := ch.tx.failed || ch.tx.need > ch.conn.server.synced()
+	ch.tx.failed, ch.tx.need = false, 0
+	if failed {
+		return precondition("partial tx completion")
+	}
+	ch.conn.send(ch.number, &amqpproto.TxCommitOk{})
+	return nil
+}
+
+// finishCommit is called when the store has moved.
+func (ch *channel) finishCommit() {
+	c := ch.conn
+	s := c.server
+	if ch.tx.need == 0 {
+		return
+	}
+	if ch.tx.need > s.synced() && s.storeErr() == nil {
+		ch.awaitStore()
+		return
+	}
+	c.commits--
+	// commitOk's only error closes the channel.
+	_ = ch.fault(amqpproto.IDTxCommit, ch.commitOk())
+	c.wakeKept()
+}
+
+// onTxRollback forgets what was put off. Deliveries whose acks are forgotten are
+// unacked again.
+func (ch *channel) onTxRollback(args []byte) error {
+	var m amqpproto.TxRollback
+	if err := m.DecodeArgs(args); err != nil {
+		return err
+	}
+	if ch.mode != modeTx {
+		return precondition("channel is not transactional")
+	}
+	ch.dropTx()
+	ch.conn.send(ch.number, &amqpproto.TxRollbackOk{})
+	return nil
+}
+
+// dropTx is a rollback.
+func (ch *channel) dropTx() {
+	s := ch.conn.server
+	for _, p := range ch.tx.publishes {
+		s.release(p.message)
+	}
+	var back []delivery
+	for _, t := range ch.tx.settles {
+		back = append(back, t.deliveries...)
+	}
+	if len(back) > 0 {
+		slices.SortFunc(back, func(a, b delivery) int {
+			if a.tag < b.tag {
+				return -1
+			}
+			return 1
+		})
+		ch.unacked.restore(back)
+	}
+	if ch.tx.need != 0 {
+		ch.conn.commits--
+	}
+	ch.tx = transaction{}
+}
