@@ -210,7 +210,7 @@ func (r *Request) addReply() error {
 	}
 	d.props.Flags |= amqpproto.FlagDeliveryMode
 	reply := producing{name: "reply", sender: r.message.Reply}
-	if err := r.tx.addRaw(&reply, &d, p.Body); err != nil {
+	if err := r.tx.addRaw(&reply, &d, p.Body, nil); err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
 	return nil

@@ -38,6 +38,7 @@ func init() {
 	RegisterCodec(jsonCodec{}, "json", "application/x-json")
 	RegisterCodec(textCodec{}, "text", "plain")
 	RegisterCodec(csvCodec{}, "csv")
+	RegisterCodec(pickleCodec{}, "pickle")
 	RegisterCodec(msgpackCodec{}, "msgpack", "application/msgpack", "application/vnd.msgpack")
 }
 

@@ -19,7 +19,8 @@ import (
 //   - a slice of structs: the exported fields, named by their csv or json tag,
 //     are the header.
 //
-// All types become strings, and only strings are read back.
+// All types become strings, and only strings are read back; octets that are no
+// UTF-8 are left out. Into an any, it is []map[string]string.
 type csvCodec struct{}
 
 func (csvCodec) ContentType() string { return "text/csv" }
@@ -98,7 +99,7 @@ func appendLine(dst []byte, line []string) []byte {
 }
 
 func (csvCodec) Decode(b []byte, v any) error {
-	lines, err := csv.NewReader(bytes.NewReader(b)).ReadAll()
+	lines, err := csv.NewReader(bytes.NewReader(bytes.ToValidUTF8(b, nil))).ReadAll()
 	if err != nil {
 		return err
 	}
@@ -110,17 +111,26 @@ func (csvCodec) Decode(b []byte, v any) error {
 		return fmt.Errorf("csv: the header line is missing")
 	}
 	header, lines := lines[0], lines[1:]
-	if v, ok := v.(*[]map[string]string); ok {
-		*v = make([]map[string]string, len(lines))
-		for i, line := range lines {
-			(*v)[i] = make(map[string]string, len(header))
-			for j, key := range header {
-				(*v)[i][key] = line[j]
-			}
-		}
+	switch v := v.(type) {
+	case *[]map[string]string:
+		*v = mapsOf(header, lines)
+		return nil
+	case *any:
+		*v = mapsOf(header, lines)
 		return nil
 	}
 	return decodeStructs(header, lines, v)
+}
+
+func mapsOf(header []string, lines [][]string) []map[string]string {
+	rows := make([]map[string]string, len(lines))
+	for i, line := range lines {
+		rows[i] = make(map[string]string, len(header))
+		for j, key := range header {
+			rows[i][key] = line[j]
+		}
+	}
+	return rows
 }
 
 func decodeStructs(header []string, lines [][]string, v any) error {

@@ -23,16 +23,16 @@ type Producer struct {
 	RoutingKey   string // used when a publish names no key; "" falls back to Queue
 	Queue        string // declared and bound when named, so that nothing is published into the void
 
-	Codec           string        // by name: json (default), text, csv, msgpack, pickle, or a registered one
-	ContentEncoding string        // "gzip" packs each body; "" leaves it
-	Transient       bool          // delivery mode 1, and an exchange that does not survive the broker
-	NoMandatory     bool          // an unroutable publish is no error; mandatory is on where a queue is named
-	Mandatory       bool          // an unroutable publish is an error, also where no queue is named
-	Expiration      time.Duration // after which the broker drops a message from its queue; 0 is never
-	Priority        uint8         // of the messages; 0 sets none
-	ReplyTo         string        // queue that answers go to
-	AppID, UserID   string        // RabbitMQ checks the user id against the login
-	Timestamp       bool          // stamp each publish with the time
+	Codec         string        // by name: json (default), text, csv, msgpack, pickle, or a registered one
+	Gzip          bool          // pack each body
+	Transient     bool          // delivery mode 1, and an exchange that does not survive the broker
+	NoMandatory   bool          // an unroutable publish is no error; mandatory is on where a queue is named
+	Mandatory     bool          // an unroutable publish is an error, also where no queue is named
+	Expiration    time.Duration // after which the broker drops a message from its queue; 0 is never
+	Priority      uint8         // of the messages; 0 sets none
+	ReplyTo       string        // queue that answers go to
+	AppID, UserID string        // RabbitMQ checks the user id against the login
+	Timestamp     bool          // stamp each publish with the time
 
 	NoDeclare         bool   // exchange, queue and binding exist already and are not declared
 	NoDeclareExchange bool   // the exchange exists already

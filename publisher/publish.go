@@ -1,6 +1,8 @@
 package publisher
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -38,6 +40,7 @@ const (
 	optAppID
 	optDeliveryMode
 	optMandatory
+	optGzip
 )
 
 // Key sets the routing key.
@@ -55,7 +58,16 @@ func Headers(t Table) Option { return Option{kind: optHeaders, value: t} }
 // ContentType sets the content type. A []byte or string is then sent as it is.
 func ContentType(media string) Option { return Option{kind: optContentType, text: media} }
 
-// ContentEncoding sets the content encoding.
+// Gzip packs the body, or does not, whatever the producer says.
+func Gzip(yes bool) Option {
+	if yes {
+		return Option{kind: optGzip, num: 1}
+	}
+	return Option{kind: optGzip}
+}
+
+// ContentEncoding says how the body is encoded that is given; to encode it, use
+// [Gzip].
 func ContentEncoding(coding string) Option { return Option{kind: optContentEncoding, text: coding} }
 
 // CorrelationID sets the correlation id.
@@ -112,6 +124,7 @@ type draft struct {
 	headers       Table
 	typed         bool // the content type was given
 	owned         bool // headers is our copy
+	gzip          bool
 }
 
 var errOffload = errors.New("called from a function given to Offload: return to the handler first")
@@ -159,16 +172,69 @@ func (r *Request) publish(name string, v any, options []Option) error {
 	if err != nil {
 		return err
 	}
-	d := draft{exchange: p.Exchange, key: p.RoutingKey, mandatory: p.mandatory}
-	d.props.DeliveryMode, d.props.Flags = p.mode, amqpproto.FlagDeliveryMode
+	d := draft{exchange: p.Exchange, key: p.RoutingKey, mandatory: p.mandatory, gzip: p.Gzip}
+	p.defaults(&d)
+	if p.Timestamp {
+		d.props.Timestamp = uint64(r.Now().Unix())
+		d.props.Flags |= amqpproto.FlagTimestamp
+	}
+	if id := r.derivedID(); id != nil {
+		d.props.MessageID = id
+		d.props.Flags |= amqpproto.FlagMessageID
+	}
 	if err := d.apply(options); err != nil {
 		return err
 	}
-	return r.tx.add(p, &d, v)
+	if d.gzip {
+		d.set(&d.props.ContentEncoding, amqpproto.FlagContentEncoding, "gzip")
+	}
+	return r.tx.add(p, &d, v, &r.server.packer)
+}
+
+// defaults are the properties that the producer gives each message.
+func (p *producing) defaults(d *draft) {
+	d.props.DeliveryMode, d.props.Flags = p.mode, amqpproto.FlagDeliveryMode
+	for _, text := range [...]struct {
+		field *[]byte
+		flag  uint16
+		value string
+	}{
+		{&d.props.ReplyTo, amqpproto.FlagReplyTo, p.ReplyTo},
+		{&d.props.Expiration, amqpproto.FlagExpiration, p.expiration},
+		{&d.props.UserID, amqpproto.FlagUserID, p.UserID},
+		{&d.props.AppID, amqpproto.FlagAppID, p.AppID},
+	} {
+		if text.value != "" {
+			d.set(text.field, text.flag, text.value)
+		}
+	}
+	if p.Priority > 0 {
+		d.props.Priority = p.Priority
+		d.props.Flags |= amqpproto.FlagPriority
+	}
+}
+
+// derivedID is the id of a publish that a message with an id causes: made of that
+// one, the consumer and the number of the publish in the call. Whatever repeats
+// the call repeats it, so that the receiver can tell a second copy. It is made in
+// a buffer of the transaction; nil for other publishes.
+func (r *Request) derivedID() []byte {
+	if r.origin != OriginMessage || len(r.props.MessageID) == 0 {
+		return nil
+	}
+	t := &r.tx
+	t.id = append(append(t.id[:0], r.props.MessageID...), ':')
+	t.id = append(append(t.id, r.message.Consumer...), ':')
+	t.id = strconv.AppendInt(t.id, int64(len(t.pubs)), 10)
+	if len(t.id) > amqpproto.ShortstrMax {
+		sum := sha256.Sum256(t.id)
+		t.id = hex.AppendEncode(t.id[:0], sum[:])
+	}
+	return t.id
 }
 
 // add encodes properties and body behind each other into the arena.
-func (t *Tx) add(p *producing, d *draft, v any) error {
+func (t *Tx) add(p *producing, d *draft, v any, z *packer) error {
 	codec := p.codec
 	raw, ready := v.([]byte)
 	if text, ok := v.(string); ok && d.typed {
@@ -184,7 +250,7 @@ func (t *Tx) add(p *producing, d *draft, v any) error {
 		}
 	}
 	if ready {
-		return t.addRaw(p, d, raw)
+		return t.addRaw(p, d, raw, z)
 	}
 	start := len(t.arena)
 	arena, err := t.encodeProperties(t.arena, d)
@@ -195,19 +261,30 @@ func (t *Tx) add(p *producing, d *draft, v any) error {
 	if arena, err = codec.Append(arena, v); err != nil {
 		return err
 	}
+	if d.gzip {
+		if arena, err = z.pack(arena, bodyAt); err != nil {
+			return err
+		}
+	}
 	t.push(p, d, arena, start, bodyAt)
 	return nil
 }
 
 // addRaw is add for a body that needs no codec.
-func (t *Tx) addRaw(p *producing, d *draft, body []byte) error {
+func (t *Tx) addRaw(p *producing, d *draft, body []byte, z *packer) error {
 	start := len(t.arena)
 	arena, err := t.encodeProperties(t.arena, d)
 	if err != nil {
 		return err
 	}
 	bodyAt := len(arena)
-	t.push(p, d, append(arena, body...), start, bodyAt)
+	arena = append(arena, body...)
+	if d.gzip {
+		if arena, err = z.pack(arena, bodyAt); err != nil {
+			return err
+		}
+	}
+	t.push(p, d, arena, start, bodyAt)
 	return nil
 }
 
@@ -255,6 +332,9 @@ func (d *draft) apply(options []Option) error {
 			d.typed = true
 		case optContentEncoding:
 			d.set(&p.ContentEncoding, amqpproto.FlagContentEncoding, o.text)
+			d.gzip = false
+		case optGzip:
+			d.gzip = o.num == 1
 		case optCorrelationID:
 			d.set(&p.CorrelationID, amqpproto.FlagCorrelationID, o.text)
 		case optReplyTo:

@@ -62,6 +62,8 @@ type Request struct {
 	body   []byte
 	remote Remote
 
+	unpacked []byte // the body without its content encoding, once somebody asked
+
 	message Message
 	props   amqpproto.Properties
 
@@ -189,7 +191,8 @@ func (r *Request) Headers() http.Header {
 	return h
 }
 
-// Body is the whole body, a view that dies with the call.
+// Body is the whole body as it was sent, a view that dies with the call; see
+// [Request.Content].
 func (r *Request) Body() []byte { return r.body }
 
 // ContentType is the media type of the body as it was sent, a view that dies
@@ -202,7 +205,7 @@ func (r *Request) ContentType() []byte {
 }
 
 // Decode fills v from the body by the codec of its content type, HTTP or AMQP
-// alike. A message without one is decoded by its consumer's Codec. The error
+// alike; a body in gzip is unpacked before. A message without one is decoded by its consumer's Codec. The error
 // can be returned as it is: it is a 400 (415 for a content type without a
 // codec), or sends the message to the dead-letter queue.
 func (r *Request) Decode(v any) error {
@@ -217,7 +220,11 @@ func (r *Request) Decode(v any) error {
 	if err != nil {
 		return err
 	}
-	if err := codec.Decode(r.body, v); err != nil {
+	body, err := r.Content()
+	if err != nil {
+		return err
+	}
+	if err := codec.Decode(body, v); err != nil {
 		return &DecodeError{ContentType: codec.ContentType(), Cause: err}
 	}
 	return nil

@@ -91,16 +91,16 @@ func appendUnescaped(dst, s []byte) ([]byte, bool) {
 			dst = append(dst, s[i])
 			continue
 		}
-		if i+2 >= len(s) || hex(s[i+1]) < 0 || hex(s[i+2]) < 0 {
+		if i+2 >= len(s) || hexDigit(s[i+1]) < 0 || hexDigit(s[i+2]) < 0 {
 			return append(dst[:start], s...), false
 		}
-		dst = append(dst, byte(hex(s[i+1])<<4|hex(s[i+2])))
+		dst = append(dst, byte(hexDigit(s[i+1])<<4|hexDigit(s[i+2])))
 		i += 2
 	}
 	return dst, true
 }
 
-func hex(c byte) int {
+func hexDigit(c byte) int {
 	switch {
 	case c >= '0' && c <= '9':
 		return int(c - '0')

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,8 +15,9 @@ import (
 
 // Options are the settings of a server.
 type Options struct {
-	ConflictRetries int // runs after the first, when a call meets a conflict
-	CallsMax        int // live HTTP calls; one more is answered 503. 0 is no bound
+	ConflictRetries int   // runs after the first, when a call meets a conflict
+	CallsMax        int   // live HTTP calls; one more is answered 503. 0 is no bound
+	UnpackMax       int64 // octets of a body unpacked from gzip; 0 is 64 MiB
 	Log             zerolog.Logger
 }
 
@@ -36,6 +38,7 @@ type Server struct {
 	live          []*Request
 	drained       func()
 	draining      bool
+	packer        packer
 	stats         Stats
 }
 
@@ -47,6 +50,7 @@ type producing struct {
 	contentType string
 	mode        uint8
 	mandatory   bool
+	expiration  string // in milliseconds
 	sender      Sender
 }
 
@@ -119,6 +123,9 @@ func newProducing(name string, p Producer) (*producing, error) {
 	made := &producing{Producer: p, name: name, codec: c, contentType: c.ContentType(), mode: 2, mandatory: p.IsMandatory()}
 	if p.Transient {
 		made.mode = 1
+	}
+	if p.Expiration > 0 {
+		made.expiration = strconv.FormatInt(max(1, p.Expiration.Milliseconds()), 10)
 	}
 	return made, nil
 }
@@ -333,7 +340,7 @@ func (s *Server) recycle(r *Request) {
 	r.outcome, r.message, r.path = Outcome{}, Message{}, nil
 	r.tx.reset()
 	r.response.reset()
-	r.body = keepSmall(r.body)
+	r.body, r.unpacked = keepSmall(r.body), nil
 	r.arena = keepSmall(r.arena)
 	r.tx.arena = keepSmall(r.tx.arena)
 	r.tx.table = keepSmall(r.tx.table)

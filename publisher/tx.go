@@ -33,6 +33,7 @@ type Tx struct {
 	pubs         []publication
 	arena        []byte // encoded properties and bodies of pubs
 	table        []byte // scratch: a headers table before it is put into its place
+	id           []byte // scratch: a derived message id
 	waiting      int    // confirms to come
 	err          error  // the first publish that failed while it was built
 }
