@@ -154,6 +154,9 @@ func (c *checker) producer(name string, o *Producer) {
 	c.shortString(key+".queue", o.Queue)
 	c.shortString(key+".exchange", o.Exchange)
 	c.shortString(key+".routing_key", o.RoutingKey)
+	c.shortString(key+".reply_to", o.ReplyTo)
+	c.shortString(key+".app_id", o.AppID)
+	c.shortString(key+".user_id", o.UserID)
 }
 
 func (c *checker) connectionName(key string, name *string) {

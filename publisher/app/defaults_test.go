@@ -67,11 +67,10 @@ func TestShippedExamples(t *testing.T) {
 	// says what is so anyway. The rest has to be equal.
 	normal := func(p *app.Plan) (publisher.Consumer, publisher.Producer) {
 		k, o := p.Consumers["hello"], p.Producers["orders"]
-		if len(k.Arguments) == 0 {
-			k.Arguments = nil
-		}
-		if len(o.Arguments) == 0 {
-			o.Arguments = nil
+		for _, table := range []*publisher.Table{&k.Arguments, &k.ExchangeArguments, &k.BindingArguments, &o.Arguments, &o.QueueArguments} {
+			if len(*table) == 0 {
+				*table = nil
+			}
 		}
 		o.NoMandatory = !o.IsMandatory()
 		return k, o
@@ -108,7 +107,7 @@ func TestShippedFileIsComplete(t *testing.T) {
 			t.Errorf("%s%s: no word about it", table, key)
 		}
 		if key == "retry" {
-			got = append(got, table+"retry.attempts", table+"retry.min", table+"retry.max")
+			got = append(got, table+"retry.attempts", table+"retry.min", table+"retry.max", table+"retry.in_place", table+"retry.crashes")
 			continue
 		}
 		got = append(got, table+key)

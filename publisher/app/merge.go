@@ -16,13 +16,25 @@ func (c *planner) producer(name string, p publisher.Producer, o *Producer) publi
 		override(&p.Queue, o.Queue)
 		override(&p.Codec, o.Codec)
 		override(&p.AutoDelete, o.AutoDelete)
+		overrideType(&p.QueueType, o.QueueType)
+		override(&p.Gzip, o.Gzip)
+		override(&p.Expiration, o.Expiration)
+		override(&p.ReplyTo, o.ReplyTo)
+		override(&p.AppID, o.AppID)
+		override(&p.UserID, o.UserID)
+		override(&p.Timestamp, o.Timestamp)
+		if o.Priority != nil {
+			p.Priority = uint8(*o.Priority)
+		}
 		overrideNot(&p.Transient, o.Durable)
+		overrideNot(&p.ExchangeTransient, o.ExchangeDurable)
 		overrideNot(&p.NoDeclare, o.AutoDeclare)
+		overrideNot(&p.NoDeclareExchange, o.AutoDeclareExchange)
+		overrideNot(&p.NoDeclareQueue, o.AutoDeclareQueue)
 		overrideNot(&p.NoMandatory, o.Mandatory)
 		override(&p.Mandatory, o.Mandatory)
-		if o.Arguments != nil {
-			p.Arguments = o.Arguments
-		}
+		overrideTable(&p.Arguments, o.Arguments)
+		overrideTable(&p.QueueArguments, o.QueueArgs)
 	}
 	key := "producer." + name
 	orDefault(&p.Connection, "default")
@@ -31,39 +43,20 @@ func (c *planner) producer(name string, p publisher.Producer, o *Producer) publi
 	c.site(key+".exchange", &p.Exchange)
 	c.site(key+".routing_key", &p.RoutingKey)
 	c.site(key+".queue", &p.Queue)
+	c.site(key+".reply_to", &p.ReplyTo)
+	c.site(key+".app_id", &p.AppID)
 	p.Arguments = c.siteTable(key+".arguments", p.Arguments)
+	p.QueueArguments = c.siteTable(key+".queue_arguments", p.QueueArguments)
 	c.connectionKnown(key, p.Connection)
-	if !p.NoDeclare {
-		c.exchange(p.Connection, p.Exchange, declared{key, p.ExchangeType, p.Transient, p.AutoDelete})
+	if !p.NoDeclare && !p.NoDeclareExchange {
+		c.exchange(p.Connection, p.Exchange, declared{key, p.ExchangeType, p.Transient || p.ExchangeTransient, p.AutoDelete, p.Arguments})
 	}
 	return p
 }
 
 func (c *planner) consumer(name string, k publisher.Consumer, o *Consumer) publisher.Consumer {
 	if o != nil {
-		override(&k.Connection, o.Connection)
-		override(&k.Queue, o.Queue)
-		override(&k.Exchange, o.Exchange)
-		override(&k.ExchangeType, o.ExchangeType)
-		override(&k.AutoDelete, o.AutoDelete)
-		override(&k.Exclusive, o.Exclusive)
-		override(&k.ServerNamed, o.ServerNamed)
-		override(&k.NoAck, o.NoAck)
-		override(&k.Priority, o.Priority)
-		override(&k.Codec, o.Codec)
-		override(&k.Prefetch, o.Prefetch)
-		override(&k.DeadLetter, o.DeadLetter)
-		override(&k.Retry.Attempts, o.Retry.Attempts)
-		override(&k.Retry.Min, o.Retry.Min)
-		override(&k.Retry.Max, o.Retry.Max)
-		overrideNot(&k.Transient, o.Durable)
-		overrideNot(&k.NoDeclare, o.AutoDeclare)
-		if o.RoutingKeys != nil {
-			k.RoutingKeys = o.RoutingKeys
-		}
-		if o.Arguments != nil {
-			k.Arguments = o.Arguments
-		}
+		overrideConsumer(&k, o)
 	}
 	key := "consumer." + name
 	c.consumerDefaults(key, name, &k)
@@ -75,10 +68,59 @@ func (c *planner) consumer(name string, k publisher.Consumer, o *Consumer) publi
 		c.declaration(key+".retry.min", formatDuration(k.Retry.Min),
 			fmt.Sprintf("more than retry.max, %s: swap them", formatDuration(k.Retry.Max)))
 	}
-	if !k.NoDeclare {
-		c.exchange(k.Connection, k.Exchange, declared{key, k.ExchangeType, k.Transient, false})
+	if o != nil && o.Rate != nil {
+		k.Rate = c.rate(key+".rate", *o.Rate)
+	}
+	c.contradictions(key, &k)
+	if !k.NoDeclare && !k.NoDeclareExchange {
+		c.exchange(k.Connection, k.Exchange, declared{key, k.ExchangeType, k.Transient || k.ExchangeTransient, k.ExchangeAutoDelete, k.ExchangeArguments})
 	}
 	return k
+}
+
+// overrideConsumer sets what the configuration says.
+func overrideConsumer(k *publisher.Consumer, o *Consumer) {
+	override(&k.Connection, o.Connection)
+	override(&k.Queue, o.Queue)
+	override(&k.Exchange, o.Exchange)
+	override(&k.ExchangeType, o.ExchangeType)
+	override(&k.AutoDelete, o.AutoDelete)
+	override(&k.Exclusive, o.Exclusive)
+	override(&k.ServerNamed, o.ServerNamed)
+	overrideType(&k.QueueType, o.QueueType)
+	override(&k.DeclareOnly, o.DeclareOnly)
+	override(&k.ExchangeAutoDelete, o.ExchangeAutoDelete)
+	override(&k.NoAck, o.NoAck)
+	override(&k.AutoAck, o.AutoAck)
+	override(&k.Priority, o.Priority)
+	override(&k.ExclusiveConsumer, o.ExclusiveConsumer)
+	override(&k.SingleActive, o.SingleActive)
+	override(&k.StreamOffset, o.StreamOffset)
+	override(&k.Marker, o.Marker)
+	override(&k.Codec, o.Codec)
+	override(&k.Prefetch, o.Prefetch)
+	override(&k.Lane, o.Lane)
+	override(&k.Burst, o.Burst)
+	override(&k.DeadLetter, o.DeadLetter)
+	override(&k.Retry.Attempts, o.Retry.Attempts)
+	override(&k.Retry.Min, o.Retry.Min)
+	override(&k.Retry.Max, o.Retry.Max)
+	override(&k.Retry.InPlace, o.Retry.InPlace)
+	if o.Retry.Crashes != nil {
+		k.Retry.Crashes = *o.Retry.Crashes
+		orDefault(&k.Retry.Crashes, -1) // "off"
+	}
+	overrideNot(&k.Transient, o.Durable)
+	overrideNot(&k.ExchangeTransient, o.ExchangeDurable)
+	overrideNot(&k.NoDeclare, o.AutoDeclare)
+	overrideNot(&k.NoDeclareExchange, o.AutoDeclareExchange)
+	overrideNot(&k.NoDeclareQueue, o.AutoDeclareQueue)
+	if o.RoutingKeys != nil {
+		k.RoutingKeys = o.RoutingKeys
+	}
+	overrideTable(&k.Arguments, o.Arguments)
+	overrideTable(&k.ExchangeArguments, o.ExchangeArguments)
+	overrideTable(&k.BindingArguments, o.BindingArguments)
 }
 
 // consumerDefaults fills what neither handler nor configuration said.
@@ -105,20 +147,17 @@ func (c *planner) consumerDefaults(key, name string, k *publisher.Consumer) {
 	orDefault(&k.Retry.Attempts, publisher.RetryAttempts)
 	orDefault(&k.Retry.Min, publisher.RetryMin)
 	orDefault(&k.Retry.Max, max(publisher.RetryMax, k.Retry.Min))
+	orDefault(&k.Retry.Crashes, publisher.RetryCrashes)
 	c.site(key+".dead_letter", &k.DeadLetter)
 	k.Arguments = c.siteTable(key+".arguments", k.Arguments)
-	if k.DeadLetter == "" && givesUpToQueue(k) {
-		k.DeadLetter = k.Queue + ".dead"
-		c.length(key+".dead_letter", k.DeadLetter)
+	k.ExchangeArguments = c.siteTable(key+".exchange_arguments", k.ExchangeArguments)
+	k.BindingArguments = c.siteTable(key+".binding_arguments", k.BindingArguments)
+	orDefault(&k.QueueType, k.Type())
+	orDefault(&k.Burst, 1)
+	if dead := k.DeadLetterQueue(); dead != "" && k.DeadLetter == "" {
+		k.DeadLetter = dead
+		c.length(key+".dead_letter", dead)
 	}
-}
-
-// givesUpToQueue tells whether the consumer's queue gets one for its dead
-// letters without being asked to: where it outlives the connection itself, is
-// ours to declare, and names no dead-letter exchange of its own.
-func givesUpToQueue(k *publisher.Consumer) bool {
-	_, given := k.Arguments["x-dead-letter-exchange"]
-	return !k.ServerNamed && !k.Exclusive && !k.Transient && !k.AutoDelete && !k.NoDeclare && !k.NoAck && !given
 }
 
 // override sets a field to what the configuration says, if it says something.
@@ -133,6 +172,19 @@ func override[T any](field *T, value *T) {
 func overrideNot(field *bool, value *bool) {
 	if value != nil {
 		*field = !*value
+	}
+}
+
+// overrideType is override for a queue's type, of which the broker has a default.
+func overrideType(field, value *string) {
+	if override(field, value); *field == "default" {
+		*field = ""
+	}
+}
+
+func overrideTable(field *publisher.Table, value publisher.Table) {
+	if value != nil {
+		*field = value
 	}
 }
 

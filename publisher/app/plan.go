@@ -87,6 +87,7 @@ type declared struct {
 	kind       string
 	transient  bool
 	autoDelete bool
+	arguments  publisher.Table // nil where it says nothing of them
 }
 
 // declaration reports a problem of a key that the configuration or else the
@@ -169,14 +170,25 @@ func (c *planner) exchange(connection, name string, d declared) {
 		first.kind = d.kind
 		c.exchanges[id] = first
 	}
+	switch {
+	case len(d.arguments) == 0:
+		d.arguments = first.arguments
+	case len(first.arguments) == 0:
+		first.arguments = d.arguments
+		c.exchanges[id] = first
+	}
 	for _, difference := range []struct {
 		key, here, there string
 	}{
 		{"exchange_type", show(d.kind), show(first.kind)},
 		{"durable", fmt.Sprint(!d.transient), fmt.Sprint(!first.transient)},
 		{"auto_delete", fmt.Sprint(d.autoDelete), fmt.Sprint(first.autoDelete)},
+		{"arguments", fmt.Sprint(d.arguments), fmt.Sprint(first.arguments)},
 	} {
 		if difference.here != difference.there {
+			if _, consumer := strings.CutPrefix(d.by, "consumer."); consumer && strings.HasPrefix(difference.key, "a") {
+				difference.key = "exchange_" + difference.key
+			}
 			c.declaration(d.by+"."+difference.key, difference.here,
 				fmt.Sprintf("%s declares the exchange %q with %s: the broker would refuse one of them, make them agree", first.by, name, difference.there))
 		}

@@ -46,13 +46,13 @@ func mustResolve(t *testing.T, text string) *app.Plan {
 
 func TestPlanOfRegistered(t *testing.T) {
 	p := mustResolve(t, `site.id = "s1"`)
-	retry := publisher.Retry{Attempts: 5, Min: time.Second, Max: time.Minute}
+	retry := publisher.Retry{Attempts: 5, Min: time.Second, Max: time.Minute, Crashes: 3}
 	for name, want := range map[string]publisher.Consumer{
 		"billing": {Connection: "default", Exchange: "orders", ExchangeType: "topic", RoutingKeys: []string{"order.*"},
-			Queue: "billing", Prefetch: 100, Retry: retry, DeadLetter: "billing.dead"},
-		"hello": {Connection: "default", ExchangeType: "direct", Queue: "hello", Prefetch: 100, Retry: retry, DeadLetter: "hello.dead"},
+			Queue: "billing", Prefetch: 100, Retry: retry, Burst: 1, DeadLetter: "billing.dead"},
+		"hello": {Connection: "default", ExchangeType: "direct", Queue: "hello", Prefetch: 100, Retry: retry, Burst: 1, DeadLetter: "hello.dead"},
 		"mail-out": {Connection: "default", Exchange: "mail", ExchangeType: "direct", RoutingKeys: []string{"mail-s1"},
-			Queue: "mail-s1", Prefetch: 100, Retry: retry,
+			Queue: "mail-s1", Prefetch: 100, Retry: retry, Burst: 1,
 			Arguments: publisher.Table{"x-dead-letter-exchange": "s1", "nested": publisher.Table{"a": "s1"}}},
 	} {
 		if got := p.Consumers[name]; !reflect.DeepEqual(got, want) {
@@ -108,11 +108,11 @@ arguments = {}
 `)
 	for name, want := range map[string]publisher.Consumer{
 		"billing": {Connection: "other", Exchange: "orders", ExchangeType: "topic", RoutingKeys: []string{"x", "y"}, Queue: "b",
-			Transient: true, NoDeclare: true, NoAck: true, Priority: -3, Codec: "csv", DeadLetter: "off",
-			Retry:     publisher.Retry{Attempts: 1, Min: time.Second, Max: 5 * time.Minute},
+			Transient: true, NoDeclare: true, NoAck: true, Burst: 1, Priority: -3, Codec: "csv", DeadLetter: "off",
+			Retry:     publisher.Retry{Attempts: 1, Min: time.Second, Max: 5 * time.Minute, Crashes: 3},
 			Arguments: publisher.Table{"x-max-length": int64(5)}},
 		"hello": {Connection: "default", Exchange: "h", ExchangeType: "x-random", ServerNamed: true, Exclusive: true, AutoDelete: true,
-			Prefetch: 3, Retry: publisher.Retry{Attempts: 5, Min: time.Second, Max: time.Minute}},
+			Prefetch: 3, Burst: 1, Retry: publisher.Retry{Attempts: 5, Min: time.Second, Max: time.Minute, Crashes: 3}},
 	} {
 		if got := p.Consumers[name]; !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v\nwant %+v", name, got, want)
