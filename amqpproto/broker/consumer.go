@@ -14,11 +14,20 @@ type consumer struct {
 	unacked   int    // the channel's count
 	active    bool   // false while another is the single active consumer
 
+	to recipient // ch, but in tests
+
 	// The queue's: the rotation, and whether the consumer is in it. One that was
 	// not ready at its turn is out until kick.
 	level      *level
 	next, prev *consumer
 	waiting    bool
+}
+
+// recipient is what a queue knows of a channel.
+type recipient interface {
+	ready(c *consumer) bool
+	deliver(c *consumer, e entry)
+	cancelled(c *consumer)
 }
 
 // level is the consumers of one priority that wait for their turn, in a ring
@@ -46,6 +55,9 @@ func (q *queue) consumers() int { return len(q.all) }
 func (q *queue) consume(c *consumer) error {
 	if !q.quorum && (q.alone != nil || c.exclusive && (q.sac || len(q.all) > 0)) {
 		return refused("%s in exclusive use", q)
+	}
+	if c.to == nil {
+		c.to = c.ch
 	}
 	c.queue, c.active, c.level = q, true, q.levelOf(c.priority)
 	if c.exclusive && !q.quorum {
@@ -171,7 +183,7 @@ func (q *queue) levelOf(priority int32) *level {
 func (q *queue) nextReady() *consumer {
 	if q.sac {
 		if c := q.single; c != nil && c.waiting {
-			if c.ch.ready(c) {
+			if c.to.ready(c) {
 				return c
 			}
 			q.leave(c)
@@ -181,7 +193,7 @@ func (q *queue) nextReady() *consumer {
 	for _, l := range q.levels {
 		for l.first != nil {
 			c := l.first
-			if !c.ch.ready(c) {
+			if !c.to.ready(c) {
 				q.leave(c)
 				continue
 			}
@@ -201,7 +213,7 @@ func (q *queue) hand(c *consumer, e entry) {
 		q.server().storeDelivery(q, e)
 	}
 	q.out(1)
-	c.ch.deliver(c, e)
+	c.to.deliver(c, e)
 }
 
 // kick says that c may be ready again (credit came back, output drained, flow
@@ -211,7 +223,7 @@ func (q *queue) kick(c *consumer) {
 	if q.gone || c.level == nil {
 		return
 	}
-	if !c.waiting && c.ch.ready(c) {
+	if !c.waiting && c.to.ready(c) {
 		q.wait(c)
 	}
 	if c.waiting && q.backlog.n > 0 {

@@ -144,7 +144,7 @@ func (q *queue) delete() (messages int) {
 	q.consuming = consuming{}
 	for _, c := range all {
 		c.active, c.waiting, c.level, c.next, c.prev = false, false, nil, nil, nil
-		c.ch.cancelled(c)
+		c.to.cancelled(c)
 	}
 	return q.purge()
 }
