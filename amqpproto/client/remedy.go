@@ -28,7 +28,7 @@ func explain(e *TopologyError) *TopologyError {
 	case amqpproto.NotFound:
 		e.Remedy = "it does not exist, and nothing here declares it: declare it, or check its name and the vhost"
 	case amqpproto.ResourceLocked:
-		e.Remedy = "it is the exclusive queue of another connection: choose another name, or end that connection"
+		e.Remedy = "it is the exclusive queue of another connection, or it is there and not exclusive: choose another name, or declare it as it is"
 	case amqpproto.AccessRefused:
 		e.accessRefused(text)
 	case amqpproto.CommandInvalid:
@@ -54,7 +54,9 @@ func (e *TopologyError) precondition(text string) {
 		switch {
 		case strings.Contains(text, "prefetch"):
 			e.Remedy = "a stream is consumed with a prefetch: set one"
-		case strings.Contains(text, "invalid property"), strings.Contains(text, "invalid arg"), strings.Contains(text, "unknown"):
+		case strings.Contains(text, "server-named"):
+			e.Remedy = "a queue of this type needs a name of its own: give it one"
+		default:
 			e.Remedy = "change what the text names: the broker does not take it for a queue or exchange of this type"
 		}
 		return
