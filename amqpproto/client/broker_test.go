@@ -39,6 +39,21 @@ type fakeBroker struct {
 	noAck     bool // the last consumer asked for it
 	pubChan   uint16
 	acks      []string
+
+	sequence map[uint16]uint64 // publishes by channel
+	callTag  map[uint16]string // consumer tag of the channels of calls
+	requests []asked           // requests without a reply
+	gets     func(queue string) (body string, ok bool)
+	commits  int
+	secrets  []string
+}
+
+// asked is a request that came on a channel of calls.
+type asked struct {
+	ch                  uint16
+	number              uint64
+	correlation, target string // target is reply_to
+	body                string
 }
 
 func newFakeBroker(t testing.TB) *fakeBroker {
@@ -47,6 +62,7 @@ func newFakeBroker(t testing.TB) *fakeBroker {
 		on:        map[amqpproto.MethodID]func(uint16, amqpproto.Method) bool{},
 		tune:      amqpproto.ConnectionTune{ChannelMax: 2047, FrameMax: 131072, Heartbeat: 60},
 		consumers: map[string]uint16{}, byQueue: map[string]string{}, tags: map[uint16]uint64{},
+		sequence: map[uint16]uint64{}, callTag: map[uint16]string{},
 		asm: map[uint16]*amqpproto.Assembler{}, closing: map[uint16]bool{}, unacked: map[uint16]map[uint64]bool{},
 	}
 	b.script.On = b.feed
@@ -147,6 +163,14 @@ func (b *fakeBroker) frame(f amqpproto.Frame) {
 }
 
 func (b *fakeBroker) content(ch uint16) {
+	b.sequence[ch]++
+	if _, is := b.callTag[ch]; is {
+		b.request(ch)
+		return
+	}
+	if ch != b.pubChan {
+		b.pubChan, b.publishes, b.open = ch, 0, nil
+	}
 	b.publishes++
 	b.bodies = append(b.bodies, string(b.asm[ch].Content().Body))
 	if b.silent {
@@ -182,8 +206,26 @@ func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
 		}
 		b.forget(ch)
 	case *amqpproto.ConfirmSelect:
-		b.pubChan, b.publishes, b.open = ch, 0, nil
+		b.sequence[ch] = 0
+		if b.pubChan == 0 {
+			b.pubChan, b.publishes, b.open = ch, 0, nil
+		}
 		b.say(ch, &amqpproto.ConfirmSelectOk{})
+	case *amqpproto.TxSelect:
+		b.pubChan, b.publishes, b.open, b.silent = ch, 0, nil, true
+		b.say(ch, &amqpproto.TxSelectOk{})
+	case *amqpproto.TxCommit:
+		b.commits++
+		b.say(ch, &amqpproto.TxCommitOk{})
+	case *amqpproto.ConnectionUpdateSecret:
+		b.secrets = append(b.secrets, string(m.NewSecret))
+		b.say(0, &amqpproto.ConnectionUpdateSecretOk{})
+	case *amqpproto.QueuePurge:
+		b.say(ch, &amqpproto.QueuePurgeOk{MessageCount: 7})
+	case *amqpproto.QueueDelete:
+		b.say(ch, &amqpproto.QueueDeleteOk{MessageCount: 8})
+	case *amqpproto.BasicGet:
+		b.get(ch, m)
 	case *amqpproto.ExchangeDeclare:
 		b.say(ch, &amqpproto.ExchangeDeclareOk{})
 	case *amqpproto.ExchangeBind:
@@ -200,6 +242,14 @@ func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
 	case *amqpproto.BasicQos:
 		b.say(ch, &amqpproto.BasicQosOk{})
 	case *amqpproto.BasicConsume:
+		if m.NoAck && len(m.ConsumerTag) == 0 {
+			b.callTag[ch] = fmt.Sprint("replies.", ch)
+			if b.pubChan == ch {
+				b.pubChan = 0
+			}
+			b.say(ch, &amqpproto.BasicConsumeOk{ConsumerTag: []byte(b.callTag[ch])})
+			return
+		}
 		tag := string(m.ConsumerTag)
 		b.consumers[tag] = ch
 		b.noAck = m.NoAck
@@ -225,6 +275,55 @@ func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
 	}
 }
 
+// request takes a request, and echoes it unless the broker is silent.
+func (b *fakeBroker) request(ch uint16) {
+	ct := b.asm[ch].Content()
+	var props amqpproto.Properties
+	if _, err := props.Decode(ct.RawProperties); err != nil {
+		b.t.Errorf("request: %v", err)
+	}
+	q := asked{ch, b.sequence[ch], string(props.CorrelationID), string(props.ReplyTo), string(ct.Body)}
+	if b.silent {
+		b.requests = append(b.requests, q)
+		return
+	}
+	b.say(ch, &amqpproto.BasicAck{DeliveryTag: q.number})
+	b.reply(q, "re: "+q.body)
+}
+
+// reply answers a request.
+func (b *fakeBroker) reply(q asked, body string) {
+	props := amqpproto.Properties{Flags: amqpproto.FlagCorrelationID, CorrelationID: []byte(q.correlation)}
+	raw, err := props.Append(nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.tags[q.ch]++
+	p := amqpproto.AppendBasicDeliver(nil, q.ch, b.callTag[q.ch], b.tags[q.ch], false, "", q.target)
+	p = amqpproto.AppendContentHeader(p, q.ch, amqpproto.ClassBasic, uint64(len(body)), raw)
+	b.script.Say(amqpproto.AppendBody(p, q.ch, []byte(body), 4096)...)
+}
+
+// get answers a basic.get.
+func (b *fakeBroker) get(ch uint16, m *amqpproto.BasicGet) {
+	var body string
+	ok := false
+	if b.gets != nil {
+		body, ok = b.gets(string(m.Queue))
+	}
+	if !ok {
+		b.say(ch, &amqpproto.BasicGetEmpty{})
+		return
+	}
+	b.tags[ch]++
+	if !m.NoAck {
+		b.unacked[ch][b.tags[ch]] = true
+	}
+	b.say(ch, &amqpproto.BasicGetOk{DeliveryTag: b.tags[ch], RoutingKey: m.Queue})
+	p := amqpproto.AppendContentHeader(nil, ch, amqpproto.ClassBasic, uint64(len(body)), []byte{0, 0})
+	b.script.Say(amqpproto.AppendBody(p, ch, []byte(body), 4096)...)
+}
+
 // settled is strict as RabbitMQ: a tag that is not held is an error.
 func (b *fakeBroker) settled(ch uint16, tag uint64, multiple bool) {
 	if !b.unacked[ch][tag] {
@@ -245,6 +344,7 @@ func (b *fakeBroker) forget(ch uint16) {
 	delete(b.asm, ch)
 	delete(b.closing, ch)
 	delete(b.unacked, ch)
+	delete(b.callTag, ch)
 	for tag, c := range b.consumers {
 		if c == ch {
 			delete(b.consumers, tag)

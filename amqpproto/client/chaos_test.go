@@ -20,15 +20,111 @@ type chaos struct {
 	rnd       *rand.Rand
 	consumers []*client.Consumer
 	producers []*client.Producer
-	held      []client.Delivery // not settled; only Consumer, Epoch and Tag
+	held      []client.Delivery // not settled; only Settler, Epoch and Tag
 	stale     []client.Delivery // settled, or gone with its channel
 	published []*numbered
 	names     int
 	cancelled int
+	asked     int // gets and questions without an outcome
+	calls     []*answered
+}
+
+// answered is a call, and how often it has heard something.
+type answered struct {
+	id        client.CallID
+	told      int
+	forgotten bool
+	then      func()
+}
+
+func (a *answered) Replied(*client.Delivery, error) {
+	a.told++
+	if a.then != nil {
+		a.then()
+	}
+}
+
+func (x *chaos) call() {
+	a := &answered{}
+	if x.rnd.IntN(8) == 0 {
+		a.then = func() { x.call() }
+	}
+	o := to(fmt.Sprint("k", x.rnd.IntN(3)))
+	if x.rnd.IntN(20) == 0 {
+		o.Body = make([]byte, 30000)
+	}
+	var p *client.Producer
+	if i := x.rnd.IntN(3); i < 2 {
+		p = x.producers[i]
+	}
+	id, err := x.client.Call(p, &o, time.Duration(1+x.rnd.IntN(10000))*time.Millisecond, a)
+	if a.id = id; err == nil {
+		x.calls = append(x.calls, a)
+	}
+}
+
+// ask asks for one of the things that hear an answer once.
+func (x *chaos) ask() {
+	var err error
+	done := func(error) {
+		x.asked--
+		if x.rnd.IntN(8) == 0 {
+			x.ask()
+		}
+	}
+	x.asked++
+	switch x.rnd.IntN(4) {
+	case 0:
+		err = x.client.QueueInfo("q", func(_, _ uint32, err error) { done(err) })
+	case 1:
+		t := queue("declared")
+		t.Bindings = []client.Binding{{Exchange: "amq.topic", RoutingKey: "k"}}
+		err = x.client.Declare(&t, func(_ []string, err error) { done(err) })
+	default:
+		noAck := x.rnd.IntN(3) == 0
+		err = x.client.Get(fmt.Sprint("g", x.rnd.IntN(3)), noAck, func(d *client.Delivery, err error) {
+			if d != nil && !noAck {
+				x.held = append(x.held, client.Delivery{Settler: d.Settler, Epoch: d.Epoch, Tag: d.Tag})
+			}
+			done(err)
+		})
+	}
+	if err != nil {
+		x.asked--
+	}
+}
+
+// pause stops or starts a consumer.
+func (x *chaos) pause() {
+	k := x.consumers[x.rnd.IntN(len(x.consumers))]
+	if k.IsPaused() {
+		k.Resume()
+	} else {
+		k.Pause()
+	}
+}
+
+// answerCall answers a request, or has it returned, or refuses it.
+func (x *chaos) answerCall() {
+	b := x.broker
+	i := x.rnd.IntN(len(b.requests))
+	q := b.requests[i]
+	b.requests = append(b.requests[:i:i], b.requests[i+1:]...)
+	if b.callTag[q.ch] == "" || b.closing[q.ch] {
+		return
+	}
+	switch x.rnd.IntN(6) {
+	case 0:
+		b.say(q.ch, &amqpproto.BasicNack{DeliveryTag: q.number})
+		return
+	case 1:
+		b.say(q.ch, &amqpproto.BasicAck{DeliveryTag: q.number})
+	}
+	b.reply(q, q.body)
 }
 
 func (x *chaos) Deliver(d *client.Delivery) {
-	x.held = append(x.held, client.Delivery{Consumer: d.Consumer, Epoch: d.Epoch, Tag: d.Tag})
+	x.held = append(x.held, client.Delivery{Settler: d.Settler, Epoch: d.Epoch, Tag: d.Tag})
 	if x.rnd.IntN(4) == 0 {
 		x.settle(len(x.held) - 1)
 	}
@@ -43,11 +139,11 @@ func (x *chaos) settle(i int) {
 	x.stale = append(x.stale, d)
 	switch x.rnd.IntN(5) {
 	case 0:
-		d.Consumer.Reject(d.Epoch, d.Tag, true)
+		d.Settler.Reject(d.Epoch, d.Tag, true)
 	case 1:
-		d.Consumer.Nack(d.Epoch, d.Tag, false)
+		d.Settler.Nack(d.Epoch, d.Tag, false)
 	default:
-		d.Consumer.Ack(d.Epoch, d.Tag)
+		d.Settler.Ack(d.Epoch, d.Tag)
 	}
 }
 
@@ -98,7 +194,18 @@ func (x *chaos) channel() (uint16, bool) {
 // step does one thing.
 func (x *chaos) step() {
 	b := x.broker
-	switch n := x.rnd.IntN(100); {
+	switch n := x.rnd.IntN(125); {
+	case n >= 118:
+		x.ask()
+	case n >= 115:
+		x.pause()
+	case n >= 108 && len(b.requests) > 0:
+		x.answerCall()
+	case n >= 101:
+		x.call()
+	case n >= 100 && len(x.calls) > 0:
+		a := x.calls[x.rnd.IntN(len(x.calls))]
+		a.forgotten = x.client.Forget(a.id) || a.forgotten
 	case n < 30:
 		for tag := range b.consumers {
 			b.deliver(tag, "x")
@@ -108,7 +215,7 @@ func (x *chaos) step() {
 		x.settle(x.rnd.IntN(len(x.held)))
 	case n < 53 && len(x.stale) > 0:
 		d := x.stale[x.rnd.IntN(len(x.stale))]
-		d.Consumer.Ack(d.Epoch, d.Tag)
+		d.Settler.Ack(d.Epoch, d.Tag)
 	case n < 68:
 		x.publish()
 	case n < 78 && len(b.open) > 0 && b.pubChan != 0 && !b.closing[b.pubChan]:
@@ -159,6 +266,7 @@ func TestChaos(t *testing.T) {
 		healed := false
 		x.prepare = func(b *fakeBroker) {
 			b.silent = !healed
+			b.gets = func(string) (string, bool) { return "got", x.rnd.IntN(3) > 0 }
 			b.tune.Heartbeat = 0 // the client beats, the broker need not answer within this test
 			b.on[amqpproto.IDConnectionTuneOk] = func(uint16, amqpproto.Method) bool { return true }
 		}
@@ -176,6 +284,9 @@ func TestChaos(t *testing.T) {
 		healed = true
 		x.broker.silent = false
 		x.link.Cut(errors.New("to heal"))
+		for _, k := range x.consumers {
+			k.Resume()
+		}
 		for range 100 {
 			x.clock.Advance(2 * time.Second)
 			x.broker.script.Say(amqpproto.AppendHeartbeat(nil)...)
@@ -196,6 +307,14 @@ func TestChaos(t *testing.T) {
 			if c.told != 1 {
 				t.Errorf("publish %d was told %d times", c.n, c.told)
 			}
+		}
+		for i, a := range x.calls {
+			if a.told == 0 != a.forgotten || a.told > 1 {
+				t.Errorf("call %d was told %d times, forgotten %v", i, a.told, a.forgotten)
+			}
+		}
+		if x.asked != 0 || x.client.Calls() != 0 {
+			t.Errorf("%d questions and %d calls have no outcome", x.asked, x.client.Calls())
 		}
 		if x.cancelled != 0 {
 			t.Errorf("%d cancels were not told", x.cancelled)

@@ -178,8 +178,8 @@ func (c *Conn) Pending() []byte {
 		c.client.turn++
 		c.client.caller.flush()
 		c.depth--
-		if len(c.client.later) > 0 {
-			c.wake() // they are told in the next Tick
+		if len(c.client.later) > 0 || c.client.rearm {
+			c.wake() // they are told, and deadlines start, in the next Tick
 		}
 	}
 	return c.out.pending()

@@ -18,17 +18,20 @@
 //	station.go     the life of whatever owns a channel and a topology, with its backoff
 //	consumer.go    consume, deliver, cancel
 //	settlement.go  delivery tags and what became of them; acks that coalesce
+//	settler.go     acks, rejects and nacks of one channel
+//	pause.go       stop and go on; stream.go: where in a stream
+//	get.go         basic.get, a channel for each queue
+//	ask.go         length of a queue, purge, delete, declare: a channel that may die
+//	call.go        calls and their ids; caller.go: the channel of requests and replies
 //	publisher.go   the channel that all publishes share
+//	tx.go          its transactions, where they are asked for
 //	ledger.go      what was published and not yet confirmed
 //	waiting.go     publishes that cannot leave yet
 //	replay.go      the order in which things come back after a connect
 //	backoff.go     how long to wait before trying again
+//	remedy.go      what a refused declaration is about, and what to do
 //
-// Not offered: the tx class (confirms and acks do its work), basic.get, and direct
-// reply-to (amq.rabbitmq.reply-to), which wants its consumer and its publishes on
-// one channel; a server-named queue serves instead.
-//
-// All callbacks ([Sink], [Confirm], [Host], the done functions) run inside Feed,
+// All callbacks ([Sink], [Confirm], [Reply], [Host], the done functions) run inside Feed,
 // Tick, Lost or the method that the caller has just called; they may call any
 // method of the package. Nothing in it is safe for use by several goroutines.
 package client
