@@ -2,7 +2,7 @@
 // would otherwise take, all on this machine, in interleaved rounds, and writes
 // what it found to docs/bench. Run it from its own directory:
 //
-//	go run . [-smoke] [-rounds N] [-only REGEX] [-skip REGEX] [-out DIR] [-profile DIR]
+//	go run . [-smoke] [-broker] [-rounds N] [-only REGEX] [-skip REGEX] [-out DIR] [-profile DIR]
 //
 // The README beside this file says what is measured and how.
 package main
@@ -26,6 +26,7 @@ func init() { runtime.LockOSThread() }
 // options are what the command line says, and the sizes that follow from it.
 type options struct {
 	smoke    bool
+	brokers  bool // only the workloads that compare brokers
 	rounds   int
 	only     *regexp.Regexp // of "workload/server"; nil is all
 	skip     *regexp.Regexp
@@ -54,6 +55,7 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.BoolVar(&o.smoke, "smoke", false, "run everything once and tiny, write no page; fails if something breaks")
+	set.BoolVar(&o.brokers, "broker", false, "only the embedded broker beside RabbitMQ")
 	set.IntVar(&o.rounds, "rounds", 5, "rounds; each runs every server once")
 	set.DurationVar(&o.load, "load", 2*time.Second, "length of one HTTP or RPC load, in whole seconds")
 	set.IntVar(&o.messages, "messages", 100000, "messages of one consume or publish run")
@@ -70,6 +72,9 @@ func parse(args []string) (*options, error) {
 	pattern("skip", "leave out what matches this `regexp`, as workload/server", &o.skip)
 	if err := set.Parse(args); err != nil {
 		return nil, err
+	}
+	if o.brokers && o.only == nil {
+		o.only = regexp.MustCompile("^broker-")
 	}
 	o.warm = time.Second
 	o.load = max(time.Second, o.load.Truncate(time.Second))

@@ -14,6 +14,9 @@ func writePage(o *options, m machine, results []*result) (string, error) {
 		return "", err
 	}
 	name := m.when.UTC().Format("2006-01-02") + "-" + strings.TrimSuffix(m.commit, "+")
+	if o.brokers {
+		name += "-broker" // beside the page of the same commit about all else
+	}
 	plotted := name + ".svg"
 	if err := os.WriteFile(filepath.Join(o.out, plotted), []byte(plot(results)), 0o644); err != nil {
 		return "", err
@@ -35,9 +38,9 @@ func page(o *options, m machine, results []*result, plotted string) string {
 	for _, r := range results {
 		rows := r.rows()
 		fmt.Fprintf(&b, "\n## %s\n\n%s", r.title, r.what)
-		if strings.HasPrefix(r.title, "AMQP") {
+		if strings.HasPrefix(r.title, "AMQP") || strings.HasPrefix(r.title, "Broker") && !r.latency && !r.memory {
 			fmt.Fprintf(&b, " %s %ss a run.", thousands(float64(o.messages)), r.unit)
-		} else if r.memory {
+		} else if r.memory && r.memoryKind == "" {
 			fmt.Fprintf(&b, " %s connections.", thousands(float64(o.idle)))
 		}
 		fmt.Fprintf(&b, "\n\n| %s |\n|%s\n", strings.Join(r.head(), " | "), " --- |"+strings.Repeat(" ---: |", len(r.head())-1))

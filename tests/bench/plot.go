@@ -41,7 +41,7 @@ func panel(b *strings.Builder, r *result, x, y int) int {
 	rows := r.rows()
 	unit, divisor := "CPU µs a "+r.unit, 1.0
 	if r.memory {
-		unit, divisor = "private KiB a "+r.unit, 1<<10
+		unit, divisor = r.kind()+" KiB a "+r.unit, 1<<10
 	}
 	fmt.Fprintf(b, `<text class="title" x="%d" y="%d">%s</text>`, x+margin, y+margin+12, html.EscapeString(r.title))
 	fmt.Fprintf(b, `<text class="unit" x="%d" y="%d">%s</text>`+"\n", x+margin, y+margin+28, html.EscapeString(unit))

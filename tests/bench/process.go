@@ -24,8 +24,10 @@ type bench struct {
 	ctx     context.Context
 	dir     string // logs; removed at the end
 	broker  *broker
-	started int    // processes, to number their logs
-	running string // the workload
+	rabbit  *target  // the node that broker workloads share
+	atEnd   []func() // in the order of starting
+	started int      // processes, to number their logs
+	running string   // the workload
 }
 
 func newBench(ctx context.Context, o *options) (*bench, error) {
@@ -39,6 +41,9 @@ func newBench(ctx context.Context, o *options) (*bench, error) {
 func (b *bench) close() {
 	b.progress("")
 	b.stopBroker()
+	for _, f := range b.atEnd {
+		f()
+	}
 	_ = os.RemoveAll(b.dir) // in the system's temporary directory anyway
 }
 
@@ -130,23 +135,35 @@ func (p *process) expect(ctx context.Context, word string, limit time.Duration) 
 // cpu returns the user and system time of all its threads so far. It is the
 // sum that /proc/PID/stat rounds to hundredths of a second, in nanoseconds.
 func (p *process) cpu() (time.Duration, error) {
+	used, err := cpuOf(p.cmd.Process.Pid)
+	if err != nil {
+		return 0, p.fail(err)
+	}
+	return used, nil
+}
+
+// cpuOf is cpu of any process.
+func cpuOf(pid int) (time.Duration, error) {
 	const sched = 2 // CPUCLOCK_SCHED, see clock_getcpuclockid(3)
 	var ts unix.Timespec
-	if err := unix.ClockGettime(int32(^p.cmd.Process.Pid<<3|sched), &ts); err != nil {
-		return 0, p.fail(fmt.Errorf("read its CPU clock: %w", err))
+	if err := unix.ClockGettime(int32(^pid<<3|sched), &ts); err != nil {
+		return 0, fmt.Errorf("read the CPU clock of process %d: %w", pid, err)
 	}
 	return time.Duration(ts.Nano()), nil
 }
 
 // quiet waits until the process has no work left that it does by itself, such
 // as the acks behind its last handler call, and returns its CPU clock then.
-func (p *process) quiet(ctx context.Context) (time.Duration, error) {
+func (p *process) quiet(ctx context.Context) (time.Duration, error) { return quiet(ctx, p.cpu) }
+
+// quiet waits for any process whose CPU clock can be read.
+func quiet(ctx context.Context, cpu func() (time.Duration, error)) (time.Duration, error) {
 	const (
 		pause = 20 * time.Millisecond
 		idle  = 200 * time.Microsecond // of a pause; runtimes tick a little
 		calm  = 3                      // pauses in a row: a busy machine may give it no turn in one
 	)
-	last, err := p.cpu()
+	last, err := cpu()
 	for still := 0; err == nil && still < calm; {
 		select {
 		case <-time.After(pause):
@@ -154,7 +171,7 @@ func (p *process) quiet(ctx context.Context) (time.Duration, error) {
 			return 0, ctx.Err()
 		}
 		var now time.Duration
-		if now, err = p.cpu(); now-last < idle {
+		if now, err = cpu(); now-last < idle {
 			still++
 		} else {
 			still = 0

@@ -28,6 +28,8 @@ type programSet struct {
 	nethttp, orders      *program
 	amqp091, streadway   *program
 	pika, librabbitmq    *program
+	zamqpBroker          *program // the embedded broker alone
+	rabbitmq, brokerload *program
 }
 
 func programs() programSet {
@@ -47,6 +49,10 @@ func programs() programSet {
 		pika: &program{name: "pika", argv: []string{"/usr/bin/python3", "peers/pika/peer.py"},
 			build:  []string{"/usr/bin/python3", "-c", "import pika"},
 			remedy: "install pika: apt-get install python3-pika"},
+		// Not called zamqp: that is configured as a server, which this is not.
+		zamqpBroker: &program{name: "broker", build: []string{"go", "build", "-C", "../..", "-o", "tests/bench/bin/zamqp", "."}},
+		rabbitmq:    &program{name: "rabbitmq", build: []string{"true"}},
+		brokerload:  goPeer("brokerload"),
 		librabbitmq: &program{name: "librabbitmq", argv: []string{"bin/librabbitmq"},
 			build:  []string{"gcc", "-O2", "-Wall", "-o", "bin/librabbitmq", "peers/librabbitmq/peer.c", "-lrabbitmq"},
 			remedy: "install the C client: apt-get install gcc librabbitmq-dev"},
@@ -71,6 +77,11 @@ func (b *bench) build(workloads []workload) error {
 			b.progress("building %s", c.prog.name)
 			if err := b.make(c.prog); err != nil {
 				return err
+			}
+			if c.prog.name == "broker" || c.prog.name == "rabbitmq" {
+				if err := b.make(programs().brokerload); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 )
 
 // A result is all samples of one workload, by contestant and round.
@@ -23,6 +24,7 @@ type row struct {
 	cost      float64 // CPU microseconds a unit, or octets a connection
 	low, high float64 // of cost, over the rounds
 	ratio     float64 // cost by ours, the median of the rounds; NaN without ours
+	faster    float64 // our rate by this one's, likewise
 }
 
 // rows returns the contestants, the cheapest first.
@@ -30,7 +32,7 @@ func (r *result) rows() []row {
 	our := slices.IndexFunc(r.contestants, func(c contestant) bool { return c.name == ours })
 	var rows []row
 	for i, c := range r.contestants {
-		var rates, costs, ratios []float64
+		var rates, costs, ratios, faster []float64
 		for round, s := range r.samples[i] {
 			cost := s.cost(r.memory)
 			rates = append(rates, s.rate())
@@ -39,10 +41,13 @@ func (r *result) rows() []row {
 			// its ratio is worth more than a ratio of medians.
 			if our >= 0 {
 				ratios = append(ratios, cost/r.samples[our][round].cost(r.memory))
+				if !r.memory {
+					faster = append(faster, r.samples[our][round].rate()/s.rate())
+				}
 			}
 		}
 		rows = append(rows, row{name: c.name, rate: median(rates), cost: median(costs),
-			low: slices.Min(costs), high: slices.Max(costs), ratio: median(ratios)})
+			low: slices.Min(costs), high: slices.Max(costs), ratio: median(ratios), faster: median(faster)})
 	}
 	slices.SortStableFunc(rows, func(a, b row) int {
 		switch {
@@ -105,6 +110,30 @@ func timesCheaper(peer string, times float64) goal {
 	return goal{fmt.Sprintf("%s costs at least %.1f times as much", peer, times), func(rows []row) (bool, bool) {
 		r, known := find(rows, peer)
 		return r.ratio >= times, known && !math.IsNaN(r.ratio)
+	}}
+}
+
+// timesFaster: ours does at least so many times as many a second.
+func timesFaster(peer string, times float64) goal {
+	return goal{fmt.Sprintf("at least %.1f times as many a second as %s", times, peer), func(rows []row) (bool, bool) {
+		r, known := find(rows, peer)
+		return r.faster >= times, known && !math.IsNaN(r.faster)
+	}}
+}
+
+// within: one of ours takes less than this.
+func within(d time.Duration) goal {
+	return goal{fmt.Sprintf("within %v", d), func(rows []row) (bool, bool) {
+		r, known := find(rows, ours)
+		return 1/r.rate <= d.Seconds(), known
+	}}
+}
+
+// atMostResident: a million of ours take no more than so many octets.
+func atMostResident(octets float64) goal {
+	return goal{fmt.Sprintf("1,000,000 within %.0f MB", octets/1e6), func(rows []row) (bool, bool) {
+		r, known := find(rows, ours)
+		return r.cost*1e6 <= octets, known
 	}}
 }
 

@@ -12,9 +12,20 @@ import (
 // head is the names of a workload's columns.
 func (r *result) head() []string {
 	if r.memory {
-		return []string{"server", "private KiB/" + r.unit, "lowest–highest", "× " + ours}
+		return []string{"server", r.kind() + " KiB/" + r.unit, "lowest–highest", "× " + ours}
+	}
+	if r.latency {
+		return []string{"server", "ms/" + r.unit, "CPU µs/" + r.unit, "lowest–highest", "× " + ours}
 	}
 	return []string{"server", r.unit + "s/s", "CPU µs/" + r.unit, "lowest–highest", "× " + ours}
+}
+
+// kind is which memory was measured.
+func (w *workload) kind() string {
+	if w.memoryKind != "" {
+		return w.memoryKind
+	}
+	return "private"
 }
 
 // cells is one row as text.
@@ -27,7 +38,11 @@ func (r *result) cells(w row) []string {
 		const kib = 1 << 10
 		return []string{w.name, figure(w.cost / kib), figure(w.low/kib) + "–" + figure(w.high/kib), ratio}
 	}
-	return []string{w.name, thousands(w.rate), figure(w.cost), figure(w.low) + "–" + figure(w.high), ratio}
+	rate := thousands(w.rate)
+	if r.latency {
+		rate = figure(1e3 / w.rate)
+	}
+	return []string{w.name, rate, figure(w.cost), figure(w.low) + "–" + figure(w.high), ratio}
 }
 
 // figure has as many decimals as are worth reading.

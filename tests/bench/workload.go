@@ -21,6 +21,9 @@ type workload struct {
 	what        string // one sentence for the page
 	broker      bool   // needs RabbitMQ
 	memory      bool   // measures bytes and not time
+	memoryKind  string // private unless said
+	latency     bool   // what counts is how long one takes
+	once        bool   // takes so long that it is measured in the first round only
 	contestants []contestant
 	run         func(*bench, contestant) (sample, error)
 	goals       []goal
@@ -67,7 +70,7 @@ func catalog(o *options) []workload {
 	withBench := append([]contestant{{ours, p.zamqpBench, 0}}, clients...)
 	withHello := append([]contestant{{ours, p.zamqp, 0}}, clients...)
 	orders := append([]contestant{{ours, p.zamqp, 0}}, goCores("net/http + amqp091-go", p.orders)...)
-	return []workload{
+	return append([]workload{
 		{name: "http-plain", title: "HTTP GET /hello", unit: "request", contestants: hello, run: httpPlain, goals: []goal{cheapest()},
 			what: "`wrk -t1 -c64`, one request at a time on each connection."},
 		{name: "http-pipelined", title: "HTTP GET /hello, 16 deep", unit: "request", contestants: hello, run: httpPipelined,
@@ -86,7 +89,7 @@ func catalog(o *options) []workload {
 			what: "The same with 64 calls under way."},
 		{name: "idle", title: "Memory of an idle connection", unit: "connection", memory: true, contestants: hello, run: idle,
 			what: "Keep-alive connections that have had one answer each and then stay silent: private memory of the process (`smaps_rollup`), less what it had before."},
-	}
+	}, brokerWorkloads(p)...)
 }
 
 // choose applies -only and -skip. A smoke run leaves out a program's second
@@ -130,6 +133,10 @@ func (b *bench) measure(workloads []workload) ([]*result, error) {
 			for k := range w.contestants {
 				at := (round + k) % len(w.contestants)
 				c := w.contestants[at]
+				if done := results[i].samples[at]; w.once && len(done) > 0 {
+					results[i].samples[at] = append(done, done[0])
+					continue
+				}
 				b.progress("round %d of %d: %s/%s", round+1, b.rounds, w.name, c.name)
 				s, err := w.run(b, c)
 				if b.ctx.Err() != nil {

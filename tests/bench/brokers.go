@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A target is a broker under load: ours or RabbitMQ, on one core. The load comes
+// from another.
+type target struct {
+	b    *bench
+	url  string
+	pid  int
+	dir  string // data of the broker
+	stop func()
+}
+
+// brokerWorkloads compare the embedded broker with RabbitMQ.
+func brokerWorkloads(p programSet) []workload {
+	both := []contestant{{ours, p.zamqpBroker, 0}, {rabbit, p.rabbitmq, 0}}
+	window := "The load generator sends prepared frames; brokers run on one core, it on another."
+	list := []workload{
+		{name: "broker-publish", title: "Broker: publish and confirm, transient", unit: "message", run: loadOf("publish"), goals: []goal{timesFaster(rabbit, 5)},
+			what: "Messages of 256 B, at most 2000 unconfirmed, into a queue that nobody reads. " + window},
+		{name: "broker-publish-durable", title: "Broker: publish and confirm, persistent", unit: "message", run: loadOf("publish", "-persistent"), goals: []goal{timesFaster(rabbit, 2)},
+			what: "The same, persistent messages into a durable queue: each confirm follows an fsync."},
+		{name: "broker-consume", title: "Broker: consume and ack, transient", unit: "message", run: loadOf("consume"), goals: []goal{timesFaster(rabbit, 5)},
+			what: "A full queue is read with a prefetch of 2000, each message acked by a frame of its own."},
+		{name: "broker-consume-durable", title: "Broker: consume and ack, persistent", unit: "message", run: loadOf("consume", "-persistent"), goals: []goal{timesFaster(rabbit, 2)},
+			what: "The same with persistent messages in a durable queue."},
+		{name: "broker-rpc-1", title: "Broker: RPC, 1 outstanding", unit: "call", run: loadOf("rpc", "-window", "1"),
+			what: "Calls by direct reply-to to an echo consumer: two messages through the broker, one call at a time."},
+		{name: "broker-rpc-64", title: "Broker: RPC, 64 outstanding", unit: "call", run: loadOf("rpc", "-window", "64"), goals: []goal{timesFaster(rabbit, 5)},
+			what: "The same with 64 calls under way."},
+		{name: "broker-start", title: "Broker: start to first confirmed message", unit: "start", latency: true, run: startOfBroker, goals: []goal{within(50 * time.Millisecond)},
+			what: "From the start of the process, with an empty data directory, to the confirm of the first persistent message, a client trying all the time."},
+		{name: "broker-memory", title: "Broker: memory of 1,000,000 queued messages", unit: "message", memory: true, memoryKind: "resident", once: true, run: memoryOfBroker, goals: []goal{atMostResident(600e6)},
+			what: "Resident memory of the broker process with 1,000,000 transient messages of 256 B in one queue, all of it counted."},
+	}
+	for i := range list {
+		list[i].contestants = slices.Clone(both)
+	}
+	return list
+}
+
+// rabbit is how RabbitMQ is called as a contestant.
+const rabbit = "RabbitMQ"
+
+// pinned puts a command on one core, if there are two.
+func pinned(core int, argv ...string) []string {
+	if _, err := exec.LookPath("taskset"); err != nil || runtime.NumCPU() < 2 {
+		return argv
+	}
+	return append([]string{"taskset", "-c", strconv.Itoa(core)}, argv...)
+}
+
+// target starts a broker. RabbitMQ takes long to start, so that one node serves
+// all workloads that do not ask for a fresh one; ours starts each time.
+func (b *bench) target(c contestant, persistent, fresh bool) (*target, error) {
+	if c.name != rabbit {
+		return b.startOurBroker(persistent, "")
+	}
+	if fresh {
+		return b.startRabbit("")
+	}
+	if b.rabbit == nil {
+		b.progress("starting RabbitMQ on one core")
+		var err error
+		if b.rabbit, err = b.startRabbit(""); err != nil {
+			return nil, err
+		}
+		b.atEnd = append(b.atEnd, b.rabbit.stop)
+	}
+	shared := *b.rabbit
+	shared.stop = func() {}
+	return &shared, nil
+}
+
+// startOurBroker starts `zamqp broker` at an address, a free one if none is given.
+func (b *bench) startOurBroker(persistent bool, addr string) (*target, error) {
+	t := &target{b: b}
+	if addr == "" {
+		var err error
+		if addr, err = freeAddr(); err != nil {
+			return nil, err
+		}
+	}
+	t.url = "amqp://guest:guest@" + addr + "/"
+	if persistent {
+		var err error
+		if t.dir, err = os.MkdirTemp(b.dir, "broker-"); err != nil {
+			return nil, err
+		}
+	}
+	argv := pinned(0, "bin/zamqp", "broker", "-o", "broker.listen="+addr, "-o", "broker.data_dir="+t.dir, "-o", "broker.memory_max=8GiB", "-o", "log.level=warn")
+	var log bytes.Buffer
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env, cmd.Stderr = environment(), &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	t.pid = cmd.Process.Pid
+	t.stop = func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+		if err := cmd.Wait(); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: zamqp broker: %v: %s\n", err, log.String())
+		}
+		_ = os.RemoveAll(t.dir) // below b.dir anyway
+	}
+	return t, nil
+}
+
+// startRabbit starts a node of its own, on a port if one is given.
+func (b *bench) startRabbit(port string) (*target, error) {
+	b.started++
+	t := &target{b: b, dir: fmt.Sprintf("%s-rabbitmq-%d", b.dir, b.started)}
+	args := []string{rabbitScript, "start", "-for", strconv.Itoa(os.Getpid()), "-rm"}
+	if port != "" {
+		args = append(args, "-port", port)
+	}
+	argv := pinned(0, append(args, t.dir)...)
+	cmd := exec.CommandContext(b.ctx, argv[0], argv[1:]...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("start RabbitMQ: %w", err)
+	}
+	t.url = strings.TrimSpace(string(out))
+	text, err := os.ReadFile(filepath.Join(t.dir, "node.pid"))
+	if err != nil {
+		return nil, err
+	}
+	if t.pid, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
+		return nil, err
+	}
+	t.stop = func() { _ = exec.Command(rabbitScript, "stop", t.dir).Run() } // -for ends it otherwise
+	return t, nil
+}
+
+// load runs the load generator in a mode to its end, with CPU clocks read when
+// it says "first" and "done".
+func (t *target) load(args ...string) (sample, error) {
+	argv := pinned(1, append([]string{"bin/brokerload", "-url", t.url}, args...)...)
+	p, err := t.b.start(contestant{name: "brokerload", prog: &program{name: "brokerload", argv: argv}}, nil)
+	if err != nil {
+		return sample{}, err
+	}
+	defer p.stop()
+	mode := args[len(args)-1]
+	var before time.Duration
+	if mode == "publish" || mode == "consume" || mode == "rpc" {
+		if _, err := p.expect(t.b.ctx, "first", runLimit); err != nil {
+			return sample{}, err
+		}
+		if before, err = cpuOf(t.pid); err != nil {
+			return sample{}, err
+		}
+	} else if mode == "drop" || mode == "fill" {
+		<-p.exited
+		if !p.cmd.ProcessState.Success() {
+			return sample{}, p.fail(errors.New("it failed"))
+		}
+		return sample{}, nil
+	}
+	said, err := p.expect(t.b.ctx, "done", runLimit)
+	if err != nil {
+		return sample{}, err
+	}
+	after, err := quiet(t.b.ctx, func() (time.Duration, error) { return cpuOf(t.pid) })
+	if err != nil {
+		return sample{}, err
+	}
+	s := sample{cpu: after - before}
+	if _, err := fmt.Sscan(said, &s.count, (*int64)(&s.wall)); err != nil {
+		return sample{}, fmt.Errorf("brokerload said %q: %w", said, err)
+	}
+	return s, nil
+}
+
+// loadOf is the run of a workload that is one mode of the load generator.
+func loadOf(mode string, flags ...string) func(*bench, contestant) (sample, error) {
+	return func(b *bench, c contestant) (s sample, err error) {
+		persistent := slices.Contains(flags, "-persistent")
+		t, err := b.target(c, persistent, false)
+		if err != nil {
+			return sample{}, err
+		}
+		defer t.stop()
+		sizes := append([]string{"-count", strconv.Itoa(b.messages), "-warm", strconv.Itoa(b.warmMessages())}, flags...)
+		args := func(mode string) []string { return append(slices.Clone(sizes), mode) }
+		if err := t.ready(b.ctx); err != nil {
+			return sample{}, err
+		}
+		if mode == "consume" {
+			if _, err := t.load(args("fill")...); err != nil {
+				return sample{}, err
+			}
+			if _, err := quiet(b.ctx, func() (time.Duration, error) { return cpuOf(t.pid) }); err != nil {
+				return sample{}, err
+			}
+		}
+		if s, err = t.load(args(mode)...); err != nil {
+			return sample{}, err
+		}
+		_, err = t.load("drop")
+		return s, err
+	}
+}
+
+// ready waits until the broker takes a message. What is measured comes later.
+func (t *target) ready(ctx context.Context) error {
+	if _, err := t.load("-queue", "brokerload.ready", "once"); err != nil {
+		return err
+	}
+	_, err := t.load("-queue", "brokerload.ready", "drop")
+	return errors.Join(err, ctx.Err())
+}
+
+// startOfBroker measures until the first confirm, with the client there before
+// the broker.
+func startOfBroker(b *bench, c contestant) (sample, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return sample{}, err
+	}
+	argv := pinned(1, "bin/brokerload", "-url", "amqp://guest:guest@"+addr+"/", "-persistent", "once")
+	p, err := b.start(contestant{name: "brokerload", prog: &program{name: "brokerload", argv: argv}}, nil)
+	if err != nil {
+		return sample{}, err
+	}
+	defer p.stop()
+	began := time.Now()
+	type confirmed struct {
+		wall time.Duration
+		err  error
+	}
+	first := make(chan confirmed, 1)
+	go func() {
+		_, err := p.expect(b.ctx, "done", runLimit)
+		first <- confirmed{time.Since(began), err}
+	}()
+	var t *target
+	if c.name == rabbit {
+		t, err = b.startRabbit(addr[strings.LastIndexByte(addr, ':')+1:])
+	} else {
+		t, err = b.startOurBroker(true, addr)
+	}
+	if err != nil {
+		return sample{}, err
+	}
+	defer t.stop()
+	f := <-first
+	if f.err != nil {
+		return sample{}, f.err
+	}
+	cpu, err := cpuOf(t.pid)
+	return sample{count: 1, wall: f.wall, cpu: cpu}, err
+}
+
+// memoryOfBroker fills a queue and reads the broker's resident memory.
+func memoryOfBroker(b *bench, c contestant) (sample, error) {
+	const queued = 1_000_000
+	t, err := b.target(c, false, true)
+	if err != nil {
+		return sample{}, err
+	}
+	defer t.stop()
+	n := queued
+	if b.smoke {
+		n = b.messages
+	}
+	if _, err := t.load("-queue", "brokerload.ready", "once"); err != nil {
+		return sample{}, err
+	}
+	if _, err := t.load("-count", strconv.Itoa(n), "-warm", "0", "fill"); err != nil {
+		return sample{}, err
+	}
+	words := strings.Fields(field(fmt.Sprintf("/proc/%d/status", t.pid), "VmRSS"))
+	if len(words) == 0 {
+		return sample{}, errors.New("the broker has ended")
+	}
+	kib, err := strconv.ParseInt(words[0], 10, 64)
+	return sample{count: n, bytes: kib << 10}, err
+}

@@ -1,0 +1,125 @@
+// Command brokerload puts load on a broker and is not what limits it: frames are
+// built before the clock runs, and of what comes only the frames' heads are
+// read. It knows as much of AMQP as this takes.
+//
+//	brokerload -url URL [-count N] [-warm N] [-window N] [-persistent] publish|consume|rpc|fill|once|drop
+//
+// It prints "first" when the warm-up is through, and at the end "done", what it
+// counted, and the nanoseconds between the two.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"time"
+)
+
+type job struct {
+	addr, user, password string
+	queue                string
+	count, warm, window  int
+	size                 int
+	persistent           bool
+}
+
+func main() {
+	j := &job{}
+	raw := flag.String("url", "amqp://guest:guest@127.0.0.1:5672/", "broker")
+	flag.StringVar(&j.queue, "queue", "brokerload", "queue")
+	flag.IntVar(&j.count, "count", 100000, "messages or calls that are measured")
+	flag.IntVar(&j.warm, "warm", 5000, "messages or calls before them")
+	flag.IntVar(&j.window, "window", 2000, "publishes without a confirm, prefetch, or calls under way")
+	flag.IntVar(&j.size, "size", 256, "octets of a body")
+	flag.BoolVar(&j.persistent, "persistent", false, "durable queue and persistent messages")
+	flag.Parse()
+	if err := j.run(*raw, flag.Arg(0)); err != nil {
+		fmt.Fprintln(os.Stderr, "brokerload:", err)
+		os.Exit(1)
+	}
+}
+
+func (j *job) run(raw, mode string) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return err
+	}
+	j.addr, j.user = u.Host, u.User.Username()
+	j.password, _ = u.User.Password()
+	switch mode {
+	case "publish":
+		return j.publish(true)
+	case "fill":
+		return j.publish(false)
+	case "consume":
+		return j.consume()
+	case "rpc":
+		return j.rpc()
+	case "once":
+		return j.once()
+	case "drop":
+		return j.drop()
+	}
+	return fmt.Errorf("no mode %q", mode)
+}
+
+// clock measures from the end of the warm-up.
+type clock struct{ began time.Time }
+
+func (c *clock) first() {
+	fmt.Println("first")
+	c.began = time.Now()
+}
+
+func (c *clock) done(count int) {
+	fmt.Println("done", count, time.Since(c.began).Nanoseconds())
+}
+
+// once is what a program that starts with its broker has to wait for: it
+// connects as soon as it can, and publishes one message and has it confirmed.
+func (j *job) once() error {
+	var c *conn
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		nc, err := net.DialTimeout("tcp", j.addr, time.Second)
+		if err == nil {
+			if c, err = j.open(nc); err == nil {
+				break
+			}
+			_ = nc.Close() // it does not serve yet
+		}
+		if time.Now().After(end) {
+			return err
+		}
+	}
+	if err := j.declare(c); err != nil {
+		return err
+	}
+	if err := c.confirms(); err != nil {
+		return err
+	}
+	if _, err := c.Write(j.publication(1)); err != nil {
+		return err
+	}
+	confirmed := 0
+	for confirmed == 0 {
+		if err := c.read(func(f frame) error { confirmed += f.confirms(&c.lastConfirm); return nil }); err != nil {
+			return err
+		}
+	}
+	fmt.Println("done 1 0")
+	return nil
+}
+
+// drop deletes the queue.
+func (j *job) drop() error {
+	c, err := j.dial()
+	if err != nil {
+		return err
+	}
+	return c.deleteQueue(j.queue)
+}
+
+var errClosed = errors.New("the broker closed the connection or the channel")
