@@ -2,11 +2,12 @@ package broker
 
 import "zamqp/amqpproto"
 
-// weigh compares memory with its limit. Over it, a connection is not read any
-// more after its next publish, as in RabbitMQ: who only consumes goes on, and
-// makes room.
+// weigh compares memory with its limit. Over it, each connection gets one more
+// publish, and then is not read from the next one on. RabbitMQ stops reading
+// after the first; here acks and closes that come before another publish are
+// still taken, so that who also consumes makes room.
 func (s *Server) weigh() {
-	over := s.memoryUsed() > s.opts.MemoryMax
+	over := s.memoryUsed() > s.opts.MemoryMax || s.opts.MessagesMax > 0 && s.messages > s.opts.MessagesMax
 	if over == s.alarm {
 		return
 	}
@@ -27,8 +28,8 @@ func (s *Server) weigh() {
 	}
 }
 
-// throttle stops the reading of a connection that has published while memory is
-// over its limit.
+// throttle stops the publishes of a connection that has published while memory
+// is over its limit.
 func (c *Conn) throttle() {
 	if !c.server.alarm || c.blocked {
 		return

@@ -163,6 +163,19 @@ func (ch *channel) giveBack() {
 	ch.unacked = ledger{}
 }
 
+// rested gives back what an idle channel needs no more.
+func (ch *channel) rested() {
+	if ch.unacked.n == 0 {
+		ch.unacked = ledger{}
+	}
+	if len(ch.confirms.runs) == 0 {
+		ch.confirms.runs = nil
+	}
+	if !ch.in.asm.Busy() {
+		ch.in = content{asm: amqpproto.Assembler{BodyMax: ch.in.asm.BodyMax, Channel: ch.number}}
+	}
+}
+
 // onFlow stops and starts deliveries. RabbitMQ refuses to stop (540); the
 // specification does not.
 func (ch *channel) onFlow(args []byte) error {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -55,7 +56,7 @@ type Conn struct {
 	// What the client says that it can do.
 	cancelNotify, blockedNotify, failureClose bool
 
-	blocked bool // not read, for a publish while the alarm lasts
+	blocked bool // publishes are not read while the alarm lasts
 	stalled bool // a consumer got nothing because output has piled up
 	full    bool // Feed has stopped because output has piled up
 	commits int  // transactions that wait for the store; not read until then
@@ -69,14 +70,14 @@ type Conn struct {
 
 // deaf says that the connection is not read now.
 func (c *Conn) deaf() bool {
-	return c.blocked || c.commits > 0 || c.state == awaitLogin || c.out.len() >= c.server.opts.OutputMax
+	return c.commits > 0 || c.state == awaitLogin || c.out.len() >= c.server.opts.OutputMax
 }
 
 // Feed takes whole frames from in, as many as there are, and none while the
 // connection is not to be read; it wakes its wire when that is over.
 func (c *Conn) Feed(in []byte) (n int, err error) {
 	if c.state >= connFailed {
-		return len(in), c.err
+		return len(in), c.ended()
 	}
 	c.depth++
 	if len(in) > c.rest {
@@ -108,6 +109,9 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 		if m == 0 || err != nil {
 			return n, err
 		}
+		if c.blocked && isPublish(f) {
+			return n, nil
+		}
 		n += m
 		if c.state == connOpen && f.Channel != 0 {
 			m, err = c.onChannelFrame(f, in[n:])
@@ -119,7 +123,20 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 			return n, err
 		}
 	}
-	return len(in), c.err
+	return len(in), c.ended()
+}
+
+// ended is why nothing more is read; nil for a refused login, whose socket is
+// held a while.
+func (c *Conn) ended() error {
+	if c.limit != 0 {
+		return nil
+	}
+	return c.err
+}
+
+func isPublish(f amqpproto.Frame) bool {
+	return f.Type == amqpproto.FrameMethod && len(f.Payload) >= 4 && amqpproto.MethodID(binary.BigEndian.Uint32(f.Payload)) == amqpproto.IDBasicPublish
 }
 
 // onFrame takes the frames of channel 0, and all before connection.open.
@@ -255,8 +272,21 @@ func (c *Conn) tick(now int64, at *int64) {
 	case dead:
 		c.abort(fmt.Errorf("missed heartbeats from client, timeout: %v", time.Duration(c.beat.interval)))
 	case send:
-		c.out.rest()
+		c.rested()
 		c.out.buf = amqpproto.AppendHeartbeat(c.out.buf)
+	}
+}
+
+// rested gives back what a connection that has nothing to say needs no more.
+func (c *Conn) rested() {
+	c.out.rest()
+	if cap(c.confirming) > 4 {
+		c.confirming = nil
+	}
+	for _, ch := range c.channels {
+		if ch != nil {
+			ch.rested()
+		}
 	}
 }
 

@@ -68,6 +68,9 @@ func (ch *channel) onConsume(args []byte) error {
 	if k.tag == "" {
 		k.tag = s.generatedTag()
 	}
+	if s.stats.Consumers >= s.opts.ConsumersMax {
+		return precondition("cannot consume from %s: consumer limit of the broker (%d) is reached", q, s.opts.ConsumersMax)
+	}
 	if err := q.consume(k); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"math"
 
 	"zamqp/amqpproto"
 )
@@ -44,7 +45,7 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 		done, err = ct.asm.Body(f.Payload)
 	}
 	if err != nil {
-		return ch.contentFault(err)
+		return ch.contentFault(f, err)
 	}
 	if !done {
 		return nil
@@ -64,12 +65,20 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 	return ch.fault(amqpproto.IDBasicPublish, err)
 }
 
-// contentFault words a body over BodyMax as RabbitMQ does; it finds out only
-// when the whole body has come.
-func (ch *channel) contentFault(err error) error {
+// contentFault words a body over BodyMax as RabbitMQ does, which finds out only
+// when the whole body has come. A body of 2^63 and more is no body: nobody could
+// send it, and a peer that reads the size signed takes it for a negative one.
+func (ch *channel) contentFault(f amqpproto.Frame, err error) error {
 	var e *amqpproto.ChannelError
 	if errors.As(err, &e) && e.Code == amqpproto.ContentTooLarge {
-		err = precondition("message is larger than configured max size %d: %s", ch.conn.server.opts.BodyMax, e.Text)
+		var h amqpproto.ContentHeader
+		if err := h.Decode(f.Payload); err != nil {
+			return err
+		}
+		if h.BodySize > math.MaxInt64 {
+			return connectionError(amqpproto.FrameError, amqpproto.IDBasicPublish, "content header declares a body of %d octets", h.BodySize)
+		}
+		err = precondition("message size %d is larger than configured max size %d", h.BodySize, ch.conn.server.opts.BodyMax)
 	}
 	return ch.fault(amqpproto.IDBasicPublish, err)
 }

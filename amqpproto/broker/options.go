@@ -31,7 +31,8 @@ type Options struct {
 	QueuesMax    int // in one vhost; 100,000
 	ExchangesMax int // in one vhost; 100,000
 	BindingsMax  int // in one vhost; 1,000,000
-	MessagesMax  int // ready in one queue, beyond which it is treated as over memory; 0 = no limit
+	ConsumersMax int // of all connections; 100,000
+	MessagesMax  int // ready in all queues, above which publishers are stopped as over MemoryMax; 0 = no limit
 
 	HandshakeTimeout time.Duration // from the socket to connection.open-ok; 10 s
 
@@ -106,6 +107,7 @@ func (o Options) withDefaults() Options {
 	orInt(&o.QueuesMax, 100_000)
 	orInt(&o.ExchangesMax, 100_000)
 	orInt(&o.BindingsMax, 1_000_000)
+	orInt(&o.ConsumersMax, 100_000)
 	if o.HandshakeTimeout <= 0 {
 		o.HandshakeTimeout = 10 * time.Second
 	}
