@@ -10,6 +10,7 @@ type slabs struct {
 	give     func([]byte)
 	all      []slab
 	roomy    []uint32 // numbers of slabs with room; the last one is used next
+	idle     int      // slabs with memory and nobody in it; one is kept
 }
 
 // slab is a run of messages. Freed ones are a list, through their offset field.
@@ -39,6 +40,7 @@ func (l *slabs) take() *message {
 		s.mem = l.allocate(slabMessages * messageSize)
 		// A message has no pointers, so that it may lie in any memory; what
 		// allocate returns is aligned for it.
+		l.idle++
 		s.messages = unsafe.Slice((*message)(unsafe.Pointer(unsafe.SliceData(s.mem))), slabMessages)
 	}
 	var i uint32
@@ -48,6 +50,9 @@ func (l *slabs) take() *message {
 	} else {
 		i = s.fresh
 		s.fresh++
+	}
+	if s.live == 0 {
+		l.idle--
 	}
 	s.live++
 	if s.free == 0 && s.fresh == slabMessages {
@@ -68,7 +73,11 @@ func (l *slabs) put(m *message) {
 	m.offset, m.refs = s.free, 0
 	s.free = i + 1
 	s.live--
-	if s.live == 0 && l.roomy[len(l.roomy)-1] != number {
+	if s.live > 0 {
+		return
+	}
+	if l.idle++; l.idle > 1 {
+		l.idle--
 		l.give(s.mem)
 		*s = slab{} // still among the roomy ones, for when it is needed again
 	}
