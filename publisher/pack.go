@@ -19,19 +19,43 @@ const unpackMax = 64 << 20
 // gzip, or is larger than unpack_max when it is unpacked, a 400 or 413.
 func (r *Request) Content() ([]byte, error) {
 	encoding := r.contentEncoding()
+	if encoding == "" {
+		return r.body, nil
+	}
+	if r.unpacked == nil {
+		body, err := content(encoding, r.body, r.server.options.UnpackMax)
+		if err != nil {
+			return nil, err
+		}
+		r.unpacked = body
+	}
+	return r.unpacked, nil
+}
+
+// content is the body without that encoding.
+func content(encoding string, body []byte, limit int64) ([]byte, error) {
 	switch encoding {
 	case "", "identity":
-		return r.body, nil
+		return body, nil
 	case "gzip", "x-gzip":
-		if r.unpacked == nil {
-			var err error
-			if r.unpacked, err = unpack(r.body, r.server.options.UnpackMax); err != nil {
-				return nil, err
-			}
-		}
-		return r.unpacked, nil
+		return unpack(body, limit)
 	}
 	return nil, fmt.Errorf("%w: the content encoding %q", ErrContentType, encoding)
+}
+
+// decode fills v from a body that is no request's.
+func decode(contentType, encoding string, body []byte, limit int64, v any) error {
+	if contentType == "" {
+		return fmt.Errorf("%w: the content type is missing", ErrContentType)
+	}
+	codec, err := codecFor([]byte(contentType))
+	if err != nil {
+		return err
+	}
+	if body, err = content(strings.ToLower(encoding), body, limit); err != nil {
+		return err
+	}
+	return decodeBy(codec, body, v)
 }
 
 // contentEncoding is the encoding in lower case, without a copy for the usual one.

@@ -41,6 +41,7 @@ const (
 	optDeliveryMode
 	optMandatory
 	optGzip
+	optTimeout
 )
 
 // Key sets the routing key.
@@ -172,12 +173,7 @@ func (r *Request) publish(name string, v any, options []Option) error {
 	if err != nil {
 		return err
 	}
-	d := draft{exchange: p.Exchange, key: p.RoutingKey, mandatory: p.mandatory, gzip: p.Gzip}
-	p.defaults(&d)
-	if p.Timestamp {
-		d.props.Timestamp = uint64(r.Now().Unix())
-		d.props.Flags |= amqpproto.FlagTimestamp
-	}
+	d := p.draft(r)
 	if id := r.derivedID(); id != nil {
 		d.props.MessageID = id
 		d.props.Flags |= amqpproto.FlagMessageID
@@ -185,33 +181,26 @@ func (r *Request) publish(name string, v any, options []Option) error {
 	if err := d.apply(options); err != nil {
 		return err
 	}
-	if d.gzip {
-		d.set(&d.props.ContentEncoding, amqpproto.FlagContentEncoding, "gzip")
-	}
 	return r.tx.add(p, &d, v, &r.server.packer)
 }
 
-// defaults are the properties that the producer gives each message.
-func (p *producing) defaults(d *draft) {
+// draft is a publish with what the producer gives each message.
+func (p *producing) draft(r *Request) (d draft) {
+	d.exchange, d.key, d.mandatory, d.gzip = p.Exchange, p.RoutingKey, p.mandatory, p.Gzip
 	d.props.DeliveryMode, d.props.Flags = p.mode, amqpproto.FlagDeliveryMode
-	for _, text := range [...]struct {
-		field *[]byte
-		flag  uint16
-		value string
-	}{
-		{&d.props.ReplyTo, amqpproto.FlagReplyTo, p.ReplyTo},
-		{&d.props.Expiration, amqpproto.FlagExpiration, p.expiration},
-		{&d.props.UserID, amqpproto.FlagUserID, p.UserID},
-		{&d.props.AppID, amqpproto.FlagAppID, p.AppID},
-	} {
-		if text.value != "" {
-			d.set(text.field, text.flag, text.value)
-		}
-	}
+	d.setIf(&d.props.ReplyTo, amqpproto.FlagReplyTo, p.ReplyTo)
+	d.setIf(&d.props.Expiration, amqpproto.FlagExpiration, p.expiration)
+	d.setIf(&d.props.UserID, amqpproto.FlagUserID, p.UserID)
+	d.setIf(&d.props.AppID, amqpproto.FlagAppID, p.AppID)
 	if p.Priority > 0 {
 		d.props.Priority = p.Priority
 		d.props.Flags |= amqpproto.FlagPriority
 	}
+	if p.Timestamp {
+		d.props.Timestamp = uint64(r.Now().Unix())
+		d.props.Flags |= amqpproto.FlagTimestamp
+	}
+	return d
 }
 
 // derivedID is the id of a publish that a message with an id causes: made of that
@@ -235,6 +224,9 @@ func (r *Request) derivedID() []byte {
 
 // add encodes properties and body behind each other into the arena.
 func (t *Tx) add(p *producing, d *draft, v any, z *packer) error {
+	if d.gzip {
+		d.set(&d.props.ContentEncoding, amqpproto.FlagContentEncoding, "gzip")
+	}
 	codec := p.codec
 	raw, ready := v.([]byte)
 	if text, ok := v.(string); ok && d.typed {
@@ -368,6 +360,12 @@ func (d *draft) apply(options []Option) error {
 func (d *draft) set(field *[]byte, flag uint16, text string) {
 	*field = view(text)
 	d.props.Flags |= flag
+}
+
+func (d *draft) setIf(field *[]byte, flag uint16, text string) {
+	if text != "" {
+		d.set(field, flag, text)
+	}
 }
 
 func (d *draft) addHeader(key string, value any) {

@@ -224,6 +224,10 @@ func (r *Request) Decode(v any) error {
 	if err != nil {
 		return err
 	}
+	return decodeBy(codec, body, v)
+}
+
+func decodeBy(codec Codec, body []byte, v any) error {
 	if err := codec.Decode(body, v); err != nil {
 		return &DecodeError{ContentType: codec.ContentType(), Cause: err}
 	}

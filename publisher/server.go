@@ -34,6 +34,8 @@ type Server struct {
 	consumers     map[string]*consuming
 	errorHandlers map[string]ErrorHandler
 	reporters     []Reporter
+	queues        map[string]Queues // by connection
+	pausers       map[string]Pauser // by consumer
 	free          []*Request
 	live          []*Request
 	drained       func()
@@ -72,7 +74,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		options: options, log: options.Log,
 		routes: g.Routes(), router: newRouter(g.routes),
 		producers: map[string]*producing{}, consumers: map[string]*consuming{},
-		errorHandlers: map[string]ErrorHandler{},
+		errorHandlers: map[string]ErrorHandler{}, queues: map[string]Queues{}, pausers: map[string]Pauser{},
 	}
 	var mistakes []error
 	for name, registered := range g.producers {

@@ -29,7 +29,8 @@ type Sender interface {
 // settled by its outcome.
 type Tx struct {
 	participants []Participant
-	prepared     int // participants whose Commit has been called
+	gets         []func(ack bool) // of messages got from queues
+	prepared     int              // participants whose Commit has been called
 	pubs         []publication
 	arena        []byte // encoded properties and bodies of pubs
 	table        []byte // scratch: a headers table before it is put into its place
@@ -80,7 +81,11 @@ func (r *Request) commit() error {
 			return fmt.Errorf("commit: %w", err)
 		}
 	}
-	return r.send()
+	if err := r.send(); err != nil {
+		return err
+	}
+	t.settleGets(true)
+	return nil
 }
 
 // send lets the publishes leave and waits until each is confirmed or failed.
@@ -130,5 +135,6 @@ func (r *Request) abort() {
 			r.server.log.Error().Err(err).Stringer("call", r).Msg("a participant could not abort")
 		}
 	}
+	r.tx.settleGets(false)
 	r.tx.reset()
 }

@@ -152,38 +152,44 @@ func (in *intake) settled(epoch uint32) {
 	}
 }
 
-// pause stops the deliveries; a queue that would end with its last consumer, or
-// lose its name, goes on to be consumed, and its messages wait here.
-func (k *consumer) pause() {
+// Pause stops the deliveries. A queue that ends with its last consumer goes on to
+// be consumed, and its messages wait here.
+func (k *consumer) Pause() {
 	if k.paused || k.stopped {
 		return
 	}
 	k.paused = true
-	if k.holdsPaused() {
+	if k.declared.AutoDelete {
 		return
 	}
-	k.main.machine.Cancel(nil)
-	if k.suspects != nil {
-		k.suspects.machine.Cancel(nil)
+	for _, in := range k.intakes() {
+		in.machine.Pause()
+		// What is on its way is handed back unseen, and is no sign of a crash when it
+		// comes again.
+		in.owed += int(k.spec.Prefetch)
 	}
 }
 
-// resume undoes pause.
-func (k *consumer) resume() {
+// Resume undoes Pause.
+func (k *consumer) Resume() {
 	if !k.paused || k.stopped {
 		return
 	}
 	k.paused = false
-	if k.holdsPaused() {
-		k.gate.pump()
-		return
+	for _, in := range k.intakes() {
+		in.machine.Resume()
 	}
-	k.start()
+	k.gate.pump()
 }
 
-func (k *consumer) holdsPaused() bool {
-	c := &k.declared
-	return c.ServerNamed || c.AutoDelete || c.Exclusive || c.Transient
+// IsPaused reports whether Pause was called last.
+func (k *consumer) IsPaused() bool { return k.paused }
+
+func (k *consumer) intakes() []*intake {
+	if k.suspects == nil {
+		return []*intake{k.main}
+	}
+	return []*intake{k.main, k.suspects}
 }
 
 // stop cancels the consumer; what waits here goes back now.
@@ -194,31 +200,24 @@ func (k *consumer) stop(done func()) {
 		w.in.handBack(w.message.Epoch, w.message.DeliveryTag)
 		w.drop()
 	}
-	if k.suspects == nil {
-		k.main.machine.Cancel(done)
-		return
+	intakes := k.intakes()
+	left := len(intakes)
+	for _, in := range intakes {
+		in.machine.Cancel(func() {
+			if left--; left == 0 {
+				done()
+			}
+		})
 	}
-	left := 2
-	one := func() {
-		if left--; left == 0 {
-			done()
-		}
-	}
-	k.suspects.machine.Cancel(one)
-	k.main.machine.Cancel(one)
 }
 
 func (k *consumer) report() publisher.Status {
 	s := publisher.Status{Kind: "consumer", Name: k.name}
-	if k.paused && !k.holdsPaused() {
-		s.State, s.Ready = "paused", true
-		return s
-	}
 	m := k.main.machine
 	if k.suspects != nil && m.State() == client.Up {
 		m = k.suspects.machine
 	}
-	s.State, s.Ready = m.State().String(), m.State() == client.Up
+	s.State, s.Ready = m.State().String(), m.State() == client.Up || m.State() == client.Paused
 	if err := m.Err(); err != nil {
 		s.Detail = err.Error()
 	}

@@ -41,6 +41,7 @@ func New(server *publisher.Server, runtime publisher.Runtime, log zerolog.Logger
 func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(consumer string) bool) {
 	l := &link{door: d, name: name, client: c, reply: &sender{client: c}}
 	d.links[name] = l
+	d.server.BindQueues(name, queues{c})
 	t := newTopology(name, d.server.Producers(), d.server.Consumers())
 	for _, p := range t.producers {
 		made := c.Produce(client.ProducerSpec{Name: p, Topology: t.producer(p)})
@@ -75,6 +76,9 @@ func (l *link) consume(name string, t *topology, prefetch int) {
 		}
 	}
 	k.start()
+	if !k.spec.DeclareOnly {
+		l.door.server.BindConsumer(name, k)
+	}
 	l.consumers = append(l.consumers, k)
 }
 

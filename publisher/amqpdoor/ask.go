@@ -1,0 +1,76 @@
+package amqpdoor
+
+import (
+	"time"
+
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/client"
+	"zamqp/publisher"
+)
+
+// Call sends a request whose reply done gets.
+func (s *sender) Call(p *publisher.Publication, timeout time.Duration, done func(*publisher.Answer, error)) (forget func(), err error) {
+	s.out = client.Outgoing{
+		Exchange: p.Exchange, RoutingKey: p.RoutingKey, Mandatory: p.Mandatory,
+		RawProperties: p.RawProperties, Body: p.Body,
+	}
+	id, err := s.client.Call(s.producer, &s.out, timeout, replier(done))
+	if err != nil {
+		return nil, err
+	}
+	return func() { s.client.Forget(id) }, nil
+}
+
+// replier hears the outcome of one call.
+type replier func(*publisher.Answer, error)
+
+// Replied copies the reply, which dies when it returns.
+func (done replier) Replied(d *client.Delivery, err error) {
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	done(publisher.NewAnswer(d.RawProperties, d.Body))
+}
+
+// queues are those of one connection, for handlers.
+type queues struct{ client *client.Client }
+
+// QueueInfo asks the broker for the numbers of a queue.
+func (q queues) QueueInfo(queue string, done func(messages, consumers int, err error)) error {
+	return q.client.QueueInfo(queue, func(messages, consumers uint32, err error) {
+		done(int(messages), int(consumers), err)
+	})
+}
+
+// Get takes one message, unacked.
+func (q queues) Get(queue string, done func(d *publisher.Delivery, settle func(ack bool), err error)) error {
+	return q.client.Get(queue, false, func(d *client.Delivery, err error) {
+		if d == nil || err != nil {
+			done(nil, nil, err)
+			return
+		}
+		settler, epoch, tag := d.Settler, d.Epoch, d.Tag
+		settle := func(ack bool) {
+			if ack {
+				settler.Ack(epoch, tag)
+				return
+			}
+			settler.Nack(epoch, tag, true)
+		}
+		out := &publisher.Delivery{
+			DeliveryTag: tag, Redelivered: d.Redelivered, Exchange: string(d.Exchange), RoutingKey: string(d.RoutingKey),
+			Body: append([]byte(nil), d.Body...),
+		}
+		var props amqpproto.Properties
+		if _, err = props.Decode(d.RawProperties); err == nil {
+			err = props.SetDelivery(out)
+		}
+		if err != nil { // malformed: refused, for the queue's dead-letter exchange
+			settler.Reject(epoch, tag, false)
+			done(nil, nil, err)
+			return
+		}
+		done(out, settle, nil)
+	})
+}

@@ -1,0 +1,137 @@
+package publisher
+
+import (
+	"fmt"
+)
+
+// A Queue is a queue at a broker, to be looked at and to be read from, one message
+// at a time.
+type Queue struct {
+	r          *Request
+	name       string
+	connection string
+}
+
+// Queues answers for the queues of one connection; doors implement it. done is
+// called once, later, on the loop's thread, unless an error is returned.
+type Queues interface {
+	QueueInfo(queue string, done func(messages, consumers int, err error)) error
+	// Get takes one message; nil is an empty queue. It stays unacked until settle
+	// is called, which is safe after the connection has gone.
+	Get(queue string, done func(d *Delivery, settle func(ack bool), err error)) error
+}
+
+// BindQueues gives the server the queues of a connection; a door calls it.
+func (s *Server) BindQueues(connection string, q Queues) { s.queues[connection] = q }
+
+// Queue is the queue of that name, on the connection "default"; see [Queue.On].
+// Nothing is declared, and nothing asked yet.
+func (r *Request) Queue(name string) *Queue {
+	return &Queue{r: r, name: name, connection: DefaultConnection}
+}
+
+// On is the queue of the same name on another connection.
+func (q *Queue) On(connection string) *Queue {
+	return &Queue{r: q.r, name: q.name, connection: connection}
+}
+
+func (q *Queue) fail(what string, err error) error {
+	return fmt.Errorf("%s queue %s: %w", what, q.name, err)
+}
+
+func (q *Queue) of() (Queues, error) {
+	if err := q.r.open(); err != nil {
+		return nil, err
+	}
+	if found := q.r.server.queues[q.connection]; found != nil {
+		return found, nil
+	}
+	return nil, fmt.Errorf("%w: the connection %q is not set up", ErrUnavailable, q.connection)
+}
+
+// Len is the number of messages that wait in the queue, those in hand left out,
+// and Consumers that of its consumers: a passive declare asks the broker, while
+// the call waits. It creates nothing; a queue that does not exist is an error.
+func (q *Queue) Len() (messages int, err error) {
+	messages, _, err = q.info()
+	return messages, err
+}
+
+// Consumers is the number of the queue's consumers; see [Queue.Len].
+func (q *Queue) Consumers() (consumers int, err error) {
+	_, consumers, err = q.info()
+	return consumers, err
+}
+
+func (q *Queue) info() (messages, consumers int, err error) {
+	queues, err := q.of()
+	if err != nil {
+		return 0, 0, q.fail("look at", err)
+	}
+	w := &pause{r: q.r}
+	err = queues.QueueInfo(q.name, func(m, c int, err error) {
+		messages, consumers = m, c
+		w.end(unavailable(err))
+	})
+	if err == nil {
+		err = w.wait()
+	} else {
+		err = unavailable(err)
+	}
+	if err != nil {
+		return 0, 0, q.fail("look at", err)
+	}
+	return messages, consumers, nil
+}
+
+// Get takes one message out of the queue (basic.get), as a part of the call's
+// transaction: it is acked when that commits and goes back when it aborts. nil
+// says that the queue is empty. The message is a copy; [DecodeDelivery] reads it.
+func (q *Queue) Get() (*Delivery, error) {
+	queues, err := q.of()
+	if err != nil {
+		return nil, q.fail("get from", err)
+	}
+	var got *Delivery
+	w := &pause{r: q.r}
+	err = queues.Get(q.name, func(d *Delivery, settle func(bool), err error) {
+		if w.over && settle != nil { // nobody waits any more
+			settle(false)
+			return
+		}
+		if got = d; settle != nil {
+			q.r.tx.gets = append(q.r.tx.gets, settle)
+		}
+		w.end(unavailable(err))
+	})
+	if err == nil {
+		err = w.wait()
+	} else {
+		err = unavailable(err)
+	}
+	if err != nil {
+		return nil, q.fail("get from", err)
+	}
+	return got, nil
+}
+
+// DecodeDelivery fills v from the body of a message that [Queue.Get] returned.
+func DecodeDelivery(d *Delivery, v any) error {
+	return decode(d.ContentType, d.ContentEncoding, d.Body, 0, v)
+}
+
+func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// settleGets ends what the transaction has got from queues.
+func (t *Tx) settleGets(ack bool) {
+	for _, settle := range t.gets {
+		settle(ack)
+	}
+	clear(t.gets)
+	t.gets = t.gets[:0]
+}

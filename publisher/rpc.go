@@ -1,0 +1,136 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"zamqp/amqpproto"
+)
+
+// An Answer is the reply to a [Request.Call], a copy that is the caller's.
+type Answer struct {
+	Status      int // from the header x-status of a zamqp server that failed; 200 without
+	ContentType string
+	Encoding    string // content encoding of Body
+	Headers     Table
+	Body        []byte
+
+	unpackMax int64
+}
+
+// Decode fills v from the body by the codec of its content type, as
+// [Request.Decode] does. Its error is not the fault of who called us: 500 for
+// HTTP, and a message is tried again.
+func (a *Answer) Decode(v any) error {
+	if err := decode(a.ContentType, a.Encoding, a.Body, a.unpackMax, v); err != nil {
+		return fmt.Errorf("answer: %v", err)
+	}
+	return nil
+}
+
+// CallTimeout is how long a [Request.Call] waits for its answer, unless it has a
+// [Timeout].
+const CallTimeout = 30 * time.Second
+
+// Timeout sets how long a [Request.Call] waits for its answer.
+func Timeout(d time.Duration) Option { return Option{kind: optTimeout, num: uint64(max(0, d))} }
+
+// A Caller is a [Sender] that can wait for answers.
+type Caller interface {
+	// Call publishes a request, of which it keeps nothing, and calls done once,
+	// later, on the loop's thread, with the reply or why there is none. forget
+	// ends the wait; done is then not called. An error means that nothing was sent.
+	Call(p *Publication, timeout time.Duration, done func(*Answer, error)) (forget func(), err error)
+}
+
+// Call publishes v by the producer of that name and waits for the answer, without
+// holding the loop. Any number of calls, of this handler's and of others, wait at
+// once on one channel. Options are those of [Request.Publish], and [Timeout].
+//
+// The request leaves at once, outside of the transaction: it is not taken back if
+// the call fails later, and it is sent again if the call is run again.
+//
+// An answer with a status of 400 or more is returned together with an error that
+// is a [StatusError] of that status. Any other error is an [ErrUnavailable], as
+// when no queue takes the request or no answer comes in time, or says that this
+// call was cancelled meanwhile.
+func (r *Request) Call(producer string, v any, options ...Option) (*Answer, error) {
+	if err := r.open(); err != nil {
+		return nil, fmt.Errorf("call %s: %w", producer, err)
+	}
+	answer, err := r.call(producer, v, options)
+	if err != nil {
+		return nil, fmt.Errorf("call %s: %w", producer, err)
+	}
+	if answer.Status >= 400 {
+		return answer, &StatusError{Status: answer.Status, Text: string(answer.Body), Cause: fmt.Errorf("call %s", producer)}
+	}
+	return answer, nil
+}
+
+func (r *Request) call(name string, v any, options []Option) (*Answer, error) {
+	p, err := r.server.producer(name)
+	if err != nil {
+		return nil, err
+	}
+	caller, ok := p.sender.(Caller)
+	if !ok {
+		return nil, errors.New("its connection cannot wait for answers")
+	}
+	var t Tx
+	timeout := CallTimeout
+	for i := range options {
+		if options[i].kind == optTimeout {
+			timeout = time.Duration(options[i].num)
+		}
+	}
+	d := p.draft(r)
+	d.mandatory = !p.NoMandatory // nobody's queue is an answer, too
+	if err := d.apply(options); err != nil {
+		return nil, err
+	}
+	if err := t.add(p, &d, v, &r.server.packer); err != nil {
+		return nil, err
+	}
+	pub := &t.pubs[0]
+	pub.RawProperties, pub.Body = t.arena[pub.propsAt:pub.bodyAt], t.arena[pub.bodyAt:pub.endAt]
+	var answer *Answer
+	w := &pause{r: r}
+	forget, err := caller.Call(&pub.Publication, timeout, func(a *Answer, err error) {
+		answer = a
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		w.end(err)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if err := w.wait(); err != nil {
+		forget()
+		return nil, err
+	}
+	answer.unpackMax = r.server.options.UnpackMax
+	return answer, nil
+}
+
+// NewAnswer makes an answer of a reply's properties and body, which are copied;
+// a door calls it.
+func NewAnswer(rawProperties, body []byte) (*Answer, error) {
+	var props amqpproto.Properties
+	if _, err := props.Decode(rawProperties); err != nil {
+		return nil, err
+	}
+	p, err := props.Publishing()
+	if err != nil {
+		return nil, err
+	}
+	a := &Answer{Status: 200, ContentType: p.ContentType, Encoding: p.ContentEncoding, Headers: p.Headers, Body: append([]byte(nil), body...)}
+	if f, ok := props.Headers.Lookup(StatusHeader); ok {
+		if n, ok := f.Int(); ok && n >= 100 && n <= 999 {
+			a.Status = int(n)
+		}
+	}
+	return a, nil
+}
