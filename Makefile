@@ -22,7 +22,7 @@ help: ## list the targets
 build: ## build the server into bin/zamqp
 	go build -o bin/zamqp .
 
-run: ## build and start the server, with a RabbitMQ of its own unless one is configured
+run: ## build and start the server, with the broker that is in it unless another is configured
 	@tests/setup/run
 
 check: ## what needs no network and no broker: format, vet, tidy, unit tests
@@ -55,6 +55,5 @@ cross: ## build and vet for darwin and freebsd
 install: ## install what the tests need and this machine lacks (Debian packages as root)
 	@tests/setup/install || echo "make: going on without; tests that need it are skipped"
 
-clean: ## remove what was built, and the broker of make run with its data
-	@if [ -d tmp/rabbitmq ]; then tests/rabbitmq/rabbitmq stop tmp/rabbitmq; fi
+clean: ## remove what was built, and the data of make run
 	rm -rf bin tmp

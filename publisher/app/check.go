@@ -95,7 +95,7 @@ func (c *checker) connection(name string, n *Connection) {
 		vhosts := c.settings.Broker.Vhosts
 		if uri.Vhost == "" && len(vhosts) > 0 {
 			uri.Vhost = vhosts[0]
-		} else if !slices.Contains(vhosts, uri.Vhost) {
+		} else if len(vhosts) > 0 && !slices.Contains(vhosts, uri.Vhost) {
 			c.fail(key+".url", show(n.URL), fmt.Sprintf("the embedded broker has no virtual host %q: add it to broker.vhosts", uri.Vhost))
 		}
 	}

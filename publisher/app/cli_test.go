@@ -78,7 +78,7 @@ durable = false
   http  unix:/run/z
 connections
   default  amqp://u:***@rabbit/v
-  spare    amqp://guest:***@localhost:5672/ (not opened: nothing uses it)
+  spare    the embedded broker, virtual host /; nothing outlives the process (not opened: nothing uses it)
 consumers
   billing   on default: queue billing from exchange orders (topic) by order.*; prefetch 100; 5 attempts, 1s to 1m apart; dead letters: billing.dead
   mail-out  on default: queue mail-s1 (not durable) from exchange mail (direct) by mail-s1; prefetch 100; 1 attempt; dead letters: exchange s1
@@ -91,6 +91,25 @@ routes
 `
 	if code != 0 || stderr != "" || stdout != want {
 		t.Errorf("exit %d, stderr %q, stdout\n%s\nwant\n%s", code, stderr, stdout, want)
+	}
+}
+
+func TestCheckPrintsTheBroker(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, row := range []struct {
+		options []string
+		want    string
+	}{
+		{nil, "listeners\n  http  127.0.0.1:8080\n  amqp  127.0.0.1:5672\nconnections\n  default  the embedded broker, virtual host /; nothing outlives the process\nconsumers\n"},
+		{[]string{"-o", "broker.data_dir=/d", "-o", "broker.listen=[::1]:1", "-o", "broker.tls_cert=c", "-o", "broker.tls_key=k", "-o", "http.listen="},
+			"listeners\n  amqp  [::1]:1 (TLS)\nconnections\n  default  the embedded broker, virtual host /; kept in /d\nconsumers\n"},
+		{[]string{"-o", "broker.listen=", "-o", "http.listen="}, "listeners\n  none\nconnections\n"},
+		{[]string{"-o", "connection.default.url=amqp://h"}, "listeners\n  http  127.0.0.1:8080\nconnections\n  default  amqp://h\n"},
+	} {
+		code, stdout, stderr := run(t, nil, append([]string{"check", "-o", "site.id=s"}, row.options...)...)
+		if code != 0 || !strings.HasPrefix(stdout, row.want) {
+			t.Errorf("%q: exit %d, %s\n%s", row.options, code, stderr, stdout)
+		}
 	}
 }
 

@@ -46,7 +46,13 @@ func (p *Plan) write(w io.Writer) error {
 	for _, address := range s.HTTP.Listen {
 		fmt.Fprintf(t, "  http\t%s\n", address)
 	}
-	if len(s.HTTP.Listen) == 0 {
+	_, embeds := p.embeds()
+	for _, address := range s.Broker.Listen {
+		if embeds {
+			fmt.Fprintf(t, "  amqp\t%s%s\n", address, words(word("TLS", s.Broker.TLSCert != "")))
+		}
+	}
+	if len(s.HTTP.Listen) == 0 && !(embeds && len(s.Broker.Listen) > 0) {
 		fmt.Fprintf(t, "  none\n")
 	}
 	fmt.Fprintf(t, "connections\n")
@@ -55,7 +61,7 @@ func (p *Plan) write(w io.Writer) error {
 		used[name] = true
 	}
 	for _, name := range sortedNames(s.Connections) {
-		text := maskURL(s.Connections[name].URL)
+		text := connectionText(s, s.Connections[name])
 		if !used[name] {
 			text += " (not opened: nothing uses it)"
 		}
@@ -77,6 +83,16 @@ func (p *Plan) write(w io.Writer) error {
 		return err
 	}
 	return writeRoutes(w, "  ", p.Routes)
+}
+
+func connectionText(s *Settings, c *Connection) string {
+	switch {
+	case !c.Embedded():
+		return maskURL(c.URL)
+	case s.Broker.DataDir == "":
+		return fmt.Sprintf("the embedded broker, virtual host %s; nothing outlives the process", c.URI.Vhost)
+	}
+	return fmt.Sprintf("the embedded broker, virtual host %s; kept in %s", c.URI.Vhost, s.Broker.DataDir)
 }
 
 func consumerText(k publisher.Consumer) string {

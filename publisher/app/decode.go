@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -208,12 +209,16 @@ func readTruth(raw any) (any, error) {
 	return nil, errors.New("want true or false")
 }
 
+// tomlList matches the beginning of a TOML list of strings, and not that of an
+// IPv6 address in brackets.
+var tomlList = regexp.MustCompile(`^\[\s*["'\]]`)
+
 // readList reads a string or a list of strings. Text of no type is a list with
-// commas between, or a TOML list when it starts with a bracket.
+// commas between, or a TOML list when it starts as one.
 func readList(raw any, lookup func(string) (string, bool)) (any, error) {
 	want := errors.New(`want a string or a list of strings, like ["a", "b"]`)
 	if text, ok := raw.(plainText); ok {
-		if !strings.HasPrefix(string(text), "[") {
+		if !tomlList.MatchString(string(text)) {
 			parts := strings.Split(string(text), ",")
 			for i := range parts {
 				parts[i] = strings.TrimSpace(parts[i])

@@ -54,14 +54,26 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 		Users: users, Vhosts: s.Vhosts, FrameMax: uint32(s.FrameMax), ChannelMax: uint16(s.ChannelMax),
 		Heartbeat: s.Heartbeat, BodyMax: uint64(s.BodyMax), MemoryMax: int64(s.MemoryMax), QueuesMax: s.QueuesMax,
 		Product: "zamqp", Version: programVersion(), Seed: binary.LittleEndian.Uint64(random[16:]),
-		Allocate: e.memory.allocate, Free: e.memory.free,
+		Allocate: e.memory.allocate, Free: e.memory.free, DataDir: s.DataDir,
 	}
 	if s.Heartbeat == 0 {
 		options.Heartbeat = -1
 	}
+	began := time.Now()
 	if e.server, err = broker.New(options, e); err != nil {
-		return nil, fmt.Errorf("broker: %w", err)
+		return nil, fmt.Errorf("broker.data_dir = %q: %w", s.DataDir, err)
 	}
+	if s.DataDir != "" {
+		stats := e.server.Stats()
+		log.Info().Str("data_dir", s.DataDir).Int("queues", stats.Queues).Int("messages", stats.Messages).
+			Dur("took", time.Since(began)).Msg("broker: what was kept is back")
+	}
+	// Whatever ends the loop, what was appended gets to the disk.
+	l.OnEnd(func() {
+		if err := e.server.CloseStore(); err != nil {
+			log.Error().Err(err).Msg("broker: what was kept may be incomplete")
+		}
+	})
 	return e, nil
 }
 

@@ -158,8 +158,8 @@ func Defaults() *Settings {
 // defaultConnection is what every [connection.NAME] starts from.
 func defaultConnection() *Connection {
 	return &Connection{
-		URL:              "amqp://guest:guest@localhost:5672/",
-		URI:              amqp.URI{Scheme: "amqp", Host: "localhost", Port: 5672, Username: "guest", Password: "guest", Vhost: "/"},
+		URL:              embeddedScheme,
+		URI:              amqp.URI{Scheme: embeddedScheme, Vhost: "/"},
 		ConnectionName:   "zamqp",
 		Mechanism:        "PLAIN",
 		Heartbeat:        60 * time.Second,

@@ -12,8 +12,10 @@ import (
 	"zamqp/tests/rabbitmq"
 )
 
-func TestChainOfPublishes(t *testing.T) {
-	s := start(t)
+func TestChainOfPublishes(t *testing.T) { everywhere(t, chainOfPublishes) }
+
+func chainOfPublishes(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	key := unique(t)
 	if status, body := s.do("POST", "/work", "", key); status != 202 || body != "accepted" {
@@ -28,7 +30,11 @@ func TestChainOfPublishes(t *testing.T) {
 }
 
 func TestPermanentFailureGoesToTheDeadLetterQueue(t *testing.T) {
-	s := start(t)
+	everywhere(t, permanentFailureGoesToTheDeadLetterQueue)
+}
+
+func permanentFailureGoesToTheDeadLetterQueue(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	key := "fail " + unique(t)
 	if status, body := s.do("POST", "/work", "", key); status != 202 {
@@ -50,8 +56,10 @@ func TestPermanentFailureGoesToTheDeadLetterQueue(t *testing.T) {
 	}
 }
 
-func TestFailureThatPassesIsTriedAgain(t *testing.T) {
-	s := start(t)
+func TestFailureThatPassesIsTriedAgain(t *testing.T) { everywhere(t, failureThatPassesIsTriedAgain) }
+
+func failureThatPassesIsTriedAgain(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	id := unique(t)
 	s.publish(ch, "e2e-flaky", amqp.Publishing{MessageId: id, Body: []byte("2")})
@@ -65,8 +73,10 @@ func TestFailureThatPassesIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestRPCByAServerNamedQueue(t *testing.T) {
-	s := start(t)
+func TestRPCByAServerNamedQueue(t *testing.T) { everywhere(t, rpcByAServerNamedQueue) }
+
+func rpcByAServerNamedQueue(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	replies, err := ch.Consume("amq.rabbitmq.reply-to", "", true, false, false, false, nil)
 	if err != nil {
@@ -86,8 +96,10 @@ func TestRPCByAServerNamedQueue(t *testing.T) {
 	}
 }
 
-func TestDeclaredOnly(t *testing.T) {
-	s := start(t)
+func TestDeclaredOnly(t *testing.T) { everywhere(t, declaredOnly) }
+
+func declaredOnly(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	s.publish(ch, "e2e-declared", amqp.Publishing{Body: []byte("kept")})
 	if d := s.take(ch, "e2e-declared"); string(d.Body) != "kept" {
@@ -95,8 +107,10 @@ func TestDeclaredOnly(t *testing.T) {
 	}
 }
 
-func TestFailedPublishesAre503(t *testing.T) {
-	s := start(t)
+func TestFailedPublishesAre503(t *testing.T) { everywhere(t, failedPublishesAre503) }
+
+func failedPublishesAre503(t *testing.T, at broker) {
+	s := start(t, at)
 	for _, row := range []struct{ path, want string }{
 		{"/publish/e2e-work?key=nobody.listens", "NO_ROUTE"},
 		{"/publish/e2e-missing?key=k", "e2e-missing"},
@@ -114,7 +128,7 @@ func TestFailedPublishesAre503(t *testing.T) {
 }
 
 func TestHTTPSide(t *testing.T) {
-	s := start(t)
+	s := start(t, atRabbitMQ)
 	for _, row := range []struct {
 		method, path, want string
 		status             int
@@ -145,7 +159,7 @@ func TestHTTPSide(t *testing.T) {
 }
 
 func TestStalledHandlerIsNamed(t *testing.T) {
-	s := start(t)
+	s := start(t, atRabbitMQ)
 	s.get("/stall")
 	eventually(t, "the watchdog speaks", func() bool {
 		log := s.log.String()
@@ -154,7 +168,7 @@ func TestStalledHandlerIsNamed(t *testing.T) {
 }
 
 func TestSlowStreamReaderParksOnlyItself(t *testing.T) {
-	s := start(t)
+	s := start(t, atRabbitMQ)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -173,21 +187,23 @@ func TestSlowStreamReaderParksOnlyItself(t *testing.T) {
 }
 
 func TestGoneClientEndsWaits(t *testing.T) {
-	s := start(t)
+	s := start(t, atRabbitMQ)
 	client := http.Client{Timeout: 50 * time.Millisecond}
 	_, _ = client.Get(s.url + "/sleep/600000")
 	eventually(t, "the sleep ends", func() bool { return saw("woken: the client has gone") > 0 })
 }
 
 func TestCallTimeout(t *testing.T) {
-	s := start(t, "server.call_timeout=50ms")
+	s := start(t, atRabbitMQ, "server.call_timeout=50ms")
 	if status, body := s.get("/sleep/600000"); status != 503 || !strings.Contains(body, "took too long") {
 		t.Errorf("%d %s", status, body)
 	}
 }
 
-func TestDrainFinishesCalls(t *testing.T) {
-	s := start(t)
+func TestDrainFinishesCalls(t *testing.T) { everywhere(t, drainFinishesCalls) }
+
+func drainFinishesCalls(t *testing.T, at broker) {
+	s := start(t, at)
 	before := saw("sleeping")
 	answer := make(chan string, 1)
 	go func() {
@@ -230,8 +246,10 @@ func TestDrainFinishesCallsWhoseClientsHaveGone(t *testing.T) {
 	}
 }
 
-func TestDrainIsCutShort(t *testing.T) {
-	s := start(t, "server.drain_timeout=50ms")
+func TestDrainIsCutShort(t *testing.T) { everywhere(t, drainIsCutShort) }
+
+func drainIsCutShort(t *testing.T, at broker) {
+	s := start(t, at, "server.drain_timeout=50ms")
 	before := saw("sleeping")
 	answer := make(chan int, 1)
 	go func() {

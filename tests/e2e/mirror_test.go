@@ -34,8 +34,10 @@ func init() {
 	})
 }
 
-func TestMirrorOfEveryPropertyInGo(t *testing.T) {
-	s := start(t)
+func TestMirrorOfEveryPropertyInGo(t *testing.T) { everywhere(t, mirrorOfEveryPropertyInGo) }
+
+func mirrorOfEveryPropertyInGo(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	own, err := ch.QueueDeclare("", false, true, true, false, nil)
 	if err != nil {
@@ -73,7 +75,7 @@ func TestMirrorOfEveryPropertyInGo(t *testing.T) {
 
 func TestMirrorOfEveryPropertyInPython(t *testing.T) {
 	const python = "/usr/bin/python3" // Debian's
-	s := start(t)
+	s := start(t, atRabbitMQ)
 	for library, script := range map[string]string{"pika": "rpc.py", "kombu": "kombu_rpc.py"} {
 		t.Run(library, func(t *testing.T) {
 			if exec.Command(python, "-c", "import "+library).Run() != nil {

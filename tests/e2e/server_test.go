@@ -1,5 +1,6 @@
-// Package e2e runs the whole server in the test's process against a real
-// RabbitMQ, with handlers of its own, and looks at what both wires see.
+// Package e2e runs the whole server in the test's process, with handlers of its
+// own, against a real RabbitMQ and against our own broker, and looks at what both
+// wires see.
 package e2e_test
 
 import (
@@ -19,7 +20,6 @@ import (
 
 	"zamqp/publisher"
 	"zamqp/publisher/app"
-	"zamqp/tests/rabbitmq"
 )
 
 // server is a running zamqp.
@@ -50,10 +50,27 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
-// start runs a server on a free port and waits until it is ready.
-func start(t *testing.T, options ...string) *server {
+// entry is a line of the log.
+type entry struct{ Message, Address, URL string }
+
+// await waits for a message in the log.
+func (l *lines) await(t *testing.T, message string) (e entry) {
 	t.Helper()
-	s := startUnready(t, rabbitmq.Start(t), options...)
+	eventually(t, message, func() bool {
+		for _, line := range strings.Split(l.String(), "\n") {
+			if json.Unmarshal([]byte(line), &e) == nil && e.Message == message {
+				return true
+			}
+		}
+		return false
+	})
+	return e
+}
+
+// start runs a server on a free port and waits until it is ready.
+func start(t *testing.T, at broker, options ...string) *server {
+	t.Helper()
+	s := startUnready(t, at(t), options...)
 	eventually(t, "the server is ready", func() bool {
 		status, _ := s.get("/readyz")
 		return status == 200
@@ -61,16 +78,16 @@ func start(t *testing.T, options ...string) *server {
 	return s
 }
 
-func startUnready(t *testing.T, broker string, options ...string) *server {
+func startUnready(t *testing.T, url string, options ...string) *server {
 	t.Helper()
-	options = append([]string{"http.listen=127.0.0.1:0", "connection.default.url=" + broker,
+	options = append([]string{"http.listen=127.0.0.1:0", "connection.default.url=" + url, "broker.listen=127.0.0.1:0",
 		"connection.default.backoff_min=10ms", "connection.default.backoff_max=100ms"}, options...)
 	settings, err := app.Load(app.Sources{Options: options}, app.RegisteredNames(publisher.Default))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{t: t, amqp: broker, log: &lines{}, stop: cancel, end: make(chan error, 1)}
+	s := &server{t: t, amqp: url, log: &lines{}, stop: cancel, end: make(chan error, 1)}
 	go func() { s.end <- app.Serve(ctx, settings, zerolog.New(s.log)) }()
 	t.Cleanup(func() {
 		s.stop()
@@ -83,15 +100,10 @@ func startUnready(t *testing.T, broker string, options ...string) *server {
 			t.Log(s.log.String())
 		}
 	})
-	eventually(t, "the server listens", func() bool {
-		for _, line := range strings.Split(s.log.String(), "\n") {
-			var entry struct{ Address, Message string }
-			if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == "serving http" {
-				s.url = entry.Address
-			}
-		}
-		return s.url != ""
-	})
+	s.url = s.log.await(t, "serving http").Address
+	if url == "embedded" {
+		s.amqp = s.log.await(t, "broker ready").URL
+	}
 	return s
 }
 

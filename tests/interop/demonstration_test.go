@@ -21,16 +21,16 @@ const python = "/usr/bin/python3"
 // we did not write each send messages of every kind to a queue that the handler
 // hello consumes, and get each one back once. At the same time an HTTP client
 // posts as many orders, which the server publishes, confirms, and consumes again.
-func TestEverythingAtOnce(t *testing.T) {
-	node := rabbitmq.Shared(t)
-	emptyQueues(t, node)
-	s := start(t, node.URL)
-	log := newAudit(t, node.URL)
+func TestEverythingAtOnce(t *testing.T) { everywhere(t, everythingAtOnce) }
+
+func everythingAtOnce(t *testing.T, n node) {
+	s := n.launch(t)
+	log := newAudit(t, n.url())
 	count := *messages
 	atOnce(t, map[string]func(t *testing.T){
-		"pika":       func(t *testing.T) { callByPika(t, node.URL, "hello", count) },
-		"amqp091-go": func(t *testing.T) { callBy(t, &amqp091{}, node.URL, "hello", count) },
-		"streadway":  func(t *testing.T) { callBy(t, &streadway{}, node.URL, "hello", count) },
+		"pika":       func(t *testing.T) { callByPika(t, n.url(), "hello", count) },
+		"amqp091-go": func(t *testing.T) { callBy(t, &amqp091{}, n.url(), "hello", count) },
+		"streadway":  func(t *testing.T) { callBy(t, &streadway{}, n.url(), "hello", count) },
 		"http": func(t *testing.T) {
 			began := time.Now()
 			shop := newShop(s.url, 32)
@@ -49,12 +49,12 @@ func TestEverythingAtOnce(t *testing.T) {
 		},
 	})
 	for _, queue := range []string{"hello", "billing"} {
-		node.WaitQueue(t, queue, time.Minute, func(q rabbitmq.Queue) bool {
+		waitQueue(t, n, queue, time.Minute, func(q rabbitmq.Queue) bool {
 			return q.Messages == 0 && q.Unacknowledged == 0 && q.Consumers > 0
 		})
 	}
-	for name, q := range node.Queues(t) {
-		if strings.HasSuffix(name, ".dead") && q.Messages > 0 {
+	for _, name := range []string{"hello.dead", "billing.dead"} {
+		if q, _ := n.queue(t, name); q.Messages > 0 {
 			t.Errorf("%d messages went to %s", q.Messages, name)
 		}
 	}

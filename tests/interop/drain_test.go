@@ -84,13 +84,13 @@ func (r *replies) state() (answered, twice int) {
 // TestSIGTERMDrains: a signal under load, on both wires. What is in hand is
 // finished, what is not stays with the broker, and a second server answers
 // exactly the rest.
-func TestSIGTERMDrains(t *testing.T) {
-	node := rabbitmq.Shared(t)
-	emptyQueues(t, node)
-	s := startOutsider(t, node.URL)
-	log := newAudit(t, node.URL)
+func TestSIGTERMDrains(t *testing.T) { apart(t, sigtermDrains) }
+
+func sigtermDrains(t *testing.T, n node) {
+	s := startOutsider(t, n.url())
+	log := newAudit(t, n.url())
 	const total = 3000
-	sent := sendSlow(t, node.URL, total)
+	sent := sendSlow(t, n.url(), total)
 
 	slow := make(chan string, 10)
 	for range cap(slow) {
@@ -111,7 +111,7 @@ func TestSIGTERMDrains(t *testing.T) {
 	log.wait(t, ids, 20*time.Second)
 
 	var left rabbitmq.Queue
-	node.WaitQueue(t, "slow", 20*time.Second, func(q rabbitmq.Queue) bool {
+	waitQueue(t, n, "slow", 20*time.Second, func(q rabbitmq.Queue) bool {
 		answered, _ := sent.state()
 		left = q
 		return q.Unacknowledged == 0 && q.Consumers == 0 && answered+q.Messages == total
@@ -122,8 +122,8 @@ func TestSIGTERMDrains(t *testing.T) {
 		t.Errorf("answered %d, left %d, answered twice %d: want some, some, none", answered, left.Messages, twice)
 	}
 
-	again := startOutsider(t, node.URL)
-	node.WaitQueue(t, "slow", time.Minute, func(q rabbitmq.Queue) bool {
+	again := startOutsider(t, n.url())
+	waitQueue(t, n, "slow", time.Minute, func(q rabbitmq.Queue) bool {
 		answered, _ := sent.state()
 		return q.Messages == 0 && answered == total
 	})

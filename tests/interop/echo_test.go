@@ -5,21 +5,25 @@ import (
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
-
-	"zamqp/tests/rabbitmq"
 )
 
 // TestClientsThemselves runs the clients against a consumer of amqp091-go that
 // does what the handler hello does. When the demonstration fails and this does
 // not, the server is to blame; when both fail, the clients are.
 func TestClientsThemselves(t *testing.T) {
-	node := rabbitmq.Shared(t)
+	everywhere(t, clientsThemselves)
+}
+
+func clientsThemselves(t *testing.T, n node) {
+	if _, ok := n.(inside); ok {
+		n.launch(t)
+	}
 	const queue, count = "interop-echo", 600
-	echo(t, node.URL, queue)
+	echo(t, n.url(), queue)
 	atOnce(t, map[string]func(t *testing.T){
-		"pika":       func(t *testing.T) { callByPika(t, node.URL, queue, count) },
-		"amqp091-go": func(t *testing.T) { callBy(t, &amqp091{}, node.URL, queue, count) },
-		"streadway":  func(t *testing.T) { callBy(t, &streadway{}, node.URL, queue, count) },
+		"pika":       func(t *testing.T) { callByPika(t, n.url(), queue, count) },
+		"amqp091-go": func(t *testing.T) { callBy(t, &amqp091{}, n.url(), queue, count) },
+		"streadway":  func(t *testing.T) { callBy(t, &streadway{}, n.url(), queue, count) },
 	})
 }
 

@@ -1,0 +1,54 @@
+package e2e_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/publisher/app"
+	"zamqp/tests/rabbitmq"
+)
+
+// broker gives the url of a broker to run a server with.
+type broker func(*testing.T) string
+
+// everywhere runs a test with each kind of broker: a server must not notice.
+func everywhere(t *testing.T, test func(*testing.T, broker)) {
+	t.Run("rabbitmq", func(t *testing.T) { test(t, atRabbitMQ) })
+	t.Run("embedded", func(t *testing.T) { test(t, embedded) })
+	t.Run("alone", func(t *testing.T) { test(t, alone) })
+}
+
+func atRabbitMQ(t *testing.T) string { return rabbitmq.Start(t) }
+
+// embedded is the broker in the server's own process, without a socket between.
+func embedded(*testing.T) string { return "embedded" }
+
+// alone is the broker as `zamqp broker` runs it. It ends with the test.
+func alone(t *testing.T) string {
+	t.Helper()
+	settings, err := app.Load(app.Sources{Options: []string{"broker.listen=127.0.0.1:0"}}, app.Names{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	log, end := &lines{}, make(chan error, 1)
+	go func() { end <- app.ServeBroker(ctx, settings, zerolog.New(log)) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-end:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(40 * time.Second):
+			t.Error("the broker did not end")
+		}
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	return log.await(t, "broker ready").URL
+}
