@@ -17,6 +17,9 @@ func TestChainOfPublishes(t *testing.T) { everywhere(t, chainOfPublishes) }
 func chainOfPublishes(t *testing.T, at broker) {
 	s := start(t, at)
 	ch := s.channel()
+	if _, err := ch.QueuePurge("e2e-done", false); err != nil { // of other tests' work
+		t.Fatal(err)
+	}
 	key := unique(t)
 	if status, body := s.do("POST", "/work", "", key); status != 202 || body != "accepted" {
 		t.Fatalf("%d %s", status, body)
