@@ -29,7 +29,6 @@ type channel struct {
 	number uint16
 	state  channelState
 	mode   channelMode
-	halted bool // channel.flow active=false: nothing is delivered
 	due    bool // is in conn.confirming
 	syncs  bool // is in server.syncing
 
@@ -56,8 +55,6 @@ func (c *Conn) openChannel(number uint16, id amqpproto.MethodID, args []byte) er
 		return amqpproto.UnknownMethod(id)
 	case number > c.channelMax:
 		return connectionError(amqpproto.ChannelErrorCode, id, "channel number %d is over the negotiated channel_max (%d)", number, c.channelMax)
-	case id == amqpproto.IDChannelCloseOk:
-		return nil // both sides closed it at once
 	case id != amqpproto.IDChannelOpen:
 		return connectionError(amqpproto.ChannelErrorCode, id, "expected 'channel.open'")
 	}
@@ -176,18 +173,16 @@ func (ch *channel) rested() {
 	}
 }
 
-// onFlow stops and starts deliveries. RabbitMQ refuses to stop (540); the
-// specification does not.
+// onFlow refuses to stop deliveries, as RabbitMQ does: prefetch is there for that.
 func (ch *channel) onFlow(args []byte) error {
 	var m amqpproto.ChannelFlow
 	if err := m.DecodeArgs(args); err != nil {
 		return err
 	}
-	ch.halted = !m.Active
-	ch.conn.send(ch.number, &amqpproto.ChannelFlowOk{Active: m.Active})
-	if m.Active {
-		ch.kickAll()
+	if !m.Active {
+		return unsupported("active=false")
 	}
+	ch.conn.send(ch.number, &amqpproto.ChannelFlowOk{Active: true})
 	return nil
 }
 

@@ -7,14 +7,14 @@ import (
 )
 
 // ready tells a queue whether k may get a message now: prefetch of consumer and
-// channel, channel.flow, and the connection's unsent output allow it. After false
+// channel, and the connection's unsent output allow it. After false
 // the queue hears kick when that may have changed.
 func (ch *channel) ready(k *consumer) bool {
-	if ch.state != channelOpen || ch.halted {
+	if ch.state != channelOpen || !k.noAck && k.prefetch > 0 && k.unacked >= int(k.prefetch) {
 		return false
 	}
-	if !k.noAck && (k.prefetch > 0 && k.unacked >= int(k.prefetch) || ch.limit > 0 && ch.held >= ch.limit) {
-		return false
+	if ch.limit > 0 && ch.held >= ch.limit {
+		return false // in RabbitMQ as well a consumer without acks waits for the others' acks
 	}
 	c := ch.conn
 	if c.out.len() >= c.server.opts.OutputMax {

@@ -64,6 +64,9 @@ func (c *Conn) onHeader(in []byte) (n int, err error) {
 	return n, nil
 }
 
+// rabbitStates is what RabbitMQ calls the states, for its words.
+var rabbitStates = [...]string{awaitStartOk: "starting", awaitLogin: "securing", awaitTuneOk: "tuning", awaitOpen: "opening", connOpen: "running"}
+
 // onMethod takes the methods of channel 0.
 func (c *Conn) onMethod(id amqpproto.MethodID, args []byte) error {
 	switch {
@@ -86,7 +89,7 @@ func (c *Conn) onMethod(id amqpproto.MethodID, args []byte) error {
 		c.send(0, &amqpproto.ConnectionUpdateSecretOk{})
 		return nil
 	}
-	return connectionError(amqpproto.CommandInvalid, id, "%s: unexpected %s", c.state, id)
+	return connectionError(amqpproto.ChannelErrorCode, id, "unexpected method in connection state %s", rabbitStates[c.state])
 }
 
 func (c *Conn) onStartOk(args []byte) error {
