@@ -12,6 +12,7 @@ type Publication struct {
 	Mandatory     bool
 	RawProperties []byte // flags and values as on the wire
 	Body          []byte
+	Tx            *Tx // that it is a part of
 }
 
 // A Confirmer is told once how a publish ended, on the loop's thread and never
@@ -98,6 +99,7 @@ func (r *Request) send() error {
 		p.request = r
 		p.RawProperties = t.arena[p.propsAt:p.bodyAt]
 		p.Body = t.arena[p.bodyAt:p.endAt]
+		p.Tx = t
 		if err := p.sender.Send(&p.Publication, p); err != nil {
 			first = p.failure(err)
 			break // the order would be broken by sending the next ones

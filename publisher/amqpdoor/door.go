@@ -9,6 +9,7 @@ import (
 
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
+	"zamqp/publisher/spool"
 )
 
 // A Door holds the links of a server to its brokers. Loop thread only.
@@ -17,6 +18,7 @@ type Door struct {
 	runtime publisher.Runtime
 	log     zerolog.Logger
 	links   map[string]*link
+	spools  map[string]*spool.Spool
 }
 
 // link is one connection with the consumers that live on it.
@@ -26,14 +28,19 @@ type link struct {
 	client    *client.Client
 	reply     *sender
 	consumers []*consumer
+	spool     *spooler // nil without
 }
 
 // New returns a door without links.
 func New(server *publisher.Server, runtime publisher.Runtime, log zerolog.Logger) *Door {
-	d := &Door{server: server, runtime: runtime, log: log, links: map[string]*link{}}
+	d := &Door{server: server, runtime: runtime, log: log, links: map[string]*link{}, spools: map[string]*spool.Spool{}}
 	server.AddReporter(d)
 	return d
 }
+
+// Spool gives a connection, before Link, a store for what its broker cannot take.
+// The door closes it.
+func (d *Door) Spool(name string, store *spool.Spool) { d.spools[name] = store }
 
 // Link registers the server's producers and consumers of one connection with
 // its client. prefetch is for the consumers that name none; a consumer that
@@ -42,10 +49,14 @@ func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(co
 	l := &link{door: d, name: name, client: c, reply: &sender{client: c}}
 	d.links[name] = l
 	d.server.BindQueues(name, queues{c})
+	if store := d.spools[name]; store != nil {
+		l.spool = newSpooler(l, store)
+		l.spool.turn() // what is there from last time
+	}
 	t := newTopology(name, d.server.Producers(), d.server.Consumers())
 	for _, p := range t.producers {
 		made := c.Produce(client.ProducerSpec{Name: p, Topology: t.producer(p)})
-		d.server.Bind(p, &sender{client: c, producer: made})
+		d.server.Bind(p, &sender{client: c, producer: made, spool: l.spool})
 	}
 	for _, k := range t.consumers {
 		if enabled(k) {
@@ -122,9 +133,18 @@ func (d *Door) Report() []publisher.Status {
 		} else if err := l.client.Err(); err != nil && !s.Ready {
 			s.Detail = err.Error()
 		}
+		away := !s.Ready && l.spool != nil && l.spool.store.Err() == nil
+		if away { // HTTP is served all the same, and readyz is for that
+			s.Ready = true
+		}
 		all = append(all, s)
+		if l.spool != nil {
+			all = append(all, l.spool.report())
+		}
 		for _, k := range l.consumers {
-			all = append(all, k.report())
+			s := k.report()
+			s.Ready = s.Ready || away && l.client.State() != client.Connected
+			all = append(all, s)
 		}
 	}
 	return all
@@ -163,9 +183,24 @@ func (d *Door) Close(done func(error)) {
 	}
 	for _, l := range d.sorted() {
 		left++
-		l.client.Close(one)
+		l.client.Close(func(err error) {
+			if l.spool != nil {
+				l.spool.close()
+			}
+			one(err)
+		})
 	}
 	one(nil)
+}
+
+// End gives the spools' directories free, also where Close had no time to come to
+// its end. What was confirmed to be stored is. No calls may live any more.
+func (d *Door) End() {
+	for _, l := range d.links {
+		if l.spool != nil {
+			l.spool.close()
+		}
+	}
 }
 
 func (d *Door) sorted() []*link {
@@ -182,11 +217,15 @@ func (d *Door) sorted() []*link {
 type sender struct {
 	client   *client.Client
 	producer *client.Producer
+	spool    *spooler        // nil without
 	out      client.Outgoing // reused: the client copies all of it
 }
 
 // Send publishes; the client copies the publication before it returns.
 func (s *sender) Send(p *publisher.Publication, done publisher.Confirmer) error {
+	if s.spool != nil {
+		return s.spool.send(s.producer, p, done)
+	}
 	s.out = client.Outgoing{
 		Exchange: p.Exchange, RoutingKey: p.RoutingKey, Mandatory: p.Mandatory,
 		RawProperties: p.RawProperties, Body: p.Body,

@@ -107,6 +107,12 @@ func (c *checker) connection(name string, n *Connection) {
 		c.fail(key+".backoff_min", formatDuration(n.BackoffMin),
 			fmt.Sprintf("more than %s.backoff_max, %s: swap them", key, formatDuration(n.BackoffMax)))
 	}
+	if n.Spool == spoolFile && !n.Confirms {
+		c.fail(key+".spool", show(n.Spool), fmt.Sprintf("without confirms nobody knows what has left: set %s.confirms = true", key))
+	}
+	if n.SpoolDir == "" {
+		c.fail(key+".spool_dir", show(n.SpoolDir), `write the name of a directory, as in "spool"`)
+	}
 }
 
 // embeddedScheme is the url, and with "/vhost" its beginning, of a connection to

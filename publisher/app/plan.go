@@ -66,6 +66,11 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 		p.Consumers[name] = consumer
 		used[consumer.Connection] = true
 	}
+	for name, connection := range s.Connections {
+		if connection.leftover(name) {
+			used[name] = true
+		}
+	}
 	p.Connections = slices.Sorted(maps.Keys(used))
 	c.exchangeTypes(p)
 	if err := c.problems.err(); err != nil {

@@ -97,6 +97,10 @@ type Connection struct {
 	HandshakeTimeout time.Duration `key:"handshake_timeout" min:"100ms" max:"1h"`
 	BackoffMin       time.Duration `key:"backoff_min" min:"1ms" max:"1h"`
 	BackoffMax       time.Duration `key:"backoff_max" min:"1ms" max:"24h"`
+	// Spool "file" keeps on disk what the broker cannot take; see spool.go.
+	Spool    string `key:"spool" oneof:"off file"`
+	SpoolDir string `key:"spool_dir"` // holds a directory for each connection
+	SpoolMax Size   `key:"spool_max" min:"1KiB" max:"1024GiB"`
 }
 
 // Size is a number of octets. In the configuration it has a unit: "64KiB".
@@ -173,5 +177,8 @@ func defaultConnection() *Connection {
 		HandshakeTimeout: 30 * time.Second,
 		BackoffMin:       time.Second,
 		BackoffMax:       60 * time.Second,
+		Spool:            "off",
+		SpoolDir:         "spool",
+		SpoolMax:         GiB,
 	}
 }

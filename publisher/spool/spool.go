@@ -414,13 +414,16 @@ func (s *Spool) forget(number uint64) {
 // Empty reports whether nothing is to leave.
 func (s *Spool) Empty() bool { return len(s.sizes) == 0 }
 
+// Len is how many messages are to leave.
+func (s *Spool) Len() int { return len(s.sizes) - len(s.gone) }
+
 // Err is why nothing is stored any more; nil while it is.
 func (s *Spool) Err() error { return s.err }
 
 // Stats tells what the spool holds.
 func (s *Spool) Stats() Stats {
 	return Stats{
-		Counters: s.counters, Messages: len(s.sizes) - len(s.gone), Bytes: s.held, Aside: len(s.asides), AsideBytes: s.asideBytes,
+		Counters: s.counters, Messages: s.Len(), Bytes: s.held, Aside: len(s.asides), AsideBytes: s.asideBytes,
 		Max: s.o.Max, DiskBytes: s.queue.Size() + s.aside.Size(), Oldest: s.out, FailedCause: s.err,
 	}
 }

@@ -1,0 +1,104 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"zamqp/amqpproto/journal"
+	"zamqp/publisher/spool"
+)
+
+// spoolFile is the setting for a spool on disk.
+const spoolFile = "file"
+
+// spoolDir is the directory of one connection's spool. Names that a file cannot
+// have are escaped.
+func (c *Connection) spoolDir(name string) string {
+	name = url.PathEscape(name)
+	if strings.HasPrefix(name, ".") {
+		name = "%2E" + name[1:]
+	}
+	return filepath.Join(c.SpoolDir, name)
+}
+
+// spoolName is the connection of a directory.
+func spoolName(dir string) string {
+	name := filepath.Base(dir)
+	if name, err := url.PathUnescape(name); err == nil {
+		return name
+	}
+	return name
+}
+
+// leftover reports whether a connection has messages to send from last time, for
+// producers that may be gone.
+func (c *Connection) leftover(name string) bool {
+	return c.Spool == spoolFile && spool.Exists(c.spoolDir(name))
+}
+
+// openSpools opens the spools of the connections in use, and gives them to the
+// door.
+func (a *application) openSpools() error {
+	used := map[string]bool{}
+	parents := map[string]bool{}
+	for _, name := range a.plan.Connections {
+		c := a.plan.Settings.Connections[name]
+		if c.Spool != spoolFile {
+			continue
+		}
+		dir := c.spoolDir(name)
+		used[dir], parents[c.SpoolDir] = true, true
+		log := a.log.With().Str("connection", name).Str("dir", dir).Logger()
+		store, report, err := spool.Open(spool.Options{
+			Dir: dir, Max: int64(c.SpoolMax), Offload: a.runtime.Offload,
+			Failed: func(err error) { log.Error().Err(err).Msg("the spool takes nothing more until the next start") },
+		})
+		if err != nil {
+			return spoolError("connection."+name+".spool_dir", err)
+		}
+		for _, r := range []journal.Report{report.Queue, report.Asides} {
+			for _, d := range r.Damage {
+				log.Error().Stringer("damage", d).Msg("the spool is damaged: what is whole will be sent")
+			}
+			if r.Torn > 0 {
+				log.Info().Int64("octets", r.Torn).Msg("the end of the spool was cut off: its writing had not been finished, and nobody had been answered")
+			}
+		}
+		if report.Messages > 0 || report.Aside > 0 {
+			log.Info().Int("messages", report.Messages).Int("aside", report.Aside).Int64("octets", report.Bytes).Msg("the spool has messages from last time")
+		}
+		a.amqp.Spool(name, store)
+	}
+	a.loop.OnEnd(a.amqp.End)
+	for dir := range parents {
+		a.orphans(dir, used)
+	}
+	return nil
+}
+
+// orphans warns of spools that nobody empties any more.
+func (a *application) orphans(parent string, used map[string]bool) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return // opening has made it, if it could
+	}
+	for _, e := range entries {
+		dir := filepath.Join(parent, e.Name())
+		if e.IsDir() && !used[dir] && spool.Exists(dir) {
+			a.log.Warn().Str("dir", dir).Str("connection", spoolName(dir)).
+				Msg("messages of a connection that is not configured, or whose spool is off, may be left in this spool: see zamqp spool list")
+		}
+	}
+}
+
+// spoolError adds the remedy to what opening has found.
+func spoolError(key string, err error) error {
+	if errors.Is(err, journal.ErrLocked) {
+		return fmt.Errorf("%s: %w: another zamqp runs with it; each needs a directory of its own", key, err)
+	}
+	return fmt.Errorf("%s: %w", key, err)
+}

@@ -1,0 +1,344 @@
+// Package spool kills a real zamqp with a spool, and its broker, and counts what
+// arrives.
+package spool_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	_ "zamqp/handlers/health"
+	"zamqp/publisher"
+	"zamqp/publisher/app"
+	"zamqp/tests/rabbitmq"
+)
+
+// childEnv makes this test binary a zamqp.
+const childEnv = "SPOOL_TEST_CHILD"
+
+func init() {
+	publisher.Produce("work", publisher.Producer{Queue: "spool-work", Codec: "text"})
+	publisher.Produce("lost", publisher.Producer{Mandatory: true, Codec: "text"})
+	publisher.Handle("POST /work", func(r *publisher.Request) error {
+		if err := r.Publish("work", append([]byte(nil), r.Body()...)); err != nil {
+			return err
+		}
+		return r.Reply(202, nil)
+	})
+	publisher.Handle("POST /lost", func(r *publisher.Request) error { // three at once; the middle one reaches nobody
+		_ = r.Publish("work", []byte("before"))
+		_ = r.Publish("lost", []byte("nobody"), publisher.Key("spool-nobody"))
+		_ = r.Publish("work", []byte("after"))
+		return r.Reply(202, nil)
+	})
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		os.Exit(app.Main(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// zamqp is a process that can be killed.
+type zamqp struct {
+	t       *testing.T
+	dir     string
+	address string
+	broker  string
+	more    []string
+	cmd     *exec.Cmd
+	log     *os.File
+}
+
+func newZamqp(t *testing.T, broker string, options ...string) *zamqp {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := &zamqp{t: t, dir: t.TempDir(), address: ln.Addr().String(), broker: broker, more: options}
+	_ = ln.Close()
+	if z.log, err = os.Create(filepath.Join(z.dir, "log")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if z.cmd != nil {
+			z.kill()
+		}
+		_ = z.log.Close()
+		if t.Failed() {
+			text, _ := os.ReadFile(z.log.Name())
+			t.Logf("its log:\n%s", text)
+		}
+	})
+	return z
+}
+
+func (z *zamqp) options() []string {
+	args := []string{"-o", "connection.default.url=" + z.broker, "-o", "connection.default.spool=file",
+		"-o", "connection.default.spool_dir=" + filepath.Join(z.dir, "spool")}
+	for _, o := range z.more {
+		args = append(args, "-o", o)
+	}
+	return args
+}
+
+func (z *zamqp) start() {
+	z.t.Helper()
+	args := append([]string{"serve", "-o", "http.listen=" + z.address, "-o", "connection.default.backoff_min=20ms",
+		"-o", "connection.default.backoff_max=200ms", "-o", "log.format=json"}, z.options()...)
+	z.cmd = z.command(args...)
+	z.cmd.Stdout, z.cmd.Stderr = z.log, z.log
+	if err := z.cmd.Start(); err != nil {
+		z.t.Fatal(err)
+	}
+	z.until("it serves", func() bool { _, err := z.get("/healthz"); return err == nil })
+}
+
+func (z *zamqp) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "ZAMQP_") {
+			cmd.Env = append(cmd.Env, e)
+		}
+	}
+	cmd.Env = append(cmd.Env, childEnv+"=1")
+	cmd.Dir = z.dir
+	return cmd
+}
+
+// run runs another command beside it.
+func (z *zamqp) run(args ...string) (string, error) {
+	out, err := z.command(append(args, z.options()...)...).CombinedOutput()
+	return string(out), err
+}
+
+func (z *zamqp) kill() {
+	_ = z.cmd.Process.Kill()
+	_ = z.cmd.Wait()
+	z.cmd = nil
+}
+
+func (z *zamqp) until(what string, holds func() bool) {
+	z.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			z.t.Fatalf("%s: not within a minute", what)
+		}
+	}
+}
+
+func (z *zamqp) get(path string) (string, error) {
+	resp, err := http.Get("http://" + z.address + path)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err
+}
+
+// post reports whether the call was answered as done.
+func (z *zamqp) post(path, body string) (status int, err error) {
+	resp, err := http.Post("http://"+z.address+path, "text/plain", strings.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	return resp.StatusCode, nil
+}
+
+// spooled is what /readyz says of the spool.
+func (z *zamqp) spooled() string {
+	text, err := z.get("/readyz")
+	if err != nil {
+		return err.Error()
+	}
+	var report struct {
+		Parts []publisher.Status `json:"parts"`
+	}
+	if err := json.Unmarshal([]byte(text), &report); err != nil {
+		return text
+	}
+	for _, p := range report.Parts {
+		if p.Kind == "spool" {
+			return p.State
+		}
+	}
+	return text
+}
+
+// queued takes all messages out of a queue.
+func queued(t *testing.T, url, queue string) (all []amqp.Delivery) {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deliveries, err := ch.Consume(queue, "", true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range q.Messages {
+		all = append(all, <-deliveries)
+	}
+	return all
+}
+
+// writers post numbered bodies, one after the other, and note which were answered.
+type writers struct {
+	mu       sync.Mutex
+	answered [][]string
+	failures map[int]int
+	stop     context.CancelFunc
+	group    sync.WaitGroup
+}
+
+func (z *zamqp) write(n int) *writers {
+	ctx, stop := context.WithCancel(context.Background())
+	w := &writers{answered: make([][]string, n), failures: map[int]int{}, stop: stop}
+	for i := range n {
+		w.group.Go(func() {
+			for k := 0; ctx.Err() == nil; k++ {
+				body := fmt.Sprintf("%d-%06d", i, k)
+				status, err := z.post("/work", body)
+				w.mu.Lock()
+				if err == nil && status == 202 {
+					w.answered[i] = append(w.answered[i], body)
+				} else {
+					if err != nil {
+						status = 0
+					}
+					w.failures[status]++
+				}
+				w.mu.Unlock()
+				if err != nil {
+					time.Sleep(10 * time.Millisecond)
+				}
+			}
+		})
+	}
+	return w
+}
+
+func (w *writers) count() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, list := range w.answered {
+		n += len(list)
+	}
+	return n
+}
+
+// more waits until some more are answered.
+func (z *zamqp) more100(w *writers) {
+	z.t.Helper()
+	from := w.count()
+	z.until("calls are answered", func() bool { return w.count() >= from+100 })
+}
+
+func TestNothingAnsweredIsLost(t *testing.T) {
+	node := rabbitmq.New(t)
+	z := newZamqp(t, node.URL)
+	z.start()
+	z.until("it is connected", func() bool { status, err := z.post("/work", "first"); return err == nil && status == 202 })
+	w := z.write(4)
+	cycles := 2
+	if os.Getenv("ZAMQP_TEST_LONG") != "" {
+		cycles = 10
+	}
+	for cycle := range cycles {
+		z.more100(w)
+		if cycle%2 == 0 {
+			node.Kill(t)
+		} else {
+			node.Stop(t)
+		}
+		z.more100(w)
+		z.kill()
+		z.start() // without a broker
+		z.more100(w)
+		if cycle == 1 {
+			z.kill()
+			z.start()
+			z.more100(w)
+		}
+		node.Restart(t)
+		z.more100(w)
+		if cycle == 0 { // in the middle of emptying
+			z.kill()
+			z.start()
+		}
+	}
+	z.more100(w)
+	w.stop()
+	w.group.Wait()
+	z.until("the spool is empty", func() bool { return z.spooled() == "empty" })
+	z.check(w, node.URL)
+}
+
+// check compares what was answered with what has arrived.
+func (z *zamqp) check(w *writers, url string) {
+	t := z.t
+	ids := map[string]string{}
+	place := map[string]int{}
+	twice := 0
+	all := queued(t, url, "spool-work")
+	for i, d := range all {
+		body := string(d.Body)
+		if id, known := ids[body]; known {
+			twice++
+			if id != d.MessageId {
+				t.Errorf("%s has come with the ids %q and %q", body, id, d.MessageId)
+			}
+			continue
+		}
+		if d.MessageId == "" {
+			t.Errorf("%s has no message_id", body)
+		}
+		ids[body], place[body] = d.MessageId, i
+	}
+	answered, lost, disorder := 0, 0, 0
+	for _, list := range w.answered {
+		last := -1
+		for _, body := range list {
+			answered++
+			at, ok := place[body]
+			if !ok {
+				lost++
+				continue
+			}
+			if at < last {
+				disorder++
+			}
+			last = at
+		}
+	}
+	t.Logf("%d answered, %d arrived, %d of them twice; %v failed by status", answered, len(all), twice, w.failures)
+	if lost > 0 || disorder > 0 || answered == 0 {
+		t.Errorf("%d of %d answered were lost, %d are out of order", lost, answered, disorder)
+	}
+}
