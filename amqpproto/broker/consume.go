@@ -62,7 +62,7 @@ func (ch *channel) onConsume(args []byte) error {
 		return err
 	}
 	k := &consumer{tag: string(m.ConsumerTag), ch: ch, conn: c, queue: q, noAck: m.NoAck, exclusive: m.Exclusive, prefetch: ch.prefetch}
-	if k.priority, err = priorityOf(m.Arguments); err != nil {
+	if k.priority, err = q.consumerArguments(m.Arguments); err != nil {
 		return err
 	}
 	if k.tag == "" {
@@ -85,19 +85,6 @@ func (ch *channel) onConsume(args []byte) error {
 	}
 	q.kick(k)
 	return nil
-}
-
-// priorityOf reads x-priority.
-func priorityOf(args amqpproto.RawTable) (int32, error) {
-	f, ok := args.Lookup("x-priority")
-	if !ok {
-		return 0, nil
-	}
-	n, ok := f.Int()
-	if !ok {
-		return 0, precondition("invalid arg 'x-priority' for consumer: %s is no integer", typeName(f.Type))
-	}
-	return int32(min(max(n, -1<<31), 1<<31-1)), nil
 }
 
 func (ch *channel) onCancel(args []byte) error {
