@@ -61,7 +61,7 @@ func (a *application) embed() error {
 	}
 	a.embedded = e
 	a.server.AddReporter(e)
-	return e.listen(fmt.Sprintf(", or use that one, as with -o connection.%s.url=amqp://guest:guest@localhost:5672/", name))
+	return e.listen(name)
 }
 
 // join connects a client of this process to the broker, without a socket.

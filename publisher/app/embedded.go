@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -97,19 +98,31 @@ func brokerUsers(configured map[string]*BrokerUser) map[string]broker.User {
 }
 
 // listen opens broker.listen. An address in use is most often another broker's,
-// which may be what the user wants: remedy says how to use that.
-func (e *embedded) listen(remedy string) error {
+// which may be what the user wants: connection is the one to be pointed there, ""
+// if there is none.
+func (e *embedded) listen(connection string) error {
 	for _, address := range e.settings.Listen {
 		addr, err := e.listenAt(address)
 		switch {
 		case errors.Is(err, syscall.EADDRINUSE):
-			return fmt.Errorf("broker.listen = %q: in use, perhaps by another broker: listen elsewhere, as with -o broker.listen=127.0.0.1:5673%s", address, remedy)
+			return inUse(address, connection)
 		case err != nil:
 			return fmt.Errorf("broker.listen = %q: %w", address, err)
 		}
 		e.log.Info().Str("url", e.shownURL(addr)).Bool("durable", e.settings.DataDir != "").Msg("broker ready")
 	}
 	return nil
+}
+
+func inUse(address, connection string) error {
+	host, port, _ := net.SplitHostPort(address)
+	number, _ := strconv.Atoi(port) // checked by Load
+	text := "listen elsewhere, as with -o broker.listen=" + net.JoinHostPort(host, strconv.Itoa(number%65535+1))
+	if connection != "" {
+		text += fmt.Sprintf(", or use that one, as with -o connection.%s.url=amqp://guest:guest@%s/",
+			connection, net.JoinHostPort(dialableHost(host), port))
+	}
+	return fmt.Errorf("broker.listen = %q: in use, perhaps by another broker: %s", address, text)
 }
 
 // listenAt opens one listener, with TLS if there is a certificate.
