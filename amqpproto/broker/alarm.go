@@ -8,15 +8,35 @@ import "zamqp/amqpproto"
 // still taken, so that who also consumes makes room.
 func (s *Server) weigh() {
 	over := s.memoryUsed() > s.opts.MemoryMax || s.opts.MessagesMax > 0 && s.messages > s.opts.MessagesMax
-	if over == s.alarm {
+	if over == s.heavy {
 		return
 	}
-	s.alarm = over
+	s.heavy = over
+	kind := MemoryUnblocked
 	if over {
-		s.host.Note(Event{Kind: MemoryBlocked, Octets: s.memoryUsed()})
+		kind = MemoryBlocked
+	}
+	s.host.Note(Event{Kind: kind, Octets: s.memoryUsed()})
+	s.ring()
+}
+
+// DiskLow says whether the disk of the data directory is almost full. While it
+// is, publishers wait as they do for memory.
+func (s *Server) DiskLow(low bool) {
+	s.diskLow = low
+	s.ring()
+}
+
+// ring begins or ends the alarm.
+func (s *Server) ring() {
+	on := s.heavy || s.diskLow
+	if on == s.alarm {
 		return
 	}
-	s.host.Note(Event{Kind: MemoryUnblocked, Octets: s.memoryUsed()})
+	s.alarm = on
+	if on {
+		return // publishers are told when they publish
+	}
 	for c := s.conns; c != nil; c = c.next {
 		if c.blocked {
 			c.blocked = false
@@ -36,6 +56,10 @@ func (c *Conn) throttle() {
 	}
 	c.blocked = true
 	if c.blockedNotify {
-		c.send(0, &amqpproto.ConnectionBlocked{Reason: []byte("low on memory")})
+		reason := "low on memory"
+		if !c.server.heavy {
+			reason = "low on disk"
+		}
+		c.send(0, &amqpproto.ConnectionBlocked{Reason: []byte(reason)})
 	}
 }

@@ -42,7 +42,9 @@ type Server struct {
 	conns   *Conn                // the first of the list
 	replies map[string]*replyBox // of direct reply-to, by the name that they have
 	syncing []*channel           // wait for the store
-	alarm   bool                 // over MemoryMax
+	heavy   bool                 // over MemoryMax
+	diskLow bool                 // as DiskLow said
+	alarm   bool                 // one of them: publishers wait
 	closing bool
 
 	// Scratch of the hot path: there is one thread, and one Feed at a time.

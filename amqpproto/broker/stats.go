@@ -10,7 +10,7 @@ type Stats struct {
 	Messages    int   // now, ready in all queues
 	Unacked     int   // now
 	Memory      int64 // now, octets of messages and their bookkeeping
-	Blocked     bool  // now: over MemoryMax
+	Blocked     bool  // now: publishers wait, for memory or disk
 
 	ConnectionsOpened uint64
 	LoginsRefused     uint64

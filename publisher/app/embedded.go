@@ -36,6 +36,7 @@ type embedded struct {
 	tick     *loop.Timer
 	due      time.Time // when tick runs; zero = it does not
 	failed   error     // of the store
+	diskLow  bool      // less than broker.disk_free_min is free
 	closing  bool
 }
 
@@ -101,6 +102,7 @@ func brokerUsers(configured map[string]*BrokerUser) map[string]broker.User {
 // which may be what the user wants: connection is the one to be pointed there, ""
 // if there is none.
 func (e *embedded) listen(connection string) error {
+	e.watchDisk()
 	for _, address := range e.settings.Listen {
 		addr, err := e.listenAt(address)
 		switch {
@@ -241,6 +243,8 @@ func (e *embedded) Report() []publisher.Status {
 	switch {
 	case e.failed != nil:
 		s.Ready, s.State, s.Detail = false, "store failed", e.failed.Error()
+	case e.diskLow:
+		s.State, s.Detail = "blocked", "publishers wait: less than broker.disk_free_min is free"
 	case e.server.Stats().Blocked:
 		s.State, s.Detail = "blocked", "publishers wait: over broker.memory_max"
 	}
