@@ -2,6 +2,7 @@ package broker
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"zamqp/amqpproto"
 )
@@ -83,6 +84,8 @@ func (d *deathRow) same(o *deathRow) bool {
 // group makes one row of those with the same queue and reason: clients that
 // publish a letter again by hand, headers included, have been seen to double
 // them. The first of them stays, with their number as its count if it has none.
+// The order comes out reversed, which must be an accident in RabbitMQ; but it is
+// what programs get there.
 func (l *letter) group() {
 	if len(l.deaths) < 2 {
 		return
@@ -105,6 +108,7 @@ next:
 		}
 		kept = append(kept, d)
 	}
+	slices.Reverse(kept)
 	l.deaths = kept
 }
 

@@ -93,7 +93,11 @@ func (q *modelQueue) bury(msg *modelMessage, reason string) {
 	q.dead = append(q.dead, func() {
 		letter := &modelMessage{id: msg.id, priority: msg.priority, expiration: -1}
 		death := modelDeath{q.name, reason, 1}
-		for _, d := range msg.deaths {
+		past := slices.Clone(msg.deaths)
+		if len(past) > 1 {
+			slices.Reverse(past) // as RabbitMQ does
+		}
+		for _, d := range past {
 			if d.queue == q.name && d.reason == reason {
 				death.count += d.count
 			} else {

@@ -260,11 +260,9 @@ func (q *queue) purge() int {
 	return n
 }
 
-// deliveryCount is x-delivery-count of a quorum queue's redelivery: n is to be
-// put into the headers of this delivery if ok.
-func (q *queue) deliveryCount(e entry) (n uint32, ok bool) {
-	return e.deliveries, q.quorum && e.deliveries > 0
-}
+// deliveryCount is x-delivery-count, which each delivery of a quorum queue
+// carries in its headers: how often the message came back before.
+func (q *queue) deliveryCount(e entry) (n uint32, ok bool) { return e.deliveries, q.quorum }
 
 // each calls fn with the ready entries, for the store's snapshots: fn must not
 // use the queue.
