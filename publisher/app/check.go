@@ -4,14 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	neturl "net/url"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/streadway/amqp"
 )
 
 // shortStringMax is the longest short string of AMQP, in octets: names of
@@ -83,64 +79,6 @@ func checkListen(address string) error {
 		return errors.New("the port is a number from 0 to 65535")
 	}
 	return nil
-}
-
-func (c *checker) connection(name string, n *Connection) {
-	key := "connection." + name
-	uri, err := parseURL(n.URL)
-	if err != nil {
-		c.fail(key+".url", show(maskURL(n.URL)), err.Error())
-	}
-	if uri.Scheme == embeddedScheme {
-		vhosts := c.settings.Broker.Vhosts
-		if uri.Vhost == "" && len(vhosts) > 0 {
-			uri.Vhost = vhosts[0]
-		} else if len(vhosts) > 0 && !slices.Contains(vhosts, uri.Vhost) {
-			c.fail(key+".url", show(n.URL), fmt.Sprintf("the embedded broker has no virtual host %q: add it to broker.vhosts", uri.Vhost))
-		}
-	}
-	n.URI = uri
-	if n.Heartbeat%time.Second != 0 {
-		c.fail(key+".heartbeat", formatDuration(n.Heartbeat), "AMQP counts heartbeats in whole seconds: round it")
-	}
-	if n.BackoffMin > n.BackoffMax {
-		c.fail(key+".backoff_min", formatDuration(n.BackoffMin),
-			fmt.Sprintf("more than %s.backoff_max, %s: swap them", key, formatDuration(n.BackoffMax)))
-	}
-	if n.Spool == spoolFile && !n.Confirms {
-		c.fail(key+".spool", show(n.Spool), fmt.Sprintf("without confirms nobody knows what has left: set %s.confirms = true", key))
-	}
-	if n.SpoolDir == "" {
-		c.fail(key+".spool_dir", show(n.SpoolDir), `write the name of a directory, as in "spool"`)
-	}
-}
-
-// embeddedScheme is the url, and with "/vhost" its beginning, of a connection to
-// the broker of this process.
-const embeddedScheme = "embedded"
-
-// parseURL takes a broker's URL apart. Its errors never quote it: net/url's do,
-// and a password with an unescaped / or # ends up in them.
-func parseURL(url string) (amqp.URI, error) {
-	scheme, _, _ := strings.Cut(url, ":")
-	switch {
-	case url == embeddedScheme || strings.HasPrefix(url, embeddedScheme+"/"):
-		vhost, err := neturl.PathUnescape(strings.TrimPrefix(url[len(embeddedScheme):], "/"))
-		if err != nil {
-			return amqp.URI{}, errors.New(`not a virtual host: write "embedded" or "embedded/vhost", with %XX for / and %`)
-		}
-		return amqp.URI{Scheme: embeddedScheme, Vhost: vhost}, nil
-	case scheme != "amqp" && scheme != "amqps":
-		return amqp.URI{}, errors.New(`not a broker's URL: write "amqp://user:password@host:5672/vhost", or "embedded" for a broker in this process`)
-	}
-	uri, err := amqp.ParseURI(url)
-	if err != nil || uri.Port < 1 || uri.Port > 65535 {
-		return amqp.URI{}, errors.New(`not a URL: write "amqp://user:password@host:5672/vhost", with %XX for / # ? @ : % and spaces in user, password and vhost`)
-	}
-	if len(uri.Vhost) > shortStringMax {
-		return amqp.URI{}, errors.New("the name of a virtual host has at most 255 octets")
-	}
-	return uri, nil
 }
 
 func (c *checker) consumer(name string, o *Consumer) {

@@ -88,7 +88,7 @@ func (p *Plan) write(w io.Writer) error {
 func connectionText(s *Settings, c *Connection) string {
 	switch {
 	case !c.Embedded():
-		return maskURL(c.URL)
+		return maskURLs(c.URL)
 	case s.Broker.DataDir == "":
 		return fmt.Sprintf("the embedded broker, virtual host %s; nothing outlives the process", c.URI.Vhost)
 	}

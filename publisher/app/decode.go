@@ -88,6 +88,9 @@ func (d *decoder) subtree(path []string, raw any) (map[string]any, bool) {
 // value reads one key into its field, which is left alone if that fails.
 func (d *decoder) value(field reflect.Value, r *rule, path []string, raw any) {
 	shown := show(raw)
+	if _, list := raw.([]any); list && r.secret != "" {
+		shown = shownText(r, fmt.Sprint(raw)) // a password may stand in it anywhere
+	}
 	written, isString := raw.(string)
 	if isString {
 		text, expanded, err := expand(written, d.lookup)

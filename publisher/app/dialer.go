@@ -1,10 +1,10 @@
 package app
 
 import (
-	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,9 +16,18 @@ import (
 // commands that talk to a broker.
 type dialer struct {
 	loop     *loop.Loop
+	name     string // of the connection
 	settings *Connection
 	client   *client.Client
 	embedded *embedded // to be joined rather than dialled; nil = the settings' URL
+
+	// round is the order in which the nodes are dialled, round[:tried] have been.
+	// One that takes connections and then drops them counts as tried as well: the
+	// round goes on until one has opened.
+	round  []Node
+	tried  int
+	node   Node    // dialled last
+	failed []error // of the dials since the client asked for a socket
 }
 
 // clientConfig is a [connection.NAME] as the client machine wants it.
@@ -29,7 +38,7 @@ func clientConfig(name string, c *Connection) client.Config {
 		FrameMax: uint32(c.FrameMax), ChannelMax: uint16(c.ChannelMax), BodyMax: uint64(c.BodyMax),
 		PublishMax: int(c.PublishMax), ConfirmTimeout: c.ConfirmTimeout, HandshakeTimeout: c.HandshakeTimeout,
 		BackoffMin: c.BackoffMin, BackoffMax: c.BackoffMax, Seed: rand.Uint64(), NoConfirms: !c.Confirms,
-		AckDelay: ackDelay,
+		AckDelay: ackDelay, TxSelect: c.TxSelect, ReplyQueue: c.Replies == "queue", Properties: c.Properties,
 	}
 }
 
@@ -37,42 +46,71 @@ func clientConfig(name string, c *Connection) client.Config {
 // notices and enough for a whole read of the socket under load.
 const ackDelay = 2 * time.Millisecond
 
+// dial makes the socket that the client wants: to the first node, from the one
+// that is next on, that takes a connection.
 func (d *dialer) dial() {
 	if d.embedded != nil {
 		d.embedded.join(d.client)
 		return
 	}
-	uri := &d.settings.URI
-	address := net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))
-	if uri.Scheme == "amqps" {
-		go d.dialTLS(address)
+	if d.tried >= len(d.round) {
+		d.round, d.tried = slices.Clone(d.settings.Nodes), 0
+		if d.settings.Order == "shuffled" {
+			rand.Shuffle(len(d.round), func(i, j int) { d.round[i], d.round[j] = d.round[j], d.round[i] })
+		}
+	}
+	d.node = d.round[d.tried]
+	d.tried++
+	if d.node.TLS {
+		go d.dialTLS(d.node)
 		return
 	}
-	d.loop.Dial("tcp", address, d.settings.HandshakeTimeout, func(c *loop.Conn, err error) loop.Peer {
+	d.loop.Dial("tcp", d.node.address(), d.settings.HandshakeTimeout, func(c *loop.Conn, err error) loop.Peer {
 		if err != nil {
-			d.client.DialFailed(err)
+			d.dialFailed(err)
 			return nil
 		}
+		d.failed = nil
 		return d.client.Connect(c)
 	})
 }
 
+func (n Node) address() string { return net.JoinHostPort(n.Host, strconv.Itoa(n.Port)) }
+
 // dialTLS dials and shakes hands off the loop, then lets the loop adopt the
 // stream.
-func (d *dialer) dialTLS(address string) {
-	by := tls.Dialer{NetDialer: &net.Dialer{Timeout: d.settings.HandshakeTimeout}}
-	nc, err := by.Dial("tcp", address)
+func (d *dialer) dialTLS(node Node) {
+	nc, err := d.settings.dialTLS(d.name, node, node.address())
 	posted := d.loop.Post(func() {
 		if err != nil {
-			d.client.DialFailed(fmt.Errorf("amqps: %w", err))
+			d.dialFailed(err)
 			return
 		}
+		d.failed = nil
 		d.loop.Adopt(nc, func(c *loop.Conn) loop.Peer { return d.client.Connect(c) })
 	})
 	if !posted && err == nil {
 		_ = nc.Close() // the loop has ended
 	}
 }
+
+// dialFailed goes on to the next node; the client waits only after a whole round.
+func (d *dialer) dialFailed(err error) {
+	d.failed = append(d.failed, err)
+	if d.tried < len(d.round) && d.client.State() == client.Disconnected {
+		d.dial()
+		return
+	}
+	err = d.failed[0]
+	for _, next := range d.failed[1:] {
+		err = fmt.Errorf("%w; %w", err, next)
+	}
+	d.failed = nil
+	d.client.DialFailed(err)
+}
+
+// opened starts a new round for the next connection.
+func (d *dialer) opened() { d.tried = len(d.round) }
 
 // tick gives the client the time also while it has no connection, so that
 // publishes that wait for one expire.

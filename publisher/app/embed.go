@@ -33,7 +33,8 @@ func (s *Settings) outside(name string) (Connection, error) {
 	}
 	own.URI.Port, _ = strconv.Atoi(port) // checked by Load
 	own.URI.Username, own.URI.Password = "guest", "guest"
-	own.URL = own.URI.String()
+	own.URL = []string{own.URI.String()}
+	own.Nodes = []Node{{Host: own.URI.Host, Port: own.URI.Port, TLS: own.URI.Scheme == "amqps"}}
 	return own, nil
 }
 

@@ -12,14 +12,14 @@ import (
 type link struct {
 	dialer
 	app  *application
-	name string
+	ping *keepalive // nil = none
 }
 
 // connect makes the client of a connection, hands it the producers and
 // consumers, and dials.
 func (a *application) connect(name string) {
 	c := a.plan.Settings.Connections[name]
-	k := &link{app: a, name: name, dialer: dialer{loop: a.loop, settings: c}}
+	k := &link{app: a, dialer: dialer{loop: a.loop, name: name, settings: c}}
 	config := clientConfig(name, c)
 	if c.Embedded() {
 		k.embedded = a.embedded
@@ -31,6 +31,8 @@ func (a *application) connect(name string) {
 	a.links = append(a.links, k)
 	k.dial()
 	k.tick()
+	k.watchPassword()
+	k.keepAlive()
 }
 
 // Redial is the client's wish for another socket.
@@ -38,10 +40,14 @@ func (k *link) Redial(after time.Duration) { k.loop.After(after, k.dial) }
 
 // Note logs what happens to the connection.
 func (k *link) Note(e client.Event) {
+	if e.Kind == client.EventConnected {
+		k.opened()
+	}
 	level := zerolog.InfoLevel
 	switch e.Kind {
 	case client.EventLost, client.EventDialFailed, client.EventBlocked, client.EventConsumerFailed,
-		client.EventConsumerCancelled, client.EventProducerFailed, client.EventPublishChannelClosed:
+		client.EventConsumerCancelled, client.EventProducerFailed, client.EventPublishChannelClosed,
+		client.EventCallChannelClosed:
 		level = zerolog.WarnLevel
 	case client.EventReturned, client.EventReady, client.EventProducerUp:
 		level = zerolog.DebugLevel
@@ -62,6 +68,9 @@ func (k *link) Note(e client.Event) {
 	}
 	if e.After > 0 {
 		entry = entry.Dur("again_in", e.After)
+	}
+	if e.Kind == client.EventConnected && !k.settings.Embedded() {
+		entry = entry.Str("node", k.node.address())
 	}
 	entry.Msg(what)
 }

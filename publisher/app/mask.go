@@ -2,6 +2,15 @@ package app
 
 import "strings"
 
+// maskURLs is maskURL for those of one connection.
+func maskURLs(urls []string) string {
+	masked := make([]string, len(urls))
+	for i, url := range urls {
+		masked[i] = maskURL(url)
+	}
+	return strings.Join(masked, ", ")
+}
+
 // maskURL hides the password of a URL, for every place that prints one. It
 // also works on what is not a URL (yet), because errors print those: whatever
 // stands between the scheme and the last @ counts as user and password.

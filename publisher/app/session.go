@@ -23,7 +23,6 @@ import (
 // fails and says why.
 type session struct {
 	dialer
-	name    string
 	timeout time.Duration
 	ended   chan struct{} // the loop has
 
@@ -97,10 +96,10 @@ func openSession(ctx context.Context, name string, settings *Settings, timeout t
 		return nil, failure{fmt.Errorf("loop: %w", err)}
 	}
 	s := &session{
-		name: name, timeout: timeout, lost: make(chan struct{}), ended: make(chan struct{}),
+		timeout: timeout, lost: make(chan struct{}), ended: make(chan struct{}),
 		stations: map[string]func(client.Event){},
 	}
-	s.dialer = dialer{loop: l, settings: &own, client: client.New(clientConfig(name, &own), s)}
+	s.dialer = dialer{loop: l, name: name, settings: &own, client: client.New(clientConfig(name, &own), s)}
 	go func() {
 		defer close(s.ended)
 		if err := l.Run(); err != nil {
@@ -114,7 +113,7 @@ func openSession(ctx context.Context, name string, settings *Settings, timeout t
 	})
 	if err != nil {
 		s.close()
-		return nil, failure{fmt.Errorf("connection %q, %s: %w", name, maskURL(own.URL), err)}
+		return nil, failure{fmt.Errorf("connection %q, %s: %w", name, maskURLs(own.URL), err)}
 	}
 	return s, nil
 }
@@ -183,6 +182,8 @@ func (s *session) Redial(time.Duration) {}
 // Note hears what happens to the connection.
 func (s *session) Note(e client.Event) {
 	switch e.Kind {
+	case client.EventConnected:
+		s.opened()
 	case client.EventReady:
 		s.ready(nil)
 	case client.EventLost, client.EventDialFailed:

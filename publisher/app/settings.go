@@ -3,8 +3,6 @@ package app
 import (
 	"fmt"
 	"time"
-
-	"github.com/streadway/amqp"
 )
 
 // Settings is the whole configuration, typed, checked and expanded: what Load
@@ -78,31 +76,6 @@ type Site struct {
 	ID string `key:"id"` // replaces ${site_id} in names of the topology
 }
 
-// Connection is one [connection.NAME]: a broker and how to talk to it.
-type Connection struct {
-	URL string `key:"url" secret:"url"`
-	// URI is URL taken apart; it holds the password.
-	URI            amqp.URI      `key:"-"`
-	ConnectionName string        `key:"connection_name"` // what the broker's management shows
-	Mechanism      string        `key:"mechanism" oneof:"PLAIN AMQPLAIN EXTERNAL"`
-	Heartbeat      time.Duration `key:"heartbeat" min:"1s" max:"65535s" off:"a dead broker is found by TCP alone"`
-	FrameMax       Size          `key:"frame_max" min:"4KiB" max:"128KiB"` // whole frame, its 8 octets included
-	ChannelMax     int           `key:"channel_max" min:"1" max:"65535"`
-	BodyMax        Size          `key:"body_max" min:"1B" max:"2GiB"`
-	// Prefetch is for consumers that say nothing else; 0 = no bound.
-	Prefetch         int           `key:"prefetch" min:"1" max:"65535" off:"the broker sends all it has"`
-	Confirms         bool          `key:"confirms"`
-	ConfirmTimeout   time.Duration `key:"confirm_timeout" min:"10ms" max:"24h"`
-	PublishMax       Size          `key:"publish_max" min:"1KiB" max:"64GiB"` // held unsent or unconfirmed
-	HandshakeTimeout time.Duration `key:"handshake_timeout" min:"100ms" max:"1h"`
-	BackoffMin       time.Duration `key:"backoff_min" min:"1ms" max:"1h"`
-	BackoffMax       time.Duration `key:"backoff_max" min:"1ms" max:"24h"`
-	// Spool "file" keeps on disk what the broker cannot take; see spool.go.
-	Spool    string `key:"spool" oneof:"off file"`
-	SpoolDir string `key:"spool_dir"` // holds a directory for each connection
-	SpoolMax Size   `key:"spool_max" min:"1KiB" max:"1024GiB"`
-}
-
 // Size is a number of octets. In the configuration it has a unit: "64KiB".
 type Size int64
 
@@ -156,29 +129,5 @@ func Defaults() *Settings {
 		Connections: map[string]*Connection{"default": defaultConnection()},
 		Consumers:   map[string]*Consumer{},
 		Producers:   map[string]*Producer{},
-	}
-}
-
-// defaultConnection is what every [connection.NAME] starts from.
-func defaultConnection() *Connection {
-	return &Connection{
-		URL:              embeddedScheme,
-		URI:              amqp.URI{Scheme: embeddedScheme, Vhost: "/"},
-		ConnectionName:   "zamqp",
-		Mechanism:        "PLAIN",
-		Heartbeat:        60 * time.Second,
-		FrameMax:         128 * KiB,
-		ChannelMax:       2047,
-		BodyMax:          128 * MiB,
-		Prefetch:         100,
-		Confirms:         true,
-		ConfirmTimeout:   30 * time.Second,
-		PublishMax:       64 * MiB,
-		HandshakeTimeout: 30 * time.Second,
-		BackoffMin:       time.Second,
-		BackoffMax:       60 * time.Second,
-		Spool:            "off",
-		SpoolDir:         "spool",
-		SpoolMax:         GiB,
 	}
 }

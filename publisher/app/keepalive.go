@@ -1,0 +1,94 @@
+package app
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/client"
+	"zamqp/publisher"
+)
+
+// pingsMissed is how many pings without an answer make a connection suspect.
+const pingsMissed = 3
+
+// keepalive sends a message to a queue of its own once in a while, and consumes
+// it: a whole round through the broker, where a heartbeat only shows that its
+// socket is served. What it finds is in the log and in /readyz; the connection
+// itself is left alone. The queue is exclusive, so that nothing of it outlives the
+// connection, and no broker refuses it.
+type keepalive struct {
+	link     *link
+	name     string // CONNECTION.ping
+	consumer *client.Consumer
+	out      client.Outgoing
+	missed   int       // pings since the last answer
+	answered time.Time // when that came
+}
+
+// keepAlive starts the pings of a connection that wants them.
+func (k *link) keepAlive() {
+	every := k.settings.Keepalive
+	if every == 0 {
+		return
+	}
+	p := &keepalive{link: k, name: k.name + ".ping"}
+	properties := amqpproto.Properties{
+		ContentType: []byte("text/plain"), DeliveryMode: 1,
+		Expiration: strconv.AppendInt(nil, every.Milliseconds(), 10), Type: []byte("ping"),
+	}
+	properties.SetFlags()
+	raw, _ := properties.Append(nil) // every field fits
+	p.out = client.Outgoing{Mandatory: true, RawProperties: raw, Body: []byte(p.name)}
+	p.consumer = k.client.Consume(client.ConsumerSpec{
+		Name: p.name, NoAck: true, Topology: client.Topology{Queues: []client.Queue{{Exclusive: true}}},
+	}, p)
+	k.ping = p
+	k.app.server.AddReporter(p)
+	var beat func()
+	beat = func() {
+		p.send()
+		k.loop.After(every, beat)
+	}
+	k.loop.After(every, beat)
+}
+
+// send sends a ping, unless there is no way for it: that is known without.
+func (p *keepalive) send() {
+	if p.consumer.State() != client.Up || !p.link.client.Ready() {
+		p.missed = 0
+		return
+	}
+	if p.missed++; p.missed > pingsMissed {
+		p.link.app.log.Warn().Str("connection", p.link.name).Int("missed", p.missed-1).Msg("pings are not answered: the broker takes messages and delivers none")
+	}
+	p.out.RoutingKey = p.consumer.Queue()
+	if err := p.link.client.Publish(nil, &p.out, p); err != nil {
+		p.Confirmed(err)
+	}
+}
+
+// Confirmed hears what became of a ping.
+func (p *keepalive) Confirmed(err error) {
+	if err != nil && p.link.client.State() == client.Connected {
+		p.link.app.log.Warn().Str("connection", p.link.name).Err(err).Msg("ping")
+	}
+}
+
+// Deliver takes the answer.
+func (p *keepalive) Deliver(*client.Delivery) {
+	p.missed, p.answered = 0, p.link.loop.Now()
+}
+
+// Report tells when a ping was answered last.
+func (p *keepalive) Report() []publisher.Status {
+	s := publisher.Status{Kind: "keepalive", Name: p.name, Ready: true, State: "waiting"}
+	switch {
+	case p.missed > pingsMissed:
+		s.Ready, s.State, s.Detail = false, "silent", fmt.Sprintf("%d pings were not answered", p.missed-1)
+	case !p.answered.IsZero():
+		s.State = fmt.Sprintf("answered %s ago", p.link.loop.Now().Sub(p.answered).Round(time.Second))
+	}
+	return []publisher.Status{s}
+}

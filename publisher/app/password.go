@@ -1,0 +1,38 @@
+package app
+
+import "time"
+
+// passwordEvery is how often a password_file is looked at.
+const passwordEvery = 2 * time.Second
+
+// watchPassword reads the password_file again and again, off the loop as a file
+// may be on a network. The client tells the broker when it has changed: tokens
+// that expire are renewed by writing the file anew.
+func (k *link) watchPassword() {
+	file := k.settings.PasswordFile
+	if file == "" {
+		return
+	}
+	last, failed := k.settings.URI.Password, false
+	var look func()
+	look = func() {
+		go func() {
+			password, err := readPassword(file)
+			k.loop.Post(func() {
+				switch {
+				case err != nil && !failed:
+					failed = true
+					k.app.log.Warn().Str("connection", k.name).Err(err).Msg("password_file: the password stays as it was")
+				case err == nil && password != last:
+					last, failed = password, false
+					k.app.log.Info().Str("connection", k.name).Msg("password_file has changed")
+					k.client.UpdateSecret(password)
+				case err == nil:
+					failed = false
+				}
+				k.loop.After(passwordEvery, look)
+			})
+		}()
+	}
+	k.loop.After(passwordEvery, look)
+}
