@@ -104,7 +104,7 @@ the same handlers, which are compiled in.`,
 	_ = root.MarkPersistentFlagFilename("config", "toml") // fails only for a flag that is not there
 	_ = root.RegisterFlagCompletionFunc("option", c.completeOption)
 	root.AddCommand(c.serveCommand(), c.brokerCommand(), c.checkCommand(), c.routesCommand(), c.versionCommand())
-	root.AddCommand(c.publishCommand(), c.callCommand(), c.tapCommand(), c.deadCommand())
+	root.AddCommand(c.publishCommand(), c.callCommand(), c.tapCommand(), c.deadCommand(), c.spoolCommand())
 	return root
 }
 

@@ -209,6 +209,7 @@ func (s *Spool) enter(number, seq uint64, size int64) {
 func (s *Spool) leaveUpTo(n uint64) {
 	for s.out < n && len(s.sizes) > 0 {
 		s.held -= int64(s.sizes[0])
+		delete(s.gone, s.out)
 		s.sizes = s.sizes[1:]
 		s.out++
 	}

@@ -228,6 +228,9 @@ func TestAside(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	s = open(t, o)
+	if st := s.Stats(); st.Messages != 2 || st.Aside != 2 {
+		t.Errorf("%+v", st)
+	}
 	if err := s.Retry(noon, []uint64{2, 77}); err != nil {
 		t.Fatal(err)
 	}
@@ -248,6 +251,22 @@ func TestAside(t *testing.T) {
 	}
 	if got := list(); got != "3 key 3; 6 key 2" {
 		t.Errorf("%s", got)
+	}
+	s = open(t, o)
+	if st := s.Stats(); st.Messages != 2 || st.Aside != 0 || len(fetch(t, s, 10)) != 2 {
+		t.Errorf("%+v", st)
+	}
+	s.Gone(3)
+	s.Flush()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, o)
+	if st := s.Stats(); st.Messages != 1 {
+		t.Errorf("%+v", st)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 	if err := spool.List(filepath.Join(o.Dir, "nothing"), nil, nil); err != nil {
 		t.Error(err)

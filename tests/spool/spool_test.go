@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,6 +133,16 @@ func (z *zamqp) kill() {
 	z.cmd = nil
 }
 
+// stop ends it in good order, so that it forgets what has left.
+func (z *zamqp) stop() {
+	z.t.Helper()
+	_ = z.cmd.Process.Signal(syscall.SIGTERM)
+	if err := z.cmd.Wait(); err != nil {
+		z.t.Error(err)
+	}
+	z.cmd = nil
+}
+
 func (z *zamqp) until(what string, holds func() bool) {
 	z.t.Helper()
 	for deadline := time.Now().Add(60 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
@@ -163,7 +174,14 @@ func (z *zamqp) post(path, body string) (status int, err error) {
 }
 
 // spooled is what /readyz says of the spool.
-func (z *zamqp) spooled() string {
+func (z *zamqp) spooled() string { return z.part("spool") }
+
+// connected reports whether publishes go straight to the broker.
+func (z *zamqp) connected() bool {
+	return z.part("connection") == "connected" && z.spooled() == "empty"
+}
+
+func (z *zamqp) part(kind string) string {
 	text, err := z.get("/readyz")
 	if err != nil {
 		return err.Error()
@@ -175,7 +193,7 @@ func (z *zamqp) spooled() string {
 		return text
 	}
 	for _, p := range report.Parts {
-		if p.Kind == "spool" {
+		if p.Kind == kind {
 			return p.State
 		}
 	}
