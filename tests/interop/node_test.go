@@ -71,6 +71,9 @@ func (n rabbitNode) queue(t *testing.T, name string) (rabbitmq.Queue, bool) {
 	return q, there
 }
 
+func (n rabbitNode) kill(t *testing.T)    { t.Helper(); n.Kill(t) }
+func (n rabbitNode) restart(t *testing.T) { t.Helper(); n.Restart(t) }
+
 // aloneNode is `zamqp broker`.
 type aloneNode struct{ *embedded.Node }
 
@@ -84,6 +87,15 @@ func (n aloneNode) launch(t *testing.T, options ...string) *server {
 func (n aloneNode) queue(t *testing.T, name string) (rabbitmq.Queue, bool) {
 	t.Helper()
 	return inspect(t, n.URL, name)
+}
+
+func (n aloneNode) kill(*testing.T) { n.Kill() }
+
+func (n aloneNode) restart(t *testing.T) {
+	t.Helper()
+	if err := n.Restart(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // inside is the broker of the server that it launches, which comes and goes with

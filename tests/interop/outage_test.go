@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"zamqp/tests/embedded"
 	"zamqp/tests/rabbitmq"
 )
 
@@ -20,26 +21,42 @@ func TestBrokerInTrouble(t *testing.T) {
 	node := rabbitmq.New(t)
 	t.Run("frozen", func(t *testing.T) { answerComesAfterTheConfirm(t, node) })
 	t.Run("blocked", func(t *testing.T) { publishersWaitForTheAlarm(t, node) })
-	t.Run("killed", func(t *testing.T) { nothingIsLostInAKill(t, node) })
+	t.Run("killed", func(t *testing.T) { nothingIsLostInAKill(t, rabbitNode{node}) })
 }
 
-// nothingIsLostInAKill kills RabbitMQ while orders come in, and starts it
+// TestOurBrokerInTrouble is the same for `zamqp broker` with a data directory.
+func TestOurBrokerInTrouble(t *testing.T) {
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothingIsLostInAKill(t, aloneNode{embedded.New(t, embedded.Options{Binary: path, DataDir: t.TempDir()})})
+}
+
+// killable is a broker that can die.
+type killable interface {
+	node
+	kill(t *testing.T)
+	restart(t *testing.T)
+}
+
+// nothingIsLostInAKill kills the broker while orders come in, and starts it
 // again. HTTP that needs no broker goes on all the time, /readyz tells the truth,
 // an order is answered 202 or with an error, and each 202 is consumed.
-func nothingIsLostInAKill(t *testing.T, node *rabbitmq.Node) {
-	s := start(t, node.URL, append(impatient, "connection.default.confirm_timeout=3s")...)
+func nothingIsLostInAKill(t *testing.T, n killable) {
+	s := n.launch(t, append(impatient, "connection.default.confirm_timeout=3s")...)
 	stop := make(chan struct{})
 	hello := watchHello(t, s, stop)
 	load := newBuyers(s.url, 8)
 
 	time.Sleep(time.Second) // of load
 	for round := range 2 {
-		node.Kill(t)
+		n.kill(t)
 		s.waitStatus("/readyz", http.StatusServiceUnavailable, 10*time.Second)
 		if got := s.status("/livez"); got != http.StatusOK {
 			t.Errorf("/livez answers %d while the broker is away", got)
 		}
-		node.Restart(t)
+		n.restart(t)
 		s.waitReady(30 * time.Second)
 		before := load.taken()
 		time.Sleep(2 * time.Second) // of load
@@ -59,7 +76,7 @@ func nothingIsLostInAKill(t *testing.T, node *rabbitmq.Node) {
 	}
 	// At least once: what was unacked at a kill is delivered again.
 	newShop(s.url, 8).waitSeen(t, ids, 100, 30*time.Second)
-	node.WaitQueue(t, "billing", 30*time.Second, func(q rabbitmq.Queue) bool {
+	waitQueue(t, n, "billing", 30*time.Second, func(q rabbitmq.Queue) bool {
 		return q.Messages == 0 && q.Consumers == 1
 	})
 	s.stop(40 * time.Second)

@@ -1,0 +1,128 @@
+package interop_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// TestServerDiesWithItsBroker kills a server with its broker in it while orders
+// come in, and starts it again: each order that was answered with 202 is in every
+// queue that it was routed to. After a stop in good order each is there once.
+func TestServerDiesWithItsBroker(t *testing.T) {
+	n := newInside(t)
+	const kept = "kept"
+	taken := map[string]bool{}
+	for round, how := range []string{"killed", "killed", "stopped"} {
+		s := n.launch(t)
+		if round == 0 {
+			keepOrders(t, n.url(), kept)
+		}
+		load := newBuyers(s.url, 8)
+		for until := time.Now().Add(20 * time.Second); load.taken() < 300 && time.Now().Before(until); {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if how == "killed" {
+			_ = s.cmd.Process.Kill()
+			<-s.done
+		} else {
+			s.stop(40 * time.Second)
+		}
+		ids, _ := load.end()
+		if len(ids) == 0 {
+			t.Fatalf("round %d: no order was taken", round)
+		}
+		for _, id := range ids {
+			taken[id] = true
+		}
+	}
+	s := n.launch(t)
+	seen := takeOrders(t, n.url(), kept)
+	missing := 0
+	for id := range taken {
+		if seen[id] == 0 {
+			missing++
+		}
+	}
+	twice := 0
+	for _, count := range seen {
+		if count > 1 {
+			twice++
+		}
+	}
+	t.Logf("%d orders taken, %d kept", len(taken), len(seen))
+	if missing > 0 || twice > 0 {
+		t.Errorf("of %d orders answered with 202 %d are lost; %d were kept twice", len(taken), missing, twice)
+	}
+	s.stop(40 * time.Second)
+}
+
+// keepOrders binds a durable queue that nobody consumes from to the orders.
+func keepOrders(t *testing.T, url, queue string) {
+	t.Helper()
+	ch := openChannel(t, url)
+	if _, err := ch.QueueDeclare(queue, true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.QueueBind(queue, "order.created", "orders", false, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// takeOrders empties the queue and counts each order.
+func takeOrders(t *testing.T, url, queue string) map[string]int {
+	t.Helper()
+	ch := openChannel(t, url)
+	seen := map[string]int{}
+	for {
+		d, ok, err := ch.Get(queue, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			return seen
+		}
+		var order struct{ ID string }
+		if err := json.Unmarshal(d.Body, &order); err != nil {
+			t.Fatal(err)
+		}
+		seen[order.ID]++
+	}
+}
+
+func openChannel(t *testing.T, url string) *amqp.Channel {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ch
+}
+
+// TestStopTellsTheClients: who else talks to a broker that stops gets a close
+// with 320, and the server's own calls are finished before.
+func TestStopTellsTheClients(t *testing.T) {
+	n := newInside(t)
+	s := n.launch(t)
+	conn, err := amqp.Dial(n.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
+	s.stop(20 * time.Second)
+	select {
+	case reason := <-closed:
+		if reason == nil || reason.Code != amqp.ConnectionForced || !reason.Server {
+			t.Errorf("closed with %v, want 320", reason)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the client was told nothing")
+	}
+}
