@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,9 @@ func everywhere(t *testing.T, test func(*testing.T, broker)) {
 }
 
 func atRabbitMQ(t *testing.T) string { return rabbitmq.Start(t) }
+
+// noStreams are the brokers that have no streams, by URL: ours.
+var noStreams sync.Map
 
 // embedded is the broker in the server's own process, without a socket between.
 func embedded(*testing.T) string { return "embedded" }
@@ -50,5 +54,7 @@ func alone(t *testing.T) string {
 			t.Log(log.String())
 		}
 	})
-	return log.await(t, "broker ready").URL
+	url := log.await(t, "broker ready").URL
+	noStreams.Store(url, true)
+	return url
 }

@@ -11,7 +11,6 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"zamqp/publisher"
-	"zamqp/tests/rabbitmq"
 )
 
 // takeDead gets the dead letter that speaks of key; others are dropped.
@@ -25,7 +24,11 @@ func (s *server) takeDead(ch *amqp.Channel, queue, key string) amqp.Delivery {
 }
 
 func TestRetriesWaitInQueuesOfTheBroker(t *testing.T) {
-	s := start(t)
+	everywhere(t, testRetriesWaitInQueuesOfTheBroker)
+}
+
+func testRetriesWaitInQueuesOfTheBroker(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	key := unique(t)
 	if err := ch.Publish("e2e-x", "retry.this", false, false, amqp.Publishing{MessageId: key, CorrelationId: "c", Type: "t", Expiration: "60000",
@@ -58,8 +61,10 @@ func TestRetriesWaitInQueuesOfTheBroker(t *testing.T) {
 }
 
 // TestFailuresByKindOfConsumer: how often a message is tried, and where it ends.
-func TestFailuresByKindOfConsumer(t *testing.T) {
-	s := start(t)
+func TestFailuresByKindOfConsumer(t *testing.T) { everywhere(t, testFailuresByKindOfConsumer) }
+
+func testFailuresByKindOfConsumer(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	if _, err := ch.QueueDeclare("e2e-graves", true, false, false, false, nil); err != nil {
 		t.Fatal(err)
@@ -86,6 +91,9 @@ func TestFailuresByKindOfConsumer(t *testing.T) {
 		{"e2e-stream", "once", 2, "", nil},
 	} {
 		t.Run(row.consumer+" "+row.body, func(t *testing.T) {
+			if row.consumer == "e2e-stream" && !s.streams {
+				t.Skip("this broker has no streams")
+			}
 			key := unique(t)
 			s.publish(ch, row.consumer, amqp.Publishing{Headers: amqp.Table{"key": key}, Body: []byte(row.body + " " + key)})
 			eventually(t, "the attempts", func() bool { return len(recorded(row.consumer, key)) == row.attempts })
@@ -116,8 +124,13 @@ func TestChild(t *testing.T) {
 // TestPoisonEndsAsADeadLetter: a message that ends each process that handles it is
 // given up, and those that were in hand beside it are not.
 func TestPoisonEndsAsADeadLetter(t *testing.T) {
-	url := rabbitmq.Start(t)
-	s := start(t) // makes the queues
+	t.Run("rabbitmq", func(t *testing.T) { testPoison(t, atRabbitMQ) })
+	t.Run("alone", func(t *testing.T) { testPoison(t, alone) })
+}
+
+func testPoison(t *testing.T, at broker) {
+	url := at(t)
+	s := start(t, func(*testing.T) string { return url }) // makes the queues
 	ch := s.channel()
 	if err := s.drain(); err != nil {
 		t.Fatal(err)

@@ -14,8 +14,10 @@ import (
 
 // TestDeclarations: what is declared is what the options say, since the broker
 // takes the same declaration from another client and refuses every other one.
-func TestDeclarations(t *testing.T) {
-	s := start(t)
+func TestDeclarations(t *testing.T) { everywhere(t, testDeclarations) }
+
+func testDeclarations(t *testing.T, at broker) {
+	s := start(t, at)
 	dead := func(more amqp.Table, queue string) amqp.Table {
 		args := amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": queue}
 		for key, value := range more {
@@ -46,6 +48,9 @@ func TestDeclarations(t *testing.T) {
 		"e2e-only":              dead(amqp.Table{"x-max-length": int32(100)}, "e2e-only.dead"),
 		"e2e-props":             {"x-max-priority": int32(5)},
 	} {
+		if name == "e2e-stream" && !s.streams {
+			continue
+		}
 		ch := s.channel()
 		if _, err := ch.QueueDeclare(name, true, false, false, false, args); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -63,8 +68,10 @@ func TestDeclarations(t *testing.T) {
 	}
 }
 
-func TestBindingArgumentsAndMarkers(t *testing.T) {
-	s := start(t)
+func TestBindingArgumentsAndMarkers(t *testing.T) { everywhere(t, testBindingArgumentsAndMarkers) }
+
+func testBindingArgumentsAndMarkers(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	key := unique(t)
 	for _, kind := range []string{"pdf", "png"} {
@@ -82,8 +89,10 @@ func TestBindingArgumentsAndMarkers(t *testing.T) {
 
 // TestLanes: messages of one key are handled in their order, also where one fails
 // and is tried again; those of other keys pass by.
-func TestLanes(t *testing.T) {
-	s := start(t)
+func TestLanes(t *testing.T) { everywhere(t, testLanes) }
+
+func testLanes(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	unique := unique(t)
 	for i := range 30 {
@@ -106,8 +115,10 @@ func TestLanes(t *testing.T) {
 	}
 }
 
-func TestRateLetsAllThrough(t *testing.T) {
-	s := start(t)
+func TestRateLetsAllThrough(t *testing.T) { everywhere(t, testRateLetsAllThrough) }
+
+func testRateLetsAllThrough(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	key := unique(t)
 	for range 20 {
@@ -116,8 +127,10 @@ func TestRateLetsAllThrough(t *testing.T) {
 	eventually(t, "all of them", func() bool { return len(recorded("e2e-rate", key)) == 20 })
 }
 
-func TestPauseAndResume(t *testing.T) {
-	s := start(t)
+func TestPauseAndResume(t *testing.T) { everywhere(t, testPauseAndResume) }
+
+func testPauseAndResume(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	key := unique(t)
 	if status, body := s.do("POST", "/pause/e2e-pause", "", ""); status != 204 {
@@ -141,8 +154,10 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
-func TestCallsOverAMQP(t *testing.T) {
-	s := start(t)
+func TestCallsOverAMQP(t *testing.T) { everywhere(t, testCallsOverAMQP) }
+
+func testCallsOverAMQP(t *testing.T, at broker) {
+	s := start(t, at)
 	var all sync.WaitGroup
 	for i := range 20 {
 		all.Go(func() {
@@ -164,8 +179,10 @@ func TestCallsOverAMQP(t *testing.T) {
 	}
 }
 
-func TestGetIsAPartOfTheTransaction(t *testing.T) {
-	s := start(t)
+func TestGetIsAPartOfTheTransaction(t *testing.T) { everywhere(t, testGetIsAPartOfTheTransaction) }
+
+func testGetIsAPartOfTheTransaction(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	key := unique(t)
 	if _, err := ch.QueuePurge("e2e-only", false); err != nil {
@@ -190,8 +207,10 @@ func TestGetIsAPartOfTheTransaction(t *testing.T) {
 	}
 }
 
-func TestProducerDefaults(t *testing.T) {
-	s := start(t)
+func TestProducerDefaults(t *testing.T) { everywhere(t, testProducerDefaults) }
+
+func testProducerDefaults(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	if _, err := ch.QueuePurge("e2e-props", false); err != nil {
 		t.Fatal(err)
@@ -215,8 +234,10 @@ func TestProducerDefaults(t *testing.T) {
 }
 
 // TestPublishesOfAMessageHaveItsID: so that a receiver can drop a second copy.
-func TestPublishesOfAMessageHaveItsID(t *testing.T) {
-	s := start(t)
+func TestPublishesOfAMessageHaveItsID(t *testing.T) { everywhere(t, testPublishesOfAMessageHaveItsID) }
+
+func testPublishesOfAMessageHaveItsID(t *testing.T, at broker) {
+	s := start(t, at)
 	ch := s.channel()
 	key := unique(t)
 	if _, err := ch.QueuePurge("e2e-done", false); err != nil {

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,12 +26,13 @@ import (
 
 // server is a running zamqp.
 type server struct {
-	t    *testing.T
-	url  string // of HTTP
-	amqp string // of the broker
-	log  *lines
-	stop context.CancelFunc
-	end  chan error
+	t       *testing.T
+	url     string // of HTTP
+	amqp    string // of the broker
+	log     *lines
+	streams bool // the broker has them
+	stop    context.CancelFunc
+	end     chan error
 }
 
 // lines is the server's log, which several goroutines write to and read.
@@ -82,12 +85,16 @@ func startUnready(t *testing.T, url string, options ...string) *server {
 	t.Helper()
 	options = append([]string{"http.listen=127.0.0.1:0", "connection.default.url=" + url, "broker.listen=127.0.0.1:0",
 		"connection.default.backoff_min=10ms", "connection.default.backoff_max=100ms"}, options...)
+	if _, without := noStreams.Load(url); without || url == "embedded" || os.Getenv(childEnv) != "" {
+		options = append(options, "consumer.e2e-stream.enabled=false")
+	}
+	streams := !slices.Contains(options, "consumer.e2e-stream.enabled=false")
 	settings, err := app.Load(app.Sources{Options: options}, app.RegisteredNames(publisher.Default))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{t: t, amqp: url, log: &lines{}, stop: cancel, end: make(chan error, 1)}
+	s := &server{t: t, streams: streams, amqp: url, log: &lines{}, stop: cancel, end: make(chan error, 1)}
 	go func() { s.end <- app.Serve(ctx, settings, zerolog.New(s.log)) }()
 	t.Cleanup(func() {
 		s.stop()
