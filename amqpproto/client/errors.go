@@ -74,7 +74,11 @@ type ConnectError struct {
 }
 
 func (e *ConnectError) Error() string {
-	s := fmt.Sprintf("amqp connection %q as user %q to vhost %q: in %s: %v", e.Connection, e.User, e.Vhost, e.State, e.Err)
+	s := fmt.Sprintf("amqp connection %q", e.Connection)
+	if e.User != "" { // else it is in a certificate
+		s += fmt.Sprintf(" as user %q", e.User)
+	}
+	s += fmt.Sprintf(" to vhost %q: in %s: %v", e.Vhost, e.State, e.Err)
 	if e.Remedy != "" {
 		s += ": " + e.Remedy
 	}

@@ -204,6 +204,8 @@ func (c *Conn) explain(err error) error {
 	switch {
 	case c.state == awaitStart && (code == amqpproto.FrameError || errors.Is(err, errHungUp)):
 		e.Remedy = "check that host and port are those of an AMQP 0-9-1 broker, and whether it wants TLS (amqps)"
+	case code == amqpproto.AccessRefused && cfg.Mechanism == mechanismExternal:
+		e.Remedy = "login refused: the certificate's name is no user of the broker: create it, or set how the broker makes a name of a certificate (RabbitMQ: ssl_cert_login_from)"
 	case code == amqpproto.AccessRefused || code == 0 && c.state == awaitTune && errors.Is(err, errHungUp):
 		// Brokers that do not know authentication_failure_close just hang up.
 		e.Remedy = "login refused: check username and password, and that the user may log in from here (RabbitMQ takes guest from localhost only)"

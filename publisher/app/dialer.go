@@ -32,7 +32,7 @@ type dialer struct {
 
 // clientConfig is a [connection.NAME] as the client machine wants it.
 func clientConfig(name string, c *Connection) client.Config {
-	return client.Config{
+	config := client.Config{
 		Name: name, Vhost: c.URI.Vhost, Username: c.URI.Username, Password: c.URI.Password,
 		Mechanism: c.Mechanism, ConnectionName: c.ConnectionName, Heartbeat: c.Heartbeat,
 		FrameMax: uint32(c.FrameMax), ChannelMax: uint16(c.ChannelMax), BodyMax: uint64(c.BodyMax),
@@ -40,6 +40,10 @@ func clientConfig(name string, c *Connection) client.Config {
 		BackoffMin: c.BackoffMin, BackoffMax: c.BackoffMax, Seed: rand.Uint64(), NoConfirms: !c.Confirms,
 		AckDelay: ackDelay, TxSelect: c.TxSelect, ReplyQueue: c.Replies == "queue", Properties: c.Properties,
 	}
+	if c.Mechanism == "EXTERNAL" { // the broker finds it in the certificate
+		config.Username, config.Password = "", ""
+	}
+	return config
 }
 
 // ackDelay is how long an ack may wait for others. It is less than a handler

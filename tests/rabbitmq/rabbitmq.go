@@ -54,7 +54,7 @@ var shared = sync.OnceValues(func() (*Node, error) {
 		n.sh = filepath.Join(n.dir, fmt.Sprint("rabbitmq.", os.Getpid()))
 		return n, os.WriteFile(n.sh, script, 0o755)
 	}
-	return start()
+	return start("")
 })
 
 // Start returns the URL of the broker that all tests of this binary share. It
@@ -76,12 +76,15 @@ func Shared(t testing.TB) *Node {
 }
 
 // New starts a node for t alone and stops it when t ends.
-func New(t testing.TB) *Node {
+func New(t testing.TB) *Node { t.Helper(); return NewWith(t, "") }
+
+// NewWith is New with more lines of rabbitmq.conf, and with plugins.
+func NewWith(t testing.TB, conf string, plugins ...string) *Node {
 	t.Helper()
 	if !Installed() {
 		t.Skip("rabbitmq-server is not installed (tests/setup/install)")
 	}
-	n, err := start()
+	n, err := start(conf, plugins...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +113,7 @@ func need(t testing.TB) {
 	}
 }
 
-func start() (*Node, error) {
+func start(conf string, plugins ...string) (*Node, error) {
 	dir, err := os.MkdirTemp("", "zamqp-rabbitmq-")
 	if err != nil {
 		return nil, err
@@ -118,6 +121,11 @@ func start() (*Node, error) {
 	n := &Node{dir: dir, sh: filepath.Join(dir, "rabbitmq")}
 	if err := os.WriteFile(n.sh, script, 0o755); err != nil {
 		return nil, err
+	}
+	for name, text := range map[string]string{"more.conf": conf, "plugins": strings.Join(plugins, ",")} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return nil, err
+		}
 	}
 	n.URL, err = n.run("start", "-for", strconv.Itoa(os.Getpid()), "-rm", n.dir)
 	return n, err
