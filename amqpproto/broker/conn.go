@@ -215,6 +215,7 @@ func (c *Conn) Pending() []byte {
 		c.confirming[i] = nil
 	}
 	c.confirming = c.confirming[:0]
+	c.server.noteDeliveries()
 	return c.out.pending()
 }
 

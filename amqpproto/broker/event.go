@@ -13,10 +13,11 @@ const (
 	MemoryUnblocked                   // under it again
 	StoreFailed                       // Err: nothing persistent is confirmed from now on
 	StoreReported                     // Err: what was found damaged at start
+	StoreCut                          // Octets were cut off its end at start: not wholly written before a crash, and never confirmed
 )
 
 var eventNames = [...]string{"connection opened", "connection closed", "login refused", "channel closed",
-	"memory blocked", "memory unblocked", "store failed", "store reported"}
+	"memory blocked", "memory unblocked", "store failed", "store reported", "store cut"}
 
 func (k EventKind) String() string { return eventNames[k] }
 
@@ -28,6 +29,6 @@ type Event struct {
 	Name   string // connection_name of the client's properties
 	User   string
 	Vhost  string
-	Octets int64 // of memory in use
+	Octets int64 // of memory in use, or of StoreCut
 	Err    error
 }

@@ -14,7 +14,8 @@ type kept struct {
 // home is a queue that has a message.
 type home struct {
 	queue      uint32 // queue.storeID
-	deliveries uint32 // how often it was handed out, as far as that is written down
+	deliveries uint32 // how often it was handed out
+	slot       uint32 // on the board, plus one; 0 = none, it never was handed out
 }
 
 // guest is a home in a list, for messages in several queues.
@@ -115,30 +116,23 @@ func (f *shelf) find(k *kept, queue uint32) *home {
 
 // drop takes a queue away from those that have the message. After the last one
 // k.queue is 0.
-func (f *shelf) drop(k *kept, queue uint32) (found bool) {
+func (f *shelf) drop(k *kept, queue uint32) (dropped home, found bool) {
 	if k.queue == queue {
-		k.home = home{}
+		dropped, k.home = k.home, home{}
 		if i := k.more; i != 0 {
 			k.home, k.more = f.guests[i].home, f.guests[i].next
 			f.release(i)
 		}
-		return true
+		return dropped, true
 	}
 	for at := &k.more; *at != 0; at = &f.guests[*at].next {
 		if i := *at; f.guests[i].queue == queue {
-			*at = f.guests[i].next
+			dropped, *at = f.guests[i].home, f.guests[i].next
 			f.release(i)
-			return true
+			return dropped, true
 		}
 	}
-	return false
-}
-
-// clear forgets all queues that have the message.
-func (f *shelf) clear(k *kept) {
-	for k.queue != 0 {
-		f.drop(k, k.queue)
-	}
+	return home{}, false
 }
 
 func (f *shelf) release(i uint32) {

@@ -14,26 +14,24 @@ import (
 //	message   id or 0 | time | queues: n, and n × (queue id, deliveries)
 //	          | lengths of exchange, key, bcc, properties | all of their octets, and the body's
 //	gone      pairs of queue id and message id, each as the signed difference to the one before
-//	delivered queue id | message id | deliveries
 //	exchange  vhost | name | kind | flags | arguments
 //	queue     queue id | vhost | name | flags | arguments
 //	binding   vhost | source | flags | destination | key | arguments
 //	no…       what of the above identifies the thing: it is deleted
 //	topology  highest queue id ever | n: the next n records are all the exchanges,
 //	          queues and bindings that there are
-//	clean     nothing: the broker was stopped in order, if this is the last record
 //
 // A message's id is the number of its first record, in which it is 0; when it is
 // written again, so that the old record may go, it keeps the id, and with it its
 // place in the queues. Its time is that of the publish, in milliseconds since
-// 1970. Deliveries are how often a queue has handed it out, where that is
-// written down, or where it is known to be more than 0.
+// 1970. Deliveries are how often a queue has handed it out. They are not written
+// each time, but kept on the journal's board, whose slots have a message id, and
+// a queue id and deliveries in one number.
 type recordKind byte
 
 const (
 	recordMessage    recordKind = 'M'
 	recordGone       recordKind = 'A'
-	recordDelivered  recordKind = 'D'
 	recordExchange   recordKind = 'X'
 	recordNoExchange recordKind = 'x'
 	recordQueue      recordKind = 'Q'
@@ -41,7 +39,6 @@ const (
 	recordBinding    recordKind = 'B'
 	recordNoBinding  recordKind = 'b'
 	recordTopology   recordKind = 'T'
-	recordClean      recordKind = 'C'
 )
 
 // Bits of the flags.

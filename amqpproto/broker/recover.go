@@ -29,9 +29,13 @@ func (s *Server) openStore() error {
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	if err := r.finish(); err != nil {
+	s.board, r.exact, err = j.OpenBoard(r.handed)
+	if err == nil {
+		err = r.finish()
+	}
+	if err != nil {
 		j.Close()
-		return err
+		return fmt.Errorf("broker: %w", err)
 	}
 	s.journal = j
 	r.damaged = len(report.Damage) > 0
@@ -39,7 +43,7 @@ func (s *Server) openStore() error {
 		s.host.Note(Event{Kind: StoreReported, Err: fmt.Errorf("%s: %s", dir, d)})
 	}
 	if report.Torn > 0 {
-		s.host.Note(Event{Kind: StoreReported, Err: fmt.Errorf("%s: %d octets cut off that were not wholly written; nobody had been told that they were", dir, report.Torn)})
+		s.host.Note(Event{Kind: StoreCut, Octets: report.Torn})
 	}
 	r.complain(dir)
 	return nil
@@ -52,38 +56,17 @@ func (s *Server) storeFailed(err error) {
 }
 
 // CloseStore waits until everything is on disk and gives the data directory
-// free. The connections have to be gone. If none of them held messages, those
-// that come back after the start are not marked as redelivered for it.
+// free. The connections have to be gone.
 func (s *Server) CloseStore() error {
 	if s.journal == nil {
 		return nil
 	}
 	s.settleGone()
-	if s.journal.Err() == nil && s.unacked == 0 {
-		s.storeRedelivered()
-		s.journal.Append([]byte{byte(recordClean)})
+	err := s.journal.Close()
+	if berr := s.board.Close(); err == nil {
+		err = berr
 	}
-	return s.journal.Close()
-}
-
-// storeRedelivered writes down which messages have been delivered before: while
-// the broker runs only quorum queues do that.
-func (s *Server) storeRedelivered() {
-	for _, v := range s.vhosts {
-		for _, q := range v.queues {
-			if q.storeID == 0 || q.quorum {
-				continue
-			}
-			q.each(func(e entry) {
-				if e.msg.seq == 0 || !e.redelivered {
-					return
-				}
-				if h := s.shelf.find(s.shelf.of(e.msg), q.storeID); h != nil && h.deliveries == 0 {
-					s.writeDelivery(e.msg, h, 1)
-				}
-			})
-		}
-	}
+	return err
 }
 
 // recovery takes records in and makes of them what there was.
@@ -94,7 +77,7 @@ type recovery struct {
 	missing  uint64    // records that staged still lacks
 	expected uint64    // number of the next of them
 	live     map[uint64]uint32
-	clean    bool
+	exact    bool // it is known who had which message
 	p        publishing
 	unread   int // records that are whole and make no sense
 	orphans  int // messages of queues that there are not: deleted, or with their declarations lost
@@ -109,7 +92,6 @@ func (r *recovery) record(number uint64, b []byte) error {
 		return nil
 	}
 	kind, c := recordKind(b[0]), cursor{b: b[1:]}
-	r.clean = kind == recordClean
 	if r.staged != nil && number != r.expected {
 		r.topology.merge(r.staged) // cut short: it knows nothing of what is not there
 		r.staged = nil
@@ -119,14 +101,11 @@ func (r *recovery) record(number uint64, b []byte) error {
 		r.message(number, &c)
 	case recordGone:
 		r.gone(&c)
-	case recordDelivered:
-		r.delivered(&c)
 	case recordTopology:
 		r.s.lastQueue = max(r.s.lastQueue, c.id())
 		r.staged, r.missing, r.expected = newTopology(), c.number(), number+1
 		r.s.mappedAt = number
 		r.stage()
-	case recordClean:
 	default:
 		if r.staged != nil {
 			r.staged.record(kind, &c)
@@ -156,7 +135,7 @@ func (r *recovery) message(number uint64, c *cursor) {
 	n := c.number()
 	homes := r.s.queues[:0]
 	for ; n > 0 && !c.bad; n-- {
-		homes = append(homes, home{c.id(), uint32(c.number())})
+		homes = append(homes, home{queue: c.id(), deliveries: uint32(c.number())})
 	}
 	r.s.queues = homes
 	exchange, key := uint64(c.flags()), uint64(c.flags())
@@ -179,7 +158,9 @@ func (r *recovery) message(number uint64, c *cursor) {
 		// Written again: only the place and the queues are new.
 		m = r.s.slabs.at(old)
 		f.unlink(m, f.of(m))
-		f.clear(f.of(m))
+		for at := f.of(m); at.queue != 0; {
+			f.drop(at, at.queue)
+		}
 	} else {
 		if p.parse() != nil || p.check() != nil {
 			c.bad = true
@@ -224,7 +205,7 @@ func (r *recovery) find(id uint64) *message {
 func (r *recovery) drop(m *message, queue uint32) {
 	f := &r.s.shelf
 	k := f.of(m)
-	if f.drop(k, queue) && k.queue == 0 {
+	if _, found := f.drop(k, queue); found && k.queue == 0 {
 		delete(r.live, m.seq)
 		f.unlink(m, k)
 		m.seq = 0
@@ -232,13 +213,18 @@ func (r *recovery) drop(m *message, queue uint32) {
 	}
 }
 
-func (r *recovery) delivered(c *cursor) {
-	queue, id, deliveries := c.id(), c.number(), uint32(c.number())
-	if m := r.find(id); m != nil && !c.bad {
-		if h := r.s.shelf.find(r.s.shelf.of(m), queue); h != nil {
-			h.deliveries = deliveries
-		}
+// handed takes a slot of the board: false if nobody has the message any more.
+func (r *recovery) handed(slot uint32, id, value uint64) bool {
+	m := r.find(id)
+	if m == nil {
+		return false
 	}
+	h := r.s.shelf.find(r.s.shelf.of(m), uint32(value>>32))
+	if h == nil || h.slot != 0 {
+		return false
+	}
+	h.slot, h.deliveries = slot+1, max(h.deliveries, uint32(value))
+	return true
 }
 
 // finish declares what there was and puts the messages into their queues.
@@ -277,19 +263,16 @@ func (r *recovery) place(m *message, queues map[uint32]*queue) (placed bool) {
 			gone = append(gone, h.queue)
 			return
 		}
-		deliveries, redelivered := uint32(0), h.deliveries > 0
+		deliveries := uint32(0)
 		if q.quorum {
 			deliveries = h.deliveries
-		} else {
-			// Who had which message is not written down. It is safe to say
-			// that somebody had it, and RabbitMQ does so too.
-			redelivered = redelivered || !r.clean
 		}
-		q.restore(m, k.time*1e6, deliveries, redelivered)
+		// Where it is not known, it is safe to say that somebody had it.
+		q.restore(m, k.time*1e6, deliveries, h.deliveries > 0 || !r.exact)
 		placed = true
 	})
 	for _, id := range gone {
-		f.drop(k, id)
+		r.s.leave(k, id)
 	}
 	if !placed {
 		f.unlink(m, k)

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"encoding/binary"
+	"fmt"
 	"strings"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 // journal elsewhere, once a turn.
 type serverStore struct {
 	journal   *journal.Journal
-	lastQueue uint32 // the highest queue.storeID ever
+	board     *journal.Board // who has which message; nil while the store is being read
+	lastQueue uint32         // the highest queue.storeID ever
 	shelf     shelf
 
 	gone      []byte // the record of entries that have left their queues in this turn, without its kind
@@ -163,25 +165,36 @@ func (s *Server) writeMessage(m *message, id uint64, ms int64, homes []home) (nu
 	return s.journal.Append(b, s.arena.octets(m.chunk, m.offset, m.size()))
 }
 
-// storeDelivery is called when a queue hands an entry out. Quorum queues count
-// deliveries, also those that end with the process: a message that kills its
+// storeDelivery is called when a queue hands an entry out, not when it is gone
+// with that. Whoever gets it after a crash is to be told that somebody had it,
+// and the deliveries of quorum queues are counted: a message that kills its
 // consumer, and the broker with it, must not do so for ever.
 func (s *Server) storeDelivery(q *queue, e entry) {
-	if e.msg.seq == 0 || !q.quorum || !s.keeps() || q.storeID == 0 || q.unstored {
+	if e.msg.seq == 0 || !s.keeps() {
 		return
 	}
-	if h := s.shelf.find(s.shelf.of(e.msg), q.storeID); h != nil && h.deliveries <= e.deliveries {
-		s.writeDelivery(e.msg, h, e.deliveries+1)
+	h := s.shelf.find(s.shelf.of(e.msg), q.storeID)
+	if h == nil {
+		return
+	}
+	h.deliveries = e.deliveries + 1
+	switch value := uint64(q.storeID)<<32 | uint64(h.deliveries); {
+	case h.slot == 0:
+		h.slot = s.board.Take(e.msg.seq, value) + 1
+	case q.quorum:
+		s.board.Set(h.slot-1, value)
 	}
 }
 
-func (s *Server) writeDelivery(m *message, h *home, deliveries uint32) {
-	h.deliveries = deliveries
-	b := append(s.head[:0], byte(recordDelivered))
-	b = binary.AppendUvarint(b, uint64(h.queue))
-	b = binary.AppendUvarint(b, m.seq)
-	s.head = binary.AppendUvarint(b, uint64(deliveries))
-	s.append(s.head)
+// noteDeliveries comes before deliveries leave: a client may kill the broker
+// with the first octet of one.
+func (s *Server) noteDeliveries() {
+	if s.board == nil || !s.board.Dirty() {
+		return
+	}
+	if err := s.board.Write(); err != nil {
+		s.host.Note(Event{Kind: StoreReported, Err: fmt.Errorf("%w; after a crash all messages will be marked as redelivered", err)})
+	}
 }
 
 // forgetEntry is called when an entry has left a durable queue for good, while
@@ -192,7 +205,7 @@ func (s *Server) forgetEntry(q *queue, m *message) {
 		return
 	}
 	k := s.shelf.of(m)
-	if !s.shelf.drop(k, q.storeID) {
+	if !s.leave(k, q.storeID) {
 		return
 	}
 	if !q.unstored {
@@ -205,12 +218,23 @@ func (s *Server) forgetEntry(q *queue, m *message) {
 	s.flushLater() // there may be garbage to collect
 }
 
+// leave takes a queue away from those that have a message.
+func (s *Server) leave(k *kept, queue uint32) bool {
+	h, found := s.shelf.drop(k, queue)
+	if h.slot != 0 {
+		s.board.Free(h.slot - 1)
+	}
+	return found
+}
+
 // unkeep lets go of a message that nobody holds any more: the queues that had it
 // were deleted.
 func (s *Server) unkeep(m *message) {
 	k := s.shelf.of(m)
 	s.shelf.unlink(m, k)
-	s.shelf.clear(k)
+	for k.queue != 0 {
+		s.leave(k, k.queue)
+	}
 	m.seq = 0
 	if s.keeps() {
 		s.flushLater()

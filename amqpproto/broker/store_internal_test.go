@@ -2,6 +2,8 @@ package broker
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -58,6 +60,7 @@ func openShop(t testing.TB, o Options) *shop {
 // kernel stays.
 func (h *shop) kill() {
 	h.host.turn()
+	h.noteDeliveries()
 	h.journal.Close()
 }
 
@@ -156,17 +159,25 @@ func TestMessagesOutliveTheProcess(t *testing.T) {
 	h.kill()
 
 	h = openShop(t, o)
-	h.want(h.v.queues["q"], "1! 3! 4! both!")
-	h.want(h.v.queues["other"], "both!")
+	h.want(h.v.queues["q"], "1! 3 4 both")
+	h.want(h.v.queues["other"], "both")
 	q = h.v.queues["q"]
 	for q.messages() > 0 {
 		q.settle(h.take(q))
 	}
+	q = h.v.queues["other"]
+	q.requeue([]entry{h.take(q)})
 	h.publish("x", "a", "new")
 	h.kill()
 
 	h = openShop(t, o)
-	h.want(h.v.queues["q"], "new!")
+	h.want(h.v.queues["q"], "new")
+	h.want(h.v.queues["other"], "both! new")
+	h.kill()
+	if err := os.Remove(filepath.Join(o.DataDir, "broker", "board")); err != nil {
+		t.Fatal(err)
+	}
+	h = openShop(t, o)
 	h.want(h.v.queues["other"], "both! new!")
 	if len(h.host.notes) != 0 {
 		t.Error(h.host.notes)
@@ -230,7 +241,7 @@ func TestDeletedThingsStayDeleted(t *testing.T) {
 	}
 	h.kill()
 	h = openShop(t, o)
-	h.want(h.v.queues["gone"], "two!")
+	h.want(h.v.queues["gone"], "two")
 	if n := len(h.v.exchanges["x"].bindings); n != 0 {
 		t.Errorf("%d bindings of another exchange that had this name", n)
 	}
@@ -272,7 +283,7 @@ func TestGarbageIsCollected(t *testing.T) {
 	h.want(old, "stays")
 	h.kill()
 	h = openShop(t, o)
-	h.want(h.v.queues["old"], "stays!")
+	h.want(h.v.queues["old"], "stays")
 	h.want(h.v.queues["q"], "")
 	if !slices.Equal(h.host.notes, nil) {
 		t.Error(h.host.notes)

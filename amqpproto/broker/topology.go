@@ -166,7 +166,7 @@ func (t *topology) declare(s *Server) (map[uint32]*queue, error) {
 		}
 		q, err := v.makeQueue(stored.spec, nil)
 		if err != nil {
-			return nil, fmt.Errorf("broker: stored queue %q in vhost %q: %w", stored.spec.name, stored.vhost, err)
+			return nil, fmt.Errorf("stored queue %q in vhost %q: %w", stored.spec.name, stored.vhost, err)
 		}
 		q.storeID = id
 		queues[id] = q

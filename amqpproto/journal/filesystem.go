@@ -24,6 +24,9 @@ type FS interface {
 	Remove(name string) error
 	// SyncDir puts names that were made and removed on disk.
 	SyncDir(dir string) error
+	// Boot names this run of the machine: as long as it is the same, what was
+	// written is there though it was not synced. "" = not known.
+	Boot() string
 }
 
 // File is one open file of an [FS].
@@ -93,6 +96,9 @@ func (OS) SyncDir(dir string) error {
 	defer f.Close()
 	return f.Sync()
 }
+
+// Boot implements [FS].
+func (OS) Boot() string { return bootID() }
 
 type osFile struct{ *os.File }
 

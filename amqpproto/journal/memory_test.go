@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 
 	"zamqp/amqpproto/journal"
@@ -24,6 +25,7 @@ type memory struct {
 	failAt int             // the step that fails, 0 = none
 	fail   error           // how
 	short  bool            // a write that fails writes half of it
+	boots  int             // power losses so far
 	during func(op string) // called in each step
 }
 
@@ -60,6 +62,7 @@ func (m *memory) crash(rng *rand.Rand) *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	after := newMemory()
+	after.boots = m.boots + 1
 	for name, f := range m.files {
 		if m.synced[name] != f && rng.IntN(2) == 0 {
 			continue // the name is not on disk
@@ -91,12 +94,15 @@ func (m *memory) crash(rng *rand.Rand) *memory {
 // kill is what the end of a process leaves: everything.
 func (m *memory) kill() *memory {
 	after := newMemory()
+	after.boots = m.boots
 	for name, f := range m.files {
 		after.files[name] = &content{slices.Clone(f.data), slices.Clone(f.data), len(f.data)}
 		after.synced[name] = after.files[name]
 	}
 	return after
 }
+
+func (m *memory) Boot() string { return strconv.Itoa(m.boots) }
 
 func (m *memory) MakeDir(string) error { return nil }
 

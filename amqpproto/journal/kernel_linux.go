@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"os"
 	"syscall"
 )
@@ -13,4 +14,13 @@ func dataSync(f *os.File) error {
 			return os.NewSyscallError("fdatasync "+f.Name(), err)
 		}
 	}
+}
+
+// bootID is the kernel's name for the time since it was started.
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(id))
 }

@@ -5,3 +5,5 @@ package journal
 import "os"
 
 func dataSync(f *os.File) error { return f.Sync() }
+
+func bootID() string { return "" }

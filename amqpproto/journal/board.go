@@ -1,0 +1,202 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+)
+
+// Board is a small table beside a journal, for what changes too often to be a
+// record, and need not outlive a power loss: who has what in hand. It is a file
+// of slots that are overwritten in place and not synced, so that after a kill it
+// says what was there at the last Write.
+//
+// It belongs to one thread, Write included: that takes one system call for each
+// page that has changed, a few microseconds.
+type Board struct {
+	file  File
+	boot  string
+	slots []byte   // all of them, as in the file
+	free  []uint32 // unused slots
+	dirty []uint32 // pages to be written
+	stale []bool   // by page: it is among the dirty ones
+	err   error    // of the first write that failed: the file is not to be believed any more
+	told  bool     // Write has returned it
+}
+
+// A slot is the id of what it is about, which is not 0, and a value. The file
+// begins with a page that says whether the slots can be believed: it holds the
+// run of the machine in which they were written, or that they have been synced.
+const (
+	boardName = "board"
+	boardPage = 4096
+	slotSize  = 16
+	pageSlots = boardPage / slotSize
+	boardHead = 8 + 4 + 4 // magic, CRC, length of the text that follows
+	boardOK   = "synced"
+)
+
+const boardMagic = "zamqpbd1"
+
+// OpenBoard opens the board in a journal's directory, which is open, and calls
+// use with the slots that are in use; those for which it returns false are given
+// up. whole says that the slots are what was written last: if not, as after a
+// power loss, some of them may be old, or missing.
+//
+// Without a file system that could tell it is never whole.
+func (j *Journal) OpenBoard(use func(slot uint32, id, value uint64) bool) (b *Board, whole bool, err error) {
+	b = &Board{boot: j.fs.Boot()}
+	f, err := j.fs.Open(filepath.Join(j.dir, boardName), os.O_CREATE)
+	if err != nil {
+		return nil, false, fmt.Errorf("journal: board: %w", err)
+	}
+	b.file = f
+	head, slots, err := loadBoard(f)
+	if err != nil {
+		f.Close()
+		return nil, false, fmt.Errorf("journal: board: %w", err)
+	}
+	text, ok := parseBoardHead(head)
+	whole = ok && (text == boardOK || text == b.boot && text != "")
+	b.grow(len(slots))
+	for i := range uint32(len(slots) / slotSize) {
+		at := i * slotSize
+		id, value := binary.LittleEndian.Uint64(slots[at:]), binary.LittleEndian.Uint64(slots[at+8:])
+		if id != 0 && use(i, id, value) {
+			copy(b.slots[at:], slots[at:at+slotSize])
+		} else {
+			b.free = append(b.free, i)
+		}
+	}
+	// Before anything changes: if the power goes now, the slots are old.
+	if err := b.writeHead(b.boot, true); err != nil {
+		f.Close()
+		return nil, false, fmt.Errorf("journal: board: %w", err)
+	}
+	return b, whole, nil
+}
+
+// loadBoard reads the file; what cannot be read is not there.
+func loadBoard(f File) (head, slots []byte, err error) {
+	size, err := f.Size()
+	if err != nil {
+		return nil, nil, err
+	}
+	b := make([]byte, size)
+	if n, err := f.ReadAt(b, 0); err != nil {
+		b = b[:n]
+	}
+	if len(b) < boardPage {
+		return nil, nil, nil
+	}
+	return b[:boardPage], b[boardPage : len(b)-len(b)%boardPage], nil
+}
+
+func parseBoardHead(b []byte) (text string, ok bool) {
+	if len(b) < boardHead || string(b[:8]) != boardMagic {
+		return "", false
+	}
+	n := binary.LittleEndian.Uint32(b[12:])
+	if n > uint32(len(b)-boardHead) || crc32.Checksum(b[12:boardHead+n], castagnoli) != binary.LittleEndian.Uint32(b[8:]) {
+		return "", false
+	}
+	return string(b[boardHead : boardHead+n]), true
+}
+
+func (b *Board) writeHead(text string, sync bool) error {
+	head := make([]byte, boardPage)
+	copy(head, boardMagic)
+	binary.LittleEndian.PutUint32(head[12:], uint32(len(text)))
+	copy(head[boardHead:], text)
+	binary.LittleEndian.PutUint32(head[8:], crc32.Checksum(head[12:boardHead+len(text)], castagnoli))
+	if _, err := b.file.WriteAt(head, 0); err != nil {
+		return err
+	}
+	if sync {
+		return b.file.Sync()
+	}
+	return nil
+}
+
+// grow makes room for slots of so many octets, all unused.
+func (b *Board) grow(size int) {
+	b.slots = append(b.slots, make([]byte, size-len(b.slots))...)
+	b.stale = append(b.stale, make([]bool, size/boardPage-len(b.stale))...)
+}
+
+// Take takes a slot. It allocates only when the board grows.
+func (b *Board) Take(id, value uint64) (slot uint32) {
+	if len(b.free) == 0 {
+		first := uint32(len(b.slots) / slotSize)
+		b.grow(len(b.slots) + boardPage)
+		for i := range uint32(pageSlots) {
+			b.free = append(b.free, first+pageSlots-1-i)
+		}
+	}
+	slot = b.free[len(b.free)-1]
+	b.free = b.free[:len(b.free)-1]
+	binary.LittleEndian.PutUint64(b.slots[slot*slotSize:], id)
+	b.Set(slot, value)
+	return slot
+}
+
+// Set changes the value of a slot that was taken.
+func (b *Board) Set(slot uint32, value uint64) {
+	binary.LittleEndian.PutUint64(b.slots[slot*slotSize+8:], value)
+	if page := slot / pageSlots; !b.stale[page] {
+		b.stale[page] = true
+		b.dirty = append(b.dirty, page)
+	}
+}
+
+// Free gives a slot back. In the file it stays until it is used again: its id is
+// of something that has gone.
+func (b *Board) Free(slot uint32) {
+	binary.LittleEndian.PutUint64(b.slots[slot*slotSize:], 0)
+	b.free = append(b.free, slot)
+}
+
+// Dirty says that Write has something to do.
+func (b *Board) Dirty() bool { return len(b.dirty) > 0 }
+
+// Write writes what has changed, so that it outlives a kill. After an error,
+// which is returned once, the board is not whole when it is opened again.
+func (b *Board) Write() error {
+	for _, page := range b.dirty {
+		b.stale[page] = false
+		if b.err != nil {
+			continue
+		}
+		at := int64(page) * boardPage
+		if _, err := b.file.WriteAt(b.slots[at:at+boardPage], boardPage+at); err != nil {
+			b.err = err
+		}
+	}
+	b.dirty = b.dirty[:0]
+	if b.err == nil || b.told {
+		return nil
+	}
+	b.told = true
+	_ = b.writeHead("", false) // a full disk takes this: it needs no room
+	return fmt.Errorf("journal: board: %w", b.err)
+}
+
+// Close writes the board and syncs it, so that it is whole after a restart of
+// the machine, too.
+func (b *Board) Close() error {
+	err := b.Write()
+	switch {
+	case b.err != nil:
+		_ = b.writeHead("", false) // again
+	default:
+		if err = b.file.Sync(); err == nil {
+			err = b.writeHead(boardOK, true)
+		}
+	}
+	if cerr := b.file.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

@@ -1,0 +1,130 @@
+package journal_test
+
+import (
+	"maps"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+
+	"zamqp/amqpproto/journal"
+)
+
+// openBoard opens the board of the journal in fs and returns what is on it, by id.
+func openBoard(t *testing.T, fs *memory) (*journal.Board, map[uint64][2]uint64, bool) {
+	t.Helper()
+	j, _, err := journal.Open("d", journal.Options{FS: fs}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	on := map[uint64][2]uint64{}
+	b, whole, err := j.OpenBoard(func(slot uint32, id, value uint64) bool {
+		on[id] = [2]uint64{uint64(slot), value}
+		return id != 13 // of which nobody knows any more
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, on, whole
+}
+
+func TestBoardOutlivesAKill(t *testing.T) {
+	fs := newMemory()
+	rng := rand.New(rand.NewPCG(1, 1))
+	b, _, whole := openBoard(t, fs)
+	if whole {
+		t.Error("there was no board")
+	}
+	want := map[uint64][2]uint64{}
+	next := uint64(14)
+	for round := range 20 {
+		for range rng.IntN(1000) {
+			switch rng.IntN(3) {
+			case 0:
+				for id, at := range want {
+					b.Free(uint32(at[0]))
+					delete(want, id)
+					break
+				}
+			case 1:
+				for id, at := range want {
+					at[1]++
+					b.Set(uint32(at[0]), at[1])
+					want[id] = at
+					break
+				}
+			}
+			next++
+			want[next] = [2]uint64{uint64(b.Take(next, next*3)), next * 3}
+		}
+		if err := b.Write(); err != nil || b.Dirty() {
+			t.Fatal(err)
+		}
+		fs = fs.kill()
+		var on map[uint64][2]uint64
+		b, on, whole = openBoard(t, fs)
+		if !whole {
+			t.Fatalf("round %d: not whole after a kill", round)
+		}
+		for id := range on {
+			if _, ok := want[id]; !ok {
+				// Freed, and not overwritten: it is given up by who knows that it is gone.
+				b.Free(uint32(on[id][0]))
+				delete(on, id)
+			}
+		}
+		if !maps.Equal(on, want) {
+			t.Fatalf("round %d: %d slots, want %d", round, len(on), len(want))
+		}
+	}
+	rng2 := rand.New(rand.NewPCG(2, 2))
+	if _, _, whole := openBoard(t, fs.crash(rng2)); whole {
+		t.Error("whole after a power loss")
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, on, whole := openBoard(t, fs.crash(rng2)); !whole || len(on) < len(want) {
+		t.Error("not whole after Close and a power loss")
+	}
+}
+
+func TestBoardThatFailed(t *testing.T) {
+	fs := newMemory()
+	b, _, _ := openBoard(t, fs)
+	b.Take(1, 1)
+	fs.failAt, fs.fail = fs.steps+1, syscall.ENOSPC
+	if err := b.Write(); err == nil {
+		t.Error("no error")
+	}
+	b.Take(2, 1)
+	if err := b.Write(); err != nil {
+		t.Error("told twice:", err)
+	}
+	fs.failAt = 0
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	fs = fs.kill()
+	if _, _, whole := openBoard(t, fs); whole {
+		t.Error("whole, though a write failed")
+	}
+}
+
+func TestBoardDoesNotAllocate(t *testing.T) {
+	b, _, _ := openBoard(t, newMemory())
+	turn := func() {
+		var slots [100]uint32
+		for i := range slots {
+			slots[i] = b.Take(uint64(i+1), 0)
+			b.Set(slots[i], 2)
+		}
+		for _, s := range slots {
+			b.Free(s)
+		}
+	}
+	turn()
+	if n := testing.AllocsPerRun(100, func() { turn(); _ = b.Write() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
