@@ -24,7 +24,7 @@ func (s *Server) openStore() error {
 	dir := filepath.Join(s.opts.DataDir, storeName)
 	j, report, err := journal.Open(dir, journal.Options{
 		SegmentSize: s.opts.SegmentSize, FS: s.opts.Files, Offload: s.host.Offload,
-		OnSegment: s.beginSegment, OnSynced: s.onSynced, OnError: s.storeFailed,
+		OnSegment: s.beginSegment, OnSynced: s.storeSynced, OnError: s.storeFailed,
 	}, r.record)
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
@@ -47,6 +47,11 @@ func (s *Server) openStore() error {
 	}
 	r.complain(dir)
 	return nil
+}
+
+func (s *Server) storeSynced(seq uint64) {
+	s.board.Reuse(seq)
+	s.onSynced(seq)
 }
 
 // storeFailed is called when a write or sync has failed.
@@ -272,7 +277,9 @@ func (r *recovery) place(m *message, queues map[uint32]*queue) (placed bool) {
 		placed = true
 	})
 	for _, id := range gone {
-		r.s.leave(k, id)
+		if h, _ := f.drop(k, id); h.slot != 0 {
+			r.s.board.Free(h.slot-1, 0)
+		}
 	}
 	if !placed {
 		f.unlink(m, k)

@@ -222,7 +222,7 @@ func (s *Server) forgetEntry(q *queue, m *message) {
 func (s *Server) leave(k *kept, queue uint32) bool {
 	h, found := s.shelf.drop(k, queue)
 	if h.slot != 0 {
-		s.board.Free(h.slot - 1)
+		s.board.Free(h.slot-1, s.journal.Last()+1) // the record comes next
 	}
 	return found
 }

@@ -219,11 +219,23 @@ func TestDeletedThingsStayDeleted(t *testing.T) {
 	h := openShop(t, o)
 	h.queue("gone", nil)
 	h.publish("", "gone", "one")
-	if _, err := h.v.deleteQueue([]byte("gone"), nil, false, false); err != nil {
+	h.take(h.v.queues["gone"])
+	h.publish("", "gone", "zero")
+	h.queue("both", nil)
+	if _, err := h.v.declareExchange(exchangeSpec{name: "f", kind: "fanout", durable: true}); err != nil {
 		t.Fatal(err)
 	}
-	if h.shelf.n != 0 || h.shelf.live != 0 {
-		t.Errorf("%d messages are kept for nobody", h.shelf.n)
+	for _, to := range []string{"both", "gone"} {
+		if err := h.v.bindQueue([]byte(to), []byte("f"), nil, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.publish("f", "", "shared")
+	for range 2 {
+		h.take(h.v.queues["gone"])
+	}
+	if _, err := h.v.deleteQueue([]byte("gone"), nil, false, false); err != nil {
+		t.Fatal(err)
 	}
 	h.queue("gone", nil)
 	if _, err := h.v.declareExchange(exchangeSpec{name: "x", kind: "direct", durable: true}); err != nil {
@@ -242,6 +254,10 @@ func TestDeletedThingsStayDeleted(t *testing.T) {
 	h.kill()
 	h = openShop(t, o)
 	h.want(h.v.queues["gone"], "two")
+	h.want(h.v.queues["both"], "shared")
+	if h.shelf.n != 2 {
+		t.Errorf("%d messages are kept for nobody", h.shelf.n-2)
+	}
 	if n := len(h.v.exchanges["x"].bindings); n != 0 {
 		t.Errorf("%d bindings of another exchange that had this name", n)
 	}

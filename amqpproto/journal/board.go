@@ -20,10 +20,18 @@ type Board struct {
 	boot  string
 	slots []byte   // all of them, as in the file
 	free  []uint32 // unused slots
+	freed []freed  // those that may not be used as yet, in order
+	past  int      // of freed, that are free by now
 	dirty []uint32 // pages to be written
 	stale []bool   // by page: it is among the dirty ones
 	err   error    // of the first write that failed: the file is not to be believed any more
 	told  bool     // Write has returned it
+}
+
+// freed is a slot that is unused when a record is on disk.
+type freed struct {
+	at   uint64
+	slot uint32
 }
 
 // A slot is the id of what it is about, which is not 0, and a value. The file
@@ -64,14 +72,21 @@ func (j *Journal) OpenBoard(use func(slot uint32, id, value uint64) bool) (b *Bo
 	for i := range uint32(len(slots) / slotSize) {
 		at := i * slotSize
 		id, value := binary.LittleEndian.Uint64(slots[at:]), binary.LittleEndian.Uint64(slots[at+8:])
-		if id != 0 && use(i, id, value) {
-			copy(b.slots[at:], slots[at:at+slotSize])
-		} else {
+		switch {
+		case id == 0:
 			b.free = append(b.free, i)
+		case use(i, id, value):
+			copy(b.slots[at:], slots[at:at+slotSize])
+		default:
+			b.free = append(b.free, i)
+			b.touch(i) // the id may be somebody else's by now
 		}
 	}
-	// Before anything changes: if the power goes now, the slots are old.
-	if err := b.writeHead(b.boot, true); err != nil {
+	// The head before anything changes: if the power goes then, the slots are old.
+	if err = b.writeHead(b.boot, true); err == nil {
+		err = b.Write()
+	}
+	if err != nil {
 		f.Close()
 		return nil, false, fmt.Errorf("journal: board: %w", err)
 	}
@@ -145,17 +160,33 @@ func (b *Board) Take(id, value uint64) (slot uint32) {
 // Set changes the value of a slot that was taken.
 func (b *Board) Set(slot uint32, value uint64) {
 	binary.LittleEndian.PutUint64(b.slots[slot*slotSize+8:], value)
+	b.touch(slot)
+}
+
+func (b *Board) touch(slot uint32) {
 	if page := slot / pageSlots; !b.stale[page] {
 		b.stale[page] = true
 		b.dirty = append(b.dirty, page)
 	}
 }
 
-// Free gives a slot back. In the file it stays until it is used again: its id is
-// of something that has gone.
-func (b *Board) Free(slot uint32) {
-	binary.LittleEndian.PutUint64(b.slots[slot*slotSize:], 0)
-	b.free = append(b.free, slot)
+// Free gives a slot back. What it says stays true until record number at, which
+// says that the thing it is about has gone, is on disk: only then, told by
+// Reuse, the slot is used again. at never decreases.
+func (b *Board) Free(slot uint32, at uint64) {
+	b.freed = append(b.freed, freed{at, slot})
+}
+
+// Reuse says that the journal is on disk up to a record.
+func (b *Board) Reuse(synced uint64) {
+	for b.past < len(b.freed) && b.freed[b.past].at <= synced {
+		b.free = append(b.free, b.freed[b.past].slot)
+		b.past++
+	}
+	if b.past > len(b.freed)/2 {
+		b.freed = b.freed[:copy(b.freed, b.freed[b.past:])]
+		b.past = 0
+	}
 }
 
 // Dirty says that Write has something to do.

@@ -42,7 +42,7 @@ func TestBoardOutlivesAKill(t *testing.T) {
 			switch rng.IntN(3) {
 			case 0:
 				for id, at := range want {
-					b.Free(uint32(at[0]))
+					b.Free(uint32(at[0]), 1)
 					delete(want, id)
 					break
 				}
@@ -57,6 +57,9 @@ func TestBoardOutlivesAKill(t *testing.T) {
 			next++
 			want[next] = [2]uint64{uint64(b.Take(next, next*3)), next * 3}
 		}
+		if rng.IntN(2) == 0 {
+			b.Reuse(1)
+		}
 		if err := b.Write(); err != nil || b.Dirty() {
 			t.Fatal(err)
 		}
@@ -69,7 +72,7 @@ func TestBoardOutlivesAKill(t *testing.T) {
 		for id := range on {
 			if _, ok := want[id]; !ok {
 				// Freed, and not overwritten: it is given up by who knows that it is gone.
-				b.Free(uint32(on[id][0]))
+				b.Free(uint32(on[id][0]), 1)
 				delete(on, id)
 			}
 		}
@@ -120,8 +123,9 @@ func TestBoardDoesNotAllocate(t *testing.T) {
 			b.Set(slots[i], 2)
 		}
 		for _, s := range slots {
-			b.Free(s)
+			b.Free(s, 1)
 		}
+		b.Reuse(1)
 	}
 	turn()
 	if n := testing.AllocsPerRun(100, func() { turn(); _ = b.Write() }); n != 0 {
