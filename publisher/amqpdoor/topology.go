@@ -234,3 +234,23 @@ func withType(args publisher.Table, kind string) publisher.Table {
 	}
 	return own
 }
+
+// Declared is what one producer or consumer of a connection declares.
+type Declared struct {
+	Name string // producer.NAME or consumer.NAME
+	client.Topology
+}
+
+// Declares lists what Link would have declared, in its order: for who wants to
+// know beforehand whether the broker agrees.
+func Declares(connection string, producers map[string]publisher.Producer, consumers map[string]publisher.Consumer) (all []Declared) {
+	t := newTopology(connection, producers, consumers)
+	for _, name := range t.producers {
+		all = append(all, Declared{"producer." + name, t.producer(name)})
+	}
+	for _, name := range t.consumers {
+		top := t.consumer(name)
+		all = append(all, Declared{"consumer." + name, top})
+	}
+	return all
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,29 +13,50 @@ import (
 )
 
 func (c *CLI) checkCommand() *cobra.Command {
-	return &cobra.Command{
+	var broker, declare bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration and print what it amounts to",
 		Long: `Read the configuration as serve does and print the resolved plan: listeners,
 connections, consumers, producers and routes, passwords masked. Every problem is
-printed, and the exit code is 1 if there is one. Nothing is opened or connected.`,
+printed, and the exit code is 1 if there is one. Nothing is opened or connected.
+
+With --broker, connect to each broker in use and ask it about every exchange and
+queue of the plan: whether it is there, whether it is the same (if not, with the
+argument that differs and what to do), whether we may use it. Nothing is made or
+changed; for that reason bindings are not looked at. With --declare everything is
+declared, as serve does when it starts.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := c.load()
 			if err != nil {
 				return err
 			}
 			plan, err := Resolve(s, c.Registry)
+			if err == nil {
+				err = plan.write(c.Stdout)
+			}
 			if err != nil {
 				return failure{err}
 			}
-			if err := plan.write(c.Stdout); err != nil {
+			if !broker && !declare {
+				return nil
+			}
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			k := &brokerCheck{plan: plan, timeout: timeout, declare: declare, table: tabwriter.NewWriter(c.Stdout, 0, 0, 2, ' ', 0)}
+			if err := k.run(ctx); err != nil {
 				return failure{err}
 			}
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&broker, "broker", false, "ask the brokers, too")
+	cmd.Flags().BoolVar(&declare, "declare", false, "declare everything at the brokers, as serve does")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "with --broker: give up when the broker has not answered for so long")
+	return cmd
 }
 
 // write prints the plan for a person: one line for each thing that serve opens,
