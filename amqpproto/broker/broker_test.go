@@ -66,23 +66,26 @@ func (f *fixture) last(kind broker.EventKind) broker.Event {
 	return broker.Event{}
 }
 
-// peer is a client made of frames. What it hears is kept as one line a frame.
+// peer is a client made of frames.
 type peer struct {
+	ear
+	f    *fixture
+	conn *broker.Conn
+	wire *wiretest.Wire
+	kept []byte // not taken by Feed
+	over bool   // the broker has closed the socket
+}
+
+// ear keeps what a client hears as one line a frame.
+type ear struct {
 	t     testing.TB
-	f     *fixture
-	conn  *broker.Conn
-	wire  *wiretest.Wire
-	kept  []byte   // not taken by Feed
 	heard []string // frames since the last hear
 	in    []byte   // the beginning of a frame
-	over  bool     // the broker has closed the socket
-	tags  map[string]bool
-	names map[string]string // what the broker made up, by what it is shown as
 }
 
 // dial opens a socket and nothing else.
 func (f *fixture) dial(remote string) *peer {
-	p := &peer{t: f.t, f: f, wire: wiretest.NewWire(), names: map[string]string{}}
+	p := &peer{ear: ear{t: f.t}, f: f, wire: wiretest.NewWire()}
 	var addr net.Addr
 	if remote != "" {
 		addr = tcpAddr(remote)
@@ -197,9 +200,8 @@ func (p *peer) turn() {
 
 func (p *peer) flush() {
 	out := p.conn.Pending()
-	p.in = append(p.in, out...)
+	p.take(out)
 	p.conn.Sent(len(out))
-	p.in = p.show(p.in)
 }
 
 func (p *peer) lose(err error) {
@@ -210,25 +212,26 @@ func (p *peer) lose(err error) {
 	}
 }
 
-// show renders whole frames and returns the rest.
-func (p *peer) show(b []byte) []byte {
+// take renders whole frames and keeps the rest.
+func (e *ear) take(octets []byte) {
+	b := append(e.in, octets...)
 	for len(b) > 0 {
 		if b[0] == 'A' && len(b) >= 8 {
-			p.heard = append(p.heard, fmt.Sprintf("%q", b[:8]))
+			e.heard = append(e.heard, fmt.Sprintf("%q", b[:8]))
 			b = b[8:]
 			continue
 		}
 		f, n, err := amqpproto.CutFrame(b, 0)
 		if err != nil {
-			p.t.Fatalf("peer: the broker sends no frames: %v", err)
+			e.t.Fatalf("the broker sends no frames: %v", err)
 		}
 		if n == 0 {
 			break
 		}
-		p.heard = append(p.heard, line(f))
+		e.heard = append(e.heard, line(f))
 		b = b[n:]
 	}
-	return b
+	e.in = append(e.in[:0], b...)
 }
 
 // line shows a frame with all that it has.

@@ -201,12 +201,14 @@ func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 		if !id.Known() {
 			return amqpproto.UnknownMethod(id)
 		}
-		return connectionError(amqpproto.CommandInvalid, id, "%s is for servers", id)
+		return unimplemented(id)
 	}
 	if ch.in.asm.Busy() {
-		return ch.in.asm.Begin(id) // which is an error
+		return ch.in.unexpected()
 	}
-	return ch.fault(id, ch.handle(id, args))
+	err := ch.fault(id, ch.handle(id, args))
+	ch.conn.server.tellEnded()
+	return err
 }
 
 // handle is the table of methods.
@@ -216,12 +218,8 @@ func (ch *channel) handle(id amqpproto.MethodID, args []byte) error {
 		return connectionError(amqpproto.ChannelErrorCode, id, "second 'channel.open' seen")
 	case amqpproto.IDChannelClose:
 		return ch.onClose(args)
-	case amqpproto.IDChannelCloseOk:
-		return nil
 	case amqpproto.IDChannelFlow:
 		return ch.onFlow(args)
-	case amqpproto.IDChannelFlowOk:
-		return nil
 	case amqpproto.IDExchangeDeclare:
 		return ch.onExchangeDeclare(args)
 	case amqpproto.IDExchangeDelete:
@@ -271,5 +269,10 @@ func (ch *channel) handle(id amqpproto.MethodID, args []byte) error {
 	case amqpproto.IDTxRollback:
 		return ch.onTxRollback(args)
 	}
-	return connectionError(amqpproto.CommandInvalid, id, "unexpected %s", id)
+	return unimplemented(id)
+}
+
+// unimplemented is for what a client may not send in an open channel.
+func unimplemented(id amqpproto.MethodID) error {
+	return connectionError(amqpproto.CommandInvalid, id, "unimplemented method")
 }

@@ -128,7 +128,7 @@ func (ch *channel) nack(n uint64) {
 		return
 	}
 	c := ch.conn
-	c.out.buf = amqpproto.AppendBasicNack(c.out.buf, ch.number, n, n > f.told+1, false)
+	c.out.buf = amqpproto.AppendBasicNack(c.out.buf, ch.number, n, n > f.told+1, true) // the last bit means nothing here, and is RabbitMQ's
 	c.server.stats.Nacked += n - f.told
 	f.told = n
 }

@@ -89,6 +89,7 @@ func (c *Conn) Feed(in []byte) (n int, err error) {
 		err = c.fail(err)
 	}
 	c.server.stats.OctetsIn += uint64(n)
+	c.server.tellEnded()
 	c.server.weigh()
 	c.depth--
 	return n, err
@@ -329,6 +330,7 @@ func (c *Conn) Lost(cause error) {
 	if opened {
 		c.vhost.dropOwner(c)
 	}
+	c.server.tellEnded()
 	c.out = output{}
 	c.server.forget(c)
 	if opened {

@@ -15,6 +15,30 @@ type content struct {
 	args []byte
 }
 
+// takes says whether a frame of that type is what comes next.
+func (ct *content) takes(frame byte) bool {
+	if !ct.asm.Busy() {
+		return false
+	}
+	return (frame == amqpproto.FrameHeader) == ct.awaitsHeader()
+}
+
+// awaitsHeader says which part of a content comes next.
+func (ct *content) awaitsHeader() bool { return ct.asm.Content().Class == 0 }
+
+// unexpected is the error for any other frame, in RabbitMQ's words.
+func (ct *content) unexpected() error {
+	switch {
+	case !ct.asm.Busy():
+		return connectionError(amqpproto.UnexpectedFrame, 0, "expected method frame, got non method frame instead")
+	case ct.awaitsHeader():
+		return connectionError(amqpproto.UnexpectedFrame, amqpproto.IDBasicPublish,
+			"expected content header for class %d, got non content header frame instead", amqpproto.ClassBasic)
+	}
+	return connectionError(amqpproto.UnexpectedFrame, amqpproto.IDBasicPublish,
+		"expected content body, got non content body frame instead")
+}
+
 // argsKeep bounds the copy of arguments that an idle channel keeps.
 const argsKeep = 256
 
@@ -35,6 +59,9 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 		return nil
 	}
 	ct := &ch.in
+	if !ct.takes(f.Type) {
+		return ct.unexpected()
+	}
 	var done bool
 	var err error
 	if f.Type == amqpproto.FrameHeader {

@@ -109,7 +109,21 @@ func (ch *channel) cancelled(k *consumer) {
 	}
 	ch.remove(k)
 	if c.cancelNotify && ch.state == channelOpen && c.state == connOpen {
-		c.send(ch.number, &amqpproto.BasicCancel{ConsumerTag: []byte(k.tag), NoWait: true})
+		c.server.ended = append(c.server.ended, k)
+	}
+}
+
+// tellEnded sends the cancels of consumers whose queues have ended. They come
+// after the answer to what ended the queue, as in RabbitMQ.
+func (s *Server) tellEnded() {
+	for len(s.ended) > 0 {
+		ended := s.ended
+		s.ended = nil
+		for _, k := range ended {
+			if ch := k.ch; ch.state == channelOpen && ch.conn.state == connOpen {
+				ch.conn.send(ch.number, &amqpproto.BasicCancel{ConsumerTag: []byte(k.tag), NoWait: true})
+			}
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ type Server struct {
 	heavy   bool                 // over MemoryMax
 	diskLow bool                 // as DiskLow said
 	alarm   bool                 // one of them: publishers wait
+	ended   []*consumer          // to be told that their queues have ended
 	closing bool
 
 	// Scratch of the hot path: there is one thread, and one Feed at a time.
@@ -129,6 +130,7 @@ func (s *Server) forget(c *Conn) {
 // Tick moves time on. It returns when it wants to be called next; zero = never.
 func (s *Server) Tick(now time.Time) (next time.Time) {
 	at := s.tickEngine(now.UnixNano())
+	s.tellEnded()
 	s.weigh()
 	if at == 0 {
 		return time.Time{}
