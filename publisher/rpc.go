@@ -64,7 +64,7 @@ func (r *Request) Call(producer string, v any, options ...Option) (*Answer, erro
 		return nil, fmt.Errorf("call %s: %w", producer, err)
 	}
 	if answer.Status >= 400 {
-		return answer, &StatusError{Status: answer.Status, Text: string(answer.Body), Cause: fmt.Errorf("call %s", producer)}
+		return answer, fmt.Errorf("call %s: %w", producer, &StatusError{Status: answer.Status, Text: string(answer.Body)})
 	}
 	return answer, nil
 }

@@ -35,6 +35,8 @@ type Server struct {
 	todo      []func() // ends of offloaded work, confirms, posts
 	published []Published
 	confirm   error
+	answer    func(Published) (*publisher.Answer, error)
+	queues    map[string][]publisher.Publishing
 }
 
 // A Published is one publish that has left.
@@ -68,7 +70,7 @@ type timer struct {
 // New returns a server for the handlers of a registry.
 func New(t testing.TB, registry *publisher.Registry) *Server {
 	t.Helper()
-	s := &Server{t: t, now: time.Now()}
+	s := &Server{t: t, now: time.Now(), queues: map[string][]publisher.Publishing{}}
 	log := zerolog.New(zerolog.NewTestWriter(t))
 	server, err := publisher.NewServer(registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log})
 	if err != nil {
@@ -79,11 +81,25 @@ func New(t testing.TB, registry *publisher.Registry) *Server {
 	for name := range registry.Producers() {
 		server.Bind(name, sender{s, false})
 	}
+	for name := range registry.Consumers() {
+		server.BindConsumer(name, &pauser{})
+	}
+	server.BindQueues(publisher.DefaultConnection, queues{s})
 	return s
 }
 
 // Confirm makes the broker answer every later publish with err: nil confirms it.
 func (s *Server) Confirm(err error) { s.confirm = err }
+
+// Answer makes the other side of each later [publisher.Request.Call]: fn gets the
+// request. Without it, nobody's queue takes a request.
+func (s *Server) Answer(fn func(Published) (*publisher.Answer, error)) { s.answer = fn }
+
+// Put adds a message to a queue that handlers look at by [publisher.Request.Queue].
+// Only queues that something was put into are there.
+func (s *Server) Put(queue string, p publisher.Publishing) {
+	s.queues[queue] = append(s.queues[queue], p)
+}
 
 // Published returns what has been published since the last call, replies left
 // out.
@@ -218,22 +234,31 @@ type sender struct {
 
 // Send keeps the publish and confirms it a little later, as a broker would.
 func (b sender) Send(p *publisher.Publication, done publisher.Confirmer) error {
-	var props amqpproto.Properties
-	if _, err := props.Decode(p.RawProperties); err != nil {
-		return err
-	}
-	publishing, err := props.Publishing()
+	published, err := copyOf(p)
 	if err != nil {
 		return err
 	}
-	publishing.Body = append([]byte(nil), p.Body...)
 	verdict := b.s.confirm
 	if b.reply {
 		verdict = nil
 	}
-	b.s.published = append(b.s.published, Published{strings.Clone(p.Exchange), strings.Clone(p.RoutingKey), p.Mandatory, publishing})
+	b.s.published = append(b.s.published, published)
 	b.s.todo = append(b.s.todo, func() { done.Confirmed(verdict) })
 	return nil
+}
+
+// copyOf takes a publish apart.
+func copyOf(p *publisher.Publication) (Published, error) {
+	var props amqpproto.Properties
+	if _, err := props.Decode(p.RawProperties); err != nil {
+		return Published{}, err
+	}
+	publishing, err := props.Publishing()
+	if err != nil {
+		return Published{}, err
+	}
+	publishing.Body = append([]byte(nil), p.Body...)
+	return Published{strings.Clone(p.Exchange), strings.Clone(p.RoutingKey), p.Mandatory, publishing}, nil
 }
 
 // runtime is the loop under the publisher.
