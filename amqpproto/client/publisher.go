@@ -81,9 +81,10 @@ type publisher struct {
 // String names the state, for errors.
 func (p *publisher) String() string { return "publish channel " + pubStateNames[p.state] }
 
-// clear tells that publishes may leave.
+// clear tells that publishes may leave. None may while a transaction is
+// committed: RabbitMQ closes the connection for it.
 func (p *publisher) clear() bool {
-	return p.state == pubReady && p.ch.state == channelOpen && !p.client.blocked && !p.stopped && p.client.replay.open && p.client.isOpen()
+	return p.state == pubReady && p.ch.state == channelOpen && p.ch.await == 0 && !p.client.blocked && !p.stopped && p.client.replay.open && p.client.isOpen()
 }
 
 // start opens the channel.

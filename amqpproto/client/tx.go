@@ -4,7 +4,7 @@ import "zamqp/amqpproto"
 
 // txState is what a publish channel with Config.TxSelect knows of its
 // transactions. One commit is in flight at a time; what is published meanwhile
-// goes into the next.
+// waits for the next.
 type txState struct {
 	end  uint64 // the commit in flight covers publishes before it
 	turn uint64 // in which the last publish left the caller or the waiting list
@@ -34,9 +34,7 @@ func (p *publisher) committed() error {
 		}
 	}
 	l.shrink()
-	if p.ledger.next != p.tx.end {
-		p.client.wake() // for a Pending that commits what came meanwhile
-	}
+	p.client.stir()
 	return nil
 }
 
