@@ -2,12 +2,14 @@ package e2e_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"zamqp/publisher"
 	"zamqp/publisher/app"
 	"zamqp/tests/rabbitmq"
 )
@@ -57,4 +59,23 @@ func alone(t *testing.T) string {
 	url := log.await(t, "broker ready").URL
 	noStreams.Store(url, true)
 	return url
+}
+
+// TestAddressOfTheBrokerInUse: the server does not start, and says both ways out.
+func TestAddressOfTheBrokerInUse(t *testing.T) {
+	url := alone(t)
+	taken := strings.TrimSuffix(strings.TrimPrefix(url, "amqp://guest:guest@"), "/")
+	settings, err := app.Load(app.Sources{Options: []string{"http.listen=127.0.0.1:0", "broker.listen=" + taken}},
+		app.RegisteredNames(publisher.Default))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	err = app.Serve(ctx, settings, zerolog.Nop())
+	for _, part := range []string{`broker.listen = "` + taken + `": in use`, "-o broker.listen=127.0.0.1:", "-o connection.default.url=" + url} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%q is not in: %v", part, err)
+		}
+	}
 }

@@ -1,0 +1,291 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/rs/zerolog"
+
+	"zamqp/publisher/app"
+)
+
+const secretHash = "$2a$10$JwnGb6.OdUTGTY6adH0dSOsd7KQgMgOebcdcPe/mGhBTQ5NFWW3aG"
+
+// journalLines is a log that the broker writes to and a test reads.
+type journalLines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *journalLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *journalLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// serveBroker runs `zamqp broker` on a free port until the test ends and returns
+// the URL that it says it is ready at, and what stops it.
+func serveBroker(t *testing.T, file string, options ...string) (url string, stop func() error) {
+	t.Helper()
+	s := mustLoad(t, file, nil, append([]string{"broker.listen=127.0.0.1:0"}, options...))
+	ctx, cancel := context.WithCancel(context.Background())
+	log, end := &journalLines{}, make(chan error, 1)
+	go func() { end <- app.ServeBroker(ctx, s, zerolog.New(log)) }()
+	stop = sync.OnceValue(func() error { cancel(); return <-end })
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		for line := range strings.Lines(log.String()) {
+			var entry struct{ Message, URL string }
+			if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == "broker ready" {
+				return entry.URL, stop
+			}
+		}
+	}
+	t.Fatal("the broker is not ready")
+	return "", nil
+}
+
+func TestBrokerUsersAndPermissions(t *testing.T) {
+	url, _ := serveBroker(t, `
+[broker]
+vhosts = ["/", "shop"]
+[broker.users]
+ann = "`+secretHash+`"
+[broker.users.bob]
+hash = "`+secretHash+`"
+permissions.shop = { configure = "^own$", write = "^own$", read = "^own$" }
+`)
+	at := strings.TrimPrefix(url, "amqp://USER:PASSWORD@")
+	for _, row := range []struct {
+		login, vhost, queue string
+		ok                  bool
+	}{
+		{"ann:secret", "", "any", true},
+		{"ann:secret", "shop", "any", true},
+		{"bob:secret", "shop", "own", true},
+		{"bob:secret", "shop", "other", false},
+		{"bob:secret", "", "own", false},
+		{"ann:wrong", "", "any", false},
+		{"guest:guest", "", "any", false},
+		{"embedded:embedded", "", "any", false},
+		{"nobody:secret", "", "any", false},
+	} {
+		if err := declareAt("amqp://"+row.login+"@"+at+row.vhost, row.queue, nil); (err == nil) != row.ok {
+			t.Errorf("%+v: %v", row, err)
+		}
+	}
+}
+
+// declareAt connects and declares a durable queue.
+func declareAt(url, queue string, config *tls.Config) error {
+	conn, err := amqp.DialTLS(url, config)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ch, err := conn.Channel()
+	if err != nil {
+		return err
+	}
+	_, err = ch.QueueDeclare(queue, true, false, false, false, nil)
+	return err
+}
+
+func TestBrokerTLS(t *testing.T) {
+	cert, key, pool := certificate(t)
+	url, _ := serveBroker(t, "", "broker.tls_cert="+cert, "broker.tls_key="+key)
+	if !strings.HasPrefix(url, "amqps://guest:guest@127.0.0.1:") {
+		t.Fatal(url)
+	}
+	if err := declareAt(url, "q", &tls.Config{RootCAs: pool}); err != nil {
+		t.Error(err)
+	}
+	if err := declareAt(url, "q", nil); err == nil {
+		t.Error("a client that does not know the certificate was let in by itself")
+	}
+	if err := declareAt(strings.Replace(url, "amqps", "amqp", 1), "q", nil); err == nil {
+		t.Error("let in without TLS")
+	}
+	if err := declareAt(url, "q", &tls.Config{RootCAs: pool}); err != nil {
+		t.Errorf("after the others: %v", err)
+	}
+}
+
+// certificate makes one for 127.0.0.1 and returns its files.
+func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	save := func(name, kind string, b []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	pool = x509.NewCertPool()
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.AddCert(parsed)
+	return save("c.pem", "CERTIFICATE", der), save("k.pem", "PRIVATE KEY", secret), pool
+}
+
+// TestBrokerDoesNotStart: each error names the key and the remedy.
+func TestBrokerDoesNotStart(t *testing.T) {
+	dir := t.TempDir()
+	url, _ := serveBroker(t, "", "broker.data_dir="+dir)
+	taken := strings.TrimSuffix(strings.TrimPrefix(url, "amqp://guest:guest@"), "/")
+	notDir := write(t, "")
+	for _, row := range []struct {
+		options []string
+		want    []string
+	}{
+		{[]string{"broker.listen=" + taken}, []string{`broker.listen = "` + taken + `": in use`, "-o broker.listen=127.0.0.1:"}},
+		{[]string{"broker.data_dir=" + dir}, []string{"broker.data_dir", dir, "in use by another process"}},
+		{[]string{"broker.data_dir=" + notDir}, []string{"broker.data_dir", notDir}},
+		{[]string{"broker.tls_cert=" + notDir, "broker.tls_key=" + notDir}, []string{"broker.tls_cert"}},
+		{[]string{"broker.listen="}, []string{"broker.listen", "write an address"}},
+	} {
+		s, err := app.Load(app.Sources{Options: append([]string{"broker.listen=127.0.0.1:0", "http.listen=127.0.0.1:0"}, row.options...)}, names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		err = app.ServeBroker(ctx, s, zerolog.Nop())
+		cancel()
+		if err == nil {
+			t.Errorf("%v: started", row.options)
+			continue
+		}
+		for _, part := range row.want {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%v: %q is not in: %v", row.options, part, err)
+			}
+		}
+	}
+}
+
+func TestBrokerConnectionsMax(t *testing.T) {
+	url, _ := serveBroker(t, "", "broker.connections_max=1")
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := declareAt(url, "q", nil); err == nil {
+		t.Error("a second connection was let in")
+	}
+	_ = conn.Close()
+	for until := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		if err := declareAt(url, "q", nil); err == nil {
+			return
+		} else if time.Now().After(until) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestBrokerKeeps: what is durable comes back.
+func TestBrokerKeeps(t *testing.T) {
+	dir := t.TempDir()
+	url, stop := serveBroker(t, "", "broker.data_dir="+dir)
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ch.QueueDeclare("kept", true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.Confirm(false); err != nil {
+		t.Fatal(err)
+	}
+	confirm, err := ch.PublishWithDeferredConfirm("", "kept", true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: []byte("x")})
+	if err != nil || !confirm.Wait() {
+		t.Fatal("not confirmed", err)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	url, _ = serveBroker(t, "", "broker.data_dir="+dir)
+	conn, err = amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if ch, err = conn.Channel(); err != nil {
+		t.Fatal(err)
+	}
+	if d, ok, err := ch.Get("kept", true); err != nil || !ok || string(d.Body) != "x" || d.Redelivered {
+		t.Errorf("%v %v %+v", ok, err, d)
+	}
+}
+
+// TestCommandsReachTheEmbeddedBroker: from another process, by its port.
+func TestCommandsReachTheEmbeddedBroker(t *testing.T) {
+	t.Chdir(t.TempDir())
+	url, _ := serveBroker(t, "")
+	listen := "broker.listen=" + strings.TrimSuffix(strings.TrimPrefix(url, "amqp://guest:guest@"), "/")
+	if err := declareAt(url, "told", nil); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := run(t, nil, "publish", "-o", listen, "--queue", "told", "hello"); code != 0 {
+		t.Fatal(stderr)
+	}
+	if code, stdout, stderr := run(t, nil, "tap", "-o", listen, "--queue", "told", "--count", "1"); code != 0 || !strings.Contains(stdout, "hello") {
+		t.Errorf("exit %d, %s\n%s", code, stdout, stderr)
+	}
+	code, _, stderr := run(t, nil, "publish", "-o", "broker.listen=", "--queue", "told", "hello")
+	if code != 1 || !strings.Contains(stderr, "no other process reaches that broker") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+	code, _, stderr = run(t, nil, "publish", "-o", listen, "-o", "broker.users.ann="+secretHash, "--queue", "told", "hello")
+	if code != 1 || !strings.Contains(stderr, "--url amqp://user:password@") {
+		t.Errorf("exit %d, %s", code, stderr)
+	}
+}
