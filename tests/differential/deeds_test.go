@@ -258,9 +258,11 @@ func (a *author) mode_() { a.selectMode(0) }
 
 func (a *author) commit() { a.add(&operation{do: pick(a, "tx.commit", "tx.commit", "tx.rollback")}) }
 
-func (a *author) raw() { a.add(&operation{do: "raw", kind: pick(a, names(broken)...)}) }
+func (a *author) raw() { a.add(&operation{do: "raw", kind: pick(a, comparable(broken)...)}) }
 
-func (a *author) handshake() { a.add(&operation{do: "handshake", kind: pick(a, names(handshakes)...)}) }
+func (a *author) handshake() {
+	a.add(&operation{do: "handshake", kind: pick(a, comparable(handshakes)...)})
+}
 
 func (a *author) flow() { a.add(&operation{do: "channel.flow", n: a.IntN(2)}) }
 

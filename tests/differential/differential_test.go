@@ -67,11 +67,8 @@ func at(t *testing.T, name, raw, prefix string) (brokers []*broker) {
 	return brokers
 }
 
-func TestDifferential(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compares with RabbitMQ, thousands of programs")
-	}
-	node := rabbitmq.Shared(t)
+// pairs are the brokers to compare, one pair a worker.
+func pairs(t *testing.T, node *rabbitmq.Node) (ps []pair) {
 	reference := prepare(t, node, "a")
 	var subject []*broker
 	switch *against {
@@ -83,12 +80,22 @@ func TestDifferential(t *testing.T) {
 	default:
 		subject = at(t, "ours", *against, "a")
 	}
+	for i := range reference {
+		ps = append(ps, pair{reference[i], subject[i]})
+	}
+	return ps
+}
+
+func TestDifferential(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compares with RabbitMQ, thousands of programs")
+	}
+	ps := pairs(t, rabbitmq.Shared(t))
 	c := &comparison{t: t}
 	began := time.Now()
 	seeds := make(chan uint64)
 	var wg sync.WaitGroup
-	for i := range *workers {
-		p := pair{reference[i], subject[i]}
+	for _, p := range ps {
 		wg.Go(func() {
 			for s := range seeds {
 				c.compare(p, s)
