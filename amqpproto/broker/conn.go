@@ -150,7 +150,7 @@ func (c *Conn) onFrame(f amqpproto.Frame) error {
 		return nil
 	}
 	if f.Type == amqpproto.FrameMethod && f.Channel == 0 {
-		id, args, err := f.Method()
+		id, args, err := amqpproto.SplitMethod(f.Payload)
 		if err != nil {
 			return err
 		}

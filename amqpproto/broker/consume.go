@@ -47,12 +47,12 @@ func (ch *channel) onConsume(args []byte) error {
 	if string(m.Queue) == replyQueue {
 		return ch.consumeReplies(&m)
 	}
-	if ch.consumers[string(m.ConsumerTag)] != nil || ch.reply != nil && ch.reply.tag == string(m.ConsumerTag) && len(m.ConsumerTag) > 0 {
-		return connectionError(amqpproto.NotAllowed, m.ID(), "attempt to reuse consumer tag '%s'", m.ConsumerTag)
-	}
 	name, err := ch.currentQueue(m.Queue)
 	if err != nil {
 		return err
+	}
+	if ch.consumers[string(m.ConsumerTag)] != nil || ch.reply != nil && ch.reply.tag == string(m.ConsumerTag) && len(m.ConsumerTag) > 0 {
+		return connectionError(amqpproto.NotAllowed, m.ID(), "attempt to reuse consumer tag '%s'", m.ConsumerTag)
 	}
 	if err := c.mayRead("queue", name); err != nil {
 		return err

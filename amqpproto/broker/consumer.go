@@ -223,12 +223,18 @@ func (q *queue) kick(c *consumer) {
 	if q.gone || c.level == nil {
 		return
 	}
-	if !c.waiting && c.to.ready(c) {
-		q.wait(c)
-	}
+	q.rejoin(c)
 	if c.waiting && q.backlog.n > 0 {
 		q.run()
 		q.server().drain()
+	}
+}
+
+// rejoin is kick without delivering yet, for several consumers of a queue that
+// become ready together.
+func (q *queue) rejoin(c *consumer) {
+	if !q.gone && c.level != nil && !c.waiting && c.to.ready(c) {
+		q.wait(c)
 	}
 }
 

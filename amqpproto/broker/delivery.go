@@ -139,10 +139,15 @@ func (ch *channel) remove(k *consumer) {
 	}
 }
 
-// kickAll lets the queues of all the channel's consumers deliver again.
+// kickAll lets the queues of all the channel's consumers deliver again. All of
+// them are back in the rotation before the first queue delivers, so that it
+// goes by priority and not by the order of kicks.
 func (ch *channel) kickAll() {
 	if ch.state != channelOpen {
 		return
+	}
+	for _, k := range ch.order {
+		k.queue.rejoin(k)
 	}
 	for i := 0; i < len(ch.order); i++ { // a queue may end while it is kicked
 		k := ch.order[i]

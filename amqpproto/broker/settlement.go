@@ -96,6 +96,13 @@ func (ch *channel) settle(ds []delivery, how settlement) {
 	var last *consumer
 	for i := range ds {
 		if k := ds[i].consumer; k != nil && k != last {
+			k.queue.rejoin(k)
+			last = k
+		}
+	}
+	last = nil
+	for i := range ds {
+		if k := ds[i].consumer; k != nil && k != last {
 			k.queue.kick(k)
 			last = k
 		}
