@@ -137,7 +137,7 @@ func TestDeadLetterCircles(t *testing.T) {
 // TestDeadLetterChain is longer than any stack would like.
 func TestDeadLetterChain(t *testing.T) {
 	b := newBench(t)
-	const n = 2000
+	const n = 300
 	for i := range n {
 		b.queue(fmt.Sprint("q", i), amqp.Table{"x-max-length": 0, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": fmt.Sprint("q", i+1)})
 	}
@@ -166,6 +166,29 @@ func TestRejectPublish(t *testing.T) {
 	_, pub, ok := b.taken("dead")
 	if !ok || string(pub.Body) != "67890" || pub.Headers["x-first-death-reason"] != "maxlen" || b.v.queues["dead"].messages() != 0 {
 		t.Errorf("dead letter %v %+v", ok, pub)
+	}
+	b.end()
+}
+
+// TestDeadLetterManyRows: x-death comes from clients, and may be long.
+func TestDeadLetterManyRows(t *testing.T) {
+	b := newBench(t)
+	b.queue("q", amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"})
+	b.queue("dead", nil)
+	var rows []any
+	for i := range 20_000 {
+		rows = append(rows, amqp.Table{"queue": fmt.Sprint(i / 2), "reason": "expired"}, nil)
+	}
+	b.publish("", "q", amqp.Publishing{Headers: amqp.Table{"x-death": rows}})
+	e, _, _ := b.v.queues["q"].get()
+	b.v.queues["q"].reject(e)
+	_, pub, ok := b.taken("dead")
+	deaths, _ := pub.Headers["x-death"].([]any)
+	if !ok || len(deaths) != 1+10_000+20_000 {
+		t.Fatalf("%v, %d rows", ok, len(deaths))
+	}
+	if last, _ := deaths[len(deaths)-1].(amqp.Table); last["count"] != int64(2) || last["queue"] != "0" {
+		t.Errorf("the last row is %v", last)
 	}
 	b.end()
 }

@@ -90,27 +90,30 @@ func (l *letter) group() {
 	if len(l.deaths) < 2 {
 		return
 	}
+	// A map, because a client may send as many rows as fit into a frame.
+	rows := make(map[[2]string]int64, len(l.deaths))
+	for i := range l.deaths {
+		rows[l.deaths[i].event()]++
+	}
 	kept := l.deaths[:0]
-next:
-	for i, d := range l.deaths {
-		for k := range kept {
-			if kept[k].same(&d) {
-				continue next
-			}
+	for _, d := range l.deaths {
+		n, first := rows[d.event()]
+		switch {
+		case d.other.Type != 0:
+		case !first:
+			continue
+		case !d.hasCount:
+			d.count, d.hasCount = n, true
 		}
-		if !d.hasCount && d.other.Type == 0 {
-			d.hasCount = true
-			for k := i; k < len(l.deaths); k++ {
-				if l.deaths[k].same(&d) {
-					d.count++
-				}
-			}
-		}
+		delete(rows, d.event())
 		kept = append(kept, d)
 	}
 	slices.Reverse(kept)
 	l.deaths = kept
 }
+
+// event is what makes rows the same.
+func (d *deathRow) event() [2]string { return [2]string{string(d.queue), string(d.reason)} }
 
 // newDeath is the table of a row, without its count.
 func (l *letter) newDeath(d death, p parts, seconds int64) amqpproto.RawTable {
