@@ -1,0 +1,123 @@
+package amqpdoor
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/publisher"
+)
+
+// stillTime is a loop whose time the test moves.
+type stillTime struct {
+	now    time.Time
+	timers []func()
+	posted []func()
+}
+
+func (s *stillTime) Now() time.Time          { return s.now }
+func (s *stillTime) Post(fn func()) bool     { s.posted = append(s.posted, fn); return true }
+func (s *stillTime) Offload(fn, done func()) {}
+func (s *stillTime) MoreTasks()              {}
+func (s *stillTime) Enter(*string)           {}
+func (s *stillTime) After(_ time.Duration, fn func()) func() bool {
+	s.timers = append(s.timers, fn)
+	return func() bool { return true }
+}
+
+// newGate is a consumer without a broker, whose handler notes the bodies.
+func newGate(t testing.TB, c publisher.Consumer, h publisher.Handler) (*consumer, *stillTime) {
+	t.Helper()
+	c.Connection, c.Queue, c.NoAck = "default", "c", true
+	g := publisher.NewRegistry()
+	g.Consume("c", c, h)
+	s, err := publisher.NewServer(g, nil, nil, publisher.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := &stillTime{now: time.Unix(1000, 0)}
+	s.Start(clock)
+	k := &consumer{link: &link{door: New(s, clock, zerolog.Nop())}, name: "c", declared: c, known: newAttempts()}
+	k.gate.init(k)
+	k.main = &intake{k: k}
+	return k, clock
+}
+
+func (k *consumer) enterOne(t testing.TB, tag uint64, key string) {
+	r := k.link.door.server.NewRequest()
+	if err := r.SetMessage(&publisher.Message{Consumer: "c", DeliveryTag: tag, RoutingKey: []byte(key), Properties: []byte{0, 0}, Via: k.main}); err != nil {
+		t.Fatal(err)
+	}
+	k.gate.enter(r)
+}
+
+func TestRateIsATokenBucket(t *testing.T) {
+	seen := 0
+	k, clock := newGate(t, publisher.Consumer{Rate: 10, Burst: 3}, func(*publisher.Request) error { seen++; return nil })
+	for tag := range uint64(10) {
+		k.enterOne(t, tag+1, "")
+	}
+	for step, want := range []int{3, 4, 5, 6} {
+		if seen != want || len(clock.timers) != 1 {
+			t.Fatalf("after %d tenths: %d begun, %d timers", step, seen, len(clock.timers))
+		}
+		clock.now = clock.now.Add(101 * time.Millisecond)
+		fire := clock.timers[0]
+		clock.timers = nil
+		fire()
+	}
+}
+
+func TestALaneIsOneAfterTheOther(t *testing.T) {
+	var order []string
+	var ends []func(error)
+	k, clock := newGate(t, publisher.Consumer{Lane: "routing_key"}, func(r *publisher.Request) error {
+		order = append(order, fmt.Sprint(string(r.Message().RoutingKey), r.Message().DeliveryTag))
+		return r.Await(func(done func(error)) { ends = append(ends, done) })
+	})
+	for tag, key := range []string{"a", "a", "b", "a", "", ""} {
+		k.enterOne(t, uint64(tag), key)
+	}
+	if want := []string{"a0", "b2", "4", "5"}; !reflect.DeepEqual(order, want) {
+		t.Fatalf("%q", order)
+	}
+	for len(ends) > 0 {
+		ends[0](nil)
+		ends = ends[1:]
+		for len(clock.posted) > 0 {
+			next := clock.posted[0]
+			clock.posted = clock.posted[1:]
+			next()
+			for k.link.door.server.RunReady() {
+			}
+		}
+	}
+	if want := []string{"a0", "b2", "4", "5", "a1", "a3"}; !reflect.DeepEqual(order, want) || len(k.gate.lanes) != 0 {
+		t.Errorf("%q, %d lanes left", order, len(k.gate.lanes))
+	}
+}
+
+func TestAnOpenGateDoesNotAllocate(t *testing.T) {
+	k, _ := newGate(t, publisher.Consumer{}, func(*publisher.Request) error { return nil })
+	m := publisher.Message{Consumer: "c", Properties: []byte{0, 0}, Body: make([]byte, 256), Via: k.main}
+	once := func() {
+		r := k.link.door.server.NewRequest()
+		if err := r.SetMessage(&m); err != nil {
+			t.Fatal(err)
+		}
+		k.gate.enter(r)
+	}
+	once()
+	first := k.link.door.server.NewRequest()
+	k.link.door.server.Discard(first)
+	if again := k.link.door.server.NewRequest(); again != first {
+		t.Skip("each call has a request of its own: a debug build")
+	}
+	k.link.door.server.Discard(first)
+	if n := testing.AllocsPerRun(1000, once); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
