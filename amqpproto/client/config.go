@@ -54,9 +54,10 @@ type Config struct {
 
 	// TxSelect publishes in transactions of class tx instead of with confirms: what
 	// is published in one turn leaves with one tx.commit, and its outcome is that
-	// of the commit. Limits: the broker works off one commit after the other, each
-	// a round trip; RabbitMQ makes one atomic only within one queue; settlements of
-	// deliveries are on other channels and no part of it. A publish that the
+	// of the commit. Limits: one commit is in flight at a time, each a round trip,
+	// and nothing is published meanwhile; RabbitMQ does not promise that one is whole
+	// if it dies during the commit; settlements of deliveries are on other channels
+	// and no part of it. A publish that the
 	// broker refuses with an error of the channel, as for an exchange that does not
 	// exist, fails all of its transaction, and nothing of it reaches a queue.
 	TxSelect bool

@@ -9,6 +9,12 @@ import (
 	"zamqp/amqpproto/client"
 )
 
+const (
+	callChannel = 3 // as they are opened below
+	getChannel  = 4
+	askChannel  = 5
+)
+
 // FuzzClient feeds arbitrary octets behind a handshake, in two cuts. There is no
 // panic, Feed takes no more than there is, every accepted publish hears exactly
 // one outcome, and what is allocated is bounded by what came.
@@ -34,6 +40,13 @@ func FuzzClient(f *testing.F) {
 	add(amqpproto.AppendBasicDeliver(nil, consumeChannel, "c", 1, true, "", "q"),
 		amqpproto.AppendContentHeader(nil, consumeChannel, 60, 1<<26, []byte{0, 0}), amqpproto.AppendBody(nil, consumeChannel, []byte("x"), 4096))
 	add(method(f, publishChannel, &amqpproto.ChannelFlow{}), method(f, 0, &amqpproto.ConnectionCloseOk{}))
+	add(method(f, getChannel, &amqpproto.ChannelOpenOk{}), method(f, getChannel, &amqpproto.BasicGetOk{DeliveryTag: 1}),
+		amqpproto.AppendContentHeader(nil, getChannel, 60, 1, []byte{0, 0}), amqpproto.AppendBody(nil, getChannel, []byte("x"), 4096))
+	add(method(f, getChannel, &amqpproto.ChannelOpenOk{}), method(f, getChannel, &amqpproto.BasicGetEmpty{}), method(f, getChannel, &amqpproto.BasicGetEmpty{}))
+	add(method(f, askChannel, &amqpproto.ChannelOpenOk{}), method(f, askChannel, &amqpproto.QueueDeclareOk{Queue: []byte("q")}))
+	add(method(f, callChannel, &amqpproto.ChannelOpenOk{}), method(f, callChannel, &amqpproto.ConfirmSelectOk{}),
+		method(f, callChannel, &amqpproto.BasicConsumeOk{ConsumerTag: []byte("t")}), delivery(callChannel, "t", 1, "x"),
+		method(f, callChannel, &amqpproto.BasicNack{Multiple: true}), method(f, callChannel, &amqpproto.BasicAck{DeliveryTag: 1}))
 	f.Fuzz(func(t *testing.T, in []byte, cut uint16) {
 		d := newDirect(t, client.Config{}, &acker{})
 		confirms := &counter{}
@@ -43,6 +56,16 @@ func FuzzClient(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
+		calls, asked := &callCounter{}, 0
+		if _, err := d.client.Call(nil, &client.Outgoing{RoutingKey: "q", Body: []byte("x")}, time.Hour, calls); err != nil {
+			t.Fatal(err)
+		}
+		must(t, d.client.Get("q", false, func(d *client.Delivery, _ error) {
+			if asked++; d != nil {
+				d.Settler.Ack(d.Epoch, d.Tag)
+			}
+		}))
+		must(t, d.client.QueueInfo("q", func(_, _ uint32, _ error) { asked++ }))
 		d.flush()
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -72,6 +95,9 @@ func FuzzClient(f *testing.F) {
 		d.client.Close(nil)
 		if n, octets := d.client.Unconfirmed(); n != 0 || octets != 0 || confirms.ok+confirms.failed != total {
 			t.Fatalf("%d publishes and %d octets are left, %+v", n, octets, *confirms)
+		}
+		if calls.ok+calls.failed != 1 || asked != 2 || d.client.Calls() != 0 {
+			t.Fatalf("calls %+v, %d questions were answered", *calls, asked)
 		}
 	})
 }
