@@ -23,12 +23,14 @@ func (ch *channel) onQos(args []byte) error {
 	if m.PrefetchSize != 0 {
 		return unsupported("prefetch_size!=0 (%d)", m.PrefetchSize)
 	}
-	if !m.Global {
+	// One that is not global ends the channel's own limit: RabbitMQ's way to have
+	// a default that consumers can get rid of.
+	ch.limit = 0
+	if m.Global {
+		ch.limit = int(m.PrefetchCount)
+	} else {
 		ch.prefetch = m.PrefetchCount
-		ch.conn.send(ch.number, &amqpproto.BasicQosOk{})
-		return nil
 	}
-	ch.limit = int(m.PrefetchCount)
 	ch.conn.send(ch.number, &amqpproto.BasicQosOk{})
 	ch.kickAll() // it may be more than before
 	return nil
@@ -132,7 +134,7 @@ func (ch *channel) onGet(args []byte) error {
 	p := s.view(e.msg)
 	c.send(ch.number, &amqpproto.BasicGetOk{DeliveryTag: ch.tag, Redelivered: e.redelivered,
 		Exchange: p.exchange, RoutingKey: p.key, MessageCount: uint32(left)})
-	c.out.buf = c.appendContent(c.out.buf, ch.number, q, e, p)
+	c.out.buf = c.appendContent(c.out.buf, ch.number, q, e, p, true)
 	s.stats.Got++
 	if m.NoAck {
 		q.settle(e)

@@ -44,7 +44,7 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	b = append(b, byte(len(p.key)))
 	b = append(b, p.key...)
 	b = append(b, amqpproto.FrameEnd)
-	c.out.buf = c.appendContent(b, ch.number, k.queue, e, p)
+	c.out.buf = c.appendContent(b, ch.number, k.queue, e, p, false)
 	s.stats.Delivered++
 	if e.redelivered {
 		s.stats.Redelivered++
@@ -66,10 +66,12 @@ func flag(v bool) byte {
 	return 0
 }
 
-// appendContent appends header and bodies of a message that q hands out.
-func (c *Conn) appendContent(b []byte, channel uint16, q *queue, e entry, p parts) []byte {
+// appendContent appends header and bodies of a message that q hands out. Of a
+// quorum queue, a delivery tells its x-delivery-count when there is something to
+// tell, and basic.get-ok always, as in RabbitMQ.
+func (c *Conn) appendContent(b []byte, channel uint16, q *queue, e entry, p parts, got bool) []byte {
 	props := p.props
-	if n, ok := q.deliveryCount(e); ok {
+	if n, ok := q.deliveryCount(e); ok && (n > 0 || got) {
 		props = withDeliveryCount(props, n)
 	}
 	b = amqpproto.AppendContentHeader(b, channel, amqpproto.ClassBasic, uint64(len(p.body)), props)

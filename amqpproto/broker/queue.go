@@ -260,8 +260,8 @@ func (q *queue) purge() int {
 	return n
 }
 
-// deliveryCount is x-delivery-count, which each delivery of a quorum queue
-// carries in its headers: how often the message came back before.
+// deliveryCount is x-delivery-count, for the headers of what a quorum queue hands
+// out: how often the message came back before.
 func (q *queue) deliveryCount(e entry) (n uint32, ok bool) { return e.deliveries, q.quorum }
 
 // each calls fn with the ready entries, for the store's snapshots: fn must not

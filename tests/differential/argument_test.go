@@ -106,7 +106,7 @@ var badArguments = []func(*author) *operation{
 	},
 	func(a *author) *operation {
 		return &operation{do: "queue.declare", queue: "@bad", args: table{pick(a, "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-overflow",
-			"x-queue-type", "x-queue-mode", "x-queue-master-locator"): pick[any](a, int32(1), "what", true, table{"a": "b"})}}
+			"x-queue-type", "x-queue-mode"): pick[any](a, int32(1), "what", true, table{"a": "b"})}}
 	},
 	func(a *author) *operation {
 		return &operation{do: "queue.declare", queue: "@bad", args: table{pick(a, "x-single-active-consumer", "x-what", "what"): pick[any](a, int32(1), "true", false)}}

@@ -28,7 +28,6 @@ var broken = map[string]func(ch uint16) []byte{
 		return must(amqpproto.AppendMethod(nil, 50, &amqpproto.ChannelClose{ReplyCode: 200}))
 	},
 	"close-ok-not-open": func(uint16) []byte { return must(amqpproto.AppendMethod(nil, 50, &amqpproto.ChannelCloseOk{})) },
-	"close-ok-unasked":  func(ch uint16) []byte { return must(amqpproto.AppendMethod(nil, ch, &amqpproto.ChannelCloseOk{})) },
 	"open-twice":        func(ch uint16) []byte { return must(amqpproto.AppendMethod(nil, ch, &amqpproto.ChannelOpen{})) },
 	"channel-0":         func(uint16) []byte { return must(amqpproto.AppendMethod(nil, 0, marker)) },
 	"connection-method-on-channel": func(ch uint16) []byte {
@@ -62,7 +61,7 @@ var broken = map[string]func(ch uint16) []byte{
 	},
 	"table-key-cut": func(ch uint16) []byte { return methodFrame(ch, 50, 10, "\x00\x00\x01q\x00\x00\x00\x00\x02\x05a") },
 
-	"deliver-from-client": func(ch uint16) []byte {
+	"get-ok-from-client": func(ch uint16) []byte {
 		return methodFrame(ch, 60, 71, strings.Repeat("\x00", 8)+"\x00\x00\x00\x00\x00\x00\x00")
 	},
 	"get-empty-from-client": func(ch uint16) []byte {

@@ -150,7 +150,10 @@ func (a *author) get() {
 }
 
 func (a *author) consume() {
-	o := &operation{do: "basic.consume", queue: a.queue(), tag: pick(a, "c1", "c2", "c3", ""), flags: a.flags("no-ack", 25, "exclusive", 6, "no-local", 2)}
+	o := &operation{do: "basic.consume", queue: a.queue(), tag: pick(a, "c1", "c2", "c3", ""), flags: a.flags("exclusive", 6, "no-local", 2)}
+	if a.percent(25) && !a.global {
+		o.flags, a.noAck = o.flags+" no-ack", true
+	}
 	if o.tag != "" {
 		o.flags += a.flags("nowait", 4)
 	}
@@ -212,7 +215,12 @@ func (a *author) recover() {
 }
 
 func (a *author) qos() {
-	o := &operation{do: "basic.qos", n: pick(a, 0, 1, 1, 2, 3, 10), flags: a.flags("global", 25)}
+	o := &operation{do: "basic.qos", n: pick(a, 0, 1, 1, 2, 3, 10)}
+	// RabbitMQ lets the prefetch of a channel stop its consumers without acks as
+	// well, if one with acks was stopped at the same queue before.
+	if a.percent(25) && !a.noAck {
+		o.flags, a.global = "global", true
+	}
 	if a.percent(2) {
 		o.size = 100
 	}
@@ -254,7 +262,7 @@ func (a *author) selectMode(channel uint16) {
 	a.add(&operation{do: do, channel: channel})
 }
 
-func (a *author) mode_() { a.selectMode(0) }
+func (a *author) changeMode() { a.selectMode(0) }
 
 func (a *author) commit() { a.add(&operation{do: pick(a, "tx.commit", "tx.commit", "tx.rollback")}) }
 
@@ -264,7 +272,7 @@ func (a *author) handshake() {
 	a.add(&operation{do: "handshake", kind: pick(a, comparable(handshakes)...)})
 }
 
-func (a *author) flow() { a.add(&operation{do: "channel.flow", n: a.IntN(2)}) }
+func (a *author) flow() { a.add(&operation{do: "channel.flow", n: 1}) }
 
 func (a *author) wait() {
 	a.ticking = 0

@@ -44,6 +44,15 @@ func (e *end) invoke(c *channel, o *operation) {
 		e.l.send(o.channel, m)
 		e.await(func() bool { return !c.open })
 		return
+	case "tx.commit":
+		// RabbitMQ closes a connection that goes on before commit-ok has come.
+		e.l.send(o.channel, m)
+		e.await(func() bool { return c.replies > 0 || !c.open })
+		if c.open {
+			e.l.send(o.channel, marker)
+			e.await(func() bool { return c.marks > 0 || !c.open })
+		}
+		return
 	case "queue.declare":
 		if len(o.queue) > 0 && (o.queue[0] == '@' || o.queue[0] == '$' && e.r.symbols[o.queue] != "") && !o.has("passive") {
 			e.r.watch(o.queue)

@@ -14,8 +14,9 @@ type author struct {
 	exchanges []string
 	kinds     map[string]string // of exchanges
 	consumers int
-	ticking   int // operations since something began to expire soon
-	mode      [2][4]string
+	ticking   int  // operations since something began to expire soon
+	global    bool // a prefetch of a whole channel was set
+	noAck     bool // somebody consumes without acks
 }
 
 // theme is what a program is about: what is more likely in it.
@@ -165,7 +166,7 @@ var deeds = []struct {
 	{"passive", 12, (*author).passive},
 	{"close channel", 14, (*author).closeChannel},
 	{"close connection", 8, (*author).closeConnection},
-	{"mode", 12, (*author).mode_},
+	{"mode", 12, (*author).changeMode},
 	{"commit", 0, (*author).commit},
 	{"raw", 3, (*author).raw},
 	{"handshake", 1, (*author).handshake},

@@ -58,6 +58,10 @@ func closing(method string, code uint16, text []byte, class, id uint16) string {
 	words := string(text)
 	if method == "connection.close" {
 		words, _, _ = strings.Cut(words, " - ")
+		if code == amqpproto.FrameError {
+			// Of a frame that is broken: which method it was is hearsay.
+			return fmt.Sprintf("%s %d %q", method, code, words)
+		}
 	}
 	return fmt.Sprintf("%s %d %q by %s", method, code, words, amqpproto.NewMethodID(class, id))
 }

@@ -10,7 +10,22 @@ import (
 // known are broken octets and handshakes that the brokers answer differently, on
 // purpose or because RabbitMQ's answer is an accident; docs/guide/broker-differences.md
 // has the reasons. Random programs leave them out.
-var known = map[string]bool{}
+var known = map[string]bool{
+	// The peer is told what it did; RabbitMQ hangs up, in a handshake after three
+	// seconds of silence.
+	"frame-oversize": true, "table-key-cut": true, "unknown-class": true, "unknown-method": true,
+	"bad-frame-early": true, "channel-before-open": true, "channel-max-large": true, "close-early": true, "frame-max-large": true,
+	"frame-max-none": true, "frame-max-small": true, "frame-over-minimum-early": true, "open-at-start": true, "plain-malformed": true,
+	"tune-ok-early": true, "unknown-mechanism": true, "unknown-vhost": true,
+	// Refused at once, where RabbitMQ waits for the rest of the content.
+	"body-too-large": true, "get-ok-from-client": true,
+	// Another code for the same: 501 and not 505.
+	"header-weight": true, "heartbeat-channel": true,
+	// What RabbitMQ took over from AMQP 0-8 and 0-9.
+	"access-request": true, "amqp-0-8": true, "amqp-0-9": true,
+	// Two closes that cross on the way are nobody's fault.
+	"close-ok-not-open": true,
+}
 
 // comparable are the names of a table without the known differences.
 func comparable[V any](m map[string]V) []string {
