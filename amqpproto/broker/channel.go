@@ -149,15 +149,19 @@ func (ch *channel) endConsumers() {
 	ch.dropReply()
 }
 
-// giveBack returns what was delivered and not acked, and forgets what was not
-// committed or confirmed.
-func (ch *channel) giveBack() {
+// giveBack returns what was delivered and not acked to its queues.
+func (ch *channel) giveBack() { requeueEach(ch.surrender(nil)) }
+
+// surrender appends to dst what was delivered and not acked, and forgets what
+// was not committed or confirmed. The channel has ended its consumers.
+func (ch *channel) surrender(dst []delivery) []delivery {
 	ch.dropTx()
-	ch.requeueAll()
+	dst, _ = ch.unacked.take(dst, 0, true)
 	ch.confirms = confirms{}
 	ch.in.asm.Reset()
 	ch.in.args = nil
 	ch.unacked = ledger{}
+	return dst
 }
 
 // rested gives back what an idle channel needs no more.

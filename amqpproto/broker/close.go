@@ -123,19 +123,22 @@ func (c *Conn) abort(err error) {
 }
 
 // endChannels ends all channels: first nobody takes anything more, then
-// everything goes back.
+// everything goes back, that of one queue at once, so that it comes back in
+// order wherever it goes next.
 func (c *Conn) endChannels() {
 	for _, ch := range c.channels {
 		if ch != nil {
 			ch.endConsumers()
 		}
 	}
+	var held []delivery
 	for _, ch := range c.channels {
 		if ch != nil {
-			ch.giveBack()
+			held = ch.surrender(held)
 			c.server.stats.Channels--
 		}
 	}
+	requeueEach(held)
 	c.channels, c.confirming, c.opened = nil, nil, 0
 }
 
