@@ -14,6 +14,7 @@ type flight struct {
 	x       *spooler
 	waiting             // of a call: done is set
 	entry   spool.Entry // of the store
+	alone   bool        // no other was under way with it
 }
 
 func (x *spooler) flight() *flight {
@@ -37,12 +38,12 @@ func (x *spooler) release(f *flight) {
 
 // Confirmed takes the broker's word, or that there was none.
 func (f *flight) Confirmed(err error) {
-	x, w, e := f.x, f.waiting, f.entry
+	x, w, e, alone := f.x, f.waiting, f.entry, f.alone
 	x.release(f)
 	if w.done != nil {
 		x.answered(w, err)
 	} else {
-		x.landed(&e, err)
+		x.landed(&e, alone, err)
 	}
 }
 
@@ -69,7 +70,7 @@ func isUnanswered(err error) bool {
 }
 
 // landed is the outcome of a message of the store.
-func (x *spooler) landed(e *spool.Entry, err error) {
+func (x *spooler) landed(e *spool.Entry, alone bool, err error) {
 	x.flights--
 	x.octets -= len(e.Body)
 	if x.closing {
@@ -80,7 +81,7 @@ func (x *spooler) landed(e *spool.Entry, err error) {
 	case err == nil:
 		x.drained++
 		x.store.Gone(e.Number)
-	case x.isRefused(e.Number, err):
+	case isRefused(alone, err):
 		x.aside(e, err.Error())
 	default:
 		if errors.As(err, &closed) {

@@ -256,7 +256,7 @@ func (x *spooler) launch(e *spool.Entry) bool {
 		return true
 	}
 	f := x.flight()
-	f.entry = *e
+	f.entry, f.alone = *e, e.Number <= x.careful
 	x.out = client.Outgoing{Exchange: e.Exchange, RoutingKey: e.RoutingKey, Mandatory: e.Mandatory, RawProperties: raw, Body: e.Body}
 	switch err := x.link.client.Publish(nil, &x.out, f); {
 	case err == nil:
@@ -352,9 +352,9 @@ func (x *spooler) report() publisher.Status {
 // isRefused reports whether the broker has said no to this very message. An error
 // of the channel is said to all that were on it, so it counts for one that was
 // alone.
-func (x *spooler) isRefused(number uint64, err error) bool {
+func isRefused(alone bool, err error) bool {
 	var returned *client.ReturnError
 	var closed *amqpproto.ChannelError
 	return errors.As(err, &returned) || errors.Is(err, client.ErrNacked) ||
-		errors.As(err, &closed) && number <= x.careful
+		errors.As(err, &closed) && alone
 }

@@ -221,7 +221,12 @@ func queued(t *testing.T, url, queue string) (all []amqp.Delivery) {
 		t.Fatal(err)
 	}
 	for range q.Messages {
-		all = append(all, <-deliveries)
+		select {
+		case d := <-deliveries:
+			all = append(all, d)
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%d of %d messages of %s came", len(all), q.Messages, queue)
+		}
 	}
 	return all
 }
