@@ -38,6 +38,7 @@ type embedded struct {
 	failed   error     // of the store
 	diskLow  bool      // less than broker.disk_free_min is free
 	closing  bool
+	own      int // connections that this process makes
 }
 
 // newEmbedded makes the broker and reads back what is durable.
@@ -172,7 +173,7 @@ func (e *embedded) shownURL(addr net.Addr) string {
 }
 
 func (e *embedded) accept(c *loop.Conn) loop.Peer {
-	if most := e.settings.ConnectionsMax; e.closing || most > 0 && e.server.Stats().Connections >= most {
+	if most := e.settings.ConnectionsMax; e.closing || most > 0 && e.server.Stats().Connections-e.own >= most {
 		return nil
 	}
 	return e.server.Connect(c, c.RemoteAddr())

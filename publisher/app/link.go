@@ -23,6 +23,7 @@ func (a *application) connect(name string) {
 	config := clientConfig(name, c)
 	if c.Embedded() {
 		k.embedded = a.embedded
+		k.embedded.own++
 		config.Username, config.Password, config.Mechanism = ownUser, a.embedded.password, "PLAIN"
 	}
 	k.client = client.New(config, k)

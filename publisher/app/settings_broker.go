@@ -26,7 +26,7 @@ type Broker struct {
 	ChannelMax     int           `key:"channel_max" min:"1" max:"65535"`
 	Heartbeat      time.Duration `key:"heartbeat" min:"1s" max:"65535s" off:"a dead client is found by TCP alone"`
 	ConnectionsMax int           `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
-	QueuesMax      int           `key:"queues_max" min:"1" max:"10000000"`
+	QueuesMax      int           `key:"queues_max" min:"1" max:"10000000"` // of one virtual host
 }
 
 // BrokerUser is one of [broker.users]. In the configuration a hash alone stands
@@ -35,7 +35,7 @@ type BrokerUser struct {
 	// Hash is what bcrypt makes of the password; "" is for guest alone, whose
 	// password is guest and who is let in from this machine only.
 	Hash string   `key:"hash" secret:"hash"`
-	Tags []string `key:"tags"`
+	Tags []string `key:"tags"` // RabbitMQ's; impersonator alone means something here
 	// Permissions are by virtual host; an entry makes all others forbidden.
 	Permissions map[string]*BrokerPermission `key:"permissions"`
 }
