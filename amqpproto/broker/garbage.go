@@ -3,8 +3,8 @@ package broker
 import "encoding/binary"
 
 const (
-	// garbageMin is how many octets of garbage are left alone.
-	garbageMin = 64 << 20
+	// garbageSegments is how many segments' worth of garbage are left alone.
+	garbageSegments = 4
 
 	// collectBudget is how many octets of survivors are written again in one turn.
 	collectBudget = 256 << 10
@@ -19,7 +19,7 @@ func (s *Server) collect() {
 		return
 	}
 	f := &s.shelf
-	if over := s.journal.Size() - s.topology - f.live; over > garbageMin && over > f.live {
+	if over := s.journal.Size() - s.topology - f.live; over > garbageSegments*s.journal.SegmentSize() && over > f.live {
 		s.rewrite()
 	}
 	oldest := s.journal.Last() + 1 // the first record that is needed
@@ -56,7 +56,7 @@ func (s *Server) rewrite() {
 		}
 		m := s.slabs.at(id)
 		homes := s.queues[:0]
-		f.each(k, func(h home) { homes = append(homes, h) })
+		f.each(k, func(h *home) { homes = append(homes, *h) })
 		s.queues = homes
 		at := s.writeMessage(m, m.seq, k.time, homes)
 		f.unlink(m, k)
@@ -83,9 +83,11 @@ func (s *Server) storeTopology() {
 	s.item = binary.AppendUvarint(b, uint64(n))
 	s.mappedAt = s.journal.Append(s.item)
 	s.topology = 0
+	var head [1 + binary.MaxVarintLen64]byte
+	part := binary.AppendUvarint(append(head[:0], byte(recordPart)), s.mappedAt)
 	s.eachDurable(func(b []byte) {
-		s.journal.Append(b)
-		s.topology += int64(len(b))
+		s.journal.Append(part, b)
+		s.topology += int64(len(part) + len(b))
 	})
 	s.flushLater()
 }

@@ -140,13 +140,14 @@ func (f *shelf) release(i uint32) {
 	f.free = i
 }
 
-// each calls fn with all queues that have the message.
-func (f *shelf) each(k *kept, fn func(h home)) {
+// each calls fn with all queues that have the message. fn may change the home,
+// and not which there are.
+func (f *shelf) each(k *kept, fn func(h *home)) {
 	if k.queue == 0 {
 		return
 	}
-	fn(k.home)
+	fn(&k.home)
 	for i := k.more; i != 0; i = f.guests[i].next {
-		fn(f.guests[i].home)
+		fn(&f.guests[i].home)
 	}
 }

@@ -18,8 +18,9 @@ import (
 //	queue     queue id | vhost | name | flags | arguments
 //	binding   vhost | source | flags | destination | key | arguments
 //	no…       what of the above identifies the thing: it is deleted
-//	topology  highest queue id ever | n: the next n records are all the exchanges,
-//	          queues and bindings that there are
+//	topology  highest queue id ever | n: n parts follow, all the exchanges, queues
+//	          and bindings that there are
+//	part      number of the topology's record | an exchange, queue or binding
 //
 // A message's id is the number of its first record, in which it is 0; when it is
 // written again, so that the old record may go, it keeps the id, and with it its
@@ -39,6 +40,7 @@ const (
 	recordBinding    recordKind = 'B'
 	recordNoBinding  recordKind = 'b'
 	recordTopology   recordKind = 'T'
+	recordPart       recordKind = 'P'
 )
 
 // Bits of the flags.

@@ -33,6 +33,9 @@ func (s *Server) openStore() error {
 	if err == nil {
 		err = r.finish()
 	}
+	if err == nil {
+		err = s.board.Write()
+	}
 	if err != nil {
 		j.Close()
 		return fmt.Errorf("broker: %w", err)
@@ -79,8 +82,8 @@ type recovery struct {
 	s        *Server
 	topology *topology
 	staged   *topology // what is being read after a record of the kind topology
-	missing  uint64    // records that staged still lacks
-	expected uint64    // number of the next of them
+	stagedAt uint64    // number of that record
+	missing  uint64    // parts that staged still lacks
 	live     map[uint64]uint32
 	exact    bool // it is known who had which message
 	p        publishing
@@ -97,8 +100,8 @@ func (r *recovery) record(number uint64, b []byte) error {
 		return nil
 	}
 	kind, c := recordKind(b[0]), cursor{b: b[1:]}
-	if r.staged != nil && number != r.expected {
-		r.topology.merge(r.staged) // cut short: it knows nothing of what is not there
+	if r.staged != nil && kind != recordPart {
+		r.topology.merge(r.staged) // cut short: it says nothing about what is not in it
 		r.staged = nil
 	}
 	switch kind {
@@ -108,18 +111,12 @@ func (r *recovery) record(number uint64, b []byte) error {
 		r.gone(&c)
 	case recordTopology:
 		r.s.lastQueue = max(r.s.lastQueue, c.id())
-		r.staged, r.missing, r.expected = newTopology(), c.number(), number+1
-		r.s.mappedAt = number
+		r.staged, r.stagedAt, r.missing = newTopology(), number, c.number()
 		r.stage()
+	case recordPart:
+		r.part(&c)
 	default:
-		if r.staged != nil {
-			r.staged.record(kind, &c)
-			r.missing--
-			r.expected++
-			r.stage()
-		} else {
-			r.topology.record(kind, &c)
-		}
+		r.topology.record(kind, &c)
 	}
 	if c.bad {
 		r.unread++
@@ -127,9 +124,24 @@ func (r *recovery) record(number uint64, b []byte) error {
 	return nil
 }
 
+// part takes a part of a topology. One whose beginning is lost only adds to what
+// is known.
+func (r *recovery) part(c *cursor) {
+	of := c.number()
+	kind := recordKind(c.flags())
+	if r.staged == nil || of != r.stagedAt {
+		r.topology.record(kind, c)
+		return
+	}
+	r.staged.record(kind, c)
+	r.missing--
+	r.stage()
+}
+
 // stage makes a topology that was read whole the one that counts.
 func (r *recovery) stage() {
 	if r.missing == 0 {
+		r.s.mappedAt = r.stagedAt
 		r.topology, r.staged = r.staged, nil
 	}
 }
@@ -262,7 +274,7 @@ func (r *recovery) place(m *message, queues map[uint32]*queue) (placed bool) {
 	f := &r.s.shelf
 	k := f.of(m)
 	var gone []uint32
-	f.each(k, func(h home) {
+	f.each(k, func(h *home) {
 		q := queues[h.queue]
 		if q == nil {
 			gone = append(gone, h.queue)
@@ -272,8 +284,11 @@ func (r *recovery) place(m *message, queues map[uint32]*queue) (placed bool) {
 		if q.quorum {
 			deliveries = h.deliveries
 		}
-		// Where it is not known, it is safe to say that somebody had it.
-		q.restore(m, k.time*1e6, deliveries, h.deliveries > 0 || !r.exact)
+		if !r.exact && h.slot == 0 {
+			// It is safe to say that somebody had it, now and after the next crash.
+			h.slot = r.s.board.Take(m.seq, uint64(h.queue)<<32|uint64(h.deliveries)) + 1
+		}
+		q.restore(m, k.time*1e6, deliveries, h.slot != 0)
 		placed = true
 	})
 	for _, id := range gone {

@@ -26,6 +26,7 @@ type Board struct {
 	stale []bool   // by page: it is among the dirty ones
 	err   error    // of the first write that failed: the file is not to be believed any more
 	told  bool     // Write has returned it
+	doubt bool     // the slots were not whole, and nothing was written since
 }
 
 // freed is a slot that is unused when a record is on disk.
@@ -51,7 +52,8 @@ const boardMagic = "zamqpbd1"
 // OpenBoard opens the board in a journal's directory, which is open, and calls
 // use with the slots that are in use; those for which it returns false are given
 // up. whole says that the slots are what was written last: if not, as after a
-// power loss, some of them may be old, or missing.
+// power loss, some of them may be old, or missing. Whoever knows better sets them
+// right before the first Write, from which on they count as whole again.
 //
 // Without a file system that could tell it is never whole.
 func (j *Journal) OpenBoard(use func(slot uint32, id, value uint64) bool) (b *Board, whole bool, err error) {
@@ -83,8 +85,12 @@ func (j *Journal) OpenBoard(use func(slot uint32, id, value uint64) bool) (b *Bo
 		}
 	}
 	// The head before anything changes: if the power goes then, the slots are old.
-	if err = b.writeHead(b.boot, true); err == nil {
-		err = b.Write()
+	switch {
+	case !whole:
+		b.doubt = true
+		err = b.writeHead("", true)
+	case text != b.boot:
+		err = b.writeHead(b.boot, true)
 	}
 	if err != nil {
 		f.Close()
@@ -206,6 +212,10 @@ func (b *Board) Write() error {
 		}
 	}
 	b.dirty = b.dirty[:0]
+	if b.doubt && b.err == nil {
+		b.err = b.writeHead(b.boot, false)
+		b.doubt = false
+	}
 	if b.err == nil || b.told {
 		return nil
 	}

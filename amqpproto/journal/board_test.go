@@ -7,10 +7,11 @@ import (
 	"testing"
 
 	"zamqp/amqpproto/journal"
+	"zamqp/tests/crashfs"
 )
 
 // openBoard opens the board of the journal in fs and returns what is on it, by id.
-func openBoard(t *testing.T, fs *memory) (*journal.Board, map[uint64][2]uint64, bool) {
+func openBoard(t *testing.T, fs *crashfs.FS) (*journal.Board, map[uint64][2]uint64, bool) {
 	t.Helper()
 	j, _, err := journal.Open("d", journal.Options{FS: fs}, nil)
 	if err != nil {
@@ -29,7 +30,7 @@ func openBoard(t *testing.T, fs *memory) (*journal.Board, map[uint64][2]uint64, 
 }
 
 func TestBoardOutlivesAKill(t *testing.T) {
-	fs := newMemory()
+	fs := crashfs.New()
 	rng := rand.New(rand.NewPCG(1, 1))
 	b, _, whole := openBoard(t, fs)
 	if whole {
@@ -63,7 +64,7 @@ func TestBoardOutlivesAKill(t *testing.T) {
 		if err := b.Write(); err != nil || b.Dirty() {
 			t.Fatal(err)
 		}
-		fs = fs.kill()
+		fs = fs.Kill()
 		var on map[uint64][2]uint64
 		b, on, whole = openBoard(t, fs)
 		if !whole {
@@ -81,22 +82,22 @@ func TestBoardOutlivesAKill(t *testing.T) {
 		}
 	}
 	rng2 := rand.New(rand.NewPCG(2, 2))
-	if _, _, whole := openBoard(t, fs.crash(rng2)); whole {
+	if _, _, whole := openBoard(t, fs.Crash(rng2)); whole {
 		t.Error("whole after a power loss")
 	}
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, on, whole := openBoard(t, fs.crash(rng2)); !whole || len(on) < len(want) {
+	if _, on, whole := openBoard(t, fs.Crash(rng2)); !whole || len(on) < len(want) {
 		t.Error("not whole after Close and a power loss")
 	}
 }
 
 func TestBoardThatFailed(t *testing.T) {
-	fs := newMemory()
+	fs := crashfs.New()
 	b, _, _ := openBoard(t, fs)
 	b.Take(1, 1)
-	fs.failAt, fs.fail = fs.steps+1, syscall.ENOSPC
+	fs.FailAt, fs.Fail = fs.Steps+1, syscall.ENOSPC
 	if err := b.Write(); err == nil {
 		t.Error("no error")
 	}
@@ -104,18 +105,18 @@ func TestBoardThatFailed(t *testing.T) {
 	if err := b.Write(); err != nil {
 		t.Error("told twice:", err)
 	}
-	fs.failAt = 0
+	fs.FailAt = 0
 	if err := b.Close(); err != nil {
 		t.Error(err)
 	}
-	fs = fs.kill()
+	fs = fs.Kill()
 	if _, _, whole := openBoard(t, fs); whole {
 		t.Error("whole, though a write failed")
 	}
 }
 
 func TestBoardDoesNotAllocate(t *testing.T) {
-	b, _, _ := openBoard(t, newMemory())
+	b, _, _ := openBoard(t, crashfs.New())
 	turn := func() {
 		var slots [100]uint32
 		for i := range slots {

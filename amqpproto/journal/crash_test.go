@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto/journal"
+	"zamqp/tests/crashfs"
 )
 
 // numbered is a record that can be checked by itself.
@@ -49,7 +50,7 @@ func TestPowerLoss(t *testing.T) {
 			return
 		}
 		rng := rand.New(rand.NewPCG(seed, 1))
-		fs := newMemory()
+		fs := crashfs.New()
 		var released, synced uint64
 		for range 3 { // lives
 			fs, released, synced = onePowerLoss(t, fs, rng, seed, released, synced)
@@ -57,7 +58,7 @@ func TestPowerLoss(t *testing.T) {
 	}
 }
 
-func onePowerLoss(t *testing.T, fs *memory, rng *rand.Rand, seed, released, synced uint64) (*memory, uint64, uint64) {
+func onePowerLoss(t *testing.T, fs *crashfs.FS, rng *rand.Rand, seed, released, synced uint64) (*crashfs.FS, uint64, uint64) {
 	var work []func()
 	o := journal.Options{
 		SegmentSize: 4000, FS: fs,
@@ -87,13 +88,11 @@ func onePowerLoss(t *testing.T, fs *memory, rng *rand.Rand, seed, released, sync
 		t.Errorf("seed %d: ends at %d, and %d was synced", seed, j.Last(), synced)
 	}
 	// The crash comes inside some step of the writer, or between turns.
-	var crashed *memory
-	at := fs.steps + 1 + rng.IntN(40)
-	fs.during = func(string) {
-		if fs.steps == at && crashed == nil {
-			fs.mu.Unlock()
-			crashed = fs.crash(rng)
-			fs.mu.Lock()
+	var crashed *crashfs.FS
+	at := fs.Steps + 1 + rng.IntN(40)
+	fs.During = func(string) {
+		if fs.Steps == at && crashed == nil {
+			crashed = fs.Crash(rng)
 		}
 	}
 	known := synced

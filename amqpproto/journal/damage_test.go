@@ -12,13 +12,14 @@ import (
 	"testing"
 
 	"zamqp/amqpproto/journal"
+	"zamqp/tests/crashfs"
 )
 
 // small is a journal of three segments with records of all sizes, in batches of
 // three, as files in memory. The last file's name comes with it.
-func small(t testing.TB, segmentSize int64) (fs *memory, records int, last string) {
+func small(t testing.TB, segmentSize int64) (fs *crashfs.FS, records int, last string) {
 	t.Helper()
-	fs = newMemory()
+	fs = crashfs.New()
 	j, _, err := journal.Open("d", journal.Options{FS: fs, SegmentSize: segmentSize}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +42,7 @@ func small(t testing.TB, segmentSize int64) (fs *memory, records int, last strin
 
 // recovered opens a journal and returns the numbers in it. Afterwards the journal
 // has to be as good as any other one.
-func recovered(t testing.TB, fs *memory, what string) ([]uint64, journal.Report, error) {
+func recovered(t testing.TB, fs *crashfs.FS, what string) ([]uint64, journal.Report, error) {
 	t.Helper()
 	var got []uint64
 	j, rep, err := journal.Open("d", journal.Options{FS: fs, SegmentSize: 2000}, func(seq uint64, rec []byte) error {
@@ -71,11 +72,11 @@ func recovered(t testing.TB, fs *memory, what string) ([]uint64, journal.Report,
 
 func TestCutAtEveryOctet(t *testing.T) {
 	fs, records, last := small(t, 2000)
-	whole := fs.files[last].data
+	whole := fs.Files[last].Data
 	before := -1
 	for size := range len(whole) + 1 {
-		cut := fs.kill()
-		cut.files[last].data = cut.files[last].data[:size]
+		cut := fs.Kill()
+		cut.Files[last].Data = cut.Files[last].Data[:size]
 		what := fmt.Sprintf("%d octets of %d", size, len(whole))
 		got, rep, err := recovered(t, cut, what)
 		if err != nil || len(rep.Damage) > 0 {
@@ -93,10 +94,10 @@ func TestCutAtEveryOctet(t *testing.T) {
 
 func TestEveryFlippedBitIsFound(t *testing.T) {
 	fs, records, last := small(t, 2000)
-	for name, f := range fs.files {
-		for at := range f.data {
-			bad := fs.kill()
-			bad.files[name].data[at] ^= 1 << (at % 8)
+	for name, f := range fs.Files {
+		for at := range f.Data {
+			bad := fs.Kill()
+			bad.Files[name].Data[at] ^= 1 << (at % 8)
 			what := fmt.Sprintf("%s: octet %d", name, at)
 			got, rep, err := recovered(t, bad, what)
 			if err != nil {
@@ -120,16 +121,16 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 // TestHostileBodies: a record that holds whole records of this journal's format
 // does not become them when it is damaged.
 func TestHostileBodies(t *testing.T) {
-	fs := newMemory()
+	fs := crashfs.New()
 	j, _, err := journal.Open("d", journal.Options{FS: fs}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other, _, _ := small(t, 1<<20) // of another salt
 	var body []byte
-	for _, f := range other.files {
-		if len(f.data) > len(body) {
-			body = f.data
+	for _, f := range other.Files {
+		if len(f.Data) > len(body) {
+			body = f.Data
 		}
 	}
 	for range 3 {
@@ -141,7 +142,7 @@ func TestHostileBodies(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	fs.files["d/0000000000000001.journal"].data[40] ^= 1
+	fs.Files["d/0000000000000001.journal"].Data[40] ^= 1
 	rep, err := journal.Read("d", fs, func(seq uint64, rec []byte) error {
 		if !bytes.Equal(rec, body) {
 			t.Errorf("record %d was never appended", seq)
@@ -156,13 +157,13 @@ func TestHostileBodies(t *testing.T) {
 func TestAMissingSegmentIsReported(t *testing.T) {
 	fs, _, _ := small(t, 2000)
 	var names []string
-	for name := range fs.files {
+	for name := range fs.Files {
 		if strings.HasSuffix(name, ".journal") {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
-	delete(fs.files, names[1])
+	delete(fs.Files, names[1])
 	got, rep, err := recovered(t, fs, "missing")
 	if err != nil || len(rep.Damage) != 1 || int(rep.Damage[0].Lost)+len(got) != 30 {
 		t.Errorf("%d records, %+v, %v", len(got), rep, err)
@@ -171,8 +172,8 @@ func TestAMissingSegmentIsReported(t *testing.T) {
 
 func TestWithoutAnyHead(t *testing.T) {
 	fs, _, _ := small(t, 1<<20)
-	for _, f := range fs.files {
-		f.data[0] ^= 1
+	for _, f := range fs.Files {
+		f.Data[0] ^= 1
 	}
 	if _, _, err := recovered(t, fs, "no head"); err == nil || !strings.Contains(err.Error(), "whole head") {
 		t.Error(err)
@@ -192,8 +193,8 @@ func TestEveryFailureIsFinal(t *testing.T) {
 
 // failAtStep is false when there is no such step any more.
 func failAtStep(t *testing.T, at int, cause error, short bool) bool {
-	fs := newMemory()
-	fs.failAt, fs.fail, fs.short = at, cause, short
+	fs := crashfs.New()
+	fs.FailAt, fs.Fail, fs.Short = at, cause, short
 	var told error
 	var synced uint64
 	tells := 0
@@ -218,8 +219,8 @@ func failAtStep(t *testing.T, at int, cause error, short bool) bool {
 			t.Fatalf("step %d: number %d", at, seq)
 		}
 		err := j.Sync()
-		if fs.steps >= at {
-			fs.failAt = 0 // all would be well from here on
+		if fs.Steps >= at {
+			fs.FailAt = 0 // all would be well from here on
 		}
 		if (err != nil) != (told != nil) || j.Err() != err {
 			t.Fatalf("step %d: %v, told %v", at, err, told)
@@ -230,7 +231,7 @@ func failAtStep(t *testing.T, at int, cause error, short bool) bool {
 	}
 	if told == nil {
 		j.Close()
-		return fs.steps >= at
+		return fs.Steps >= at
 	}
 	if !errors.Is(told, cause) || tells != 1 {
 		t.Errorf("step %d: told %d times: %v", at, tells, told)
@@ -238,7 +239,7 @@ func failAtStep(t *testing.T, at int, cause error, short bool) bool {
 	if err := j.Close(); !errors.Is(err, cause) {
 		t.Errorf("step %d: close says %v", at, err)
 	}
-	rep, err := journal.Read("d", fs.kill(), nil)
+	rep, err := journal.Read("d", fs.Kill(), nil)
 	if err != nil || rep.Last < synced || len(rep.Damage) > 0 {
 		t.Errorf("step %d: %d were synced: %+v, %v", at, synced, rep, err)
 	}
@@ -249,17 +250,17 @@ func failAtStep(t *testing.T, at int, cause error, short bool) bool {
 // else.
 func FuzzRecovery(f *testing.F) {
 	fs, _, last := small(f, 1<<20)
-	head := fs.files["d/identity"].data
-	whole := fs.files[last].data
+	head := fs.Files["d/identity"].Data
+	whole := fs.Files[last].Data
 	f.Add(whole)
 	f.Add(whole[:500])
 	f.Add(whole[:32])
 	f.Add([]byte{})
 	f.Add(slices.Concat(whole[:700], make([]byte, 600), whole[700:]))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		fs := newMemory()
-		fs.files["d/identity"] = &content{data: slices.Clone(head)}
-		fs.files["d/0000000000000001.journal"] = &content{data: data}
+		fs := crashfs.New()
+		fs.Files["d/identity"] = &crashfs.File{Data: slices.Clone(head)}
+		fs.Files["d/0000000000000001.journal"] = &crashfs.File{Data: data}
 		next := uint64(1)
 		size := 0
 		j, rep, err := journal.Open("d", journal.Options{FS: fs}, func(seq uint64, rec []byte) error {
