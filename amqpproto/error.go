@@ -175,11 +175,12 @@ func replyText(code uint16, text string) string {
 	if len(s) <= ShortstrMax {
 		return s
 	}
-	n := ShortstrMax
+	const more = "..." // as RabbitMQ shows that something is missing
+	n := ShortstrMax - len(more)
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}
-	return s[:n]
+	return s[:n] + more
 }
 
 // The errors below are made in their own functions so that the paths without

@@ -232,7 +232,11 @@ func (a *author) purge() {
 }
 
 func (a *author) deleteQueue() {
-	a.add(&operation{do: "queue.delete", queue: a.queue(), flags: a.flags("if-unused", 25, "if-empty", 25, "nowait", 5)})
+	o := &operation{do: "queue.delete", queue: a.queue(), flags: a.flags("if-empty", 25, "nowait", 5)}
+	if a.theme.name != "quorum" {
+		o.flags += a.flags("if-unused", 25)
+	}
+	a.add(o)
 }
 
 func (a *author) deleteExchange() {

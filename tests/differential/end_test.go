@@ -115,9 +115,14 @@ func (e *end) drop() {
 	}
 	e.l.close()
 	e.l = nil
+	busy := 0
 	for _, c := range e.channels {
+		if len(c.noAck) > 0 || len(c.unsettled) > 0 || len(c.undecided) > 0 {
+			busy++
+		}
 		c.open = false
 	}
+	e.r.dying = e.r.dying || busy > 1
 }
 
 // take sorts one message into the step.

@@ -30,6 +30,8 @@ type run struct {
 	lines    []line
 	reply    string // the last reply-to that came
 	patient  bool   // longer pauses
+	quorum   bool   // there are quorum queues
+	dying    bool   // see step
 }
 
 // line is one line of a step's transcript, with the group it is sorted into.
@@ -47,7 +49,9 @@ var runs atomic.Int64
 func execute(b *broker, program []*operation, slowly bool) *transcript {
 	began := time.Now()
 	r := &run{b: b, prefix: fmt.Sprintf("d%06x%05x.", began.UnixNano()>>20&0xffffff, runs.Add(1)&0xfffff),
-		symbols: map[string]string{}, queues: map[string]*watched{}, patient: slowly || takesLong(program)}
+		symbols: map[string]string{}, queues: map[string]*watched{}, quorum: hasQuorum(program)}
+	// What quorum queues have been told, they show only when their log has it.
+	r.patient = slowly || r.quorum
 	for i := range r.ends {
 		r.ends[i] = &end{r: r, name: string(rune('A' + i))}
 	}
@@ -55,18 +59,16 @@ func execute(b *broker, program []*operation, slowly bool) *transcript {
 	t := &transcript{}
 	for _, o := range program {
 		r.now++
-		r.lines = nil
+		r.lines, r.dying = nil, false
 		r.step(o)
-		t.steps = append(t.steps, step{o.String(), r.finish()})
+		t.steps = append(t.steps, step{o.String(), r.finish(), r.dying})
 	}
 	r.cleanUp(program)
 	t.took = time.Since(began)
 	return t
 }
 
-// takesLong says whether the program declares quorum queues: what they have been
-// told, they show only when their log has it.
-func takesLong(program []*operation) bool {
+func hasQuorum(program []*operation) bool {
 	return slices.ContainsFunc(program, func(o *operation) bool { return o.args["x-queue-type"] == "quorum" })
 }
 
@@ -102,6 +104,8 @@ func (r *run) say(group, format string, args ...any) {
 
 var replyAddress = regexp.MustCompile(`amq\.rabbitmq\.reply-to\.[A-Za-z0-9+/=_.\-]+`)
 
+var consumerCount = regexp.MustCompile(`consumers=[0-9]+`)
+
 // finish returns the lines of the step in an order that does not depend on how
 // independent channels and queues were interleaved, with all names as symbols.
 func (r *run) finish() []string {
@@ -110,6 +114,10 @@ func (r *run) finish() []string {
 	}
 	symbols := strings.NewReplacer(append(slices.Clone(r.names), r.prefix, "@", "'"+r.b.vhost+"'", "'/'")...)
 	clean := func(s string) string {
+		if r.quorum {
+			// RabbitMQ counts whoever holds a message by basic.get among the consumers.
+			s = consumerCount.ReplaceAllString(s, "consumers=?")
+		}
 		return replyAddress.ReplaceAllString(symbols.Replace(s), "amq.rabbitmq.reply-to.*")
 	}
 	for i := range r.lines {
