@@ -270,10 +270,10 @@ func (a *author) changeMode() { a.selectMode(0) }
 
 func (a *author) commit() { a.add(&operation{do: pick(a, "tx.commit", "tx.commit", "tx.rollback")}) }
 
-func (a *author) raw() { a.add(&operation{do: "raw", kind: pick(a, comparable(broken)...)}) }
+func (a *author) raw() { a.add(&operation{do: "raw", kind: pick(a, alike(broken)...)}) }
 
 func (a *author) handshake() {
-	a.add(&operation{do: "handshake", kind: pick(a, comparable(handshakes)...)})
+	a.add(&operation{do: "handshake", kind: pick(a, alike(handshakes)...)})
 }
 
 func (a *author) flow() { a.add(&operation{do: "channel.flow", n: 1}) }

@@ -1,6 +1,8 @@
 package differential_test
 
 import (
+	"bytes"
+	"os"
 	"slices"
 	"testing"
 
@@ -27,8 +29,8 @@ var known = map[string]bool{
 	"close-ok-not-open": true,
 }
 
-// comparable are the names of a table without the known differences.
-func comparable[V any](m map[string]V) []string {
+// alike are the names of a table without the known differences.
+func alike[V any](m map[string]V) []string {
 	return slices.DeleteFunc(names(m), func(name string) bool { return known[name] })
 }
 
@@ -62,5 +64,22 @@ func TestWire(t *testing.T) {
 	}
 	for _, kind := range names(handshakes) {
 		check("handshake", kind)
+	}
+}
+
+// TestKnownDifferencesAreDocumented holds the list and the page together.
+func TestKnownDifferencesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/guide/broker-differences.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range known {
+		if !bytes.Contains(page, []byte("`"+name+"`")) {
+			t.Errorf("docs/guide/broker-differences.md does not tell of %s", name)
+		}
+		_, octets := broken[name]
+		if _, handshake := handshakes[name]; !octets && !handshake {
+			t.Errorf("nothing is called %s any more", name)
+		}
 	}
 }
