@@ -72,6 +72,7 @@ type Loop struct {
 
 	mail    mailbox
 	offload offload
+	disk    offload
 	stop    atomic.Bool
 	ran     atomic.Bool
 	watch   watch
@@ -92,7 +93,8 @@ func New(opt Options) (*Loop, error) {
 	l.reserve = openReserve()
 	l.buf = make([]byte, headroom+opt.ReadSize)
 	l.mail.loop = l
-	l.offload.loop = l
+	l.offload.loop, l.offload.max = l, opt.OffloadWorkers
+	l.disk.loop, l.disk.max = l, diskWorkers
 	return l, nil
 }
 

@@ -16,6 +16,7 @@ type offload struct {
 	mu      sync.Mutex
 	jobs    []job
 	workers int
+	max     int
 	idle    []chan struct{} // one for each worker that waits; the last to come is the first to be called
 	ended   bool
 }
@@ -25,8 +26,17 @@ type job struct{ fn, done func() }
 // Offload runs fn on a bounded pool of goroutines and then done on the loop's thread; done may be nil. If the loop
 // ends first, done is not run, and work that still waits in line is dropped. A panic of fn is reported to
 // Options.OnPanic, on that goroutine, and done runs all the same: who needs the outcome catches it in fn.
-func (l *Loop) Offload(fn func(), done func()) {
-	o := &l.offload
+func (l *Loop) Offload(fn func(), done func()) { l.offload.start(fn, done) }
+
+// OffloadDisk is Offload on a few goroutines of its own: what a server writes for everybody must not stand in line
+// behind the work of a few calls.
+func (l *Loop) OffloadDisk(fn func(), done func()) { l.disk.start(fn, done) }
+
+// diskWorkers is for a journal each of the broker and of some spools; a journal has one write under way.
+const diskWorkers = 4
+
+func (o *offload) start(fn, done func()) {
+	l := o.loop
 	l.helped = true
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -38,7 +48,7 @@ func (l *Loop) Offload(fn func(), done func()) {
 	if n := len(o.idle); n > 0 {
 		o.idle[n-1] <- struct{}{} // has room for one, and is sent one
 		o.idle = o.idle[:n-1]
-	} else if o.workers < l.opt.OffloadWorkers {
+	} else if o.workers < o.max {
 		o.workers++
 		l.pumps.Add(1)
 		go o.work()

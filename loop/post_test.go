@@ -118,3 +118,18 @@ func TestOffload(t *testing.T) {
 		t.Error(e)
 	}
 }
+
+// What is written for everybody does not stand in line behind the work of calls.
+func TestOffloadDiskHasItsOwnLine(t *testing.T) {
+	r := start(t, loop.Options{OffloadWorkers: 1})
+	release := make(chan struct{})
+	done := make(chan struct{})
+	r.do(func() {
+		for range 3 {
+			r.Offload(func() { <-release }, nil)
+		}
+		r.OffloadDisk(func() {}, func() { close(done) })
+	})
+	wait(t, done, "the disk's work")
+	close(release)
+}

@@ -204,8 +204,9 @@ func (e *embedded) ticked() {
 // Post runs fn later in this turn, or in the next.
 func (e *embedded) Post(fn func()) { e.loop.Post(fn) }
 
-// Offload runs fn on another goroutine, then done on the loop.
-func (e *embedded) Offload(fn, done func()) { e.loop.Offload(fn, done) }
+// Offload runs fn on another goroutine, then done on the loop. It is not the
+// handlers' pool: a confirm must not wait for what they do there.
+func (e *embedded) Offload(fn, done func()) { e.loop.OffloadDisk(fn, done) }
 
 // Note logs what happens in the broker.
 func (e *embedded) Note(ev broker.Event) {

@@ -17,7 +17,7 @@ func (e *embedded) watchDisk() {
 	}
 	var free Size
 	var err error
-	e.loop.Offload(func() { free, err = diskFree(e.settings.DataDir) }, func() {
+	e.loop.OffloadDisk(func() { free, err = diskFree(e.settings.DataDir) }, func() {
 		low := err == nil && free < e.settings.DiskFreeMin
 		if low != e.diskLow {
 			e.diskLow = low

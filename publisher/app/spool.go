@@ -54,7 +54,7 @@ func (a *application) openSpools() error {
 		used[dir], parents[c.SpoolDir] = true, true
 		log := a.log.With().Str("connection", name).Str("dir", dir).Logger()
 		store, report, err := spool.Open(spool.Options{
-			Dir: dir, Max: int64(c.SpoolMax), Offload: a.runtime.Offload,
+			Dir: dir, Max: int64(c.SpoolMax), Offload: a.loop.OffloadDisk,
 			Failed: func(err error) { log.Error().Err(err).Msg("the spool takes nothing more until the next start") },
 		})
 		if err != nil {
