@@ -1,6 +1,11 @@
 package broker
 
-import "zamqp/amqpproto"
+import (
+	"slices"
+	"strings"
+
+	"zamqp/amqpproto"
+)
 
 // settlement is what becomes of a delivery.
 type settlement uint8
@@ -87,7 +92,7 @@ func (ch *channel) settle(ds []delivery, how settlement) {
 		}
 	case requeued:
 		s.stats.Rejected += uint64(len(ds))
-		requeueEach(ds)
+		requeueByConsumer(ds)
 	}
 	if wasFull {
 		ch.kickAll()
@@ -106,6 +111,37 @@ func (ch *channel) settle(ds []delivery, how settlement) {
 			k.queue.kick(k)
 			last = k
 		}
+	}
+}
+
+// requeueByConsumer gives deliveries back as RabbitMQ does when a client asks for
+// it: by queue, and within it first what was got, one by one, then consumer by
+// consumer. It shows where a queue is full, or somebody is waiting.
+func requeueByConsumer(ds []delivery) {
+	sort := func(a, b delivery) int {
+		if a.queue != b.queue {
+			return strings.Compare(a.queue.name, b.queue.name)
+		}
+		switch {
+		case a.consumer == b.consumer:
+			return 0
+		case a.consumer == nil:
+			return -1
+		case b.consumer == nil:
+			return 1
+		}
+		return strings.Compare(a.consumer.tag, b.consumer.tag)
+	}
+	if !slices.IsSortedFunc(ds, sort) {
+		slices.SortStableFunc(ds, sort)
+	}
+	for len(ds) > 0 {
+		n := 1
+		for ds[0].consumer != nil && n < len(ds) && ds[n].queue == ds[0].queue && ds[n].consumer == ds[0].consumer {
+			n++
+		}
+		requeueEach(ds[:n])
+		ds = ds[n:]
 	}
 }
 
