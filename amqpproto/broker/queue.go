@@ -13,6 +13,7 @@ type queue struct {
 	bytes     int64  // of the bodies in backlog
 	nextOrder uint64 // of the next message that comes new
 	unacked   int    // entries that are with channels
+	gets      int    // those of them that a quorum queue counts as consumers
 
 	storeID  uint32 // the store's number for it, 0 = not stored
 	unstored bool   // the store has been told that it is deleted
@@ -37,6 +38,7 @@ type entry struct {
 	expires     int64  // nanoseconds since 1970, 0 = never
 	deliveries  uint32 // failed ones before this one, of a quorum queue
 	redelivered bool
+	got         bool // by get, and counted in queue.gets
 }
 
 func (q *queue) server() *Server { return q.vhost.server }
@@ -187,9 +189,18 @@ func (q *queue) out(n int) {
 	q.server().unacked += n
 }
 
+// back takes an entry from a channel.
+func (q *queue) back(e *entry) {
+	q.out(-1)
+	if e.got {
+		e.got = false
+		q.gets--
+	}
+}
+
 // settle is an ack: the message is gone for good.
 func (q *queue) settle(e entry) {
-	q.out(-1)
+	q.back(&e)
 	q.forget(e)
 }
 
@@ -202,21 +213,22 @@ func (q *queue) forget(e entry) {
 
 // requeue puts messages back in their places, in the order of delivery.
 func (q *queue) requeue(es []entry) {
-	q.out(-len(es))
 	s := q.server()
-	if q.gone {
-		for _, e := range es {
-			s.release(e.msg)
-		}
-		return
-	}
 	for _, e := range es {
+		q.back(&e)
+		if q.gone {
+			s.release(e.msg)
+			continue
+		}
 		e.redelivered = true
 		if q.quorum {
 			q.requeueQuorum(e)
 		} else {
 			q.add(q.laneOf(e.msg), e, true)
 		}
+	}
+	if q.gone {
+		return
 	}
 	q.dropOver()
 	q.expire()
@@ -242,7 +254,7 @@ func (q *queue) requeueQuorum(e entry) {
 
 // reject is reject or nack without requeue: dead-letter or drop.
 func (q *queue) reject(e entry) {
-	q.out(-1)
+	q.back(&e)
 	if q.gone {
 		q.server().release(e.msg)
 		return
