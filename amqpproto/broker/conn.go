@@ -42,11 +42,12 @@ type Conn struct {
 	vhost    *vhost
 	access   *access // nil = everything
 
-	state connState
-	err   error // why it ends
-	out   output
-	beat  heartbeat
-	limit int64 // when the handshake, or the wait for close-ok, ends; 0 = none
+	state  connState
+	err    error // why it ends
+	out    output
+	beat   heartbeat
+	restAt int64 // when to call rested, without heartbeats; 0 = it was
+	limit  int64 // when the handshake, or the wait for close-ok, ends; 0 = none
 
 	frameMax   uint32
 	channelMax uint16
@@ -268,6 +269,9 @@ func (c *Conn) tick(now int64, at *int64) {
 	if c.state >= awaitCloseOk {
 		return
 	}
+	if c.beat.interval == 0 {
+		c.restLater(now, at)
+	}
 	send, dead, beat := c.beat.tick(now, c.out.len() == 0, c.blocked || c.commits > 0)
 	sooner(at, beat)
 	switch {
@@ -278,6 +282,22 @@ func (c *Conn) tick(now int64, at *int64) {
 		c.out.buf = amqpproto.AppendHeartbeat(c.out.buf)
 	}
 }
+
+// restLater is for connections without heartbeats, whose silence nobody looks at
+// otherwise.
+func (c *Conn) restLater(now int64, at *int64) {
+	switch {
+	case c.beat.fed || c.restAt == 0 && cap(c.out.buf) > outIdle:
+		c.restAt = now + int64(restAfter)
+	case c.restAt != 0 && now >= c.restAt:
+		c.restAt = 0
+		c.rested()
+	}
+	sooner(at, c.restAt)
+}
+
+// restAfter is how long a connection without heartbeats keeps its buffers.
+const restAfter = 20 * time.Second
 
 // rested gives back what a connection that has nothing to say needs no more.
 func (c *Conn) rested() {

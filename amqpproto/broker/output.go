@@ -4,7 +4,7 @@ const (
 	// outKeep is the capacity that a connection in use never gives back.
 	outKeep = 64 << 10
 	// outIdle is what an idle one keeps.
-	outIdle = 512
+	outIdle = 64
 )
 
 // output holds whole frames that have not left yet. One buffer, grown by append
