@@ -46,9 +46,8 @@ type consuming struct {
 	had    bool        // there has been one: auto-delete counts from here
 }
 
-// consumers is how many consume, the count of queue.declare-ok. To RabbitMQ's
-// quorum queues, each message that was got and is not settled is one as well.
-func (q *queue) consumers() int { return len(q.all) + q.gets }
+// consumers is how many consume, the count of queue.declare-ok.
+func (q *queue) consumers() int { return len(q.all) }
 
 // consume adds c. The error is a ChannelError 403: somebody consumes exclusively,
 // or c wants to and is not the first. Deliveries begin with kick, so that

@@ -13,7 +13,6 @@ type queue struct {
 	bytes     int64  // of the bodies in backlog
 	nextOrder uint64 // of the next message that comes new
 	unacked   int    // entries that are with channels
-	gets      int    // those of them that a quorum queue counts as consumers
 
 	storeID  uint32 // the store's number for it, 0 = not stored
 	unstored bool   // the store has been told that it is deleted
@@ -38,7 +37,6 @@ type entry struct {
 	expires     int64  // nanoseconds since 1970, 0 = never
 	deliveries  uint32 // failed ones before this one, of a quorum queue
 	redelivered bool
-	got         bool // by get, and counted in queue.gets
 }
 
 func (q *queue) server() *Server { return q.vhost.server }
@@ -189,18 +187,9 @@ func (q *queue) out(n int) {
 	q.server().unacked += n
 }
 
-// back takes an entry from a channel.
-func (q *queue) back(e *entry) {
-	q.out(-1)
-	if e.got {
-		e.got = false
-		q.gets--
-	}
-}
-
 // settle is an ack: the message is gone for good.
 func (q *queue) settle(e entry) {
-	q.back(&e)
+	q.out(-1)
 	q.forget(e)
 }
 
@@ -213,22 +202,21 @@ func (q *queue) forget(e entry) {
 
 // requeue puts messages back in their places, in the order of delivery.
 func (q *queue) requeue(es []entry) {
+	q.out(-len(es))
 	s := q.server()
-	for _, e := range es {
-		q.back(&e)
-		if q.gone {
+	if q.gone {
+		for _, e := range es {
 			s.release(e.msg)
-			continue
 		}
+		return
+	}
+	for _, e := range es {
 		e.redelivered = true
 		if q.quorum {
 			q.requeueQuorum(e)
 		} else {
 			q.add(q.laneOf(e.msg), e, true)
 		}
-	}
-	if q.gone {
-		return
 	}
 	q.dropOver()
 	q.expire()
@@ -254,7 +242,7 @@ func (q *queue) requeueQuorum(e entry) {
 
 // reject is reject or nack without requeue: dead-letter or drop.
 func (q *queue) reject(e entry) {
-	q.back(&e)
+	q.out(-1)
 	if q.gone {
 		q.server().release(e.msg)
 		return
