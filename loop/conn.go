@@ -32,6 +32,7 @@ const (
 	fLingering                   // counted as lingering
 	fOff                         // taken out of the poller, which would tell of a hang-up for ever
 	fUnwriting                   // writing has failed; what arrived is read all the same
+	fReading                     // read, however much output waits
 )
 
 // carrier is what takes the place of a socket: an adopted stream, or the half of a joined pair. It is asked as a socket
@@ -79,6 +80,13 @@ func (c *Conn) Wake() {
 		c.flags |= fWoken
 		c.mark(fTick)
 	}
+}
+
+// KeepReading lifts the high-water mark from this connection: its peer bounds its output by itself, and is fed however
+// much of it waits. Between two peers that both stop reading when the other does not, nothing would move any more.
+func (c *Conn) KeepReading() {
+	c.loop.debug.onThread(c.loop, "Conn.KeepReading")
+	c.flags |= fReading
 }
 
 // Close ends the connection in order: Pending is flushed, nothing more is fed, then Lost(nil).

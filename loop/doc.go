@@ -39,7 +39,8 @@
 //     is still offered on Wake, so a peer that refused some takes it before it closes.
 //  7. Lost is called when nothing more can be sent or received. After an orderly close the descriptor lingers a while
 //     without its peer: the write side is shut, input is dropped, so that the last answer is read instead of a reset.
-//  8. Pending above HighWater pauses the reading of that peer, and the offering of kept input, until it is under half.
+//  8. Pending above HighWater pauses the reading of that peer, and the offering of kept input, until it is under half;
+//     not after [Conn.KeepReading].
 //
 // A panic of a peer's method closes that connection, a panic of a timer or of a posted function ends that one call;
 // either is reported to Options.OnPanic with its stack, and the loop lives on.

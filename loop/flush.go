@@ -150,7 +150,7 @@ func (c *Conn) flush() {
 func (c *Conn) pressure(left int) {
 	high := c.loop.opt.HighWater
 	switch {
-	case c.flags&fHigh == 0 && left > high:
+	case c.flags&(fHigh|fReading) == 0 && left > high:
 		c.flags |= fHigh
 		c.interest()
 	case c.flags&fHigh != 0 && left <= high/2:

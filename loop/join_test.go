@@ -185,3 +185,21 @@ func TestJoinPanic(t *testing.T) {
 		t.Errorf("Lost(%v)", err)
 	}
 }
+
+// Two peers that both have more to say than the mark are stuck, unless one of them is read all the same.
+func TestJoinKeepReading(t *testing.T) {
+	const size = 4 << 20
+	r := start(t, loop.Options{HighWater: 64 << 10})
+	var a, b *peer
+	r.do(func() {
+		r.Join(func(c *loop.Conn) loop.Peer {
+			c.KeepReading()
+			a = &peer{conn: c, out: make([]byte, size)}
+			return a
+		}, func(c *loop.Conn) loop.Peer {
+			b = &peer{conn: c, out: make([]byte, size)}
+			return b
+		})
+	})
+	r.until("all to arrive", func() bool { return a.fed == size && b.fed == size })
+}

@@ -54,7 +54,7 @@ const ackDelay = 2 * time.Millisecond
 // that is next on, that takes a connection.
 func (d *dialer) dial() {
 	if d.embedded != nil {
-		d.embedded.join(d.client)
+		d.embedded.join(d.connect)
 		return
 	}
 	if d.tried >= len(d.round) {
@@ -75,11 +75,19 @@ func (d *dialer) dial() {
 			return nil
 		}
 		d.failed = nil
-		return d.client.Connect(c)
+		return d.connect(c)
 	})
 }
 
 func (n Node) address() string { return net.JoinHostPort(n.Host, strconv.Itoa(n.Port)) }
+
+// connect gives the client its socket. It is read however much the client has to
+// say, which publish_max bounds: a broker that reads no more until its deliveries
+// are read would wait for ever for one that does the same.
+func (d *dialer) connect(c *loop.Conn) loop.Peer {
+	c.KeepReading()
+	return d.client.Connect(c)
+}
 
 // dialTLS dials and shakes hands off the loop, then lets the loop adopt the
 // stream.
@@ -91,7 +99,7 @@ func (d *dialer) dialTLS(node Node) {
 			return
 		}
 		d.failed = nil
-		d.loop.Adopt(nc, func(c *loop.Conn) loop.Peer { return d.client.Connect(c) })
+		d.loop.Adopt(nc, d.connect)
 	})
 	if !posted && err == nil {
 		_ = nc.Close() // the loop has ended

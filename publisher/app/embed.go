@@ -5,7 +5,6 @@ import (
 	"net"
 	"strconv"
 
-	"zamqp/amqpproto/client"
 	"zamqp/loop"
 )
 
@@ -66,9 +65,8 @@ func (a *application) embed() error {
 }
 
 // join connects a client of this process to the broker, without a socket.
-func (e *embedded) join(c *client.Client) {
-	e.loop.Join(func(conn *loop.Conn) loop.Peer { return c.Connect(conn) },
-		func(conn *loop.Conn) loop.Peer { return e.server.Connect(conn, nil) })
+func (e *embedded) join(client func(*loop.Conn) loop.Peer) {
+	e.loop.Join(client, func(c *loop.Conn) loop.Peer { return e.connect(c, nil) })
 }
 
 // stopEmbedded comes when nothing of this process needs the broker any more.

@@ -176,7 +176,14 @@ func (e *embedded) accept(c *loop.Conn) loop.Peer {
 	if most := e.settings.ConnectionsMax; e.closing || most > 0 && e.server.Stats().Connections-e.own >= most {
 		return nil
 	}
-	return e.server.Connect(c, c.RemoteAddr())
+	return e.connect(c, c.RemoteAddr())
+}
+
+// connect makes the broker's end of a connection, which decides by itself when
+// it is not to be read.
+func (e *embedded) connect(c *loop.Conn, remote net.Addr) loop.Peer {
+	c.KeepReading()
+	return e.server.Connect(c, remote)
 }
 
 // Now is the time of this turn.
