@@ -210,7 +210,13 @@ func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 	if ch.in.asm.Busy() {
 		return ch.in.unexpected()
 	}
-	err := ch.fault(id, ch.handle(id, args))
+	var err error
+	if class := id.Class(); class == amqpproto.ClassQueue || class == amqpproto.ClassExchange {
+		err = ch.change(id, args)
+	} else {
+		err = ch.handle(id, args)
+	}
+	err = ch.fault(id, err)
 	ch.conn.server.tellEnded()
 	return err
 }

@@ -60,7 +60,8 @@ type Conn struct {
 	blocked bool // publishes are not read while the alarm lasts
 	stalled bool // a consumer got nothing because output has piled up
 	full    bool // Feed has stopped because output has piled up
-	commits int  // transactions that wait for the store; not read until then
+	commits int  // transactions and held answers that wait for the store; not read until then
+	held    heldAnswer
 
 	confirming []*channel // have publishes to confirm in Pending
 

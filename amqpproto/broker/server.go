@@ -39,14 +39,15 @@ type Server struct {
 	stats      Stats
 	properties []byte // server-properties, encoded
 
-	conns   *Conn                // the first of the list
-	replies map[string]*replyBox // of direct reply-to, by the name that they have
-	syncing []*channel           // wait for the store
-	heavy   bool                 // over MemoryMax
-	diskLow bool                 // as DiskLow said
-	alarm   bool                 // one of them: publishers wait
-	ended   []*consumer          // to be told that their queues have ended
-	closing bool
+	conns     *Conn                // the first of the list
+	replies   map[string]*replyBox // of direct reply-to, by the name that they have
+	syncing   []*channel           // wait for the store
+	answering []*Conn              // hold answers until the store has come up to them
+	heavy     bool                 // over MemoryMax
+	diskLow   bool                 // as DiskLow said
+	alarm     bool                 // one of them: publishers wait
+	ended     []*consumer          // to be told that their queues have ended
+	closing   bool
 
 	// Scratch of the hot path: there is one thread, and one Feed at a time.
 	pub          publishing

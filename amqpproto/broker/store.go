@@ -25,13 +25,14 @@ type serverStore struct {
 	goneQueue uint32 // the last pair in it
 	goneID    uint64
 
-	due      bool   // flushStore will be called
-	flush    func() // flushStore, made once
-	head     []byte // scratch for the beginning of a record
-	item     []byte // and for records of the topology
-	queues   []home // scratch
-	topology int64  // octets of the topology, about
-	mappedAt uint64 // number of the first record of the newest complete topology
+	due       bool   // flushStore will be called
+	flush     func() // flushStore, made once
+	head      []byte // scratch for the beginning of a record
+	item      []byte // and for records of the topology
+	queues    []home // scratch
+	topology  int64  // octets of the topology, about
+	changedAt uint64 // number of the newest record that changed it
+	mappedAt  uint64 // number of the first record of the newest complete topology
 }
 
 // Only durable things are written: storing and forgetting anything else does
@@ -40,10 +41,10 @@ type serverStore struct {
 // keeps says whether there is a store: while it is being read there is none.
 func (s *Server) keeps() bool { return s.journal != nil }
 
-// append writes a record of which nothing is known but its octets.
+// append writes the record of a change to the topology.
 func (s *Server) append(b []byte) {
 	s.settleGone()
-	s.journal.Append(b)
+	s.changedAt = s.journal.Append(b)
 	s.flushLater()
 }
 

@@ -1,8 +1,10 @@
 package broker
 
 // onSynced is called each time the store's synced has moved, and when the store
-// has failed (see storeErr): confirms and tx.commit-ok that waited can be sent.
+// has failed (see storeErr): confirms, tx.commit-ok and answers that waited can be
+// sent.
 func (s *Server) onSynced(uint64) {
+	s.giveAnswers()
 	waiting := s.syncing
 	s.syncing = nil
 	for i, ch := range waiting {

@@ -1,0 +1,78 @@
+package broker
+
+import "zamqp/amqpproto"
+
+// heldAnswer is what answers a change of something durable. declare-ok says that
+// the thing will be there after a crash, so it goes out when that is on disk.
+// Until then the connection is not read, so that answers keep their order.
+type heldAnswer struct {
+	channel *channel
+	method  amqpproto.MethodID // what it answers
+	octets  []byte
+	need    uint64 // the store must have synced this
+}
+
+// change handles a method of the classes exchange and queue.
+func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
+	c := ch.conn
+	s := c.server
+	before := s.stored()
+	c.out.room() // so that the answer begins where the output ends now
+	at := len(c.out.buf)
+	if err := ch.handle(id, args); err != nil {
+		return err
+	}
+	need := s.stored()
+	if need == before {
+		// What is there already may have been declared a moment ago by another one.
+		if need = s.changedAt; need <= s.synced() || s.storeErr() != nil {
+			return nil
+		}
+	}
+	if s.storeErr() != nil {
+		c.out.buf = c.out.buf[:at]
+		return storeFault(id, s.storeErr())
+	}
+	c.held = heldAnswer{ch, id, append(c.held.octets[:0], c.out.buf[at:]...), need}
+	c.out.buf = c.out.buf[:at]
+	c.commits++
+	s.answering = append(s.answering, c)
+	return nil
+}
+
+// storeFault is a ConnectionError 541: nothing durable can be changed any more.
+func storeFault(id amqpproto.MethodID, err error) error {
+	return connectionError(amqpproto.InternalError, id, "the store has failed: %v", err)
+}
+
+// giveAnswers sends the answers that the store has come up to.
+func (s *Server) giveAnswers() {
+	waiting := s.answering
+	s.answering = nil
+	for i, c := range waiting {
+		waiting[i] = nil
+		switch {
+		case c.held.need == 0 || c.state != connOpen:
+		case c.held.need <= s.synced():
+			c.answer()
+		case s.storeErr() != nil:
+			c.sendClose(storeFault(c.held.method, s.storeErr()).(*amqpproto.ConnectionError))
+		default:
+			s.answering = append(s.answering, c)
+		}
+	}
+	if s.answering == nil {
+		s.answering = waiting[:0]
+	}
+}
+
+func (c *Conn) answer() {
+	h := &c.held
+	if h.channel.state == channelOpen {
+		c.out.room()
+		c.out.buf = append(c.out.buf, h.octets...)
+	}
+	c.commits--
+	*h = heldAnswer{}
+	c.wakeKept()
+}

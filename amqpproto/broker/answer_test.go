@@ -1,0 +1,54 @@
+package broker_test
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/journal"
+)
+
+// declare-ok promises that the queue will be there after a crash.
+func TestAnswersOfDurableThingsWaitForTheDisk(t *testing.T) {
+	f, p := durable(t, nil)
+	other := f.open(1)
+	p.method(1, &amqpproto.QueueDeclare{Queue: []byte("new"), Durable: true}).want()
+	p.method(1, &amqpproto.QueueDeclare{Queue: []byte("q"), Passive: true}).want() // in its order
+	other.method(1, &amqpproto.QueueDeclare{Queue: []byte("new"), Durable: true}).want()
+	f.sync(p)
+	p.want("1 queue.declare-ok [new 0 0]", "1 queue.declare-ok [q 0 0]")
+	other.turn()
+	other.want("1 queue.declare-ok [new 0 0]")
+	for _, m := range []amqpproto.Method{
+		&amqpproto.ExchangeDeclare{Exchange: []byte("x"), Type: []byte("direct"), Durable: true},
+		&amqpproto.QueueBind{Queue: []byte("new"), Exchange: []byte("x")},
+		&amqpproto.QueueUnbind{Queue: []byte("new"), Exchange: []byte("x")},
+		&amqpproto.ExchangeDelete{Exchange: []byte("x")},
+		&amqpproto.QueueDelete{Queue: []byte("new")},
+	} {
+		p.method(1, m).want()
+		f.sync(p)
+		if got := p.hear(); strings.Count(got, "-ok") != 1 {
+			t.Errorf("%T: %q", m, got)
+		}
+	}
+	p.method(1, &amqpproto.QueueDeclare{Queue: []byte("transient")}).want("1 queue.declare-ok [transient 0 0]")
+	p.method(1, &amqpproto.QueueDeclare{Queue: []byte("last"), Durable: true})
+	p.lose(io.EOF) // while it waits
+	f.sync(other)
+	other.want()
+}
+
+func TestNothingDurableIsDeclaredOnAFailedDisk(t *testing.T) {
+	full := false
+	f, p := durable(t, fullDisk{journal.OS{}, &full})
+	other := f.open(1)
+	full = true
+	p.method(1, &amqpproto.QueueDeclare{Queue: []byte("new"), Durable: true}).want()
+	f.sync(p)
+	p.want("0 connection.close [541 INTERNAL_ERROR - the store has failed: journal: sync: no space left on device queue.declare]")
+	other.method(1, &amqpproto.QueueDeclare{Queue: []byte("q"), Passive: true}).want("1 queue.declare-ok [q 0 0]")
+	other.method(1, &amqpproto.QueueDeclare{Queue: []byte("more"), Durable: true}).
+		want("0 connection.close [541 INTERNAL_ERROR - the store has failed: journal: sync: no space left on device queue.declare]")
+}
