@@ -18,6 +18,7 @@ type death struct {
 	queue  *queue
 	msg    *message
 	reason deathReason
+	hops   int // letters behind it in this drain
 }
 
 // bury is the end of an entry that nobody got or wanted: it is sent to the
@@ -30,13 +31,14 @@ func (q *queue) bury(e entry, reason deathReason) {
 		return
 	}
 	s := q.server()
-	s.deaths = append(s.deaths, death{q, e.msg, reason})
+	s.deaths = append(s.deaths, death{q, e.msg, reason, s.hops})
 }
 
 // drain sends dead letters until none are left; those that die of that
 // included. It ends: a letter that comes back to a queue where it died of itself
 // is dropped, see cycles. One that clients reject may go round for ever, but one
-// round takes a client's reject.
+// round takes a client's reject. Where the order of x-death hides a cycle, which
+// RabbitMQ then never leaves, the number of queues ends it.
 func (s *Server) drain() {
 	if s.dying || len(s.deaths) == 0 {
 		return
@@ -44,7 +46,9 @@ func (s *Server) drain() {
 	s.dying = true
 	for i := 0; i < len(s.deaths); i++ {
 		d := s.deaths[i]
-		s.sendLetter(d)
+		if s.hops = d.hops + 1; d.hops <= len(d.queue.vhost.queues) {
+			s.sendLetter(d)
+		}
 		if !d.queue.gone {
 			s.forgetEntry(d.queue, d.msg)
 		}
@@ -55,7 +59,7 @@ func (s *Server) drain() {
 		}
 	}
 	s.deaths = s.deaths[:0]
-	s.dying = false
+	s.dying, s.hops = false, 0
 }
 
 // sendLetter publishes a dead message to its queue's dead-letter exchange.

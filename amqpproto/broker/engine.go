@@ -17,6 +17,7 @@ type serverEngine struct {
 
 	router router
 	deaths []death // to be dead-lettered when the queue at work has done
+	hops   int     // of the letter under way, see drain
 	dying  bool    // drain is at work
 	letter letter
 }

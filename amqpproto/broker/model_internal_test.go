@@ -66,6 +66,7 @@ type model struct {
 	log    []string
 	dead   []func()
 	dying  bool
+	hops   int
 }
 
 func (c *modelConsumer) ready() bool {
@@ -82,7 +83,7 @@ func (m *model) drain() {
 		m.dead = m.dead[1:]
 		f()
 	}
-	m.dying = false
+	m.dying, m.hops = false, 0
 }
 
 func (q *modelQueue) bury(msg *modelMessage, reason string) {
@@ -90,7 +91,12 @@ func (q *modelQueue) bury(msg *modelMessage, reason string) {
 	if !q.rules.deadLetters {
 		return
 	}
+	hops := q.hops
 	q.dead = append(q.dead, func() {
+		q.hops = hops + 1
+		if hops > len(q.queues) {
+			return // round and round, behind a reject
+		}
 		letter := &modelMessage{id: msg.id, priority: msg.priority, expiration: -1}
 		death := modelDeath{q.name, reason, 1}
 		past := slices.Clone(msg.deaths)
@@ -263,6 +269,9 @@ func (q *modelQueue) requeue(es []modelEntry) {
 			}
 		}
 		q.insert(e)
+	}
+	if q.rules.quorum {
+		q.run()
 	}
 	q.dropOver()
 	q.expire()

@@ -218,6 +218,9 @@ func (q *queue) requeue(es []entry) {
 			q.add(q.laneOf(e.msg), e, true)
 		}
 	}
+	if q.quorum {
+		q.run() // looks at its length after it has delivered
+	}
 	q.dropOver()
 	q.expire()
 	q.run()

@@ -137,7 +137,7 @@ var badArguments = []func(*author) *operation{
 		return &operation{do: "publish", exchange: pick(a, "@nosuch", "amq.direct", ""), key: "a", size: 5, flags: pick(a, "immediate", "", "mandatory immediate")}
 	},
 	func(a *author) *operation {
-		return &operation{do: "publish", key: "@q1", size: 5, props: table{"expiration": pick(a, "", "soon", "-1", "1.5", " 1", "99999999999999999999", "4294967296", "+5")}}
+		return &operation{do: "publish", key: "@q1", size: 5, props: table{"expiration": pick(a, "", "soon", "-1", "1.5", " 1", "99999999999999999999", "4294967296", "+3600000")}}
 	},
 	func(a *author) *operation {
 		return &operation{do: "publish", key: "@q1", size: 5, props: table{"user-id": "somebody"}}
