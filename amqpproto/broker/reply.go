@@ -40,11 +40,13 @@ func (s *Server) replyExists(name []byte) bool {
 
 func (ch *channel) consumeReplies(m *amqpproto.BasicConsume) error {
 	s := ch.conn.server
-	if ch.reply != nil {
-		return precondition("reply consumer already set")
-	}
-	if !m.NoAck {
+	switch {
+	case ch.consumers[string(m.ConsumerTag)] != nil:
+		return connectionError(amqpproto.NotAllowed, m.ID(), "attempt to reuse consumer tag '%s'", m.ConsumerTag)
+	case !m.NoAck:
 		return precondition("reply consumer cannot acknowledge")
+	case ch.reply != nil:
+		return precondition("reply consumer already set")
 	}
 	tag := string(m.ConsumerTag)
 	if tag == "" {

@@ -71,7 +71,11 @@ func rejectPublish(a *author, t table) {
 	t["x-overflow"] = pick(a, "reject-publish", "reject-publish", "drop-head")
 }
 
-func withPriority(a *author, t table) { t["x-max-priority"] = a.number(pick(a, 0, 1, 3, 5, 10)) }
+func withPriority(a *author, t table) {
+	if !a.hurried {
+		t["x-max-priority"], a.ranked = a.number(pick(a, 0, 1, 3, 5, 10)), true
+	}
+}
 
 func singleActive(_ *author, t table) { t["x-single-active-consumer"] = true }
 
@@ -80,7 +84,10 @@ func noTTL(a *author, t table) { t["x-message-ttl"] = a.number(0) }
 func longTTL(a *author, t table) { t["x-message-ttl"] = int32(never) }
 
 func shortTTL(a *author, t table) {
-	t["x-message-ttl"] = int32(soon)
+	if a.ranked {
+		return
+	}
+	t["x-message-ttl"], a.hurried = int32(soon), true
 	a.expiring()
 }
 

@@ -114,7 +114,11 @@ func (a *author) properties(o *operation) {
 	}
 	if a.theme.name == "time" && a.percent(40) || a.percent(3) {
 		p["expiration"] = pick(a, "0", itoa(soon), itoa(soon), itoa(never))
-		if p["expiration"] == itoa(soon) {
+		// In a queue with priorities, RabbitMQ may find out only at the next get.
+		if p["expiration"] == itoa(soon) && a.ranked {
+			p["expiration"] = itoa(never)
+		} else if p["expiration"] == itoa(soon) {
+			a.hurried = true
 			a.expiring()
 		}
 	}
@@ -151,7 +155,7 @@ func (a *author) get() {
 
 func (a *author) consume() {
 	o := &operation{do: "basic.consume", queue: a.queue(), tag: pick(a, "c1", "c2", "c3", ""), flags: a.flags("exclusive", 6, "no-local", 2)}
-	if a.percent(25) && !a.global {
+	if a.percent(25) && !a.global && a.theme.name != "quorum" {
 		o.flags, a.noAck = o.flags+" no-ack", true
 	}
 	if o.tag != "" {

@@ -17,6 +17,8 @@ type author struct {
 	ticking   int  // operations since something began to expire soon
 	global    bool // a prefetch of a whole channel was set
 	noAck     bool // somebody consumes without acks
+	ranked    bool // there is a queue with priorities
+	hurried   bool // something has a short time to live
 }
 
 // theme is what a program is about: what is more likely in it.

@@ -200,16 +200,20 @@ func (r *run) look() (changed bool) {
 			e = w.owner
 		}
 		text := e.figures(r.name(name))
+		if w.owner != nil && text == "" {
+			w.owner, text = nil, r.observer.figures(r.name(name)) // the queue ends with its owner, some time
+		}
 		if w.owner == nil && strings.HasPrefix(text, "channel.close 405") {
 			// It is exclusive; only its owner may ask. Who that is, is found by asking.
+			changed = true
 			for _, owner := range r.ends {
 				if answer := owner.figures(r.name(name)); strings.HasPrefix(answer, "queue.declare-ok") {
 					w.owner, text = owner, answer
 				}
 			}
 		}
-		if text == "" {
-			text = "the owner has gone" // its queues go with it
+		if w.owner == nil && strings.HasPrefix(text, "channel.close 405") {
+			continue // its owner has gone
 		}
 		if text != w.last {
 			w.last, changed = text, true
