@@ -83,7 +83,7 @@ type Consumer struct {
 
 	Codec  string  // for messages without a content type
 	Marker string  // whose subscribers see the messages
-	Lane   string  // "routing_key", "header:NAME", "message_id"…: messages of one key in order, one after the other
+	Lane   string  // "routing_key", "queue" or "header:NAME": messages of one key in order, one after the other
 	Rate   float64 // messages a second at most, 0 is no bound
 	Burst  int     // that may come at once within Rate; 0 is 1
 
