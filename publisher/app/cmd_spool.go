@@ -164,11 +164,11 @@ func (x *spoolCommand) list(c *CLI) error {
 		}
 		err := spool.List(dir, func(e *spool.Entry) {
 			queued++
-			octets += int64(len(e.Body) + len(e.RawProperties))
+			octets += e.Size()
 			show(spooledMessage(e.Number, e.Since, &e.Message, ""))
 		}, func(a *spool.Aside) {
 			asides++
-			octets += int64(len(a.Body) + len(a.RawProperties))
+			octets += a.Size()
 			show(spooledMessage(a.Number, a.Since, &a.Message, "aside: "+a.Reason))
 		})
 		if err == nil {

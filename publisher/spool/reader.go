@@ -57,7 +57,7 @@ func (c *chunk) read() {
 		err = scanGroup(own, func(g group, number uint64, m Message) {
 			if number >= c.from {
 				c.entries = append(c.entries, Entry{Number: number, Since: g.at, Message: m})
-				c.octets -= int(m.size())
+				c.octets -= int(m.Size())
 			}
 		})
 		if err != nil {

@@ -29,8 +29,8 @@ type Message struct {
 // the memory of who waits for it.
 const messageCost = 64
 
-// size is what the message counts against the bound.
-func (m *Message) size() int64 {
+// Size is what the message counts against Options.Max, in octets.
+func (m *Message) Size() int64 {
 	return messageCost + int64(len(m.Producer)+len(m.Exchange)+len(m.RoutingKey)+len(m.RawProperties)+len(m.Body))
 }
 

@@ -171,7 +171,7 @@ func (s *Spool) replayQueue(seq uint64, rec []byte) error {
 		return nil
 	case recordGroup:
 		return scanGroup(rec[1:], func(_ group, number uint64, m Message) {
-			s.enter(number, seq, m.size())
+			s.enter(number, seq, m.Size())
 		})
 	case recordGone:
 		n, err := scanNumber(rec[1:])
@@ -231,7 +231,7 @@ func (s *Spool) replayAside(_ uint64, rec []byte) error {
 		if err != nil {
 			return err
 		}
-		s.putAside(a.Number, a.size())
+		s.putAside(a.Number, a.Size())
 		return nil
 	case recordGone:
 		n, err := scanNumber(rec[1:])
@@ -260,7 +260,7 @@ func (s *Spool) Add(now time.Time, messages []Message, done func(error)) error {
 	}
 	var size int64
 	for i := range messages {
-		size += messages[i].size()
+		size += messages[i].Size()
 	}
 	switch free := s.o.Max - s.held - s.asideBytes; {
 	case size > s.o.Max:
@@ -279,7 +279,7 @@ func (s *Spool) Add(now time.Time, messages []Message, done func(error)) error {
 		s.scratch = nil
 	}
 	for i := range messages {
-		s.enter(s.next, seq, messages[i].size())
+		s.enter(s.next, seq, messages[i].Size())
 	}
 	s.counters.Added += uint64(len(messages))
 	s.waiting = append(s.waiting, waiter{seq, s.next, done})
@@ -392,7 +392,7 @@ func (s *Spool) PutAside(now time.Time, e *Entry, reason string, done func(error
 	a := Aside{Number: e.Number, Since: now, Reason: reason, Message: e.Message}
 	seq := s.aside.Append(a.append(nil))
 	s.counters.Asides++
-	number, size := e.Number, e.size()
+	number, size := e.Number, e.Size()
 	s.moving = append(s.moving, waiter{seq: seq, done: func(err error) {
 		if err == nil {
 			s.putAside(number, size)

@@ -273,6 +273,21 @@ func TestAside(t *testing.T) {
 	}
 }
 
+// TestSize: what is listed adds up to what Stats counts.
+func TestSize(t *testing.T) {
+	o := spool.Options{Dir: t.TempDir()}
+	s := open(t, o)
+	add(t, s, 1, 5)
+	want := s.Stats().Bytes
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var got int64
+	if err := spool.List(o.Dir, func(e *spool.Entry) { got += e.Size() }, nil); err != nil || got != want {
+		t.Errorf("%d octets, %v; want %d", got, err, want)
+	}
+}
+
 func TestCompactKeepsWhatIsAside(t *testing.T) {
 	o := spool.Options{Dir: t.TempDir(), SegmentSize: 4096}
 	s := open(t, o)
