@@ -46,16 +46,16 @@ func isLane(text string) bool {
 }
 
 // rate reads "10/s", "90/m" or "1000/h"; "off" and "" are no bound.
-func (c *planner) rate(key, text string) float64 {
+func (c *planner) rate(key, text string) (rate float64, ok bool) {
 	if text == "" || text == "off" {
-		return 0
+		return 0, true
 	}
 	number, unit, _ := strings.Cut(text, "/")
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	seconds := map[string]float64{"s": 1, "m": time.Minute.Seconds(), "h": time.Hour.Seconds()}[strings.TrimSpace(unit)]
 	if err != nil || seconds == 0 || n <= 0 || n > 1e9 {
 		c.declaration(key, show(text), `want messages for each second, minute or hour: write "10/s", "90/m" or "1000/h"`)
-		return 0
+		return 0, false
 	}
-	return n / seconds
+	return n / seconds, true
 }

@@ -69,7 +69,10 @@ func (c *planner) consumer(name string, k publisher.Consumer, o *Consumer) publi
 			fmt.Sprintf("more than retry.max, %s: swap them", formatDuration(k.Retry.Max)))
 	}
 	if o != nil && o.Rate != nil {
-		k.Rate = c.rate(key+".rate", *o.Rate)
+		var ok bool
+		if k.Rate, ok = c.rate(key+".rate", *o.Rate); !ok {
+			k.Burst = 0 // one problem is enough
+		}
 	}
 	c.contradictions(key, &k)
 	if !k.NoDeclare && !k.NoDeclareExchange {

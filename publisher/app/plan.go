@@ -116,7 +116,7 @@ func (c *planner) connectionKnown(key, name string) {
 
 func (c *planner) codec(key, name string) {
 	if _, err := publisher.FindCodec(name); err != nil {
-		c.declaration(key+".codec", show(name), err.Error()+": text, json, csv, msgpack, or one that a handler package registers")
+		c.declaration(key+".codec", show(name), err.Error()+": json, text, csv, msgpack, pickle, or one that a handler package registers")
 	}
 }
 

@@ -57,6 +57,8 @@ func TestProblems(t *testing.T) {
 		{name: "word far", file: `log.format = "xml"`, want: `F:1: log.format = "xml": no such word; there are auto, console, json`},
 		{name: "no table", file: `http = 1`, want: `F:1: http: want a table: write [http] and its keys below it`},
 		{name: "no named table", file: `connection.default = "amqp://u:hunter2@h"`, want: `F:1: connection.default: want a table: write [connection.default] and its keys below it`},
+		{name: "key too high", file: `connection.url = "amqp://u:hunter2@h"`, want: `F:1: connection.url: is one table too high: write [connection.default] and url below it`},
+		{name: "key of none", file: `consumer.prefetch = 5`, want: `F:1: consumer.prefetch: is one table too high: write [consumer.NAME] and prefetch below it`},
 		{name: "tables", file: `[[consumer.billing]]`, want: `F:1: consumer.billing: want a table: write [consumer.billing] and its keys below it`},
 		{name: "argument", file: "[consumer.billing]\narguments = { a = 12:00:00 }", want: `F:2: consumer.billing.arguments.a = 12:00:00: AMQP has no such type: want a string, a number, true or false, a time with its zone, a list or a table`},
 		{name: "arguments", option: `producer.orders.arguments=x`, want: `-o: producer.orders.arguments: want a table: write [producer.orders.arguments] and its keys below it`},

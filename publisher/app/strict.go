@@ -39,6 +39,9 @@ func (l *layer) unknownIn(s *schema, path []string, tree map[string]any, names N
 			problems = append(problems, l.unknownIn(r.table, here, below, names)...)
 		case kindNamed:
 			for entry, value := range below {
+				if _, isTable := value.(map[string]any); !isTable && r.table.byName[entry] != nil {
+					continue // as well
+				}
 				at := append(here[:len(here):len(here)], entry)
 				if text := unknownName(join(here), entry, names); text != "" {
 					problems = append(problems, l.problem(at, text))
