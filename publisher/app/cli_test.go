@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -110,6 +111,53 @@ func TestCheckPrintsTheBroker(t *testing.T) {
 		if code != 0 || !strings.HasPrefix(stdout, row.want) {
 			t.Errorf("%q: exit %d, %s\n%s", row.options, code, stderr, stdout)
 		}
+	}
+}
+
+func TestCheckPrintsHowAConsumerIs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, row := range []struct{ option, want string }{
+		{"declare_only=true", "queue hello; declared, not consumed; dead letters: hello.dead\n"},
+		{`arguments={ x-dead-letter-exchange = "", x-dead-letter-routing-key = "work" }`, "; dead letters: work\n"},
+		{`arguments={ x-dead-letter-exchange = "" }`, "; dead letters: the default exchange\n"},
+		{`arguments={ x-dead-letter-exchange = "late" }`, "; dead letters: exchange late\n"},
+	} {
+		code, stdout, stderr := run(t, nil, "check", "-o", "site.id=s", "-o", "consumer.hello."+row.option)
+		if code != 0 || !strings.Contains(stdout, row.want) {
+			t.Errorf("%s: exit %d, %s\n%s", row.option, code, stderr, stdout)
+		}
+	}
+}
+
+// TestOneMistakeIsOneProblem: what follows from a bad value is not reported, too.
+func TestOneMistakeIsOneProblem(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, _, stderr := run(t, nil, "check", "-o", "site.id=s", "-o", "consumer.hello.burst=2", "-o", "consumer.hello.rate=20")
+	if strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, `write "10/s"`) {
+		t.Errorf("%s", stderr)
+	}
+}
+
+func TestEmbeddedBrokerIsNotThere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := []string{"-o", "site.id=s", "-o", "broker.listen=" + ln.Addr().String()}
+	ln.Close()
+	code, _, stderr := run(t, nil, append(options, "publish", "-q", "q", "x")...)
+	if code != 1 || !strings.Contains(stderr, "start zamqp serve or zamqp broker") {
+		t.Errorf("publish: exit %d, %s", code, stderr)
+	}
+	code, stdout, stderr := run(t, nil, append(options, "check", "--broker")...)
+	if code != 0 || !strings.Contains(stdout, "not running: serve runs it") {
+		t.Errorf("check: exit %d, %s%s", code, stdout, stderr)
+	}
+	options = append(options, "-o", "broker.users.ann=$2a$10$JwnGb6.OdUTGTY6adH0dSOsd7KQgMgOebcdcPe/mGhBTQ5NFWW3aG")
+	code, stdout, stderr = run(t, nil, append(options, "check", "--broker")...)
+	if code != 0 || !strings.Contains(stdout, "cannot be asked from here") || !strings.Contains(stdout, "-o connection.default.url=amqp://user:password@") {
+		t.Errorf("check with users: exit %d, %s%s", code, stdout, stderr)
 	}
 }
 

@@ -127,7 +127,13 @@ func consumerText(k publisher.Consumer) string {
 		word("not durable", k.Transient), word("exclusive", k.Exclusive),
 		word("auto-delete", k.AutoDelete), word("not declared", k.NoDeclare)))
 	if k.Exchange != "" {
-		fmt.Fprintf(&b, " from exchange %s (%s) by %s", k.Exchange, k.ExchangeType, strings.Join(k.RoutingKeys, ", "))
+		fmt.Fprintf(&b, " from exchange %s (%s)", k.Exchange, k.ExchangeType)
+		if keys := strings.Join(k.RoutingKeys, ", "); keys != "" {
+			b.WriteString(" by " + keys)
+		}
+	}
+	if k.DeclareOnly {
+		return b.String() + "; declared, not consumed; dead letters: " + deadLetterText(k)
 	}
 	if k.Prefetch > 0 {
 		fmt.Fprintf(&b, "; prefetch %d", k.Prefetch)
@@ -143,7 +149,7 @@ func consumerText(k publisher.Consumer) string {
 		fmt.Fprintf(&b, "; %d attempts, %s to %s apart", k.Retry.Attempts, formatDuration(k.Retry.Min), formatDuration(k.Retry.Max))
 	}
 	if !k.NoAck {
-		fmt.Fprintf(&b, "; dead letters: %s", deadLetterText(k))
+		b.WriteString("; dead letters: " + deadLetterText(k))
 	}
 	return b.String()
 }
@@ -151,6 +157,11 @@ func consumerText(k publisher.Consumer) string {
 func deadLetterText(k publisher.Consumer) string {
 	exchange, given := k.Arguments["x-dead-letter-exchange"]
 	switch {
+	case exchange == "":
+		if key, given := k.Arguments["x-dead-letter-routing-key"]; given {
+			return fmt.Sprint(key)
+		}
+		return "the default exchange"
 	case given:
 		return fmt.Sprintf("exchange %v", exchange)
 	case k.NoDeclare:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -45,8 +46,11 @@ func (k *brokerCheck) connection(ctx context.Context, name string) error {
 	fmt.Fprintf(k.table, "broker of %s\n", name)
 	s, err := openSession(ctx, name, k.plan.Settings, k.timeout, "check")
 	switch {
-	case err != nil && k.plan.Settings.Connections[name].Embedded():
+	case errors.Is(err, syscall.ECONNREFUSED) && k.plan.Settings.Connections[name].Embedded():
 		k.say("connection."+name, "embedded", "not running: serve runs it, and declares what is missing")
+		return nil
+	case err != nil && k.plan.Settings.Connections[name].Embedded():
+		k.say("connection."+name, "embedded", "cannot be asked from here: "+err.Error())
 		return nil
 	case err != nil:
 		k.problem("connection."+name, "cannot be used", err)

@@ -92,6 +92,9 @@ func (p *publishCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 		if n > 0 {
 			err = fmt.Errorf("after %d messages: %w", n, err)
 		}
+		if returned := (*client.ReturnError)(nil); errors.As(err, &returned) {
+			err = fmt.Errorf("%w, as with --declare or --unroutable-ok", err)
+		}
 		return failure{err}
 	}
 	if !p.quiet {

@@ -219,7 +219,7 @@ func TestPublishFails(t *testing.T) {
 		code   int
 		stderr string // part of it
 	}{
-		{[]string{"-q", "cmd-nobody", "x"}, 1, "312 NO_ROUTE"},
+		{[]string{"-q", "cmd-nobody", "x"}, 1, "312 NO_ROUTE: bind a queue, or publish without mandatory, as with --declare or --unroutable-ok"},
 		{[]string{"-e", topic, "-k", "a", "x"}, 1, "312 NO_ROUTE"},
 		{[]string{"-e", topic, "-k", "a", "--unroutable-ok", "x"}, 0, ""},
 		{[]string{"-e", "cmd-nowhere", "-k", "a", "x"}, 1, "404 NOT_FOUND - no exchange 'cmd-nowhere'"},

@@ -23,7 +23,7 @@ func (s *Settings) outside(name string) (Connection, error) {
 		return own, fmt.Errorf(`%s = "embedded": broker.listen is "": no other process reaches that broker`, key)
 	}
 	if guest := s.Broker.Users["guest"]; len(s.Broker.Users) > 0 && (guest == nil || guest.Hash != "") {
-		return own, fmt.Errorf(`%s = "embedded": its users have passwords: name one with --url amqp://user:password@%s/`, key, s.Broker.Listen[0])
+		return own, fmt.Errorf(`%s = "embedded": its users have passwords: name one with -o %s=amqp://user:password@%s/`, key, key, s.Broker.Listen[0])
 	}
 	host, port, _ := net.SplitHostPort(s.Broker.Listen[0])
 	own.URI.Scheme, own.URI.Host = "amqp", dialableHost(host)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"zamqp/amqpproto/broker"
+	"zamqp/amqpproto/journal"
 	"zamqp/loop"
 	"zamqp/publisher"
 )
@@ -63,7 +65,12 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 		options.Heartbeat = -1
 	}
 	began := time.Now()
-	if e.server, err = broker.New(options, e); err != nil {
+	e.server, err = broker.New(options, e)
+	switch {
+	case errors.Is(err, journal.ErrLocked):
+		return nil, fmt.Errorf("broker.data_dir = %q: %w: stop that one, or keep this one's data elsewhere, as with -o broker.data_dir=%s-2",
+			s.DataDir, err, strings.TrimRight(s.DataDir, "/"))
+	case err != nil:
 		return nil, fmt.Errorf("broker.data_dir = %q: %w", s.DataDir, err)
 	}
 	if s.DataDir != "" {
@@ -119,13 +126,22 @@ func (e *embedded) listen(connection string) error {
 
 func inUse(address, connection string) error {
 	host, port, _ := net.SplitHostPort(address)
-	number, _ := strconv.Atoi(port) // checked by Load
-	text := "listen elsewhere, as with -o broker.listen=" + net.JoinHostPort(host, strconv.Itoa(number%65535+1))
+	text := elsewhere("broker.listen", address)
 	if connection != "" {
 		text += fmt.Sprintf(", or use that one, as with -o connection.%s.url=amqp://guest:guest@%s/",
 			connection, net.JoinHostPort(dialableHost(host), port))
 	}
 	return fmt.Errorf("broker.listen = %q: in use, perhaps by another broker: %s", address, text)
+}
+
+// elsewhere is the remedy for an address that is in use.
+func elsewhere(key, address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "listen elsewhere" // on a unix socket
+	}
+	number, _ := strconv.Atoi(port) // checked by Load
+	return "listen elsewhere, as with -o " + key + "=" + net.JoinHostPort(host, strconv.Itoa(number%65535+1))
 }
 
 // listenAt opens one listener, with TLS if there is a certificate.

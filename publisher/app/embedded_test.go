@@ -184,7 +184,7 @@ func TestBrokerDoesNotStart(t *testing.T) {
 		want    []string
 	}{
 		{[]string{"broker.listen=" + taken}, []string{`broker.listen = "` + taken + `": in use`, "-o broker.listen=127.0.0.1:"}},
-		{[]string{"broker.data_dir=" + dir}, []string{"broker.data_dir", dir, "in use by another process"}},
+		{[]string{"broker.data_dir=" + dir}, []string{"broker.data_dir", dir, "in use by another process", "-o broker.data_dir=" + dir + "-2"}},
 		{[]string{"broker.data_dir=" + notDir}, []string{"broker.data_dir", notDir}},
 		{[]string{"broker.tls_cert=" + notDir, "broker.tls_key=" + notDir}, []string{"broker.tls_cert"}},
 		{[]string{"broker.listen="}, []string{"broker.listen", "write an address"}},
@@ -285,7 +285,7 @@ func TestCommandsReachTheEmbeddedBroker(t *testing.T) {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 	code, _, stderr = run(t, nil, "publish", "-o", listen, "-o", "broker.users.ann="+secretHash, "--queue", "told", "hello")
-	if code != 1 || !strings.Contains(stderr, "--url amqp://user:password@") {
+	if code != 1 || !strings.Contains(stderr, "-o connection.default.url=amqp://user:password@") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -159,7 +160,10 @@ func (a *application) listen(address string) error {
 		}
 		return nil // the interface must be nil, not hold a nil pointer
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("http.listen = %q: in use by another program: %s", address, elsewhere("http.listen", address))
+	case err != nil:
 		return fmt.Errorf("http.listen = %q: %w", address, err)
 	}
 	a.listeners = append(a.listeners, ln)

@@ -113,7 +113,11 @@ func openSession(ctx context.Context, name string, settings *Settings, timeout t
 	})
 	if err != nil {
 		s.close()
-		return nil, failure{fmt.Errorf("connection %q, %s: %w", name, maskURLs(own.URL), err)}
+		err = fmt.Errorf("connection %q, %s: %w", name, maskURLs(own.URL), err)
+		if settings.Connections[name].Embedded() && errors.Is(err, syscall.ECONNREFUSED) {
+			err = fmt.Errorf("%w: the embedded broker does not run: start zamqp serve or zamqp broker, or name another by --url", err)
+		}
+		return nil, failure{err}
 	}
 	return s, nil
 }

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +60,28 @@ func alone(t *testing.T) string {
 	url := log.await(t, "broker ready").URL
 	noStreams.Store(url, true)
 	return url
+}
+
+// TestAddressInUse: the server does not start, and says what to do.
+func TestAddressInUse(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	taken := ln.Addr().String()
+	settings, err := app.Load(app.Sources{Options: []string{"broker.listen=", "http.listen=" + taken}}, app.RegisteredNames(publisher.Default))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	err = app.Serve(ctx, settings, zerolog.Nop())
+	for _, part := range []string{`http.listen = "` + taken + `": in use`, "-o http.listen=127.0.0.1:"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%q is not in: %v", part, err)
+		}
+	}
 }
 
 // TestAddressOfTheBrokerInUse: the server does not start, and says both ways out.
