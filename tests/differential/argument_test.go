@@ -54,6 +54,7 @@ func nothing(*author, table) {}
 func classic(_ *author, t table) { t["x-queue-type"] = "classic" }
 
 func deadLetterTo(a *author, t table) {
+	a.lettered = true
 	t["x-dead-letter-exchange"] = pick(a, "", "", "@e1", "@e2", "amq.fanout", "amq.direct", "@nosuch")
 	if t["x-dead-letter-exchange"] == "" || a.percent(40) {
 		t["x-dead-letter-routing-key"] = pick(a, "@q1", "@q2", "@q3", "a", "a.b")

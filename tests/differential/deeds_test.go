@@ -95,7 +95,8 @@ func (a *author) publish() {
 		o.exchange, o.key = a.exchange(), a.key()
 	}
 	switch {
-	case a.percent(25):
+	case a.percent(25) && !a.lettered:
+		// Else what dies of it may come to a queue among the rest or behind it.
 		o.count = 2 + a.IntN(8)
 	case a.percent(4):
 		o.size = pick(a, 0, 8183, 8184, 8185, 20000)
@@ -150,7 +151,9 @@ func (a *author) properties(o *operation) {
 }
 
 func (a *author) get() {
-	a.add(&operation{do: "basic.get", queue: a.queue(), flags: a.flags("no-ack", 40)})
+	o := &operation{do: "basic.get", queue: a.queue(), flags: a.flags("no-ack", 40)}
+	a.got = a.got || !o.has("no-ack")
+	a.add(o)
 }
 
 func (a *author) consume() {
@@ -221,8 +224,9 @@ func (a *author) recover() {
 func (a *author) qos() {
 	o := &operation{do: "basic.qos", n: pick(a, 0, 1, 1, 2, 3, 10)}
 	// RabbitMQ lets the prefetch of a channel stop its consumers without acks as
-	// well, if one with acks was stopped at the same queue before.
-	if a.percent(25) && !a.noAck {
+	// well, if one with acks was stopped at the same queue before; and it counts
+	// what basic.get holds when the prefetch is set, for ever.
+	if a.percent(25) && !a.noAck && !a.got {
 		o.flags, a.global = "global", true
 	}
 	if a.percent(2) {

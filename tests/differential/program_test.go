@@ -19,6 +19,8 @@ type author struct {
 	noAck     bool // somebody consumes without acks
 	ranked    bool // there is a queue with priorities
 	hurried   bool // something has a short time to live
+	lettered  bool // a queue has a dead-letter exchange
+	got       bool // somebody gets and acks
 }
 
 // theme is what a program is about: what is more likely in it.
@@ -205,7 +207,8 @@ var themes = []theme{
 		"declare exchange": 90, "delete exchange": 30, "publish": 360, "consume": 20, "settle": 30}},
 	{name: "settling", weight: 16, args: plain, durable: 30, more: map[string]int{"settle": 420, "publish": 360, "recover": 50, "qos": 60,
 		"cancel": 40, "close channel": 25}},
-	{name: "time", weight: 10, args: times, durable: 20, more: map[string]int{"wait": 40, "publish": 360}},
+	{name: "time", weight: 10, args: times, durable: 20, more: map[string]int{"wait": 40, "publish": 360,
+		"raw": 0}},
 	{name: "dead letters", weight: 12, args: deadLetters, durable: 20, more: map[string]int{"settle": 300, "publish": 360, "get": 150}},
 	{name: "lengths", weight: 12, args: lengths, durable: 20, more: map[string]int{"publish": 480, "get": 120, "channel mode": 60}},
 	{name: "priorities", weight: 8, args: priorities, durable: 20, more: map[string]int{"publish": 420, "settle": 220}},

@@ -157,7 +157,7 @@ func (r *run) settle(o *operation) {
 	rounds, pause := 2, time.Duration(0)
 	switch {
 	case o.do == "connection.close" || o.do == "abort" || o.do == "raw":
-		rounds, pause = 3, 10*time.Millisecond // the end of a connection is worked off in the background
+		rounds, pause = 3, 30*time.Millisecond // the end of a connection is worked off in the background
 	case o.do == "wait":
 		rounds = 3
 	}

@@ -25,8 +25,6 @@ var known = map[string]bool{
 	"header-weight": true, "heartbeat-channel": true,
 	// What RabbitMQ took over from AMQP 0-8 and 0-9.
 	"access-request": true, "amqp-0-8": true, "amqp-0-9": true,
-	// Two closes that cross on the way are nobody's fault.
-	"close-ok-not-open": true,
 }
 
 // alike are the names of a table without the known differences.
