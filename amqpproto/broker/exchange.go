@@ -43,11 +43,6 @@ func (b *binding) identity() bindingKey {
 	return bindingKey{b.queue, b.target, b.key, string(b.args)}
 }
 
-// durable says that the binding outlives the process.
-func (b *binding) durable() bool {
-	return b.source.durable && (b.queue == nil || b.queue.durable) && (b.target == nil || b.target.durable)
-}
-
 func newExchange(v *vhost, spec exchangeSpec) *exchange {
 	x := &exchange{vhost: v, exchangeSpec: spec, known: map[bindingKey]*binding{}}
 	if spec.kind == "direct" {

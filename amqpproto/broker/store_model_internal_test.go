@@ -36,7 +36,6 @@ type storeModel struct {
 	fates  map[place]*fate
 	held   map[string][]entry // by queue
 	number int
-	log    []string
 }
 
 var modelQueues = []string{"a", "b", "limited", "gone"}

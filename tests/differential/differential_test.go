@@ -230,7 +230,7 @@ func TestShrink(t *testing.T) {
 // TestProgramsFollowFromSeeds: a seed in a report is worth nothing otherwise.
 func TestProgramsFollowFromSeeds(t *testing.T) {
 	for s := range uint64(50) {
-		if fmt.Sprint(write(s)) != fmt.Sprint(write(s)) {
+		if first, second := fmt.Sprint(write(s)), fmt.Sprint(write(s)); first != second {
 			t.Errorf("seed %d gives two programs", s)
 		}
 	}
