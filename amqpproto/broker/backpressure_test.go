@@ -36,6 +36,30 @@ func TestSlowConsumer(t *testing.T) {
 	}
 }
 
+// A consumer that does not read is read all the same: it may be one that writes
+// first.
+func TestUnreadDeliveriesDoNotHoldPublishes(t *testing.T) {
+	f := newFixture(t, broker.Options{OutputMax: 64 << 10})
+	con := newFeeder(t, f)
+	con.method(&amqpproto.QueueDeclare{Queue: []byte("q")})
+	con.method(&amqpproto.BasicConsume{Queue: []byte("q"), ConsumerTag: []byte("c"), NoAck: true})
+	publication := publication(t, 1, "", "q", strings.Repeat("x", 10_000), amqpproto.Properties{}, false)
+	for i := range 100 {
+		if n, err := con.conn.Feed(publication); n != len(publication) || err != nil {
+			t.Fatalf("publish %d: %d of %d octets, %v", i, n, len(publication), err)
+		}
+	}
+	if n := len(con.conn.Pending()); n < 64<<10 || n > 64<<10+20_000 {
+		t.Errorf("%d octets wait unsent, want about 65536", n)
+	}
+	for range 30 {
+		con.flush()
+	}
+	if st := f.server.Stats(); st.Messages != 0 || st.Delivered != 100 || st.Published != 100 {
+		t.Errorf("%+v", st)
+	}
+}
+
 // Answers are bounded too: a client that asks without reading is not read.
 func TestGreedyGets(t *testing.T) {
 	f := newFixture(t, broker.Options{OutputMax: 64 << 10})

@@ -70,9 +70,11 @@ type Conn struct {
 	woken bool // the wire was, and has not asked for Pending since
 }
 
-// deaf says that the connection is not read now.
+// deaf says that the connection is not read now. Deliveries that wait to be read
+// are bounded by ready and are no reason: a client that writes without reading
+// meanwhile, as many do, would never come to read them.
 func (c *Conn) deaf() bool {
-	return c.commits > 0 || c.state == awaitLogin || c.out.len() >= c.server.opts.OutputMax
+	return c.commits > 0 || c.state == awaitLogin || c.out.answers() >= c.server.opts.OutputMax
 }
 
 // Feed takes whole frames from in, as many as there are, and none while the
@@ -105,7 +107,7 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 	}
 	for c.state < connFailed {
 		if c.deaf() {
-			c.full = c.out.len() >= c.server.opts.OutputMax
+			c.full = c.out.answers() >= c.server.opts.OutputMax
 			return n, nil
 		}
 		f, m, err := amqpproto.CutFrame(in[n:], c.frameMax)

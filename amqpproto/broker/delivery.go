@@ -34,6 +34,7 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	p := s.view(e.msg)
 	c.out.room()
 	b := c.out.buf
+	before := len(b)
 	size := 4 + 1 + len(k.tag) + 8 + 1 + 1 + len(p.exchange) + 1 + len(p.key)
 	b = append(b, amqpproto.FrameMethod, byte(ch.number>>8), byte(ch.number), 0, 0, byte(size>>8), byte(size),
 		0, byte(amqpproto.ClassBasic), 0, byte(amqpproto.IDBasicDeliver&0xff), byte(len(k.tag)))
@@ -45,6 +46,7 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	b = append(b, p.key...)
 	b = append(b, amqpproto.FrameEnd)
 	c.out.buf = c.appendContent(b, ch.number, k.queue, e, p, false)
+	c.out.delivered += len(c.out.buf) - before
 	s.stats.Delivered++
 	if e.redelivered {
 		s.stats.Redelivered++

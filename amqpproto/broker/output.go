@@ -13,12 +13,17 @@ type output struct {
 	buf  []byte
 	off  int // octets of buf that have left
 	peak int // decaying maximum of what a burst needed
+
+	delivered int // octets of deliveries among what is pending, at most
 }
 
 // pending is what has not left.
 func (o *output) pending() []byte { return o.buf[o.off:] }
 
 func (o *output) len() int { return len(o.buf) - o.off }
+
+// answers is what is pending without the deliveries, at least.
+func (o *output) answers() int { return o.len() - o.delivered }
 
 // room makes the space before off usable once it is worth the copy. Call it
 // before appending to buf.
@@ -33,6 +38,7 @@ func (o *output) room() {
 // drop forgets the first n octets of pending.
 func (o *output) drop(n int) {
 	o.off += n
+	o.delivered = min(o.delivered, o.len())
 	if o.off < len(o.buf) {
 		return
 	}
