@@ -59,8 +59,7 @@ func (d *decoder) named(m reflect.Value, r *rule, path []string, tree map[string
 	}
 	for name, raw := range tree {
 		here := append(path[:len(path):len(path)], name)
-		below, ok := raw.(map[string]any)
-		if !ok && r.table.byName[name] != nil {
+		if _, table := raw.(map[string]any); !table && r.table.byName[name] != nil {
 			entry := "NAME"
 			if m.Type().Elem() == reflect.TypeFor[*Connection]() {
 				entry = "default"
@@ -68,7 +67,8 @@ func (d *decoder) named(m reflect.Value, r *rule, path []string, tree map[string
 			d.fail(here, "", fmt.Sprintf("is one table too high: write [%s.%s] and %s below it", join(path), entry, name))
 			continue
 		}
-		if below, ok = d.subtree(here, raw); !ok {
+		below, ok := d.subtree(here, raw)
+		if !ok {
 			continue
 		}
 		key := reflect.ValueOf(name)

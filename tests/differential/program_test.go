@@ -13,14 +13,13 @@ type author struct {
 	queues    []string // declared, as far as the author knows
 	exchanges []string
 	kinds     map[string]string // of exchanges
-	consumers int
-	ticking   int  // operations since something began to expire soon
-	global    bool // a prefetch of a whole channel was set
-	noAck     bool // somebody consumes without acks
-	ranked    bool // there is a queue with priorities
-	hurried   bool // something has a short time to live
-	lettered  bool // a queue has a dead-letter exchange
-	got       bool // somebody gets and acks
+	ticking   int               // operations since something began to expire soon
+	global    bool              // a prefetch of a whole channel was set
+	noAck     bool              // somebody consumes without acks
+	ranked    bool              // there is a queue with priorities
+	hurried   bool              // something has a short time to live
+	lettered  bool              // a queue has a dead-letter exchange
+	got       bool              // somebody gets and acks
 }
 
 // theme is what a program is about: what is more likely in it.
