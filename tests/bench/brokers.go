@@ -272,7 +272,7 @@ func startOfBroker(b *bench, c contestant) (sample, error) {
 // memoryOfBroker fills a queue and reads the broker's resident memory.
 func memoryOfBroker(b *bench, c contestant) (sample, error) {
 	const queued = 1_000_000
-	t, err := b.target(c, false, true)
+	t, err := b.target(c, false, !b.smoke)
 	if err != nil {
 		return sample{}, err
 	}
