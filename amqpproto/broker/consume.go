@@ -53,7 +53,7 @@ func (ch *channel) onConsume(args []byte) error {
 	if err != nil {
 		return err
 	}
-	if ch.consumers[string(m.ConsumerTag)] != nil || ch.reply != nil && ch.reply.tag == string(m.ConsumerTag) && len(m.ConsumerTag) > 0 {
+	if ch.consumers[string(m.ConsumerTag)] != nil {
 		return connectionError(amqpproto.NotAllowed, m.ID(), "attempt to reuse consumer tag '%s'", m.ConsumerTag)
 	}
 	if err := c.mayRead("queue", name); err != nil {

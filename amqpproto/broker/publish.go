@@ -75,10 +75,11 @@ func (s *Server) spread(m *message, queues []*queue) (need uint64, refused bool)
 	s.storeMessage(m, queues)
 	need = m.seq // m may be gone once it is delivered without ack
 	for _, q := range queues {
-		if !q.push(m) {
+		if !q.take(m) {
 			refused = true
 		}
 	}
+	s.drain() // what died of it comes behind it in every queue
 	return need, refused
 }
 
