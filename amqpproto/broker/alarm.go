@@ -7,7 +7,8 @@ import "zamqp/amqpproto"
 // after the first; here acks and closes that come before another publish are
 // still taken, so that who also consumes makes room.
 func (s *Server) weigh() {
-	over := s.memoryUsed() > s.opts.MemoryMax || s.opts.MessagesMax > 0 && s.messages > s.opts.MessagesMax
+	used := s.memoryUsed() + s.behind()
+	over := used > s.opts.MemoryMax || s.opts.MessagesMax > 0 && s.messages > s.opts.MessagesMax
 	if over == s.heavy {
 		return
 	}
@@ -16,7 +17,7 @@ func (s *Server) weigh() {
 	if over {
 		kind = MemoryBlocked
 	}
-	s.host.Note(Event{Kind: kind, Octets: s.memoryUsed()})
+	s.host.Note(Event{Kind: kind, Octets: used})
 	s.ring()
 }
 

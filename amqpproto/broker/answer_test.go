@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/broker"
 	"zamqp/amqpproto/journal"
 )
 
@@ -51,4 +52,21 @@ func TestNothingDurableIsDeclaredOnAFailedDisk(t *testing.T) {
 	other.method(1, &amqpproto.QueueDeclare{Queue: []byte("q"), Passive: true}).want("1 queue.declare-ok [q 0 0]")
 	other.method(1, &amqpproto.QueueDeclare{Queue: []byte("more"), Durable: true}).
 		want("0 connection.close [541 INTERNAL_ERROR - the store has failed: journal: sync: no space left on device queue.declare]")
+}
+
+// What the disk has not taken is in memory, though its messages have gone on.
+func TestASlowDiskBlocksPublishers(t *testing.T) {
+	f := newFixture(t, broker.Options{DataDir: t.TempDir(), MemoryMax: 1 << 20})
+	p := f.open(1)
+	p.method(1, &amqpproto.QueueDeclare{Queue: []byte("d"), Durable: true})
+	f.sync(p)
+	f.hold = true
+	body := strings.Repeat("x", 100_000)
+	for range 12 {
+		p.publish(1, "", "d", body, persistent)
+		p.method(1, &amqpproto.BasicGet{Queue: []byte("d"), NoAck: true}).hear()
+	}
+	f.last(broker.MemoryBlocked)
+	f.sync(p)
+	f.last(broker.MemoryUnblocked)
 }

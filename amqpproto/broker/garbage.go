@@ -59,8 +59,7 @@ func (s *Server) rewrite() {
 		f.each(k, func(h *home) { homes = append(homes, *h) })
 		s.queues = homes
 		at := s.writeMessage(m, m.seq, k.time, homes)
-		f.unlink(m, k)
-		f.append(m, k, at)
+		f.move(m, k, at)
 		budget -= recordCost(m)
 	}
 	s.flushLater() // there may be more to do

@@ -1,5 +1,7 @@
 package broker
 
+import "unsafe"
+
 // kept is what the store knows about a stored message: where its record is, and
 // which durable queues still have it. It lies beside the message, by the same
 // id, and has no pointers either.
@@ -26,22 +28,31 @@ type guest struct {
 
 // shelf is the kept messages, in the order of their records.
 type shelf struct {
-	chunks      [][]kept
-	first, last uint32 // message ids plus one
+	chunks      [][]kept // by slab; nil where nothing is kept
+	counts      []int    // of messages kept, by chunk
+	spare       []kept   // a chunk to be used again
+	first, last uint32   // message ids plus one
 	guests      []guest
 	free        uint32 // unused guests
 	n           int
 	live        int64 // octets of the newest records of kept messages, about
 }
 
-// of is a message's place on the shelf, with or without something on it.
+// keptSize is what a message costs on the shelf, octets.
+const keptSize = int64(unsafe.Sizeof(kept{}))
+
+// of is the place of a message that is on the shelf, or about to be appended.
 func (f *shelf) of(m *message) *kept {
 	number := int(m.id >> slabBits)
 	for number >= len(f.chunks) {
 		f.chunks = append(f.chunks, nil)
+		f.counts = append(f.counts, 0)
 	}
 	if f.chunks[number] == nil {
-		f.chunks[number] = make([]kept, slabMessages)
+		if f.spare == nil {
+			f.spare = make([]kept, slabMessages)
+		}
+		f.chunks[number], f.spare = f.spare, nil
 	}
 	return &f.chunks[number][m.id&(slabMessages-1)]
 }
@@ -53,6 +64,31 @@ func recordCost(m *message) int64 { return int64(m.size()) + 40 }
 
 // append puts m at the end: its record is the newest.
 func (f *shelf) append(m *message, k *kept, at uint64) {
+	f.link(m, k, at)
+	f.n++
+	f.counts[m.id>>slabBits]++
+	f.live += recordCost(m)
+}
+
+// move puts m, which is on the shelf, at the end.
+func (f *shelf) move(m *message, k *kept, at uint64) {
+	f.unlink(k)
+	f.link(m, k, at)
+}
+
+// remove takes m off the shelf. k is void after it.
+func (f *shelf) remove(m *message, k *kept) {
+	f.unlink(k)
+	f.n--
+	f.live -= recordCost(m)
+	number := m.id >> slabBits
+	f.counts[number]--
+	if f.counts[number] == 0 {
+		f.spare, f.chunks[number] = f.chunks[number], nil
+	}
+}
+
+func (f *shelf) link(m *message, k *kept, at uint64) {
 	k.at, k.prev, k.next = at, f.last, 0
 	if f.last != 0 {
 		f.at(f.last - 1).next = m.id + 1
@@ -60,12 +96,9 @@ func (f *shelf) append(m *message, k *kept, at uint64) {
 		f.first = m.id + 1
 	}
 	f.last = m.id + 1
-	f.n++
-	f.live += recordCost(m)
 }
 
-// unlink takes m out of the order.
-func (f *shelf) unlink(m *message, k *kept) {
+func (f *shelf) unlink(k *kept) {
 	if k.prev != 0 {
 		f.at(k.prev - 1).next = k.next
 	} else {
@@ -76,8 +109,6 @@ func (f *shelf) unlink(m *message, k *kept) {
 	} else {
 		f.last = k.prev
 	}
-	f.n--
-	f.live -= recordCost(m)
 }
 
 // add adds a queue to those that have the message.

@@ -12,12 +12,18 @@ import (
 // storeName is the directory of the store in Options.DataDir.
 const storeName = "broker"
 
+// recordSlack is more than what a message's record has besides the body.
+const recordSlack = 4 << 20
+
 // openStore reads what is in the data directory, and keeps it up to date from
 // then on. The error is one that the operator has to look at: the broker does
 // not start with less than what it had, unless that is lost.
 func (s *Server) openStore() error {
 	if s.opts.DataDir == "" {
 		return nil
+	}
+	if most := uint64(journal.RecordMax - recordSlack); s.opts.BodyMax > most {
+		return fmt.Errorf("broker: with a data directory a body may have at most %d octets, and BodyMax is %d", most, s.opts.BodyMax)
 	}
 	s.flush = s.flushStore
 	r := &recovery{s: s, topology: newTopology(), live: map[uint64]uint32{}}
@@ -55,12 +61,14 @@ func (s *Server) openStore() error {
 func (s *Server) storeSynced(seq uint64) {
 	s.board.Reuse(seq)
 	s.onSynced(seq)
+	s.weigh()
 }
 
 // storeFailed is called when a write or sync has failed.
 func (s *Server) storeFailed(err error) {
 	s.host.Note(Event{Kind: StoreFailed, Err: err})
 	s.onSynced(s.journal.Synced())
+	s.weigh()
 }
 
 // CloseStore waits until everything is on disk and gives the data directory
@@ -148,7 +156,7 @@ func (r *recovery) stage() {
 
 func (r *recovery) message(number uint64, c *cursor) {
 	id := c.number()
-	k := kept{time: int64(c.number())}
+	time := int64(c.number())
 	n := c.number()
 	homes := r.s.queues[:0]
 	for ; n > 0 && !c.bad; n-- {
@@ -170,15 +178,9 @@ func (r *recovery) message(number uint64, c *cursor) {
 		id = number
 	}
 	f := &r.s.shelf
-	var m *message
-	if old, ok := r.live[id]; ok {
-		// Written again: only the place and the queues are new.
-		m = r.s.slabs.at(old)
-		f.unlink(m, f.of(m))
-		for at := f.of(m); at.queue != 0; {
-			f.drop(at, at.queue)
-		}
-	} else {
+	m := r.find(id)
+	again := m != nil // written once more, so that the old record may go
+	if !again {
 		if p.parse() != nil || p.check() != nil {
 			c.bad = true
 			return
@@ -188,12 +190,21 @@ func (r *recovery) message(number uint64, c *cursor) {
 		m.seq = id
 		r.live[id] = m.id
 	}
-	at := f.of(m)
-	*at = k
-	for _, h := range homes {
-		f.add(at, h)
+	k := f.of(m)
+	if again {
+		for k.queue != 0 {
+			f.drop(k, k.queue)
+		}
+		f.move(m, k, number)
+	} else {
+		*k = kept{}
+		f.append(m, k, number)
+		r.s.memory += keptSize
 	}
-	f.append(m, at, number)
+	k.time = time
+	for _, h := range homes {
+		f.add(k, h)
+	}
 }
 
 func (r *recovery) gone(c *cursor) {
@@ -224,8 +235,7 @@ func (r *recovery) drop(m *message, queue uint32) {
 	k := f.of(m)
 	if _, found := f.drop(k, queue); found && k.queue == 0 {
 		delete(r.live, m.seq)
-		f.unlink(m, k)
-		m.seq = 0
+		r.s.unshelve(m, k)
 		r.s.release(m)
 	}
 }
@@ -297,8 +307,7 @@ func (r *recovery) place(m *message, queues map[uint32]*queue) (placed bool) {
 		}
 	}
 	if !placed {
-		f.unlink(m, k)
-		m.seq = 0
+		r.s.unshelve(m, k)
 	}
 	return placed
 }

@@ -146,6 +146,7 @@ func (s *Server) storeMessage(m *message, queues []*queue) {
 		s.shelf.add(k, h)
 	}
 	s.shelf.append(m, k, m.seq)
+	s.memory += keptSize
 	s.flushLater()
 }
 
@@ -213,8 +214,7 @@ func (s *Server) forgetEntry(q *queue, m *message) {
 		s.writeGone(q.storeID, m.seq)
 	}
 	if k.queue == 0 {
-		s.shelf.unlink(m, k)
-		m.seq = 0
+		s.unshelve(m, k)
 	}
 	s.flushLater() // there may be garbage to collect
 }
@@ -232,14 +232,20 @@ func (s *Server) leave(k *kept, queue uint32) bool {
 // were deleted.
 func (s *Server) unkeep(m *message) {
 	k := s.shelf.of(m)
-	s.shelf.unlink(m, k)
 	for k.queue != 0 {
 		s.leave(k, k.queue)
 	}
-	m.seq = 0
+	s.unshelve(m, k)
 	if s.keeps() {
 		s.flushLater()
 	}
+}
+
+// unshelve takes a message off the shelf that no queue has any more.
+func (s *Server) unshelve(m *message, k *kept) {
+	s.shelf.remove(m, k)
+	s.memory -= keptSize
+	m.seq = 0
 }
 
 // writeGone notes an entry that has left its queue. There are many, and what
@@ -289,6 +295,15 @@ func (s *Server) storeErr() error {
 		return nil
 	}
 	return s.journal.Err()
+}
+
+// behind is how many octets wait to be written. They are copies, in memory, of
+// messages that may have gone on already.
+func (s *Server) behind() int64 {
+	if s.journal == nil {
+		return 0
+	}
+	return int64(s.journal.Behind())
 }
 
 // flushLater sees to it that what was appended in this turn is handed to the
