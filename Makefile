@@ -29,7 +29,7 @@ check: ## what needs no network and no broker: format, vet, tidy, unit tests
 	@ZAMQP_TEST_AMQP_URL= $(TESTRUN) -only gofmt,vet,static,tidy,short
 
 test: install ## everything: checks, unit, race, fuzz, interop with RabbitMQ, bench smoke
-	@FUZZTIME=8s $(TESTRUN)
+	@FUZZTIME=5s $(TESTRUN)
 
 race: ## unit tests under the race detector
 	@$(TESTRUN) -only race

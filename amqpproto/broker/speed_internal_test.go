@@ -155,8 +155,8 @@ func residentKB(t *testing.T) int {
 // TestMillionMessages holds a million messages of 256 octets within 600 MB, and
 // the garbage collector's work at what it was.
 func TestMillionMessages(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a gigabyte")
+	if testing.Short() || raceDetector {
+		t.Skip("takes half a gigabyte, and more with what the race detector adds")
 	}
 	debug.FreeOSMemory()
 	before := residentKB(t)

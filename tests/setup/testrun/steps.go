@@ -228,9 +228,13 @@ func unit() *outcome {
 	return o
 }
 
+// unrepeated are the packages whose tests gain nothing from being run again with
+// another build: they test the tree, or other programs.
+var unrepeated = append([]string{"/tests/rabbitmq", "/tests/embedded", "/tests/spool", "/tests/tidy"}, apart...)
+
 func race() *outcome {
 	o := &outcome{}
-	if pkgs := packages(o, append(apart, "/tests/rabbitmq", "/tests/embedded", "/tests/tidy")...); pkgs != nil {
+	if pkgs := packages(o, unrepeated...); pkgs != nil {
 		o.add(goTest(".", nil, append([]string{"-race", "-timeout", "10m"}, pkgs...)...))
 	}
 	return o
@@ -238,7 +242,7 @@ func race() *outcome {
 
 func loopdebug() *outcome {
 	o := &outcome{}
-	if pkgs := packages(o, append(apart, "/tests/rabbitmq", "/tests/embedded", "/tests/tidy")...); pkgs != nil {
+	if pkgs := packages(o, unrepeated...); pkgs != nil {
 		o.add(goTest(".", nil, append([]string{"-tags", "loopdebug", "-timeout", "5m"}, pkgs...)...))
 	}
 	return o
@@ -274,7 +278,7 @@ func tidy() *outcome { return goTest(".", nil, "./tests/tidy") }
 
 func short() *outcome {
 	o := &outcome{}
-	if pkgs := packages(o, append(apart, "/tests/rabbitmq", "/tests/embedded", "/tests/tidy")...); pkgs != nil {
+	if pkgs := packages(o, unrepeated...); pkgs != nil {
 		o.add(goTest(".", nil, append([]string{"-short", "-timeout", "5m"}, pkgs...)...))
 	}
 	return o
