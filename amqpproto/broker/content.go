@@ -119,26 +119,13 @@ func (ch *channel) publishWhole(args, rest []byte) (n int, took bool, err error)
 	if ch.in.asm.Busy() {
 		return 0, false, nil
 	}
-	head, n, _ := amqpproto.CutFrame(rest, c.frameMax)
-	if n == 0 || head.Type != amqpproto.FrameHeader || head.Channel != ch.number {
-		return 0, false, nil // also on an error: the slow way finds it again
-	}
-	var h amqpproto.ContentHeader
-	if h.Decode(head.Payload) != nil || h.Class != amqpproto.ClassBasic || h.BodySize > uint64(c.frameMax) || h.BodySize > c.server.opts.BodyMax {
+	properties, body, n := amqpproto.CutContent(rest, ch.number, c.frameMax, c.server.opts.BodyMax)
+	if n == 0 {
 		return 0, false, nil
-	}
-	var body []byte
-	if h.BodySize > 0 {
-		b, m, _ := amqpproto.CutFrame(rest[n:], c.frameMax)
-		if m == 0 || b.Type != amqpproto.FrameBody || b.Channel != ch.number || uint64(len(b.Payload)) != h.BodySize {
-			return 0, false, nil
-		}
-		n += m
-		body = b.Payload
 	}
 	var m amqpproto.BasicPublish
 	if err := m.DecodeArgs(args); err != nil {
 		return n, true, err
 	}
-	return n, true, ch.publish(&m, h.RawProperties, body)
+	return n, true, ch.publish(&m, properties, body)
 }

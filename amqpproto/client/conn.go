@@ -36,7 +36,6 @@ type Conn struct {
 
 	// Scratch of the hot path.
 	deliver amqpproto.BasicDeliver
-	header  amqpproto.ContentHeader
 	ack     amqpproto.BasicAck
 }
 

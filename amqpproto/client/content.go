@@ -90,30 +90,17 @@ func (c *Conn) deliverWhole(f amqpproto.Frame, rest []byte) (n int, took bool, e
 	if k == nil && t == nil {
 		return 0, false, nil
 	}
-	head, n, _ := amqpproto.CutFrame(rest, c.frameMax)
-	if n == 0 || head.Type != amqpproto.FrameHeader || head.Channel != f.Channel {
-		return 0, false, nil // also on an error: the slow way finds it again
-	}
-	h := &c.header
-	if h.Decode(head.Payload) != nil || h.Class != amqpproto.ClassBasic || h.BodySize > uint64(c.frameMax) || h.BodySize > c.client.cfg.BodyMax {
+	properties, body, n := amqpproto.CutContent(rest, f.Channel, c.frameMax, c.client.cfg.BodyMax)
+	if n == 0 {
 		return 0, false, nil
-	}
-	var body []byte
-	if h.BodySize > 0 {
-		b, m, _ := amqpproto.CutFrame(rest[n:], c.frameMax)
-		if m == 0 || b.Type != amqpproto.FrameBody || b.Channel != f.Channel || uint64(len(b.Payload)) != h.BodySize {
-			return 0, false, nil
-		}
-		n += m
-		body = b.Payload
 	}
 	if err := c.deliver.DecodeArgs(f.Payload[4:]); err != nil {
 		return 0, true, err
 	}
 	if k == nil {
-		return n, true, t.deliver(&c.deliver, h.RawProperties, body)
+		return n, true, t.deliver(&c.deliver, properties, body)
 	}
-	return n, true, k.deliver(&c.deliver, h.RawProperties, body)
+	return n, true, k.deliver(&c.deliver, properties, body)
 }
 
 // flowing returns the consumer, or the caller, of a channel that may take a
