@@ -74,24 +74,29 @@ func (ch *channel) queueDeclared(m *amqpproto.QueueDeclare, name []byte, message
 	}
 }
 
+// boundBy checks what queue.bind and queue.unbind name, and fills in what they
+// leave out.
+func (ch *channel) boundBy(queue, exchange, key []byte, args amqpproto.RawTable) (name, routingKey []byte, err error) {
+	if err := args.Validate(); err != nil {
+		return nil, nil, err
+	}
+	if name, err = ch.currentQueue(queue); err != nil {
+		return nil, nil, err
+	}
+	if len(queue) == 0 && len(key) == 0 {
+		key = name // §1.7.2.3: both empty means the name of the queue for both
+	}
+	return name, key, ch.conn.mayBind("queue", name, exchange)
+}
+
 func (ch *channel) onQueueBind(args []byte) error {
 	var m amqpproto.QueueBind
 	if err := m.DecodeArgs(args); err != nil {
 		return err
 	}
 	c := ch.conn
-	if err := m.Arguments.Validate(); err != nil {
-		return err
-	}
-	name, err := ch.currentQueue(m.Queue)
+	name, key, err := ch.boundBy(m.Queue, m.Exchange, m.RoutingKey, m.Arguments)
 	if err != nil {
-		return err
-	}
-	key := m.RoutingKey
-	if len(m.Queue) == 0 && len(key) == 0 {
-		key = name // §1.7.2.3: both empty means the name of the queue for both
-	}
-	if err := c.mayBind("queue", name, m.Exchange); err != nil {
 		return err
 	}
 	if err := c.vhost.bindQueue(name, m.Exchange, key, m.Arguments, c); err != nil {
@@ -109,18 +114,8 @@ func (ch *channel) onQueueUnbind(args []byte) error {
 		return err
 	}
 	c := ch.conn
-	if err := m.Arguments.Validate(); err != nil {
-		return err
-	}
-	name, err := ch.currentQueue(m.Queue)
+	name, key, err := ch.boundBy(m.Queue, m.Exchange, m.RoutingKey, m.Arguments)
 	if err != nil {
-		return err
-	}
-	key := m.RoutingKey
-	if len(m.Queue) == 0 && len(key) == 0 {
-		key = name
-	}
-	if err := c.mayBind("queue", name, m.Exchange); err != nil {
 		return err
 	}
 	if err := c.vhost.unbindQueue(name, m.Exchange, key, m.Arguments, c); err != nil {
