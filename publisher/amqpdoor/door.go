@@ -128,6 +128,9 @@ func (d *Door) Report() []publisher.Status {
 	var all []publisher.Status
 	for _, l := range d.links {
 		s := publisher.Status{Kind: "connection", Name: l.name, Ready: l.client.Ready(), State: l.client.State().String()}
+		if s.State == client.Connected.String() && !s.Ready {
+			s.State = "declaring" // publishes do not leave yet
+		}
 		if blocked, why := l.client.Blocked(); blocked {
 			s.State, s.Detail, s.Ready = "blocked", why, false
 		} else if err := l.client.Err(); err != nil && !s.Ready {

@@ -147,7 +147,7 @@ func (z *zamqp) until(what string, holds func() bool) {
 	z.t.Helper()
 	for deadline := time.Now().Add(60 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			z.t.Fatalf("%s: not within a minute", what)
+			z.t.Fatalf("%s: not within a minute; connection %+v, spool %+v", what, z.part("connection"), z.part("spool"))
 		}
 	}
 }
@@ -174,30 +174,32 @@ func (z *zamqp) post(path, body string) (status int, err error) {
 }
 
 // spooled is what /readyz says of the spool.
-func (z *zamqp) spooled() string { return z.part("spool") }
+func (z *zamqp) spooled() string { return z.part("spool").State }
 
 // connected reports whether publishes go straight to the broker.
 func (z *zamqp) connected() bool {
-	return z.part("connection") == "connected" && z.spooled() == "empty"
+	return z.part("connection").State == "connected" && z.spooled() == "empty"
 }
 
-func (z *zamqp) part(kind string) string {
+// part is what /readyz says of the first part of a kind; its state is what went
+// wrong when there is none.
+func (z *zamqp) part(kind string) publisher.Status {
 	text, err := z.get("/readyz")
 	if err != nil {
-		return err.Error()
+		return publisher.Status{State: err.Error()}
 	}
 	var report struct {
 		Parts []publisher.Status `json:"parts"`
 	}
 	if err := json.Unmarshal([]byte(text), &report); err != nil {
-		return text
+		return publisher.Status{State: text}
 	}
 	for _, p := range report.Parts {
 		if p.Kind == kind {
-			return p.State
+			return p
 		}
 	}
-	return text
+	return publisher.Status{State: text}
 }
 
 // queued takes all messages out of a queue.
