@@ -58,7 +58,7 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 	options := broker.Options{
 		Users: users, Vhosts: s.Vhosts, FrameMax: uint32(s.FrameMax), ChannelMax: uint16(s.ChannelMax),
 		Heartbeat: s.Heartbeat, BodyMax: uint64(s.BodyMax), MemoryMax: int64(s.MemoryMax), QueuesMax: s.QueuesMax,
-		Product: "zamqp", Version: programVersion(), Seed: binary.LittleEndian.Uint64(random[16:]),
+		Product: s.Product, Version: programVersion(), Seed: binary.LittleEndian.Uint64(random[16:]),
 		Allocate: e.memory.allocate, Free: e.memory.free, DataDir: s.DataDir,
 	}
 	if s.Heartbeat == 0 {

@@ -18,6 +18,8 @@ type Broker struct {
 	// from this machine only.
 	Users  map[string]*BrokerUser `key:"users" short:"hash"`
 	Vhosts []string               `key:"vhosts"` // the first is the one of url = "embedded"
+	// Product is for clients that do some things for a RabbitMQ only.
+	Product string `key:"product"`
 
 	MemoryMax      Size          `key:"memory_max" min:"1MiB" max:"1024GiB"` // of messages; above it publishers wait
 	DiskFreeMin    Size          `key:"disk_free_min" min:"1MiB" max:"1024GiB" off:"publishers go on until writing fails"`
@@ -53,6 +55,7 @@ func defaultBroker() Broker {
 		Listen:      []string{"127.0.0.1:5672"},
 		Users:       map[string]*BrokerUser{},
 		Vhosts:      []string{"/"},
+		Product:     "zamqp",
 		MemoryMax:   GiB,
 		DiskFreeMin: 64 * MiB,
 		BodyMax:     128 * MiB,
