@@ -76,7 +76,7 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 	if s.DataDir != "" {
 		stats := e.server.Stats()
 		log.Info().Str("data_dir", s.DataDir).Int("queues", stats.Queues).Int("messages", stats.Messages).
-			Dur("took", time.Since(began)).Msg("broker: what was kept is back")
+			Dur("took", time.Since(began).Round(100*time.Microsecond)).Msg("broker: what was kept is back")
 	}
 	// Whatever ends the loop, what was appended gets to the disk.
 	l.OnEnd(func() {

@@ -68,7 +68,7 @@ func (k *link) Note(e client.Event) {
 		entry = entry.Err(e.Err)
 	}
 	if e.After > 0 {
-		entry = entry.Dur("again_in", e.After)
+		entry = entry.Dur("again_in", e.After.Round(time.Millisecond))
 	}
 	if e.Kind == client.EventConnected && !k.settings.Embedded() {
 		entry = entry.Str("node", k.node.address())

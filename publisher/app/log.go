@@ -13,8 +13,10 @@ const logTime = "2006-01-02T15:04:05.000Z07:00"
 // NewLogger makes the server's log on w: lines for people on a terminal, JSON
 // for machines otherwise, or what the settings say.
 func NewLogger(l Log, w io.Writer) zerolog.Logger {
-	// zerolog keeps this in a global; every logger of the process is ours.
+	// zerolog keeps these in globals; every logger of the process is ours. A
+	// duration as a number would leave its unit to be guessed.
 	zerolog.TimeFieldFormat = logTime
+	zerolog.DurationFieldFormat = zerolog.DurationFormatString
 	if l.Format == "console" || l.Format == "auto" && isTerminal(w) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !isTerminal(w)}
 	}

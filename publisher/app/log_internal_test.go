@@ -15,17 +15,18 @@ func TestLogFormats(t *testing.T) {
 		var b bytes.Buffer
 		log := NewLogger(Log{Level: "info", Format: format}, &b)
 		log.Debug().Msg("too quiet")
-		log.Info().Int("n", 7).Msg("up")
+		log.Info().Int("n", 7).Dur("again_in", 1500*time.Millisecond).Msg("up")
 		var entry struct {
 			Level, Message string
 			N              int
 			Time           time.Time
+			Again          string `json:"again_in"`
 		}
 		err := json.Unmarshal(b.Bytes(), &entry)
-		if isJSON && (err != nil || entry.Level != "info" || entry.Message != "up" || entry.N != 7 || entry.Time.IsZero()) {
+		if isJSON && (err != nil || entry.Level != "info" || entry.Message != "up" || entry.N != 7 || entry.Again != "1.5s" || entry.Time.IsZero()) {
 			t.Errorf("%s: %q: %+v, %v", format, &b, entry, err)
 		}
-		if !isJSON && (err == nil || !strings.Contains(b.String(), "INF up n=7") || strings.Contains(b.String(), "\x1b")) {
+		if !isJSON && (err == nil || !strings.Contains(b.String(), "INF up again_in=1.5s n=7") || strings.Contains(b.String(), "\x1b")) {
 			t.Errorf("%s: %q", format, &b)
 		}
 		if strings.Contains(b.String(), "too quiet") {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -61,7 +62,7 @@ func watch(ctx context.Context, l *loop.Loop, drain, hurry func(why string)) (st
 // stallLogger takes the watchdog's report, on a goroutine of its own.
 func stallLogger(log zerolog.Logger) func(loop.Stall) {
 	return func(s loop.Stall) {
-		log.Warn().Str("handler", s.Name).Dur("held", s.Held).Bytes("stack", s.Stack).
+		log.Warn().Str("handler", s.Name).Dur("held", s.Held.Round(time.Millisecond)).Bytes("stack", s.Stack).
 			Msg("the loop is held up: give what blocks to r.Offload")
 	}
 }
