@@ -66,6 +66,15 @@ func (s *Server) giveAnswers() {
 	}
 }
 
+// sendAfterAnswer is send for what follows from a change whose answer may wait.
+func (c *Conn) sendAfterAnswer(channel uint16, m amqpproto.Method) {
+	if c.held.need == 0 {
+		c.send(channel, m)
+		return
+	}
+	c.held.octets, _ = amqpproto.AppendMethod(c.held.octets, channel, m)
+}
+
 func (c *Conn) answer() {
 	h := &c.held
 	if h.channel.state == channelOpen {

@@ -41,6 +41,16 @@ func TestAnswersOfDurableThingsWaitForTheDisk(t *testing.T) {
 	other.want()
 }
 
+// As on RabbitMQ, where a client may close the connection on the cancel.
+func TestCancelsComeAfterTheAnswerToTheDelete(t *testing.T) {
+	f, p := durable(t, nil)
+	p.method(1, &amqpproto.BasicConsume{Queue: []byte("d"), ConsumerTag: []byte("a")}).want("1 basic.consume-ok a")
+	p.method(2, &amqpproto.BasicConsume{Queue: []byte("d"), ConsumerTag: []byte("b")}).want("2 basic.consume-ok b")
+	p.method(1, &amqpproto.QueueDelete{Queue: []byte("d")}).want()
+	f.sync(p)
+	p.want("1 queue.delete-ok {MessageCount:0}", "1 basic.cancel a", "2 basic.cancel b")
+}
+
 func TestNothingDurableIsDeclaredOnAFailedDisk(t *testing.T) {
 	full := false
 	f, p := durable(t, fullDisk{journal.OS{}, &full})

@@ -125,7 +125,7 @@ func (s *Server) tellEnded() {
 		s.ended = nil
 		for _, k := range ended {
 			if ch := k.ch; ch.state == channelOpen && ch.conn.state == connOpen {
-				ch.conn.send(ch.number, &amqpproto.BasicCancel{ConsumerTag: []byte(k.tag), NoWait: true})
+				ch.conn.sendAfterAnswer(ch.number, &amqpproto.BasicCancel{ConsumerTag: []byte(k.tag), NoWait: true})
 			}
 		}
 	}
