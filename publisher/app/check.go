@@ -15,9 +15,13 @@ import (
 const shortStringMax = 255
 
 // check looks at what one key alone cannot tell: addresses, URLs, and keys
-// that bound each other.
-func (s *Settings) check() Problems {
-	c := &checker{settings: s}
+// that bound each other. found is what is wrong already: a key whose value could
+// not be read is not missing.
+func (s *Settings) check(found Problems) Problems {
+	c := &checker{settings: s, unread: map[string]bool{}}
+	for _, p := range found {
+		c.unread[p.Key] = true
+	}
 	c.http()
 	c.broker()
 	for _, name := range sortedNames(s.Connections) {
@@ -34,6 +38,7 @@ func (s *Settings) check() Problems {
 
 type checker struct {
 	settings *Settings
+	unread   map[string]bool // keys that have a problem already
 	problems Problems
 }
 

@@ -55,7 +55,7 @@ func Load(src Sources, names Names) (*Settings, error) {
 	// When a file could not be read, what it says is missing, and checks that
 	// look from one key at another would complain about that.
 	if len(file.problems) == 0 {
-		d.problems = append(d.problems, s.check()...)
+		d.problems = append(d.problems, s.check(d.problems)...)
 	}
 	if err := d.problems.err(); err != nil {
 		return nil, err

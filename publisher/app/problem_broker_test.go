@@ -22,8 +22,8 @@ func TestBrokerProblems(t *testing.T) {
 		{"no hash", `broker.users.ann = {}`, "F:1: broker.users.ann: has no hash: `zamqp broker hash` makes one from a password"},
 		{"password for hash", `broker.users.ann = "hunter2"`, "F:1: broker.users.ann.hash = \"***\": not a bcrypt hash: `zamqp broker hash` makes one from a password"},
 		{"empty hash", `broker.users.ann = ""`, "F:1: broker.users.ann: has no hash: `zamqp broker hash` makes one from a password"},
-		{"number for hash", `broker.users.ann.hash = 5`, "F:1: broker.users.ann: has no hash: `zamqp broker hash` makes one from a password\n" +
-			`F:1: broker.users.ann.hash = "***": want a string`},
+		{"number for hash", `broker.users.ann.hash = 5`, `F:1: broker.users.ann.hash = "***": want a string`},
+		{"unset variable", `broker.users.ann = "${ZAMQP_NOT_SET}"`, `F:1: broker.users.ann.hash = "***": environment variable ZAMQP_NOT_SET is not set: set it, or write ${ZAMQP_NOT_SET:-default}`},
 		{"user key", `broker.users.ann.tag = []`, "F:1: broker.users.ann: has no hash: `zamqp broker hash` makes one from a password\nF:1: broker.users.ann.tag: unknown key; did you mean broker.users.ann.tags?"},
 		{"permissions", `broker.users.guest.permissions.shop = { configure = "(" }`, "F:1: broker.users.guest.permissions.shop: there is no virtual host of this name: add it to broker.vhosts, which has /\n" +
 			"F:1: broker.users.guest.permissions.shop.configure = \"(\": not a regular expression: missing closing ): `(`"},
