@@ -269,6 +269,7 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 		{"plain", errors.New("secret"), 500, "Internal Server Error\n"},
 		{"status", publisher.Errorf(418, "teapot"), 418, "teapot\n"},
 		{"wrapped", fmt.Errorf("x: %w", publisher.Errorf(404, "")), 404, "Not Found\n"},
+		{"no status", publisher.Errorf(600, "x"), 500, "Internal Server Error\n"},
 		{"permanent", publisher.Permanent(errors.New("x")), 500, "Internal Server Error\n"},
 		{"conflict", fmt.Errorf("row 5: %w", publisher.ErrConflict), 409, "Conflict\n"},
 		{"decode", &publisher.DecodeError{ContentType: "text/csv", Cause: errors.New("x")}, 400, "the body is no valid text/csv: x\n"},
@@ -600,7 +601,8 @@ func TestMistakesOfHandlersAreErrors(t *testing.T) {
 			r.SetHeader("transfer-encoding", "chunked")
 			return nil
 		}},
-		{"bad status", "status 99", func(r *publisher.Request) error { return r.Reply(99, nil) }},
+		{"bad status", "status 99: a final status is 200 to 599", func(r *publisher.Request) error { return r.Reply(99, nil) }},
+		{"status too high", "status 600: a final status is 200 to 599", func(r *publisher.Request) error { return r.Reply(600, nil) }},
 		{"offload inside", "Offload", func(r *publisher.Request) error {
 			return r.Offload(func() error { return r.Publish("out", 1) })
 		}},

@@ -121,6 +121,7 @@ func statusOf(err error) (status int, text string) {
 	var d *DecodeError
 	switch {
 	case errors.As(err, &s):
+	case errors.As(err, &s) && !isFinal(s.Status): // there is no such status: a handler's mistake
 		if text = s.Text; text == "" {
 			text = http.StatusText(s.Status)
 		}

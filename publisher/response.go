@@ -91,8 +91,8 @@ func (r *Request) answer(status int, contentType string, body []byte) error {
 	if r.response.begun {
 		return ErrSent
 	}
-	if status < 200 || status > 999 {
-		return fmt.Errorf("reply: status %d: a final status is 200 to 999", status)
+	if !isFinal(status) {
+		return fmt.Errorf("reply: status %d: a final status is 200 to 599 (RFC 9110 §15)", status)
 	}
 	p := &r.response
 	p.Status, p.ContentType, p.stream, p.set = status, contentType, nil, true
@@ -101,6 +101,9 @@ func (r *Request) answer(status int, contentType string, body []byte) error {
 	}
 	return nil
 }
+
+// isFinal tells whether an answer may have this status. RFC 9110 §15.
+func isFinal(status int) bool { return status >= 200 && status <= 599 }
 
 // SetHeader adds a header field to the answer; for a message the reply's
 // headers table gets it as a string. A malformed name or value fails the call.
