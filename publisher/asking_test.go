@@ -40,7 +40,7 @@ func TestCallWaitsForItsAnswer(t *testing.T) {
 		{"a packed one", &publisher.Answer{Status: 200, ContentType: "application/json", Encoding: "gzip", Body: packed(t, "8")}, nil, 200, "8"},
 		{"a refusal", &publisher.Answer{Status: 422, Body: []byte("no")}, nil, 499, "call ask: 422 no\n"},
 		{"nonsense", &publisher.Answer{Status: 200, ContentType: "application/json", Body: []byte("{")}, nil, 500, "Internal Server Error\n"},
-		{"none", nil, errors.New("no reply in time"), 503, "call ask: unavailable: no reply in time\n"},
+		{"none", nil, errors.New("no reply in time"), 503, "Service Unavailable\n"},
 	} {
 		s := handlertest.New(t, g)
 		s.Answer(func(p handlertest.Published) (*publisher.Answer, error) {

@@ -229,7 +229,8 @@ func TestAnswerLeavesAfterTheConfirm(t *testing.T) {
 	}
 }
 
-func TestFailuresOfACommitAre503AndNamed(t *testing.T) {
+// The client is told no names and addresses, the log is.
+func TestFailuresOfACommitAre503AndLogged(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		confirm error
@@ -252,8 +253,8 @@ func TestFailuresOfACommitAre503AndNamed(t *testing.T) {
 				b.confirm(0, row.confirm)
 			}
 			want := errors.Join(row.confirm, row.send).Error()
-			if o := b.last(); o.status != 503 || !strings.Contains(o.body, want) || !errors.Is(o.Err, publisher.ErrUnavailable) {
-				t.Errorf("%+v", o)
+			if o := b.last(); o.status != 503 || o.body != "Service Unavailable\n" || !errors.Is(o.Err, publisher.ErrUnavailable) || !strings.Contains(b.log.String(), want) {
+				t.Errorf("%+v\n%s", o, b.log.String())
 			}
 		})
 	}
@@ -268,8 +269,8 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 	}{
 		{"plain", errors.New("secret"), 500, "Internal Server Error\n"},
 		{"status", publisher.Errorf(418, "teapot"), 418, "teapot\n"},
-		{"wrapped", fmt.Errorf("x: %w", publisher.Errorf(404, "")), 404, "Not Found\n"},
 		{"no status", publisher.Errorf(600, "x"), 500, "Internal Server Error\n"},
+		{"wrapped", fmt.Errorf("x: %w", publisher.Errorf(404, "")), 404, "Not Found\n"},
 		{"permanent", publisher.Permanent(errors.New("x")), 500, "Internal Server Error\n"},
 		{"conflict", fmt.Errorf("row 5: %w", publisher.ErrConflict), 409, "Conflict\n"},
 		{"decode", &publisher.DecodeError{ContentType: "text/csv", Cause: errors.New("x")}, 400, "the body is no valid text/csv: x\n"},

@@ -15,7 +15,8 @@ var ErrConflict = errors.New("conflict")
 
 // ErrUnavailable is wrapped by every error of a commit that could not hand its
 // publishes to the broker: a return, a nack, a lost connection, a deadline, a
-// full buffer. 503 for HTTP, a failure that may pass for a message.
+// full buffer. 503 for HTTP, whose reason is for the log alone; a failure that may
+// pass for a message.
 var ErrUnavailable = errors.New("unavailable")
 
 // ErrContentType says that a body's content type has no codec: 415, or the
@@ -120,8 +121,8 @@ func statusOf(err error) (status int, text string) {
 	var s *StatusError
 	var d *DecodeError
 	switch {
-	case errors.As(err, &s):
 	case errors.As(err, &s) && !isFinal(s.Status): // there is no such status: a handler's mistake
+	case errors.As(err, &s):
 		if text = s.Text; text == "" {
 			text = http.StatusText(s.Status)
 		}
@@ -130,8 +131,10 @@ func statusOf(err error) (status int, text string) {
 		return http.StatusBadRequest, d.Error()
 	case errors.Is(err, ErrContentType):
 		return http.StatusUnsupportedMediaType, err.Error()
-	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrShutdown):
-		return http.StatusServiceUnavailable, err.Error()
+	case errors.Is(err, ErrShutdown):
+		return http.StatusServiceUnavailable, ErrShutdown.Error()
+	case errors.Is(err, ErrUnavailable): // which names exchanges, queues and the broker's address
+		return http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable)
 	case errors.Is(err, ErrConflict):
 		return http.StatusConflict, http.StatusText(http.StatusConflict)
 	case errors.Is(err, context.DeadlineExceeded):

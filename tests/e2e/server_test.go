@@ -70,6 +70,17 @@ func (l *lines) await(t *testing.T, message string) (e entry) {
 	return e
 }
 
+// has tells whether the failure of a call was logged with these words. It is
+// logged before its answer is sent.
+func (l *lines) has(words string) bool {
+	for line := range strings.Lines(l.String()) {
+		if strings.Contains(line, "the call failed") && strings.Contains(line, words) {
+			return true
+		}
+	}
+	return false
+}
+
 // start runs a server on a free port and waits until it is ready.
 func start(t *testing.T, at broker, options ...string) *server {
 	t.Helper()

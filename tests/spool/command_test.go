@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -93,7 +94,8 @@ func TestFullSpoolIsAnError(t *testing.T) {
 	}
 	body, _ := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
-	if resp.StatusCode != 503 || !bytes.Contains(body, []byte("the spool is full")) {
+	log, _ := os.ReadFile(z.log.Name())
+	if resp.StatusCode != 503 || !bytes.Contains(log, []byte("the spool is full")) {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 	z.kill()
