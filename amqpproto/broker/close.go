@@ -75,7 +75,7 @@ func (c *Conn) onClose(args []byte) error {
 	}
 	c.flushAllConfirms()
 	c.send(0, &amqpproto.ConnectionCloseOk{})
-	if m.ReplyCode != amqpproto.ReplySuccess {
+	if m.ReplyCode != amqpproto.ReplySuccess && m.ReplyCode != 0 { // 0 is how kombu says it
 		c.err = m.Err()
 	}
 	c.endChannels()

@@ -43,6 +43,15 @@ type embedded struct {
 	own      int // connections that this process makes
 }
 
+// brokerVersion is what clients are told. Those that look for a RabbitMQ also
+// read which one: it is that whose ways ours are.
+func brokerVersion(product string) string {
+	if product == "RabbitMQ" {
+		return "3.10.8"
+	}
+	return programVersion()
+}
+
 // newEmbedded makes the broker and reads back what is durable.
 func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error) {
 	var random [24]byte
@@ -58,7 +67,7 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 	options := broker.Options{
 		Users: users, Vhosts: s.Vhosts, FrameMax: uint32(s.FrameMax), ChannelMax: uint16(s.ChannelMax),
 		Heartbeat: s.Heartbeat, BodyMax: uint64(s.BodyMax), MemoryMax: int64(s.MemoryMax), QueuesMax: s.QueuesMax,
-		Product: s.Product, Version: programVersion(), Seed: binary.LittleEndian.Uint64(random[16:]),
+		Product: s.Product, Version: brokerVersion(s.Product), Seed: binary.LittleEndian.Uint64(random[16:]),
 		Allocate: e.memory.allocate, Free: e.memory.free, DataDir: s.DataDir,
 	}
 	if s.Heartbeat == 0 {
