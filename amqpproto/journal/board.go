@@ -63,7 +63,11 @@ func (j *Journal) OpenBoard(use func(slot uint32, id, value uint64) bool) (b *Bo
 		return nil, false, fmt.Errorf("journal: board: %w", err)
 	}
 	b.file = f
-	head, slots, err := loadBoard(f)
+	size, err := f.Size()
+	var head, slots []byte
+	if err == nil {
+		head, slots = loadBoard(f, size)
+	}
 	if err != nil {
 		f.Close()
 		return nil, false, fmt.Errorf("journal: board: %w", err)
@@ -87,8 +91,11 @@ func (j *Journal) OpenBoard(use func(slot uint32, id, value uint64) bool) (b *Bo
 	// The head before anything changes: if the power goes then, the slots are old.
 	switch {
 	case !whole:
-		b.doubt = true
-		err = b.writeHead("", true)
+		// A new file has nothing that could be believed, nor will it after a power
+		// loss: it needs no sync.
+		if b.doubt = true; size > 0 {
+			err = b.writeHead("", true)
+		}
 	case text != b.boot:
 		err = b.writeHead(b.boot, true)
 	}
@@ -100,19 +107,15 @@ func (j *Journal) OpenBoard(use func(slot uint32, id, value uint64) bool) (b *Bo
 }
 
 // loadBoard reads the file; what cannot be read is not there.
-func loadBoard(f File) (head, slots []byte, err error) {
-	size, err := f.Size()
-	if err != nil {
-		return nil, nil, err
-	}
+func loadBoard(f File, size int64) (head, slots []byte) {
 	b := make([]byte, size)
 	if n, err := f.ReadAt(b, 0); err != nil {
 		b = b[:n]
 	}
 	if len(b) < boardPage {
-		return nil, nil, nil
+		return nil, nil
 	}
-	return b[:boardPage], b[boardPage : len(b)-len(b)%boardPage], nil
+	return b[:boardPage], b[boardPage : len(b)-len(b)%boardPage]
 }
 
 func parseBoardHead(b []byte) (text string, ok bool) {

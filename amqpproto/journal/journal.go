@@ -107,6 +107,11 @@ func (j *Journal) hand() {
 	}
 	j.job, j.gather = j.gather, batch{octets: j.spare[:0]}
 	j.spare = nil
+	j.start()
+}
+
+// start has job done.
+func (j *Journal) start() {
 	j.underway = true
 	j.claimed.Store(false)
 	if j.opt.Offload != nil {

@@ -76,9 +76,10 @@ func (o Options) withDefaults() Options {
 // take makes the journal go on where the scan has ended.
 func (j *Journal) take(s *scan) error {
 	salt := s.salt
+	var identity File
 	if !s.salted {
 		var err error
-		if salt, err = newIdentity(j.fs, j.dir); err != nil {
+		if salt, identity, err = newIdentity(j.fs, j.dir); err != nil {
 			return err
 		}
 	}
@@ -86,11 +87,14 @@ func (j *Journal) take(s *scan) error {
 	j.next = s.next
 	j.synced = s.next - 1
 	j.segments = s.segments
-	j.writer = writer{dir: j.dir, fs: j.fs, salt: salt, size: j.opt.SegmentSize}
+	j.writer = writer{dir: j.dir, fs: j.fs, salt: salt, size: j.opt.SegmentSize, identity: identity}
 	for _, name := range s.empty {
 		if err := j.fs.Remove(filepath.Join(j.dir, name)); err != nil {
 			return err
 		}
+	}
+	if identity != nil {
+		j.prepare()
 	}
 	if len(s.segments) == 0 {
 		return nil
@@ -123,16 +127,22 @@ func (j *Journal) resume(s *scan) error {
 	return nil
 }
 
-// newIdentity draws the salt of a new directory.
-func newIdentity(fs FS, dir string) (salt uint64, err error) {
+// newIdentity draws the salt of a new directory. The file is written, and not
+// synced.
+func newIdentity(fs FS, dir string) (salt uint64, f File, err error) {
 	var b [8]byte
 	if _, err := crand.Read(b[:]); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	salt = binary.LittleEndian.Uint64(b[:])
-	f, err := writeNew(fs, dir, identityName, os.O_TRUNC, appendHead(nil, salt, 0))
-	if err != nil {
-		return 0, err
-	}
-	return salt, f.Close()
+	f, err = makeFile(fs, dir, identityName, os.O_TRUNC, appendHead(nil, salt, 0))
+	return salt, f, err
+}
+
+// prepare has the writer begin a new directory now. That takes four syncs, which
+// the first record need not wait for if they are made while its owner opens its
+// own things. A directory that nothing is appended to has an empty segment then.
+func (j *Journal) prepare() {
+	j.job = batch{opens: j.next}
+	j.start()
 }

@@ -31,22 +31,23 @@ const (
 	lockName     = "lock"
 )
 
-// writeNew makes a file that holds only a head, and puts it and its name on disk.
-// how is os.O_TRUNC or os.O_EXCL.
-func writeNew(fs FS, dir, name string, how int, head []byte) (File, error) {
+// makeFile makes a file that holds only a head. how is os.O_TRUNC or os.O_EXCL.
+func makeFile(fs FS, dir, name string, how int, head []byte) (File, error) {
 	f, err := fs.Open(filepath.Join(dir, name), os.O_CREATE|how)
 	if err != nil {
 		return nil, err
 	}
-	if _, err = f.WriteAt(head, 0); err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = fs.SyncDir(dir)
-	}
-	if err != nil {
+	if _, err = f.WriteAt(head, 0); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// keepFile puts a new file and its name on disk.
+func keepFile(fs FS, dir string, f File) error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return fs.SyncDir(dir)
 }

@@ -8,27 +8,31 @@ import (
 
 // writer puts batches into files. It is used by one goroutine at a time.
 type writer struct {
-	dir    string
-	fs     FS
-	salt   uint64
-	size   int64 // of a segment
-	file   File  // the segment being written; nil if the next batch begins one
-	offset int64 // where the next batch goes
-	filled int64 // the file reaches to here, with zeros
+	dir      string
+	fs       FS
+	salt     uint64
+	size     int64  // of a segment
+	identity File   // not on disk as yet; nil if it is
+	file     File   // the segment being written; nil if the next batch begins one
+	first    uint64 // number of its first record, if the writer has begun it
+	offset   int64  // where the next batch goes
+	filled   int64  // the file reaches to here, with zeros
 }
 
 // A file is extended with zeros ahead of small batches: a sync that does not
-// have to record a new length is up to twice as fast. Large batches do not gain
-// by writing everything twice.
+// have to record a new length is up to twice as fast. It is as much again as the
+// file has, so that the first batch of all does not have to wait for the most.
+// Large batches do not gain by writing everything twice.
 const (
-	aheadSize     = 256 << 10
+	aheadMin      = 16 << 10
+	aheadMax      = 256 << 10
 	aheadBatchMax = 32 << 10
 )
 
-var zeros [aheadSize + aheadBatchMax]byte
+var zeros [aheadMax + aheadBatchMax]byte
 
 func (w *writer) do(b *batch) error {
-	if b.opens != 0 {
+	if b.opens != 0 && b.opens != w.first { // it is there if it was prepared
 		if err := w.open(b.opens); err != nil {
 			return fmt.Errorf("journal: begin a segment: %w", err)
 		}
@@ -55,18 +59,34 @@ func (w *writer) open(first uint64) error {
 			return err
 		}
 	}
-	f, err := writeNew(w.fs, w.dir, segmentName(first), os.O_EXCL, appendHead(nil, w.salt, first))
+	// The identity first: without it and without a whole head of a segment the
+	// directory could not be opened again.
+	if f := w.identity; f != nil {
+		w.identity = nil
+		err := keepFile(w.fs, w.dir, f)
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			return err
+		}
+	}
+	f, err := makeFile(w.fs, w.dir, segmentName(first), os.O_EXCL, appendHead(nil, w.salt, first))
 	if err != nil {
 		return err
 	}
-	w.file, w.offset, w.filled = f, headSize, headSize
+	if err := keepFile(w.fs, w.dir, f); err != nil {
+		f.Close()
+		return err
+	}
+	w.file, w.first, w.offset, w.filled = f, first, headSize, headSize
 	return nil
 }
 
 func (w *writer) write(b []byte) error {
 	end := w.offset + int64(len(b))
 	if end > w.filled && len(b) <= aheadBatchMax && end < w.size {
-		ahead := min(end+aheadSize, w.size)
+		ahead := min(end+min(max(end, aheadMin), aheadMax), w.size)
 		if _, err := w.file.WriteAt(zeros[:ahead-w.filled], w.filled); err != nil {
 			return err
 		}
