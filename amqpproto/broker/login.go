@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/subtle"
 	"fmt"
 
 	"golang.org/x/crypto/bcrypt"
@@ -90,6 +91,14 @@ func (c *Conn) login(mechanism string, response []byte) {
 		return
 	}
 	a := s.accounts[string(user)]
+	if a != nil && a.secret != "" {
+		if subtle.ConstantTimeCompare([]byte(a.secret), password) != 1 {
+			c.refuse(mechanism, fmt.Errorf("user %q: wrong password", user))
+			return
+		}
+		c.welcome(a)
+		return
+	}
 	if a != nil && a.hash == "" {
 		switch {
 		case string(password) != a.name:

@@ -102,6 +102,19 @@ func TestLoginsAreHashedElsewhereAndOnce(t *testing.T) {
 	}
 }
 
+// A user with a secret is of this process: nothing is hashed for it.
+func TestLoginWithASecret(t *testing.T) {
+	f := newFixture(t, broker.Options{Users: map[string]broker.User{"own": {Secret: "0123456789abcdef"}}})
+	f.hold = true
+	knock(f, "127.0.0.1:1", "PLAIN", "\x00own\x000123456789abcdef", everything).want(tune)
+	for _, password := range []string{"", "own", "0123456789abcde", "0123456789abcdef0"} {
+		knock(f, "127.0.0.1:1", "PLAIN", "\x00own\x00"+password, everything).want(refusal)
+	}
+	if len(f.held) != 0 {
+		t.Errorf("%d things to do elsewhere, want none", len(f.held))
+	}
+}
+
 func TestOpen(t *testing.T) {
 	f := newFixture(t, broker.Options{Vhosts: []string{"/", "other"}, Users: map[string]broker.User{
 		"guest": {Vhosts: map[string]broker.Permissions{"/": {}}}}})

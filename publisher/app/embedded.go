@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/crypto/bcrypt"
 
 	"zamqp/amqpproto/broker"
 	"zamqp/amqpproto/journal"
@@ -57,13 +56,8 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 	var random [24]byte
 	_, _ = rand.Read(random[:]) // never fails
 	e := &embedded{loop: l, log: log, settings: s, memory: &messageMemory{}, password: hex.EncodeToString(random[:16])}
-	// A password of 128 random bits needs no slow hash.
-	hash, err := bcrypt.GenerateFromPassword([]byte(e.password), bcrypt.MinCost)
-	if err != nil {
-		return nil, fmt.Errorf("broker: %w", err)
-	}
 	users := brokerUsers(s.Users)
-	users[ownUser] = broker.User{Hash: string(hash), Tags: []string{"impersonator"}}
+	users[ownUser] = broker.User{Secret: e.password, Tags: []string{"impersonator"}}
 	options := broker.Options{
 		Users: users, Vhosts: s.Vhosts, FrameMax: uint32(s.FrameMax), ChannelMax: uint16(s.ChannelMax),
 		Heartbeat: s.Heartbeat, BodyMax: uint64(s.BodyMax), MemoryMax: int64(s.MemoryMax), QueuesMax: s.QueuesMax,
@@ -74,6 +68,7 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 		options.Heartbeat = -1
 	}
 	began := time.Now()
+	var err error
 	e.server, err = broker.New(options, e)
 	switch {
 	case errors.Is(err, journal.ErrLocked):
