@@ -53,7 +53,7 @@ func (f failure) Unwrap() error { return f.error }
 
 // Run executes one command. ctx ends a running server as a signal does.
 func (c *CLI) Run(ctx context.Context, args []string) int {
-	root := c.root()
+	root := c.root(args)
 	root.SetArgs(args)
 	root.SetOut(c.Stdout)
 	root.SetErr(c.Stderr)
@@ -85,7 +85,10 @@ func (c *CLI) complain(err error) {
 	}
 }
 
-func (c *CLI) root() *cobra.Command {
+// root is the tree of commands. If the command line begins with the name of one,
+// the others are not made, nor what cobra adds: together they take longer than
+// reading the configuration, and a server should listen soon.
+func (c *CLI) root(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "zamqp",
 		Short: "An application server for HTTP requests and AMQP messages",
@@ -103,8 +106,19 @@ the same handlers, which are compiled in.`,
 	flags.VarP(&c.options, "option", "o", "set one key, over file and environment: `key.path=value`; repeatable")
 	_ = root.MarkPersistentFlagFilename("config", "toml") // fails only for a flag that is not there
 	_ = root.RegisterFlagCompletionFunc("option", c.completeOption)
-	root.AddCommand(c.serveCommand(), c.brokerCommand(), c.checkCommand(), c.routesCommand(), c.versionCommand())
-	root.AddCommand(c.publishCommand(), c.callCommand(), c.tapCommand(), c.deadCommand(), c.spoolCommand())
+	commands := map[string]func() *cobra.Command{
+		"serve": c.serveCommand, "broker": c.brokerCommand, "check": c.checkCommand, "routes": c.routesCommand,
+		"version": c.versionCommand, "publish": c.publishCommand, "call": c.callCommand, "tap": c.tapCommand,
+		"dead": c.deadCommand, "spool": c.spoolCommand,
+	}
+	if len(args) > 0 && commands[args[0]] != nil {
+		root.AddCommand(commands[args[0]]())
+		root.CompletionOptions.DisableDefaultCmd = true
+		return root
+	}
+	for _, command := range commands { // cobra sorts them
+		root.AddCommand(command())
+	}
 	return root
 }
 
