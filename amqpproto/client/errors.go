@@ -43,8 +43,14 @@ type ReturnError struct {
 }
 
 func (e *ReturnError) Error() string {
-	return fmt.Sprintf("amqp client: returned by exchange %q, routing key %q: %d %s: bind a queue, or publish without mandatory",
-		e.Exchange, e.RoutingKey, e.Code, e.Text)
+	s := fmt.Sprintf("amqp client: message returned: %d %s: ", e.Code, e.Text)
+	switch {
+	case e.Code != amqpproto.NoRoute:
+		return s + fmt.Sprintf("by exchange %q for routing key %q", e.Exchange, e.RoutingKey)
+	case e.Exchange == "":
+		return s + fmt.Sprintf("there is no queue %q: declare it, or check its name and the vhost", e.RoutingKey)
+	}
+	return s + fmt.Sprintf("no queue is bound to exchange %q for routing key %q: bind one", e.Exchange, e.RoutingKey)
 }
 
 // LostError is the outcome of a publish, call or question whose connection ended

@@ -93,7 +93,7 @@ func (p *publishCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 			err = fmt.Errorf("after %d messages: %w", n, err)
 		}
 		if returned := (*client.ReturnError)(nil); errors.As(err, &returned) {
-			err = fmt.Errorf("%w, as with --declare or --unroutable-ok", err)
+			err = fmt.Errorf("%w; --declare does that, and with --unroutable-ok it is no error", err)
 		}
 		return failure{err}
 	}

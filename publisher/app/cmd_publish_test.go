@@ -219,8 +219,8 @@ func TestPublishFails(t *testing.T) {
 		code   int
 		stderr string // part of it
 	}{
-		{[]string{"-q", "cmd-nobody", "x"}, 1, "312 NO_ROUTE: bind a queue, or publish without mandatory, as with --declare or --unroutable-ok"},
-		{[]string{"-e", topic, "-k", "a", "x"}, 1, "312 NO_ROUTE"},
+		{[]string{"-q", "cmd-nobody", "x"}, 1, "312 NO_ROUTE: there is no queue \"cmd-nobody\": declare it, or check its name and the vhost; --declare does that, and with --unroutable-ok it is no error"},
+		{[]string{"-e", topic, "-k", "a", "x"}, 1, "312 NO_ROUTE: no queue is bound to exchange \"" + topic + "\" for routing key \"a\": bind one; --declare does that"},
 		{[]string{"-e", topic, "-k", "a", "--unroutable-ok", "x"}, 0, ""},
 		{[]string{"-e", "cmd-nowhere", "-k", "a", "x"}, 1, "404 NOT_FOUND - no exchange 'cmd-nowhere'"},
 		{[]string{"-q", full, "the second"}, 1, "basic.nack"},
@@ -288,7 +288,9 @@ func TestCall(t *testing.T) {
 		stderr string
 	}{
 		{[]string{"-q", q, "silence", "--timeout", "300ms"}, 1, "no reply within 300ms"},
-		{[]string{"-q", "cmd-nobody", "x"}, 1, "312 NO_ROUTE"},
+		{[]string{"-q", "cmd-nobody", "x"}, 1, "312 NO_ROUTE: there is no queue \"cmd-nobody\": declare it, or check its name and the vhost\n"},
+		{[]string{"-e", "amq.topic", "-k", "cmd-nobody", "x"}, 1, "no queue is bound to exchange \"amq.topic\" for routing key \"cmd-nobody\": bind one\n"},
+		{[]string{"x"}, 2, "nowhere to publish to: name a queue"},
 		{[]string{"-q", q, "--reply-to", "x", "x"}, 2, "the command's own queue"},
 	} {
 		if code, _, stderr := s.zamqp("", append([]string{"call"}, test.args...)...); code != test.code || !strings.Contains(stderr, test.stderr) {
