@@ -178,7 +178,7 @@ func (r *Request) publish(name string, v any, options []Option) error {
 		d.props.MessageID = id
 		d.props.Flags |= amqpproto.FlagMessageID
 	}
-	if err := d.apply(options); err != nil {
+	if err := d.apply(r.server, options); err != nil {
 		return err
 	}
 	return r.tx.add(p, &d, v, &r.server.packer)
@@ -303,15 +303,21 @@ func (t *Tx) encodeProperties(dst []byte, d *draft) ([]byte, error) {
 	return d.props.Append(dst)
 }
 
-func (d *draft) apply(options []Option) error {
+func (d *draft) apply(s *Server, options []Option) error {
 	for i := range options {
 		o := &options[i]
 		p := &d.props
+		name, err := o.text, error(nil)
+		if o.isName() {
+			if name, err = s.site(name); err != nil {
+				return err
+			}
+		}
 		switch o.kind {
 		case optKey:
-			d.key = o.text
+			d.key = name
 		case optExchange:
-			d.exchange = o.text
+			d.exchange = name
 		case optMandatory:
 			d.mandatory = o.num == 1
 		case optHeaders:
@@ -330,7 +336,7 @@ func (d *draft) apply(options []Option) error {
 		case optCorrelationID:
 			d.set(&p.CorrelationID, amqpproto.FlagCorrelationID, o.text)
 		case optReplyTo:
-			d.set(&p.ReplyTo, amqpproto.FlagReplyTo, o.text)
+			d.set(&p.ReplyTo, amqpproto.FlagReplyTo, name)
 		case optExpiration:
 			d.set(&p.Expiration, amqpproto.FlagExpiration, strconv.FormatUint(o.num, 10))
 		case optMessageID:
@@ -338,9 +344,9 @@ func (d *draft) apply(options []Option) error {
 		case optType:
 			d.set(&p.Type, amqpproto.FlagType, o.text)
 		case optUserID:
-			d.set(&p.UserID, amqpproto.FlagUserID, o.text)
+			d.set(&p.UserID, amqpproto.FlagUserID, name)
 		case optAppID:
-			d.set(&p.AppID, amqpproto.FlagAppID, o.text)
+			d.set(&p.AppID, amqpproto.FlagAppID, name)
 		case optPriority:
 			p.Priority = uint8(o.num)
 			p.Flags |= amqpproto.FlagPriority

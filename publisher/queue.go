@@ -43,6 +43,11 @@ func (q *Queue) of() (Queues, error) {
 	if err := q.r.open(); err != nil {
 		return nil, err
 	}
+	name, err := q.r.server.site(q.name)
+	if err != nil {
+		return nil, err
+	}
+	q.name = name
 	if found := q.r.server.queues[q.connection]; found != nil {
 		return found, nil
 	}

@@ -87,7 +87,7 @@ func (r *Request) call(name string, v any, options []Option) (*Answer, error) {
 	}
 	d := p.draft(r)
 	d.mandatory = !p.NoMandatory // nobody's queue is an answer, too
-	if err := d.apply(options); err != nil {
+	if err := d.apply(r.server, options); err != nil {
 		return nil, err
 	}
 	if err := t.add(p, &d, v, &r.server.packer); err != nil {

@@ -15,9 +15,10 @@ import (
 
 // Options are the settings of a server.
 type Options struct {
-	ConflictRetries int   // runs after the first, when a call meets a conflict
-	CallsMax        int   // live HTTP calls; one more is answered 503. 0 is no bound
-	UnpackMax       int64 // octets of a body unpacked from gzip; 0 is 64 MiB
+	ConflictRetries int    // runs after the first, when a call meets a conflict
+	CallsMax        int    // live HTTP calls; one more is answered 503. 0 is no bound
+	UnpackMax       int64  // octets of a body unpacked from gzip; 0 is 64 MiB
+	Site            string // takes the place of [SiteVariable] in names
 	Log             zerolog.Logger
 }
 
@@ -102,6 +103,11 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		s.consumers[name] = made
 	}
 	for exchange, registered := range g.errorHandlers {
+		exchange, err := s.site(exchange)
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("error handler (registered at %s): %w", registered.place, err))
+			continue
+		}
 		s.errorHandlers[exchange] = registered.value
 	}
 	return s, errors.Join(mistakes...)

@@ -50,6 +50,7 @@ func Load(src Sources, names Names) (*Settings, error) {
 	}
 
 	s := Defaults()
+	d.site = siteOf(k.Raw(), lookup)
 	d.table(reflect.ValueOf(s).Elem(), settingsSchema, nil, k.Raw())
 	s.origins = d.origins
 	// When a file could not be read, what it says is missing, and checks that

@@ -17,6 +17,7 @@ import (
 type decoder struct {
 	origins  map[string]Origin
 	lookup   func(string) (string, bool) // environment, for ${NAME}
+	site     string                      // site.id
 	problems Problems
 }
 
@@ -121,6 +122,7 @@ func (d *decoder) value(field reflect.Value, r *rule, path []string, raw any) {
 		d.fail(path, shown, err.Error())
 		return
 	}
+	value = d.deployed(path, value)
 	if field.Kind() == reflect.Pointer {
 		field.Set(reflect.New(field.Type().Elem()))
 		field = field.Elem()
@@ -284,9 +286,9 @@ func (d *decoder) argument(path []string, raw any) any {
 		if err != nil {
 			d.fail(path, show(v), err.Error())
 		}
-		return text
+		return d.deployed(path, text)
 	case plainText:
-		return string(v)
+		return d.deployed(path, string(v))
 	case map[string]any:
 		return d.free(path, v)
 	case []any:

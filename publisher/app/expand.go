@@ -6,10 +6,6 @@ import (
 	"strings"
 )
 
-// siteVariable is left alone by expand: it is the deployment's [site] id and
-// replaced in names of the topology when the plan is made.
-const siteVariable = "site_id"
-
 // expand replaces ${NAME} and ${NAME:-default} in text by what lookup knows.
 // As in a shell, the default is taken when the variable is unset or empty; it
 // reaches to the next brace and is not expanded itself. $$ is a dollar, and so

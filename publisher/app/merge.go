@@ -45,6 +45,7 @@ func (c *planner) producer(name string, p publisher.Producer, o *Producer) publi
 	c.site(key+".queue", &p.Queue)
 	c.site(key+".reply_to", &p.ReplyTo)
 	c.site(key+".app_id", &p.AppID)
+	c.site(key+".user_id", &p.UserID)
 	p.Arguments = c.siteTable(key+".arguments", p.Arguments)
 	p.QueueArguments = c.siteTable(key+".queue_arguments", p.QueueArguments)
 	c.connectionKnown(key, p.Connection)

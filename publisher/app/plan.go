@@ -122,15 +122,14 @@ func (c *planner) codec(key, name string) {
 
 // site replaces ${site_id} in a name of the topology.
 func (c *planner) site(key string, name *string) {
-	const variable = "${" + siteVariable + "}"
-	if !strings.Contains(*name, variable) {
+	if !strings.Contains(*name, publisher.SiteVariable) {
 		return
 	}
 	if c.settings.Site.ID == "" {
-		c.declaration(key, show(*name), "site.id is not set: name this deployment there")
+		c.declaration(key, show(*name), noSite)
 		return
 	}
-	*name = strings.ReplaceAll(*name, variable, c.settings.Site.ID)
+	*name = strings.ReplaceAll(*name, publisher.SiteVariable, c.settings.Site.ID)
 	c.length(key, *name)
 }
 

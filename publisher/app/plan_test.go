@@ -131,6 +131,7 @@ arguments = {}
 // TestPlanLeavesRegistry: a second plan, with another site, starts afresh.
 func TestPlanLeavesRegistry(t *testing.T) {
 	r := publisher.NewRegistry()
+	r.Produce("p", publisher.Producer{UserID: "u-${site_id}", AppID: "a-${site_id}", ReplyTo: "r-${site_id}"})
 	r.Consume("a", publisher.Consumer{Exchange: "e", RoutingKeys: []string{"k-${site_id}"}, Arguments: publisher.Table{"x": "${site_id}"}}, nothing)
 	for _, site := range []string{"one", "two"} {
 		s, err := app.Load(app.Sources{File: write(t, ""), Options: []string{"site.id=" + site}}, app.RegisteredNames(r))
@@ -140,6 +141,9 @@ func TestPlanLeavesRegistry(t *testing.T) {
 		p, err := app.Resolve(s, r)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if made := p.Producers["p"]; made.UserID != "u-"+site || made.AppID != "a-"+site || made.ReplyTo != "r-"+site {
+			t.Errorf("%s: %+v", site, made)
 		}
 		if a := p.Consumers["a"]; a.RoutingKeys[0] != "k-"+site || a.Arguments["x"] != site {
 			t.Errorf("%s: %+v", site, a)

@@ -57,7 +57,7 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 	a := &application{plan: plan, log: log}
 	var err error
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
-		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log,
+		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
 	})
 	if err != nil {
 		return nil, err

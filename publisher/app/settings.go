@@ -73,7 +73,7 @@ type Server struct {
 
 // Site names this deployment.
 type Site struct {
-	ID string `key:"id"` // replaces ${site_id} in names of the topology
+	ID string `key:"id"` // replaces ${site_id}
 }
 
 // Size is a number of octets. In the configuration it has a unit: "64KiB".

@@ -72,7 +72,7 @@ func New(t testing.TB, registry *publisher.Registry) *Server {
 	t.Helper()
 	s := &Server{t: t, now: time.Now(), queues: map[string][]publisher.Publishing{}}
 	log := zerolog.New(zerolog.NewTestWriter(t))
-	server, err := publisher.NewServer(registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log})
+	server, err := publisher.NewServer(registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log, Site: publisher.SiteVariable})
 	if err != nil {
 		t.Fatal(err)
 	}
