@@ -342,6 +342,7 @@ func (t *caller) onChannelOver(cause error) {
 	if !t.client.isOpen() {
 		return
 	}
+	cause = explainUse(cause)
 	was := t.state
 	t.state = callerIdle
 	if was != callerReady {

@@ -44,7 +44,7 @@ type getter struct {
 //	d, nil    a message; d and its slices die when done returns. Unless noAck
 //	          was set it is to be settled with d.Settler, by d.Epoch and d.Tag
 //	nil, nil  the queue is empty
-//	nil, err  a *LostError, ErrClosed, or the *amqpproto.ChannelError of the
+//	nil, err  a *LostError, ErrClosed, or one with the *amqpproto.ChannelError of the
 //	          broker (404 no such queue, 403 no permission, 405 a queue that is
 //	          another connection's)
 //
@@ -232,7 +232,7 @@ func (g *getter) onChannelOver(cause error) {
 	if cause == nil {
 		cause = errors.New("the channel was closed")
 	}
-	g.tell(nil, cause)
+	g.tell(nil, explainUse(cause))
 }
 
 // lost ends all gets with err.

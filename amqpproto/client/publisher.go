@@ -238,6 +238,7 @@ func (p *publisher) onChannelOver(cause error) {
 	if cause == nil || !p.client.isOpen() {
 		return
 	}
+	cause = explainUse(cause)
 	held := p.ledger.take()
 	if p.state == pubReady {
 		p.client.note(Event{Kind: EventPublishChannelClosed, Err: cause})

@@ -14,13 +14,14 @@ import (
 func explain(e *TopologyError) *TopologyError {
 	var code uint16
 	var text string
+	var method amqpproto.MethodID
 	var ce *amqpproto.ChannelError
 	var conn *amqpproto.ConnectionError
 	switch {
 	case errors.As(e.Err, &ce):
-		code, text = ce.Code, ce.Text
+		code, text, method = ce.Code, ce.Text, ce.Method
 	case errors.As(e.Err, &conn):
-		code, text = conn.Code, conn.Text
+		code, text, method = conn.Code, conn.Text, conn.Method
 	}
 	switch code {
 	case amqpproto.PreconditionFailed:
@@ -30,7 +31,7 @@ func explain(e *TopologyError) *TopologyError {
 	case amqpproto.ResourceLocked:
 		e.Remedy = "it is the exclusive queue of another connection, or it is there and not exclusive: choose another name, or declare it as it is"
 	case amqpproto.AccessRefused:
-		e.accessRefused(text)
+		e.accessRefused(text, method)
 	case amqpproto.CommandInvalid:
 		if strings.Contains(text, "exchange type") {
 			e.Remedy = "use direct, fanout, topic or headers, or enable the plugin that brings this type"
@@ -86,13 +87,49 @@ func argumentValue(text string) string {
 	return strings.TrimSuffix(quoted, "'")
 }
 
-func (e *TopologyError) accessRefused(text string) {
+func (e *TopologyError) accessRefused(text string, method amqpproto.MethodID) {
 	switch {
 	case strings.Contains(text, "exclusive use"):
 		e.Remedy = "another consumer has it for itself: end that one, or consume without exclusive; this one tries again"
 	case strings.Contains(text, "reserved prefix"):
 		e.Remedy = "names that begin with amq. are the broker's own: choose another"
 	default:
-		e.Remedy = "give the user configure, write and read permissions on it"
+		e.Remedy = permission(method)
 	}
+}
+
+// permission is what a method needs of the permissions that RabbitMQ has.
+func permission(method amqpproto.MethodID) string {
+	const give = "give the user "
+	switch method {
+	case amqpproto.IDBasicPublish:
+		return give + "write permission on the exchange"
+	case amqpproto.IDBasicConsume, amqpproto.IDBasicGet:
+		return give + "read permission on the queue"
+	case amqpproto.IDQueueBind:
+		return give + "write permission on the queue and read permission on the exchange"
+	case amqpproto.IDExchangeBind:
+		return give + "write permission on the exchange that is bound and read permission on the one it is bound to"
+	}
+	return give + "configure permission on it, and if it names a dead-letter or alternate exchange, read on it and write on that"
+}
+
+// explainUse is explain for a channel that a publish or a get has closed.
+func explainUse(cause error) error {
+	var ce *amqpproto.ChannelError
+	if !errors.As(cause, &ce) {
+		return cause
+	}
+	remedy := ""
+	switch {
+	case ce.Code == amqpproto.AccessRefused && strings.Contains(ce.Text, "internal exchange"):
+		remedy = "publish to an exchange that it is bound to"
+	case ce.Code == amqpproto.AccessRefused && ce.Method != 0:
+		remedy = permission(ce.Method)
+	case ce.Code == amqpproto.NotFound:
+		remedy = "declare it, or check its name and the vhost"
+	default:
+		return cause
+	}
+	return fmt.Errorf("%w: %s", cause, remedy)
 }

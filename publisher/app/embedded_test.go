@@ -105,6 +105,28 @@ permissions.shop = { configure = "^own$", write = "^own$", read = "^own$" }
 	}
 }
 
+// TestBrokerPermissionsAreNamed: a command that may not do something says what
+// its user is to be given.
+func TestBrokerPermissionsAreNamed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	url, _ := serveBroker(t, `
+[broker.users.bob]
+hash = "`+secretHash+`"
+permissions."/" = { configure = "^own$", write = "", read = "" }
+`)
+	url = strings.Replace(url, "USER:PASSWORD", "bob:secret", 1)
+	for _, row := range []struct{ args, want string }{
+		{"publish --queue own x", "refused for user 'bob' (basic.publish): give the user write permission on the exchange"},
+		{"publish --queue other --declare x", "refused for user 'bob' (queue.declare): give the user configure permission on it"},
+		{"publish -e amq.topic --exchange-type topic -k a --declare --bind own x", "give the user "},
+	} {
+		args := append(strings.Fields(row.args), "--url", url)
+		if code, _, stderr := run(t, nil, args...); code != 1 || !strings.Contains(stderr, row.want) {
+			t.Errorf("%s: exit %d, %s", row.args, code, stderr)
+		}
+	}
+}
+
 // declareAt connects and declares a durable queue.
 func declareAt(url, queue string, config *tls.Config) error {
 	conn, err := amqp.DialTLS(url, config)
