@@ -38,6 +38,7 @@ type Conn struct {
 	remote   string
 	loopback bool
 	name     string // the client's connection_name
+	ends     string // see link; "" before it was asked
 	user     *account
 	vhost    *vhost
 	access   *access // nil = everything

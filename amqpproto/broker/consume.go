@@ -134,12 +134,18 @@ func (ch *channel) onGet(args []byte) error {
 	p := s.view(e.msg)
 	c.send(ch.number, &amqpproto.BasicGetOk{DeliveryTag: ch.tag, Redelivered: e.redelivered,
 		Exchange: p.exchange, RoutingKey: p.key, MessageCount: uint32(left)})
-	c.out.buf = c.appendContent(c.out.buf, ch.number, q, e, p, true)
+	p.props = q.shown(e, p.props, true)
+	c.out.buf = c.appendContent(c.out.buf, ch.number, p)
 	s.stats.Got++
+	if !m.NoAck {
+		ch.unacked.push(delivery{entry: e, tag: ch.tag, queue: q})
+	}
+	if c.vhost.traces() && !e.msg.traced {
+		ch.traceDelivery(q, e.redelivered, p)
+		s.drain()
+	}
 	if m.NoAck {
 		q.settle(e)
-		return nil
 	}
-	ch.unacked.push(delivery{entry: e, tag: ch.tag, queue: q})
 	return nil
 }

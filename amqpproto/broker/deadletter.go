@@ -104,6 +104,7 @@ func (l *letter) write(d death, p parts, seconds int64) {
 	l.exchange = append(l.exchange[:0], d.queue.deadExchange...)
 	l.body = p.body
 	l.props = p.props
+	l.traced = d.msg.traced
 	// It was published, so it can be read.
 	_ = l.parse()
 	_ = l.check()

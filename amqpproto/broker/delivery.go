@@ -45,20 +45,25 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	b = append(b, byte(len(p.key)))
 	b = append(b, p.key...)
 	b = append(b, amqpproto.FrameEnd)
-	c.out.buf = c.appendContent(b, ch.number, k.queue, e, p, false)
+	p.props = k.queue.shown(e, p.props, false)
+	c.out.buf = c.appendContent(b, ch.number, p)
 	c.out.delivered += len(c.out.buf) - before
 	s.stats.Delivered++
 	if e.redelivered {
 		s.stats.Redelivered++
 	}
 	c.wake()
+	if !k.noAck {
+		k.unacked++
+		ch.held++
+		ch.unacked.push(delivery{entry: e, tag: ch.tag, queue: k.queue, consumer: k})
+	}
+	if c.vhost.traces() && !e.msg.traced {
+		ch.traceDelivery(k.queue, e.redelivered, p)
+	}
 	if k.noAck {
 		k.queue.settle(e)
-		return
 	}
-	k.unacked++
-	ch.held++
-	ch.unacked.push(delivery{entry: e, tag: ch.tag, queue: k.queue, consumer: k})
 }
 
 func flag(v bool) byte {
@@ -68,16 +73,20 @@ func flag(v bool) byte {
 	return 0
 }
 
-// appendContent appends header and bodies of a message that q hands out. Of a
-// quorum queue, a delivery tells its x-delivery-count when there is something to
-// tell, and basic.get-ok always, as in RabbitMQ.
-func (c *Conn) appendContent(b []byte, channel uint16, q *queue, e entry, p parts, got bool) []byte {
-	props := p.props
-	if n, ok := q.deliveryCount(e); ok && (n > 0 || got) {
-		props = withDeliveryCount(props, n)
-	}
-	b = amqpproto.AppendContentHeader(b, channel, amqpproto.ClassBasic, uint64(len(p.body)), props)
+// appendContent appends header and bodies of a message.
+func (c *Conn) appendContent(b []byte, channel uint16, p parts) []byte {
+	b = amqpproto.AppendContentHeader(b, channel, amqpproto.ClassBasic, uint64(len(p.body)), p.props)
 	return amqpproto.AppendBody(b, channel, p.body, c.frameMax)
+}
+
+// shown are the properties that q hands a message out with. Of a quorum queue, a
+// delivery tells its x-delivery-count when there is something to tell, and
+// basic.get-ok always, as in RabbitMQ.
+func (q *queue) shown(e entry, props []byte, got bool) []byte {
+	if n, ok := q.deliveryCount(e); ok && (n > 0 || got) {
+		return withDeliveryCount(props, n)
+	}
+	return props
 }
 
 // withDeliveryCount returns a copy of props with the header x-delivery-count.

@@ -18,6 +18,7 @@ type message struct {
 	exchangeLen uint8
 	keyLen      uint8
 	persistent  bool
+	traced      bool // a copy of the firehose, or a dead letter of one
 }
 
 // parts are views of a message's octets. They live until the message is
@@ -60,7 +61,7 @@ func (s *Server) newMessage(p *publishing) *message {
 	m.refs = 1
 	m.exchangeLen, m.keyLen = uint8(len(p.exchange)), uint8(len(p.key))
 	m.bccLen, m.propsLen, m.bodyLen = uint16(len(p.bcc)), uint32(len(p.props)), uint32(len(p.body))
-	m.expiration, m.priority, m.persistent = p.expiration, p.priority, p.persistent
+	m.expiration, m.priority, m.persistent, m.traced = p.expiration, p.priority, p.persistent, p.traced
 	var b []byte
 	m.chunk, m.offset, b = s.arena.add(m.id, m.size())
 	b = b[copy(b, p.exchange):]

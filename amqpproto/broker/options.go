@@ -38,6 +38,7 @@ type Options struct {
 
 	Product string // in server-properties; "zamqp"
 	Version string // in server-properties; "devel"
+	Node    string // in the headers of the firehose; "zamqp@localhost"
 
 	// Allocate and Free are where message memory comes from, in pieces of 1 MiB
 	// and more. nil = make. Memory from outside of Go's heap is not seen by the
@@ -119,6 +120,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Version == "" {
 		o.Version = "devel"
+	}
+	if o.Node == "" {
+		o.Node = "zamqp@localhost"
 	}
 	if o.Allocate == nil {
 		o.Allocate = func(n int) []byte { return make([]byte, n) }

@@ -40,6 +40,9 @@ func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte) error 
 		s.deliverReply(p)
 	}
 	s.routed = c.vhost.route(x, p, s.routed[:0])
+	if c.vhost.traces() {
+		ch.tracePublish(p, s.routed)
+	}
 	if ch.mode == modeTx {
 		ch.tx.publish(s.newMessage(p), s.routed, m.Mandatory)
 	} else {

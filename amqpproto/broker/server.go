@@ -54,6 +54,7 @@ type Server struct {
 	routed       []*queue
 	settled      []delivery
 	replyScratch []byte
+	tracer       tracer
 
 	serverEngine
 	serverStore

@@ -26,4 +26,6 @@ type Stats struct {
 	Acked             uint64
 	Rejected          uint64
 	Returned          uint64
+	Traced            uint64 // copies of the firehose
+	Untraced          uint64 // those that there was no room for, in memory or in a frame
 }

@@ -14,6 +14,7 @@ type vhost struct {
 	server    *Server
 	exchanges map[string]*exchange
 	queues    map[string]*queue
+	firehose  *exchange                     // of exchanges
 	bindings  int                           // of all exchanges
 	owned     map[*Conn]map[*queue]struct{} // exclusive queues
 }
@@ -45,7 +46,7 @@ var predeclared = []exchangeSpec{
 	{name: "amq.topic", kind: "topic", durable: true},
 	{name: "amq.headers", kind: "headers", durable: true},
 	{name: "amq.match", kind: "headers", durable: true},
-	{name: "amq.rabbitmq.trace", kind: "topic", durable: true, internal: true},
+	{name: firehoseName, kind: "topic", durable: true, internal: true},
 }
 
 // newVhost makes a virtual host with the predeclared exchanges; the caller puts
@@ -59,6 +60,7 @@ func (s *Server) newVhost(name string) *vhost {
 	for _, spec := range predeclared {
 		v.exchanges[spec.name] = newExchange(v, spec)
 	}
+	v.firehose = v.exchanges[firehoseName]
 	return v
 }
 

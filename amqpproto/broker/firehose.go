@@ -1,0 +1,236 @@
+package broker
+
+import (
+	"encoding/binary"
+	"net"
+	"slices"
+	"strings"
+
+	"zamqp/amqpproto"
+)
+
+// The firehose: each publish in a virtual host is copied to amq.rabbitmq.trace
+// with the key publish.EXCHANGE, and each delivery with deliver.QUEUE. Headers
+// tell what RabbitMQ's tell, in its order. https://www.rabbitmq.com/firehose.html
+//
+// RabbitMQ does so after trace_on; here it is enough that something is bound to
+// the exchange. A copy is transient and is never copied itself, nor is a dead
+// letter of it, so that whoever takes copies makes no more of them.
+
+const firehoseName = "amq.rabbitmq.trace"
+
+// traces says whether anybody listens to the firehose.
+func (v *vhost) traces() bool { return len(v.firehose.bindings) > 0 }
+
+// tracer is the scratch of the firehose, one for a server: a copy on its way.
+type tracer struct {
+	copy   publishing
+	source publishing // the message of a delivery, taken apart
+	names  []*queue   // where a publish goes, by name
+	queues []*queue   // where the copy goes
+}
+
+// tracePublish copies a publish, which may have no queue to go to. It comes
+// before the message gets into its queues, as the copies of its deliveries do
+// behind it; a transaction's is copied when it comes.
+func (ch *channel) tracePublish(p *publishing, queues []*queue) {
+	s := ch.conn.server
+	t := &s.tracer
+	t.copy.key = append(append(t.copy.key[:0], "publish."...), p.exchange...)
+	if !t.wanted(ch.conn.vhost) {
+		return
+	}
+	b := t.begin(p, s.opts.Node)
+	b = ch.appendOrigin(b)
+	t.names = append(t.names[:0], queues...)
+	slices.SortFunc(t.names, func(a, b *queue) int { return strings.Compare(a.name, b.name) })
+	b, at := openField(b, "routed_queues", amqpproto.FieldArray)
+	for _, q := range t.names {
+		if len(b)+5+len(q.name) > s.propertiesMax() {
+			break // thousands of them: as many as a header can have
+		}
+		b = appendLong(append(b, amqpproto.FieldString), q.name)
+	}
+	clear(t.names)
+	ch.conn.vhost.trace(closeField(b, at), p.body)
+	s.drain()
+}
+
+// traceDelivery copies a message that goes out to a consumer, or with get-ok. m
+// is the message with the properties that are sent. The caller drains, as it may
+// be in the middle of a queue's work here.
+func (ch *channel) traceDelivery(q *queue, redelivered bool, m parts) {
+	s := ch.conn.server
+	t := &s.tracer
+	t.copy.key = append(append(t.copy.key[:0], "deliver."...), q.name...)
+	if !t.wanted(ch.conn.vhost) {
+		return
+	}
+	p := &t.source
+	p.exchange, p.key, p.props = m.exchange, m.key, m.props
+	// It was published, so it can be read.
+	_ = p.parse()
+	_ = p.check()
+	p.more = append(p.more, m.bcc...)
+	b := t.begin(p, s.opts.Node)
+	b = appendNumber(b, "redelivered", uint32(flag(redelivered)))
+	b = ch.appendOrigin(b)
+	ch.conn.vhost.trace(b, m.body)
+}
+
+// wanted says whether a binding fits the key of the copy: if none does, that was
+// all that the copy costs.
+func (t *tracer) wanted(v *vhost) bool {
+	if len(t.copy.key) > amqpproto.ShortstrMax {
+		t.copy.key = t.copy.key[:amqpproto.ShortstrMax]
+	}
+	for _, n := range v.server.router.topic.match(&v.firehose.topic, t.copy.key) {
+		if len(n.bindings) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// headersAt is where the headers begin in the properties of a copy, which has no
+// others.
+const headersAt = 6
+
+// begin writes the headers down to node.
+func (t *tracer) begin(p *publishing, node string) []byte {
+	b := append(t.copy.props[:0], byte(amqpproto.FlagHeaders>>8), byte(amqpproto.FlagHeaders&0xff), 0, 0, 0, 0)
+	b = appendText(b, "exchange_name", p.exchange)
+	b, at := openField(b, "routing_keys", amqpproto.FieldArray)
+	b = appendLong(append(b, amqpproto.FieldString), p.key)
+	for more := p.more; len(more) > 0; {
+		var key []byte
+		key, more = cutKey(more)
+		b = appendLong(append(b, amqpproto.FieldString), key)
+	}
+	b = closeField(b, at)
+	b, at = openField(b, "properties", amqpproto.FieldTable)
+	b = closeField(appendTraced(b, &p.properties), at)
+	return appendText(b, "node", node)
+}
+
+// appendTraced appends the properties that are there as a table. A timestamp has
+// the 32 bits there that RabbitMQ has room for.
+func appendTraced(b []byte, p *amqpproto.Properties) []byte {
+	text := func(flag uint16, name string, value []byte) {
+		if p.Has(flag) {
+			b = appendText(b, name, value)
+		}
+	}
+	number := func(flag uint16, name string, value uint32) {
+		if p.Has(flag) {
+			b = appendNumber(b, name, value)
+		}
+	}
+	text(amqpproto.FlagClusterID, "cluster_id", p.ClusterID)
+	text(amqpproto.FlagAppID, "app_id", p.AppID)
+	text(amqpproto.FlagUserID, "user_id", p.UserID)
+	text(amqpproto.FlagType, "type", p.Type)
+	number(amqpproto.FlagTimestamp, "timestamp", uint32(p.Timestamp))
+	text(amqpproto.FlagMessageID, "message_id", p.MessageID)
+	text(amqpproto.FlagExpiration, "expiration", p.Expiration)
+	text(amqpproto.FlagReplyTo, "reply_to", p.ReplyTo)
+	text(amqpproto.FlagCorrelationID, "correlation_id", p.CorrelationID)
+	number(amqpproto.FlagPriority, "priority", uint32(p.Priority))
+	number(amqpproto.FlagDeliveryMode, "delivery_mode", uint32(p.DeliveryMode))
+	if p.Has(amqpproto.FlagHeaders) {
+		var at int
+		b, at = openField(b, "headers", amqpproto.FieldTable)
+		b = closeField(append(b, p.Headers...), at)
+	}
+	text(amqpproto.FlagContentEncoding, "content_encoding", p.ContentEncoding)
+	text(amqpproto.FlagContentType, "content_type", p.ContentType)
+	return b
+}
+
+// appendOrigin says whose channel it is.
+func (ch *channel) appendOrigin(b []byte) []byte {
+	c := ch.conn
+	b = appendText(b, "vhost", c.vhost.name)
+	b = appendText(b, "connection", c.link())
+	b = appendNumber(b, "channel", uint32(ch.number))
+	return appendText(b, "user", c.user.name)
+}
+
+// link is both ends of the connection, as RabbitMQ names connections; without
+// addresses, in the same process, the name that the client has given.
+func (c *Conn) link() string {
+	if c.ends == "" {
+		c.ends = c.name
+		if c.remote != "" {
+			c.ends = c.remote
+			if w, ok := c.wire.(interface{ LocalAddr() net.Addr }); ok {
+				if local := w.LocalAddr(); local != nil {
+					c.ends += " -> " + local.String()
+				}
+			}
+		}
+	}
+	return c.ends
+}
+
+// propertiesMax is what a content header has room for.
+func (s *Server) propertiesMax() int { return int(s.opts.FrameMax) - amqpproto.ContentHeaderOverhead }
+
+// trace publishes the copy with these properties. Who has no room for it, in
+// memory or in a frame, goes without: the firehose holds nobody up.
+func (v *vhost) trace(props, body []byte) {
+	s := v.server
+	t := &s.tracer
+	p := &t.copy
+	binary.BigEndian.PutUint32(props[headersAt-4:], uint32(len(props)-headersAt))
+	p.exchange, p.props, p.body = append(p.exchange[:0], firehoseName...), props, body
+	p.properties = amqpproto.Properties{Flags: amqpproto.FlagHeaders, Headers: props[headersAt:]}
+	p.priority, p.expiration, p.traced = -1, -1, true
+	if len(props) > s.propertiesMax() || !s.hasRoom(len(props)+len(body)) {
+		s.stats.Untraced++
+		return
+	}
+	t.queues = v.route(v.firehose, p, t.queues[:0])
+	if len(t.queues) > 0 { // the exchange that a binding leads to may have none
+		m := s.newMessage(p)
+		for _, q := range t.queues {
+			q.take(m)
+		}
+		s.release(m)
+		s.stats.Traced++
+	}
+	clear(t.queues)
+	p.body = nil
+}
+
+// hasRoom says whether a copy of n octets leaves the broker within its limits.
+// Deliveries go on above them, and so must not make more of what is too much.
+func (s *Server) hasRoom(n int) bool {
+	return s.memoryUsed()+s.behind()+int64(n) <= s.opts.MemoryMax && (s.opts.MessagesMax == 0 || s.messages < s.opts.MessagesMax)
+}
+
+// openField appends an array or a table that closeField ends.
+func openField(b []byte, name string, kind byte) (_ []byte, at int) {
+	b = append(append(b, byte(len(name))), name...)
+	b = append(b, kind, 0, 0, 0, 0)
+	return b, len(b)
+}
+
+func closeField(b []byte, at int) []byte {
+	binary.BigEndian.PutUint32(b[at-4:], uint32(len(b)-at))
+	return b
+}
+
+func appendText[T string | []byte](b []byte, name string, value T) []byte {
+	b = append(append(b, byte(len(name))), name...)
+	return appendLong(append(b, amqpproto.FieldString), value)
+}
+
+func appendLong[T string | []byte](b []byte, value T) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(value))), value...)
+}
+
+func appendNumber(b []byte, name string, n uint32) []byte {
+	b = append(append(b, byte(len(name))), name...)
+	return binary.BigEndian.AppendUint32(append(b, amqpproto.FieldInt32), n)
+}
