@@ -81,6 +81,7 @@ type ear struct {
 	t     testing.TB
 	heard []string // frames since the last hear
 	in    []byte   // the beginning of a frame
+	exact bool     // show properties as they are on the wire
 }
 
 // dial opens a socket and nothing else.
@@ -228,7 +229,11 @@ func (e *ear) take(octets []byte) {
 		if n == 0 {
 			break
 		}
-		e.heard = append(e.heard, line(f))
+		said := line(f)
+		if e.exact && f.Type == amqpproto.FrameHeader {
+			said = fmt.Sprintf("%d header %q", f.Channel, f.Payload)
+		}
+		e.heard = append(e.heard, said)
 		b = b[n:]
 	}
 	e.in = append(e.in[:0], b...)

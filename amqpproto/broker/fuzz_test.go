@@ -142,6 +142,13 @@ func FuzzServer(f *testing.F) {
 	b = append(b, publication(f, 1, "", "other", "body", amqpproto.Properties{ReplyTo: []byte("amq.rabbitmq.reply-to")}, true)...)
 	b = method(f, b, 0, &amqpproto.ConnectionClose{ReplyCode: 200})
 	seed(b)
+	b = method(f, nil, 1, &amqpproto.QueueDeclare{Queue: []byte("t"), Arguments: table(amqp.Table{"x-max-length": 2, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "other"})})
+	b = method(f, b, 1, &amqpproto.QueueBind{Queue: []byte("t"), Exchange: []byte("amq.rabbitmq.trace"), RoutingKey: []byte("#")})
+	b = method(f, b, 2, &amqpproto.BasicConsume{Queue: []byte("t"), ConsumerTag: []byte("t")})
+	b = append(b, publication(f, 1, "", "other", "body", amqpproto.Properties{Timestamp: 5, Headers: table(amqp.Table{"CC": []any{"t"}, "BCC": []any{"none"}})}, true)...)
+	b = amqpproto.AppendBasicNack(b, 2, 0, true, true)
+	b = method(f, b, 1, &amqpproto.BasicGet{Queue: []byte("t"), NoAck: true})
+	seed(b)
 	hello := greeting(f)
 	f.Fuzz(func(t *testing.T, records bool, in []byte) {
 		if len(in) > 16<<10 {

@@ -102,6 +102,30 @@ func TestPublishDeliverAckAllocatesNothing(t *testing.T) {
 	}
 }
 
+// Who listens to the firehose costs no garbage either: neither with a binding
+// that fits nothing, nor with a consumer of all the copies.
+func TestFirehoseAllocatesNothing(t *testing.T) {
+	for key, copies := range map[string]uint64{"publish.nothing": 0, "#": 2} {
+		f, pub, con := pair(t, true)
+		tap := newFeeder(t, f)
+		tap.method(&amqpproto.QueueDeclare{Queue: []byte("tap")})
+		tap.method(&amqpproto.QueueBind{Queue: []byte("tap"), Exchange: []byte("amq.rabbitmq.trace"), RoutingKey: []byte(key)})
+		tap.method(&amqpproto.BasicConsume{Queue: []byte("tap"), NoAck: true, ConsumerTag: []byte("t")})
+		in := publishes(t, "q", amqpproto.Properties{ContentType: []byte("application/json"), DeliveryMode: 2, Headers: amqpproto.RawTable("\x01kS\x00\x00\x00\x01v")})
+		round := func() { pub.turn(in); con.flush(); tap.flush() }
+		for range 20 {
+			round()
+		}
+		before := f.server.Stats()
+		if n := testing.AllocsPerRun(100, round); n != 0 {
+			t.Errorf("%q: %v allocations for %d messages, want none", key, n, batch)
+		}
+		if st := f.server.Stats(); st.Traced-before.Traced != copies*101*batch || st.Messages != 0 || st.Memory != 0 {
+			t.Errorf("%q: %+v", key, st)
+		}
+	}
+}
+
 func TestPublishIntoABacklogAllocatesNothing(t *testing.T) {
 	f := newFixture(t, broker.Options{})
 	pub := newFeeder(t, f)
