@@ -231,3 +231,25 @@ func TestFirehosePermissions(t *testing.T) {
 	o.publish(1, "amq.rabbitmq.trace", "publish.forged", "", props{}).want(
 		"1 channel.close [403 ACCESS_REFUSED - cannot publish to internal exchange 'amq.rabbitmq.trace' in vhost '/' basic.publish]")
 }
+
+// A connection is named by its addresses, or, in the same process, by the client.
+func TestFirehoseNamesConnections(t *testing.T) {
+	f := newFixture(t, broker.Options{Node: "broker@here"})
+	tap := f.open(1)
+	declared(tap, "tap", nil)
+	bindTrace(tap, "tap", "#")
+	for _, remote := range []string{"", "127.0.0.1:5000"} {
+		p := f.dial(remote)
+		p.say([]byte(amqpproto.ProtocolHeader)).startOk("PLAIN", b("\x00guest\x00guest"), amqp.Table{"connection_name": "orders"})
+		p.method(0, &amqpproto.ConnectionTuneOk{ChannelMax: 10, FrameMax: 4096}).method(0, &amqpproto.ConnectionOpen{VirtualHost: b("/")})
+		p.method(9, &amqpproto.ChannelOpen{}).publish(9, "", "nowhere", "", props{})
+		got := tap.method(1, &amqpproto.BasicGet{Queue: b("tap"), NoAck: true}).hear()
+		want := "connection:" + remote + " "
+		if remote == "" {
+			want = "connection:orders "
+		}
+		if !strings.Contains(got, want) || !strings.Contains(got, "channel:9 ") || !strings.Contains(got, "node:broker@here") {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}

@@ -27,7 +27,12 @@ type station struct {
 
 func newStation(t *testing.T) *station {
 	t.Helper()
-	url := rabbitmq.Start(t)
+	return stationAt(t, rabbitmq.Start(t))
+}
+
+// stationAt is a station at any broker.
+func stationAt(t *testing.T, url string) *station {
+	t.Helper()
 	t.Chdir(t.TempDir())
 	conn, err := amqp.Dial(url)
 	if err != nil {

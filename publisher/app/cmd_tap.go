@@ -50,8 +50,9 @@ x-delivery-limit. What consumers have in hand cannot be seen. To follow what com
 into a queue, tap the exchange that it is bound to.
 
 --trace shows every message that the broker takes and delivers, by its firehose,
-the exchange amq.rabbitmq.trace. Switch it on with "rabbitmqctl trace_on -p VHOST",
-and off again afterwards: it costs. --key publish.EXCHANGE or deliver.QUEUE narrows it.`,
+the exchange amq.rabbitmq.trace. The embedded broker has it on while somebody
+listens; RabbitMQ needs "rabbitmqctl trace_on -p VHOST" first, and trace_off
+afterwards: it costs. --key publish.EXCHANGE or deliver.QUEUE narrows it.`,
 		Example: `  zamqp tap --exchange orders --key 'order.*'
   zamqp tap --queue billing.dead --count 5 --json
   zamqp tap --trace --key 'publish.#'`,
@@ -245,6 +246,8 @@ func (m *message) fill(t amqp.Table) {
 	m.MessageId, m.Type, m.UserId, m.AppId = text("message_id"), text("type"), text("user_id"), text("app_id")
 	m.Headers, _ = t["headers"].(amqp.Table)
 	switch n := t["timestamp"].(type) {
+	case int32: // RabbitMQ has no more room for it
+		m.Timestamp = time.Unix(int64(uint32(n)), 0)
 	case int64:
 		m.Timestamp = time.Unix(n, 0)
 	case time.Time:

@@ -128,17 +128,29 @@ func TestTapJSON(t *testing.T) {
 func TestTapTrace(t *testing.T) {
 	s := newStation(t)
 	node := rabbitmq.Shared(t)
-	q := s.queue("traced", nil)
 	node.Ctl(t, "trace_on")
 	defer node.Ctl(t, "trace_off")
+	s.traces()
+}
+
+// The embedded broker has nothing to be switched on.
+func TestTapTraceEmbedded(t *testing.T) {
+	url, _ := serveBroker(t, "")
+	stationAt(t, url).traces()
+}
+
+func (s *station) traces() {
+	t := s.t
+	t.Helper()
+	q := s.queue("traced", nil)
 	k := s.tap(s.url, "--trace", "--key", "publish.#", "--key", "deliver."+q)
-	s.works("publish", "-q", q, "--message-id", "traced-1", "-H", "a=b", "hello")
+	s.works("publish", "-q", q, "--message-id", "traced-1", "--timestamp", "2009-02-13T23:31:30Z", "-H", "a=b", "hello")
 	s.get(q)
 	s.until("both are there", func() bool { out, _ := k.text(); return strings.Contains(out, "delivered from queue \""+q) })
 	k.stop()
 	<-k.done
 	out, _ := k.text()
-	for _, want := range []string{`queue "` + q + `"  published at `, `message_id=traced-1`, `a: "b"`, "| hello"} {
+	for _, want := range []string{`queue "` + q + `"  published at `, `message_id=traced-1`, `timestamp=2009-02-13T23:31:30Z`, `a: "b"`, "| hello"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

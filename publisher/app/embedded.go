@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,7 +62,7 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 	options := broker.Options{
 		Users: users, Vhosts: s.Vhosts, FrameMax: uint32(s.FrameMax), ChannelMax: uint16(s.ChannelMax),
 		Heartbeat: s.Heartbeat, BodyMax: uint64(s.BodyMax), MemoryMax: int64(s.MemoryMax), QueuesMax: s.QueuesMax,
-		Product: s.Product, Version: brokerVersion(s.Product), Seed: binary.LittleEndian.Uint64(random[16:]),
+		Product: s.Product, Version: brokerVersion(s.Product), Node: nodeName(), Seed: binary.LittleEndian.Uint64(random[16:]),
 		Allocate: e.memory.allocate, Free: e.memory.free, DataDir: s.DataDir,
 	}
 	if s.Heartbeat == 0 {
@@ -89,6 +90,15 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 		}
 	})
 	return e, nil
+}
+
+// nodeName is the broker's in the firehose, of RabbitMQ's form.
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return "zamqp@" + host
 }
 
 // brokerUsers are the configured ones, or else guest.
