@@ -50,7 +50,7 @@ func alone(t *testing.T) string {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(40 * time.Second):
+		case <-time.After(patience):
 			t.Error("the broker did not end")
 		}
 		if t.Failed() {
@@ -74,7 +74,7 @@ func TestAddressInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err = app.Serve(ctx, settings, zerolog.Nop())
 	for _, part := range []string{`http.listen = "` + taken + `": in use`, "-o http.listen=127.0.0.1:"} {
@@ -93,7 +93,7 @@ func TestAddressOfTheBrokerInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err = app.Serve(ctx, settings, zerolog.Nop())
 	for _, part := range []string{`broker.listen = "` + taken + `": in use`, "-o broker.listen=127.0.0.1:", "-o connection.default.url=" + url} {

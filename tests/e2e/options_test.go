@@ -174,7 +174,7 @@ func testCallsOverAMQP(t *testing.T, at broker) {
 	if status, body := s.get("/ask/e2e-nobody?q=x"); status != 503 || !s.log.has("NO_ROUTE") {
 		t.Errorf("%d %s", status, body)
 	}
-	if status, body := s.get("/ask/e2e-props?q=x"); status != 503 || !s.log.has("no reply in time") {
+	if status, body := s.get("/ask/e2e-props?q=x&hurry"); status != 503 || !s.log.has("no reply in time") {
 		t.Errorf("nobody answers: %d %s", status, body)
 	}
 }

@@ -99,7 +99,11 @@ func init() {
 	publisher.Produce("e2e-ask", publisher.Producer{Exchange: "e2e-rpc", ExchangeType: "fanout", Codec: "text"})
 	publisher.Produce("e2e-nobody", publisher.Producer{Codec: "text", RoutingKey: "e2e-no-such-queue"})
 	publisher.Handle("GET /ask/{producer}", func(r *publisher.Request) error {
-		a, err := r.Call(r.PathValue("producer"), r.Query().Get("q"), publisher.Timeout(time.Second))
+		limit := 30 * time.Second
+		if r.Query().Has("hurry") {
+			limit = time.Second
+		}
+		a, err := r.Call(r.PathValue("producer"), r.Query().Get("q"), publisher.Timeout(limit))
 		if err != nil {
 			return err
 		}
