@@ -75,7 +75,7 @@ func (g *gate) shut() {
 // than it did.
 func (s *server) waitLog(seen int, words ...string) (count int) {
 	s.t.Helper()
-	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
 		count = 0
 		for line := range strings.Lines(s.log.String()) {
 			all := true
@@ -118,8 +118,8 @@ func TestFailover(t *testing.T) {
 	s.waitLog(1, `"message":"connected"`, first.addr())
 	first.shut()
 	s.waitLog(0, `"message":"connected"`, `"node":"`+broker)
-	s.waitReady(readyWithin)
-	s.stop(20 * time.Second)
+	s.waitReady()
+	s.stop()
 }
 
 // TestPasswordFile: the file is read again while the server runs, the broker is
@@ -149,11 +149,11 @@ func TestPasswordFile(t *testing.T) {
 	}
 	s.waitLog(0, "the password stays as it was")
 	write("guest")
-	s.waitReady(readyWithin)
+	s.waitReady()
 	if log := s.log.String(); strings.Contains(log, `"wrong`) {
 		t.Error("a password is in the log")
 	}
-	s.stop(20 * time.Second)
+	s.stop()
 }
 
 // TestKeepalive: pings come back, and /readyz tells of them.
@@ -162,13 +162,13 @@ func TestKeepalive(t *testing.T) {
 	var report struct {
 		Parts []struct{ Kind, Name, State string }
 	}
-	for until := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for until := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		if err := s.json("/readyz", &report); err != nil {
 			t.Fatal(err)
 		}
 		for _, part := range report.Parts {
 			if part.Kind == "keepalive" && part.Name == "default.ping" && strings.HasPrefix(part.State, "answered") {
-				s.stop(20 * time.Second)
+				s.stop()
 				return
 			}
 		}
@@ -187,7 +187,7 @@ func TestTransactions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range ids {
-		for until := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for until := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 			if n, err := shop.seen(id); err == nil && n == 1 {
 				break
 			} else if time.Now().After(until) {
@@ -195,5 +195,5 @@ func TestTransactions(t *testing.T) {
 			}
 		}
 	}
-	s.stop(20 * time.Second)
+	s.stop()
 }

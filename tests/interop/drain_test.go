@@ -89,29 +89,28 @@ func TestSIGTERMDrains(t *testing.T) { apart(t, sigtermDrains) }
 func sigtermDrains(t *testing.T, n node) {
 	s := startOutsider(t, n.url())
 	log := newAudit(t, n.url())
-	const total = 3000
-	sent := sendSlow(t, n.url(), total)
-
 	slow := make(chan string, 10)
-	for range cap(slow) {
-		go func() { slow <- get(s.url + "/slow/2s") }()
-	}
+	waitInHand(t, s, cap(slow), func() { slow <- get(s.url + "/slow/4s") })
+	const total = 1000
+	sent := sendSlow(t, n.url(), total)
 	taken := orderUntilRefused(s.url, 8)
-	// Not a pause for anything to happen, but the load during which the signal comes.
-	time.Sleep(700 * time.Millisecond)
-	s.stop(40 * time.Second)
+	until(t, "messages are answered and orders taken", func() bool {
+		answered, _ := sent.state()
+		return answered > 0 && log.count() > 0
+	})
+	s.stop()
 
 	for range cap(slow) {
-		if got := <-slow; got != "200 slept 2s" {
+		if got := <-slow; got != "200 slept 4s" {
 			t.Errorf("a request in hand at the signal was answered %q", got)
 		}
 	}
 	ids := <-taken
 	t.Logf("%d orders taken", len(ids))
-	log.wait(t, ids, 20*time.Second)
+	log.wait(t, ids)
 
 	var left rabbitmq.Queue
-	waitQueue(t, n, "slow", 20*time.Second, func(q rabbitmq.Queue) bool {
+	waitQueue(t, n, "slow", func(q rabbitmq.Queue) bool {
 		answered, _ := sent.state()
 		left = q
 		return q.Unacknowledged == 0 && q.Consumers == 0 && answered+q.Messages == total
@@ -123,14 +122,14 @@ func sigtermDrains(t *testing.T, n node) {
 	}
 
 	again := startOutsider(t, n.url())
-	waitQueue(t, n, "slow", time.Minute, func(q rabbitmq.Queue) bool {
+	waitQueue(t, n, "slow", func(q rabbitmq.Queue) bool {
 		answered, _ := sent.state()
 		return q.Messages == 0 && answered == total
 	})
 	if _, twice := sent.state(); twice > 0 {
 		t.Errorf("%d messages were answered by both servers", twice)
 	}
-	again.stop(40 * time.Second)
+	again.stop()
 }
 
 // get returns status and body of one request, or the error.
@@ -181,54 +180,53 @@ func TestSignals(t *testing.T) {
 	node := rabbitmq.Shared(t)
 	s := startOutsider(t, node.URL)
 	slow := make(chan string, 1)
-	waitInHand(t, s, func() { slow <- get(s.url + "/slow/3s") })
+	waitInHand(t, s, 1, func() { slow <- get(s.url + "/slow/3s") })
 	s.signal(syscall.SIGINT)
+	waitRefused(t, s)
+	if got := <-slow; got != "200 slept 3s" {
+		t.Errorf("the request in hand was answered %q", got)
+	}
+	s.wait()
+
+	// The request outlasts our patience: only the signals can end anything.
+	s = startOutsider(t, node.URL, "server.drain_timeout=1h", "server.call_timeout=1h")
+	waitInHand(t, s, 1, func() { slow <- get(s.url + "/slow/1h") })
+	s.signal(syscall.SIGTERM)
 	waitRefused(t, s)
 	select {
 	case <-s.done:
 		t.Error("the server ended before its request in hand")
 	default:
 	}
-	if got := <-slow; got != "200 slept 3s" {
-		t.Errorf("the request in hand was answered %q", got)
-	}
-	s.wait(20 * time.Second)
-
-	s = startOutsider(t, node.URL)
-	waitInHand(t, s, func() { slow <- get(s.url + "/slow/25s") })
-	s.signal(syscall.SIGTERM)
-	waitRefused(t, s)
 	s.signal(syscall.SIGTERM)
 	select {
 	case <-s.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("a second signal did not end the server")
 	}
 }
 
-// waitInHand starts a request and returns once the server has it: /readyz counts
-// the calls.
-func waitInHand(t *testing.T, s *server, request func()) {
+// waitInHand starts n requests on an idle server and returns once it has them:
+// /readyz counts the calls, itself included.
+func waitInHand(t *testing.T, s *server, n int, request func()) {
 	t.Helper()
-	go request()
-	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
-		var report struct{ Calls int }
-		if s.json("/readyz", &report) == nil && report.Calls > 1 {
-			return
-		}
+	for range n {
+		go request()
 	}
-	t.Fatal("the slow request never showed in /readyz")
+	until(t, "the slow requests show in /readyz", func() bool {
+		var report struct{ Calls int }
+		return s.json("/readyz", &report) == nil && report.Calls > n
+	})
 }
 
-// waitRefused wants the server's port to be closed soon.
+// waitRefused wants the server's port to be closed.
 func waitRefused(t *testing.T, s *server) {
 	t.Helper()
-	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+	until(t, "the port is closed after the signal", func() bool {
 		conn, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			return
+		if err == nil {
+			_ = conn.Close()
 		}
-		_ = conn.Close()
-	}
-	t.Fatal("the port is still open after the signal")
+		return err != nil
+	})
 }

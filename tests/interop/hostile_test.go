@@ -68,7 +68,7 @@ func TestBadBytesToTheHTTPPort(t *testing.T) {
 	if got := s.status("/hello"); got != http.StatusOK {
 		t.Errorf("afterwards GET /hello answers %d", got)
 	}
-	s.stop(40 * time.Second)
+	s.stop()
 }
 
 // exchange sends text and returns all that comes until the server closes.
@@ -79,7 +79,7 @@ func exchange(t *testing.T, addr, text string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Errorf("%.40q: write: %v", text, err)
 	}
@@ -129,8 +129,8 @@ func TestBrokerThatTalksNonsense(t *testing.T) {
 	}
 	s := launch(t, path, freePort(t), front.url, "connection.default.backoff_min=50ms",
 		"connection.default.backoff_max=100ms", "connection.default.handshake_timeout=1s")
-	s.waitStatus("/hello", http.StatusOK, readyWithin)
-	for until := time.Now().Add(time.Minute); int(front.accepted.Load()) <= len(nonsense); time.Sleep(20 * time.Millisecond) {
+	s.waitStatus("/hello", http.StatusOK)
+	for until := time.Now().Add(patience); int(front.accepted.Load()) <= len(nonsense); time.Sleep(20 * time.Millisecond) {
 		if got := s.status("/hello"); got != http.StatusOK {
 			t.Fatalf("GET /hello: %d", got)
 		}
@@ -138,11 +138,11 @@ func TestBrokerThatTalksNonsense(t *testing.T) {
 			t.Fatalf("the server gave up after %d false brokers", front.accepted.Load())
 		}
 	}
-	s.waitReady(readyWithin)
+	s.waitReady()
 	if status, _, err := newShop(s.url, 1).post(""); err != nil || status != http.StatusAccepted {
 		t.Errorf("an order through the slow line: %d %v", status, err)
 	}
-	s.stop(40 * time.Second)
+	s.stop()
 }
 
 // start091 is a connection.start frame as RabbitMQ sends it, with an empty table.

@@ -21,14 +21,12 @@ func TestServerDiesWithItsBroker(t *testing.T) {
 			keepOrders(t, n.url(), kept)
 		}
 		load := newBuyers(s.url, 8)
-		for until := time.Now().Add(20 * time.Second); load.taken() < 300 && time.Now().Before(until); {
-			time.Sleep(5 * time.Millisecond)
-		}
+		load.more(t, 300)
 		if how == "killed" {
 			_ = s.cmd.Process.Kill()
 			<-s.done
 		} else {
-			s.stop(40 * time.Second)
+			s.stop()
 		}
 		ids, _ := load.end()
 		if len(ids) == 0 {
@@ -56,7 +54,7 @@ func TestServerDiesWithItsBroker(t *testing.T) {
 	if missing > 0 || twice > 0 {
 		t.Errorf("of %d orders answered with 202 %d are lost; %d were kept twice", len(taken), missing, twice)
 	}
-	s.stop(40 * time.Second)
+	s.stop()
 }
 
 // keepOrders binds a durable queue that nobody consumes from to the orders.
@@ -116,13 +114,13 @@ func TestStopTellsTheClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
-	s.stop(20 * time.Second)
+	s.stop()
 	select {
 	case reason := <-closed:
 		if reason == nil || reason.Code != amqp.ConnectionForced || !reason.Server {
 			t.Errorf("closed with %v, want 320", reason)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("the client was told nothing")
 	}
 }

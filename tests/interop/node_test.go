@@ -44,16 +44,16 @@ func apart(t *testing.T, test func(*testing.T, node)) {
 }
 
 // waitQueue asks until the queue looks as ok wants it.
-func waitQueue(t *testing.T, n node, name string, within time.Duration, ok func(rabbitmq.Queue) bool) {
+func waitQueue(t *testing.T, n node, name string, ok func(rabbitmq.Queue) bool) {
 	t.Helper()
 	var q rabbitmq.Queue
 	var there bool
-	for until := time.Now().Add(within); time.Now().Before(until); time.Sleep(200 * time.Millisecond) {
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(200 * time.Millisecond) {
 		if q, there = n.queue(t, name); there && ok(q) {
 			return
 		}
 	}
-	t.Fatalf("queue %q (exists: %v) after %v: %+v", name, there, within, q)
+	t.Fatalf("queue %q (exists: %v) after %v: %+v", name, there, patience, q)
 }
 
 type rabbitNode struct{ *rabbitmq.Node }

@@ -21,7 +21,7 @@ type shop struct {
 
 func newShop(url string, connections int) *shop {
 	return &shop{url, &http.Client{
-		Timeout:   90 * time.Second,
+		Timeout:   patience,
 		Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections},
 	}}
 }
@@ -117,9 +117,9 @@ func (s *shop) orderMany(count, connections int) ([]string, error) {
 }
 
 // waitSeen wants the consumer to see each order, and none more than most times.
-func (s *shop) waitSeen(t *testing.T, ids []string, most int, within time.Duration) {
+func (s *shop) waitSeen(t *testing.T, ids []string, most int) {
 	t.Helper()
-	until := time.Now().Add(within)
+	until := time.Now().Add(patience)
 	for _, id := range ids {
 		for {
 			n, err := s.seen(id)
@@ -133,7 +133,7 @@ func (s *shop) waitSeen(t *testing.T, ids []string, most int, within time.Durati
 				break
 			}
 			if time.Now().After(until) {
-				t.Fatalf("order %s was answered with 202 and not seen by the consumer within %v", id, within)
+				t.Fatalf("order %s was answered with 202 and not seen by the consumer within %v", id, patience)
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
@@ -188,9 +188,9 @@ func newAudit(t *testing.T, url string) *audit {
 }
 
 // wait wants each of ids to have come exactly once.
-func (a *audit) wait(t *testing.T, ids []string, within time.Duration) {
+func (a *audit) wait(t *testing.T, ids []string) {
 	t.Helper()
-	for until := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
+	for until := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		missing := 0
 		a.mu.Lock()
 		for _, id := range ids {

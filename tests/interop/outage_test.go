@@ -3,7 +3,9 @@ package interop_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +16,9 @@ import (
 // impatient keeps the pauses between attempts to connect short, as the tests
 // wait for them.
 var impatient = []string{"connection.default.backoff_min=200ms", "connection.default.backoff_max=2s"}
+
+// patient keeps an order from being given up while a test holds the broker up.
+const patient = "connection.default.confirm_timeout=5m"
 
 // TestBrokerInTrouble has one broker of its own to ill-treat, as starting one
 // takes longer than all else here.
@@ -48,50 +53,50 @@ func nothingIsLostInAKill(t *testing.T, n killable) {
 	stop := make(chan struct{})
 	hello := watchHello(t, s, stop)
 	load := newBuyers(s.url, 8)
-
-	time.Sleep(time.Second) // of load
-	for round := range 2 {
+	load.more(t, 300)
+	for range 2 {
 		n.kill(t)
-		s.waitStatus("/readyz", http.StatusServiceUnavailable, 10*time.Second)
+		s.waitStatus("/readyz", http.StatusServiceUnavailable)
 		if got := s.status("/livez"); got != http.StatusOK {
 			t.Errorf("/livez answers %d while the broker is away", got)
 		}
+		before := hello.answers.Load()
+		until(t, "GET /hello is answered while the broker is away", func() bool { return hello.answers.Load() > before+3 })
 		n.restart(t)
-		s.waitReady(30 * time.Second)
-		before := load.taken()
-		time.Sleep(2 * time.Second) // of load
-		if load.taken() == before {
-			t.Errorf("round %d: no order was taken after the broker came back", round)
-		}
+		s.waitReady()
+		load.more(t, 300)
 	}
 	ids, refused := load.end()
 	t.Logf("%d orders taken; refused, by status: %v", len(ids), refused)
 	close(stop)
-	if slowest := <-hello; slowest > 3*time.Second {
-		t.Errorf("GET /hello once took %v", slowest)
-	}
+	t.Logf("GET /hello took at most %v", <-hello.slowest)
 	delete(refused, http.StatusServiceUnavailable)
 	if len(refused) > 0 {
 		t.Errorf("without a broker, an order is refused with 503; got also, by status: %v", refused)
 	}
 	// At least once: what was unacked at a kill is delivered again.
-	newShop(s.url, 8).waitSeen(t, ids, 100, 30*time.Second)
-	waitQueue(t, n, "billing", 30*time.Second, func(q rabbitmq.Queue) bool {
+	newShop(s.url, 8).waitSeen(t, ids, 100)
+	waitQueue(t, n, "billing", func(q rabbitmq.Queue) bool {
 		return q.Messages == 0 && q.Consumers == 1
 	})
-	s.stop(40 * time.Second)
+	s.stop()
 }
 
-// watchHello asks for /hello all the time until stop, wants 200 each time, and
-// then gives the longest that an answer took.
-func watchHello(t *testing.T, s *server, stop <-chan struct{}) <-chan time.Duration {
-	result := make(chan time.Duration, 1)
+// greeter counts the answers to /hello.
+type greeter struct {
+	answers atomic.Int64
+	slowest chan time.Duration // once it has stopped
+}
+
+// watchHello asks for /hello all the time until stop, and wants 200 each time.
+func watchHello(t *testing.T, s *server, stop <-chan struct{}) *greeter {
+	g := &greeter{slowest: make(chan time.Duration, 1)}
 	go func() {
 		var slowest time.Duration
 		for {
 			select {
 			case <-stop:
-				result <- slowest
+				g.slowest <- slowest
 				return
 			case <-time.After(20 * time.Millisecond):
 			}
@@ -100,9 +105,10 @@ func watchHello(t *testing.T, s *server, stop <-chan struct{}) <-chan time.Durat
 				t.Errorf("GET /hello: %d", got)
 			}
 			slowest = max(slowest, time.Since(began))
+			g.answers.Add(1)
 		}
 	}()
-	return result
+	return g
 }
 
 // buyers post orders until they are told to stop, come what may.
@@ -148,6 +154,13 @@ func (b *buyers) taken() int {
 	return len(b.ids)
 }
 
+// more waits until n further orders were taken.
+func (b *buyers) more(t *testing.T, n int) {
+	t.Helper()
+	want := b.taken() + n
+	until(t, fmt.Sprint(n, " more orders are taken"), func() bool { return b.taken() >= want })
+}
+
 // end stops them and waits for their last answers.
 func (b *buyers) end() (ids []string, refused map[int]int) {
 	close(b.stop)
@@ -158,7 +171,7 @@ func (b *buyers) end() (ids []string, refused map[int]int) {
 // answerComesAfterTheConfirm freezes the broker: an order that it cannot
 // confirm has no answer until it can.
 func answerComesAfterTheConfirm(t *testing.T, node *rabbitmq.Node) {
-	s := start(t, node.URL)
+	s := start(t, node.URL, patient)
 	shop := newShop(s.url, 4)
 	if status, _, err := shop.post(""); err != nil || status != http.StatusAccepted {
 		t.Fatalf("before: %d %v", status, err)
@@ -185,18 +198,22 @@ func answerComesAfterTheConfirm(t *testing.T, node *rabbitmq.Node) {
 		if got != "202 <nil>" {
 			t.Errorf("after the broker went on, the order was answered %q", got)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Error("no answer after the broker went on")
 	}
-	shop.waitSeen(t, []string{"late"}, 1, 20*time.Second)
-	s.stop(40 * time.Second)
+	shop.waitSeen(t, []string{"late"}, 1)
+	s.stop()
 }
 
 // publishersWaitForTheAlarm raises the broker's memory alarm: publishers wait, what needs
 // no publish goes on, and the wait ends with the alarm.
 func publishersWaitForTheAlarm(t *testing.T, node *rabbitmq.Node) {
-	s := start(t, node.URL)
+	s := start(t, node.URL, patient)
 	node.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1")
+	// Its connections have been told by the time that it answers this.
+	until(t, "the alarm is raised", func() bool {
+		return strings.Contains(node.Ctl(t, "eval", "rabbit_alarm:get_alarms()."), "memory")
+	})
 	shop := newShop(s.url, 4)
 	answers := make(chan string, 1)
 	go func() {
@@ -217,9 +234,9 @@ func publishersWaitForTheAlarm(t *testing.T, node *rabbitmq.Node) {
 		if got != "202 <nil>" {
 			t.Errorf("after the alarm, the order was answered %q", got)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Error("no answer after the alarm")
 	}
-	shop.waitSeen(t, []string{"blocked"}, 1, 20*time.Second)
-	s.stop(40 * time.Second)
+	shop.waitSeen(t, []string{"blocked"}, 1)
+	s.stop()
 }

@@ -49,7 +49,7 @@ func startOutsider(t *testing.T, amqpURL string, options ...string) *server {
 		t.Fatal(err)
 	}
 	s := launch(t, path, freePort(t), amqpURL, options...)
-	s.waitReady(readyWithin)
+	s.waitReady()
 	return s
 }
 

@@ -24,9 +24,9 @@ func get(r *publisher.Request) error {
 	return r.Text(200, "slept "+pause.String())
 }
 
-// message replies with what it got, after a tenth of a second.
+// message replies with what it got, so late that a sender gets far ahead.
 func message(r *publisher.Request) error {
-	if err := r.Sleep(100 * time.Millisecond); err != nil {
+	if err := r.Sleep(400 * time.Millisecond); err != nil {
 		return err
 	}
 	return r.Bytes(200, "text/plain", r.Body())
