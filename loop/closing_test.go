@@ -148,7 +148,7 @@ func TestHangUpWhilePaused(t *testing.T) {
 // An answer and a close while the client is still sending: it must read the answer and not a reset.
 func TestLingeringCloseDeliversTheLastAnswer(t *testing.T) {
 	for _, how := range []string{"close", "error"} {
-		r := start(t, loop.Options{})
+		r := start(t, loop.Options{LingerTime: time.Hour}) // however long the client takes to send
 		lost := make(chan error, 2)
 		refusal := errors.New("too large")
 		at := r.listen("tcp", "127.0.0.1:0", func(c *loop.Conn) loop.Peer {

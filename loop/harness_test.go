@@ -11,7 +11,7 @@ import (
 )
 
 // patience is how long a test waits for something that must come. No test asserts that something takes time.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // running is a loop on its own goroutine, ended with the test.
 type running struct {

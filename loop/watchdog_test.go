@@ -59,7 +59,9 @@ func TestWatchdogFindsWhoHoldsTheThread(t *testing.T) {
 		told := func() bool {
 			select {
 			case s := <-stalls:
-				seen = append(seen, s)
+				if s.Name != "" { // on a busy machine this thread may be kept from running at any time
+					seen = append(seen, s)
+				}
 			default:
 			}
 			return len(seen) > 0
