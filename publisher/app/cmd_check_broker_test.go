@@ -23,7 +23,7 @@ func TestCheckBroker(t *testing.T) {
 	check := func(args ...string) (int, string, string) {
 		var out, errs bytes.Buffer
 		c := &app.CLI{Registry: r, Stdout: &out, Stderr: &errs}
-		code := c.Run(context.Background(), append([]string{"check", "-o", "connection.default.url=" + s.url}, args...))
+		code := c.Run(context.Background(), append([]string{"check", "-o", "connection.default.url=" + s.url, "--timeout", "60s"}, args...))
 		_, broker, _ := strings.Cut(out.String(), "broker of default\n")
 		return code, strings.Join(strings.Fields(broker), " "), errs.String()
 	}

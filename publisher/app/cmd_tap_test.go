@@ -59,9 +59,9 @@ func (s *station) tap(url string, args ...string) *tap {
 
 func (s *station) until(what string, holds func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%s: not within 20 s", what)
+			s.t.Fatalf("%s: not within a minute", what)
 		}
 	}
 }

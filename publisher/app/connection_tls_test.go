@@ -193,7 +193,11 @@ func TestTLSErrors(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			url := fmt.Sprintf("amqps://guest:guest@localhost:%d/", row.port)
-			out, ok := publish(t, "2s", url, row.options...)
+			timeout := "60s"
+			if strings.HasPrefix(row.want, "no answer") {
+				timeout = "2s"
+			}
+			out, ok := publish(t, timeout, url, row.options...)
 			if ok || !strings.Contains(out, row.want) {
 				t.Errorf("published %v: %s\nwant %s", ok, out, row.want)
 			}
@@ -248,7 +252,7 @@ auth_mechanisms.3 = EXTERNAL
 		{"no TLS on the TLS port", fmt.Sprintf("amqp://shop:s3cret@localhost:%d/", port), "TLS (amqps)"},
 		{"TLS on the other port", strings.Replace(node.URL, "amqp:", "amqps:", 1), "this port speaks no TLS"},
 	} {
-		out, ok := publish(t, "20s", row.url)
+		out, ok := publish(t, "60s", row.url)
 		if ok != (row.want == "") || !strings.Contains(out, row.want) {
 			t.Errorf("%s: published %v: %s\nwant %s", row.name, ok, out, row.want)
 		}

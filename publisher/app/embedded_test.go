@@ -62,7 +62,7 @@ func serveBroker(t *testing.T, file string, options ...string) (url string, stop
 			t.Log(log.String())
 		}
 	})
-	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(time.Millisecond) {
 		for line := range strings.Lines(log.String()) {
 			var entry struct{ Message, URL string }
 			if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == "broker ready" {
@@ -215,7 +215,7 @@ func TestBrokerDoesNotStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		err = app.ServeBroker(ctx, s, zerolog.Nop())
 		cancel()
 		if err == nil {
@@ -240,7 +240,7 @@ func TestBrokerConnectionsMax(t *testing.T) {
 		t.Error("a second connection was let in")
 	}
 	_ = conn.Close()
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if err := declareAt(url, "q", nil); err == nil {
 			return
 		} else if time.Now().After(until) {
