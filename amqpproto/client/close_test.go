@@ -115,7 +115,7 @@ func TestCloseIsNotAnswered(t *testing.T) {
 	f.client.Close(end.done)
 	f.run()
 	f.clock.Advance(31 * time.Second)
-	if len(end.got) != 1 || end.got[0] == nil || !strings.Contains(end.got[0].Error(), "awaitCloseOk: no answer within 30s") {
+	if len(end.got) != 1 || end.got[0] == nil || !strings.Contains(end.got[0].Error(), "no answer to connection.close within 30s") {
 		t.Fatal(end.got)
 	}
 }

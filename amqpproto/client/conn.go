@@ -60,7 +60,7 @@ func (c *Conn) Feed(in []byte) (n int, err error) {
 
 func (c *Conn) feed(in []byte) (n int, err error) {
 	if c.state == awaitStart {
-		if known, err := refusal(in); !known || err != nil {
+		if known, err := greeting(in); !known || err != nil {
 			return 0, err
 		}
 	}
@@ -206,7 +206,11 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 	at := cl.tick(t)
 	if c.state < connFailed {
 		if c.handshake.due(t, &at) {
-			c.abort(fmt.Errorf("%s: no answer within %v", c.state, cl.cfg.HandshakeTimeout))
+			to := ""
+			if c.state == awaitCloseOk {
+				to = " to connection.close"
+			}
+			c.abort(fmt.Errorf("%w%s within %v", errNoAnswer, to, cl.cfg.HandshakeTimeout))
 		}
 		if c.ackDue.due(t, &at) {
 			c.flushAcks(true)

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"zamqp/amqpproto"
 )
@@ -74,7 +75,7 @@ func (e *LostError) Unwrap() error { return e.Cause }
 // may help. It never shows the password.
 type ConnectError struct {
 	Connection, User, Vhost string
-	State                   string // what was waited for
+	State                   string // how far it got: greeting, login, opening of the vhost
 	Remedy                  string // may be empty
 	Err                     error
 }
@@ -84,9 +85,9 @@ func (e *ConnectError) Error() string {
 	if e.User != "" { // else it is in a certificate
 		s += fmt.Sprintf(" as user %q", e.User)
 	}
-	s += fmt.Sprintf(" to vhost %q: in %s: %v", e.Vhost, e.State, e.Err)
+	s += fmt.Sprintf(" to vhost %q: in the %s: %v", e.Vhost, e.State, e.Err)
 	if e.Remedy != "" {
-		s += ": " + e.Remedy
+		s = strings.TrimSuffix(s, ".") + ": " + e.Remedy
 	}
 	return s
 }

@@ -21,27 +21,10 @@ const (
 	connOver                      // Lost was called
 )
 
-var connStateNames = [...]string{"awaitStart", "awaitTune", "awaitOpenOk", "open", "awaitCloseOk", "failed", "over"}
+// connStateNames are read by whoever looks for the mistake in a URL.
+var connStateNames = [...]string{"greeting", "login", "opening of the vhost", "open", "closing", "failed", "over"}
 
 func (s connState) String() string { return connStateNames[s] }
-
-// refusal looks at the first octets that the peer sends. A broker that wants
-// another version answers with its own protocol header and hangs up; no frame
-// begins with an A. known is false while it cannot tell. §4.2.2.
-func refusal(in []byte) (known bool, err error) {
-	if len(in) == 0 || in[0] != amqpproto.ProtocolHeader[0] {
-		return len(in) > 0, nil
-	}
-	v, n, err := amqpproto.CutProtocolHeader(in)
-	if err != nil {
-		return true, fmt.Errorf("the peer does not speak AMQP: %w", err)
-	}
-	if n == 0 {
-		return false, nil
-	}
-	return true, fmt.Errorf("the broker wants AMQP protocol header %d-%d-%d-%d, we speak 0-0-9-1: connect to its AMQP 0-9-1 port",
-		v[0], v[1], v[2], v[3])
-}
 
 // onMethod takes the methods of channel 0.
 func (c *Conn) onMethod(id amqpproto.MethodID, args []byte) error {
@@ -187,33 +170,3 @@ func (c *Conn) fail(err error) error {
 	c.state = connFailed
 	return c.err
 }
-
-// explain adds whose connection it was and, for one that never opened, what the
-// settings had to do with it.
-func (c *Conn) explain(err error) error {
-	cfg := &c.client.cfg
-	if c.state >= connOpen {
-		return fmt.Errorf("amqp connection %q: %w", cfg.Name, err)
-	}
-	e := &ConnectError{Connection: cfg.Name, User: cfg.Username, Vhost: cfg.Vhost, State: c.state.String(), Err: err}
-	var ce *amqpproto.ConnectionError
-	code := uint16(0)
-	if errors.As(err, &ce) {
-		code = ce.Code
-	}
-	switch {
-	case c.state == awaitStart && (code == amqpproto.FrameError || errors.Is(err, errHungUp)):
-		e.Remedy = "check that host and port are those of an AMQP 0-9-1 broker, and whether it wants TLS (amqps)"
-	case code == amqpproto.AccessRefused && cfg.Mechanism == mechanismExternal:
-		e.Remedy = "login refused: the certificate's name is no user of the broker: create it, or set how the broker makes a name of a certificate (RabbitMQ: ssl_cert_login_from)"
-	case code == amqpproto.AccessRefused || code == 0 && c.state == awaitTune && errors.Is(err, errHungUp):
-		// Brokers that do not know authentication_failure_close just hang up.
-		e.Remedy = "login refused: check username and password, and that the user may log in from here (RabbitMQ takes guest from localhost only)"
-	case code == amqpproto.NotAllowed || code == amqpproto.InvalidPath:
-		e.Remedy = "check that the vhost exists and that the user has permissions on it"
-	}
-	return e
-}
-
-// errHungUp stands for an end of the stream that nobody announced.
-var errHungUp = errors.New("the broker closed the socket without connection.close")

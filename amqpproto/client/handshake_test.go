@@ -86,6 +86,16 @@ func TestTranscripts(t *testing.T) {
 			}
 		}
 	}
+	saying := func(parts ...string) func(*fakeBroker) {
+		return func(b *fakeBroker) {
+			b.on[amqpproto.IDConnectionStart] = func(uint16, amqpproto.Method) bool {
+				for _, part := range parts {
+					b.script.SayString(part)
+				}
+				return true
+			}
+		}
+	}
 	for _, row := range []struct {
 		name    string
 		cfg     client.Config
@@ -122,6 +132,18 @@ func TestTranscripts(t *testing.T) {
 				b.script.SayString("HTTP/1.1 400 Bad Request\r\n\r\n")
 				return true
 			}
+		}},
+		{"other-protocol-in-parts", plain, saying("H", "TTP/1.1 400")},
+		{"mail-server", plain, saying("220 mail.example.com ESMTP\r\n")},
+		{"tls-alert", plain, saying("\x15\x03\x03\x00\x02\x02\x46")},
+		{"start-hung-up", plain, func(b *fakeBroker) {
+			b.on[amqpproto.IDConnectionStart] = func(uint16, amqpproto.Method) bool { b.script.Close(); return true }
+		}},
+		{"vhost-hung-up", plain, func(b *fakeBroker) {
+			b.on[amqpproto.IDConnectionOpen] = func(uint16, amqpproto.Method) bool { b.script.Close(); return true }
+		}},
+		{"connection-limit", plain, func(b *fakeBroker) {
+			b.on[amqpproto.IDConnectionOpen] = refuse(530, "NOT_ALLOWED - access to vhost 'shop' refused for user 'guest': connection limit (0) is reached")(b)
 		}},
 		{"secure", plain, func(b *fakeBroker) {
 			b.on[amqpproto.IDConnectionStartOk] = func(uint16, amqpproto.Method) bool {
@@ -181,7 +203,7 @@ func TestSilentBrokerTimesOut(t *testing.T) {
 		t.Fatal(f.client.State())
 	}
 	f.clock.Advance(2 * time.Millisecond)
-	if f.client.State() != client.Disconnected || !strings.Contains(f.client.Err().Error(), "awaitOpenOk: no answer within 3s") {
+	if f.client.State() != client.Disconnected || !strings.Contains(f.client.Err().Error(), "in the opening of the vhost: no answer within 3s: the broker or the way to it") {
 		t.Fatal(f.client.State(), f.client.Err())
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -57,6 +59,9 @@ func (c *Connection) dialTLS(name string, node Node, address string) (net.Conn, 
 	nc := tls.Client(tcp, config)
 	if err := nc.HandshakeContext(ctx); err != nil {
 		_ = tcp.Close()
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("tls to %s: %w: is this the broker's TLS port (5671 as a rule)? If it is to be without TLS, write amqp://", address, err)
+		}
 		return nil, fmt.Errorf("tls to %s: %w", address, x.explain(err))
 	}
 	return &brokerStream{Conn: nc, explainer: x}, nil

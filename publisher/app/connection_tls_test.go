@@ -135,6 +135,27 @@ func (a *authority) deaf(name string, config *tls.Config) (port int) {
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
+// hangsUp is a port that closes what connects when it has said something.
+func hangsUp(t *testing.T) (port int) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = nc.Read(make([]byte, 1<<16))
+			_ = nc.Close()
+		}
+	}()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
 // TestTLSErrors: each of the things that go wrong with certificates says what to
 // set. None of these needs a broker.
 func TestTLSErrors(t *testing.T) {
@@ -187,6 +208,7 @@ func TestTLSErrors(t *testing.T) {
 		{"not verified", ours.deaf("expired", &tls.Config{}), []string{"verify=false"}, "no answer within"},
 		{"an old broker", ours.deaf("good", &tls.Config{MaxVersion: tls.VersionTLS11}), []string{ca}, "TLS 1.2"},
 		{"no TLS", plain.Addr().(*net.TCPAddr).Port, []string{ca}, "this port speaks no TLS"},
+		{"hangs up", hangsUp(t), []string{ca}, "is this the broker's TLS port (5671 as a rule)? If it is to be without TLS, write amqp://"},
 		{"no such file", good, []string{"ca_file=" + ours.path("none.pem")}, "no such file"},
 		{"a key of another", good, []string{ca, "cert_file=" + ours.path("client.pem"), "key_file=" + ours.path("good.key")}, "connection.default.cert_file: "},
 	} {

@@ -117,6 +117,9 @@ func openSession(ctx context.Context, name string, settings *Settings, timeout t
 		if settings.Connections[name].Embedded() && errors.Is(err, syscall.ECONNREFUSED) {
 			err = fmt.Errorf("%w: the embedded broker does not run: start zamqp serve or zamqp broker, or name another by --url", err)
 		}
+		if errors.Is(err, errSilent) {
+			err = fmt.Errorf("%w: check that host and port are those of an AMQP 0-9-1 broker, and whether it wants TLS (amqps)", err)
+		}
 		return nil, failure{err}
 	}
 	return s, nil
@@ -126,7 +129,7 @@ func openSession(ctx context.Context, name string, settings *Settings, timeout t
 // with the error that do returns; until then the thread may use what start
 // refers to. It gives up when the connection ends, or ctx, or the time.
 func (s *session) do(ctx context.Context, what string, start func(done func(error))) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("%s: no answer within %s (--timeout)", what, s.timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("%s: %w within %s (--timeout)", what, errSilent, s.timeout))
 	defer cancel()
 	return s.await(ctx, start)
 }
@@ -155,6 +158,9 @@ func (s *session) await(ctx context.Context, start func(done func(error))) error
 		return context.Cause(ctx)
 	}
 }
+
+// errSilent is the cause when a broker takes too long.
+var errSilent = errors.New("no answer")
 
 // errConnectionClosed is the cause when nobody gave another.
 var errConnectionClosed = errors.New("the connection was closed")
