@@ -114,14 +114,7 @@ func (ch *channel) onGet(args []byte) error {
 	}
 	c := ch.conn
 	s := c.server
-	name, err := ch.currentQueue(m.Queue)
-	if err != nil {
-		return err
-	}
-	if err := c.mayRead("queue", name); err != nil {
-		return err
-	}
-	q, err := c.vhost.needQueue(name, c)
+	q, err := ch.readable(m.Queue)
 	if err != nil {
 		return err
 	}

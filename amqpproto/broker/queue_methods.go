@@ -16,6 +16,18 @@ func (ch *channel) currentQueue(name []byte) ([]byte, error) {
 	return ch.current, nil
 }
 
+// readable is the queue that a method names, which the user may read.
+func (ch *channel) readable(named []byte) (*queue, error) {
+	name, err := ch.currentQueue(named)
+	if err != nil {
+		return nil, err
+	}
+	if err := ch.conn.mayRead("queue", name); err != nil {
+		return nil, err
+	}
+	return ch.conn.vhost.needQueue(name, ch.conn)
+}
+
 func (ch *channel) onQueueDeclare(args []byte) error {
 	var m amqpproto.QueueDeclare
 	if err := m.DecodeArgs(args); err != nil {
@@ -131,14 +143,7 @@ func (ch *channel) onQueuePurge(args []byte) error {
 		return err
 	}
 	c := ch.conn
-	name, err := ch.currentQueue(m.Queue)
-	if err != nil {
-		return err
-	}
-	if err := c.mayRead("queue", name); err != nil {
-		return err
-	}
-	q, err := c.vhost.needQueue(name, c)
+	q, err := ch.readable(m.Queue)
 	if err != nil {
 		return err
 	}
