@@ -5,5 +5,6 @@ package handlers
 import (
 	_ "zamqp/handlers/health"
 	_ "zamqp/handlers/hello"
+	_ "zamqp/handlers/metrics"
 	_ "zamqp/handlers/orders"
 )

@@ -35,6 +35,7 @@ type Server struct {
 	consumers     map[string]*consuming
 	errorHandlers map[string]ErrorHandler
 	reporters     []Reporter
+	meters        []Meter
 	queues        map[string]Queues // by connection
 	pausers       map[string]Pauser // by consumer
 	free          []*Request

@@ -29,3 +29,32 @@ type Stats struct {
 	Traced            uint64 // copies of the firehose
 	Untraced          uint64 // those that there was no room for, in memory or in a frame
 }
+
+// QueueStats are the state of one queue.
+type QueueStats struct {
+	Vhost, Name string
+	Messages    int   // ready
+	Bytes       int64 // of their bodies
+	Unacked     int
+	Consumers   int
+}
+
+// QueueStats returns those of all queues that are not exclusive, in no order; nil
+// if there are more than most, since looking at them takes time, and shown they
+// would be too many.
+func (s *Server) QueueStats(most int) []QueueStats {
+	var all []QueueStats
+	for _, v := range s.vhosts {
+		for _, q := range v.queues {
+			if q.owner != nil {
+				continue
+			}
+			if len(all) == most {
+				return nil
+			}
+			all = append(all, QueueStats{Vhost: v.name, Name: q.name, Messages: q.messages(), Bytes: q.bytes,
+				Unacked: q.unacked, Consumers: q.consumers()})
+		}
+	}
+	return all
+}

@@ -28,6 +28,7 @@ type link struct {
 	client    *client.Client
 	reply     *sender
 	consumers []*consumer
+	producers []*client.Producer
 	spool     *spooler // nil without
 }
 
@@ -35,6 +36,7 @@ type link struct {
 func New(server *publisher.Server, runtime publisher.Runtime, log zerolog.Logger) *Door {
 	d := &Door{server: server, runtime: runtime, log: log, links: map[string]*link{}, spools: map[string]*spool.Spool{}}
 	server.AddReporter(d)
+	server.AddMeter(d)
 	return d
 }
 
@@ -56,6 +58,7 @@ func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(co
 	t := newTopology(name, d.server.Producers(), d.server.Consumers())
 	for _, p := range t.producers {
 		made := c.Produce(client.ProducerSpec{Name: p, Topology: t.producer(p)})
+		l.producers = append(l.producers, made)
 		d.server.Bind(p, &sender{client: c, producer: made, spool: l.spool})
 	}
 	for _, k := range t.consumers {
@@ -127,15 +130,7 @@ func streamOffset(text string) any {
 func (d *Door) Report() []publisher.Status {
 	var all []publisher.Status
 	for _, l := range d.links {
-		s := publisher.Status{Kind: "connection", Name: l.name, Ready: l.client.Ready(), State: l.client.State().String()}
-		if s.State == client.Connected.String() && !s.Ready {
-			s.State = "declaring" // publishes do not leave yet
-		}
-		if blocked, why := l.client.Blocked(); blocked {
-			s.State, s.Detail, s.Ready = "blocked", why, false
-		} else if err := l.client.Err(); err != nil && !s.Ready {
-			s.Detail = err.Error()
-		}
+		s := l.report()
 		away := !s.Ready && l.spool != nil && l.spool.store.Err() == nil
 		if away { // HTTP is served all the same, and readyz is for that
 			s.Ready = true
@@ -151,6 +146,20 @@ func (d *Door) Report() []publisher.Status {
 		}
 	}
 	return all
+}
+
+// report is the state of the connection alone.
+func (l *link) report() publisher.Status {
+	s := publisher.Status{Kind: "connection", Name: l.name, Ready: l.client.Ready(), State: l.client.State().String()}
+	if s.State == client.Connected.String() && !s.Ready {
+		s.State = "declaring" // publishes do not leave yet
+	}
+	if blocked, why := l.client.Blocked(); blocked {
+		s.State, s.Detail, s.Ready = "blocked", why, false
+	} else if err := l.client.Err(); err != nil && !s.Ready {
+		s.Detail = err.Error()
+	}
+	return s
 }
 
 // Stop cancels every consumer, gives back what waits for another attempt, and

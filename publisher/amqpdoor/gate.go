@@ -160,6 +160,15 @@ func (g *gate) next() {
 	}
 }
 
+// count is how many wait.
+func (g *gate) count() int {
+	n := len(g.waiting)
+	for _, l := range g.lanes {
+		n += len(l.waiting)
+	}
+	return n
+}
+
 // forget drops what waits of an intake whose channel is gone: it comes again,
 // and waits then until whoever is in its lane has left.
 func (g *gate) forget(in *intake) {

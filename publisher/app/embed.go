@@ -61,6 +61,7 @@ func (a *application) embed() error {
 	}
 	a.embedded = e
 	a.server.AddReporter(e)
+	a.server.AddMeter(e)
 	return e.listen(name)
 }
 

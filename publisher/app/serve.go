@@ -71,6 +71,7 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 		return nil, fmt.Errorf("loop: %w", err)
 	}
 	a.runtime = &loopRuntime{a.loop}
+	a.server.AddMeter(a.runtime)
 	a.amqp = amqpdoor.New(a.server, a.runtime, log)
 	a.http = httpdoor.New(a.server, httpConfig(&s.HTTP), s.HTTP.ConnectionsMax)
 	return a, nil

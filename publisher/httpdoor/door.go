@@ -29,7 +29,9 @@ type Door struct {
 // New returns a door with the machine's limits. connectionsMax bounds the
 // connections at once; 0 leaves that to the descriptors.
 func New(server *publisher.Server, cfg http1.Config, connectionsMax int) *Door {
-	return &Door{server: server, http: http1.NewServer(cfg), max: connectionsMax}
+	d := &Door{server: server, http: http1.NewServer(cfg), max: connectionsMax}
+	server.AddMeter(d)
+	return d
 }
 
 // Accept returns the peer for a fresh connection, nil when there are too many.
@@ -51,6 +53,17 @@ func (d *Door) Accept(w Wire) *exchange {
 
 // Open is the number of connections.
 func (d *Door) Open() int { return d.open }
+
+// Measure appends the numbers of the HTTP connections.
+func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
+	s := d.http.Stats()
+	return publisher.AppendMetrics(dst, nil,
+		publisher.Metric{Name: "http_connections", Help: "HTTP connections that are open.", Value: float64(d.open)},
+		publisher.Metric{Name: "http_connections_refused_total", Help: "HTTP connections closed at once: over connections_max, or draining.", Value: float64(d.refuse)},
+		publisher.Metric{Name: "http_heads_total", Help: "HTTP requests whose head was whole and well-formed.", Value: float64(s.Requests)},
+		publisher.Metric{Name: "http_malformed_total", Help: "HTTP requests answered with an error before they became calls: malformed, too large, too slow.", Value: float64(s.Refused)},
+	)
+}
 
 // Drain closes each connection as soon as it is idle, and calls done when
 // none is left.

@@ -1,0 +1,46 @@
+package metrics
+
+import (
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"zamqp/publisher"
+)
+
+// prefix begins the names of all of the server's own metrics.
+const prefix = "zamqp_"
+
+// A collector gives the metrics of one scrape to the library's registry, which
+// checks and sorts them.
+type collector []publisher.Metric
+
+// Describe describes nothing: which metrics there are depends on what runs.
+func (c collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends the metrics.
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	descs := map[string]*prometheus.Desc{}
+	for i := range c {
+		m := &c[i]
+		names, values := make([]string, len(m.Labels)), make([]string, len(m.Labels))
+		for k, label := range m.Labels {
+			// Queues are named by clients, in any octets.
+			names[k], values[k] = label.Name, strings.ToValidUTF8(label.Value, "\uFFFD")
+		}
+		desc := descs[m.Name]
+		if desc == nil {
+			desc = prometheus.NewDesc(prefix+m.Name, m.Help, names, nil)
+			descs[m.Name] = desc
+		}
+		kind := prometheus.GaugeValue
+		if strings.HasSuffix(m.Name, "_total") {
+			kind = prometheus.CounterValue
+		}
+		metric, err := prometheus.NewConstMetric(desc, kind, m.Value, values...)
+		if err != nil {
+			metric = prometheus.NewInvalidMetric(desc, err)
+		}
+		to <- metric
+	}
+}

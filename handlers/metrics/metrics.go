@@ -1,0 +1,55 @@
+// Package metrics shows the server's numbers to Prometheus.
+package metrics
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+
+	"zamqp/publisher"
+)
+
+func init() {
+	publisher.Handle("GET /metrics", scrape)
+}
+
+// scrape answers with the page in the format that is asked for. On the loop's
+// thread it only reads the counters; the page is made on another one, with what
+// Go and the process tell of themselves, and with the metrics that handlers have
+// registered with the library.
+func scrape(r *publisher.Request) error {
+	metrics := r.Server().Metrics()
+	format := expfmt.NegotiateAccept(http.Header{"Accept": r.Headers()["Accept"]}, expfmt.DefaultOpenMetricsAcceptedFormats()...)
+	var page bytes.Buffer
+	err := r.Offload(func() error { return write(&page, format, metrics) })
+	if err != nil {
+		return err
+	}
+	return r.Bytes(200, string(format), page.Bytes())
+}
+
+// write makes the page. A collector of somebody else's that fails must not hide
+// the server's own numbers: what could be gathered is shown.
+func write(page *bytes.Buffer, format expfmt.Format, metrics []publisher.Metric) error {
+	own := prometheus.NewRegistry()
+	if err := own.Register(collector(metrics)); err != nil {
+		return err
+	}
+	families, err := prometheus.Gatherers{own, prometheus.DefaultGatherer}.Gather()
+	if err != nil {
+		slog.Warn("metrics: some could not be gathered", "error", err)
+	}
+	encoder := expfmt.NewEncoder(page, format)
+	for _, family := range families {
+		if err := encoder.Encode(family); err != nil {
+			return err
+		}
+	}
+	if end, ok := encoder.(expfmt.Closer); ok {
+		return end.Close() // # EOF
+	}
+	return nil
+}

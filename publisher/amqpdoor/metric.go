@@ -1,0 +1,116 @@
+package amqpdoor
+
+import (
+	"zamqp/amqpproto/client"
+	"zamqp/publisher"
+)
+
+// Measure appends the numbers of all connections, with what lives on them.
+func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
+	for _, l := range d.links {
+		dst = l.measure(dst)
+		dst = l.measureTraffic(dst)
+		if l.spool != nil {
+			dst = l.spool.measure(dst)
+		}
+		for _, k := range l.consumers {
+			dst = k.measure(dst)
+		}
+		for _, p := range l.producers {
+			dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: l.name}, {Name: "producer", Value: p.Name()}},
+				publisher.Metric{Name: "producer_up", Help: "1 while what the producer declares is there and its publishes may leave.",
+					Value: publisher.Bit(p.State() == client.Up)})
+		}
+	}
+	return dst
+}
+
+// measure tells how the connection is and has been.
+func (l *link) measure(dst []publisher.Metric) []publisher.Metric {
+	s := l.client.Stats()
+	now := l.report()
+	blocked, _ := l.client.Blocked()
+	count, octets := l.client.Unconfirmed()
+	dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: l.name}, {Name: "state", Value: now.State}},
+		publisher.Metric{Name: "connection_state", Help: "1 for the state that the connection is in: disconnected, connecting, declaring, connected, blocked, closing, closed.", Value: 1})
+	return publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: l.name}},
+		publisher.Metric{Name: "connection_up", Help: "1 while publishes leave by the connection.", Value: publisher.Bit(now.Ready)},
+		publisher.Metric{Name: "connection_blocked", Help: "1 while the broker takes no publishes (connection.blocked).", Value: publisher.Bit(blocked)},
+		publisher.Metric{Name: "connection_unconfirmed_messages", Help: "Publishes and requests that wait to leave or for the broker's word.", Value: float64(count)},
+		publisher.Metric{Name: "connection_unconfirmed_bytes", Help: "Octets that unconfirmed publishes and requests hold; bounded by publish_max.", Value: float64(octets)},
+		publisher.Metric{Name: "connection_rpc_waiting", Help: "Calls over AMQP that wait for their reply.", Value: float64(l.client.Calls())},
+		publisher.Metric{Name: "connection_connects_total", Help: "Times that the connection was opened.", Value: float64(s.Connects)},
+		publisher.Metric{Name: "connection_reconnects_total", Help: "Times that the connection was opened again.", Value: float64(s.Reconnects)},
+		publisher.Metric{Name: "connection_channel_errors_total", Help: "Channels that the broker closed.", Value: float64(s.ChannelErrors)},
+		publisher.Metric{Name: "connection_heartbeats_sent_total", Help: "Heartbeats to the broker.", Value: float64(s.HeartbeatsSent)},
+		publisher.Metric{Name: "connection_heartbeats_received_total", Help: "Heartbeats of the broker.", Value: float64(s.HeartbeatsSeen)},
+		publisher.Metric{Name: "connection_received_bytes_total", Help: "Octets from the broker, without TLS.", Value: float64(s.OctetsIn)},
+		publisher.Metric{Name: "connection_sent_bytes_total", Help: "Octets to the broker, without TLS.", Value: float64(s.OctetsOut)},
+	)
+}
+
+// measureTraffic tells what became of publishes, deliveries and calls.
+func (l *link) measureTraffic(dst []publisher.Metric) []publisher.Metric {
+	s := l.client.Stats()
+	return publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: l.name}},
+		publisher.Metric{Name: "connection_published_total", Help: "Publishes given to the connection; replies, retries and those of the spool included.", Value: float64(s.Published)},
+		publisher.Metric{Name: "connection_confirmed_total", Help: "Publishes that the broker confirmed.", Value: float64(s.Confirmed)},
+		publisher.Metric{Name: "connection_nacked_total", Help: "Publishes that the broker refused (basic.nack).", Value: float64(s.Nacked)},
+		publisher.Metric{Name: "connection_returned_total", Help: "Publishes that no queue took (basic.return).", Value: float64(s.Returned)},
+		publisher.Metric{Name: "connection_confirm_timeouts_total", Help: "Publishes without an outcome within confirm_timeout.", Value: float64(s.Expired)},
+		publisher.Metric{Name: "connection_lost_publishes_total", Help: "Publishes that ended with their connection or channel: the broker may have them.", Value: float64(s.Unconfirmed)},
+		publisher.Metric{Name: "connection_delivered_total", Help: "Messages that the broker delivered.", Value: float64(s.Delivered)},
+		publisher.Metric{Name: "connection_redelivered_total", Help: "Messages that the broker delivered with the redelivered flag.", Value: float64(s.Redelivered)},
+		publisher.Metric{Name: "connection_acked_total", Help: "Messages acked, however many shared a frame.", Value: float64(s.Acked)},
+		publisher.Metric{Name: "connection_ack_frames_total", Help: "Frames that carried acks (basic.ack).", Value: float64(s.AckFrames)},
+		publisher.Metric{Name: "connection_rejected_total", Help: "Messages rejected or given back (basic.reject, basic.nack).", Value: float64(s.Rejected)},
+		publisher.Metric{Name: "connection_handed_back_total", Help: "Messages that came after their consumer's end and went back.", Value: float64(s.HandedBack)},
+		publisher.Metric{Name: "connection_stale_settlements_total", Help: "Messages settled after their channel was gone: they come again.", Value: float64(s.OldEpoch)},
+		publisher.Metric{Name: "connection_double_settlements_total", Help: "Settlements of messages that were settled already.", Value: float64(s.DoubleSettled)},
+		publisher.Metric{Name: "connection_gets_total", Help: "Messages got one by one (basic.get).", Value: float64(s.Gets)},
+		publisher.Metric{Name: "connection_rpc_calls_total", Help: "Calls over AMQP.", Value: float64(s.Calls)},
+		publisher.Metric{Name: "connection_rpc_replies_total", Help: "Calls over AMQP that were answered in time.", Value: float64(s.Replies)},
+		publisher.Metric{Name: "connection_rpc_timeouts_total", Help: "Calls over AMQP that were not answered in time.", Value: float64(s.CallTimeouts)},
+		publisher.Metric{Name: "connection_rpc_late_replies_total", Help: "Replies that came when nobody waited any more.", Value: float64(s.LateReplies)},
+	)
+}
+
+// measure tells what the consumer does now; what it did is the server's to count.
+func (k *consumer) measure(dst []publisher.Metric) []publisher.Metric {
+	now := k.report()
+	connection, name := publisher.Label{Name: "connection", Value: k.link.name}, publisher.Label{Name: "consumer", Value: k.name}
+	inHand := 0
+	for _, in := range k.intakes() {
+		inHand += in.inHand
+	}
+	dst = publisher.AppendMetrics(dst, []publisher.Label{connection, name, {Name: "state", Value: now.State}},
+		publisher.Metric{Name: "consumer_state", Help: "1 for the state that the consumer is in: up, paused, or what it waits for.", Value: 1})
+	return publisher.AppendMetrics(dst, []publisher.Label{connection, name},
+		publisher.Metric{Name: "consumer_up", Help: "1 while the consumer gets messages, or is paused.", Value: publisher.Bit(now.Ready)},
+		publisher.Metric{Name: "consumer_paused", Help: "1 while a handler has paused the consumer.", Value: publisher.Bit(k.paused)},
+		publisher.Metric{Name: "consumer_in_hand_messages", Help: "Messages delivered and not settled; bounded by the prefetch.", Value: float64(inHand)},
+		publisher.Metric{Name: "consumer_waiting_messages", Help: "Messages in hand that wait for their lane, for the rate, or for the end of a pause.", Value: float64(k.gate.count())},
+		publisher.Metric{Name: "consumer_held_messages", Help: "Messages in hand that wait in this process for their next attempt.", Value: float64(len(k.held))},
+		publisher.Metric{Name: "consumer_prefetch_messages", Help: "Messages that may be in hand; 0 is no bound.", Value: float64(k.spec.Prefetch)},
+	)
+}
+
+// measure tells what the spool holds.
+func (x *spooler) measure(dst []publisher.Metric) []publisher.Metric {
+	s := x.store.Stats()
+	return publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: x.link.name}},
+		publisher.Metric{Name: "spool_messages", Help: "Messages on disk that are to leave.", Value: float64(s.Messages)},
+		publisher.Metric{Name: "spool_bytes", Help: "Octets of the messages that are to leave, as spool_max counts them.", Value: float64(s.Bytes)},
+		publisher.Metric{Name: "spool_aside_messages", Help: "Messages that are aside: the broker would not have them.", Value: float64(s.Aside)},
+		publisher.Metric{Name: "spool_aside_bytes", Help: "Octets of the messages put aside, as spool_max counts them.", Value: float64(s.AsideBytes)},
+		publisher.Metric{Name: "spool_max_bytes", Help: "The bound of spool_bytes and spool_aside_bytes together, spool_max.", Value: float64(s.Max)},
+		publisher.Metric{Name: "spool_disk_bytes", Help: "Size of the spool's files.", Value: float64(s.DiskBytes)},
+		publisher.Metric{Name: "spool_unstored_messages", Help: "Publishes that wait in memory to be sent or to be stored.", Value: float64(len(x.pending) + len(x.lost))},
+		publisher.Metric{Name: "spool_flights", Help: "Messages of the spool that wait for the broker's word.", Value: float64(x.flights)},
+		publisher.Metric{Name: "spool_failed", Help: "1 when the disk has failed: nothing is stored until the next start.", Value: publisher.Bit(s.FailedCause != nil)},
+		publisher.Metric{Name: "spool_added_total", Help: "Messages that went to disk.", Value: float64(s.Added)},
+		publisher.Metric{Name: "spool_left_total", Help: "Messages that left the spool: confirmed, put aside or expired.", Value: float64(s.Left)},
+		publisher.Metric{Name: "spool_put_aside_total", Help: "Messages that left the spool to be put aside.", Value: float64(s.Asides)},
+		publisher.Metric{Name: "spool_expired_total", Help: "Messages that were dropped from the spool: expired before they could be sent.", Value: float64(x.expired)},
+	)
+}

@@ -1,0 +1,76 @@
+package publisher
+
+// A Metric is one number of [Server.Metrics]. Its name follows Prometheus, without a
+// prefix for the program: what it is of, what it counts, the base unit, and _total
+// at the end of what only rises.
+type Metric struct {
+	Name   string
+	Help   string
+	Labels []Label // the same names, in the same order, wherever Name is the same
+	Value  float64
+}
+
+// A Label tells apart metrics of one name. Its values come from the
+// configuration, or are bounded by whoever measures.
+type Label struct{ Name, Value string }
+
+// A Meter measures parts of the server; doors are meters. Measure appends to dst.
+// It runs on the loop's thread, between calls: it reads counters that are there.
+type Meter interface{ Measure(dst []Metric) []Metric }
+
+// AddMeter makes a meter's metrics a part of [Server.Metrics].
+func (s *Server) AddMeter(m Meter) { s.meters = append(s.meters, m) }
+
+// AppendMetrics appends metrics of one part: labels are those of each.
+func AppendMetrics(dst []Metric, labels []Label, metrics ...Metric) []Metric {
+	for _, m := range metrics {
+		m.Labels = labels
+		dst = append(dst, m)
+	}
+	return dst
+}
+
+// Bit is 1 for what holds.
+func Bit(holds bool) float64 {
+	if holds {
+		return 1
+	}
+	return 0
+}
+
+// Metrics are what a [Snapshot] has, and the numbers of each part, in no order. They
+// are apart from it because they are many more, and who asks often asks for less.
+func (s *Server) Metrics() []Metric {
+	snap := s.Snapshot()
+	dst := s.measure(nil, &snap)
+	for _, m := range s.meters {
+		dst = m.Measure(dst)
+	}
+	return dst
+}
+
+// measure are the server's own numbers.
+func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
+	dst = AppendMetrics(dst, nil,
+		Metric{Name: "requests_total", Help: "HTTP requests that became calls.", Value: float64(s.stats.Requests)},
+		Metric{Name: "messages_total", Help: "Messages that became calls, each attempt.", Value: float64(s.stats.Messages)},
+		Metric{Name: "failures_total", Help: "Calls that ended in an error.", Value: float64(s.stats.Failures)},
+		Metric{Name: "panics_total", Help: "Calls that ended by a panic; they are failures, too.", Value: float64(s.stats.Panics)},
+		Metric{Name: "conflicts_total", Help: "Runs that were repeated for a conflict.", Value: float64(s.stats.Conflicts)},
+		Metric{Name: "refused_total", Help: "HTTP requests answered without a handler: no route, too many calls.", Value: float64(s.stats.Refused)},
+		Metric{Name: "calls", Help: "Calls that run or wait.", Value: float64(snap.Live)},
+		Metric{Name: "draining", Help: "1 while the server shuts down.", Value: Bit(snap.Draining)},
+		Metric{Name: "ready", Help: "1 while every part is ready and the server takes calls, as /readyz.", Value: Bit(snap.Ready())},
+	)
+	for i := range snap.Parts {
+		part := &snap.Parts[i]
+		dst = AppendMetrics(dst, []Label{{"kind", part.Kind}, {"name", part.Name}},
+			Metric{Name: "part_ready", Help: "1 while a part is ready, as in /readyz.", Value: Bit(part.Ready)})
+	}
+	for name, c := range s.consumers {
+		dst = AppendMetrics(dst, []Label{{"consumer", name}},
+			Metric{Name: "consumer_calls_total", Help: "Messages of the consumer that became calls, each attempt.", Value: float64(c.calls)},
+			Metric{Name: "consumer_failures_total", Help: "Calls of the consumer that ended in an error.", Value: float64(c.failures)})
+	}
+	return dst
+}
