@@ -152,6 +152,22 @@ func TestDeadDrop(t *testing.T) {
 	}
 }
 
+// TestDeadRetryOfMoreThanTheClientHolds: they are moved as fast as the broker
+// takes them, however many there are.
+func TestDeadRetryOfMoreThanTheClientHolds(t *testing.T) {
+	s := newStation(t)
+	work, dead := s.queue("work", nil), s.queue("dead", nil)
+	const many = 300
+	s.zamqp(strings.Repeat(strings.Repeat("x", 1000)+"\n", many), "publish", "-q", dead, "--lines")
+	out := s.works("dead", "retry", dead, "--all", "--to", work, "-o", "connection.default.publish_max=128KiB")
+	if out != fmt.Sprintf("%d messages moved from %s to %s\n", many, dead, work) {
+		t.Errorf("%s", out)
+	}
+	if n := s.length(work); n != many {
+		t.Errorf("%d are there of %d", n, many)
+	}
+}
+
 func TestDeadUsage(t *testing.T) {
 	s := newStation(t)
 	for _, test := range []struct {

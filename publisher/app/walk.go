@@ -41,7 +41,8 @@ type taken struct {
 	mark     mark
 }
 
-// walkAhead is how many gets are on their way at a time.
+// walkAhead is how many messages are on their way at a time, here or to another
+// queue: the client holds no more unconfirmed than publish_max.
 const walkAhead = 32
 
 // walk takes up to n messages of a queue, and returns when each has seen them
@@ -74,7 +75,7 @@ func (s *session) settle(ctx context.Context, queue string, kept int) error {
 }
 
 func (w *walk) on() {
-	for w.left > 0 && w.asked < walkAhead && !w.empty && w.err == nil {
+	for w.left > 0 && w.asked+w.busy < walkAhead && !w.empty && w.err == nil {
 		if err := w.s.client.Get(w.queue, false, w.got); err != nil {
 			w.err = err
 			break
