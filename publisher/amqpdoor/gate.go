@@ -90,7 +90,9 @@ func (g *gate) allowed() bool {
 	}
 	if g.stop == nil {
 		missing := max(0, 1-g.limiter.TokensAt(now))
-		wait := time.Duration(missing/float64(g.limiter.Limit())*float64(time.Second)) + time.Microsecond
+		// An hour at most: the pause of a tiny rate is more than a Duration holds.
+		seconds := min(missing/float64(g.limiter.Limit()), time.Hour.Seconds())
+		wait := time.Duration(seconds*float64(time.Second)) + time.Microsecond
 		g.stop = g.k.link.door.runtime.After(wait, func() {
 			g.stop = nil
 			g.pump()

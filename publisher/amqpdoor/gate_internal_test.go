@@ -15,6 +15,7 @@ import (
 type stillTime struct {
 	now    time.Time
 	timers []func()
+	waits  []time.Duration // of the timers
 	posted []func()
 }
 
@@ -23,7 +24,8 @@ func (s *stillTime) Post(fn func()) bool     { s.posted = append(s.posted, fn); 
 func (s *stillTime) Offload(fn, done func()) {}
 func (s *stillTime) MoreTasks()              {}
 func (s *stillTime) Enter(*string)           {}
-func (s *stillTime) After(_ time.Duration, fn func()) func() bool {
+func (s *stillTime) After(d time.Duration, fn func()) func() bool {
+	s.waits = append(s.waits, d)
 	s.timers = append(s.timers, fn)
 	return func() bool { return true }
 }
@@ -52,6 +54,16 @@ func (k *consumer) enterOne(t testing.TB, tag uint64, key string) {
 		t.Fatal(err)
 	}
 	k.gate.enter(r)
+}
+
+// TestTinyRate: the pause until its next message is longer than a Duration holds.
+func TestTinyRate(t *testing.T) {
+	k, clock := newGate(t, publisher.Consumer{Rate: 1e-12}, func(*publisher.Request) error { return nil })
+	k.enterOne(t, 1, "")
+	k.enterOne(t, 2, "")
+	if len(clock.waits) != 1 || clock.waits[0] < time.Minute {
+		t.Errorf("waits %v", clock.waits)
+	}
 }
 
 func TestRateIsATokenBucket(t *testing.T) {

@@ -138,6 +138,15 @@ func TestOneMistakeIsOneProblem(t *testing.T) {
 	}
 }
 
+func TestRatesThatAreNone(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, rate := range []string{"NaN/s", "0/s", "-1/s", "1e-300/h", "Inf/s"} {
+		if code, _, stderr := run(t, nil, "check", "-o", "site.id=s", "-o", "consumer.hello.rate="+rate); code == 0 || !strings.Contains(stderr, `write "10/s"`) {
+			t.Errorf("%s: exit %d, %s", rate, code, stderr)
+		}
+	}
+}
+
 func TestEmbeddedBrokerIsNotThere(t *testing.T) {
 	t.Chdir(t.TempDir())
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

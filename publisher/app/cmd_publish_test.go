@@ -240,6 +240,7 @@ func TestPublishFails(t *testing.T) {
 		{[]string{"-q", full, "--json", "{"}, 1, "not JSON"},
 		{[]string{"-q", full, "-H", "x", "x"}, 2, "write name=text"},
 		{[]string{"-q", full, "-H", "x:=y", "x"}, 2, "write x=y for text"},
+		{[]string{"-q", full, "-H", "x:=1}", "x"}, 2, "write x=1} for text"},
 		{[]string{"-q", full, "--timestamp", "tomorrow", "x"}, 2, "RFC 3339"},
 		{[]string{"-q", strings.Repeat("q", 256), "x"}, 2, "at most 255 octets"},
 		{[]string{"--connection", "nope", "--url", "", "-q", full, "x"}, 2, "there is no [connection.nope]"},

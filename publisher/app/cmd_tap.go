@@ -80,6 +80,12 @@ func (t *tapCommand) run(c *CLI, cmd *cobra.Command) error {
 	if cmd.Flags().Changed("exchange") && t.exchange == "" {
 		return errors.New("the default exchange cannot be tapped: look into a queue with --queue, or use --trace")
 	}
+	switch {
+	case t.queue != "" && (len(t.keys) > 0 || t.match.table != nil):
+		return errors.New("--key and --match say what an exchange gives: a --queue is shown as it is")
+	case t.trace && t.match.table != nil:
+		return errors.New("--match is for a headers exchange: narrow --trace by --key")
+	}
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
 	s, err := c.open(ctx, &t.broker, "tap")

@@ -26,7 +26,7 @@ func (c *planner) contradictions(key string, k *publisher.Consumer) {
 		{k.NoAck && k.AutoAck, "auto_ack", "true", "with no_ack there is nothing to ack: set one of them"},
 		{k.Lane != "" && !isLane(k.Lane), "lane", k.Lane, `no such lane: write "routing_key", "queue" or "header:NAME"`},
 		{k.Burst > 1 && k.Rate == 0, "burst", strconv.Itoa(k.Burst), "there is no rate that it is a burst of: set rate"},
-		{k.Rate < 0, "rate", fmt.Sprint(k.Rate), "a rate is not negative"},
+		{!(k.Rate >= 0), "rate", fmt.Sprint(k.Rate), "a rate is a number, and not negative"},
 	} {
 		if row.wrong {
 			c.declaration(key+"."+row.key, show(row.shown), row.why)
@@ -45,6 +45,10 @@ func isLane(text string) bool {
 	return text == "routing_key" || text == "queue" || isHeader && name != ""
 }
 
+// rateMin is the smallest number of messages of a rate: the pause between two has
+// to be a time that can be counted.
+const rateMin = 1e-3
+
 // rate reads "10/s", "90/m" or "1000/h"; "off" and "" are no bound.
 func (c *planner) rate(key, text string) (rate float64, ok bool) {
 	if text == "" || text == "off" {
@@ -53,7 +57,7 @@ func (c *planner) rate(key, text string) (rate float64, ok bool) {
 	number, unit, _ := strings.Cut(text, "/")
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	seconds := map[string]float64{"s": 1, "m": time.Minute.Seconds(), "h": time.Hour.Seconds()}[strings.TrimSpace(unit)]
-	if err != nil || seconds == 0 || n <= 0 || n > 1e9 {
+	if err != nil || seconds == 0 || !(n >= rateMin && n <= 1e9) { // NaN is neither
 		c.declaration(key, show(text), `want messages for each second, minute or hour: write "10/s", "90/m" or "1000/h"`)
 		return 0, false
 	}

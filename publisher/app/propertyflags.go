@@ -190,7 +190,7 @@ func (l *headerList) Set(text string) error {
 	d := json.NewDecoder(strings.NewReader(value))
 	d.UseNumber()
 	var v any
-	if err := d.Decode(&v); err != nil || d.More() {
+	if err := d.Decode(&v); err != nil || !isAtEnd(d) {
 		return fmt.Errorf("%s is not JSON; write %s=%s for text", value, name, value)
 	}
 	v, err := fieldOf(v)
@@ -199,6 +199,13 @@ func (l *headerList) Set(text string) error {
 	}
 	l.table[name] = v
 	return nil
+}
+
+// isAtEnd reports whether nothing follows; More is about lists, and takes a
+// bracket too many for the end of one.
+func isAtEnd(d *json.Decoder) bool {
+	_, err := d.Token()
+	return errors.Is(err, io.EOF)
 }
 
 // fieldOf turns decoded JSON into what a headers table holds.
