@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"zamqp/publisher"
 )
@@ -40,7 +41,21 @@ func encodeAs(t *testing.T, codec string, v any) (contentType, body string, err 
 	return b.sent[0].props.ContentType, b.sent[0].body, nil
 }
 
+// pointing is a row whose fields may be missing.
+type pointing struct {
+	N  *int
+	At *time.Time
+}
+
+func TestCSVReadsIntoPointers(t *testing.T) {
+	var rows []pointing
+	if err := decodeAs(t, "text/csv", "N,At\r\n7,\r\n,\r\n", &rows); err != nil || *rows[0].N != 7 || rows[0].At != nil || rows[1].N != nil {
+		t.Errorf("%+v, %v", rows, err)
+	}
+}
+
 func TestCodecsEncode(t *testing.T) {
+	number := 7
 	for _, r := range []struct {
 		codec, contentType string
 		v                  any
@@ -60,6 +75,8 @@ func TestCodecsEncode(t *testing.T) {
 		{"csv", "", []map[string]string{}, "", "no rows"},
 		{"csv", "text/csv", []row{{"n", 1.5, 0}}, "\"name\",\"amount\"\r\n\"n\",\"1.5\"\r\n", ""},
 		{"csv", "", 5, "", "cannot encode a int"},
+		{"csv", "text/csv", []map[string]any{{"a": nil, "b": []byte("x"), "c": &number}}, "\"a\",\"b\",\"c\"\r\n\"\",\"x\",\"7\"\r\n", ""},
+		{"csv", "text/csv", []pointing{{&number, nil}, {}}, "\"N\",\"At\"\r\n\"7\",\"\"\r\n\"\",\"\"\r\n", ""},
 	} {
 		contentType, body, err := encodeAs(t, r.codec, r.v)
 		if r.err != "" {

@@ -46,7 +46,7 @@ func (csvCodec) Append(dst []byte, v any) ([]byte, error) {
 	line := make([]string, len(columns.names))
 	for i := range rows.Len() {
 		for j, index := range columns.index {
-			line[j] = fmt.Sprint(rows.Index(i).Field(index).Interface())
+			line[j] = csvText(rows.Index(i).Field(index).Interface())
 		}
 		dst = appendLine(dst, line)
 	}
@@ -69,7 +69,7 @@ func appendMaps[V any](dst []byte, rows []map[string]V) ([]byte, error) {
 		for j, key := range header {
 			value, ok := row[key]
 			if line[j] = ""; ok {
-				line[j] = fmt.Sprint(value)
+				line[j] = csvText(value)
 				known++
 			}
 		}
@@ -79,6 +79,31 @@ func appendMaps[V any](dst []byte, rows []map[string]V) ([]byte, error) {
 		dst = appendLine(dst, line)
 	}
 	return dst, nil
+}
+
+// csvText is the text of a field: empty for nil, as Python's None is, and what a
+// pointer points to.
+func csvText(value any) string {
+	switch value := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return value
+	case []byte:
+		return string(value)
+	case fmt.Stringer, error:
+		if v := reflect.ValueOf(value); v.Kind() != reflect.Pointer || !v.IsNil() {
+			return fmt.Sprint(value)
+		}
+		return ""
+	}
+	if v := reflect.ValueOf(value); v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return ""
+		}
+		return csvText(v.Elem().Interface())
+	}
+	return fmt.Sprint(value)
 }
 
 func appendLine(dst []byte, line []string) []byte {
@@ -163,6 +188,10 @@ func setField(field reflect.Value, text string) error {
 	}
 	if text == "" {
 		return nil
+	}
+	if field.Kind() == reflect.Pointer {
+		field.Set(reflect.New(field.Type().Elem()))
+		return setField(field.Elem(), text)
 	}
 	var rest string
 	switch n, err := fmt.Sscan(text, field.Addr().Interface(), &rest); n {
