@@ -39,7 +39,7 @@ func page(o *options, m machine, results []*result, plotted string) string {
 		rows := r.rows()
 		fmt.Fprintf(&b, "\n## %s\n\n%s", r.title, r.what)
 		if strings.HasPrefix(r.title, "AMQP") || strings.HasPrefix(r.title, "Broker") && !r.latency && !r.memory {
-			fmt.Fprintf(&b, " %s %ss a run.", thousands(float64(o.messages)), r.unit)
+			fmt.Fprintf(&b, " %s %ss a run.", thousands(float64(o.messages/max(r.share, 1))), r.unit)
 		} else if r.memory && r.memoryKind == "" {
 			fmt.Fprintf(&b, " %s connections.", thousands(float64(o.idle)))
 		}

@@ -23,6 +23,7 @@ type workload struct {
 	memory      bool   // measures bytes and not time
 	memoryKind  string // private unless said
 	latency     bool   // what counts is how long one takes
+	share       int    // one in so many of -messages is measured; 0 is 1
 	once        bool   // takes so long that it is measured in the first round only
 	contestants []contestant
 	run         func(*bench, contestant) (sample, error)

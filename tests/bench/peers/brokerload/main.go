@@ -79,10 +79,12 @@ func (c *clock) done(count int) {
 }
 
 // once is what a program that starts with its broker has to wait for: it
-// connects as soon as it can, and publishes one message and has it confirmed.
+// connects as soon as it can, and publishes one message and has it confirmed. It
+// prints "trying" when it has been refused first.
 func (j *job) once() error {
 	var c *conn
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	told := false
+	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Microsecond) {
 		nc, err := net.DialTimeout("tcp", j.addr, time.Second)
 		if err == nil {
 			if c, err = j.open(nc); err == nil {
@@ -92,6 +94,10 @@ func (j *job) once() error {
 		}
 		if time.Now().After(end) {
 			return err
+		}
+		if !told {
+			told = true
+			fmt.Println("trying")
 		}
 	}
 	if err := j.declare(c); err != nil {
