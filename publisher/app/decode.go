@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -222,16 +221,20 @@ func readTruth(raw any) (any, error) {
 	return nil, errors.New("want true or false")
 }
 
-// tomlList matches the beginning of a TOML list of strings, and not that of an
-// IPv6 address in brackets.
-var tomlList = regexp.MustCompile(`^\[\s*["'\]]`)
+// isTOMLList says whether text begins as a TOML list of strings does, and not as
+// an IPv6 address in brackets.
+func isTOMLList(text string) bool {
+	inside, ok := strings.CutPrefix(text, "[")
+	inside = strings.TrimLeft(inside, " \t\r\n\f")
+	return ok && inside != "" && strings.IndexByte(`"']`, inside[0]) >= 0
+}
 
 // readList reads a string or a list of strings. Text of no type is a list with
 // commas between, or a TOML list when it starts as one.
 func readList(raw any, lookup func(string) (string, bool)) (any, error) {
 	want := errors.New(`want a string or a list of strings, like ["a", "b"]`)
 	if text, ok := raw.(plainText); ok {
-		if !tomlList.MatchString(string(text)) {
+		if !isTOMLList(string(text)) {
 			parts := strings.Split(string(text), ",")
 			for i := range parts {
 				parts[i] = strings.TrimSpace(parts[i])

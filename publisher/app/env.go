@@ -5,14 +5,18 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // envPrefix starts the name of every variable that is a setting.
 const envPrefix = "ZAMQP_"
 
 // kubernetesLink matches the variables that Kubernetes sets in every pod next
-// to a Service called "zamqp": they are about us, but not for us.
-var kubernetesLink = regexp.MustCompile(`^ZAMQP_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+// to a Service called "zamqp": they are about us, but not for us. It is compiled
+// when there is such a name: each start would pay for it otherwise.
+var kubernetesLink = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^ZAMQP_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+})
 
 // readEnv makes a layer of environment variables ("NAME=value", as os.Environ
 // gives them): ZAMQP_CONNECTION__DEFAULT__URL is connection.default.url. known
@@ -23,7 +27,7 @@ func readEnv(environ []string, known func(table []string) []string) *layer {
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(entry, "=")
 		rest, ours := strings.CutPrefix(name, envPrefix)
-		if !ours || kubernetesLink.MatchString(name) {
+		if !ours || kubernetesLink().MatchString(name) {
 			continue
 		}
 		from := Origin{Source: envOrigin + name}

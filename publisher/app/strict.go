@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -12,9 +11,9 @@ type Names struct {
 	Consumers, Producers []string
 }
 
-// tableName is what a [connection.NAME] may be called: dots would make its
+// nameLetters are what a [connection.NAME] may be called by: dots would make its
 // path ambiguous, and spaces the command line.
-var tableName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+const nameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 // unknown reports every key of the layer that the schema does not have. Each
 // layer is checked by itself, so that a typo in the file is found even when
@@ -102,7 +101,7 @@ func unknownName(table, name string, names Names) string {
 		if strings.HasSuffix(table, ".permissions") {
 			return "" // names of virtual hosts, compared with broker.vhosts later
 		}
-		if !tableName.MatchString(name) {
+		if name == "" || strings.Trim(name, nameLetters) != "" {
 			return "a name is made of letters, digits, - and _"
 		}
 		return ""
