@@ -85,7 +85,7 @@ func TestRabbitMQCall(t *testing.T) {
 				if i%50 == 49 {
 					body += strings.Repeat("!", 200000)
 				}
-				call(i, q, body, 20*time.Second) // before there is a connection
+				call(i, q, body, time.Minute) // before there is a connection
 			}
 			p.dial()
 			p.until("all replies", func() bool { return r.len() == total })
@@ -96,8 +96,8 @@ func TestRabbitMQCall(t *testing.T) {
 			}
 			r = newReplies()
 			call(0, q, "silence", 100*time.Millisecond)
-			call(1, "zamqp.client.nowhere", "", 20*time.Second)
-			call(2, q, "again", 20*time.Second)
+			call(1, "zamqp.client.nowhere", "", time.Minute)
+			call(2, q, "again", time.Minute)
 			id, err := p.client.Call(nil, request(t, q, "forgotten"), time.Second, reply{r, 3})
 			must(t, err)
 			if !p.client.Forget(id) || p.client.Forget(id) {
@@ -110,23 +110,23 @@ func TestRabbitMQCall(t *testing.T) {
 			}
 			// An exchange that is not there ends the calls under way, and no others.
 			r = newReplies()
-			call(0, q, "silence", 20*time.Second)
+			call(0, q, "silence", time.Minute)
 			p.turn(time.Now().Add(100 * time.Millisecond))
 			o := request(t, q, "")
 			o.Exchange = "zamqp.client.none"
-			_, err = p.client.Call(nil, o, 20*time.Second, reply{r, 1})
+			_, err = p.client.Call(nil, o, time.Minute, reply{r, 1})
 			must(t, err)
 			p.until("two errors", func() bool { return r.len() == 2 })
 			wantChannelError(t, r.errs[0], amqpproto.NotFound)
 			wantChannelError(t, r.errs[1], amqpproto.NotFound)
-			call(2, q, "on a new channel", 20*time.Second)
+			call(2, q, "on a new channel", time.Minute)
 			p.until("a reply", func() bool { return r.len() == 3 })
 			if r.errs[2] != nil {
 				t.Fatal(r.errs[2])
 			}
 			// So does the end of the connection; what had not left waits for the next.
 			r = newReplies()
-			call(0, q, "silence", 20*time.Second)
+			call(0, q, "silence", time.Minute)
 			p.turn(time.Now().Add(100 * time.Millisecond))
 			_ = p.nc.Close()
 			p.until("an error", func() bool { return r.len() == 1 })
@@ -134,7 +134,7 @@ func TestRabbitMQCall(t *testing.T) {
 			if !errors.As(r.errs[0], &lost) {
 				t.Fatal(r.errs[0])
 			}
-			call(1, q, "afterwards", 20*time.Second)
+			call(1, q, "afterwards", time.Minute)
 			p.until("a reply", func() bool { return r.len() == 2 })
 			if r.errs[1] != nil {
 				t.Fatal(r.errs[1])

@@ -164,7 +164,7 @@ func (p *pump) lose() {
 // until runs turns until done says so.
 func (p *pump) until(what string, done func() bool) {
 	p.t.Helper()
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(time.Minute)
 	for !done() {
 		if time.Now().After(end) {
 			p.t.Fatalf("%s did not happen; stats %+v", what, p.client.Stats())
@@ -341,7 +341,7 @@ func deleteQueue(p *pump, name string) error {
 		return err
 	}
 	defer nc.Close()
-	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = nc.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := nc.Write([]byte(amqpproto.ProtocolHeader)); err != nil {
 		return err
 	}
@@ -414,7 +414,7 @@ func TestRabbitMQAlarm(t *testing.T) {
 	node.Ctl(t, "set_vm_memory_high_watermark", "0.00001")
 	t.Cleanup(func() { node.Ctl(t, "set_vm_memory_high_watermark", "0.4") })
 	// RabbitMQ tells only those who publish, and takes what it reads before.
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); p.turn(time.Now().Add(100 * time.Millisecond)) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); p.turn(time.Now().Add(100 * time.Millisecond)) {
 		if blocked, _ := p.client.Blocked(); blocked {
 			break
 		}
