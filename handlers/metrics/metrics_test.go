@@ -59,10 +59,12 @@ func TestPage(t *testing.T) {
 // failing is a collector that has nothing but an error.
 type failing struct{}
 
-func (failing) Describe(chan<- *prometheus.Desc) {}
+var broken = prometheus.NewDesc("shop_broken", "Fails.", nil, nil)
+
+func (failing) Describe(to chan<- *prometheus.Desc) { to <- broken }
 
 func (failing) Collect(to chan<- prometheus.Metric) {
-	to <- prometheus.NewInvalidMetric(prometheus.NewDesc("shop_broken", "Fails.", nil, nil), errors.New("on purpose"))
+	to <- prometheus.NewInvalidMetric(broken, errors.New("on purpose"))
 }
 
 // TestOwnMetrics: what handlers register with the library is on the page, and one
