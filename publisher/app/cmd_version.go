@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
@@ -25,13 +26,13 @@ func (c *CLI) versionCommand() *cobra.Command {
 }
 
 // programVersion is the module's, "unknown" when it was built without modules.
-func programVersion() string {
+var programVersion = sync.OnceValue(func() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
 	return info.Main.Version
-}
+})
 
 // versionText says which program this is: the module's version, the commit it
 // was built from, and the Go that built it.
