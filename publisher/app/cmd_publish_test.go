@@ -239,6 +239,7 @@ func TestPublishFails(t *testing.T) {
 		{[]string{"-q", full, "--file", "not-there"}, 1, "not-there: no such file"},
 		{[]string{"-q", full, "--json", "{"}, 1, "not JSON"},
 		{[]string{"-q", full, "-H", "x", "x"}, 2, "write name=text"},
+		{[]string{"-q", full, "--expiration", "500us", "x"}, 2, "AMQP counts in milliseconds"},
 		{[]string{"-q", full, "-H", "x:=y", "x"}, 2, "write x=y for text"},
 		{[]string{"-q", full, "-H", "x:=1}", "x"}, 2, "write x=1} for text"},
 		{[]string{"-q", full, "--timestamp", "tomorrow", "x"}, 2, "RFC 3339"},

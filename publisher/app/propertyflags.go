@@ -137,6 +137,9 @@ func (f *messageFlags) outgoing(body []byte, changed *pflag.FlagSet, now time.Ti
 		if f.expiration < 0 {
 			return nil, errors.New("--expiration: a time that has passed")
 		}
+		if f.expiration > 0 && f.expiration < time.Millisecond {
+			return nil, errors.New("--expiration: AMQP counts in milliseconds: write 1ms or more, or 0 for who waits for it now")
+		}
 		p.Expiration = strconv.FormatInt(f.expiration.Milliseconds(), 10)
 	}
 	var err error
