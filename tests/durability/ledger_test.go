@@ -220,7 +220,7 @@ func (w *work) wait() {
 	go func() { w.done.Wait(); close(ended) }()
 	select {
 	case <-ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		w.t.Fatal("the clients do not end though the broker is gone")
 	}
 }

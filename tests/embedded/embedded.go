@@ -158,7 +158,7 @@ func (n *Node) Restart() error {
 
 // await returns when the broker answers the protocol header.
 func (n *Node) await() error {
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		select {
 		case <-n.ended:
 			return fmt.Errorf("the broker has ended: %s", n.Log())
@@ -169,7 +169,7 @@ func (n *Node) await() error {
 		}
 	}
 	n.Kill()
-	return errors.New("the broker does not greet within 20 s: " + n.Log())
+	return errors.New("the broker does not greet within a minute: " + n.Log())
 }
 
 func greets(addr string) bool {
@@ -200,7 +200,7 @@ func (n *Node) end(sig syscall.Signal) {
 	_ = n.cmd.Process.Signal(sig) // it may have ended by itself
 	select {
 	case <-n.ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		_ = n.cmd.Process.Kill()
 		<-n.ended
 	}

@@ -226,7 +226,7 @@ func queued(t *testing.T, url, queue string) (all []amqp.Delivery) {
 		select {
 		case d := <-deliveries:
 			all = append(all, d)
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("%d of %d messages of %s came", len(all), q.Messages, queue)
 		}
 	}
