@@ -86,6 +86,9 @@ func metricsOfTraffic(t *testing.T, at broker) {
 	} else if got := s.metric("broker_published_total"); got != -1 {
 		t.Errorf("metrics of a broker that is not this process's: %v", got)
 	}
+	ch := s.channel() // other tests look into these queues
+	s.take(ch, "e2e-work.dead")
+	s.take(ch, "e2e-done")
 }
 
 func TestMetricsOfTheSpool(t *testing.T) {
