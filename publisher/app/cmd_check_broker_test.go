@@ -12,8 +12,10 @@ import (
 	"zamqp/publisher/app"
 )
 
-func TestCheckBroker(t *testing.T) {
-	s := newStation(t)
+func TestCheckBroker(t *testing.T) { onBothBrokers(t, testCheckBroker) }
+
+func testCheckBroker(t *testing.T, at broker) {
+	s := newStation(t, at)
 	queue, other, foreign, exchange := s.name("queue"), s.name("other"), s.name("foreign"), s.name("exchange")
 	r := publisher.NewRegistry()
 	r.Consume("good", publisher.Consumer{Queue: queue, Exchange: exchange, ExchangeType: "topic", Retry: publisher.Retry{Attempts: 2}}, nothing)
@@ -49,7 +51,7 @@ func TestCheckBroker(t *testing.T) {
 	}
 
 	// One differs, one is there now.
-	observer := newStation(t)
+	observer := s.again()
 	if _, err := observer.ch.QueueDeclare(foreign, true, false, false, false, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -51,8 +51,10 @@ func (s *station) deadLetters() (work, dead string) {
 	return work, dead
 }
 
-func TestDeadListAndShow(t *testing.T) {
-	s := newStation(t)
+func TestDeadListAndShow(t *testing.T) { onBothBrokers(t, testDeadListAndShow) }
+
+func testDeadListAndShow(t *testing.T, at broker) {
+	s := newStation(t, at)
 	work, dead := s.deadLetters()
 	want := dead + "  4 messages\n" +
 		"       1  no reason told\n" +
@@ -102,8 +104,10 @@ func TestDeadListAndShow(t *testing.T) {
 	}
 }
 
-func TestDeadRetry(t *testing.T) {
-	s := newStation(t)
+func TestDeadRetry(t *testing.T) { onBothBrokers(t, testDeadRetry) }
+
+func testDeadRetry(t *testing.T, at broker) {
+	s := newStation(t, at)
 	work, dead := s.deadLetters()
 	out := s.works("dead", "retry", dead, "--message-id", "m1,m3")
 	if want := "2 messages moved from " + dead + " to " + work + "\n"; out != want {
@@ -133,8 +137,10 @@ func TestDeadRetry(t *testing.T) {
 	}
 }
 
-func TestDeadDrop(t *testing.T) {
-	s := newStation(t)
+func TestDeadDrop(t *testing.T) { onBothBrokers(t, testDeadDrop) }
+
+func testDeadDrop(t *testing.T, at broker) {
+	s := newStation(t, at)
 	_, dead := s.deadLetters()
 	if out := s.works("dead", "drop", dead, "--reason", "timeout"); out != "1 message dropped from "+dead+"\n" {
 		t.Errorf("%q", out)
@@ -155,7 +161,7 @@ func TestDeadDrop(t *testing.T) {
 // TestDeadRetryOfMoreThanTheClientHolds: they are moved as fast as the broker
 // takes them, however many there are.
 func TestDeadRetryOfMoreThanTheClientHolds(t *testing.T) {
-	s := newStation(t)
+	s := newStation(t, atRabbitMQ)
 	work, dead := s.queue("work", nil), s.queue("dead", nil)
 	const many = 300
 	s.zamqp(strings.Repeat(strings.Repeat("x", 1000)+"\n", many), "publish", "-q", dead, "--lines")
@@ -168,8 +174,10 @@ func TestDeadRetryOfMoreThanTheClientHolds(t *testing.T) {
 	}
 }
 
-func TestDeadUsage(t *testing.T) {
-	s := newStation(t)
+func TestDeadUsage(t *testing.T) { onBothBrokers(t, testDeadUsage) }
+
+func testDeadUsage(t *testing.T, at broker) {
+	s := newStation(t, at)
 	for _, test := range []struct {
 		args   []string
 		code   int
@@ -191,8 +199,10 @@ func TestDeadUsage(t *testing.T) {
 	}
 }
 
-func TestTapQueueTakesNothing(t *testing.T) {
-	s := newStation(t)
+func TestTapQueueTakesNothing(t *testing.T) { onBothBrokers(t, testTapQueueTakesNothing) }
+
+func testTapQueueTakesNothing(t *testing.T, at broker) {
+	s := newStation(t, at)
 	q := s.queue("peek", nil)
 	const many = 300
 	s.zamqp(strings.Repeat("x\n", many), "publish", "-q", q, "--lines")

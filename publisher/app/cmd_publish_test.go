@@ -25,25 +25,45 @@ type station struct {
 	ch  *amqp.Channel
 }
 
-func newStation(t *testing.T) *station {
+// broker is where a test's commands go: the URL of one that runs.
+type broker func(t *testing.T) (url string)
+
+func atRabbitMQ(t *testing.T) string { t.Helper(); return rabbitmq.Start(t) }
+
+func atEmbedded(t *testing.T) string {
 	t.Helper()
-	return stationAt(t, rabbitmq.Start(t))
+	url, _ := serveBroker(t, "")
+	return url
 }
 
-// stationAt is a station at any broker.
-func stationAt(t *testing.T, url string) *station {
+// onBothBrokers runs a test where users run it.
+func onBothBrokers(t *testing.T, test func(*testing.T, broker)) {
 	t.Helper()
+	t.Run("embedded", func(t *testing.T) { test(t, atEmbedded) })
+	t.Run("RabbitMQ", func(t *testing.T) { test(t, atRabbitMQ) })
+}
+
+func newStation(t *testing.T, at broker) *station {
+	t.Helper()
+	s := &station{t: t, url: at(t)}
 	t.Chdir(t.TempDir())
-	conn, err := amqp.Dial(url)
+	return s.again()
+}
+
+// again is another connection of an observer, for when the first one's channel
+// was closed over an error.
+func (s *station) again() *station {
+	s.t.Helper()
+	conn, err := amqp.Dial(s.url)
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	s.t.Cleanup(func() { _ = conn.Close() })
 	ch, err := conn.Channel()
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	return &station{t: t, url: url, ch: ch}
+	return &station{t: s.t, url: s.url, ch: ch}
 }
 
 // name is one that nobody else uses, deleted with the test, as an exchange and
@@ -122,8 +142,10 @@ func (s *station) works(args ...string) (stdout string) {
 	return stdout
 }
 
-func TestPublishEveryProperty(t *testing.T) {
-	s := newStation(t)
+func TestPublishEveryProperty(t *testing.T) { onBothBrokers(t, testPublishEveryProperty) }
+
+func testPublishEveryProperty(t *testing.T, at broker) {
+	s := newStation(t, at)
 	q := s.queue("props", nil)
 	out := s.works("publish", "-q", q, "--content-type", "text/x-test", "--content-encoding", "none", "--transient",
 		"--priority", "7", "--correlation-id", "cor", "--reply-to", "back", "--expiration", "90s", "--message-id", "m1",
@@ -150,8 +172,10 @@ func TestPublishEveryProperty(t *testing.T) {
 	}
 }
 
-func TestPublishBodies(t *testing.T) {
-	s := newStation(t)
+func TestPublishBodies(t *testing.T) { onBothBrokers(t, testPublishBodies) }
+
+func testPublishBodies(t *testing.T, at broker) {
+	s := newStation(t, at)
 	q := s.queue("bodies", nil)
 	file := filepath.Join(t.TempDir(), "body")
 	if err := os.WriteFile(file, []byte("\xff from a file"), 0o600); err != nil {
@@ -198,8 +222,10 @@ func TestPublishBodies(t *testing.T) {
 	}
 }
 
-func TestPublishDeclares(t *testing.T) {
-	s := newStation(t)
+func TestPublishDeclares(t *testing.T) { onBothBrokers(t, testPublishDeclares) }
+
+func testPublishDeclares(t *testing.T, at broker) {
+	s := newStation(t, at)
 	e, q, key := s.name("e"), s.name("q"), s.name("key")
 	s.works("publish", "-e", e, "-k", "a.b", "--declare", "--exchange-type", "topic", "--bind", q, "--queue-argument", "x-max-length:=10", "one")
 	s.works("publish", "-e", e, "-k", "a.b", "two") // it is there now
@@ -214,8 +240,10 @@ func TestPublishDeclares(t *testing.T) {
 	s.works("publish", "-q", s.name("direct"), "--declare", "x")
 }
 
-func TestPublishFails(t *testing.T) {
-	s := newStation(t)
+func TestPublishFails(t *testing.T) { onBothBrokers(t, testPublishFails) }
+
+func testPublishFails(t *testing.T, at broker) {
+	s := newStation(t, at)
 	full := s.queue("full", amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"})
 	topic := s.exchange("topic", "topic")
 	s.works("publish", "-q", full, "the first")
@@ -260,8 +288,10 @@ func TestPublishFails(t *testing.T) {
 	}
 }
 
-func TestCall(t *testing.T) {
-	s := newStation(t)
+func TestCall(t *testing.T) { onBothBrokers(t, testCall) }
+
+func testCall(t *testing.T, at broker) {
+	s := newStation(t, at)
 	q := s.queue("rpc", nil)
 	requests, err := s.ch.Consume(q, "", true, true, false, false, nil)
 	if err != nil {

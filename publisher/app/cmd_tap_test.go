@@ -66,8 +66,10 @@ func (s *station) until(what string, holds func() bool) {
 	}
 }
 
-func TestTapExchange(t *testing.T) {
-	s := newStation(t)
+func TestTapExchange(t *testing.T) { onBothBrokers(t, testTapExchange) }
+
+func testTapExchange(t *testing.T, at broker) {
+	s := newStation(t, at)
 	e := s.exchange("tapped", "topic")
 	all := s.tap(s.url, "-e", e, "-n", "3")
 	some := s.tap(s.url, "-e", e, "-k", "a.*", "-k", "c.#", "--no-body")
@@ -96,17 +98,19 @@ func TestTapExchange(t *testing.T) {
 	}
 }
 
-func TestTapJSON(t *testing.T) {
-	s := newStation(t)
+func TestTapJSON(t *testing.T) { onBothBrokers(t, testTapJSON) }
+
+func testTapJSON(t *testing.T, at broker) {
+	s := newStation(t, at)
 	e := s.exchange("json", "headers")
 	k := s.tap(s.url, "-e", e, "--json", "-n", "1",
 		"--match", "x-match=any", "--match", "shop=1")
 	if err := s.ch.PublishWithContext(context.Background(), e, "other", false, false, amqp.Publishing{Headers: amqp.Table{"shop": "2"}}); err != nil {
 		t.Fatal(err)
 	}
-	at := time.Unix(1e9, 0)
+	when := time.Unix(1e9, 0)
 	if err := s.ch.PublishWithContext(context.Background(), e, "key", false, false, amqp.Publishing{
-		Headers: amqp.Table{"shop": "1", "b": []byte{0xff}, "t": at, "d": amqp.Decimal{Scale: 2, Value: -5}}, Priority: 4, Timestamp: at, Body: []byte{0xfe},
+		Headers: amqp.Table{"shop": "1", "b": []byte{0xff}, "t": when, "d": amqp.Decimal{Scale: 2, Value: -5}}, Priority: 4, Timestamp: when, Body: []byte{0xfe},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +130,7 @@ func TestTapJSON(t *testing.T) {
 }
 
 func TestTapTrace(t *testing.T) {
-	s := newStation(t)
+	s := newStation(t, atRabbitMQ)
 	node := rabbitmq.Shared(t)
 	node.Ctl(t, "trace_on")
 	defer node.Ctl(t, "trace_off")
@@ -135,8 +139,7 @@ func TestTapTrace(t *testing.T) {
 
 // The embedded broker has nothing to be switched on.
 func TestTapTraceEmbedded(t *testing.T) {
-	url, _ := serveBroker(t, "")
-	stationAt(t, url).traces()
+	newStation(t, atEmbedded).traces()
 }
 
 func (s *station) traces() {
@@ -157,8 +160,10 @@ func (s *station) traces() {
 	}
 }
 
-func TestTapFails(t *testing.T) {
-	s := newStation(t)
+func TestTapFails(t *testing.T) { onBothBrokers(t, testTapFails) }
+
+func testTapFails(t *testing.T, at broker) {
+	s := newStation(t, at)
 	for _, test := range []struct {
 		args   []string
 		code   int
