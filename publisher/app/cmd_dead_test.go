@@ -137,10 +137,8 @@ func testDeadRetry(t *testing.T, at broker) {
 	}
 }
 
-func TestDeadDrop(t *testing.T) { onBothBrokers(t, testDeadDrop) }
-
-func testDeadDrop(t *testing.T, at broker) {
-	s := newStation(t, at)
+func TestDeadDrop(t *testing.T) {
+	s := newStation(t, atRabbitMQ)
 	_, dead := s.deadLetters()
 	if out := s.works("dead", "drop", dead, "--reason", "timeout"); out != "1 message dropped from "+dead+"\n" {
 		t.Errorf("%q", out)
