@@ -271,7 +271,7 @@ auth_mechanisms.3 = EXTERNAL
 		{"no certificate", url("shop:s3cret@", "", ""), "set connection.default.cert_file and key_file"},
 		{"a stranger's certificate", url("shop:s3cret@", with(theirs, "stranger"), ""), "does not know who signed connection.default.cert_file"},
 		{"wrong password", url("shop:wrong@", with(ours, "shop"), ""), "login refused"},
-		{"no TLS on the TLS port", fmt.Sprintf("amqp://shop:s3cret@localhost:%d/", port), "TLS (amqps)"},
+		{"no TLS on the TLS port", fmt.Sprintf("amqp://shop:s3cret@localhost:%d/", port), "the peer answers in TLS: write amqps://"},
 		{"TLS on the other port", strings.Replace(node.URL, "amqp:", "amqps:", 1), "this port speaks no TLS"},
 	} {
 		out, ok := publish(t, "60s", row.url)
