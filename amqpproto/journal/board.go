@@ -64,14 +64,11 @@ func (j *Journal) OpenBoard(use func(slot uint32, id, value uint64) bool) (b *Bo
 	}
 	b.file = f
 	size, err := f.Size()
-	var head, slots []byte
-	if err == nil {
-		head, slots = loadBoard(f, size)
-	}
 	if err != nil {
 		f.Close()
 		return nil, false, fmt.Errorf("journal: board: %w", err)
 	}
+	head, slots := loadBoard(f, size)
 	text, ok := parseBoardHead(head)
 	whole = ok && (text == boardOK || text == b.boot && text != "")
 	b.grow(len(slots))
