@@ -156,8 +156,7 @@ func (d *deathRow) append(dst []byte) []byte {
 		}
 		return true
 	})
-	binary.BigEndian.PutUint32(dst[at-4:], uint32(len(dst)-at))
-	return dst
+	return closeField(dst, at)
 }
 
 func stringField(s string) amqpproto.Field {
