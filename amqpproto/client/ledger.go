@@ -6,6 +6,16 @@ package client
 // *amqpproto.ChannelError that closed the publish channel.
 type Confirm interface{ Confirmed(err error) }
 
+// LateConfirm is a Confirm that does not take ErrConfirmTimeout for an outcome. Of
+// a publish that has left, and has none when the time is over, it hears Late; then
+// Confirmed still comes, once, with the broker's answer or with what ended the
+// channel. Until then the publish counts against PublishMax, as the broker may
+// still have it. One that has not left hears ErrConfirmTimeout as usual.
+type LateConfirm interface {
+	Confirm
+	Late()
+}
+
 // outcome is a Confirm with what it is to hear.
 type outcome struct {
 	done Confirm
@@ -28,7 +38,7 @@ type entry struct {
 	size     int    // counts against PublishMax
 	end      uint64 // where it ends in the output; NoConfirms only
 	settled  bool   // the broker answered; done has been told
-	expired  bool   // done has been told of the timeout; the broker may still answer
+	expired  bool   // done has been told of the timeout, and is kept if it wants the answer all the same
 	watched  bool   // mandatory: it may be returned
 }
 
@@ -129,8 +139,13 @@ func (l *ledger) expire(now int64, next *int64) (out []outcome) {
 			sooner(next, e.deadline)
 			continue
 		}
+		e.expired = true
+		if late, ok := e.done.(LateConfirm); ok {
+			out = append(out, outcome{done: soonFunc(late.Late)})
+			continue
+		}
 		out = append(out, outcome{e.done, ErrConfirmTimeout})
-		e.expired, e.done = true, nil
+		e.done = nil
 	}
 	return out
 }

@@ -244,6 +244,55 @@ func TestUnconfirmedExpires(t *testing.T) {
 	}
 }
 
+// patient is a Confirm that waits for more than ConfirmTimeout.
+type patient struct {
+	numbered
+	late int
+}
+
+func (c *patient) Late() { c.late++ }
+
+// TestLateConfirmWaitsForTheChannel: a publish that has left is told late once,
+// and then how it ended: by the broker, or with its connection. One that has not
+// left is over.
+func TestLateConfirmWaitsForTheChannel(t *testing.T) {
+	f := newFixture(t, 0, client.Config{ConfirmTimeout: 10 * time.Second}).connect()
+	f.broker.silent = true
+	acked, nacked, lost := &patient{numbered: numbered{t: t}}, &patient{numbered: numbered{t: t}}, &patient{numbered: numbered{t: t}}
+	for _, c := range []*patient{acked, nacked, lost} {
+		f.publish(nil, to("a"), c)
+	}
+	f.run()
+	f.clock.Advance(35 * time.Second)
+	if n, octets := f.client.Unconfirmed(); n != 3 || octets == 0 || f.client.Stats().Expired != 3 {
+		t.Fatal(n, octets, f.client.Stats())
+	}
+	for _, c := range []*patient{acked, nacked, lost} {
+		if c.late != 1 || c.told != 0 {
+			t.Fatalf("told late %d times, told the outcome %d times", c.late, c.told)
+		}
+	}
+	f.broker.say(f.broker.pubChan, &amqpproto.BasicAck{DeliveryTag: 1})
+	f.broker.say(f.broker.pubChan, &amqpproto.BasicNack{DeliveryTag: 2})
+	f.run()
+	f.manual = true
+	f.link.Cut(errors.New("pulled"))
+	var le *client.LostError
+	if acked.told != 1 || acked.err != nil || nacked.told != 1 || !errors.Is(nacked.err, client.ErrNacked) ||
+		lost.told != 1 || !errors.As(lost.err, &le) {
+		t.Fatal(acked.err, nacked.err, lost.err)
+	}
+	unsent := &patient{numbered: numbered{t: t}}
+	f.publish(nil, to("b"), unsent)
+	f.clock.Advance(11 * time.Second)
+	if unsent.late != 0 || unsent.told != 1 || !errors.Is(unsent.err, client.ErrConfirmTimeout) {
+		t.Fatal(unsent.late, unsent.told, unsent.err)
+	}
+	if n, octets := f.client.Unconfirmed(); n != 0 || octets != 0 {
+		t.Fatal(n, octets)
+	}
+}
+
 // TestPublishedByThoseWhoHear publishes from each kind of callback, and expects
 // the deadline of that publish to run as well.
 func TestPublishedByThoseWhoHear(t *testing.T) {
