@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,6 +42,8 @@ type Node struct {
 	URL string
 	dir string // empty for a given broker
 	sh  string // the script
+	// command is put before the script, as "nsenter", "--net=…".
+	command []string
 }
 
 var shared = sync.OnceValues(func() (*Node, error) {
@@ -114,6 +117,15 @@ func need(t testing.TB) {
 }
 
 func start(conf string, plugins ...string) (*Node, error) {
+	n, err := prepare(map[string]string{"more.conf": conf, "plugins": strings.Join(plugins, ",")})
+	if err != nil {
+		return nil, err
+	}
+	return n, n.launch()
+}
+
+// prepare makes the directory of a node, with the files that the script reads.
+func prepare(files map[string]string) (*Node, error) {
 	dir, err := os.MkdirTemp("", "zamqp-rabbitmq-")
 	if err != nil {
 		return nil, err
@@ -122,18 +134,23 @@ func start(conf string, plugins ...string) (*Node, error) {
 	if err := os.WriteFile(n.sh, script, 0o755); err != nil {
 		return nil, err
 	}
-	for name, text := range map[string]string{"more.conf": conf, "plugins": strings.Join(plugins, ",")} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
 	}
+	return n, nil
+}
+
+func (n *Node) launch() (err error) {
 	n.URL, err = n.run("start", "-for", strconv.Itoa(os.Getpid()), "-rm", n.dir)
-	return n, err
+	return err
 }
 
 // run calls the script and returns its trimmed output.
 func (n *Node) run(args ...string) (string, error) {
-	cmd := exec.Command("bash", append([]string{n.sh}, args...)...)
+	argv := slices.Concat(n.command, []string{"bash", n.sh}, args)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	// The watcher outlives the script and must not hold its output open.
