@@ -107,7 +107,7 @@ func (m *FS) Kill() *FS {
 // Boot changes with each Crash.
 func (m *FS) Boot() string { return strconv.Itoa(m.boots) }
 
-// MakeDir implements journal.FS. There are no directories.
+// MakeDir implements journal.FS. Directories are there, and stay.
 func (m *FS) MakeDir(string) error { return nil }
 
 type unlock func()
@@ -131,7 +131,9 @@ func (m *FS) Names(dir string) ([]string, error) {
 	defer m.mu.Unlock()
 	names := []string{"lock"}
 	for name := range m.Files {
-		names = append(names, filepath.Base(name))
+		if filepath.Dir(name) == filepath.Clean(dir) {
+			names = append(names, filepath.Base(name))
+		}
 	}
 	slices.Sort(names)
 	return names, nil
@@ -169,15 +171,22 @@ func (m *FS) Remove(name string) error {
 }
 
 // SyncDir implements journal.FS.
-func (m *FS) SyncDir(string) error {
+func (m *FS) SyncDir(dir string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.step("syncdir"); err != nil {
 		return err
 	}
-	m.synced = map[string]*File{}
+	here := func(name string) bool { return filepath.Dir(name) == filepath.Clean(dir) }
+	for name := range m.synced {
+		if here(name) && m.Files[name] == nil {
+			delete(m.synced, name)
+		}
+	}
 	for name, f := range m.Files {
-		m.synced[name] = f
+		if here(name) {
+			m.synced[name] = f
+		}
 	}
 	return nil
 }

@@ -1,0 +1,189 @@
+package doortest
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/amqpproto/client"
+	"zamqp/publisher"
+	"zamqp/publisher/amqpdoor"
+	"zamqp/publisher/spool"
+	"zamqp/tests/crashfs"
+	"zamqp/tests/wiretest"
+)
+
+// Setup describes a process.
+type Setup struct {
+	Registry *publisher.Registry
+	Client   client.Config
+	Prefetch int         // of consumers that name none
+	Spool    *crashfs.FS // the disk of the connection's spool; nil without
+	SpoolMax int64
+}
+
+// Process is one run of a server with one connection, "default".
+type Process struct {
+	Server *publisher.Server
+	Door   *amqpdoor.Door
+	Client *client.Client
+	Store  *spool.Spool // nil without
+	Log    *strings.Builder
+	Calls  []*Call
+
+	w    *World
+	link *wiretest.Link
+	wire *wiretest.Wire // of the broker's side
+	disk *crashfs.FS
+	todo []func()
+	dead bool
+}
+
+// Start starts a process, which dials at once.
+func (w *World) Start(s Setup) *Process {
+	w.T.Helper()
+	p := &Process{w: w, disk: s.Spool, Log: &strings.Builder{}}
+	log := zerolog.New(p.Log).Level(zerolog.InfoLevel)
+	server, err := publisher.NewServer(s.Registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	p.Server = server
+	server.Start(runtime{p})
+	p.Door = amqpdoor.New(server, runtime{p}, log)
+	if s.Spool != nil {
+		p.Store, _, err = spool.Open(spool.Options{Dir: "spool", Max: s.SpoolMax, FS: s.Spool, Offload: runtime{p}.Offload})
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		p.Door.Spool(publisher.DefaultConnection, p.Store)
+	}
+	cfg := s.Client
+	cfg.Seed = uint64(w.seed) + uint64(len(w.processes))
+	p.Client = client.New(cfg, p)
+	p.Door.Link(publisher.DefaultConnection, p.Client, s.Prefetch, func(string) bool { return true })
+	w.processes = append(w.processes, p)
+	w.T.Cleanup(func() {
+		if w.T.Failed() && p.Log.Len() > 0 {
+			w.T.Logf("log of a process:\n%s", p.Log)
+		}
+	})
+	p.dial()
+	p.tick()
+	return p
+}
+
+func (p *Process) tick() {
+	if p.dead {
+		return
+	}
+	if next := p.Client.Tick(p.w.Clock.Now()); !next.IsZero() {
+		p.w.Clock.After(max(next.Sub(p.w.Clock.Now()), 1), p.tick)
+	}
+}
+
+// Redial and Note make the process the client's host.
+func (p *Process) Redial(after time.Duration) { p.w.Clock.After(after, p.dial) }
+
+// Note hears what happens to the connection.
+func (p *Process) Note(client.Event) {}
+
+var errRefused = errors.New("doortest: connection refused")
+
+func (p *Process) dial() {
+	switch {
+	case p.dead:
+	case p.w.Down:
+		p.Client.DialFailed(errRefused)
+	default:
+		ours, theirs := wiretest.NewWire(), wiretest.NewWire()
+		p.wire = theirs
+		p.link = wiretest.Join(p.w.T, p.w.Clock, p.w.seed,
+			ours.Bind(&side{Peer: p.Client.Connect(ours), w: p.w, wire: ours, p: p}),
+			theirs.Bind(&side{Peer: p.w.Broker.Connect(theirs, nil), w: p.w, wire: theirs, p: p, broker: true}))
+		p.w.links = append(p.w.links, p.link)
+	}
+}
+
+// turn does what was posted and runs the calls that can go on.
+func (p *Process) turn() (busy bool) {
+	for !p.dead && len(p.todo) > 0 {
+		next := p.todo[0]
+		p.todo = p.todo[1:]
+		next()
+		busy = true
+	}
+	for !p.dead && p.Server.RunReady() {
+		busy = true
+	}
+	return busy
+}
+
+// Kill ends the process as kill -9 does: nothing of it runs any more, and its
+// disk has all that was written. The disk is for the next process.
+func (p *Process) Kill() *crashfs.FS {
+	p.die()
+	if p.disk == nil {
+		return nil
+	}
+	return p.disk.Kill()
+}
+
+func (p *Process) die() {
+	p.dead = true
+	if p.wire != nil {
+		p.wire.Abort(errors.New("doortest: the process was killed"))
+	}
+}
+
+// Shutdown ends the process in good order, as SIGTERM does; it returns when that
+// is done.
+func (p *Process) Shutdown(most time.Duration) {
+	p.w.T.Helper()
+	over := false
+	p.Door.Stop(func() {
+		p.Server.Drain(func() {
+			p.Door.Close(func(error) { over = true })
+		})
+	})
+	p.w.Until("the process ends", most, func() bool { return over })
+	p.dead = true
+}
+
+// Status is what the process reports of one of its parts.
+func (p *Process) Status(kind, name string) publisher.Status {
+	for _, s := range p.Door.Report() {
+		if s.Kind == kind && s.Name == name {
+			return s
+		}
+	}
+	return publisher.Status{}
+}
+
+// runtime is the loop under a process.
+type runtime struct{ p *Process }
+
+func (r runtime) Now() time.Time { return r.p.w.Clock.Now() }
+func (r runtime) Enter(*string)  {}
+func (r runtime) Post(fn func()) bool {
+	r.p.todo = append(r.p.todo, fn)
+	return !r.p.dead
+}
+
+func (r runtime) Offload(fn, done func()) {
+	r.p.todo = append(r.p.todo, func() {
+		fn()
+		r.p.todo = append(r.p.todo, done)
+	})
+}
+
+func (r runtime) After(d time.Duration, fn func()) func() bool {
+	t := r.p.w.Clock.After(d, func() {
+		if !r.p.dead {
+			fn()
+		}
+	})
+	return t.Stop
+}

@@ -1,0 +1,192 @@
+package doortest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"zamqp/amqpproto/broker"
+	"zamqp/tests/wiretest"
+)
+
+// ErrCut is what ends a connection that the test has cut.
+var ErrCut = errors.New("doortest: the wire was cut")
+
+// World is a broker and the processes that talk to it.
+type World struct {
+	T      testing.TB
+	Clock  *wiretest.Clock
+	Broker *broker.Server
+
+	// Operations of the processes' wires so far: a Feed or a write of either side.
+	Operations int
+	// CutAt cuts the wire that does this operation, right after it; 0 is never.
+	CutAt int
+	// Down refuses the processes' dials.
+	Down bool
+
+	seed      int64
+	frozen    bool
+	thawed    []*wiretest.Wire // to be woken: what came in the meantime waits
+	links     []*wiretest.Link
+	processes []*Process
+	observer  *observer
+	todo      []func() // of the broker
+}
+
+// New returns a world with a broker and nobody else. The seed is of the wires: 0
+// is calm, others cut the octets anywhere.
+func New(t testing.TB, seed int64, o broker.Options) *World {
+	t.Helper()
+	w := &World{T: t, Clock: wiretest.NewClock(), seed: seed}
+	s, err := broker.New(o, brokerHost{w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Broker = s
+	w.tick()
+	return w
+}
+
+func (w *World) tick() {
+	if w.frozen {
+		return
+	}
+	if next := w.Broker.Tick(w.Clock.Now()); !next.IsZero() {
+		brokerHost{w}.WakeAt(next)
+	}
+}
+
+// brokerHost is the world as the broker sees it.
+type brokerHost struct{ w *World }
+
+func (h brokerHost) Now() time.Time     { return h.w.Clock.Now() }
+func (h brokerHost) WakeAt(t time.Time) { h.w.Clock.After(t.Sub(h.w.Clock.Now()), h.w.tick) }
+func (h brokerHost) Post(fn func())     { h.w.todo = append(h.w.todo, fn) }
+func (h brokerHost) Note(broker.Event)  {}
+func (h brokerHost) Offload(fn, done func()) {
+	h.w.todo = append(h.w.todo, func() { fn(); done() })
+}
+
+// settleMax bounds what happens at one instant: who answers each other for ever
+// is a finding, not a test that hangs.
+const settleMax = 100_000
+
+// Settle lets everybody do what there is to do without time passing.
+func (w *World) Settle() {
+	w.T.Helper()
+	for range settleMax {
+		busy := w.turn()
+		for _, p := range append([]*Process(nil), w.processes...) {
+			busy = p.turn() || busy
+		}
+		if !busy {
+			return
+		}
+	}
+	w.T.Fatalf("doortest: still busy after %d turns without time passing (seed %d)", settleMax, w.seed)
+}
+
+// turn serves the wires and the broker.
+func (w *World) turn() (busy bool) {
+	w.T.Helper()
+	open := w.links[:0]
+	for _, l := range w.links {
+		if !l.Over() {
+			open = append(open, l)
+		}
+	}
+	w.links = open
+	for _, l := range append([]*wiretest.Link(nil), w.links...) {
+		busy = l.Run() > 0 || busy
+	}
+	for len(w.todo) > 0 {
+		next := w.todo[0]
+		w.todo = w.todo[1:]
+		next()
+		busy = true
+	}
+	return busy
+}
+
+// Advance moves time forward. Whatever becomes due on the way happens at its
+// instant, and everything that follows from it, before time goes on.
+func (w *World) Advance(d time.Duration) {
+	w.T.Helper()
+	target := w.Clock.Now().Add(d)
+	w.Settle()
+	for spins := 0; ; {
+		next := w.Clock.Next()
+		if next.IsZero() || next.After(target) {
+			break
+		}
+		if step := next.Sub(w.Clock.Now()); step > 0 {
+			spins = 0
+			w.Clock.Advance(step)
+		} else if spins++; spins > 10_000 {
+			w.T.Fatalf("doortest: something is due at %v again and again (seed %d)", next.Sub(wiretest.Epoch), w.seed)
+		} else {
+			w.Clock.Advance(0)
+		}
+		w.Settle()
+	}
+	w.Clock.Advance(target.Sub(w.Clock.Now()))
+	w.Settle()
+}
+
+// Until advances in steps until holds, or fails the test after at most most.
+func (w *World) Until(what string, most time.Duration, holds func() bool) {
+	w.T.Helper()
+	w.Settle()
+	for end := w.Clock.Now().Add(most); !holds(); {
+		if !w.Clock.Now().Before(end) {
+			w.T.Fatalf("doortest: %s: not within %v (seed %d, cut at %d of %d)", what, most, w.seed, w.CutAt, w.Operations)
+		}
+		w.Advance(10 * time.Millisecond)
+	}
+}
+
+// Freeze stops the broker as SIGSTOP does: its connections stay, what is sent to
+// it is kept, and nothing is answered.
+func (w *World) Freeze() { w.Settle(); w.frozen = true }
+
+// Thaw lets a frozen broker go on.
+func (w *World) Thaw() {
+	w.frozen = false
+	for _, wire := range w.thawed {
+		wire.Wake()
+	}
+	w.thawed = nil
+	w.tick()
+}
+
+// Cut ends the connections of all processes at once.
+func (w *World) Cut() {
+	for _, p := range w.processes {
+		if p.link != nil {
+			p.link.Cut(ErrCut)
+		}
+	}
+}
+
+// EveryCut runs a story once on an undisturbed wire, and then once for each of
+// its operations with the wire cut after that one. story makes its world by new,
+// and returns the number of operations in which a cut is of interest. step leaves
+// operations out: 1 takes all.
+func EveryCut(t *testing.T, seed int64, step int, story func(t *testing.T, new func(o broker.Options) *World) (operations int)) {
+	t.Helper()
+	run := func(t *testing.T, cut int) int {
+		return story(t, func(o broker.Options) *World {
+			w := New(t, seed, o)
+			w.CutAt = cut
+			return w
+		})
+	}
+	total := run(t, 0)
+	for cut := 1; cut <= total && !t.Failed(); cut += step {
+		run(t, cut)
+		if t.Failed() {
+			t.Logf("doortest: the wire was cut after operation %d of %d (seed %d)", cut, total, seed)
+		}
+	}
+}
