@@ -32,6 +32,9 @@ const (
 	// DirEnv names the directory in which the script runs that broker. Without it
 	// a given broker cannot be asked about its queues, stopped or killed.
 	DirEnv = "ZAMQP_TEST_RABBITMQ_DIR"
+	// VersionEnv is the version of the nodes that a run starts: 3.10, 4.0 or 4.3.
+	// Without it, it is the installed one.
+	VersionEnv = "ZAMQP_TEST_RABBITMQ"
 )
 
 //go:embed rabbitmq
@@ -42,6 +45,8 @@ type Node struct {
 	URL string
 	dir string // empty for a given broker
 	sh  string // the script
+	// version asked for, as 4.0; empty is that of the whole run.
+	version string
 	// command is put before the script, as "nsenter", "--net=…".
 	command []string
 }
@@ -57,7 +62,7 @@ var shared = sync.OnceValues(func() (*Node, error) {
 		n.sh = filepath.Join(n.dir, fmt.Sprint("rabbitmq.", os.Getpid()))
 		return n, os.WriteFile(n.sh, script, 0o755)
 	}
-	return start("")
+	return start("", "")
 })
 
 // Start returns the URL of the broker that all tests of this binary share. It
@@ -87,7 +92,23 @@ func NewWith(t testing.TB, conf string, plugins ...string) *Node {
 	if !Installed() {
 		t.Skip("rabbitmq-server is not installed (tests/setup/install)")
 	}
-	n, err := start(conf, plugins...)
+	return own(t, "", conf, plugins...)
+}
+
+// NewVersion is NewWith of a certain version, whichever the run's is. It skips the
+// test when that version is not here, and does not fetch it: that takes minutes,
+// and is for the script.
+func NewVersion(t testing.TB, version, conf string, plugins ...string) *Node {
+	t.Helper()
+	if why, ok := has(version); !ok {
+		t.Skip(why)
+	}
+	return own(t, version, conf, plugins...)
+}
+
+func own(t testing.TB, version, conf string, plugins ...string) *Node {
+	t.Helper()
+	n, err := start(version, conf, plugins...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +121,10 @@ func NewWith(t testing.TB, conf string, plugins ...string) *Node {
 
 // Installed reports whether a node could be started here.
 func Installed() bool {
+	if v := os.Getenv(VersionEnv); v != "" {
+		_, ok := has(v)
+		return ok
+	}
 	for _, dir := range []string{os.Getenv("RABBITMQ_SCRIPTS"), "/usr/lib/rabbitmq/bin"} {
 		if _, err := os.Stat(filepath.Join(dir, "rabbitmq-server")); dir != "" && err == nil {
 			return true
@@ -109,6 +134,14 @@ func Installed() bool {
 	return err == nil
 }
 
+// has reports whether a version can be started at once, or why not.
+func has(version string) (why string, ok bool) {
+	cmd := exec.Command("bash", "-s", "--", "has", version)
+	cmd.Stdin = bytes.NewReader(script)
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err == nil
+}
+
 func need(t testing.TB) {
 	t.Helper()
 	if os.Getenv(URLEnv) == "" && !Installed() {
@@ -116,11 +149,12 @@ func need(t testing.TB) {
 	}
 }
 
-func start(conf string, plugins ...string) (*Node, error) {
+func start(version, conf string, plugins ...string) (*Node, error) {
 	n, err := prepare(map[string]string{"more.conf": conf, "plugins": strings.Join(plugins, ",")})
 	if err != nil {
 		return nil, err
 	}
+	n.version = version
 	return n, n.launch()
 }
 
@@ -143,7 +177,11 @@ func prepare(files map[string]string) (*Node, error) {
 }
 
 func (n *Node) launch() (err error) {
-	n.URL, err = n.run("start", "-for", strconv.Itoa(os.Getpid()), "-rm", n.dir)
+	args := []string{"start", "-for", strconv.Itoa(os.Getpid()), "-rm"}
+	if n.version != "" {
+		args = append(args, "-version", n.version)
+	}
+	n.URL, err = n.run(append(args, n.dir)...)
 	return err
 }
 
@@ -178,6 +216,23 @@ func (n *Node) Ctl(t testing.TB, args ...string) string {
 	t.Helper()
 	return n.must(t, append([]string{"ctl", n.dir}, args...)...)
 }
+
+// AtLeast reports whether the node's version is this one, as 4.0, or a later one.
+func (n *Node) AtLeast(t testing.TB, version string) bool {
+	t.Helper()
+	return slices.Compare(numbers(n.Version(t)), numbers(version)) >= 0
+}
+
+func numbers(version string) (ns []int) {
+	for s := range strings.SplitSeq(version, ".") {
+		n, _ := strconv.Atoi(s)
+		ns = append(ns, n)
+	}
+	return ns
+}
+
+// Version of the node, as 4.0.5.
+func (n *Node) Version(t testing.TB) string { t.Helper(); return n.must(t, "version", n.dir) }
 
 // Kill ends the node as a power cut would.
 func (n *Node) Kill(t testing.TB) { t.Helper(); n.must(t, "kill", n.dir) }

@@ -2,6 +2,8 @@ package rabbitmq_test
 
 import (
 	"context"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,5 +56,32 @@ func TestTwoNodesAndAPowerCut(t *testing.T) {
 	own.WaitQueue(t, "survives", 10*time.Second, func(q rabbitmq.Queue) bool { return q.Messages == 3 })
 	if _, there := shared.Queues(t)["survives"]; there {
 		t.Error("the shared node has the other node's queue")
+	}
+}
+
+// Each version that Debian has starts, keeps what it has over a power cut, and
+// leaves nothing mounted.
+func TestVersions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a broker of each version")
+	}
+	for _, version := range []string{"3.10", "4.0", "4.3"} {
+		t.Run(version, func(t *testing.T) {
+			n := rabbitmq.NewVersion(t, version, "")
+			if got := n.Version(t); !strings.HasPrefix(got, version+".") || !n.AtLeast(t, version) || n.AtLeast(t, "4.10") {
+				t.Errorf("version %s", got)
+			}
+			declare(t, n.URL, "survives", 3)
+			n.Kill(t)
+			n.Restart(t)
+			n.WaitQueue(t, "survives", 10*time.Second, func(q rabbitmq.Queue) bool { return q.Messages == 3 })
+			if got := n.Version(t); !strings.HasPrefix(got, version+".") {
+				t.Errorf("version %s after the restart", got)
+			}
+		})
+	}
+	mounts, _ := os.ReadFile("/proc/self/mounts")
+	if strings.Contains(string(mounts), "zamqp-rabbitmq-") {
+		t.Errorf("something is left mounted:\n%s", mounts)
 	}
 }
