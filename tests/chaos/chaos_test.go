@@ -1,0 +1,113 @@
+package chaos_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"zamqp/tests/chaos/ledger"
+	"zamqp/tests/chaos/plan"
+)
+
+// TestShort is a few faults of one RabbitMQ and of ours, and of a process of
+// ours with the broker in it.
+func TestShort(t *testing.T) {
+	for _, row := range []struct {
+		site  func(*testing.T) *site
+		kinds string
+	}{
+		{single, "broker: kill -9, ours: kill -9, broker: frozen, ours: rolling, ours: drain"},
+		{inside, "ours: kill -9, ours: drain"},
+	} {
+		s := row.site(t)
+		t.Run(s.name, func(t *testing.T) {
+			r := newRig(t, s)
+			for kind := range strings.SplitSeq(row.kinds, ", ") {
+				r.do(s.fault(t, kind))
+			}
+			report(t, s.name, r.finish())
+		})
+	}
+}
+
+// TestSeededBugs: what the rig is there to find, it finds.
+func TestSeededBugs(t *testing.T) {
+	for _, row := range []struct{ bug, kind, want string }{
+		{plan.BugLose, "", "lost: post/"},
+		{plan.BugRepeat, "", "duplicated: none "},
+		{plan.BugReorder, "", "overtaken: lane/0/5 "},
+		{plan.BugBury, "", "dead unseen: post/"},
+		{plan.BugSlow, "ours: kill -9", "slow: ours: kill -9 "},
+	} {
+		t.Run(row.bug, func(t *testing.T) {
+			t.Parallel()
+			s := beside(t)
+			r := newRig(t, s, plan.BugEnv+"="+row.bug)
+			for r.books.confirmed() < 500 && !t.Failed() {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if row.kind != "" {
+				r.do(s.fault(t, row.kind))
+			}
+			r.patience = 2 * time.Second // what is lost does not come
+			got := r.finish().Violations
+			found := false
+			for _, v := range got {
+				found = found || strings.HasPrefix(v, row.want)
+			}
+			if !found {
+				t.Errorf("the rig found %q, not %q", got, row.want)
+			}
+		})
+	}
+}
+
+// TestLong is the whole of it, for CHAOSTIME. Each site has a share, and does its
+// faults in turn.
+func TestLong(t *testing.T) {
+	whole, err := time.ParseDuration(os.Getenv("CHAOSTIME"))
+	if err != nil {
+		t.Skip("make chaos: for as long as CHAOSTIME says")
+	}
+	if ownNetwork(t) {
+		return
+	}
+	p := newPage(whole)
+	for _, row := range []struct {
+		name   string
+		site   func(*testing.T) *site
+		shares int // of 20
+	}{
+		{"single", single, 5}, {"spool", spooled, 4}, {"cluster", cluster, 7}, {"inside", inside, 2}, {"beside", beside, 2},
+	} {
+		if only := os.Getenv("CHAOSONLY"); only != "" && !strings.Contains(only, row.name) {
+			continue
+		}
+		t.Run(row.name, func(t *testing.T) {
+			s := row.site(t)
+			end := time.Now().Add(whole * time.Duration(row.shares) / 20)
+			r := newRig(t, s)
+			for n := 0; time.Now().Before(end); n++ {
+				if n%len(s.faults) == 0 {
+					rand.Shuffle(len(s.faults), func(i, k int) { s.faults[i], s.faults[k] = s.faults[k], s.faults[i] })
+				}
+				r.do(&s.faults[n%len(s.faults)])
+			}
+			result := r.finish()
+			report(t, s.name, result)
+			p.add(s.name, result)
+		})
+	}
+	p.write(t)
+}
+
+// report fails the test for each violation, and prints the table.
+func report(t *testing.T, name string, result *ledger.Result) {
+	t.Helper()
+	t.Logf("%s\n%s", name, ledger.Table(result.Rows))
+	for _, v := range result.Violations {
+		t.Error(v)
+	}
+}

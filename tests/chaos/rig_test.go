@@ -1,0 +1,184 @@
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"zamqp/tests/chaos/ledger"
+	"zamqp/tests/chaos/plan"
+)
+
+// rig is one run: a site, our server, a load, and what was done to them.
+type rig struct {
+	t      *testing.T
+	site   *site
+	ours   [2]*instance // the second one waits to replace the first
+	source *source
+	book   *ledger.File // of the source
+	books  *books
+	faults []ledger.Fault
+	// patience bounds each wait for work to go on and for the backlog to be gone.
+	patience time.Duration
+}
+
+// newRig starts our server at a site, and the load when it is ready.
+func newRig(t *testing.T, s *site, env ...string) *rig {
+	t.Helper()
+	dir := t.TempDir()
+	sent, handled := filepath.Join(dir, "sent"), filepath.Join(dir, "handled")
+	var files [2]*ledger.File
+	for i, path := range []string{sent, handled} {
+		var err error
+		if files[i], err = ledger.Open(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = files[1].Close() // the server's processes write it
+	r := &rig{t: t, site: s, patience: 90 * time.Second, book: files[0], books: newBooks(t, sent, handled)}
+	for i := range r.ours {
+		options := s.options
+		if i > 0 { // which may run beside the first
+			options = append(options[:len(options):len(options)], fmt.Sprint("connection.default.spool_dir=", filepath.Join(dir, "spool2")))
+		}
+		r.ours[i] = newInstance(t, fmt.Sprint("server", i), dir, handled, options, env...)
+	}
+	r.source = newSource(s.urls, r.targets, r.book)
+	r.ours[0].start()
+	r.ours[0].awaitReady()
+	if t.Failed() {
+		t.FailNow()
+	}
+	r.source.start()
+	return r
+}
+
+// targets are the instances that HTTP can be sent to.
+func (r *rig) targets() (urls []string) { return []string{r.ours[0].url} }
+
+// do does one fault and measures how work goes on.
+func (r *rig) do(f *fault) {
+	r.t.Helper()
+	began := time.Now()
+	if f.backlog > 0 {
+		r.source.burst(f.backlog)
+	}
+	done := ledger.Fault{Kind: f.kind, Begin: time.Now(), Deaths: f.deaths, Unordered: f.unordered}
+	f.breaks(r)
+	if f.survives {
+		r.measure(&done, f, func() {})
+	}
+	time.Sleep(f.held())
+	healed := r.measure(&done, f, func() { f.heals(r) })
+	if done.Stalled == "" {
+		done.CaughtUp, done.Stalled = r.catchUp(healed)
+	}
+	r.faults = append(r.faults, done)
+	r.t.Logf("%-26s %5.1f s in all; normal %v, caught up after %.1f s; %d confirmed so far %s", f.kind, time.Since(began).Seconds(),
+		done.Normal, done.CaughtUp.Seconds(), r.books.confirmed(), done.Stalled)
+}
+
+// measure heals, and enters how long after the broker was well each kind of work
+// went on. It returns the moment at which the broker was well.
+func (r *rig) measure(done *ledger.Fault, f *fault, heal func()) time.Time {
+	r.t.Helper()
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	found := make(chan time.Time, 1)
+	if f.ours {
+		found <- start
+	} else {
+		go func() {
+			at, err := well(ctx, r.site.urls)
+			if err != nil {
+				r.t.Errorf("%s: the broker did not get well: %v", f.kind, err)
+				at = time.Now()
+			}
+			found <- at
+		}()
+	}
+	heal()
+	if f.ours && f.kind == "ours: rolling" {
+		start = time.Now() // draining is work as well
+		<-found
+		found <- start
+	}
+	at := <-found
+	r.books.look(at)
+	for end := time.Now().Add(r.patience); ; time.Sleep(10 * time.Millisecond) {
+		on, missing := r.books.wentOn()
+		if missing == "" {
+			done.Normal = append(done.Normal, on.Sub(at))
+			return at
+		}
+		if time.Now().After(end) {
+			done.Stalled = missing
+			return at
+		}
+	}
+}
+
+// catchUp waits until all that was confirmed until then has been handled.
+func (r *rig) catchUp(until time.Time) (took time.Duration, stalled string) {
+	for end := time.Now().Add(r.patience); ; time.Sleep(10 * time.Millisecond) {
+		n := r.books.owed(until)
+		if n == 0 {
+			return max(time.Since(until), time.Millisecond), ""
+		}
+		if time.Now().After(end) {
+			return r.patience, fmt.Sprintf("%d messages of before are not handled", n)
+		}
+	}
+}
+
+// finish ends the load, lets all be handled, and checks the books.
+func (r *rig) finish() *ledger.Result {
+	r.t.Helper()
+	r.source.end()
+	if _, stalled := r.catchUp(time.Now()); stalled != "" {
+		r.t.Log("at the end:", stalled)
+	}
+	r.buryAll() // while our process lives: it may have the broker in it
+	r.ours[0].drain()
+	entries := r.books.close()
+	return ledger.Check(entries, r.faults, plan.Queues)
+}
+
+// buryAll enters what is in the dead-letter queues.
+func (r *rig) buryAll() {
+	r.t.Helper()
+	conn, channel, err := dial(r.site.urls)
+	if err != nil {
+		r.t.Error(err)
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	for queue := range plan.Queues {
+		for {
+			d, ok, err := channel.Get(queue+".dead", true)
+			if err != nil {
+				r.t.Error(err)
+				return
+			}
+			if !ok {
+				break
+			}
+			r.bury(queue, &d)
+		}
+	}
+}
+
+func (r *rig) bury(queue string, d *amqp.Delivery) {
+	id, ok := plan.Parse(queue, d.Body)
+	if !ok {
+		r.t.Errorf("a dead letter of %s that is none of ours: %q", queue, d.Body)
+		return
+	}
+	_ = r.book.Add(ledger.Entry{Kind: ledger.Dead, ID: id, Time: time.Now(),
+		Note: fmt.Sprintf("%v: %v", d.Headers["x-zamqp-reason"], d.Headers["x-zamqp-error"])})
+}
