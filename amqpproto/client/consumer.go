@@ -208,7 +208,7 @@ func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
 	if k.cancelling() || k.state == AwaitPauseOk {
 		return nil // both at once: the answer to ours still comes
 	}
-	k.err = errors.New("cancelled by the broker: its queue was deleted, or moved")
+	k.err = errors.New("cancelled by the broker: its queue was deleted, or moved, or a message was in hand for longer than the broker's consumer_timeout")
 	k.state = AwaitRetry
 	after := k.backoff.next(k.client.rnd, k.client.clock.now)
 	k.retry.set(after)

@@ -114,7 +114,8 @@ func permission(method amqpproto.MethodID) string {
 	return give + "configure permission on it, and if it names a dead-letter or alternate exchange, read on it and write on that"
 }
 
-// explainUse is explain for a channel that a publish or a get has closed.
+// explainUse is explain for a channel that was closed while it was in use, by a
+// publish, a get, or messages that a consumer holds.
 func explainUse(cause error) error {
 	var ce *amqpproto.ChannelError
 	if !errors.As(cause, &ce) {
@@ -128,6 +129,11 @@ func explainUse(cause error) error {
 		remedy = permission(ce.Method)
 	case ce.Code == amqpproto.NotFound:
 		remedy = "declare it, or check its name and the vhost"
+	case ce.Code == amqpproto.PreconditionFailed && strings.Contains(ce.Text, "delivery acknowledgement"):
+		remedy = "a message was in hand for longer than the broker's consumer_timeout: lower the consumer's prefetch, let its handler take less time, " +
+			"or raise consumer_timeout in the broker's configuration"
+	case ce.Code == amqpproto.PreconditionFailed && strings.Contains(ce.Text, "message size"):
+		remedy = "make the message smaller, keep the body elsewhere and publish where it is, or raise max_message_size in the broker's configuration"
 	default:
 		return cause
 	}

@@ -32,6 +32,7 @@ func TestRemediesOfRefusals(t *testing.T) {
 		{amqpproto.IDBasicPublish, 403, "ACCESS_REFUSED - cannot publish to internal exchange 'e' in vhost '/'", "publish to an exchange that it is bound to"},
 		{amqpproto.IDBasicPublish, 404, "NOT_FOUND - no exchange 'e' in vhost '/'", "declare it, or check its name and the vhost"},
 		{amqpproto.IDBasicPublish, 406, "PRECONDITION_FAILED - user_id property set to 'a' but authenticated user was 'b'", "was 'b' (basic.publish)"},
+		{amqpproto.IDBasicPublish, 406, "PRECONDITION_FAILED - message size 2000 is larger than configured max size 1000", "or raise max_message_size in the broker's configuration"},
 		{amqpproto.IDBasicGet, 403, queue, "give the user read permission on the queue"},
 		{amqpproto.IDBasicConsume, 403, queue, "give the user read permission on the queue"},
 		{amqpproto.IDQueueDeclare, 403, queue, "give the user configure permission on it, and if it names a dead-letter or alternate exchange, read on it and write on that"},

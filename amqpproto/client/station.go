@@ -138,6 +138,8 @@ func (s *station) fail(cause error) {
 			s.conn = nil // a name that the broker gave may be what is wrong
 		}
 		cause = explain(&TopologyError{Name: s.name, Step: s.replay.what, Err: cause})
+	} else {
+		cause = explainUse(cause)
 	}
 	if s.cancelling() {
 		s.role.ended()

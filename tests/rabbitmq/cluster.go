@@ -41,7 +41,7 @@ func NewCluster(t testing.TB, places []Place) *Cluster {
 	}
 	for i, p := range places {
 		text, name := p.file(i, shared)
-		n, err := prepare(map[string]string{"place": text, ".erlang.cookie": cookie, "more.conf": "cluster_partition_handling = pause_minority\n"})
+		n, err := prepare(map[string]string{"place": text, ".erlang.cookie": cookie, "more.conf": "cluster_partition_handling = pause_minority\nloopback_users = none\n"})
 		if err != nil {
 			t.Fatal(err)
 		}
