@@ -106,7 +106,7 @@ func (x *spooler) measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "spool_max_bytes", Help: "The bound of spool_bytes and spool_aside_bytes together, spool_max.", Value: float64(s.Max)},
 		publisher.Metric{Name: "spool_disk_bytes", Help: "Size of the spool's files.", Value: float64(s.DiskBytes)},
 		publisher.Metric{Name: "spool_unstored_messages", Help: "Publishes that wait in memory to be sent or to be stored.", Value: float64(len(x.pending) + len(x.lost))},
-		publisher.Metric{Name: "spool_flights", Help: "Messages of the spool that wait for the broker's word.", Value: float64(x.flights)},
+		publisher.Metric{Name: "spool_flights", Help: "Messages of the spool that wait for the broker's word.", Value: float64(len(x.air))},
 		publisher.Metric{Name: "spool_failed", Help: "1 when the disk has failed: nothing is stored until the next start.", Value: publisher.Bit(s.FailedCause != nil)},
 		publisher.Metric{Name: "spool_added_total", Help: "Messages that went to disk.", Value: float64(s.Added)},
 		publisher.Metric{Name: "spool_left_total", Help: "Messages that left the spool: confirmed, put aside or expired.", Value: float64(s.Left)},

@@ -2,6 +2,7 @@ package amqpdoor_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"zamqp/publisher"
 	"zamqp/tests/crashfs"
 	"zamqp/tests/doortest"
+	"zamqp/tests/wiretest"
 )
 
 // writing is a server whose calls publish.
@@ -20,6 +22,11 @@ func writing() *publisher.Registry {
 	g.Produce("lost", publisher.Producer{Mandatory: true, Codec: "text"})
 	g.Handle("POST /work", func(r *publisher.Request) error {
 		_ = r.Publish("work", append([]byte(nil), r.Body()...))
+		return r.Reply(202, nil)
+	})
+	g.Produce("nowhere", publisher.Producer{Exchange: "nowhere", NoDeclare: true, Codec: "text"})
+	g.Handle("POST /nowhere", func(r *publisher.Request) error {
+		_ = r.Publish("nowhere", append([]byte(nil), r.Body()...), publisher.Key("k"))
 		return r.Reply(202, nil)
 	})
 	g.Handle("POST /two", func(r *publisher.Request) error {
@@ -85,11 +92,88 @@ func emptied(w *doortest.World, p *doortest.Process) {
 	w.Until("the spool is empty", 5*time.Minute, func() bool { return p.Store.Empty() && p.Client.Ready() })
 }
 
+// TestFrozenBrokerGetsNothingTwice: a broker that is slow for longer than
+// confirm_timeout still has what was sent to it. As long as the channel lives it
+// is not sent again, and the calls are answered by the disk.
+func TestFrozenBrokerGetsNothingTwice(t *testing.T) {
+	wiretest.Seeds(t, 10, func(t *testing.T, seed int64) {
+		w := doortest.New(t, seed, broker.Options{})
+		p := w.Start(spooling(writing(), crashfs.New()))
+		w.Advance(time.Second)
+		n := 0
+		post := func() {
+			p.Call("POST /work", fmt.Sprintf("%04d", n))
+			n++
+		}
+		for range 20 {
+			post()
+			w.Advance(time.Millisecond)
+		}
+		w.Freeze()
+		for range 400 { // 40 s, more than ten times confirm_timeout
+			post()
+			w.Advance(100 * time.Millisecond)
+		}
+		if late := n - len(answered(p.Calls)); late > int(confirmTimeout/(100*time.Millisecond))+2 {
+			t.Errorf("%d calls of %d wait while the broker is frozen", late, n)
+		}
+		w.Thaw()
+		for range 20 {
+			post()
+			w.Advance(100 * time.Millisecond)
+		}
+		emptied(w, p)
+		w.Until("calls are answered", time.Minute, func() bool { return len(answered(p.Calls)) == n })
+		bodies, copies := arrivals(t, w, "work")
+		twice := 0
+		for _, c := range copies {
+			twice += c - 1
+		}
+		if len(bodies) != n || twice > 0 || !isSubsequence(answered(p.Calls), bodies) {
+			t.Errorf("%d published, %d came, %d copies too many, in order: %v", n, len(bodies), twice, isSubsequence(answered(p.Calls), bodies))
+		}
+	})
+}
+
+// TestFrozenBrokerThatEnds: the connection ends with the freeze. What was on the
+// channel is sent once more, and never a third time.
+func TestFrozenBrokerThatEnds(t *testing.T) {
+	wiretest.Seeds(t, 10, func(t *testing.T, seed int64) {
+		w := doortest.New(t, seed, broker.Options{})
+		p := w.Start(spooling(writing(), crashfs.New()))
+		w.Advance(time.Second)
+		n := 0
+		post := func(steps int) {
+			for range steps {
+				p.Call("POST /work", fmt.Sprintf("%04d", n))
+				n++
+				w.Advance(100 * time.Millisecond)
+			}
+		}
+		post(5)
+		w.Freeze()
+		post(150)
+		w.CutAt = w.Operations + 1 // the broker reads, and nobody hears its answers
+		w.Thaw()
+		post(5)
+		emptied(w, p)
+		bodies, copies := arrivals(t, w, "work")
+		for body, c := range copies {
+			if c > 2 {
+				t.Errorf("%s came %d times", body, c)
+			}
+		}
+		if len(answered(p.Calls)) != n || !isSubsequence(answered(p.Calls), bodies) {
+			t.Errorf("%d answered of %d; came: %s", len(answered(p.Calls)), n, strings.Join(bodies, " "))
+		}
+	})
+}
+
 // TestEveryCutWithSpool cuts the wire after each operation of a story. Every call
 // is answered as done, and all has come, in order.
 func TestEveryCutWithSpool(t *testing.T) {
 	for _, seed := range []int64{0, 7} {
-		doortest.EveryCut(t, seed, 1, func(t *testing.T, world func(broker.Options) *doortest.World) int {
+		doortest.EveryCut(t, seed, func(t *testing.T, world func(broker.Options) *doortest.World) int {
 			w := world(broker.Options{})
 			p := w.Start(spooling(writing(), crashfs.New()))
 			for i := range 12 {
@@ -121,4 +205,236 @@ func TestEveryCutWithSpool(t *testing.T) {
 			return operations
 		})
 	}
+}
+
+// TestEveryKillWithSpool kills the process after each operation of its wire, and
+// starts another with its disk. What was answered comes, in order.
+func TestEveryKillWithSpool(t *testing.T) {
+	story := func(t *testing.T, seed int64, killAt int) (operations int) {
+		w := doortest.New(t, seed, broker.Options{})
+		p := w.Start(spooling(writing(), crashfs.New()))
+		var disk *crashfs.FS
+		w.OnOperation = func(n int) {
+			if n == killAt {
+				disk = p.Kill()
+			}
+		}
+		n := 0
+		post := func() {
+			if disk == nil {
+				p.Call("POST /work", fmt.Sprintf("%04d", n))
+				n++
+			}
+		}
+		for i := range 8 {
+			post()
+			if i%3 == 0 {
+				w.Advance(20 * time.Millisecond)
+			}
+		}
+		w.Advance(time.Second)
+		if disk == nil {
+			w.Freeze()
+		}
+		for range 10 { // some are late, some are on disk only
+			post()
+			w.Advance(confirmTimeout / 6)
+		}
+		w.Thaw()
+		post()
+		w.Advance(time.Second)
+		operations = w.Operations
+		told := answered(p.Calls)
+		if disk != nil {
+			w.OnOperation = nil
+			p = w.Start(spooling(writing(), disk))
+		}
+		emptied(w, p)
+		bodies, copies := arrivals(t, w, "work")
+		for body, c := range copies {
+			if c > 2 || c > 1 && disk == nil {
+				t.Errorf("%s came %d times", body, c)
+			}
+		}
+		if !isSubsequence(told, bodies) || len(told) < n && disk == nil {
+			t.Errorf("told: %s\ncame: %s", strings.Join(told, " "), strings.Join(bodies, " "))
+		}
+		return operations
+	}
+	for _, seed := range []int64{0, 3} {
+		doortest.Every(t, fmt.Sprintf("seed=%d/kill", seed), func(t *testing.T, at int) int { return story(t, seed, at) })
+	}
+}
+
+// TestEveryPowerLossWithSpool takes the power away at each operation of the
+// spool's disk. What was answered by then comes, in order.
+func TestEveryPowerLossWithSpool(t *testing.T) {
+	story := func(t *testing.T, seed uint64, lossAt int) (steps int) {
+		w := doortest.New(t, 0, broker.Options{})
+		fs := crashfs.New()
+		var after *crashfs.FS
+		var told []string
+		var p *doortest.Process
+		fs.During = func(string) {
+			if steps++; steps == lossAt && p != nil {
+				after, told = fs.Crash(rand.New(rand.NewPCG(seed, uint64(lossAt)))), answered(p.Calls)
+				p.Crash()
+			}
+		}
+		p = w.Start(spooling(writing(), fs))
+		w.Down = true
+		w.Cut()
+		n := 0
+		post := func(path string) {
+			if after == nil {
+				p.Call("POST "+path, fmt.Sprintf("%04d", n))
+				n++
+			}
+		}
+		for i := range 12 {
+			post("/work")
+			if i%5 != 0 {
+				w.Advance(20 * time.Millisecond)
+			}
+		}
+		post("/two")
+		w.Advance(time.Second)
+		w.Down = false
+		w.Advance(2 * time.Second)
+		if after == nil {
+			w.Freeze()
+		}
+		for range 8 {
+			post("/work")
+			w.Advance(confirmTimeout / 4)
+		}
+		w.Thaw()
+		w.Advance(2 * time.Second)
+		if after == nil {
+			emptied(w, p)
+			told = answered(p.Calls)
+		} else {
+			p = w.Start(spooling(writing(), after))
+			emptied(w, p)
+		}
+		bodies, copies := arrivals(t, w, "work")
+		for body, c := range copies {
+			if c > 2 {
+				t.Errorf("%s came %d times", body, c)
+			}
+		}
+		if copies["a-0012"] > 0 != (copies["b-0012"] > 0) {
+			t.Errorf("half of a transaction came: %v", copies)
+		}
+		for i, body := range told {
+			if body == "0012" { // of two publishes
+				told[i] = "a-0012"
+			}
+		}
+		if !isSubsequence(told, bodies) {
+			t.Errorf("told: %s\ncame: %s", strings.Join(told, " "), strings.Join(bodies, " "))
+		}
+		return steps
+	}
+	for seed := range uint64(3) {
+		doortest.Every(t, fmt.Sprintf("seed=%d/loss", seed), func(t *testing.T, at int) int { return story(t, seed, at) })
+	}
+}
+
+// TestUnroutableWhileFrozen: a message that nobody's queue takes is its call's
+// error while the broker answers, and aside when its call was told by the disk.
+func TestUnroutableWhileFrozen(t *testing.T) {
+	w := doortest.New(t, 0, broker.Options{})
+	p := w.Start(spooling(writing(), crashfs.New()))
+	w.Advance(time.Second)
+	atOnce := p.Call("POST /lost", "at once")
+	w.Advance(time.Second)
+	if atOnce.Status != 503 || !strings.Contains(atOnce.Err.Error(), "NO_ROUTE") {
+		t.Errorf("%d %v", atOnce.Status, atOnce.Err)
+	}
+	w.Freeze()
+	early := p.Call("POST /lost", "early")
+	w.Advance(2 * confirmTimeout)
+	later := p.Call("POST /lost", "later")
+	work := p.Call("POST /work", "work")
+	w.Advance(time.Second)
+	for _, c := range []*doortest.Call{early, later, work} {
+		if c.Status != 202 {
+			t.Errorf("%s: %d %v", c.Body, c.Status, c.Err)
+		}
+	}
+	w.Thaw()
+	w.Until("two are aside", time.Minute, func() bool { return p.Store.Stats().Aside == 2 && p.Store.Empty() })
+	if bodies, copies := arrivals(t, w, "work"); len(bodies) != 1 || copies["work"] != 1 {
+		t.Error(copies)
+	}
+	if s := p.Status("spool", "default"); s.State != "empty, 2 aside" {
+		t.Error(s)
+	}
+}
+
+// TestFullSpoolWhileFrozen: what is late and does not fit on disk ends with a word
+// that says what is so, and is not sent again.
+func TestFullSpoolWhileFrozen(t *testing.T) {
+	w := doortest.New(t, 0, broker.Options{})
+	setup := spooling(writing(), crashfs.New())
+	setup.SpoolMax = 2000
+	p := w.Start(setup)
+	w.Advance(time.Second)
+	w.Freeze()
+	for i := range 40 {
+		p.Call("POST /work", fmt.Sprintf("%04d", i))
+	}
+	w.Advance(2 * confirmTimeout)
+	unknown := 0
+	for _, c := range p.Calls {
+		if c.Status == 503 && strings.Contains(c.Err.Error(), "whether the broker has the message is not known") &&
+			strings.Contains(c.Err.Error(), "the spool is full") {
+			unknown++
+		}
+	}
+	if done := len(answered(p.Calls)); done == 0 || unknown == 0 || done+unknown != 40 {
+		t.Errorf("%d done, %d unknown of 40", done, unknown)
+	}
+	w.Thaw()
+	emptied(w, p)
+	bodies, copies := arrivals(t, w, "work")
+	if len(bodies) != 40 {
+		t.Errorf("%d came", len(bodies))
+	}
+	for body, c := range copies {
+		if c > 1 {
+			t.Errorf("%s came %d times", body, c)
+		}
+	}
+}
+
+// TestGuiltyAmongManyInSpool: messages to an exchange that does not exist close
+// the channel. They are put aside, and no other is; the wire is cut everywhere.
+func TestGuiltyAmongManyInSpool(t *testing.T) {
+	doortest.EveryCut(t, 0, func(t *testing.T, world func(broker.Options) *doortest.World) int {
+		w := world(broker.Options{})
+		w.Down = true
+		p := w.Start(spooling(writing(), crashfs.New()))
+		var want []string
+		for i := range 20 {
+			body := fmt.Sprintf("%04d", i)
+			if i == 0 || i == 7 || i == 8 {
+				p.Call("POST /nowhere", body)
+				continue
+			}
+			p.Call("POST /work", body)
+			want = append(want, body)
+		}
+		w.Advance(time.Second)
+		w.Down = false
+		w.Until("three are aside", 5*time.Minute, func() bool { return p.Store.Stats().Aside >= 3 && p.Store.Empty() })
+		if s := p.Status("spool", "default"); s.State != "empty, 3 aside" {
+			t.Error(s)
+		}
+		if bodies, _ := arrivals(t, w, "work"); strings.Join(bodies, " ") != strings.Join(want, " ") {
+			t.Errorf("came: %s", strings.Join(bodies, " "))
+		}
+		return w.Operations
+	})
 }

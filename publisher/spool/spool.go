@@ -412,6 +412,18 @@ func (s *Spool) forget(number uint64) {
 	s.Gone(number)
 }
 
+// Oldest is the number of the first message that is to leave, or of the next one.
+func (s *Spool) Oldest() uint64 { return s.out }
+
+// Next is the number that the next message gets.
+func (s *Spool) Next() uint64 { return s.next }
+
+// Holds reports whether a message is to leave.
+func (s *Spool) Holds(number uint64) bool {
+	_, gone := s.gone[number]
+	return number >= s.out && number < s.next && !gone
+}
+
 // Empty reports whether nothing is to leave.
 func (s *Spool) Empty() bool { return len(s.sizes) == 0 }
 

@@ -35,7 +35,7 @@ type Process struct {
 
 	w    *World
 	link *wiretest.Link
-	wire *wiretest.Wire // of the broker's side
+	wire *wiretest.Wire
 	disk *crashfs.FS
 	todo []func()
 	dead bool
@@ -99,7 +99,7 @@ func (p *Process) dial() {
 		p.Client.DialFailed(errRefused)
 	default:
 		ours, theirs := wiretest.NewWire(), wiretest.NewWire()
-		p.wire = theirs
+		p.wire = ours
 		p.link = wiretest.Join(p.w.T, p.w.Clock, p.w.seed,
 			ours.Bind(&side{Peer: p.Client.Connect(ours), w: p.w, wire: ours, p: p}),
 			theirs.Bind(&side{Peer: p.w.Broker.Connect(theirs, nil), w: p.w, wire: theirs, p: p, broker: true}))
@@ -120,6 +120,11 @@ func (p *Process) turn() (busy bool) {
 	}
 	return busy
 }
+
+// Crash ends the process and takes the power away from its disk: what was synced
+// is there, and of the rest whatever the disk had got around to. disk is what was
+// left of it at the moment that the test has chosen, by crashfs.FS.Crash.
+func (p *Process) Crash() { p.die() }
 
 // Kill ends the process as kill -9 does: nothing of it runs any more, and its
 // disk has all that was written. The disk is for the next process.

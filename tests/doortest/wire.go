@@ -62,6 +62,9 @@ func (s *side) operation() {
 	if s.w.Operations == s.w.CutAt {
 		s.wire.Abort(ErrCut)
 	}
+	if s.w.OnOperation != nil {
+		s.w.OnOperation(s.w.Operations)
+	}
 }
 
 // Tick is withheld from who is frozen or dead.

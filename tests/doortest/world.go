@@ -2,6 +2,7 @@ package doortest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -22,6 +23,9 @@ type World struct {
 	Operations int
 	// CutAt cuts the wire that does this operation, right after it; 0 is never.
 	CutAt int
+	// OnOperation, if set, is called after each operation with its number. It may
+	// kill the process.
+	OnOperation func(n int)
 	// Down refuses the processes' dials.
 	Down bool
 
@@ -169,24 +173,27 @@ func (w *World) Cut() {
 	}
 }
 
-// EveryCut runs a story once on an undisturbed wire, and then once for each of
-// its operations with the wire cut after that one. story makes its world by new,
-// and returns the number of operations in which a cut is of interest. step leaves
-// operations out: 1 takes all.
-func EveryCut(t *testing.T, seed int64, step int, story func(t *testing.T, new func(o broker.Options) *World) (operations int)) {
+// EveryCut runs a story on an undisturbed wire, and then once for each of its
+// operations with the wire cut after that one. story makes its world by world, and
+// returns the number of operations in which a cut is of interest.
+func EveryCut(t *testing.T, seed int64, story func(t *testing.T, world func(o broker.Options) *World) (operations int)) {
 	t.Helper()
-	run := func(t *testing.T, cut int) int {
+	Every(t, fmt.Sprintf("seed=%d/cut", seed), func(t *testing.T, at int) int {
 		return story(t, func(o broker.Options) *World {
 			w := New(t, seed, o)
-			w.CutAt = cut
+			w.CutAt = at
 			return w
 		})
-	}
-	total := run(t, 0)
-	for cut := 1; cut <= total && !t.Failed(); cut += step {
-		run(t, cut)
-		if t.Failed() {
-			t.Logf("doortest: the wire was cut after operation %d of %d (seed %d)", cut, total, seed)
-		}
+	})
+}
+
+// Every runs a story undisturbed, at 0, and then once for each of the moments that
+// it has counted, until one fails.
+func Every(t *testing.T, name string, story func(t *testing.T, at int) (moments int)) {
+	t.Helper()
+	moments := 0
+	ok := t.Run(name+"=0", func(t *testing.T) { moments = story(t, 0) })
+	for at := 1; ok && at <= moments; at++ {
+		ok = t.Run(fmt.Sprintf("%s=%d", name, at), func(t *testing.T) { story(t, at) })
 	}
 }

@@ -187,6 +187,20 @@ func greets(addr string) bool {
 	return err == nil && first[0] == amqpproto.FrameMethod
 }
 
+// Pause freezes the broker: its connections stay, and nothing is answered. Resume
+// before the test ends.
+func (n *Node) Pause(t testing.TB) { t.Helper(); n.signal(t, syscall.SIGSTOP) }
+
+// Resume lets a paused broker go on.
+func (n *Node) Resume(t testing.TB) { t.Helper(); n.signal(t, syscall.SIGCONT) }
+
+func (n *Node) signal(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	if err := n.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Kill ends the broker as kill -9 does, and returns when it has ended.
 func (n *Node) Kill() { n.end(syscall.SIGKILL) }
 

@@ -325,17 +325,20 @@ func TestNothingAnsweredIsLost(t *testing.T) {
 	z.check(w, node.URL)
 }
 
-// check compares what was answered with what has arrived.
-func (z *zamqp) check(w *writers, url string) {
+// check compares what was answered with what has arrived, and returns how many
+// copies have come that were not needed, and the most of one message.
+func (z *zamqp) check(w *writers, url string) (twice, most int) {
 	t := z.t
 	ids := map[string]string{}
 	place := map[string]int{}
-	twice := 0
+	copies := map[string]int{}
 	all := queued(t, url, "spool-work")
 	for i, d := range all {
 		body := string(d.Body)
 		if id, known := ids[body]; known {
 			twice++
+			copies[body]++
+			most = max(most, copies[body])
 			if id != d.MessageId {
 				t.Errorf("%s has come with the ids %q and %q", body, id, d.MessageId)
 			}
@@ -366,4 +369,5 @@ func (z *zamqp) check(w *writers, url string) {
 	if lost > 0 || disorder > 0 || answered == 0 {
 		t.Errorf("%d of %d answered were lost, %d are out of order", lost, answered, disorder)
 	}
+	return twice, most
 }

@@ -1,0 +1,107 @@
+package amqpdoor
+
+import "testing"
+
+// TestSpoolStates is the table in words: what each state does about each event
+// that changes it. All other pairs stay.
+func TestSpoolStates(t *testing.T) {
+	changes := map[spoolState]map[spoolEvent]spoolState{
+		spoolStraight:  {spoolLate: spoolAwaitWord, spoolTakesNone: spoolAway, spoolSuspects: spoolSifting, spoolBacklog: spoolEmptying, spoolClose: spoolClosed},
+		spoolAway:      {spoolTakes: spoolEmptying, spoolClose: spoolClosed},
+		spoolAwaitWord: {spoolWord: spoolEmptying, spoolChannelEnded: spoolEmptying, spoolTakesNone: spoolAway, spoolClose: spoolClosed},
+		spoolEmptying:  {spoolLate: spoolAwaitWord, spoolTakesNone: spoolAway, spoolSuspects: spoolSifting, spoolEmptied: spoolStraight, spoolClose: spoolClosed},
+		spoolSifting:   {spoolLate: spoolAwaitWord, spoolTakesNone: spoolAway, spoolCleared: spoolEmptying, spoolClose: spoolClosed},
+		spoolClosed:    {},
+	}
+	for s := range spoolStates {
+		for e := range spoolEvents {
+			want, ok := changes[s][e]
+			if !ok {
+				want = s
+			}
+			if got := spoolTransitions[s][e]; got != want {
+				t.Errorf("%s and %s: %s, want %s", s, e, got, want)
+			}
+		}
+	}
+}
+
+// TestSpoolStatesComeBack: from every state but closed the way back to straight
+// is there once the broker takes publishes, answers, and nothing is left; and
+// what is looked at twice changes nothing the second time.
+func TestSpoolStatesComeBack(t *testing.T) {
+	for s := range spoolClosed {
+		at := s
+		for _, e := range []spoolEvent{spoolWord, spoolTakes, spoolCleared, spoolEmptied} {
+			at = spoolTransitions[at][e]
+		}
+		if at != spoolStraight {
+			t.Errorf("from %s: %s", s, at)
+		}
+		for _, look := range [][]spoolEvent{
+			{spoolTakesNone}, {spoolTakes, spoolSuspects, spoolBacklog}, {spoolTakes, spoolCleared, spoolBacklog}, {spoolTakes, spoolCleared, spoolEmptied},
+		} {
+			once := s
+			for _, e := range look {
+				once = spoolTransitions[once][e]
+			}
+			twice := once
+			for _, e := range look {
+				twice = spoolTransitions[twice][e]
+			}
+			if twice != once {
+				t.Errorf("%s looks twice at %v: %s, then %s", s, look, once, twice)
+			}
+		}
+		if s.window() > 0 && s != spoolEmptying && s.window() != 1 {
+			t.Errorf("%s sends %d at a time", s, s.window())
+		}
+	}
+}
+
+// TestFlightTransitions holds the promises that the table was made for.
+func TestFlightTransitions(t *testing.T) {
+	told := map[flightDeed]bool{deedTell: true, deedTellGone: true, deedTellMaybe: true}
+	waits := map[flightState]bool{flightSent: true, flightStoring: true, flightAshore: true}
+	for s := range flightStates {
+		for e := range flightEvents {
+			step := flightTransitions[s][e]
+			if step.deed == deedIllegal {
+				if step.to != flightFree {
+					t.Errorf("%s and %s: illegal, and goes to %s", s, e, step.to)
+				}
+				continue
+			}
+			// A call hears its outcome once: by the step from a state in which it waits
+			// to one in which it does not.
+			handedOn := step.deed == deedLost
+			if told[step.deed] != (waits[s] && !waits[step.to] && !handedOn) {
+				t.Errorf("%s and %s: %s, then %s", s, e, step.deed, step.to)
+			}
+			// Nothing is sent again while its channel may still bring it to its queue.
+			if again := step.deed == deedLost || step.deed == deedAgain; again && e != flightUnanswered && e != flightGuilty {
+				t.Errorf("%s and %s: it is sent again", s, e)
+			}
+			// Late is no outcome.
+			if e == flightLate && step.to != s {
+				t.Errorf("%s and late: %s", s, step.to)
+			}
+		}
+	}
+	// Whatever is with the channel has an answer to all that the channel may say.
+	for _, s := range []flightState{flightSent, flightStoring, flightOwned, flightUnknown} {
+		for _, e := range []flightEvent{flightConfirmed, flightRefused, flightUnanswered, flightGuilty, flightLate} {
+			if flightTransitions[s][e].deed == deedIllegal {
+				t.Errorf("%s and %s: illegal", s, e)
+			}
+		}
+	}
+	// And what is on its way to disk to all that the disk may say.
+	for _, s := range []flightState{flightStoring, flightAshore, flightTold} {
+		for _, e := range []flightEvent{flightStored, flightUnstored} {
+			if flightTransitions[s][e].deed == deedIllegal {
+				t.Errorf("%s and %s: illegal", s, e)
+			}
+		}
+	}
+}

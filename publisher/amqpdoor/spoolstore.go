@@ -1,0 +1,236 @@
+package amqpdoor
+
+import (
+	"errors"
+
+	"zamqp/amqpproto/client"
+	"zamqp/publisher/spool"
+)
+
+// storeAll adds publishes to the store, those of one transaction together: all
+// of them will be there or none. It returns those that are left for another turn.
+func (x *spooler) storeAll(list []waiting, most int) (rest []waiting) {
+	for size := 0; len(list) > 0 && most > 0 && size < storeSize; {
+		n := 1
+		for n < len(list) && list[n].p.Tx == list[0].p.Tx && list[0].p.Tx != nil {
+			n++
+		}
+		group := list[:n:n]
+		list = list[n:]
+		most -= n
+		messages := make([]spool.Message, n)
+		for i := range group {
+			messages[i] = group[i].message()
+			size += len(messages[i].Body)
+		}
+		done := func(err error) {
+			for i := range group {
+				if w := &group[i]; w.cause != nil {
+					w.done.Confirmed(w.unknown(err))
+				} else {
+					w.done.Confirmed(err)
+				}
+			}
+			x.soon() // they can be sent
+		}
+		if _, err := x.add(messages, done); err != nil {
+			done(err)
+		}
+	}
+	return list
+}
+
+// add hands messages to the store; the first gets the number that is returned.
+func (x *spooler) add(messages []spool.Message, done func(error)) (first uint64, err error) {
+	first = x.store.Next()
+	if err := x.store.Add(x.link.door.runtime.Now(), messages, done); err != nil {
+		return 0, err
+	}
+	x.began(len(messages))
+	return first, nil
+}
+
+// storeSent stores what a channel has and the broker has not answered, before
+// anything that came later is stored. It is not sent again for that. done is
+// false while some is left for another turn; an error says that no more can be
+// stored.
+func (x *spooler) storeSent() (done bool, err error) {
+	for most, size := storeMax, 0; x.sent.first != nil; {
+		if most <= 0 || size >= storeSize {
+			return false, nil
+		}
+		group := []*flight{x.sent.first}
+		for f := x.sent.first.next; f != nil && f.p.Tx == group[0].p.Tx && f.p.Tx != nil; f = f.next {
+			group = append(group, f)
+		}
+		most -= len(group)
+		messages := make([]spool.Message, len(group))
+		for i, f := range group {
+			messages[i] = f.message()
+			size += len(f.p.Body)
+		}
+		first, err := x.add(messages, func(err error) { x.wrote(group, err) })
+		if err != nil {
+			x.tellOverdue(err)
+			return true, err
+		}
+		for i, f := range group {
+			f.entry.Number = first + uint64(i)
+			x.air[f.entry.Number] = struct{}{}
+			x.highest = max(x.highest, f.entry.Number)
+			f.hear(flightWritten, nil)
+		}
+	}
+	return true, nil
+}
+
+// wrote is the disk's word on what storeSent has given it.
+func (x *spooler) wrote(group []*flight, err error) {
+	event := flightStored
+	if err != nil {
+		event = flightUnstored
+	}
+	for _, f := range group {
+		f.hear(event, err)
+	}
+	x.soon()
+}
+
+// tellOverdue tells the calls whose publishes have no outcome in time, and cannot
+// be kept, that nobody knows.
+func (x *spooler) tellOverdue(err error) {
+	for f := x.sent.first; f != nil; {
+		next := f.next
+		if f.late {
+			f.hear(flightUnstored, err)
+		}
+		f = next
+	}
+}
+
+func (w *waiting) message() spool.Message {
+	m := spool.Message{
+		Exchange: w.p.Exchange, RoutingKey: w.p.RoutingKey, Mandatory: w.p.Mandatory,
+		RawProperties: w.p.RawProperties, Body: w.p.Body,
+	}
+	if w.producer != nil {
+		m.Producer = w.producer.Name()
+	}
+	return m
+}
+
+// pump sends from the store, and reads what comes next.
+func (x *spooler) pump() {
+	if x.failed > 0 {
+		x.failed = 0
+		x.fetched, x.head = nil, 0
+		x.store.Rewind()
+	}
+	window := x.state.window()
+	if window == 0 {
+		return
+	}
+	for ; x.head < len(x.fetched); x.head++ {
+		e := &x.fetched[x.head]
+		if _, up := x.air[e.Number]; up || !x.store.Holds(e.Number) {
+			*e = spool.Entry{}
+			continue
+		}
+		if x.careful != 0 && e.Number > x.careful {
+			if x.fresh > 0 {
+				return
+			}
+			x.careful = 0
+			x.soon()
+			return
+		}
+		if x.fresh >= window || x.octets >= octetsMax || !x.launch(e) {
+			return
+		}
+		*e = spool.Entry{}
+	}
+	x.fetched, x.head = x.fetched[:0], 0
+	if x.unsent() > 0 {
+		x.store.Fetch(fetchCount, fetchSize, x.read)
+	} else if x.fresh == 0 {
+		x.careful = 0
+	}
+}
+
+func (x *spooler) read(entries []spool.Entry, err error) {
+	if err != nil {
+		x.log().Err(err).Msg("messages of the spool cannot be read any more")
+	}
+	if x.failed == 0 {
+		x.fetched = append(x.fetched, entries...)
+	}
+	x.soon()
+}
+
+// launch sends one message of the store; false if it has to wait.
+func (x *spooler) launch(e *spool.Entry) bool {
+	raw, expired := aged(e.RawProperties, x.link.door.runtime.Now().Sub(e.Since))
+	if expired {
+		x.expired++
+		x.gone(e.Number)
+		return true
+	}
+	f := x.flight()
+	f.entry, f.alone = *e, x.careful != 0 && len(x.air) == 0 && x.sent.count == 0
+	x.out = client.Outgoing{Exchange: e.Exchange, RoutingKey: e.RoutingKey, Mandatory: e.Mandatory, RawProperties: raw, Body: e.Body}
+	switch err := x.link.client.Publish(nil, &x.out, f); {
+	case err == nil:
+		f.took(flightOwned, len(e.Body))
+		x.air[e.Number] = struct{}{}
+		x.highest = max(x.highest, e.Number)
+		return true
+	case x.hasRoomLater(err), errors.Is(err, client.ErrClosed):
+		x.release(f)
+		return false
+	default: // no broker of this configuration could take it
+		x.release(f)
+		x.aside(e, err.Error())
+		return true
+	}
+}
+
+// gone forgets a message. Far behind one that has no outcome that is written down
+// for each, or a restart would send all of them again.
+func (x *spooler) gone(number uint64) {
+	x.drained++
+	if number > x.store.Oldest()+flightsMax {
+		x.drop(number)
+		return
+	}
+	delete(x.air, number)
+	x.store.Gone(number)
+}
+
+// drop forgets a message for good.
+func (x *spooler) drop(number uint64) {
+	delete(x.air, number)
+	if x.store.Drop(number) != nil { // the disk has failed
+		x.store.Gone(number)
+	}
+}
+
+// again lets a message be sent once more, when the store is read from its
+// beginning.
+func (x *spooler) again(number uint64) {
+	delete(x.air, number)
+	x.failed++
+}
+
+// aside keeps a message that the broker would not have.
+func (x *spooler) aside(e *spool.Entry, reason string) {
+	x.log().Str("exchange", e.Exchange).Str("routing_key", e.RoutingKey).Str("producer", e.Producer).Uint64("number", e.Number).
+		Str("reason", reason).Msg("a spooled message is put aside: see zamqp spool list")
+	number := e.Number
+	x.air[number] = struct{}{} // not to be sent meanwhile
+	x.store.PutAside(x.link.door.runtime.Now(), e, reason, func(err error) {
+		if err == nil {
+			delete(x.air, number)
+		}
+		x.soon()
+	})
+}

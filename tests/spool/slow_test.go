@@ -1,0 +1,108 @@
+package spool_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"zamqp/tests/embedded"
+	"zamqp/tests/rabbitmq"
+)
+
+// slowBroker is one that can be frozen.
+type slowBroker interface {
+	Pause(t testing.TB)
+	Resume(t testing.TB)
+	Kill(t testing.TB)
+	Restart(t testing.TB)
+}
+
+type embeddedNode struct{ *embedded.Node }
+
+func (n embeddedNode) Kill(testing.TB) { n.Node.Kill() }
+
+func (n embeddedNode) Restart(t testing.TB) {
+	t.Helper()
+	if err := n.Node.Restart(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// everywhere runs a test beside RabbitMQ, and beside the embedded broker as a
+// process of its own.
+func everywhere(t *testing.T, run func(t *testing.T, node slowBroker, url string)) {
+	t.Run("rabbitmq", func(t *testing.T) {
+		node := rabbitmq.New(t)
+		run(t, node, node.URL)
+	})
+	t.Run("embedded", func(t *testing.T) {
+		node := embedded.New(t, embedded.Options{DataDir: t.TempDir()})
+		run(t, embeddedNode{node}, node.URL)
+	})
+}
+
+// frozen is several times the confirm_timeout of these tests.
+func frozen() time.Duration {
+	if os.Getenv("ZAMQP_TEST_LONG") != "" {
+		return 40 * time.Second
+	}
+	return 15 * time.Second
+}
+
+// TestFrozenBrokerGetsNothingTwice: a broker that stands still for longer than
+// confirm_timeout has what was sent to it. Its calls are answered by the disk,
+// and nothing is sent again as long as the connection lives.
+func TestFrozenBrokerGetsNothingTwice(t *testing.T) {
+	everywhere(t, func(t *testing.T, node slowBroker, url string) {
+		z := newZamqp(t, url, "connection.default.confirm_timeout=3s")
+		z.start()
+		z.until("it is connected", z.connected)
+		w := z.write(4)
+		z.more100(w)
+		node.Pause(t)
+		thawed := time.After(frozen())
+		z.more100(w) // by the disk
+		<-thawed
+		node.Resume(t)
+		z.more100(w)
+		w.stop()
+		w.group.Wait()
+		z.until("the spool is empty", func() bool { return z.spooled() == "empty" })
+		if twice, _ := z.check(w, url); twice > 0 {
+			t.Errorf("%d copies too many, and the connection has not ended", twice)
+		}
+		if text, _ := os.ReadFile(z.log.Name()); strings.Contains(string(text), "\"lost\"") {
+			t.Logf("the connection was lost:\n%s", text)
+		}
+		if len(w.failures) > 0 {
+			t.Errorf("calls failed, by status: %v", w.failures)
+		}
+	})
+}
+
+// TestFrozenBrokerThatDies: the connection ends with the freeze. What was on it is
+// sent once more, under the same message_id, and nothing is lost.
+func TestFrozenBrokerThatDies(t *testing.T) {
+	everywhere(t, func(t *testing.T, node slowBroker, url string) {
+		z := newZamqp(t, url, "connection.default.confirm_timeout=3s")
+		z.start()
+		z.until("it is connected", z.connected)
+		w := z.write(4)
+		z.more100(w)
+		node.Pause(t)
+		z.more100(w)
+		node.Resume(t)
+		z.more100(w)
+		node.Kill(t)
+		z.more100(w)
+		node.Restart(t)
+		z.more100(w)
+		w.stop()
+		w.group.Wait()
+		z.until("the spool is empty", func() bool { return z.spooled() == "empty" })
+		if _, most := z.check(w, url); most > 1 {
+			t.Errorf("a message has come %d times", most+1)
+		}
+	})
+}
