@@ -13,8 +13,11 @@ endif
 FUZZTIME ?= 30s
 export FUZZTIME
 
+# How long `make chaos` takes.
+CHAOSTIME ?= 30m
+
 .DEFAULT_GOAL := help
-.PHONY: help build run check test race fuzz bench interop gen tidy cross install clean
+.PHONY: help build run check test race fuzz bench chaos interop gen tidy cross install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +42,9 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 
 bench: install ## the whole benchmark beside its peers; writes a page under docs/bench
 	cd tests/bench && go run .
+
+chaos: install ## kills, stops, freezes, partitions and full disks for CHAOSTIME (30m), in RabbitMQ and in ours; writes a page under docs/chaos
+	cd tests/chaos && CHAOSTIME=$(CHAOSTIME) CHAOSPAGE=$(CURDIR)/docs/chaos/$$(date +%F)-$$(git rev-parse --short HEAD).md go test -run '^TestLong$$' -timeout 0 -v .
 
 interop: install ## the built binary with RabbitMQ, pika, amqp091-go and streadway/amqp
 	@$(TESTRUN) -only interop

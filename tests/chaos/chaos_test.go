@@ -1,7 +1,6 @@
 package chaos_test
 
 import (
-	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -64,8 +63,7 @@ func TestSeededBugs(t *testing.T) {
 	}
 }
 
-// TestLong is the whole of it, for CHAOSTIME. Each site has a share, and does its
-// faults in turn.
+// TestLong is the whole of it, for CHAOSTIME. Each site has a share.
 func TestLong(t *testing.T) {
 	whole, err := time.ParseDuration(os.Getenv("CHAOSTIME"))
 	if err != nil {
@@ -74,26 +72,21 @@ func TestLong(t *testing.T) {
 	if ownNetwork(t) {
 		return
 	}
-	p := newPage(whole)
-	for _, row := range []struct {
-		name   string
-		site   func(*testing.T) *site
-		shares int // of 20
-	}{
-		{"single", single, 5}, {"spool", spooled, 4}, {"cluster", cluster, 7}, {"inside", inside, 2}, {"beside", beside, 2},
-	} {
-		if only := os.Getenv("CHAOSONLY"); only != "" && !strings.Contains(only, row.name) {
+	p, sum := newPage(whole), 0
+	for _, row := range longSites {
+		sum += row.share()
+	}
+	for _, row := range longSites {
+		if row.share() == 0 {
 			continue
 		}
 		t.Run(row.name, func(t *testing.T) {
 			s := row.site(t)
-			end := time.Now().Add(whole * time.Duration(row.shares) / 20)
 			r := newRig(t, s)
-			for n := 0; time.Now().Before(end); n++ {
-				if n%len(s.faults) == 0 {
-					rand.Shuffle(len(s.faults), func(i, k int) { s.faults[i], s.faults[k] = s.faults[k], s.faults[i] })
-				}
-				r.do(&s.faults[n%len(s.faults)])
+			for end := time.Now().Add(whole * time.Duration(row.share()) / time.Duration(sum)); time.Now().Before(end); {
+				f := p.next(s.faults)
+				r.do(f)
+				p.did(f)
 			}
 			result := r.finish()
 			report(t, s.name, result)
@@ -101,6 +94,25 @@ func TestLong(t *testing.T) {
 		})
 	}
 	p.write(t)
+}
+
+type longSite struct {
+	name   string
+	site   func(*testing.T) *site
+	shares int
+}
+
+// longSites have shares by how long their faults take.
+var longSites = []longSite{
+	{"single", single, 5}, {"spool", spooled, 4}, {"cluster", cluster, 9}, {"inside", inside, 1}, {"beside", beside, 1},
+}
+
+// share of the site, if it is one of those that CHAOSONLY names.
+func (s *longSite) share() int {
+	if only := os.Getenv("CHAOSONLY"); only != "" && !strings.Contains(only, s.name) {
+		return 0
+	}
+	return s.shares
 }
 
 // report fails the test for each violation, and prints the table.

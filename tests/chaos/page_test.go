@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
@@ -26,9 +27,38 @@ type page struct {
 	rows       []ledger.Row // of all sites, by kind
 	sites      strings.Builder
 	violations []string
+	done       map[string]int // faults so far, by kind
+	tried      map[*fault]bool
 }
 
-func newPage(whole time.Duration) *page { return &page{began: time.Now(), whole: whole} }
+func newPage(whole time.Duration) *page {
+	return &page{began: time.Now(), whole: whole, done: map[string]int{}, tried: map[*fault]bool{}}
+}
+
+// next chooses a fault: each of a site once, then those that the whole run has
+// had the fewest of.
+func (p *page) next(faults []fault) *fault {
+	var best *fault
+	for _, i := range rand.Perm(len(faults)) {
+		f := &faults[i]
+		if best == nil || p.rank(f) < p.rank(best) {
+			best = f
+		}
+	}
+	return best
+}
+
+func (p *page) rank(f *fault) int {
+	if !p.tried[f] {
+		return -1
+	}
+	return p.done[f.kind]
+}
+
+func (p *page) did(f *fault) {
+	p.done[f.kind]++
+	p.tried[f] = true
+}
 
 func (p *page) add(name string, result *ledger.Result) {
 	fmt.Fprintf(&p.sites, "\n## %s\n\n%s", name, ledger.Table(result.Rows))

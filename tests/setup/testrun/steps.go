@@ -27,7 +27,7 @@ var steps = []step{
 	{"loopdebug", "the same with lent buffers poisoned", loopdebug, false},
 	{"fuzz", "every fuzz target for some seconds", fuzz, false},
 	{"interop", "the built binary with RabbitMQ and other people's clients", interop, false},
-	{"chaos", "a broker behind a bad network, and one that is stopped and killed", chaos, false},
+	{"chaos", "a bad network; brokers and servers that are killed, frozen and replaced under load", chaos, false},
 	{"brokers", "random programs on RabbitMQ and on the embedded broker", brokers, false},
 	{"amqp091", "amqp091-go's own integration tests on both", amqp091, false},
 	{"kill", "kill -9 of the embedded broker at work, again and again", kill, false},
