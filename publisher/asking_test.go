@@ -88,7 +88,7 @@ func TestPackedBodies(t *testing.T) {
 		{"no gzip", "gzip", []byte("text"), false},
 		{"cut short", "gzip", packed(t, "text")[:20], false},
 		{"a bomb", "gzip", packed(t, strings.Repeat("\x00", 65<<20)), false},
-		{"unknown", "br", []byte("text"), false},
+		{"unknown", "compress", []byte("text"), false},
 	} {
 		decoded = ""
 		got := s.Deliver("c", publisher.Publishing{ContentType: "text/plain", ContentEncoding: row.encoding, Body: row.body})

@@ -45,28 +45,92 @@ func init() {
 // FindCodec returns the codec of a nick name or content type; the error names it.
 func FindCodec(name string) (Codec, error) { return codecFor([]byte(name)) }
 
-// codecFor finds the codec for a content type or nick name; its parameters do
-// not matter, but a charset other than UTF-8 is one that no codec reads.
+// codecFor finds the codec that writes a content type, or of a nick name. Of its
+// parameters only the charset matters: what is written is UTF-8.
 func codecFor(contentType []byte) (Codec, error) {
+	codec, charset, err := readContentType(contentType)
+	if err != nil || charset == "" {
+		return codec, err
+	}
+	if c, ok := findCharset(charset); !ok || !c.isUTF8() {
+		return nil, fmt.Errorf("%w %q: charset %s", ErrContentType, contentType, charset)
+	}
+	return codec, nil
+}
+
+// readContentType finds the codec of a content type or nick name, and the charset
+// that it names.
+func readContentType(contentType []byte) (codec Codec, charset string, err error) {
 	if c := codecs[string(contentType)]; c != nil { // the usual case: spelt as registered
-		return c, nil
+		return c, "", nil
 	}
 	media, params, err := mime.ParseMediaType(string(contentType))
 	if err != nil {
-		return nil, fmt.Errorf("%w %q: %v", ErrContentType, contentType, err)
+		return nil, "", fmt.Errorf("%w %q: %v", ErrContentType, contentType, err)
 	}
 	c := codecs[media]
 	if c == nil && strings.HasSuffix(media, "+json") {
 		c = codecs["json"]
 	}
 	if c == nil {
-		return nil, fmt.Errorf("%w %q", ErrContentType, media)
+		return nil, "", fmt.Errorf("%w %q", ErrContentType, media)
 	}
-	switch strings.ToLower(params["charset"]) {
-	case "", "utf-8", "utf8", "us-ascii":
-		return c, nil
+	return c, params["charset"], nil
+}
+
+// saysNothing tells that a content type says nothing about a body: there is none,
+// or one by which a client marks what it does not know.
+func saysNothing(contentType []byte) bool {
+	switch string(contentType) {
+	case "", "application/octet-stream", "application/data":
+		return true
 	}
-	return nil, fmt.Errorf("%w %q: charset %s", ErrContentType, media, params["charset"])
+	return false
+}
+
+// decode fills v from a body that is no request's.
+func decode(contentType, encoding string, headers Table, body []byte, limit int64, v any) error {
+	e, err := readEncoding(encoding, tableText(headers, compressionHeader))
+	if err != nil {
+		return err
+	}
+	if body, err = e.unpack(body, limit); err != nil {
+		return err
+	}
+	return decodeBody([]byte(contentType), &e, body, limit, v)
+}
+
+// decodeBody fills v from a body without its compressions. A character set of
+// the content encoding is that of the octets; the one of the content type may be
+// what a text was before its client encoded it.
+func decodeBody(contentType []byte, e *contentEncoding, body []byte, limit int64, v any) error {
+	codec, charset, err := contentCodec(contentType)
+	if err != nil {
+		if octets, ok := v.(*[]byte); ok {
+			*octets = append([]byte(nil), body...)
+			return nil
+		}
+		return err
+	}
+	if e.charset != "" {
+		charset = e.charset
+	}
+	if textual(codec) {
+		if body, err = toUTF8(charset, body, limit); err != nil {
+			return err
+		}
+	}
+	if err := codec.Decode(body, v); err != nil {
+		return &DecodeError{ContentType: codec.ContentType(), Cause: err}
+	}
+	return nil
+}
+
+func contentCodec(contentType []byte) (Codec, string, error) {
+	if len(contentType) == 0 {
+		return nil, "", fmt.Errorf("%w: the content type is missing", ErrContentType)
+	}
+	return readContentType(contentType)
 }
 
 // jsonCodec is encoding/json, sent as application/json.

@@ -105,7 +105,7 @@ func TestCodecsDecode(t *testing.T) {
 		{"Application/JSON", `5`, new(int), "5", ""},
 		{"json", `5`, new(int), "5", ""},
 		{"application/json", `5 6`, new(int), "", "no valid application/json"},
-		{"application/json; charset=utf-16", `5`, new(int), "", "charset utf-16"},
+		{"application/json; charset=shift_jis", `5`, new(int), "", "charset shift_jis"},
 		{"application/octet-stream", `5`, new(int), "", "no codec"},
 		{"", `5`, new(int), "", "missing"},
 		{";;", `5`, new(int), "", "no codec"},

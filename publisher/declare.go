@@ -81,11 +81,13 @@ type Consumer struct {
 	NoAck             bool   // the broker forgets a message when it is sent; a failure loses it
 	AutoAck           bool   // acked before the handler is called; a failure loses it, but for the dead-letter queue
 
-	Codec  string  // for messages without a content type
+	Codec  string  // for messages whose content type says nothing: none, application/octet-stream or application/data
 	Marker string  // whose subscribers see the messages
 	Lane   string  // "routing_key", "queue" or "header:NAME": messages of one key in order, one after the other
 	Rate   float64 // messages a second at most, 0 is no bound
 	Burst  int     // that may come at once within Rate; 0 is 1
+
+	HeadersContentType bool // a message without a content type has it in its headers, at properties.content_type
 
 	Retry      Retry  // what follows a failure that may pass
 	DeadLetter string // queue of the given-up; "" is the queue's name + ".dead", "off" is none

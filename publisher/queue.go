@@ -122,7 +122,7 @@ func (q *Queue) Get() (*Delivery, error) {
 
 // DecodeDelivery fills v from the body of a message that [Queue.Get] returned.
 func DecodeDelivery(d *Delivery, v any) error {
-	return decode(d.ContentType, d.ContentEncoding, d.Body, 0, v)
+	return decode(d.ContentType, d.ContentEncoding, d.Headers, d.Body, 0, v)
 }
 
 func unavailable(err error) error {

@@ -3,7 +3,6 @@ package publisher
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -191,8 +190,8 @@ func (r *Request) Headers() http.Header {
 	return h
 }
 
-// Body is the whole body as it was sent, a view that dies with the call; see
-// [Request.Content].
+// Body is the whole body as it was sent, compressed or not, a view that dies with
+// the call; [Request.Content] is the body without its compressions.
 func (r *Request) Body() []byte { return r.body }
 
 // ContentType is the media type of the body as it was sent, a view that dies
@@ -205,33 +204,30 @@ func (r *Request) ContentType() []byte {
 }
 
 // Decode fills v from the body by the codec of its content type, HTTP or AMQP
-// alike; a body in gzip is unpacked before. A message without one is decoded by its consumer's Codec. The error
-// can be returned as it is: it is a 400 (415 for a content type without a
-// codec), or sends the message to the dead-letter queue.
+// alike, after its compressions are undone and a text of another character set is
+// made UTF-8. A message whose content type says nothing is decoded by its
+// consumer's Codec. A *[]byte takes the octets of a content type without a codec.
+// The error can be returned as it is: it is a 400 (415 for a content type or an
+// encoding that is not known), or sends the message to the dead-letter queue.
 func (r *Request) Decode(v any) error {
+	e, err := r.encoding()
+	if err != nil {
+		return err
+	}
+	body, err := r.content(&e)
+	if err != nil {
+		return err
+	}
 	contentType := r.ContentType()
-	if len(contentType) == 0 && r.consumer != nil && r.consumer.Codec != "" {
-		contentType = []byte(r.consumer.Codec)
+	if k := r.consumer; k != nil {
+		if len(contentType) == 0 && k.HeadersContentType {
+			contentType = headersContentType(r.props.Headers)
+		}
+		if k.Codec != "" && saysNothing(contentType) {
+			contentType = view(k.Codec)
+		}
 	}
-	if len(contentType) == 0 {
-		return fmt.Errorf("%w: the content type is missing", ErrContentType)
-	}
-	codec, err := codecFor(contentType)
-	if err != nil {
-		return err
-	}
-	body, err := r.Content()
-	if err != nil {
-		return err
-	}
-	return decodeBy(codec, body, v)
-}
-
-func decodeBy(codec Codec, body []byte, v any) error {
-	if err := codec.Decode(body, v); err != nil {
-		return &DecodeError{ContentType: codec.ContentType(), Cause: err}
-	}
-	return nil
+	return decodeBody(contentType, &e, body, r.server.options.UnpackMax, v)
 }
 
 // Context ends when the call is over, when the client has gone and when the

@@ -23,7 +23,7 @@ type Answer struct {
 // [Request.Decode] does. Its error is not the fault of who called us: 500 for
 // HTTP, and a message is tried again.
 func (a *Answer) Decode(v any) error {
-	if err := decode(a.ContentType, a.Encoding, a.Body, a.unpackMax, v); err != nil {
+	if err := decode(a.ContentType, a.Encoding, a.Headers, a.Body, a.unpackMax, v); err != nil {
 		return fmt.Errorf("answer: %v", err)
 	}
 	return nil

@@ -17,7 +17,7 @@ import (
 type Options struct {
 	ConflictRetries int    // runs after the first, when a call meets a conflict
 	CallsMax        int    // live HTTP calls; one more is answered 503. 0 is no bound
-	UnpackMax       int64  // octets of a body unpacked from gzip; 0 is 64 MiB
+	UnpackMax       int64  // octets of an unpacked body; 0 is 64 MiB
 	Site            string // takes the place of [SiteVariable] in names
 	Log             zerolog.Logger
 }

@@ -68,7 +68,7 @@ type Server struct {
 	CallTimeout     time.Duration `key:"call_timeout" min:"1ms" max:"24h" off:"a call may wait for ever"`
 	CallsMax        int           `key:"calls_max" min:"1" max:"10000000"`
 	ConflictRetries int           `key:"conflict_retries" min:"0" max:"100"`
-	UnpackMax       Size          `key:"unpack_max" min:"1KiB" max:"4GiB"` // of a body in gzip
+	UnpackMax       Size          `key:"unpack_max" min:"1KiB" max:"4GiB"` // of a compressed body
 }
 
 // Site names this deployment.

@@ -20,6 +20,9 @@ const (
 	bcrypt     = "golang.org/x/crypto/bcrypt"
 	ogrek      = "github.com/kisielk/og-rek"
 	rate       = "golang.org/x/time/rate"
+	charsets   = "golang.org/x/text/encoding"
+	brotli     = "github.com/andybalholm/brotli"
+	zstd       = "github.com/klauspost/compress/zstd"
 )
 
 // room is a row of DESIGN §2: a folder, its level, and what it may import apart
@@ -40,7 +43,7 @@ var rooms = []room{
 	{"amqpproto/journal", 0, nil},
 	{"amqpproto/client", 1, []string{"amqpproto", vocabulary}},
 	{"amqpproto/broker", 1, []string{"amqpproto", "amqpproto/journal", vocabulary, bcrypt}},
-	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", vocabulary, msgpack, ogrek, rate, zerolog}},
+	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", vocabulary, msgpack, ogrek, charsets, brotli, zstd, rate, zerolog}},
 	{"publisher/spool", 1, []string{"amqpproto/journal"}},
 	{"publisher/httpdoor", 2, []string{"publisher", "publisher/http1", zerolog}},
 	{"publisher/amqpdoor", 2, []string{"publisher", "amqpproto", "publisher/spool", "amqpproto/client", "amqpproto/journal", vocabulary, rate, zerolog}},

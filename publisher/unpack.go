@@ -1,0 +1,196 @@
+package publisher
+
+import (
+	"bytes"
+	"compress/bzip2"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+)
+
+// unpackMax bounds an unpacked body where [Options] do not.
+const unpackMax = 64 << 20
+
+// compressionHeader is the header in which kombu names a compression.
+const compressionHeader = "compression"
+
+// A packing is a compression that can be undone.
+type packing struct {
+	name   string // for errors
+	unpack func(b []byte, limit int64) ([]byte, error)
+}
+
+// packings by the names that a content encoding has for them.
+var packings = map[string]packing{
+	"gzip":      {"gzip", ungzip},
+	"x-gzip":    {"gzip", ungzip},
+	"deflate":   {"deflate", inflate},
+	"x-deflate": {"deflate", inflate},
+	"zlib":      {"zlib", unzlib},
+	"br":        {"br", unbrotli},
+	"zstd":      {"zstd", unzstd},
+	"bzip2":     {"bzip2", unbzip2},
+	"x-bzip2":   {"bzip2", unbzip2},
+	"xz":        {"xz", unxz},
+	"lzma":      {"lzma", unxz},
+}
+
+// kombuPackings by the names that kombu writes into its header compression, and
+// their short names. What it calls gzip is zlib's format.
+var kombuPackings = map[string]packing{
+	"application/x-gzip":   {"application/x-gzip", gunzipOrInflate},
+	"application/gzip":     {"application/gzip", gunzipOrInflate},
+	"application/zlib":     {"application/zlib", gunzipOrInflate},
+	"application/x-zlib":   {"application/x-zlib", gunzipOrInflate},
+	"gzip":                 {"gzip", gunzipOrInflate},
+	"zlib":                 {"zlib", gunzipOrInflate},
+	"deflate":              {"deflate", gunzipOrInflate},
+	"application/x-bz2":    {"application/x-bz2", unbzip2},
+	"application/x-bzip2":  {"application/x-bzip2", unbzip2},
+	"bzip2":                {"bzip2", unbzip2},
+	"bzip":                 {"bzip", unbzip2},
+	"application/x-brotli": {"application/x-brotli", unbrotli},
+	"brotli":               {"brotli", unbrotli},
+	"br":                   {"br", unbrotli},
+	"application/zstd":     {"application/zstd", unzstd},
+	"zstd":                 {"zstd", unzstd},
+	"zstandard":            {"zstandard", unzstd},
+	"application/x-lzma":   {"application/x-lzma", unxz},
+	"application/x-xz":     {"application/x-xz", unxz},
+	"lzma":                 {"lzma", unxz},
+	"xz":                   {"xz", unxz},
+	"identity":             {},
+	"none":                 {},
+}
+
+// errUnpackMax says that a body unpacks to more than it may.
+var errUnpackMax = errors.New("too large")
+
+// errNoUnpacker says that nothing here reads a compression.
+var errNoUnpacker = errors.New("no unpacker")
+
+// fail is the error of a call whose body does not unpack.
+func (p *packing) fail(err error, limit int64) error {
+	switch {
+	case errors.Is(err, errUnpackMax):
+		return tooLarge(limit)
+	case errors.Is(err, errNoUnpacker):
+		return fmt.Errorf("%w: the compression %s is not read here: unpack what Request.Body returns, or let the sender use gzip or zstd", ErrContentType, p.name)
+	}
+	return &DecodeError{ContentType: p.name, Cause: err}
+}
+
+func tooLarge(limit int64) error {
+	return &StatusError{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("the body unpacks to more than %d octets (server.unpack_max)", limit)}
+}
+
+// readAll reads to the end, to limit octets at most: a small body can hold a
+// thousand times its size. Memory is taken by what comes, not by what is promised.
+func readAll(z io.Reader, packed int, limit int64) ([]byte, error) {
+	out := bytes.NewBuffer(make([]byte, 0, min(int64(4*packed), limit)+bytes.MinRead))
+	n, err := io.Copy(out, io.LimitReader(z, limit+1))
+	if n > limit {
+		return nil, errUnpackMax
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// finished is an error when something follows what was read.
+func finished(out []byte, err error, rest *bytes.Reader) ([]byte, error) {
+	if err == nil && rest.Len() > 0 {
+		return nil, fmt.Errorf("%d octets follow the end", rest.Len())
+	}
+	return out, err
+}
+
+func ungzip(b []byte, limit int64) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	return readAll(z, len(b), limit)
+}
+
+func unzlib(b []byte, limit int64) ([]byte, error) {
+	in := bytes.NewReader(b)
+	z, err := zlib.NewReader(in)
+	if err != nil {
+		return nil, err
+	}
+	out, err := readAll(z, len(b), limit)
+	return finished(out, err, in)
+}
+
+// inflate reads HTTP's deflate, which is the format of zlib (RFC 9110 §8.4.1.2);
+// some clients send it without zlib's head and sum.
+func inflate(b []byte, limit int64) ([]byte, error) {
+	out, err := unzlib(b, limit)
+	if err == nil || errors.Is(err, errUnpackMax) {
+		return out, err
+	}
+	in := bytes.NewReader(b)
+	raw, rawErr := readAll(flate.NewReader(in), len(b), limit)
+	if raw, rawErr = finished(raw, rawErr, in); rawErr == nil || errors.Is(rawErr, errUnpackMax) {
+		return raw, rawErr
+	}
+	return nil, err
+}
+
+// gunzipOrInflate goes by what the body is.
+func gunzipOrInflate(b []byte, limit int64) ([]byte, error) {
+	if len(b) > 1 && b[0] == 0x1f && b[1] == 0x8b {
+		return ungzip(b, limit)
+	}
+	return inflate(b, limit)
+}
+
+func unbzip2(b []byte, limit int64) ([]byte, error) {
+	return readAll(bzip2.NewReader(bytes.NewReader(b)), len(b), limit)
+}
+
+func unbrotli(b []byte, limit int64) ([]byte, error) {
+	in := bytes.NewReader(b)
+	out, err := readAll(brotli.NewReader(in), len(b), limit)
+	return finished(out, err, in)
+}
+
+func unxz([]byte, int64) ([]byte, error) { return nil, errNoUnpacker }
+
+// zstdDecoders by the limit of what they unpack, of which a process has one or
+// two. One holds tables that take longer to make than a message to unpack.
+var zstdDecoders sync.Map
+
+// unzstd takes memory for the size that a frame promises, but for an octet that
+// came not more than 32 KiB, which one can stand for, and never more than limit.
+func unzstd(b []byte, limit int64) ([]byte, error) {
+	known, ok := zstdDecoders.Load(limit)
+	if !ok {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxMemory(uint64(limit)), zstd.WithDecoderMaxWindow(uint64(max(limit, zstd.MinWindowSize))))
+		if err != nil {
+			return nil, err
+		}
+		known, _ = zstdDecoders.LoadOrStore(limit, d)
+	}
+	out, err := known.(*zstd.Decoder).DecodeAll(b, nil)
+	switch {
+	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded), int64(len(out)) > limit:
+		return nil, errUnpackMax
+	case err != nil:
+		return nil, err
+	case len(b) == 0:
+		return nil, io.ErrUnexpectedEOF
+	}
+	return out, nil
+}
