@@ -102,6 +102,7 @@ func overrideConsumer(k *publisher.Consumer, o *Consumer) {
 	override(&k.StreamOffset, o.StreamOffset)
 	override(&k.Marker, o.Marker)
 	override(&k.Codec, o.Codec)
+	override(&k.HeadersContentType, o.HeadersContentType)
 	override(&k.Prefetch, o.Prefetch)
 	override(&k.Lane, o.Lane)
 	override(&k.Burst, o.Burst)

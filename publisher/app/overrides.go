@@ -43,6 +43,8 @@ type Consumer struct {
 	Rate              *string `key:"rate"` // "10/s"
 	Burst             *int    `key:"burst" min:"1" max:"1000000"`
 	Retry             Retry   `key:"retry"`
+	// HeadersContentType reads properties.content_type of the headers.
+	HeadersContentType *bool `key:"headers_content_type"`
 	// DeadLetter names the queue for messages that failed for good; "" is the
 	// queue's name with ".dead" behind it, "off" drops them at the broker.
 	DeadLetter *string    `key:"dead_letter"`
