@@ -17,7 +17,7 @@ export FUZZTIME
 CHAOSTIME ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help build run check test race fuzz bench chaos interop gen tidy cross install clean
+.PHONY: help build run check test race fuzz bench chaos interop gen tidy cross install fresh clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ cross: ## build and vet for darwin and freebsd
 
 install: ## install what the tests need and this machine lacks (Debian packages as root)
 	@tests/setup/install || echo "make: going on without; tests that need it are skipped"
+
+fresh: ## the two commands of the README on a bare Debian 12 (as root, needs debootstrap)
+	@tests/setup/fresh
 
 clean: ## remove what was built, and the data of make run
 	rm -rf bin tmp
