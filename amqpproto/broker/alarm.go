@@ -38,7 +38,7 @@ func (s *Server) ring() {
 	if on {
 		return // publishers are told when they publish
 	}
-	for c := s.conns; c != nil; c = c.next {
+	for c := s.conns.first; c != nil; c = c.next {
 		if c.blocked {
 			c.blocked = false
 			if c.blockedNotify {

@@ -186,7 +186,13 @@ func must(b []byte, err error) []byte {
 func TestFrameErrorsEndTheConversation(t *testing.T) {
 	f := newFixture(t, broker.Options{})
 	p := f.open(1)
-	p.say([]byte{1, 0, 1, 0, 0, 0, 4, 0, 60, 0, 99, 0}).want("0 connection.close [501 FRAME_ERROR - frame ends with 0x00 and not 0xce: the sender has lost count method(0,0)]", "eof")
+	p.say([]byte{1, 0, 1, 0, 0, 0, 4, 0, 60, 0, 99, 0}).want("0 connection.close [501 FRAME_ERROR - frame ends with 0x00 and not 0xce: the sender has lost count method(0,0)]")
+	p.method(0, &amqpproto.ConnectionCloseOk{}).want() // nothing can be told apart any more
+	f.clock.Advance(3 * time.Second)
+	p.want("eof")
+	if p.wire.Aborted > 0 {
+		t.Error("the socket was cut, with connection.close perhaps unread")
+	}
 }
 
 func TestHeartbeats(t *testing.T) {

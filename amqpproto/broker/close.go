@@ -8,13 +8,9 @@ import (
 	"zamqp/amqpproto"
 )
 
-const (
-	// closeWait is how long close-ok is waited for.
-	closeWait = 10 * time.Second
-	// loginDelay is how long a refused login holds its socket, so that guessing
-	// passwords is slow.
-	loginDelay = time.Second
-)
+// loginDelay is how long a refused login holds its socket, so that guessing
+// passwords is slow.
+const loginDelay = time.Second
 
 // errHungUp stands for an end of the stream that nobody announced.
 var errHungUp = errors.New("the client closed the socket without connection.close")
@@ -27,44 +23,24 @@ func connectionError(code uint16, id amqpproto.MethodID, format string, args ...
 // if what follows can still be told apart: the frames were whole.
 func (c *Conn) mend(err error) bool {
 	var ce *amqpproto.ConnectionError
-	if c.state != connOpen && c.state != awaitOpen && c.state != awaitTuneOk || !errors.As(err, &ce) {
+	if !c.speaking() || !errors.As(err, &ce) {
 		return false
 	}
 	c.sendClose(ce)
 	return true
 }
 
+// speaking says that the client has logged in, and is told what it did.
+func (c *Conn) speaking() bool {
+	return c.state == connOpen || c.state == awaitOpen || c.state == awaitTuneOk
+}
+
 // sendClose tells the client that the connection is over, and lets go of all
 // that it has. The answer is awaited, everything else that comes is discarded.
 func (c *Conn) sendClose(ce *amqpproto.ConnectionError) {
-	c.err = ce
 	c.flushAllConfirms()
+	c.leave(awaitCloseOk, ce)
 	c.send(0, ce.CloseMethod())
-	c.state = awaitCloseOk
-	c.blocked, c.commits = false, 0
-	c.limit = c.server.now() + int64(closeWait)
-	c.endChannels()
-	c.wake() // so that Tick is told when the wait ends
-}
-
-// onLast takes a frame while close-ok is awaited.
-func (c *Conn) onLast(f amqpproto.Frame) {
-	if f.Type != amqpproto.FrameMethod || f.Channel != 0 {
-		return
-	}
-	switch id, _, err := f.Method(); {
-	case err != nil:
-	case id == amqpproto.IDConnectionClose: // both at once: ours stands, theirs is answered
-		c.send(0, &amqpproto.ConnectionCloseOk{})
-	case id == amqpproto.IDConnectionCloseOk:
-		c.over()
-	}
-}
-
-// over closes the wire when all has left.
-func (c *Conn) over() {
-	c.state, c.limit = connFailed, 0
-	c.wire.Close()
 }
 
 // onClose answers the client's connection.close.
@@ -73,23 +49,34 @@ func (c *Conn) onClose(args []byte) error {
 	if err := m.DecodeArgs(args); err != nil {
 		return err
 	}
-	c.flushAllConfirms()
-	c.send(0, &amqpproto.ConnectionCloseOk{})
+	var why error
 	if m.ReplyCode != amqpproto.ReplySuccess && m.ReplyCode != 0 { // 0 is how kombu says it
-		c.err = m.Err()
+		why = m.Err()
 	}
-	c.endChannels()
-	c.over()
+	c.flushAllConfirms()
+	c.leave(awaitEOF, why)
+	c.send(0, &amqpproto.ConnectionCloseOk{})
 	return nil
 }
 
 // fail ends the conversation for a fault after which nothing more can be read,
-// telling why if the client has got far enough to understand.
+// telling why if the client has got far enough to understand. nil means that the
+// socket stays open for a while, and what comes is discarded unseen.
 func (c *Conn) fail(err error) error {
 	if c.state >= connFailed {
 		return c.err
 	}
-	if ce := (*amqpproto.ConnectionError)(nil); errors.As(err, &ce) && c.state > awaitHeader && c.state != awaitCloseOk {
+	var ce *amqpproto.ConnectionError
+	switch told := errors.As(err, &ce); {
+	case c.state == awaitCloseOk || c.state == awaitEOF:
+		c.garbled = true
+		return nil
+	case told && c.speaking():
+		c.sendClose(ce)
+		c.garbled = true
+		c.limit = min(c.limit, c.server.now()+int64(garbledWait))
+		return nil
+	case told && c.state > awaitHeader:
 		c.flushAllConfirms()
 		c.send(0, ce.CloseMethod())
 	}
@@ -101,13 +88,15 @@ func (c *Conn) fail(err error) error {
 	return c.err
 }
 
-// late is called when the handshake or close-ok took too long.
+// late is called when the handshake, or the end of a connection, took too long.
 func (c *Conn) late() {
 	switch {
 	case c.state == connFailed: // a refused login has waited enough
 		c.wire.Close()
-	case c.state == awaitCloseOk:
+	case c.garbled:
 		c.over()
+	case c.state == awaitCloseOk || c.state == awaitEOF:
+		c.cut()
 	default:
 		c.abort(fmt.Errorf("%s: no answer within %v", c.state, c.server.opts.HandshakeTimeout))
 	}

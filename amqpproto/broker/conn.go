@@ -19,12 +19,13 @@ const (
 	awaitOpen                     // of a virtual host
 	connOpen                      // in use
 	awaitCloseOk                  // connection.close has gone out, everything else is discarded
+	awaitEOF                      // close-ok has gone out: the client is to close its socket
 	connFailed                    // it is over, Lost will say so
 	connOver                      // Lost was called
 )
 
 var connStateNames = [...]string{"awaitHeader", "awaitStartOk", "awaitLogin", "awaitTuneOk", "awaitOpen",
-	"open", "awaitCloseOk", "failed", "over"}
+	"open", "awaitCloseOk", "awaitEOF", "failed", "over"}
 
 func (s connState) String() string { return connStateNames[s] }
 
@@ -33,7 +34,8 @@ func (s connState) String() string { return connStateNames[s] }
 type Conn struct {
 	server     *Server
 	wire       Wire
-	next, prev *Conn // of all connections
+	list       *connList // that it is on
+	next, prev *Conn     // on it
 
 	remote   string
 	loopback bool
@@ -48,7 +50,7 @@ type Conn struct {
 	out    output
 	beat   heartbeat
 	restAt int64 // when to call rested, without heartbeats; 0 = it was
-	limit  int64 // when the handshake, or the wait for close-ok, ends; 0 = none
+	limit  int64 // when the handshake, or the wait for the client's part of the end, is over; 0 = none
 
 	frameMax   uint32
 	channelMax uint16
@@ -61,6 +63,8 @@ type Conn struct {
 	blocked bool // publishes are not read while the alarm lasts
 	stalled bool // a consumer got nothing because output has piled up
 	full    bool // Feed has stopped because output has piled up
+	parted  bool // leave was called
+	garbled bool // what comes is discarded unseen, see fail
 	commits int  // transactions and held answers that wait for the store; not read until then
 	held    heldAnswer
 
@@ -91,7 +95,9 @@ func (c *Conn) Feed(in []byte) (n int, err error) {
 	n, err = c.feed(in)
 	c.rest = len(in) - n
 	if err != nil {
-		err = c.fail(err)
+		if err = c.fail(err); err == nil {
+			n, c.rest = len(in), 0
+		}
 	}
 	c.server.stats.OctetsIn += uint64(n)
 	c.server.tellEnded()
@@ -106,7 +112,7 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 			return n, err
 		}
 	}
-	for c.state < connFailed {
+	for c.state < connFailed && !c.garbled {
 		if c.deaf() {
 			c.full = c.out.answers() >= c.server.opts.OutputMax
 			return n, nil
@@ -150,7 +156,7 @@ func (c *Conn) onFrame(f amqpproto.Frame) error {
 	if f.Type == amqpproto.FrameHeartbeat {
 		return nil
 	}
-	if c.state == awaitCloseOk {
+	if c.state == awaitCloseOk || c.state == awaitEOF {
 		c.onLast(f)
 		return nil
 	}
@@ -230,6 +236,9 @@ func (c *Conn) Sent(n int) {
 	c.out.drop(n)
 	c.server.stats.OctetsOut += uint64(n)
 	c.beat.left(c.server.now(), n, c.out.len())
+	if c.state >= awaitCloseOk && c.out.len() == 0 {
+		c.out = output{} // nothing more to say but a few octets, if that
+	}
 	if (c.full || c.stalled) && c.out.len() < c.server.opts.OutputMax/2 {
 		c.wake() // Tick goes on delivering, Feed goes on reading
 	}
@@ -342,7 +351,7 @@ func (c *Conn) Lost(cause error) {
 	if c.state == connOver {
 		return
 	}
-	opened := c.vhost != nil
+	opened := c.vhost != nil && !c.parted
 	if c.err != nil || c.state == connFailed {
 		cause = c.err
 	} else if cause == nil && opened {
@@ -356,7 +365,7 @@ func (c *Conn) Lost(cause error) {
 	}
 	c.server.tellEnded()
 	c.out = output{}
-	c.server.forget(c)
+	c.remove()
 	if opened {
 		c.note(ConnectionClosed, cause)
 	}

@@ -32,6 +32,7 @@ type Options struct {
 	ExchangesMax int // in one vhost; 100,000
 	BindingsMax  int // in one vhost; 1,000,000
 	ConsumersMax int // of all connections; 100,000
+	LeavingMax   int // connections that are over and whose clients have not closed their sockets; 256. More, and the oldest is closed from here.
 	MessagesMax  int // ready in all queues, above which publishers are stopped as over MemoryMax; 0 = no limit
 
 	HandshakeTimeout time.Duration // from the socket to connection.open-ok; 10 s
@@ -112,6 +113,7 @@ func (o Options) withDefaults() Options {
 	orInt(&o.ExchangesMax, 100_000)
 	orInt(&o.BindingsMax, 1_000_000)
 	orInt(&o.ConsumersMax, 100_000)
+	orInt(&o.LeavingMax, 256)
 	if o.HandshakeTimeout <= 0 {
 		o.HandshakeTimeout = 10 * time.Second
 	}

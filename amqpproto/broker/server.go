@@ -39,7 +39,8 @@ type Server struct {
 	stats      Stats
 	properties []byte // server-properties, encoded
 
-	conns     *Conn                // the first of the list
+	conns     connList             // those in use, in the order in which they came
+	leaving   connList             // those that are over, and wait for their clients to say so
 	replies   map[string]*replyBox // of direct reply-to, by the name that they have
 	syncing   []*channel           // wait for the store
 	answering []*Conn              // hold answers until the store has come up to them
@@ -105,28 +106,8 @@ func (s *Server) Connect(w Wire, remote net.Addr) *Conn {
 		}
 	}
 	c.limit = s.now() + int64(s.opts.HandshakeTimeout)
-	c.next = s.conns
-	if c.next != nil {
-		c.next.prev = c
-	}
-	s.conns = c
-	s.stats.Connections++
+	s.conns.push(c)
 	return c
-}
-
-// forget takes a connection that is over off the list.
-func (s *Server) forget(c *Conn) {
-	switch {
-	case c.prev != nil:
-		c.prev.next = c.next
-	default:
-		s.conns = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	}
-	c.next, c.prev = nil, nil
-	s.stats.Connections--
 }
 
 // Tick moves time on. It returns when it wants to be called next; zero = never.
@@ -145,6 +126,7 @@ func (s *Server) Stats() Stats {
 	st := s.stats
 	st.Memory, st.Blocked = s.memoryUsed(), s.alarm
 	st.Messages, st.Unacked = s.messages, s.unacked
+	st.Connections, st.Closing = s.conns.n, s.leaving.n
 	return st
 }
 
@@ -152,14 +134,21 @@ func (s *Server) Stats() Stats {
 // new ones. Who has gone is in Stats; who does not answer is for the caller to cut.
 func (s *Server) Close(text string) {
 	s.closing = true
-	for c := s.conns; c != nil; c = c.next {
-		if c.state == connOpen {
-			c.sendClose(&amqpproto.ConnectionError{Code: amqpproto.ConnectionForced, Text: text})
-			continue
-		}
-		if c.state < awaitCloseOk {
+	for c := s.leaving.first; c != nil; {
+		next := c.next
+		if c.state == awaitEOF { // it has had its close-ok, and no time is left to wait
 			c.over()
 		}
+		c = next
+	}
+	for c := s.conns.first; c != nil; {
+		next := c.next
+		if c.state == connOpen {
+			c.sendClose(&amqpproto.ConnectionError{Code: amqpproto.ConnectionForced, Text: text})
+		} else {
+			c.over()
+		}
+		c = next
 	}
 }
 

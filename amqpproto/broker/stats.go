@@ -2,7 +2,8 @@ package broker
 
 // Stats are counters since the start and, where said so, the state of now.
 type Stats struct {
-	Connections int   // now
+	Connections int   // now, in use
+	Closing     int   // now: closed by either side, and the client has not closed its socket yet
 	Channels    int   // now
 	Consumers   int   // now
 	Queues      int   // now
@@ -13,6 +14,7 @@ type Stats struct {
 	Blocked     bool  // now: publishers wait, for memory or disk
 
 	ConnectionsOpened uint64
+	Hurried           uint64 // of the closed ones, those whose sockets were not left to the client: it took too long, or there were too many
 	LoginsRefused     uint64
 	OctetsIn          uint64
 	OctetsOut         uint64

@@ -203,15 +203,27 @@ func (e *embedded) shownURL(addr net.Addr) string {
 }
 
 func (e *embedded) accept(c *loop.Conn) loop.Peer {
-	if most := e.settings.ConnectionsMax; e.closing || most > 0 && e.server.Stats().Connections-e.own >= most {
+	if e.closing || !e.room() {
 		return nil
 	}
 	return e.connect(c, c.RemoteAddr())
 }
 
+// room says whether broker.connections_max leaves room for one more. Connections
+// that are over, and only wait for their clients to close their sockets, count,
+// but make room.
+func (e *embedded) room() bool {
+	most := e.settings.ConnectionsMax
+	if most == 0 {
+		return true
+	}
+	s := e.server.Stats()
+	return s.Connections+s.Closing-e.own < most || e.server.HurryOne()
+}
+
 // connect makes the broker's end of a connection, which decides by itself when
 // it is not to be read.
-func (e *embedded) connect(c *loop.Conn, remote net.Addr) loop.Peer {
+func (e *embedded) connect(c *loop.Conn, remote net.Addr) *broker.Conn {
 	c.KeepReading()
 	return e.server.Connect(c, remote)
 }
@@ -304,7 +316,7 @@ func (e *embedded) stop(done func()) {
 	end := e.loop.Now().Add(stopGrace)
 	var wait func()
 	wait = func() {
-		if e.server.Stats().Connections > 0 && e.loop.Now().Before(end) {
+		if s := e.server.Stats(); s.Connections+s.Closing > 0 && e.loop.Now().Before(end) {
 			e.loop.After(5*time.Millisecond, wait)
 			return
 		}

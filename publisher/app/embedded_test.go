@@ -249,6 +249,39 @@ func TestBrokerConnectionsMax(t *testing.T) {
 	}
 }
 
+// keptSocket is one that its owner never closes.
+type keptSocket struct{ net.Conn }
+
+func (keptSocket) Close() error { return nil }
+
+// TestBrokerConnectionsMaxAfterClose: connections that are over make room,
+// whether or not their clients close their sockets, and nobody waits for those
+// when the broker stops.
+func TestBrokerConnectionsMaxAfterClose(t *testing.T) {
+	url, stop := serveBroker(t, "", "broker.connections_max=2")
+	for range 5 {
+		var socket net.Conn
+		conn, err := amqp.DialConfig(url, amqp.Config{Dial: func(network, addr string) (net.Conn, error) {
+			var err error
+			socket, err = net.Dial(network, addr)
+			return keptSocket{socket}, err
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = socket.Close() })
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := declareAt(url, "q", nil); err != nil {
+		t.Error(err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestBrokerKeeps: what is durable comes back.
 func TestBrokerKeeps(t *testing.T) {
 	dir := t.TempDir()

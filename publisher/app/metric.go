@@ -36,6 +36,7 @@ func (e *embedded) Measure(dst []publisher.Metric) []publisher.Metric {
 	queues := e.server.QueueStats(queuesShown)
 	dst = publisher.AppendMetrics(dst, nil,
 		publisher.Metric{Name: "broker_connections", Help: "Connections to the embedded broker, this process's own included.", Value: float64(s.Connections)},
+		publisher.Metric{Name: "broker_connections_closing", Help: "Connections that are over, and whose clients have not closed their sockets yet.", Value: float64(s.Closing)},
 		publisher.Metric{Name: "broker_channels", Help: "Channels that are open.", Value: float64(s.Channels)},
 		publisher.Metric{Name: "broker_consumers", Help: "Consumers of all queues.", Value: float64(s.Consumers)},
 		publisher.Metric{Name: "broker_queues", Help: "Queues, exclusive ones included.", Value: float64(s.Queues)},
@@ -67,6 +68,7 @@ func (e *embedded) measureTraffic(dst []publisher.Metric) []publisher.Metric {
 	s := e.server.Stats()
 	return publisher.AppendMetrics(dst, nil,
 		publisher.Metric{Name: "broker_connections_opened_total", Help: "Connections whose login was accepted.", Value: float64(s.ConnectionsOpened)},
+		publisher.Metric{Name: "broker_connections_hurried_total", Help: "Connections that were over, and whose sockets were not left to their clients to close: it took 30 s, or a heartbeat, or there were 256 of them.", Value: float64(s.Hurried)},
 		publisher.Metric{Name: "broker_logins_refused_total", Help: "Logins of clients refused.", Value: float64(s.LoginsRefused)},
 		publisher.Metric{Name: "broker_received_bytes_total", Help: "Octets from clients, without TLS.", Value: float64(s.OctetsIn)},
 		publisher.Metric{Name: "broker_sent_bytes_total", Help: "Octets to clients, without TLS.", Value: float64(s.OctetsOut)},

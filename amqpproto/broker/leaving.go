@@ -1,0 +1,126 @@
+package broker
+
+import (
+	"time"
+
+	"zamqp/amqpproto"
+)
+
+const (
+	// closeWait is how long a client gets to answer connection.close, and to close
+	// its socket after connection.close-ok; as in RabbitMQ, a shorter heartbeat
+	// shortens it.
+	closeWait = 30 * time.Second
+	// garbledWait is the same after octets that are no frames: close-ok cannot be
+	// told apart in what follows.
+	garbledWait = 3 * time.Second
+)
+
+// connList is a list of connections, the oldest first.
+type connList struct {
+	first, last *Conn
+	n           int
+}
+
+func (l *connList) push(c *Conn) {
+	c.list, c.prev, c.next = l, l.last, nil
+	if l.last != nil {
+		l.last.next = c
+	} else {
+		l.first = c
+	}
+	l.last = c
+	l.n++
+}
+
+// remove takes c off the list that it is on, if any.
+func (c *Conn) remove() {
+	l := c.list
+	if l == nil {
+		return
+	}
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		l.last = c.prev
+	}
+	c.list, c.prev, c.next = nil, nil, nil
+	l.n--
+}
+
+// leave begins the end of a connection that one side has closed. From here on
+// the connection has nothing but its socket: channels and exclusive queues are
+// gone before the client hears of it. The socket stays open until the client
+// closes it, since many clients take an end of the stream during their own close
+// for a failure. state is what is awaited meanwhile.
+func (c *Conn) leave(state connState, why error) {
+	s := c.server
+	c.err, c.parted = why, true
+	opened := c.vhost != nil
+	c.blocked, c.commits = false, 0
+	c.endChannels()
+	if opened {
+		c.vhost.dropOwner(c)
+	}
+	c.state = state
+	wait := closeWait
+	if c.beat.interval != 0 {
+		wait = min(wait, time.Duration(c.beat.interval))
+	}
+	c.limit = s.now() + int64(wait)
+	c.remove()
+	s.leaving.push(c)
+	if opened {
+		c.note(ConnectionClosed, why)
+	}
+	if s.leaving.n > s.opts.LeavingMax && !s.closing {
+		s.HurryOne()
+	}
+	c.wake() // so that Tick is told when the wait ends
+}
+
+// HurryOne closes the socket of the connection that has been over for longest
+// and still waits for its client to close it. It returns false if there is none.
+func (s *Server) HurryOne() bool {
+	for c := s.leaving.first; c != nil; c = c.next {
+		if c.state != connFailed { // that is being closed already
+			s.stats.Hurried++
+			c.over()
+			return true
+		}
+	}
+	return false
+}
+
+// over closes the wire when all has left.
+func (c *Conn) over() {
+	c.state, c.limit = connFailed, 0
+	c.wire.Close()
+}
+
+// cut ends a connection whose client did not end it in time.
+func (c *Conn) cut() {
+	c.server.stats.Hurried++
+	c.state, c.limit = connFailed, 0
+	c.wire.Abort(c.err)
+}
+
+// onLast takes a frame while the client's close-ok or the end of its socket is
+// awaited. Everything but what belongs to the end is discarded.
+func (c *Conn) onLast(f amqpproto.Frame) {
+	if f.Type != amqpproto.FrameMethod || f.Channel != 0 {
+		return
+	}
+	switch id, _, err := f.Method(); {
+	case err != nil:
+	case id == amqpproto.IDConnectionClose: // both at once, or once more: what we said stands, theirs is answered
+		c.send(0, &amqpproto.ConnectionCloseOk{})
+	case id == amqpproto.IDConnectionCloseOk:
+		c.over() // RabbitMQ closes the socket here, too, and some clients wait for that
+	}
+}
