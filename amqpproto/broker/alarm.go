@@ -1,6 +1,17 @@
 package broker
 
-import "zamqp/amqpproto"
+import (
+	"time"
+
+	"zamqp/amqpproto"
+)
+
+// alarmTime is how long publishers wait at least once memory is over its limit.
+const alarmTime = time.Second
+
+// lowMark is where an alarm for what may be at most most ends: at the limit
+// itself, each message that goes and each that comes would end and begin it.
+func lowMark(most int64) int64 { return most - most/8 }
 
 // weigh compares memory with its limit. Over it, each connection gets one more
 // publish, and then is not read from the next one on. RabbitMQ stops reading
@@ -8,17 +19,31 @@ import "zamqp/amqpproto"
 // still taken, so that who also consumes makes room.
 func (s *Server) weigh() {
 	used := s.memoryUsed() + s.behind()
-	over := used > s.opts.MemoryMax || s.opts.MessagesMax > 0 && s.messages > s.opts.MessagesMax
-	if over == s.heavy {
+	if s.heavy == s.over(used) {
 		return
 	}
-	s.heavy = over
+	now := s.now()
+	if s.heavy && now < s.heavyUntil {
+		s.wakeAt(s.heavyUntil)
+		return
+	}
+	s.heavy = !s.heavy
 	kind := MemoryUnblocked
-	if over {
+	if s.heavy {
 		kind = MemoryBlocked
+		s.heavyUntil = now + int64(alarmTime)
 	}
 	s.host.Note(Event{Kind: kind, Octets: used})
 	s.ring()
+}
+
+// over says whether publishers are to wait, from a limit on until the lower mark.
+func (s *Server) over(used int64) bool {
+	memory, messages := s.opts.MemoryMax, int64(s.opts.MessagesMax)
+	if s.heavy {
+		memory, messages = lowMark(memory), lowMark(messages)
+	}
+	return used > memory || messages > 0 && int64(s.messages) > messages
 }
 
 // DiskLow says whether the disk of the data directory is almost full. While it

@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/broker"
@@ -78,5 +79,6 @@ func TestASlowDiskBlocksPublishers(t *testing.T) {
 	}
 	f.last(broker.MemoryBlocked)
 	f.sync(p)
+	f.clock.Advance(time.Second)
 	f.last(broker.MemoryUnblocked)
 }

@@ -113,7 +113,8 @@ func TestMemoryAlarm(t *testing.T) {
 		t.Fatal(pub.wire.Cause())
 	}
 	pub.hear()
-	con.f.clock.Advance(0)
+	con.method(1, &amqpproto.BasicGet{Queue: []byte("q"), NoAck: true}).hear()
+	pub.want() // under the limit, but not under the lower mark
 	con.method(1, &amqpproto.BasicGet{Queue: []byte("q"), NoAck: true}).hear()
 	if got := pub.hear(); got != "0 connection.unblocked\n1 basic.qos-ok" {
 		t.Errorf("heard %q", got)
@@ -123,6 +124,46 @@ func TestMemoryAlarm(t *testing.T) {
 	}
 	f.last(broker.MemoryBlocked)
 	f.last(broker.MemoryUnblocked)
+}
+
+// At the limit, what goes and what comes does not end and begin the alarm again
+// and again: it lasts for a second, and to the lower mark.
+func TestMemoryAlarmDoesNotFlutter(t *testing.T) {
+	f := newFixture(t, broker.Options{MemoryMax: 100_000})
+	pub, con := f.open(1), f.open(1)
+	pub.method(1, &amqpproto.QueueDeclare{Queue: []byte("q")}).hear()
+	fill := func() (blocked int) {
+		for !f.server.Stats().Blocked {
+			pub.publish(1, "", "q", strings.Repeat("x", 10_000), amqpproto.Properties{})
+		}
+		return strings.Count(pub.hear(), "connection.blocked")
+	}
+	get := func(n int) string {
+		for range n {
+			con.method(1, &amqpproto.BasicGet{Queue: []byte("q"), NoAck: true}).hear()
+		}
+		return pub.hear()
+	}
+	if n := fill(); n != 1 {
+		t.Fatalf("blocked %d times", n)
+	}
+	if got := get(5); got != "" {
+		t.Errorf("heard %q in the first second", got)
+	}
+	f.clock.Advance(time.Second - time.Millisecond)
+	pub.want()
+	f.clock.Advance(time.Millisecond) // nothing happens but that time passes
+	pub.want("0 connection.unblocked")
+	if n := fill(); n != 1 {
+		t.Errorf("blocked %d times", n)
+	}
+	f.clock.Advance(2 * time.Second)
+	if got := get(1); got != "" {
+		t.Errorf("heard %q above the lower mark", got)
+	}
+	if got := get(1); got != "0 connection.unblocked" {
+		t.Errorf("heard %q under the lower mark", got)
+	}
 }
 
 // What a client says without end costs memory within limits.

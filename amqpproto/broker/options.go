@@ -22,7 +22,8 @@ type Options struct {
 	BodyMax    uint64        // largest message body, octets; 128 MiB, RabbitMQ's max_message_size
 
 	// MemoryMax is how many octets messages and their bookkeeping may take; above
-	// it publishers are not read any more until it is below again. 1 GiB.
+	// it publishers are not read any more until it is an eighth lower, and for a
+	// second at least. 1 GiB.
 	MemoryMax int64
 	// OutputMax is how many octets may wait unsent on one connection before its
 	// consumers get no more deliveries; 1 MiB.

@@ -39,16 +39,17 @@ type Server struct {
 	stats      Stats
 	properties []byte // server-properties, encoded
 
-	conns     connList             // those in use, in the order in which they came
-	leaving   connList             // those that are over, and wait for their clients to say so
-	replies   map[string]*replyBox // of direct reply-to, by the name that they have
-	syncing   []*channel           // wait for the store
-	answering []*Conn              // hold answers until the store has come up to them
-	heavy     bool                 // over MemoryMax
-	diskLow   bool                 // as DiskLow said
-	alarm     bool                 // one of them: publishers wait
-	ended     []*consumer          // to be told that their queues have ended
-	closing   bool
+	conns      connList             // those in use, in the order in which they came
+	leaving    connList             // those that are over, and wait for their clients to say so
+	replies    map[string]*replyBox // of direct reply-to, by the name that they have
+	syncing    []*channel           // wait for the store
+	answering  []*Conn              // hold answers until the store has come up to them
+	heavy      bool                 // over MemoryMax, or was and not yet under the lower mark
+	heavyUntil int64                // heavy does not end before
+	diskLow    bool                 // as DiskLow said
+	alarm      bool                 // one of them: publishers wait
+	ended      []*consumer          // to be told that their queues have ended
+	closing    bool
 
 	// Scratch of the hot path: there is one thread, and one Feed at a time.
 	pub          publishing

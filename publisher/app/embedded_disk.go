@@ -18,7 +18,11 @@ func (e *embedded) watchDisk() {
 	var free Size
 	var err error
 	e.loop.OffloadDisk(func() { free, err = diskFree(e.settings.DataDir) }, func() {
-		low := err == nil && free < e.settings.DiskFreeMin
+		enough := e.settings.DiskFreeMin
+		if e.diskLow {
+			enough += enough / 8 // else each segment that is removed and begun ends and begins it
+		}
+		low := err == nil && free < enough
 		if low != e.diskLow {
 			e.diskLow = low
 			e.server.DiskLow(low)
