@@ -10,6 +10,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/broker"
+	"zamqp/tests/wiretest"
 )
 
 const refusal = "0 connection.close [403 ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile. method(0,0)]"
@@ -102,16 +103,23 @@ func TestLoginsAreHashedElsewhereAndOnce(t *testing.T) {
 	}
 }
 
-// A user with a secret is of this process: nothing is hashed for it.
-func TestLoginWithASecret(t *testing.T) {
-	f := newFixture(t, broker.Options{Users: map[string]broker.User{"own": {Secret: "0123456789abcdef"}}})
+// A connection of this process is let in with anything, and may do no more than
+// RabbitMQ lets the same user do.
+func TestConnectOwn(t *testing.T) {
+	f := newFixture(t, broker.Options{Users: map[string]broker.User{"guest": {Hash: "$2a$10$JwnGb6.OdUTGTY6adH0dSOsd7KQgMgOebcdcPe/mGhBTQ5NFWW3aG", Vhosts: map[string]broker.Permissions{}}}})
 	f.hold = true
-	knock(f, "127.0.0.1:1", "PLAIN", "\x00own\x000123456789abcdef", everything).want(tune)
-	for _, password := range []string{"", "own", "0123456789abcde", "0123456789abcdef0"} {
-		knock(f, "127.0.0.1:1", "PLAIN", "\x00own\x00"+password, everything).want(refusal)
-	}
+	p := &peer{ear: ear{t: t}, f: f, wire: wiretest.NewWire()}
+	p.conn = f.server.ConnectOwn(p.wire, "guest")
+	p.handshake("guest", "whatever", "/")
+	p.method(1, &amqpproto.ChannelOpen{}).hear()
 	if len(f.held) != 0 {
-		t.Errorf("%d things to do elsewhere, want none", len(f.held))
+		t.Errorf("%d passwords to hash, want none", len(f.held))
+	}
+	p.publish(1, "", "nowhere", "x", amqpproto.Properties{UserID: []byte("guest")}).want()
+	p.publish(1, "", "nowhere", "x", amqpproto.Properties{UserID: []byte("somebody")}).want(
+		"1 channel.close [406 PRECONDITION_FAILED - user_id property set to 'somebody' but authenticated user was 'guest' basic.publish]")
+	if st := f.server.Stats(); st.Published != 1 {
+		t.Errorf("%+v", st)
 	}
 }
 

@@ -66,9 +66,6 @@ type User struct {
 	// Hash of the password, bcrypt. "" means that the password is the user's name,
 	// and then the login is good from loopback only: guest/guest.
 	Hash string
-	// Secret is the password itself, instead of a hash: for a user of this process,
-	// with a password of so many random bits that a slow hash would only cost time.
-	Secret string
 	// Tags are RabbitMQ's. "impersonator" may publish with another user_id.
 	Tags []string
 	// Vhosts that the user may open, and what the user may do there. nil means
@@ -143,7 +140,6 @@ type access struct{ configure, write, read *regexp.Regexp }
 type account struct {
 	name        string
 	hash        string
-	secret      string
 	tags        []string
 	vhosts      map[string]*access // nil = all, with full permissions
 	impersonate bool               // may publish with any user_id
@@ -151,7 +147,7 @@ type account struct {
 
 // newAccount compiles a user. The error names the expression.
 func newAccount(name string, u User) (*account, error) {
-	a := &account{name: name, hash: u.Hash, secret: u.Secret, tags: u.Tags}
+	a := &account{name: name, hash: u.Hash, tags: u.Tags}
 	for _, tag := range u.Tags {
 		a.impersonate = a.impersonate || tag == "impersonator"
 	}

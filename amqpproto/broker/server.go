@@ -111,6 +111,14 @@ func (s *Server) Connect(w Wire, remote net.Addr) *Conn {
 	return c
 }
 
+// ConnectOwn is Connect for a connection of the process that the broker is in. It
+// is the user's, with all permissions, whatever it logs in with.
+func (s *Server) ConnectOwn(w Wire, user string) *Conn {
+	c := s.Connect(w, nil)
+	c.user = &account{name: user}
+	return c
+}
+
 // Tick moves time on. It returns when it wants to be called next; zero = never.
 func (s *Server) Tick(now time.Time) (next time.Time) {
 	at := s.tickEngine(now.UnixNano())

@@ -70,8 +70,6 @@ func (c *checker) vhosts() {
 
 func (c *checker) brokerUser(key, name string, u *BrokerUser) {
 	switch _, err := bcrypt.Cost([]byte(u.Hash)); {
-	case name == ownUser:
-		c.fail(key, "", "the server itself goes by this name: choose another")
 	case u.Hash == "" && (name == "guest" || c.unread[key+".hash"]): // everybody knows guest's password
 	case u.Hash == "":
 		c.fail(key, "", "has no hash: `zamqp broker hash` makes one from a password")

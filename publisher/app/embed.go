@@ -67,7 +67,7 @@ func (a *application) embed() error {
 
 // join connects a client of this process to the broker, without a socket.
 func (e *embedded) join(client func(*loop.Conn) loop.Peer) {
-	e.loop.Join(client, func(c *loop.Conn) loop.Peer { return e.connect(c, nil) })
+	e.loop.Join(client, func(c *loop.Conn) loop.Peer { return e.connectOwn(c) })
 }
 
 // stopEmbedded comes when nothing of this process needs the broker any more.

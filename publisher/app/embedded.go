@@ -3,7 +3,6 @@ package app
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -21,9 +20,10 @@ import (
 	"zamqp/publisher"
 )
 
-// ownUser is as whom this process connects to the broker that it embeds. Its
-// password is made anew at each start.
-const ownUser = "embedded"
+// ownUser is as whom this process is known to the broker that it embeds: the user
+// that a RabbitMQ knows without any setting. Its messages may have this user_id
+// and no other, since RabbitMQ would not take them either.
+const ownUser = "guest"
 
 // embedded is the broker of this process: its machine, and what that asks of
 // its surroundings. All of it is for the loop's thread.
@@ -32,7 +32,6 @@ type embedded struct {
 	log      zerolog.Logger
 	settings *Broker
 	server   *broker.Server
-	password string // of ownUser
 	memory   *messageMemory
 	closers  []func() // of the listeners
 	tick     *loop.Timer
@@ -54,15 +53,13 @@ func brokerVersion(product string) string {
 
 // newEmbedded makes the broker and reads back what is durable.
 func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error) {
-	var random [24]byte
+	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails
-	e := &embedded{loop: l, log: log, settings: s, memory: &messageMemory{}, password: hex.EncodeToString(random[:16])}
-	users := brokerUsers(s.Users)
-	users[ownUser] = broker.User{Secret: e.password, Tags: []string{"impersonator"}}
+	e := &embedded{loop: l, log: log, settings: s, memory: &messageMemory{}}
 	options := broker.Options{
-		Users: users, Vhosts: s.Vhosts, FrameMax: uint32(s.FrameMax), ChannelMax: uint16(s.ChannelMax),
+		Users: brokerUsers(s.Users), Vhosts: s.Vhosts, FrameMax: uint32(s.FrameMax), ChannelMax: uint16(s.ChannelMax),
 		Heartbeat: s.Heartbeat, BodyMax: uint64(s.BodyMax), MemoryMax: int64(s.MemoryMax), QueuesMax: s.QueuesMax,
-		Product: s.Product, Version: brokerVersion(s.Product), Node: nodeName(), Seed: binary.LittleEndian.Uint64(random[16:]),
+		Product: s.Product, Version: brokerVersion(s.Product), Node: nodeName(), Seed: binary.LittleEndian.Uint64(random[:]),
 		Allocate: e.memory.allocate, Free: e.memory.free, DataDir: s.DataDir,
 	}
 	if s.Heartbeat == 0 {
@@ -223,9 +220,15 @@ func (e *embedded) room() bool {
 
 // connect makes the broker's end of a connection, which decides by itself when
 // it is not to be read.
-func (e *embedded) connect(c *loop.Conn, remote net.Addr) *broker.Conn {
+func (e *embedded) connect(c *loop.Conn, remote net.Addr) loop.Peer {
 	c.KeepReading()
 	return e.server.Connect(c, remote)
+}
+
+// connectOwn is connect for a connection of this process.
+func (e *embedded) connectOwn(c *loop.Conn) loop.Peer {
+	c.KeepReading()
+	return e.server.ConnectOwn(c, ownUser)
 }
 
 // Now is the time of this turn.
@@ -290,7 +293,7 @@ func (e *embedded) Note(ev broker.Event) {
 
 // Report is the broker's line in /readyz.
 func (e *embedded) Report() []publisher.Status {
-	s := publisher.Status{Kind: "broker", Name: ownUser, Ready: true, State: "up"}
+	s := publisher.Status{Kind: "broker", Name: "embedded", Ready: true, State: "up"}
 	switch {
 	case e.failed != nil:
 		s.Ready, s.State, s.Detail = false, "store failed", e.failed.Error()

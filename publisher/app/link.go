@@ -24,7 +24,7 @@ func (a *application) connect(name string) {
 	if c.Embedded() {
 		k.embedded = a.embedded
 		k.embedded.own++
-		config.Username, config.Password, config.Mechanism = ownUser, a.embedded.password, "PLAIN"
+		config.Username, config.Password, config.Mechanism = ownUser, ownUser, "PLAIN"
 	}
 	k.client = client.New(config, k)
 	enabled := func(consumer string) bool { _, ok := a.plan.Consumers[consumer]; return ok }

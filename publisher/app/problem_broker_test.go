@@ -18,7 +18,6 @@ func TestBrokerProblems(t *testing.T) {
 		{"broker heartbeat", `broker.heartbeat = "1500ms"`, `F:1: broker.heartbeat = 1.5s: AMQP counts heartbeats in whole seconds: round it`},
 		{"no vhosts", `broker.vhosts = []`, `F:1: broker.vhosts: a broker has at least one virtual host: write ["/"]`},
 		{"vhost twice", `broker.vhosts = ["a", "a"]`, `F:1: broker.vhosts = "a": listed twice: remove one`},
-		{"own user", "broker.users.embedded = \"" + secretHash + "\"", "F:1: broker.users.embedded: the server itself goes by this name: choose another"},
 		{"no hash", `broker.users.ann = {}`, "F:1: broker.users.ann: has no hash: `zamqp broker hash` makes one from a password"},
 		{"password for hash", `broker.users.ann = "hunter2"`, "F:1: broker.users.ann.hash = \"***\": not a bcrypt hash: `zamqp broker hash` makes one from a password"},
 		{"empty hash", `broker.users.ann = ""`, "F:1: broker.users.ann: has no hash: `zamqp broker hash` makes one from a password"},
