@@ -196,7 +196,7 @@ func TestRefusedAtOnce(t *testing.T) {
 		"a body longer than declared": {amqpproto.AppendBody(header, 1, []byte("four"), 4096),
 			"0 connection.close [501 FRAME_ERROR - a body frame of 4 octets, 3 of the declared 3 are left basic.publish]"},
 		"a channel over the maximum": {must(amqpproto.AppendMethod(nil, 2048, &amqpproto.ChannelOpen{})),
-			"0 connection.close [504 CHANNEL_ERROR - channel number 2048 is over the negotiated channel_max (2047) channel.open]"},
+			"0 connection.close [530 NOT_ALLOWED - channel number 2048 is over the negotiated channel_max (2047) channel.open]"},
 		"an unknown method": {amqpproto.AppendFrame(nil, amqpproto.FrameMethod, 1, []byte{0, 50, 0, 99}),
 			"0 connection.close [503 COMMAND_INVALID - method is unknown method(50,99)]"},
 		"an unknown class": {amqpproto.AppendFrame(nil, amqpproto.FrameMethod, 1, []byte{0, 99, 0, 1}),

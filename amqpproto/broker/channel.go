@@ -33,8 +33,8 @@ type channel struct {
 	syncs  bool // is in server.syncing
 
 	prefetch uint16 // of consumers to come; 0 = no limit
-	limit    int    // of unacked deliveries of all consumers; 0 = none
-	held     int    // of those
+	limit    int    // of unacked deliveries of all consumers of classic queues; 0 = none
+	held     int    // of those, while there is a limit; RabbitMQ's count, see onQos and settle
 
 	consumers map[string]*consumer
 	order     []*consumer // in the order of basic.consume
@@ -53,8 +53,10 @@ func (c *Conn) openChannel(number uint16, id amqpproto.MethodID, args []byte) er
 	switch {
 	case !id.Known():
 		return amqpproto.UnknownMethod(id)
-	case number > c.channelMax:
-		return connectionError(amqpproto.ChannelErrorCode, id, "channel number %d is over the negotiated channel_max (%d)", number, c.channelMax)
+	case c.opened >= int(c.channelMax):
+		return connectionError(amqpproto.NotAllowed, id, "number of channels opened (%d) has reached the negotiated channel_max (%d)", c.opened, c.channelMax)
+	case number > c.channelMax: // RabbitMQ only counts them; here each number up to the highest takes room
+		return connectionError(amqpproto.NotAllowed, id, "channel number %d is over the negotiated channel_max (%d)", number, c.channelMax)
 	case id != amqpproto.IDChannelOpen:
 		return connectionError(amqpproto.ChannelErrorCode, id, "expected 'channel.open'")
 	}

@@ -25,11 +25,17 @@ func (ch *channel) onQos(args []byte) error {
 	}
 	// One that is not global ends the channel's own limit: RabbitMQ's way to have
 	// a default that consumers can get rid of.
+	before := ch.limit
 	ch.limit = 0
 	if m.Global {
 		ch.limit = int(m.PrefetchCount)
 	} else {
 		ch.prefetch = m.PrefetchCount
+	}
+	if before == 0 && ch.limit > 0 {
+		// As in RabbitMQ: what basic.get holds now counts, and for ever, as only what
+		// consumers ack gives credit back.
+		ch.held = ch.unacked.live
 	}
 	ch.conn.send(ch.number, &amqpproto.BasicQosOk{})
 	ch.kickAll() // it may be more than before
@@ -72,6 +78,9 @@ func (ch *channel) onConsume(args []byte) error {
 	}
 	if s.stats.Consumers >= s.opts.ConsumersMax {
 		return precondition("cannot consume from %s: consumer limit of the broker (%d) is reached", q, s.opts.ConsumersMax)
+	}
+	if q.quorum && ch.limit > 0 {
+		return unsupported("%s does not support global qos", q)
 	}
 	if err := q.consume(k); err != nil {
 		return err

@@ -21,6 +21,8 @@ type consumer struct {
 	level      *level
 	next, prev *consumer
 	waiting    bool
+	listed     bool   // kickEach's
+	leftAt     uint64 // the how manieth it was to leave a rotation
 }
 
 // recipient is what a queue knows of a channel.
@@ -143,6 +145,15 @@ func (q *queue) wait(c *consumer) {
 	l.last = c
 }
 
+// retire takes a consumer that is not ready out of the rotation until it is
+// kicked.
+func (q *queue) retire(c *consumer) {
+	q.leave(c)
+	s := q.server()
+	s.left++
+	c.leftAt = s.left
+}
+
 // leave takes c out of its level.
 func (q *queue) leave(c *consumer) {
 	if !c.waiting {
@@ -186,7 +197,7 @@ func (q *queue) nextReady() *consumer {
 			if c.to.ready(c) {
 				return c
 			}
-			q.leave(c)
+			q.retire(c)
 		}
 		return nil
 	}
@@ -194,7 +205,7 @@ func (q *queue) nextReady() *consumer {
 		for l.first != nil {
 			c := l.first
 			if !c.to.ready(c) {
-				q.leave(c)
+				q.retire(c)
 				continue
 			}
 			if l.last != c {

@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"cmp"
 	"encoding/binary"
+	"slices"
 
 	"zamqp/amqpproto"
 )
@@ -13,7 +15,7 @@ func (ch *channel) ready(k *consumer) bool {
 	if ch.state != channelOpen || !k.noAck && k.prefetch > 0 && k.unacked >= int(k.prefetch) {
 		return false
 	}
-	if ch.limit > 0 && ch.held >= ch.limit {
+	if ch.limit > 0 && ch.held >= ch.limit && !k.queue.quorum {
 		return false // in RabbitMQ as well a consumer without acks waits for the others' acks
 	}
 	c := ch.conn
@@ -55,7 +57,9 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	c.wake()
 	if !k.noAck {
 		k.unacked++
-		ch.held++
+		if !k.queue.quorum { // which knows nothing of the channel's limit
+			ch.held++
+		}
 		ch.unacked.push(delivery{entry: e, tag: ch.tag, queue: k.queue, consumer: k})
 	}
 	if c.vhost.traces() && !e.msg.traced {
@@ -154,14 +158,24 @@ func (ch *channel) remove(k *consumer) {
 
 // kickAll lets the queues of all the channel's consumers deliver again. All of
 // them are back in the rotation before the first queue delivers, so that it
-// goes by priority and not by the order of kicks.
+// goes by priority and not by the order of kicks; and in the order in which they
+// left it, so that each has its turn.
 func (ch *channel) kickAll() {
 	if ch.state != channelOpen {
 		return
 	}
-	for _, k := range ch.order {
+	if len(ch.order) == 1 {
+		ch.order[0].queue.kick(ch.order[0])
+		return
+	}
+	s := ch.conn.server
+	back := append(s.rejoining[:0], ch.order...)
+	slices.SortStableFunc(back, func(a, b *consumer) int { return cmp.Compare(a.leftAt, b.leftAt) })
+	for _, k := range back {
 		k.queue.rejoin(k)
 	}
+	clear(back)
+	s.rejoining = back[:0]
 	for i := 0; i < len(ch.order); i++ { // a queue may end while it is kicked
 		k := ch.order[i]
 		k.queue.kick(k)

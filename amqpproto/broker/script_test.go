@@ -100,6 +100,72 @@ var scripts = map[string]func(p *player){
 		}
 		c.publish(1, "", "pr-nowhere", props{UserID: b("guest")}, true)
 	},
+	// Each consumer has its turn when a prefetch of the whole channel lets one go on.
+	"global prefetch by turns": func(p *player) {
+		c := p.on("", "guest")
+		c.do(1, &amqpproto.QueueDeclare{Queue: b("gt"), Exclusive: true}).do(1, &amqpproto.BasicQos{PrefetchCount: 1, Global: true})
+		for _, tag := range []string{"a", "b", "c"} {
+			c.do(1, &amqpproto.BasicConsume{Queue: b("gt"), ConsumerTag: b(tag)})
+		}
+		for range 8 {
+			c.publish(2, "", "gt", props{}, false)
+		}
+		for tag := range uint64(4) {
+			c.do(1, &amqpproto.BasicAck{DeliveryTag: tag + 1})
+		}
+		c.do(1, &amqpproto.BasicQos{PrefetchCount: 3, Global: true})
+		c.do(1, &amqpproto.BasicAck{DeliveryTag: 7, Multiple: true})
+	},
+	"consumer prefetch by turns": func(p *player) {
+		c := p.on("", "guest")
+		c.do(1, &amqpproto.QueueDeclare{Queue: b("pt"), Exclusive: true}).do(1, &amqpproto.BasicQos{PrefetchCount: 1})
+		for _, tag := range []string{"a", "b", "c"} {
+			c.do(1, &amqpproto.BasicConsume{Queue: b("pt"), ConsumerTag: b(tag)})
+		}
+		for range 8 {
+			c.publish(2, "", "pt", props{}, false)
+		}
+		c.do(1, &amqpproto.BasicAck{DeliveryTag: 2}).do(1, &amqpproto.BasicAck{DeliveryTag: 4, Multiple: true})
+	},
+	"global prefetch and a consumer without acks": func(p *player) {
+		c := p.on("", "guest")
+		c.do(1, &amqpproto.QueueDeclare{Queue: b("gn"), Exclusive: true}).do(1, &amqpproto.BasicQos{PrefetchCount: 1, Global: true})
+		c.do(1, &amqpproto.BasicConsume{Queue: b("gn"), ConsumerTag: b("a")}).do(1, &amqpproto.BasicConsume{Queue: b("gn"), ConsumerTag: b("n"), NoAck: true})
+		for range 4 {
+			c.publish(2, "", "gn", props{}, false)
+		}
+		c.do(1, &amqpproto.BasicAck{DeliveryTag: 1}).do(1, &amqpproto.BasicCancel{ConsumerTag: b("a")})
+	},
+	// What is got counts from the moment at which the prefetch is set, and for ever.
+	"global prefetch while messages are got": func(p *player) {
+		c := p.on("", "guest")
+		c.do(1, &amqpproto.QueueDeclare{Queue: b("gg"), Exclusive: true})
+		for range 6 {
+			c.publish(2, "", "gg", props{}, false)
+		}
+		c.do(1, &amqpproto.BasicGet{Queue: b("gg")}).do(1, &amqpproto.BasicQos{PrefetchCount: 2, Global: true}).do(1, &amqpproto.BasicGet{Queue: b("gg")})
+		c.do(1, &amqpproto.BasicConsume{Queue: b("gg"), ConsumerTag: b("a")}).do(1, &amqpproto.BasicAck{DeliveryTag: 1}).do(1, &amqpproto.BasicAck{DeliveryTag: 2})
+		c.do(1, &amqpproto.BasicAck{DeliveryTag: 3})
+		c.do(1, &amqpproto.BasicQos{PrefetchCount: 0, Global: true}).do(1, &amqpproto.BasicQos{PrefetchCount: 1, Global: true})
+		c.do(1, &amqpproto.BasicAck{Multiple: true})
+	},
+	"global prefetch refused by a quorum queue": func(p *player) {
+		c := p.on("", "guest")
+		c.do(1, &amqpproto.QueueDeclare{Queue: b("gq"), Durable: true, Arguments: table(amqp.Table{"x-queue-type": "quorum"})})
+		c.do(1, &amqpproto.BasicQos{PrefetchCount: 5, Global: true}).do(1, &amqpproto.BasicConsume{Queue: b("gq"), ConsumerTag: b("a")})
+		p.on("again", "guest").do(1, &amqpproto.QueueDelete{Queue: b("gq")})
+	},
+	"global prefetch after a quorum queue's consumer": func(p *player) {
+		c := p.on("", "guest")
+		c.do(1, &amqpproto.QueueDeclare{Queue: b("gp"), Durable: true, Arguments: table(amqp.Table{"x-queue-type": "quorum"})})
+		c.do(1, &amqpproto.QueueDeclare{Queue: b("gp2"), Exclusive: true})
+		c.do(1, &amqpproto.BasicConsume{Queue: b("gp"), ConsumerTag: b("a")}).do(1, &amqpproto.BasicQos{PrefetchCount: 2, Global: true})
+		c.do(1, &amqpproto.BasicConsume{Queue: b("gp2"), ConsumerTag: b("b")})
+		for range 3 {
+			c.publish(2, "", "gp", props{}, false).publish(2, "", "gp2", props{}, false)
+		}
+		c.do(1, &amqpproto.QueueDelete{Queue: b("gp")})
+	},
 	"not implemented":       func(p *player) { p.on("", "guest").do(1, &amqpproto.BasicQos{PrefetchSize: 7}) },
 	"recover the other way": func(p *player) { p.on("", "guest").do(1, &amqpproto.BasicRecover{}) },
 	"recover async":         func(p *player) { p.on("", "guest").do(1, &amqpproto.BasicRecoverAsync{}) },

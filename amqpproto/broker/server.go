@@ -56,6 +56,8 @@ type Server struct {
 	routed       []*queue
 	settled      []delivery
 	replyScratch []byte
+	rejoining    []*consumer
+	left         uint64 // consumers that left a rotation, ever
 	tracer       tracer
 
 	serverEngine

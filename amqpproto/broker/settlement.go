@@ -73,11 +73,18 @@ func (ch *channel) settleTag(tag uint64, multiple bool, how settlement) error {
 func (ch *channel) settle(ds []delivery, how settlement) {
 	s := ch.conn.server
 	wasFull := ch.limit > 0 && ch.held >= ch.limit
+	var only *consumer
+	n, several := 0, false
 	for i := range ds {
 		if k := ds[i].consumer; k != nil {
 			k.unacked--
-			ch.held--
+			n++
+			several = several || only != nil && only != k
+			only = k
 		}
+	}
+	if ch.held != 0 {
+		ch.held -= n
 	}
 	switch how {
 	case acked:
@@ -94,24 +101,33 @@ func (ch *channel) settle(ds []delivery, how settlement) {
 		s.stats.Rejected += uint64(len(ds))
 		requeueByConsumer(ds)
 	}
-	if wasFull {
+	switch {
+	case wasFull:
 		ch.kickAll()
-		return
+	case several:
+		s.kickEach(ds)
+	case only != nil:
+		only.queue.kick(only)
 	}
-	var last *consumer
+}
+
+// kickEach lets the consumers of deliveries go on, one by one in the order of
+// their tags, in which RabbitMQ tells its queues.
+func (s *Server) kickEach(ds []delivery) {
+	all := s.rejoining[:0]
 	for i := range ds {
-		if k := ds[i].consumer; k != nil && k != last {
-			k.queue.rejoin(k)
-			last = k
+		if k := ds[i].consumer; k != nil && !k.listed {
+			k.listed = true
+			all = append(all, k)
 		}
 	}
-	last = nil
-	for i := range ds {
-		if k := ds[i].consumer; k != nil && k != last {
-			k.queue.kick(k)
-			last = k
-		}
+	slices.SortStableFunc(all, func(a, b *consumer) int { return strings.Compare(a.tag, b.tag) })
+	for _, k := range all {
+		k.listed = false
+		k.queue.kick(k)
 	}
+	clear(all)
+	s.rejoining = all[:0]
 }
 
 // requeueByConsumer gives deliveries back as RabbitMQ does when a client asks for

@@ -145,21 +145,19 @@ func (a *author) properties(o *operation) {
 	if a.percent(5) {
 		p["timestamp"] = int64(1700000000)
 	}
-	if a.percent(2) {
+	if a.theme.name == "errors" && a.percent(15) || a.percent(2) {
 		p["user-id"] = pick(a, "guest", "guest", "somebody")
 	}
 }
 
 func (a *author) get() {
-	o := &operation{do: "basic.get", queue: a.queue(), flags: a.flags("no-ack", 40)}
-	a.got = a.got || !o.has("no-ack")
-	a.add(o)
+	a.add(&operation{do: "basic.get", queue: a.queue(), flags: a.flags("no-ack", 40)})
 }
 
 func (a *author) consume() {
 	o := &operation{do: "basic.consume", queue: a.queue(), tag: pick(a, "c1", "c2", "c3", ""), flags: a.flags("exclusive", 6, "no-local", 2)}
-	if a.percent(25) && !a.global && a.theme.name != "quorum" {
-		o.flags, a.noAck = o.flags+" no-ack", true
+	if a.percent(25) && a.theme.name != "quorum" {
+		o.flags += " no-ack"
 	}
 	if o.tag != "" {
 		o.flags += a.flags("nowait", 4)
@@ -223,11 +221,8 @@ func (a *author) recover() {
 
 func (a *author) qos() {
 	o := &operation{do: "basic.qos", n: pick(a, 0, 1, 1, 2, 3, 10)}
-	// RabbitMQ lets the prefetch of a channel stop its consumers without acks as
-	// well, if one with acks was stopped at the same queue before; and it counts
-	// what basic.get holds when the prefetch is set, for ever.
-	if a.percent(25) && !a.noAck && !a.got {
-		o.flags, a.global = "global", true
+	if a.percent(25) {
+		o.flags = "global"
 	}
 	if a.percent(2) {
 		o.size = 100

@@ -14,12 +14,9 @@ type author struct {
 	exchanges []string
 	kinds     map[string]string // of exchanges
 	ticking   int               // operations since something began to expire soon
-	global    bool              // a prefetch of a whole channel was set
-	noAck     bool              // somebody consumes without acks
 	ranked    bool              // there is a queue with priorities
 	hurried   bool              // something has a short time to live
 	lettered  bool              // a queue has a dead-letter exchange
-	got       bool              // somebody gets and acks
 }
 
 // theme is what a program is about: what is more likely in it.
