@@ -139,19 +139,14 @@ func (r *Request) settleFailure(err error) {
 	if r.consumer != nil {
 		c = r.consumer.Consumer
 	}
-	delay, again := c.Retry.Delay(r.message.Failed + 1)
-	if errors.Is(err, ErrShutdown) {
-		delay, again = 0, true
-	}
-	permanent := IsPermanent(err)
-	if again && !c.NoAck && !c.AutoAck && !permanent {
-		r.outcome.Settlement, r.outcome.Delay = SettleRetry, delay
+	h := &r.message.History
+	h.Failure = failureOf(err)
+	next := h.Next(&c)
+	if next.Step == StepRetry {
+		r.outcome.Settlement, r.outcome.Delay = SettleRetry, next.Delay
 		return
 	}
-	r.outcome.Settlement, r.outcome.Reason = SettleDeadLetter, ReasonAttempts
-	if permanent {
-		r.outcome.Reason = ReasonPermanent
-	}
+	r.outcome.Settlement, r.outcome.Reason = SettleDeadLetter, next.Reason
 	if len(r.props.ReplyTo) == 0 {
 		return
 	}
@@ -162,6 +157,17 @@ func (r *Request) settleFailure(err error) {
 	if err := guard(r.end); err != nil {
 		r.server.log.Warn().Err(err).Str("reply_to", string(r.props.ReplyTo)).Msg("the error reply was not sent")
 	}
+}
+
+// failureOf says what an error of a handler means for its message.
+func failureOf(err error) Failure {
+	switch {
+	case IsPermanent(err):
+		return FailurePermanent
+	case errors.Is(err, ErrShutdown):
+		return FailureCutOff
+	}
+	return FailurePassing
 }
 
 // StatusHeader is the key of the headers table that tells the status of a

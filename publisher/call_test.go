@@ -168,7 +168,7 @@ func (b *bench) message(consumer string, attempt int, props publisher.Publishing
 	}
 	r := b.server.NewRequest()
 	if err := r.SetMessage(&publisher.Message{
-		Connection: "default", Consumer: consumer, DeliveryTag: 7, Attempt: attempt,
+		Connection: "default", Consumer: consumer, DeliveryTag: 7, History: publisher.History{Untold: attempt - 1},
 		Exchange: []byte("orders"), RoutingKey: []byte("order.created"), Properties: raw, Body: props.Body, Reply: b,
 	}); err != nil {
 		b.t.Fatal(err)

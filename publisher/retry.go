@@ -16,7 +16,7 @@ type Retry struct {
 	Attempts int           // in all, the first included
 	Min, Max time.Duration // the delay doubles from Min to Max
 	InPlace  bool          // wait in this process, not in a queue of the broker
-	Crashes  int           // times that it may be in hand when a process ends; 0 is 3, less than 0 no bound
+	Crashes  int           // times that a process may end with it in hand; 0 is 3, less than 0 no bound
 }
 
 // Defaults of [Retry].
@@ -90,9 +90,12 @@ func RetryQueue(queue string, delay time.Duration) string {
 	return queue + ".retry." + text
 }
 
-// SuspectQueue is the name of the queue in which messages of another wait that
+// QuarantineQueue is the name of the queue in which messages of another wait that
 // were in hand when a process ended. They are handled one at a time, so that
 // the next end of a process says which of them it was.
+func QuarantineQueue(queue string) string { return queue + ".quarantine" }
+
+// SuspectQueue is the name that older versions gave to the quarantine.
 func SuspectQueue(queue string) string { return queue + ".suspects" }
 
 // DeadQueue is the name of the queue for the given-up messages of another, unless
@@ -104,6 +107,12 @@ func DeadQueue(queue string) string { return queue + ".dead" }
 // us and has no order to keep.
 func (c *Consumer) RetriesInQueues() bool {
 	return c.ownsQueue() && c.Type() != QueueStream && c.Lane == "" && !c.Retry.InPlace && !c.NoAck && !c.AutoAck
+}
+
+// Quarantines reports whether the consumer has a quarantine: where its messages
+// can move, and somebody handles them, and their ends of processes are counted.
+func (c *Consumer) Quarantines() bool {
+	return c.RetriesInQueues() && c.Retry.Crashes >= 0 && !c.DeclareOnly
 }
 
 // Type is the type of the queue: QueueType, or what its arguments say.

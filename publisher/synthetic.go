@@ -18,13 +18,9 @@ type Message struct {
 	Epoch       uint32 // of the channel, for the settlement
 	DeliveryTag uint64
 	Redelivered bool
-	Attempt     int    // 1 for the first; SetMessage adds what the headers tell
-	Failed      int    // attempts that have failed; set by SetMessage
-	Crashes     int    // times that a process ended with it in hand; SetMessage adds what the headers tell
-	Deliveries  int    // of Crashes, those that the headers do not tell
-	Local       int    // of Failed, those that the headers do not tell; set by SetMessage
-	Queue       string // that it was consumed from
-	Via         any    // the door's own
+	History     History // what the headers do not tell; SetMessage adds what they do
+	Queue       string  // that it was consumed from
+	Via         any     // the door's own
 	Exchange    []byte
 	RoutingKey  []byte
 	Properties  []byte // flags and values as on the wire
@@ -115,7 +111,7 @@ func (r *Request) Message() *Message { return &r.message }
 // Attempt counts the attempts for a message, 1 for the first: those that failed,
 // those that ended with their process, and, as x-death tells, those that a
 // dead-letter exchange of the user's brought back. It is 1 for an HTTP request.
-func (r *Request) Attempt() int { return max(1, r.message.Attempt) }
+func (r *Request) Attempt() int { return r.message.History.Attempt() }
 
 // messageField is a header field of a message by its HTTP-like name.
 func (r *Request) messageField(name string) (string, bool) {

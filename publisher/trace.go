@@ -85,16 +85,13 @@ func (r *Request) number(key string) int {
 // readTrace fills the message's history from its headers: how often it was
 // tried, and where it came from before it went through queues of ours.
 func (r *Request) readTrace() {
-	m := &r.message
-	m.Local = max(0, m.Attempt-1)
-	m.Failed = m.Local
+	h := &r.message.History
+	h.Failed, h.Crashes = 0, 0
 	if r.props.Has(amqpproto.FlagHeaders) {
-		failed, crashes := r.number(TraceAttempt), r.number(TraceCrashes)
-		m.Failed += failed + r.deaths()
-		m.Crashes += crashes
+		h.Failed = r.number(TraceAttempt) + r.deaths()
+		h.Crashes = r.number(TraceCrashes)
 		r.readOrigin()
 	}
-	m.Attempt = 1 + m.Failed + m.Crashes
 }
 
 // readOrigin replaces the default exchange, by which a message comes back from a

@@ -5,21 +5,21 @@ import (
 	"zamqp/publisher"
 )
 
-// A consumer makes calls of the deliveries of one queue, and of the queue of
-// its suspects, and settles each message by the outcome of its call.
+// A consumer makes calls of the deliveries of one queue and of its quarantine, and
+// settles each message by the outcome of its call.
 type consumer struct {
-	link     *link
-	name     string
-	declared publisher.Consumer
-	spec     client.ConsumerSpec
-	suspect  client.ConsumerSpec // without a queue where there are no suspects
-	main     *intake
-	suspects *intake // nil without
-	gate     gate
-	held     map[*held]struct{} // failed messages that wait here for their next attempt
-	known    *attempts          // of messages that went back to the queue
-	paused   bool
-	stopped  bool
+	link       *link
+	name       string
+	declared   publisher.Consumer
+	spec       client.ConsumerSpec
+	apart      client.ConsumerSpec // of the quarantine; without a queue where there is none
+	main       *intake
+	quarantine *intake // nil without
+	gate       gate
+	held       map[*held]struct{} // failed messages that wait here for their next attempt
+	known      *attempts          // of messages that went back to the queue
+	paused     bool
+	stopped    bool
 }
 
 // An intake is one incarnation of a consumer at the broker: the sink of its
@@ -27,7 +27,6 @@ type consumer struct {
 type intake struct {
 	k       *consumer
 	machine *client.Consumer
-	solo    bool              // of the suspects' queue
 	message publisher.Message // reused: SetMessage copies it
 	epoch   uint32            // of the channel that the last delivery came by
 	inHand  int               // of this epoch: delivered and not settled
@@ -38,9 +37,9 @@ type intake struct {
 func (k *consumer) start() {
 	k.main = &intake{k: k}
 	k.main.machine = k.link.client.Consume(k.spec, k.main)
-	if len(k.suspect.Queues) > 0 {
-		k.suspects = &intake{k: k, solo: true}
-		k.suspects.machine = k.link.client.Consume(k.suspect, k.suspects)
+	if len(k.apart.Queues) > 0 {
+		k.quarantine = &intake{k: k}
+		k.quarantine.machine = k.link.client.Consume(k.apart, k.quarantine)
 	}
 }
 
@@ -59,8 +58,9 @@ func (in *intake) Deliver(d *client.Delivery) {
 	in.message = publisher.Message{
 		Connection: k.link.name, Consumer: k.name, ConsumerTag: k.name, Epoch: d.Epoch, DeliveryTag: d.Tag,
 		Redelivered: d.Redelivered, Exchange: d.Exchange, RoutingKey: d.RoutingKey,
-		Properties: d.RawProperties, Body: d.Body, Reply: k.link.reply, Attempt: 1, Queue: in.queue(), Via: in,
+		Properties: d.RawProperties, Body: d.Body, Reply: k.link.reply, Queue: in.queue(), Via: in,
 	}
+	in.message.History.Quarantined = in == k.quarantine
 	r := k.link.door.server.NewRequest()
 	if err := r.SetMessage(&in.message); err != nil {
 		in.malformed(r, err)
@@ -77,8 +77,8 @@ func (in *intake) Deliver(d *client.Delivery) {
 	k.gate.enter(r)
 }
 
-// queue is the name of the queue that the message is one of; a suspect is still
-// one of the queue that it came from.
+// queue is the name of the queue that the message is one of; one in the quarantine
+// is still one of the queue that it came from.
 func (in *intake) queue() string {
 	if in.k.declared.Queue != "" {
 		return in.k.declared.Queue
@@ -95,7 +95,7 @@ func (in *intake) begin(epoch uint32) {
 	in.k.gate.forget(in)
 	for w := range in.k.held {
 		if w.in == in {
-			in.k.known.put(w.hash, w.local)
+			in.k.known.put(w.hash, w.untold)
 			w.drop()
 			in.k.gate.free(w.lane, &w.message)
 		}
@@ -186,10 +186,10 @@ func (k *consumer) Resume() {
 func (k *consumer) IsPaused() bool { return k.paused }
 
 func (k *consumer) intakes() []*intake {
-	if k.suspects == nil {
+	if k.quarantine == nil {
 		return []*intake{k.main}
 	}
-	return []*intake{k.main, k.suspects}
+	return []*intake{k.main, k.quarantine}
 }
 
 // stop cancels the consumer; what waits here goes back now.
@@ -214,8 +214,8 @@ func (k *consumer) stop(done func()) {
 func (k *consumer) report() publisher.Status {
 	s := publisher.Status{Kind: "consumer", Name: k.name}
 	m := k.main.machine
-	if k.suspects != nil && m.State() == client.Up {
-		m = k.suspects.machine
+	if k.quarantine != nil && m.State() == client.Up {
+		m = k.quarantine.machine
 	}
 	s.State, s.Ready = m.State().String(), m.State() == client.Up || m.State() == client.Paused
 	if err := m.Err(); err != nil {

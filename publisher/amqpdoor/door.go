@@ -82,11 +82,11 @@ func (l *link) consume(name string, t *topology, prefetch int) {
 	if declared.Type() == publisher.QueueStream && k.spec.Prefetch == 0 {
 		k.spec.Prefetch = streamPrefetch
 	}
-	if suspects, ok := t.suspects(name); ok && !k.spec.DeclareOnly {
-		k.suspect = client.ConsumerSpec{Name: name + ".suspects", Topology: client.Topology{Queues: []client.Queue{suspects}},
+	if quarantine, ok := t.quarantine(name); ok && !k.spec.DeclareOnly {
+		k.apart = client.ConsumerSpec{Name: name + ".quarantine", Topology: client.Topology{Queues: []client.Queue{quarantine}},
 			Prefetch: 1, Args: consumeArguments(&declared)}
-		if dead, ok := suspects.Args["x-dead-letter-routing-key"].(string); ok {
-			k.suspect.Queues = append(k.suspect.Queues, t.deadQueue(dead))
+		if dead, ok := quarantine.Args["x-dead-letter-routing-key"].(string); ok {
+			k.apart.Queues = append(k.apart.Queues, t.deadQueue(dead))
 		}
 	}
 	k.start()

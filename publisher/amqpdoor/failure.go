@@ -14,12 +14,12 @@ import (
 // broker has confirmed that, its original is acked; not before, so that at no
 // time there is none.
 type handover struct {
-	in    *intake
-	epoch uint32
-	tag   uint64
-	hash  uint64 // for k.known, if it has to go back after all
-	local int
-	queue string
+	in     *intake
+	epoch  uint32
+	tag    uint64
+	hash   uint64 // for k.known, if it has to go back after all
+	untold int
+	queue  string
 }
 
 // Confirmed takes the broker's word for the copy.
@@ -46,7 +46,7 @@ func (h *handover) requeueLater(err error) {
 	k.complain(err, h.queue, "a message could not be moved; it goes back to its queue in a while")
 	k.link.door.runtime.After(requeueDelay, func() {
 		if h.in.epoch == h.epoch {
-			k.known.put(h.hash, h.local)
+			k.known.put(h.hash, h.untold)
 			h.in.reject(h.epoch, h.tag, true)
 		}
 	})
@@ -74,7 +74,10 @@ func (in *intake) retry(r *publisher.Request) (here bool) {
 		in.hold(r)
 		return true
 	}
-	p.headers[publisher.TraceAttempt] = int64(m.Failed + 1)
+	p.headers[publisher.TraceAttempt] = int64(m.History.Failed + m.History.Untold + 1)
+	if ends := m.History.Crashes + m.History.Ends; ends > 0 {
+		p.headers[publisher.TraceCrashes] = int64(ends)
+	}
 	p.failed(r, "")
 	if err := in.move(r, p, publisher.RetryQueue(m.Queue, outcome.Delay)); err != nil {
 		k.complain(err, m.Queue, "a failed message could not be moved to its retry queue; it waits here")
@@ -88,39 +91,39 @@ func (in *intake) retry(r *publisher.Request) (here bool) {
 // process each time. It reports whether the message is not to be handled now.
 func (in *intake) diverted(r *publisher.Request) bool {
 	k, m := in.k, r.Message()
+	h := &m.History
 	failed, known := k.known.take(r)
-	if known {
-		m.Local, m.Failed = m.Local+failed, m.Failed+failed
-		m.Attempt += failed
-	}
+	h.Untold += failed
 	if in.owed > 0 {
 		in.owed--
 		known = true
 	}
-	if known || in.isFinal() || k.declared.Retry.Crashes < 0 || k.declared.Type() == publisher.QueueStream {
-		return false
+	if !known {
+		h.Ends, h.Alone = 1, true
+		if !k.declared.RetriesInQueues() {
+			// The order, or the queue, is not ours to change. A quorum queue counts.
+			h.Ends = r.DeliveryCount()
+		}
 	}
-	if !k.declared.RetriesInQueues() {
-		// The order, or the queue, is not ours to change. A quorum queue counts.
-		m.Deliveries = r.DeliveryCount()
-	} else {
-		m.Deliveries = 1
-	}
-	m.Crashes += m.Deliveries
-	m.Attempt += m.Deliveries
-	if k.declared.Retry.IsCrashed(m.Crashes) {
+	switch next := h.Next(&k.declared); next.Step {
+	case publisher.StepDead:
 		r.Outcome().Err = errCrashed
-		in.giveUp(r, publisher.ReasonCrashed)
+		in.giveUp(r, next.Reason)
 		return true
+	case publisher.StepQuarantine:
+		return in.isolate(r) == nil
 	}
-	if !k.declared.RetriesInQueues() {
-		return false
-	}
+	return false
+}
+
+// isolate moves the message to the quarantine, to its end if it is there already.
+func (in *intake) isolate(r *publisher.Request) error {
+	m := r.Message()
 	p := in.copyOf(r)
-	p.headers[publisher.TraceCrashes] = int64(m.Crashes)
-	p.headers[publisher.TraceAttempt] = int64(m.Failed)
+	p.headers[publisher.TraceCrashes] = int64(m.History.Crashes + m.History.Ends)
+	p.headers[publisher.TraceAttempt] = int64(m.History.Failed + m.History.Untold)
 	p.failed(r, "")
-	return in.move(r, p, publisher.SuspectQueue(m.Queue)) == nil
+	return in.move(r, p, publisher.QuarantineQueue(m.Queue))
 }
 
 var errCrashed = errors.New("the process ended each time while it had this message in hand")
@@ -149,13 +152,13 @@ func (in *intake) giveUp(r *publisher.Request, reason string) {
 		p.UserID = nil
 		p.Flags &^= amqpproto.FlagUserID
 	}
-	failed := m.Failed
+	failed := m.History.Failed + m.History.Untold
 	if reason != publisher.ReasonCrashed {
 		failed++
 	}
 	p.headers[publisher.TraceAttempt] = int64(failed)
-	if m.Crashes > 0 {
-		p.headers[publisher.TraceCrashes] = int64(m.Crashes)
+	if ends := m.History.Crashes + m.History.Ends; ends > 0 {
+		p.headers[publisher.TraceCrashes] = int64(ends)
 	}
 	p.failed(r, reason)
 	p.DeliveryMode = 2
@@ -262,5 +265,5 @@ func (in *intake) move(r *publisher.Request, p *traced, queue string) error {
 
 func (in *intake) handover(r *publisher.Request, queue string) *handover {
 	m := r.Message()
-	return &handover{in: in, epoch: m.Epoch, tag: m.DeliveryTag, hash: in.k.known.hash(r), local: m.Local + 1, queue: queue}
+	return &handover{in: in, epoch: m.Epoch, tag: m.DeliveryTag, hash: in.k.known.hash(r), untold: m.History.Untold + 1, queue: queue}
 }

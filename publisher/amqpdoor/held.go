@@ -15,14 +15,14 @@ type held struct {
 	message publisher.Message
 	lane    []byte // that it goes on to hold
 	hash    uint64
-	local   int // attempts that failed without a trace in the message
+	untold  int // attempts that failed without a trace in the message
 	stop    func() bool
 }
 
 // hold keeps the message for the delay of its outcome and then tries again.
 func (in *intake) hold(r *publisher.Request) {
 	k := in.k
-	w := &held{in: in, message: *r.Message(), local: r.Message().Local + 1, hash: k.known.hash(r)}
+	w := &held{in: in, message: *r.Message(), untold: r.Message().History.Untold + 1, hash: k.known.hash(r)}
 	m := &w.message
 	m.Exchange, m.RoutingKey = slices.Clone(m.Exchange), slices.Clone(m.RoutingKey)
 	m.Properties, m.Body = slices.Clone(m.Properties), slices.Clone(r.Body())
@@ -48,7 +48,7 @@ func (w *held) again() {
 	k := w.in.k
 	delete(k.held, w)
 	m := w.message
-	m.Attempt, m.Crashes = 1+w.local, m.Deliveries // SetMessage adds what the headers tell
+	m.History.Untold, m.History.Failure = w.untold, publisher.FailureNone // SetMessage adds what the headers tell
 	r := k.link.door.server.NewRequest()
 	if err := r.SetMessage(&m); err != nil {
 		w.in.malformed(r, err) // cannot be: it was read once

@@ -148,21 +148,21 @@ func (t *topology) consumer(name string) client.Topology {
 				Args: delayArguments(&c, delay.Milliseconds())})
 		}
 	}
-	if suspects, ok := t.suspects(name); ok {
-		top.Queues = append(top.Queues, suspects)
+	if quarantine, ok := t.quarantine(name); ok {
+		top.Queues = append(top.Queues, quarantine)
 	}
 	return top
 }
 
-// suspects is the queue for the messages that were in hand when a process ended.
-func (t *topology) suspects(name string) (client.Queue, bool) {
+// quarantine is the queue for the messages that were in hand when a process ended.
+func (t *topology) quarantine(name string) (client.Queue, bool) {
 	c := t.declared[name]
-	if !c.RetriesInQueues() || c.Retry.Crashes < 0 {
+	if !c.Quarantines() {
 		return client.Queue{}, false
 	}
 	args := withType(nil, c.Type())
 	deadLetter(args, &c)
-	return client.Queue{Name: publisher.SuspectQueue(c.Queue), Durable: true, Args: args}, true
+	return client.Queue{Name: publisher.QuarantineQueue(c.Queue), Durable: true, Args: args}, true
 }
 
 // delayArguments are those of a queue that nobody consumes: what is in it goes

@@ -17,7 +17,7 @@ func retries(args publisher.Table) []client.Queue {
 			"x-message-ttl": ms, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "q"}}
 	}
 	return []client.Queue{delay("q.retry.1s", 1000), delay("q.retry.2s", 2000), delay("q.retry.4s", 4000), delay("q.retry.8s", 8000),
-		{Name: "q.suspects", Durable: true, Args: args}}
+		{Name: "q.quarantine", Durable: true, Args: args}}
 }
 
 func TestTopology(t *testing.T) {
@@ -51,7 +51,7 @@ func TestTopology(t *testing.T) {
 				{Name: "q.dead", Durable: true, Args: publisher.Table{"x-queue-type": "quorum"}},
 				{Name: "q.retry.1m30s", Durable: true, Args: publisher.Table{"x-message-ttl": int64(90000), "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "q",
 					"x-queue-type": "quorum", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}},
-				{Name: "q.suspects", Durable: true, Args: publisher.Table{"x-queue-type": "quorum", "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "q.dead"}},
+				{Name: "q.quarantine", Durable: true, Args: publisher.Table{"x-queue-type": "quorum", "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "q.dead"}},
 			},
 		}},
 		{"stream", nil, publisher.Consumer{Queue: "q", QueueType: "stream"}, client.Topology{
@@ -120,7 +120,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 	}
 	message := func(i int) *publisher.Request {
 		r := s.NewRequest()
-		if err := r.SetMessage(&publisher.Message{Properties: []byte{0, 0}, Body: fmt.Append(nil, i), Attempt: 1}); err != nil {
+		if err := r.SetMessage(&publisher.Message{Properties: []byte{0, 0}, Body: fmt.Append(nil, i)}); err != nil {
 			t.Fatal(err)
 		}
 		return r

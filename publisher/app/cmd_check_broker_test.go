@@ -29,7 +29,7 @@ func testCheckBroker(t *testing.T, at broker) {
 		_, broker, _ := strings.Cut(out.String(), "broker of default\n")
 		return code, strings.Join(strings.Fields(broker), " "), errs.String()
 	}
-	for _, q := range []string{queue + ".dead", queue + ".retry.1s", queue + ".suspects", other + ".dead", other + ".suspects"} {
+	for _, q := range []string{queue + ".dead", queue + ".retry.1s", queue + ".quarantine", other + ".dead", other + ".quarantine"} {
 		t.Cleanup(func() { _, _ = s.ch.QueueDelete(q, false, false, false) })
 	}
 

@@ -38,7 +38,7 @@ func testDeclarations(t *testing.T, at broker) {
 		"e2e-retry.dead":        nil,
 		"e2e-retry.retry.20ms":  back(20, "e2e-retry", nil),
 		"e2e-retry.retry.40ms":  back(40, "e2e-retry", nil),
-		"e2e-retry.suspects":    dead(nil, "e2e-retry.dead"),
+		"e2e-retry.quarantine":  dead(nil, "e2e-retry.dead"),
 		"e2e-quorum":            dead(amqp.Table{"x-queue-type": "quorum"}, "e2e-quorum.dead"),
 		"e2e-quorum.dead":       {"x-queue-type": "quorum"},
 		"e2e-quorum.retry.20ms": quorumBack(20),

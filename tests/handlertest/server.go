@@ -140,7 +140,7 @@ func (s *Server) Deliver(consumer string, p publisher.Publishing) Result {
 	w := &waiter{}
 	r := s.server.NewRequest()
 	if err := r.SetMessage(&publisher.Message{
-		Connection: publisher.DefaultConnection, Consumer: consumer, ConsumerTag: "test", DeliveryTag: 1, Attempt: 1,
+		Connection: publisher.DefaultConnection, Consumer: consumer, ConsumerTag: "test", DeliveryTag: 1,
 		RoutingKey: []byte(queue), Properties: raw, Body: p.Body, Reply: sender{s, true},
 	}); err != nil {
 		s.t.Fatal(err)

@@ -1,0 +1,103 @@
+package publisher
+
+import "time"
+
+// History is all that decides over the next step of a message: what its headers
+// tell, what they do not tell because the message never left its queue for it,
+// and how the last attempt went.
+type History struct {
+	Failed  int // attempts that have failed, as the headers tell; see TraceAttempt and x-death
+	Untold  int // further ones, of which no header tells
+	Crashes int // ends of a process with the message in hand, as the headers tell; see TraceCrashes
+	Ends    int // further ones, of which no header tells
+	// Alone says that at the last of Ends no other message was being handled: it is
+	// the message that ended the process, as far as anybody can know.
+	Alone       bool
+	Quarantined bool    // it was delivered by the quarantine of its queue
+	Failure     Failure // how the attempt ended; none before the first
+}
+
+// Failure is how an attempt to handle a message failed.
+type Failure uint8
+
+const (
+	FailureNone      Failure = iota // the message has not been handled
+	FailurePassing                  // its handler returned an error that may pass
+	FailurePermanent                // its handler returned an error that will not
+	FailureCutOff                   // a drain ended its call: that is not the message's fault
+	FailureMalformed                // no handler can read its properties
+)
+
+// Step is what becomes of a message.
+type Step uint8
+
+const (
+	StepHandle     Step = iota // its handler is called
+	StepQuarantine             // it moves to the quarantine of its queue
+	StepRetry                  // it is handled again, after a delay
+	StepDead                   // it is given up
+)
+
+// Trial says who else may be handled while a message is.
+type Trial uint8
+
+const (
+	TrialNone  Trial = iota // everybody
+	TrialApart              // no other message that may have ended a process
+	TrialAlone              // no other message at all: with one more end, this one is given up
+)
+
+// Next is the next step of a message, with what it needs.
+type Next struct {
+	Step   Step
+	Trial  Trial         // of StepHandle
+	Delay  time.Duration // of StepRetry; 0 gives the message back to its queue
+	Reason string        // of StepDead: a Reason constant
+}
+
+// Attempt counts the attempts, 1 for the first.
+func (h *History) Attempt() int { return 1 + h.Failed + h.Untold + h.Crashes + h.Ends }
+
+// Next decides over the next step of a message of consumer c. It looks at nothing
+// but its arguments.
+func (h *History) Next(c *Consumer) Next {
+	final := c.NoAck || c.AutoAck
+	switch h.Failure {
+	case FailureMalformed:
+		return Next{Step: StepDead, Reason: ReasonMalformed}
+	case FailurePermanent:
+		return Next{Step: StepDead, Reason: ReasonPermanent}
+	case FailureCutOff:
+		if final {
+			return Next{Step: StepDead, Reason: ReasonAttempts}
+		}
+		return Next{Step: StepRetry}
+	case FailurePassing:
+		delay, again := c.Retry.Delay(h.Failed + h.Untold + 1)
+		if final || !again {
+			return Next{Step: StepDead, Reason: ReasonAttempts}
+		}
+		return Next{Step: StepRetry, Delay: delay}
+	}
+	if h.Crashes+h.Ends == 0 || final || c.Retry.Crashes < 0 || c.Type() == QueueStream {
+		return Next{Step: StepHandle}
+	}
+	return h.suspected(c)
+}
+
+// suspected decides over a message that was in hand when a process ended. An end
+// that it shared with others never gives it up.
+func (h *History) suspected(c *Consumer) Next {
+	ends := h.Crashes + h.Ends
+	switch {
+	case h.Ends > 0 && h.Alone && c.Retry.IsCrashed(ends):
+		return Next{Step: StepDead, Reason: ReasonCrashed}
+	case h.Ends > 0 && c.Quarantines():
+		return Next{Step: StepQuarantine} // within the quarantine it moves to the end of the queue
+	case h.Ends == 0 && !h.Quarantined:
+		return Next{Step: StepHandle} // what the headers tell has had its trial
+	case c.Retry.IsCrashed(ends + 1):
+		return Next{Step: StepHandle, Trial: TrialAlone}
+	}
+	return Next{Step: StepHandle, Trial: TrialApart}
+}
