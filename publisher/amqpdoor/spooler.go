@@ -91,7 +91,7 @@ func (x *spooler) send(producer *client.Producer, p *publisher.Publication, done
 	}
 	x.look()
 	w := waiting{p: p, done: done, producer: producer}
-	if len(x.pending) == 0 && x.isDirect() {
+	if len(x.pending) == 0 && x.isDirect() && x.link.client.Clear() {
 		err := x.direct(w)
 		if !x.hasRoomLater(err) {
 			return err
@@ -105,14 +105,19 @@ func (x *spooler) send(producer *client.Producer, p *publisher.Publication, done
 	return nil
 }
 
-// takes reports whether the broker would take a publish now.
+// takes reports whether the broker would take a publish now, or when what is under
+// way has made room for it.
 func (x *spooler) takes() bool {
-	blocked, _ := x.link.client.Blocked()
-	return x.link.client.Ready() && !blocked
+	c := x.link.client
+	if blocked, _ := c.Blocked(); blocked || !c.Ready() {
+		return false
+	}
+	n, _ := c.Unconfirmed()
+	return n > 0 || c.Clear()
 }
 
-// hasRoomLater reports whether a publish was refused only because others hold all
-// the memory there is for them.
+// hasRoomLater reports whether a publish has to wait only because others hold all
+// the memory there is for them. Some of those will have an outcome, or be late.
 func (x *spooler) hasRoomLater(err error) bool {
 	if !errors.Is(err, client.ErrPublishMax) {
 		return false
@@ -218,11 +223,16 @@ func (x *spooler) sendPending() {
 	list := x.pending
 	x.pending = nil
 	for i, w := range list {
-		if err := x.direct(w); x.hasRoomLater(err) { // later, in this order
+		wait := !x.link.client.Clear()
+		if !wait {
+			err := x.direct(w)
+			if wait = x.hasRoomLater(err); !wait && err != nil {
+				w.done.Confirmed(err)
+			}
+		}
+		if wait { // in this order
 			x.pending = append(list[i:len(list):len(list)], x.pending...)
 			return
-		} else if err != nil {
-			w.done.Confirmed(err)
 		}
 	}
 }

@@ -144,7 +144,7 @@ func (x *spooler) pump() {
 			x.soon()
 			return
 		}
-		if x.fresh >= window || x.octets >= octetsMax || !x.launch(e) {
+		if x.fresh >= window || x.octets >= octetsMax || !x.link.client.Clear() || !x.launch(e) {
 			return
 		}
 		*e = spool.Entry{}

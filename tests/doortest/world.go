@@ -28,6 +28,9 @@ type World struct {
 	OnOperation func(n int)
 	// Down refuses the processes' dials.
 	Down bool
+	// SlowDisk holds back what the broker has to do on its disk, with DataDir: it
+	// confirms no persistent message meanwhile, and all others.
+	SlowDisk bool
 
 	seed      int64
 	frozen    bool
@@ -36,6 +39,7 @@ type World struct {
 	processes []*Process
 	observer  *observer
 	todo      []func() // of the broker
+	disk      []func() // of the broker, while it is slow
 }
 
 // New returns a world with a broker and nobody else. The seed is of the wires: 0
@@ -69,7 +73,7 @@ func (h brokerHost) WakeAt(t time.Time) { h.w.Clock.After(t.Sub(h.w.Clock.Now())
 func (h brokerHost) Post(fn func())     { h.w.todo = append(h.w.todo, fn) }
 func (h brokerHost) Note(broker.Event)  {}
 func (h brokerHost) Offload(fn, done func()) {
-	h.w.todo = append(h.w.todo, func() { fn(); done() })
+	h.w.disk = append(h.w.disk, func() { fn(); done() })
 }
 
 // settleMax bounds what happens at one instant: who answers each other for ever
@@ -104,7 +108,11 @@ func (w *World) turn() (busy bool) {
 	for _, l := range append([]*wiretest.Link(nil), w.links...) {
 		busy = l.Run() > 0 || busy
 	}
-	for len(w.todo) > 0 {
+	if !w.SlowDisk {
+		w.todo = append(w.todo, w.disk...)
+		w.disk = nil
+	}
+	for len(w.todo) > 0 && !w.frozen {
 		next := w.todo[0]
 		w.todo = w.todo[1:]
 		next()

@@ -1,14 +1,26 @@
 package spool_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"zamqp/publisher"
 	"zamqp/tests/embedded"
 	"zamqp/tests/rabbitmq"
 )
+
+func init() {
+	publisher.Produce("quick", publisher.Producer{Queue: "spool-quick", Codec: "text"})
+	publisher.Handle("POST /quick", func(r *publisher.Request) error {
+		if err := r.Publish("quick", append([]byte(nil), r.Body()...)); err != nil {
+			return err
+		}
+		return r.Reply(202, nil)
+	})
+}
 
 // slowBroker is one that can be frozen.
 type slowBroker interface {
@@ -105,4 +117,37 @@ func TestFrozenBrokerThatDies(t *testing.T) {
 			t.Errorf("a message has come %d times", most+1)
 		}
 	})
+}
+
+// TestSlowQueueHoldsUpNobody: RabbitMQ confirms nothing to one queue, whose process
+// stands still, and everything to another. That one goes on, and neither gets
+// anything twice.
+func TestSlowQueueHoldsUpNobody(t *testing.T) {
+	node := rabbitmq.New(t)
+	z := newZamqp(t, node.URL, "connection.default.confirm_timeout=1s")
+	z.start()
+	z.until("it is connected", z.connected)
+	of := func(verb string) {
+		node.Ctl(t, "eval", `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"spool-work">>)), sys:`+verb+`(amqqueue:get_pid(Q)).`)
+	}
+	of("suspend")
+	const slow, quick = 8, 200
+	for i := range quick {
+		if i%(quick/slow) == 0 {
+			if status, err := z.post("/work", fmt.Sprint(i)); status != 202 || err != nil {
+				t.Fatalf("slow: %d, %v", status, err)
+			}
+		}
+		if status, err := z.post("/quick", fmt.Sprint(i)); status != 202 || err != nil {
+			t.Fatalf("quick: %d, %v", status, err)
+		}
+	}
+	node.WaitQueue(t, "spool-quick", time.Minute, func(q rabbitmq.Queue) bool { return q.Messages >= quick })
+	of("resume")
+	z.until("the spool is empty", func() bool { return z.spooled() == "empty" })
+	for queue, want := range map[string]int{"spool-work": slow, "spool-quick": quick} {
+		if n := len(queued(t, node.URL, queue)); n != want {
+			t.Errorf("%s: %d came, want %d", queue, n, want)
+		}
+	}
 }

@@ -1,0 +1,89 @@
+package amqpdoor_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"zamqp/amqpproto/broker"
+	"zamqp/tests/crashfs"
+	"zamqp/tests/doortest"
+	"zamqp/tests/wiretest"
+)
+
+// TestAnythingWithSpool does what can happen in any order: freezes, cuts, kills,
+// refused dials, slow disks, bursts of small and large publishes. What was
+// answered comes, in the order of the calls, and a copy more only for the end of
+// a connection.
+func TestAnythingWithSpool(t *testing.T) {
+	wiretest.Seeds(t, 20, func(t *testing.T, seed int64) {
+		rng := rand.New(rand.NewPCG(uint64(seed), 8))
+		w := doortest.New(t, seed, broker.Options{DataDir: "data", Files: crashfs.New()})
+		p := w.Start(spooling(writing(), crashfs.New()))
+		var told, story []string
+		n, ends, frozen := 0, 0, false
+		collect := func() {
+			told = append(told, answered(p.Calls)...)
+			p.Calls = nil
+		}
+		for range 40 {
+			deed := ""
+			switch d := rng.IntN(14); {
+			case d < 5:
+				size := 0
+				if rng.IntN(3) == 0 {
+					size = rng.IntN(200_000)
+				}
+				count := 1 + rng.IntN(12)
+				deed = fmt.Sprintf("%d publishes of %d octets", count, size)
+				for range count {
+					p.Call("POST /work", fmt.Sprintf("%04d%s", n, strings.Repeat("x", size)))
+					n++
+				}
+			case d < 8:
+				by := time.Duration(rng.Int64N(int64(2 * confirmTimeout)))
+				deed = fmt.Sprint("wait ", by)
+				w.Advance(by)
+			case d == 8 && !frozen:
+				deed, frozen = "freeze", true
+				w.Freeze()
+			case d == 9 && frozen:
+				deed, frozen = "thaw", false
+				w.Thaw()
+			case d == 10:
+				deed = "cut soon"
+				ends++
+				w.CutAt = w.Operations + 1 + rng.IntN(10)
+			case d == 11:
+				w.Down = !w.Down
+				deed = fmt.Sprint("down ", w.Down)
+			case d == 12:
+				w.SlowDisk = !w.SlowDisk
+				deed = fmt.Sprint("slow disk ", w.SlowDisk)
+			case d == 13 && rng.IntN(3) == 0:
+				deed = "kill"
+				ends++
+				disk := p.Kill()
+				collect()
+				p = w.Start(spooling(writing(), disk))
+			}
+			story = append(story, deed)
+		}
+		w.Thaw()
+		w.Down, w.SlowDisk, w.CutAt = false, false, 0
+		emptied(w, p)
+		w.Until("calls are over", time.Minute, func() bool { return p.Server.Live() == 0 })
+		collect()
+		bodies, copies := arrivals(t, w, "work")
+		for body, c := range copies {
+			if c > 1+ends {
+				t.Errorf("%.4s came %d times, with %d ends", body, c, ends)
+			}
+		}
+		if !isSubsequence(told, bodies) {
+			t.Errorf("told: %.4s\ncame: %.4s\nstory: %s", told, bodies, strings.Join(story, ", "))
+		}
+	})
+}
