@@ -48,7 +48,9 @@ func TestSeededBugs(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 			}
 			if row.kind != "" {
-				r.do(s.fault(t, row.kind))
+				f := *s.fault(t, row.kind)
+				f.backlog = 0
+				r.do(&f)
 			}
 			r.patience = 2 * time.Second // what is lost does not come
 			got := r.finish().Violations

@@ -26,16 +26,20 @@ type fault struct {
 	survives bool
 }
 
-// brokers is the most that a fault of the broker may cost: unknown, as also
-// publishes without an outcome are repeated.
+// brokers is what a fault may cost that ends channels: unknown, as publishes without
+// an outcome are repeated, too. One that only holds the broker up costs nothing.
 const brokers = -1
 
-// backlog is what a broker is left with when it dies.
-const backlog = 500
+// backlog is what a broker is left with when it dies: some seconds of work.
+const backlog = 1500
 
 // faultsOfNode are those of one RabbitMQ, or of the node of a cluster that pick chooses.
 func faultsOfNode(prefix string, survives bool, pick func(*rig) *rabbitmq.Node) []fault {
 	var node *rabbitmq.Node
+	held := 0
+	if survives {
+		held = brokers // the others may take a frozen one for dead
+	}
 	chosen := func(do func(*rig)) func(*rig) {
 		return func(r *rig) { node = pick(r); do(r) }
 	}
@@ -44,12 +48,12 @@ func faultsOfNode(prefix string, survives bool, pick func(*rig) *rabbitmq.Node) 
 			breaks: chosen(func(r *rig) { node.Kill(r.t) }), heals: func(r *rig) { node.Restart(r.t) }},
 		{kind: prefix + "stop", deaths: brokers, hold: time.Second, survives: survives,
 			breaks: chosen(func(r *rig) { node.Stop(r.t) }), heals: func(r *rig) { node.Restart(r.t) }},
-		{kind: prefix + "frozen", deaths: brokers, hold: 3 * time.Second,
+		{kind: prefix + "frozen", deaths: held, hold: 3 * time.Second,
 			breaks: chosen(func(r *rig) { node.Pause(r.t) }), heals: func(r *rig) { node.Resume(r.t) }},
-		{kind: prefix + "memory alarm", deaths: brokers, hold: 2 * time.Second,
+		{kind: prefix + "memory alarm", deaths: held, hold: 2 * time.Second,
 			breaks: chosen(func(r *rig) { node.Ctl(r.t, "set_vm_memory_high_watermark", "0.00001") }),
 			heals:  func(r *rig) { node.Ctl(r.t, "set_vm_memory_high_watermark", "0.5") }},
-		{kind: prefix + "disk alarm", deaths: brokers, hold: 2 * time.Second,
+		{kind: prefix + "disk alarm", deaths: held, hold: 2 * time.Second,
 			breaks: chosen(func(r *rig) { node.Ctl(r.t, "set_disk_free_limit", "mem_relative", "10000.0") }),
 			heals:  func(r *rig) { node.Ctl(r.t, "set_disk_free_limit", "50MB") }},
 	}
@@ -75,8 +79,16 @@ func rolling() fault {
 		breaks: func(r *rig) { r.ours[1].start(); r.ours[1].awaitReady() },
 		heals: func(r *rig) {
 			r.ours[0], r.ours[1] = r.ours[1], r.ours[0]
+			r.target.Store(r.ours[0].url)
 			r.ours[1].drain()
 		}}
+}
+
+// frozenForLong holds the broker up for longer than confirm_timeout: publishes go
+// to the spool, and each leaves it once.
+func frozenForLong(node *rabbitmq.Node) fault {
+	return fault{kind: "broker: frozen for long", hold: 8 * time.Second,
+		breaks: func(r *rig) { node.Pause(r.t) }, heals: func(r *rig) { node.Resume(r.t) }}
 }
 
 // both kills the broker and our process at the same time.

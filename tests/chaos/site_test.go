@@ -6,7 +6,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 
 	"zamqp/tests/chaos/plan"
 	"zamqp/tests/embedded"
@@ -54,7 +56,8 @@ func spooled(t *testing.T) *site {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s.options = append(s.options, "connection.default.spool=file", "connection.default.spool_dir="+filepath.Join(dir, "data"))
+	s.faults = append(s.faults, frozenForLong(node))
+	s.options = append(s.options, "connection.default.confirm_timeout=3s", "connection.default.spool=file", "connection.default.spool_dir="+filepath.Join(dir, "data"))
 	if smallDisk(t, dir) {
 		s.faults = append(s.faults, spoolFull(node, dir))
 	}
@@ -99,6 +102,7 @@ func inside(t *testing.T) *site {
 // beside is the embedded broker as a process of its own.
 func beside(t *testing.T) *site {
 	node := embedded.New(t, embedded.Options{DataDir: filepath.Join(t.TempDir(), "broker")})
+	signal := func(s syscall.Signal) { _ = syscall.Kill(node.Pid(), s) }
 	restart := func(r *rig) {
 		if err := node.Restart(); err != nil {
 			r.t.Error(err)
@@ -106,8 +110,9 @@ func beside(t *testing.T) *site {
 	}
 	return &site{name: "zamqp broker", urls: []string{node.URL}, options: connect([]string{node.URL}),
 		faults: append([]fault{
-			{kind: "broker: kill -9", deaths: brokers, backlog: backlog, hold: 1e9, breaks: func(*rig) { node.Kill() }, heals: restart},
-			{kind: "broker: stop", deaths: brokers, hold: 1e9, breaks: func(*rig) { node.Stop() }, heals: restart},
+			{kind: "broker: kill -9", deaths: brokers, backlog: backlog, hold: time.Second, breaks: func(*rig) { node.Kill() }, heals: restart},
+			{kind: "broker: stop", deaths: brokers, hold: time.Second, breaks: func(*rig) { node.Stop() }, heals: restart},
+			{kind: "broker: frozen", hold: 3 * time.Second, breaks: func(*rig) { signal(syscall.SIGSTOP) }, heals: func(*rig) { signal(syscall.SIGCONT) }},
 		}, append(faultsOfOurs(true), rolling())...)}
 }
 

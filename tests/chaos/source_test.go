@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -21,7 +21,7 @@ import (
 // message at a time under way: its next one follows the confirm.
 type source struct {
 	urls    []string
-	targets func() []string // of HTTP
+	target  *atomic.Value // of HTTP
 	book    *ledger.File
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -40,8 +40,8 @@ const (
 	rate = 60
 )
 
-func newSource(urls []string, targets func() []string, book *ledger.File) *source {
-	s := &source{urls: urls, targets: targets, book: book, client: &http.Client{Timeout: 15 * time.Second}}
+func newSource(urls []string, target *atomic.Value, book *ledger.File) *source {
+	s := &source{urls: urls, target: target, book: book, client: &http.Client{Timeout: 15 * time.Second}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -151,11 +151,7 @@ func (s *source) publish(id ledger.ID) error {
 }
 
 func (s *source) post(id ledger.ID) error {
-	targets := s.targets()
-	if len(targets) == 0 {
-		return net.ErrClosed
-	}
-	url := targets[rand.N(len(targets))] + "/messages"
+	url := s.target.Load().(string) + "/messages"
 	resp, err := s.client.Post(url, "text/plain", bytes.NewReader(plan.Body(id)))
 	if err != nil {
 		return err

@@ -10,6 +10,10 @@ import (
 // the broker well.
 const NormalMax = 3 * time.Second
 
+// CaughtUpMax is how long the work may take that a fault has left behind: several
+// times what the slowest handler of the plan needs for it.
+const CaughtUpMax = 30 * time.Second
+
 // Queue is what a check knows about a queue of the run.
 type Queue struct {
 	Prefetch int
@@ -262,6 +266,9 @@ func (c *check) goals(i int) {
 		if d > NormalMax {
 			c.violate("slow", "%s at %s: work went on %.1f s after the broker was well", f.Kind, clock(f.Begin), d.Seconds())
 		}
+	}
+	if f.CaughtUp > CaughtUpMax {
+		c.violate("behind", "%s at %s: what waited was handled only after %.1f s", f.Kind, clock(f.Begin), f.CaughtUp.Seconds())
 	}
 	if f.Stalled != "" {
 		row.Stalls = 1

@@ -77,6 +77,8 @@ func TestCheck(t *testing.T) {
 		{name: "dead and unseen", more: []string{"dead free/k/9 20"}, want: "dead unseen: free/k/9 "},
 		{name: "slow", faults: []ledger.Fault{{Kind: "kill", Begin: at(10), Normal: []time.Duration{4 * time.Second}}},
 			want: "slow: kill ", row: ledger.Row{Kind: "kill", Count: 1, Normal: []time.Duration{4 * time.Second}}},
+		{name: "behind", faults: []ledger.Fault{{Kind: "kill", Begin: at(10), CaughtUp: 40 * time.Second}},
+			want: "behind: kill ", row: ledger.Row{Kind: "kill", Count: 1, CaughtUp: []time.Duration{40 * time.Second}}},
 		{name: "stalled", faults: []ledger.Fault{{Kind: "kill", Begin: at(10), Stalled: "nothing went on"}},
 			want: "stalled: kill ", row: ledger.Row{Kind: "kill", Count: 1, Stalls: 1}},
 		{name: "a kind of entry that is none", more: []string{"vanished free/k/0 1"}, want: "ledger: "},
