@@ -17,10 +17,10 @@ export FUZZTIME
 CHAOSTIME ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help build run check test race fuzz bench chaos interop gen tidy cross install fresh clean
+.PHONY: help build run check test race fuzz bench chaos interop rabbitmq-all gen tidy cross install fresh clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the server into bin/zamqp
 	go build -o bin/zamqp .
@@ -48,6 +48,9 @@ chaos: install ## kills, stops, freezes, partitions and full disks for CHAOSTIME
 
 interop: install ## the built binary with RabbitMQ, pika, amqp091-go and streadway/amqp
 	@$(TESTRUN) -only interop
+
+rabbitmq-all: install ## what talks to RabbitMQ, with 3.10, 4.0 and 4.3 of it (as root); prints one table
+	@$(TESTRUN) -rabbitmq all
 
 gen: ## regenerate the generated files
 	go generate ./...

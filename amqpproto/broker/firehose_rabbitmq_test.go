@@ -175,6 +175,7 @@ func TestFirehoseAsRabbitMQ(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	skipLater(t, node)
 	name := node.Ctl(t, "eval", fmt.Sprintf(`catch rabbit_vhost:delete(<<%[1]q>>, <<"test">>), rabbit_vhost:add(<<%[1]q>>, <<"test">>),
 		rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<%[1]q>>, <<".*">>, <<".*">>, <<".*">>, <<"test">>),
 		rabbit_trace:start(<<%[1]q>>), node().`, firehoseVhost))

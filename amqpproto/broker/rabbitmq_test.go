@@ -172,6 +172,15 @@ func play(t *testing.T, vhost string, dial func() talker, script func(p *player)
 	return strings.Join(p.told, "\n")
 }
 
+// skipLater skips what the broker does as RabbitMQ 3 and not as RabbitMQ 4: its words, its
+// marks on messages, what it refuses. Which of both is a client's business to know.
+func skipLater(t *testing.T, node *rabbitmq.Node) {
+	t.Helper()
+	if node.AtLeast(t, "4.0") {
+		t.Skip("the embedded broker answers as RabbitMQ 3.10 does, not as " + node.Version(t))
+	}
+}
+
 func TestSameWordsAsRabbitMQ(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for RabbitMQ to be quiet, often")
@@ -181,6 +190,7 @@ func TestSameWordsAsRabbitMQ(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	skipLater(t, node)
 	makeVhost(t, node, scriptVhost)
 	hash, err := bcrypt.GenerateFromPassword([]byte("narrow"), bcrypt.MinCost)
 	if err != nil {

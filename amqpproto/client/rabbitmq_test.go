@@ -295,7 +295,8 @@ func TestRabbitMQHealing(t *testing.T) {
 	}
 	bad := p.client.Consume(client.ConsumerSpec{Name: "bad", Topology: client.Topology{
 		Exchanges: []client.Exchange{{Name: "zamqp.client.bad", Type: "mystery"}}, Queues: []client.Queue{{Exclusive: true}}}}, s)
-	p.until("the connection to be closed", func() bool { return p.client.Err() != nil })
+	// RabbitMQ 3 closes the connection for it, RabbitMQ 4 the channel.
+	p.until("the refusal", func() bool { return bad.Err() != nil })
 	var te *client.TopologyError
 	if !errors.As(bad.Err(), &te) || te.Name != "bad" || k.Err() != nil {
 		t.Fatal(bad.Err(), k.Err())

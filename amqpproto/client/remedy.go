@@ -8,6 +8,8 @@ import (
 	"zamqp/amqpproto"
 )
 
+const exchangeTypes = "use direct, fanout, topic or headers, or enable the plugin that brings this type"
+
 // explain adds to the broker's answer to a declaration which argument it is
 // about and what to do. It reads RabbitMQ's words, as nothing else says so; other
 // words leave the fields empty.
@@ -32,9 +34,9 @@ func explain(e *TopologyError) *TopologyError {
 		e.Remedy = "it is the exclusive queue of another connection, or it is there and not exclusive: choose another name, or declare it as it is"
 	case amqpproto.AccessRefused:
 		e.accessRefused(text, method)
-	case amqpproto.CommandInvalid:
+	case amqpproto.CommandInvalid: // RabbitMQ 4 has PRECONDITION_FAILED
 		if strings.Contains(text, "exchange type") {
-			e.Remedy = "use direct, fanout, topic or headers, or enable the plugin that brings this type"
+			e.Remedy = exchangeTypes
 		}
 	case amqpproto.InternalError:
 		if strings.Contains(text, "transient") {
@@ -53,6 +55,8 @@ func (e *TopologyError) precondition(text string) {
 	_, rest, found := strings.Cut(text, "inequivalent arg '")
 	if !found {
 		switch {
+		case strings.Contains(text, "exchange type"):
+			e.Remedy = exchangeTypes
 		case strings.Contains(text, "prefetch"):
 			e.Remedy = "a stream is consumed with a prefetch: set one"
 		case strings.Contains(text, "server-named"):

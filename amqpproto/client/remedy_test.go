@@ -35,6 +35,7 @@ func TestRemediesOfRefusals(t *testing.T) {
 		{amqpproto.IDBasicPublish, 406, "PRECONDITION_FAILED - message size 2000 is larger than configured max size 1000", "or raise max_message_size in the broker's configuration"},
 		{amqpproto.IDBasicGet, 403, queue, "give the user read permission on the queue"},
 		{amqpproto.IDBasicConsume, 403, queue, "give the user read permission on the queue"},
+		{amqpproto.IDExchangeDeclare, 406, "PRECONDITION_FAILED - unknown exchange type 'mystery'", "or enable the plugin that brings this type"}, // RabbitMQ 4
 		{amqpproto.IDQueueDeclare, 403, queue, "give the user configure permission on it, and if it names a dead-letter or alternate exchange, read on it and write on that"},
 		{amqpproto.IDQueueDeclare, 403, "ACCESS_REFUSED - queue name 'amq.q' contains reserved prefix 'amq.*'", "choose another"},
 		{amqpproto.IDQueueBind, 403, exchange, "give the user write permission on the queue and read permission on the exchange"},

@@ -95,17 +95,6 @@ func NewWith(t testing.TB, conf string, plugins ...string) *Node {
 	return own(t, "", conf, plugins...)
 }
 
-// NewVersion is NewWith of a certain version, whichever the run's is. It skips the
-// test when that version is not here, and does not fetch it: that takes minutes,
-// and is for the script.
-func NewVersion(t testing.TB, version, conf string, plugins ...string) *Node {
-	t.Helper()
-	if why, ok := has(version); !ok {
-		t.Skip(why)
-	}
-	return own(t, version, conf, plugins...)
-}
-
 func own(t testing.TB, version, conf string, plugins ...string) *Node {
 	t.Helper()
 	n, err := start(version, conf, plugins...)
@@ -132,14 +121,6 @@ func Installed() bool {
 	}
 	_, err := exec.LookPath("rabbitmq-server")
 	return err == nil
-}
-
-// has reports whether a version can be started at once, or why not.
-func has(version string) (why string, ok bool) {
-	cmd := exec.Command("bash", "-s", "--", "has", version)
-	cmd.Stdin = bytes.NewReader(script)
-	out, err := cmd.CombinedOutput()
-	return strings.TrimSpace(string(out)), err == nil
 }
 
 func need(t testing.TB) {
@@ -216,23 +197,6 @@ func (n *Node) Ctl(t testing.TB, args ...string) string {
 	t.Helper()
 	return n.must(t, append([]string{"ctl", n.dir}, args...)...)
 }
-
-// AtLeast reports whether the node's version is this one, as 4.0, or a later one.
-func (n *Node) AtLeast(t testing.TB, version string) bool {
-	t.Helper()
-	return slices.Compare(numbers(n.Version(t)), numbers(version)) >= 0
-}
-
-func numbers(version string) (ns []int) {
-	for s := range strings.SplitSeq(version, ".") {
-		n, _ := strconv.Atoi(s)
-		ns = append(ns, n)
-	}
-	return ns
-}
-
-// Version of the node, as 4.0.5.
-func (n *Node) Version(t testing.TB) string { t.Helper(); return n.must(t, "version", n.dir) }
 
 // Kill ends the node as a power cut would.
 func (n *Node) Kill(t testing.TB) { t.Helper(); n.must(t, "kill", n.dir) }

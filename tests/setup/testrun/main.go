@@ -4,6 +4,7 @@
 //
 //	go run ./tests/setup/testrun                   everything
 //	go run ./tests/setup/testrun -only vet,unit    some steps
+//	go run ./tests/setup/testrun -rabbitmq all     with each version of RabbitMQ
 //	go run ./tests/setup/testrun -list             the steps and what they are for
 //
 // It reads nothing from standard input and needs the tools that
@@ -57,6 +58,7 @@ type step struct {
 func main() {
 	only := flag.String("only", "", "run these steps, separated by commas")
 	skip := flag.String("skip", "", "leave these steps out")
+	rabbitmq := flag.String("rabbitmq", "", "run the suites that talk to RabbitMQ with these versions, as 4.0,4.3, or with all")
 	list := flag.Bool("list", false, "print the steps and stop")
 	flag.Parse()
 	if err := os.Chdir(repository()); err != nil {
@@ -68,6 +70,9 @@ func main() {
 			fmt.Printf("%-10s %s\n", s.name, s.what)
 		}
 		return
+	}
+	if *rabbitmq != "" {
+		os.Exit(runVersions(*rabbitmq, *only))
 	}
 	chosen := choose(*only, *skip)
 	stop := broker(chosen)

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// versions of RabbitMQ that the server is tested with: those of Debian's bookworm,
+// trixie and sid.
+var versions = []string{"3.10", "4.0", "4.3"}
+
+// suites are what is run with each of them.
+var suites = []step{
+	{"client", "the client machine", func() *outcome { return goTest(".", nil, "-timeout", "10m", "./amqpproto/client") }, false},
+	{"commands", "publish, call, tap, dead and check; TLS", func() *outcome { return goTest(".", nil, "-timeout", "10m", "./publisher/app") }, false},
+	{"e2e", "the server in the test's own process", func() *outcome { return goTest(".", nil, "-timeout", "10m", "./tests/e2e") }, false},
+	{"spool", "publishes on disk", func() *outcome { return goTest(".", nil, "-timeout", "15m", "./tests/spool") }, false},
+	{"interop", "the built binary with other people's clients", interop, false},
+	{"differential", "random programs on RabbitMQ and on the embedded broker", func() *outcome {
+		return goTest(".", nil, "-timeout", "20m", "./tests/differential", "-programs", "500")
+	}, false},
+	{"chaos", "the short form of the rig, and a bad network", chaos, false},
+}
+
+// runVersions runs the suites with the versions that are asked for, "all" of them
+// or some, and prints a table.
+func runVersions(asked, only string) (code int) {
+	began := time.Now()
+	chosen := strings.Split(asked, ",")
+	if asked == "all" {
+		chosen = versions
+	}
+	var columns [][]string
+	var words strings.Builder
+	for _, v := range chosen {
+		column, failed := runVersion(v, only, &words)
+		columns = append(columns, column)
+		if failed {
+			code = 1
+		}
+	}
+	fmt.Print(words.String())
+	fmt.Printf("\n%.0f s in all; passed, failed, skipped:\n\n%s", time.Since(began).Seconds(), table(chosen, only, columns))
+	return code
+}
+
+// runVersion runs the suites with one version and returns a cell for each. Words
+// takes what is to be read below all of it: why something failed or was skipped.
+func runVersion(version, only string, words *strings.Builder) (column []string, failed bool) {
+	_ = os.Setenv("ZAMQP_TEST_RABBITMQ", version)
+	_ = os.Unsetenv("ZAMQP_TEST_AMQP_URL")
+	_ = os.Unsetenv("ZAMQP_TEST_RABBITMQ_DIR")
+	// It is fetched first, as that takes minutes: no test waits so long.
+	if out, err := command(".", nil, "bash", brokerScript, "fetch", version); err != nil {
+		fmt.Fprintf(words, "RabbitMQ %s is skipped: %s", version, out)
+		return nil, false
+	}
+	stop := broker([]step{{name: "interop"}})
+	defer stop()
+	for _, s := range suites {
+		if !runs(s, only) {
+			continue
+		}
+		if err := freshBroker(step{name: "interop"}); err != nil {
+			fmt.Fprintln(words, err)
+		}
+		t := time.Now()
+		o := s.run()
+		cell := fmt.Sprintf("%d %d %d", o.passed, o.failed, o.skipped)
+		fmt.Printf("RabbitMQ %-5s %-13s %6.1f s  %s\n", version, s.name, time.Since(t).Seconds(), cell)
+		column = append(column, cell)
+		failed = failed || o.failed > 0
+		if o.failed > 0 {
+			fmt.Fprintf(words, "\nRabbitMQ %s, %s:\n%s", version, s.name, indent(o.report.String()))
+		}
+		for _, n := range o.notes {
+			fmt.Fprintf(words, "RabbitMQ %s, %s: %s\n", version, s.name, n)
+		}
+	}
+	return column, failed
+}
+
+func runs(s step, only string) bool {
+	return only == "" || slices.Contains(strings.Split(only, ","), s.name)
+}
+
+// table has a line for each suite and a column for each version.
+func table(chosen []string, only string, columns [][]string) string {
+	var b strings.Builder
+	line := func(name string, cells []string) {
+		fmt.Fprintf(&b, "%-13s", name)
+		for _, c := range cells {
+			fmt.Fprintf(&b, "  %-14s", c)
+		}
+		b.WriteString("\n")
+	}
+	line("RabbitMQ", chosen)
+	row := 0
+	for _, s := range suites {
+		if !runs(s, only) {
+			continue
+		}
+		cells := make([]string, len(columns))
+		for i, c := range columns {
+			cells[i] = "-"
+			if row < len(c) {
+				cells[i] = c[row]
+			}
+		}
+		line(s.name, cells)
+		row++
+	}
+	return b.String()
+}
