@@ -12,7 +12,8 @@ type heldAnswer struct {
 	need    uint64 // the store must have synced this
 }
 
-// change handles a method of the classes exchange and queue.
+// change handles a method of the classes exchange and queue; and basic.qos, by
+// which a client finds out when what it has acked before is gone for good.
 func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 	c := ch.conn
 	s := c.server
@@ -24,8 +25,11 @@ func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 	}
 	need := s.stored()
 	if need == before {
-		// What is there already may have been declared a moment ago by another one.
-		if need = s.changedAt; need <= s.synced() || s.storeErr() != nil {
+		if id != amqpproto.IDBasicQos {
+			// What is there already may have been declared a moment ago by another one.
+			need = s.changedAt
+		}
+		if need <= s.synced() || s.storeErr() != nil {
 			return nil
 		}
 	}

@@ -213,7 +213,7 @@ func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 		return ch.in.unexpected()
 	}
 	var err error
-	if class := id.Class(); class == amqpproto.ClassQueue || class == amqpproto.ClassExchange {
+	if class := id.Class(); class == amqpproto.ClassQueue || class == amqpproto.ClassExchange || id == amqpproto.IDBasicQos {
 		err = ch.change(id, args)
 	} else {
 		err = ch.handle(id, args)

@@ -55,6 +55,8 @@ type Consumer struct {
 	place    position // in a stream
 	delivery Delivery // lent to the sink
 	onCancel []func()
+	syncing  []func() // told by the answer that is awaited
+	sync     []func() // told by the next one
 }
 
 // Consume registers a consumer, before or after connecting. It is replayed after
@@ -164,10 +166,21 @@ func (k *Consumer) answered(id amqpproto.MethodID, args []byte) error {
 			k.pause()
 		}
 		return nil
+	case Up:
+		k.synced()
+		return nil
 	case AwaitPauseOk:
+		if id == amqpproto.IDBasicQosOk {
+			k.synced()
+			return k.cancel()
+		}
 		k.onPauseOk()
 		return nil
 	case AwaitCancelOk:
+		if id == amqpproto.IDBasicQosOk {
+			k.synced()
+			return k.cancel()
+		}
 		k.flowing = false
 		k.ended()
 		return nil
@@ -182,6 +195,7 @@ func (k *Consumer) up() {
 	k.isUp()
 	k.eager = false
 	k.client.note(Event{Kind: EventConsumerUp, Name: k.name, Text: k.Queue()})
+	k.syncNow()
 }
 
 // onMethod takes the broker's own cancel: the queue is gone, or its leader is.
@@ -221,6 +235,7 @@ func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
 // any more.
 func (k *Consumer) lose() {
 	k.flowing = false
+	k.sync, k.syncing = nil, nil
 	if k.place.stream {
 		k.place.back(&k.settled)
 	}
@@ -247,9 +262,9 @@ func (k *Consumer) Cancel(done func()) {
 		k.state = AwaitCancelOk // the answer to the pause's cancel will do
 		return
 	}
-	if was == Up && k.flowing && k.ch != nil && k.ch.await == 0 && k.client.isOpen() {
+	if was == Up && k.flowing && k.ch != nil && k.client.isOpen() {
 		k.state = AwaitCancelOk
-		k.check(k.ch.call(&amqpproto.BasicCancel{ConsumerTag: []byte(k.tag)}, amqpproto.IDBasicCancelOk))
+		k.check(k.cancel())
 		k.client.wake()
 		return
 	}

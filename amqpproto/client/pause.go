@@ -33,13 +33,22 @@ func (k *Consumer) IsPaused() bool { return k.paused }
 // pause cancels at the broker, if there is something to cancel yet. What is half
 // way looks at k.paused when it comes to that.
 func (k *Consumer) pause() {
-	if k.state != Up || !k.flowing || k.ch == nil || k.ch.await != 0 || !k.client.isOpen() {
+	if k.state != Up || !k.flowing || k.ch == nil || !k.client.isOpen() {
 		return
 	}
 	k.state = AwaitPauseOk
 	k.eager = true
-	k.check(k.ch.call(&amqpproto.BasicCancel{ConsumerTag: []byte(k.tag)}, amqpproto.IDBasicCancelOk))
+	k.check(k.cancel())
 	k.client.wake()
+}
+
+// cancel asks the broker to send nothing more, or leaves that to the answer that
+// is awaited: a Sync may be under way.
+func (k *Consumer) cancel() error {
+	if k.ch.await != 0 {
+		return nil
+	}
+	return k.ch.call(&amqpproto.BasicCancel{ConsumerTag: []byte(k.tag)}, amqpproto.IDBasicCancelOk)
 }
 
 // rest is the state that a paused consumer is in.
