@@ -289,3 +289,23 @@ func TestFrozenBrokerAndConsumers(t *testing.T) {
 		}
 	})
 }
+
+// TestRetryQueueThatIsGone: somebody deletes the queue in which failed messages
+// wait. What cannot be moved there is tried again in its own queue.
+func TestRetryQueueThatIsGone(t *testing.T) {
+	doortest.EveryCut(t, 0, func(t *testing.T, world func(broker.Options) *doortest.World) int {
+		w := world(broker.Options{})
+		h := &handled{}
+		p := w.Start(steady(consuming(h, publisher.Retry{Attempts: 4, Min: time.Second, Max: time.Second}, "")))
+		w.Until("the queue is there", time.Minute, func() bool { return w.Messages("jobs.retry.1s") >= 0 })
+		w.Delete("jobs.retry.1s")
+		bodies := []string{"0 fail2", "1 ok", "2 fail2"}
+		for _, body := range bodies {
+			w.Put("jobs", amqp.Publishing{Body: []byte(body), MessageId: body, DeliveryMode: 2})
+		}
+		w.Advance(time.Minute)
+		operations := w.Operations
+		finished(w, p, h, bodies, nil)
+		return operations
+	})
+}

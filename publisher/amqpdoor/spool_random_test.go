@@ -23,14 +23,14 @@ func TestAnythingWithSpool(t *testing.T) {
 		w := doortest.New(t, seed, broker.Options{DataDir: "data", Files: crashfs.New()})
 		p := w.Start(spooling(writing(), crashfs.New()))
 		var told, story []string
-		n, ends, frozen := 0, 0, false
+		n, ends, frozen, alarm := 0, 0, false, false
 		collect := func() {
 			told = append(told, answered(p.Calls)...)
 			p.Calls = nil
 		}
 		for range 40 {
 			deed := ""
-			switch d := rng.IntN(14); {
+			switch d := rng.IntN(15); {
 			case d < 5:
 				size := 0
 				if rng.IntN(3) == 0 {
@@ -62,7 +62,11 @@ func TestAnythingWithSpool(t *testing.T) {
 			case d == 12:
 				w.SlowDisk = !w.SlowDisk
 				deed = fmt.Sprint("slow disk ", w.SlowDisk)
-			case d == 13 && rng.IntN(3) == 0:
+			case d == 13:
+				alarm = !alarm
+				deed = fmt.Sprint("alarm ", alarm)
+				w.Broker.DiskLow(alarm)
+			case d == 14 && rng.IntN(3) == 0:
 				deed = "kill"
 				ends++
 				disk := p.Kill()
@@ -72,6 +76,7 @@ func TestAnythingWithSpool(t *testing.T) {
 			story = append(story, deed)
 		}
 		w.Thaw()
+		w.Broker.DiskLow(false)
 		w.Down, w.SlowDisk, w.CutAt = false, false, 0
 		emptied(w, p)
 		w.Until("calls are over", time.Minute, func() bool { return p.Server.Live() == 0 })

@@ -438,3 +438,32 @@ func TestGuiltyAmongManyInSpool(t *testing.T) {
 		return w.Operations
 	})
 }
+
+// TestBlockedBrokerThatEnds: what was on its way when the broker began to block
+// publishers goes to disk before what comes then. The order is that of the calls
+// also if the connection ends.
+func TestBlockedBrokerThatEnds(t *testing.T) {
+	w := doortest.New(t, 0, broker.Options{DataDir: "data", Files: crashfs.New()})
+	p := w.Start(spooling(writing(), crashfs.New()))
+	w.Advance(time.Second)
+	w.SlowDisk = true
+	p.Call("POST /work", "0")
+	p.Call("POST /work", "1")
+	w.Settle()
+	w.Broker.DiskLow(true)
+	p.Call("POST /work", "2") // the broker says so at the next publish
+	w.Advance(confirmTimeout / 3)
+	p.Call("POST /work", "3")
+	w.Advance(100 * time.Millisecond)
+	if n := len(answered(p.Calls)); n != 4 {
+		t.Errorf("%d of 4 are answered by the disk", n)
+	}
+	w.Take("work") // of the first copies; the broker has not confirmed them
+	w.Cut()
+	w.Broker.DiskLow(false)
+	w.SlowDisk = false
+	emptied(w, p)
+	if bodies, _ := arrivals(t, w, "work"); strings.Join(bodies, " ") != "0 1 2 3" {
+		t.Errorf("came: %v", bodies)
+	}
+}

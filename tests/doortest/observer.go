@@ -69,6 +69,20 @@ func (w *World) Declare(t client.Topology) {
 	w.Until("a declaration", time.Minute, func() bool { return over })
 }
 
+// Delete deletes a queue with all that is in it.
+func (w *World) Delete(queue string) {
+	w.T.Helper()
+	over := false
+	if err := w.observe().DeleteQueue(queue, false, false, func(_ uint32, err error) {
+		if over = true; err != nil {
+			w.T.Fatal(err)
+		}
+	}); err != nil {
+		w.T.Fatal(err)
+	}
+	w.Until("a queue is deleted", time.Minute, func() bool { return over })
+}
+
 // Message is one that was taken out of a queue.
 type Message struct {
 	amqp.Publishing

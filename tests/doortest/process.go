@@ -37,8 +37,10 @@ type Process struct {
 	link *wiretest.Link
 	wire *wiretest.Wire
 	disk *crashfs.FS
-	todo []func()
 	dead bool
+
+	todo      []func()
+	offloaded []func()
 }
 
 // Start starts a process, which dials at once.
@@ -107,15 +109,23 @@ func (p *Process) dial() {
 	}
 }
 
-// turn does what was posted and runs the calls that can go on.
+// turn does what was posted, one thing after the other, and runs the calls that
+// can go on after each. What was offloaded is slower than all of that.
 func (p *Process) turn() (busy bool) {
-	for !p.dead && len(p.todo) > 0 {
-		next := p.todo[0]
-		p.todo = p.todo[1:]
+	for !p.dead {
+		for !p.dead && p.Server.RunReady() {
+			busy = true
+		}
+		list := &p.todo
+		if len(p.todo) == 0 {
+			list = &p.offloaded
+		}
+		if len(*list) == 0 || p.dead {
+			break
+		}
+		next := (*list)[0]
+		*list = (*list)[1:]
 		next()
-		busy = true
-	}
-	for !p.dead && p.Server.RunReady() {
 		busy = true
 	}
 	return busy
@@ -178,7 +188,7 @@ func (r runtime) Post(fn func()) bool {
 }
 
 func (r runtime) Offload(fn, done func()) {
-	r.p.todo = append(r.p.todo, func() {
+	r.p.offloaded = append(r.p.offloaded, func() {
 		fn()
 		r.p.todo = append(r.p.todo, done)
 	})
