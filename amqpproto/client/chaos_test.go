@@ -178,7 +178,7 @@ func (x *chaos) consume() {
 	t.ExchangeBindings = []client.ExchangeBinding{{Source: "x", Destination: "y", RoutingKey: "#"}}
 	t.Bindings = []client.Binding{{Exchange: "y", RoutingKey: "k"}}
 	x.consumers = append(x.consumers, x.client.Consume(client.ConsumerSpec{
-		Name: fmt.Sprint("c", x.names), Prefetch: 5, Topology: t}, x))
+		Name: fmt.Sprint("c", x.names), Prefetch: 5, Topology: t, SingleActive: x.rnd.IntN(2) == 0}, x))
 }
 
 // channel picks one that is open.

@@ -64,9 +64,9 @@ func (c *Client) Stats() Stats { return c.stats }
 
 // Close ends the connection in order: publishes that wait leave, all confirms are
 // awaited, acks leave, then connection.close. Meanwhile nothing new is published
-// or delivered; what still arrives is handed back. done, which may be nil, hears
-// nil, or what broke the order. Without an open connection what waits ends with
-// ErrClosed, and done is called before Close returns or, if a socket is there,
+// or delivered; what still arrives goes back with the connection. done, which may
+// be nil, hears nil, or what broke the order. Without an open connection what
+// waits ends with ErrClosed, and done is called before Close returns or, if a socket is there,
 // when it is gone. How long all this may take is the caller's to say: it cuts
 // the wire when it has waited enough.
 func (c *Client) Close(done func(error)) {

@@ -16,7 +16,9 @@ type ConsumerSpec struct {
 	Prefetch  uint16 // unsettled deliveries at a time; 0 = no bound
 	NoAck     bool   // the broker forgets a message as it sends it
 	Exclusive bool
-	Tag       string // consumer tag shown by the broker; Name if empty
+	// SingleActive tells that the queue is, where its declaration does not say so.
+	SingleActive bool
+	Tag          string // consumer tag shown by the broker; Name if empty
 	// Args of the consumer. After the first delivery of a stream, x-stream-offset is
 	// where the consumer has come to, or the first delivery that was not settled. A
 	// stream delivers nothing again for a Nack or Reject.
@@ -247,7 +249,8 @@ func (k *Consumer) failure() EventKind { return EventConsumerFailed }
 // Cancel stops the consumer for good, and calls done when the broker will send
 // nothing more, or at once if there is nobody to ask. What arrives until then is
 // handed back unseen. What was delivered before can still be settled; the
-// channel is closed behind the last one.
+// channel is closed behind the last one. For a consumer that is the only one of
+// its queue, done is called behind the last one as well: see leave.go.
 func (k *Consumer) Cancel(done func()) {
 	if done != nil {
 		k.onCancel = append(k.onCancel, done)
@@ -291,10 +294,10 @@ func (k *Consumer) ended() {
 	}
 }
 
-// release closes the channel of a cancelled consumer once nothing is left to be
-// settled on it.
+// release closes the channel of a consumer that is cancelled, or leaves, once
+// nothing is left to be settled on it.
 func (k *Consumer) release() {
-	if k.state == Cancelled && k.ch != nil && k.ch.state == channelOpen && k.clean() {
+	if (k.state == Cancelled || k.leaving) && k.ch != nil && k.ch.state == channelOpen && k.clean() {
 		k.ch.close(nil)
 	}
 }

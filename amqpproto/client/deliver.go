@@ -35,6 +35,14 @@ func (k *Consumer) deliver(m *amqpproto.BasicDeliver, properties, body []byte) e
 		k.settled.settle(m.DeliveryTag, tagFinal)
 		k.settled.base = k.settled.next
 	}
+	if k.leaving || c.closing && k.state == Up && !k.noAck {
+		// It goes back with the channel: a nack would only bring it again.
+		if k.place.stream {
+			k.place.came(&k.settled, m.DeliveryTag, properties)
+		}
+		k.keep(k.epoch, m.DeliveryTag)
+		return nil
+	}
 	if (k.state != Up || c.closing) && !(k.noAck && k.state == AwaitPauseOk) {
 		k.handBack(m.DeliveryTag)
 		return nil

@@ -20,6 +20,7 @@
 //	settlement.go  delivery tags and what became of them; acks that coalesce
 //	settler.go     acks, rejects and nacks of one channel
 //	pause.go       stop and go on; stream.go: where in a stream
+//	leave.go       stop a consumer that is the only one of its queue
 //	get.go         basic.get, a channel for each queue
 //	ask.go         length of a queue, purge, delete, declare: a channel that may die
 //	call.go        calls and their ids; caller.go: the channel of requests and replies

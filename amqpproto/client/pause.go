@@ -2,9 +2,10 @@ package client
 
 import "zamqp/amqpproto"
 
-// Pause stops deliveries (basic.cancel) without giving up anything else: the
-// topology stays declared, what is in hand can be settled, and Resume goes on,
-// also over reconnects. What arrives until the broker has agreed is handed back
+// Pause stops deliveries (basic.cancel; see leave.go for a consumer that is the
+// only one of its queue) without giving up anything else: the topology stays
+// declared, what is in hand can be settled, and Resume goes on, also over
+// reconnects. What arrives until the broker has agreed is handed back
 // unseen; a consumer with NoAck, which cannot hand back, still gets it. The end of
 // its last consumer ends a queue that is AutoDelete: Resume declares it anew.
 func (k *Consumer) Pause() {
@@ -21,6 +22,10 @@ func (k *Consumer) Resume() {
 		return
 	}
 	k.paused = false
+	if k.leaving && k.ch.state == channelOpen && !k.place.stream { // a stream brings nothing again for a nack
+		k.stay()
+		return
+	}
 	if k.state == Paused && k.client.isOpen() {
 		k.start()
 		k.client.wake()
@@ -45,6 +50,10 @@ func (k *Consumer) pause() {
 // cancel asks the broker to send nothing more, or leaves that to the answer that
 // is awaited: a Sync may be under way.
 func (k *Consumer) cancel() error {
+	if k.IsSole() {
+		k.leave()
+		return nil
+	}
 	if k.ch.await != 0 {
 		return nil
 	}

@@ -91,5 +91,7 @@ func (p *Producer) lose() {
 
 func (p *Producer) ended() {}
 
+func (p *Producer) closed() {}
+
 // String names the producer and its state, for errors.
 func (p *Producer) String() string { return fmt.Sprintf("producer %q %s", p.name, p.state) }

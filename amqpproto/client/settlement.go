@@ -9,6 +9,7 @@ const (
 	tagFinal       tagState = iota // settled, and the broker has been or is being told
 	tagOutstanding                 // delivered, not settled
 	tagAcked                       // to be acked; leaves with the next flush
+	tagKept                        // given back, but only the end of the channel tells the broker
 )
 
 // window holds the state of the tags of one channel from the lowest that is not
@@ -18,6 +19,7 @@ type window struct {
 	ring        []tagState // its length is a power of two; tag t is at t&(len-1)
 	base, next  uint64     // the ring holds base ≤ t < next
 	outstanding int        // not settled
+	kept        int        // in state tagKept
 	offsets     []int64    // of a stream, indexed as ring; nil for other queues
 	acked       []uint64   // in state tagAcked, in the order of their Acks
 }
@@ -29,7 +31,7 @@ func (w *window) at(tag uint64) *tagState { return &w.ring[tag&uint64(len(w.ring
 
 // reset starts the tags of a new channel.
 func (w *window) reset() {
-	w.base, w.next, w.outstanding, w.acked = 1, 1, 0, w.acked[:0]
+	w.base, w.next, w.outstanding, w.kept, w.acked = 1, 1, 0, 0, w.acked[:0]
 	if len(w.ring) > windowKeep {
 		w.ring = nil
 	}
@@ -71,10 +73,25 @@ func (w *window) settle(tag uint64, to tagState) bool {
 	}
 	*w.at(tag) = to
 	w.outstanding--
-	if to == tagAcked {
+	switch to {
+	case tagAcked:
 		w.acked = append(w.acked, tag)
+	case tagKept:
+		w.kept++
 	}
 	return true
+}
+
+// giveBack appends a nack for each tag that was kept.
+func (w *window) giveBack(dst []byte, channel uint16) []byte {
+	for t := w.base; t < w.next && w.kept > 0; t++ {
+		if *w.at(t) == tagKept {
+			dst = amqpproto.AppendBasicNack(dst, channel, t, false, true)
+			*w.at(t) = tagFinal
+			w.kept--
+		}
+	}
+	return dst
 }
 
 // flush appends the acks: those from the base up to the first outstanding tag as
@@ -85,7 +102,7 @@ func (w *window) flush(dst []byte, channel uint16) (out []byte, frames int) {
 	last := uint64(0)
 	for w.base < w.next {
 		s := *w.at(w.base)
-		if s == tagOutstanding {
+		if s == tagOutstanding || s == tagKept {
 			break
 		}
 		if s == tagAcked {

@@ -13,6 +13,7 @@ type Settler struct {
 	epoch    uint32 // of the channel that is open, or was last
 	live     bool   // deliveries of epoch can be settled
 	eager    bool   // acks wait for no others
+	leaving  bool   // what is given back stays until the channel ends: see leave.go
 	queued   bool   // it is in Conn.acking
 	settled  window
 	after    func() // something has been settled
@@ -30,7 +31,7 @@ func (s *Settler) begin(ch *channel) {
 // more.
 func (s *Settler) end() {
 	s.on = nil
-	s.live, s.queued = false, false
+	s.live, s.queued, s.leaving = false, false, false
 	s.settled.reset()
 }
 
@@ -71,6 +72,10 @@ func (s *Settler) Reject(epoch uint32, tag uint64, requeue bool) {
 // Nack gives a delivery back for reasons that are not its own, as a shutdown;
 // otherwise as Reject.
 func (s *Settler) Nack(epoch uint32, tag uint64, requeue bool) {
+	if s.leaving && requeue {
+		s.keep(epoch, tag)
+		return
+	}
 	if s.settle(epoch, tag, tagFinal) {
 		out := s.refuse()
 		out.buf = amqpproto.AppendBasicNack(out.buf, s.on.number, tag, false, requeue)

@@ -50,6 +50,7 @@ type role interface {
 	declared() error    // the topology is there
 	lose()              // the channel is gone, whatever the reason
 	ended()             // it was to be cancelled, and now is
+	closed()            // the channel is, as was wanted
 	failure() EventKind // what its failure is called
 }
 
@@ -126,8 +127,8 @@ func (s *station) onChannelOver(cause error) {
 	switch {
 	case cause != nil:
 		s.fail(cause)
-	case s.cancelling():
-		s.role.ended()
+	default:
+		s.role.closed()
 	}
 }
 

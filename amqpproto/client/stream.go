@@ -90,7 +90,7 @@ func (w *window) lowestOffset() (offset int64, any bool) {
 		return 0, false
 	}
 	for t := w.base; t < w.next; t++ {
-		if *w.at(t) == tagOutstanding {
+		if s := *w.at(t); s == tagOutstanding || s == tagKept {
 			return w.offsets[t&uint64(len(w.offsets)-1)], true
 		}
 	}

@@ -168,6 +168,26 @@ func (k *consumer) Pause() {
 		// comes again.
 		in.owed += int(k.spec.Prefetch)
 	}
+	if k.leaves() {
+		k.giveBack()
+	}
+}
+
+// leaves reports whether the pause ends with the channel, behind the calls that
+// run: nothing may be begun or wait here meanwhile.
+func (k *consumer) leaves() bool {
+	return k.paused && !k.declared.AutoDelete && k.main.machine.IsSole()
+}
+
+// giveBack hands back what waits here, for its turn or for another attempt.
+func (k *consumer) giveBack() {
+	k.gate.empty()
+	for w := range k.held {
+		k.known.put(w.hash, w.untold)
+		w.in.handBack(w.message.Epoch, w.message.DeliveryTag)
+		w.drop()
+		k.gate.free(w.lane, &w.message)
+	}
 }
 
 // Resume undoes Pause.
@@ -192,14 +212,10 @@ func (k *consumer) intakes() []*intake {
 	return []*intake{k.main, k.quarantine}
 }
 
-// stop cancels the consumer; what waits here goes back now.
+// stop cancels the consumer, and then gives back what waits here: the other way
+// round it would come again.
 func (k *consumer) stop(done func()) {
 	k.stopped = true
-	k.gate.empty()
-	for w := range k.held {
-		w.in.handBack(w.message.Epoch, w.message.DeliveryTag)
-		w.drop()
-	}
 	intakes := k.intakes()
 	left := len(intakes)
 	for _, in := range intakes {
@@ -209,6 +225,7 @@ func (k *consumer) stop(done func()) {
 			}
 		})
 	}
+	k.giveBack()
 }
 
 func (k *consumer) report() publisher.Status {
@@ -221,8 +238,8 @@ func (k *consumer) report() publisher.Status {
 	if err := m.Err(); err != nil {
 		s.Detail = err.Error()
 	}
-	if k.paused && s.Ready {
-		s.State = "paused"
+	if k.paused && (s.Ready || m.State() == client.AwaitPauseOk) {
+		s.State, s.Ready = "paused", true
 	}
 	return s
 }

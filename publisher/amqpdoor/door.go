@@ -74,7 +74,8 @@ func (l *link) consume(name string, t *topology, prefetch int) {
 	k.gate.init(k)
 	k.spec = client.ConsumerSpec{
 		Name: name, Topology: t.consumer(name), NoAck: declared.NoAck, Exclusive: declared.ExclusiveConsumer,
-		Prefetch: uint16(min(prefetch, 0xFFFF)), DeclareOnly: !l.door.server.Consumes(name), Args: consumeArguments(&declared),
+		SingleActive: declared.SingleActive,
+		Prefetch:     uint16(min(prefetch, 0xFFFF)), DeclareOnly: !l.door.server.Consumes(name), Args: consumeArguments(&declared),
 	}
 	if declared.Prefetch > 0 {
 		k.spec.Prefetch = uint16(min(declared.Prefetch, 0xFFFF))

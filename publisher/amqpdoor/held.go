@@ -30,7 +30,10 @@ func (in *intake) hold(r *publisher.Request) {
 		w.lane = slices.Clone(k.gate.lane(r))
 	}
 	delay := r.Outcome().Delay
-	if k.stopped || delay <= 0 {
+	if k.stopped || delay <= 0 || k.leaves() {
+		if k.leaves() {
+			k.known.put(w.hash, w.untold)
+		}
 		in.handBack(m.Epoch, m.DeliveryTag)
 		k.gate.free(w.lane, m)
 		return

@@ -19,6 +19,8 @@ import (
 // replies collects the answers to the messages of one client.
 type replies struct {
 	ch    *amqp.Channel
+	to    string // the queue of the replies
+	sent  int
 	mu    sync.Mutex
 	count map[string]int
 }
@@ -26,6 +28,14 @@ type replies struct {
 // sendSlow publishes n confirmed messages to the queue slow and collects their
 // replies for as long as the test lasts.
 func sendSlow(t *testing.T, url string, n int) *replies {
+	t.Helper()
+	r := collect(t, url)
+	r.send(t, "slow", n)
+	return r
+}
+
+// collect is a client that has sent nothing yet.
+func collect(t *testing.T, url string) *replies {
 	t.Helper()
 	conn, err := amqp.Dial(url)
 	if err != nil {
@@ -54,19 +64,32 @@ func sendSlow(t *testing.T, url string, n int) *replies {
 	if err := r.ch.Confirm(false); err != nil {
 		t.Fatal(err)
 	}
+	r.to = q.Name
+	return r
+}
+
+// send publishes n messages more. A confirm that does not come in 15 s, on any
+// machine, is that of a queue that is not there.
+func (r *replies) send(t *testing.T, queue string, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
 	for i := range n {
-		confirm, err := r.ch.PublishWithDeferredConfirmWithContext(context.Background(), "", "slow", true, false, amqp.Publishing{
-			DeliveryMode: amqp.Persistent, ContentType: "text/plain", ReplyTo: q.Name,
-			CorrelationId: fmt.Sprint(i), Body: []byte(fmt.Sprint("message ", i)),
+		confirm, err := r.ch.PublishWithDeferredConfirmWithContext(ctx, "", queue, true, false, amqp.Publishing{
+			DeliveryMode: amqp.Persistent, ContentType: "text/plain", ReplyTo: r.to,
+			CorrelationId: fmt.Sprint(r.sent), Body: []byte(fmt.Sprint("message ", r.sent)),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if i == n-1 && !confirm.Wait() {
-			t.Fatal("a publish was not confirmed")
+		r.sent++
+		if i < n-1 {
+			continue
+		}
+		if ok, err := confirm.WaitContext(ctx); !ok || err != nil {
+			t.Fatalf("a publish to %s was not confirmed: %v", queue, err)
 		}
 	}
-	return r
 }
 
 // state is how many messages were answered, and how many more than once.

@@ -10,6 +10,11 @@ import (
 func init() {
 	publisher.Handle("GET /slow/{pause}", get)
 	publisher.Consume("slow", publisher.Consumer{Prefetch: 50}, message)
+	publisher.Consume("turns", publisher.Consumer{SingleActive: true, Prefetch: 2}, turn)
+	publisher.Consume("turns-quorum", publisher.Consumer{SingleActive: true, Prefetch: 2, QueueType: publisher.QueueQuorum}, turn)
+	publisher.Consume("alone", publisher.Consumer{ExclusiveConsumer: true, Prefetch: 2}, turn)
+	publisher.Handle("POST /pause/{name}", func(r *publisher.Request) error { return r.Pause(r.PathValue("name")) })
+	publisher.Handle("POST /resume/{name}", func(r *publisher.Request) error { return r.Resume(r.PathValue("name")) })
 }
 
 // get answers after the pause that its path names.
@@ -27,6 +32,14 @@ func get(r *publisher.Request) error {
 // message replies with what it got, so late that a sender gets far ahead.
 func message(r *publisher.Request) error {
 	if err := r.Sleep(400 * time.Millisecond); err != nil {
+		return err
+	}
+	return r.Bytes(200, "text/plain", r.Body())
+}
+
+// turn is slower than a second server takes to get into line.
+func turn(r *publisher.Request) error {
+	if err := r.Sleep(time.Second); err != nil {
 		return err
 	}
 	return r.Bytes(200, "text/plain", r.Body())
