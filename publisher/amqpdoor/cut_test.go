@@ -26,7 +26,7 @@ var errPasses = errors.New("it may pass")
 
 // consuming is a server whose handlers do what the body says: "ok", "fail2" (two
 // attempts fail), "fail" (all do), "bad" (it will not pass), "slow" (half a second),
-// "tell" (it publishes).
+// "slowfail" (the first attempt fails after that), "slowbad", "tell" (it publishes).
 func consuming(h *handled, retry publisher.Retry, lane string) *publisher.Registry {
 	h.runs = map[string]int{}
 	g := publisher.NewRegistry()
@@ -48,6 +48,13 @@ func consuming(h *handled, retry publisher.Retry, lane string) *publisher.Regist
 			if err := r.Sleep(500 * time.Millisecond); err != nil {
 				return err
 			}
+		case "slowfail":
+			if err := r.Sleep(500 * time.Millisecond); err != nil || h.runs[body] == 1 {
+				return errPasses
+			}
+		case "slowbad":
+			_ = r.Sleep(500 * time.Millisecond)
+			return publisher.Permanent(errors.New("it will not pass"))
 		case "tell":
 			if err := r.Publish("told", []byte(body)); err != nil {
 				return err
@@ -307,5 +314,30 @@ func TestRetryQueueThatIsGone(t *testing.T) {
 		operations := w.Operations
 		finished(w, p, h, bodies, nil)
 		return operations
+	})
+}
+
+// TestFrozenBrokerAndCopies: the broker stands still while it has the copies of
+// failed and given-up messages, for longer than confirm_timeout. It makes no
+// second ones: the originals wait until it has answered.
+func TestFrozenBrokerAndCopies(t *testing.T) {
+	wiretest.Seeds(t, 10, func(t *testing.T, seed int64) {
+		w := doortest.New(t, seed, broker.Options{})
+		h := &handled{}
+		p := w.Start(steady(consuming(h, publisher.Retry{Attempts: 3, Min: time.Second}, "")))
+		w.Until("the queue is there", time.Minute, func() bool { return w.Messages("jobs") >= 0 })
+		bodies := []string{"0 slowbad", "1 slowfail", "2 slowbad", "3 slowfail"}
+		for _, body := range bodies {
+			w.Put("jobs", amqp.Publishing{Body: []byte(body), MessageId: body, DeliveryMode: 2})
+		}
+		w.Freeze()
+		w.Advance(45 * time.Second)
+		w.Thaw()
+		finished(w, p, h, bodies, map[string]string{"0 slowbad": publisher.ReasonPermanent, "2 slowbad": publisher.ReasonPermanent})
+		for body, want := range map[string]int{"0 slowbad": 1, "1 slowfail": 2, "2 slowbad": 1, "3 slowfail": 2} {
+			if h.runs[body] != want {
+				t.Errorf("%q ran %d times, want %d", body, h.runs[body], want)
+			}
+		}
 	})
 }
