@@ -3,7 +3,6 @@ package publisher
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/big"
 	"reflect"
@@ -14,16 +13,20 @@ import (
 
 // pickleCodec is Python's pickle, of data alone: classes are neither loaded nor
 // called, so no code can run. It is written in protocol 0, as collective.zamqp
-// did, and read in 0 to 4.
+// did, and read in 0 to 5.
 //
 //	Python                        Go, into an any
 //	None, bool, str, float        nil, bool, string, float64
 //	int                           int64, or *big.Int where it is larger
 //	bytes, bytearray              []byte
 //	str of Python 2               string
-//	list, tuple                   []any
-//	set, frozenset                []any (protocols 0 to 3)
-//	dict                          map[string]any, or map[any]any with other keys
+//	list, tuple, deque            []any
+//	set, frozenset                []any
+//	dict and its kinds            map[string]any, or map[any]any with other keys
+//	datetime, date                time.Time, in UTC where it has no time zone
+//	time, timezones, UUID         string
+//	timedelta                     time.Duration
+//	Decimal                       json.Number
 //
 // Into anything but an any, what was read goes by way of JSON: structs are filled
 // by their json tags, bytes are base64 in strings. Written are the same types, and
@@ -160,19 +163,17 @@ func structToPython(v reflect.Value, depth int) (any, error) {
 }
 
 func (pickleCodec) Decode(b []byte, v any) error {
-	if err := checkPickle(b); err != nil {
-		return err
-	}
-	value, err := pickle.NewDecoderWithConfig(bytes.NewReader(b), &pickle.DecoderConfig{StrictUnicode: true}).Decode()
+	node, err := readPickle(b)
 	if err != nil {
 		return err
 	}
-	left := pickleValuesMax
-	plain, err := fromPython(value, 0, &left)
+	target, isAny := v.(*any)
+	p := pickleReader{left: pickleValuesMax, json: !isAny}
+	plain, err := p.plain(node, 0)
 	if err != nil {
 		return err
 	}
-	if target, ok := v.(*any); ok {
+	if isAny {
 		*target = plain
 		return nil
 	}
@@ -181,96 +182,4 @@ func (pickleCodec) Decode(b []byte, v any) error {
 		return err
 	}
 	return json.Unmarshal(text, v)
-}
-
-// pickleValuesMax bounds the values in what is read: by its memo a short pickle
-// can hold one list many times, which holds another many times, and so on.
-const pickleValuesMax = 1 << 20
-
-// fromPython turns what the decoder made into plain values.
-func fromPython(v any, depth int, left *int) (any, error) {
-	if *left--; *left < 0 {
-		return nil, fmt.Errorf("it holds more than %d values", pickleValuesMax)
-	}
-	if depth > pickleDepth {
-		return nil, errPickleDeep
-	}
-	switch v := v.(type) {
-	case nil, bool, int64, float64, string:
-		return v, nil
-	case *big.Int: // a long, which Python also writes for what has 33 bits
-		if v.IsInt64() {
-			return v.Int64(), nil
-		}
-		return v, nil
-	case pickle.None:
-		return nil, nil
-	case pickle.ByteString:
-		return string(v), nil
-	case pickle.Bytes:
-		return []byte(v), nil
-	case []byte:
-		return v, nil
-	case []any:
-		return listFromPython(v, depth, left)
-	case pickle.Tuple:
-		return listFromPython(v, depth, left)
-	case map[any]any:
-		return dictFromPython(v, depth, left)
-	case pickle.Call:
-		isSet := v.Callable.Name == "set" || v.Callable.Name == "frozenset"
-		if (v.Callable.Module == "builtins" || v.Callable.Module == "__builtin__") && isSet && len(v.Args) == 1 {
-			return fromPython(v.Args[0], depth+1, left)
-		}
-		return nil, fmt.Errorf("it holds a %s.%s: only plain data is read, classes are not", v.Callable.Module, v.Callable.Name)
-	case pickle.Class:
-		return nil, fmt.Errorf("it names %s.%s: only plain data is read, classes are not", v.Module, v.Name)
-	}
-	return nil, fmt.Errorf("it holds a %T: only plain data is read", v)
-}
-
-func listFromPython(list []any, depth int, left *int) (any, error) {
-	out := make([]any, len(list))
-	for i, item := range list {
-		var err error
-		if out[i], err = fromPython(item, depth+1, left); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func dictFromPython(dict map[any]any, depth int, left *int) (any, error) {
-	texts := make(map[string]any, len(dict))
-	for key, value := range dict {
-		if b, ok := key.(pickle.ByteString); ok {
-			key = string(b)
-		}
-		text, ok := key.(string)
-		if !ok {
-			return otherKeys(dict, depth, left)
-		}
-		var err error
-		if texts[text], err = fromPython(value, depth+1, left); err != nil {
-			return nil, err
-		}
-	}
-	return texts, nil
-}
-
-func otherKeys(dict map[any]any, depth int, left *int) (any, error) {
-	out := make(map[any]any, len(dict))
-	for key, value := range dict {
-		plain, err := fromPython(key, depth+1, left)
-		if err != nil {
-			return nil, err
-		}
-		if plain != nil && !reflect.TypeOf(plain).Comparable() {
-			return nil, errors.New("a dict has bytes for a key")
-		}
-		if out[plain], err = fromPython(value, depth+1, left); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }

@@ -1,0 +1,439 @@
+package publisher
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+)
+
+// pickleDigits is the longest number in decimal that is read, in digits: to read
+// one takes time by the square of its length. It is Python's own limit.
+const pickleDigits = 4300
+
+// pickleLongMax is the longest binary number, in octets, which has as many digits.
+const pickleLongMax = 1786
+
+// pickleStepsMax bounds what is made on the way: each costs the memory of many
+// octets of the pickle. Python keeps most values once, and marks what holds others.
+const pickleStepsMax = 4 * pickleValuesMax
+
+// pickleProtocolMax is the newest protocol that is read.
+const pickleProtocolMax = 5
+
+var errPickleCut = errors.New("the pickle is cut short")
+
+// A pickle is a program for a machine with a stack and a memo. pickleMachine runs
+// it and makes nodes of data: a class is a name there, and an instance the name
+// with what it was made of. Nothing is looked up by a name and nothing is called.
+type pickleMachine struct {
+	in    []byte
+	at    int
+	stack []any
+	marks []int // where on the stack a MARK was made
+	memo  map[int]any
+	made  int // values that were pushed or kept, and marks
+	done  bool
+}
+
+// Nodes. Beside them there are nil, bool, int64, *big.Int, float64, string and []byte.
+type (
+	pyStr    string // a str of Python 2: octets or text, who knows
+	pyList   struct{ items []any }
+	pyTuple  struct{ items []any }
+	pySet    struct{ items []any }
+	pyDict   struct{ pairs []any } // key, value, key, value
+	pyGlobal string                // module.name
+	pyObject struct {
+		class pyGlobal
+		args  []any
+		state any   // of BUILD
+		items []any // that were appended
+		pairs []any // that were set
+	}
+)
+
+// readPickle returns the value that a pickle makes, as nodes. The pickle is one,
+// whole, and nothing follows it.
+func readPickle(b []byte) (any, error) {
+	m := pickleMachine{in: b, memo: map[int]any{}}
+	for !m.done {
+		at := m.at
+		op, err := m.octet()
+		if err != nil {
+			return nil, err
+		}
+		run := pickleOpcodes[op]
+		if run == nil {
+			return nil, fmt.Errorf("opcode %q at %d is not one of plain data, in protocols 0 to %d", op, at, pickleProtocolMax)
+		}
+		if err := run(&m); err != nil {
+			return nil, err
+		}
+		if m.made > pickleStepsMax {
+			return nil, fmt.Errorf("it makes more than %d values", pickleStepsMax)
+		}
+	}
+	if m.at < len(b) {
+		return nil, fmt.Errorf("%d octets follow the pickle", len(b)-m.at)
+	}
+	return m.pop()
+}
+
+func (m *pickleMachine) octet() (byte, error) {
+	b, err := m.take(1)
+	if err != nil {
+		return 0, err
+	}
+	return b[0], nil
+}
+
+// take returns the next n octets.
+func (m *pickleMachine) take(n uint64) ([]byte, error) {
+	if n > uint64(len(m.in)-m.at) {
+		return nil, errPickleCut
+	}
+	m.at += int(n)
+	return m.in[m.at-int(n) : m.at], nil
+}
+
+// number reads a little-endian number of that many octets.
+func (m *pickleMachine) number(octets uint64) (uint64, error) {
+	b, err := m.take(octets)
+	if err != nil {
+		return 0, err
+	}
+	var wide [8]byte
+	copy(wide[:], b)
+	return binary.LittleEndian.Uint64(wide[:]), nil
+}
+
+// counted reads a count of that many octets, and as many octets as it says.
+func (m *pickleMachine) counted(octets uint64) ([]byte, error) {
+	n, err := m.number(octets)
+	if err != nil {
+		return nil, err
+	}
+	return m.take(n)
+}
+
+// line reads up to a newline, which is left out.
+func (m *pickleMachine) line() (string, error) {
+	n := bytes.IndexByte(m.in[m.at:], '\n')
+	if n < 0 {
+		return "", errPickleCut
+	}
+	text := string(m.in[m.at : m.at+n])
+	m.at += n + 1
+	return text, nil
+}
+
+func (m *pickleMachine) push(v any) error {
+	m.made++
+	m.stack = append(m.stack, v)
+	return nil
+}
+
+// floor is where the part of the stack begins that may be popped.
+func (m *pickleMachine) floor() int {
+	if len(m.marks) == 0 {
+		return 0
+	}
+	return m.marks[len(m.marks)-1]
+}
+
+func (m *pickleMachine) pop() (any, error) {
+	last := len(m.stack) - 1
+	if last < m.floor() {
+		return nil, errors.New("the pickle takes more from its stack than it holds")
+	}
+	v := m.stack[last]
+	m.stack = m.stack[:last]
+	return v, nil
+}
+
+func (m *pickleMachine) top() (any, error) {
+	v, err := m.pop()
+	if err != nil {
+		return nil, err
+	}
+	m.stack = append(m.stack, v)
+	return v, nil
+}
+
+// popMark takes what was pushed since the last MARK; the result is the caller's.
+func (m *pickleMachine) popMark() ([]any, error) {
+	if len(m.marks) == 0 {
+		return nil, errors.New("the pickle goes back to a mark that it has not made")
+	}
+	from := m.floor()
+	m.marks = m.marks[:len(m.marks)-1]
+	items := append([]any(nil), m.stack[from:]...)
+	m.stack = m.stack[:from]
+	return items, nil
+}
+
+// popTuple takes n values.
+func (m *pickleMachine) popTuple(n int) error {
+	items := make([]any, n)
+	for i := n - 1; i >= 0; i-- {
+		var err error
+		if items[i], err = m.pop(); err != nil {
+			return err
+		}
+	}
+	return m.push(&pyTuple{items})
+}
+
+// addTo appends items, or pairs of keys and values, to what is on top.
+func (m *pickleMachine) addTo(items []any, pairs bool) error {
+	v, err := m.top()
+	if err != nil {
+		return err
+	}
+	if pairs && len(items)%2 != 0 {
+		return errors.New("a dict has a key without a value")
+	}
+	switch v := v.(type) {
+	case *pyList:
+		if !pairs {
+			v.items = append(v.items, items...)
+			return nil
+		}
+	case *pyDict:
+		if pairs {
+			v.pairs = append(v.pairs, items...)
+			return nil
+		}
+	case *pyObject:
+		if pairs {
+			v.pairs = append(v.pairs, items...)
+		} else {
+			v.items = append(v.items, items...)
+		}
+		return nil
+	}
+	return fmt.Errorf("items are added to a %s", nodeName(v))
+}
+
+func (m *pickleMachine) addToSet() error {
+	items, err := m.popMark()
+	if err != nil {
+		return err
+	}
+	v, err := m.top()
+	if err != nil {
+		return err
+	}
+	set, ok := v.(*pySet)
+	if !ok {
+		return fmt.Errorf("items are added to a %s", nodeName(v))
+	}
+	set.items = append(set.items, items...)
+	return nil
+}
+
+// global pushes the name of a class or function, if it is one of data.
+func (m *pickleMachine) global(module, name string) error {
+	g := pyGlobal(pythonModule(module) + "." + name)
+	if !pickleGlobals[g] {
+		return fmt.Errorf("it names %s.%s: only plain data is read, classes are not", module, name)
+	}
+	return m.push(g)
+}
+
+func (m *pickleMachine) stackGlobal() error {
+	name, err := m.pop()
+	if err != nil {
+		return err
+	}
+	module, err := m.pop()
+	if err != nil {
+		return err
+	}
+	n, ok := nodeText(name)
+	o, also := nodeText(module)
+	if !ok || !also {
+		return errors.New("a class has no name")
+	}
+	return m.global(o, n)
+}
+
+// reduce replaces a name and its arguments by the instance that they would make.
+func (m *pickleMachine) reduce() error {
+	top, err := m.pop()
+	if err != nil {
+		return err
+	}
+	callable, err := m.pop()
+	if err != nil {
+		return err
+	}
+	tuple, ok := top.(*pyTuple)
+	if !ok {
+		return fmt.Errorf("a %s stands for arguments", nodeName(top))
+	}
+	args := tuple.items
+	switch c := callable.(type) {
+	case pyGlobal:
+		if c == "copyreg._reconstructor" && len(args) == 3 { // an instance in protocols 0 and 1
+			if class, ok := args[0].(pyGlobal); ok {
+				return m.push(&pyObject{class: class})
+			}
+		}
+		return m.push(&pyObject{class: c, args: args})
+	case *pyObject: // the one method that has a name
+		if isZoneMethod(c) {
+			return m.push(&pyObject{class: "zoneinfo.ZoneInfo", args: args})
+		}
+	}
+	return fmt.Errorf("it calls a %s: only plain data is read", nodeName(callable))
+}
+
+// isZoneMethod tells ZoneInfo._unpickle, by which Python makes a time zone.
+func isZoneMethod(o *pyObject) bool {
+	if o.class != "builtins.getattr" || len(o.args) != 2 || o.args[0] != pyGlobal("zoneinfo.ZoneInfo") {
+		return false
+	}
+	name, _ := nodeText(o.args[1])
+	return name == "_unpickle"
+}
+
+// build gives an instance its state.
+func (m *pickleMachine) build() error {
+	state, err := m.pop()
+	if err != nil {
+		return err
+	}
+	top, err := m.top()
+	if err != nil {
+		return err
+	}
+	o, ok := top.(*pyObject)
+	if !ok {
+		return fmt.Errorf("a %s gets a state", nodeName(top))
+	}
+	o.state = state
+	return nil
+}
+
+func (m *pickleMachine) put(key int) error {
+	v, err := m.top()
+	if err == nil {
+		m.made++
+		m.memo[key] = v
+	}
+	return err
+}
+
+func (m *pickleMachine) get(key int) error {
+	v, ok := m.memo[key]
+	if !ok {
+		return fmt.Errorf("the pickle looks for value %d, which it has not kept", key)
+	}
+	return m.push(v)
+}
+
+// decimal reads a number of protocol 0.
+func (m *pickleMachine) decimal() error {
+	text, err := m.line()
+	if err != nil {
+		return err
+	}
+	if len(text) > pickleDigits {
+		return fmt.Errorf("a number has more than %d digits", pickleDigits)
+	}
+	n, ok := new(big.Int).SetString(strings.TrimSuffix(text, "L"), 10)
+	if !ok {
+		return fmt.Errorf("%q is no number", text)
+	}
+	return m.push(n)
+}
+
+// integer is decimal, but 00 and 01 are the booleans of protocol 0.
+func (m *pickleMachine) integer() error {
+	rest := m.in[m.at:]
+	for i, word := range [...]string{"00\n", "01\n"} {
+		if bytes.HasPrefix(rest, []byte(word)) {
+			m.at += len(word)
+			return m.push(i == 1)
+		}
+	}
+	return m.decimal()
+}
+
+// long reads a number in two's complement, little-endian.
+func (m *pickleMachine) long(octets uint64) error {
+	b, err := m.counted(octets)
+	if err != nil {
+		return err
+	}
+	if len(b) > pickleLongMax {
+		return fmt.Errorf("a number has more than %d digits", pickleDigits)
+	}
+	turned := make([]byte, len(b))
+	for i, c := range b {
+		turned[len(b)-1-i] = c
+	}
+	n := new(big.Int).SetBytes(turned)
+	if len(b) > 0 && b[len(b)-1] >= 0x80 {
+		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
+	}
+	return m.push(n)
+}
+
+func (m *pickleMachine) float() error {
+	text, err := m.line()
+	if err != nil {
+		return err
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return fmt.Errorf("%.40q is no number", text)
+	}
+	return m.push(f)
+}
+
+func (m *pickleMachine) binaryFloat() error {
+	b, err := m.take(8)
+	if err != nil {
+		return err
+	}
+	return m.push(math.Float64frombits(binary.BigEndian.Uint64(b)))
+}
+
+func (m *pickleMachine) protocol() error {
+	version, err := m.octet()
+	if err == nil && version > pickleProtocolMax {
+		return fmt.Errorf("its protocol is %d, and 0 to %d are read", version, pickleProtocolMax)
+	}
+	return err
+}
+
+// nodeText is a string of either Python.
+func nodeText(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case pyStr:
+		return string(v), true
+	}
+	return "", false
+}
+
+// nodeName is what a node is called in errors.
+func nodeName(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "None"
+	case pyGlobal:
+		return string(v)
+	case *pyObject:
+		return string(v.class)
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%T", v), "*publisher.py")
+}

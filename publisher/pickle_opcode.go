@@ -1,0 +1,251 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// pickleOpcodes are those of plain data, in protocols 0 to 5. What asks for
+// something outside of the pickle (persistent ids, extensions, buffers), and the
+// instances of old classes, are not among them.
+var pickleOpcodes = [256]func(m *pickleMachine) error{
+	// The stack: MARK STOP POP POP_MARK DUP.
+	'(': (*pickleMachine).mark,
+	'.': func(m *pickleMachine) error { m.done = true; return nil },
+	'0': popOne,
+	'1': func(m *pickleMachine) error { _, err := m.popMark(); return err },
+	'2': func(m *pickleMachine) error { return pushed(m)(m.top()) },
+
+	// Numbers: FLOAT INT LONG BININT BININT1 BININT2 BINFLOAT LONG1 LONG4, and NONE NEWTRUE NEWFALSE.
+	'F':  (*pickleMachine).float,
+	'I':  (*pickleMachine).integer,
+	'L':  (*pickleMachine).decimal,
+	'J':  func(m *pickleMachine) error { n, err := m.number(4); return pushed(m)(int64(int32(n)), err) },
+	'K':  func(m *pickleMachine) error { n, err := m.number(1); return pushed(m)(int64(n), err) },
+	'M':  func(m *pickleMachine) error { n, err := m.number(2); return pushed(m)(int64(n), err) },
+	'G':  (*pickleMachine).binaryFloat,
+	0x8a: func(m *pickleMachine) error { return m.long(1) },
+	0x8b: func(m *pickleMachine) error { return m.long(4) },
+	'N':  func(m *pickleMachine) error { return m.push(nil) },
+	0x88: func(m *pickleMachine) error { return m.push(true) },
+	0x89: func(m *pickleMachine) error { return m.push(false) },
+
+	// Text: STRING UNICODE BINSTRING SHORT_BINSTRING BINUNICODE SHORT_BINUNICODE BINUNICODE8.
+	'S':  quotedLine,
+	'V':  escapedLine,
+	'T':  func(m *pickleMachine) error { b, err := m.counted(4); return pushed(m)(pyStr(b), err) },
+	'U':  func(m *pickleMachine) error { b, err := m.counted(1); return pushed(m)(pyStr(b), err) },
+	'X':  func(m *pickleMachine) error { b, err := m.counted(4); return pushed(m)(string(b), err) },
+	0x8c: func(m *pickleMachine) error { b, err := m.counted(1); return pushed(m)(string(b), err) },
+	0x8d: func(m *pickleMachine) error { b, err := m.counted(8); return pushed(m)(string(b), err) },
+
+	// Octets: BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8.
+	'B':  func(m *pickleMachine) error { b, err := m.counted(4); return pushed(m)(copyOctets(b), err) },
+	'C':  func(m *pickleMachine) error { b, err := m.counted(1); return pushed(m)(copyOctets(b), err) },
+	0x8e: func(m *pickleMachine) error { b, err := m.counted(8); return pushed(m)(copyOctets(b), err) },
+	0x96: func(m *pickleMachine) error { b, err := m.counted(8); return pushed(m)(copyOctets(b), err) },
+
+	// Tuples: EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3.
+	')':  func(m *pickleMachine) error { return m.popTuple(0) },
+	't':  func(m *pickleMachine) error { items, err := m.popMark(); return pushed(m)(&pyTuple{items}, err) },
+	0x85: func(m *pickleMachine) error { return m.popTuple(1) },
+	0x86: func(m *pickleMachine) error { return m.popTuple(2) },
+	0x87: func(m *pickleMachine) error { return m.popTuple(3) },
+
+	// Lists: EMPTY_LIST LIST APPEND APPENDS.
+	']': func(m *pickleMachine) error { return m.push(&pyList{}) },
+	'l': func(m *pickleMachine) error { items, err := m.popMark(); return pushed(m)(&pyList{items}, err) },
+	'a': func(m *pickleMachine) error { return m.addLast(1) },
+	'e': func(m *pickleMachine) error { return m.addMarked(false) },
+
+	// Dicts: EMPTY_DICT DICT SETITEM SETITEMS.
+	'}': func(m *pickleMachine) error { return m.push(&pyDict{}) },
+	'd': markedDict,
+	's': func(m *pickleMachine) error { return m.addLast(2) },
+	'u': func(m *pickleMachine) error { return m.addMarked(true) },
+
+	// Sets: EMPTY_SET ADDITEMS FROZENSET.
+	0x8f: func(m *pickleMachine) error { return m.push(&pySet{}) },
+	0x90: (*pickleMachine).addToSet,
+	0x91: func(m *pickleMachine) error { items, err := m.popMark(); return pushed(m)(&pySet{items}, err) },
+
+	// The memo: PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET.
+	'p':  func(m *pickleMachine) error { return m.memoLine(m.put) },
+	'q':  func(m *pickleMachine) error { return m.memoKey(1, m.put) },
+	'r':  func(m *pickleMachine) error { return m.memoKey(4, m.put) },
+	0x94: func(m *pickleMachine) error { return m.put(len(m.memo)) },
+	'g':  func(m *pickleMachine) error { return m.memoLine(m.get) },
+	'h':  func(m *pickleMachine) error { return m.memoKey(1, m.get) },
+	'j':  func(m *pickleMachine) error { return m.memoKey(4, m.get) },
+
+	// Names, and what is made by them: GLOBAL STACK_GLOBAL REDUCE NEWOBJ BUILD.
+	'c':  globalLines,
+	0x93: (*pickleMachine).stackGlobal,
+	'R':  (*pickleMachine).reduce,
+	0x81: (*pickleMachine).reduce,
+	'b':  (*pickleMachine).build,
+
+	// PROTO FRAME.
+	0x80: (*pickleMachine).protocol,
+	0x95: func(m *pickleMachine) error { _, err := m.take(8); return err },
+}
+
+// pushed returns a function that pushes a value unless there is an error.
+func pushed(m *pickleMachine) func(v any, err error) error {
+	return func(v any, err error) error {
+		if err != nil {
+			return err
+		}
+		return m.push(v)
+	}
+}
+
+func (m *pickleMachine) mark() error {
+	m.made++
+	m.marks = append(m.marks, len(m.stack))
+	return nil
+}
+
+func copyOctets(b []byte) []byte { return append([]byte{}, b...) }
+
+// popOne takes a value, or the last mark when nothing is above it.
+func popOne(m *pickleMachine) error {
+	if len(m.marks) > 0 && m.floor() == len(m.stack) {
+		m.marks = m.marks[:len(m.marks)-1]
+		return nil
+	}
+	_, err := m.pop()
+	return err
+}
+
+// addLast adds an item, or a key and its value, to what is below.
+func (m *pickleMachine) addLast(n int) error {
+	if len(m.stack)-m.floor() <= n {
+		return errors.New("the pickle takes more from its stack than it holds")
+	}
+	from := len(m.stack) - n
+	items := m.stack[from:]
+	m.stack = m.stack[:from]
+	return m.addTo(items, n == 2)
+}
+
+func (m *pickleMachine) addMarked(pairs bool) error {
+	items, err := m.popMark()
+	if err != nil {
+		return err
+	}
+	return m.addTo(items, pairs)
+}
+
+func markedDict(m *pickleMachine) error {
+	pairs, err := m.popMark()
+	if err == nil && len(pairs)%2 != 0 {
+		err = errors.New("a dict has a key without a value")
+	}
+	return pushed(m)(&pyDict{pairs}, err)
+}
+
+func (m *pickleMachine) memoLine(use func(int) error) error {
+	text, err := m.line()
+	if err != nil {
+		return err
+	}
+	key, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return fmt.Errorf("%.40q is no place to keep a value", text)
+	}
+	return use(int(key))
+}
+
+func (m *pickleMachine) memoKey(octets uint64, use func(int) error) error {
+	key, err := m.number(octets)
+	if err != nil {
+		return err
+	}
+	return use(int(key))
+}
+
+func globalLines(m *pickleMachine) error {
+	module, err := m.line()
+	if err != nil {
+		return err
+	}
+	name, err := m.line()
+	if err != nil {
+		return err
+	}
+	return m.global(module, name)
+}
+
+// quotedLine reads a str as Python 2 shows it, in quotes.
+func quotedLine(m *pickleMachine) error {
+	text, err := m.line()
+	if err != nil {
+		return err
+	}
+	if n := len(text); n < 2 || text[0] != '\'' && text[0] != '"' || text[n-1] != text[0] {
+		return fmt.Errorf("%.40q is no string in quotes", text)
+	}
+	out, err := unquotePython(text[1 : len(text)-1])
+	return pushed(m)(pyStr(out), err)
+}
+
+// unquotePython undoes the escapes of a Python string of octets.
+func unquotePython(text string) (string, error) {
+	var out strings.Builder
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c != '\\' {
+			out.WriteByte(c)
+			continue
+		}
+		if i++; i == len(text) {
+			return "", errors.New("a string ends in a backslash")
+		}
+		if at := strings.IndexByte(`\'"abfnrtv`, text[i]); at >= 0 {
+			out.WriteByte("\\'\"\a\b\f\n\r\t\v"[at])
+			continue
+		}
+		if text[i] != 'x' || len(text)-i < 3 {
+			return "", fmt.Errorf("a string has the escape \\%c", text[i])
+		}
+		n, err := strconv.ParseUint(text[i+1:i+3], 16, 8)
+		if err != nil {
+			return "", fmt.Errorf("a string has the escape \\%.3s", text[i:])
+		}
+		out.WriteByte(byte(n))
+		i += 2
+	}
+	return out.String(), nil
+}
+
+// escapedLine reads text of Latin-1 with \u and \U for the rest.
+func escapedLine(m *pickleMachine) error {
+	text, err := m.line()
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	for i := 0; i < len(text); i++ {
+		digits := 0
+		if text[i] == '\\' && i+1 < len(text) {
+			digits = map[byte]int{'u': 4, 'U': 8}[text[i+1]]
+		}
+		if digits == 0 {
+			out.WriteRune(rune(text[i]))
+			continue
+		}
+		if len(text)-i-2 < digits {
+			return errors.New("a string ends within an escape")
+		}
+		n, err := strconv.ParseUint(text[i+2:i+2+digits], 16, 31)
+		if err != nil {
+			return fmt.Errorf("a string has the escape %.10q", text[i:])
+		}
+		out.WriteRune(rune(n))
+		i += 1 + digits
+	}
+	return m.push(out.String())
+}

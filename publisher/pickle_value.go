@@ -1,0 +1,127 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"reflect"
+	"strconv"
+	"time"
+)
+
+// pickleValuesMax bounds the values in what is read: by its memo a short pickle
+// can hold one list many times, which holds another many times, and so on.
+const pickleValuesMax = 1 << 20
+
+// A pickleReader turns the nodes of a pickle into plain values.
+type pickleReader struct {
+	left int  // values that it may still make
+	json bool // for encoding/json: keys of dicts are strings
+}
+
+// plain is the value of a node.
+func (p *pickleReader) plain(v any, depth int) (any, error) {
+	if p.left--; p.left < 0 {
+		return nil, fmt.Errorf("it holds more than %d values", pickleValuesMax)
+	}
+	if depth > pickleDepth {
+		return nil, errPickleDeep
+	}
+	switch v := v.(type) {
+	case nil, bool, int64, float64, string, []byte:
+		return v, nil
+	case *big.Int: // a long, which Python also writes for what has 33 bits
+		if v.IsInt64() {
+			return v.Int64(), nil
+		}
+		return v, nil
+	case pyStr:
+		return string(v), nil
+	case *pyList:
+		return p.list(v.items, depth)
+	case *pyTuple:
+		return p.list(v.items, depth)
+	case *pySet:
+		return p.list(v.items, depth)
+	case *pyDict:
+		return p.dict(v.pairs, depth)
+	case *pyObject:
+		return p.object(v, depth)
+	case pyGlobal:
+		return nil, fmt.Errorf("it holds %s itself: only plain data is read, classes are not", string(v))
+	}
+	return nil, fmt.Errorf("it holds a %T: only plain data is read", v)
+}
+
+func (p *pickleReader) list(items []any, depth int) (any, error) {
+	if len(items) > p.left {
+		return nil, fmt.Errorf("it holds more than %d values", pickleValuesMax)
+	}
+	out := make([]any, len(items))
+	for i, item := range items {
+		var err error
+		if out[i], err = p.plain(item, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// dict makes a map[string]any, or a map[any]any where a key is no string.
+func (p *pickleReader) dict(pairs []any, depth int) (any, error) {
+	if len(pairs) > p.left {
+		return nil, fmt.Errorf("it holds more than %d values", pickleValuesMax)
+	}
+	texts, others := make(map[string]any, len(pairs)/2), map[any]any(nil)
+	for i := 0; i < len(pairs); i += 2 {
+		key, err := p.plain(pairs[i], depth+1)
+		if err != nil {
+			return nil, err
+		}
+		value, err := p.plain(pairs[i+1], depth+1)
+		if err != nil {
+			return nil, err
+		}
+		text, ok := key.(string)
+		if !ok && p.json {
+			text, ok = keyText(key)
+		}
+		switch {
+		case ok && others == nil:
+			texts[text] = value
+			continue
+		case key != nil && !reflect.TypeOf(key).Comparable():
+			return nil, errors.New("a dict has a tuple, bytes or a large number for a key")
+		case others == nil:
+			others = make(map[any]any, len(pairs)/2)
+			for k, v := range texts {
+				others[k] = v
+			}
+		}
+		others[key] = value
+	}
+	if others != nil {
+		return others, nil
+	}
+	return texts, nil
+}
+
+// keyText is a key of a dict as encoding/json has it in a map's.
+func keyText(key any) (string, bool) {
+	switch key := key.(type) {
+	case int64:
+		return strconv.FormatInt(key, 10), true
+	case bool:
+		return strconv.FormatBool(key), true
+	case float64:
+		return strconv.FormatFloat(key, 'g', -1, 64), true
+	case *big.Int:
+		return key.String(), true
+	case time.Time:
+		text, err := key.MarshalText()
+		return string(text), err == nil
+	case fmt.Stringer: // a time.Duration, a json.Number
+		return key.String(), true
+	}
+	return "", false
+}
