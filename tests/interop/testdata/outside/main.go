@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 
+	_ "example.org/shop/decode"
 	_ "example.org/shop/slow"
 	_ "zamqp/handlers/health"
 	_ "zamqp/handlers/hello"
