@@ -12,51 +12,35 @@ import (
 	"zamqp/tests/rabbitmq"
 )
 
-// limited is a RabbitMQ that allows little: a message of 10 KB, held for 2 s. It
-// looks at what is held each half second, not each minute.
-func limited(t *testing.T) (*rabbitmq.Node, broker) {
+// TestLimitsOfRabbitMQ runs with a node that allows little: a message of 10 KB, held
+// for 2 s. It looks at what is held each half second, not each minute.
+func TestLimitsOfRabbitMQ(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a broker")
 	}
 	node := rabbitmq.NewWith(t, "max_message_size = 10000\n")
 	node.Ctl(t, "eval", "application:set_env(rabbit, consumer_timeout, 2000), application:set_env(rabbit, channel_tick_interval, 500).")
-	return node, func(*testing.T) string { return node.URL }
-}
-
-// TestHeldForTooLong: a message that is held for longer than the broker allows
-// comes again. It is not suspected of having ended a process, its neighbour is
-// handled, and the log says what to change.
-func TestHeldForTooLong(t *testing.T) {
-	node, at := limited(t)
-	s := start(t, at)
-	ch := s.channel()
-	for _, consumer := range []string{"e2e-held", "e2e-held-quorum"} {
-		t.Run(consumer, func(t *testing.T) {
-			if consumer == "e2e-held" && node.AtLeast(t, "4.3") {
-				t.Skip("since 4.3 only quorum queues have the limit")
-			}
-			key := unique(t)
-			s.publish(ch, consumer, amqp.Publishing{Body: []byte("first " + key)})
-			eventually(t, "it comes again", func() bool { return len(recorded(consumer, key)) == 2 })
-			s.publish(ch, consumer, amqp.Publishing{Body: []byte("after " + key)})
-			eventually(t, "it goes on", func() bool { return len(recorded(consumer, "after "+key)) == 1 })
-			eventually(t, "the first run is over", func() bool { return saw("over first "+key) == 1 })
-			if got, want := fmt.Sprint(recorded(consumer, key)), fmt.Sprintf("[#1 first %s #1 first %s #1 after %s]", key, key, key); got != want {
-				t.Errorf("%s, want %s", got, want)
-			}
-			eventually(t, "all are acked", func() bool { q := node.Queues(t)[consumer]; return q.Messages == 0 && q.Consumers > 0 })
-		})
-	}
+	s := start(t, func(*testing.T) string { return node.URL })
+	t.Run("too large", func(t *testing.T) { testTooLarge(t, s) })
+	t.Run("held", func(t *testing.T) {
+		for _, consumer := range []string{"e2e-held", "e2e-held-quorum"} {
+			t.Run(consumer, func(t *testing.T) {
+				if consumer == "e2e-held" && node.AtLeast(t, "4.3") {
+					t.Skip("since 4.3 only quorum queues have the limit")
+				}
+				t.Parallel()
+				testHeldForTooLong(t, s, node, consumer)
+			})
+		}
+	})
 	if log := s.log.String(); !strings.Contains(log, "consumer_timeout") {
 		t.Error("the log names no remedy")
 	}
 }
 
-// TestLargerThanTheBrokerTakes: a message of more than max_message_size fails
-// alone. Its caller hears 503, the log which limit it was.
-func TestLargerThanTheBrokerTakes(t *testing.T) {
-	_, at := limited(t)
-	s := start(t, at)
+// testTooLarge: a message of more than max_message_size fails alone. Its caller
+// hears 503, the log which limit it was.
+func testTooLarge(t *testing.T, s *server) {
 	const target = "/publish/e2e-done?key=e2e-done"
 	if status, text := s.do("POST", target, "text/plain", strings.Repeat("x", 20000)); status != 503 {
 		t.Errorf("%d %s", status, text)
@@ -67,6 +51,22 @@ func TestLargerThanTheBrokerTakes(t *testing.T) {
 	if status, text := s.do("POST", target, "text/plain", "small"); status != 202 {
 		t.Errorf("%d %s", status, text)
 	}
+}
+
+// testHeldForTooLong: a message that is held for longer than the broker allows
+// comes again. It is not suspected of having ended a process, and its neighbour
+// is handled.
+func testHeldForTooLong(t *testing.T, s *server, node *rabbitmq.Node, consumer string) {
+	ch, key := s.channel(), unique(t)
+	s.publish(ch, consumer, amqp.Publishing{Body: []byte("first " + key)})
+	eventually(t, "it comes again", func() bool { return len(recorded(consumer, key)) == 2 })
+	s.publish(ch, consumer, amqp.Publishing{Body: []byte("after " + key)})
+	eventually(t, "it goes on", func() bool { return len(recorded(consumer, "after "+key)) == 1 })
+	eventually(t, "the first run is over", func() bool { return saw("over first "+key) == 1 })
+	if got, want := fmt.Sprint(recorded(consumer, key)), fmt.Sprintf("[#1 first %s #1 first %s #1 after %s]", key, key, key); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	eventually(t, "all are acked", func() bool { q := node.Queues(t)[consumer]; return q.Messages == 0 && q.Consumers > 0 })
 }
 
 func init() {
