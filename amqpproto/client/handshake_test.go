@@ -71,6 +71,11 @@ func (f *fixture) transcript() *wiretest.Transcript {
 	return x
 }
 
+// hangUp is a broker that does not like connection.open.
+func hangUp(b *fakeBroker) {
+	b.on[amqpproto.IDConnectionOpen] = func(uint16, amqpproto.Method) bool { b.script.Close(); return true }
+}
+
 func TestTranscripts(t *testing.T) {
 	plain := client.Config{Name: "main", ConnectionName: "test", Properties: amqp.Table{"platform": "Go"}, Heartbeat: 30 * time.Second}
 	with := func(change func(*client.Config)) client.Config {
@@ -139,9 +144,8 @@ func TestTranscripts(t *testing.T) {
 		{"start-hung-up", plain, func(b *fakeBroker) {
 			b.on[amqpproto.IDConnectionStart] = func(uint16, amqpproto.Method) bool { b.script.Close(); return true }
 		}},
-		{"vhost-hung-up", plain, func(b *fakeBroker) {
-			b.on[amqpproto.IDConnectionOpen] = func(uint16, amqpproto.Method) bool { b.script.Close(); return true }
-		}},
+		{"vhost-hung-up", plain, hangUp},
+		{"frame-max-hung-up", with(func(c *client.Config) { c.FrameMax = 4096 }), hangUp},
 		{"connection-limit", plain, func(b *fakeBroker) {
 			b.on[amqpproto.IDConnectionOpen] = refuse(530, "NOT_ALLOWED - access to vhost 'shop' refused for user 'guest': connection limit (0) is reached")(b)
 		}},

@@ -313,6 +313,21 @@ func TestRabbitMQHealing(t *testing.T) {
 	p.finish()
 }
 
+// RabbitMQ takes the least frames that the specification has, or its newer versions
+// hang up for them: then the error says what to do.
+func TestRabbitMQFrameMax(t *testing.T) {
+	p := newPump(t, func(c *client.Config) { c.FrameMax = 4096 })
+	opens := !rabbitmq.Shared(t).AtLeast(t, "4.1")
+	p.dial()
+	p.until("the end of the handshake", func() bool { return p.client.Ready() || p.client.Err() != nil })
+	if err := p.client.Err(); opens != (err == nil) || err != nil && !strings.Contains(err.Error(), "raise frame_max to 8KiB") {
+		t.Fatal(opens, err)
+	}
+	if opens {
+		p.finish()
+	}
+}
+
 func TestRabbitMQServerCancel(t *testing.T) {
 	p := newPump(t, nil)
 	s := &sink{ack: true}

@@ -82,6 +82,8 @@ func (c *Conn) remedy(err error) string {
 		return "login refused: check username and password, and that the user may log in from here (RabbitMQ takes guest from localhost only)"
 	case code == amqpproto.NotAllowed && strings.Contains(ce.Text, "connection limit"):
 		return "close other connections, or raise the broker's limit"
+	case c.state == awaitOpenOk && hungUp && c.frameMax < frameMinRabbitMQ4:
+		return fmt.Sprintf("raise frame_max to 8KiB or more: RabbitMQ 4.1 and later hang up for less (it is %d)", c.frameMax)
 	case code == amqpproto.NotAllowed, code == amqpproto.InvalidPath, c.state == awaitOpenOk && hungUp:
 		return "check that the vhost exists and that the user has permissions on it"
 	case silent:
@@ -89,6 +91,10 @@ func (c *Conn) remedy(err error) string {
 	}
 	return ""
 }
+
+// frameMinRabbitMQ4 is the least frame_max that RabbitMQ from 4.1 on takes. It hangs
+// up for less, some seconds later and without a word.
+const frameMinRabbitMQ4 = 8192
 
 // errHungUp stands for an end of the stream that nobody announced.
 var errHungUp = errors.New("the broker closed the socket without connection.close")

@@ -151,7 +151,7 @@ var handshakes = map[string]struct {
 	"frame-max-small":   {amqpproto.ProtocolHeader, tuning(&amqpproto.ConnectionTuneOk{FrameMax: 100})},
 	"frame-max-large":   {amqpproto.ProtocolHeader, tuning(&amqpproto.ConnectionTuneOk{FrameMax: 1 << 30})},
 	"frame-max-none":    {amqpproto.ProtocolHeader, tuning(&amqpproto.ConnectionTuneOk{FrameMax: 0, ChannelMax: 10})},
-	"channel-max-large": {amqpproto.ProtocolHeader, tuning(&amqpproto.ConnectionTuneOk{ChannelMax: 65535, FrameMax: 4096})},
+	"channel-max-large": {amqpproto.ProtocolHeader, tuning(&amqpproto.ConnectionTuneOk{ChannelMax: 65535, FrameMax: 8192})},
 	"channel-before-open": {amqpproto.ProtocolHeader, map[amqpproto.MethodID]func() []byte{
 		amqpproto.IDConnectionStart: encodedMethods(startOk("guest", "guest")),
 		amqpproto.IDConnectionTune: func() []byte {
@@ -189,7 +189,7 @@ func answering(start *amqpproto.ConnectionStartOk) map[amqpproto.MethodID]func()
 	if start == nil {
 		start = startOk("guest", "guest")
 	}
-	answers := tuning(&amqpproto.ConnectionTuneOk{ChannelMax: 10, FrameMax: 4096})
+	answers := tuning(&amqpproto.ConnectionTuneOk{ChannelMax: 10, FrameMax: 8192})
 	answers[amqpproto.IDConnectionStart] = encodedMethods(start)
 	return answers
 }
