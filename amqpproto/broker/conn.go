@@ -194,6 +194,9 @@ func (c *Conn) onChannelFrame(f amqpproto.Frame, rest []byte) (n int, err error)
 		return 0, c.openChannel(f.Channel, id, args)
 	}
 	if id == amqpproto.IDBasicPublish && ch.state == channelOpen {
+	if ch.tx.busy && id != amqpproto.IDChannelClose && id != amqpproto.IDChannelOpen {
+		return 0, committing(id)
+	}
 		n, took, err := ch.publishWhole(args, rest)
 		if took {
 			return n, ch.fault(id, err)

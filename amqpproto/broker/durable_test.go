@@ -58,9 +58,9 @@ func TestCommitWaitsForTheDisk(t *testing.T) {
 	f, p := durable(t, nil)
 	p.method(1, &amqpproto.TxSelect{}).hear()
 	p.publish(1, "", "d", "x", persistent)
-	p.method(1, &amqpproto.TxCommit{}).method(1, &amqpproto.QueueDeclare{Queue: []byte("d"), Passive: true}).want()
+	p.method(1, &amqpproto.TxCommit{}).method(2, &amqpproto.QueueDeclare{Queue: []byte("d"), Passive: true}).want("2 queue.declare-ok [d 1 0]")
 	f.sync(p)
-	p.want("1 tx.commit-ok", "1 queue.declare-ok [d 1 0]")
+	p.want("1 tx.commit-ok")
 	p.method(1, &amqpproto.BasicGet{Queue: []byte("d")}).hear()
 	p.method(1, &amqpproto.BasicAck{DeliveryTag: 1}).method(1, &amqpproto.TxCommit{}).want()
 	f.sync(p)
@@ -71,6 +71,37 @@ func TestCommitWaitsForTheDisk(t *testing.T) {
 	p.method(1, &amqpproto.TxCommit{})
 	p.lose(io.EOF) // while it waits
 	f.sync(p)
+}
+
+// RabbitMQ takes nothing behind a commit with publishes until commit-ok is out,
+// on disk or not; but the end of the channel, and what only acked.
+func TestBehindACommit(t *testing.T) {
+	for _, key := range []string{"d", "q"} {
+		f, p := durable(t, nil)
+		both := func(behind amqpproto.Method) *peer {
+			p.publish(1, "", key, "x", persistent)
+			b, _ := amqpproto.AppendMethod(nil, 1, &amqpproto.TxCommit{})
+			b, _ = amqpproto.AppendMethod(b, 1, behind)
+			return p.say(b)
+		}
+		p.method(1, &amqpproto.TxSelect{}).hear()
+		both(&amqpproto.ChannelClose{})
+		f.sync(p)
+		p.want("1 channel.close-ok")
+		p.method(1, &amqpproto.ChannelOpen{}).method(1, &amqpproto.TxSelect{}).hear()
+		both(&amqpproto.ChannelFlow{Active: true}).want(
+			"0 connection.close [504 CHANNEL_ERROR - unexpected command while processing 'tx.commit' channel.flow]")
+		f.sync(p)
+		p.method(0, &amqpproto.ConnectionCloseOk{}).want("eof")
+		p = f.open(1)
+		p.method(1, &amqpproto.TxSelect{}).method(1, &amqpproto.BasicGet{Queue: []byte(key)}).hear()
+		b, _ := amqpproto.AppendMethod(nil, 1, &amqpproto.BasicAck{DeliveryTag: 1})
+		b, _ = amqpproto.AppendMethod(b, 1, &amqpproto.TxCommit{})
+		b, _ = amqpproto.AppendMethod(b, 1, &amqpproto.ChannelFlow{Active: true})
+		p.say(b)
+		f.sync(p)
+		p.want("1 tx.commit-ok", "1 channel.flow-ok {Active:true}")
+	}
 }
 
 // fullDisk fails to sync when told so.

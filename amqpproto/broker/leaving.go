@@ -62,8 +62,8 @@ func (c *Conn) leave(state connState, why error) {
 	s := c.server
 	c.err, c.parted = why, true
 	opened := c.vhost != nil
-	c.blocked, c.commits = false, 0
 	c.endChannels()
+	c.blocked, c.commits = false, 0
 	if opened {
 		c.vhost.dropOwner(c)
 	}

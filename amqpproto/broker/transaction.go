@@ -12,6 +12,8 @@ type transaction struct {
 	settles   []txSettle
 	need      uint64 // a commit waits for the store to sync this; 0 = none does
 	failed    bool   // a queue refused a message of this commit
+	busy      bool   // commit-ok has not gone out, and nothing else may come
+	held      bool   // the same, and the connection is not read
 }
 
 // txPublish is a publish with the queues that it was routed to when it came, as
@@ -47,7 +49,9 @@ func (ch *channel) onTxSelect(args []byte) error {
 }
 
 // onTxCommit does what was put off. commit-ok goes out when the store has it on
-// disk; until then the connection is not read, so that answers keep their order.
+// disk, and not before the end of the turn if anything went to a queue: until
+// then RabbitMQ takes nothing more on the channel, and a client that goes on
+// without commit-ok is to find out here.
 func (ch *channel) onTxCommit(args []byte) error {
 	var m amqpproto.TxCommit
 	if err := m.DecodeArgs(args); err != nil {
@@ -59,7 +63,9 @@ func (ch *channel) onTxCommit(args []byte) error {
 	c := ch.conn
 	s := c.server
 	before := s.stored()
+	routed := false
 	for _, p := range ch.tx.publishes {
+		routed = routed || len(p.queues) > 0
 		ch.commitPublish(p)
 	}
 	settles := ch.tx.settles
@@ -71,12 +77,27 @@ func (ch *channel) onTxCommit(args []byte) error {
 	if s.stored() != before {
 		ch.tx.need = s.stored()
 	}
-	if ch.tx.need > s.synced() && s.storeErr() == nil {
+	waits := ch.tx.need > s.synced() && s.storeErr() == nil
+	switch {
+	case routed && waits:
+		ch.tx.busy = true
+		ch.awaitStore()
+	case routed:
+		ch.tx.busy = true
+		s.host.Post(ch.finishCommit)
+	case waits: // acks, after which RabbitMQ takes what comes: it comes later
+		ch.tx.held = true
 		c.commits++
 		ch.awaitStore()
-		return nil
+	default:
+		return ch.commitOk()
 	}
-	return ch.commitOk()
+	return nil
+}
+
+// committing is the error for whatever comes while a commit goes on.
+func committing(id amqpproto.MethodID) error {
+	return connectionError(amqpproto.ChannelErrorCode, id, "unexpected command while processing 'tx.commit'")
 }
 
 // commitPublish hands a publish to those of its queues that are still there.
@@ -98,7 +119,7 @@ func (ch *channel) commitPublish(p txPublish) {
 // commitOk ends a commit. One that lost a message is an error, as RabbitMQ has it.
 func (ch *channel) commitOk() error {
 	failed := ch.tx.failed || ch.tx.need > ch.conn.server.synced()
-	ch.tx.failed, ch.tx.need = false, 0
+	ch.tx.failed, ch.tx.need, ch.tx.busy = false, 0, false
 	if failed {
 		return precondition("partial tx completion")
 	}
@@ -106,18 +127,21 @@ func (ch *channel) commitOk() error {
 	return nil
 }
 
-// finishCommit is called when the store has moved.
+// finishCommit is called when the store has moved, or the turn ends.
 func (ch *channel) finishCommit() {
 	c := ch.conn
 	s := c.server
-	if ch.tx.need == 0 {
+	if !ch.tx.busy && !ch.tx.held || ch.state != channelOpen {
 		return
 	}
 	if ch.tx.need > s.synced() && s.storeErr() == nil {
 		ch.awaitStore()
 		return
 	}
-	c.commits--
+	if ch.tx.held {
+		ch.tx.held = false
+		c.commits--
+	}
 	// commitOk's only error closes the channel.
 	_ = ch.fault(amqpproto.IDTxCommit, ch.commitOk())
 	c.wakeKept()
@@ -157,7 +181,7 @@ func (ch *channel) dropTx() {
 		})
 		ch.unacked.restore(back)
 	}
-	if ch.tx.need != 0 {
+	if ch.tx.held {
 		ch.conn.commits--
 	}
 	ch.tx = transaction{}
