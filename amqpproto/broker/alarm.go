@@ -13,10 +13,8 @@ const alarmTime = time.Second
 // itself, each message that goes and each that comes would end and begin it.
 func lowMark(most int64) int64 { return most - most/8 }
 
-// weigh compares memory with its limit. Over it, each connection gets one more
-// publish, and then is not read from the next one on. RabbitMQ stops reading
-// after the first; here acks and closes that come before another publish are
-// still taken, so that who also consumes makes room.
+// weigh compares memory with its limit. Over it, a connection is read until it
+// comes to a publish, as in RabbitMQ: who only consumes makes room.
 func (s *Server) weigh() {
 	used := s.memoryUsed() + s.behind()
 	if s.heavy == s.over(used) {
@@ -61,7 +59,7 @@ func (s *Server) ring() {
 	}
 	s.alarm = on
 	if on {
-		return // publishers are told when they publish
+		return // publishers are told when they want to publish
 	}
 	for c := s.conns.first; c != nil; c = c.next {
 		if c.blocked {
@@ -74,10 +72,10 @@ func (s *Server) ring() {
 	}
 }
 
-// throttle stops the publishes of a connection that has published while memory
-// is over its limit.
+// throttle stops the reading of a connection that wants to publish while memory
+// or disk is short.
 func (c *Conn) throttle() {
-	if !c.server.alarm || c.blocked {
+	if c.blocked {
 		return
 	}
 	c.blocked = true

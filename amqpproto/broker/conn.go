@@ -60,7 +60,7 @@ type Conn struct {
 	// What the client says that it can do.
 	cancelNotify, blockedNotify, failureClose bool
 
-	blocked bool // publishes are not read while the alarm lasts
+	blocked bool // has come to a publish, and is not read while the alarm lasts
 	stalled bool // a consumer got nothing because output has piled up
 	full    bool // Feed has stopped because output has piled up
 	parted  bool // leave was called
@@ -121,7 +121,8 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 		if m == 0 || err != nil {
 			return n, err
 		}
-		if c.blocked && isPublish(f) {
+		if c.server.alarm && c.state == connOpen && isPublish(f) {
+			c.throttle()
 			return n, nil
 		}
 		n += m
@@ -193,10 +194,10 @@ func (c *Conn) onChannelFrame(f amqpproto.Frame, rest []byte) (n int, err error)
 	if ch == nil {
 		return 0, c.openChannel(f.Channel, id, args)
 	}
-	if id == amqpproto.IDBasicPublish && ch.state == channelOpen {
 	if ch.tx.busy && id != amqpproto.IDChannelClose && id != amqpproto.IDChannelOpen {
 		return 0, committing(id)
 	}
+	if id == amqpproto.IDBasicPublish && ch.state == channelOpen {
 		n, took, err := ch.publishWhole(args, rest)
 		if took {
 			return n, ch.fault(id, err)

@@ -7,8 +7,8 @@ import (
 	"zamqp/amqpproto/broker"
 )
 
-// TestDiskLow: publishers are told at their first publish and held at their next,
-// and go on when there is room; who does not publish notices nothing.
+// TestDiskLow: publishers are told and held at their first publish, and go on when
+// there is room; who does not publish notices nothing.
 func TestDiskLow(t *testing.T) {
 	f := newFixture(t, broker.Options{})
 	p, other := f.open(1), f.open(1)
@@ -19,7 +19,7 @@ func TestDiskLow(t *testing.T) {
 	}
 	p.publish(1, "", "q", "first", amqpproto.Properties{}).want("0 connection.blocked low on disk")
 	p.publish(1, "", "q", "second", amqpproto.Properties{}).want()
-	other.method(1, &amqpproto.QueueDeclare{Queue: []byte("q"), Passive: true}).want("1 queue.declare-ok [q 1 0]")
+	other.method(1, &amqpproto.QueueDeclare{Queue: []byte("q"), Passive: true}).want("1 queue.declare-ok [q 0 0]")
 	f.server.DiskLow(false)
 	p.turn()
 	p.want("0 connection.unblocked")

@@ -50,7 +50,6 @@ func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte) error 
 	}
 	clear(s.routed)
 	s.weigh()
-	c.throttle()
 	return nil
 }
 
