@@ -225,6 +225,9 @@ func (q *queue) hand(c *consumer, e entry) {
 	}
 	q.out(1)
 	c.to.deliver(c, e)
+	if q.quorum && c.waiting && !c.to.ready(c) {
+		q.retire(c) // a classic queue finds out at its next turn only
+	}
 }
 
 // kick says that c may be ready again (credit came back, output drained, flow

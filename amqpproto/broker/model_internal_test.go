@@ -233,6 +233,9 @@ func (q *modelQueue) hand(c *modelConsumer, e modelEntry) {
 	if !c.noAck {
 		c.held = append(c.held, e)
 	}
+	if q.rules.quorum && !c.ready() {
+		q.leave(c)
+	}
 }
 
 func (e modelEntry) String() string {
