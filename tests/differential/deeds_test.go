@@ -279,7 +279,7 @@ func (a *author) handshake() {
 	a.add(&operation{do: "handshake", kind: pick(a, alike(handshakes)...)})
 }
 
-func (a *author) flow() { a.add(&operation{do: "channel.flow", n: 1}) }
+func (a *author) flow() { a.add(&operation{do: "channel.flow", n: pick(a, 1, 1, 0)}) }
 
 func (a *author) wait() {
 	a.ticking = 0

@@ -48,7 +48,7 @@ func vhosts(prefix string) (names []string) {
 func prepare(t *testing.T, node *rabbitmq.Node, prefix string) []*broker {
 	var calls strings.Builder
 	for _, v := range vhosts(prefix) {
-		fmt.Fprintf(&calls, `rabbit_vhost:add(<<%q>>, <<"test">>), rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<%q>>, <<".*">>, <<".*">>, <<".*">>, <<"test">>), `, v, v)
+		fmt.Fprintf(&calls, `rabbit_vhost:add(<<%q>>, <<"test">>), rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<%q>>, <<".*">>, <<".*">>, <<".*">>, <<"test">>), rabbit_trace:start(<<%q>>), `, v, v, v)
 	}
 	node.Ctl(t, "eval", calls.String()+"ok.")
 	return at(t, "RabbitMQ", node.URL, prefix)

@@ -16,6 +16,7 @@ type end struct {
 	name     string
 	l        *link
 	channels map[uint16]*channel
+	watchful bool // see what becomes of the socket after close-ok
 }
 
 // channel is what the client knows of one of its channels.
@@ -179,6 +180,9 @@ func (e *end) takeConnection(m *message) {
 	}
 	e.r.say(e.name+" 9", "%s: %s", e.name, show(m))
 	// After close-ok it is for the client to hang up; RabbitMQ waits for that.
+	if m.id == amqpproto.IDConnectionCloseOk && e.watchful {
+		e.r.say(e.name+" 9", "%s: %s", e.name, e.l.afterClose())
+	}
 	if m.fault != "" || m.id == amqpproto.IDConnectionCloseOk {
 		e.drop()
 	}

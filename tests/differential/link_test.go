@@ -40,6 +40,9 @@ type link struct {
 	left  map[uint16]uint64   // octets of body still to come
 	head  map[uint16]bool     // a content header is awaited
 	last  *message            // what read has found
+
+	heartbeat uint16 // what tune-ok says, in seconds
+	dumb      bool   // start-ok tells of no capabilities
 }
 
 func dial(addr string) (*link, error) {
@@ -51,6 +54,9 @@ func dial(addr string) (*link, error) {
 }
 
 func (l *link) close() { _ = l.nc.Close() }
+
+// half ends the sending, and goes on reading.
+func (l *link) half() { _ = l.nc.(*net.TCPConn).CloseWrite() }
 
 // write sends octets. A peer that has closed already is found by reading.
 func (l *link) write(b []byte) {
@@ -172,11 +178,15 @@ func (l *link) open(user, password, vhost string) error {
 	if err := l.want(deadline, amqpproto.IDConnectionStart); err != nil {
 		return err
 	}
-	l.send(0, startOk(user, password))
+	start := startOk(user, password)
+	if l.dumb {
+		start.ClientProperties = nil
+	}
+	l.send(0, start)
 	if err := l.want(deadline, amqpproto.IDConnectionTune); err != nil {
 		return err
 	}
-	l.send(0, &amqpproto.ConnectionTuneOk{ChannelMax: channelMax, FrameMax: frameMax},
+	l.send(0, &amqpproto.ConnectionTuneOk{ChannelMax: channelMax, FrameMax: frameMax, Heartbeat: l.heartbeat},
 		&amqpproto.ConnectionOpen{VirtualHost: []byte(vhost)})
 	return l.want(deadline, amqpproto.IDConnectionOpenOk)
 }

@@ -34,8 +34,10 @@ func (e *end) invoke(c *channel, o *operation) {
 		panic("no operation " + o.do)
 	}
 	if o.do == "connection.close" {
+		e.watchful = true
 		e.l.send(0, m)
 		e.await(func() bool { return false })
+		e.watchful = false
 		return
 	}
 	c.awaited = reply

@@ -50,9 +50,15 @@ func write(seed uint64) []*operation {
 			break
 		}
 	}
+	if a.theme.name == "firehose" {
+		a.add(&operation{do: "trace", channel: 1, queue: "@trace"})
+	}
 	a.setUp()
 	for end := len(a.ops) + 8 + a.IntN(18); len(a.ops) < end; {
 		a.one()
+	}
+	if a.theme.name == "firehose" {
+		a.add(&operation{do: "copies", channel: 1, queue: "@trace"})
 	}
 	return a.ops
 }
@@ -218,5 +224,6 @@ var themes = []theme{
 		"flow": 20, "delete queue": 60, "delete exchange": 60, "declare queue": 120, "declare exchange": 90}},
 	{name: "wire", weight: 8, args: plain, durable: 30, more: map[string]int{"raw": 120, "handshake": 40}},
 	{name: "replies", weight: 4, args: nil, more: map[string]int{"reply": 200, "reply-to": 120, "get": 150}},
+	{name: "firehose", weight: 6, args: plain, durable: 20, more: map[string]int{"settle": 240, "get": 100, "raw": 0, "handshake": 0, "close connection": 0}},
 	{name: "quorum", weight: 4, args: quorum, durable: 100, more: map[string]int{"settle": 300, "get": 150, "purge": 20, "exclusive": 0}},
 }

@@ -32,6 +32,7 @@ type run struct {
 	patient  bool   // longer pauses
 	quorum   bool   // there are quorum queues
 	dying    bool   // see step
+	traced   bool   // the firehose is listened to
 }
 
 // line is one line of a step's transcript, with the group it is sorted into.
@@ -138,6 +139,12 @@ func (r *run) step(o *operation) {
 		time.Sleep(time.Duration(o.n) * time.Millisecond)
 	case "handshake":
 		r.handshake(o)
+		return
+	case "trace":
+		r.trace(o)
+		return
+	case "copies":
+		r.copies(o)
 		return
 	default:
 		if !e.ready(o.channel) {
