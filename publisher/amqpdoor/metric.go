@@ -98,6 +98,8 @@ func (k *consumer) measure(dst []publisher.Metric) []publisher.Metric {
 // measure tells what the spool holds.
 func (x *spooler) measure(dst []publisher.Metric) []publisher.Metric {
 	s := x.store.Stats()
+	dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: x.link.name}, {Name: "state", Value: x.state.String()}},
+		publisher.Metric{Name: "spool_state", Help: "1 for where publishes go: straight to the broker, away and awaitWord (to disk, the broker is away or slow), emptying and sifting (behind what is on disk), closed.", Value: 1})
 	return publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: x.link.name}},
 		publisher.Metric{Name: "spool_messages", Help: "Messages on disk that are to leave.", Value: float64(s.Messages)},
 		publisher.Metric{Name: "spool_bytes", Help: "Octets of the messages that are to leave, as spool_max counts them.", Value: float64(s.Bytes)},

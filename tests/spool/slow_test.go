@@ -1,8 +1,10 @@
 package spool_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +24,15 @@ func init() {
 		}
 		return r.Reply(202, nil)
 	})
+	runs := 0
+	publisher.Consume("doomed", publisher.Consumer{Queue: "spool-doomed"}, func(r *publisher.Request) error {
+		runs++
+		if err := r.Sleep(2 * time.Second); err != nil {
+			return err
+		}
+		return publisher.Permanent(errors.New("it will not pass"))
+	})
+	publisher.Handle("GET /runs", func(r *publisher.Request) error { return r.Text(200, strconv.Itoa(runs)) })
 }
 
 // slowBroker is one that can be frozen.
@@ -171,4 +182,40 @@ func TestSlowQueueHoldsUpNobody(t *testing.T) {
 			t.Errorf("%s: %d came, want %d", queue, n, want)
 		}
 	}
+}
+
+// TestFrozenBrokerAndCopies: the broker stands still while it has the copies of
+// messages that were given up, for longer than confirm_timeout and the pause after
+// a failed move. There is one dead letter of each, and one run of the handler.
+func TestFrozenBrokerAndCopies(t *testing.T) {
+	everywhere(t, func(t *testing.T, node slowBroker, url string) {
+		z := newZamqp(t, url, "connection.default.confirm_timeout=1s")
+		z.start()
+		z.until("it consumes", func() bool { return z.part("consumer").State == "up" })
+		ch := channel(t, url)
+		const count = 5
+		for i := range count {
+			if err := ch.Publish("", "spool-doomed", false, false, amqp.Publishing{MessageId: strconv.Itoa(i), DeliveryMode: 2}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runs := func() string { text, _ := z.get("/runs"); return text }
+		z.until("all handlers run", func() bool { return runs() == strconv.Itoa(count) })
+		node.Pause(t)
+		<-time.After(frozen() + time.Second)
+		node.Resume(t)
+		ch = channel(t, url) // that client has given the frozen broker up
+		z.until("all are dead", func() bool {
+			q, err := ch.QueueDeclarePassive("spool-doomed.dead", true, false, false, false, nil)
+			return err == nil && q.Messages >= count
+		})
+		got := runs()
+		z.stop()
+		if dead := len(queued(t, url, "spool-doomed.dead")); dead != count || got != strconv.Itoa(count) {
+			t.Errorf("%d dead letters and %s runs of the handler for %d messages", dead, got, count)
+		}
+		if left := len(queued(t, url, "spool-doomed")); left != 0 {
+			t.Errorf("%d are still in their queue", left)
+		}
+	})
 }
