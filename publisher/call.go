@@ -129,6 +129,9 @@ func (r *Request) settle(err error) {
 	}
 	status, cause := statusOf(err)
 	r.response.reset()
+	if e := (*encodingError)(nil); errors.As(err, &e) {
+		r.SetHeader("Accept-Encoding", acceptEncoding)
+	}
 	_ = r.Text(status, cause+"\n")
 }
 

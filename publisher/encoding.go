@@ -17,6 +17,21 @@ type contentEncoding struct {
 	charset  string    // as it was named; "" where none was
 }
 
+// acceptEncoding is what an HTTP client hears that sends an encoding which is not
+// read. RFC 9110 §12.5.3.
+const acceptEncoding = "gzip, deflate, zstd, br"
+
+// An encodingError says that nothing here reads an encoding; it is an
+// [ErrContentType].
+type encodingError struct{ text string }
+
+func encodingErrorf(format string, args ...any) error {
+	return &encodingError{fmt.Sprintf(format, args...)}
+}
+
+func (e *encodingError) Error() string { return e.text }
+func (e *encodingError) Unwrap() error { return ErrContentType }
+
 // readEncoding reads a content encoding, which HTTP defines as a list of
 // compressions (RFC 9110 §8.4), and in which AMQP clients also name a character
 // set or MIME's "binary"; and the compression header of kombu, which compresses
@@ -25,7 +40,7 @@ func readEncoding(list, compression string) (e contentEncoding, err error) {
 	if compression != "" {
 		p, ok := kombuPackings[strings.ToLower(strings.TrimSpace(compression))]
 		if !ok {
-			return e, fmt.Errorf("%w: the compression %q of the header compression", ErrContentType, compression)
+			return e, encodingErrorf("the header compression names %q, which is not read here: unpack what Request.Body returns, or let the sender use gzip or zstd", compression)
 		}
 		if p.unpack != nil {
 			e.packings = append(e.packings, p)
@@ -33,7 +48,7 @@ func readEncoding(list, compression string) (e contentEncoding, err error) {
 	}
 	names := strings.Split(list, ",")
 	if len(names) > encodingsMax {
-		return e, fmt.Errorf("%w: a content encoding of %d parts, more than %d", ErrContentType, len(names), encodingsMax)
+		return e, encodingErrorf("the content encoding has %d parts, more than %d", len(names), encodingsMax)
 	}
 	for i := len(names) - 1; i >= 0; i-- { // the last one was applied last
 		name := strings.ToLower(strings.TrimSpace(names[i]))
@@ -46,7 +61,7 @@ func readEncoding(list, compression string) (e contentEncoding, err error) {
 			continue
 		}
 		if _, ok := findCharset(name); !ok {
-			return e, fmt.Errorf("%w: the content encoding %q is no compression and no character set that is known", ErrContentType, name)
+			return e, encodingErrorf("the content encoding %q is no compression and no character set that is read here", name)
 		}
 		e.charset = name
 	}

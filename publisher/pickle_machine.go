@@ -5,18 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
-	"math/big"
-	"strconv"
 	"strings"
 )
-
-// pickleDigits is the longest number in decimal that is read, in digits: to read
-// one takes time by the square of its length. It is Python's own limit.
-const pickleDigits = 4300
-
-// pickleLongMax is the longest binary number, in octets, which has as many digits.
-const pickleLongMax = 1786
 
 // pickleStepsMax bounds what is made on the way: each costs the memory of many
 // octets of the pickle. Python keeps most values once, and marks what holds others.
@@ -237,90 +227,6 @@ func (m *pickleMachine) addToSet() error {
 	return nil
 }
 
-// global pushes the name of a class or function, if it is one of data.
-func (m *pickleMachine) global(module, name string) error {
-	g := pyGlobal(pythonModule(module) + "." + name)
-	if !pickleGlobals[g] {
-		return fmt.Errorf("it names %s.%s: only plain data is read, classes are not", module, name)
-	}
-	return m.push(g)
-}
-
-func (m *pickleMachine) stackGlobal() error {
-	name, err := m.pop()
-	if err != nil {
-		return err
-	}
-	module, err := m.pop()
-	if err != nil {
-		return err
-	}
-	n, ok := nodeText(name)
-	o, also := nodeText(module)
-	if !ok || !also {
-		return errors.New("a class has no name")
-	}
-	return m.global(o, n)
-}
-
-// reduce replaces a name and its arguments by the instance that they would make.
-func (m *pickleMachine) reduce() error {
-	top, err := m.pop()
-	if err != nil {
-		return err
-	}
-	callable, err := m.pop()
-	if err != nil {
-		return err
-	}
-	tuple, ok := top.(*pyTuple)
-	if !ok {
-		return fmt.Errorf("a %s stands for arguments", nodeName(top))
-	}
-	args := tuple.items
-	switch c := callable.(type) {
-	case pyGlobal:
-		if c == "copyreg._reconstructor" && len(args) == 3 { // an instance in protocols 0 and 1
-			if class, ok := args[0].(pyGlobal); ok {
-				return m.push(&pyObject{class: class})
-			}
-		}
-		return m.push(&pyObject{class: c, args: args})
-	case *pyObject: // the one method that has a name
-		if isZoneMethod(c) {
-			return m.push(&pyObject{class: "zoneinfo.ZoneInfo", args: args})
-		}
-	}
-	return fmt.Errorf("it calls a %s: only plain data is read", nodeName(callable))
-}
-
-// isZoneMethod tells ZoneInfo._unpickle, by which Python makes a time zone.
-func isZoneMethod(o *pyObject) bool {
-	if o.class != "builtins.getattr" || len(o.args) != 2 || o.args[0] != pyGlobal("zoneinfo.ZoneInfo") {
-		return false
-	}
-	name, _ := nodeText(o.args[1])
-	return name == "_unpickle"
-}
-
-// build gives an instance its state.
-func (m *pickleMachine) build() error {
-	state, err := m.pop()
-	if err != nil {
-		return err
-	}
-	top, err := m.top()
-	if err != nil {
-		return err
-	}
-	o, ok := top.(*pyObject)
-	if !ok {
-		return fmt.Errorf("a %s gets a state", nodeName(top))
-	}
-	o.state = state
-	return nil
-}
-
 func (m *pickleMachine) put(key int) error {
 	v, err := m.top()
 	if err == nil {
@@ -336,74 +242,6 @@ func (m *pickleMachine) get(key int) error {
 		return fmt.Errorf("the pickle looks for value %d, which it has not kept", key)
 	}
 	return m.push(v)
-}
-
-// decimal reads a number of protocol 0.
-func (m *pickleMachine) decimal() error {
-	text, err := m.line()
-	if err != nil {
-		return err
-	}
-	if len(text) > pickleDigits {
-		return fmt.Errorf("a number has more than %d digits", pickleDigits)
-	}
-	n, ok := new(big.Int).SetString(strings.TrimSuffix(text, "L"), 10)
-	if !ok {
-		return fmt.Errorf("%q is no number", text)
-	}
-	return m.push(n)
-}
-
-// integer is decimal, but 00 and 01 are the booleans of protocol 0.
-func (m *pickleMachine) integer() error {
-	rest := m.in[m.at:]
-	for i, word := range [...]string{"00\n", "01\n"} {
-		if bytes.HasPrefix(rest, []byte(word)) {
-			m.at += len(word)
-			return m.push(i == 1)
-		}
-	}
-	return m.decimal()
-}
-
-// long reads a number in two's complement, little-endian.
-func (m *pickleMachine) long(octets uint64) error {
-	b, err := m.counted(octets)
-	if err != nil {
-		return err
-	}
-	if len(b) > pickleLongMax {
-		return fmt.Errorf("a number has more than %d digits", pickleDigits)
-	}
-	turned := make([]byte, len(b))
-	for i, c := range b {
-		turned[len(b)-1-i] = c
-	}
-	n := new(big.Int).SetBytes(turned)
-	if len(b) > 0 && b[len(b)-1] >= 0x80 {
-		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
-	}
-	return m.push(n)
-}
-
-func (m *pickleMachine) float() error {
-	text, err := m.line()
-	if err != nil {
-		return err
-	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return fmt.Errorf("%.40q is no number", text)
-	}
-	return m.push(f)
-}
-
-func (m *pickleMachine) binaryFloat() error {
-	b, err := m.take(8)
-	if err != nil {
-		return err
-	}
-	return m.push(math.Float64frombits(binary.BigEndian.Uint64(b)))
 }
 
 func (m *pickleMachine) protocol() error {

@@ -16,15 +16,15 @@ var pickleOpcodes = [256]func(m *pickleMachine) error{
 	'.': func(m *pickleMachine) error { m.done = true; return nil },
 	'0': popOne,
 	'1': func(m *pickleMachine) error { _, err := m.popMark(); return err },
-	'2': func(m *pickleMachine) error { return pushed(m)(m.top()) },
+	'2': func(m *pickleMachine) error { return m.pushed(m.top()) },
 
 	// Numbers: FLOAT INT LONG BININT BININT1 BININT2 BINFLOAT LONG1 LONG4, and NONE NEWTRUE NEWFALSE.
 	'F':  (*pickleMachine).float,
 	'I':  (*pickleMachine).integer,
 	'L':  (*pickleMachine).decimal,
-	'J':  func(m *pickleMachine) error { n, err := m.number(4); return pushed(m)(int64(int32(n)), err) },
-	'K':  func(m *pickleMachine) error { n, err := m.number(1); return pushed(m)(int64(n), err) },
-	'M':  func(m *pickleMachine) error { n, err := m.number(2); return pushed(m)(int64(n), err) },
+	'J':  func(m *pickleMachine) error { n, err := m.number(4); return m.pushed(int64(int32(n)), err) },
+	'K':  func(m *pickleMachine) error { n, err := m.number(1); return m.pushed(int64(n), err) },
+	'M':  func(m *pickleMachine) error { n, err := m.number(2); return m.pushed(int64(n), err) },
 	'G':  (*pickleMachine).binaryFloat,
 	0x8a: func(m *pickleMachine) error { return m.long(1) },
 	0x8b: func(m *pickleMachine) error { return m.long(4) },
@@ -35,28 +35,28 @@ var pickleOpcodes = [256]func(m *pickleMachine) error{
 	// Text: STRING UNICODE BINSTRING SHORT_BINSTRING BINUNICODE SHORT_BINUNICODE BINUNICODE8.
 	'S':  quotedLine,
 	'V':  escapedLine,
-	'T':  func(m *pickleMachine) error { b, err := m.counted(4); return pushed(m)(pyStr(b), err) },
-	'U':  func(m *pickleMachine) error { b, err := m.counted(1); return pushed(m)(pyStr(b), err) },
-	'X':  func(m *pickleMachine) error { b, err := m.counted(4); return pushed(m)(string(b), err) },
-	0x8c: func(m *pickleMachine) error { b, err := m.counted(1); return pushed(m)(string(b), err) },
-	0x8d: func(m *pickleMachine) error { b, err := m.counted(8); return pushed(m)(string(b), err) },
+	'T':  func(m *pickleMachine) error { b, err := m.counted(4); return m.pushed(pyStr(b), err) },
+	'U':  func(m *pickleMachine) error { b, err := m.counted(1); return m.pushed(pyStr(b), err) },
+	'X':  func(m *pickleMachine) error { b, err := m.counted(4); return m.pushed(string(b), err) },
+	0x8c: func(m *pickleMachine) error { b, err := m.counted(1); return m.pushed(string(b), err) },
+	0x8d: func(m *pickleMachine) error { b, err := m.counted(8); return m.pushed(string(b), err) },
 
 	// Octets: BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8.
-	'B':  func(m *pickleMachine) error { b, err := m.counted(4); return pushed(m)(copyOctets(b), err) },
-	'C':  func(m *pickleMachine) error { b, err := m.counted(1); return pushed(m)(copyOctets(b), err) },
-	0x8e: func(m *pickleMachine) error { b, err := m.counted(8); return pushed(m)(copyOctets(b), err) },
-	0x96: func(m *pickleMachine) error { b, err := m.counted(8); return pushed(m)(copyOctets(b), err) },
+	'B':  func(m *pickleMachine) error { b, err := m.counted(4); return m.pushed(copyOctets(b), err) },
+	'C':  func(m *pickleMachine) error { b, err := m.counted(1); return m.pushed(copyOctets(b), err) },
+	0x8e: func(m *pickleMachine) error { b, err := m.counted(8); return m.pushed(copyOctets(b), err) },
+	0x96: func(m *pickleMachine) error { b, err := m.counted(8); return m.pushed(copyOctets(b), err) },
 
 	// Tuples: EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3.
 	')':  func(m *pickleMachine) error { return m.popTuple(0) },
-	't':  func(m *pickleMachine) error { items, err := m.popMark(); return pushed(m)(&pyTuple{items}, err) },
+	't':  func(m *pickleMachine) error { items, err := m.popMark(); return m.pushed(&pyTuple{items}, err) },
 	0x85: func(m *pickleMachine) error { return m.popTuple(1) },
 	0x86: func(m *pickleMachine) error { return m.popTuple(2) },
 	0x87: func(m *pickleMachine) error { return m.popTuple(3) },
 
 	// Lists: EMPTY_LIST LIST APPEND APPENDS.
 	']': func(m *pickleMachine) error { return m.push(&pyList{}) },
-	'l': func(m *pickleMachine) error { items, err := m.popMark(); return pushed(m)(&pyList{items}, err) },
+	'l': func(m *pickleMachine) error { items, err := m.popMark(); return m.pushed(&pyList{items}, err) },
 	'a': func(m *pickleMachine) error { return m.addLast(1) },
 	'e': func(m *pickleMachine) error { return m.addMarked(false) },
 
@@ -69,7 +69,7 @@ var pickleOpcodes = [256]func(m *pickleMachine) error{
 	// Sets: EMPTY_SET ADDITEMS FROZENSET.
 	0x8f: func(m *pickleMachine) error { return m.push(&pySet{}) },
 	0x90: (*pickleMachine).addToSet,
-	0x91: func(m *pickleMachine) error { items, err := m.popMark(); return pushed(m)(&pySet{items}, err) },
+	0x91: func(m *pickleMachine) error { items, err := m.popMark(); return m.pushed(&pySet{items}, err) },
 
 	// The memo: PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET.
 	'p':  func(m *pickleMachine) error { return m.memoLine(m.put) },
@@ -92,14 +92,12 @@ var pickleOpcodes = [256]func(m *pickleMachine) error{
 	0x95: func(m *pickleMachine) error { _, err := m.take(8); return err },
 }
 
-// pushed returns a function that pushes a value unless there is an error.
-func pushed(m *pickleMachine) func(v any, err error) error {
-	return func(v any, err error) error {
-		if err != nil {
-			return err
-		}
-		return m.push(v)
+// pushed pushes a value unless there is an error.
+func (m *pickleMachine) pushed(v any, err error) error {
+	if err != nil {
+		return err
 	}
+	return m.push(v)
 }
 
 func (m *pickleMachine) mark() error {
@@ -144,7 +142,7 @@ func markedDict(m *pickleMachine) error {
 	if err == nil && len(pairs)%2 != 0 {
 		err = errors.New("a dict has a key without a value")
 	}
-	return pushed(m)(&pyDict{pairs}, err)
+	return m.pushed(&pyDict{pairs}, err)
 }
 
 func (m *pickleMachine) memoLine(use func(int) error) error {
@@ -189,7 +187,7 @@ func quotedLine(m *pickleMachine) error {
 		return fmt.Errorf("%.40q is no string in quotes", text)
 	}
 	out, err := unquotePython(text[1 : len(text)-1])
-	return pushed(m)(pyStr(out), err)
+	return m.pushed(pyStr(out), err)
 }
 
 // unquotePython undoes the escapes of a Python string of octets.
