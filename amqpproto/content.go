@@ -58,6 +58,14 @@ func AppendContentHeaderProperties(dst []byte, channel uint16, class uint16, bod
 	return finishFrame(dst, start), nil
 }
 
+// AppendContentHeaderID is AppendContentHeader with a message id put in by
+// Properties.AppendMessageID, which adds one octet and those of the id.
+func AppendContentHeaderID(dst []byte, channel, class uint16, bodySize uint64, rawProperties []byte, p *Properties, id []byte) []byte {
+	dst = appendContentHead(dst, channel, class, bodySize, uint32(12+max(2, len(rawProperties))+1+len(id)))
+	dst = p.AppendMessageID(dst, rawProperties, id)
+	return append(dst, FrameEnd)
+}
+
 // appendContentHead appends the head of a header frame and what comes before
 // the flags.
 func appendContentHead(dst []byte, channel uint16, class uint16, bodySize uint64, size uint32) []byte {

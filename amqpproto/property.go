@@ -232,3 +232,44 @@ func appendShort[T string | []byte](dst []byte, s T, flag uint16) []byte {
 	}
 	return appendShortstr(dst, s)
 }
+
+// AppendMessageID appends raw, from which p was decoded and which has no message
+// id, with one of at most ShortstrMax octets put in. Nothing else is encoded
+// again. An empty raw stands for no properties.
+func (p *Properties) AppendMessageID(dst, raw, id []byte) []byte {
+	flags := FlagMessageID
+	at := 0
+	if len(raw) > 0 {
+		flags |= binary.BigEndian.Uint16(raw)
+		at = len(raw) - p.behindMessageID()
+	}
+	dst = binary.BigEndian.AppendUint16(dst, flags)
+	if at > 2 {
+		dst = append(dst, raw[2:at]...)
+	}
+	dst = append(append(dst, byte(len(id))), id...)
+	return append(dst, raw[at:]...)
+}
+
+// behindMessageID is how many octets follow the place of the message id.
+func (p *Properties) behindMessageID() (n int) {
+	if p.Flags&FlagTimestamp != 0 {
+		n = 8
+	}
+	if p.Flags&flagsAfterTime == 0 {
+		return n
+	}
+	if p.Flags&FlagType != 0 {
+		n += 1 + len(p.Type)
+	}
+	if p.Flags&FlagUserID != 0 {
+		n += 1 + len(p.UserID)
+	}
+	if p.Flags&FlagAppID != 0 {
+		n += 1 + len(p.AppID)
+	}
+	if p.Flags&FlagClusterID != 0 {
+		n += 1 + len(p.ClusterID)
+	}
+	return n
+}

@@ -184,3 +184,38 @@ func TestPublishingRefuses(t *testing.T) {
 
 // everyShortPublishing has a property of every kind in few octets.
 var everyShortPublishing = amqp.Publishing{ContentType: "t", Headers: amqp.Table{"k": int8(1)}, Priority: 1, Timestamp: time.Unix(1, 0)}
+
+// TestAppendMessageID puts an id into every set of properties, and expects what
+// encoding all of them anew gives.
+func TestAppendMessageID(t *testing.T) {
+	for flags := 0; flags < 1<<14; flags++ {
+		p := everyProperty
+		p.Flags = uint16(flags) << 2 &^ amqpproto.FlagMessageID
+		raw, err := p.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := p
+		want.Flags |= amqpproto.FlagMessageID
+		expect, err := want.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var decoded amqpproto.Properties
+		if _, err := decoded.Decode(raw); err != nil {
+			t.Fatal(err)
+		}
+		if got := decoded.AppendMessageID(nil, raw, want.MessageID); !bytes.Equal(got, expect) {
+			t.Fatalf("flags %04x: %x, want %x", p.Flags, got, expect)
+		}
+		header := amqpproto.AppendContentHeaderID(nil, 3, amqpproto.ClassBasic, 5, raw, &decoded, want.MessageID)
+		if !bytes.Equal(header, amqpproto.AppendContentHeader(nil, 3, amqpproto.ClassBasic, 5, expect)) {
+			t.Fatalf("flags %04x: header %x", p.Flags, header)
+		}
+	}
+	var none amqpproto.Properties
+	header := amqpproto.AppendContentHeaderID(nil, 3, amqpproto.ClassBasic, 5, nil, &none, []byte("mid"))
+	if !bytes.Equal(header, amqpproto.AppendContentHeader(nil, 3, amqpproto.ClassBasic, 5, none.AppendMessageID(nil, nil, []byte("mid")))) {
+		t.Fatalf("%x", header)
+	}
+}
