@@ -15,6 +15,14 @@ type Publication struct {
 	Tx            *Tx // that it is a part of
 }
 
+// Group is what all publishes of one call have in common; nil for none.
+func (p *Publication) Group() any {
+	if p.Tx == nil {
+		return nil
+	}
+	return p.Tx
+}
+
 // A Confirmer is told once how a publish ended, on the loop's thread and never
 // inside Send: nil when the broker has taken responsibility for it.
 type Confirmer interface{ Confirmed(err error) }

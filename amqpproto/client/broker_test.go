@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -35,8 +36,14 @@ type fakeBroker struct {
 	unacked   map[uint16]map[uint64]bool      // delivery tags by channel
 	open      []uint64                        // publishes without a confirm
 	bodies    []string
-	silent    bool // do not confirm
-	noAck     bool // the last consumer asked for it
+	raws      [][]byte // their properties
+	taken     []took   // those that it did not refuse
+	refuses   func(m *amqpproto.BasicPublish, p *amqpproto.Properties, body string) (code uint16, text string)
+	nacks     func(ch uint16, m *amqpproto.BasicPublish, body string) bool
+	publish   map[uint16]*amqpproto.BasicPublish // the last one by channel
+	owes      map[uint16]bool                    // channels with publishes that were left without confirm
+	silent    bool                               // do not confirm
+	noAck     bool                               // the last consumer asked for it
 	pubChan   uint16
 	acks      []string
 
@@ -46,6 +53,12 @@ type fakeBroker struct {
 	gets     func(queue string) (body string, ok bool)
 	commits  int
 	secrets  []string
+}
+
+// took is a publish that came, and was not refused.
+type took struct {
+	ch       uint16
+	id, body string
 }
 
 // asked is a request that came on a channel of calls.
@@ -62,6 +75,7 @@ func newFakeBroker(t testing.TB) *fakeBroker {
 		on:        map[amqpproto.MethodID]func(uint16, amqpproto.Method) bool{},
 		tune:      amqpproto.ConnectionTune{ChannelMax: 2047, FrameMax: 131072, Heartbeat: 60},
 		consumers: map[string]uint16{}, byQueue: map[string]string{}, tags: map[uint16]uint64{},
+		publish: map[uint16]*amqpproto.BasicPublish{}, owes: map[uint16]bool{},
 		sequence: map[uint16]uint64{}, callTag: map[uint16]string{},
 		asm: map[uint16]*amqpproto.Assembler{}, closing: map[uint16]bool{}, unacked: map[uint16]map[uint64]bool{},
 	}
@@ -172,11 +186,29 @@ func (b *fakeBroker) content(ch uint16) {
 		b.pubChan, b.publishes, b.open = ch, 0, nil
 	}
 	b.publishes++
+	var props amqpproto.Properties
+	body := string(b.asm[ch].Content().Body)
+	if _, err := props.Decode(b.asm[ch].Content().RawProperties); err != nil {
+		b.t.Errorf("publish: %v", err)
+	}
+	if b.refuses != nil {
+		if code, text := b.refuses(b.publish[ch], &props, body); code != 0 {
+			b.closing[ch] = true
+			b.say(ch, &amqpproto.ChannelClose{ReplyCode: code, ReplyText: []byte(text), ClassID: 60, MethodID: 40})
+			return
+		}
+	}
+	b.taken = append(b.taken, took{ch, string(props.MessageID), body})
 	b.bodies = append(b.bodies, string(b.asm[ch].Content().Body))
-	if b.silent {
+	b.raws = append(b.raws, bytes.Clone(b.asm[ch].Content().RawProperties))
+	switch {
+	case b.nacks != nil && b.nacks(ch, b.publish[ch], body):
+		b.say(ch, &amqpproto.BasicNack{DeliveryTag: b.sequence[ch]})
+	case b.silent:
 		b.open = append(b.open, b.publishes)
-	} else {
-		b.say(ch, &amqpproto.BasicAck{DeliveryTag: b.publishes})
+		b.owes[ch] = true
+	default:
+		b.say(ch, &amqpproto.BasicAck{DeliveryTag: b.sequence[ch]})
 	}
 }
 
@@ -260,6 +292,7 @@ func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
 		b.say(ch, &amqpproto.BasicCancelOk{ConsumerTag: m.ConsumerTag})
 	case *amqpproto.BasicPublish:
 		b.published++
+		b.publish[ch] = &amqpproto.BasicPublish{Exchange: bytes.Clone(m.Exchange), RoutingKey: bytes.Clone(m.RoutingKey)}
 		if err := b.asm[ch].Begin(amqpproto.IDBasicPublish); err != nil {
 			b.t.Errorf("content: %v", err)
 		}
@@ -273,6 +306,15 @@ func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
 		b.settled(ch, m.DeliveryTag, false)
 		b.acks = append(b.acks, fmt.Sprintf("reject %d %v", m.DeliveryTag, m.Requeue))
 	}
+}
+
+// confirm acks all that was left without.
+func (b *fakeBroker) confirm() {
+	b.silent = false
+	for ch := range b.owes {
+		b.say(ch, &amqpproto.BasicAck{Multiple: true})
+	}
+	clear(b.owes)
 }
 
 // request takes a request, and echoes it unless the broker is silent.
@@ -345,6 +387,7 @@ func (b *fakeBroker) forget(ch uint16) {
 	delete(b.closing, ch)
 	delete(b.unacked, ch)
 	delete(b.callTag, ch)
+	delete(b.owes, ch)
 	for tag, c := range b.consumers {
 		if c == ch {
 			delete(b.consumers, tag)

@@ -63,7 +63,7 @@ func (c *Client) Call(p *Producer, o *Outgoing, timeout time.Duration, r Reply) 
 	if c.isOpen() {
 		frameMax = c.conn.frameMax
 	}
-	if err := c.pub.check(o, frameMax-requestRoom); err != nil {
+	if err := c.check(o, frameMax-requestRoom); err != nil {
 		return 0, err
 	}
 	if p == nil {

@@ -172,8 +172,8 @@ func (t *caller) flush() {
 			keep++
 			continue
 		}
-		o := k.request.outgoing()
-		if err := t.client.pub.check(&o, t.client.conn.frameMax-requestRoom); err != nil {
+		o := k.request.out
+		if err := t.client.check(&o, t.client.conn.frameMax-requestRoom); err != nil {
 			t.client.soon(func() { t.end(id, nil, err) })
 			continue
 		}
@@ -193,7 +193,7 @@ func (t *caller) flush() {
 
 // send encodes a request. check has just passed it and left its properties.
 func (t *caller) send(id CallID, o *Outgoing) {
-	p := &t.client.pub.props
+	p := &t.client.props
 	b := t.appendCorrelation(t.scratch[:0], id)
 	p.CorrelationID, p.ReplyTo = b, t.replyTo
 	p.Flags |= amqpproto.FlagCorrelationID | amqpproto.FlagReplyTo

@@ -164,12 +164,12 @@ func (ch *channel) onFlow(args []byte) error {
 		return err
 	}
 	c := ch.conn.client
-	switch ch {
-	case c.pub.ch:
-		c.pub.stopped = !m.Active
+	switch o := ch.owner.(type) {
+	case *publisher:
+		o.stopped = !m.Active
 		c.stir()
-	case c.caller.ch:
-		c.caller.stopped = !m.Active
+	case *caller:
+		o.stopped = !m.Active
 		c.stir()
 	}
 	return ch.conn.send(ch.number, &amqpproto.ChannelFlowOk{Active: m.Active})

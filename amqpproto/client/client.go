@@ -32,7 +32,14 @@ type Client struct {
 	asker     asker
 	getters   []*getter // one for each queue that is got from
 
-	pub       publisher
+	pub       *publisher
+	doubtful  *publisher   // for exchanges that nothing here declares; see lane
+	retiring  []*publisher // channels that take nothing new, and have publishes without outcome
+	trust     trust
+	hash      contentHash
+	props     amqpproto.Properties // scratch: of the publish or call at hand
+	ids       messageIDs
+	bodyLimit int // of a message, that the broker named; 0 = none was
 	caller    caller
 	waiting   waiting
 	held      int       // octets that count against PublishMax
@@ -56,8 +63,8 @@ func New(cfg Config, host Host) *Client {
 	c := &Client{cfg: cfg.withDefaults(), host: host}
 	c.rnd = rand.New(rand.NewPCG(c.cfg.Seed, 0x7a616d7170))
 	c.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
-	c.pub = publisher{client: c, backoff: c.backoff, hash: contentHash{maphash.MakeSeed()}}
-	c.pub.ledger.reset()
+	c.pub, c.doubtful = newPublisher(c), newPublisher(c)
+	c.hash, c.ids = contentHash{maphash.MakeSeed()}, newMessageIDs()
 	c.anyone.ready, c.anyone.client = true, c
 	c.asker.client = c
 	c.caller = caller{client: c, backoff: c.backoff}
@@ -110,6 +117,8 @@ func (c *Client) opened(conn *Conn) {
 	c.replay = replay{}
 	c.replay.gate.set(gateMax)
 	c.rearm = true
+	c.trust.reset()
+	c.bodyLimit = 0
 	c.pub.start()
 	c.caller.start()
 	c.advance()
@@ -130,7 +139,10 @@ func (c *Client) lost(conn *Conn, cause error) {
 	c.lastErr = cause
 	c.blocked, c.reason = false, ""
 	c.replay = replay{}
-	held := c.pub.lost()
+	var held []entry
+	c.eachPublisher(func(p *publisher) { held = append(held, p.lost()...) })
+	c.retiring = nil
+	held = append(held, c.waiting.borrowed()...)
 	for _, p := range c.producers {
 		p.lost()
 	}
@@ -241,6 +253,8 @@ func (c *Client) tick(now int64) (next int64) {
 	if c.rearm || len(c.later) > 0 {
 		next = now
 	}
+	c.pub.watch(now, &next)
+	c.doubtful.watch(now, &next)
 	sooner(&next, c.expiry)
 	sooner(&next, c.caller.expiry)
 	return next
@@ -258,9 +272,8 @@ func (c *Client) sweep(now int64) (next int64) {
 		c.replay.holder = nil
 		c.advance()
 	}
-	if c.pub.retry.due(now, &next) {
-		c.pub.start()
-	}
+	c.pub.sweep(now, &next)
+	c.doubtful.sweep(now, &next)
 	if c.caller.retry.due(now, &next) {
 		c.caller.state = callerIdle
 		c.caller.start()

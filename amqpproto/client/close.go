@@ -37,14 +37,14 @@ func (c *Client) State() ConnState {
 
 // Ready tells that a publish without a producer would leave now, except for a
 // block: the connection is open, and everybody has had a turn to declare.
-func (c *Client) Ready() bool { return c.isOpen() && c.pub.state == pubReady && c.replay.open }
+func (c *Client) Ready() bool { return c.isOpen() && c.pub.live && c.replay.open }
 
 // Clear tells that a publish whose producer is up would be encoded at once: nothing
 // waits before it, and the output has room. Who keeps an order of its own publishes
 // only then: what waits in the client outlives the connection, and would leave by
 // the next one before what the last one has lost.
 func (c *Client) Clear() bool {
-	return c.pub.clear() && !c.waiting.moving() && !c.pub.full(c.turn)
+	return c.pub.clear() && !c.waiting.moving() && !c.full(c.turn)
 }
 
 // Blocked tells whether the broker takes no publishes at present, and its reason.

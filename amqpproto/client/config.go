@@ -33,7 +33,7 @@ type Config struct {
 	BodyMax    uint64 // largest body that is taken, octets; 128 MiB
 
 	// PublishMax bounds what publishes that wait or are not confirmed may hold
-	// together, in octets of content and names plus 96 each; 64 MiB.
+	// together, in octets of content and names plus 256 each; 64 MiB.
 	PublishMax int
 
 	// AckDelay is how long acks may wait for others to leave with: a quarter of the
@@ -51,6 +51,10 @@ type Config struct {
 	// NoConfirms publishes without confirm.select: a publish is Confirmed(nil)
 	// when its octets have left, whatever the broker makes of them.
 	NoConfirms bool
+
+	// KeepIDs leaves a publish without a message id as it is, also where its second
+	// copy cannot be told then: for tools that move messages of others.
+	KeepIDs bool
 
 	// TxSelect publishes in transactions of class tx instead of with confirms: what
 	// is published in one turn leaves with one tx.commit, and its outcome is that

@@ -172,6 +172,8 @@ func (c *Conn) Pending() []byte {
 	if c.state == connOpen {
 		c.depth++
 		c.flushAcks(false)
+		c.client.pub.sendAgain()
+		c.client.doubtful.sendAgain()
 		c.client.flushWaiting()
 		c.client.pub.commitTx()
 		c.client.turn++
@@ -190,7 +192,7 @@ func (c *Conn) Sent(n int) {
 	c.client.stats.OctetsOut += uint64(n)
 	c.beat.left(c.client.clock.now, n, c.out.len())
 	cl := c.client
-	if cl.waiting.moving() && cl.pub.clear() || cl.caller.moving() || cl.cfg.NoConfirms && cl.pub.ledger.unsettled > 0 {
+	if cl.mayLeave() || cl.caller.moving() || cl.cfg.NoConfirms && cl.pub.ledger.unsettled+cl.doubtful.ledger.unsettled > 0 {
 		c.wake() // for a Pending that takes more out, or a Tick that settles
 	}
 }

@@ -24,22 +24,23 @@ type EventKind uint8
 
 // The kinds, with the fields of Event that they fill besides Connection.
 const (
-	EventConnected            EventKind = iota + 1 // open; Text is the broker's product and version
-	EventReady                                     // all was replayed, or had its try; publishes leave
-	EventLost                                      // Err, After; nil Err after Close
-	EventDialFailed                                // Err, After
-	EventBlocked                                   // Text is the broker's reason; publishes wait
-	EventUnblocked                                 // they leave again
-	EventConsumerUp                                // Name, Text is the queue
-	EventConsumerFailed                            // Name, Err, After
-	EventConsumerCancelled                         // by the broker; Name, After
-	EventProducerUp                                // Name
-	EventProducerFailed                            // Name, Err, After
-	EventPublishChannelClosed                      // Err; After is zero when it is opened again at once
-	EventReturned                                  // Err is the *ReturnError; Text says so if no publish was found for it
-	EventConsumerPaused                            // Name
-	EventCallChannelClosed                         // Err; After is zero when it is opened again at the next call
-	EventSecretUpdated                             // the broker has taken the new one
+	EventConnected             EventKind = iota + 1 // open; Text is the broker's product and version
+	EventReady                                      // all was replayed, or had its try; publishes leave
+	EventLost                                       // Err, After; nil Err after Close
+	EventDialFailed                                 // Err, After
+	EventBlocked                                    // Text is the broker's reason; publishes wait
+	EventUnblocked                                  // they leave again
+	EventConsumerUp                                 // Name, Text is the queue
+	EventConsumerFailed                             // Name, Err, After
+	EventConsumerCancelled                          // by the broker; Name, After
+	EventProducerUp                                 // Name
+	EventProducerFailed                             // Name, Err, After
+	EventPublishChannelClosed                       // Err; After is zero when it is opened again at once
+	EventReturned                                   // Err is the *ReturnError; Text says so if no publish was found for it
+	EventConsumerPaused                             // Name
+	EventCallChannelClosed                          // Err; After is zero when it is opened again at the next call
+	EventSecretUpdated                              // the broker has taken the new one
+	EventPublishChannelRenewed                      // Err is why: the broker does not serve the one before
 )
 
 var eventNames = [...]string{
@@ -49,6 +50,7 @@ var eventNames = [...]string{
 	EventProducerUp: "producer up", EventProducerFailed: "producer failed",
 	EventPublishChannelClosed: "publish channel closed", EventReturned: "returned",
 	EventConsumerPaused: "consumer paused", EventCallChannelClosed: "call channel closed", EventSecretUpdated: "secret updated",
+	EventPublishChannelRenewed: "publish channel renewed",
 }
 
 func (k EventKind) String() string {

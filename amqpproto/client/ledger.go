@@ -16,6 +16,21 @@ type LateConfirm interface {
 	Late()
 }
 
+// Lender is a Confirm that may take back what its publish has lent before the
+// outcome. While Lends says no, the publish is not sent another time: it ends with
+// a *LostError when its channel does. A publish that has not left ends so with its
+// connection, and does not wait for the next: the Lender can send it again.
+type Lender interface {
+	Confirm
+	Lends() bool
+}
+
+// isGone tells that what was lent was taken back.
+func isGone(done Confirm) bool {
+	l, is := done.(Lender)
+	return is && !l.Lends()
+}
+
 // outcome is a Confirm with what it is to hear.
 type outcome struct {
 	done Confirm
@@ -37,9 +52,16 @@ type entry struct {
 	returned *ReturnError
 	size     int    // counts against PublishMax
 	end      uint64 // where it ends in the output; NoConfirms only
+	at       int64  // when it was seen to be on its way: at the next Tick
+	out      Outgoing
+	id       uint64 // number of the message id that it got from us; 0 = none
+	seq      uint64 // its number on the channel that refused it
 	settled  bool   // the broker answered; done has been told
 	expired  bool   // done has been told of the timeout, and is kept if it wants the answer all the same
+	over     bool   // done has been told, and hears nothing more
 	watched  bool   // mandatory: it may be returned
+	unsure   bool   // it is sent again, and the broker may have it
+	nacked   bool   // it is sent again, as a channel refused it
 }
 
 // ledger is the list of unconfirmed publishes of one channel. The broker numbers
@@ -49,6 +71,7 @@ type ledger struct {
 	base, next uint64  // the ring holds base ≤ seq < next; base is not settled
 	stamped    uint64  // entries before it have a deadline
 	unsettled  int
+	over       int    // of those, how many wait for nothing but the broker's answer
 	scan       uint64 // where the search for a returned publish begins
 }
 
@@ -87,8 +110,12 @@ func (l *ledger) holds(seq uint64) bool {
 func (l *ledger) settle(seq uint64) (e entry) {
 	p := l.at(seq)
 	e = *p
-	*p = entry{settled: true} // nothing of it is kept alive
+	// Nothing of it is kept alive.
+	p.done, p.returned, p.out, p.settled, p.watched = nil, nil, Outgoing{}, true, false
 	l.unsettled--
+	if e.over {
+		l.over--
+	}
 	for l.base < l.next && l.at(l.base).settled {
 		l.base++
 	}
@@ -117,10 +144,12 @@ func (l *ledger) shrink() {
 }
 
 // stamp gives the entries since the last call their deadline; false if there
-// were none.
-func (l *ledger) stamp(at int64) (any bool) {
+// were none without.
+func (l *ledger) stamp(now, at int64) (any bool) {
 	for ; l.stamped < l.next; l.stamped++ {
-		if e := l.at(l.stamped); e.deadline == 0 {
+		e := l.at(l.stamped)
+		e.at = now
+		if e.deadline == 0 {
 			e.deadline, any = at, true
 		}
 	}
@@ -129,7 +158,7 @@ func (l *ledger) stamp(at int64) (any bool) {
 
 // expire appends the outcomes of entries whose deadline has passed, and lowers
 // *next to the first that has not. They stay, as their numbers do.
-func (l *ledger) expire(now int64, next *int64) (out []outcome) {
+func (l *ledger) expire(now int64, next *int64, out []outcome) []outcome {
 	for s := l.base; s < l.next; s++ {
 		e := l.at(s)
 		if e.settled || e.expired {
@@ -145,7 +174,9 @@ func (l *ledger) expire(now int64, next *int64) (out []outcome) {
 			continue
 		}
 		out = append(out, outcome{e.done, ErrConfirmTimeout})
-		e.done = nil
+		e.done, e.over = nil, true
+		e.out = Outgoing{} // what was lent may be gone from now on
+		l.over++
 	}
 	return out
 }

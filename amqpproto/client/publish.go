@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -9,7 +10,7 @@ import (
 // look at the deadlines costs a pass over all publishes.
 const expiryGrain = 10 * time.Millisecond
 
-// Publish sends a message, or keeps a copy until it can be sent: while there is
+// Publish sends a message, or keeps it until it can be sent: while there is
 // no connection, or it is blocked, or p's topology is not declared yet. p may be
 // nil. done, which may be nil, hears the outcome later. After an error nothing
 // was kept and done hears nothing: ErrPublishMax, ErrClosed, or what is wrong
@@ -22,7 +23,7 @@ func (c *Client) Publish(p *Producer, o *Outgoing, done Confirm) error {
 	if c.isOpen() {
 		frameMax = c.conn.frameMax
 	}
-	if err := c.pub.check(o, frameMax); err != nil {
+	if err := c.check(o, frameMax); err != nil {
 		return err
 	}
 	if p == nil {
@@ -38,9 +39,9 @@ func (c *Client) Publish(p *Producer, o *Outgoing, done Confirm) error {
 	c.heldCount++
 	c.undecided++
 	c.stats.Published++
-	if p.ready && !c.waiting.moving() && c.pub.clear() && !c.pub.full(c.turn) {
-		c.pub.tx.turn = c.turn
-		c.pub.send(o, size, done)
+	if lane := c.lane(o); p.ready && !c.waiting.moving() && lane.clear() && !c.full(c.turn) {
+		lane.tx.turn = c.turn
+		lane.send(o, size, done, 0)
 	} else {
 		c.waiting.push(park(p, o, size, done))
 	}
@@ -91,8 +92,11 @@ func (c *Client) tellLater() {
 // stamp starts the deadlines of publishes that came since the last call.
 func (c *Client) stamp(now int64) {
 	at := now + int64(c.cfg.ConfirmTimeout)
-	fresh := c.pub.ledger.stamp(at)
-	fresh = c.waiting.stamp(at) || fresh
+	fresh := c.waiting.stamp(at)
+	c.eachPublisher(func(p *publisher) {
+		fresh = p.ledger.stamp(now, at) || fresh
+		fresh = p.again.stamp(at) || fresh
+	})
 	if fresh && c.expiry == 0 {
 		c.expiry = at
 	}
@@ -106,14 +110,18 @@ func (c *Client) tickPublishes(now int64) {
 		return
 	}
 	if c.cfg.NoConfirms && c.conn != nil {
-		c.pub.settleSent()
+		c.eachPublisher((*publisher).settleSent)
 	}
 	c.stamp(now)
 	if c.expiry == 0 || now < c.expiry {
 		return
 	}
 	var next int64
-	late := c.pub.ledger.expire(now, &next)
+	var late []outcome
+	c.eachPublisher(func(p *publisher) {
+		late = p.ledger.expire(now, &next, late)
+		late = p.again.expire(c, now, &next, late)
+	})
 	c.undecided -= len(late)
 	late = c.expireWaiting(now, &next, late)
 	if next != 0 {
@@ -123,5 +131,8 @@ func (c *Client) tickPublishes(now int64) {
 	c.stats.Expired += uint64(len(late))
 	for _, o := range late {
 		o.tell()
+	}
+	for _, p := range slices.Clone(c.retiring) {
+		p.retire()
 	}
 }

@@ -1,53 +1,10 @@
 package client
 
 import (
-	"fmt"
-	"slices"
+	"errors"
 
 	"zamqp/amqpproto"
 )
-
-// Outgoing is a message to publish. Publish copies all of it before it returns.
-type Outgoing struct {
-	Exchange, RoutingKey string // at most 255 octets each
-	// Mandatory asks for the message back if no queue takes it. (immediate is not
-	// offered: RabbitMQ closes the connection on it.)
-	Mandatory bool
-	// RawProperties is made by amqpproto.Properties.Append; empty means none. A
-	// malformed headers table in it ends the connection, so it must come from there.
-	RawProperties []byte
-	Body          []byte
-}
-
-// entryCost is what a publish costs besides its octets. It bounds the number of
-// empty ones.
-const entryCost = 96
-
-// check refuses what no encoding fits, and properties that would make the broker
-// end the connection, which all producers and consumers share. Only the inside of
-// the headers table is not looked at. It leaves the properties in p.props.
-func (p *publisher) check(o *Outgoing, frameMax uint32) error {
-	switch {
-	case len(o.Exchange) > amqpproto.ShortstrMax:
-		return fmt.Errorf("amqp client: exchange name of %d octets, at most 255 fit", len(o.Exchange))
-	case len(o.RoutingKey) > amqpproto.ShortstrMax:
-		return fmt.Errorf("amqp client: routing key of %d octets, at most 255 fit", len(o.RoutingKey))
-	case len(o.RawProperties) > int(frameMax)-amqpproto.ContentHeaderOverhead:
-		return fmt.Errorf("amqp client: properties of %d octets do not fit into a frame of frame_max %d: send fewer headers",
-			len(o.RawProperties), frameMax)
-	case len(o.RawProperties) == 0:
-		p.props = amqpproto.Properties{}
-		return nil
-	}
-	rest, err := p.props.Decode(o.RawProperties)
-	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("%d octets too many", len(rest))
-	}
-	if err != nil {
-		return fmt.Errorf("amqp client: malformed properties: make them with amqpproto.Properties.Append: %w", err)
-	}
-	return nil
-}
 
 // pubState is named for what the publish channel waits for.
 type pubState uint8
@@ -62,8 +19,8 @@ const (
 
 var pubStateNames = [...]string{"awaitConnection", "awaitChannel", "awaitSelectOk", "ready", "awaitRetry"}
 
-// publisher is the channel that all publishes share, so that they keep their
-// order and their confirms come in one sequence.
+// publisher is a channel that publishes share, so that they keep their order and
+// their confirms come in one sequence. A client has two: see lanes.
 type publisher struct {
 	client   *Client
 	state    pubState
@@ -71,20 +28,33 @@ type publisher struct {
 	ledger   ledger
 	tx       txState
 	stopped  bool // by channel.flow
+	live     bool // it has been ready on this connection, and is or soon will be again
 	backoff  backoff
 	retry    deadline
-	hash     contentHash
-	props    amqpproto.Properties // scratch: of the publish at hand
+	again    again
+	renewal  renewal
 	returned amqpproto.BasicReturn
+}
+
+func newPublisher(c *Client) *publisher {
+	p := &publisher{client: c}
+	p.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
+	p.renewal.backoff = p.backoff
+	p.ledger.reset()
+	return p
 }
 
 // String names the state, for errors.
 func (p *publisher) String() string { return "publish channel " + pubStateNames[p.state] }
 
-// clear tells that publishes may leave. None may while a transaction is
+// clear tells that new publishes may leave.
+func (p *publisher) clear() bool { return p.again.window == 0 && p.usable() }
+
+// usable tells that publishes may leave. None may while a transaction is
 // committed: RabbitMQ closes the connection for it.
-func (p *publisher) clear() bool {
-	return p.state == pubReady && p.ch.state == channelOpen && p.ch.await == 0 && !p.client.blocked && !p.stopped && p.client.replay.open && p.client.isOpen()
+func (p *publisher) usable() bool {
+	return p.state == pubReady && p.ch != nil && p.ch.state == channelOpen && p.ch.await == 0 && p.renewal.before == nil &&
+		!p.client.blocked && !p.stopped && p.client.replay.open && p.client.isOpen()
 }
 
 // start opens the channel.
@@ -101,6 +71,7 @@ func (p *publisher) start() {
 
 func (p *publisher) opened() error {
 	p.ledger.reset()
+	p.renewal.acked = 0
 	p.tx = txState{end: p.ledger.next}
 	if p.client.cfg.TxSelect {
 		p.state = pubAwaitSelectOk
@@ -126,8 +97,9 @@ func (p *publisher) answered(id amqpproto.MethodID, _ []byte) error {
 }
 
 func (p *publisher) ready() {
-	p.state = pubReady
+	p.state, p.live = pubReady, true
 	p.backoff.up(p.client.clock.now)
+	p.renewal.backoff.up(p.client.clock.now)
 	p.client.stir()
 	p.client.noteReady()
 }
@@ -167,23 +139,43 @@ func (p *publisher) settle(id amqpproto.MethodID, tag uint64, multiple bool, ver
 		return connectionError(amqpproto.CommandInvalid, id, "publish %d was never sent or is settled already; %d to %d are not",
 			tag, l.base, l.next-1)
 	}
+	if verdict == nil {
+		p.renewal.acked = max(p.renewal.acked, tag)
+	}
 	for seq := first; seq <= tag; seq++ {
 		if !l.holds(seq) {
 			continue
 		}
 		e := l.settle(seq)
-		p.client.settled(&e, verdict)
+		switch {
+		case verdict == nil:
+			p.passes(&e, seq)
+		case p.spares(&e, seq):
+			continue
+		}
+		p.client.settled(p, &e, verdict)
 		if p.state != pubReady {
 			return nil // a callback has seen the end of it
 		}
 	}
-	l.shrink()
+	p.settledSome()
 	return nil
+}
+
+// settledSome follows a number of outcomes.
+func (p *publisher) settledSome() {
+	p.ledger.shrink()
+	if p.ledger.unsettled == 0 {
+		p.proceed()
+	}
+	if p.renewal.heir != nil {
+		p.retire()
+	}
 }
 
 // settled counts one answer of the broker and tells it on. A message that was
 // returned is acked like any other.
-func (c *Client) settled(e *entry, err error) {
+func (c *Client) settled(p *publisher, e *entry, err error) {
 	c.unhold(e.size)
 	if !e.expired {
 		c.undecided--
@@ -197,60 +189,37 @@ func (c *Client) settled(e *entry, err error) {
 	default:
 		c.stats.Nacked++
 	}
+	if p == c.doubtful && err == nil {
+		c.prove(e)
+	}
 	outcome{e.done, err}.tell()
 }
 
-// send encodes a publish as its three kinds of frame, side by side, and enters
-// it into the ledger. check has passed it just before.
-func (p *publisher) send(o *Outgoing, size int, done Confirm) *entry {
-	conn := p.client.conn
-	out := &conn.out
-	out.room()
-	// Once, where append would copy a large body several times on its way.
-	frames := len(o.Body)/int(conn.frameMax-amqpproto.FrameOverhead) + 3
-	out.buf = slices.Grow(out.buf, size+frames*amqpproto.FrameOverhead)
-	out.buf = amqpproto.AppendBasicPublish(out.buf, p.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
-	properties := o.RawProperties
-	if len(properties) == 0 {
-		properties = noProperties
-	}
-	out.buf = amqpproto.AppendContentHeader(out.buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), properties)
-	out.buf = amqpproto.AppendBody(out.buf, p.ch.number, o.Body, conn.frameMax)
-	e := p.ledger.push()
-	e.done, e.size, e.end = done, size, out.end()
-	if o.Mandatory && !p.client.cfg.NoConfirms {
-		e.watched = true
-		e.route = p.hash.route(o.Exchange, o.RoutingKey)
-		e.content = p.hash.content(&p.props, o.Body)
-	}
-	return e
-}
-
-// noProperties is a set of flags with none set.
-var noProperties = []byte{0, 0}
-
-// onChannelOver is called when the broker closed the publish channel, as it does
-// when the exchange of any publish does not exist. Nobody can tell which publish
-// it was, so all unconfirmed ones end with that error; those that wait go on,
-// over a new channel.
+// onChannelOver is called when the channel is gone. Where the broker closed it,
+// for one of its publishes, the others are sent again over a new one.
 func (p *publisher) onChannelOver(cause error) {
 	p.ch = nil
+	if p.renewal.heir != nil {
+		p.retired(cause)
+		return
+	}
 	if cause == nil || !p.client.isOpen() {
 		return
 	}
 	cause = explainUse(cause)
-	held := p.ledger.take()
-	if p.state == pubReady {
-		p.client.note(Event{Kind: EventPublishChannelClosed, Err: cause})
-		p.start()
-	} else {
+	if p.state != pubReady {
 		p.fail(cause) // it does not even open: not at once again
+		return
 	}
-	p.client.endAll(held, cause)
+	p.client.note(Event{Kind: EventPublishChannelClosed, Err: cause})
+	guilty, gone := p.judge(cause, p)
+	p.start()
+	p.client.endAll(guilty, cause)
+	p.client.endAll(gone, &LostError{Connection: p.client.cfg.Name, Cause: cause})
 }
 
 func (p *publisher) fail(cause error) {
-	p.state = pubAwaitRetry
+	p.state, p.live = pubAwaitRetry, false
 	after := p.backoff.next(p.client.rnd, p.client.clock.now)
 	p.retry.set(after)
 	p.client.rearm = true
@@ -259,9 +228,10 @@ func (p *publisher) fail(cause error) {
 
 // lost forgets the channel, and returns what had no outcome.
 func (p *publisher) lost() []entry {
-	p.ch, p.state, p.stopped = nil, pubAwaitConnection, false
+	p.ch, p.state, p.stopped, p.live = nil, pubAwaitConnection, false, false
 	p.retry.stop()
-	return p.ledger.take()
+	held := append(p.renewal.take(), p.ledger.take()...)
+	return append(held, p.again.take()...)
 }
 
 // endAll tells all entries the same error.
@@ -291,4 +261,11 @@ func (p *publisher) settleSent() {
 		outcome{e.done, nil}.tell()
 	}
 	l.shrink()
+}
+
+// isChannelError tells whether the broker ended the channel for what was on it,
+// not we for want of an answer.
+func isChannelError(err error) (*amqpproto.ChannelError, bool) {
+	var ce *amqpproto.ChannelError
+	return ce, errors.As(err, &ce)
 }

@@ -172,15 +172,20 @@ func TestRabbitMQTx(t *testing.T) {
 		t.Fatal(done.got[total])
 	}
 	p.until("deliveries", func() bool { return len(s.bodies) == total })
-	// One bad publish takes the whole transaction with it, and no other.
+	// One bad publish takes all of its call's with it, and no other's.
 	done = confirms{}
-	publish("", k.Queue(), 1)
-	publish("zamqp.client.none", "", 1)
-	publish("", k.Queue(), 1)
-	p.until("three errors", func() bool { return len(done.got) == 3 })
+	group := new(int)
+	var others confirms
+	for _, o := range []client.Outgoing{{RoutingKey: k.Queue()}, {Exchange: "zamqp.client.none"}, {RoutingKey: k.Queue()}} {
+		o.Body, o.Group = []byte("never"), group
+		must(t, p.client.Publish(nil, &client.Outgoing{RoutingKey: "zamqp.client.nowhere"}, &others))
+		must(t, p.client.Publish(nil, &o, &done))
+	}
+	p.until("three errors", func() bool { return len(done.got) == 3 && len(others.got) == 3 })
 	for _, err := range done.got {
 		wantChannelError(t, err, amqpproto.NotFound)
 	}
+	must(t, errors.Join(others.got...))
 	publish("", k.Queue(), 2)
 	p.until("the next", func() bool { return len(done.got) == 4 && len(s.bodies) == total+1 })
 	if done.got[3] != nil || len(s.bodies[total]) != 2 {

@@ -72,11 +72,11 @@ func (p *publisher) onContent(ct *content) error {
 // the beginning each time.
 func (p *publisher) findReturned(e *ReturnError, ct *content) uint64 {
 	l := &p.ledger
-	route := p.hash.route(e.Exchange, e.RoutingKey)
-	if _, err := p.props.Decode(ct.properties); err != nil {
-		p.props = amqpproto.Properties{} // the route will have to do
+	route := p.client.hash.route(e.Exchange, e.RoutingKey)
+	if _, err := p.client.props.Decode(ct.properties); err != nil {
+		p.client.props = amqpproto.Properties{} // the route will have to do
 	}
-	hash := p.hash.content(&p.props, ct.body)
+	hash := p.client.hash.content(&p.client.props, ct.body)
 	fallback := uint64(0)
 	look := func(from, to uint64) uint64 {
 		for seq := from; seq < to; seq++ {

@@ -158,7 +158,7 @@ func deliverBatches(tb testing.TB) (step func(), size int) {
 // as one multiple ack.
 func publishBatches(tb testing.TB, mandatory bool) (step func(), size int) {
 	d := newDirect(tb, client.Config{}, &acker{})
-	o := client.Outgoing{Exchange: "orders", RoutingKey: "order.created", Mandatory: mandatory,
+	o := client.Outgoing{Exchange: "amq.topic", RoutingKey: "order.created", Mandatory: mandatory, Lent: true,
 		RawProperties: typicalProperties(tb), Body: make([]byte, 256)}
 	c := &counter{}
 	tag := uint64(0)

@@ -57,6 +57,7 @@ type role interface {
 // enter puts a new station to its place: it is to be replayed.
 func (s *station) enter(c *Client, r role, name string, t *Topology) {
 	s.client, s.role, s.name, s.topology = c, r, name, t
+	c.trust.add(t)
 	s.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
 }
 

@@ -9,6 +9,10 @@ type Stats struct {
 	Expired     uint64 // had no outcome within ConfirmTimeout
 	Unconfirmed uint64 // ended with their connection or channel
 
+	Resent       uint64 // publishes sent again over a new channel, as the one before ended or refused them
+	ResentUnsure uint64 // of those, the broker may have had the first copy: possible duplicates
+	Renewed      uint64 // publish channels replaced for nacks or stalled confirms
+
 	Delivered     uint64 // given to a Sink
 	Redelivered   uint64 // of those, with the redelivered flag
 	Acked         uint64 // each one settled as ack, however many share a frame

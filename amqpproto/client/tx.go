@@ -28,18 +28,18 @@ func (p *publisher) committed() error {
 			continue
 		}
 		e := l.settle(seq)
-		p.client.settled(&e, nil)
+		p.client.settled(p, &e, nil)
 		if p.state != pubReady {
 			return nil
 		}
 	}
-	l.shrink()
 	p.client.stir()
+	p.settledSome()
 	return nil
 }
 
 // full tells that no more publishes are to be encoded now. One transaction is not
 // torn apart: what is published in one turn stays together.
-func (p *publisher) full(turn uint64) bool {
-	return p.client.conn.out.len() >= outMark && !(p.client.cfg.TxSelect && p.tx.turn == turn)
+func (c *Client) full(turn uint64) bool {
+	return c.conn.out.len() >= outMark && !(c.cfg.TxSelect && c.pub.tx.turn == turn)
 }

@@ -2,39 +2,24 @@ package client
 
 import "fmt"
 
-// parked is a publish that could not leave at once: a copy of everything.
+// parked is a publish that could not leave at once.
 type parked struct {
-	producer  *Producer
-	done      Confirm
-	deadline  int64 // 0 until the next Tick
-	data      []byte
-	exchange  int // data is exchange, routing key, properties, body; these are lengths
-	key       int
-	props     int
-	mandatory bool
-	size      int    // counts against PublishMax
-	turn      uint64 // that it was published in
+	producer *Producer
+	done     Confirm
+	deadline int64 // 0 until the next Tick
+	out      Outgoing
+	size     int    // counts against PublishMax
+	turn     uint64 // that it was published in
 }
 
-// park copies a publish.
+// park keeps a publish: a copy if what it lends may be taken back.
 func park(p *Producer, o *Outgoing, size int, done Confirm) parked {
-	data := make([]byte, 0, len(o.Exchange)+len(o.RoutingKey)+len(o.RawProperties)+len(o.Body))
-	data = append(data, o.Exchange...)
-	data = append(data, o.RoutingKey...)
-	data = append(data, o.RawProperties...)
-	data = append(data, o.Body...)
-	return parked{producer: p, done: done, data: data, exchange: len(o.Exchange), key: len(o.RoutingKey),
-		props: len(o.RawProperties), mandatory: o.Mandatory, size: size, turn: p.client.turn}
-}
-
-// outgoing is the publish again; its byte slices are views of the copy.
-func (w *parked) outgoing() Outgoing {
-	b := w.data
-	o := Outgoing{Mandatory: w.mandatory}
-	o.Exchange, b = string(b[:w.exchange]), b[w.exchange:]
-	o.RoutingKey, b = string(b[:w.key]), b[w.key:]
-	o.RawProperties, o.Body = b[:w.props], b[w.props:]
-	return o
+	w := parked{producer: p, done: done, out: *o, size: size, turn: p.client.turn}
+	if _, is := done.(Lender); is {
+		w.out.Lent = false
+	}
+	w.out = w.out.kept()
+	return w
 }
 
 // waiting is the queue of publishes that cannot leave, in the order of Publish.
@@ -128,28 +113,45 @@ func (w *waiting) tidy() {
 // flushWaiting encodes what may leave, until the output is full.
 func (c *Client) flushWaiting() {
 	w := &c.waiting
-	if !w.moving() || !c.pub.clear() {
+	if !w.moving() || !c.pub.clear() && !c.doubtful.clear() {
 		return
 	}
 	w.stirred = false
 	w.remove(func(p *parked) (out, stop bool) {
-		if c.pub.full(p.turn) {
+		if c.full(p.turn) {
 			w.stirred = true // for the next Pending
 			return false, true
 		}
 		if !p.producer.ready {
 			return false, false
 		}
-		o := p.outgoing()
-		if err := c.pub.check(&o, c.conn.frameMax); err != nil {
+		o := &p.out
+		if err := c.check(o, c.conn.frameMax); err != nil {
 			// It was made for a larger frame_max than this broker has.
 			c.settleLater(outcome{p.done, err}, p.size)
 			return true, false
 		}
-		c.pub.tx.turn = p.turn
-		c.pub.send(&o, p.size, p.done).deadline = p.deadline
+		lane := c.lane(o)
+		if !lane.clear() {
+			return false, false
+		}
+		lane.tx.turn = p.turn
+		lane.send(o, p.size, p.done, 0).deadline = p.deadline
 		return true, false
 	})
+}
+
+// borrowed takes out the publishes of Lenders, which keep an order of their own: at
+// the end of a connection they hear it of all that they have given to the client.
+func (w *waiting) borrowed() (held []entry) {
+	w.remove(func(p *parked) (out, stop bool) {
+		if _, is := p.done.(Lender); !is {
+			return false, false
+		}
+		held = append(held, entry{done: p.done, size: p.size})
+		return true, false
+	})
+	return held
 }
 
 // expireWaiting appends the outcomes of what has waited too long, and lowers

@@ -231,17 +231,18 @@ type sender struct {
 	client   *client.Client
 	producer *client.Producer
 	spool    *spooler        // nil without
-	out      client.Outgoing // reused: the client copies all of it
+	out      client.Outgoing // reused
 }
 
-// Send publishes; the client copies the publication before it returns.
+// Send publishes. The publication lives until it is confirmed, so the client
+// need not copy it.
 func (s *sender) Send(p *publisher.Publication, done publisher.Confirmer) error {
 	if s.spool != nil {
 		return s.spool.send(s.producer, p, done)
 	}
 	s.out = client.Outgoing{
 		Exchange: p.Exchange, RoutingKey: p.RoutingKey, Mandatory: p.Mandatory,
-		RawProperties: p.RawProperties, Body: p.Body,
+		RawProperties: p.RawProperties, Body: p.Body, Lent: true, Group: p.Group(),
 	}
 	return s.client.Publish(s.producer, &s.out, done)
 }

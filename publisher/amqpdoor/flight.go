@@ -10,8 +10,9 @@ import (
 )
 
 // A flight is a publish on its way through a spooler to the broker: of a call
-// that waits, or of the store. It is the client's LateConfirm, so that it hears
-// what becomes of it however long that takes.
+// that waits, or of the store. It is the client's LateConfirm and Lender, so
+// that it hears what becomes of it however long that takes, and takes back what
+// it has lent when the publish is on disk.
 type flight struct {
 	x          *spooler
 	state      flightState
@@ -59,6 +60,12 @@ func (f *flight) landed() {
 		f.x.fresh--
 		f.x.octets -= f.octets
 	}
+}
+
+// Lends tells whether the octets of the publish are still there. Those of a call
+// are not when it has been told, as when the publish is on disk.
+func (f *flight) Lends() bool {
+	return f.done != nil || f.entry.RawProperties != nil || f.entry.Body != nil
 }
 
 // Late is the client's word that there is no outcome in time, and that it will

@@ -1,7 +1,6 @@
 package amqpdoor
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"strconv"
 	"time"
@@ -10,17 +9,9 @@ import (
 	"zamqp/publisher"
 )
 
-// messageIDs gives ids to publishes that have none, so that a receiver can tell
-// when one comes twice.
-type messageIDs struct {
-	prefix string // of this process
-	last   uint64
-}
-
-func newMessageIDs() messageIDs { return messageIDs{prefix: rand.Text()[:16] + "-"} }
-
-// give sets the id of a publish, if it has none.
-func (m *messageIDs) give(p *publisher.Publication) error {
+// identify sets the id of a publish, if it has none, so that a receiver can tell
+// when it comes twice: once from the call, and once from the disk.
+func (x *spooler) identify(p *publisher.Publication) error {
 	if len(p.RawProperties) >= 2 && binary.BigEndian.Uint16(p.RawProperties)&amqpproto.FlagMessageID != 0 {
 		return nil
 	}
@@ -30,15 +21,8 @@ func (m *messageIDs) give(p *publisher.Publication) error {
 			return err
 		}
 	}
-	m.last++
-	id := make([]byte, 0, 40)
-	props.MessageID = strconv.AppendUint(append(id, m.prefix...), m.last, 10)
-	props.Flags |= amqpproto.FlagMessageID
-	raw, err := props.Append(make([]byte, 0, len(p.RawProperties)+48))
-	if err == nil {
-		p.RawProperties = raw
-	}
-	return err
+	p.RawProperties = props.AppendMessageID(make([]byte, 0, len(p.RawProperties)+48), p.RawProperties, x.link.client.MessageID())
+	return nil
 }
 
 // aged takes the time that a message has waited here from its expiration. expired

@@ -28,7 +28,6 @@ import (
 type spooler struct {
 	link  *link
 	store *spool.Spool
-	ids   messageIDs
 	state spoolState
 
 	lost    []waiting // were sent, and their channel ended: they come first
@@ -51,7 +50,7 @@ type spooler struct {
 	drained uint64      // messages that have left since then
 	expired uint64
 	free    []*flight
-	out     client.Outgoing // reused: the client copies all of it
+	out     client.Outgoing // reused
 }
 
 // waiting is a publish whose call waits; its octets belong to the call.
@@ -78,7 +77,7 @@ const (
 )
 
 func newSpooler(l *link, store *spool.Spool) *spooler {
-	return &spooler{link: l, store: store, ids: newMessageIDs(), air: map[uint64]struct{}{}}
+	return &spooler{link: l, store: store, air: map[uint64]struct{}{}}
 }
 
 // send is the Send of the connection's producers.
@@ -86,7 +85,7 @@ func (x *spooler) send(producer *client.Producer, p *publisher.Publication, done
 	if x.state == spoolClosed {
 		return client.ErrClosed
 	}
-	if err := x.ids.give(p); err != nil {
+	if err := x.identify(p); err != nil {
 		return err
 	}
 	x.look()
@@ -243,7 +242,7 @@ func (x *spooler) direct(w waiting) error {
 	f.waiting = w
 	x.out = client.Outgoing{
 		Exchange: w.p.Exchange, RoutingKey: w.p.RoutingKey, Mandatory: w.p.Mandatory,
-		RawProperties: w.p.RawProperties, Body: w.p.Body,
+		RawProperties: w.p.RawProperties, Body: w.p.Body, Lent: true, Group: w.p.Group(),
 	}
 	err := x.link.client.Publish(w.producer, &x.out, f)
 	if err != nil {

@@ -177,7 +177,7 @@ func (x *spooler) launch(e *spool.Entry) bool {
 	}
 	f := x.flight()
 	f.entry, f.alone = *e, x.careful != 0 && len(x.air) == 0 && x.sent.count == 0
-	x.out = client.Outgoing{Exchange: e.Exchange, RoutingKey: e.RoutingKey, Mandatory: e.Mandatory, RawProperties: raw, Body: e.Body}
+	x.out = client.Outgoing{Exchange: e.Exchange, RoutingKey: e.RoutingKey, Mandatory: e.Mandatory, RawProperties: raw, Body: e.Body, Lent: true}
 	switch err := x.link.client.Publish(nil, &x.out, f); {
 	case err == nil:
 		f.took(flightOwned, len(e.Body))

@@ -99,7 +99,9 @@ func openSession(ctx context.Context, name string, settings *Settings, timeout t
 		timeout: timeout, lost: make(chan struct{}), ended: make(chan struct{}),
 		stations: map[string]func(client.Event){},
 	}
-	s.dialer = dialer{loop: l, name: name, settings: &own, client: client.New(clientConfig(name, &own), s)}
+	config := clientConfig(name, &own)
+	config.KeepIDs = true
+	s.dialer = dialer{loop: l, name: name, settings: &own, client: client.New(config, s)}
 	go func() {
 		defer close(s.ended)
 		if err := l.Run(); err != nil {

@@ -1,0 +1,117 @@
+package client
+
+import (
+	"zamqp/amqpproto"
+)
+
+// trust is what is known of exchanges. A publish to one that does not exist ends
+// its channel, so those that nothing here declares have a channel of their own:
+// the doubtful one. With Config.TxSelect there is one channel for all, as a
+// transaction is of one channel.
+type trust struct {
+	last     string            // that was trusted, mostly the next one as well
+	declared map[string]string // by a producer or consumer; the key once more
+	proven   map[string]string // the broker has confirmed a publish to it on this connection
+	suspect  map[string]bool   // the broker has closed a channel over it on this connection
+}
+
+// provenMax bounds the exchanges that are known by use only.
+const provenMax = 1024
+
+// predeclared are the exchanges that every broker has. §3.1.3.
+var predeclared = map[string]string{"": "", "amq.direct": "amq.direct", "amq.fanout": "amq.fanout", "amq.topic": "amq.topic",
+	"amq.headers": "amq.headers", "amq.match": "amq.match"}
+
+// add trusts the exchanges that a topology declares.
+func (t *trust) add(topology *Topology) {
+	for i := range topology.Exchanges {
+		if x := &topology.Exchanges[i]; !x.NoDeclare && x.Name != "" {
+			if t.declared == nil {
+				t.declared = map[string]string{}
+			}
+			t.declared[x.Name] = x.Name
+		}
+	}
+}
+
+// reset forgets what was found out on the connection before.
+func (t *trust) reset() { *t = trust{declared: t.declared} }
+
+func (t *trust) has(exchange string) bool {
+	if exchange == t.last && !t.suspect[exchange] {
+		return true
+	}
+	// The name may be lent: only our own copy is kept.
+	for _, known := range [...]map[string]string{t.declared, predeclared, t.proven} {
+		if own, is := known[exchange]; is && !t.suspect[exchange] {
+			t.last = own
+			return true
+		}
+	}
+	return false
+}
+
+// distrust takes an exchange out, until the next connection.
+func (t *trust) distrust(exchange string) {
+	if !t.has(exchange) {
+		return
+	}
+	if t.suspect == nil {
+		t.suspect = map[string]bool{}
+	}
+	t.suspect[exchange] = true
+	t.last = ""
+}
+
+// lane is the channel for a publish that check has just passed. It is opened if
+// need be.
+func (c *Client) lane(o *Outgoing) *publisher {
+	if c.cfg.TxSelect || c.trust.has(o.Exchange) && (!c.props.Has(amqpproto.FlagUserID) || c.isLogin(c.props.UserID)) {
+		return c.pub
+	}
+	if c.doubtful.state == pubAwaitConnection && c.isOpen() {
+		c.doubtful.start()
+	}
+	return c.doubtful
+}
+
+// isLogin tells whether a user id is that of the login, as RabbitMQ wants it. The
+// broker alone knows whether another is allowed, as for an impersonator, and which
+// user a certificate stands for.
+func (c *Client) isLogin(user []byte) bool {
+	return c.cfg.Mechanism != mechanismExternal && string(user) == c.cfg.Username
+}
+
+// prove notes that an exchange exists, as the broker has confirmed a publish to
+// it. It moves to the other channel at a moment at which nothing of the doubtful
+// one is under way, so that the order stays.
+func (c *Client) prove(e *entry) {
+	p, t := c.doubtful, &c.trust
+	if p.ledger.unsettled > 0 || !p.clear() || c.waiting.moving() || t.suspect[e.out.Exchange] || len(t.proven) >= provenMax || t.has(e.out.Exchange) {
+		return
+	}
+	if t.proven == nil {
+		t.proven = map[string]string{}
+	}
+	own := string([]byte(e.out.Exchange))
+	t.proven[own] = own
+}
+
+// eachPublisher visits all publish channels.
+func (c *Client) eachPublisher(do func(p *publisher)) {
+	for _, p := range c.retiring {
+		do(p)
+	}
+	do(c.pub)
+	do(c.doubtful)
+}
+
+// mayLeave tells that a publish can be encoded now.
+func (c *Client) mayLeave() bool {
+	for _, p := range [...]*publisher{c.pub, c.doubtful} {
+		if p.clear() && c.waiting.moving() || p.again.ready() && p.usable() {
+			return true
+		}
+	}
+	return false
+}

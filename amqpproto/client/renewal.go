@@ -1,0 +1,207 @@
+package client
+
+import (
+	"errors"
+	"slices"
+)
+
+// renewal replaces a publish channel that the broker does not serve any more,
+// though it is open: after the failover of a node of a cluster RabbitMQ may nack
+// everything that comes over a channel from before, or leave it without confirm,
+// while a fresh channel works. The old one keeps what has no outcome yet.
+//
+// A nack is also the lasting answer of a full queue. So each publish is sent again
+// once at most, and the time between two renewals grows as long as they do not
+// help; nacks meanwhile are told at once.
+type renewal struct {
+	backoff backoff
+	limit   deadline   // no other renewal before
+	acked   uint64     // the highest number on this channel that was acked
+	heir    *publisher // the channel that has replaced this one
+	before  *publisher // the one replaced, whose outcomes this one waits for
+	wait    deadline   // at most
+	refused []entry    // nacked here; the heir sends them again
+	passed  map[uint64]uint64
+}
+
+var (
+	errRefuses = errors.New("the channel refuses publishes (basic.nack): another may be served, as after a failover of the broker")
+	errStalled = errors.New("confirms of the channel do not come, while those of later publishes do: another may be served")
+)
+
+// renew opens another channel in place of this one; false if that cannot be now.
+func (p *publisher) renew(why error) bool {
+	c, r := p.client, &p.renewal
+	if r.limit.armed() || r.before != nil || r.heir != nil || p.again.window != 0 || p.state != pubReady || !c.isOpen() {
+		return false
+	}
+	heir := newPublisher(c)
+	ch, err := c.conn.openChannel(heir)
+	if err != nil {
+		return false
+	}
+	heir.ch, heir.state, heir.live, heir.backoff = ch, pubAwaitChannel, p.live, p.backoff
+	after := r.backoff.next(c.rnd, c.clock.now)
+	heir.renewal = renewal{backoff: r.backoff, before: p}
+	heir.renewal.limit.set(after)
+	heir.renewal.wait.set(paceMax)
+	r.heir = heir
+	if p == c.pub {
+		c.pub = heir
+	} else {
+		c.doubtful = heir
+	}
+	c.retiring = append(c.retiring, p)
+	c.rearm = true
+	c.stats.Renewed++
+	c.note(Event{Kind: EventPublishChannelRenewed, Err: why})
+	return true
+}
+
+// spares tells whether a nacked publish is sent again in place of telling so.
+// One that was overtaken is not: the order would be another.
+func (p *publisher) spares(e *entry, seq uint64) bool {
+	r := &p.renewal
+	if e.expired || e.nacked || isGone(e.done) {
+		return false
+	}
+	if r.heir == nil && !p.renew(errRefuses) || r.acked > seq {
+		return false
+	}
+	e.nacked, e.seq = true, seq
+	r.refused = append(r.refused, *e)
+	return true
+}
+
+// path is what keeps an order: a queue, or an exchange. §4.7.
+func (p *publisher) path(o *Outgoing) uint64 {
+	if o.Exchange == "" {
+		return p.client.hash.route("", o.RoutingKey)
+	}
+	return p.client.hash.route(o.Exchange, "")
+}
+
+// passes notes an ack that came behind refused ones.
+func (p *publisher) passes(e *entry, seq uint64) {
+	r := &p.renewal
+	if len(r.refused) == 0 {
+		return
+	}
+	if r.passed == nil {
+		r.passed = map[uint64]uint64{}
+	}
+	r.passed[p.path(&e.out)] = seq
+}
+
+// successor is the channel that new publishes take.
+func (p *publisher) successor() *publisher {
+	for p.renewal.heir != nil {
+		p = p.renewal.heir
+	}
+	return p
+}
+
+// handOver gives the heir what this channel refused.
+func (p *publisher) handOver() {
+	r, c := &p.renewal, p.client
+	to := p.successor()
+	if h := r.heir; h.renewal.before == p {
+		h.renewal.before = nil
+		h.renewal.wait.stop()
+		c.stir()
+		c.wake()
+	}
+	if len(r.refused) == 0 {
+		return
+	}
+	list, passed := r.refused, r.passed
+	r.refused, r.passed = nil, nil
+	keep, told := list[:0], []entry(nil)
+	for i := range list {
+		if seq := passed[p.path(&list[i].out)]; seq > list[i].seq || isGone(list[i].done) {
+			told = append(told, list[i])
+		} else {
+			keep = append(keep, list[i])
+		}
+	}
+	to.again.put(keep, len(keep))
+	for i := range told {
+		c.settled(p, &told[i], ErrNacked)
+	}
+}
+
+// retire looks what is left of a replaced channel, and closes it when nobody
+// waits for it.
+func (p *publisher) retire() {
+	r := &p.renewal
+	if r.heir == nil {
+		return
+	}
+	over := p.ledger.unsettled == p.ledger.over
+	if over || r.heir.renewal.before != p {
+		p.handOver()
+	}
+	if over && p.ch != nil && p.state == pubReady {
+		p.ch.close(nil)
+	}
+}
+
+// retired is called when the broker has closed the channel, or has agreed to.
+func (p *publisher) retired(cause error) {
+	c := p.client
+	if !c.isOpen() {
+		return // the end of the connection tells all of them
+	}
+	c.retiring = slices.DeleteFunc(c.retiring, func(other *publisher) bool { return other == p })
+	var guilty, gone []entry
+	if cause == nil {
+		cause = ErrConfirmTimeout
+		guilty = p.ledger.take()
+	} else {
+		cause = explainUse(cause)
+		c.note(Event{Kind: EventPublishChannelClosed, Err: cause})
+		guilty, gone = p.judge(cause, p.successor())
+	}
+	p.handOver()
+	p.state = pubAwaitConnection
+	c.endAll(guilty, cause)
+	c.endAll(gone, &LostError{Connection: c.cfg.Name, Cause: cause})
+}
+
+// sweep looks at the deadlines of the channel.
+func (p *publisher) sweep(now int64, next *int64) {
+	if p.retry.due(now, next) {
+		p.start()
+	}
+	p.renewal.limit.due(now, next)
+	if p.renewal.wait.due(now, next) && p.renewal.before != nil {
+		p.renewal.before.handOver()
+	}
+	if p.again.pace.due(now, next) {
+		p.proceed()
+	}
+}
+
+// watch looks for a publish without confirm while later ones have theirs.
+func (p *publisher) watch(now int64, next *int64) {
+	l := &p.ledger
+	if l.base == l.next || p.renewal.heir != nil || p.client.cfg.NoConfirms || p.client.cfg.TxSelect {
+		return
+	}
+	e := l.at(l.base)
+	if e.at == 0 {
+		return
+	}
+	if due := e.at + int64(p.client.cfg.ConfirmTimeout/3); now < due {
+		sooner(next, due)
+	} else if p.renewal.acked > l.base {
+		p.renew(errStalled)
+	}
+}
+
+// take empties it, at the end of the connection.
+func (r *renewal) take() []entry {
+	list := r.refused
+	*r = renewal{backoff: r.backoff}
+	return list
+}
