@@ -19,6 +19,7 @@ type Message struct {
 	DeliveryTag uint64
 	Redelivered bool
 	History     History // what the headers do not tell; SetMessage adds what they do
+	Slot        uint32  // the door's own: see publisher/inhand
 	Queue       string  // that it was consumed from
 	Via         any     // the door's own
 	Exchange    []byte

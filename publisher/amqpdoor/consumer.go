@@ -16,6 +16,9 @@ type consumer struct {
 	main       *intake
 	quarantine *intake // nil without
 	gate       gate
+	trials     trials
+	isolated   uint64             // messages that were moved to the quarantine
+	condemned  bool               // one was given up by what its queue counts
 	held       map[*held]struct{} // failed messages that wait here for their next attempt
 	known      *attempts          // of messages that went back to the queue
 	paused     bool
@@ -27,18 +30,29 @@ type consumer struct {
 type intake struct {
 	k       *consumer
 	machine *client.Consumer
-	message publisher.Message // reused: SetMessage copies it
-	epoch   uint32            // of the channel that the last delivery came by
-	inHand  int               // of this epoch: delivered and not settled
-	owed    int               // redeliveries to come of what was in hand when the last epoch ended
+	message publisher.Message      // reused: SetMessage copies it
+	epoch   uint32                 // of the channel that the last delivery came by
+	inHand  int                    // of this epoch: delivered and not settled
+	owed    int                    // redeliveries to come of what was in hand when the last epoch ended
+	guesses int                    // redelivered messages that may still be taken for those of an ended process
+	moves   map[*handover]struct{} // by evidence, of this epoch, that are not over
 }
 
 // start consumes.
 func (k *consumer) start() {
 	k.main = &intake{k: k}
+	exact := k.link.door.isExact()
+	if !exact {
+		if k.main.guesses = int(k.spec.Prefetch); k.main.guesses == 0 {
+			k.main.guesses = guessMax
+		}
+	}
 	k.main.machine = k.link.client.Consume(k.spec, k.main)
 	if len(k.apart.Queues) > 0 {
 		k.quarantine = &intake{k: k}
+		if !exact {
+			k.quarantine.guesses = 1 // its prefetch
+		}
 		k.quarantine.machine = k.link.client.Consume(k.apart, k.quarantine)
 	}
 }
@@ -90,8 +104,14 @@ func (in *intake) queue() string {
 // hand comes again, and it is no sign of a crash that it does; what has not been
 // begun is not to be handled twice.
 func (in *intake) begin(epoch uint32) {
+	if in.epoch != 0 {
+		in.guesses = 0 // what comes again was in our own hands
+	}
 	in.owed += in.inHand
 	in.epoch, in.inHand = epoch, 0
+	for h := range in.moves {
+		h.abandon()
+	}
 	in.k.gate.forget(in)
 	for w := range in.k.held {
 		if w.in == in {
@@ -106,6 +126,7 @@ func (in *intake) begin(epoch uint32) {
 func (in *intake) Done(r *publisher.Request) {
 	k := in.k
 	m, outcome := r.Message(), r.Outcome()
+	k.over(r)
 	switch outcome.Settlement {
 	case publisher.SettleAck:
 		in.ack(m.Epoch, m.DeliveryTag)
@@ -200,6 +221,7 @@ func (k *consumer) Resume() {
 		in.machine.Resume()
 	}
 	k.gate.pump()
+	k.trials.pump()
 }
 
 // IsPaused reports whether Pause was called last.

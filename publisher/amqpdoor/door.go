@@ -9,6 +9,7 @@ import (
 
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
+	"zamqp/publisher/inhand"
 	"zamqp/publisher/spool"
 )
 
@@ -19,6 +20,9 @@ type Door struct {
 	log     zerolog.Logger
 	links   map[string]*link
 	spools  map[string]*spool.Spool
+	hand    *inhand.Journal // what is being handled; nil without
+	running int             // messages that are being handled
+	quiet   quiet
 }
 
 // link is one connection with the consumers that live on it.
@@ -35,6 +39,7 @@ type link struct {
 // New returns a door without links.
 func New(server *publisher.Server, runtime publisher.Runtime, log zerolog.Logger) *Door {
 	d := &Door{server: server, runtime: runtime, log: log, links: map[string]*link{}, spools: map[string]*spool.Spool{}}
+	d.quiet.door = d
 	server.AddReporter(d)
 	server.AddMeter(d)
 	return d
@@ -72,6 +77,7 @@ func (l *link) consume(name string, t *topology, prefetch int) {
 	declared := t.declared[name]
 	k := &consumer{link: l, name: name, declared: declared, known: newAttempts()}
 	k.gate.init(k)
+	k.trials.k = k
 	k.spec = client.ConsumerSpec{
 		Name: name, Topology: t.consumer(name), NoAck: declared.NoAck, Exclusive: declared.ExclusiveConsumer,
 		SingleActive: declared.SingleActive,
@@ -213,6 +219,9 @@ func (d *Door) End() {
 		if l.spool != nil {
 			l.spool.close()
 		}
+	}
+	if d.hand != nil {
+		d.hand.Close()
 	}
 }
 

@@ -20,12 +20,13 @@ type handover struct {
 	hash   uint64 // for k.known, if it has to go back after all
 	untold int
 	queue  string
+	slot   uint32 // of its evidence
 }
 
 // Confirmed takes the broker's word for the copy.
 func (h *handover) Confirmed(err error) {
 	if err == nil {
-		h.in.ack(h.epoch, h.tag)
+		h.settle()
 		return
 	}
 	if h.in.isFinal() {
@@ -43,6 +44,7 @@ func (h *handover) requeueLater(err error) {
 	if h.in.epoch != h.epoch || errors.As(err, &lost) {
 		return
 	}
+	h.abandon()
 	k.complain(err, h.queue, "a message could not be moved; it goes back to its queue in a while")
 	k.link.door.runtime.After(requeueDelay, func() {
 		if h.in.epoch == h.epoch {
@@ -87,47 +89,6 @@ func (in *intake) retry(r *publisher.Request) (here bool) {
 	return false
 }
 
-// diverted looks at a redelivered message, which may be one that ends the
-// process each time. It reports whether the message is not to be handled now.
-func (in *intake) diverted(r *publisher.Request) bool {
-	k, m := in.k, r.Message()
-	h := &m.History
-	failed, known := k.known.take(r)
-	h.Untold += failed
-	if in.owed > 0 {
-		in.owed--
-		known = true
-	}
-	if !known {
-		h.Ends, h.Alone = 1, true
-		if !k.declared.RetriesInQueues() {
-			// The order, or the queue, is not ours to change. A quorum queue counts.
-			h.Ends = r.DeliveryCount()
-		}
-	}
-	switch next := h.Next(&k.declared); next.Step {
-	case publisher.StepDead:
-		r.Outcome().Err = errCrashed
-		in.giveUp(r, next.Reason)
-		return true
-	case publisher.StepQuarantine:
-		return in.isolate(r) == nil
-	}
-	return false
-}
-
-// isolate moves the message to the quarantine, to its end if it is there already.
-func (in *intake) isolate(r *publisher.Request) error {
-	m := r.Message()
-	p := in.copyOf(r)
-	p.headers[publisher.TraceCrashes] = int64(m.History.Crashes + m.History.Ends)
-	p.headers[publisher.TraceAttempt] = int64(m.History.Failed + m.History.Untold)
-	p.failed(r, "")
-	return in.move(r, p, publisher.QuarantineQueue(m.Queue))
-}
-
-var errCrashed = errors.New("the process ended each time while it had this message in hand")
-
 // malformed gives up a message whose properties no handler could read, now or
 // later, though the broker let them pass.
 func (in *intake) malformed(r *publisher.Request, err error) {
@@ -143,7 +104,7 @@ func (in *intake) giveUp(r *publisher.Request, reason string) {
 	m := r.Message()
 	dead := in.k.declared.DeadLetterQueue()
 	if dead == "" {
-		in.reject(m.Epoch, m.DeliveryTag, false)
+		in.refuse(m)
 		return
 	}
 	p := in.copyOf(r)
@@ -167,11 +128,19 @@ func (in *intake) giveUp(r *publisher.Request, reason string) {
 	switch {
 	case err == nil:
 	case errors.Is(err, client.ErrPublishMax), errors.Is(err, client.ErrClosed):
+		in.k.link.door.unclaim(m)
 		in.handover(r, dead).requeueLater(err)
 	default: // it fits into no frame with its story, as a rule
 		in.k.complain(err, dead, "a message is given up without a word about it")
-		in.reject(m.Epoch, m.DeliveryTag, false)
+		in.refuse(m)
 	}
+}
+
+// refuse leaves the message to the dead-letter exchange of its queue.
+func (in *intake) refuse(m *publisher.Message) {
+	in.k.link.door.free(m.Slot)
+	m.Slot = 0
+	in.reject(m.Epoch, m.DeliveryTag, false)
 }
 
 // A traced is a copy of a message's properties in the making.
@@ -260,7 +229,26 @@ func (in *intake) move(r *publisher.Request, p *traced, queue string) error {
 		return err
 	}
 	o := client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Body: r.Body()}
-	return in.k.link.client.Publish(nil, &o, in.handover(r, queue))
+	h := in.handover(r, queue)
+	if err := in.k.link.client.Publish(nil, &o, h); err != nil {
+		return err
+	}
+	in.moving(h, r)
+	return nil
+}
+
+// moving keeps the evidence of a message that moves because of it, until the
+// original is gone.
+func (in *intake) moving(h *handover, r *publisher.Request) {
+	m := r.Message()
+	if m.History.Ends == 0 || m.History.Failure != publisher.FailureNone {
+		return
+	}
+	if in.moves == nil {
+		in.moves = map[*handover]struct{}{}
+	}
+	in.moves[h] = struct{}{}
+	h.slot, m.Slot = m.Slot, 0
 }
 
 func (in *intake) handover(r *publisher.Request, queue string) *handover {

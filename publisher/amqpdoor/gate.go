@@ -59,8 +59,8 @@ func laneOf(setting string) func(r *publisher.Request) []byte {
 
 // enter dispatches the message, or keeps it until it may.
 func (g *gate) enter(r *publisher.Request) {
-	if g.limiter == nil && g.lane == nil && !g.k.paused {
-		g.k.link.door.server.Dispatch(r, r.Message().Via.(*intake))
+	if g.limiter == nil && g.lane == nil && !g.k.paused && !g.k.link.door.quiet.isOn() {
+		g.k.begin(r)
 		return
 	}
 	g.waiting = append(g.waiting, r)
@@ -69,7 +69,7 @@ func (g *gate) enter(r *publisher.Request) {
 
 // pump lets in what may come in now.
 func (g *gate) pump() {
-	for len(g.waiting) > 0 && !g.k.paused && !g.k.stopped {
+	for len(g.waiting) > 0 && !g.k.paused && !g.k.stopped && !g.k.link.door.quiet.isOn() {
 		if g.limiter != nil && !g.allowed() {
 			return
 		}
@@ -115,7 +115,15 @@ func (g *gate) join(r *publisher.Request) {
 			g.lanes[string(key)] = &lane{in: in, epoch: m.Epoch, tag: m.DeliveryTag}
 		}
 	}
-	g.k.link.door.server.Dispatch(r, in)
+	g.k.begin(r)
+}
+
+// open goes on after it was quiet.
+func (g *gate) open() {
+	g.pump()
+	if len(g.lanes) > 0 {
+		g.next()
+	}
 }
 
 // leave frees the message's lane for the next one. That one is begun in a later
@@ -146,6 +154,9 @@ func (g *gate) free(key []byte, m *publisher.Message) {
 // next begins the first message of each lane that is free.
 func (g *gate) next() {
 	g.posted = false
+	if g.k.link.door.quiet.isOn() {
+		return // open comes back to it
+	}
 	for key, l := range g.lanes {
 		if l.in != nil || g.k.stopped {
 			continue
@@ -158,13 +169,13 @@ func (g *gate) next() {
 		l.waiting = append(l.waiting[:0], l.waiting[1:]...)
 		m := r.Message()
 		l.in, l.epoch, l.tag = m.Via.(*intake), m.Epoch, m.DeliveryTag
-		g.k.link.door.server.Dispatch(r, l.in)
+		g.k.begin(r)
 	}
 }
 
 // count is how many wait.
 func (g *gate) count() int {
-	n := len(g.waiting)
+	n := len(g.waiting) + len(g.k.trials.waiting)
 	for _, l := range g.lanes {
 		n += len(l.waiting)
 	}
@@ -194,23 +205,29 @@ func (g *gate) empty() {
 
 // take takes out what waits and is wanted.
 func (g *gate) take(wanted func(r *publisher.Request) bool, do func(r *publisher.Request)) {
-	from := func(list []*publisher.Request) []*publisher.Request {
+	from := func(list []*publisher.Request, leave bool) []*publisher.Request {
 		keep := list[:0]
 		for _, r := range list {
 			if !wanted(r) {
 				keep = append(keep, r)
 				continue
 			}
+			if leave {
+				g.leave(r)
+			}
 			if do != nil {
 				do(r)
 			}
+			g.k.link.door.unclaim(r.Message())
 			g.k.link.door.server.Discard(r)
 		}
 		clear(list[len(keep):])
 		return keep
 	}
-	g.waiting = from(g.waiting)
+	g.waiting = from(g.waiting, false)
 	for _, l := range g.lanes {
-		l.waiting = from(l.waiting)
+		l.waiting = from(l.waiting, false)
 	}
+	g.k.trials.waiting = from(g.k.trials.waiting, true)
+	g.k.trials.pump() // it may be quiet for one that has gone
 }

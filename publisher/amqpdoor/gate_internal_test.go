@@ -44,6 +44,7 @@ func newGate(t testing.TB, c publisher.Consumer, h publisher.Handler) (*consumer
 	s.Start(clock)
 	k := &consumer{link: &link{door: New(s, clock, zerolog.Nop())}, name: "c", declared: c, known: newAttempts()}
 	k.gate.init(k)
+	k.trials.k = k
 	k.main = &intake{k: k}
 	return k, clock
 }

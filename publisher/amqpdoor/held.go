@@ -2,6 +2,7 @@ package amqpdoor
 
 import (
 	"slices"
+	"time"
 
 	"zamqp/publisher"
 )
@@ -49,6 +50,10 @@ func (in *intake) hold(r *publisher.Request) {
 // that it had at first; the rest of its story is counted anew from its headers.
 func (w *held) again() {
 	k := w.in.k
+	if k.link.door.quiet.isOn() {
+		w.stop = k.link.door.runtime.After(quietAgain, w.again)
+		return
+	}
 	delete(k.held, w)
 	m := w.message
 	m.History.Untold, m.History.Failure = w.untold, publisher.FailureNone // SetMessage adds what the headers tell
@@ -57,8 +62,12 @@ func (w *held) again() {
 		w.in.malformed(r, err) // cannot be: it was read once
 		return
 	}
-	k.link.door.server.Dispatch(r, w.in)
+	k.begin(r)
 }
+
+// quietAgain is how often a message that waits here looks whether handlers may
+// begin again.
+const quietAgain = 50 * time.Millisecond
 
 func (w *held) drop() {
 	w.stop()

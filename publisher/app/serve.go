@@ -125,6 +125,7 @@ func (a *application) start() {
 		a.loop.Stop()
 		return
 	}
+	a.loop.OnEnd(a.amqp.End)
 	if err := a.openSpools(); err != nil {
 		a.fail(err)
 		a.loop.Stop()
@@ -137,6 +138,7 @@ func (a *application) start() {
 			return
 		}
 	}
+	a.openInHand()
 	for _, name := range a.plan.Connections {
 		a.connect(name)
 	}

@@ -68,6 +68,7 @@ type Server struct {
 	CallTimeout     time.Duration `key:"call_timeout" min:"1ms" max:"24h" off:"a call may wait for ever"`
 	CallsMax        int           `key:"calls_max" min:"1" max:"10000000"`
 	ConflictRetries int           `key:"conflict_retries" min:"0" max:"100"`
+	DataDir         string        `key:"data_dir"`                         // of publisher/inhand; "" = none
 	UnpackMax       Size          `key:"unpack_max" min:"1KiB" max:"4GiB"` // of a compressed body
 }
 
@@ -124,6 +125,7 @@ func Defaults() *Settings {
 			CallsMax:        10000,
 			ConflictRetries: 3,
 			UnpackMax:       64 * MiB,
+			DataDir:         "data",
 		},
 		Broker:      defaultBroker(),
 		Connections: map[string]*Connection{"default": defaultConnection()},

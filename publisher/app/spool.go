@@ -73,7 +73,6 @@ func (a *application) openSpools() error {
 		}
 		a.amqp.Spool(name, store)
 	}
-	a.loop.OnEnd(a.amqp.End)
 	for dir := range parents {
 		a.orphans(dir, used)
 	}

@@ -77,7 +77,7 @@ func (l *lines) String() string {
 func start(t *testing.T, url string, options ...string) *server {
 	t.Helper()
 	s := &server{t: t, queue: fmt.Sprintf("chaos-%d", time.Now().UnixNano()), log: &lines{}, end: make(chan error, 1)}
-	options = append([]string{"http.listen=127.0.0.1:0", "connection.default.url=" + url,
+	options = append([]string{"http.listen=127.0.0.1:0", "connection.default.url=" + url, "server.data_dir=",
 		"connection.default.backoff_min=20ms", "connection.default.backoff_max=500ms",
 		"consumer.chaos.queue=" + s.queue, "producer.chaos.queue=" + s.queue}, options...)
 	settings, err := app.Load(app.Sources{Options: options}, app.RegisteredNames(publisher.Default))

@@ -94,7 +94,7 @@ func start(t *testing.T, at broker, options ...string) *server {
 
 func startUnready(t *testing.T, url string, options ...string) *server {
 	t.Helper()
-	options = append([]string{"http.listen=127.0.0.1:0", "connection.default.url=" + url, "broker.listen=127.0.0.1:0",
+	options = append([]string{"http.listen=127.0.0.1:0", "connection.default.url=" + url, "broker.listen=127.0.0.1:0", "server.data_dir=",
 		"connection.default.backoff_min=10ms", "connection.default.backoff_max=100ms"}, options...)
 	if _, without := noStreams.Load(url); without || url == "embedded" || os.Getenv(childEnv) != "" {
 		options = append(options, "consumer.e2e-stream.enabled=false")

@@ -22,6 +22,7 @@ const (
 	rate       = "golang.org/x/time/rate"
 	charsets   = "golang.org/x/text/encoding"
 	brotli     = "github.com/andybalholm/brotli"
+	xxhash     = "github.com/cespare/xxhash/v2"
 	zstd       = "github.com/klauspost/compress/zstd"
 )
 
@@ -43,10 +44,11 @@ var rooms = []room{
 	{"amqpproto/journal", 0, nil},
 	{"amqpproto/client", 1, []string{"amqpproto", vocabulary}},
 	{"amqpproto/broker", 1, []string{"amqpproto", "amqpproto/journal", vocabulary, bcrypt}},
-	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", vocabulary, msgpack, ogrek, charsets, brotli, zstd, rate, zerolog}},
+	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", vocabulary, msgpack, ogrek, charsets, brotli, zstd, rate, xxhash, zerolog}},
 	{"publisher/spool", 1, []string{"amqpproto/journal"}},
+	{"publisher/inhand", 0, []string{xsys}},
 	{"publisher/httpdoor", 2, []string{"publisher", "publisher/http1", zerolog}},
-	{"publisher/amqpdoor", 2, []string{"publisher", "amqpproto", "publisher/spool", "amqpproto/client", "amqpproto/journal", vocabulary, rate, zerolog}},
+	{"publisher/amqpdoor", 2, []string{"publisher", "amqpproto", "publisher/spool", "publisher/inhand", "amqpproto/client", "amqpproto/journal", vocabulary, rate, zerolog}},
 	{"publisher/app", 4, []string{"*"}},
 	{"handlers", 4, []string{"handlers/*"}},
 	{"handlers/*", 3, []string{"publisher", "third-party"}},

@@ -1,0 +1,120 @@
+package amqpdoor
+
+import (
+	"zamqp/publisher"
+	"zamqp/publisher/inhand"
+)
+
+// InHand gives the door, before Link, the journal of what is being handled. The
+// door closes it.
+func (d *Door) InHand(j *inhand.Journal) { d.hand = j }
+
+// isExact reports whether it is known what ended processes were handling: what is
+// not in the journal was not.
+func (d *Door) isExact() bool { return d.hand != nil && d.hand.Kept() }
+
+// guessMax is how many redelivered messages are suspected at the start of a
+// consumer without a prefetch, if nothing is known.
+const guessMax = 100
+
+// recall adds to the history of a redelivered message what its headers do not
+// tell. That a message comes again is no evidence: brokers flag whatever was on
+// its way when a connection ended, and RabbitMQ flags the whole of a classic queue
+// after a crash of its own.
+func (in *intake) recall(r *publisher.Request) {
+	k, m := in.k, r.Message()
+	h := &m.History
+	failed, known := k.known.take(r)
+	h.Untold += failed
+	if in.owed > 0 {
+		in.owed--
+		known = true
+	}
+	if !k.counts() {
+		return
+	}
+	d := k.link.door
+	if d.hand != nil && d.hand.Any() {
+		slot, e := d.hand.Claim(r.Fingerprint(), h.Quarantined)
+		if slot != 0 {
+			m.Slot, h.Ends, h.Alone = slot, e.Ends, e.Alone
+			return
+		}
+	}
+	if !known {
+		in.guess(r)
+	}
+}
+
+// counts reports whether the consumer's messages can end processes again and
+// again, and are to be given up for it.
+func (k *consumer) counts() bool {
+	c := &k.declared
+	return !c.NoAck && !c.AutoAck && c.Retry.Crashes >= 0 && c.Type() != publisher.QueueStream
+}
+
+// guess is for messages of which the journal knows nothing: those of other
+// processes, and all where the journal is not kept.
+//
+// A quorum queue counts how often a message came back. Before RabbitMQ 4.3 that
+// includes messages that were only given back, so one time is not taken for much
+// where this process knows its own past. Of other queues nothing can be known: the
+// first that come after a start, at most a prefetch of them, may have been in the
+// hands of the process before.
+func (in *intake) guess(r *publisher.Request) {
+	k := in.k
+	h := &r.Message().History
+	exact := k.link.door.isExact()
+	count := r.DeliveryCount()
+	if exact {
+		count--
+	}
+	switch {
+	case count > 0:
+		h.Ends, h.Alone = count, h.Quarantined
+		if !exact && !k.declared.Quarantines() && !k.condemned && k.declared.Retry.IsCrashed(count) {
+			// In place, others were counted along with it. The first one is what was
+			// tried when the last process ended.
+			h.Alone, k.condemned = true, true
+		}
+	case !exact && in.guesses > 0 && k.declared.Quarantines():
+		in.guesses--
+		h.Ends, h.Alone = 1, h.Quarantined
+	}
+}
+
+// unclaim gives back the evidence of a message that is not handled now.
+func (d *Door) unclaim(m *publisher.Message) {
+	if m.Slot != 0 {
+		d.hand.Unclaim(m.Slot)
+		m.Slot = 0
+	}
+}
+
+func (d *Door) free(slot uint32) {
+	if slot != 0 {
+		d.hand.Free(slot)
+	}
+}
+
+// dispatch calls the handler. The journal knows of it before: the process may not
+// be there any more after.
+func (k *consumer) dispatch(r *publisher.Request, alone bool) {
+	d, m := k.link.door, r.Message()
+	if d.hand != nil && k.counts() {
+		m.Slot = d.hand.Start(m.Slot, r.Fingerprint(), m.History.Ends, alone, m.History.Quarantined)
+	}
+	d.running++
+	d.server.Dispatch(r, m.Via.(*intake))
+}
+
+// over is called when a handler has ended, whatever it did: it is not what ends
+// the process.
+func (k *consumer) over(r *publisher.Request) {
+	d, m := k.link.door, r.Message()
+	d.running--
+	d.free(m.Slot)
+	m.Slot = 0
+	k.trials.over(m)
+	d.quiet.ended()
+}

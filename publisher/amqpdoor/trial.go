@@ -1,0 +1,179 @@
+package amqpdoor
+
+import (
+	"time"
+
+	"zamqp/publisher"
+)
+
+// trials handles the messages of a consumer that may have ended a process, one at
+// a time, so that the next end says which it was: those of the quarantine, and
+// those that cannot move there. Who has been in hand at the fewest ends comes
+// first, so that a message that ends processes lets the others go before.
+type trials struct {
+	k       *consumer
+	waiting []*publisher.Request
+	busy    bool // one is being handled: the one of the next three
+	in      *intake
+	epoch   uint32
+	tag     uint64
+	posted  bool
+}
+
+// begin handles the message, at once or when it is its turn.
+func (k *consumer) begin(r *publisher.Request) {
+	if h := &r.Message().History; h.Ends > 0 || h.Quarantined {
+		if next := h.Next(&k.declared); next.Trial != publisher.TrialNone || next.Step == publisher.StepQuarantine {
+			k.trials.waiting = append(k.trials.waiting, r)
+			k.trials.pump()
+			return
+		}
+	}
+	k.dispatch(r, false)
+}
+
+// pump begins the next trial, if one may.
+func (t *trials) pump() {
+	q := &t.k.link.door.quiet
+	if !t.try(q) && q.k == t.k && !t.busy && !t.wanted() {
+		q.release()
+	}
+}
+
+func (t *trials) wanted() bool {
+	return len(t.waiting) > 0 && !t.k.paused && !t.k.stopped && !t.k.isMoving()
+}
+
+func (t *trials) try(q *quiet) bool {
+	if t.busy || !t.wanted() {
+		return false
+	}
+	next := 0
+	for i, r := range t.waiting {
+		if ends(r) < ends(t.waiting[next]) {
+			next = i
+		}
+	}
+	r := t.waiting[next]
+	m := r.Message()
+	last := t.k.declared.Retry.IsCrashed(ends(r) + 1)
+	if last && !q.reserve(t.k) {
+		return false
+	}
+	copy(t.waiting[next:], t.waiting[next+1:])
+	t.waiting[len(t.waiting)-1] = nil
+	t.waiting = t.waiting[:len(t.waiting)-1]
+	t.busy, t.in, t.epoch, t.tag = true, m.Via.(*intake), m.Epoch, m.DeliveryTag
+	alone := last && t.k.link.door.running == 0
+	t.k.dispatch(r, alone)
+	if last && t.busy {
+		q.slot = m.Slot
+	}
+	return true
+}
+
+func ends(r *publisher.Request) int {
+	h := &r.Message().History
+	return h.Crashes + h.Ends
+}
+
+// over hears of each handler that has ended.
+func (t *trials) over(m *publisher.Message) {
+	if !t.busy || t.in != m.Via.(*intake) || t.epoch != m.Epoch || t.tag != m.DeliveryTag {
+		return
+	}
+	t.busy, t.in = false, nil
+	if q := &t.k.link.door.quiet; q.k == t.k {
+		q.release()
+	}
+	t.soon()
+}
+
+// soon pumps in a later step of the loop: a long row of trials is no deep stack.
+func (t *trials) soon() {
+	if t.posted || len(t.waiting) == 0 {
+		return
+	}
+	t.posted = true
+	t.k.link.door.runtime.Post(func() {
+		t.posted = false
+		t.pump()
+	})
+}
+
+// quiet is while a message is tried alone, the last time before it is given up: no
+// other handler begins. It waits for those that run, and does not last for ever:
+// what takes too long is tried beside others, and then no end gives it up.
+type quiet struct {
+	door *Door
+	k    *consumer   // whose message it is for; nil when it is not quiet
+	next []*consumer // that want it, too
+	late bool        // quietMax is over
+	slot uint32      // of the message, while it is being handled
+	stop func() bool
+}
+
+// quietMax bounds how long no other handler begins.
+const quietMax = 10 * time.Second
+
+// reserve reports whether the consumer's message may be handled now. If not, its
+// trials are pumped when it may.
+func (q *quiet) reserve(k *consumer) bool {
+	if q.k == nil {
+		q.k, q.late = k, false
+		q.stop = q.door.runtime.After(quietMax, q.expire)
+	}
+	if q.k != k {
+		for _, other := range q.next {
+			if other == k {
+				return false
+			}
+		}
+		q.next = append(q.next, k)
+		return false
+	}
+	return q.door.running == 0 || q.late
+}
+
+// ended hears of each handler that has ended.
+func (q *quiet) ended() {
+	if q.k != nil && q.door.running == 0 {
+		q.k.trials.soon()
+	}
+}
+
+func (q *quiet) expire() {
+	q.late = true
+	k := q.k
+	if !k.trials.busy {
+		k.trials.pump()
+	}
+	if q.k == k { // it runs, or has found no reason to
+		if q.slot != 0 && q.door.hand != nil {
+			q.door.hand.Shared(q.slot)
+		}
+		q.release()
+	}
+}
+
+// release lets everybody go on.
+func (q *quiet) release() {
+	if q.stop != nil {
+		q.stop()
+	}
+	next := q.next
+	q.k, q.slot, q.stop, q.next = nil, 0, nil, nil
+	for _, k := range next {
+		k.trials.soon()
+	}
+	q.door.runtime.Post(func() {
+		for _, l := range q.door.links {
+			for _, k := range l.consumers {
+				k.gate.open()
+			}
+		}
+	})
+}
+
+// isOn reports whether no handler may begin.
+func (q *quiet) isOn() bool { return q.k != nil }

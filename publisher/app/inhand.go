@@ -1,0 +1,33 @@
+package app
+
+import (
+	"zamqp/publisher/inhand"
+)
+
+// openInHand opens the journal of what is being handled, for the consumers in use.
+// Without it everything works, but it is not known any more which message has
+// ended a process: that is no reason not to start.
+func (a *application) openInHand() {
+	dir := a.plan.Settings.Server.DataDir
+	if dir == "" || len(a.plan.Consumers) == 0 {
+		return
+	}
+	log := a.log.With().Str("data_dir", dir).Logger()
+	j, err := inhand.Open(inhand.Options{
+		Dir: dir, Now: a.loop.Now,
+		Report: func(path string, err error) {
+			log.Warn().Err(err).Str("path", path).Msg("a file of what was being handled is left alone")
+		},
+		Failed: func(err error) {
+			log.Error().Err(err).Msg("what is being handled is not written down any more: after a crash, messages may be suspected wrongly or not at all")
+		},
+	})
+	if err != nil {
+		log.Warn().Err(err).Msg("server.data_dir cannot be used: after a crash it is not known which messages were being handled")
+		return
+	}
+	if n := j.Left(); n > 0 {
+		log.Warn().Int("messages", n).Msg("messages were being handled when a process ended: each is tried apart when it comes again")
+	}
+	a.amqp.InHand(j)
+}

@@ -1,0 +1,162 @@
+package inhand
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Slots of a file. What finds none free is handled without one.
+const Slots = 1 << 16
+
+// A file is a head and its slots. A slot is two words: the fingerprint of a
+// message, 0 where it is unused, and a note. A kill of the process never leaves
+// half a word. All is in the byte order of the machine.
+const (
+	headSize = 4096
+	slotSize = 16
+	fileSize = headSize + Slots*slotSize
+)
+
+// magic begins each file; the digits are the version of its form. Read on a
+// machine of the other byte order, it is another number.
+const magic = uint64(0x7a616d7168640001) // "zamqhd" and 1
+
+// note is the second word of a slot: ends in the low 16 bits, flags, and the time
+// in seconds in the high 32.
+type note uint64
+
+const (
+	noteStarted note = 1 << 16 // the handler runs
+	noteAlone   note = 1 << 17 // and no other
+	noteApart   note = 1 << 18 // the message was delivered by the quarantine
+)
+
+func newNote(e Evidence, flags note, now time.Time) note {
+	n := note(min(max(e.Ends, 0), 1<<16-1)) | flags | note(uint32(now.Unix()))<<32
+	if e.Alone {
+		n |= noteAlone
+	}
+	return n
+}
+
+// evidence is what the note says.
+func (n note) evidence() Evidence {
+	return Evidence{Ends: int(n & (1<<16 - 1)), Alone: n&noteAlone != 0}
+}
+
+// word is the note's place in a slot.
+type word = [2]uint64
+
+// mapping is a file in memory.
+type mapping struct {
+	file  *os.File
+	data  []byte
+	slots []word // views of data
+	whole bool   // it had a head of ours
+}
+
+// mapFile locks the file and maps it. errInUse says that another process has it.
+func mapFile(path string) (*mapping, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	m := &mapping{file: f}
+	if err := m.open(path); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+var (
+	errInUse   = errors.New("another process has it")
+	errForeign = errors.New("it is no file of ours, or of another version")
+)
+
+func (m *mapping) open(path string) error {
+	if err := unix.Flock(int(m.file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = errInUse
+		}
+		return err
+	}
+	was, err := m.file.Stat()
+	if err != nil {
+		return err
+	}
+	if now, err := os.Stat(path); err != nil || !os.SameFile(was, now) {
+		return errInUse // it was removed before we had the lock
+	}
+	switch was.Size() {
+	case 0: // new
+		// Written, not only made longer: a page that is first written to when the disk
+		// is full would end the process.
+		if _, err := m.file.WriteAt(make([]byte, fileSize), 0); err != nil {
+			_ = m.file.Truncate(0)
+			return err
+		}
+	case fileSize:
+	default:
+		return errForeign
+	}
+	if m.data, err = unix.Mmap(int(m.file.Fd()), 0, fileSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("mmap: %w", err)
+	}
+	head := (*uint64)(unsafe.Pointer(&m.data[0]))
+	switch atomic.LoadUint64(head) {
+	case magic:
+		m.whole = true
+	case 0: // new, or its process was killed before the next line
+		atomic.StoreUint64(head, magic)
+	default:
+		_ = unix.Munmap(m.data)
+		return errForeign
+	}
+	m.slots = unsafe.Slice((*word)(unsafe.Pointer(&m.data[headSize])), Slots)
+	return nil
+}
+
+func (m *mapping) close() {
+	_ = unix.Munmap(m.data)
+	m.slots, m.data = nil, nil
+	m.file.Close() // and with it the lock
+}
+
+// store writes a slot: the note first, so that at no time an id has another's. A
+// page that cannot be written, as one of a file that somebody cut, is an error
+// and not the end of the process.
+func (m *mapping) store(slot uint32, id uint64, n note) (err error) {
+	defer m.guard(debug.SetPanicOnFault(true), &err)
+	w := &m.slots[slot]
+	if id == 0 {
+		atomic.StoreUint64(&w[0], 0)
+		return nil
+	}
+	atomic.StoreUint64(&w[1], uint64(n))
+	atomic.StoreUint64(&w[0], id)
+	return nil
+}
+
+// guard ends what touches the pages.
+func (m *mapping) guard(was bool, err *error) {
+	debug.SetPanicOnFault(was)
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s: a slot is out of reach: %v", m.file.Name(), p)
+	}
+}
+
+// load reads a slot; one that cannot be read is unused.
+func (m *mapping) load(slot uint32) (id uint64, n note) {
+	var err error
+	defer m.guard(debug.SetPanicOnFault(true), &err)
+	w := &m.slots[slot]
+	return atomic.LoadUint64(&w[0]), note(atomic.LoadUint64(&w[1]))
+}

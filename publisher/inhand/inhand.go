@@ -1,0 +1,293 @@
+package inhand
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// A Journal is the file of this process, with what earlier ones have left. It
+// belongs to one thread.
+type Journal struct {
+	m      *mapping
+	free   []uint32
+	left   map[key][]uint32 // slots of evidence that nobody has claimed yet
+	fail   func(error)      // is told once why nothing is written any more
+	failed bool
+	kept   bool
+	now    func() time.Time
+}
+
+// key tells the messages of a queue from those of its quarantine: a copy has the
+// fingerprint of its original.
+type key struct {
+	id    uint64
+	apart bool
+}
+
+// Evidence says what is known of a message that was being handled when a process
+// ended.
+type Evidence struct {
+	Ends  int  // that no header tells
+	Alone bool // at the last of them no other message was being handled
+}
+
+// Options of Open.
+type Options struct {
+	Dir    string
+	Now    func() time.Time             // nil is time.Now
+	Report func(path string, err error) // of a file that is not used; nil = silent
+	Failed func(error)                  // of the file in use, at most once
+}
+
+const (
+	prefix = "inhand-"
+	suffix = ".slots"
+	// staleAfter is how long evidence waits for its message: one that has not come
+	// again after a week is not expected any more.
+	staleAfter = 7 * 24 * time.Hour
+	// leftMax bounds the evidence; half of the slots stay for what is being handled.
+	leftMax = Slots / 2
+)
+
+// Open makes the file of this process in a directory, or takes over one whose
+// process has ended, and reads what ended processes have left. Several processes
+// may share a directory.
+func Open(o Options) (*Journal, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("in hand: %w", err)
+	}
+	j := &Journal{left: map[key][]uint32{}, fail: o.Failed, now: o.Now}
+	if j.now == nil {
+		j.now = time.Now
+	}
+	entries, err := os.ReadDir(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("in hand: %w", err)
+	}
+	var others []*mapping
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), prefix) || !strings.HasSuffix(e.Name(), suffix) {
+			continue
+		}
+		path := filepath.Join(o.Dir, e.Name())
+		m, err := mapFile(path)
+		switch {
+		case errors.Is(err, errInUse):
+			j.kept = true
+			continue
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			if o.Report != nil {
+				o.Report(path, err)
+			}
+			continue
+		}
+		j.kept = j.kept || m.whole
+		if j.m == nil {
+			j.m = m
+		} else {
+			others = append(others, m)
+		}
+	}
+	if j.m == nil {
+		if j.m, err = newFile(o.Dir); err != nil {
+			return nil, fmt.Errorf("in hand: %w", err)
+		}
+	}
+	j.adopt()
+	for _, m := range others {
+		j.merge(m)
+	}
+	return j, nil
+}
+
+func newFile(dir string) (*mapping, error) {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails
+	path := filepath.Join(dir, prefix+hex.EncodeToString(random[:])+suffix)
+	m, err := mapFile(path)
+	if err != nil {
+		_ = os.Remove(path)
+	}
+	return m, err
+}
+
+// adopt makes evidence of what is in our file from the process before.
+func (j *Journal) adopt() {
+	j.free = make([]uint32, 0, Slots)
+	for slot := int64(Slots) - 1; slot >= 0; slot-- {
+		s := uint32(slot)
+		id, n := j.m.load(s)
+		n, ok := j.ended(id, n)
+		if !ok {
+			if id != 0 {
+				j.write(s, 0, 0)
+			}
+			j.free = append(j.free, s)
+			continue
+		}
+		j.write(s, id, n)
+		k := key{id, n&noteApart != 0}
+		j.left[k] = append(j.left[k], s)
+	}
+}
+
+// merge takes the evidence out of the file of another ended process and removes it.
+func (j *Journal) merge(m *mapping) {
+	for s := range uint32(Slots) {
+		id, n := m.load(s)
+		if n, ok := j.ended(id, n); ok && len(j.free) > Slots-leftMax {
+			// A kill between these two leaves the end to be counted twice, or not at
+			// all: rather not.
+			_ = m.store(s, 0, 0)
+			slot := j.take()
+			j.write(slot, id, n)
+			k := key{id, n&noteApart != 0}
+			j.left[k] = append(j.left[k], slot)
+		}
+	}
+	_ = os.Remove(m.file.Name())
+	m.close()
+}
+
+// ended turns the note of an ended process into evidence: false if there is none.
+func (j *Journal) ended(id uint64, n note) (note, bool) {
+	if id == 0 || j.now().Unix()-int64(uint32(n>>32)) > int64(staleAfter.Seconds()) {
+		return 0, false
+	}
+	if n&noteStarted != 0 {
+		e := n.evidence()
+		e.Ends++
+		n = newNote(e, n&noteApart, j.now())
+	}
+	return n, n.evidence().Ends > 0
+}
+
+// Kept reports whether an earlier process has used the directory, or another one
+// uses it: so that what ended processes had in hand is known, and what is not in
+// the journal was not being handled.
+func (j *Journal) Kept() bool { return j.kept }
+
+// Any reports whether there is evidence that has not been claimed.
+func (j *Journal) Any() bool { return len(j.left) > 0 }
+
+// Left is how many messages have evidence that has not been claimed.
+func (j *Journal) Left() (n int) {
+	for _, slots := range j.left {
+		n += len(slots)
+	}
+	return n
+}
+
+// Claim takes the evidence of a message that was delivered again. Equal messages
+// have one for each time that one of them was being handled. The slot is not 0
+// and is the caller's: to be given to Start, Free or Unclaim.
+func (j *Journal) Claim(id uint64, apart bool) (slot uint32, e Evidence) {
+	if len(j.left) == 0 {
+		return 0, Evidence{}
+	}
+	k := key{id, apart}
+	slots := j.left[k]
+	if len(slots) == 0 {
+		return 0, Evidence{}
+	}
+	s := slots[len(slots)-1]
+	if len(slots) == 1 {
+		delete(j.left, k)
+	} else {
+		j.left[k] = slots[:len(slots)-1]
+	}
+	_, n := j.m.load(s)
+	return s + 1, n.evidence()
+}
+
+// Unclaim gives evidence back that was not made use of: the message is going to be
+// delivered again.
+func (j *Journal) Unclaim(slot uint32) {
+	if slot == 0 {
+		return
+	}
+	id, n := j.m.load(slot - 1)
+	if id == 0 {
+		return // the file has failed
+	}
+	k := key{id, n&noteApart != 0}
+	j.left[k] = append(j.left[k], slot-1)
+}
+
+// Start notes that a message begins to be handled, in the slot that it has, or in
+// a new one for slot 0. ends are those of which no header tells. It returns 0 if
+// there is no room.
+func (j *Journal) Start(slot uint32, id uint64, ends int, alone, apart bool) uint32 {
+	if slot == 0 {
+		if len(j.free) == 0 {
+			return 0
+		}
+		slot = j.take() + 1
+	}
+	flags := noteStarted
+	if apart {
+		flags |= noteApart
+	}
+	j.write(slot-1, id, newNote(Evidence{Ends: ends, Alone: alone}, flags, j.now()))
+	return slot
+}
+
+// Shared notes that a message is not handled alone any more.
+func (j *Journal) Shared(slot uint32) {
+	if slot == 0 {
+		return
+	}
+	if id, n := j.m.load(slot - 1); id != 0 {
+		j.write(slot-1, id, n&^noteAlone)
+	}
+}
+
+// Free gives a slot back; 0 is none.
+func (j *Journal) Free(slot uint32) {
+	if slot == 0 {
+		return
+	}
+	j.write(slot-1, 0, 0)
+	j.free = append(j.free, slot-1)
+}
+
+func (j *Journal) take() uint32 {
+	s := j.free[len(j.free)-1]
+	j.free = j.free[:len(j.free)-1]
+	return s
+}
+
+func (j *Journal) write(slot uint32, id uint64, n note) {
+	if j.failed {
+		return
+	}
+	if err := j.m.store(slot, id, n); err != nil {
+		j.failed = true
+		if j.fail != nil {
+			j.fail(err)
+		}
+	}
+}
+
+// Close ends the journal in good order: what is being handled still was cut off,
+// and has ended no process. Evidence that was not claimed stays.
+func (j *Journal) Close() {
+	if j.m == nil || j.m.data == nil {
+		return
+	}
+	for s := range uint32(Slots) {
+		if id, n := j.m.load(s); id != 0 && n&noteStarted != 0 {
+			j.write(s, 0, 0)
+		}
+	}
+	j.m.close()
+}

@@ -1,0 +1,133 @@
+package crash_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"zamqp/publisher"
+	"zamqp/tests/embedded"
+	"zamqp/tests/rabbitmq"
+)
+
+// brokers are those that outlive the server.
+var brokers = map[string]func(t *testing.T) string{
+	"rabbitmq": func(t *testing.T) string { return rabbitmq.Start(t) },
+	"embedded": func(t *testing.T) string { return embedded.New(t, embedded.Options{DataDir: t.TempDir()}).URL },
+}
+
+// TestPoison: a message that ends each process that handles it is given up, once,
+// after retry.crashes ends, and those that were in hand beside it are handled.
+func TestPoison(t *testing.T) {
+	for broker, url := range brokers {
+		t.Run(broker, func(t *testing.T) {
+			at := url(t)
+			for _, consumer := range []string{"usual", "quorum", "lane", "place"} {
+				t.Run(consumer, func(t *testing.T) { testPoison(t, newSite(t, at, consumer, "data"), 3) })
+			}
+			// A container without a folder that is kept.
+			for _, consumer := range []string{"usual", "quorum"} {
+				t.Run(consumer+" without data", func(t *testing.T) { testPoison(t, newSite(t, at, consumer, ""), 3) })
+			}
+		})
+	}
+}
+
+func testPoison(t *testing.T, s *site, most int) {
+	s.connect()
+	s.prepare()
+	innocent := bodies(30, "innocent %d 30ms")
+	s.publish(innocent[:10]...)
+	s.publish("poison 20ms")
+	s.publish(innocent[10:]...)
+	dead := s.queue + ".dead"
+	s.loop(most, func() bool { return s.count(dead) > 0 && s.handled(innocent) })
+	if s.deaths != most {
+		t.Errorf("%d ends of the process, want %d", s.deaths, most)
+	}
+	s.wantDead(1)
+	s.empty()
+}
+
+// prepare makes the queues.
+func (s *site) prepare() {
+	s.t.Helper()
+	p := s.start()
+	s.eventually("the queues", func() bool { return s.count(s.queue) == 0 && s.consumers() > 0 })
+	p.kill()
+	s.eventually("the end of the consumer", func() bool { return s.consumers() == 0 })
+}
+
+func (s *site) consumers() int {
+	ch, err := s.conn.Channel()
+	if err != nil {
+		return -1
+	}
+	defer ch.Close()
+	q, err := ch.QueueInspect(s.queue)
+	if err != nil {
+		return -1
+	}
+	return q.Consumers
+}
+
+// wantDead looks at the dead letters: one for each message that is to be there.
+func (s *site) wantDead(poisons int) {
+	s.t.Helper()
+	all := s.drain(s.queue + ".dead")
+	seen := map[string]bool{}
+	for _, d := range all {
+		if !strings.HasPrefix(string(d.Body), "poison") || d.Headers[publisher.TraceReason] != publisher.ReasonCrashed || seen[d.MessageId] {
+			s.t.Errorf("dead: %s %v", d.Body, d.Headers)
+		}
+		if n, _ := d.Headers[publisher.TraceCrashes].(int64); n < publisher.RetryCrashes {
+			s.t.Errorf("dead: %s %v", d.Body, d.Headers)
+		}
+		seen[d.MessageId] = true
+	}
+	if len(all) != poisons {
+		s.t.Errorf("%d dead letters, want %d", len(all), poisons)
+	}
+}
+
+// empty looks whether anything is left.
+func (s *site) empty() {
+	s.t.Helper()
+	p := s.start()
+	s.eventually("empty queues", func() bool { return s.count(s.queue) == 0 && s.count(s.queue+".quarantine") <= 0 })
+	p.stop()
+	for _, queue := range []string{s.queue, s.queue + ".quarantine"} {
+		if n := s.count(queue); n > 0 {
+			s.t.Errorf("%d messages are left in %s", n, queue)
+		}
+	}
+}
+
+// TestPoisonUnderLoad: others come all the time, and three messages are poison.
+func TestPoisonUnderLoad(t *testing.T) {
+	for broker, url := range brokers {
+		t.Run(broker, func(t *testing.T) {
+			s := newSite(t, url(t), "usual", "data")
+			s.connect()
+			s.prepare()
+			var innocent []string
+			n := 0
+			s.publish("poison 0 20ms")
+			s.loop(9, func() bool {
+				if n < 2000 {
+					next := bodies(20, fmt.Sprintf("innocent %d-%%d 1ms", n))
+					n += len(next)
+					innocent = append(innocent, next...)
+					s.publish(next...)
+					if n == 400 || n == 800 {
+						s.publish(fmt.Sprintf("poison %d 20ms", n))
+					}
+				}
+				return n >= 2000 && s.count(s.queue+".dead") == 3 && s.handled(innocent)
+			})
+			t.Logf("%d ends, %d of %d innocents were begun twice", s.deaths, twice(s.ledger("begin")), len(innocent))
+			s.wantDead(3)
+			s.empty()
+		})
+	}
+}

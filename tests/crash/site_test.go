@@ -1,0 +1,302 @@
+// Package crash ends processes with messages in hand, on RabbitMQ and on our own
+// broker, and counts what became of each message: who is handled, who is given up,
+// and how many processes it took. The server is this test binary, run again.
+package crash_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"zamqp/publisher"
+	"zamqp/publisher/app"
+)
+
+// patience bounds each wait for what must come. It only ends a hang.
+const patience = 2 * time.Minute
+
+// ledgerEnv names, in the process of a server, the file that its handlers write to.
+const ledgerEnv = "CRASH_LEDGER"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(ledgerEnv); path != "" {
+		if err := serve(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		os.Exit(app.Main(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// serve registers the consumers: each of them handles a message as its body says.
+func serve(path string) error {
+	ledger, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	handle := func(r *publisher.Request) error {
+		body := string(r.Body())
+		fmt.Fprintln(ledger, "begin", body)
+		for _, word := range strings.Fields(body) {
+			if d, err := time.ParseDuration(word); err == nil {
+				if err := r.Sleep(d); err != nil {
+					return err
+				}
+			}
+		}
+		if strings.HasPrefix(body, "poison") {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		fmt.Fprintln(ledger, "end", body)
+		return nil
+	}
+	prefetch := publisher.Consumer{Prefetch: 20}
+	quorum, lane, place, bulk := prefetch, prefetch, prefetch, prefetch
+	quorum.QueueType = publisher.QueueQuorum
+	lane.Lane, place.Retry.InPlace, bulk.Prefetch = "header:key", true, 100
+	for name, c := range map[string]publisher.Consumer{"usual": prefetch, "quorum": quorum, "lane": lane, "place": place, "bulk": bulk} {
+		c.Queue = "crash-" + name
+		publisher.Consume(name, c, handle)
+	}
+	return nil
+}
+
+// A site is one consumer's queue at a broker, with the processes that run there
+// one after the other.
+type site struct {
+	t        *testing.T
+	url      string
+	consumer string
+	queue    string
+	dir      string
+	options  []string
+	conn     *amqp.Connection
+	ch       *amqp.Channel
+	deaths   int
+}
+
+var sites int
+
+// newSite makes one at a broker. data is server.data_dir.
+func newSite(t *testing.T, url, consumer, data string) *site {
+	t.Helper()
+	sites++
+	s := &site{t: t, url: url, consumer: consumer, dir: t.TempDir()}
+	s.queue = fmt.Sprintf("crash-%s-%d-%d", consumer, os.Getpid(), sites)
+	s.options = []string{"http.listen=", "log.format=json", "server.data_dir=" + data, "connection.default.url=" + url,
+		"connection.default.backoff_min=20ms", "connection.default.backoff_max=200ms", "consumer." + consumer + ".queue=" + s.queue}
+	for _, other := range []string{"usual", "quorum", "lane", "place", "bulk"} {
+		if other != consumer {
+			s.options = append(s.options, "consumer."+other+".enabled=false")
+		}
+	}
+	return s
+}
+
+// connect makes the site's own connection and channel, with confirms.
+func (s *site) connect() {
+	s.t.Helper()
+	s.eventually("a connection", func() bool {
+		conn, err := amqp.Dial(s.url)
+		if err != nil {
+			return false
+		}
+		s.conn = conn
+		s.ch, err = conn.Channel()
+		return err == nil && s.ch.Confirm(false) == nil
+	})
+	s.t.Cleanup(func() { _ = s.conn.Close() })
+}
+
+func (s *site) eventually(what string, done func() bool) {
+	s.t.Helper()
+	for until := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			s.t.Fatalf("%s: not after %v", what, patience)
+		}
+	}
+}
+
+// publish publishes bodies and waits for the confirms.
+func (s *site) publish(bodies ...string) {
+	s.t.Helper()
+	var all []*amqp.DeferredConfirmation
+	for i, body := range bodies {
+		c, err := s.ch.PublishWithDeferredConfirm("", s.queue, true, false, amqp.Publishing{
+			DeliveryMode: 2, MessageId: body, Body: []byte(body), Headers: amqp.Table{"key": fmt.Sprint("k", i%10)}})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, c := range all {
+		if ok, err := c.WaitContext(ctx); !ok || err != nil {
+			s.t.Fatal("not confirmed", err)
+		}
+	}
+}
+
+// A process is one run of the server.
+type process struct {
+	s     *site
+	cmd   *exec.Cmd
+	log   string
+	ended chan struct{}
+	once  sync.Once
+}
+
+func (s *site) start() *process {
+	s.t.Helper()
+	p := &process{s: s, ended: make(chan struct{}), log: filepath.Join(s.dir, fmt.Sprintf("log-%d", time.Now().UnixNano()))}
+	args := []string{"serve"}
+	for _, o := range s.options {
+		args = append(args, "-o", o)
+	}
+	p.cmd = exec.Command(os.Args[0], args...)
+	p.cmd.Dir = s.dir
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ZAMQP_") })
+	p.cmd.Env = append(p.cmd.Env, ledgerEnv+"="+filepath.Join(s.dir, "ledger"))
+	out, err := os.Create(p.log)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	if err := p.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		out.Close()
+		close(p.ended)
+	}()
+	s.t.Cleanup(func() {
+		p.kill()
+		if s.t.Failed() {
+			b, _ := os.ReadFile(p.log)
+			s.t.Logf("%s", b[max(0, len(b)-4000):])
+		}
+	})
+	return p
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}
+
+// stop ends the process in good order.
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	<-p.ended
+}
+
+func (p *process) isOver() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// loop restarts the process as often as it ends, until done. It counts the ends.
+func (s *site) loop(most int, done func() bool) {
+	s.t.Helper()
+	p := s.start()
+	for until := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			s.t.Fatalf("not done after %v, %d ends; handled %d", patience, s.deaths, len(s.ledger("end")))
+		}
+		if p.isOver() {
+			if s.deaths++; s.deaths > most {
+				s.t.Fatalf("%d ends of the process", s.deaths)
+			}
+			p = s.start()
+		}
+	}
+	p.kill()
+}
+
+// ledger counts the lines of one kind, by body.
+func (s *site) ledger(kind string) map[string]int {
+	b, _ := os.ReadFile(filepath.Join(s.dir, "ledger"))
+	counts := map[string]int{}
+	for line := range strings.Lines(string(b)) {
+		if body, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), kind+" "); ok {
+			counts[body]++
+		}
+	}
+	return counts
+}
+
+// handled reports whether all of the bodies were, at least once.
+func (s *site) handled(bodies []string) bool {
+	done := s.ledger("end")
+	for _, body := range bodies {
+		if done[body] == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// count is the number of messages that are ready in a queue; -1 without it.
+func (s *site) count(queue string) int {
+	s.t.Helper()
+	ch, err := s.conn.Channel()
+	if err != nil {
+		return -1
+	}
+	defer ch.Close()
+	q, err := ch.QueueInspect(queue)
+	if err != nil {
+		return -1
+	}
+	return q.Messages
+}
+
+// drain takes all that is in a queue.
+func (s *site) drain(queue string) (all []amqp.Delivery) {
+	s.t.Helper()
+	for {
+		d, ok, err := s.ch.Get(queue, true)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if !ok {
+			return all
+		}
+		all = append(all, d)
+	}
+}
+
+func bodies(n int, format string) (all []string) {
+	for i := range n {
+		all = append(all, fmt.Sprintf(format, i))
+	}
+	return all
+}
+
+// twice are those that were counted more often than once.
+func twice(counts map[string]int) (n int) {
+	for c := range maps.Values(counts) {
+		if c > 1 {
+			n++
+		}
+	}
+	return n
+}
