@@ -3,6 +3,7 @@ package amqpdoor_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"zamqp/amqpproto/broker"
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
+	"zamqp/tests/crashfs"
 	"zamqp/tests/doortest"
 	"zamqp/tests/wiretest"
 )
@@ -107,7 +109,7 @@ func finished(w *doortest.World, p *doortest.Process, h *handled, bodies []strin
 	reasons := map[string]string{}
 	for _, m := range w.Take("jobs.dead") {
 		reason, _ := m.Headers[publisher.TraceReason].(string)
-		if _, twice := reasons[string(m.Body)]; twice && w.CutAt == 0 {
+		if _, twice := reasons[string(m.Body)]; twice && w.CutAt == 0 && w.OnOperation == nil {
 			t.Errorf("%q is dead twice", m.Body)
 		}
 		reasons[string(m.Body)] = reason
@@ -340,4 +342,47 @@ func TestFrozenBrokerAndCopies(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestEveryDeathWithFailures kills our process, or takes the broker's power, after
+// each operation of a story with failures. Every message is handled, or dead with
+// its reason; none is dead for what happened around it.
+func TestEveryDeathWithFailures(t *testing.T) {
+	bodies := []string{"0 ok", "1 fail2", "2 bad", "3 slow", "4 tell", "5 ok"}
+	story := func(t *testing.T, seed int64, of string, at int) (operations int) {
+		files := crashfs.New()
+		w := doortest.New(t, seed, broker.Options{DataDir: "data", Files: files})
+		h := &handled{}
+		g := consuming(h, publisher.Retry{Attempts: 3, Min: time.Second, Max: time.Second}, "")
+		p := w.Start(steady(g))
+		w.Until("the queue is there", time.Minute, func() bool { return w.Messages("jobs") >= 0 && w.Messages("told") >= 0 })
+		p.Shutdown(time.Minute)
+		for _, body := range bodies {
+			w.Put("jobs", amqp.Publishing{Body: []byte(body), MessageId: body, DeliveryMode: 2})
+		}
+		begun, killed := w.Operations, false
+		w.OnOperation = func(n int) {
+			switch {
+			case n != begun+at || at == 0:
+			case of == "broker":
+				w.CrashBroker(files.Crash(rand.New(rand.NewPCG(uint64(seed), uint64(n)))))
+			default:
+				p.Kill()
+				killed = true
+			}
+		}
+		p = w.Start(steady(g))
+		w.Advance(6 * time.Second)
+		operations = w.Operations - begun
+		if killed {
+			p = w.Start(steady(g))
+		}
+		finished(w, p, h, bodies, map[string]string{"2 bad": publisher.ReasonPermanent})
+		return operations
+	}
+	for _, of := range []string{"broker", "process"} {
+		for _, seed := range []int64{0, 6} {
+			doortest.Every(t, fmt.Sprintf("%s/seed=%d/at", of, seed), func(t *testing.T, at int) int { return story(t, seed, of, at) })
+		}
+	}
 }

@@ -467,3 +467,46 @@ func TestBlockedBrokerThatEnds(t *testing.T) {
 		t.Errorf("came: %v", bodies)
 	}
 }
+
+// TestEveryBrokerCrash takes the power away from the broker after each operation
+// of a wire. What was answered comes, in order, once more at most.
+func TestEveryBrokerCrash(t *testing.T) {
+	story := func(t *testing.T, seed int64, crashAt int) (operations int) {
+		files := crashfs.New()
+		w := doortest.New(t, seed, broker.Options{DataDir: "data", Files: files})
+		w.OnOperation = func(n int) {
+			if n == crashAt {
+				w.CrashBroker(files.Crash(rand.New(rand.NewPCG(uint64(seed), uint64(n)))))
+			}
+		}
+		p := w.Start(spooling(writing(), crashfs.New()))
+		n := 0
+		for i := range 24 {
+			p.Call("POST /work", fmt.Sprintf("%04d", n))
+			n++
+			switch i {
+			case 8:
+				w.SlowDisk = true
+			case 16:
+				w.SlowDisk = false
+			}
+			w.Advance(time.Duration(i%5) * confirmTimeout / 5)
+		}
+		w.Advance(time.Second)
+		operations = w.Operations
+		emptied(w, p)
+		bodies, copies := arrivals(t, w, "work")
+		for body, c := range copies {
+			if c > 2 || c > 1 && crashAt == 0 {
+				t.Errorf("%s came %d times", body, c)
+			}
+		}
+		if told := answered(p.Calls); len(told) != n || !isSubsequence(told, bodies) {
+			t.Errorf("told: %s\ncame: %s", strings.Join(told, " "), strings.Join(bodies, " "))
+		}
+		return operations
+	}
+	for _, seed := range []int64{0, 4} {
+		doortest.Every(t, fmt.Sprintf("seed=%d/crash", seed), func(t *testing.T, at int) int { return story(t, seed, at) })
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto/broker"
+	"zamqp/amqpproto/journal"
 	"zamqp/tests/wiretest"
 )
 
@@ -32,48 +33,26 @@ type World struct {
 	// confirms no persistent message meanwhile, and all others.
 	SlowDisk bool
 
+	options   broker.Options
+	host      *brokerHost
 	seed      int64
 	frozen    bool
 	thawed    []*wiretest.Wire // to be woken: what came in the meantime waits
 	links     []*wiretest.Link
 	processes []*Process
 	observer  *observer
-	todo      []func() // of the broker
-	disk      []func() // of the broker, while it is slow
+	todo      []func()   // of the broker
+	disk      []func()   // of the broker, while it is slow
+	after     journal.FS // what the broker's power loss has left; nil = none to come
 }
 
 // New returns a world with a broker and nobody else. The seed is of the wires: 0
 // is calm, others cut the octets anywhere.
 func New(t testing.TB, seed int64, o broker.Options) *World {
 	t.Helper()
-	w := &World{T: t, Clock: wiretest.NewClock(), seed: seed}
-	s, err := broker.New(o, brokerHost{w})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Broker = s
-	w.tick()
+	w := &World{T: t, Clock: wiretest.NewClock(), options: o, seed: seed}
+	w.startBroker()
 	return w
-}
-
-func (w *World) tick() {
-	if w.frozen {
-		return
-	}
-	if next := w.Broker.Tick(w.Clock.Now()); !next.IsZero() {
-		brokerHost{w}.WakeAt(next)
-	}
-}
-
-// brokerHost is the world as the broker sees it.
-type brokerHost struct{ w *World }
-
-func (h brokerHost) Now() time.Time     { return h.w.Clock.Now() }
-func (h brokerHost) WakeAt(t time.Time) { h.w.Clock.After(t.Sub(h.w.Clock.Now()), h.w.tick) }
-func (h brokerHost) Post(fn func())     { h.w.todo = append(h.w.todo, fn) }
-func (h brokerHost) Note(broker.Event)  {}
-func (h brokerHost) Offload(fn, done func()) {
-	h.w.disk = append(h.w.disk, func() { fn(); done() })
 }
 
 // settleMax bounds what happens at one instant: who answers each other for ever
@@ -98,6 +77,10 @@ func (w *World) Settle() {
 // turn serves the wires and the broker.
 func (w *World) turn() (busy bool) {
 	w.T.Helper()
+	if w.after != nil {
+		w.restartBroker()
+		busy = true
+	}
 	open := w.links[:0]
 	for _, l := range w.links {
 		if !l.Over() {
@@ -169,7 +152,7 @@ func (w *World) Thaw() {
 		wire.Wake()
 	}
 	w.thawed = nil
-	w.tick()
+	w.host.tick()
 }
 
 // Cut ends the connections of all processes at once.
