@@ -118,24 +118,29 @@ func (b *books) confirmed() (n int) {
 	return len(b.open) + len(b.handled)
 }
 
-// look begins to look for work that is done after since.
+// look begins to look for work that is done after since, which has passed.
 func (b *books) look(since time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.mark = since
 	clear(b.first)
-	for i := len(b.entries) - 1; i >= 0 && i > len(b.entries)-5000; i-- { // what came before this call
-		if e := &b.entries[i]; e.Kind == ledger.Started || e.Kind == ledger.Confirmed && e.Queue == plan.Post {
-			what := e.Queue
-			if e.Kind == ledger.Confirmed {
-				what = takes
-			}
-			if e.Time.After(since) && (b.first[what].IsZero() || e.Time.Before(b.first[what])) {
-				b.first[what] = e.Time
-			}
+	i := len(b.entries)
+	for i > 0 && b.entries[i-1].Time.After(since.Add(-disorder)) {
+		i--
+	}
+	for ; i < len(b.entries); i++ {
+		switch e := &b.entries[i]; {
+		case e.Kind == ledger.Started:
+			b.note(e.Queue, e.Time)
+		case e.Kind == ledger.Confirmed && e.Queue == plan.Post:
+			b.note(takes, e.Time)
 		}
 	}
 }
+
+// disorder is the most by which an entry comes after a later one: the ledgers are
+// read one after the other.
+const disorder = 2 * time.Second
 
 func (b *books) note(what string, at time.Time) {
 	if _, there := b.first[what]; !there && at.After(b.mark) {

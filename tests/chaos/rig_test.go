@@ -70,13 +70,19 @@ func (r *rig) do(f *fault) {
 	done := ledger.Fault{Kind: f.kind, Begin: began, Deaths: f.deaths, Unordered: f.unordered}
 	f.breaks(r)
 	if f.survives {
-		r.measure(&done, f, func() {})
+		r.measure(&done, f)
 	}
 	time.Sleep(f.held())
-	healed := r.measure(&done, f, func() { f.heals(r) })
+	healing := make(chan struct{})
+	go func() { // as work may go on before a node that comes back has started
+		defer close(healing)
+		f.heals(r)
+	}()
+	healed := r.measure(&done, f)
 	if done.Stalled == "" {
 		done.CaughtUp, done.Stalled = r.catchUp(healed)
 	}
+	<-healing
 	if done.Stalled == "" { // what a spool sends late is still this fault's
 		_, done.Stalled = r.catchUp(time.Now())
 	}
@@ -85,33 +91,20 @@ func (r *rig) do(f *fault) {
 		done.Normal, done.CaughtUp.Seconds(), r.books.confirmed(), done.Stalled)
 }
 
-// measure heals, and enters how long after the broker was well each kind of work
-// went on. It returns the moment at which the broker was well.
-func (r *rig) measure(done *ledger.Fault, f *fault, heal func()) time.Time {
+// measure enters how long after the broker is well, from now on, each kind of work
+// goes on. It returns the moment at which the broker was well.
+func (r *rig) measure(done *ledger.Fault, f *fault) time.Time {
 	r.t.Helper()
-	start := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	found := make(chan time.Time, 1)
-	if f.ours {
-		found <- start
-	} else {
-		go func() {
-			at, err := well(ctx, r.site.urls)
-			if err != nil {
-				r.t.Errorf("%s: the broker did not get well: %v", f.kind, err)
-				at = time.Now()
-			}
-			found <- at
-		}()
+	at := time.Now()
+	if !f.ours {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+		defer cancel()
+		var err error
+		if at, err = well(ctx, r.site.urls); err != nil {
+			r.t.Errorf("%s: the broker did not get well: %v", f.kind, err)
+			at = time.Now()
+		}
 	}
-	heal()
-	if f.ours && f.kind == "ours: rolling" {
-		start = time.Now() // draining is work as well
-		<-found
-		found <- start
-	}
-	at := <-found
 	r.books.look(at)
 	for end := time.Now().Add(r.patience); ; time.Sleep(10 * time.Millisecond) {
 		on, missing := r.books.wentOn()
