@@ -24,6 +24,7 @@ type Client struct {
 	conn    *Conn // nil while there is none
 	lastErr error // why there is none, or the last one ended
 	backoff backoff
+	absence absence
 	replay  replay
 
 	producers []*Producer // in order of registration, as the consumers
@@ -86,7 +87,8 @@ func (c *Client) Connect(w Wire) *Conn {
 	default:
 		c.conn = conn
 		conn.out.buf = append(conn.out.buf, amqpproto.ProtocolHeader...)
-		conn.handshake.set(c.cfg.HandshakeTimeout)
+		conn.patience = c.DialTimeout()
+		conn.handshake.set(conn.patience)
 		return conn
 	}
 	conn.state = connFailed
@@ -94,13 +96,22 @@ func (c *Client) Connect(w Wire) *Conn {
 	return conn
 }
 
-// DialFailed tells that there will be no socket. Another one is asked for.
-func (c *Client) DialFailed(err error) {
+// DialFailed tells that there will be no socket: nobody answers. Another one is
+// asked for.
+func (c *Client) DialFailed(err error) { c.dialFailed(err, c.nobody) }
+
+// DialRefused is DialFailed for a peer that is there, and will not do: its
+// certificate, or ours.
+func (c *Client) DialRefused(err error) {
+	c.dialFailed(err, func() time.Duration { return c.backoff.next(c.rnd, c.clock.now) })
+}
+
+func (c *Client) dialFailed(err error, pause func() time.Duration) {
 	if c.closing || c.conn != nil {
 		return
 	}
 	c.lastErr = err
-	after := c.backoff.next(c.rnd, c.clock.now)
+	after := pause()
 	c.note(Event{Kind: EventDialFailed, Err: err, After: after})
 	c.host.Redial(after)
 }
@@ -152,7 +163,7 @@ func (c *Client) lost(conn *Conn, cause error) {
 	if c.closing {
 		c.note(Event{Kind: EventLost, Err: cause})
 	} else {
-		after := c.backoff.next(c.rnd, c.clock.now)
+		after := c.pause(conn, cause)
 		c.note(Event{Kind: EventLost, Err: cause, After: after})
 		c.host.Redial(after)
 	}

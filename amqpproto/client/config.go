@@ -44,7 +44,11 @@ type Config struct {
 	ConfirmTimeout   time.Duration // from Publish to its outcome; 30 s
 	HandshakeTimeout time.Duration // for the handshake, and for the answer of any synchronous method; 30 s
 
-	BackoffMin time.Duration // ceiling of the first delay; 1 s
+	// ProbeTimeout is how long a dial, and then the broker's greeting, may take at
+	// first: see DialTimeout. 3 s, and at most HandshakeTimeout.
+	ProbeTimeout time.Duration
+
+	BackoffMin time.Duration // pause between looks at a broker that is away, and ceiling of the first delay; 1 s
 	BackoffMax time.Duration // ceiling of all delays; 60 s
 	Seed       uint64        // of the jitter; give each process another one
 
@@ -94,6 +98,7 @@ func (cfg Config) withDefaults() Config {
 	orString(&cfg.ConnectionName, cfg.Name)
 	orDuration(&cfg.ConfirmTimeout, 30*time.Second)
 	orDuration(&cfg.HandshakeTimeout, 30*time.Second)
+	orDuration(&cfg.ProbeTimeout, 3*time.Second)
 	orDuration(&cfg.BackoffMin, time.Second)
 	orDuration(&cfg.BackoffMax, time.Minute)
 	if cfg.BackoffMax < cfg.BackoffMin {

@@ -18,7 +18,9 @@ type Conn struct {
 	quit  bool  // Close came before it was open
 	out   output
 
-	handshake deadline // for opening, and for the answer to connection.close
+	reached   connState     // in the handshake; connOpen once it was open
+	handshake deadline      // for the greeting, for opening, and for the answer to connection.close
+	patience  time.Duration // of handshake
 	beat      heartbeat
 	server    string // product and version
 	secret    string // that the broker knows
@@ -212,7 +214,7 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 			if c.state == awaitCloseOk {
 				to = " to connection.close"
 			}
-			c.abort(fmt.Errorf("%w%s within %v", errNoAnswer, to, cl.cfg.HandshakeTimeout))
+			c.abort(fmt.Errorf("%w%s within %v", errNoAnswer, to, c.patience))
 		}
 		if c.ackDue.due(t, &at) {
 			c.flushAcks(true)

@@ -29,7 +29,7 @@
 //	ledger.go      what was published and not yet confirmed
 //	waiting.go     publishes that cannot leave yet
 //	replay.go      the order in which things come back after a connect
-//	backoff.go     how long to wait before trying again
+//	backoff.go     how long to wait before trying again; absence.go: a broker that is away
 //	remedy.go      what a refused declaration is about, and what to do
 //
 // All callbacks ([Sink], [Confirm], [Reply], [Host], the done functions) run inside Feed,

@@ -44,7 +44,7 @@ func (c *Conn) onMethod(id amqpproto.MethodID, args []byte) error {
 	case c.state == awaitTune && id == amqpproto.IDConnectionTune:
 		return c.onTune(args)
 	case c.state == awaitOpenOk && id == amqpproto.IDConnectionOpenOk:
-		c.state = connOpen
+		c.state, c.reached = connOpen, connOpen
 		c.handshake.stop()
 		c.updateSecret() // it may have changed meanwhile
 		c.client.opened(c)
@@ -70,6 +70,11 @@ func (c *Conn) onStart(args []byte) error {
 	if err := m.DecodeArgs(args); err != nil {
 		return err
 	}
+	if a := &c.client.absence; a.greeted == 0 {
+		a.greeted = max(c.client.clock.now, 1)
+	}
+	c.reached = awaitTune
+	c.await()
 	if m.VersionMajor != 0 || m.VersionMinor != 9 {
 		return fmt.Errorf("the broker speaks AMQP %d-%d, we speak 0-9-1", m.VersionMajor, m.VersionMinor)
 	}
@@ -117,7 +122,7 @@ func (c *Conn) onTune(args []byte) error {
 		seconds = lower(uint32(m.Heartbeat), uint32(min(ours, 65535)))
 	}
 	c.beat.interval = int64(seconds) * int64(time.Second)
-	c.state = awaitOpenOk
+	c.state, c.reached = awaitOpenOk, awaitOpenOk
 	err := c.send(0, &amqpproto.ConnectionTuneOk{ChannelMax: c.channelMax, FrameMax: c.frameMax, Heartbeat: uint16(seconds)})
 	if err != nil {
 		return err
@@ -145,10 +150,16 @@ func (c *Conn) onClose(args []byte) error {
 	return c.err
 }
 
+// await gives the broker HandshakeTimeout from now.
+func (c *Conn) await() {
+	c.patience = c.client.cfg.HandshakeTimeout
+	c.handshake.set(c.patience)
+}
+
 // sendClose starts the orderly end.
 func (c *Conn) sendClose() {
 	c.state = awaitCloseOk
-	c.handshake.set(c.client.cfg.HandshakeTimeout)
+	c.await()
 	// Every field is a constant within its bound, so it cannot fail.
 	_ = c.send(0, &amqpproto.ConnectionClose{ReplyCode: 200, ReplyText: []byte("Goodbye")})
 }

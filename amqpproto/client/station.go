@@ -1,6 +1,11 @@
 package client
 
-import "zamqp/amqpproto"
+import (
+	"errors"
+	"time"
+
+	"zamqp/amqpproto"
+)
 
 // State tells what a consumer or producer waits for.
 type State uint8
@@ -41,6 +46,8 @@ type station struct {
 	ch      *channel
 	replay  declaration
 	backoff backoff
+	failed  int64 // when it failed first since it was up; 0 = it did not
+	guilty  bool  // the retry is for something that the broker will not have
 	retry   deadline
 }
 
@@ -66,6 +73,7 @@ func (s *station) enter(c *Client, r role, name string, t *Topology) {
 func (s *station) start() {
 	conn := s.client.conn
 	s.retry.stop()
+	s.guilty = false
 	s.replay.reset(s.topology, s.conn == conn)
 	s.conn = conn
 	if s.ch != nil {
@@ -117,7 +125,7 @@ func (s *station) stepAnswered(id amqpproto.MethodID, args []byte) error {
 
 // isUp notes that everything works.
 func (s *station) isUp() {
-	s.state, s.err = Up, nil
+	s.state, s.err, s.failed = Up, nil, 0
 	s.backoff.up(s.client.clock.now)
 }
 
@@ -149,11 +157,27 @@ func (s *station) fail(cause error) {
 	}
 	s.err = cause
 	s.state = AwaitRetry
-	after := s.backoff.next(s.client.rnd, s.client.clock.now)
+	after := s.pause(cause)
 	s.retry.set(after)
 	s.client.rearm = true
 	s.client.note(Event{Kind: s.role.failure(), Name: s.name, Err: cause, After: after})
 	s.client.handOn(s)
+}
+
+// pause returns how long to wait before the next try. What has to do with a
+// broker that comes back, or with a node that is away, may be over at any moment.
+func (s *station) pause(cause error) time.Duration {
+	now := s.client.clock.now
+	if s.failed == 0 {
+		s.failed = max(now, 1)
+	}
+	var ce *amqpproto.ChannelError
+	passing := isPassing(cause)
+	if !s.guilty && (passing || errors.As(cause, &ce) && ce.Code != amqpproto.PreconditionFailed && s.client.absence.settling(now)) {
+		s.backoff.down(now)
+		return s.backoff.pace(s.client.rnd, time.Duration(now-s.failed))
+	}
+	return s.backoff.next(s.client.rnd, now)
 }
 
 // lost is called when the connection is gone, or its Conn is of no use any more.
@@ -168,9 +192,10 @@ func (s *station) lost() {
 		s.role.ended()
 		return
 	}
-	if s.state == AwaitRetry && s.retry.armed() {
+	if s.state == AwaitRetry && s.retry.armed() && s.guilty {
 		return // it keeps its own delay over a reconnect
 	}
+	s.retry.stop()
 	s.state = AwaitConnection
 }
 
@@ -181,5 +206,6 @@ func (s *station) lost() {
 // and every sibling with it.
 func (s *station) blamed(cause error) {
 	s.ch = nil
+	s.guilty = true
 	s.fail(cause)
 }

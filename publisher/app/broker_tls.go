@@ -40,8 +40,14 @@ func (c *Connection) tlsConfig() (config *tls.Config, key string, err error) {
 	return config, "", nil
 }
 
-// dialTLS dials and shakes hands, off the loop.
-func (c *Connection) dialTLS(name string, node Node, address string) (net.Conn, error) {
+// tlsRefusal is a handshake that failed for what one side thinks of the other's
+// certificate or version, in contrast to one that nobody took part in.
+type tlsRefusal struct{ error }
+
+func (e *tlsRefusal) Unwrap() error { return e.error }
+
+// dialTLS dials and shakes hands, off the loop; timeout is for each.
+func (c *Connection) dialTLS(name string, node Node, address string, timeout time.Duration) (net.Conn, error) {
 	config, key, err := c.tlsConfig()
 	if err != nil {
 		return nil, fmt.Errorf("connection.%s.%s: %w", name, key, err)
@@ -50,19 +56,19 @@ func (c *Connection) dialTLS(name string, node Node, address string) (net.Conn, 
 		config.ServerName = node.Host
 	}
 	x := &tlsExplainer{connection: name, host: config.ServerName, certificate: c.CertFile != "", ca: c.CAFile != ""}
-	ctx, cancel := context.WithTimeout(context.Background(), c.HandshakeTimeout)
-	defer cancel()
-	tcp, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	tcp, err := net.DialTimeout("tcp", address, timeout)
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
 	nc := tls.Client(tcp, config)
 	if err := nc.HandshakeContext(ctx); err != nil {
 		_ = tcp.Close()
 		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, context.DeadlineExceeded) {
 			return nil, fmt.Errorf("tls to %s: %w: is this the broker's TLS port (5671 as a rule)? If it is to be without TLS, write amqp://", address, err)
 		}
-		return nil, fmt.Errorf("tls to %s: %w", address, x.explain(err))
+		return nil, &tlsRefusal{fmt.Errorf("tls to %s: %w", address, x.explain(err))}
 	}
 	return &brokerStream{Conn: nc, explainer: x}, nil
 }

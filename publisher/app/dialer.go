@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -28,7 +29,12 @@ type dialer struct {
 	tried  int
 	node   Node    // dialled last
 	failed []error // of the dials since the client asked for a socket
+	began  time.Time
+	slow   map[Node]bool // took long to fail the last time: they are dialled behind the others
 }
+
+// slowAfter tells a host that is down from a port that nobody listens on.
+const slowAfter = time.Second
 
 // clientConfig is a [connection.NAME] as the client machine wants it.
 func clientConfig(name string, c *Connection) client.Config {
@@ -62,14 +68,16 @@ func (d *dialer) dial() {
 		if d.settings.Order == "shuffled" {
 			rand.Shuffle(len(d.round), func(i, j int) { d.round[i], d.round[j] = d.round[j], d.round[i] })
 		}
+		slices.SortStableFunc(d.round, func(a, b Node) int { return d.slowness(a) - d.slowness(b) })
 	}
 	d.node = d.round[d.tried]
 	d.tried++
+	d.began = d.loop.Now()
 	if d.node.TLS {
-		go d.dialTLS(d.node)
+		go d.dialTLS(d.node, d.client.DialTimeout())
 		return
 	}
-	d.loop.Dial("tcp", d.node.address(), d.settings.HandshakeTimeout, func(c *loop.Conn, err error) loop.Peer {
+	d.loop.Dial("tcp", d.node.address(), d.client.DialTimeout(), func(c *loop.Conn, err error) loop.Peer {
 		if err != nil {
 			d.dialFailed(err)
 			return nil
@@ -91,8 +99,8 @@ func (d *dialer) connect(c *loop.Conn) loop.Peer {
 
 // dialTLS dials and shakes hands off the loop, then lets the loop adopt the
 // stream.
-func (d *dialer) dialTLS(node Node) {
-	nc, err := d.settings.dialTLS(d.name, node, node.address())
+func (d *dialer) dialTLS(node Node, timeout time.Duration) {
+	nc, err := d.settings.dialTLS(d.name, node, node.address(), timeout)
 	posted := d.loop.Post(func() {
 		if err != nil {
 			d.dialFailed(err)
@@ -106,9 +114,21 @@ func (d *dialer) dialTLS(node Node) {
 	}
 }
 
+// slowness sorts nodes.
+func (d *dialer) slowness(n Node) int {
+	if d.slow[n] {
+		return 1
+	}
+	return 0
+}
+
 // dialFailed goes on to the next node; the client waits only after a whole round.
 func (d *dialer) dialFailed(err error) {
 	d.failed = append(d.failed, err)
+	if d.slow == nil {
+		d.slow = map[Node]bool{}
+	}
+	d.slow[d.node] = d.loop.Now().Sub(d.began) > slowAfter
 	if d.tried < len(d.round) && d.client.State() == client.Disconnected {
 		d.dial()
 		return
@@ -118,11 +138,16 @@ func (d *dialer) dialFailed(err error) {
 		err = fmt.Errorf("%w; %w", err, next)
 	}
 	d.failed = nil
+	var refused *tlsRefusal
+	if errors.As(err, &refused) {
+		d.client.DialRefused(err)
+		return
+	}
 	d.client.DialFailed(err)
 }
 
 // opened starts a new round for the next connection.
-func (d *dialer) opened() { d.tried = len(d.round) }
+func (d *dialer) opened() { d.tried, d.slow = len(d.round), nil }
 
 // tick gives the client the time also while it has no connection, so that
 // publishes that wait for one expire.

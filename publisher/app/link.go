@@ -11,15 +11,65 @@ import (
 // link is a [connection.NAME] with its client.
 type link struct {
 	dialer
-	app  *application
-	ping *keepalive // nil = none
+	app   *application
+	ping  *keepalive           // nil = none
+	quiet map[failing]repeated // by what was logged last
+}
+
+// A failing is what can fail again each second: the connection, or one of its
+// consumers and producers.
+type failing struct {
+	kind client.EventKind
+	name string
+}
+
+// repeated is a failure that was logged.
+type repeated struct {
+	at   time.Time
+	text string
+	more int // how often it came since then
+}
+
+// repeatedEvery is how often a failure that goes on is logged.
+const repeatedEvery = 30 * time.Second
+
+// repeats reports whether an event only tells that something still fails, and for
+// one that is to be logged, how many were not.
+func (k *link) repeats(e *client.Event) (more int, quiet bool) {
+	text := ""
+	switch e.Kind {
+	case client.EventConnected, client.EventConsumerUp, client.EventProducerUp:
+		for what := range k.quiet {
+			if what.name == e.Name {
+				delete(k.quiet, what)
+			}
+		}
+		return 0, false
+	case client.EventDialFailed: // its text has all nodes, in any order
+	case client.EventLost, client.EventConsumerFailed, client.EventProducerFailed:
+		if e.Err == nil {
+			return 0, false // closed, as was wanted
+		}
+		text = e.Err.Error()
+	default:
+		return 0, false
+	}
+	what, now := failing{e.Kind, e.Name}, k.loop.Now()
+	last, known := k.quiet[what]
+	if known && last.text == text && now.Sub(last.at) < repeatedEvery {
+		last.more++
+		k.quiet[what] = last
+		return 0, true
+	}
+	k.quiet[what] = repeated{at: now, text: text}
+	return last.more, false
 }
 
 // connect makes the client of a connection, hands it the producers and
 // consumers, and dials.
 func (a *application) connect(name string) {
 	c := a.plan.Settings.Connections[name]
-	k := &link{app: a, dialer: dialer{loop: a.loop, name: name, settings: c}}
+	k := &link{app: a, quiet: map[failing]repeated{}, dialer: dialer{loop: a.loop, name: name, settings: c}}
 	config := clientConfig(name, c)
 	if c.Embedded() {
 		k.embedded = a.embedded
@@ -44,6 +94,7 @@ func (k *link) Note(e client.Event) {
 	if e.Kind == client.EventConnected {
 		k.opened()
 	}
+	more, quiet := k.repeats(&e)
 	level := zerolog.InfoLevel
 	switch e.Kind {
 	case client.EventLost, client.EventDialFailed, client.EventBlocked, client.EventConsumerFailed,
@@ -51,6 +102,9 @@ func (k *link) Note(e client.Event) {
 		client.EventCallChannelClosed, client.EventPublishChannelRenewed:
 		level = zerolog.WarnLevel
 	case client.EventReturned, client.EventReady, client.EventProducerUp:
+		level = zerolog.DebugLevel
+	}
+	if quiet {
 		level = zerolog.DebugLevel
 	}
 	what := e.Kind.String()
@@ -66,6 +120,9 @@ func (k *link) Note(e client.Event) {
 	}
 	if e.Err != nil {
 		entry = entry.Err(e.Err)
+	}
+	if more > 0 {
+		entry = entry.Int("repeated", more)
 	}
 	if e.After > 0 {
 		entry = entry.Dur("again_in", e.After.Round(time.Millisecond))

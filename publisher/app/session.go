@@ -101,6 +101,7 @@ func openSession(ctx context.Context, name string, settings *Settings, timeout t
 	}
 	config := clientConfig(name, &own)
 	config.KeepIDs = true
+	config.ProbeTimeout = timeout // there is one try
 	s.dialer = dialer{loop: l, name: name, settings: &own, client: client.New(config, s)}
 	go func() {
 		defer close(s.ended)

@@ -1,0 +1,53 @@
+package app
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"zamqp/amqpproto/client"
+	"zamqp/loop"
+)
+
+// TestRepeatsAreNotLogged: what fails each second is a line of the log now and
+// then, and whatever is new is one at once.
+func TestRepeatsAreNotLogged(t *testing.T) {
+	l, err := loop.New(loop.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &link{dialer: dialer{loop: l}, quiet: map[failing]repeated{}}
+	refused, locked := errors.New("refused"), errors.New("locked")
+	for i, row := range []struct {
+		event client.Event
+		old   bool // half a minute has passed
+		more  int
+		quiet bool
+	}{
+		{event: client.Event{Kind: client.EventLost, Err: refused}},
+		{event: client.Event{Kind: client.EventDialFailed, Err: refused}},
+		{event: client.Event{Kind: client.EventDialFailed, Err: refused}, quiet: true},
+		{event: client.Event{Kind: client.EventDialFailed, Err: locked}, quiet: true}, // of another node
+		{event: client.Event{Kind: client.EventDialFailed, Err: refused}, old: true, more: 2},
+		{event: client.Event{Kind: client.EventConsumerFailed, Name: "a", Err: refused}},
+		{event: client.Event{Kind: client.EventConsumerFailed, Name: "b", Err: refused}},
+		{event: client.Event{Kind: client.EventConsumerFailed, Name: "a", Err: refused}, quiet: true},
+		{event: client.Event{Kind: client.EventConsumerFailed, Name: "a", Err: locked}, more: 1},
+		{event: client.Event{Kind: client.EventConnected}},
+		{event: client.Event{Kind: client.EventLost, Err: refused}},
+		{event: client.Event{Kind: client.EventLost}}, // closed
+		{event: client.Event{Kind: client.EventConsumerFailed, Name: "a", Err: locked}, quiet: true},
+		{event: client.Event{Kind: client.EventConsumerUp, Name: "a"}},
+		{event: client.Event{Kind: client.EventConsumerFailed, Name: "a", Err: locked}},
+	} {
+		if row.old {
+			for what, last := range k.quiet {
+				last.at = last.at.Add(-repeatedEvery - time.Second)
+				k.quiet[what] = last
+			}
+		}
+		if more, quiet := k.repeats(&row.event); more != row.more || quiet != row.quiet {
+			t.Errorf("%d: %v %s: %d more, quiet %v", i, row.event.Kind, row.event.Name, more, quiet)
+		}
+	}
+}
