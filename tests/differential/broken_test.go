@@ -28,6 +28,7 @@ var broken = map[string]func(ch uint16) []byte{
 		return must(amqpproto.AppendMethod(nil, 50, &amqpproto.ChannelClose{ReplyCode: 200}))
 	},
 	"close-ok-not-open": func(uint16) []byte { return must(amqpproto.AppendMethod(nil, 50, &amqpproto.ChannelCloseOk{})) },
+	"channel-over-max":  func(uint16) []byte { return must(amqpproto.AppendMethod(nil, channelMax+1, &amqpproto.ChannelOpen{})) },
 	"open-twice":        func(ch uint16) []byte { return must(amqpproto.AppendMethod(nil, ch, &amqpproto.ChannelOpen{})) },
 	"channel-0":         func(uint16) []byte { return must(amqpproto.AppendMethod(nil, 0, marker)) },
 	"connection-method-on-channel": func(ch uint16) []byte {

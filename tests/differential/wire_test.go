@@ -19,6 +19,8 @@ var known = map[string]bool{
 	"tune-ok-early": true, "unknown-mechanism": true, "unknown-vhost": true,
 	// Refused at once, where RabbitMQ waits for the rest of the content.
 	"body-too-large": true, "get-ok-from-client": true,
+	// Numbers, where RabbitMQ counts channels.
+	"channel-over-max": true,
 	// Another code for the same: 501 and not 505.
 	"header-weight": true, "heartbeat-channel": true,
 	// What RabbitMQ took over from AMQP 0-8 and 0-9.
