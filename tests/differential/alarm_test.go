@@ -162,7 +162,7 @@ func TestAlarm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compares with RabbitMQ")
 	}
-	theirs := (&alarmScript{t: t, b: rabbitAlarm(t, rabbitmq.Shared(t))}).run()
+	theirs := (&alarmScript{t: t, b: rabbitAlarm(t, reference(t))}).run()
 	ours := (&alarmScript{t: t, b: ourAlarm(t)}).run()
 	if ours != theirs {
 		t.Errorf("RabbitMQ:\n%s\n\nours:\n%s", theirs, ours)

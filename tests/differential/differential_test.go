@@ -81,7 +81,16 @@ func pairs(t *testing.T, node *rabbitmq.Node) (ps []pair) {
 		subject = at(t, "ours", *against, "a")
 	}
 	for i := range reference {
-		ps = append(ps, pair{reference[i], subject[i]})
+		ps = append(ps, pair{reference[i], subject[i], nil})
+	}
+	if *against == "" {
+		later := map[string]bool{}
+		for _, c := range changes {
+			later[c.since] = node.AtLeast(t, c.since)
+		}
+		for i := range ps {
+			ps[i].later = later
+		}
 	}
 	return ps
 }
@@ -102,7 +111,7 @@ func TestDifferential(t *testing.T) {
 		t.Skip("compares with RabbitMQ, thousands of programs")
 	}
 	ps := pairs(t, reference(t))
-	c := &comparison{t: t}
+	c := &comparison{t: t, changed: map[string]int{}}
 	began := time.Now()
 	seeds := make(chan uint64)
 	var wg sync.WaitGroup
@@ -123,6 +132,11 @@ func TestDifferential(t *testing.T) {
 	wg.Wait()
 	t.Logf("%d programs from seed %d, %d operations, %v; %d looked different once, %d every time, %d ended with a connection",
 		c.compared, *seed, c.operations, time.Since(began).Round(time.Millisecond), c.unsteady, c.different, c.excused)
+	for _, change := range changes {
+		if n := c.changed[change.what]; n > 0 {
+			t.Logf("%d met what changed in RabbitMQ %s: %s", n, change.since, change.what)
+		}
+	}
 }
 
 // comparison is one run of the test.
@@ -132,7 +146,8 @@ type comparison struct {
 	compared, operations int
 	unsteady, different  int
 	excused              int
-	shrinking            sync.Mutex // one at a time, as the output is read by people
+	changed              map[string]int // by change.what
+	shrinking            sync.Mutex     // one at a time, as the output is read by people
 }
 
 func (c *comparison) full() bool {
@@ -142,7 +157,10 @@ func (c *comparison) full() bool {
 }
 
 // pair is the two brokers of one worker.
-type pair struct{ reference, subject *broker }
+type pair struct {
+	reference, subject *broker
+	later              map[string]bool // the versions of changes that reference has
+}
 
 // both runs a program on the two brokers at once.
 func (p pair) both(program []*operation, slowly bool) (left, right *transcript) {
@@ -156,26 +174,32 @@ func (p pair) both(program []*operation, slowly bool) (left, right *transcript) 
 	return left, right
 }
 
-// differs says whether the two brokers differ, and go on doing so.
-func (p pair) differs(program []*operation, tries int) bool {
+// differs says whether the two brokers differ, and go on doing so, with what they
+// said last.
+func (p pair) differs(program []*operation, tries int) (left, right *transcript, yes bool) {
 	for range tries {
-		if left, right := p.both(program, true); left.equal(right) || left.excused(right) {
-			return false
+		left, right = p.both(program, true)
+		if left.equal(right) || left.excused(right) || p.changed(program, left, right) != "" {
+			return left, right, false
 		}
 	}
-	return true
+	return left, right, true
 }
 
 func (c *comparison) compare(p pair, seed uint64) {
 	program := write(seed)
 	left, right := p.both(program, false)
 	excused := left.excused(right)
-	same := left.equal(right) || excused
+	changed := p.changed(program, left, right)
+	same := left.equal(right) || excused || changed != ""
 	c.mu.Lock()
 	c.compared++
 	c.operations += len(program)
 	if excused {
 		c.excused++
+	}
+	if changed != "" {
+		c.changed[changed]++
 	}
 	c.mu.Unlock()
 	if *tell {
@@ -184,7 +208,8 @@ func (c *comparison) compare(p pair, seed uint64) {
 	if same {
 		return
 	}
-	if !p.differs(program, 2) {
+	l, r, yes := p.differs(program, 2)
+	if !yes {
 		c.mu.Lock()
 		c.unsteady++
 		c.mu.Unlock()
@@ -196,8 +221,14 @@ func (c *comparison) compare(p pair, seed uint64) {
 	c.mu.Unlock()
 	c.shrinking.Lock()
 	defer c.shrinking.Unlock()
-	program = shrink(program, func(less []*operation) bool { return p.differs(less, 1) }, time.Now().Add(90*time.Second))
-	left, right = p.both(program, true)
+	left, right = l, r // of the shortest program that differed: it may not do so every time
+	program = shrink(program, func(less []*operation) bool {
+		l, r, yes := p.differs(less, 1)
+		if yes {
+			left, right = l, r
+		}
+		return yes
+	}, time.Now().Add(90*time.Second))
 	c.t.Errorf("seed %d differs (repeat: go test ./tests/differential -seed %d -programs 1); shrunk to %d operations:\n%s",
 		seed, seed, len(program), beside(p.reference.name, p.subject.name, left, right))
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
-	"zamqp/tests/rabbitmq"
 )
 
 // aWhile is what a broker that leaves the socket to its client leaves it for at
@@ -121,7 +120,7 @@ func TestEnds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compares with RabbitMQ")
 	}
-	p := pairs(t, rabbitmq.Shared(t))[0]
+	p := pairs(t, reference(t))[0]
 	for _, b := range []*broker{p.reference, p.subject} {
 		for _, row := range closes {
 			t.Run(b.name+"/"+row.name, func(t *testing.T) {

@@ -78,6 +78,11 @@ func TestKnownDifferencesAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, c := range changes {
+		if !bytes.Contains(page, []byte("| "+c.since+" | "+c.what+" |")) {
+			t.Errorf("docs/guide/broker-differences.md does not tell that since %s %s", c.since, c.what)
+		}
+	}
 	for name := range known {
 		if !bytes.Contains(page, []byte("`"+name+"`")) {
 			t.Errorf("docs/guide/broker-differences.md does not tell of %s", name)

@@ -1,0 +1,50 @@
+package differential_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// change is something that RabbitMQ does in another way since a later version
+// than 3.10, whose ways the embedded broker has. A program is compared up to the
+// step in which it meets one.
+type change struct {
+	since string
+	what  string
+	step  *regexp.Regexp        // in what either broker says in that step
+	when  func(*operation) bool // or an operation of the program
+}
+
+var changes = []change{
+	{since: "4.0", what: "a wrong type of exchange closes the channel (406) and not the connection (503)", step: regexp.MustCompile(`exchange\.declare.*type=`)},
+	{since: "4.0", what: "each queue has a type: other words for one that is not equivalent", step: regexp.MustCompile(`inequivalent arg 'x-queue-type'`)},
+	{since: "4.0", what: "basic.get from a quorum queue tells no x-delivery-count of 0", step: regexp.MustCompile(`x-delivery-count:l0`)},
+	{since: "4.0", what: "x-max-priority = 0 is a queue with priorities", when: func(o *operation) bool { return fmt.Sprint(o.args["x-max-priority"]) == "0" }},
+	{since: "4.0", what: "a commit fails (406) if a queue that its messages were routed to has gone", step: regexp.MustCompile(`partial tx completion`)},
+	{since: "4.0", what: "who speaks another protocol is told of AMQP 1.0", step: regexp.MustCompile(`protocol header "AMQP\\x03`)},
+}
+
+// changed returns what a later version does otherwise in the step in which the
+// transcripts part; "" if that is no known change.
+func (p pair) changed(program []*operation, t, u *transcript) string {
+	i := t.difference(u)
+	if i < 0 || i >= len(t.steps) || i >= len(u.steps) {
+		return ""
+	}
+	said := t.steps[i].what + "\n" + strings.Join(t.steps[i].lines, "\n") + "\n" + strings.Join(u.steps[i].lines, "\n")
+	for _, c := range changes {
+		if !p.later[c.since] {
+			continue
+		}
+		if c.step != nil && c.step.MatchString(said) {
+			return c.what
+		}
+		for _, o := range program {
+			if c.when != nil && c.when(o) {
+				return c.what
+			}
+		}
+	}
+	return ""
+}
