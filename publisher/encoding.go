@@ -40,7 +40,7 @@ func readEncoding(list, compression string) (e contentEncoding, err error) {
 	if compression != "" {
 		p, ok := kombuPackings[strings.ToLower(strings.TrimSpace(compression))]
 		if !ok {
-			return e, encodingErrorf("the header compression names %q, which is not read here: unpack what Request.Body returns, or let the sender use gzip or zstd", compression)
+			return e, encodingErrorf("the header compression names %q, which is not read here: send gzip, bzip2, zstd or brotli", compression)
 		}
 		if p.unpack != nil {
 			e.packings = append(e.packings, p)

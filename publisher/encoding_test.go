@@ -320,7 +320,7 @@ func TestUnlabelled(t *testing.T) {
 		p    publisher.Publishing
 		want string // of an any; an error's text
 	}{
-		{"nothing", publisher.Consumer{}, publisher.Publishing{}, "the content type is missing"},
+		{"nothing", publisher.Consumer{}, publisher.Publishing{}, "the content type is missing (consumer.c.codec says how"},
 		{"in the headers, but not asked for", publisher.Consumer{}, publisher.Publishing{Headers: inHeaders}, "the content type is missing"},
 		{"in the headers", publisher.Consumer{HeadersContentType: true}, publisher.Publishing{Headers: inHeaders}, "[1]"},
 		{"in the headers, before the consumer's codec", publisher.Consumer{HeadersContentType: true, Codec: "text"}, publisher.Publishing{Headers: inHeaders}, "[1]"},

@@ -3,6 +3,7 @@ package publisher
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -227,7 +228,11 @@ func (r *Request) Decode(v any) error {
 			contentType = view(k.Codec)
 		}
 	}
-	return decodeBody(contentType, &e, body, r.server.options.UnpackMax, v)
+	err = decodeBody(contentType, &e, body, r.server.options.UnpackMax, v)
+	if err != nil && len(contentType) == 0 && r.consumer != nil {
+		err = fmt.Errorf("%w (consumer.%s.codec says how to read such messages)", err, r.message.Consumer)
+	}
+	return err
 }
 
 // Context ends when the call is over, when the client has gone and when the

@@ -83,7 +83,7 @@ func (p *packing) fail(err error, limit int64) error {
 	case errors.Is(err, errUnpackMax):
 		return tooLarge(limit)
 	case errors.Is(err, errNoUnpacker):
-		return encodingErrorf("the compression %s is not read here: unpack what Request.Body returns, or let the sender use gzip or zstd", p.name)
+		return encodingErrorf("the compression %s is not read here: send gzip, deflate, zstd or br", p.name)
 	}
 	return &DecodeError{ContentType: p.name, Cause: err}
 }
