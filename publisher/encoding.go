@@ -57,7 +57,7 @@ func readEncoding(list, compression string) (e contentEncoding, err error) {
 			continue
 		}
 		switch name {
-		case "", "identity", "binary", "7bit", "8bit":
+		case "", "identity", "binary", "7bit", "8bit", "none":
 			continue
 		}
 		if _, ok := findCharset(name); !ok {

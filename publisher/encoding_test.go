@@ -120,7 +120,7 @@ func TestContentEncodings(t *testing.T) {
 	gz := string(packed(t, text))
 	for _, row := range []struct{ encoding, header, body, err string }{
 		{"", "", text, ""},
-		{"identity", "", text, ""}, {"binary", "", text, ""}, {"7bit", "", text, ""}, {" 8BIT ", "", text, ""},
+		{"identity", "", text, ""}, {"binary", "", text, ""}, {"7bit", "", text, ""}, {" 8BIT ", "", text, ""}, {"none", "", text, ""},
 		{"utf-8", "", text, ""}, {"UTF-8", "", text, ""}, {"utf8", "", text, ""}, {"us-ascii", "", "plain", ""}, {"ascii", "", "plain", ""},
 		{"utf-8", "", "\xef\xbb\xbf" + text, ""},
 		{"iso-8859-1", "", "Gr\xfc\xdfe", ""}, {"ISO8859-1", "", "Gr\xfc\xdfe", ""}, {"latin-1", "", "Gr\xfc\xdfe", ""},
