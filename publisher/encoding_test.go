@@ -235,6 +235,44 @@ func TestBombs(t *testing.T) {
 	}
 }
 
+// TestUnpackMaxIsExact: what unpacks to unpack_max is read, and an octet more is
+// not; how far a frame of zstd may look back does not count.
+func TestUnpackMaxIsExact(t *testing.T) {
+	const limit = 200_000
+	wide := func(w io.Writer) io.WriteCloser {
+		z, _ := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(8<<20), zstd.WithEncoderCRC(true))
+		return z
+	}
+	for _, fill := range []func(n int) string{
+		func(n int) string { return strings.Repeat("0", n) },
+		func(n int) string { // which does not shrink so much
+			b := make([]byte, n)
+			for i, x := 0, uint32(1); i < n; i++ {
+				x = x*1664525 + 1013904223
+				b[i] = 'a' + byte(x>>24)%26
+			}
+			return string(b)
+		},
+	} {
+		for encoding, pack := range map[string]func(string) []byte{
+			"gzip":    func(s string) []byte { return packed(t, s) },
+			"deflate": func(s string) []byte { return compressed(t, s, flateWriter) },
+			"br":      func(s string) []byte { return compressed(t, s, brotliWriter) },
+			"zstd":    func(s string) []byte { return compressed(t, s, wide) },
+			"ZSTD":    func(s string) []byte { return oneSegment(t, s) },
+		} {
+			for _, n := range []int{1, limit - 1, limit, limit + 1} {
+				text, got := fill(n), ""
+				err := deliver(t, publisher.Consumer{}, publisher.Options{UnpackMax: limit},
+					publisher.Publishing{ContentType: "text/plain", ContentEncoding: encoding, Body: pack(text)}, &got)
+				if n <= limit && (err != nil || got != text) || n > limit && err == nil {
+					t.Errorf("%s of %d: %d octets, %v", encoding, n, len(got), err)
+				}
+			}
+		}
+	}
+}
+
 func oneSegment(t *testing.T, text string) []byte {
 	t.Helper()
 	z, err := zstd.NewWriter(nil, zstd.WithSingleSegment(true))

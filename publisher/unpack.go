@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"net/http"
 	"sync"
 
@@ -167,30 +168,47 @@ func unbrotli(b []byte, limit int64) ([]byte, error) {
 
 func unxz([]byte, int64) ([]byte, error) { return nil, errNoUnpacker }
 
-// zstdDecoders by the limit of what they unpack, of which a process has one or
+// zstdDecoders by the logarithm of what they unpack, of which a process has one or
 // two. One holds tables that take longer to make than a message to unpack.
 var zstdDecoders sync.Map
 
 // unzstd takes memory for the size that a frame promises, but for an octet that
-// came not more than 32 KiB, which one can stand for, and never more than limit.
+// came not more than 32 KiB, which one can stand for.
 func unzstd(b []byte, limit int64) ([]byte, error) {
-	known, ok := zstdDecoders.Load(limit)
+	if len(b) == 0 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	log := max(10, bits.Len64(uint64(limit-1)))
+	known, ok := zstdDecoders.Load(log)
 	if !ok {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxMemory(uint64(limit)), zstd.WithDecoderMaxWindow(uint64(max(limit, zstd.MinWindowSize))))
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(4), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(1<<log))
 		if err != nil {
 			return nil, err
 		}
-		known, _ = zstdDecoders.LoadOrStore(limit, d)
+		known, _ = zstdDecoders.LoadOrStore(log, d)
 	}
-	out, err := known.(*zstd.Decoder).DecodeAll(b, nil)
+	out, err := known.(*zstd.Decoder).DecodeAll(narrow(b, log), nil)
 	switch {
 	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded), int64(len(out)) > limit:
 		return nil, errUnpackMax
 	case err != nil:
 		return nil, err
-	case len(b) == 0:
-		return nil, io.ErrUnexpectedEOF
 	}
 	return out, nil
+}
+
+// narrow lowers how far a frame says that it looks back, its window, to 1<<log
+// octets. A stream says so before it knows its length, 128 MiB at the highest
+// level; one that has fewer octets than the bound cannot look farther back.
+// RFC 8878 §3.1.1.
+func narrow(b []byte, log int) []byte {
+	const singleSegment = 0x20
+	if len(b) < 6 || !bytes.HasPrefix(b, []byte("\x28\xb5\x2f\xfd")) || b[4]&singleSegment != 0 {
+		return b
+	}
+	if window := byte(log-10) << 3; b[5] > window {
+		b = bytes.Clone(b)
+		b[5] = window
+	}
+	return b
 }
