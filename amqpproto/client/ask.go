@@ -134,7 +134,7 @@ func (a *asker) send() {
 		}
 		return
 	}
-	a.replay.reset(q.topology, false)
+	a.replay.reset(q.topology, &a.client.has, false)
 	a.declare()
 }
 

@@ -24,8 +24,10 @@ type fakeBroker struct {
 	header bool                                                            // the protocol header came
 	on     map[amqpproto.MethodID]func(ch uint16, m amqpproto.Method) bool // true = handled
 	tune   amqpproto.ConnectionTune
-	beats  int
-	queues int // named so far
+	// capabilities that it says it has; all of RabbitMQ's
+	capabilities amqp.Table
+	beats        int
+	queues       int // named so far
 	published,
 	publishes uint64 // methods, whole contents
 	consumers map[string]uint16               // channel by consumer tag
@@ -70,7 +72,9 @@ type asked struct {
 }
 
 func newFakeBroker(t testing.TB) *fakeBroker {
-	b := &fakeBroker{
+	b := &fakeBroker{capabilities: amqp.Table{"publisher_confirms": true, "basic.nack": true, "consumer_cancel_notify": true,
+		"direct_reply_to": true, "exchange_exchange_bindings": true},
+
 		t: t, script: wiretest.NewScript(),
 		on:        map[amqpproto.MethodID]func(uint16, amqpproto.Method) bool{},
 		tune:      amqpproto.ConnectionTune{ChannelMax: 2047, FrameMax: 131072, Heartbeat: 60},
@@ -103,8 +107,11 @@ func (b *fakeBroker) feed(in []byte) (n int, err error) {
 }
 
 func (b *fakeBroker) start() {
-	props, err := amqpproto.AppendTable(nil, amqp.Table{"product": "fake", "version": "1.0",
-		"capabilities": amqp.Table{"publisher_confirms": true}})
+	about := amqp.Table{"product": "fake", "version": "1.0"}
+	if b.capabilities != nil {
+		about["capabilities"] = b.capabilities
+	}
+	props, err := amqpproto.AppendTable(nil, about)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func (t *caller) start() {
 
 func (t *caller) opened() error {
 	t.sequence.reset()
-	if t.client.cfg.NoConfirms {
+	if !t.client.confirmsCalls() {
 		return t.selected()
 	}
 	t.state = callerAwaitSelectOk
@@ -213,7 +213,7 @@ func (t *caller) send(id CallID, o *Outgoing) {
 	out.buf = amqpproto.AppendContentHeader(out.buf, t.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), properties)
 	out.buf = amqpproto.AppendBody(out.buf, t.ch.number, o.Body, conn.frameMax)
 	t.find(id).sent = true
-	if !t.client.cfg.NoConfirms {
+	if t.client.confirmsCalls() {
 		t.sequence.push(id)
 	}
 }

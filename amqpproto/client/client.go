@@ -21,8 +21,10 @@ type Client struct {
 	rnd   *rand.Rand
 	stats Stats
 
-	conn    *Conn // nil while there is none
-	lastErr error // why there is none, or the last one ended
+	asked   Config       // as New got it; cfg follows what the broker has
+	has     capabilities // of the broker, as it said last
+	conn    *Conn        // nil while there is none
+	lastErr error        // why there is none, or the last one ended
 	backoff backoff
 	absence absence
 	replay  replay
@@ -62,6 +64,8 @@ type Client struct {
 // first dial is the host's, too.
 func New(cfg Config, host Host) *Client {
 	c := &Client{cfg: cfg.withDefaults(), host: host}
+	c.asked = c.cfg
+	c.has = everything
 	c.rnd = rand.New(rand.NewPCG(c.cfg.Seed, 0x7a616d7170))
 	c.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
 	c.pub, c.doubtful = newPublisher(c), newPublisher(c)
@@ -124,7 +128,11 @@ func (c *Client) opened(conn *Conn) {
 	if c.stats.Connects > 1 {
 		c.stats.Reconnects++
 	}
-	c.note(Event{Kind: EventConnected, Text: conn.server})
+	server := conn.server
+	if missing := c.has.missing(); missing != "" {
+		server += ", without " + missing
+	}
+	c.note(Event{Kind: EventConnected, Text: server})
 	c.replay = replay{}
 	c.replay.gate.set(gateMax)
 	c.rearm = true

@@ -72,7 +72,7 @@ func (k *Consumer) handBack(tag uint64) {
 	k.client.stats.HandedBack++
 	out := &k.ch.conn.out
 	out.room()
-	out.buf = amqpproto.AppendBasicNack(out.buf, k.ch.number, tag, false, true)
+	out.buf = k.client.has.appendGiveBack(out.buf, k.ch.number, tag, true)
 }
 
 // onTooLarge refuses a message over BodyMax, at the price of this consumer only:

@@ -88,6 +88,7 @@ func (c *Conn) onStart(args []byte) error {
 		return err
 	}
 	c.server = serverName(m.ServerProperties)
+	c.client.adapt(capabilitiesOf(m.ServerProperties))
 	c.state, c.secret = awaitTune, cfg.Password
 	return c.send(0, &amqpproto.ConnectionStartOk{
 		ClientProperties: properties,

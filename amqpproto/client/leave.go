@@ -36,7 +36,7 @@ func (k *Consumer) stay() {
 	k.state = Up
 	out := &k.ch.conn.out
 	out.room()
-	out.buf = k.settled.giveBack(out.buf, k.ch.number)
+	out.buf = k.settled.giveBack(out.buf, k.ch.number, k.client.has)
 	k.client.wake()
 }
 

@@ -70,7 +70,7 @@ func (c *Client) check(o *Outgoing, frameMax uint32) error {
 	if err != nil {
 		return fmt.Errorf("amqp client: malformed properties: make them with amqpproto.Properties.Append: %w", err)
 	}
-	return nil
+	return c.has.missingExpiration(&c.props)
 }
 
 // send encodes a publish as its three kinds of frame, side by side, and enters

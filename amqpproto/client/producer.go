@@ -25,7 +25,7 @@ type Producer struct {
 func (c *Client) Produce(spec ProducerSpec) *Producer {
 	p := &Producer{spec: spec}
 	p.enter(c, p, spec.Name, &p.spec.Topology)
-	p.replay.reset(p.topology, false)
+	p.replay.reset(p.topology, &c.has, false)
 	if p.replay.empty() {
 		p.ready, p.state = true, Up
 		return p

@@ -82,11 +82,11 @@ func (w *window) settle(tag uint64, to tagState) bool {
 	return true
 }
 
-// giveBack appends a nack for each tag that was kept.
-func (w *window) giveBack(dst []byte, channel uint16) []byte {
+// giveBack appends what returns each tag that was kept.
+func (w *window) giveBack(dst []byte, channel uint16, has capabilities) []byte {
 	for t := w.base; t < w.next && w.kept > 0; t++ {
 		if *w.at(t) == tagKept {
-			dst = amqpproto.AppendBasicNack(dst, channel, t, false, true)
+			dst = has.appendGiveBack(dst, channel, t, true)
 			*w.at(t) = tagFinal
 			w.kept--
 		}

@@ -78,7 +78,7 @@ func (s *Settler) Nack(epoch uint32, tag uint64, requeue bool) {
 	}
 	if s.settle(epoch, tag, tagFinal) {
 		out := s.refuse()
-		out.buf = amqpproto.AppendBasicNack(out.buf, s.on.number, tag, false, requeue)
+		out.buf = s.of.has.appendGiveBack(out.buf, s.on.number, tag, requeue)
 		s.after()
 	}
 }

@@ -74,7 +74,7 @@ func (s *station) start() {
 	conn := s.client.conn
 	s.retry.stop()
 	s.guilty = false
-	s.replay.reset(s.topology, s.conn == conn)
+	s.replay.reset(s.topology, &s.client.has, s.conn == conn)
 	s.conn = conn
 	if s.ch != nil {
 		s.check(s.step())

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -27,6 +28,12 @@ type Queue struct {
 	NoDeclare                      bool // it is somebody else's: only consume from it
 	Passive                        bool // only check that it exists
 	Args                           amqp.Table
+
+	// Extension says that it is for nothing without RabbitMQ's arguments: where the
+	// broker takes none, it is not declared.
+	Extension bool
+	// Spare are the names of arguments that it can do without there.
+	Spare []string
 }
 
 // Binding binds a queue to an exchange. Bindings to the default exchange exist
@@ -56,16 +63,18 @@ type Topology struct {
 // methods, one in flight.
 type declaration struct {
 	topology *Topology
-	step     int      // index of the next one over all four lists
-	queues   []string // names of topology.Queues as the broker has them
-	what     string   // the one in flight, for errors
-	declares int      // index+1 of the queue in flight; 0 = none
+	has      *capabilities // of the broker
+	step     int           // index of the next one over all four lists
+	queues   []string      // names of topology.Queues as the broker has them
+	what     string        // the one in flight, for errors
+	declares int           // index+1 of the queue in flight; 0 = none
 }
 
 // reset starts from the beginning. Names that the broker gave are kept only on
 // the same connection: their queues still exist, and declaring others at each
 // retry would heap them up.
-func (d *declaration) reset(t *Topology, keepNames bool) {
+func (d *declaration) reset(t *Topology, has *capabilities, keepNames bool) {
+	d.has = has
 	d.topology, d.step, d.declares, d.what = t, 0, 0, ""
 	if keepNames && len(d.queues) == len(t.Queues) {
 		return
@@ -157,6 +166,9 @@ func (d *declaration) exchange(x *Exchange) (amqpproto.Method, error) {
 	if kind == "" {
 		kind = "direct"
 	}
+	if err := d.has.missingArguments(x.Args); err != nil {
+		return nil, err
+	}
 	args, err := amqpproto.AppendTable(nil, x.Args)
 	return &amqpproto.ExchangeDeclare{
 		Exchange: []byte(x.Name), Type: []byte(kind), Passive: x.Passive,
@@ -166,6 +178,9 @@ func (d *declaration) exchange(x *Exchange) (amqpproto.Method, error) {
 
 func (d *declaration) exchangeBinding(b *ExchangeBinding) (amqpproto.Method, error) {
 	d.what = fmt.Sprintf("exchange.bind %q to %q, routing key %q", b.Destination, b.Source, b.RoutingKey)
+	if !d.has.exchangeBindings {
+		return nil, errors.New("this broker binds no exchanges to exchanges (server-properties.capabilities): bind the queue to both")
+	}
 	args, err := amqpproto.AppendTable(nil, b.Args)
 	return &amqpproto.ExchangeBind{
 		Destination: []byte(b.Destination), Source: []byte(b.Source), RoutingKey: []byte(b.RoutingKey), Arguments: args,
@@ -173,12 +188,16 @@ func (d *declaration) exchangeBinding(b *ExchangeBinding) (amqpproto.Method, err
 }
 
 func (d *declaration) queue(q *Queue, i int) (amqpproto.Method, error) {
-	if q.NoDeclare || reserved(q.Name) {
+	if q.NoDeclare || reserved(q.Name) || q.Extension && !d.has.arguments {
 		return nil, nil
 	}
 	d.what = fmt.Sprintf("queue.declare %q", q.Name)
 	d.declares = i + 1
-	args, err := amqpproto.AppendTable(nil, q.Args)
+	own := q.argumentsFor(d.has)
+	if err := d.has.missingArguments(own); err != nil {
+		return nil, err
+	}
+	args, err := amqpproto.AppendTable(nil, own)
 	if q.Name == "" && d.queues[i] != "" {
 		// Named by the broker on an earlier try. Its name is one that we may not
 		// declare, but only look for.

@@ -72,7 +72,7 @@ func (in *intake) retry(r *publisher.Request) (here bool) {
 	}
 	p := in.copyOf(r)
 	// Another user's id would be refused, and a header in its place proves nothing.
-	if !k.declared.RetriesInQueues() || len(p.UserID) > 0 {
+	if !k.declared.RetriesInQueues() || !k.link.client.HasArguments() || len(p.UserID) > 0 {
 		in.hold(r)
 		return true
 	}

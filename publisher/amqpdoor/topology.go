@@ -145,7 +145,7 @@ func (t *topology) consumer(name string) client.Topology {
 	if c.RetriesInQueues() {
 		for _, delay := range c.Retry.Delays() {
 			top.Queues = append(top.Queues, client.Queue{Name: publisher.RetryQueue(c.Queue, delay), Durable: true,
-				Args: delayArguments(&c, delay.Milliseconds())})
+				Args: delayArguments(&c, delay.Milliseconds()), Extension: true})
 		}
 	}
 	if quarantine, ok := t.quarantine(name); ok {
@@ -161,8 +161,8 @@ func (t *topology) quarantine(name string) (client.Queue, bool) {
 		return client.Queue{}, false
 	}
 	args := withType(nil, c.Type())
-	deadLetter(args, &c)
-	return client.Queue{Name: publisher.QuarantineQueue(c.Queue), Durable: true, Args: args}, true
+	spare := deadLetter(args, &c)
+	return client.Queue{Name: publisher.QuarantineQueue(c.Queue), Durable: true, Args: args, Spare: spare}, true
 }
 
 // delayArguments are those of a queue that nobody consumes: what is in it goes
@@ -207,20 +207,22 @@ func queueOf(c *publisher.Consumer) client.Queue {
 		q.Args["x-single-active-consumer"] = true
 	}
 	if c.Type() != publisher.QueueStream { // a stream has no dead letters
-		deadLetter(q.Args, c)
+		q.Spare = deadLetter(q.Args, c)
 	}
 	return q
 }
 
 // deadLetter lets the broker move what expires or is refused to the queue for
 // dead letters, too: what we give up ourselves is published there with its story.
-func deadLetter(args publisher.Table, c *publisher.Consumer) {
+// A broker without such arguments is not asked to: spare names them.
+func deadLetter(args publisher.Table, c *publisher.Consumer) (spare []string) {
 	dead := c.DeadLetterQueue()
 	if _, given := args["x-dead-letter-exchange"]; dead == "" || given {
-		return
+		return nil
 	}
 	args["x-dead-letter-exchange"] = ""
 	args["x-dead-letter-routing-key"] = dead
+	return []string{"x-dead-letter-exchange", "x-dead-letter-routing-key"}
 }
 
 // withType copies arguments and adds the queue's type.

@@ -3,6 +3,7 @@ package amqpdoor
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,18 @@ func retries(args publisher.Table) []client.Queue {
 	}
 	return []client.Queue{delay("q.retry.1s", 1000), delay("q.retry.2s", 2000), delay("q.retry.4s", 4000), delay("q.retry.8s", 8000),
 		{Name: "q.quarantine", Durable: true, Args: args}}
+}
+
+// spare marks what a broker without RabbitMQ's arguments is not asked for: the
+// queues that only delay, and that what expires becomes a dead letter.
+func spare(queues []client.Queue) {
+	for i := range queues {
+		q := &queues[i]
+		q.Extension = strings.Contains(q.Name, ".retry.")
+		if q.Args["x-dead-letter-exchange"] == "" && !q.Extension {
+			q.Spare = []string{"x-dead-letter-exchange", "x-dead-letter-routing-key"}
+		}
+	}
 }
 
 func TestTopology(t *testing.T) {
@@ -93,6 +106,7 @@ func TestTopology(t *testing.T) {
 				producers["p"] = *row.producer
 			}
 			top := newTopology("default", producers, map[string]publisher.Consumer{"c": row.consumer, "other": {Connection: "elsewhere"}})
+			spare(row.want.Queues)
 			if got := top.consumer("c"); !reflect.DeepEqual(got, row.want) {
 				t.Errorf("\n got %+v\nwant %+v", got, row.want)
 			}

@@ -57,9 +57,6 @@ func (k *callCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 	if m.correlationID == "" {
 		m.correlationID = rand.Text()
 	}
-	if !cmd.Flags().Changed("expiration") {
-		_ = cmd.Flags().Set("expiration", k.broker.timeout.String())
-	}
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
 	s, err := c.open(ctx, &k.broker, "call")
@@ -67,6 +64,11 @@ func (k *callCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer s.close()
+	// Nobody waits for the reply any longer than that; on other brokers than RabbitMQ
+	// and its like, an expiration is something else.
+	if !cmd.Flags().Changed("expiration") && s.takesArguments(ctx) {
+		_ = cmd.Flags().Set("expiration", k.broker.timeout.String())
+	}
 	reply, err := k.call(ctx, s, cmd, body)
 	if err != nil {
 		return failure{err}

@@ -162,6 +162,12 @@ func (s *session) await(ctx context.Context, start func(done func(error))) error
 	}
 }
 
+// takesArguments tells whether the broker has RabbitMQ's extensions.
+func (s *session) takesArguments(ctx context.Context) (has bool) {
+	err := s.do(ctx, "ask", func(done func(error)) { has = s.client.HasArguments(); done(nil) })
+	return err == nil && has
+}
+
 // errSilent is the cause when a broker takes too long.
 var errSilent = errors.New("no answer")
 

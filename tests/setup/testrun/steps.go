@@ -230,7 +230,7 @@ func unit() *outcome {
 
 // unrepeated are the packages whose tests gain nothing from being run again with
 // another build: they test the tree, or other programs.
-var unrepeated = append([]string{"/tests/rabbitmq", "/tests/embedded", "/tests/spool", "/tests/tidy"}, apart...)
+var unrepeated = append([]string{"/tests/rabbitmq", "/tests/embedded", "/tests/spool", "/tests/qpid", "/tests/tidy"}, apart...)
 
 func race() *outcome {
 	o := &outcome{}
