@@ -305,7 +305,7 @@ func TestBrokerDiesAndComesBack(t *testing.T) {
 	node := rabbitmq.New(t)
 	// After a kill RabbitMQ 3.10 takes minutes, or for ever, until streams and quorum
 	// queues answer again.
-	s := startUnready(t, node.URL, "consumer.e2e-stream.enabled=false", "consumer.e2e-quorum.enabled=false")
+	s := startUnready(t, node.URL, "consumer.e2e-stream.enabled=false", "consumer.e2e-quorum.enabled=false", "consumer.e2e-held-quorum.enabled=false")
 	ready := func() bool { status, _ := s.get("/readyz"); return status == 200 }
 	eventually(t, "ready", ready)
 	key := unique(t)
