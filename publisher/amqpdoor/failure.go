@@ -36,6 +36,11 @@ func (h *handover) Confirmed(err error) {
 	h.requeueLater(err)
 }
 
+// Late makes a handover wait for the broker's word on its copy, however long that
+// takes: a broker that has the copy and is slow would have two of the message if
+// the original went back.
+func (h *handover) Late() {}
+
 // requeueLater gives the original back after a while: the handler has to try it
 // again, since no queue of ours took it. A lost connection has done that itself.
 func (h *handover) requeueLater(err error) {
