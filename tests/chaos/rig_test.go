@@ -53,11 +53,40 @@ func newRig(t *testing.T, s *site, env ...string) *rig {
 	r.source = newSource(s.urls, &r.target, r.book)
 	r.ours[0].start()
 	r.ours[0].awaitReady()
-	if t.Failed() {
-		t.FailNow()
+	if err := r.awaitQueues(); err != nil {
+		t.Fatal(err)
 	}
 	r.source.start()
 	return r
+}
+
+// awaitQueues returns when all queues are there and consumed: a server with a
+// spool is ready before, and what is published to no queue is confirmed, too.
+func (r *rig) awaitQueues() error {
+	var last error
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if last = r.consumed(); last == nil {
+			return nil
+		}
+	}
+	return last
+}
+
+func (r *rig) consumed() error {
+	conn, channel, err := dial(r.site.urls)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	for queue := range plan.Queues {
+		switch q, err := channel.QueueDeclarePassive(queue, true, false, false, false, nil); {
+		case err != nil:
+			return err
+		case q.Consumers == 0:
+			return fmt.Errorf("nobody consumes from %s", queue)
+		}
+	}
+	return nil
 }
 
 // do does one fault and measures how work goes on.
