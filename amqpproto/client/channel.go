@@ -41,7 +41,9 @@ type channel struct {
 	await  amqpproto.MethodID // of the answer to the method in flight; 0 = none
 	limit  deadline           // for that answer
 	cause  error              // why we closed it
-	in     content
+	// unanswered tells that this was a method without an answer.
+	unanswered bool
+	in         content
 }
 
 // String names the channel and what it waits for, for errors.
@@ -183,13 +185,38 @@ func (ch *channel) over(cause error) {
 	ch.owner.onChannelOver(cause)
 }
 
-// expire is called when the answer did not come in time. A broker that does not
-// even answer channel.close is not worth keeping.
+// deafMax bounds the channels of a connection that answer nothing any more.
+const deafMax = 64
+
+// expire is called when the answer did not come in time. In RabbitMQ a channel
+// waits for its queue, and one that is broken, as a quorum queue without a leader,
+// leaves it deaf for good, also to channel.close. It is left alone, and its number
+// stays taken: the others of the connection are innocent. A broker that does not
+// answer a channel.close for which there was no such reason is not worth keeping.
 func (ch *channel) expire() {
 	err := fmt.Errorf("%s: no answer within %v", ch, ch.conn.client.cfg.HandshakeTimeout)
-	if ch.state == awaitChannelCloseOk {
+	switch {
+	case ch.state != awaitChannelCloseOk:
+		ch.close(err)
+		ch.unanswered = true
+	case ch.unanswered && ch.conn.deaf < deafMax:
+		ch.conn.deaf++
+		ch.limit.stop()
+		owner := ch.owner
+		ch.owner = forgotten{ch.conn}
+		owner.onChannelOver(ch.cause)
+	default:
 		ch.conn.abort(err)
-		return
 	}
-	ch.close(err)
 }
+
+// forgotten owns a channel that is deaf, until it answers after all.
+type forgotten struct{ conn *Conn }
+
+func (forgotten) opened() error                               { return nil }
+func (forgotten) answered(amqpproto.MethodID, []byte) error   { return nil }
+func (forgotten) onMethod(amqpproto.MethodID, []byte) error   { return nil }
+func (forgotten) carrier(amqpproto.MethodID) amqpproto.Method { return nil }
+func (forgotten) onContent(*content) error                    { return nil }
+func (forgotten) onTooLarge(*amqpproto.ChannelError) error    { return nil }
+func (f forgotten) onChannelOver(error)                       { f.conn.deaf-- }

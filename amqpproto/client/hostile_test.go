@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
@@ -245,3 +246,44 @@ func TestUnansweredMethodClosesItsChannelOnly(t *testing.T) {
 }
 
 const turnMax = 1001e6
+
+// TestDeafChannelIsLeftAlone: a channel waits for a queue that is broken, and does
+// not even answer channel.close. The other consumers keep their connection; the
+// broken one is tried again on other channels, a bounded number of them.
+func TestDeafChannelIsLeftAlone(t *testing.T) {
+	f := newFixture(t, 0, client.Config{})
+	deaf := map[uint16]bool{}
+	whole := false
+	f.prepare = func(b *fakeBroker) {
+		clear(deaf)
+		b.on[amqpproto.IDBasicConsume] = func(ch uint16, m amqpproto.Method) bool {
+			deaf[ch] = string(m.(*amqpproto.BasicConsume).Queue) == "broken" && !whole
+			return deaf[ch]
+		}
+		b.on[amqpproto.IDChannelClose] = func(ch uint16, _ amqpproto.Method) bool { return deaf[ch] }
+	}
+	s := &sink{ack: true}
+	broken := f.client.Consume(client.ConsumerSpec{Name: "broken", Topology: queue("broken")}, s)
+	good := f.client.Consume(client.ConsumerSpec{Name: "good", Topology: queue("good")}, s)
+	f.connect()
+	f.clock.Advance(30 * time.Minute)
+	if f.client.Stats().Connects != 1 || good.State() != client.Up {
+		t.Fatal(f.client.Stats().Connects, good, f.client.Err())
+	}
+	if n := f.count(client.EventConsumerFailed); n < 15 || n > 30 || len(deaf) < 15 {
+		t.Fatalf("%d tries on %d channels", n, len(deaf))
+	}
+	// The queue is mended: the channels answer what they were asked long ago.
+	whole = true
+	for ch := range deaf {
+		if deaf[ch] {
+			f.broker.say(ch, &amqpproto.ChannelCloseOk{})
+			f.broker.forget(ch)
+		}
+	}
+	f.run()
+	f.clock.Advance(3 * time.Minute)
+	if broken.State() != client.Up || f.client.Stats().Connects != 1 {
+		t.Fatal(broken, broken.Err())
+	}
+}
