@@ -35,7 +35,8 @@ const readyWithin = 3 * time.Second
 // directly and through proxies, whose port is always open.
 func TestReadyWhenTheBrokerIs(t *testing.T) {
 	t.Run("rabbitmq", func(t *testing.T) {
-		readyWhenTheBrokerIs(t, stoppableRabbit{rabbitNode{rabbitmq.New(t)}})
+		readyWhenTheBrokerIs(t, stoppableRabbit{rabbitNode{rabbitmq.New(t)}}, "consumer.billing.queue_type=quorum", "consumer.billing.queue=billing-quorum",
+			"consumer.hello.queue_type=quorum", "consumer.hello.queue=hello-quorum")
 	})
 	t.Run("alone", func(t *testing.T) {
 		path, err := program()
@@ -60,7 +61,9 @@ type stoppableAlone struct{ aloneNode }
 
 func (n stoppableAlone) stop(*testing.T) { n.Stop() }
 
-func readyWhenTheBrokerIs(t *testing.T, n stoppable) {
+// readyWhenTheBrokerIs has one server more with the options, and one that is
+// started while there is no broker.
+func readyWhenTheBrokerIs(t *testing.T, n stoppable, options ...string) {
 	outages := []time.Duration{2 * time.Second, 5 * time.Second, 10 * time.Second}
 	limit := 2 * readyWithin // the machine of the short form has other things to do
 	if text := os.Getenv(restartsEnv); text != "" {
@@ -77,6 +80,10 @@ func readyWhenTheBrokerIs(t *testing.T, n stoppable) {
 	for name, addr := range routes(t, strings.TrimSuffix(strings.TrimPrefix(n.url(), "amqp://guest:guest@"), "/")) {
 		servers[name] = start(t, "amqp://guest:guest@"+addr+"/")
 	}
+	if len(options) > 0 {
+		servers["options"] = start(t, n.url(), options...)
+		time.Sleep(5 * time.Second) // RabbitMQ may lose a quorum queue that it made a moment before a kill: nobody can consume it any more
+	}
 	for i, outage := range outages {
 		how := "killed"
 		if i%2 == 0 {
@@ -87,6 +94,14 @@ func readyWhenTheBrokerIs(t *testing.T, n stoppable) {
 		}
 		for _, s := range servers {
 			s.waitStatus("/readyz", http.StatusServiceUnavailable)
+		}
+		if servers["late"] == nil {
+			path, err := program()
+			if err != nil {
+				t.Fatal(err)
+			}
+			servers["late"] = launch(t, path, freePort(t), n.url())
+			servers["late"].waitStatus("/readyz", http.StatusServiceUnavailable)
 		}
 		time.Sleep(outage) // the outage's length is what is tested
 		lags := lagsBehind(t, n, servers)
