@@ -34,6 +34,7 @@ type intake struct {
 	epoch   uint32                 // of the channel that the last delivery came by
 	inHand  int                    // of this epoch: delivered and not settled
 	owed    int                    // redeliveries to come of what was in hand when the last epoch ended
+	losses  int                    // channels that were lost
 	guesses int                    // redelivered messages that may still be taken for those of an ended process
 	moves   map[*handover]struct{} // by evidence, of this epoch, that are not over
 }
@@ -54,6 +55,7 @@ func (k *consumer) start() {
 			k.quarantine.guesses = 1 // its prefetch
 		}
 		k.quarantine.machine = k.link.client.Consume(k.apart, k.quarantine)
+		k.leaveSuspects()
 	}
 }
 
@@ -105,6 +107,7 @@ func (in *intake) queue() string {
 // begun is not to be handled twice.
 func (in *intake) begin(epoch uint32) {
 	if in.epoch != 0 {
+		in.losses++
 		in.guesses = 0 // what comes again was in our own hands
 	}
 	in.owed += in.inHand

@@ -65,7 +65,7 @@ func (in *intake) guess(r *publisher.Request) {
 	k := in.k
 	h := &r.Message().History
 	exact := k.link.door.isExact()
-	count := r.DeliveryCount()
+	count := r.DeliveryCount() - in.losses // each of them may have added one
 	if exact {
 		count--
 	}

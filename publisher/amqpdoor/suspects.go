@@ -1,0 +1,172 @@
+package amqpdoor
+
+import (
+	"errors"
+	"time"
+
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/client"
+	"zamqp/publisher"
+)
+
+// An exodus moves the messages that an older version left in X.suspects back to X,
+// once: most of them were there without a reason. Their count of crashes is dropped
+// with it. The queue is not made for that, and deleted when it is empty; one of
+// the quorum type stays, since RabbitMQ does not delete those on a condition.
+type exodus struct {
+	k     *consumer
+	queue string
+	asked int // times that it was to be deleted
+	under int // gets and publishes under way
+	moved int
+	over  bool // there was nothing more, or an error
+	again bool // an error
+}
+
+// exodusAtOnce is how many messages are under way.
+const exodusAtOnce = 32
+
+// exodusAsks bounds the attempts to delete: a quorum queue of that name ends the
+// connection for each.
+const exodusAsks = 3
+
+// exodusAgain is how long to wait after an error, and where there is no connection
+// as yet.
+const exodusAgain = time.Second
+
+func (k *consumer) leaveSuspects() {
+	x := &exodus{k: k, queue: publisher.SuspectQueue(k.declared.Queue)}
+	x.look()
+}
+
+func (x *exodus) look() {
+	k := x.k
+	if k.stopped {
+		return
+	}
+	again := func() { k.link.door.runtime.After(exodusAgain, x.look) }
+	x.over, x.again = false, false
+	if !k.link.client.Ready() {
+		again()
+		return
+	}
+	c := k.link.client
+	if x.asked < exodusAsks && k.declared.Type() != publisher.QueueQuorum {
+		x.asked++
+		if c.DeleteQueue(x.queue, true, true, func(_ uint32, err error) { x.answered(err, false, again) }) != nil {
+			again()
+		}
+		return
+	}
+	if c.QueueInfo(x.queue, func(_, _ uint32, err error) { x.answered(err, err == nil, again) }) != nil {
+		again()
+	}
+}
+
+// answered hears what became of the question; there says that the queue exists. One
+// that does not, or was empty and is gone now, is no error of a delete.
+func (x *exodus) answered(err error, there bool, again func()) {
+	var channel *amqpproto.ChannelError
+	isChannel := errors.As(err, &channel)
+	switch {
+	case there, isChannel && channel.Code == amqpproto.PreconditionFailed:
+		x.more()
+	case err == nil, isChannel: // there is none, or it is not ours to see
+	default:
+		again()
+	}
+}
+
+// more keeps some under way.
+func (x *exodus) more() {
+	for !x.over && x.under < exodusAtOnce {
+		if x.k.stopped || x.k.link.client.Get(x.queue, false, x.got) != nil {
+			x.over, x.again = true, true
+			break
+		}
+		x.under++
+	}
+	if x.over && x.under == 0 {
+		x.end()
+	}
+}
+
+func (x *exodus) got(d *client.Delivery, err error) {
+	x.under--
+	if d == nil || err != nil {
+		x.over, x.again = true, x.again || err != nil
+		x.more()
+		return
+	}
+	o, err := x.outgoing(d)
+	if err == nil {
+		err = x.k.link.client.Publish(nil, o, &leaving{x, d.Settler, d.Epoch, d.Tag})
+	}
+	if err != nil {
+		d.Settler.Nack(d.Epoch, d.Tag, true)
+		x.over, x.again = true, true
+		x.more()
+		return
+	}
+	x.under++
+}
+
+// outgoing is the message without its count of crashes. What cannot be read goes
+// as it is.
+func (x *exodus) outgoing(d *client.Delivery) (*client.Outgoing, error) {
+	o := &client.Outgoing{RoutingKey: x.k.declared.Queue, Mandatory: true, RawProperties: d.RawProperties, Body: d.Body}
+	var p amqpproto.Properties
+	if _, err := p.Decode(d.RawProperties); err != nil {
+		return o, nil
+	}
+	headers, err := p.Headers.Table()
+	if err != nil || headers == nil {
+		return o, nil
+	}
+	for _, key := range []string{publisher.TraceCrashes, "x-delivery-count", "x-acquired-count"} {
+		delete(headers, key)
+	}
+	raw, err := amqpproto.AppendTable(nil, headers)
+	if err != nil {
+		return nil, err
+	}
+	p.Headers = raw
+	o.RawProperties, err = p.Append(nil)
+	return o, err
+}
+
+// leaving is one message on its way.
+type leaving struct {
+	x       *exodus
+	settler *client.Settler
+	epoch   uint32
+	tag     uint64
+}
+
+// Confirmed takes the broker's word.
+func (l *leaving) Confirmed(err error) {
+	l.x.under--
+	if err != nil {
+		l.x.over, l.x.again = true, true
+		l.settler.Nack(l.epoch, l.tag, true)
+	} else {
+		l.x.moved++
+		l.settler.Ack(l.epoch, l.tag)
+	}
+	l.x.more()
+}
+
+func (x *exodus) end() {
+	k := x.k
+	switch {
+	case k.stopped:
+	case x.again:
+		k.link.door.runtime.After(exodusAgain, x.look)
+	default:
+		k.link.door.log.Info().Str("consumer", k.name).Str("queue", x.queue).Int("messages", x.moved).
+			Msg("what an older version suspected was moved back to its queue")
+		if k.declared.Type() != publisher.QueueQuorum {
+			_ = k.link.client.DeleteQueue(x.queue, true, true, func(uint32, error) {}) // or it stays
+		}
+	}
+}
