@@ -3,6 +3,7 @@ package differential_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +14,7 @@ type change struct {
 	since string
 	what  string
 	step  *regexp.Regexp        // in what either broker says in that step
-	when  func(*operation) bool // or an operation of the program
+	when  func(*operation) bool // an operation of the program
 }
 
 var changes = []change{
@@ -21,6 +22,8 @@ var changes = []change{
 	{since: "4.0", what: "each queue has a type: other words for one that is not equivalent", step: regexp.MustCompile(`inequivalent arg 'x-queue-type'`)},
 	{since: "4.0", what: "basic.get from a quorum queue tells no x-delivery-count of 0", step: regexp.MustCompile(`x-delivery-count:l0`)},
 	{since: "4.0", what: "x-max-priority = 0 is a queue with priorities", when: func(o *operation) bool { return fmt.Sprint(o.args["x-max-priority"]) == "0" }},
+	{since: "4.0", what: "quorum queues heed the priority of messages", step: regexp.MustCompile(`priority=\d`),
+		when: func(o *operation) bool { return o.args["x-queue-type"] == "quorum" }},
 	{since: "4.0", what: "a commit fails (406) if a queue that its messages were routed to has gone", step: regexp.MustCompile(`partial tx completion`)},
 	{since: "4.0", what: "who speaks another protocol is told of AMQP 1.0", step: regexp.MustCompile(`protocol header "AMQP\\x03`)},
 }
@@ -34,16 +37,8 @@ func (p pair) changed(program []*operation, t, u *transcript) string {
 	}
 	said := t.steps[i].what + "\n" + strings.Join(t.steps[i].lines, "\n") + "\n" + strings.Join(u.steps[i].lines, "\n")
 	for _, c := range changes {
-		if !p.later[c.since] {
-			continue
-		}
-		if c.step != nil && c.step.MatchString(said) {
+		if p.later[c.since] && (c.step == nil || c.step.MatchString(said)) && (c.when == nil || slices.ContainsFunc(program, c.when)) {
 			return c.what
-		}
-		for _, o := range program {
-			if c.when != nil && c.when(o) {
-				return c.what
-			}
 		}
 	}
 	return ""
