@@ -137,6 +137,29 @@ func testDeadRetry(t *testing.T, at broker) {
 	}
 }
 
+func TestQueueMovesToAnother(t *testing.T) { onBothBrokers(t, testQueueMovesToAnother) }
+
+// testQueueMovesToAnother is the recipe of docs/guide/rabbitmq.md: what waits in a
+// queue goes to the one that takes its place, of another type.
+func testQueueMovesToAnother(t *testing.T, at broker) {
+	s := newStation(t, at)
+	old, next := s.queue("old", nil), s.queue("old.v2", amqp.Table{"x-queue-type": "quorum"})
+	for _, body := range []string{"one", "two", "three"} {
+		s.works("publish", "--queue", old, "--message-id", body, body)
+	}
+	if out := s.works("dead", "retry", old, "--all", "--to", next); out != "3 messages moved from "+old+" to "+next+"\n" {
+		t.Errorf("%q", out)
+	}
+	for _, body := range []string{"one", "two", "three"} {
+		if d := s.get(next); string(d.Body) != body || d.MessageId != body || d.DeliveryMode != 2 {
+			t.Errorf("%q, want %q: %+v", d.Body, body, d)
+		}
+	}
+	if n := s.length(old); n != 0 {
+		t.Errorf("%d left", n)
+	}
+}
+
 func TestDeadDrop(t *testing.T) {
 	s := newStation(t, atRabbitMQ)
 	_, dead := s.deadLetters()
