@@ -249,7 +249,7 @@ func loopdebug() *outcome {
 }
 
 func interop() *outcome {
-	return goTest(".", nil, "-timeout", "15m", "./tests/interop")
+	return goTest(".", nil, "-timeout", "20m", "./tests/interop")
 }
 
 func chaos() *outcome {
