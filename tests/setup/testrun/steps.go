@@ -223,19 +223,19 @@ func packages(o *outcome, without ...string) []string {
 func unit() *outcome {
 	o := &outcome{}
 	if pkgs := packages(o, apart...); pkgs != nil {
-		o.add(goTest(".", nil, append([]string{"-timeout", "5m"}, pkgs...)...))
+		o.add(goTest(".", nil, append([]string{"-timeout", "15m"}, pkgs...)...))
 	}
 	return o
 }
 
 // unrepeated are the packages whose tests gain nothing from being run again with
 // another build: they test the tree, or other programs.
-var unrepeated = append([]string{"/tests/rabbitmq", "/tests/embedded", "/tests/spool", "/tests/qpid", "/tests/tidy"}, apart...)
+var unrepeated = append([]string{"/tests/rabbitmq", "/tests/embedded", "/tests/crash", "/tests/spool", "/tests/qpid", "/tests/tidy"}, apart...)
 
 func race() *outcome {
 	o := &outcome{}
 	if pkgs := packages(o, unrepeated...); pkgs != nil {
-		o.add(goTest(".", nil, append([]string{"-race", "-timeout", "10m"}, pkgs...)...))
+		o.add(goTest(".", nil, append([]string{"-race", "-timeout", "15m"}, pkgs...)...))
 	}
 	return o
 }
@@ -243,7 +243,7 @@ func race() *outcome {
 func loopdebug() *outcome {
 	o := &outcome{}
 	if pkgs := packages(o, unrepeated...); pkgs != nil {
-		o.add(goTest(".", nil, append([]string{"-tags", "loopdebug", "-timeout", "5m"}, pkgs...)...))
+		o.add(goTest(".", nil, append([]string{"-tags", "loopdebug", "-timeout", "15m"}, pkgs...)...))
 	}
 	return o
 }
