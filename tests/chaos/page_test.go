@@ -23,6 +23,7 @@ const (
 // page is the report of a long run.
 type page struct {
 	began      time.Time
+	revision   string // that it began with
 	whole      time.Duration
 	rows       []ledger.Row // of all sites, by kind
 	sites      strings.Builder
@@ -32,7 +33,7 @@ type page struct {
 }
 
 func newPage(whole time.Duration) *page {
-	return &page{began: time.Now(), whole: whole, done: map[string]int{}, tried: map[*fault]bool{}}
+	return &page{began: time.Now(), revision: revision(), whole: whole, done: map[string]int{}, tried: map[*fault]bool{}}
 }
 
 // next chooses a fault: each of a site once, then those that the whole run has
@@ -97,7 +98,7 @@ func (p *page) write(t *testing.T) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Chaos, %s\n\n", p.began.UTC().Format("2006-01-02"))
 	fmt.Fprintf(&b, "`CHAOSTIME=%s make chaos` at revision %s, on %d processors, %s. [tests/chaos](../../tests/chaos/README.md) says what is done and what the columns mean.\n\n",
-		p.whole, revision(), runtime.NumCPU(), runtime.GOOS)
+		p.whole, p.revision, runtime.NumCPU(), runtime.GOOS)
 	b.WriteString("## All sites\n\n" + ledger.Table(p.rows) + "\n## Goals\n\n")
 	if len(p.violations) == 0 {
 		b.WriteString("All are met.\n")
