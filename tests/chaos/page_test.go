@@ -101,13 +101,13 @@ func (p *page) write(t *testing.T) {
 		p.whole, p.revision, runtime.NumCPU(), runtime.GOOS)
 	b.WriteString("## All sites\n\n" + ledger.Table(p.rows) + "\n## Goals\n\n")
 	if len(p.violations) == 0 {
-		b.WriteString("All are met.\n")
+		b.WriteString("None was missed.\n")
 	}
 	for _, v := range p.violations {
 		b.WriteString("- " + v + "\n")
 	}
-	for _, m := range p.short() {
-		b.WriteString("- too little for a verdict: " + m + "\n")
+	if short := p.short(); len(short) > 0 {
+		b.WriteString("\nToo little for a verdict: " + strings.Join(short, "; ") + ".\n")
 	}
 	b.WriteString(p.sites.String())
 	t.Log("\n" + b.String())
