@@ -81,6 +81,7 @@ func (i *instance) start() {
 	defer func() { _ = log.Close() }() // the process has its own
 	i.cmd = exec.Command(path, i.args...)
 	i.cmd.Env, i.cmd.Stdout, i.cmd.Stderr = i.env, log, log
+	i.cmd.SysProcAttr = withParent()
 	i.cmd.Dir = filepath.Dir(i.logPath) // away from any config.toml
 	if err := i.cmd.Start(); err != nil {
 		i.t.Fatal(err)

@@ -3,12 +3,15 @@
 package chaos_test
 
 import (
+	"syscall"
 	"testing"
 
 	"zamqp/tests/rabbitmq"
 )
 
 func ownNetwork(*testing.T) bool { return false }
+
+func withParent() *syscall.SysProcAttr { return nil }
 
 func isolated() bool { return false }
 
