@@ -112,7 +112,7 @@ func TestPoisonUnderLoad(t *testing.T) {
 			s.prepare()
 			var innocent []string
 			n := 0
-			s.publish("poison 0 20ms")
+			s.publish("poison 0 at once")
 			s.loop(9, func() bool {
 				if n < 2000 {
 					next := bodies(20, fmt.Sprintf("innocent %d-%%d 1ms", n))
@@ -120,7 +120,7 @@ func TestPoisonUnderLoad(t *testing.T) {
 					innocent = append(innocent, next...)
 					s.publish(next...)
 					if n == 400 || n == 800 {
-						s.publish(fmt.Sprintf("poison %d 20ms", n))
+						s.publish(fmt.Sprintf("poison %d at once", n))
 					}
 				}
 				return n >= 2000 && s.count(s.queue+".dead") == 3 && s.handled(innocent)
