@@ -64,7 +64,7 @@ func (s *site) consumers() int {
 		return -1
 	}
 	defer ch.Close()
-	q, err := ch.QueueInspect(s.queue)
+	q, err := ch.QueueDeclarePassive(s.queue, true, false, false, false, nil)
 	if err != nil {
 		return -1
 	}

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -156,7 +155,6 @@ type process struct {
 	cmd   *exec.Cmd
 	log   string
 	ended chan struct{}
-	once  sync.Once
 }
 
 func (s *site) start() *process {
@@ -262,7 +260,7 @@ func (s *site) count(queue string) int {
 		return -1
 	}
 	defer ch.Close()
-	q, err := ch.QueueInspect(queue)
+	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 	if err != nil {
 		return -1
 	}
