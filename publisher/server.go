@@ -43,6 +43,7 @@ type Server struct {
 	drained       func()
 	draining      bool
 	packer        packer
+	scratch       []byte // of Fingerprint
 	stats         Stats
 }
 
