@@ -23,6 +23,7 @@ type Door struct {
 	hand    *inhand.Journal // what is being handled; nil without
 	running int             // messages that are being handled
 	quiet   quiet
+	stopped bool // Stop was called
 }
 
 // link is one connection with the consumers that live on it.
@@ -172,6 +173,7 @@ func (l *link) report() publisher.Status {
 // Stop cancels every consumer, gives back what waits for another attempt, and
 // calls done when no more deliveries can come.
 func (d *Door) Stop(done func()) {
+	d.stopped = true
 	left := 1
 	one := func() {
 		if left--; left == 0 {
@@ -213,7 +215,8 @@ func (d *Door) Close(done func(error)) {
 }
 
 // End gives the spools' directories free, also where Close had no time to come to
-// its end. What was confirmed to be stored is. No calls may live any more.
+// its end. What was confirmed to be stored is. No calls may live any more. Without
+// Stop before, as when the loop panics, what was being handled stays suspect.
 func (d *Door) End() {
 	for _, l := range d.links {
 		if l.spool != nil {
@@ -221,7 +224,7 @@ func (d *Door) End() {
 		}
 	}
 	if d.hand != nil {
-		d.hand.Close()
+		d.hand.Close(d.stopped)
 	}
 }
 

@@ -278,13 +278,14 @@ func (j *Journal) write(slot uint32, id uint64, n note) {
 	}
 }
 
-// Close ends the journal in good order: what is being handled still was cut off,
-// and has ended no process. Evidence that was not claimed stays.
-func (j *Journal) Close() {
+// Close ends the journal. After a stop in good order, what is being handled still
+// was cut off, and has ended no process; without one it may have, and stays as
+// evidence. Evidence that was not claimed stays in any case.
+func (j *Journal) Close(orderly bool) {
 	if j.m == nil || j.m.data == nil {
 		return
 	}
-	for s := range uint32(Slots) {
+	for s := uint32(0); orderly && s < Slots; s++ {
 		if id, n := j.m.load(s); id != 0 && n&noteStarted != 0 {
 			j.write(s, 0, 0)
 		}

@@ -20,7 +20,7 @@ func open(t testing.TB, dir string) *inhand.Journal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(j.Close)
+	t.Cleanup(func() { j.Close(true) })
 	return j
 }
 
@@ -119,15 +119,18 @@ func TestEvidenceSurvivesFurtherKills(t *testing.T) {
 	}
 }
 
-// TestGoodEnd: what was cut off has ended no process.
-func TestGoodEnd(t *testing.T) {
-	dir := t.TempDir()
-	j := open(t, dir)
-	j.Start(0, 7, 0, true, false)
-	j.Close()
-	j = open(t, dir)
-	if !j.Kept() || j.Any() {
-		t.Errorf("kept %v, left %d", j.Kept(), j.Left())
+// TestEnds: what a stop in good order has cut off has ended no process. Another
+// end, as by a panic of the loop, may be its doing.
+func TestEnds(t *testing.T) {
+	for _, orderly := range []bool{true, false} {
+		dir := t.TempDir()
+		j := open(t, dir)
+		j.Start(0, 7, 0, true, false)
+		j.Close(orderly)
+		j = open(t, dir)
+		if !j.Kept() || j.Any() == orderly {
+			t.Errorf("orderly %v: kept %v, left %d", orderly, j.Kept(), j.Left())
+		}
 	}
 }
 
@@ -210,7 +213,7 @@ func TestPagesThatCannotBeWritten(t *testing.T) {
 	if told != 1 {
 		t.Errorf("told %d times", told)
 	}
-	j.Close()
+	j.Close(true)
 }
 
 func TestFull(t *testing.T) {
