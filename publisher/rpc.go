@@ -46,7 +46,7 @@ type Caller interface {
 
 // Call publishes v by the producer of that name and waits for the answer, without
 // holding the loop. Any number of calls, of this handler's and of others, wait at
-// once on one channel. Options are those of [Request.Publish], and [Timeout].
+// once on the same channels. Options are those of [Request.Publish], and [Timeout].
 //
 // The request leaves at once, outside of the transaction: it is not taken back if
 // the call fails later, and it is sent again if the call is run again.

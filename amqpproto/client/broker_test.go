@@ -49,12 +49,13 @@ type fakeBroker struct {
 	pubChan   uint16
 	acks      []string
 
-	sequence map[uint16]uint64 // publishes by channel
-	callTag  map[uint16]string // consumer tag of the channels of calls
-	requests []asked           // requests without a reply
-	gets     func(queue string) (body string, ok bool)
-	commits  int
-	secrets  []string
+	sequence   map[uint16]uint64 // publishes by channel
+	callTag    map[uint16]string // consumer tag of the channels of calls
+	replyQueue map[uint16]string // that those consume from
+	requests   []asked           // requests without a reply
+	gets       func(queue string) (body string, ok bool)
+	commits    int
+	secrets    []string
 }
 
 // took is a publish that came, and was not refused.
@@ -80,7 +81,7 @@ func newFakeBroker(t testing.TB) *fakeBroker {
 		tune:      amqpproto.ConnectionTune{ChannelMax: 2047, FrameMax: 131072, Heartbeat: 60},
 		consumers: map[string]uint16{}, byQueue: map[string]string{}, tags: map[uint16]uint64{},
 		publish: map[uint16]*amqpproto.BasicPublish{}, owes: map[uint16]bool{},
-		sequence: map[uint16]uint64{}, callTag: map[uint16]string{},
+		sequence: map[uint16]uint64{}, callTag: map[uint16]string{}, replyQueue: map[uint16]string{},
 		asm: map[uint16]*amqpproto.Assembler{}, closing: map[uint16]bool{}, unacked: map[uint16]map[uint64]bool{},
 	}
 	b.script.On = b.feed
@@ -185,14 +186,13 @@ func (b *fakeBroker) frame(f amqpproto.Frame) {
 
 func (b *fakeBroker) content(ch uint16) {
 	b.sequence[ch]++
-	if _, is := b.callTag[ch]; is {
-		b.request(ch)
-		return
-	}
-	if ch != b.pubChan {
+	_, isCall := b.callTag[ch]
+	if ch != b.pubChan && !isCall {
 		b.pubChan, b.publishes, b.open = ch, 0, nil
 	}
-	b.publishes++
+	if !isCall {
+		b.publishes++
+	}
 	var props amqpproto.Properties
 	body := string(b.asm[ch].Content().Body)
 	if _, err := props.Decode(b.asm[ch].Content().RawProperties); err != nil {
@@ -204,6 +204,10 @@ func (b *fakeBroker) content(ch uint16) {
 			b.say(ch, &amqpproto.ChannelClose{ReplyCode: code, ReplyText: []byte(text), ClassID: 60, MethodID: 40})
 			return
 		}
+	}
+	if isCall {
+		b.request(ch)
+		return
 	}
 	b.taken = append(b.taken, took{ch, string(props.MessageID), body})
 	b.bodies = append(b.bodies, string(b.asm[ch].Content().Body))
@@ -283,6 +287,7 @@ func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
 	case *amqpproto.BasicConsume:
 		if m.NoAck && len(m.ConsumerTag) == 0 {
 			b.callTag[ch] = fmt.Sprint("replies.", ch)
+			b.replyQueue[ch] = string(m.Queue)
 			if b.pubChan == ch {
 				b.pubChan = 0
 			}

@@ -15,9 +15,10 @@ import (
 //	d, nil    the reply; d and its slices die when Replied returns, and there is
 //	          nothing to settle
 //	nil, err  a *ReturnError if no queue took a mandatory request, ErrNacked,
-//	          ErrReplyTimeout, a *LostError, ErrClosed, or the
-//	          *amqpproto.ChannelError that closed the channel of the calls, as a
-//	          request to an exchange that does not exist does
+//	          ErrReplyTimeout, a *LostError, ErrClosed, the
+//	          *amqpproto.ChannelError for which the broker closed the channel, as
+//	          for a request to an exchange that does not exist, or a
+//	          *ReplyLostError if it did so for another call
 type Reply interface {
 	Replied(d *Delivery, err error)
 }
@@ -30,11 +31,39 @@ type CallID uint64
 type call struct {
 	reply    Reply // nil = the slot is free
 	number   uint32
-	sent     bool
 	timeout  time.Duration
-	deadline int64  // 0 until the next Tick
-	size     int    // counts against PublishMax
-	request  parked // while it waits to be sent
+	deadline int64   // 0 until the next Tick
+	size     int     // counts against PublishMax
+	request  parked  // while it waits to be sent, and may have to be sent again
+	copied   copied  // the same, of what was sent at once
+	via      *caller // that it was sent over; nil = it was not
+	order    uint64  // in which it was sent
+	taken    bool    // the broker has it for certain
+	foreign  bool    // its user id is not that of the login
+}
+
+// calls is the table of a client's calls, with those that wait to be sent.
+type calls struct {
+	client   *Client
+	common   *caller // of what is trusted
+	doubtful *caller
+	outcast  *caller         // of what the broker has refused
+	refused  map[string]bool // exchanges, on this connection
+	strange  bool            // it has refused a foreign user id
+
+	slots  []call
+	unused []uint32 // free ones
+	live   int
+	sent   uint64   // counts requests that have left
+	fresh  []CallID // have no deadline yet
+	late   []CallID // scratch
+	expiry int64    // when to look for calls that are too late
+
+	waiting []CallID // cannot leave yet, in order; some may have had their outcome
+	left    int      // waiting[:left] has left
+	stirred bool     // some of it may leave now
+
+	nonce [8]byte // begins every correlation id
 }
 
 // correlation ids are made of the client's own 8 digits, the number of the call
@@ -47,7 +76,7 @@ const (
 
 // Call publishes a request and waits for its reply. reply_to and correlation_id
 // are filled in, whatever o.RawProperties say of them; all of o is copied. Any
-// number of calls may be under way, over one channel of their own: by direct
+// number of calls may be under way, over channels of their own: by direct
 // reply-to, or Config.ReplyQueue. p is the gate as with Publish and may be nil.
 //
 // While the request cannot leave it waits, as a publish does, and counts towards
@@ -72,7 +101,7 @@ func (c *Client) Call(p *Producer, o *Outgoing, timeout time.Duration, r Reply) 
 		return 0, fmt.Errorf("amqp connection %q: producer %q belongs to another connection", c.cfg.Name, p.name)
 	}
 	size := entryCost + len(o.Exchange) + len(o.RoutingKey) + len(o.RawProperties) + requestRoom + len(o.Body)
-	t := &c.caller
+	t := &c.calls
 	switch {
 	case size > c.cfg.PublishMax-c.held:
 		return 0, ErrPublishMax
@@ -80,21 +109,23 @@ func (c *Client) Call(p *Producer, o *Outgoing, timeout time.Duration, r Reply) 
 		return 0, ErrBusy
 	}
 	slot := t.take()
-	k := &t.calls[slot]
-	k.reply, k.size, k.sent = r, size, false
+	k := &t.slots[slot]
+	k.reply, k.size, k.request.producer = r, size, p
+	k.foreign = c.isForeign()
 	k.timeout, k.deadline = max(timeout, 1), 0
 	c.held += size
 	c.undecided++
 	c.stats.Calls++
 	id := t.id(slot)
 	t.fresh = append(t.fresh, id)
-	if p.ready && len(t.waiting) == t.left && t.clear() && c.conn.out.len() < outMark {
-		t.send(id, o)
+	lane := t.laneOf(o.Exchange, k.foreign)
+	if p.ready && len(t.waiting) == t.left && lane.clear() && c.conn.out.len() < outMark {
+		lane.send(id, o)
 	} else {
 		k.request = park(p, o, size, nil)
 		t.waiting = append(t.waiting, id)
 		t.stirred = t.stirred || p.ready
-		t.start()
+		lane.start()
 	}
 	c.wake()
 	return id, nil
@@ -103,39 +134,39 @@ func (c *Client) Call(p *Producer, o *Outgoing, timeout time.Duration, r Reply) 
 // Forget ends a call whose outcome nobody wants any more: its Reply hears
 // nothing. It reports false, and does nothing, if the outcome has been told.
 func (c *Client) Forget(id CallID) bool {
-	if c.caller.find(id) == nil {
+	if c.calls.find(id) == nil {
 		return false
 	}
-	c.caller.free(id)
+	c.calls.free(id)
 	c.wake()
 	return true
 }
 
 // Calls is the number of calls that have no outcome.
-func (c *Client) Calls() int { return c.caller.live }
+func (c *Client) Calls() int { return c.calls.live }
 
 // take returns a free slot.
-func (t *caller) take() (slot uint32) {
+func (t *calls) take() (slot uint32) {
 	if n := len(t.unused); n > 0 {
 		slot, t.unused = t.unused[n-1], t.unused[:n-1]
 	} else {
-		slot = uint32(len(t.calls))
-		t.calls = append(t.calls, call{})
+		slot = uint32(len(t.slots))
+		t.slots = append(t.slots, call{})
 	}
-	t.calls[slot].number++
+	t.slots[slot].number++
 	t.live++
 	return slot
 }
 
-func (t *caller) id(slot uint32) CallID { return CallID(t.calls[slot].number)<<32 | CallID(slot) }
+func (t *calls) id(slot uint32) CallID { return CallID(t.slots[slot].number)<<32 | CallID(slot) }
 
 // find returns the call of that id, or nil if it has had its outcome.
-func (t *caller) find(id CallID) *call {
+func (t *calls) find(id CallID) *call {
 	slot := int(id & math.MaxUint32)
-	if slot >= len(t.calls) {
+	if slot >= len(t.slots) {
 		return nil
 	}
-	if k := &t.calls[slot]; k.reply != nil && k.number == uint32(id>>32) {
+	if k := &t.slots[slot]; k.reply != nil && k.number == uint32(id>>32) {
 		return k
 	}
 	return nil
@@ -143,26 +174,29 @@ func (t *caller) find(id CallID) *call {
 
 // free empties the slot of a call. Lists that hold its id find out for
 // themselves.
-func (t *caller) free(id CallID) (r Reply) {
+func (t *calls) free(id CallID) (r Reply) {
 	k := t.find(id)
 	r = k.reply
 	t.client.held -= k.size
 	t.client.undecided--
 	t.live--
-	*k = call{number: k.number}
+	if k.via != nil && !k.taken {
+		k.via.open--
+	}
+	*k = call{number: k.number, copied: k.copied.emptied()}
 	t.unused = append(t.unused, uint32(id))
 	return r
 }
 
 // end tells the outcome of a call, unless it has had one.
-func (t *caller) end(id CallID, d *Delivery, err error) {
+func (t *calls) end(id CallID, d *Delivery, err error) {
 	if t.find(id) != nil {
 		t.free(id).Replied(d, err)
 	}
 }
 
 // appendCorrelation appends the correlation id of a call.
-func (t *caller) appendCorrelation(dst []byte, id CallID) []byte {
+func (t *calls) appendCorrelation(dst []byte, id CallID) []byte {
 	const digits = "0123456789abcdef"
 	dst = append(dst, t.nonce[:]...)
 	for shift := 60; shift >= 0; shift -= 4 {
@@ -172,7 +206,7 @@ func (t *caller) appendCorrelation(dst []byte, id CallID) []byte {
 }
 
 // correlated is the call that a correlation id names; 0 is none.
-func (t *caller) correlated(b []byte) CallID {
+func (t *calls) correlated(b []byte) CallID {
 	if len(b) != correlationSize || string(b[:len(t.nonce)]) != string(t.nonce[:]) {
 		return 0
 	}
@@ -188,7 +222,7 @@ func (t *caller) correlated(b []byte) CallID {
 }
 
 // tick starts the timeouts of new calls and ends those that are too late.
-func (t *caller) tick(now int64) {
+func (t *calls) tick(now int64) {
 	for _, id := range t.fresh {
 		if k := t.find(id); k != nil {
 			k.deadline = now + int64(k.timeout)
@@ -201,8 +235,8 @@ func (t *caller) tick(now int64) {
 	}
 	t.late = t.late[:0]
 	var next int64
-	for slot := range t.calls {
-		switch k := &t.calls[slot]; {
+	for slot := range t.slots {
+		switch k := &t.slots[slot]; {
 		case k.reply == nil || k.deadline == 0:
 		case k.deadline <= now:
 			t.late = append(t.late, t.id(uint32(slot)))
@@ -220,8 +254,8 @@ func (t *caller) tick(now int64) {
 		if k := t.find(id); k != nil {
 			t.client.stats.CallTimeouts++
 			err := ErrReplyTimeout
-			if !k.sent {
-				err = t.client.whyWaiting(err, k.request.producer, t.err)
+			if k.via == nil {
+				err = t.client.whyWaiting(err, k.request.producer, t.lane(k).err)
 			}
 			t.end(id, nil, err)
 		}

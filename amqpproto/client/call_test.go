@@ -246,7 +246,7 @@ func callBatches(tb testing.TB) func() {
 	d := newDirect(tb, client.Config{Seed: 7}, &acker{})
 	const ch = 3
 	c := &callCounter{}
-	o := client.Outgoing{Exchange: "orders", RoutingKey: "order.created", Mandatory: true, RawProperties: typicalProperties(tb), Body: make([]byte, 256)}
+	o := client.Outgoing{Exchange: "amq.topic", RoutingKey: "order.created", Mandatory: true, RawProperties: typicalProperties(tb), Body: make([]byte, 256)}
 	call := func() {
 		if _, err := d.client.Call(nil, &o, time.Second, c); err != nil {
 			tb.Fatal(err)

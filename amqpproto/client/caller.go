@@ -26,11 +26,11 @@ const (
 
 var callerStateNames = [...]string{"idle", "awaitChannel", "awaitSelectOk", "awaitDeclareOk", "awaitConsumeOk", "ready", "awaitRetry"}
 
-// caller is the channel that requests leave on and replies come on: direct
+// caller is a channel that requests leave on and replies come on: direct
 // reply-to wants both on one. It is apart from the publish channel, whose errors
-// are other people's.
+// are other people's. A client has three: see calls.lane.
 type caller struct {
-	client  *Client
+	*calls
 	state   callerState
 	ch      *channel
 	stopped bool  // by channel.flow
@@ -38,26 +38,18 @@ type caller struct {
 	backoff backoff
 	retry   deadline
 
-	calls  []call
-	unused []uint32 // free slots
-	live   int
-	fresh  []CallID // have no deadline yet
-	late   []CallID // scratch
-	expiry int64    // when to look for calls that are too late
-
-	waiting []CallID // cannot leave yet, in order; some may have had their outcome
-	left    int      // waiting[:left] has left
-	stirred bool     // some of it may leave now
-
 	sequence callLedger
-	nonce    [8]byte // begins every correlation id
+	open     int // calls that were sent, and of which nothing has been heard
 	replyTo  []byte
+	owned    bool   // replyTo is a queue that outlives the channel
 	tag      string // of our consumer
 	props    amqpproto.Properties
 	scratch  []byte // properties, correlation id
 	returned amqpproto.BasicReturn
 	delivery Delivery // lent to the Reply
 }
+
+func newCaller(t *calls) *caller { return &caller{calls: t, backoff: t.client.backoff} }
 
 // callLedger tells which call a publish of the channel was, by its number.
 type callLedger struct {
@@ -84,12 +76,9 @@ func (t *caller) clear() bool {
 	return t.state == callerReady && t.ch.state == channelOpen && !t.stopped && !t.client.blocked && t.client.replay.open && t.client.isOpen()
 }
 
-// moving tells that some requests may leave at the next flush.
-func (t *caller) moving() bool { return t.stirred && len(t.waiting) > t.left && t.clear() }
-
-// start opens the channel, if there is none and somebody needs it.
+// start opens the channel, if there is none.
 func (t *caller) start() {
-	if t.state != callerIdle || len(t.waiting) == t.left || !t.client.isOpen() {
+	if t.state != callerIdle || !t.client.isOpen() {
 		return
 	}
 	ch, err := t.client.conn.openChannel(t)
@@ -115,8 +104,11 @@ func (t *caller) selected() error {
 		t.replyTo = append(t.replyTo[:0], directReplyTo...)
 		return t.consume()
 	}
+	if t.owned {
+		return t.consume()
+	}
 	t.state = callerAwaitDeclareOk
-	return t.ch.call(&amqpproto.QueueDeclare{Exclusive: true, AutoDelete: true}, amqpproto.IDQueueDeclareOk)
+	return t.ch.call(&amqpproto.QueueDeclare{Exclusive: true}, amqpproto.IDQueueDeclareOk)
 }
 
 func (t *caller) consume() error {
@@ -134,7 +126,7 @@ func (t *caller) answered(id amqpproto.MethodID, args []byte) error {
 		if err := m.DecodeArgs(args); err != nil {
 			return err
 		}
-		t.replyTo = append(t.replyTo[:0], m.Queue...)
+		t.replyTo, t.owned = append(t.replyTo[:0], m.Queue...), true
 		return t.consume()
 	case callerAwaitConsumeOk:
 		var m amqpproto.BasicConsumeOk
@@ -147,48 +139,6 @@ func (t *caller) answered(id amqpproto.MethodID, args []byte) error {
 		return nil
 	}
 	return unexpected(t, id)
-}
-
-// flush encodes the requests that may leave, until the output is full.
-func (t *caller) flush() {
-	if !t.moving() {
-		return
-	}
-	t.stirred = false
-	keep := t.left
-	i := t.left
-	for ; i < len(t.waiting); i++ {
-		id := t.waiting[i]
-		k := t.find(id)
-		if k == nil {
-			continue
-		}
-		if t.client.conn.out.len() >= outMark {
-			t.stirred = true // for the next Pending
-			break
-		}
-		if !k.request.producer.ready {
-			t.waiting[keep] = id
-			keep++
-			continue
-		}
-		o := k.request.out
-		if err := t.client.check(&o, t.client.conn.frameMax-requestRoom); err != nil {
-			t.client.soon(func() { t.end(id, nil, err) })
-			continue
-		}
-		t.send(id, &o)
-		k.request = parked{}
-	}
-	switch {
-	case keep == t.left:
-		t.left = i
-	default:
-		t.waiting = t.waiting[:keep+copy(t.waiting[keep:], t.waiting[i:])]
-	}
-	if t.left == len(t.waiting) {
-		t.waiting, t.left = t.waiting[:0], 0
-	}
 }
 
 // send encodes a request. check has just passed it and left its properties.
@@ -212,7 +162,12 @@ func (t *caller) send(id CallID, o *Outgoing) {
 	out.buf = amqpproto.AppendBasicPublish(out.buf, t.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
 	out.buf = amqpproto.AppendContentHeader(out.buf, t.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), properties)
 	out.buf = amqpproto.AppendBody(out.buf, t.ch.number, o.Body, conn.frameMax)
-	t.find(id).sent = true
+	k := t.find(id)
+	k.keep(o)
+	k.via, k.taken = t, false
+	t.open++
+	t.sent++
+	k.order = t.sent
 	if t.client.confirmsCalls() {
 		t.sequence.push(id)
 	}
@@ -234,6 +189,7 @@ func (t *caller) onMethod(id amqpproto.MethodID, args []byte) error {
 		}
 		return t.settle(id, m.DeliveryTag, m.Multiple, ErrNacked)
 	case id == amqpproto.IDBasicCancel && t.state == callerReady:
+		t.owned = false
 		t.ch.close(errors.New("the queue of the replies was deleted"))
 		return nil
 	}
@@ -257,7 +213,11 @@ func (t *caller) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdic
 	for seq := first; seq <= tag; seq++ {
 		call := l.ring[seq&mask]
 		l.ring[seq&mask] = 0
-		if verdict == nil || call == 0 {
+		if verdict == nil {
+			t.takes(call)
+			continue
+		}
+		if t.find(call) == nil {
 			continue
 		}
 		t.client.stats.Nacked++
@@ -320,6 +280,7 @@ func (t *caller) deliver(m *amqpproto.BasicDeliver, properties, body []byte) err
 		t.client.stats.LateReplies++
 		return nil
 	}
+	t.takes(id)
 	t.client.stats.Replies++
 	d := &t.delivery
 	d.Tag, d.Redelivered = m.DeliveryTag, m.Redelivered
@@ -336,7 +297,8 @@ func (t *caller) onTooLarge(cause *amqpproto.ChannelError) error {
 	return nil
 }
 
-// onChannelOver ends all calls under way: their replies have nowhere to come.
+// onChannelOver is called when the channel is gone, and with it the place to which
+// replies to the calls under way come.
 func (t *caller) onChannelOver(cause error) {
 	t.ch = nil
 	if !t.client.isOpen() {
@@ -346,13 +308,14 @@ func (t *caller) onChannelOver(cause error) {
 	was := t.state
 	t.state = callerIdle
 	if was != callerReady {
+		t.owned = false
 		t.fail(cause) // it cannot even be set up: not at once again
+		t.endAll(&ReplyLostError{Connection: t.client.cfg.Name, Cause: cause}, false)
 		t.endAll(cause, true)
 		return
 	}
 	t.client.note(Event{Kind: EventCallChannelClosed, Err: cause})
-	t.endAll(cause, false)
-	t.start()
+	t.judge(cause)
 }
 
 func (t *caller) fail(cause error) {
@@ -364,11 +327,12 @@ func (t *caller) fail(cause error) {
 	t.client.note(Event{Kind: EventCallChannelClosed, Err: cause, After: after})
 }
 
-// endAll ends the calls that were sent, or also those that wait.
+// endAll ends the calls that were sent over this channel, or also those that wait
+// for it.
 func (t *caller) endAll(err error, unsent bool) {
 	var over []CallID
-	for slot := range t.calls {
-		if k := &t.calls[slot]; k.reply != nil && (k.sent || unsent) {
+	for slot := range t.slots {
+		if k := &t.slots[slot]; k.reply != nil && (k.via == t || unsent && k.via == nil && t.lane(k) == t) {
 			over = append(over, t.id(uint32(slot)))
 		}
 	}
@@ -379,7 +343,7 @@ func (t *caller) endAll(err error, unsent bool) {
 
 // lost forgets the channel. What has not left waits for the next one.
 func (t *caller) lost(err error) {
-	t.ch, t.state = nil, callerIdle
+	t.ch, t.state, t.owned = nil, callerIdle, false
 	t.retry.stop()
 	t.endAll(err, t.client.closing)
 }

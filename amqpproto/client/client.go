@@ -43,7 +43,7 @@ type Client struct {
 	props     amqpproto.Properties // scratch: of the publish or call at hand
 	ids       messageIDs
 	bodyLimit int // of a message, that the broker named; 0 = none was
-	caller    caller
+	calls     calls
 	waiting   waiting
 	held      int       // octets that count against PublishMax
 	heldCount int       // publishes that hold them
@@ -72,9 +72,10 @@ func New(cfg Config, host Host) *Client {
 	c.hash, c.ids = contentHash{maphash.MakeSeed()}, newMessageIDs()
 	c.anyone.ready, c.anyone.client = true, c
 	c.asker.client = c
-	c.caller = caller{client: c, backoff: c.backoff}
+	c.calls.client = c
+	c.calls.common, c.calls.doubtful, c.calls.outcast = newCaller(&c.calls), newCaller(&c.calls), newCaller(&c.calls)
 	nonce := rand.New(rand.NewPCG(c.cfg.Seed, 0x63616c6c)).Uint32()
-	hex.Encode(c.caller.nonce[:], binary.BigEndian.AppendUint32(nil, nonce))
+	hex.Encode(c.calls.nonce[:], binary.BigEndian.AppendUint32(nil, nonce))
 	return c
 }
 
@@ -139,14 +140,14 @@ func (c *Client) opened(conn *Conn) {
 	c.trust.reset()
 	c.bodyLimit = 0
 	c.pub.start()
-	c.caller.start()
+	c.calls.opened()
 	c.advance()
 }
 
 // stir says that publishes or calls that wait may be able to leave now.
 func (c *Client) stir() {
 	c.waiting.stir()
-	c.caller.stirred = true
+	c.calls.stirred = true
 }
 
 // lost is called when conn is over; cause is nil if that was wanted.
@@ -188,7 +189,7 @@ func (c *Client) lostAsks(cause error) {
 	if c.closing {
 		err = ErrClosed
 	}
-	c.caller.lost(err)
+	c.calls.lost(err)
 	c.asker.lost(err)
 	getters := c.getters
 	c.getters = nil
@@ -257,7 +258,7 @@ func (c *Client) Tick(now time.Time) (next time.Time) {
 func (c *Client) tick(now int64) (next int64) {
 	c.tellLater()
 	c.tickPublishes(now)
-	c.caller.tick(now)
+	c.calls.tick(now)
 	if c.closing && c.isOpen() && c.undecided == 0 {
 		c.conn.flushAcks(true)
 		c.conn.sendClose()
@@ -275,7 +276,7 @@ func (c *Client) tick(now int64) (next int64) {
 	c.pub.watch(now, &next)
 	c.doubtful.watch(now, &next)
 	sooner(&next, c.expiry)
-	sooner(&next, c.caller.expiry)
+	sooner(&next, c.calls.expiry)
 	return next
 }
 
@@ -293,10 +294,7 @@ func (c *Client) sweep(now int64) (next int64) {
 	}
 	c.pub.sweep(now, &next)
 	c.doubtful.sweep(now, &next)
-	if c.caller.retry.due(now, &next) {
-		c.caller.state = callerIdle
-		c.caller.start()
-	}
+	c.calls.sweep(now, &next)
 	for _, p := range c.producers {
 		p.sweep(now, &next)
 	}

@@ -102,7 +102,7 @@ func (c *Client) finish(err error) {
 		return true, false
 	})
 	c.later = append(c.later, out...)
-	c.caller.endAll(ErrClosed, true)
+	c.calls.each(func(lane *caller) { lane.endAll(ErrClosed, true) })
 	c.tellLater()
 	done := c.onClose
 	c.onClose = nil

@@ -180,7 +180,7 @@ func (c *Conn) Pending() []byte {
 		c.client.flushWaiting()
 		c.client.pub.commitTx()
 		c.client.turn++
-		c.client.caller.flush()
+		c.client.calls.flush()
 		c.depth--
 		if len(c.client.later) > 0 || c.client.rearm {
 			c.wake() // they are told, and deadlines start, in the next Tick
@@ -195,7 +195,7 @@ func (c *Conn) Sent(n int) {
 	c.client.stats.OctetsOut += uint64(n)
 	c.beat.left(c.client.clock.now, n, c.out.len())
 	cl := c.client
-	if cl.mayLeave() || cl.caller.moving() || cl.cfg.NoConfirms && cl.pub.ledger.unsettled+cl.doubtful.ledger.unsettled > 0 {
+	if cl.mayLeave() || cl.calls.moving() || cl.cfg.NoConfirms && cl.pub.ledger.unsettled+cl.doubtful.ledger.unsettled > 0 {
 		c.wake() // for a Pending that takes more out, or a Tick that settles
 	}
 }

@@ -23,7 +23,8 @@
 //	leave.go       stop a consumer that is the only one of its queue
 //	get.go         basic.get, a channel for each queue
 //	ask.go         length of a queue, purge, delete, declare: a channel that may die
-//	call.go        calls and their ids; caller.go: the channel of requests and replies
+//	call.go        calls and their ids; caller.go: a channel of requests and replies
+//	request.go     requests that wait; blame.go: which call the broker closed a channel for
 //	publisher.go   the channel that all publishes share
 //	tx.go          its transactions, where they are asked for
 //	ledger.go      what was published and not yet confirmed

@@ -71,6 +71,24 @@ func (e *LostError) Error() string {
 
 func (e *LostError) Unwrap() error { return e.Cause }
 
+// ReplyLostError is the outcome of a call whose channel ended, for another call as
+// a rule, before its reply came. The request may or may not have been handled.
+type ReplyLostError struct {
+	Connection string
+	Cause      error // what ended the channel; nil if that is another call's error
+}
+
+func (e *ReplyLostError) Error() string {
+	cause := "the broker closed the channel of the calls for another call"
+	if e.Cause != nil {
+		cause = e.Cause.Error()
+	}
+	return fmt.Sprintf("amqp client: connection %q: the reply was lost, and it is not known whether the request was handled: %s",
+		e.Connection, cause)
+}
+
+func (e *ReplyLostError) Unwrap() error { return e.Cause }
+
 // ConnectError says why a connection never opened, as far as it got, and what
 // may help. It never shows the password.
 type ConnectError struct {

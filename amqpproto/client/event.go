@@ -38,7 +38,7 @@ const (
 	EventPublishChannelClosed                       // Err; After is zero when it is opened again at once
 	EventReturned                                   // Err is the *ReturnError; Text says so if no publish was found for it
 	EventConsumerPaused                             // Name
-	EventCallChannelClosed                          // Err; After is zero when it is opened again at the next call
+	EventCallChannelClosed                          // Err; After is zero when it is opened again at once or at the next call
 	EventSecretUpdated                              // the broker has taken the new one
 	EventPublishChannelRenewed                      // Err is why: the broker does not serve the one before
 )

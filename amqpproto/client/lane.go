@@ -66,13 +66,19 @@ func (t *trust) distrust(exchange string) {
 // lane is the channel for a publish that check has just passed. It is opened if
 // need be.
 func (c *Client) lane(o *Outgoing) *publisher {
-	if c.cfg.TxSelect || c.trust.has(o.Exchange) && (!c.props.Has(amqpproto.FlagUserID) || c.isLogin(c.props.UserID)) {
+	if c.cfg.TxSelect || c.trust.has(o.Exchange) && !c.isForeign() {
 		return c.pub
 	}
 	if c.doubtful.state == pubAwaitConnection && c.isOpen() {
 		c.doubtful.start()
 	}
 	return c.doubtful
+}
+
+// isForeign tells whether what check has just passed has a user id that is not the
+// login's.
+func (c *Client) isForeign() bool {
+	return c.props.Has(amqpproto.FlagUserID) && !c.isLogin(c.props.UserID)
 }
 
 // isLogin tells whether a user id is that of the login, as RabbitMQ wants it. The
@@ -82,18 +88,24 @@ func (c *Client) isLogin(user []byte) bool {
 	return c.cfg.Mechanism != mechanismExternal && string(user) == c.cfg.Username
 }
 
-// prove notes that an exchange exists, as the broker has confirmed a publish to
-// it. It moves to the other channel at a moment at which nothing of the doubtful
-// one is under way, so that the order stays.
-func (c *Client) prove(e *entry) {
+// prove notes that an exchange exists, as the broker has confirmed a publish or
+// call to it. It moves to the other channels at a moment at which nothing of the
+// doubtful ones is under way, so that the order stays.
+func (c *Client) prove(exchange string) {
 	p, t := c.doubtful, &c.trust
-	if p.ledger.unsettled > 0 || !p.clear() || c.waiting.moving() || t.suspect[e.out.Exchange] || len(t.proven) >= provenMax || t.has(e.out.Exchange) {
+	idle := p.state == pubAwaitConnection && c.waiting.len() == 0 // it was never needed
+	switch {
+	case p.ledger.unsettled > 0 || !idle && !p.clear() || c.waiting.moving():
+		return
+	case c.calls.doubtful.open+c.calls.outcast.open > 0 || len(c.calls.waiting) > c.calls.left:
+		return
+	case t.suspect[exchange] || len(t.proven) >= provenMax || t.has(exchange):
 		return
 	}
 	if t.proven == nil {
 		t.proven = map[string]string{}
 	}
-	own := string([]byte(e.out.Exchange))
+	own := string([]byte(exchange))
 	t.proven[own] = own
 }
 

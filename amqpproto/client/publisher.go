@@ -190,7 +190,7 @@ func (c *Client) settled(p *publisher, e *entry, err error) {
 		c.stats.Nacked++
 	}
 	if p == c.doubtful && err == nil {
-		c.prove(e)
+		c.prove(e.out.Exchange)
 	}
 	outcome{e.done, err}.tell()
 }

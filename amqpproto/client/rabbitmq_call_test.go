@@ -40,7 +40,7 @@ func (r reply) Replied(d *client.Delivery, err error) {
 
 // answerer is the other side of a call: it echoes, except that it says nothing to
 // a request for silence.
-func answerer(p *pump, queue string) *client.Consumer {
+func answerer(p *pump, queue string) *sink {
 	s := &sink{ack: true}
 	s.then = func(d *client.Delivery) {
 		var props amqpproto.Properties
@@ -56,7 +56,8 @@ func answerer(p *pump, queue string) *client.Consumer {
 		o := client.Outgoing{RoutingKey: string(props.ReplyTo), RawProperties: raw, Body: fmt.Appendf(nil, "%s of type %s", d.Body, props.Type)}
 		must(p.t, p.client.Publish(nil, &o, nil))
 	}
-	return p.client.Consume(client.ConsumerSpec{Name: "answerer", Prefetch: 100, Topology: client.Topology{Queues: []client.Queue{{Name: queue, Exclusive: true}}}}, s)
+	p.client.Consume(client.ConsumerSpec{Name: "answerer", Prefetch: 100, Topology: client.Topology{Queues: []client.Queue{{Name: queue, Exclusive: true}}}}, s)
+	return s
 }
 
 func request(t *testing.T, queue, body string) *client.Outgoing {
@@ -108,23 +109,30 @@ func TestRabbitMQCall(t *testing.T) {
 			if !errors.Is(r.errs[0], client.ErrReplyTimeout) || !errors.As(r.errs[1], &re) || r.bodies[2] != "again of type greeting" {
 				t.Fatal(r.errs, r.bodies)
 			}
-			// An exchange that is not there ends the calls under way, and no others.
+			// An exchange that is not there ends the call to it, and no others.
 			r = newReplies()
 			call(0, q, "silence", time.Minute)
 			p.turn(time.Now().Add(100 * time.Millisecond))
 			o := request(t, q, "")
 			o.Exchange = "zamqp.client.none"
-			_, err = p.client.Call(nil, o, time.Minute, reply{r, 1})
+			id, err = p.client.Call(nil, o, time.Minute, reply{r, 1})
 			must(t, err)
-			p.until("two errors", func() bool { return r.len() == 2 })
-			wantChannelError(t, r.errs[0], amqpproto.NotFound)
+			p.until("an error", func() bool { return r.len() == 1 })
 			wantChannelError(t, r.errs[1], amqpproto.NotFound)
-			call(2, q, "on a new channel", time.Minute)
-			p.until("a reply", func() bool { return r.len() == 3 })
-			if r.errs[2] != nil {
-				t.Fatal(r.errs[2])
+			call(2, q, "on the same channel", time.Minute)
+			p.until("a reply", func() bool { return r.len() == 2 })
+			if r.errs[2] != nil || p.client.Calls() != 1 {
+				t.Fatal(r.errs[2], p.client.Calls())
 			}
-			// So does the end of the connection; what had not left waits for the next.
+			o.Exchange = "zamqp.client.none.either"
+			_, err = p.client.Call(nil, o, time.Minute, reply{r, 3})
+			must(t, err)
+			call(4, q, "beside it", time.Minute)
+			p.until("both outcomes", func() bool { return r.len() == 4 })
+			if !isChannelError(r.errs[3], 404, "'zamqp.client.none.either'") || r.errs[4] != nil || p.client.Forget(id) {
+				t.Fatal(r.errs)
+			}
+			// The end of the connection ends all; what had not left waits for the next.
 			r = newReplies()
 			call(0, q, "silence", time.Minute)
 			p.turn(time.Now().Add(100 * time.Millisecond))

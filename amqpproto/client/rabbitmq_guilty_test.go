@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/streadway/amqp"
 
@@ -94,6 +95,73 @@ func TestRabbitMQManyBadPublishes(t *testing.T) {
 
 func isAnyChannelError(err error, text string) bool {
 	return isChannelError(err, 404, text) || isChannelError(err, 406, text) || isChannelError(err, 403, text)
+}
+
+// TestRabbitMQManyBadCalls calls in bursts, one of ten bad: no request is handled
+// twice, each bad one hears its own error, and none to what is trusted is harmed.
+func TestRabbitMQManyBadCalls(t *testing.T) {
+	user := amqpproto.Properties{Flags: amqpproto.FlagUserID, UserID: []byte("mallory")}
+	rawUser, err := user.Append(nil)
+	must(t, err)
+	for _, own := range []bool{false, true} {
+		t.Run(fmt.Sprintf("reply queue %v", own), func(t *testing.T) {
+			q := fmt.Sprint("zamqp.client.badcalls.", own)
+			p := newPump(t, func(c *client.Config) { c.ReplyQueue = own })
+			got := answerer(p, q)
+			p.dial()
+			p.until("up", p.client.Ready)
+			const total = 500
+			exchange := func(i int) string { return fmt.Sprint("zamqp.client.rpc.", own, i/50) }
+			made := 0
+			for i := 0; i < total; i += 50 { // a Declare is no promise for later, so they are not trusted
+				must(t, p.client.Declare(&client.Topology{
+					Exchanges: []client.Exchange{{Name: exchange(i), Type: "fanout", AutoDelete: true}},
+					Bindings:  []client.Binding{{Queue: q, Exchange: exchange(i)}},
+				}, func(_ []string, err error) { must(t, err); made++ }))
+			}
+			p.until("the exchanges", func() bool { return made == total/50 })
+			r := newReplies()
+			for i := range total {
+				o := client.Outgoing{RoutingKey: q, Body: []byte(fmt.Sprint(i))}
+				switch i % 10 {
+				case 3:
+					o.Exchange = "zamqp.client.none"
+				case 5:
+					o.RawProperties = rawUser
+				case 1, 4, 6: // it is there, and nothing here declares it
+					o.Exchange, o.RoutingKey = exchange(i), "k"
+				}
+				_, err := p.client.Call(nil, &o, time.Minute, reply{r, i})
+				must(t, err)
+				if i%50 == 49 {
+					p.until("half of them", func() bool { return r.len() > i-25 })
+				}
+			}
+			p.until("all outcomes", func() bool { return r.len() == total })
+			handled := map[string]int{}
+			for _, body := range got.bodies {
+				handled[body]++
+			}
+			lost := 0
+			for i := range total {
+				n := handled[fmt.Sprint(i)]
+				switch {
+				case i%10 == 3 && isChannelError(r.errs[i], 404, "'zamqp.client.none'") && n == 0:
+				case i%10 == 5 && isChannelError(r.errs[i], 406, "'mallory'") && n == 0:
+				case i%10 != 3 && i%10 != 5 && r.errs[i] == nil && n == 1:
+				case (i%10 == 1 || i%10 == 4 || i%10 == 6) && !own && isReplyLost(r.errs[i]) && n == 1:
+					lost++
+				default:
+					t.Errorf("call %d was handled %d times: %q %v", i, n, r.bodies[i], r.errs[i])
+				}
+			}
+			t.Logf("%d replies were lost", lost)
+			if lost > 75 { // half of those that were not trusted
+				t.Errorf("%d replies were lost", lost)
+			}
+			p.finish()
+		})
+	}
 }
 
 // deleteExchange deletes one behind the client's back.
