@@ -45,8 +45,8 @@ func testPoison(t *testing.T, s *site, most int) {
 	if s.deaths != most {
 		t.Errorf("%d ends of the process, want %d", s.deaths, most)
 	}
-	s.wantDead(1)
 	s.empty()
+	s.wantDead(1)
 }
 
 // prepare makes the queues.
@@ -59,12 +59,7 @@ func (s *site) prepare() {
 }
 
 func (s *site) consumers() int {
-	ch, err := s.conn.Channel()
-	if err != nil {
-		return -1
-	}
-	defer ch.Close()
-	q, err := ch.QueueDeclarePassive(s.queue, true, false, false, false, nil)
+	q, err := s.ask(s.queue)
 	if err != nil {
 		return -1
 	}
@@ -126,8 +121,8 @@ func TestPoisonUnderLoad(t *testing.T) {
 				return n >= 2000 && s.count(s.queue+".dead") == 3 && s.handled(innocent)
 			})
 			t.Logf("%d ends, %d of %d innocents were begun twice", s.deaths, twice(s.ledger("begin")), len(innocent))
-			s.wantDead(3)
 			s.empty()
+			s.wantDead(3)
 		})
 	}
 }

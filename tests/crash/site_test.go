@@ -84,6 +84,7 @@ type site struct {
 	conn     *amqp.Connection
 	ch       *amqp.Channel
 	deaths   int
+	broker   []string // options of the broker that runs in the server's process, and ends with it
 }
 
 var sites int
@@ -93,6 +94,11 @@ func newSite(t *testing.T, url, consumer, data string) *site {
 	t.Helper()
 	sites++
 	s := &site{t: t, url: url, consumer: consumer, dir: t.TempDir()}
+	t.Cleanup(func() {
+		if s.conn != nil {
+			_ = s.conn.Close()
+		}
+	})
 	s.queue = fmt.Sprintf("crash-%s-%d-%d", consumer, os.Getpid(), sites)
 	s.options = []string{"http.listen=", "log.format=json", "server.data_dir=" + data, "connection.default.url=" + url,
 		"connection.default.backoff_min=20ms", "connection.default.backoff_max=200ms", "consumer." + consumer + ".queue=" + s.queue}
@@ -116,7 +122,6 @@ func (s *site) connect() {
 		s.ch, err = conn.Channel()
 		return err == nil && s.ch.Confirm(false) == nil
 	})
-	s.t.Cleanup(func() { _ = s.conn.Close() })
 }
 
 func (s *site) eventually(what string, done func() bool) {
@@ -159,9 +164,15 @@ type process struct {
 
 func (s *site) start() *process {
 	s.t.Helper()
+	return s.run("serve", s.options)
+}
+
+// run runs a command of zamqp.
+func (s *site) run(command string, options []string) *process {
+	s.t.Helper()
 	p := &process{s: s, ended: make(chan struct{}), log: filepath.Join(s.dir, fmt.Sprintf("log-%d", time.Now().UnixNano()))}
-	args := []string{"serve"}
-	for _, o := range s.options {
+	args := []string{command}
+	for _, o := range options {
 		args = append(args, "-o", o)
 	}
 	p.cmd = exec.Command(os.Args[0], args...)
@@ -214,19 +225,40 @@ func (p *process) isOver() bool {
 // loop restarts the process as often as it ends, until done. It counts the ends.
 func (s *site) loop(most int, done func() bool) {
 	s.t.Helper()
-	p := s.start()
+	s.loopAll(most, []string{""}, done)
+}
+
+// loopAll does so with several processes beside each other: one for each
+// server.data_dir, "" for that of the site.
+func (s *site) loopAll(most int, data []string, done func() bool) {
+	s.t.Helper()
+	start := func(dir string) *process {
+		if dir == "" {
+			return s.start()
+		}
+		return s.run("serve", append(slices.Clone(s.options), "server.data_dir="+dir))
+	}
+	var all []*process
+	for _, dir := range data {
+		all = append(all, start(dir))
+	}
 	for until := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
 			s.t.Fatalf("not done after %v, %d ends; handled %d", patience, s.deaths, len(s.ledger("end")))
 		}
-		if p.isOver() {
-			if s.deaths++; s.deaths > most {
-				s.t.Fatalf("%d ends of the process", s.deaths)
+		for i, p := range all {
+			if !p.isOver() {
+				continue
 			}
-			p = s.start()
+			if s.deaths++; s.deaths > most {
+				s.t.Fatalf("%d ends of processes", s.deaths)
+			}
+			all[i] = start(data[i])
 		}
 	}
-	p.kill()
+	for _, p := range all {
+		p.stop() // a kill while a dead letter is on its way may make two of it
+	}
 }
 
 // ledger counts the lines of one kind, by body.
@@ -255,16 +287,28 @@ func (s *site) handled(bodies []string) bool {
 // count is the number of messages that are ready in a queue; -1 without it.
 func (s *site) count(queue string) int {
 	s.t.Helper()
-	ch, err := s.conn.Channel()
-	if err != nil {
-		return -1
-	}
-	defer ch.Close()
-	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+	q, err := s.ask(queue)
 	if err != nil {
 		return -1
 	}
 	return q.Messages
+}
+
+// ask asks for a queue, on a new connection if the old one has ended.
+func (s *site) ask(queue string) (q amqp.Queue, err error) {
+	if s.conn.IsClosed() {
+		conn, err := amqp.Dial(s.url)
+		if err != nil {
+			return q, err
+		}
+		s.conn = conn
+	}
+	ch, err := s.conn.Channel()
+	if err != nil {
+		return q, err
+	}
+	defer ch.Close()
+	return ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 }
 
 // drain takes all that is in a queue.
