@@ -1,0 +1,66 @@
+package crash_test
+
+import (
+	"strings"
+	"testing"
+
+	"zamqp/publisher"
+)
+
+// TestKilledWhileMoving: poison ends a process that has a hundred other messages in
+// hand. The next ones are killed while those move to the quarantine. A message
+// whose copy is there and whose ack is not is there twice then; none is lost, and
+// no other than the poison is given up.
+func TestKilledWhileMoving(t *testing.T) {
+	for _, broker := range []string{"rabbitmq", "embedded", "inside"} {
+		t.Run(broker, func(t *testing.T) {
+			s, done := newBulk(t, broker)
+			innocent := bodies(99, "innocent %d 10ms")
+			s.publish(innocent...)
+			s.publish("poison at once")
+			done()
+			p := s.start()
+			<-p.ended
+			for kill := range 4 {
+				had := s.isolated()
+				p := s.start()
+				s.eventually("some move", func() bool { return s.isolated() > had+10*kill || p.isOver() || s.count(s.queue+".dead") > 0 })
+				p.kill()
+			}
+			// Each kill makes one more copy at most, and each copy may end three processes.
+			s.loop(5*publisher.RetryCrashes, func() bool {
+				return s.count(s.queue+".dead") > 0 && s.handled(innocent) && s.count(s.queue) == 0 && s.count(s.queue+".quarantine") == 0
+			})
+			t.Logf("%d moves, %d ends more, %d of %d innocents were handled twice", s.isolated(), s.deaths, twice(s.ledger("end")), len(innocent))
+			if s.broker != nil {
+				defer s.idle()()
+			} else {
+				s.empty()
+			}
+			dead := s.drain(s.queue + ".dead")
+			for _, d := range dead {
+				if !strings.HasPrefix(string(d.Body), "poison") {
+					t.Errorf("dead: %s %v", d.Body, d.Headers)
+				}
+			}
+			if t.Logf("%d dead letters", len(dead)); len(dead) == 0 {
+				t.Error("the poison was lost")
+			}
+		})
+	}
+}
+
+// newBulk makes a site with a prefetch of 100 that is ready for publishes; done
+// comes after them.
+func newBulk(t *testing.T, broker string) (s *site, done func()) {
+	t.Helper()
+	if broker == "inside" {
+		s = newInside(t, "bulk")
+		s.prepareInside()
+		return s, s.idle()
+	}
+	s = newSite(t, brokers[broker](t), "bulk", "data")
+	s.connect()
+	s.prepare()
+	return s, func() {}
+}
