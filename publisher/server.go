@@ -177,6 +177,15 @@ func (s *Server) Start(rt Runtime) {
 	})
 }
 
+// Close ends the coroutines of the server when no call lives, on its loop's thread.
+// It is for programs that outlive their server, such as tests: without it, what its
+// coroutines refer to is never given back.
+func (s *Server) Close() {
+	if len(s.live) == 0 {
+		s.tasks.Close()
+	}
+}
+
 const tasksIdleMax = 1024
 
 // RunReady resumes the calls whose waits have ended; it is the loop's task

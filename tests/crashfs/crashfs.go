@@ -95,6 +95,8 @@ func (m *FS) Crash(rng *rand.Rand) *FS {
 
 // Kill is what the end of a process leaves: everything.
 func (m *FS) Kill() *FS {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	after := New()
 	after.boots = m.boots
 	for name, f := range m.Files {

@@ -41,11 +41,17 @@ func (h *brokerHost) tick() {
 func (w *World) startBroker() {
 	w.T.Helper()
 	w.host = &brokerHost{w: w}
+	m := &memory{taken: map[*byte][]byte{}}
+	w.options.Allocate, w.options.Free = m.allocate, m.release
 	s, err := broker.New(w.options, w.host)
 	if err != nil {
 		w.T.Fatal(err)
 	}
 	w.Broker = s
+	w.T.Cleanup(func() {
+		_ = s.CloseStore() // or its writer keeps all that the broker holds
+		m.end()
+	})
 	w.host.tick()
 }
 

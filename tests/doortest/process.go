@@ -71,6 +71,7 @@ func (w *World) Start(s Setup) *Process {
 		if w.T.Failed() && p.Log.Len() > 0 {
 			w.T.Logf("log of a process:\n%s", p.Log)
 		}
+		p.end()
 	})
 	p.dial()
 	p.tick()
@@ -150,6 +151,18 @@ func (p *Process) die() {
 	p.dead = true
 	if p.wire != nil {
 		p.wire.Abort(errors.New("doortest: the process was killed"))
+	}
+}
+
+// end lets go of the process when its test is over. The calls of one that was
+// killed wait for ever, and keep what they refer to: that is not to be much.
+func (p *Process) end() {
+	p.die()
+	p.Server.Close()
+	p.wire, p.link, p.todo, p.offloaded = nil, nil, nil, nil
+	p.w.Broker, p.w.host, p.w.links, p.w.processes, p.w.observer = nil, nil, nil, nil, nil
+	if p.disk != nil {
+		clear(p.disk.Files)
 	}
 }
 
