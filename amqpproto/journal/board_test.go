@@ -18,6 +18,9 @@ func openBoard(t *testing.T, fs *crashfs.FS) (*journal.Board, map[uint64][2]uint
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { j.Close() })
+	if err := j.Sync(); err != nil { // nobody else works on the disk from here on
+		t.Fatal(err)
+	}
 	on := map[uint64][2]uint64{}
 	b, whole, err := j.OpenBoard(func(slot uint32, id, value uint64) bool {
 		on[id] = [2]uint64{uint64(slot), value}
