@@ -16,8 +16,9 @@ type transaction struct {
 	held      bool   // the same, and the connection is not read
 }
 
-// txPublish is a publish with the queues that it was routed to when it came, as
-// RabbitMQ has it. It holds a reference of its message.
+// txPublish is a publish with the queues that it was routed to when it came. They
+// are names, as in RabbitMQ: who has the name at the commit gets the message. It
+// holds a reference of its message.
 type txPublish struct {
 	message   *message
 	queues    []*queue
@@ -65,8 +66,7 @@ func (ch *channel) onTxCommit(args []byte) error {
 	before := s.stored()
 	routed := false
 	for _, p := range ch.tx.publishes {
-		routed = routed || len(p.queues) > 0
-		ch.commitPublish(p)
+		routed = ch.commitPublish(p) || routed
 	}
 	settles := ch.tx.settles
 	ch.tx.publishes, ch.tx.settles = nil, nil
@@ -100,20 +100,37 @@ func committing(id amqpproto.MethodID) error {
 	return connectionError(amqpproto.ChannelErrorCode, id, "unexpected command while processing 'tx.commit'")
 }
 
-// commitPublish hands a publish to those of its queues that are still there.
-func (ch *channel) commitPublish(p txPublish) {
+// commitPublish hands a publish to its queues that are there now. routed says that
+// there was one when it came, or is.
+func (ch *channel) commitPublish(p txPublish) (routed bool) {
 	s := ch.conn.server
-	queues := slices.DeleteFunc(p.queues, (*queue).deleted)
+	v := s.view(p.message)
+	queues := ch.named(&p, v.exchange, v.key)
 	if len(queues) == 0 {
 		s.stats.Unroutable++
 		if p.mandatory {
-			v := s.view(p.message)
 			ch.sendReturn(v.exchange, v.key, v.props, v.body)
 		}
 	} else if _, refused := s.spread(p.message, queues); refused {
 		ch.tx.failed = true
 	}
 	s.release(p.message)
+	return len(p.queues) > 0 || len(queues) > 0
+}
+
+// named returns the queues that have the names to which a publish was routed. The
+// default exchange routes to its key, whether a queue had that name or not.
+func (ch *channel) named(p *txPublish, exchange, key []byte) (queues []*queue) {
+	now := ch.conn.vhost.queues
+	for _, q := range p.queues {
+		if q = now[q.name]; q != nil {
+			queues = append(queues, q)
+		}
+	}
+	if q := now[string(key)]; len(exchange) == 0 && q != nil && !slices.Contains(queues, q) {
+		queues = append(queues, q)
+	}
+	return queues
 }
 
 // commitOk ends a commit. One that lost a message is an error, as RabbitMQ has it.
