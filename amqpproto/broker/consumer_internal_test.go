@@ -120,11 +120,11 @@ func TestAutoDeleteQueue(t *testing.T) {
 	first, second := b.consume("q", "a", k, 0), b.consume("q", "b", k, 0)
 	b.publish("", "q", amqp.Publishing{})
 	q.cancel(first)
-	if q.deleted() {
+	if q.gone {
 		t.Error("deleted while one consumes")
 	}
 	q.cancel(second)
-	if !q.deleted() || b.v.queues["q"] != nil {
+	if !q.gone || b.v.queues["q"] != nil {
 		t.Error("the last consumer has gone, the queue has not")
 	}
 	for _, e := range k.held {
@@ -145,17 +145,17 @@ func TestQueueExpires(t *testing.T) {
 	k := &taker{bench: b, prefetch: 1}
 	c := b.consume("q", "c", k, 0)
 	b.pass(time.Hour)
-	if q.deleted() {
+	if q.gone {
 		t.Fatal("deleted under its consumer")
 	}
 	q.cancel(c)
 	q.requeue(k.held)
 	b.pass(999 * time.Millisecond)
-	if q.deleted() {
+	if q.gone {
 		t.Error("deleted too early")
 	}
 	b.pass(time.Millisecond)
-	if !q.deleted() {
+	if !q.gone {
 		t.Error("still there")
 	}
 	b.end()

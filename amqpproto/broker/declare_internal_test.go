@@ -163,7 +163,7 @@ func TestDeleteQueue(t *testing.T) {
 	q.kick(c)
 	b.publish("", "q", amqp.Publishing{Body: []byte("2")})
 	n, err := b.v.deleteQueue([]byte("q"), nil, false, false)
-	if n != 1 || err != nil || len(k.ended) != 1 || !q.deleted() {
+	if n != 1 || err != nil || len(k.ended) != 1 || !q.gone {
 		t.Errorf("deleted with %d messages, %v, %q cancelled", n, err, k.ended)
 	}
 	q.kick(c)

@@ -44,10 +44,6 @@ func (q *queue) server() *Server { return q.vhost.server }
 // messages is how many are ready, the count of queue.declare-ok.
 func (q *queue) messages() int { return q.backlog.n }
 
-// deleted says that the queue is no more; what channels still hold of it is
-// given back to nowhere.
-func (q *queue) deleted() bool { return q.gone }
-
 // push takes a message: a reference of the queue's own is added. ok is false if
 // the queue is full and refuses (x-overflow): the publisher gets a nack.
 func (q *queue) push(m *message) (ok bool) {
