@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,7 +60,12 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-func (s *site) env() []string { return append(os.Environ(), "ZAMQP_CONNECTION__DEFAULT__URL="+s.url) }
+// env is the test's own environment without the names that the server would
+// read as settings: the run of all tests sets some of its own.
+func (s *site) env() []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ZAMQP_") })
+	return append(env, "ZAMQP_CONNECTION__DEFAULT__URL="+s.url)
+}
 
 func (s *site) said() string {
 	text, _ := os.ReadFile(s.log.Name())
