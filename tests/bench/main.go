@@ -2,7 +2,7 @@
 // would otherwise take, all on this machine, in interleaved rounds, and writes
 // what it found to docs/bench. Run it from its own directory:
 //
-//	go run . [-smoke] [-broker] [-rounds N] [-only REGEX] [-skip REGEX] [-out DIR] [-profile DIR]
+//	go run . [-smoke] [-broker] [-rounds N] [-only REGEX] [-skip REGEX] [-before REVISION] [-out DIR] [-profile DIR]
 //
 // The README beside this file says what is measured and how.
 package main
@@ -35,6 +35,7 @@ type options struct {
 	warm     time.Duration // before it
 	messages int           // of one consume or publish run
 	idle     int           // connections held open
+	before   string        // an earlier revision of ours that takes the place of the peers
 	profile  string        // directory for CPU profiles of ours; "" takes none
 }
 
@@ -60,6 +61,7 @@ func parse(args []string) (*options, error) {
 	set.DurationVar(&o.load, "load", 2*time.Second, "length of one HTTP or RPC load, in whole seconds")
 	set.IntVar(&o.messages, "messages", 100000, "messages of one consume or publish run")
 	set.IntVar(&o.idle, "idle", 10000, "idle connections")
+	set.StringVar(&o.before, "before", "", "compare with this earlier `revision` of zamqp and with nothing else")
 	set.StringVar(&o.out, "out", "../../docs/bench", "directory of the page")
 	set.StringVar(&o.profile, "profile", "", "write CPU profiles of zamqp to this `directory`; writes no page")
 	pattern := func(name, usage string, to **regexp.Regexp) {
@@ -98,6 +100,11 @@ func run(ctx context.Context, o *options) error {
 		return err
 	}
 	defer b.close()
+	if o.before != "" {
+		if err := b.unpackBefore(o.before); err != nil {
+			return err
+		}
+	}
 	if err := b.build(workloads); err != nil {
 		return err
 	}

@@ -14,8 +14,11 @@ func writePage(o *options, m machine, results []*result) (string, error) {
 		return "", err
 	}
 	name := m.when.UTC().Format("2006-01-02") + "-" + strings.TrimSuffix(m.commit, "+")
-	if o.brokers {
-		name += "-broker" // beside the page of the same commit about all else
+	switch { // beside the page of the same commit about all else
+	case o.brokers:
+		name += "-broker"
+	case o.before != "":
+		name += "-before"
 	}
 	plotted := name + ".svg"
 	if err := os.WriteFile(filepath.Join(o.out, plotted), []byte(plot(results)), 0o644); err != nil {
@@ -30,6 +33,9 @@ func page(o *options, m machine, results []*result, plotted string) string {
 	fmt.Fprintf(&b, "# Bench of %s\n\n", m.when.UTC().Format("2 January 2006"))
 	fmt.Fprintf(&b, "Medians of %d interleaved rounds. CPU is user and system time of the server process, divided by what it served.\n", o.rounds)
 	fmt.Fprintf(&b, "The ratio to %s is the median of each round's ratio: it carries over to other machines, the other figures do not.\n", ours)
+	if o.before != "" {
+		fmt.Fprintf(&b, "%s is revision %s.\n", earlier, o.before)
+	}
 	fmt.Fprintf(&b, "[How this is measured](../../tests/bench/README.md)\n\n![CPU and memory beside the peers](%s)\n\n", plotted)
 	b.WriteString("| | |\n| --- | --- |\n")
 	for _, line := range m.lines() {
@@ -52,6 +58,9 @@ func page(o *options, m machine, results []*result, plotted string) string {
 				}
 			}
 			fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
+		}
+		if text := r.changeText(); text != "" {
+			fmt.Fprintf(&b, "\n%s\n", text)
 		}
 		for i, verdict := range r.verdicts(rows) {
 			if i == 0 {

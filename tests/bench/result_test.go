@@ -134,3 +134,23 @@ func TestChoose(t *testing.T) {
 		}
 	}
 }
+
+func TestChangeIsTheMeanOfTheRoundsRatios(t *testing.T) {
+	r := newResult(workload{contestants: []contestant{{name: ours}, {name: earlier}}})
+	us := func(n int) sample {
+		return sample{count: 10, wall: time.Second, cpu: time.Duration(n) * 10 * time.Microsecond}
+	}
+	r.samples = [][]sample{{us(10), us(20), us(40)}, {us(10), us(10), us(10)}}
+	ratio, low, high, known := r.change()
+	if !known || math.Abs(ratio-2) > 1e-9 {
+		t.Errorf("ratio %v, known %v, want 2", ratio, known)
+	}
+	// The logarithms are 0, 1 and 2 times log 2: deviation log 2, 2 degrees of freedom.
+	if want := math.Exp(math.Ln2 * (1 + 4.303/math.Sqrt(3))); math.Abs(high-want) > 1e-6 || math.Abs(low*high-4) > 1e-9 {
+		t.Errorf("interval %v to %v, want up to %v", low, high, want)
+	}
+	r.contestants[1].name = "peer"
+	if _, _, _, known := r.change(); known {
+		t.Error("a peer is taken for an earlier revision")
+	}
+}

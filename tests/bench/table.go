@@ -88,6 +88,9 @@ func printTables(w io.Writer, results []*result, goals bool) {
 				fmt.Fprintln(w, "  "+strings.Repeat("─", sum(widths)+3*(len(widths)-1)))
 			}
 		}
+		if text := r.changeText(); text != "" {
+			fmt.Fprintln(w, "  "+text)
+		}
 		if !goals {
 			continue
 		}
@@ -96,6 +99,16 @@ func printTables(w io.Writer, results []*result, goals bool) {
 		}
 	}
 	fmt.Fprintln(w)
+}
+
+// changeText says by how much ours costs more than the earlier revision; "" where
+// there is none.
+func (r *result) changeText() string {
+	ratio, low, high, known := r.change()
+	if !known {
+		return ""
+	}
+	return fmt.Sprintf("now by before: %.3f (95 %%: %.3f–%.3f)", ratio, low, high)
 }
 
 // mark points at our own line.

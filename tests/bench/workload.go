@@ -71,7 +71,7 @@ func catalog(o *options) []workload {
 	withBench := append([]contestant{{ours, p.zamqpBench, 0}}, clients...)
 	withHello := append([]contestant{{ours, p.zamqp, 0}}, clients...)
 	orders := append([]contestant{{ours, p.zamqp, 0}}, goCores("net/http + amqp091-go", p.orders)...)
-	return append([]workload{
+	all := append([]workload{
 		{name: "http-plain", title: "HTTP GET /hello", unit: "request", contestants: hello, run: httpPlain, goals: []goal{cheapest()},
 			what: "`wrk -t1 -c64`, one request at a time on each connection."},
 		{name: "http-pipelined", title: "HTTP GET /hello, 16 deep", unit: "request", contestants: hello, run: httpPipelined,
@@ -91,6 +91,10 @@ func catalog(o *options) []workload {
 		{name: "idle", title: "Memory of an idle connection", unit: "connection", memory: true, contestants: hello, run: idle,
 			what: "Keep-alive connections that have had one answer each and then stay silent: private memory of the process (`smaps_rollup`), less what it had before."},
 	}, brokerWorkloads(p)...)
+	if o.before != "" {
+		return withBefore(all)
+	}
+	return all
 }
 
 // choose applies -only and -skip. A smoke run leaves out a program's second
