@@ -20,7 +20,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 )
 
 // outcome is what a step or a test run has to report.
@@ -53,6 +52,8 @@ type step struct {
 	name, what string
 	run        func() *outcome
 	part       bool // of another step: runs only when asked for
+	beside     bool // runs beside the steps after it, after other such ones
+	alone      bool // waits for all before it
 }
 
 func main() {
@@ -75,6 +76,11 @@ func main() {
 		os.Exit(runVersions(*rabbitmq, *only))
 	}
 	chosen := choose(*only, *skip)
+	// All but the race detector builds without a C compiler, and then nothing is
+	// compiled twice.
+	if os.Getenv("CGO_ENABLED") == "" {
+		_ = os.Setenv("CGO_ENABLED", "0")
+	}
 	stop := broker(chosen)
 	code := runAll(chosen)
 	stop()
@@ -107,47 +113,6 @@ func choose(only, skip string) []step {
 		}
 	}
 	return chosen
-}
-
-func runAll(chosen []step) int {
-	var total outcome
-	var broken []string
-	began := time.Now()
-	for _, s := range chosen {
-		t := time.Now()
-		if err := freshBroker(s); err != nil {
-			fmt.Println("     ", err)
-		}
-		o := s.run()
-		verdict := "ok  "
-		switch {
-		case o.failed > 0:
-			verdict, broken = "FAIL", append(broken, s.name)
-		case o.passed == 0:
-			verdict = "skip"
-		}
-		if o.failed > 0 {
-			fmt.Print(indent(o.report.String()))
-		}
-		for _, n := range o.notes {
-			fmt.Printf("      %s\n", n)
-		}
-		fmt.Printf("%s  %-10s %6.1f s  %d passed, %d failed, %d skipped\n",
-			verdict, s.name, time.Since(t).Seconds(), o.passed, o.failed, o.skipped)
-		total.passed += o.passed
-		total.failed += o.failed
-		total.skipped += o.skipped
-	}
-	fmt.Printf("\n%.0f s in all\n", time.Since(began).Seconds())
-	if len(broken) > 0 {
-		fmt.Printf("failed: %s (repeat with: go run ./tests/setup/testrun -only %s)\n",
-			strings.Join(broken, ", "), strings.Join(broken, ","))
-	}
-	fmt.Printf("%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
-	if total.failed > 0 {
-		return 1
-	}
-	return 0
 }
 
 // indent sets a report apart, and cuts what nobody reads: a log of a thousand

@@ -12,26 +12,27 @@ import (
 )
 
 // steps in the order of what they cost, so that cheap findings come first. Parts
-// of others run only when asked for.
+// of others run only when asked for. kill and chaos bring brokers of their own and
+// wait for most of their time: they run beside what follows them.
 var steps = []step{
-	{"gofmt", "every Go file is formatted", gofmt, false},
-	{"vet", "go vet, also with the loopdebug tag and in the modules below tests", vet, false},
-	{"static", "staticcheck", static, false},
-	{"gen", "go generate changes nothing", gen, false},
-	{"cross", "builds and vets for darwin and freebsd", cross, false},
-	{"vuln", "govulncheck", vuln, false},
-	{"unit", "all tests but interop", unit, false},
-	{"tidy", "arrows, names, lengths (a part of unit)", tidy, true},
-	{"short", "unit tests that need no broker (a part of unit)", short, true},
-	{"race", "the same under the race detector", race, false},
-	{"loopdebug", "the same with lent buffers poisoned", loopdebug, false},
-	{"fuzz", "every fuzz target for some seconds", fuzz, false},
-	{"interop", "the built binary with RabbitMQ and other people's clients", interop, false},
-	{"chaos", "a bad network; brokers and servers that are killed, frozen and replaced under load", chaos, false},
-	{"brokers", "random programs on RabbitMQ and on the embedded broker", brokers, false},
-	{"amqp091", "amqp091-go's own integration tests on both", amqp091, false},
-	{"kill", "kill -9 of the embedded broker at work, again and again", kill, false},
-	{"bench", "the benchmark with small numbers", bench, false},
+	{name: "gofmt", what: "every Go file is formatted", run: gofmt},
+	{name: "vet", what: "go vet, also with the loopdebug tag and in the modules below tests", run: vet},
+	{name: "static", what: "staticcheck", run: static},
+	{name: "gen", what: "go generate changes nothing", run: gen},
+	{name: "cross", what: "builds and vets for darwin and freebsd", run: cross},
+	{name: "vuln", what: "govulncheck", run: vuln},
+	{name: "unit", what: "all tests but interop", run: unit},
+	{name: "tidy", what: "arrows, names, lengths (a part of unit)", run: tidy, part: true},
+	{name: "short", what: "unit tests that need no broker (a part of unit)", run: short, part: true},
+	{name: "race", what: "the same under the race detector", run: race},
+	{name: "loopdebug", what: "the same with lent buffers poisoned", run: loopdebug},
+	{name: "fuzz", what: "every fuzz target for some seconds", run: fuzz},
+	{name: "kill", what: "kill -9 of the embedded broker at work, again and again", run: kill, beside: true},
+	{name: "chaos", what: "a bad network; brokers and servers that are killed, frozen and replaced under load", run: chaos, beside: true},
+	{name: "interop", what: "the built binary with RabbitMQ and other people's clients", run: interop},
+	{name: "brokers", what: "random programs on RabbitMQ and on the embedded broker", run: brokers},
+	{name: "amqp091", what: "amqp091-go's own integration tests on both", run: amqp091},
+	{name: "bench", what: "the benchmark with small numbers", run: bench, alone: true},
 }
 
 // apart are the packages of tests that have steps of their own.
@@ -232,10 +233,15 @@ func unit() *outcome {
 // another build: they test the tree, or other programs.
 var unrepeated = append([]string{"/tests/rabbitmq", "/tests/embedded", "/tests/crash", "/tests/spool", "/tests/qpid", "/tests/tidy"}, apart...)
 
+// race is the one step that needs cgo.
 func race() *outcome {
 	o := &outcome{}
+	if _, err := exec.LookPath("gcc"); err != nil {
+		o.skip("the race detector needs a C compiler and its headers: apt-get install gcc libc6-dev")
+		return o
+	}
 	if pkgs := packages(o, unrepeated...); pkgs != nil {
-		o.add(goTest(".", nil, append([]string{"-race", "-timeout", "15m"}, pkgs...)...))
+		o.add(goTest(".", []string{"CGO_ENABLED=1"}, append([]string{"-race", "-timeout", "15m"}, pkgs...)...))
 	}
 	return o
 }

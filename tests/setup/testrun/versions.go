@@ -14,15 +14,15 @@ var versions = []string{"3.10", "4.0", "4.3"}
 
 // suites are what is run with each of them.
 var suites = []step{
-	{"client", "the client machine", func() *outcome { return goTest(".", nil, "-timeout", "10m", "./amqpproto/client") }, false},
-	{"commands", "publish, call, tap, dead and check; TLS", func() *outcome { return goTest(".", nil, "-timeout", "10m", "./publisher/app") }, false},
-	{"e2e", "the server in the test's own process", func() *outcome { return goTest(".", nil, "-timeout", "10m", "./tests/e2e") }, false},
-	{"spool", "publishes on disk", func() *outcome { return goTest(".", nil, "-timeout", "15m", "./tests/spool") }, false},
-	{"interop", "the built binary with other people's clients", interop, false},
-	{"differential", "random programs on RabbitMQ and on the embedded broker", func() *outcome {
+	{name: "client", what: "the client machine", run: func() *outcome { return goTest(".", nil, "-timeout", "10m", "./amqpproto/client") }},
+	{name: "commands", what: "publish, call, tap, dead and check; TLS", run: func() *outcome { return goTest(".", nil, "-timeout", "10m", "./publisher/app") }},
+	{name: "e2e", what: "the server in the test's own process", run: func() *outcome { return goTest(".", nil, "-timeout", "10m", "./tests/e2e") }},
+	{name: "spool", what: "publishes on disk", run: func() *outcome { return goTest(".", nil, "-timeout", "15m", "./tests/spool") }},
+	{name: "interop", what: "the built binary with other people's clients", run: interop},
+	{name: "differential", what: "random programs on RabbitMQ and on the embedded broker", run: func() *outcome {
 		return goTest(".", nil, "-timeout", "20m", "./tests/differential", "-programs", "500")
-	}, false},
-	{"chaos", "the short form of the rig, and a bad network", chaos, false},
+	}},
+	{name: "chaos", what: "the short form of the rig, and a bad network", run: chaos},
 }
 
 // runVersions runs the suites with the versions that are asked for, "all" of them
