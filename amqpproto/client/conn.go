@@ -34,8 +34,9 @@ type Conn struct {
 	acking []*Settler // have acks to be encoded
 	ackDue deadline   // for those that wait; see Config.AckDelay
 	rest   int        // octets that the last Feed did not take
-	depth  int        // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
-	woken  bool       // the wire was, and has not asked for Pending since
+	large  largeHeader
+	depth  int  // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
+	woken  bool // the wire was, and has not asked for Pending since
 
 	// Scratch of the hot path.
 	deliver amqpproto.BasicDeliver
@@ -67,8 +68,20 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 			return 0, err
 		}
 	}
+	if c.large.on {
+		if n, err = c.takeLarge(in); err != nil || c.large.on {
+			return n, err
+		}
+	}
 	for c.state < connFailed {
 		f, m, err := amqpproto.CutFrame(in[n:], c.frameMax)
+		if err != nil && c.beginsLarge(in[n:]) {
+			m, err = c.takeLarge(in[n:])
+			if n += m; err != nil || c.large.on {
+				return n, err
+			}
+			continue
+		}
 		if m == 0 || err != nil {
 			return n, err
 		}

@@ -38,6 +38,10 @@ type Delivery struct {
 	Exchange, RoutingKey []byte
 	RawProperties        []byte // flags and values, for amqpproto.Properties.Decode
 	Body                 []byte
+	// Fault says that the message is not fit for a handler: its content header is
+	// over 16 times frame_max and over 1 MiB. It is here in full, and to be settled as
+	// any other.
+	Fault error
 }
 
 // Sink takes deliveries. Deliver may settle at once, publish, or close.

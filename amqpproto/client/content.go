@@ -16,6 +16,7 @@ type content struct {
 	method amqpproto.MethodID // that began it
 
 	properties, body []byte // set when complete; views that die with the callback
+	fault            error  // why nobody is to look into the properties; nil as a rule
 }
 
 // argsKeep bounds the copy of arguments that an idle channel keeps: three short
@@ -39,7 +40,7 @@ func (ct *content) begin(m amqpproto.Method, args []byte) error {
 		ct.args = nil
 	}
 	ct.args = append(ct.args[:0], args...)
-	ct.method = m.ID()
+	ct.method, ct.fault = m.ID(), nil
 	return ct.asm.Begin(m.ID())
 }
 
@@ -100,7 +101,7 @@ func (c *Conn) deliverWhole(f amqpproto.Frame, rest []byte) (n int, took bool, e
 	if k == nil {
 		return n, true, t.deliver(&c.deliver, properties, body)
 	}
-	return n, true, k.deliver(&c.deliver, properties, body)
+	return n, true, k.deliver(&c.deliver, properties, body, nil)
 }
 
 // flowing returns the consumer, or the caller, of a channel that may take a

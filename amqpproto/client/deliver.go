@@ -16,11 +16,12 @@ func (k *Consumer) onContent(ct *content) error {
 	if err := m.DecodeArgs(ct.args); err != nil {
 		return err
 	}
-	return k.deliver(m, ct.properties, ct.body)
+	return k.deliver(m, ct.properties, ct.body, ct.fault)
 }
 
-// deliver checks a delivery and gives it to the sink. All slices are views.
-func (k *Consumer) deliver(m *amqpproto.BasicDeliver, properties, body []byte) error {
+// deliver checks a delivery and gives it to the sink. All slices are views. fault
+// says what is wrong with the message alone.
+func (k *Consumer) deliver(m *amqpproto.BasicDeliver, properties, body []byte, fault error) error {
 	if string(m.ConsumerTag) != k.tag {
 		return connectionError(amqpproto.CommandInvalid, amqpproto.IDBasicDeliver,
 			"%s: delivery for consumer tag %q, ours is %q", k, m.ConsumerTag, k.tag)
@@ -57,8 +58,9 @@ func (k *Consumer) deliver(m *amqpproto.BasicDeliver, properties, body []byte) e
 	d := &k.delivery
 	d.Epoch, d.Tag, d.Redelivered = k.epoch, m.DeliveryTag, m.Redelivered
 	d.Exchange, d.RoutingKey, d.RawProperties, d.Body = m.Exchange, m.RoutingKey, properties, body
+	d.Fault = fault
 	k.sink.Deliver(d)
-	d.Exchange, d.RoutingKey, d.RawProperties, d.Body = nil, nil, nil, nil
+	d.Exchange, d.RoutingKey, d.RawProperties, d.Body, d.Fault = nil, nil, nil, nil, nil
 	return nil
 }
 

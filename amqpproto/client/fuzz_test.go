@@ -39,6 +39,11 @@ func FuzzClient(f *testing.F) {
 		amqpproto.AppendContentHeader(nil, consumeChannel, 60, 1<<40, []byte{0, 0}))
 	add(amqpproto.AppendBasicDeliver(nil, consumeChannel, "c", 1, true, "", "q"),
 		amqpproto.AppendContentHeader(nil, consumeChannel, 60, 1<<26, []byte{0, 0}), amqpproto.AppendBody(nil, consumeChannel, []byte("x"), 4096))
+	const header = amqpproto.FrameHeader
+	add(amqpproto.AppendBasicDeliver(nil, consumeChannel, "c", 1, true, "", "q"), []byte{header, 0, consumeChannel, 0x07, 0, 0, 0, 0, 60})
+	add(amqpproto.AppendBasicDeliver(nil, consumeChannel, "c", 1, true, "", "q"), []byte{header, 0, consumeChannel, 0x7f, 0, 0, 0, 0, 60})
+	add(amqpproto.AppendBasicDeliver(nil, consumeChannel, "c", 1, true, "", "q"),
+		amqpproto.AppendContentHeader(nil, consumeChannel, 60, 1, append([]byte{0, 0}, make([]byte, 140_000)...)), amqpproto.AppendBody(nil, consumeChannel, []byte("x"), 4096))
 	add(method(f, publishChannel, &amqpproto.ChannelFlow{}), method(f, 0, &amqpproto.ConnectionCloseOk{}))
 	add(method(f, getChannel, &amqpproto.ChannelOpenOk{}), method(f, getChannel, &amqpproto.BasicGetOk{DeliveryTag: 1}),
 		amqpproto.AppendContentHeader(nil, getChannel, 60, 1, []byte{0, 0}), amqpproto.AppendBody(nil, getChannel, []byte("x"), 4096))

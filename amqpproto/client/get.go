@@ -190,8 +190,9 @@ func (g *getter) onContent(ct *content) error {
 	d := &g.delivery
 	d.Epoch, d.Tag, d.Redelivered = g.epoch, m.DeliveryTag, m.Redelivered
 	d.Exchange, d.RoutingKey, d.RawProperties, d.Body = m.Exchange, m.RoutingKey, ct.properties, ct.body
+	d.Fault = ct.fault
 	g.tell(d, nil)
-	d.Exchange, d.RoutingKey, d.RawProperties, d.Body = nil, nil, nil, nil
+	d.Exchange, d.RoutingKey, d.RawProperties, d.Body, d.Fault = nil, nil, nil, nil, nil
 	return nil
 }
 

@@ -45,6 +45,16 @@ func (o *Outgoing) kept() Outgoing {
 // empty ones.
 const entryCost = 256
 
+// PropertiesMax is how many octets of properties a publish may have: a content
+// header has to fit into one frame.
+func (c *Client) PropertiesMax() int {
+	frameMax := c.cfg.FrameMax
+	if c.isOpen() {
+		frameMax = c.conn.frameMax
+	}
+	return int(frameMax) - amqpproto.ContentHeaderOverhead
+}
+
 // check refuses what no encoding fits, and properties that would make the broker
 // end the connection, which all producers and consumers share. Only the inside of
 // the headers table is not looked at. It leaves the properties in c.props.

@@ -370,3 +370,31 @@ func TestRabbitMQQuorum(t *testing.T) {
 	p.until("the other", func() bool { return len(two.bodies) == 2 })
 	p.finish()
 }
+
+// TestRabbitMQLargeHeaders: the broker adds x-death, and sends the header however
+// large it has become.
+func TestRabbitMQLargeHeaders(t *testing.T) {
+	p := opened(t, nil)
+	queues, err := p.declare(client.Topology{Queues: []client.Queue{{Exclusive: true}}})
+	must(t, err)
+	end := queues[0]
+	queues, err = p.declare(client.Topology{Queues: []client.Queue{{Exclusive: true, Args: amqp.Table{
+		"x-message-ttl": int32(1), "x-dead-letter-exchange": "", "x-dead-letter-routing-key": end}}}})
+	must(t, err)
+	properties := amqpproto.Properties{Flags: amqpproto.FlagHeaders}
+	properties.Headers, err = amqpproto.AppendTable(nil, amqp.Table{"big": strings.Repeat("h", p.client.PropertiesMax()-100)})
+	must(t, err)
+	raw, err := properties.Append(nil)
+	must(t, err)
+	done := &confirms{}
+	must(t, p.client.Publish(nil, &client.Outgoing{RoutingKey: queues[0], RawProperties: raw, Body: []byte("x")}, done))
+	s := &sink{ack: true}
+	octets := 0
+	s.then = func(d *client.Delivery) { octets = len(d.RawProperties) }
+	p.client.Consume(client.ConsumerSpec{Name: "end", Topology: client.Topology{Queues: []client.Queue{{Name: end, NoDeclare: true}}}}, s)
+	p.until("the dead letter", func() bool { return len(s.bodies) == 1 && len(done.got) == 1 })
+	if octets <= p.client.PropertiesMax() || p.client.Stats().Connects != 1 {
+		t.Errorf("%d octets of %d, %+v", octets, p.client.PropertiesMax(), p.client.Stats())
+	}
+	p.finish()
+}

@@ -34,21 +34,31 @@ func isStream(spec *ConsumerSpec) bool {
 	return len(spec.Queues) > 0 && spec.Queues[0].Args[argQueueType] == "stream"
 }
 
-// came notes the offset of a delivery that goes to the sink.
+// came notes the offset of a delivery that goes to the sink. One whose headers
+// cannot be read is taken for the next in the stream: without an offset of its own
+// the window would give it that of another delivery, long ago.
 func (p *position) came(w *window, tag uint64, properties []byte) {
-	if _, err := p.props.Decode(properties); err != nil {
-		return
-	}
-	f, ok := p.props.Headers.Lookup(argStreamOffset)
+	offset, ok := p.offset(properties)
 	if !ok {
-		return
-	}
-	offset, ok := f.Int()
-	if !ok {
-		return
+		if !p.known {
+			return
+		}
+		offset = p.next
 	}
 	w.setOffset(tag, offset)
 	p.next, p.known = offset+1, true
+}
+
+// offset reads the offset of a delivery.
+func (p *position) offset(properties []byte) (offset int64, ok bool) {
+	if _, err := p.props.Decode(properties); err != nil {
+		return 0, false
+	}
+	f, ok := p.props.Headers.Lookup(argStreamOffset)
+	if !ok {
+		return 0, false
+	}
+	return f.Int()
 }
 
 // back goes back to the first delivery that was not settled, when the channel is
