@@ -1,10 +1,12 @@
 package publisher
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
+	"strings"
 
 	"zamqp/amqpproto"
 	"zamqp/publisher/http1"
@@ -95,6 +97,14 @@ func (r *Request) answer(status int, contentType string, body []byte) error {
 		return fmt.Errorf("reply: status %d: a final status is 200 to 599 (RFC 9110 §15)", status)
 	}
 	p := &r.response
+	if contentType != r.server.contentType && r.origin == OriginHTTP {
+		if !http1.ValidValue(contentType) {
+			err := fmt.Errorf("reply: content type %q holds control characters", contentType)
+			p.fail(err)
+			return err
+		}
+		r.server.contentType = contentType
+	}
 	p.Status, p.ContentType, p.stream, p.set = status, contentType, nil, true
 	if len(body) == 0 || len(p.Body) == 0 || &body[0] != &p.Body[0] {
 		p.Body = append(p.Body[:0], body...)
@@ -108,7 +118,8 @@ func isFinal(status int) bool { return status >= 200 && status <= 599 }
 // SetHeader adds a header field to the answer; for a message the reply's
 // headers table gets it as a string. A malformed name or value fails the call.
 // Content-Type, Content-Length, Date and the fields of the connection are made
-// by the server: give the content type to [Request.Bytes].
+// by the server: give the content type to [Request.Bytes]. A Server field takes the
+// place of the server's own.
 func (r *Request) SetHeader(name, value string) {
 	p := &r.response
 	if reservedField(name) {
@@ -127,7 +138,26 @@ func (r *Request) SetHeader(name, value string) {
 		p.fail(fmt.Errorf("header %s: %w", name, err))
 		return
 	}
+	if len(name) == len("Server") && strings.EqualFold(name, "Server") { // there is one at most
+		kept := dropLines(p.lines, func(name string) bool { return strings.EqualFold(name, "Server") })
+		lines, _ = http1.AppendField(kept, name, value)
+	}
 	p.lines = lines
+}
+
+// dropLines takes the field lines whose name drop wants out of ready lines, in
+// place.
+func dropLines(lines []byte, drop func(name string) bool) []byte {
+	kept := lines[:0]
+	for len(lines) > 0 {
+		end := bytes.IndexByte(lines, '\n') + 1
+		line := lines[:end]
+		lines = lines[end:]
+		if !drop(string(line[:bytes.IndexByte(line, ':')])) {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
 }
 
 // SetHeaders gives the reply of a message the headers table t, with values of

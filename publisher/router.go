@@ -198,6 +198,33 @@ func (t *router) redirect(host, method, p []byte, m match) string {
 	return ""
 }
 
+// encodeTarget escapes the octets of a target that no URI may hold (RFC 3986 §2).
+// They are taken from clients as they come, and never sent on. A backslash is among
+// them: to a browser "/\host" is another host.
+func encodeTarget(target string) string {
+	const never = "\"<>\\^`{|}"
+	var b []byte
+	for i := range len(target) {
+		c := target[i]
+		bad := c <= ' ' || c >= 0x7f || strings.IndexByte(never, c) >= 0
+		if bad && b == nil {
+			b = append(make([]byte, 0, len(target)+32), target[:i]...)
+		}
+		switch {
+		case bad:
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
+		case b != nil:
+			b = append(b, c)
+		}
+	}
+	if b == nil {
+		return target
+	}
+	return string(b)
+}
+
+const hexDigits = "0123456789ABCDEF"
+
 // exact reports whether no multi wildcard took a non-empty rest.
 func (m match) exact(p []byte) bool {
 	if m.route == nil {

@@ -44,6 +44,7 @@ type Server struct {
 	draining      bool
 	packer        packer
 	scratch       []byte // of Fingerprint
+	contentType   string // the last one that was found valid; handlers give the same constants again and again
 	stats         Stats
 }
 
@@ -292,12 +293,11 @@ func (s *Server) route(r *Request) bool {
 		return false
 	}
 	if to := s.router.redirect(host, r.method, r.path, m); to != "" {
-		to = strings.ReplaceAll(to, `\`, "%5C") // to a browser "/\host" is another host
 		if r.query != nil {
 			to += "?" + string(r.query)
 		}
 		s.refuse(r, http.StatusTemporaryRedirect, http.StatusText(http.StatusTemporaryRedirect))
-		r.SetHeader("Location", to)
+		r.SetHeader("Location", encodeTarget(to))
 		return false
 	}
 	if m.route != nil {

@@ -24,7 +24,7 @@ func (c *Conn) Answer(status int, contentType string, fields, body []byte) {
 	status = validStatus(status)
 	c.settleClosing()
 	c.room(headRoom + len(contentType) + len(fields) + len(body))
-	c.appendStatus(status)
+	c.appendStatus(status, fields)
 	if status != 204 && (status != 304 || len(body) > 0) {
 		if status == 205 {
 			body = nil // RFC 9110 §15.3.6
@@ -67,7 +67,7 @@ func (c *Conn) Start(status int, fields []byte, contentLength int64) {
 	}
 	c.settleClosing()
 	c.room(headRoom + len(fields))
-	c.appendStatus(status)
+	c.appendStatus(status, fields)
 	switch {
 	case status == 205:
 		c.appendLength(0)
@@ -160,7 +160,7 @@ func (c *Conn) settleClosing() {
 // finish closes the exchange and lets the input go on.
 func (c *Conn) finish() {
 	c.answer = answerNone
-	c.flags &^= flagOpen
+	c.flags &^= flagOpen | flagHead | flagOld
 	feeding := c.flags&flagFeeding != 0
 	if c.in != awaitAnswer && feeding {
 		c.in, c.due = awaitClose, 0

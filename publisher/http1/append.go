@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strconv"
 )
@@ -67,12 +68,19 @@ func (c *Conn) room(n int) {
 // only after the turn's input has been read, so Date is left blank and filled
 // in by stamp, just before it leaves. Blanks are chained: each holds the
 // offset+1 of the one before it.
-func (c *Conn) appendStatus(status int) {
+//
+// A Server field among fields takes the place of the machine's own.
+func (c *Conn) appendStatus(status int, fields []byte) {
 	line := c.srv.lines[status]
 	if line == nil {
 		line = c.srv.makeLine(status)
 	}
-	c.out = append(c.out, line...)
+	if len(fields) > 0 && hasServer(fields) {
+		i := bytes.IndexByte(line, '\n') + 1
+		c.out = append(append(c.out, line[:i]...), "Date: "...)
+	} else {
+		c.out = append(c.out, line...)
+	}
 	at := len(c.out)
 	c.out = append(c.out, c.srv.date[:]...)
 	binary.LittleEndian.PutUint64(c.out[at:], uint64(c.dates))
@@ -90,6 +98,18 @@ func (s *Server) makeLine(status int) []byte {
 	}
 	s.lines[status] = append(line, "Date: "...)
 	return s.lines[status]
+}
+
+// hasServer tells whether one of the ready lines is a Server field.
+func hasServer(lines []byte) bool {
+	const name = "server:"
+	for len(lines) > len(name) {
+		if lines[0]|0x20 == name[0] && equalFold(lines[:len(name)], name) {
+			return true
+		}
+		lines = lines[bytes.IndexByte(lines, '\n')+1:]
+	}
+	return false
 }
 
 // stamp fills in the dates that were left blank.
@@ -133,7 +153,7 @@ func (c *Conn) appendError(e *Error) {
 	text := StatusText(e.Status)
 	n := len(text) + len(": ") + len(e.Reason) + len("\n")
 	c.room(headRoom + n)
-	c.appendStatus(e.Status)
+	c.appendStatus(e.Status, nil)
 	c.out = append(c.out, "Content-Type: text/plain; charset=utf-8\r\n"...)
 	c.appendLength(int64(n))
 	c.appendConnection()

@@ -72,8 +72,9 @@ func lineEnd(in []byte) (int, *Error) {
 	return i + 1, nil
 }
 
-// chunkSize reads a chunk-size line without its CRLF. White space is refused
-// wherever the grammar only tolerates it (BWS): recipients differ over it.
+// chunkSize reads a chunk-size line without its CRLF. White space is taken where
+// the grammar has it (BWS): around the semicolon and the equals sign of an
+// extension, and refused everywhere else.
 func chunkSize(line []byte) (size int64, err *Error) {
 	i := 0
 	for i < len(line) && class[line[i]]&isHex != 0 {
@@ -87,7 +88,7 @@ func chunkSize(line []byte) (size int64, err *Error) {
 		size = size<<4 | int64(c-'0')
 		i++
 	}
-	if i == 0 || i < len(line) && line[i] != ';' {
+	if i == 0 || i < len(line) && (skipBWS(line, i) == len(line) || line[skipBWS(line, i)] != ';') {
 		return 0, errChunkSize
 	}
 	for i < len(line) {
@@ -99,16 +100,20 @@ func chunkSize(line []byte) (size int64, err *Error) {
 }
 
 // chunkExt reads the extension of line that begins at i and returns the offset
-// behind it, -1 if it is malformed: ";" token [ "=" ( token / quoted-string ) ].
-// Extensions mean nothing here, but a broken one may mean something elsewhere.
+// behind it, -1 if it is malformed:
+// BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ]. Extensions mean nothing here, but a broken one may mean something elsewhere.
 func chunkExt(line []byte, i int) int {
-	if line[i] != ';' {
+	if i = skipBWS(line, i); i == len(line) || line[i] != ';' {
 		return -1
 	}
-	if i = tokenEnd(line, i+1); i < 0 || i == len(line) || line[i] != '=' {
+	if i = tokenEnd(line, skipBWS(line, i+1)); i < 0 {
+		return -1
+	}
+	equals := skipBWS(line, i)
+	if equals == len(line) || line[equals] != '=' {
 		return i
 	}
-	if i++; i == len(line) || line[i] != '"' {
+	if i = skipBWS(line, equals+1); i == len(line) || line[i] != '"' {
 		return tokenEnd(line, i)
 	}
 	for i++; i < len(line); i++ {
@@ -125,6 +130,15 @@ func chunkExt(line []byte, i int) int {
 		}
 	}
 	return -1
+}
+
+// skipBWS returns the offset of the first octet of b from i on that is no white
+// space, RFC 9110 §5.6.3.
+func skipBWS(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t') {
+		i++
+	}
+	return i
 }
 
 // isText tells whether c may stand in a quoted string, RFC 9110 §5.6.4.

@@ -16,9 +16,10 @@ const (
 
 // class is what each octet may be part of.
 //
-// A request-target takes every visible ASCII octet but " # < >. RFC 3986 allows
-// fewer, but browsers send the others in queries; these four they always encode
-// (URL Standard, query percent-encode set), and # would begin a fragment.
+// A request-target takes every octet but controls, space and #, as net/http does.
+// RFC 3986 allows fewer, but clients send what was typed: UTF-8, quotes, braces.
+// Where such a target ends is as plain as it is of any other. # would begin a
+// fragment, which two recipients could cut off or keep.
 //
 // A host takes no percent sign: no DNS name needs one, and what it decodes to
 // would have to be checked all over again.
@@ -43,9 +44,10 @@ var class = func() (t [256]uint8) {
 	for c := '!'; c <= '~'; c++ {
 		t[c] |= isTarget
 	}
-	for _, c := range `"#<>` {
-		t[c] &^= isTarget
+	for c := 0x80; c <= 0xff; c++ {
+		t[c] |= isTarget
 	}
+	t['#'] &^= isTarget
 	return t
 }()
 

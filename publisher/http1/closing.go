@@ -6,9 +6,6 @@ func (c *Conn) refuse(e *Error) {
 	c.srv.stats.Refused++
 	open := c.flags&flagOpen != 0
 	if c.answer == answerNone {
-		if !open {
-			c.flags &^= flagHead | flagOld
-		}
 		c.flags |= flagClosing
 		c.appendError(e)
 	}

@@ -122,9 +122,11 @@ func (c *Conn) feedHead(in []byte) (int, *Error) {
 	}
 	n, err := s.parseHead(in, &c.at)
 	if err != nil {
+		c.noteHead(in)
 		return 0, err
 	}
 	if n == 0 {
+		c.noteHead(in)
 		if c.flags&flagBegun == 0 {
 			c.flags |= flagBegun | flagFresh
 		}
@@ -146,6 +148,15 @@ func (c *Conn) feedHead(in []byte) (int, *Error) {
 		c.out = append(c.out, continueAnswer...)
 	}
 	return n, nil
+}
+
+// noteHead notes whether the head that in begins with is of a HEAD request: a
+// refusal of one has no body, either (RFC 9110 §9.3.2).
+func (c *Conn) noteHead(in []byte) {
+	const method = "HEAD "
+	if len(in) >= len(method) && string(in[:len(method)]) == method {
+		c.flags |= flagHead
+	}
 }
 
 // leadingCRLF takes the one empty line that some clients send behind a body,

@@ -55,7 +55,7 @@ var (
 	errHeadEnd       = &Error{400, "CR without LF at the end of the head (RFC 9112 §2.2)"}
 	errHostMissing   = &Error{400, "the Host field is missing (RFC 9112 §3.2)"}
 	errHostDuplicate = &Error{400, "more than one Host field (RFC 9112 §3.2)"}
-	errHostInvalid   = &Error{400, "the host is empty or invalid (RFC 9112 §3.2)"}
+	errHostInvalid   = &Error{400, "the host is invalid (RFC 9112 §3.2)"}
 	errExpect        = &Error{417, "only 100-continue can be expected (RFC 9110 §10.1.1)"}
 
 	// Framing, RFC 9112 §6.

@@ -18,8 +18,8 @@ func AppendField(dst []byte, name, value string) ([]byte, error) {
 
 // Reserved tells whether a field is the machine's own to write: those that
 // frame the message or govern the connection, and Date. Such a field must not
-// be given to Answer or Start. Server is among them if the Server has a name.
-func (s *Server) Reserved(name string) bool {
+// be given to Answer or Start. A Server field may be: it replaces the machine's.
+func Reserved(name string) bool {
 	var b [len("transfer-encoding")]byte
 	if len(name) > len(b) {
 		return false
@@ -30,8 +30,6 @@ func (s *Server) Reserved(name string) bool {
 	switch string(b[:len(name)]) {
 	case "connection", "content-length", "date", "keep-alive", "transfer-encoding", "trailer", "upgrade":
 		return true
-	case "server":
-		return s.cfg.ServerName != ""
 	}
 	return false
 }
@@ -44,6 +42,10 @@ func validToken(s string) bool {
 	}
 	return s != ""
 }
+
+// ValidValue tells whether s can be the value of a field: text without control
+// characters. RFC 9110 §5.5.
+func ValidValue(s string) bool { return validValue(s) }
 
 func validValue(s string) bool {
 	for i := range len(s) {

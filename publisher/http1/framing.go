@@ -21,10 +21,11 @@ func (s *Server) framing(h *Head) *Error {
 			}
 		case len("expect"):
 			if equalFold(f.Name, "expect") {
-				if !equalFold(f.Value, "100-continue") {
+				expected, ok := expectations(f.Value)
+				if !ok {
 					return errExpect
 				}
-				h.Expect100 = h.Minor > 0 // to be ignored in HTTP/1.0
+				h.Expect100 = h.Expect100 || expected && h.Minor > 0 // to be ignored in HTTP/1.0
 			}
 		case len("connection"):
 			if equalFold(f.Name, "connection") {
@@ -61,6 +62,22 @@ func (s *Server) framing(h *Head) *Error {
 		return errConnect
 	}
 	return nil
+}
+
+// expectations reads one Expect field, a list that may be empty; ok tells that
+// nothing but 100-continue is expected. RFC 9110 §10.1.1.
+func expectations(v []byte) (continues, ok bool) {
+	for more := true; more; {
+		var e []byte
+		e, v, more = cutElement(v)
+		switch {
+		case equalFold(e, "100-continue"):
+			continues = true
+		case len(e) > 0:
+			return false, false
+		}
+	}
+	return continues, true
 }
 
 // setLength reads a Content-Length. A second one is refused even if it is
@@ -122,14 +139,15 @@ func (h *Head) setCoding(coded, chunked, unknown bool) *Error {
 }
 
 // setHost checks the Host field. In absolute-form the target's host rules and
-// the field must still be there and be sound, RFC 9112 §3.2.2.
+// the field must still be there and be sound, RFC 9112 §3.2.2. An empty one is
+// sound: it says that the client knows no name for this server (§3.2, §3.3).
 func (h *Head) setHost(n int, host []byte) *Error {
 	switch {
 	case n > 1:
 		return errHostDuplicate
 	case n == 0 && h.Minor > 0:
 		return errHostMissing
-	case n == 1 && !validAuthority(host, false):
+	case len(host) > 0 && !validAuthority(host, false):
 		return errHostInvalid
 	}
 	if h.Form != AbsoluteForm && h.Form != AuthorityForm {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -113,6 +114,9 @@ func checkAgainstNetHTTP(t *testing.T, in []byte) {
 		t.Fatalf("net/http refuses what we take: %v\n%q", err, in)
 	}
 	body, err := io.ReadAll(req.Body)
+	if err != nil && strings.Contains(err.Error(), "invalid byte in chunk length") && extensionSpace.Match(in) {
+		return // it does not know the white space before an extension, RFC 9112 §7.1.1
+	}
 	if err != nil {
 		t.Fatalf("net/http refuses a body that we take: %v\n%q", err, in)
 	}
@@ -143,6 +147,8 @@ func checkAgainstNetHTTP(t *testing.T, in []byte) {
 	}
 }
 
+var extensionSpace = regexp.MustCompile(`(?m)^[0-9A-Fa-f]+[ \t]+;`)
+
 // TestAgainstNetHTTP runs the comparison on what the tables hold, and on what
 // it is known to see differently from others.
 func TestAgainstNetHTTP(t *testing.T) {
@@ -154,12 +160,13 @@ func TestAgainstNetHTTP(t *testing.T) {
 	}
 	for _, target := range []string{
 		"http://[::ffff:1.2.3.4]/", "http://[::1]:/", "http://a:/", "http://a$&'()*+,;=~_-.!/x", "http://a?", "http://a/?",
-		"//", "///a:b", "/:80", "/a;b:c@d", "/?", "/\\", "/^`{|}[]", "/%41%c3%28", "/?%", "/a//../b", "http://a//b",
+		"/\xc3\xa4", "/\xff\xfe?\xc3", "/\"<>|^`{}?\"<>|^`{}", "http://a/\"\xc3\xa4?<", "//", "///a:b", "/:80", "/a;b:c@d", "/?", "/\\", "/^`{|}[]", "/%41%c3%28", "/?%", "/a//../b", "http://a//b",
 		"HtTp://A.b/", "http://1.2.3.4:65535/", "http://a..b/", "http://a:0/",
 	} {
 		checkAgainstNetHTTP(t, []byte("GET "+target+" HTTP/1.1\r\nHost: a\r\n\r\n"))
 		checkAgainstNetHTTP(t, []byte("OPTIONS "+target+" HTTP/1.0\r\n\r\n"))
 	}
+	checkAgainstNetHTTP(t, []byte("GET / HTTP/1.1\r\nHost:\r\n\r\n"))
 	for _, fields := range []string{
 		"Pragma: no-cache\r\n", "Trailer: Content-Length\r\n", "Trailer: X, Y\r\n", "Connection: Transfer-Encoding\r\n",
 		"Connection: Content-Length, close\r\n", "Upgrade: h2c\r\n", "TE: trailers\r\n", "X: \x80\r\nx: b\r\n", "Keep-Alive: a\r\n",

@@ -14,7 +14,7 @@ type Head struct {
 	Form   TargetForm // which of the forms of RFC 9112 §3.2 Target has
 	Path   []byte     // the path in Target, still encoded; "*" for OPTIONS on the server itself
 	Query  []byte     // what follows the first question mark; nil if there is none
-	Host   []byte     // host[:port] of an absolute-form target, or else of the Host field; empty only in HTTP/1.0
+	Host   []byte     // host[:port] of an absolute-form target, or else of the Host field; may be empty
 
 	Major, Minor  uint8 // as sent: HTTP/1.7 is spoken to as HTTP/1.1
 	Fields        []Field

@@ -30,6 +30,9 @@ func StatusText(status int) string {
 
 var statusTexts = map[int]string{
 	100: "Continue",
+	101: "Switching Protocols",
+	102: "Processing",
+	103: "Early Hints",
 	200: "OK",
 	201: "Created",
 	202: "Accepted",
@@ -38,11 +41,14 @@ var statusTexts = map[int]string{
 	205: "Reset Content",
 	206: "Partial Content",
 	207: "Multi-Status",
+	208: "Already Reported",
+	226: "IM Used",
 	300: "Multiple Choices",
 	301: "Moved Permanently",
 	302: "Found",
 	303: "See Other",
 	304: "Not Modified",
+	305: "Use Proxy",
 	307: "Temporary Redirect",
 	308: "Permanent Redirect",
 	400: "Bad Request",
@@ -63,6 +69,7 @@ var statusTexts = map[int]string{
 	415: "Unsupported Media Type",
 	416: "Range Not Satisfiable",
 	417: "Expectation Failed",
+	418: "I'm a teapot", // RFC 2324; the registry keeps it unused
 	421: "Misdirected Request",
 	422: "Unprocessable Content",
 	423: "Locked",
@@ -79,6 +86,9 @@ var statusTexts = map[int]string{
 	503: "Service Unavailable",
 	504: "Gateway Timeout",
 	505: "HTTP Version Not Supported",
+	506: "Variant Also Negotiates",
 	507: "Insufficient Storage",
+	508: "Loop Detected",
+	510: "Not Extended",
 	511: "Network Authentication Required",
 }

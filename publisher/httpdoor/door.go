@@ -88,6 +88,7 @@ type exchange struct {
 	request    *publisher.Request // being read, then being answered
 	prev, next *exchange
 	busy       bool // request was dispatched
+	eof        bool // the client sends no more
 	gone       bool
 	full       bool // a stream waits for the client to take more
 }
@@ -109,17 +110,27 @@ func (x *exchange) Body(p []byte) { x.request.AppendBody(p) }
 func (x *exchange) End() {
 	x.busy = true
 	x.door.server.Dispatch(x.request, x)
+	x.cancelled()
 }
 
-// EOF is the end of what the client sends. As in net/http, the call's waits end
-// by it, since nearly always nobody is there any more; but the answer is still
-// sent, to a client that has only shut its side.
+// EOF is the end of what the client sends. As in net/http, the waits of the call in
+// hand end by it, since nearly always nobody is there any more, and so do those
+// of the requests that came before it and wait for their turn. But the answers
+// are still sent, to a client that has only shut its side.
 func (x *exchange) EOF() (more bool) {
+	x.eof = true
 	more = x.Conn.EOF()
-	if more && x.busy {
-		x.request.Cancel(publisher.ErrGone)
+	if more {
+		x.cancelled()
 	}
 	return more
+}
+
+// cancelled ends the waits of the call in hand, if the client sends no more.
+func (x *exchange) cancelled() {
+	if x.eof && x.busy {
+		x.request.Cancel(publisher.ErrGone)
+	}
 }
 
 // Gone is the end of the connection. A call that runs goes on: what it

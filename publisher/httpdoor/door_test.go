@@ -55,7 +55,27 @@ func (h *host) run() {
 
 func newHost(t testing.TB, max int) *host {
 	t.Helper()
+	return newHostOf(t, max, http1.Config{BodyMax: 1 << 16}, func(g *publisher.Registry) { register(t, g) })
+}
+
+// newHostOf is a server with the handlers that a test registers.
+func newHostOf(t testing.TB, max int, cfg http1.Config, register func(g *publisher.Registry)) *host {
+	t.Helper()
 	g := publisher.NewRegistry()
+	register(g)
+	h := &host{}
+	s, err := publisher.NewServer(g, nil, nil, publisher.Options{Log: zerolog.New(&h.log)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.server = s
+	s.Start(h)
+	h.door = httpdoor.New(s, cfg, max)
+	return h
+}
+
+// register makes the handlers of most tests.
+func register(t testing.TB, g *publisher.Registry) {
 	g.Handle("GET /hello", func(r *publisher.Request) error {
 		r.SetHeader("X-From", r.RemoteAddr())
 		return r.Text(200, "hello "+r.Query().Get("n"))
@@ -97,15 +117,6 @@ func newHost(t testing.TB, max int) *host {
 			return err
 		})
 	})
-	h := &host{}
-	s, err := publisher.NewServer(g, nil, nil, publisher.Options{Log: zerolog.New(&h.log)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.server = s
-	s.Start(h)
-	h.door = httpdoor.New(s, http1.Config{BodyMax: 1 << 16}, max)
-	return h
 }
 
 // connect joins a client, which the test plays, to the door.
@@ -212,6 +223,26 @@ func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
 	link.Run()
 	if got := string(client.Take()); !strings.Contains(got, "418") || !strings.Contains(got, publisher.ErrGone.Error()) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestHalfCloseEndsTheWaitsOfAll: nobody is there any more for the requests that
+// came behind the one in hand, either; but all are answered.
+func TestHalfCloseEndsTheWaitsOfAll(t *testing.T) {
+	for seed := range int64(10) {
+		h := newHost(t, 0)
+		link, client := h.connect(t, seed)
+		const sleep = "GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n"
+		client.SayString(sleep + sleep + hello + sleep)
+		client.Shut()
+		for range 20 {
+			link.Run()
+			h.run()
+		}
+		got := string(client.Take())
+		if strings.Count(got, "HTTP/1.1 418 I'm a teapot") != 3 || strings.Count(got, "hello 1") != 1 || h.server.Live() != 0 || !client.Ended {
+			t.Errorf("seed %d: %d calls live, %q", seed, h.server.Live(), got)
+		}
 	}
 }
 

@@ -1,0 +1,78 @@
+package httpdoor_test
+
+import (
+	"strings"
+	"testing"
+
+	"zamqp/publisher"
+	"zamqp/publisher/http1"
+)
+
+// serve gives the answers to requests said at once.
+func (h *host) serve(t testing.TB, requests string) string {
+	t.Helper()
+	link, client := h.connect(t, 1)
+	client.SayString(requests)
+	for range 10 {
+		link.Run()
+		h.run()
+	}
+	return string(client.Take())
+}
+
+// TestServerFieldIsSentOnce: a handler's own takes the place of the server's.
+func TestServerFieldIsSentOnce(t *testing.T) {
+	h := newHostOf(t, 0, http1.Config{ServerName: "zamqp"}, func(g *publisher.Registry) {
+		g.Handle("GET /plain", func(r *publisher.Request) error { return r.Text(200, "ok") })
+		g.Handle("GET /own", func(r *publisher.Request) error {
+			r.SetHeader("Server", "first")
+			r.SetHeader("X-A", "a")
+			r.SetHeader("server", "mine")
+			r.SetHeader("X-B", "b")
+			return r.Text(200, "ok")
+		})
+		g.Handle("GET /stream", func(r *publisher.Request) error {
+			r.SetHeader("Server", "mine")
+			return r.Stream(200, "", 0, func(*publisher.Stream) error { return nil })
+		})
+	})
+	for path, want := range map[string]string{"/plain": "Server: zamqp", "/own": "server: mine", "/stream": "Server: mine"} {
+		got := h.serve(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		if !strings.Contains(got, "\r\n"+want+"\r\n") || strings.Count(strings.ToLower(got), "\nserver:") != 1 {
+			t.Errorf("%s: %q", path, got)
+		}
+		if path == "/own" && (!strings.Contains(got, "\r\nX-A: a\r\n") || !strings.Contains(got, "\r\nX-B: b\r\n")) {
+			t.Errorf("another field was lost: %q", got)
+		}
+	}
+}
+
+// TestContentTypeWithControls: a content type that would end its line fails the
+// call and says so, even if the handler does not look; nothing is dropped in silence.
+func TestContentTypeWithControls(t *testing.T) {
+	h := newHostOf(t, 0, http1.Config{}, func(g *publisher.Registry) {
+		const bad = "a\r\nX: y"
+		g.Handle("GET /bytes", func(r *publisher.Request) error { return r.Bytes(200, bad, []byte("secret")) })
+		g.Handle("GET /stream", func(r *publisher.Request) error {
+			return r.Stream(200, bad, -1, func(*publisher.Stream) error { return nil })
+		})
+		g.Handle("GET /unseen", func(r *publisher.Request) error {
+			_ = r.Bytes(200, bad, []byte("secret"))
+			return r.Text(200, "as if nothing were")
+		})
+		g.Handle("GET /good", func(r *publisher.Request) error { return r.Bytes(200, "a/b; x=\"\xc3\xa4\"", nil) })
+	})
+	for _, path := range []string{"/bytes", "/stream", "/unseen"} {
+		h.log.Reset()
+		got := h.serve(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		if !strings.HasPrefix(got, "HTTP/1.1 500 ") || strings.Contains(got, "X: y") || strings.Contains(got, "secret") {
+			t.Errorf("%s: %q", path, got)
+		}
+		if log := h.log.String(); !strings.Contains(log, `content type \"a\\r\\nX: y\" holds control characters`) {
+			t.Errorf("%s: the log does not say why: %s", path, log)
+		}
+	}
+	if got := h.serve(t, "GET /good HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.Contains(got, "Content-Type: a/b; x=\"\xc3\xa4\"\r\n") {
+		t.Errorf("%q", got)
+	}
+}
