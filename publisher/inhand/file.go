@@ -3,6 +3,7 @@ package inhand
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
@@ -50,6 +51,9 @@ func newNote(e Evidence, flags note, now time.Time) note {
 func (n note) evidence() Evidence {
 	return Evidence{Ends: int(n & (1<<16 - 1)), Alone: n&noteAlone != 0}
 }
+
+// time in seconds at which it was written.
+func (n note) time() int64 { return int64(uint32(n >> 32)) }
 
 // word is the note's place in a slot.
 type word = [2]uint64
@@ -122,6 +126,27 @@ func (m *mapping) open(path string) error {
 	}
 	m.slots = unsafe.Slice((*word)(unsafe.Pointer(&m.data[headSize])), Slots)
 	return nil
+}
+
+// readSlots copies the slots of a file, which another process may be using.
+func readSlots(path string) (m *mapping, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	m = &mapping{data: make([]byte, fileSize)}
+	switch _, err := io.ReadFull(f, m.data); {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return m, nil // it is just being made, or is no file of ours
+	case err != nil:
+		return nil, err
+	}
+	m.whole = *(*uint64)(unsafe.Pointer(&m.data[0])) == magic
+	if m.whole {
+		m.slots = unsafe.Slice((*word)(unsafe.Pointer(&m.data[headSize])), Slots)
+	}
+	return m, nil
 }
 
 func (m *mapping) close() {

@@ -1,6 +1,7 @@
 package inhand
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -52,13 +54,13 @@ const (
 	// staleAfter is how long evidence waits for its message: one that has not come
 	// again after a week is not expected any more.
 	staleAfter = 7 * 24 * time.Hour
-	// leftMax bounds the evidence; half of the slots stay for what is being handled.
-	leftMax = Slots / 2
 )
 
 // Open makes the file of this process in a directory, or takes over one whose
-// process has ended, and reads what ended processes have left. Several processes
-// may share a directory.
+// process has ended, with what that has left. Several processes may share a
+// directory. Each takes over one file: those of others are left to others, or one
+// that took all would leave nothing to the rest of them, and a message could end
+// each of these as often as if it were new.
 func Open(o Options) (*Journal, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("in hand: %w", err)
@@ -71,30 +73,12 @@ func Open(o Options) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("in hand: %w", err)
 	}
-	var others []*mapping
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), prefix) || !strings.HasSuffix(e.Name(), suffix) {
-			continue
-		}
-		path := filepath.Join(o.Dir, e.Name())
-		m, err := mapFile(path)
-		switch {
-		case errors.Is(err, errInUse):
-			j.kept = true
-			continue
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err != nil:
-			if o.Report != nil {
-				o.Report(path, err)
-			}
-			continue
-		}
-		j.kept = j.kept || m.whole
+	found := j.look(o, entries)
+	for _, c := range found {
 		if j.m == nil {
-			j.m = m
-		} else {
-			others = append(others, m)
+			j.m = j.take(o, c.path)
+		} else if !c.evidence {
+			j.tidy(c.path)
 		}
 	}
 	if j.m == nil {
@@ -103,10 +87,83 @@ func Open(o Options) (*Journal, error) {
 		}
 	}
 	j.adopt()
-	for _, m := range others {
-		j.merge(m)
-	}
 	return j, nil
+}
+
+// candidate is a file that may have been left.
+type candidate struct {
+	path     string
+	evidence bool
+	last     int64 // when the last of its messages began or was claimed
+}
+
+// look returns the files of the directory, the one that tells of the last end
+// first: a process that is started again and again finds what it has left. Those
+// of others that run are among them.
+func (j *Journal) look(o Options, entries []os.DirEntry) (found []candidate) {
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), prefix) || !strings.HasSuffix(e.Name(), suffix) {
+			continue
+		}
+		c := candidate{path: filepath.Join(o.Dir, e.Name())}
+		f, err := readSlots(c.path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			o.report(c.path, err)
+			continue
+		}
+		j.kept = j.kept || f.whole
+		c.last, c.evidence = j.lastOf(f.slots)
+		found = append(found, c)
+	}
+	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(b.last, a.last) })
+	return found
+}
+
+// lastOf looks for the last evidence in the slots of a process that has ended.
+func (j *Journal) lastOf(slots []word) (last int64, found bool) {
+	for _, w := range slots {
+		if n := note(w[1]); w[0] != 0 {
+			if _, ok := j.ended(w[0], n); ok {
+				last, found = max(last, n.time()), true
+			}
+		}
+	}
+	return last, found
+}
+
+// take locks a file of a process that has ended; nil if there is a reason not to.
+func (j *Journal) take(o Options, path string) *mapping {
+	m, err := mapFile(path)
+	switch {
+	case err == nil:
+		return m
+	case errors.Is(err, errInUse):
+		j.kept = true
+	case !errors.Is(err, fs.ErrNotExist):
+		o.report(path, err)
+	}
+	return nil
+}
+
+// tidy removes a file that is of no use to anybody.
+func (j *Journal) tidy(path string) {
+	m, err := mapFile(path)
+	if err != nil {
+		return // in use
+	}
+	if _, evidence := j.lastOf(m.slots); !evidence {
+		_ = os.Remove(path)
+	}
+	m.close()
+}
+
+func (o *Options) report(path string, err error) {
+	if o.Report != nil {
+		o.Report(path, err)
+	}
 }
 
 func newFile(dir string) (*mapping, error) {
@@ -140,27 +197,9 @@ func (j *Journal) adopt() {
 	}
 }
 
-// merge takes the evidence out of the file of another ended process and removes it.
-func (j *Journal) merge(m *mapping) {
-	for s := range uint32(Slots) {
-		id, n := m.load(s)
-		if n, ok := j.ended(id, n); ok && len(j.free) > Slots-leftMax {
-			// A kill between these two leaves the end to be counted twice, or not at
-			// all: rather not.
-			_ = m.store(s, 0, 0)
-			slot := j.take()
-			j.write(slot, id, n)
-			k := key{id, n&noteApart != 0}
-			j.left[k] = append(j.left[k], slot)
-		}
-	}
-	_ = os.Remove(m.file.Name())
-	m.close()
-}
-
 // ended turns the note of an ended process into evidence: false if there is none.
 func (j *Journal) ended(id uint64, n note) (note, bool) {
-	if id == 0 || j.now().Unix()-int64(uint32(n>>32)) > int64(staleAfter.Seconds()) {
+	if id == 0 || j.now().Unix()-n.time() > int64(staleAfter.Seconds()) {
 		return 0, false
 	}
 	if n&noteStarted != 0 {
@@ -231,7 +270,7 @@ func (j *Journal) Start(slot uint32, id uint64, ends int, alone, apart bool) uin
 		if len(j.free) == 0 {
 			return 0
 		}
-		slot = j.take() + 1
+		slot = j.slot() + 1
 	}
 	flags := noteStarted
 	if apart {
@@ -260,7 +299,7 @@ func (j *Journal) Free(slot uint32) {
 	j.free = append(j.free, slot-1)
 }
 
-func (j *Journal) take() uint32 {
+func (j *Journal) slot() uint32 {
 	s := j.free[len(j.free)-1]
 	j.free = j.free[:len(j.free)-1]
 	return s

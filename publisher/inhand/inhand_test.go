@@ -134,8 +134,9 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestProcessesShareADirectory: each has a file of its own, and one takes over what
-// ended ones have left, from all of them.
+// TestProcessesShareADirectory: each has a file of its own. One that starts takes
+// over what one ended process has left, and leaves the others' to others: so each
+// process of N knows of its share of the ends.
 func TestProcessesShareADirectory(t *testing.T) {
 	dir := t.TempDir()
 	a := open(t, dir)
@@ -148,11 +149,38 @@ func TestProcessesShareADirectory(t *testing.T) {
 	b.Start(0, 2, 0, false, false)
 	left := killed(t, dir)
 	c := open(t, left)
-	if c.Left() != 3 || len(files(t, left)) != 1 {
-		t.Error(c.Left(), files(t, left))
+	d := open(t, left)
+	if c.Left()+d.Left() != 3 || c.Left() == 0 || d.Left() == 0 || len(files(t, left)) != 2 {
+		t.Error(c.Left(), d.Left(), files(t, left))
 	}
-	if d := open(t, left); d.Any() {
+	if e := open(t, left); e.Any() || !e.Kept() || len(files(t, left)) != 3 {
 		t.Error("the evidence of a process that runs is taken")
+	}
+}
+
+// TestStartedAgain: a process that ends again and again finds what it has left,
+// whatever others have; files that tell nothing are removed.
+func TestStartedAgain(t *testing.T) {
+	dir := t.TempDir()
+	for range 3 {
+		j := open(t, dir)
+		if len(files(t, dir))%2 == 1 {
+			j.Start(0, 1, 0, false, false)
+		}
+	}
+	defer func(was time.Time) { clock = was }(clock)
+	for ends := range 4 {
+		dir = killed(t, dir)
+		clock = clock.Add(time.Second)
+		j := open(t, dir)
+		if n := len(files(t, dir)); n != 2 {
+			t.Fatalf("%d files", n)
+		}
+		slot, e := j.Claim(7, false)
+		if e.Ends != ends {
+			t.Fatalf("%d ends, want %d", e.Ends, ends)
+		}
+		j.Start(slot, 7, e.Ends, false, false)
 	}
 }
 
