@@ -86,7 +86,7 @@ func (in *intake) Deliver(d *client.Delivery) {
 		in.settled(d.Epoch)
 		in.machine.Ack(d.Epoch, d.Tag)
 	}
-	if d.Redelivered && in.diverted(r) {
+	if (d.Redelivered || in == k.quarantine) && in.diverted(r) {
 		k.link.door.server.Discard(r)
 		return
 	}

@@ -17,18 +17,24 @@ func (d *Door) isExact() bool { return d.hand != nil && d.hand.Kept() }
 // consumer without a prefetch, if nothing is known.
 const guessMax = 100
 
-// recall adds to the history of a redelivered message what its headers do not
-// tell. That a message comes again is no evidence: brokers flag whatever was on
-// its way when a connection ended, and RabbitMQ flags the whole of a classic queue
-// after a crash of its own.
+// recall adds to the history of a message what its headers do not tell. That a
+// message comes again is no evidence: brokers flag whatever was on its way when a
+// connection ended, and RabbitMQ flags the whole of a classic queue after a crash
+// of its own.
 func (in *intake) recall(r *publisher.Request) {
 	k, m := in.k, r.Message()
 	h := &m.History
-	failed, known := k.known.take(r)
-	h.Untold += failed
-	if in.owed > 0 {
-		in.owed--
-		known = true
+	// A copy is new in the quarantine, but may be there by another process, which
+	// knew nothing of the ends of ours with the copy before it.
+	known := !m.Redelivered
+	if m.Redelivered {
+		var failed int
+		failed, known = k.known.take(r)
+		h.Untold += failed
+		if in.owed > 0 {
+			in.owed--
+			known = true
+		}
 	}
 	if !k.counts() {
 		return

@@ -7,8 +7,9 @@ import (
 	"zamqp/publisher"
 )
 
-// diverted looks at a redelivered message, which may be one that ends the
-// process each time. It reports whether the message is not to be handled now.
+// diverted looks at a message that may be one that ends the process each time: it
+// was delivered again, or is in the quarantine. It reports whether it is not to be
+// handled now.
 func (in *intake) diverted(r *publisher.Request) bool {
 	in.recall(r)
 	m := r.Message()

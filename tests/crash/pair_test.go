@@ -3,22 +3,19 @@ package crash_test
 import (
 	"testing"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"zamqp/publisher"
 )
 
 // TestPoisonOfTwo: two processes consume the queue, and each is started again
-// when it has ended. With a directory each, each knows its own ends only. With
-// one directory, who starts first takes over both files, and the other one knows
-// nothing: one more can end each time that the poison is counted.
+// when it has ended. Each knows its own ends only, with a directory of its own as
+// with one that they share.
 func TestPoisonOfTwo(t *testing.T) {
 	for broker, url := range brokers {
 		at := url(t)
 		for _, data := range [][]string{{"data", "data"}, {"data", "other"}} {
 			t.Run(broker+" "+data[1], func(t *testing.T) {
-				most := 2
-				if data[0] == data[1] {
-					most = 3
-				}
 				s := newSite(t, at, "usual", "data")
 				s.connect()
 				s.prepare()
@@ -26,11 +23,42 @@ func TestPoisonOfTwo(t *testing.T) {
 				s.publish(innocent[:20]...)
 				s.publish("poison at once")
 				s.publish(innocent[20:]...)
-				s.loopAll(most*publisher.RetryCrashes, data, func() bool { return s.count(s.queue+".dead") > 0 && s.handled(innocent) })
+				s.loopAll(len(data)*publisher.RetryCrashes, data, func() bool { return s.count(s.queue+".dead") > 0 && s.handled(innocent) })
 				t.Logf("%d ends, %d of %d innocents were handled twice", s.deaths, twice(s.ledger("end")), len(innocent))
 				s.empty()
 				s.wantDead(1)
 			})
 		}
+	}
+}
+
+// TestMovedByAnother: a message of the quarantine ends a process, and another one
+// moves it on before the first is back. The copy is no second delivery to that one,
+// which knows of its own end all the same.
+func TestMovedByAnother(t *testing.T) {
+	for broker, url := range brokers {
+		t.Run(broker, func(t *testing.T) {
+			s := newSite(t, url(t), "usual", "data")
+			s.connect()
+			s.prepare()
+			quarantine := s.queue + ".quarantine"
+			poison := func(crashes int64) {
+				if err := s.ch.Publish("", quarantine, true, false, amqp.Publishing{DeliveryMode: 2, MessageId: "poison", Body: []byte("poison at once"),
+					Headers: amqp.Table{publisher.TraceCrashes: crashes, publisher.TraceExchange: "", publisher.TraceRoutingKey: s.queue}}); err != nil {
+					t.Fatal(err)
+				}
+				s.eventually("the poison", func() bool { return s.count(quarantine) == 1 })
+			}
+			poison(1)
+			<-s.start().ended
+			s.eventually("it is back", func() bool { return s.count(quarantine) == 1 })
+			if n := len(s.drain(quarantine)); n != 1 {
+				t.Fatalf("%d messages", n)
+			}
+			poison(2) // with what the other process knew
+			s.loop(1, func() bool { return s.count(s.queue+".dead") > 0 })
+			s.empty()
+			s.wantDead(1)
+		})
 	}
 }
