@@ -18,12 +18,16 @@ var suites = []step{
 	{name: "commands", what: "publish, call, tap, dead and check; TLS", run: func() *outcome { return goTest(".", nil, "-timeout", "10m", "./publisher/app") }},
 	{name: "e2e", what: "the server in the test's own process", run: func() *outcome { return goTest(".", nil, "-timeout", "10m", "./tests/e2e") }},
 	{name: "spool", what: "publishes on disk", run: func() *outcome { return goTest(".", nil, "-timeout", "15m", "./tests/spool") }},
+	{name: "crash", what: "processes that end with messages in hand", run: crash},
 	{name: "interop", what: "the built binary with other people's clients", run: interop},
 	{name: "differential", what: "random programs on RabbitMQ and on the embedded broker", run: func() *outcome {
 		return goTest(".", nil, "-timeout", "20m", "./tests/differential", "-programs", "500")
 	}},
 	{name: "chaos", what: "the short form of the rig, and a bad network", run: chaos},
 }
+
+// crash starts brokers of its own: some of its tests kill them.
+func crash() *outcome { return goTest(".", nil, "-timeout", "15m", "./tests/crash") }
 
 // runVersions runs the suites with the versions that are asked for, "all" of them
 // or some, and prints a table.
