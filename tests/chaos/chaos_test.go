@@ -85,7 +85,8 @@ func TestLong(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			s := row.site(t)
 			r := newRig(t, s)
-			for end := time.Now().Add(whole * time.Duration(row.share()) / time.Duration(sum)); time.Now().Before(end); {
+			began, share := time.Now(), whole*time.Duration(row.share())/time.Duration(sum)
+			for !p.enough(s.faults, time.Since(began), share) {
 				f := p.next(s.faults)
 				r.do(f)
 				p.did(f)

@@ -38,6 +38,14 @@ func newPage(whole time.Duration) *page {
 
 // next chooses a fault: each of a site once, then those that the whole run has
 // had the fewest of.
+// enough reports whether a site has had its share of the time. Where all of the
+// run lasts long enough for a verdict, a site may take half as long again for the
+// kinds that have not been done often enough.
+func (p *page) enough(faults []fault, spent, share time.Duration) bool {
+	owes := p.whole >= 30*time.Minute && slices.ContainsFunc(faults, func(f fault) bool { return p.done[f.kind] < countMin })
+	return spent >= share && (!owes || spent >= share*3/2)
+}
+
 func (p *page) next(faults []fault) *fault {
 	var best *fault
 	for _, i := range rand.Perm(len(faults)) {
