@@ -32,6 +32,9 @@ type channel struct {
 	due    bool // is in conn.confirming
 	syncs  bool // is in server.syncing
 
+	settling *settling // goes on in later turns
+	ending   *ending   // the same
+
 	prefetch uint16 // of consumers to come; 0 = no limit
 	limit    int    // of unacked deliveries of all consumers of classic queues; 0 = none
 	held     int    // of those, while there is a limit; RabbitMQ's count, see onQos and settle
@@ -103,6 +106,10 @@ func (ch *channel) fail(e *amqpproto.ChannelError) {
 	c.send(ch.number, e.CloseMethod())
 	ch.state = awaitChannelCloseOk
 	c.note(ChannelClosed, e)
+	if one := []*channel{ch}; !c.server.afford(endUnitsOf(one)) {
+		c.endLater(one, nil)
+		return
+	}
 	ch.endConsumers()
 	ch.giveBack()
 }
@@ -119,6 +126,15 @@ func (ch *channel) onClose(args []byte) error {
 		return nil
 	}
 	ch.flushConfirms()
+	if one := []*channel{ch}; !c.server.afford(endUnitsOf(one)) {
+		c.endLater(one, nil).last = func() {
+			if c.state == connOpen {
+				c.send(ch.number, &amqpproto.ChannelCloseOk{})
+				ch.free()
+			}
+		}
+		return nil
+	}
 	c.send(ch.number, &amqpproto.ChannelCloseOk{})
 	ch.state = awaitChannelCloseOk // nobody delivers to it any more
 	ch.endConsumers()

@@ -40,7 +40,7 @@ func (c *Conn) speaking() bool {
 func (c *Conn) sendClose(ce *amqpproto.ConnectionError) {
 	c.flushAllConfirms()
 	c.leave(awaitCloseOk, ce)
-	c.send(0, ce.CloseMethod())
+	c.sendLast(ce.CloseMethod())
 }
 
 // onClose answers the client's connection.close.
@@ -55,7 +55,7 @@ func (c *Conn) onClose(args []byte) error {
 	}
 	c.flushAllConfirms()
 	c.leave(awaitEOF, why)
-	c.send(0, &amqpproto.ConnectionCloseOk{})
+	c.sendLast(&amqpproto.ConnectionCloseOk{})
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (c *Conn) fail(err error) error {
 		c.err = err
 	}
 	c.state, c.limit = connFailed, 0
-	c.endChannels()
+	c.endChannels(false)
 	return c.err
 }
 
@@ -113,22 +113,38 @@ func (c *Conn) abort(err error) {
 
 // endChannels ends all channels: first nobody takes anything more, then
 // everything goes back, that of one queue at once, so that it comes back in
-// order wherever it goes next.
-func (c *Conn) endChannels() {
-	for _, ch := range c.channels {
+// order wherever it goes next. With owned, the exclusive queues end as well.
+func (c *Conn) endChannels(owned bool) {
+	var queues map[*queue]struct{}
+	if owned {
+		queues = c.vhost.owned[c]
+	}
+	all := c.channels
+	c.channels, c.confirming, c.opened = nil, nil, 0
+	for _, ch := range all {
+		if ch != nil {
+			c.server.stats.Channels--
+		}
+	}
+	if !c.server.afford(endUnitsOf(all) + len(queues)*endUnits) {
+		c.ending = c.endLater(all, queues)
+		return
+	}
+	for _, ch := range all {
 		if ch != nil {
 			ch.endConsumers()
 		}
 	}
 	var held []delivery
-	for _, ch := range c.channels {
+	for _, ch := range all {
 		if ch != nil {
 			held = ch.surrender(held)
-			c.server.stats.Channels--
 		}
 	}
 	requeueEach(held)
-	c.channels, c.confirming, c.opened = nil, nil, 0
+	if owned {
+		c.vhost.dropOwner(c)
+	}
 }
 
 // flushAllConfirms puts what has been decided before what comes now.

@@ -63,6 +63,9 @@ type Conn struct {
 	blocked bool // has come to a publish, and is not read while the alarm lasts
 	stalled bool // a consumer got nothing because output has piled up
 	full    bool // Feed has stopped because output has piled up
+	waits   bool // for a chore, see errBusy
+	works   int  // chores of its own; not read until they are done
+	ending  *ending
 	parted  bool // leave was called
 	garbled bool // what comes is discarded unseen, see fail
 	commits int  // transactions and held answers that wait for the store; not read until then
@@ -79,7 +82,7 @@ type Conn struct {
 // are bounded by ready and are no reason: a client that writes without reading
 // meanwhile, as many do, would never come to read them.
 func (c *Conn) deaf() bool {
-	return c.commits > 0 || c.state == awaitLogin || c.out.answers() >= c.server.opts.OutputMax
+	return c.commits > 0 || c.works > 0 || c.waits || c.state == awaitLogin || c.out.answers() >= c.server.opts.OutputMax
 }
 
 // Feed takes whole frames from in, as many as there are, and none while the
@@ -127,10 +130,15 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 		}
 		n += m
 		if c.state == connOpen && f.Channel != 0 {
-			m, err = c.onChannelFrame(f, in[n:])
-			n += m
+			var more int
+			more, err = c.onChannelFrame(f, in[n:])
+			n += more
 		} else {
 			err = c.onFrame(f)
+		}
+		if err == errBusy {
+			c.wait()
+			return n - m, nil
 		}
 		if err != nil && !c.mend(err) {
 			return n, err
@@ -289,7 +297,7 @@ func (c *Conn) tick(now int64, at *int64) {
 	if c.beat.interval == 0 {
 		c.restLater(now, at)
 	}
-	send, dead, beat := c.beat.tick(now, c.out.len() == 0, c.blocked || c.commits > 0)
+	send, dead, beat := c.beat.tick(now, c.out.len() == 0, c.blocked || c.waits || c.works > 0 || c.commits > 0)
 	sooner(at, beat)
 	switch {
 	case dead:
@@ -363,10 +371,7 @@ func (c *Conn) Lost(cause error) {
 	}
 	c.depth++
 	c.state = connOver
-	c.endChannels()
-	if opened {
-		c.vhost.dropOwner(c)
-	}
+	c.endChannels(opened)
 	c.server.tellEnded()
 	c.out = output{}
 	c.remove()

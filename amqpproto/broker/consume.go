@@ -69,6 +69,9 @@ func (ch *channel) onConsume(args []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := q.quiet(); err != nil {
+		return err
+	}
 	k := &consumer{tag: string(m.ConsumerTag), ch: ch, conn: c, queue: q, noAck: m.NoAck, exclusive: m.Exclusive, prefetch: ch.prefetch}
 	if k.priority, err = q.consumerArguments(m.Arguments); err != nil {
 		return err
@@ -125,6 +128,11 @@ func (ch *channel) onGet(args []byte) error {
 	s := c.server
 	q, err := ch.readable(m.Queue)
 	if err != nil {
+		return err
+	}
+	q.expire()
+	s.drain()
+	if err := q.quiet(); err != nil {
 		return err
 	}
 	e, left, ok := q.get()

@@ -92,7 +92,7 @@ func (q *queue) cancel(c *consumer) {
 		q.alone = nil
 	}
 	if q.autoDelete && len(q.all) == 0 {
-		q.delete()
+		q.deleteWhenQuiet()
 		q.server().drain()
 		return
 	}
@@ -256,7 +256,7 @@ func (q *queue) rejoin(c *consumer) {
 func (q *queue) run() {
 	for q.backlog.n > 0 {
 		q.expire()
-		if q.backlog.n == 0 {
+		if q.backlog.n == 0 || q.busy() {
 			return
 		}
 		c := q.nextReady()

@@ -105,6 +105,9 @@ func (v *vhost) deleteQueue(name []byte, c *Conn, ifUnused, ifEmpty bool) (messa
 	if err := q.mayUse(c); err != nil {
 		return 0, err
 	}
+	if err := q.quiet(); err != nil {
+		return 0, err
+	}
 	switch {
 	case q.quorum && ifUnused:
 		return 0, unsupported("cannot delete %s. queue.delete operations with if-unused flag set are not supported by quorum queues", q)
@@ -149,10 +152,20 @@ func (q *queue) delete() (messages int) {
 	return q.purge()
 }
 
+// deleteWhenQuiet is delete for a queue that nobody asked to delete. What has died
+// in it already, and is only not worked off, is dead-lettered first.
+func (q *queue) deleteWhenQuiet() {
+	if q.busy() {
+		q.doomed = true
+		return
+	}
+	q.delete()
+}
+
 // dropOwner deletes the exclusive queues of a connection that has ended.
 func (v *vhost) dropOwner(c *Conn) {
 	for q := range v.owned[c] {
-		q.delete()
+		q.deleteWhenQuiet()
 	}
 }
 

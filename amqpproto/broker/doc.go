@@ -5,6 +5,9 @@
 // used on one thread; time, and work that has to be done elsewhere, come
 // through [Host].
 //
+// A client can make many things large. Whatever goes through all of something
+// works in slices, a slice a turn: see slicing.
+//
 // A message lives once, however many queues hold it: see arena. What a client
 // may do is in conn and channel, what happens to its messages in exchange and
 // queue, what outlives the process in store.

@@ -20,6 +20,8 @@ type serverEngine struct {
 	hops   int     // of the letter under way, see drain
 	dying  bool    // drain is at work
 	letter letter
+
+	slice slicing
 }
 
 // initEngine comes before anything else.
@@ -32,12 +34,14 @@ func (s *Server) initEngine() {
 // called again, in nanoseconds since 1970; 0 = nothing is due ever. Earlier
 // deadlines that come up later go to Host.WakeAt.
 func (s *Server) tickEngine(now int64) (next int64) {
+	s.refill(now)
 	if s.compacting {
 		s.compact()
 	}
+	s.runChores()
 	// Each queue once: one that is due again at once, because its messages are
 	// dead-lettered to itself, waits for the next turn.
-	for n := len(s.timers); n > 0 && len(s.timers) > 0 && s.timers[0].due <= now; n-- {
+	for n := len(s.timers); n > 0 && len(s.timers) > 0 && s.timers[0].due <= now && s.charge(endUnits, 0); n-- {
 		s.timers[0].timeout(now)
 	}
 	s.drain()
@@ -45,7 +49,7 @@ func (s *Server) tickEngine(now int64) (next int64) {
 	if len(s.timers) > 0 {
 		s.wake = s.timers[0].due
 	}
-	if s.compacting {
+	if s.compacting || len(s.slice.chores) > 0 {
 		s.wake = now
 	}
 	return s.wake

@@ -18,8 +18,15 @@ func (q *queue) expire() {
 	if q.deadHead == 0 && q.ttl < 0 && !q.mortal() {
 		return
 	}
+	if q.holds > 0 {
+		return // not all that belongs before the head is there
+	}
 	now := q.server().now()
-	for q.mortal() && q.backlog.first().expires <= now {
+	for n := 0; q.mortal() && q.backlog.first().expires <= now; n++ {
+		if n >= freeUnits && !q.chargeDeath() {
+			q.tidyLater()
+			return
+		}
 		q.bury(q.next(), deathExpired)
 	}
 	q.watchHead()
@@ -64,8 +71,9 @@ func (q *queue) timeout(now int64) {
 	if q.unusedAt != 0 && q.unusedAt <= now {
 		q.unusedAt = 0
 		if len(q.all) == 0 {
-			q.delete()
-			return
+			if q.deleteWhenQuiet(); q.gone {
+				return
+			}
 		}
 	}
 	if q.deadHead != 0 && q.deadHead <= now {

@@ -62,11 +62,8 @@ func (c *Conn) leave(state connState, why error) {
 	s := c.server
 	c.err, c.parted = why, true
 	opened := c.vhost != nil
-	c.endChannels()
+	c.endChannels(opened)
 	c.blocked, c.commits = false, 0
-	if opened {
-		c.vhost.dropOwner(c)
-	}
 	c.state = state
 	wait := closeWait
 	if c.beat.interval != 0 {
@@ -99,6 +96,10 @@ func (s *Server) HurryOne() bool {
 
 // over closes the wire when all has left.
 func (c *Conn) over() {
+	if e := c.ending; e != nil && e.last != nil {
+		e.last() // there is no time left to wait
+		e.last = nil
+	}
 	c.state, c.limit = connFailed, 0
 	c.wire.Close()
 }

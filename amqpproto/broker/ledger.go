@@ -134,6 +134,26 @@ func (l *ledger) takeTo(dst []delivery, i int) []delivery {
 	return dst
 }
 
+// shift takes the first delivery out. There is one.
+func (l *ledger) shift() delivery {
+	d := *l.at(0)
+	*l.at(0) = delivery{}
+	l.head++
+	l.n--
+	l.live--
+	l.trim()
+	return d
+}
+
+// upTo is how many an ack of all up to tag settles, at most; 0 if the tag is not
+// there.
+func (l *ledger) upTo(tag uint64) int {
+	if tag == 0 {
+		return l.n
+	}
+	return l.find(tag) + 1
+}
+
 // trim takes holes off both ends.
 func (l *ledger) trim() {
 	for l.n > 0 && l.at(0).queue == nil {

@@ -57,6 +57,11 @@ type Options struct {
 	// SegmentSize of the store's files; 0 = journal.SegmentSizeDefault.
 	SegmentSize int64
 
+	// Clock is a clock that goes on within a turn, in nanoseconds since any time;
+	// work that goes on for many turns uses it to leave a turn after a
+	// millisecond. nil: only the work done is counted.
+	Clock func() int64
+
 	// Seed of the generated names; give each process another one.
 	Seed uint64
 }

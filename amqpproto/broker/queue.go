@@ -21,6 +21,10 @@ type queue struct {
 	bindings []*binding // that end here
 	mark     uint64     // route's
 	gone     bool       // deleted
+	doomed   bool       // to be deleted when it is not busy any more
+
+	tidying bool // a chore goes on with tidy
+	holds   int  // chores that bring messages back
 
 	due      int64 // when timeout is to be called; 0 = never
 	timer    int   // place in the heap of timers, if due is set
@@ -74,7 +78,7 @@ func (q *queue) take(m *message) (ok bool) {
 	if ttl >= 0 {
 		e.expires = s.now() + ttl*1e6
 	}
-	if q.backlog.n == 0 {
+	if q.backlog.n == 0 && !q.busy() {
 		if c := q.nextReady(); c != nil {
 			q.hand(c, e)
 			return true
@@ -107,14 +111,28 @@ func (q *queue) over() bool {
 
 // dropOver makes room from the head.
 func (q *queue) dropOver() (dropped bool) {
-	if q.overflow != dropHead {
+	if q.overflow != dropHead || q.holds > 0 {
 		return false
 	}
-	for q.backlog.n > 0 && q.over() {
+	for n := 0; q.backlog.n > 0 && q.over(); n++ {
+		if n >= freeUnits && !q.chargeDeath() {
+			q.tidyLater()
+			return true
+		}
 		q.bury(q.next(), deathMaxLen)
 		dropped = true
 	}
 	return dropped
+}
+
+// chargeDeath charges what it costs to bury the head.
+func (q *queue) chargeDeath() bool {
+	units := forgetUnits
+	if q.deadLetters {
+		units = letterUnits
+	}
+	s := q.server()
+	return s.charge(units, int(s.slabs.at(q.backlog.first().id).bodyLen))
 }
 
 // laneOf is where m belongs: its priority.
@@ -207,12 +225,7 @@ func (q *queue) requeue(es []entry) {
 		return
 	}
 	for _, e := range es {
-		e.redelivered = true
-		if q.quorum {
-			q.requeueQuorum(e)
-		} else {
-			q.add(q.laneOf(e.msg), e, true)
-		}
+		q.bringBack(e)
 	}
 	if q.quorum {
 		q.run() // looks at its length after it has delivered
@@ -221,6 +234,16 @@ func (q *queue) requeue(es []entry) {
 	q.expire()
 	q.run()
 	s.drain()
+}
+
+// bringBack puts an entry back into its place.
+func (q *queue) bringBack(e entry) {
+	e.redelivered = true
+	if q.quorum {
+		q.requeueQuorum(e)
+	} else {
+		q.add(q.laneOf(e.msg), e, true)
+	}
 }
 
 // requeueQuorum gives an entry back to a quorum queue, which knows no places:

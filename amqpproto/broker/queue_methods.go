@@ -49,6 +49,9 @@ func (ch *channel) onQueueDeclare(args []byte) error {
 		if err != nil {
 			return err
 		}
+		if err := q.quiet(); err != nil {
+			return err
+		}
 		ch.queueDeclared(&m, []byte(q.name), q.messages(), q.consumers())
 		return nil
 	}
@@ -69,6 +72,9 @@ func (ch *channel) onQueueDeclare(args []byte) error {
 		if len(m.Queue) == 0 {
 			spec.name = "" // checkName refuses names like it from clients
 		}
+	}
+	if q := c.vhost.queue([]byte(stripBreaks(spec.name))); q != nil && q.busy() {
+		return errBusy
 	}
 	q, err := c.vhost.declareQueue(spec, c)
 	if err != nil {
@@ -145,6 +151,9 @@ func (ch *channel) onQueuePurge(args []byte) error {
 	c := ch.conn
 	q, err := ch.readable(m.Queue)
 	if err != nil {
+		return err
+	}
+	if err := q.quiet(); err != nil {
 		return err
 	}
 	n := q.purge()

@@ -16,6 +16,9 @@ const (
 	rejected
 )
 
+// most is what it may cost to settle one.
+var most = [...]int{acked: ackUnits, requeued: requeueUnits, rejected: letterUnits}
+
 func requeuedIf(requeue bool) settlement {
 	if requeue {
 		return requeued
@@ -50,6 +53,15 @@ func (ch *channel) onReject(args []byte) error {
 // settleTag settles by delivery tag, in tx mode at the commit.
 func (ch *channel) settleTag(tag uint64, multiple bool, how settlement) error {
 	s := ch.conn.server
+	if multiple && ch.mode != modeTx {
+		if n := ch.unacked.upTo(tag); !s.afford(n * most[how]) {
+			if tag == 0 {
+				tag = ch.tag
+			}
+			ch.settleLater(tag, how)
+			return nil
+		}
+	}
 	taken, ok := ch.unacked.take(s.settled[:0], tag, multiple)
 	if !ok {
 		return precondition("unknown delivery tag %d", tag)
@@ -223,6 +235,10 @@ func (ch *channel) onRecoverAsync(args []byte) error {
 
 // requeueAll gives back what is unacked.
 func (ch *channel) requeueAll() {
+	if !ch.conn.server.afford(ch.unacked.n * requeueUnits) {
+		ch.settleLater(ch.tag, requeued)
+		return
+	}
 	if taken, _ := ch.unacked.take(nil, 0, true); len(taken) > 0 {
 		ch.settle(taken, requeued)
 	}

@@ -25,6 +25,9 @@ import (
 // and no other, since RabbitMQ would not take them either.
 const ownUser = "guest"
 
+// processStart is where the clock begins that the broker measures its slices with.
+var processStart = time.Now()
+
 // embedded is the broker of this process: its machine, and what that asks of
 // its surroundings. All of it is for the loop's thread.
 type embedded struct {
@@ -61,6 +64,7 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 		Heartbeat: s.Heartbeat, BodyMax: uint64(s.BodyMax), MemoryMax: int64(s.MemoryMax), QueuesMax: s.QueuesMax,
 		Product: s.Product, Version: brokerVersion(s.Product), Node: nodeName(), Seed: binary.LittleEndian.Uint64(random[:]),
 		Allocate: e.memory.allocate, Free: e.memory.free, DataDir: s.DataDir,
+		Clock: func() int64 { return int64(time.Since(processStart)) },
 	}
 	if s.Heartbeat == 0 {
 		options.Heartbeat = -1
@@ -240,7 +244,11 @@ func (e *embedded) WakeAt(t time.Time) {
 		return
 	}
 	e.due = t
-	wait := max(t.Sub(e.loop.Now()), time.Millisecond)
+	// Due already, as work is that goes on turn after turn, means the next turn.
+	wait := t.Sub(e.loop.Now())
+	if wait > 0 {
+		wait = max(wait, time.Millisecond)
+	}
 	if e.tick == nil {
 		e.tick = e.loop.After(wait, e.ticked)
 	} else {

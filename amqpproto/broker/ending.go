@@ -1,0 +1,142 @@
+package broker
+
+import "zamqp/amqpproto"
+
+// ending is the end of channels, or of a connection with all its channels, that
+// have more than one slice has room for. Nobody is told before it is done.
+type ending struct {
+	conn      *Conn
+	first     []*ending // of single channels, that began before
+	channels  []*channel
+	consumers []*consumer // to be cancelled
+	owned     []*queue    // exclusive queues to be deleted
+	holding   holding
+	last      func() // what the client is told then; nil = nothing
+	over      bool
+}
+
+// endUnitsOf is what it costs to end channels at once.
+func endUnitsOf(channels []*channel) int {
+	units := 0
+	for _, ch := range channels {
+		if ch == nil {
+			continue
+		}
+		units += len(ch.order)*endUnits + ch.unacked.n*requeueUnits
+		for _, t := range ch.tx.settles {
+			units += len(t.deliveries) * requeueUnits
+		}
+		if ch.settling != nil || ch.ending != nil {
+			units += sliceUnits + 1 // that comes first
+		}
+	}
+	return units
+}
+
+// endLater ends channels in later turns. None of their consumers takes anything
+// from now on.
+func (c *Conn) endLater(channels []*channel, owned map[*queue]struct{}) *ending {
+	e := &ending{conn: c}
+	for _, ch := range channels {
+		if ch == nil {
+			continue
+		}
+		if ch.ending != nil {
+			e.first = append(e.first, ch.ending)
+			continue
+		}
+		ch.ending = e
+		ch.state = awaitChannelCloseOk
+		ch.dropReply()
+		e.channels = append(e.channels, ch)
+		e.consumers = append(e.consumers, ch.order...)
+		ch.consumers, ch.order = nil, nil
+	}
+	for q := range owned {
+		e.owned = append(e.owned, q)
+	}
+	c.works++
+	c.server.later(e)
+	return e
+}
+
+func (e *ending) step(s *Server) (done bool) {
+	if e.over {
+		return true
+	}
+	for len(e.first) > 0 {
+		if !e.first[0].step(s) {
+			return false
+		}
+		e.first = e.first[1:]
+	}
+	for len(e.consumers) > 0 {
+		if !s.charge(endUnits, 0) {
+			return false
+		}
+		k := e.consumers[0]
+		e.consumers = e.consumers[1:]
+		s.stats.Consumers--
+		k.queue.cancel(k)
+	}
+	for len(e.channels) > 0 {
+		if !e.giveBack(s, e.channels[0]) {
+			return false
+		}
+		e.channels = e.channels[1:]
+	}
+	if !e.holding.release(s) {
+		return false
+	}
+	for len(e.owned) > 0 {
+		if !s.charge(endUnits, 0) {
+			return false
+		}
+		e.owned[0].deleteWhenQuiet()
+		e.owned = e.owned[1:]
+	}
+	e.over = true
+	if e.conn.ending == e {
+		e.conn.ending = nil
+	}
+	e.conn.worked()
+	if e.last != nil {
+		e.last()
+	}
+	return true
+}
+
+// giveBack returns what was delivered and not acked to its queues.
+func (e *ending) giveBack(s *Server, ch *channel) (done bool) {
+	if t := ch.settling; t != nil && !t.step(s) {
+		return false // what came first is done first
+	}
+	ch.dropTx()
+	for ch.unacked.n > 0 {
+		if !s.charge(requeueUnits, 0) {
+			return false
+		}
+		e.holding.bringBack(ch.unacked.shift())
+	}
+	ch.surrender(nil)
+	return true
+}
+
+// worked ends what the connection was not read for.
+func (c *Conn) worked() {
+	c.works--
+	c.wakeKept()
+}
+
+// sendLast tells the client that the connection is over, when it is.
+func (c *Conn) sendLast(m amqpproto.Method) {
+	if c.ending == nil {
+		c.send(0, m)
+		return
+	}
+	c.ending.last = func() {
+		if c.state == awaitCloseOk || c.state == awaitEOF {
+			c.send(0, m)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package broker
+
+// settling is an ack, nack, reject or recover of more deliveries than one slice
+// has room for. The connection is not read meanwhile. What is delivered meanwhile
+// has higher tags.
+type settling struct {
+	ch      *channel
+	upTo    uint64 // delivery tag
+	how     settlement
+	wasFull bool
+	holding holding
+	over    bool
+}
+
+// settleLater settles all up to a tag in later turns.
+func (ch *channel) settleLater(upTo uint64, how settlement) {
+	t := &settling{ch: ch, upTo: upTo, how: how, wasFull: ch.limit > 0 && ch.held >= ch.limit}
+	ch.settling = t
+	ch.conn.works++
+	ch.conn.server.later(t)
+}
+
+func (t *settling) step(s *Server) (done bool) {
+	ch := t.ch
+	for !t.over {
+		if ch.unacked.n == 0 || ch.unacked.at(0).tag > t.upTo {
+			if !t.holding.release(s) {
+				return false
+			}
+			t.end(s)
+			break
+		}
+		d, octets := ch.unacked.at(0), 0
+		if t.how == rejected {
+			octets = int(d.msg.bodyLen) // a dead letter is a copy
+		}
+		if !s.charge(settleUnits(t.how, d.queue), octets) {
+			return false
+		}
+		t.settle(s, ch.unacked.shift())
+	}
+	return true
+}
+
+// settleUnits is what it costs to settle a delivery.
+func settleUnits(how settlement, q *queue) int {
+	if how == rejected && !q.deadLetters {
+		return forgetUnits
+	}
+	return most[how]
+}
+
+func (t *settling) settle(s *Server, d delivery) {
+	if k := d.consumer; k != nil {
+		k.unacked--
+		if t.ch.held != 0 {
+			t.ch.held--
+		}
+	}
+	switch t.how {
+	case acked:
+		s.stats.Acked++
+		d.queue.settle(d.entry)
+	case rejected:
+		s.stats.Rejected++
+		d.queue.reject(d.entry)
+	case requeued:
+		s.stats.Rejected++
+		t.holding.bringBack(d)
+	}
+}
+
+// end lets the consumers go on.
+func (t *settling) end(s *Server) {
+	ch := t.ch
+	t.over, ch.settling = true, nil
+	if ch.state == channelOpen {
+		ch.kickAll()
+	}
+	ch.conn.worked()
+	s.wakeWaiting()
+}
+
+// holding is queues that messages come back to in several turns. They do not
+// deliver meanwhile, so that who comes next gets the messages in order.
+type holding struct {
+	queues []*queue
+	known  map[*queue]struct{}
+	last   *queue
+}
+
+// bringBack puts a delivery back into its queue.
+func (h *holding) bringBack(d delivery) {
+	q := d.queue
+	q.out(-1)
+	if q.gone {
+		q.server().release(d.msg)
+		return
+	}
+	if q != h.last {
+		h.last = q
+		if _, known := h.known[q]; !known {
+			if h.known == nil {
+				h.known = map[*queue]struct{}{}
+			}
+			h.known[q] = struct{}{}
+			h.queues = append(h.queues, q)
+			q.holds++
+		}
+	}
+	q.bringBack(d.entry)
+}
+
+// release lets the queues go on, in the order in which the first message came
+// back to each.
+func (h *holding) release(s *Server) (done bool) {
+	for len(h.queues) > 0 {
+		if !s.charge(endUnits, 0) {
+			return false
+		}
+		q := h.queues[0]
+		h.queues = h.queues[1:]
+		if q.holds--; q.gone || q.busy() {
+			continue
+		}
+		if q.quorum {
+			q.run() // looks at its length after it has delivered
+		}
+		q.tidy()
+	}
+	*h = holding{}
+	return true
+}

@@ -1,0 +1,190 @@
+package broker
+
+import "time"
+
+// Nothing that a client can make large is done in one turn of the loop. An
+// operation does what one slice has room for where it is asked for; the rest
+// becomes a chore, which Tick goes on with, a slice a turn. Whatever depends on
+// the rest waits for it: see queue.busy and errBusy.
+
+// Work is counted in units of about a hundred nanoseconds.
+const (
+	sliceUnits  = 8192    // of one turn
+	sliceOctets = 1 << 20 // of message bodies, of one turn
+	freeUnits   = 16      // what each operation may do besides: it was paid for by what asked for it
+
+	ackUnits     = 1  // an entry is settled
+	forgetUnits  = 2  // an entry is dropped
+	requeueUnits = 4  // an entry comes back
+	letterUnits  = 64 // an entry is dead-lettered
+	bindingUnits = 16 // a binding is taken away
+	endUnits     = 16 // a consumer, or a queue, ends
+
+	sliceTime = int64(time.Millisecond)
+	lookUnits = 512 // after so many the clock is looked at
+)
+
+// chore is work that goes on in later turns.
+type chore interface {
+	// step works until the slice is used up, or all is done.
+	step(s *Server) (done bool)
+}
+
+// slicing is what is left of this turn's slice, and what waits for the next.
+type slicing struct {
+	turn   int64 // the time of the turn that the slice is of
+	units  int
+	octets int
+	until  int64 // on Options.Clock
+	look   int   // units until the clock is looked at
+
+	chores  []chore
+	waiting []*Conn // hold a method until a chore is done
+}
+
+// refill begins a slice.
+func (s *Server) refill(now int64) {
+	w := &s.slice
+	w.turn, w.units, w.octets, w.look = now, sliceUnits, sliceOctets, lookUnits
+	if s.opts.Clock != nil {
+		w.until = s.opts.Clock() + sliceTime
+	}
+}
+
+// afford takes units from the slice if it has that many.
+func (s *Server) afford(units int) bool {
+	if units <= freeUnits {
+		return true
+	}
+	w := &s.slice
+	if now := s.now(); now != w.turn {
+		s.refill(now)
+	}
+	if w.units < units {
+		return false
+	}
+	w.units -= units
+	return true
+}
+
+// charge takes the cost of one more item from the slice; false says that it is
+// used up, and the item has to wait. One item may be more than is left.
+func (s *Server) charge(units, octets int) bool {
+	w := &s.slice
+	if now := s.now(); now != w.turn {
+		s.refill(now)
+	}
+	if w.units <= 0 || w.octets <= 0 {
+		return false
+	}
+	w.units -= units
+	w.octets -= octets
+	if w.look -= units; w.look <= 0 && s.opts.Clock != nil {
+		w.look = lookUnits
+		if s.opts.Clock() >= w.until {
+			w.units = 0
+		}
+	}
+	return true
+}
+
+// later makes a chore of what is left to do.
+func (s *Server) later(c chore) {
+	s.slice.chores = append(s.slice.chores, c)
+	s.wakeAt(s.now())
+}
+
+// runChores goes on with the chores, by turns, until the slice is used up.
+func (s *Server) runChores() {
+	w := &s.slice
+	done := false
+	for n := len(w.chores); n > 0 && w.units > 0 && w.octets > 0; n-- {
+		c := w.chores[0]
+		w.chores[0] = nil
+		w.chores = w.chores[1:]
+		if c.step(s) {
+			done = true
+		} else {
+			w.chores = append(w.chores, c)
+		}
+	}
+	if len(w.chores) == 0 {
+		w.chores = nil
+	}
+	if done {
+		s.wakeWaiting()
+	}
+}
+
+// wakeWaiting has connections that hold a method look again.
+func (s *Server) wakeWaiting() {
+	waiting := s.slice.waiting
+	s.slice.waiting = nil
+	for _, c := range waiting {
+		c.waits = false
+		c.wakeKept()
+	}
+}
+
+// busyError says that a method has to wait until a chore is done. It is taken
+// again then, so nothing may have happened yet.
+type busyError struct{}
+
+func (busyError) Error() string { return "a chore has to be done first" }
+
+var errBusy error = busyError{}
+
+// wait holds the connection's input, from the frame that was busy on.
+func (c *Conn) wait() {
+	c.waits = true
+	c.server.slice.waiting = append(c.server.slice.waiting, c)
+}
+
+// busy says that the queue is in the middle of something: its head may be
+// expired, or messages come back to it. Until that is over nothing is delivered,
+// and methods that ask for its messages wait, in the order of their coming.
+func (q *queue) busy() bool { return q.tidying || q.holds > 0 }
+
+// quiet is errBusy while the queue is busy.
+func (q *queue) quiet() error {
+	if q.busy() {
+		return errBusy
+	}
+	return nil
+}
+
+// tidyLater makes a chore of what is over a limit or expired.
+func (q *queue) tidyLater() {
+	if !q.tidying {
+		q.tidying = true
+		q.server().later(q)
+	}
+}
+
+// step goes on with tidying.
+func (q *queue) step(*Server) (done bool) {
+	q.tidying = false
+	if q.gone || q.holds > 0 {
+		return true // release will tidy
+	}
+	q.tidy()
+	return !q.tidying
+}
+
+// tidy drops what is over a limit or expired, then delivers. What the slice has
+// no room for is left to another step.
+func (q *queue) tidy() {
+	s := q.server()
+	q.dropOver()
+	q.expire()
+	s.drain()
+	if q.busy() {
+		return
+	}
+	if q.doomed {
+		q.delete()
+		return
+	}
+	q.run()
+	s.drain()
+}
