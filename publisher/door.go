@@ -19,6 +19,9 @@ type StreamDoor interface {
 	// Write sends a piece, and reports whether more may follow at once; when
 	// not, the door calls r.Wake as soon as it may.
 	Write(r *Request, p []byte) (more bool, err error)
+	// Written tells that all was written. An error says that it is not what Start
+	// announced; it is the call's failure.
+	Written(r *Request) error
 }
 
 // A Settlement says what becomes of a message.

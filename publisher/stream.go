@@ -6,13 +6,17 @@ import (
 )
 
 // A Stream takes the body of an answer in pieces. It is an io.Writer.
-type Stream struct{ r *Request }
+type Stream struct {
+	r   *Request
+	err error // of the first Write that failed, but for want of a client
+}
 
 // Stream answers with a body that fn writes after the commit, in the call's
 // own task: what is slow to send parks the call and not the loop. length is
 // the body's, -1 when it is not known (it is then sent chunked). An error of
-// fn cuts the connection, so that the client does not take a part for the
-// whole. Only HTTP requests can be answered so.
+// fn, a failed Write that fn did not tell of, and a body of another length cut the
+// connection, so that the client does not take a part for the whole, and are
+// logged. Only HTTP requests can be answered so.
 func (r *Request) Stream(status int, contentType string, length int64, fn func(w *Stream) error) error {
 	if r.origin != OriginHTTP {
 		return errors.New("stream: a message's reply is sent whole: use Bytes")
@@ -26,13 +30,20 @@ func (r *Request) Stream(status int, contentType string, length int64, fn func(w
 			return errors.New("stream: this door cannot")
 		}
 		door.Start(r, length)
-		return fn(w)
+		err := fn(w)
+		if err == nil {
+			err = w.err
+		}
+		if err == nil {
+			err = door.Written(r)
+		}
+		return err
 	}
 	return nil
 }
 
 // Write sends p, waiting while the client is slower. An error says that the
-// client has gone.
+// client has gone, that the call was cancelled, or that p is more than was announced.
 func (w *Stream) Write(p []byte) (int, error) {
 	r := w.r
 	door, ok := r.door.(StreamDoor)
@@ -47,6 +58,9 @@ func (w *Stream) Write(p []byte) (int, error) {
 		err = r.cancelled
 	}
 	if err != nil {
+		if w.err == nil && !errors.Is(err, ErrGone) {
+			w.err = err
+		}
 		return 0, err
 	}
 	return len(p), nil
@@ -59,7 +73,7 @@ func (r *Request) Streamed() bool { return r.response.stream != nil }
 // short.
 func (r *Request) runStream() error {
 	r.response.begun = true
-	err := guard(func() error { return r.response.stream(&Stream{r}) })
+	err := guard(func() error { return r.response.stream(&Stream{r: r}) })
 	if err != nil {
 		err = &brokenStream{sound(err)}
 	}

@@ -36,7 +36,7 @@ func (g *greeter) End() {
 		return
 	}
 	g.conn.Start(200, nil, -1)
-	g.conn.Write(hello)
+	_ = g.conn.Write(hello)
 	g.conn.Finish()
 }
 

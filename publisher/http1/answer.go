@@ -82,17 +82,19 @@ func (c *Conn) Start(status int, fields []byte, contentLength int64) {
 	c.wake()
 }
 
-// Write appends to the body of an answer that was started. p is copied. What
-// exceeds the length given to Start is dropped, and told by Err.
-func (c *Conn) Write(p []byte) {
+// Write appends to the body of an answer that was started. p is copied. A piece
+// that exceeds the length given to Start is an error, and aborts the connection:
+// an answer that is not what was announced must not look like one that is.
+func (c *Conn) Write(p []byte) error {
 	if len(p) == 0 {
-		return // an empty chunk would end the body
+		return nil // an empty chunk would end the body
 	}
 	switch c.answer {
 	case answerLength:
 		if int64(len(p)) > c.answerLeft {
-			p = p[:c.answerLeft]
 			c.flags |= flagLong
+			c.Abort(ErrLongAnswer)
+			return ErrLongAnswer
 		}
 		c.answerLeft -= int64(len(p))
 		c.room(len(p))
@@ -104,9 +106,10 @@ func (c *Conn) Write(p []byte) {
 		c.room(len(p))
 		c.out = append(c.out, p...)
 	default: // empty, or no answer
-		return
+		return nil
 	}
 	c.wake()
+	return nil
 }
 
 // Finish ends an answer that was started. If octets are still owed, the
@@ -135,11 +138,11 @@ func (c *Conn) SetClose() {
 	}
 }
 
-// Err tells whether the last answer had another length than announced:
-// ErrShortAnswer, ErrLongAnswer or nil.
+// Err tells whether the answer has another length than announced, were it to end
+// now; or the last one, if none has begun: ErrShortAnswer, ErrLongAnswer or nil.
 func (c *Conn) Err() error {
 	switch {
-	case c.flags&flagShort != 0:
+	case c.flags&flagShort != 0, c.answer == answerLength && c.answerLeft > 0:
 		return ErrShortAnswer
 	case c.flags&flagLong != 0:
 		return ErrLongAnswer

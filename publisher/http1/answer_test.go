@@ -114,15 +114,12 @@ var answers = []struct {
 	{"9110 §15.3.5 streamed 204", get11,
 		func(c *http1.Conn) { stream(c, 204, -1, "hello") },
 		"HTTP/1.1 204 No Content\r\nServer: t\r\nX: y\r\n\r\n", false},
-	{"excess is dropped", get11,
-		func(c *http1.Conn) { stream(c, 200, 3, "he", "llo", "world") },
-		"HTTP/1.1 200 OK\r\nServer: t\r\nContent-Length: 3\r\nX: y\r\n\r\nhel", false},
 }
 
 func stream(c *http1.Conn, status int, length int64, pieces ...string) {
 	c.Start(status, []byte("X: y\r\n"), length)
 	for _, p := range pieces {
-		c.Write([]byte(p))
+		_ = c.Write([]byte(p))
 	}
 	c.Finish()
 }
@@ -180,16 +177,28 @@ func TestShortAnswerAborts(t *testing.T) {
 	}
 }
 
-func TestLongAnswerIsTold(t *testing.T) {
-	r := newRecorder(limits)
-	r.onEnd = func() { stream(r.conn, 200, 2, "hello") }
-	_, _ = r.feedString(get11)
-	if !errors.Is(r.conn.Err(), http1.ErrLongAnswer) {
-		t.Fatal(r.conn.Err())
-	}
-	r.onEnd = nil
-	if _, _ = r.feedString(get11); r.conn.Err() != nil {
-		t.Fatal("the next answer inherits the error")
+func TestLongAnswerAborts(t *testing.T) {
+	for _, first := range []string{"", "he", "hello"} {
+		r := newRecorder(limits)
+		r.onEnd = func() {
+			r.conn.Start(200, nil, 5)
+			if err := r.conn.Write([]byte(first)); err != nil {
+				t.Errorf("%q: %v", first, err)
+			}
+			if err := r.conn.Write([]byte("excess")); !errors.Is(err, http1.ErrLongAnswer) {
+				t.Errorf("%q: the write gives %v", first, err)
+			}
+			r.conn.Finish()
+		}
+		if _, err := r.feedString(get11 + canary); err != nil {
+			t.Fatal(err)
+		}
+		if r.wire.Aborted != 1 || !errors.Is(r.wire.Cause(), http1.ErrLongAnswer) || !errors.Is(r.conn.Err(), http1.ErrLongAnswer) {
+			t.Fatalf("%q: aborted %d: %v, %v", first, r.wire.Aborted, r.wire.Cause(), r.conn.Err())
+		}
+		if out := r.answered(); strings.Contains(r.log.String(), "canary") || strings.Contains(out, "excess") {
+			t.Fatalf("%q: %s%s", first, r.log.String(), out)
+		}
 	}
 }
 

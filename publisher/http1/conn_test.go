@@ -172,7 +172,7 @@ func TestEarlyAnswer(t *testing.T) {
 		r := newRecorder(limits)
 		_, _ = r.feedString(post + "Content-Length: 3\r\n\r\na")
 		r.conn.Start(200, nil, -1)
-		r.onEnd = func() { r.conn.Write([]byte("x")); r.conn.Finish() }
+		r.onEnd = func() { _ = r.conn.Write([]byte("x")); r.conn.Finish() }
 		_, err := r.feedString("bc" + canary)
 		if out := r.answered(); err != nil || r.wire.Closed != 1 || !strings.HasSuffix(out, "Connection: close\r\n\r\n1\r\nx\r\n0\r\n\r\n") {
 			t.Fatalf("%v closed %d: %s", err, r.wire.Closed, out)
@@ -352,7 +352,7 @@ func TestLost(t *testing.T) {
 	r.conn.Lost(cause)
 	r.conn.Answer(200, "", nil, nil)
 	r.conn.Start(200, nil, 3)
-	r.conn.Write([]byte("abc"))
+	_ = r.conn.Write([]byte("abc"))
 	r.conn.Finish()
 	r.conn.SetClose()
 	r.conn.Shutdown()
@@ -373,7 +373,7 @@ func TestStreamInTurns(t *testing.T) {
 	want := ""
 	for i := range 300 {
 		p := strings.Repeat(string(rune('a'+i%26)), 1+i*7%200)
-		r.conn.Write([]byte(p))
+		_ = r.conn.Write([]byte(p))
 		want += fmt.Sprintf("%x\r\n%s\r\n", len(p), p)
 		pending := r.conn.Pending()
 		r.out = append(r.out, pending[:len(pending)/2]...)

@@ -26,9 +26,9 @@ var (
 	// ErrShortAnswer aborts a connection whose answer is shorter than the
 	// length given to Start: the other side must see that it is cut.
 	ErrShortAnswer = errors.New("http1: the answer is shorter than its Content-Length: write all of it, or start with -1")
-	// ErrLongAnswer is reported by Conn.Err when more than the length given to
-	// Start was written. The excess was dropped.
-	ErrLongAnswer = errors.New("http1: the answer is longer than its Content-Length: the excess was dropped")
+	// ErrLongAnswer aborts a connection to whose answer more was written than the
+	// length given to Start: nobody knows which of the two was meant.
+	ErrLongAnswer = errors.New("http1: the answer is longer than its Content-Length: write no more, or start with -1")
 	// ErrWriteTimeout aborts a connection whose other side stopped reading.
 	ErrWriteTimeout = errors.New("http1: the other side takes nothing of its answer: aborting")
 )

@@ -29,7 +29,7 @@ func TestLink(t *testing.T) {
 				r.conn.Start(200, nil, -1)
 				for i := range body {
 					clock.After(time.Duration(i)*time.Second, func() {
-						r.conn.Write(body[i : i+1])
+						_ = r.conn.Write(body[i : i+1])
 						if i == len(body)-1 {
 							r.conn.Finish()
 						}

@@ -1,6 +1,7 @@
 package httpdoor_test
 
 import (
+	"io"
 	"strings"
 	"testing"
 
@@ -74,5 +75,61 @@ func TestContentTypeWithControls(t *testing.T) {
 	}
 	if got := h.serve(t, "GET /good HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.Contains(got, "Content-Type: a/b; x=\"\xc3\xa4\"\r\n") {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestStreamOfAnotherLength: what is not as long as was announced never looks
+// complete, its Write fails, and the log says so, even if the handler does not look.
+func TestStreamOfAnotherLength(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		length int64
+		writes []int
+		fails  bool // the last write
+		log    string
+	}{
+		{"50 of 100", 100, []int{50}, false, "shorter than its Content-Length"},
+		{"nothing of 100", 100, nil, false, "shorter than its Content-Length"},
+		{"100 of 50", 50, []int{100}, true, "longer than its Content-Length"},
+		{"50 of 50, then 50", 50, []int{50, 50}, true, "longer than its Content-Length"},
+		{"1 of 0", 0, []int{1}, true, "longer than its Content-Length"},
+		{"as announced", 100, []int{50, 0, 50}, false, ""},
+	} {
+		for _, waits := range []bool{false, true} {
+			h := newHostOf(t, 0, http1.Config{}, func(g *publisher.Registry) {
+				g.Handle("GET /stream", func(r *publisher.Request) error {
+					return r.Stream(200, "text/plain", row.length, func(w *publisher.Stream) error {
+						for i, n := range row.writes {
+							_, err := io.WriteString(w, strings.Repeat("s", n))
+							if fails := row.fails && i == len(row.writes)-1; fails != (err != nil) {
+								t.Errorf("%s: write %d gives %v", row.name, i, err)
+							}
+						}
+						if waits {
+							_ = r.Await(func(done func(error)) { done(nil) })
+						}
+						return nil
+					})
+				})
+			})
+			link, client := h.connect(t, 1)
+			client.SayString("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n" + "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+			for range 10 {
+				link.Run()
+				h.run()
+			}
+			good := row.log == ""
+			log := h.log.String()
+			if good != (log == "") || !strings.Contains(log, row.log) || !good && !strings.Contains(log, `"level":"error"`) {
+				t.Errorf("%s: log %q", row.name, log)
+			}
+			_, body, _ := strings.Cut(string(client.Take()), "\r\n\r\n")
+			if client.Gone == good || !good && row.length > 0 && len(body) >= int(row.length) && len(row.writes) < 2 {
+				t.Errorf("%s: gone %t after %q", row.name, client.Gone, body)
+			}
+			if h.server.Live() != 0 || h.door.Open() != map[bool]int{true: 1, false: 0}[good] {
+				t.Errorf("%s: %d calls, %d connections", row.name, h.server.Live(), h.door.Open())
+			}
+		}
 	}
 }

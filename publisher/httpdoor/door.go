@@ -209,9 +209,19 @@ func (x *exchange) Write(_ *publisher.Request, p []byte) (more bool, err error) 
 	if x.gone {
 		return false, publisher.ErrGone
 	}
-	x.Conn.Write(p)
+	if err := x.Conn.Write(p); err != nil {
+		return false, err
+	}
 	x.full = x.OutLen() > highWater
 	return !x.full, nil
+}
+
+// Written tells whether the answer has the length that was announced.
+func (x *exchange) Written(*publisher.Request) error {
+	if x.gone {
+		return nil
+	}
+	return x.Err()
 }
 
 // Sent lets a stream go on when the client has taken enough.

@@ -14,6 +14,7 @@
 package handlertest
 
 import (
+	"fmt"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -200,15 +201,24 @@ type waiter struct {
 	outcome  publisher.Outcome
 	response Response
 	streamed []byte
+	length   int64 // that was announced of streamed; -1 for none
 }
 
 // Start begins a streamed answer.
-func (w *waiter) Start(*publisher.Request, int64) {}
+func (w *waiter) Start(_ *publisher.Request, length int64) { w.length = length }
 
 // Write takes a piece of a streamed answer; nobody is slow here.
 func (w *waiter) Write(_ *publisher.Request, p []byte) (more bool, err error) {
 	w.streamed = append(w.streamed, p...)
 	return true, nil
+}
+
+// Written fails a stream that is not as long as was announced.
+func (w *waiter) Written(*publisher.Request) error {
+	if w.length >= 0 && w.length != int64(len(w.streamed)) {
+		return fmt.Errorf("%d octets were announced and %d written", w.length, len(w.streamed))
+	}
+	return nil
 }
 
 // Done keeps what the call came to.
