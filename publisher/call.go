@@ -128,11 +128,12 @@ func (r *Request) settle(err error) {
 		return
 	}
 	status, cause := statusOf(err)
-	r.response.reset()
+	r.keepFields(err)
 	if e := (*encodingError)(nil); errors.As(err, &e) {
 		r.SetHeader("Accept-Encoding", acceptEncoding)
 	}
 	_ = r.Text(status, cause+"\n")
+	r.reportFields()
 }
 
 // settleFailure chooses between another attempt and the dead-letter queue. Who
@@ -155,8 +156,9 @@ func (r *Request) settleFailure(err error) {
 	}
 	status, cause := statusOf(err)
 	r.tx.reset()
-	r.response.reset()
+	r.keepFields(err)
 	_ = r.Text(status, cause)
+	r.reportFields()
 	if err := guard(r.end); err != nil {
 		r.server.log.Warn().Err(err).Str("reply_to", string(r.props.ReplyTo)).Msg("the error reply was not sent")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 )
 
 // ErrConflict says that the call lost a race against another (a row changed
@@ -42,6 +43,20 @@ type StatusError struct {
 	Status int
 	Text   string
 	Cause  error // for the log, not for the client; may be nil
+
+	fields []answerField
+}
+
+// An answerField is a header field that an error gives to its answer.
+type answerField struct{ name, value string }
+
+// With returns the error with a header field for the answer, such as Retry-After
+// or WWW-Authenticate, in place of one that was set before; for a message the
+// reply's headers table gets it. e stays as it is.
+func (e *StatusError) With(name, value string) *StatusError {
+	with := *e
+	with.fields = append(slices.Clip(with.fields), answerField{name, value})
+	return &with
 }
 
 func (e *StatusError) Error() string {
@@ -57,8 +72,9 @@ func (e *StatusError) Error() string {
 
 func (e *StatusError) Unwrap() error { return e.Cause }
 
-// Errorf returns a [StatusError] whose text the client may read.
-func Errorf(status int, format string, args ...any) error {
+// Errorf returns an error whose text the client may read. Its With adds header
+// fields to the answer.
+func Errorf(status int, format string, args ...any) *StatusError {
 	return &StatusError{Status: status, Text: fmt.Sprintf(format, args...)}
 }
 

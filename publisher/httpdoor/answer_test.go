@@ -133,3 +133,53 @@ func TestStreamOfAnotherLength(t *testing.T) {
 		}
 	}
 }
+
+// TestErrorKeepsTheFieldsOfTheAnswer: what a handler has set before it fails is
+// sent if it holds for whatever is answered, and not if it is of the body.
+func TestErrorKeepsTheFieldsOfTheAnswer(t *testing.T) {
+	kept := []string{"X-Request-Id: 17", "Www-Authenticate: Basic realm=\"a\"", "Set-Cookie: a=b", "Set-Cookie: c=d", "Vary: Accept", "Content-Security-Policy: x"}
+	dropped := []string{"Etag: \"e\"", "Last-Modified: yesterday", "content-encoding: gzip", "Content-Range: bytes 0-1/2", "Location: /orders/1",
+		"Cache-Control: max-age=60", "Expires: tomorrow", "Content-Disposition: attachment"}
+	set := func(r *publisher.Request) {
+		for _, line := range append(append([]string{"Retry-After: 1"}, kept...), dropped...) {
+			name, value, _ := strings.Cut(line, ": ")
+			r.SetHeader(name, value)
+		}
+	}
+	h := newHostOf(t, 0, http1.Config{}, func(g *publisher.Registry) {
+		g.Handle("GET /401", func(r *publisher.Request) error { set(r); return publisher.Errorf(401, "who?") })
+		g.Handle("GET /503", func(r *publisher.Request) error {
+			set(r)
+			_ = r.Text(200, "not sent")
+			return publisher.Errorf(503, "busy").With("retry-After", "5").With("X-Why", "a\r\nX: y").With("Content-Length", "7")
+		})
+		g.Handle("GET /500", func(r *publisher.Request) error { set(r); panic("lost") })
+		g.Handle("GET /503/two", func(r *publisher.Request) error {
+			return publisher.Errorf(503, "busy").With("Link", "<a>").With("Link", "<b>")
+		})
+	})
+	for path, retry := range map[string]string{"/401": "Retry-After: 1", "/503": "retry-After: 5", "/500": "Retry-After: 1"} {
+		h.log.Reset()
+		got := h.serve(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		for _, line := range append([]string{retry}, kept...) {
+			if strings.Count(got, "\r\n"+line+"\r\n") != 1 {
+				t.Errorf("%s: %s is not sent once: %q", path, line, got)
+			}
+		}
+		for _, line := range dropped {
+			if strings.Contains(got, line) {
+				t.Errorf("%s: %s is sent: %q", path, line, got)
+			}
+		}
+		if strings.Count(strings.ToLower(got), "\nretry-after:") != 1 || strings.Contains(got, "X-Why") || strings.Contains(got, "X: y") || strings.Contains(got, "not sent") ||
+			strings.Count(got, "Content-Length: ") != 1 || !strings.HasPrefix(got, "HTTP/1.1 "+path[1:]+" ") {
+			t.Errorf("%s: %q", path, got)
+		}
+		if told := strings.Contains(h.log.String(), "a header field of the error was left out"); told != (path == "/503") {
+			t.Errorf("%s: the log is %s", path, h.log.String())
+		}
+	}
+	if got := h.serve(t, "GET /503/two HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.Contains(got, "\r\nLink: <a>\r\nLink: <b>\r\n") {
+		t.Errorf("%q", got)
+	}
+}
