@@ -4,7 +4,8 @@ import "fmt"
 
 // A Participant takes part in a call's transaction: a database's, a file's, a
 // cache's. It joins by [Request.Join] and is called on the loop's thread, in
-// the call's own task, so it may wait by [Request.Offload].
+// the call's own task, so it may wait by [Request.Offload]: in Commit and Abort
+// that has workers of its own.
 //
 // Prepare does all that can fail. Commit makes it last; only what cannot be
 // foreseen may fail there. Abort undoes; it is called for every participant of

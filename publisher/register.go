@@ -28,6 +28,7 @@ type Registry struct {
 	consumers     map[string]*registered[Consumer]
 	subscribers   map[string][]Handler
 	errorHandlers map[string]*registered[ErrorHandler]
+	pools         map[string]*registered[int]
 	mux           *http.ServeMux // never serves: it knows syntax and conflicts of patterns
 }
 
@@ -48,6 +49,7 @@ func NewRegistry() *Registry {
 		consumers:     map[string]*registered[Consumer]{},
 		subscribers:   map[string][]Handler{},
 		errorHandlers: map[string]*registered[ErrorHandler]{},
+		pools:         map[string]*registered[int]{},
 		mux:           http.NewServeMux(),
 	}
 }
@@ -76,6 +78,11 @@ func Subscribe(marker string, h Handler) { Default.subscribe(marker, h, caller(2
 // default exchange.
 func OnError(exchange string, h ErrorHandler) { Default.onError(exchange, h, caller(2)) }
 
+// Pool declares a pool of workers for [Request.OffloadTo]: so many pieces of work
+// run in it at once, and [pool.NAME] in config.toml can change that. A bad or
+// duplicate name, "default" and less than one worker panic.
+func Pool(name string, workers int) { Default.pool(name, workers, caller(2)) }
+
 // Handle is the package's [Handle] for this registry.
 func (g *Registry) Handle(pattern string, h Handler) { g.handle(pattern, h, caller(2)) }
 
@@ -90,6 +97,9 @@ func (g *Registry) Subscribe(marker string, h Handler) { g.subscribe(marker, h, 
 
 // OnError is the package's [OnError] for this registry.
 func (g *Registry) OnError(exchange string, h ErrorHandler) { g.onError(exchange, h, caller(2)) }
+
+// Pool is the package's [Pool] for this registry.
+func (g *Registry) Pool(name string, workers int) { g.pool(name, workers, caller(2)) }
 
 func (g *Registry) handle(pattern string, h Handler, place string) {
 	if h == nil {
@@ -160,6 +170,28 @@ func (g *Registry) onError(exchange string, h ErrorHandler, place string) {
 		panic(fmt.Sprintf("publisher: OnError(%q) at %s: already registered at %s", exchange, place, old.place))
 	}
 	g.errorHandlers[exchange] = &registered[ErrorHandler]{value: h, place: place}
+}
+
+func (g *Registry) pool(name string, workers int, place string) {
+	checkName("Pool", name, place)
+	switch old := g.pools[name]; {
+	case name == DefaultPool:
+		panic(fmt.Sprintf("publisher: Pool(%q) at %s: that one is there already, for Offload", name, place))
+	case old != nil:
+		panic(fmt.Sprintf("publisher: Pool(%q) at %s: already registered at %s", name, place, old.place))
+	case workers < 1:
+		panic(fmt.Sprintf("publisher: Pool(%q, %d) at %s: a pool has one worker at least", name, workers, place))
+	}
+	g.pools[name] = &registered[int]{value: workers, place: place}
+}
+
+// Pools returns the declared pools by name.
+func (g *Registry) Pools() map[string]PoolSize {
+	out := make(map[string]PoolSize, len(g.pools))
+	for name, r := range g.pools {
+		out[name] = PoolSize{Workers: r.value}
+	}
+	return out
 }
 
 // Routes returns the registered routes sorted by pattern.

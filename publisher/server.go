@@ -15,10 +15,11 @@ import (
 
 // Options are the settings of a server.
 type Options struct {
-	ConflictRetries int    // runs after the first, when a call meets a conflict
-	CallsMax        int    // live HTTP calls; one more is answered 503. 0 is no bound
-	UnpackMax       int64  // octets of an unpacked body; 0 is 64 MiB
-	Site            string // takes the place of [SiteVariable] in names
+	ConflictRetries int                 // runs after the first, when a call meets a conflict
+	CallsMax        int                 // live HTTP calls; one more is answered 503. 0 is no bound
+	UnpackMax       int64               // octets of an unpacked body; 0 is 64 MiB
+	Pools           map[string]PoolSize // what is not 0 replaces the registered size
+	Site            string              // takes the place of [SiteVariable] in names
 	Log             zerolog.Logger
 }
 
@@ -38,6 +39,7 @@ type Server struct {
 	meters        []Meter
 	queues        map[string]Queues // by connection
 	pausers       map[string]Pauser // by consumer
+	pools         map[string]*pool
 	free          []*Request
 	live          []*Request
 	drained       func()
@@ -80,6 +82,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		producers: map[string]*producing{}, consumers: map[string]*consuming{},
 		errorHandlers: map[string]ErrorHandler{}, queues: map[string]Queues{}, pausers: map[string]Pauser{},
 	}
+	s.makePools(g.Pools(), options.Pools)
 	var mistakes []error
 	for name, registered := range g.producers {
 		p, ok := producers[name]
@@ -173,6 +176,9 @@ const DefaultConnection = "default"
 // task made before the thread is locked could not be resumed after.
 func (s *Server) Start(rt Runtime) {
 	s.runtime = rt
+	for _, p := range s.pools {
+		p.runtime = rt
+	}
 	s.tasks = coro.NewPool(tasksIdleMax, func(_ coro.Runner, p *coro.PanicError) {
 		s.log.Error().Interface("panic", p.Value).Bytes("stack", p.Stack).Msg("a call ended outside its handler: please report this")
 	})

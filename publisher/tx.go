@@ -45,6 +45,7 @@ type Tx struct {
 	table        []byte // scratch: a headers table before it is put into its place
 	id           []byte // scratch: a derived message id
 	waiting      int    // confirms to come
+	ending       bool   // a participant's Commit or Abort runs
 	err          error  // the first publish that failed while it was built
 }
 
@@ -63,7 +64,7 @@ func (t *Tx) reset() {
 	clear(t.participants)
 	clear(t.pubs)
 	t.participants, t.pubs, t.arena = t.participants[:0], t.pubs[:0], t.arena[:0]
-	t.prepared, t.waiting, t.err = 0, 0, nil
+	t.prepared, t.waiting, t.err, t.ending = 0, 0, nil, false
 }
 
 // commit runs the steps of DESIGN §5: participants prepare, then commit; the
@@ -83,7 +84,7 @@ func (r *Request) commit() error {
 	}
 	for _, p := range t.participants {
 		t.prepared++
-		if err := p.Commit(r); err != nil {
+		if err := r.commitOne(p); err != nil {
 			if t.prepared > 1 { // no conflict any more: another run would commit the first ones twice
 				return fmt.Errorf("commit, after others have committed: %v", err)
 			}
@@ -95,6 +96,14 @@ func (r *Request) commit() error {
 	}
 	t.settleGets(true)
 	return nil
+}
+
+// commitOne runs a participant's Commit. What it offloads does not wait for work
+// that may want what it holds.
+func (r *Request) commitOne(p Participant) error {
+	r.tx.ending = true
+	defer func() { r.tx.ending = false }()
+	return p.Commit(r)
 }
 
 // send lets the publishes leave and waits until each is confirmed or failed.
@@ -140,6 +149,7 @@ func (p *publication) Confirmed(err error) {
 
 // abort undoes what the participants have not committed.
 func (r *Request) abort() {
+	r.tx.ending = true
 	for _, p := range r.tx.participants[r.tx.prepared:] {
 		if err := guard(func() error { p.Abort(r); return nil }); err != nil {
 			r.server.log.Error().Err(err).Stringer("call", r).Msg("a participant could not abort")

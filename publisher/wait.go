@@ -92,34 +92,55 @@ func (r *Request) Await(start func(done func(error))) error {
 	return p.wait()
 }
 
-// Offload runs fn on another goroutine of a bounded pool and waits for it
-// without holding the loop. It is for all that blocks: SQL, files, any
-// library. fn must not use the request but for its Context and Body. A panic
-// in fn is the error [PanicError]. The wait cannot be cut short: hand fn the
+// Offload runs fn on another goroutine and waits for it without holding the
+// loop. It is for all that blocks: SQL, files, any library. fn must not use the
+// request but for its Context and Body. A panic in fn is the error
+// [PanicError]. The wait cannot be cut short once fn runs: hand fn the
 // [Request.Context].
-func (r *Request) Offload(fn func() error) error {
+//
+// It is [Request.OffloadTo] the [DefaultPool].
+func (r *Request) Offload(fn func() error) error { return r.OffloadTo(DefaultPool, fn) }
+
+// OffloadTo is [Request.Offload] to a pool that [Pool] has declared. Work that
+// is slow, or that many calls do, has a pool of its own, so that no other work
+// waits for it.
+//
+// A call that has joined no participant waits for a worker of the pool. The
+// wait ends early when the call is cancelled. When too many wait, an HTTP call
+// gets an error that is a 503 with the pool's name; a message waits. The work of
+// a call that has joined a participant starts at once, and a Commit or Abort has
+// workers of its own: what holds a lock never waits for those that want it.
+func (r *Request) OffloadTo(pool string, fn func() error) error {
 	if err := r.usable(); err != nil {
 		return fmt.Errorf("offload: %w", err)
 	}
+	p := r.server.pools[pool]
+	if p == nil {
+		return fmt.Errorf("offload: no such pool: register it by publisher.Pool(%q, …)", pool)
+	}
 	r.Context() // made here: fn may ask for it on its own goroutine
-	w := &offloaded{r: r, fn: fn}
-	r.server.runtime.Offload(w.run, w.done)
+	w := &offloaded{r: r, fn: fn, rank: r.rank()}
+	if err := p.start(w); err != nil {
+		return err
+	}
+	before := r.cancelled
 	for !w.over {
 		r.park()
+		if w.rank == rankFree && w.waiting() && r.cancelled != before {
+			p.leave(w)
+			return r.cancelled
+		}
 	}
 	return w.err
 }
 
-type offloaded struct {
-	r    *Request
-	fn   func() error
-	over bool
-	err  error
-}
-
-func (w *offloaded) run() { w.err = guard(w.fn) }
-
-func (w *offloaded) done() {
-	w.over = true
-	w.r.wake()
+// rank says what the call's offloaded work may wait for.
+func (r *Request) rank() workRank {
+	switch {
+	case r.tx.ending:
+		return rankEnd
+	case len(r.tx.participants) > 0:
+		return rankHeld
+	}
+	return rankFree
 }

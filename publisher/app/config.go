@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/knadh/koanf/v2"
+
+	"zamqp/publisher"
 )
 
 // defaultFile is read when --config names none and it is in the current folder.
@@ -88,6 +90,8 @@ func known(table []string, names Names, layers ...*layer) []string {
 		all = slices.Clone(names.Consumers)
 	case "producer":
 		all = slices.Clone(names.Producers)
+	case "pool":
+		all = append(slices.Clone(names.Pools), publisher.DefaultPool)
 	}
 	for _, l := range layers {
 		below := l.tree

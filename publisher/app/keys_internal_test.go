@@ -8,7 +8,7 @@ import (
 // Keys gives tests every key of the schema, sorted, with one name each for a
 // connection, a consumer and a producer; a user of the broker is called NAME.
 func Keys(connection, consumer, producer string) []string {
-	names := strings.NewReplacer("connection.\x00", "connection."+connection,
+	names := strings.NewReplacer("pool.\x00", "pool."+connection, "connection.\x00", "connection."+connection,
 		"consumer.\x00", "consumer."+consumer, "producer.\x00", "producer."+producer,
 		"broker.users.\x00.permissions.\x00", `broker.users.NAME.permissions."/"`, "broker.users.\x00", "broker.users.NAME")
 	var keys []string

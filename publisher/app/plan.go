@@ -36,6 +36,7 @@ func RegisteredNames(registry *publisher.Registry) Names {
 	return Names{
 		Consumers: slices.Sorted(maps.Keys(registry.Consumers())),
 		Producers: slices.Sorted(maps.Keys(registry.Producers())),
+		Pools:     slices.Sorted(maps.Keys(registry.Pools())),
 	}
 }
 

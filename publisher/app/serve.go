@@ -58,12 +58,13 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 	var err error
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
+		Pools: poolSizes(s),
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.loop, err = loop.New(loop.Options{
-		HighWater: int(s.Loop.HighWater), OffloadWorkers: s.Loop.OffloadWorkers,
+		HighWater: int(s.Loop.HighWater), OffloadWorkers: a.server.Workers() + ownWorkers,
 		StallWarning: s.Loop.StallWarning, OnStall: stallLogger(log), OnPanic: panicLogger(log),
 		Tasks: a.server.RunReady,
 	})
@@ -75,6 +76,17 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 	a.amqp = amqpdoor.New(a.server, a.runtime, log)
 	a.http = httpdoor.New(a.server, httpConfig(&s.HTTP), s.HTTP.ConnectionsMax)
 	return a, nil
+}
+
+// ownWorkers are for what the server offloads itself: passwords, replays of a spool.
+const ownWorkers = 16
+
+func poolSizes(s *Settings) map[string]publisher.PoolSize {
+	sizes := make(map[string]publisher.PoolSize, len(s.Pools))
+	for name, p := range s.Pools {
+		sizes[name] = publisher.PoolSize{Workers: p.Workers, Queue: p.Queue}
+	}
+	return sizes
 }
 
 func httpConfig(h *HTTP) http1.Config {

@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"time"
+
+	"zamqp/publisher"
 )
 
 // Settings is the whole configuration, typed, checked and expanded: what Load
@@ -19,6 +21,8 @@ type Settings struct {
 	Server Server `key:"server"`
 	Site   Site   `key:"site"`
 	Broker Broker `key:"broker"`
+	// Pools always holds "default"; others are those that handlers register. 0 is not set.
+	Pools map[string]*Pool `key:"pool"`
 	// Connections always holds "default"; only those that an enabled consumer
 	// or a producer names are opened.
 	Connections map[string]*Connection `key:"connection"`
@@ -55,11 +59,16 @@ type HTTP struct {
 
 // Loop tunes the reactor.
 type Loop struct {
-	HighWater      Size          `key:"high_water" min:"16KiB" max:"1GiB"`
-	StallWarning   time.Duration `key:"stall_warning" min:"1ms" max:"1h" off:"nobody watches for stalls"`
-	OffloadWorkers int           `key:"offload_workers" min:"1" max:"10000"`
+	HighWater    Size          `key:"high_water" min:"16KiB" max:"1GiB"`
+	StallWarning time.Duration `key:"stall_warning" min:"1ms" max:"1h" off:"nobody watches for stalls"`
 	// Processors is GOMAXPROCS, whose variable in the environment wins.
 	Processors int `key:"processors" min:"1" max:"1024"`
+}
+
+// Pool is one [pool.NAME]: the bounds of what handlers offload to it.
+type Pool struct {
+	Workers int `key:"workers" min:"1" max:"10000"`
+	Queue   int `key:"queue" min:"1" max:"10000000"`
 }
 
 // Server bounds calls, whichever wire they came from.
@@ -118,7 +127,7 @@ func Defaults() *Settings {
 			FieldsMax:   100,
 			BodyMax:     8 * MiB,
 		},
-		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, OffloadWorkers: 16, Processors: 1},
+		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, Processors: 1},
 		Server: Server{
 			DrainTimeout:    30 * time.Second,
 			CallTimeout:     60 * time.Second,
@@ -128,6 +137,7 @@ func Defaults() *Settings {
 			DataDir:         "data",
 		},
 		Broker:      defaultBroker(),
+		Pools:       map[string]*Pool{publisher.DefaultPool: {Workers: 16, Queue: 1000}},
 		Connections: map[string]*Connection{"default": defaultConnection()},
 		Consumers:   map[string]*Consumer{},
 		Producers:   map[string]*Producer{},

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"zamqp/publisher"
 )
 
 // Names is what tables may be called that configure something compiled in.
 type Names struct {
-	Consumers, Producers []string
+	Consumers, Producers, Pools []string
 }
 
 // nameLetters are what a [connection.NAME] may be called by: dots would make its
@@ -58,12 +60,18 @@ func (l *layer) problem(path []string, text string) *Problem {
 	return &Problem{Origin: l.origins[join(path)], Key: join(path), Text: text}
 }
 
+// moved are keys that have another name now.
+var moved = map[string]string{"loop.offload_workers": "pool.default.workers"}
+
 // unknownKey says where the nearest key is: in the same table, those anywhere of
 // the same name, or else which keys this table has.
 func unknownKey(s *schema, path []string, name string) string {
 	prefix := join(path)
 	if prefix != "" {
 		prefix += "."
+	}
+	if now := moved[prefix+name]; now != "" {
+		return fmt.Sprintf("unknown key; it is %s now", now)
 	}
 	if best := nearest(name, s.names()); best != "" {
 		return fmt.Sprintf("unknown key; did you mean %s?", prefix+best)
@@ -92,6 +100,11 @@ func unknownName(table, name string, names Names) string {
 		registered = names.Consumers
 	case "producer":
 		registered = names.Producers
+	case "pool":
+		if name == publisher.DefaultPool {
+			return ""
+		}
+		registered = names.Pools
 	case "broker.users":
 		if name == "" || len(name) > shortStringMax {
 			return "a user's name has 1 to 255 octets"

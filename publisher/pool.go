@@ -1,0 +1,243 @@
+package publisher
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// DefaultPool is the pool of [Request.Offload].
+const DefaultPool = "default"
+
+// PoolSize bounds the offloaded work of one pool.
+type PoolSize struct {
+	Workers int // pieces of work at once, of calls that hold nothing
+	Queue   int // HTTP calls that may wait for a worker; one more is answered 503
+}
+
+// The sizes of a pool that nobody has set.
+const (
+	poolWorkers = 16
+	poolQueue   = 1000
+)
+
+// poolHeldMax bounds the pieces of work at once of calls that have joined a
+// participant. It keeps the process below Go's limit of threads.
+const poolHeldMax = 1000
+
+// A pool bounds the offloaded work of one kind, so that what is slow in one
+// place does not hold up the others. It lives on the loop's thread; the
+// runtime's goroutines run what it starts.
+//
+// Work is of three ranks. A call without a participant holds nothing that
+// others wait for: it stands in line for one of the workers. A call that has
+// joined a participant may hold a lock (SQLite has one for all writers) that
+// the work on all workers waits for. If it stood in line behind them, nobody
+// would ever go on. So it starts at once, and is refused when too many do.
+// Commit and Abort release: they have workers of their own, which no work that
+// waits for a lock can occupy, and they are never refused.
+type pool struct {
+	name    string
+	size    PoolSize
+	runtime Runtime
+	busy    int      // workers at work
+	line    workLine // for a worker
+	held    int      // pieces of work of calls with a participant
+	ending  int      // commits and aborts at work
+	ends    workLine // commits and aborts that wait, for commits and aborts only
+
+	started uint64
+	refused uint64
+	waited  time.Duration // in line, of all that have left it
+}
+
+// workRank says what a piece of work may wait for.
+type workRank uint8
+
+const (
+	rankFree workRank = iota // of a call that holds nothing
+	rankHeld                 // of a call with a participant
+	rankEnd                  // of Commit or Abort
+)
+
+// offloaded is one piece of work. It is in a line until it starts.
+type offloaded struct {
+	r          *Request
+	pool       *pool
+	fn         func() error
+	rank       workRank
+	since      time.Time // in line
+	prev, next *offloaded
+	over       bool
+	err        error
+}
+
+// workLine is a queue out of whose middle a cancelled call can go.
+type workLine struct {
+	first, last *offloaded
+	n           int
+}
+
+func (q *workLine) push(w *offloaded) {
+	if w.prev = q.last; q.last != nil {
+		q.last.next = w
+	} else {
+		q.first = w
+	}
+	q.last = w
+	q.n++
+}
+
+func (q *workLine) remove(w *offloaded) {
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		q.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		q.last = w.prev
+	}
+	w.prev, w.next = nil, nil
+	q.n--
+}
+
+// start runs the work or puts it in line. An error says that there is no room.
+func (p *pool) start(w *offloaded) error {
+	w.pool = p
+	switch {
+	case w.rank == rankEnd && p.ending < p.size.Workers:
+		p.ending++
+	case w.rank == rankEnd:
+		p.wait(&p.ends, w)
+		return nil
+	case w.rank == rankHeld && p.held < poolHeldMax:
+		p.held++
+	case w.rank == rankHeld:
+		return p.full("%d calls that hold a transaction are at work in it", p.held)
+	case p.busy < p.size.Workers:
+		p.busy++
+	case w.r.origin == OriginHTTP && p.line.n >= p.size.Queue:
+		return p.full("%d calls wait for its %d workers: see pool.%s.queue", p.line.n, p.size.Workers, p.name)
+	default: // messages are bounded by prefetch, and a refusal would cost one of their attempts
+		p.wait(&p.line, w)
+		return nil
+	}
+	p.run(w)
+	return nil
+}
+
+func (p *pool) wait(q *workLine, w *offloaded) {
+	w.since = p.runtime.Now()
+	q.push(w)
+}
+
+// full is the error of work that is refused. The pool's name is for the client;
+// the rest is for the log.
+func (p *pool) full(format string, args ...any) error {
+	p.refused++
+	return &StatusError{
+		Status: http.StatusServiceUnavailable, Text: fmt.Sprintf("the pool %q is full", p.name), Cause: fmt.Errorf(format, args...),
+	}
+}
+
+func (p *pool) run(w *offloaded) {
+	p.started++
+	p.runtime.Offload(w.run, w.done)
+}
+
+func (w *offloaded) run() { w.err = guard(w.fn) }
+
+// done ends the work on the loop's thread and gives its worker to the next.
+func (w *offloaded) done() {
+	p := w.pool
+	switch w.rank {
+	case rankFree:
+		p.busy--
+		p.next(&p.line, &p.busy)
+	case rankHeld:
+		p.held--
+	case rankEnd:
+		p.ending--
+		p.next(&p.ends, &p.ending)
+	}
+	w.over = true
+	w.r.wake()
+}
+
+func (p *pool) next(q *workLine, busy *int) {
+	if w := q.first; w != nil && *busy < p.size.Workers {
+		q.remove(w)
+		p.waited += p.runtime.Now().Sub(w.since)
+		*busy++
+		w.since = time.Time{}
+		p.run(w)
+	}
+}
+
+// leave takes work that has not started out of the line.
+func (p *pool) leave(w *offloaded) {
+	p.line.remove(w)
+	p.waited += p.runtime.Now().Sub(w.since)
+}
+
+// waiting reports whether the work is in line.
+func (w *offloaded) waiting() bool { return !w.over && !w.since.IsZero() }
+
+// Workers is how many pieces of work the pools have under way at most, all
+// together: the goroutines that [Runtime.Offload] needs so that none of its own
+// lines gets in between.
+func (s *Server) Workers() int {
+	n := 0
+	for _, p := range s.pools {
+		n += 2*p.size.Workers + poolHeldMax
+	}
+	return n
+}
+
+// makePools makes the pools of the registry and the default one, with the sizes
+// that replace the registered ones.
+func (s *Server) makePools(registered, sizes map[string]PoolSize) {
+	s.pools = map[string]*pool{DefaultPool: {}}
+	for name, size := range registered {
+		s.pools[name] = &pool{size: size}
+	}
+	for name, p := range s.pools {
+		p.name = name
+		if size := sizes[name]; size.Workers > 0 {
+			p.size.Workers = size.Workers
+		}
+		if size := sizes[name]; size.Queue > 0 {
+			p.size.Queue = size.Queue
+		}
+		if p.size.Workers <= 0 {
+			p.size.Workers = poolWorkers
+		}
+		if p.size.Queue <= 0 {
+			p.size.Queue = poolQueue
+		}
+	}
+}
+
+// measurePools appends the pools' numbers.
+func (s *Server) measurePools(dst []Metric) []Metric {
+	for name, p := range s.pools {
+		oldest := time.Duration(0)
+		if p.line.first != nil {
+			oldest = s.runtime.Now().Sub(p.line.first.since)
+		}
+		dst = AppendMetrics(dst, []Label{{"pool", name}},
+			Metric{Name: "pool_workers", Help: "Pieces of offloaded work that the pool runs at once, of calls without a participant.", Value: float64(p.size.Workers)},
+			Metric{Name: "pool_busy", Help: "Workers of the pool that are at work.", Value: float64(p.busy)},
+			Metric{Name: "pool_held", Help: "Pieces of work under way of calls that have joined a participant; they do not wait for a worker.", Value: float64(p.held)},
+			Metric{Name: "pool_ending", Help: "Commits and aborts under way or waiting, which have workers of their own.", Value: float64(p.ending + p.ends.n)},
+			Metric{Name: "pool_waiting", Help: "Calls that wait for a worker of the pool.", Value: float64(p.line.n)},
+			Metric{Name: "pool_queue_max", Help: "HTTP calls that may wait for a worker; more are answered 503.", Value: float64(p.size.Queue)},
+			Metric{Name: "pool_oldest_wait_seconds", Help: "How long the first in line has waited for a worker.", Value: oldest.Seconds()},
+			Metric{Name: "pool_wait_seconds_total", Help: "Time that work has waited for a worker, all together.", Value: p.waited.Seconds()},
+			Metric{Name: "pool_started_total", Help: "Pieces of work started.", Value: float64(p.started)},
+			Metric{Name: "pool_refused_total", Help: "Pieces of work refused because the pool was full.", Value: float64(p.refused)})
+	}
+	return dst
+}
