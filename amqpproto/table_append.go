@@ -43,6 +43,21 @@ func AppendTableField(dst []byte, key string, v any) ([]byte, error) {
 	return out, nil
 }
 
+// AppendField appends one pair as it was read from another table, with its field
+// type. The key has at most ShortstrMax octets, as every key that was read.
+func AppendField(dst, key []byte, f Field) []byte {
+	return AppendValue(appendShortstr(dst, key), f)
+}
+
+// AppendValue appends a type and a value as they were read, as an array has them.
+func AppendValue(dst []byte, f Field) []byte {
+	dst = append(dst, f.Type)
+	if fieldWidths[f.Type] == widthPrefix {
+		return appendLongstr(dst, f.Raw)
+	}
+	return append(dst, f.Raw...)
+}
+
 func appendPairs(dst []byte, t map[string]any, depth int) ([]byte, error) {
 	var room [16]string // on the stack: the usual headers table sorts without allocation
 	keys := room[:0]

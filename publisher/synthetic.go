@@ -35,7 +35,8 @@ const DefaultExchange = "(default)"
 var methodAMQP = []byte("AMQP")
 
 // SetMessage makes the synthetic request of a message; a door calls it. All is
-// copied here. An error says that the properties are malformed.
+// copied here. An error says that the properties or the headers are malformed: no
+// handler gets the message then, and [Message] has the properties as they came.
 func (r *Request) SetMessage(m *Message) error {
 	r.origin = OriginMessage
 	r.consumer = r.server.consumers[m.Consumer]
@@ -48,8 +49,13 @@ func (r *Request) SetMessage(m *Message) error {
 	r.body = append(r.body[:0], m.Body...)
 	r.method, r.host, r.fields = methodAMQP, nil, r.fields[:0]
 	r.target, r.path, r.query = nil, nil, nil
-	if _, err := r.props.Decode(r.message.Properties); err != nil {
+	if err := readable(&r.props, r.message.Properties); err != nil {
 		return err
+	}
+	if isEnvelope(&r.props) {
+		if err := r.unwrap(); err != nil {
+			return err
+		}
 	}
 	r.readTrace()
 	return nil
@@ -90,8 +96,16 @@ func (r *Request) Delivery() *Delivery {
 		return nil
 	}
 	p, err := r.props.Publishing()
-	if err != nil {
-		return nil // cannot be: SetMessage would have refused it
+	if err != nil { // cannot be: SetMessage would have refused it
+		plain := r.props
+		plain.Headers, plain.Flags = nil, plain.Flags&^amqpproto.FlagHeaders
+		p, _ = plain.Publishing()
+	}
+	for moved, name := range movedKeys {
+		if value, was := p.Headers[moved]; was {
+			p.Headers[name] = value
+			delete(p.Headers, moved)
+		}
 	}
 	return &Delivery{
 		Headers: p.Headers, ContentType: p.ContentType, ContentEncoding: p.ContentEncoding,

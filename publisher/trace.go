@@ -16,7 +16,15 @@ const (
 	TraceTime       = "x-zamqp-time"        // of the last failure
 	TraceExpiration = "x-zamqp-expiration"  // the expiration that the message had at first
 	TraceUserID     = "x-zamqp-user-id"     // the user id that it had; the broker refuses another's
+
+	// The headers CC and BCC that it had: under their names, a broker would send each
+	// copy to all those queues once more. [Request.Delivery] has them back.
+	TraceCC  = "x-zamqp-cc"
+	TraceBCC = "x-zamqp-bcc"
 )
+
+// movedKeys has the first name of what a copy has under another.
+var movedKeys = map[string]string{TraceCC: "CC", TraceBCC: "BCC"}
 
 // TraceErrorMax bounds the text of an error in a message's headers, in octets.
 const TraceErrorMax = 1024
@@ -34,11 +42,11 @@ var traceKeys = [...]string{TraceAttempt, TraceCrashes, TraceExchange, TraceRout
 	TraceReason, TraceError, TraceHandler, TraceTime, TraceExpiration, TraceUserID}
 
 // Untrace takes the traces of failures out of a message that is to be published
-// again as if nothing had happened: from a dead-letter queue, after a repair. It
-// returns the exchange and the routing key that the message had at first; ok is
-// false if zamqp has left none. The broker's own x-death goes, too: with it, the
-// broker would drop the message at the end of its next delay, as one that goes
-// in a circle.
+// again as if nothing had happened: from a dead-letter queue, after a repair. Only
+// TraceCC and TraceBCC stay. It returns the exchange and the routing key that the
+// message had at first; ok is false if zamqp has left none. The broker's own
+// x-death goes, too: with it, the broker would drop the message at the end of its
+// next delay, as one that goes in a circle.
 func Untrace(p *Publishing) (exchange, key string, ok bool) {
 	if p.Headers == nil {
 		return "", "", false

@@ -34,7 +34,10 @@ func (done replier) Replied(d *client.Delivery, err error) {
 }
 
 // queues are those of one connection, for handlers.
-type queues struct{ client *client.Client }
+type queues struct {
+	door   *Door
+	client *client.Client
+}
 
 // QueueInfo asks the broker for the numbers of a queue.
 func (q queues) QueueInfo(queue string, done func(messages, consumers int, err error)) error {
@@ -58,19 +61,34 @@ func (q queues) Get(queue string, done func(d *publisher.Delivery, settle func(a
 			}
 			settler.Nack(epoch, tag, true)
 		}
-		out := &publisher.Delivery{
-			DeliveryTag: tag, Redelivered: d.Redelivered, Exchange: string(d.Exchange), RoutingKey: string(d.RoutingKey),
-			Body: append([]byte(nil), d.Body...),
-		}
-		var props amqpproto.Properties
-		if _, err = props.Decode(d.RawProperties); err == nil {
-			err = props.SetDelivery(out)
-		}
-		if err != nil { // malformed: refused, for the queue's dead-letter exchange
+		out, err := got(d)
+		if err != nil { // it would be the first of the queue for ever
+			q.door.log.Error().Err(err).Str("queue", queue).Str("exchange", string(d.Exchange)).Str("routing_key", string(d.RoutingKey)).
+				Msg("nobody can get a message: it is refused, and lost if its queue has no dead-letter exchange")
 			settler.Reject(epoch, tag, false)
 			done(nil, nil, err)
 			return
 		}
 		done(out, settle, nil)
 	})
+}
+
+// got copies what a Get brought.
+func got(d *client.Delivery) (*publisher.Delivery, error) {
+	if d.Fault != nil {
+		return nil, d.Fault
+	}
+	properties, body, err := publisher.Unwrap(d.RawProperties, d.Body)
+	if err != nil {
+		return nil, err
+	}
+	out := &publisher.Delivery{
+		DeliveryTag: d.Tag, Redelivered: d.Redelivered, Exchange: string(d.Exchange), RoutingKey: string(d.RoutingKey),
+		Body: append([]byte(nil), body...),
+	}
+	var props amqpproto.Properties
+	if _, err = props.Decode(properties); err == nil {
+		err = props.SetDelivery(out)
+	}
+	return out, err
 }

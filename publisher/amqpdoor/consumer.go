@@ -18,6 +18,7 @@ type consumer struct {
 	gate       gate
 	trials     trials
 	isolated   uint64             // messages that were moved to the quarantine
+	unread     uint64             // messages that no handler could get
 	condemned  bool               // one was given up by what its queue counts
 	held       map[*held]struct{} // failed messages that wait here for their next attempt
 	known      *attempts          // of messages that went back to the queue
@@ -78,13 +79,17 @@ func (in *intake) Deliver(d *client.Delivery) {
 	}
 	in.message.History.Quarantined = in == k.quarantine
 	r := k.link.door.server.NewRequest()
-	if err := r.SetMessage(&in.message); err != nil {
-		in.malformed(r, err)
-		return
+	err := r.SetMessage(&in.message)
+	if d.Fault != nil {
+		err = d.Fault
 	}
 	if k.declared.AutoAck {
 		in.settled(d.Epoch)
 		in.machine.Ack(d.Epoch, d.Tag)
+	}
+	if err != nil {
+		in.unread(r, err)
+		return
 	}
 	if (d.Redelivered || in == k.quarantine) && in.diverted(r) {
 		k.link.door.server.Discard(r)

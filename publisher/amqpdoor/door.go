@@ -56,7 +56,7 @@ func (d *Door) Spool(name string, store *spool.Spool) { d.spools[name] = store }
 func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(consumer string) bool) {
 	l := &link{door: d, name: name, client: c, reply: &sender{client: c}}
 	d.links[name] = l
-	d.server.BindQueues(name, queues{c})
+	d.server.BindQueues(name, queues{d, c})
 	if store := d.spools[name]; store != nil {
 		l.spool = newSpooler(l, store)
 		l.spool.turn() // what is there from last time

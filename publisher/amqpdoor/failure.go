@@ -2,7 +2,7 @@ package amqpdoor
 
 import (
 	"errors"
-	"strings"
+	"fmt"
 	"time"
 
 	"zamqp/amqpproto"
@@ -75,7 +75,7 @@ func (in *intake) retry(r *publisher.Request) (here bool) {
 		in.handBack(m.Epoch, m.DeliveryTag)
 		return false
 	}
-	p := in.copyOf(r)
+	p := copyOf(m)
 	// Another user's id would be refused, and a header in its place proves nothing.
 	if !k.declared.RetriesInQueues() || !k.link.client.HasArguments() || len(p.UserID) > 0 {
 		in.hold(r)
@@ -94,13 +94,79 @@ func (in *intake) retry(r *publisher.Request) (here bool) {
 	return false
 }
 
-// malformed gives up a message whose properties no handler could read, now or
-// later, though the broker let them pass.
-func (in *intake) malformed(r *publisher.Request, err error) {
-	in.k.link.door.log.Warn().Err(err).Str("consumer", in.k.name).Msg("a message with malformed properties goes to the dead-letter queue")
+// unread gives up a message that no handler can get, now or later, though the
+// broker let it pass: err says what is wrong with its properties. A queue with a
+// dead-letter exchange keeps it as it is; elsewhere it goes into an envelope.
+func (in *intake) unread(r *publisher.Request, err error) {
+	k, m := in.k, r.Message()
+	k.unread++
+	dead := k.declared.DeadLetterQueue()
+	var broken *amqpproto.ConnectionError
+	if errors.As(err, &broken) { // no connection ends for it
+		err = fmt.Errorf("its headers cannot be read: %s", broken.Text)
+	}
+	note := k.link.door.log.Error().Err(err).Str("consumer", k.name).Str("exchange", string(m.Exchange)).
+		Str("routing_key", string(m.RoutingKey)).Uint64("delivery_tag", m.DeliveryTag)
 	r.Outcome().Err = err
-	in.giveUp(r, publisher.ReasonMalformed)
-	in.k.link.door.server.Discard(r)
+	switch {
+	case !in.isFinal() && in.hasDeadLetters():
+		note.Msg("no handler can get a message: it is refused, for the dead-letter exchange of its queue")
+		in.refuse(m)
+	case dead == "" && in.isFinal():
+		note.Msg("no handler can get a message, and its consumer acks before it looks: it is lost")
+		in.refuse(m)
+	case dead == "":
+		note.Msg("no handler can get a message: it is refused, and lost if its queue has no dead-letter exchange")
+		in.refuse(m)
+	default:
+		note.Str("queue", dead).Msg("no handler can get a message: it goes to the dead-letter queue, in an envelope")
+		in.envelop(r, dead)
+	}
+	k.link.door.server.Discard(r)
+}
+
+// envelop gives up a message as it came.
+func (in *intake) envelop(r *publisher.Request, dead string) {
+	p := copyOf(r.Message())
+	p.headers[publisher.TraceAttempt] = int64(0)
+	p.failed(r, publisher.ReasonMalformed)
+	p.DeliveryMode = 2
+	p.Flags |= amqpproto.FlagDeliveryMode
+	raw, body, err := p.wrap(in.k.link.client.PropertiesMax(), r.Message().Properties, r.Body())
+	if err == nil {
+		err = in.send(r, raw, body, dead)
+	}
+	if err != nil {
+		in.stays(r, dead, err)
+	}
+}
+
+// hasDeadLetters tells whether what is refused goes to a dead-letter exchange, as
+// far as we know: a policy of the broker may set one as well.
+func (in *intake) hasDeadLetters() bool {
+	c := &in.k.declared
+	if c.NoDeclare || c.NoDeclareQueue || c.Type() == publisher.QueueStream || !in.k.link.client.HasArguments() {
+		return false
+	}
+	_, given := c.Arguments["x-dead-letter-exchange"]
+	if in == in.k.quarantine {
+		given = false
+	}
+	return given || c.DeadLetterQueue() != ""
+}
+
+// stays is for a message that is given up and that the dead-letter queue did not
+// take: where refusing it would lose it, it goes back to its queue in a while.
+func (in *intake) stays(r *publisher.Request, dead string, err error) {
+	m := r.Message()
+	passing := errors.Is(err, client.ErrPublishMax) || errors.Is(err, client.ErrClosed)
+	if !passing && in.hasDeadLetters() && !in.isFinal() {
+		in.k.complain(err, dead, "a message is given up without a word about it")
+		in.refuse(m)
+		return
+	}
+	in.k.link.door.unclaim(m)
+	in.handover(r, dead).Confirmed(err)
 }
 
 // giveUp moves the message to the queue for dead letters, with its story; where
@@ -112,7 +178,7 @@ func (in *intake) giveUp(r *publisher.Request, reason string) {
 		in.refuse(m)
 		return
 	}
-	p := in.copyOf(r)
+	p := copyOf(m)
 	if len(p.UserID) > 0 {
 		p.headers[publisher.TraceUserID] = string(p.UserID)
 		p.UserID = nil
@@ -129,15 +195,8 @@ func (in *intake) giveUp(r *publisher.Request, reason string) {
 	p.failed(r, reason)
 	p.DeliveryMode = 2
 	p.Flags |= amqpproto.FlagDeliveryMode
-	err := in.move(r, p, dead)
-	switch {
-	case err == nil:
-	case errors.Is(err, client.ErrPublishMax), errors.Is(err, client.ErrClosed):
-		in.k.link.door.unclaim(m)
-		in.handover(r, dead).requeueLater(err)
-	default: // it fits into no frame with its story, as a rule
-		in.k.complain(err, dead, "a message is given up without a word about it")
-		in.refuse(m)
+	if err := in.move(r, p, dead); err != nil {
+		in.stays(r, dead, err)
 	}
 }
 
@@ -146,100 +205,6 @@ func (in *intake) refuse(m *publisher.Message) {
 	in.k.link.door.free(m.Slot)
 	m.Slot = 0
 	in.reject(m.Epoch, m.DeliveryTag, false)
-}
-
-// A traced is a copy of a message's properties in the making.
-type traced struct {
-	amqpproto.Properties
-	headers publisher.Table
-}
-
-// copyOf begins a copy: what would make the broker treat it in another way than
-// the original is taken out, and where it came from is put in.
-func (in *intake) copyOf(r *publisher.Request) *traced {
-	m := r.Message()
-	p := &traced{}
-	if _, err := p.Decode(m.Properties); err != nil {
-		p.Properties = amqpproto.Properties{}
-	}
-	var err error
-	if p.headers, err = p.Headers.Table(); err != nil || p.headers == nil {
-		p.headers = publisher.Table{}
-	}
-	if len(p.Expiration) > 0 { // or its delay, or its time as a dead letter, would be that
-		p.headers[publisher.TraceExpiration] = string(p.Expiration)
-		p.Expiration = nil
-		p.Flags &^= amqpproto.FlagExpiration
-	}
-	for _, key := range []string{"CC", "BCC", "x-delivery-count", "x-acquired-count"} {
-		delete(p.headers, key) // copies to others once more; a count of another queue
-	}
-	p.headers[publisher.TraceExchange] = string(m.Exchange)
-	p.headers[publisher.TraceRoutingKey] = string(m.RoutingKey)
-	if _, told := p.headers[publisher.TraceQueue]; !told {
-		p.headers[publisher.TraceQueue] = m.Queue
-	}
-	return p
-}
-
-// failed adds the failure's own traces.
-func (p *traced) failed(r *publisher.Request, reason string) {
-	p.headers[publisher.TraceHandler] = r.Message().Consumer
-	p.headers[publisher.TraceTime] = r.Now()
-	if err := r.Outcome().Err; err != nil {
-		text := err.Error()
-		if len(text) > publisher.TraceErrorMax {
-			text = text[:publisher.TraceErrorMax]
-		}
-		p.headers[publisher.TraceError] = strings.ToValidUTF8(text, "")
-	}
-	if reason != "" {
-		p.headers[publisher.TraceReason] = reason
-		return
-	}
-	p.headers["x-death"] = otherDeaths(p.headers["x-death"], r.Message().Queue)
-	if p.headers["x-death"] == nil {
-		delete(p.headers, "x-death")
-	}
-}
-
-// otherDeaths leaves out the deaths in the message's own queue: with one of them
-// the broker would take the way back from the retry queue for a circle, and drop
-// the message there. Those that count are in the attempts.
-func otherDeaths(deaths any, queue string) any {
-	list, _ := deaths.([]any)
-	var others []any
-	for _, entry := range list {
-		if death, _ := entry.(publisher.Table); death["queue"] != queue {
-			others = append(others, entry)
-		}
-	}
-	if others == nil {
-		return nil
-	}
-	return others
-}
-
-// move publishes the copy; the original is acked when that is confirmed. An
-// error says that nothing was done.
-func (in *intake) move(r *publisher.Request, p *traced, queue string) error {
-	headers, err := amqpproto.AppendTable(nil, p.headers)
-	if err != nil {
-		return err
-	}
-	p.Headers = headers
-	p.Flags |= amqpproto.FlagHeaders
-	raw, err := p.Append(nil)
-	if err != nil {
-		return err
-	}
-	o := client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Body: r.Body()}
-	h := in.handover(r, queue)
-	if err := in.k.link.client.Publish(nil, &o, h); err != nil {
-		return err
-	}
-	in.moving(h, r)
-	return nil
 }
 
 // moving keeps the evidence of a message that moves because of it, until the

@@ -59,7 +59,7 @@ func (w *held) again() {
 	m.History.Untold, m.History.Failure = w.untold, publisher.FailureNone // SetMessage adds what the headers tell
 	r := k.link.door.server.NewRequest()
 	if err := r.SetMessage(&m); err != nil {
-		w.in.malformed(r, err) // cannot be: it was read once
+		w.in.unread(r, err) // cannot be: it was read once
 		return
 	}
 	k.begin(r)

@@ -95,6 +95,7 @@ func (k *consumer) measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "consumer_waiting_messages", Help: "Messages in hand that wait for their lane, for the rate, or for the end of a pause.", Value: float64(k.gate.count())},
 		publisher.Metric{Name: "consumer_held_messages", Help: "Messages in hand that wait in this process for their next attempt.", Value: float64(len(k.held))},
 		publisher.Metric{Name: "consumer_quarantined_total", Help: "Messages moved to the quarantine: their handler ran when a process ended.", Value: float64(k.isolated)},
+		publisher.Metric{Name: "consumer_unreadable_total", Help: "Messages given up unseen: their headers are malformed, or too large for any handler.", Value: float64(k.unread)},
 		publisher.Metric{Name: "consumer_prefetch_messages", Help: "Messages that may be in hand; 0 is no bound.", Value: float64(k.spec.Prefetch)},
 	)
 }

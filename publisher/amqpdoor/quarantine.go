@@ -37,7 +37,7 @@ func (k *consumer) note(r *publisher.Request, text string) {
 // What cannot move is tried where it is: isolate returns false.
 func (in *intake) isolate(r *publisher.Request) bool {
 	k, m := in.k, r.Message()
-	p := in.copyOf(r)
+	p := copyOf(m)
 	if len(p.UserID) > 0 { // another user's would be refused
 		return false
 	}

@@ -111,27 +111,12 @@ func (x *exodus) got(d *client.Delivery, err error) {
 	x.under++
 }
 
-// outgoing is the message without its count of crashes. What cannot be read goes
-// as it is.
+// outgoing is the message without its count of crashes. What cannot be read, or has
+// too large headers, goes in an envelope.
 func (x *exodus) outgoing(d *client.Delivery) (*client.Outgoing, error) {
-	o := &client.Outgoing{RoutingKey: x.k.declared.Queue, Mandatory: true, RawProperties: d.RawProperties, Body: d.Body}
-	var p amqpproto.Properties
-	if _, err := p.Decode(d.RawProperties); err != nil {
-		return o, nil
-	}
-	headers, err := p.Headers.Table()
-	if err != nil || headers == nil {
-		return o, nil
-	}
-	for _, key := range []string{publisher.TraceCrashes, "x-delivery-count", "x-acquired-count"} {
-		delete(headers, key)
-	}
-	raw, err := amqpproto.AppendTable(nil, headers)
-	if err != nil {
-		return nil, err
-	}
-	p.Headers = raw
-	o.RawProperties, err = p.Append(nil)
+	o := &client.Outgoing{RoutingKey: x.k.declared.Queue, Mandatory: true}
+	var err error
+	o.RawProperties, o.Body, err = moved(d.RawProperties, d.Body, x.k.link.client.PropertiesMax(), publisher.TraceCrashes)
 	return o, err
 }
 

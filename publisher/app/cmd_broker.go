@@ -44,7 +44,7 @@ func ServeBroker(ctx context.Context, s *Settings, log zerolog.Logger) error {
 	p := &brokerProcess{log: log}
 	var err error
 	p.loop, err = loop.New(loop.Options{
-		HighWater:    int(s.Loop.HighWater),
+		HighWater: int(s.Loop.HighWater), KeepMax: keepMax(s),
 		StallWarning: s.Loop.StallWarning, OnStall: stallLogger(log), OnPanic: panicLogger(log),
 	})
 	if err != nil {

@@ -56,6 +56,8 @@ func (d *deadCommand) revive(m *taken, death death, from string) (to string, o *
 	switch {
 	case to == "":
 		return "", nil, errors.New("its headers do not say where it failed: name the queue with --to")
+	case m.malformed != nil:
+		return "", nil, fmt.Errorf("no consumer could read it: %w; dead show shows the rest, dead drop deletes it", m.malformed)
 	case to == from:
 		return "", nil, fmt.Errorf("it failed in %q itself: name another queue with --to", to)
 	}
@@ -71,7 +73,12 @@ func (d *deadCommand) revive(m *taken, death death, from string) (to string, o *
 	if err != nil {
 		return "", nil, err
 	}
-	return to, &client.Outgoing{RoutingKey: to, Mandatory: true, RawProperties: raw, Body: m.Body}, nil
+	o = &client.Outgoing{RoutingKey: to, Mandatory: true, RawProperties: raw, Body: m.Body}
+	if most := m.walk.s.client.PropertiesMax(); len(raw) > most && d.to == "" {
+		// Its headers fit into no frame of ours: its own consumer reads an envelope.
+		o.RawProperties, o.Body, err = publisher.Wrap(raw, m.Body)
+	}
+	return to, o, err
 }
 
 func (d *deadCommand) drop(c *CLI, cmd *cobra.Command, arg string) error {

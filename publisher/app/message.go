@@ -14,6 +14,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
+	"zamqp/publisher"
 )
 
 // message is a copy of a message that a command read, to be printed.
@@ -25,22 +26,49 @@ type message struct {
 	Exchange, RoutingKey string
 	Note                 string // more words on where it passed
 	Death                *death // of a dead letter
+	enveloped            bool   // it came in an envelope
+	malformed            error  // why its properties cannot be read; nil as a rule
 }
 
-// newMessage copies a delivery. Malformed properties are told in the note: the
-// body is worth seeing all the same.
+// newMessage copies a delivery, or what is in it if it is an envelope. Malformed
+// properties are told in the note: the rest is worth seeing all the same.
 func newMessage(exchange, key, properties, body []byte, now time.Time) *message {
 	m := &message{Time: now, Exchange: string(exchange), RoutingKey: string(key)}
+	inside, content, err := publisher.Unwrap(properties, body)
+	m.enveloped = len(content) != len(body)
 	var p amqpproto.Properties
-	_, err := p.Decode(properties)
 	if err == nil {
-		m.Publishing, err = p.Publishing()
+		if _, err = p.Decode(inside); err == nil {
+			m.Publishing, err = p.Publishing()
+		}
+	} else if _, bad := p.Decode(properties); bad == nil { // what the envelope says outside
+		m.Publishing, _ = p.Publishing()
 	}
 	if err != nil {
+		m.malformed = err
 		m.Note = "malformed properties: " + err.Error()
+		if !m.enveloped {
+			m.salvage(&p)
+		}
 	}
-	m.Body = append([]byte(nil), body...)
+	m.Body = append([]byte(nil), content...)
 	return m
+}
+
+// salvage takes what can be read of properties whose headers cannot.
+func (m *message) salvage(p *amqpproto.Properties) {
+	headers := amqp.Table{}
+	_ = p.Headers.Each(func(key []byte, v amqpproto.Field) bool {
+		value, err := v.Value()
+		if err != nil {
+			value = "(cannot be read)"
+		}
+		headers[string(key)] = value
+		return true
+	})
+	p.Headers, p.Flags = nil, p.Flags&^amqpproto.FlagHeaders
+	m.Publishing, _ = p.Publishing()
+	m.Headers = headers
 }
 
 func deliveredMessage(d *client.Delivery, now time.Time) *message {

@@ -11,3 +11,9 @@ type loopRuntime struct{ *loop.Loop }
 
 // After is the loop's, with the timer as a function.
 func (r *loopRuntime) After(d time.Duration, fn func()) func() bool { return r.Loop.After(d, fn).Stop }
+
+// keepMax is how much input of a connection waits for more: a frame of the embedded
+// broker's clients, and the head of an HTTP request, are only taken whole.
+func keepMax(s *Settings) int {
+	return max(256<<10, int(s.Broker.FrameMax), int(s.HTTP.HeadMax)+64<<10)
+}

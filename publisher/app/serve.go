@@ -64,7 +64,7 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 		return nil, err
 	}
 	a.loop, err = loop.New(loop.Options{
-		HighWater: int(s.Loop.HighWater), OffloadWorkers: a.server.Workers() + ownWorkers,
+		HighWater: int(s.Loop.HighWater), KeepMax: keepMax(s), OffloadWorkers: a.server.Workers() + ownWorkers,
 		StallWarning: s.Loop.StallWarning, OnStall: stallLogger(log), OnPanic: panicLogger(log),
 		Tasks: a.server.RunReady,
 	})

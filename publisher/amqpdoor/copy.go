@@ -1,0 +1,200 @@
+package amqpdoor
+
+import (
+	"strings"
+
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/client"
+	"zamqp/publisher"
+)
+
+// A traced is a copy of a message's properties in the making. The headers that the
+// message came with stay as they are, octet by octet, save those that would make the
+// broker treat the copy in another way; ours are added.
+type traced struct {
+	amqpproto.Properties                 // its Headers are those that the message came with
+	headers              publisher.Table // ours
+	queue                string          // that the message is one of
+	retry                bool            // it comes back: see otherDeaths
+}
+
+// copyOf begins a copy: what would make the broker treat it in another way than
+// the original is taken out, and where it came from is put in.
+func copyOf(m *publisher.Message) *traced {
+	p := &traced{headers: publisher.Table{}, queue: m.Queue}
+	if _, err := p.Decode(m.Properties); err != nil {
+		p.Properties = amqpproto.Properties{} // it goes in an envelope: see unread
+	}
+	if len(p.Expiration) > 0 { // or its delay, or its time as a dead letter, would be that
+		p.headers[publisher.TraceExpiration] = string(p.Expiration)
+		p.Expiration = nil
+		p.Flags &^= amqpproto.FlagExpiration
+	}
+	p.headers[publisher.TraceExchange] = string(m.Exchange)
+	p.headers[publisher.TraceRoutingKey] = string(m.RoutingKey)
+	p.headers[publisher.TraceQueue] = m.Queue
+	if f, told := p.Headers.Lookup(publisher.TraceQueue); told {
+		if name, is := f.Bytes(); is {
+			p.headers[publisher.TraceQueue] = string(name)
+		}
+	}
+	return p
+}
+
+// failed adds the failure's own traces.
+func (p *traced) failed(r *publisher.Request, reason string) {
+	p.headers[publisher.TraceHandler] = r.Message().Consumer
+	p.headers[publisher.TraceTime] = r.Now()
+	if err := r.Outcome().Err; err != nil {
+		p.headers[publisher.TraceError] = cut(err.Error(), publisher.TraceErrorMax)
+	}
+	if reason != "" {
+		p.headers[publisher.TraceReason] = reason
+		return
+	}
+	p.retry = true
+}
+
+func cut(text string, most int) string {
+	if len(text) > most {
+		text = text[:most]
+	}
+	return strings.ToValidUTF8(text, "")
+}
+
+// deathRoom is what the headers of a copy that comes back leave free of a frame:
+// the broker adds x-death to it, and some clients take no header over frame_max.
+const deathRoom = 2048
+
+// encode returns the properties and the body of the copy. If the properties have
+// more than most octets, the copy is an envelope.
+func (p *traced) encode(most int, body []byte) (raw, content []byte, err error) {
+	if p.retry {
+		most -= deathRoom
+	}
+	own, err := amqpproto.AppendTable(nil, p.headers)
+	if err != nil {
+		return nil, nil, err
+	}
+	q := p.Properties
+	if q.Headers = append(p.original(), own...); len(q.Headers) > 0 {
+		q.Flags |= amqpproto.FlagHeaders
+	}
+	if raw, err = q.Append(nil); err != nil || len(raw) <= most {
+		return raw, body, err
+	}
+	return p.wrap(most, raw, body)
+}
+
+// original is what the copy has of the message's own headers.
+func (p *traced) original() []byte {
+	out := make([]byte, 0, len(p.Headers)+1024)
+	_ = p.Headers.Each(func(key []byte, v amqpproto.Field) bool { // SetMessage has read them
+		name := string(key)
+		if _, over := p.headers[name]; over {
+			return true
+		}
+		switch name {
+		case "x-delivery-count", "x-acquired-count": // of another queue
+			return true
+		case "CC":
+			key = []byte(publisher.TraceCC)
+		case "BCC":
+			key = []byte(publisher.TraceBCC)
+		case "x-death":
+			if v = p.otherDeaths(v); len(v.Raw) == 0 {
+				return true
+			}
+		}
+		out = amqpproto.AppendField(out, key, v)
+		return true
+	})
+	return out
+}
+
+// otherDeaths leaves out the deaths in the message's own queue, if it comes back to
+// it: with one of them the broker would take the way back from the retry queue for a
+// circle, and drop the message there. Those that count are in the attempts.
+func (p *traced) otherDeaths(deaths amqpproto.Field) amqpproto.Field {
+	if !p.retry || deaths.Type != amqpproto.FieldArray {
+		return deaths
+	}
+	var others []byte
+	_ = deaths.Each(func(v amqpproto.Field) bool {
+		table, _ := v.Table()
+		queue, _ := table.Lookup("queue")
+		if name, _ := queue.Bytes(); string(name) != p.queue {
+			others = amqpproto.AppendValue(others, v)
+		}
+		return true
+	})
+	deaths.Raw = others
+	return deaths
+}
+
+// wrap puts the copy into an envelope, which has our traces outside as well, for
+// whoever looks at the queue.
+func (p *traced) wrap(most int, raw, body []byte) (properties, content []byte, err error) {
+	headers := publisher.Table{publisher.TraceEnvelope: int32(1)}
+	for key, value := range p.headers {
+		headers[key] = value
+	}
+	outer := p.outside()
+	for {
+		if outer.Headers, err = amqpproto.AppendTable(nil, headers); err == nil {
+			properties, err = outer.Append(nil)
+		}
+		if _, long := headers[publisher.TraceError]; err != nil || len(properties) <= most || !long {
+			break
+		}
+		delete(headers, publisher.TraceError) // it is inside
+	}
+	return properties, publisher.AppendEnvelope(make([]byte, 0, 4+len(raw)+len(body)), raw, body), err
+}
+
+// moved is a message that goes to another queue without one of its headers, and
+// otherwise as it is.
+func moved(raw, body []byte, most int, without string) (properties, content []byte, err error) {
+	p := &traced{headers: publisher.Table{}}
+	if _, err := p.Decode(raw); err != nil || p.Headers.Validate() != nil {
+		return p.wrap(most, raw, body)
+	}
+	var rest []byte
+	_ = p.Headers.Each(func(key []byte, v amqpproto.Field) bool {
+		if string(key) != without {
+			rest = amqpproto.AppendField(rest, key, v)
+		}
+		return true
+	})
+	p.Headers = rest
+	return p.encode(most, body)
+}
+
+// outside are the properties that an envelope has of the message inside.
+func (p *traced) outside() amqpproto.Properties {
+	outer := p.Properties
+	outer.Flags &= amqpproto.FlagDeliveryMode | amqpproto.FlagPriority | amqpproto.FlagMessageID | amqpproto.FlagCorrelationID | amqpproto.FlagTimestamp
+	outer.ContentType = []byte(publisher.EnvelopeType)
+	outer.Flags |= amqpproto.FlagContentType | amqpproto.FlagHeaders
+	return outer
+}
+
+// move publishes the copy; the original is acked when that is confirmed. An
+// error says that nothing was done.
+func (in *intake) move(r *publisher.Request, p *traced, queue string) error {
+	raw, body, err := p.encode(in.k.link.client.PropertiesMax(), r.Body())
+	if err != nil {
+		return err
+	}
+	return in.send(r, raw, body, queue)
+}
+
+func (in *intake) send(r *publisher.Request, raw, body []byte, queue string) error {
+	o := client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Body: body}
+	h := in.handover(r, queue)
+	if err := in.k.link.client.Publish(nil, &o, h); err != nil {
+		return err
+	}
+	in.moving(h, r)
+	return nil
+}
