@@ -17,11 +17,18 @@ type heldAnswer struct {
 func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 	c := ch.conn
 	s := c.server
+	if c.vhost.unbinding > 0 && aboutBindings(id) {
+		return errBusy
+	}
 	before := s.stored()
 	c.out.room() // so that the answer begins where the output ends now
 	at := len(c.out.buf)
+	s.wrecked, ch.later = nil, false
 	if err := ch.handle(id, args); err != nil {
 		return err
+	}
+	if ch.later {
+		return nil
 	}
 	need := s.stored()
 	if need == before {
@@ -33,9 +40,26 @@ func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 			return nil
 		}
 	}
+	return ch.holdAnswer(id, at, need)
+}
+
+// aboutBindings says whether a method would see bindings that are left of what
+// has been deleted.
+func aboutBindings(id amqpproto.MethodID) bool {
+	return id.Class() == amqpproto.ClassExchange || id == amqpproto.IDQueueBind || id == amqpproto.IDQueueUnbind
+}
+
+// holdAnswer holds what is in the output from at on until the store has synced
+// need.
+func (ch *channel) holdAnswer(id amqpproto.MethodID, at int, need uint64) error {
+	c := ch.conn
+	s := c.server
 	if s.storeErr() != nil {
 		c.out.buf = c.out.buf[:at]
 		return storeFault(id, s.storeErr())
+	}
+	if need <= s.synced() {
+		return nil
 	}
 	c.held = heldAnswer{ch, id, append(c.held.octets[:0], c.out.buf[at:]...), need}
 	c.out.buf = c.out.buf[:at]

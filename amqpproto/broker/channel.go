@@ -32,6 +32,7 @@ type channel struct {
 	due    bool // is in conn.confirming
 	syncs  bool // is in server.syncing
 
+	later    bool      // the answer to the method at hand comes in a later turn
 	settling *settling // goes on in later turns
 	ending   *ending   // the same
 
@@ -40,9 +41,9 @@ type channel struct {
 	held     int    // of those, while there is a limit; RabbitMQ's count, see onQos and settle
 
 	consumers map[string]*consumer
-	order     []*consumer // in the order of basic.consume
-	reply     *replyBox   // direct reply-to
-	current   []byte      // the queue declared last, which an empty name stands for
+	order     roster    // in the order of basic.consume
+	reply     *replyBox // direct reply-to
+	current   []byte    // the queue declared last, which an empty name stands for
 
 	tag      uint64 // of the last delivery
 	unacked  ledger
@@ -73,6 +74,7 @@ func (c *Conn) openChannel(number uint16, id amqpproto.MethodID, args []byte) er
 		c.channels = grown
 	}
 	ch := &channel{conn: c, number: number}
+	ch.order.ofChannel = true
 	ch.in.asm.BodyMax, ch.in.asm.Channel = c.server.opts.BodyMax, number
 	c.channels[number] = ch
 	c.opened++
@@ -158,9 +160,8 @@ func (ch *channel) free() {
 // that goes on.
 func (ch *channel) endConsumers() {
 	ch.state = awaitChannelCloseOk
-	order := ch.order
-	ch.consumers, ch.order = nil, nil
-	for _, k := range order {
+	ch.consumers = nil
+	for _, k := range ch.order.take() {
 		ch.conn.server.stats.Consumers--
 		k.queue.cancel(k)
 	}

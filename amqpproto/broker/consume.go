@@ -92,7 +92,7 @@ func (ch *channel) onConsume(args []byte) error {
 		ch.consumers = map[string]*consumer{}
 	}
 	ch.consumers[k.tag] = k
-	ch.order = append(ch.order, k)
+	ch.order.add(k)
 	s.stats.Consumers++
 	if !m.NoWait {
 		c.send(ch.number, &amqpproto.BasicConsumeOk{ConsumerTag: []byte(k.tag)})

@@ -23,6 +23,8 @@ type consumer struct {
 	waiting    bool
 	listed     bool   // kickEach's
 	leftAt     uint64 // the how manieth it was to leave a rotation
+
+	inQueue, inChannel int // places in the rosters
 }
 
 // recipient is what a queue knows of a channel.
@@ -41,21 +43,21 @@ type level struct {
 
 // consuming is the consumers of a queue.
 type consuming struct {
-	all    []*consumer // in the order of basic.consume
-	levels []*level    // the highest priority first
-	single *consumer   // the active one, if x-single-active-consumer
-	alone  *consumer   // the exclusive one
-	had    bool        // there has been one: auto-delete counts from here
+	all    roster    // in the order of basic.consume
+	levels []*level  // the highest priority first
+	single *consumer // the active one, if x-single-active-consumer
+	alone  *consumer // the exclusive one
+	had    bool      // there has been one: auto-delete counts from here
 }
 
 // consumers is how many consume, the count of queue.declare-ok.
-func (q *queue) consumers() int { return len(q.all) }
+func (q *queue) consumers() int { return q.all.n }
 
 // consume adds c. The error is a ChannelError 403: somebody consumes exclusively,
 // or c wants to and is not the first. Deliveries begin with kick, so that
 // consume-ok goes out first.
 func (q *queue) consume(c *consumer) error {
-	if !q.quorum && (q.alone != nil || c.exclusive && (q.sac || len(q.all) > 0)) {
+	if !q.quorum && (q.alone != nil || c.exclusive && (q.sac || q.all.n > 0)) {
 		return refused("%s in exclusive use", q)
 	}
 	if c.to == nil {
@@ -65,7 +67,7 @@ func (q *queue) consume(c *consumer) error {
 	if c.exclusive && !q.quorum {
 		q.alone = c
 	}
-	q.all = append(q.all, c)
+	q.all.add(c)
 	q.had = true
 	q.wait(c)
 	if q.sac {
@@ -81,22 +83,20 @@ func (q *queue) consume(c *consumer) error {
 // consumer of an auto-delete queue deletes it. When a channel ends, all its
 // consumers must have stopped to be ready before the first is cancelled.
 func (q *queue) cancel(c *consumer) {
-	i := q.indexOf(c)
-	if i < 0 {
+	if q.gone || !q.all.remove(c) {
 		return
 	}
-	q.all = append(q.all[:i], q.all[i+1:]...)
 	q.leave(c)
 	c.active, c.level = false, nil
 	if q.alone == c {
 		q.alone = nil
 	}
-	if q.autoDelete && len(q.all) == 0 {
+	if q.autoDelete && q.all.n == 0 {
 		q.deleteWhenQuiet()
 		q.server().drain()
 		return
 	}
-	if len(q.all) == 0 {
+	if q.all.n == 0 {
 		q.touch()
 	}
 	if q.single == c {
@@ -104,15 +104,6 @@ func (q *queue) cancel(c *consumer) {
 		q.run()
 	}
 	q.server().drain()
-}
-
-func (q *queue) indexOf(c *consumer) int {
-	for i, other := range q.all {
-		if other == c {
-			return i
-		}
-	}
-	return -1
 }
 
 // succeed makes another consumer the single active one: the first that waits.
@@ -124,8 +115,8 @@ func (q *queue) succeed() {
 			break
 		}
 	}
-	if q.single == nil && len(q.all) > 0 {
-		q.single = q.all[0]
+	if q.single == nil {
+		q.single = q.all.first()
 	}
 	if q.single != nil {
 		q.single.active = true
@@ -254,13 +245,19 @@ func (q *queue) rejoin(c *consumer) {
 
 // run delivers while there are messages and consumers that take them.
 func (q *queue) run() {
-	for q.backlog.n > 0 {
+	s := q.server()
+	for n := 0; q.backlog.n > 0; n++ {
 		q.expire()
 		if q.backlog.n == 0 || q.busy() {
 			return
 		}
 		c := q.nextReady()
 		if c == nil {
+			return
+		}
+		if n >= freeUnits && !s.charge(deliverUnits, int(s.slabs.at(q.backlog.first().id).bodyLen)) {
+			q.running = true
+			q.soon()
 			return
 		}
 		q.hand(c, q.next())

@@ -115,7 +115,7 @@ func (v *vhost) deleteQueue(name []byte, c *Conn, ifUnused, ifEmpty bool) (messa
 		return 0, unsupported("cannot delete %s. queue.delete operations with if-empty flag set are not supported by quorum queues", q)
 	case ifEmpty && q.backlog.n > 0:
 		return 0, precondition("%s not empty", q)
-	case ifUnused && len(q.all) > 0:
+	case ifUnused && q.all.n > 0:
 		return 0, precondition("%s in use", q)
 	}
 	return q.delete(), nil
@@ -140,16 +140,28 @@ func (q *queue) delete() (messages int) {
 	}
 	q.unusedAt, q.deadHead = 0, 0
 	s.setDue(q, 0)
-	for len(q.bindings) > 0 {
-		v.removeBinding(q.bindings[len(q.bindings)-1])
-	}
-	all := q.all
+	all := q.all.take()
 	q.consuming = consuming{}
 	for _, c := range all {
 		c.active, c.waiting, c.level, c.next, c.prev = false, false, nil, nil, nil
+	}
+	messages = q.backlog.n
+	if !s.afford(len(q.bindings)*bindingUnits + len(all)*endUnits + messages*forgetUnits) {
+		w := q.detach()
+		w.consumers = all
+		s.wreckLater(w)
+		return messages
+	}
+	for len(q.bindings) > 0 {
+		v.removeBinding(q.bindings[len(q.bindings)-1])
+	}
+	for _, c := range all {
 		c.to.cancelled(c)
 	}
-	return q.purge()
+	for q.backlog.n > 0 {
+		q.forget(q.next())
+	}
+	return messages
 }
 
 // deleteWhenQuiet is delete for a queue that nobody asked to delete. What has died

@@ -137,10 +137,14 @@ func (s *Server) tellEnded() {
 		ended := s.ended
 		s.ended = nil
 		for _, k := range ended {
-			if ch := k.ch; ch.state == channelOpen && ch.conn.state == connOpen {
-				ch.conn.sendAfterAnswer(ch.number, &amqpproto.BasicCancel{ConsumerTag: []byte(k.tag), NoWait: true})
-			}
+			s.tellEnd(k)
 		}
+	}
+}
+
+func (s *Server) tellEnd(k *consumer) {
+	if ch := k.ch; ch.state == channelOpen && ch.conn.state == connOpen {
+		ch.conn.sendAfterAnswer(ch.number, &amqpproto.BasicCancel{ConsumerTag: []byte(k.tag), NoWait: true})
 	}
 }
 
@@ -148,12 +152,7 @@ func (s *Server) tellEnded() {
 func (ch *channel) remove(k *consumer) {
 	delete(ch.consumers, k.tag)
 	ch.conn.server.stats.Consumers--
-	for i, other := range ch.order {
-		if other == k {
-			ch.order = append(ch.order[:i], ch.order[i+1:]...)
-			break
-		}
-	}
+	ch.order.remove(k)
 }
 
 // kickAll lets the queues of all the channel's consumers deliver again. All of
@@ -164,20 +163,19 @@ func (ch *channel) kickAll() {
 	if ch.state != channelOpen {
 		return
 	}
-	if len(ch.order) == 1 {
-		ch.order[0].queue.kick(ch.order[0])
+	if ch.order.n == 1 {
+		k := ch.order.first()
+		k.queue.kick(k)
 		return
 	}
 	s := ch.conn.server
-	back := append(s.rejoining[:0], ch.order...)
+	back := s.rejoining[:0]
+	ch.order.walk(func(k *consumer) { back = append(back, k) })
 	slices.SortStableFunc(back, func(a, b *consumer) int { return cmp.Compare(a.leftAt, b.leftAt) })
 	for _, k := range back {
 		k.queue.rejoin(k)
 	}
 	clear(back)
 	s.rejoining = back[:0]
-	for i := 0; i < len(ch.order); i++ { // a queue may end while it is kicked
-		k := ch.order[i]
-		k.queue.kick(k)
-	}
+	ch.order.walk(func(k *consumer) { k.queue.kick(k) }) // a queue may end while it is kicked
 }

@@ -22,7 +22,7 @@ func endUnitsOf(channels []*channel) int {
 		if ch == nil {
 			continue
 		}
-		units += len(ch.order)*endUnits + ch.unacked.n*requeueUnits
+		units += ch.order.n*endUnits + ch.unacked.n*requeueUnits
 		for _, t := range ch.tx.settles {
 			units += len(t.deliveries) * requeueUnits
 		}
@@ -49,8 +49,8 @@ func (c *Conn) endLater(channels []*channel, owned map[*queue]struct{}) *ending 
 		ch.state = awaitChannelCloseOk
 		ch.dropReply()
 		e.channels = append(e.channels, ch)
-		e.consumers = append(e.consumers, ch.order...)
-		ch.consumers, ch.order = nil, nil
+		e.consumers = append(e.consumers, ch.order.take()...)
+		ch.consumers = nil
 	}
 	for q := range owned {
 		e.owned = append(e.owned, q)

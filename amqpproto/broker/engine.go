@@ -27,6 +27,7 @@ type serverEngine struct {
 // initEngine comes before anything else.
 func (s *Server) initEngine() {
 	s.arena.init(s.opts.Allocate, s.opts.Free)
+	s.slice.size = sliceUnits
 	s.slabs.allocate, s.slabs.give = s.opts.Allocate, s.opts.Free
 }
 

@@ -12,6 +12,7 @@ type exchange struct {
 	known     map[bindingKey]*binding // bindings, to find one that is there already
 	targets   []*binding              // bindings of which x is the target
 	mark      uint64                  // route's
+	gone      bool                    // deleted
 
 	// How a key finds its bindings. Of these, one is in use, by kind; a fanout
 	// exchange goes through bindings.
@@ -30,6 +31,7 @@ type binding struct {
 
 	inSource int // places in source.bindings, and in queue.bindings or target.targets
 	inTarget int
+	inKey    int // and among those that are found together: in source.direct, a topicNode or source.matches
 }
 
 // bindingKey is what makes a binding the same as another one.
@@ -182,10 +184,13 @@ func (v *vhost) linkBinding(b *binding) {
 	v.bindings++
 	switch x.kind {
 	case "direct":
-		x.direct[b.key] = append(x.direct[b.key], b)
+		list := x.direct[b.key]
+		b.inKey = len(list)
+		x.direct[b.key] = append(list, b)
 	case "topic":
 		x.topic.add(b)
 	case "headers":
+		b.inKey = len(x.matches)
 		x.matches = append(x.matches, newHeadersBinding(b))
 	}
 }
@@ -229,12 +234,10 @@ func (v *vhost) unlinkBinding(b *binding) {
 	case "topic":
 		x.topic.remove(b)
 	case "headers":
-		for i, h := range x.matches {
-			if h.binding == b {
-				x.matches = append(x.matches[:i], x.matches[i+1:]...)
-				break
-			}
-		}
+		last := x.matches[len(x.matches)-1]
+		x.matches[b.inKey], last.inKey = last, b.inKey
+		x.matches[len(x.matches)-1] = nil
+		x.matches = x.matches[:len(x.matches)-1]
 	}
 }
 
@@ -243,15 +246,11 @@ func dropLast(list []*binding) []*binding {
 	return list[:len(list)-1]
 }
 
-// without takes b out of a list whose order does not matter.
+// without takes b out of a list by inKey, whose order does not matter.
 func without(list []*binding, b *binding) []*binding {
-	for i, other := range list {
-		if other == b {
-			list[i] = list[len(list)-1]
-			return dropLast(list)
-		}
-	}
-	return list
+	last := list[len(list)-1]
+	list[b.inKey], last.inKey = last, b.inKey
+	return dropLast(list)
 }
 
 // delete ends the exchange and its bindings at both ends.
@@ -263,12 +262,31 @@ func (x *exchange) delete() {
 	v.server.forgetExchange(x)
 	delete(v.exchanges, x.name)
 	v.server.stats.Exchanges--
-	for len(x.bindings) > 0 {
-		b := x.bindings[len(x.bindings)-1]
-		v.server.forgetBinding(b)
-		v.unlinkBinding(b)
+	x.gone = true
+	if n := len(x.bindings) + len(x.targets); !v.server.afford(n * bindingUnits) {
+		v.server.wreckLater(&wreck{vhost: v, exchange: x})
+		return
 	}
-	for len(x.targets) > 0 {
-		v.removeBinding(x.targets[len(x.targets)-1])
+	for len(x.bindings)+len(x.targets) > 0 {
+		x.unbindOne()
 	}
+}
+
+// unbindOne takes one of the bindings away of an exchange that is gone.
+func (x *exchange) unbindOne() {
+	if n := len(x.bindings); n > 0 {
+		b := x.bindings[n-1]
+		x.vhost.server.forgetBinding(b)
+		x.vhost.unlinkBinding(b)
+		return
+	}
+	x.vhost.removeBinding(x.targets[len(x.targets)-1])
+}
+
+// leads says whether what b ends at is still there.
+func (b *binding) leads() bool {
+	if b.queue != nil {
+		return !b.queue.gone
+	}
+	return !b.target.gone
 }

@@ -73,7 +73,7 @@ func (ch *channel) onExchangeDelete(args []byte) error {
 		return err
 	}
 	if !m.NoWait {
-		c.send(ch.number, &amqpproto.ExchangeDeleteOk{})
+		ch.answerChange(m.ID(), &amqpproto.ExchangeDeleteOk{})
 	}
 	return nil
 }

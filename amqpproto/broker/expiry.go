@@ -70,7 +70,7 @@ func (q *queue) schedule() {
 func (q *queue) timeout(now int64) {
 	if q.unusedAt != 0 && q.unusedAt <= now {
 		q.unusedAt = 0
-		if len(q.all) == 0 {
+		if q.all.n == 0 {
 			if q.deleteWhenQuiet(); q.gone {
 				return
 			}

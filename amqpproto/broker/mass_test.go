@@ -23,6 +23,8 @@ type crowd struct {
 	wake   time.Time // zero = Tick is not asked for
 	posted []func()
 	peers  []*crowdPeer
+	hold   bool     // the disk does nothing
+	held   []func() // what it is to do
 	gauges func() []int
 	most   int // the largest change of a gauge in one turn
 	turns  int
@@ -33,7 +35,7 @@ func newCrowd(t testing.TB, o broker.Options) *crowd {
 	c := &crowd{t: t, now: time.Unix(1_700_000_000, 0)}
 	o.OutputMax = 1 << 30
 	o.MemoryMax = 1 << 40
-	o.BindingsMax = 10_000_000
+	o.BindingsMax, o.ConsumersMax = 10_000_000, 10_000_000
 	var err error
 	if c.server, err = broker.New(o, c); err != nil {
 		t.Fatal(err)
@@ -49,7 +51,14 @@ func (c *crowd) WakeAt(t time.Time) {
 		c.wake = t
 	}
 }
-func (c *crowd) Offload(fn, done func()) { c.Post(func() { fn(); done() }) }
+func (c *crowd) Offload(fn, done func()) {
+	work := func() { fn(); done() }
+	if c.hold {
+		c.held = append(c.held, work)
+		return
+	}
+	c.Post(work)
+}
 
 // turn is one turn of the loop; false says that there is nothing to do now.
 func (c *crowd) turn() (busy bool) {
@@ -121,7 +130,11 @@ type crowdPeer struct {
 	out  []byte // the last of what came
 	gone bool
 
-	bodies map[int]string // that came since expect
+	bodies  map[int]string // that came since expect
+	unacked map[uint64]int // by delivery tag, the numbers that are the bodies
+	tag     uint64         // of the delivery at hand
+
+	recovers bool // until recover-ok comes
 }
 
 func (c *crowd) open() *crowdPeer {
@@ -174,7 +187,9 @@ func (p *crowdPeer) flush() {
 	}
 	out := p.conn.Pending()
 	p.out = append(p.out, out...)
-	if p.bodies != nil {
+	if p.unacked != nil {
+		p.track()
+	} else if p.bodies != nil {
 		p.listen()
 	} else if len(p.out) > 1<<20 {
 		p.out = append(p.out[:0], p.out[len(p.out)-1<<16:]...)
@@ -349,6 +364,163 @@ var masses = []struct {
 			}
 		}
 	}},
+	{"purge", 2 * 8192, func(c *crowd, n int) func() {
+		p, other := c.full(n, false)
+		p.say(1, &amqpproto.QueuePurge{Queue: []byte("q")})
+		c.turn()
+		other.publish(100, "q", amqpproto.Properties{})
+		return func() {
+			p.heard(&amqpproto.QueuePurgeOk{MessageCount: uint32(n)})
+			other.expect("q", 100)
+		}
+	}},
+	{"deletion of a queue with messages", 2 * 8192, func(c *crowd, n int) func() {
+		p, other := c.full(n, false)
+		p.say(1, &amqpproto.QueueDelete{Queue: []byte("q")})
+		c.turn()
+		other.declare("q", nil, false)
+		other.publish(100, "q", amqpproto.Properties{})
+		return func() {
+			p.heard(&amqpproto.QueueDeleteOk{MessageCount: uint32(n)})
+			other.expect("q", 100)
+		}
+	}},
+	{"deletion of a durable queue with messages", 2 * 8192, func(c *crowd, n int) func() {
+		p, _ := c.full(n, true)
+		p.say(1, &amqpproto.QueueDelete{Queue: []byte("q")})
+		return func() { p.heard(&amqpproto.QueueDeleteOk{MessageCount: uint32(n)}) }
+	}},
+	{"purge of a durable queue", 2 * 8192, func(c *crowd, n int) func() {
+		p, _ := c.full(n, true)
+		p.say(1, &amqpproto.QueuePurge{Queue: []byte("q")})
+		return func() { p.heard(&amqpproto.QueuePurgeOk{MessageCount: uint32(n)}) }
+	}},
+	{"deletion of a queue with bindings to a direct exchange", 1100, func(c *crowd, n int) func() {
+		return c.unbind(n, "direct", func(i int) (string, amqp.Table) { return "key", amqp.Table{"i": int32(i)} })
+	}},
+	{"deletion of a queue with bindings to a topic exchange", 1100, func(c *crowd, n int) func() {
+		return c.unbind(n, "topic", func(i int) (string, amqp.Table) { return "a." + strconv.Itoa(i) + ".#", nil })
+	}},
+	{"deletion of a queue with bindings to a headers exchange", 1100, func(c *crowd, n int) func() {
+		return c.unbind(n, "headers", func(i int) (string, amqp.Table) { return "", amqp.Table{"i": int32(i)} })
+	}},
+	{"deletion of an exchange with bindings", 1100, func(c *crowd, n int) func() {
+		c.unbind(n, "fanout", func(i int) (string, amqp.Table) { return strconv.Itoa(i), nil })
+		p := c.peers[0]
+		p.in = nil
+		p.say(1, &amqpproto.ExchangeDelete{Exchange: []byte("x")})
+		p.say(1, &amqpproto.ExchangeDeclare{Exchange: []byte("x"), Type: []byte("topic")})
+		return func() {
+			p.heard(&amqpproto.ExchangeDeclareOk{})
+			if left := c.server.Stats().Bindings; left != 0 {
+				c.t.Errorf("%d bindings are left", left)
+			}
+		}
+	}},
+	{"deletion of a queue with consumers", 1100, func(c *crowd, n int) func() {
+		p, other := c.consumers(n)
+		other.say(1, &amqpproto.QueueDelete{Queue: []byte("q")})
+		_ = p
+		return func() {
+			other.heard(&amqpproto.QueueDeleteOk{})
+			if left := c.server.Stats().Consumers; left != 0 {
+				c.t.Errorf("%d consumers are left", left)
+			}
+		}
+	}},
+	{"close of a connection with consumers", 1100, func(c *crowd, n int) func() {
+		p, _ := c.consumers(n)
+		p.say(0, &amqpproto.ConnectionClose{ReplyCode: 200})
+		return func() {
+			if left := c.server.Stats().Consumers; left != 0 {
+				c.t.Errorf("%d consumers are left", left)
+			}
+		}
+	}},
+	{"close of a connection with exclusive queues", 1100, func(c *crowd, n int) func() {
+		p := c.open()
+		n = min(n, 50_000)
+		for range n {
+			p.say(1, &amqpproto.QueueDeclare{Exclusive: true, NoWait: true})
+		}
+		c.settle()
+		c.watch(func() []int { return []int{c.server.Stats().Queues} })
+		p.say(0, &amqpproto.ConnectionClose{ReplyCode: 200})
+		return func() {
+			if left := c.server.Stats().Queues; left != 0 {
+				c.t.Errorf("%d queues are left", left)
+			}
+		}
+	}},
+	{"delivery of all there is", 2*2048 + 100, func(c *crowd, n int) func() {
+		p, _ := c.full(n, false)
+		c.watch(func() []int { return []int{c.ready("q")} })
+		p.say(1, &amqpproto.BasicConsume{Queue: []byte("q"), NoAck: true})
+		return func() {
+			if left := c.ready("q"); left != 0 {
+				c.t.Errorf("%d messages are left", left)
+			}
+		}
+	}},
+}
+
+// full makes a queue q with n messages, and two connections. How many messages
+// are forgotten in a turn is counted by the memory that they take.
+func (c *crowd) full(n int, durable bool) (p, other *crowdPeer) {
+	c.t.Helper()
+	p, other = c.open(), c.open()
+	p.declare("q", nil, durable)
+	other.publish(n, "q", amqpproto.Properties{DeliveryMode: 2})
+	each := int(c.server.Stats().Memory) / n
+	c.watch(func() []int { return []int{int(c.server.Stats().Memory) / each} })
+	return p, other
+}
+
+// unbind deletes a queue with n bindings. Meanwhile it is declared again, and
+// what goes to the exchange goes to the new one alone.
+func (c *crowd) unbind(n int, kind string, binding func(i int) (key string, args amqp.Table)) (check func()) {
+	c.t.Helper()
+	p, other := c.open(), c.open()
+	p.do(&amqpproto.ExchangeDeclare{Exchange: []byte("x"), Type: []byte(kind)})
+	p.declare("q", nil, false)
+	for i := range n {
+		key, args := binding(i)
+		p.say(1, &amqpproto.QueueBind{Queue: []byte("q"), Exchange: []byte("x"), RoutingKey: []byte(key), Arguments: table(args), NoWait: true})
+	}
+	c.settle()
+	if got := c.server.Stats().Bindings; got != n {
+		c.t.Fatalf("%d bindings, want %d", got, n)
+	}
+	c.watch(func() []int { return []int{c.server.Stats().Bindings} })
+	p.say(1, &amqpproto.QueueDelete{Queue: []byte("q")})
+	if len(c.peers) > 0 && kind == "fanout" {
+		return nil
+	}
+	c.turn()
+	key, args := binding(n / 2)
+	other.in = append(other.in, publication(c.t, 1, "x", key, "nowhere", amqpproto.Properties{}, true)...)
+	other.say(1, &amqpproto.QueueDeclare{Queue: []byte("q")})
+	other.say(1, &amqpproto.QueueBind{Queue: []byte("q"), Exchange: []byte("x"), RoutingKey: []byte(key), Arguments: table(args)})
+	return func() {
+		p.heard(&amqpproto.QueueDeleteOk{})
+		other.heard(&amqpproto.QueueBindOk{})
+		if st := c.server.Stats(); st.Bindings != 1 || st.Returned != 1 {
+			c.t.Errorf("%d bindings, %d returned, want 1 and 1", st.Bindings, st.Returned)
+		}
+	}
+}
+
+// consumers makes a connection that consumes n times from q, and another one.
+func (c *crowd) consumers(n int) (p, other *crowdPeer) {
+	c.t.Helper()
+	p, other = c.open(), c.open()
+	p.declare("q", nil, false)
+	for range n {
+		p.say(1, &amqpproto.BasicConsume{Queue: []byte("q"), NoWait: true})
+	}
+	c.settle()
+	c.watch(func() []int { return []int{c.server.Stats().Consumers} })
+	return p, other
 }
 
 // unacked makes a connection that has n messages of the queue q unacked, and
@@ -402,7 +574,7 @@ func TestMasses(t *testing.T) {
 	for _, m := range masses {
 		t.Run(m.name, func(t *testing.T) {
 			n := massItems(t)
-			c := newCrowd(t, broker.Options{})
+			c := newCrowd(t, broker.Options{DataDir: t.TempDir()})
 			check := m.run(c, n)
 			c.settle()
 			if c.most > m.most {
@@ -412,5 +584,32 @@ func TestMasses(t *testing.T) {
 			check()
 			t.Logf("%d items in %d turns, at most %d in one", n, c.turns, c.most)
 		})
+	}
+}
+
+// The answer to a purge that takes many turns comes when all of it is on disk.
+func TestPurgeOfManyWaitsForTheDisk(t *testing.T) {
+	o := broker.Options{DataDir: t.TempDir()}
+	c := newCrowd(t, o)
+	const n = 20_000
+	p, _ := c.full(n, true)
+	c.hold = true
+	p.say(1, &amqpproto.QueuePurge{Queue: []byte("q")})
+	p.out = nil
+	c.settle()
+	if len(p.out) > 0 {
+		t.Fatalf("heard %q before the disk has it", p.out)
+	}
+	c.hold = false
+	for _, work := range c.held {
+		work()
+	}
+	c.settle()
+	p.heard(&amqpproto.QueuePurgeOk{MessageCount: n})
+	if err := c.server.CloseStore(); err != nil {
+		t.Fatal(err)
+	}
+	if left := newCrowd(t, o).server.Stats().Messages; left != 0 {
+		t.Errorf("%d messages are back after a restart", left)
 	}
 }

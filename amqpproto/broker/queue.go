@@ -23,7 +23,9 @@ type queue struct {
 	gone     bool       // deleted
 	doomed   bool       // to be deleted when it is not busy any more
 
-	tidying bool // a chore goes on with tidy
+	queued  bool // is among the chores, for one of these:
+	tidying bool // tidy is to go on
+	running bool // run is to go on
 	holds   int  // chores that bring messages back
 
 	due      int64 // when timeout is to be called; 0 = never
@@ -276,10 +278,23 @@ func (q *queue) reject(e entry) {
 // purge drops the ready messages and returns how many there were.
 func (q *queue) purge() int {
 	n := q.backlog.n
+	if s := q.server(); !s.afford(n * forgetUnits) {
+		s.wreckLater(q.detach())
+		return n
+	}
 	for q.backlog.n > 0 {
 		q.forget(q.next())
 	}
 	return n
+}
+
+// detach takes all ready messages away from the queue.
+func (q *queue) detach() *wreck {
+	w := &wreck{vhost: q.vhost, queue: q, backlog: q.backlog}
+	q.server().messages -= q.backlog.n
+	q.backlog, q.bytes = backlog{}, 0
+	q.backlog.init(len(w.backlog.lanes))
+	return w
 }
 
 // deliveryCount is x-delivery-count, for the headers of what a quorum queue hands

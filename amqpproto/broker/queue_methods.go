@@ -148,7 +148,6 @@ func (ch *channel) onQueuePurge(args []byte) error {
 	if err := m.DecodeArgs(args); err != nil {
 		return err
 	}
-	c := ch.conn
 	q, err := ch.readable(m.Queue)
 	if err != nil {
 		return err
@@ -158,7 +157,7 @@ func (ch *channel) onQueuePurge(args []byte) error {
 	}
 	n := q.purge()
 	if !m.NoWait {
-		c.send(ch.number, &amqpproto.QueuePurgeOk{MessageCount: uint32(n)})
+		ch.answerChange(m.ID(), &amqpproto.QueuePurgeOk{MessageCount: uint32(n)})
 	}
 	return nil
 }
@@ -181,7 +180,7 @@ func (ch *channel) onQueueDelete(args []byte) error {
 		return err
 	}
 	if !m.NoWait {
-		c.send(ch.number, &amqpproto.QueueDeleteOk{MessageCount: uint32(n)})
+		ch.answerChange(m.ID(), &amqpproto.QueueDeleteOk{MessageCount: uint32(n)})
 	}
 	return nil
 }

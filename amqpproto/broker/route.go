@@ -78,7 +78,7 @@ func (r *router) visit(x *exchange, key []byte, p *publishing, dst *[]*queue) (f
 		}
 	case "headers":
 		for _, h := range x.matches {
-			if h.fits(p.headers()) {
+			if h.leads() && h.fits(p.headers()) {
 				found = true
 				*dst = r.end(h.binding, *dst)
 			}
@@ -89,9 +89,12 @@ func (r *router) visit(x *exchange, key []byte, p *publishing, dst *[]*queue) (f
 
 func (r *router) follow(list []*binding, dst *[]*queue) (found bool) {
 	for _, b := range list {
-		*dst = r.end(b, *dst)
+		if b.leads() {
+			found = true
+			*dst = r.end(b, *dst)
+		}
 	}
-	return len(list) > 0
+	return found
 }
 
 func (r *router) end(b *binding, dst []*queue) []*queue {

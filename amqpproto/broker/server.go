@@ -50,6 +50,7 @@ type Server struct {
 	alarm      bool                 // one of them: publishers wait
 	ended      []*consumer          // to be told that their queues have ended
 	closing    bool
+	wrecked    *wreck // of the method at hand
 
 	// Scratch of the hot path: there is one thread, and one Feed at a time.
 	pub          publishing
@@ -138,6 +139,9 @@ func (s *Server) Stats() Stats {
 	st.Memory, st.Blocked = s.memoryUsed(), s.alarm
 	st.Messages, st.Unacked = s.messages, s.unacked
 	st.Connections, st.Closing = s.conns.n, s.leaving.n
+	for _, v := range s.vhosts {
+		st.Bindings += v.bindings
+	}
 	return st
 }
 

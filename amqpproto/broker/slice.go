@@ -15,6 +15,7 @@ const (
 
 	ackUnits     = 1  // an entry is settled
 	forgetUnits  = 2  // an entry is dropped
+	deliverUnits = 4  // an entry is delivered
 	requeueUnits = 4  // an entry comes back
 	letterUnits  = 64 // an entry is dead-lettered
 	bindingUnits = 16 // a binding is taken away
@@ -32,6 +33,7 @@ type chore interface {
 
 // slicing is what is left of this turn's slice, and what waits for the next.
 type slicing struct {
+	size   int   // sliceUnits, but in tests
 	turn   int64 // the time of the turn that the slice is of
 	units  int
 	octets int
@@ -45,7 +47,7 @@ type slicing struct {
 // refill begins a slice.
 func (s *Server) refill(now int64) {
 	w := &s.slice
-	w.turn, w.units, w.octets, w.look = now, sliceUnits, sliceOctets, lookUnits
+	w.turn, w.units, w.octets, w.look = now, w.size, sliceOctets, lookUnits
 	if s.opts.Clock != nil {
 		w.until = s.opts.Clock() + sliceTime
 	}
@@ -155,20 +157,32 @@ func (q *queue) quiet() error {
 
 // tidyLater makes a chore of what is over a limit or expired.
 func (q *queue) tidyLater() {
-	if !q.tidying {
-		q.tidying = true
+	q.tidying = true
+	q.soon()
+}
+
+// soon has step called.
+func (q *queue) soon() {
+	if !q.queued {
+		q.queued = true
 		q.server().later(q)
 	}
 }
 
-// step goes on with tidying.
-func (q *queue) step(*Server) (done bool) {
-	q.tidying = false
-	if q.gone || q.holds > 0 {
-		return true // release will tidy
+// step goes on with tidying, or delivering.
+func (q *queue) step(s *Server) (done bool) {
+	tidying := q.tidying
+	q.tidying, q.running = false, false
+	switch {
+	case q.gone || q.holds > 0: // release will tidy
+	case tidying:
+		q.tidy()
+	default:
+		q.run()
+		s.drain()
 	}
-	q.tidy()
-	return !q.tidying
+	q.queued = q.tidying || q.running
+	return !q.queued
 }
 
 // tidy drops what is over a limit or expired, then delivers. What the slice has

@@ -8,6 +8,7 @@ type Stats struct {
 	Consumers   int   // now
 	Queues      int   // now
 	Exchanges   int   // now
+	Bindings    int   // now
 	Messages    int   // now, ready in all queues
 	Unacked     int   // now
 	Memory      int64 // now, octets of messages and their bookkeeping

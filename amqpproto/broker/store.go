@@ -118,7 +118,7 @@ func (b *binding) kept() bool {
 	if b.queue != nil {
 		return b.queue.storeID != 0 && !b.queue.unstored
 	}
-	return b.target.durable
+	return b.target.durable && !b.target.gone
 }
 
 // storeMessage is called once for each publish, after routing and before push. A

@@ -25,6 +25,7 @@ func (n *topicNode) add(b *binding) {
 			n = n.child(word)
 		}
 	}
+	b.inKey = len(n.bindings)
 	n.bindings = append(n.bindings, b)
 }
 

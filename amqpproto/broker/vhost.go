@@ -16,6 +16,7 @@ type vhost struct {
 	queues    map[string]*queue
 	firehose  *exchange                     // of exchanges
 	bindings  int                           // of all exchanges
+	unbinding int                           // wrecks that have bindings
 	owned     map[*Conn]map[*queue]struct{} // exclusive queues
 }
 

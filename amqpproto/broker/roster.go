@@ -1,0 +1,88 @@
+package broker
+
+// roster is consumers in the order in which they came. One leaves without those
+// behind it moving up each time: there may be very many.
+type roster struct {
+	list      []*consumer // nil = has left
+	n         int         // that are there
+	head      int         // none is before it
+	ofChannel bool        // else of a queue
+	walking   bool        // places stay as they are
+}
+
+// place is where c is, plus one; 0 = it is not in.
+func (r *roster) place(c *consumer) *int {
+	if r.ofChannel {
+		return &c.inChannel
+	}
+	return &c.inQueue
+}
+
+func (r *roster) add(c *consumer) {
+	r.list = append(r.list, c)
+	*r.place(c) = len(r.list)
+	r.n++
+}
+
+// remove takes c out; false says that it was not in.
+func (r *roster) remove(c *consumer) bool {
+	at := r.place(c)
+	i := *at - 1
+	if i < 0 || i >= len(r.list) || r.list[i] != c {
+		return false
+	}
+	r.list[i], *at = nil, 0
+	r.n--
+	for r.head < len(r.list) && r.list[r.head] == nil {
+		r.head++
+	}
+	const few = 16
+	if holes := len(r.list) - r.n; !r.walking && holes > few && holes > r.n {
+		r.squeeze()
+	}
+	return true
+}
+
+func (r *roster) squeeze() {
+	kept := r.list[:0]
+	for _, c := range r.list {
+		if c != nil {
+			kept = append(kept, c)
+			*r.place(c) = len(kept)
+		}
+	}
+	clear(r.list[len(kept):])
+	r.list, r.head = kept, 0
+}
+
+// first is the one that has been here for longest; nil if there is none.
+func (r *roster) first() *consumer {
+	if r.n == 0 {
+		return nil
+	}
+	return r.list[r.head]
+}
+
+// walk calls fn with all of them. Some may leave meanwhile.
+func (r *roster) walk(fn func(c *consumer)) {
+	was := r.walking
+	r.walking = true
+	for i := 0; i < len(r.list); i++ {
+		if c := r.list[i]; c != nil {
+			fn(c)
+		}
+	}
+	r.walking = was
+}
+
+// take returns all, and is empty then.
+func (r *roster) take() (all []*consumer) {
+	for _, c := range r.list {
+		if c != nil {
+			*r.place(c) = 0
+			all = append(all, c)
+		}
+	}
+	r.list, r.n, r.head = nil, 0, 0
+	return all
+}

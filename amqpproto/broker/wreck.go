@@ -1,0 +1,116 @@
+package broker
+
+import "zamqp/amqpproto"
+
+// wreck is what is left of a queue or an exchange that has been deleted, or of
+// the messages of a queue that was purged, if that is more than one slice has
+// room for. Nobody sees it: nothing is routed by a binding of what is gone, and
+// methods about exchanges and bindings wait until the bindings are cleared away.
+type wreck struct {
+	vhost     *vhost
+	queue     *queue      // one of the two
+	exchange  *exchange   // one of the two
+	backlog   backlog     // messages to be forgotten
+	consumers []*consumer // to be told
+	ended     []*consumer // that clients are to hear of, after the answer
+	unbinding bool        // counts in vhost.unbinding
+	last      func()      // the answer
+}
+
+// wreckLater has w cleared away in later turns.
+func (s *Server) wreckLater(w *wreck) {
+	w.unbinding = w.queue != nil && len(w.queue.bindings) > 0 && w.queue.gone || w.exchange != nil
+	if w.unbinding {
+		w.vhost.unbinding++
+	}
+	s.wrecked = w
+	s.later(w)
+}
+
+func (w *wreck) step(s *Server) (done bool) {
+	if !w.unbind(s) {
+		return false
+	}
+	for w.backlog.n > 0 {
+		if !s.charge(forgetUnits, 0) {
+			return false
+		}
+		e := s.entryOf(w.backlog.pop(&s.blocks))
+		s.memory -= cellSize
+		w.queue.forget(e)
+	}
+	for len(w.consumers) > 0 {
+		if !s.charge(endUnits, 0) {
+			return false
+		}
+		at := len(s.ended)
+		w.consumers[0].to.cancelled(w.consumers[0])
+		w.consumers = w.consumers[1:]
+		w.ended = append(w.ended, s.ended[at:]...)
+		s.ended = s.ended[:at]
+	}
+	if w.last != nil {
+		w.last()
+		w.last = nil
+	}
+	for len(w.ended) > 0 {
+		if !s.charge(deliverUnits, 0) {
+			return false
+		}
+		s.tellEnd(w.ended[0])
+		w.ended = w.ended[1:]
+	}
+	return true
+}
+
+// unbind clears the bindings away.
+func (w *wreck) unbind(s *Server) (done bool) {
+	if !w.unbinding {
+		return true
+	}
+	v := w.vhost
+	if q := w.queue; q != nil {
+		for len(q.bindings) > 0 {
+			if !s.charge(bindingUnits, 0) {
+				return false
+			}
+			v.removeBinding(q.bindings[len(q.bindings)-1])
+		}
+	}
+	if x := w.exchange; x != nil {
+		for len(x.bindings)+len(x.targets) > 0 {
+			if !s.charge(bindingUnits, 0) {
+				return false
+			}
+			x.unbindOne()
+		}
+	}
+	w.unbinding = false
+	v.unbinding--
+	return true
+}
+
+// answerChange sends the answer to what has just been done: at once, or when the rest
+// of it has been done as well, and, if it is durable, is on disk. nil is none.
+func (ch *channel) answerChange(id amqpproto.MethodID, m amqpproto.Method) {
+	c := ch.conn
+	w := c.server.wrecked
+	c.server.wrecked = nil
+	switch {
+	case m == nil:
+	case w == nil:
+		c.send(ch.number, m)
+	default:
+		c.works++
+		ch.later = true
+		w.last = func() {
+			if ch.state == channelOpen && c.state == connOpen {
+				c.out.room()
+				at := len(c.out.buf)
+				c.send(ch.number, m)
+				_ = ch.holdAnswer(id, at, c.server.stored()) // an error closes the connection
+			}
+			c.worked()
+		}
+	}
+}
