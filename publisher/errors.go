@@ -37,6 +37,11 @@ var ErrGone = errors.New("the client has gone")
 // ErrShutdown ends a wait of a call that the server's drain cut off.
 var ErrShutdown = errors.New("the server shuts down")
 
+// ErrDraining ends the context of a [Request.Stream], and its wait, when the
+// server begins to drain. What the stream writes still arrives: it may say
+// goodbye and return nil, or return the error, which cuts the answer.
+var ErrDraining = errors.New("the server drains")
+
 // A StatusError is an error with an HTTP status and a text for the client. For
 // a message a 4xx is a failure that will not pass, but 408, 409, 425 and 429.
 type StatusError struct {

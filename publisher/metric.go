@@ -59,6 +59,7 @@ func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
 		Metric{Name: "conflicts_total", Help: "Runs that were repeated for a conflict.", Value: float64(s.stats.Conflicts)},
 		Metric{Name: "refused_total", Help: "HTTP requests answered without a handler: no route, too many calls.", Value: float64(s.stats.Refused)},
 		Metric{Name: "calls", Help: "Calls that run or wait.", Value: float64(snap.Live)},
+		Metric{Name: "streams", Help: "Answers that are being streamed.", Value: float64(s.streams)},
 		Metric{Name: "draining", Help: "1 while the server shuts down.", Value: Bit(snap.Draining)},
 		Metric{Name: "ready", Help: "1 while every part is ready and the server takes calls, as /readyz.", Value: Bit(snap.Ready())},
 	)

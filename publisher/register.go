@@ -58,7 +58,9 @@ func NewRegistry() *Registry {
 // syntax of net/http: "[METHOD ][HOST]/[PATH]" with {name}, {name...} and {$}.
 // The more specific pattern wins, whatever the order. A pattern that is
 // malformed, or conflicts with another, panics with both places named.
-func Handle(pattern string, h Handler) { Default.handle(pattern, h, caller(2)) }
+func Handle(pattern string, h Handler, options ...RouteOption) {
+	Default.handle(pattern, h, options, caller(2))
+}
 
 // Produce declares a producer. [Request.Publish] names it. A bad or duplicate
 // name panics.
@@ -84,7 +86,9 @@ func OnError(exchange string, h ErrorHandler) { Default.onError(exchange, h, cal
 func Pool(name string, workers int) { Default.pool(name, workers, caller(2)) }
 
 // Handle is the package's [Handle] for this registry.
-func (g *Registry) Handle(pattern string, h Handler) { g.handle(pattern, h, caller(2)) }
+func (g *Registry) Handle(pattern string, h Handler, options ...RouteOption) {
+	g.handle(pattern, h, options, caller(2))
+}
 
 // Produce is the package's [Produce] for this registry.
 func (g *Registry) Produce(name string, p Producer) { g.produce(name, p, caller(2)) }
@@ -101,7 +105,7 @@ func (g *Registry) OnError(exchange string, h ErrorHandler) { g.onError(exchange
 // Pool is the package's [Pool] for this registry.
 func (g *Registry) Pool(name string, workers int) { g.pool(name, workers, caller(2)) }
 
-func (g *Registry) handle(pattern string, h Handler, place string) {
+func (g *Registry) handle(pattern string, h Handler, options []RouteOption, place string) {
 	if h == nil {
 		panic(fmt.Sprintf("publisher: Handle(%q) at %s: the handler is nil", pattern, place))
 	}
@@ -111,6 +115,9 @@ func (g *Registry) handle(pattern string, h Handler, place string) {
 	}
 	if err != nil {
 		panic(fmt.Sprintf("publisher: Handle(%q) at %s: %v", pattern, place, err))
+	}
+	for _, option := range options {
+		option(route)
 	}
 	g.routes = append(g.routes, route)
 }

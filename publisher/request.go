@@ -77,6 +77,7 @@ type Request struct {
 	live      bool
 	parked    bool
 	cancelled error
+	told      bool // a wait has ended by ErrDraining
 	ctx       context.Context
 	cancelCtx context.CancelCauseFunc
 	outcome   Outcome
@@ -236,7 +237,8 @@ func (r *Request) Decode(v any) error {
 }
 
 // Context ends when the call is over, when the client has gone and when the
-// server's drain cuts the call off. It may be handed to other goroutines,
+// server's drain cuts the call off; that of a [Request.Stream] ends when the
+// drain begins, with the cause [ErrDraining]. It may be handed to other goroutines,
 // such as the function given to [Request.Offload].
 func (r *Request) Context() context.Context {
 	if r.ctx == nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // A Route is a registered pattern with its handler.
@@ -14,8 +15,19 @@ type Route struct {
 	Handler Handler
 	Place   string // file:line of the registration
 
+	streamTimeout time.Duration // of a Stream; 0 is no bound
+
 	segments []segment
 	names    []string // of the wildcards, in order
+}
+
+// A RouteOption changes one thing of a route.
+type RouteOption func(*Route)
+
+// StreamTimeout bounds how long a [Request.Stream] of the route may last. Without
+// it there is no bound but the client's going away and the server's drain.
+func StreamTimeout(d time.Duration) RouteOption {
+	return func(r *Route) { r.streamTimeout = d }
 }
 
 // A segment is one part of a pattern's path: a literal, {name}, {name...} or

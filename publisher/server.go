@@ -44,6 +44,7 @@ type Server struct {
 	live          []*Request
 	drained       func()
 	draining      bool
+	streams       int // answers that are being streamed
 	packer        packer
 	scratch       []byte // of Fingerprint
 	contentType   string // the last one that was found valid; handlers give the same constants again and again
@@ -361,7 +362,7 @@ const keepMax = 64 << 10
 
 func (s *Server) recycle(r *Request) {
 	r.live, r.label, r.route, r.consumer, r.door, r.task = false, nil, nil, nil, nil, nil
-	r.ctx, r.cancelCtx, r.cancelled, r.remote = nil, nil, nil, nil
+	r.ctx, r.cancelCtx, r.cancelled, r.told, r.remote = nil, nil, nil, false, nil
 	r.outcome, r.message, r.path = Outcome{}, Message{}, nil
 	r.tx.reset()
 	r.response.reset()
@@ -396,7 +397,7 @@ func (s *Server) report(r *Request, err error) {
 	if r.origin == OriginMessage {
 		r.consumer.fail()
 		level = zerolog.WarnLevel
-	} else if status, _ := statusOf(err); status < 500 || errors.Is(err, ErrGone) {
+	} else if status, _ := statusOf(err); status < 500 || errors.Is(err, ErrGone) || errors.Is(err, ErrDraining) {
 		level = zerolog.DebugLevel
 	} else if status == http.StatusServiceUnavailable {
 		level = zerolog.WarnLevel
@@ -422,6 +423,17 @@ func (c *consuming) fail() {
 	}
 }
 
+// BeginDrain makes the server unready and tells the streams. Calls are run as
+// before.
+func (s *Server) BeginDrain() {
+	s.draining = true
+	for _, r := range append([]*Request(nil), s.live...) {
+		if r.response.begun {
+			r.Cancel(ErrDraining)
+		}
+	}
+}
+
 // Drain calls done when no call is live. New calls are still run: the doors
 // stop first.
 func (s *Server) Drain(done func()) {
@@ -440,10 +452,11 @@ func (s *Server) CancelAll(cause error) {
 	}
 }
 
-// CancelOlder ends the waits of the calls that began before then.
+// CancelOlder ends the waits of the calls that began before then. A stream is
+// not one of them: it has a deadline of its own.
 func (s *Server) CancelOlder(then time.Time, cause error) {
 	for _, r := range append([]*Request(nil), s.live...) {
-		if r.started.Before(then) {
+		if r.started.Before(then) && !r.response.begun {
 			r.Cancel(cause)
 		}
 	}

@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -17,6 +18,11 @@ type Stream struct {
 // fn, a failed Write that fn did not tell of, and a body of another length cut the
 // connection, so that the client does not take a part for the whole, and are
 // logged. Only HTTP requests can be answered so.
+//
+// A stream may last: server.call_timeout ends with its first octet, and
+// [StreamTimeout] bounds it. When the server begins to drain, its context ends
+// with the cause [ErrDraining]; what it writes after that still arrives, until
+// server.drain_timeout is over.
 func (r *Request) Stream(status int, contentType string, length int64, fn func(w *Stream) error) error {
 	if r.origin != OriginHTTP {
 		return errors.New("stream: a message's reply is sent whole: use Bytes")
@@ -54,7 +60,7 @@ func (w *Stream) Write(p []byte) (int, error) {
 	if err == nil && !more {
 		r.park()
 	}
-	if err == nil && r.cancelled != ErrGone { // that one the door knows better
+	if err == nil && r.cancelled != ErrGone && r.cancelled != ErrDraining { // the door knows better; it may go on
 		err = r.cancelled
 	}
 	if err != nil {
@@ -73,6 +79,16 @@ func (r *Request) Streamed() bool { return r.response.stream != nil }
 // short.
 func (r *Request) runStream() error {
 	r.response.begun = true
+	s := r.server
+	s.streams++
+	defer func() { s.streams-- }()
+	if s.draining {
+		r.Cancel(ErrDraining)
+	}
+	if limit := r.route.streamTimeout; limit > 0 {
+		cause := fmt.Errorf("publisher.StreamTimeout (%s): %w", limit, context.DeadlineExceeded)
+		defer s.runtime.After(limit, func() { r.Cancel(cause) })()
+	}
 	err := guard(func() error { return r.response.stream(&Stream{r: r}) })
 	if err != nil {
 		err = &brokenStream{sound(err)}

@@ -26,7 +26,7 @@ func (r *Request) wake() {
 // Cancel ends the waits of a call with cause, and its [Request.Context]. What
 // has begun to commit goes on. Doors and the drain call it.
 func (r *Request) Cancel(cause error) {
-	if !r.live || r.cancelled != nil {
+	if !r.live || r.cancelled != nil && r.cancelled != ErrDraining { // a stream may be told that first, and be cut later
 		return
 	}
 	r.cancelled = cause
@@ -56,14 +56,22 @@ func (p *pause) end(err error) {
 
 // wait parks until the pause is over, or the call is cancelled.
 func (p *pause) wait() error {
-	for !p.over && p.r.cancelled == nil {
+	for !p.over && !p.r.interrupted() {
 		p.r.park()
 	}
 	if !p.over {
 		p.over, p.err = true, p.r.cancelled
+		p.r.told = p.err == ErrDraining
 	}
 	p.r = nil
 	return p.err
+}
+
+// interrupted reports whether a wait of the call has to end. A drain ends one
+// wait of a stream: a stream that goes on all the same waits as before, and
+// does not turn in a circle until it is cut.
+func (r *Request) interrupted() bool {
+	return r.cancelled != nil && !(r.cancelled == ErrDraining && r.told)
 }
 
 // Sleep waits without holding the loop. An error says that the call was

@@ -11,28 +11,38 @@ import (
 // connections to say goodbye.
 const cutGrace = time.Second
 
-// drain stops in order: accept no more, cancel the consumers, finish the calls
-// and their answers, flush publishes, confirms and acks, close. All of it
-// within server.drain_timeout.
+// drain stops in order: say that the server is not ready, cancel the consumers,
+// and serve on for server.drain_delay, so that a balancer can see it; then
+// accept no more, finish the calls and their answers, flush publishes, confirms
+// and acks, close. All that comes after the delay is within server.drain_timeout.
 func (a *application) drain(why string) {
 	if a.draining {
 		return
 	}
 	a.draining = true
-	timeout := a.plan.Settings.Server.DrainTimeout
-	a.log.Info().Str("reason", why).Dur("timeout", timeout).Int("calls", a.server.Live()).Msg("draining")
-	cut := a.loop.After(timeout, a.cut)
-	for _, ln := range a.listeners {
-		ln.Close()
-	}
+	timeout, delay := a.plan.Settings.Server.DrainTimeout, a.plan.Settings.Server.DrainDelay
+	a.log.Info().Str("reason", why).Dur("delay", delay).Dur("timeout", timeout).Int("calls", a.server.Live()).Msg("draining")
+	a.server.BeginDrain()
+	a.http.Retire()
+	cut := a.loop.After(delay+timeout, a.cut)
 	left := 2
 	one := func() {
 		if left--; left == 0 { // but calls whose clients have gone may still run
 			a.server.Drain(func() { a.close(cut.Stop) })
 		}
 	}
-	a.http.Drain(one)
 	a.amqp.Stop(func() { a.server.Drain(one) })
+	shut := func() {
+		for _, ln := range a.listeners {
+			ln.Close()
+		}
+		a.http.Drain(one)
+	}
+	if delay == 0 {
+		shut()
+		return
+	}
+	a.loop.After(delay, shut)
 }
 
 // close ends the brokers' connections in good order, then the embedded broker,

@@ -73,7 +73,9 @@ type Pool struct {
 
 // Server bounds calls, whichever wire they came from.
 type Server struct {
-	DrainTimeout    time.Duration `key:"drain_timeout" min:"1ms" max:"24h" off:"a stop waits for nothing"`
+	DrainTimeout time.Duration `key:"drain_timeout" min:"1ms" max:"24h" off:"a stop waits for nothing"`
+	// DrainDelay comes before DrainTimeout.
+	DrainDelay      time.Duration `key:"drain_delay" min:"1ms" max:"1h" off:"the listeners close at once"`
 	CallTimeout     time.Duration `key:"call_timeout" min:"1ms" max:"24h" off:"a call may wait for ever"`
 	CallsMax        int           `key:"calls_max" min:"1" max:"10000000"`
 	ConflictRetries int           `key:"conflict_retries" min:"0" max:"100"`

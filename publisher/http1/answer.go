@@ -153,7 +153,7 @@ func (c *Conn) Err() error {
 // settleClosing decides whether the connection survives this answer, just
 // before that is written into its head.
 func (c *Conn) settleClosing() {
-	if c.in != awaitAnswer || c.flags&flagDraining != 0 {
+	if c.in != awaitAnswer || c.flags&flagDraining != 0 || c.srv.last {
 		// Before the request was read, its end cannot be waited for: the
 		// refused client may send for hours.
 		c.flags |= flagClosing

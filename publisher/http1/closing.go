@@ -64,6 +64,10 @@ func (noWire) Wake()       {}
 func (noWire) Close()      {}
 func (noWire) Abort(error) {}
 
+// Retire makes the next answer of each connection its last one, which says so.
+// Idle connections stay open: whoever keeps one may be about to use it.
+func (s *Server) Retire() { s.last = true }
+
 // Shutdown drains the connection: an idle one is closed, any other after its
 // next answer, which says so.
 func (c *Conn) Shutdown() {

@@ -32,6 +32,7 @@ type Handler interface {
 // loop's thread, like everything in it.
 type Server struct {
 	cfg   Config
+	last  bool // every answer is the last one of its connection
 	stats Stats
 
 	head Head // scratch: the head that is being read; valid only inside parseHead and Handler.Head

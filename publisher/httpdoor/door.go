@@ -65,6 +65,9 @@ func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 	)
 }
 
+// Retire makes the next answer of each connection its last one, and goes on.
+func (d *Door) Retire() { d.http.Retire() }
+
 // Drain closes each connection as soon as it is idle, and calls done when
 // none is left.
 func (d *Door) Drain(done func()) {

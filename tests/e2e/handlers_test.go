@@ -70,6 +70,7 @@ func init() {
 	})
 	publisher.Handle("GET /stall", func(r *publisher.Request) error { time.Sleep(300 * time.Millisecond); return r.Text(200, "held") })
 	publisher.Handle("GET /stream/{n}", stream)
+	publisher.Handle("GET /feed", feed)
 	publisher.Handle("/mux/", publisher.HTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		w.Header().Set("X-Remote", r.RemoteAddr)
@@ -108,6 +109,19 @@ func rpc(r *publisher.Request) error {
 		return publisher.Errorf(422, "bad question")
 	}
 	return r.Reply(200, map[string]string{"answer": strings.ToUpper(string(r.Body()))})
+}
+
+// feed has no end of its own.
+func feed(r *publisher.Request) error {
+	return r.Stream(200, "text/plain", -1, func(w *publisher.Stream) error {
+		_, _ = io.WriteString(w, "first.")
+		see("feeding")
+		err := r.Sleep(time.Hour)
+		if errors.Is(err, publisher.ErrDraining) {
+			_, err = io.WriteString(w, "bye.")
+		}
+		return err
+	})
 }
 
 // stream writes n KiB; a negative n breaks off in the middle.
