@@ -53,11 +53,17 @@ func (f failure) Unwrap() error { return f.error }
 
 // Run executes one command. ctx ends a running server as a signal does.
 func (c *CLI) Run(ctx context.Context, args []string) int {
+	out := &output{w: c.Stdout}
+	c.Stdout = out
+	defer func() { c.Stdout = out.w }()
 	root := c.root(args)
 	root.SetArgs(args)
 	root.SetOut(c.Stdout)
 	root.SetErr(c.Stderr)
 	ran, err := root.ExecuteContextC(ctx)
+	if err == nil && out.err != nil {
+		err = failure{fmt.Errorf("standard output: %w", out.err)}
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -68,6 +74,21 @@ func (c *CLI) Run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintf(c.Stderr, "zamqp: %v\nTry %q.\n", err, ran.CommandPath()+" --help")
 	return exitUsage
+}
+
+// output remembers that something could not be printed: a command that says so in
+// its exit code is one that a script can rely on.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // complain prints an error; of a configuration's problems each on its line.

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // shortStringMax is the longest short string of AMQP, in octets: names of
@@ -95,6 +96,8 @@ func (c *checker) consumer(name string, o *Consumer) {
 	for i := range o.RoutingKeys {
 		c.shortString(key+".routing_keys", &o.RoutingKeys[i])
 	}
+	c.milliseconds(key+".retry.min", o.Retry.Min)
+	c.milliseconds(key+".retry.max", o.Retry.Max)
 }
 
 func (c *checker) producer(name string, o *Producer) {
@@ -106,6 +109,14 @@ func (c *checker) producer(name string, o *Producer) {
 	c.shortString(key+".reply_to", o.ReplyTo)
 	c.shortString(key+".app_id", o.AppID)
 	c.shortString(key+".user_id", o.UserID)
+	c.milliseconds(key+".expiration", o.Expiration)
+}
+
+// milliseconds refuses what the broker would be told of without its fraction.
+func (c *checker) milliseconds(key string, d *time.Duration) {
+	if d != nil && *d%time.Millisecond != 0 {
+		c.fail(key, formatDuration(*d), "AMQP counts in milliseconds: round it")
+	}
 }
 
 func (c *checker) connectionName(key string, name *string) {

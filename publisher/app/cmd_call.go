@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zamqp/amqpproto/client"
+	"zamqp/publisher"
 )
 
 // callCommand sends a request over AMQP and prints the reply.
@@ -26,9 +27,10 @@ func (c *CLI) callCommand() *cobra.Command {
 		Short: "Send a request by AMQP and print the reply",
 		Long: `Send a message with a reply_to and a correlation_id, wait for the reply, and print
 its body. The replies come to a queue of this command's own, which ends with it.
-The exit code is 1 when no queue takes the request, or no reply comes within
---timeout; the request then goes with an expiration, unless --expiration says
-otherwise, so that nobody works for somebody who has gone.`,
+The exit code is 1 when no queue takes the request, no reply comes within --timeout,
+or the reply says that the call has failed: a header x-status of 400 or more; its
+body is printed all the same. The request goes with an expiration of --timeout, unless
+--expiration says otherwise, so that nobody works for somebody who has gone.`,
 		Example: `  zamqp call --queue hello '{"name": "world"}' --json
   zamqp call -e rpc -k price -H currency=EUR 4711 --timeout 2s`,
 		Args:              cobra.MaximumNArgs(1),
@@ -78,8 +80,22 @@ func (k *callCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 	} else if _, err = c.Stdout.Write(reply.Body); err == nil && len(reply.Body) > 0 && reply.Body[len(reply.Body)-1] != '\n' {
 		_, err = fmt.Fprintln(c.Stdout)
 	}
+	if err == nil {
+		err = failedReply(reply)
+	}
 	if err != nil {
 		return failure{err}
+	}
+	return nil
+}
+
+// failedReply is the error that a reply stands for; nil for a success.
+func failedReply(m *message) error {
+	if m.malformed != nil {
+		return fmt.Errorf("the reply cannot be read: %w", m.malformed)
+	}
+	if status := integer(m.Headers[publisher.StatusHeader]); status >= 400 {
+		return fmt.Errorf("the call has failed: the reply has the status %d (%s)", status, publisher.StatusHeader)
 	}
 	return nil
 }

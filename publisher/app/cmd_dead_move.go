@@ -37,7 +37,7 @@ func (d *deadCommand) retry(c *CLI, cmd *cobra.Command, arg string) error {
 		for _, to := range sortedNames(moved) {
 			fmt.Fprintf(c.Stdout, "%s moved from %s to %s\n", counted(moved[to], "message"), q.queue, to)
 		}
-		if err == nil && len(moved) == 0 && failed == 0 {
+		if err == nil && len(moved) == 0 && failed == 0 && d.pick.missing() == nil {
 			fmt.Fprintf(c.Stdout, "no message matches\n")
 		}
 		if err == nil && failed > 0 {

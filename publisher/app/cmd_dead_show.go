@@ -31,6 +31,9 @@ func (d *deadCommand) within(c *CLI, cmd *cobra.Command, arg string, must bool, 
 	if err == nil {
 		err = fn(ctx, s, q, n)
 	}
+	if err == nil {
+		err = d.pick.missing()
+	}
 	if err != nil {
 		return failure{err}
 	}

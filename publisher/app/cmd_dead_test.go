@@ -84,7 +84,6 @@ func testDeadListAndShow(t *testing.T, at broker) {
 		{[]string{"--reason", "customer"}, "1", "no such customer"},
 		{[]string{"--reason", "rejected"}, "3", "x-death: "},
 		{[]string{"--limit", "1"}, "1", ""},
-		{[]string{"--message-id", "nobody"}, "", ""},
 		{[]string{"--json", "--position", "1"}, "1", `"death":{"queue":"` + work + `","exchange":"orders","routing_key":"order.created","reason":"attempts"`},
 		{[]string{"--no-body", "--position", "1"}, "", "message_id=m1"},
 	} {
@@ -97,6 +96,12 @@ func testDeadListAndShow(t *testing.T, at broker) {
 		}
 		if strings.Join(shown, " ") != test.bodies || !strings.Contains(out, test.part) {
 			t.Errorf("show %q: %v, want %s and %q:\n%s", test.args, shown, test.bodies, test.part, out)
+		}
+	}
+	for _, args := range [][]string{{"show", dead, "--message-id", "m1,nobody"}, {"show", dead, "--position", "2,9-12"},
+		{"retry", dead, "--message-id", "nobody"}, {"drop", dead, "--position", "7"}} {
+		if code, _, stderr := s.zamqp("", append([]string{"dead"}, args...)...); code != 1 || !strings.Contains(stderr, "no message matches ") {
+			t.Errorf("%q: exit %d, %s", args, code, stderr)
 		}
 	}
 	if n := s.length(dead); n != 4 {

@@ -268,6 +268,15 @@ func testPublishFails(t *testing.T, at broker) {
 		{[]string{"-q", full, "--json", "{"}, 1, "not JSON"},
 		{[]string{"-q", full, "-H", "x", "x"}, 2, "write name=text"},
 		{[]string{"-q", full, "--expiration", "500us", "x"}, 2, "AMQP counts in milliseconds"},
+		{[]string{"-q", full, "--expiration", "1500us", "x"}, 2, "AMQP counts in milliseconds: write 1ms"},
+		{[]string{"-q", full, "--timestamp", "2026-01-31T12:00:00.5Z", "x"}, 2, "AMQP counts whole seconds since 1970"},
+		{[]string{"-q", full, "--timestamp", "1960-01-31T12:00:00Z", "x"}, 2, "AMQP counts whole seconds since 1970"},
+		{[]string{"-q", full, "-H", "n:=12345678901234567890", "x"}, 2, "fits into no field of AMQP without loss: write it as text"},
+		{[]string{"-q", full, "-H", `t:={"a": [0.12345678901234567890123]}`, "x"}, 2, "the number 0.12345678901234567890123 fits into no field"},
+		{[]string{"-q", full, "-H", "n:=1e-400", "x"}, 2, "the number 1e-400 fits into no field"},
+		{[]string{"-q", full, "-H", `t:={"a": 1, "a": 2}`, "x"}, 2, `the name "a" is there twice`},
+		{[]string{"-q", full, "-H", `t:="\ud800"`, "x"}, 2, "half of a surrogate pair"},
+		{[]string{"-q", full, "-H", "a=1", "-H", "a:=2", "x"}, 2, "a is there twice"},
 		{[]string{"-q", full, "-H", "x:=y", "x"}, 2, "write x=y for text"},
 		{[]string{"-q", full, "-H", "x:=1}", "x"}, 2, "write x=1} for text"},
 		{[]string{"-q", full, "--timestamp", "tomorrow", "x"}, 2, "RFC 3339"},
@@ -304,8 +313,12 @@ func testCall(t *testing.T, at broker) {
 			}
 			// A reply that is none of this call's comes first.
 			_ = s.ch.PublishWithContext(context.Background(), "", d.ReplyTo, false, false, amqp.Publishing{CorrelationId: "other", Body: []byte("no")})
+			headers := amqp.Table{"expiration": d.Expiration}
+			if string(d.Body) == "fail" {
+				headers["x-status"] = int32(500)
+			}
 			_ = s.ch.PublishWithContext(context.Background(), "", d.ReplyTo, false, false, amqp.Publishing{
-				CorrelationId: d.CorrelationId, Body: append([]byte("re: "), d.Body...), Headers: amqp.Table{"expiration": d.Expiration},
+				CorrelationId: d.CorrelationId, Body: append([]byte("re: "), d.Body...), Headers: headers,
 			})
 		}
 	}()
@@ -318,6 +331,12 @@ func testCall(t *testing.T, at broker) {
 	}
 	if err := json.Unmarshal([]byte(s.works("call", "-q", q, "--reply-json", "hi")), &reply); err != nil || reply.Body != "re: hi" || reply.Headers["expiration"] != "20000" {
 		t.Errorf("%+v, %v", reply, err)
+	}
+	// A reply that says that the call has failed is printed, and is a failure.
+	for _, args := range [][]string{{"call", "-q", q, "fail"}, {"call", "-q", q, "--reply-json", "fail"}} {
+		if code, out, stderr := s.zamqp("", args...); code != 1 || !strings.Contains(out, "re: fail") || !strings.Contains(stderr, "status 500 (x-status)") {
+			t.Errorf("%q: exit %d, %q, %q", args, code, out, stderr)
+		}
 	}
 	for _, test := range []struct {
 		args   []string

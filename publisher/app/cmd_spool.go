@@ -97,7 +97,23 @@ func (x *spoolCommand) matches(number uint64, m *spool.Message, reason string) b
 		return false
 	}
 	id := newMessage(nil, nil, m.RawProperties, nil, time.Time{}).MessageId
-	return x.pick.matches(0, id, reason)
+	if !x.pick.matches(0, id, reason) {
+		return false
+	}
+	x.pick.found[numberText(uint(number))] = true
+	return true
+}
+
+func numberText(n uint) string { return fmt.Sprintf("number %d", n) }
+
+// missing is an error that names what was asked for and is in no spool.
+func (x *spoolCommand) missing() error {
+	for _, n := range x.numbers {
+		if !x.pick.found[numberText(n)] {
+			return fmt.Errorf("no message matches %s", numberText(n))
+		}
+	}
+	return x.pick.missing()
 }
 
 func (x *spoolCommand) check() error {
@@ -198,7 +214,7 @@ func (x *spoolCommand) change(c *CLI, queuedToo bool, fn func(s *spool.Spool, nu
 	if err := x.check(); err != nil {
 		return err
 	}
-	return x.each(c, func(title, dir string) error {
+	err := x.each(c, func(title, dir string) error {
 		var numbers []uint64
 		err := spool.List(dir, func(e *spool.Entry) {
 			if queuedToo && x.matches(e.Number, &e.Message, "") {
@@ -231,6 +247,10 @@ func (x *spoolCommand) change(c *CLI, queuedToo bool, fn func(s *spool.Spool, nu
 		fmt.Fprintf(c.Stdout, "%s: %s %s\n", title, counted(len(numbers), "message"), said)
 		return nil
 	})
+	if err == nil {
+		err = spoolFailure(x.missing())
+	}
+	return err
 }
 
 func (x *spoolCommand) retry(c *CLI) error {

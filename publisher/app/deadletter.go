@@ -74,7 +74,11 @@ func integer(v any) int64 {
 		return int64(n)
 	case int16:
 		return int64(n)
+	case uint16:
+		return int64(n)
 	case int32:
+		return int64(n)
+	case uint32:
 		return int64(n)
 	case int64:
 		return n
@@ -128,6 +132,7 @@ type selection struct {
 	limit     int
 
 	ranges [][2]int
+	found  map[string]bool // what has matched, of ids and positions
 }
 
 func (x *selection) add(cmd *cobra.Command, limit int) {
@@ -169,13 +174,54 @@ func (x *selection) parse(must bool) error {
 // matches reports whether a message is meant; what is not asked for does not
 // restrict.
 func (x *selection) matches(position int, id string, texts ...string) bool {
-	if len(x.ranges) > 0 && !slices.ContainsFunc(x.ranges, func(r [2]int) bool { return r[0] <= position && position <= r[1] }) {
+	at := slices.IndexFunc(x.ranges, func(r [2]int) bool { return r[0] <= position && position <= r[1] })
+	if len(x.ranges) > 0 && at < 0 {
 		return false
 	}
 	if len(x.ids) > 0 && !slices.Contains(x.ids, id) {
 		return false
 	}
-	return x.reason == "" || slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(t, x.reason) })
+	if x.reason != "" && !slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(t, x.reason) }) {
+		return false
+	}
+	if x.found == nil {
+		x.found = map[string]bool{}
+	}
+	x.found["message id "+strconv.Quote(id)] = true
+	if at >= 0 {
+		x.found["position "+rangeText(x.ranges[at])] = true
+	}
+	return true
+}
+
+// missing is an error that names what was asked for by id or position and matched
+// nothing: a script has to know.
+func (x *selection) missing() error {
+	var names []string
+	for _, id := range x.ids {
+		names = append(names, "message id "+strconv.Quote(id))
+	}
+	for _, r := range x.ranges {
+		names = append(names, "position "+rangeText(r))
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return x.found[name] })
+	if len(names) == 0 {
+		return nil
+	}
+	const most = 5
+	more := ""
+	if len(names) > most {
+		more = fmt.Sprintf(" and %d more", len(names)-most)
+		names = names[:most]
+	}
+	return fmt.Errorf("no message matches %s%s", strings.Join(names, ", "), more)
+}
+
+func rangeText(r [2]int) string {
+	if r[0] == r[1] {
+		return strconv.Itoa(r[0])
+	}
+	return fmt.Sprintf("%d-%d", r[0], r[1])
 }
 
 // last is the highest position that can match; n if there is no such bound.

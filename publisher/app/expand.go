@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,10 +19,14 @@ func expand(text string, lookup func(string) (string, bool)) (out string, expand
 		return text, false, nil
 	}
 	var b strings.Builder
+	var wrong []string // each variable that is: whoever mends one should not have to find the next
 	for {
 		before, after, found := strings.Cut(text, "$")
 		b.WriteString(before)
-		if !found {
+		switch {
+		case !found && len(wrong) > 0:
+			return "", false, errors.New(strings.Join(wrong, "; "))
+		case !found:
 			return b.String(), expanded, nil
 		}
 		switch {
@@ -31,7 +36,8 @@ func expand(text string, lookup func(string) (string, bool)) (out string, expand
 		case strings.HasPrefix(after, "{"):
 			inner, rest, closed := strings.Cut(after[1:], "}")
 			if !closed {
-				return "", false, errors.New("a ${ has no closing brace: write ${NAME}, or $${ for the characters themselves")
+				wrong = append(wrong, "a ${ has no closing brace: write ${NAME}, or $${ for the characters themselves")
+				return "", false, errors.New(strings.Join(wrong, "; "))
 			}
 			text = rest
 			if inner == siteVariable {
@@ -40,7 +46,10 @@ func expand(text string, lookup func(string) (string, bool)) (out string, expand
 			}
 			value, err := variable(inner, lookup)
 			if err != nil {
-				return "", false, err
+				if text := err.Error(); !slices.Contains(wrong, text) {
+					wrong = append(wrong, text)
+				}
+				continue
 			}
 			b.WriteString(value)
 			expanded = true

@@ -140,6 +140,9 @@ func (f *messageFlags) outgoing(body []byte, changed *pflag.FlagSet, now time.Ti
 		if f.expiration > 0 && f.expiration < time.Millisecond {
 			return nil, errors.New("--expiration: AMQP counts in milliseconds: write 1ms or more, or 0 for who waits for it now")
 		}
+		if f.expiration%time.Millisecond != 0 {
+			return nil, fmt.Errorf("--expiration %s: AMQP counts in milliseconds: write %s", f.expiration, f.expiration.Truncate(time.Millisecond))
+		}
 		p.Expiration = strconv.FormatInt(f.expiration.Milliseconds(), 10)
 	}
 	var err error
@@ -167,6 +170,9 @@ func parseTimestamp(text string, now time.Time) (time.Time, error) {
 	if err != nil {
 		return t, fmt.Errorf(`--timestamp %q: write now, seconds since 1970, or RFC 3339 as in "2026-01-31T12:00:00Z"`, text)
 	}
+	if t.Nanosecond() != 0 || t.Unix() < 0 {
+		return t, fmt.Errorf("--timestamp %q: AMQP counts whole seconds since 1970", text)
+	}
 	return t, nil
 }
 
@@ -186,58 +192,20 @@ func (l *headerList) Set(text string) error {
 		l.table = amqp.Table{}
 	}
 	name, typed := strings.CutSuffix(name, ":")
+	if _, twice := l.table[name]; twice {
+		return fmt.Errorf("%s is there twice: a table has each name once", name)
+	}
 	if !typed {
 		l.table[name] = value
 		return nil
 	}
-	d := json.NewDecoder(strings.NewReader(value))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil || !isAtEnd(d) {
+	v, err := fieldOf(value)
+	if errors.Is(err, errNotJSON) {
 		return fmt.Errorf("%s is not JSON; write %s=%s for text", value, name, value)
 	}
-	v, err := fieldOf(v)
 	if err != nil {
 		return err
 	}
 	l.table[name] = v
 	return nil
-}
-
-// isAtEnd reports whether nothing follows; More is about lists, and takes a
-// bracket too many for the end of one.
-func isAtEnd(d *json.Decoder) bool {
-	_, err := d.Token()
-	return errors.Is(err, io.EOF)
-}
-
-// fieldOf turns decoded JSON into what a headers table holds.
-func fieldOf(v any) (_ any, err error) {
-	switch v := v.(type) {
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n, nil
-		}
-		f, err := v.Float64()
-		if err != nil {
-			return nil, fmt.Errorf("the number %s fits into no field of AMQP", v)
-		}
-		return f, nil
-	case map[string]any:
-		table := amqp.Table{}
-		for key, value := range v {
-			if table[key], err = fieldOf(value); err != nil {
-				return nil, err
-			}
-		}
-		return table, nil
-	case []any:
-		for i := range v {
-			if v[i], err = fieldOf(v[i]); err != nil {
-				return nil, err
-			}
-		}
-		return v, nil
-	}
-	return v, nil // text, a boolean, null
 }
