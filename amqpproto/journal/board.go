@@ -24,9 +24,9 @@ type Board struct {
 	past  int      // of freed, that are free by now
 	dirty []uint32 // pages to be written
 	stale []bool   // by page: it is among the dirty ones
-	err   error    // of the first write that failed: the file is not to be believed any more
-	told  bool     // Write has returned it
-	doubt bool     // the slots were not whole, and nothing was written since
+	err   error    // of a write that failed: until all is written the file is not to be believed
+	again bool     // it is to be tried again
+	doubt bool     // the slots in the file are not whole
 }
 
 // freed is a slot that is unused when a record is on disk.
@@ -198,35 +198,49 @@ func (b *Board) Reuse(synced uint64) {
 // Dirty says that Write has something to do.
 func (b *Board) Dirty() bool { return len(b.dirty) > 0 }
 
-// Write writes what has changed, so that it outlives a kill. After an error,
-// which is returned once, the board is not whole when it is opened again.
+// Write writes what has changed, so that it outlives a kill. An error is returned
+// once; until Again and a Write that works the board would not be whole if it were
+// opened.
 func (b *Board) Write() error {
-	for _, page := range b.dirty {
-		b.stale[page] = false
-		if b.err != nil {
-			continue
-		}
-		at := int64(page) * boardPage
-		if _, err := b.file.WriteAt(b.slots[at:at+boardPage], boardPage+at); err != nil {
-			b.err = err
-		}
-	}
-	b.dirty = b.dirty[:0]
-	if b.doubt && b.err == nil {
-		b.err = b.writeHead(b.boot, false)
-		b.doubt = false
-	}
-	if b.err == nil || b.told {
+	if b.err != nil && !b.again {
 		return nil
 	}
-	b.told = true
-	_ = b.writeHead("", false) // a full disk takes this: it needs no room
-	return fmt.Errorf("journal: board: %w", b.err)
+	b.again = false
+	for n := len(b.dirty) - 1; n >= 0; n-- {
+		page := b.dirty[n]
+		at := int64(page) * boardPage
+		if _, err := b.file.WriteAt(b.slots[at:at+boardPage], boardPage+at); err != nil {
+			return b.fail(err)
+		}
+		b.stale[page] = false
+		b.dirty = b.dirty[:n]
+	}
+	if b.doubt {
+		if err := b.writeHead(b.boot, false); err != nil {
+			return b.fail(err)
+		}
+	}
+	b.doubt, b.err = false, nil
+	return nil
 }
+
+func (b *Board) fail(err error) error {
+	told := b.err != nil
+	b.err, b.doubt = err, true
+	_ = b.writeHead("", false) // a full disk takes this: it needs no room
+	if told {
+		return nil
+	}
+	return fmt.Errorf("journal: board: %w", err)
+}
+
+// Again has the next Write try again what has failed: the disk takes something.
+func (b *Board) Again() { b.again = true }
 
 // Close writes the board and syncs it, so that it is whole after a restart of
 // the machine, too.
 func (b *Board) Close() error {
+	b.again = true
 	err := b.Write()
 	switch {
 	case b.err != nil:

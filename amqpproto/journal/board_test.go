@@ -109,12 +109,19 @@ func TestBoardThatFailed(t *testing.T) {
 		t.Error("told twice:", err)
 	}
 	fs.FailAt = 0
-	if err := b.Close(); err != nil {
+	b.Take(3, 1)
+	if err := b.Write(); err != nil { // has not been told to try again
 		t.Error(err)
 	}
-	fs = fs.Kill()
-	if _, _, whole := openBoard(t, fs); whole {
+	if _, _, whole := openBoard(t, fs.Kill()); whole {
 		t.Error("whole, though a write failed")
+	}
+	b.Again()
+	if err := b.Write(); err != nil || b.Dirty() {
+		t.Error(err)
+	}
+	if _, slots, whole := openBoard(t, fs.Kill()); !whole || len(slots) != 3 {
+		t.Errorf("whole %v, with %v", whole, slots)
 	}
 }
 

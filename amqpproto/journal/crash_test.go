@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,6 +64,8 @@ func onePowerLoss(t *testing.T, fs *crashfs.FS, rng *rand.Rand, seed, released, 
 	o := journal.Options{
 		SegmentSize: 4000, FS: fs,
 		Offload:  func(w, done func()) { work = append(work, w, done) },
+		After:    func(_ time.Duration, fn func()) { work = append(work, func() {}, fn) },
+		Reserve:  int64(seed % 3 * 1500),
 		OnSynced: func(seq uint64) { synced = seq },
 	}
 	var got []uint64
@@ -97,6 +100,12 @@ func onePowerLoss(t *testing.T, fs *crashfs.FS, rng *rand.Rand, seed, released, 
 	}
 	known := synced
 	for crashed == nil {
+		// The disk has troubles that pass.
+		if fs.FailAt = 0; rng.IntN(4) == 0 {
+			fs.FailAt = fs.Steps + 1 + rng.IntN(4)
+			fs.Fail = []error{syscall.ENOSPC, syscall.EIO, syscall.EMFILE}[rng.IntN(3)]
+			fs.Short = rng.IntN(2) == 0
+		}
 		for range rng.IntN(8) {
 			seq := j.Last() + 1
 			j.Append(numbered(seq, rng))

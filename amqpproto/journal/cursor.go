@@ -44,6 +44,7 @@ func (j *Journal) Cursor(from uint64) *Cursor {
 // Next returns the next record up to number last, which must be on disk; 0 if
 // there is none. rec is a view until the next call. An error tells of records
 // that were on disk and cannot be read any more; what follows them can be tried.
+// After one that [IsShortage] the same records can be tried again.
 func (c *Cursor) Next(last uint64) (seq uint64, rec []byte, err error) {
 	for c.next <= last {
 		if c.file == nil {
@@ -59,17 +60,34 @@ func (c *Cursor) Next(last uint64) (seq uint64, rec []byte, err error) {
 			if c.next == c.segment { // where a segment begins, there is a record
 				return 0, nil, c.skip(last, errors.New("broken record"))
 			}
-			c.turn(c.next)
+			c.turn(c.follower())
 			continue
 		}
 		c.at += int64(r.size)
 		c.buf = c.buf[r.size:]
 		c.next++
 		if r.seq >= c.from {
+			c.from = c.next
 			return r.seq, r.data, nil
 		}
 	}
 	return 0, nil, nil
+}
+
+// follower is the segment that goes on where this one ends. One whose last records
+// were written anew to another ends before its octets do.
+func (c *Cursor) follower() uint64 {
+	found := c.next
+	names, err := c.fs.Names(c.dir)
+	if err != nil {
+		return found
+	}
+	for i := len(names) - 1; i >= 0; i-- {
+		if first, ok := parseSegmentName(names[i]); ok && first > c.segment && first <= c.next {
+			return first
+		}
+	}
+	return found
 }
 
 // turn goes on with another segment.
@@ -132,8 +150,11 @@ func (c *Cursor) read(size int) error {
 }
 
 // skip goes to the next segment that there is, or behind last, and says what is
-// lost.
+// lost. For want of a descriptor nothing is.
 func (c *Cursor) skip(last uint64, cause error) error {
+	if IsShortage(cause) {
+		return fmt.Errorf("journal: %s: %w", segmentName(c.segment), cause)
+	}
 	lost, name := c.next, segmentName(c.segment)
 	to := last + 1
 	if names, err := c.fs.Names(c.dir); err == nil {

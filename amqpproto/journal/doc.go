@@ -32,11 +32,20 @@
 //
 // # Failures
 //
-// A write or a sync that failed is final: a second fdatasync after a failed one
-// may say that all is well though the data is gone. The journal tells
-// [Options.OnError] once, refuses to store anything more, and never reports a
-// record of that batch or after it as synced. What helps is a restart, which
-// reads what is really there.
+// Most failures pass: a full disk, no descriptors, a disk that does not answer.
+// The batch that has met one is kept and tried again with growing pauses, and
+// [Options.OnTrouble] tells the owner, who should append only what gives room back
+// until it is told that all is well. A second fdatasync after a failed one may say
+// that all is well though the data is gone: so after a failed sync the records
+// are written anew, to a segment that begins with them. A segment counts up to where
+// the next one begins.
+//
+// With [Options.Reserve] there is a file whose room is taken beforehand. On a full
+// disk it becomes the next segment, so that what gives room back can be written.
+//
+// A failure that says that the files are not ours any more is final. The journal
+// tells [Options.OnError] once, refuses to store anything more, and never reports a
+// record of that batch or after it as synced.
 //
 // At Open an unfinished last batch is cut off at its first broken record; it
 // had been told to nobody. Damage anywhere else is reported, and whatever is

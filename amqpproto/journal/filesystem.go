@@ -22,6 +22,8 @@ type FS interface {
 	// given, too.
 	Open(name string, flag int) (File, error)
 	Remove(name string) error
+	// Rename gives a file another name in the same directory.
+	Rename(from, to string) error
 	// SyncDir puts names that were made and removed on disk.
 	SyncDir(dir string) error
 	// Boot names this run of the machine: as long as it is the same, what was
@@ -36,6 +38,9 @@ type File interface {
 	io.Closer
 	Size() (int64, error)
 	Truncate(size int64) error
+	// Allocate makes the file size octets long, with room on disk for all of them:
+	// a write there does not run out of it.
+	Allocate(size int64) error
 	// Sync puts data on disk, and of the metadata what is needed to read it back.
 	Sync() error
 }
@@ -87,6 +92,9 @@ func (OS) Open(name string, flag int) (File, error) {
 // Remove implements [FS].
 func (OS) Remove(name string) error { return os.Remove(name) }
 
+// Rename implements [FS].
+func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
 // SyncDir implements [FS].
 func (OS) SyncDir(dir string) error {
 	f, err := os.Open(dir)
@@ -110,4 +118,16 @@ func (f osFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
+func (f osFile) Allocate(size int64) error { return allocate(f.File, size) }
+
 func (f osFile) Sync() error { return dataSync(f.File) }
+
+// fill is Allocate where the system cannot do it.
+func fill(f *os.File, size int64) error {
+	for at := int64(0); at < size; at += int64(len(zeros)) {
+		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -13,8 +13,11 @@ type Journal struct {
 	fs   FS
 	lock io.Closer
 	seed uint32
-	err  error // the first failure; nothing is stored after it
+	err  error // final: nothing is stored after it
 
+	trouble trouble
+
+	appended int64     // octets, since Open
 	next     uint64    // number of the next record
 	synced   uint64    // number of the last one on disk
 	segments []Segment // oldest first; the last is being written
@@ -37,12 +40,16 @@ type Journal struct {
 // batch is what one write and one sync put on disk.
 type batch struct {
 	octets  []byte
+	first   uint64   // number of its first record; 0 = it has none
 	opens   uint64   // number of the first record of the segment that it begins; 0 if it goes on with the last
 	last    uint64   // number of its last record
 	removes []uint64 // segments that go when it is on disk, by their first records
+
+	stored   bool // its records are on disk
+	rebuilds bool // the writer tries to build its reserve again
 }
 
-func (b *batch) empty() bool { return len(b.octets) == 0 && len(b.removes) == 0 }
+func (b *batch) empty() bool { return len(b.octets) == 0 && len(b.removes) == 0 && !b.rebuilds }
 
 // Append copies a record, which is its parts put together, into the batch being
 // gathered and returns its number. It is stored when OnSynced has reported this
@@ -66,9 +73,14 @@ func (j *Journal) Append(parts ...[]byte) uint64 {
 		return seq
 	}
 	was := len(j.gather.octets)
+	if was == 0 {
+		j.gather.first = seq
+	}
 	j.gather.octets = appendRecord(j.gather.octets, j.seed, seq, was == 0, length, parts)
 	j.gather.last = seq
-	j.segments[len(j.segments)-1].Size += int64(len(j.gather.octets) - was)
+	grown := int64(len(j.gather.octets) - was)
+	j.segments[len(j.segments)-1].Size += grown
+	j.appended += grown
 	return seq
 }
 
@@ -98,7 +110,7 @@ func (j *Journal) Flush() {
 
 // hand starts the writer, if there is something to write and it is idle.
 func (j *Journal) hand() {
-	if j.underway || !j.wanted || j.err != nil {
+	if j.underway || !j.wanted || j.err != nil || j.trouble.holds {
 		return
 	}
 	j.wanted = false
@@ -146,16 +158,26 @@ const keepMax = 4 << 20
 
 func (j *Journal) done() {
 	j.underway = false
-	if err := j.failed; err != nil {
-		j.fail(err)
-		return
-	}
 	last := j.job.last
-	if cap(j.job.octets) <= keepMax {
+	if j.job.stored && cap(j.job.octets) <= keepMax {
 		j.spare = j.job.octets
 	}
-	j.job = batch{}
-	j.hand() // first: the disk should not wait for what the owner does now
+	err := j.failed
+	switch {
+	case err != nil && !isPassing(err):
+		j.fail(err)
+		return
+	case err != nil && !j.job.stored:
+		j.suffer(err)
+		return
+	case err != nil: // what is left is to remove segments
+		j.job = batch{removes: j.job.removes, stored: true}
+		j.suffer(err)
+	default:
+		j.job = batch{}
+		j.recover()
+		j.hand() // first: the disk should not wait for what the owner does now
+	}
 	if last > j.synced {
 		j.synced = last
 		if j.opt.OnSynced != nil {
@@ -171,6 +193,7 @@ func (j *Journal) fail(err error) {
 	}
 	j.err = err
 	j.gather, j.job, j.spare = batch{}, batch{}, nil
+	j.trouble.end()
 	if j.opt.OnError != nil {
 		j.opt.OnError(err)
 	}
@@ -178,15 +201,20 @@ func (j *Journal) fail(err error) {
 
 // Sync puts everything that was appended on disk and waits for it, on the
 // owner's thread. It is for programs without a loop, and for the end of one.
-// The callbacks run as usual. It returns the error that ended the journal.
+// The callbacks run as usual. It returns the error that ended the journal, or the
+// passing one that keeps it from writing: then it can be called again.
 func (j *Journal) Sync() error {
 	j.wanted = true
+	j.again()
 	j.hand()
 	for j.underway {
 		// Whoever should do the work may not run any more.
 		j.work()
 		<-j.finished
 		j.done()
+		if j.trouble.holds && !j.underway {
+			return j.trouble.cause
+		}
 		j.wanted = true
 		j.hand()
 	}
@@ -217,6 +245,10 @@ func (j *Journal) Synced() uint64 { return j.synced }
 // Err is the failure that ended the journal, or nil.
 func (j *Journal) Err() error { return j.err }
 
+// Trouble is why nothing more should be appended but what gives room back: the
+// disk takes nothing now, or only by the reserve. nil if all is well.
+func (j *Journal) Trouble() error { return j.trouble.cause }
+
 // Segments lists the files, oldest first. A segment's records end where the next
 // one begins. The slice is the journal's, until its next call.
 func (j *Journal) Segments() []Segment { return j.segments }
@@ -238,11 +270,11 @@ func (j *Journal) SegmentSize() int64 { return j.opt.SegmentSize }
 // some bound.
 func (j *Journal) Behind() int {
 	n := len(j.gather.octets)
-	if j.underway {
-		n += len(j.job.octets)
-	}
-	return n
+	return n + len(j.job.octets)
 }
+
+// Appended is how many octets were appended since Open.
+func (j *Journal) Appended() int64 { return j.appended }
 
 // Close syncs, and gives the directory free. The error is Sync's, or that of
 // closing.

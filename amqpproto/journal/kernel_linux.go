@@ -16,6 +16,21 @@ func dataSync(f *os.File) error {
 	}
 }
 
+// allocate takes the blocks without writing them, where the file system can.
+func allocate(f *os.File, size int64) error {
+	for {
+		switch err := syscall.Fallocate(int(f.Fd()), 0, 0, size); err {
+		case nil:
+			return nil
+		case syscall.EINTR:
+		case syscall.EOPNOTSUPP, syscall.ENOSYS:
+			return fill(f, size)
+		default:
+			return os.NewSyscallError("fallocate "+f.Name(), err)
+		}
+	}
+}
+
 // bootID is the kernel's name for the time since it was started.
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")

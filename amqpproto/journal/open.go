@@ -87,7 +87,8 @@ func (j *Journal) take(s *scan) error {
 	j.next = s.next
 	j.synced = s.next - 1
 	j.segments = s.segments
-	j.writer = writer{dir: j.dir, fs: j.fs, salt: salt, size: j.opt.SegmentSize, identity: identity}
+	j.writer = writer{dir: j.dir, fs: j.fs, salt: salt, size: j.opt.SegmentSize, anew: identity != nil, identity: identity, reserve: reserve{size: j.opt.Reserve}}
+	j.writer.reserve.find(&j.writer)
 	for _, name := range s.empty {
 		if err := j.fs.Remove(filepath.Join(j.dir, name)); err != nil {
 			return err
@@ -123,7 +124,9 @@ func (j *Journal) resume(s *scan) error {
 		}
 		s.fileSize = last.Size
 	}
-	j.writer.file, j.writer.offset, j.writer.filled = f, last.Size, s.fileSize
+	w := &j.writer
+	w.file, w.offset, w.filled = f, last.Size, s.fileSize
+	w.first, w.begun = last.First, last.First
 	return nil
 }
 

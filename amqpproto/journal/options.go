@@ -1,6 +1,9 @@
 package journal
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 const (
 	// SegmentSizeDefault is small enough that garbage is soon given back, and
@@ -31,11 +34,24 @@ type Options struct {
 	Offload func(work, done func())
 
 	// OnSynced is told the number of the last record that is on disk, after each
-	// batch. May be nil, as may the next two.
+	// batch. May be nil, as may the next ones.
 	OnSynced func(seq uint64)
 
 	// OnError is told the error that ended the journal, once.
 	OnError func(err error)
+
+	// OnTrouble is told a passing error: the disk is full, there are no descriptors,
+	// or it does not answer. Until it is told nil the owner should append only what
+	// gives room back; what was appended is kept and tried again.
+	OnTrouble func(err error)
+
+	// After runs fn on the owner's thread after a time; it is for the next try after
+	// a passing error. Nil is for a program without a loop, whose next Sync tries.
+	After func(wait time.Duration, fn func())
+
+	// Reserve is the size in octets of a file that keeps room for when the disk is
+	// full; 0 = none. A batch that is larger has to wait until there is room.
+	Reserve int64
 
 	// OnSegment is called inside the Append that begins a new segment, before that
 	// record is numbered, and may append what each segment should begin with. It

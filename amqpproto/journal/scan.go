@@ -44,7 +44,11 @@ func (s *scan) run() error {
 		return err
 	}
 	for i, f := range files {
-		if err := s.segment(f.First, i == len(files)-1); err != nil {
+		end := uint64(0)
+		if i+1 < len(files) {
+			end = files[i+1].First
+		}
+		if err := s.segment(f.First, end); err != nil {
 			return err
 		}
 	}
@@ -81,14 +85,15 @@ func (s *scan) findSalt(files []Segment) error {
 	return nil
 }
 
-// segment reads one file.
-func (s *scan) segment(first uint64, last bool) error {
+// segment reads one file. end is where the next one begins; 0 for the last.
+func (s *scan) segment(first, end uint64) error {
+	last := end == 0
 	name := segmentName(first)
 	b, bad, err := s.load(name)
 	if err != nil {
 		return err
 	}
-	w := walk{s: s, name: name, b: b, seed: seed(s.salt), first: first, last: last, reason: "broken record"}
+	w := walk{s: s, name: name, b: b, seed: seed(s.salt), first: first, end: end, last: last, reason: "broken record"}
 	if bad {
 		w.reason = "unreadable"
 	}
@@ -109,7 +114,7 @@ func (s *scan) segment(first uint64, last bool) error {
 	if !ok || named != first {
 		w.damage(0, headSize, 0, 0, "broken head")
 	}
-	s.segments = append(s.segments, Segment{First: first, Size: int64(w.end)})
+	s.segments = append(s.segments, Segment{First: first, Size: int64(w.size)})
 	return nil
 }
 

@@ -9,18 +9,19 @@ type walk struct {
 	b      []byte
 	seed   uint32
 	first  uint64 // number of the segment's first record
+	end    uint64 // number of the next segment's first record: from it on, what is here was written there anew
 	last   bool   // it is the last segment
 	reason string // of damage
 
 	records int
-	end     int // behind the last whole record
+	size    int // up to the end of the last whole record
 	effort  int // octets that looking for whole records may still checksum
 }
 
 func (w *walk) run(at int) error {
-	w.end = at
+	w.size = at
 	w.effort = 16*len(w.b) + 1<<20
-	for at < len(w.b) {
+	for at < len(w.b) && !w.over() {
 		r, ok := w.record(at, w.s.next)
 		if ok && r.seq == w.s.next {
 			if err := w.found(at, r); err != nil {
@@ -38,12 +39,11 @@ func (w *walk) run(at int) error {
 			return nil
 		}
 		w.s.sound = false
-		if !ok {
+		if r, _ = peekRecord(w.b[to:]); !ok || !w.last && r.seq >= w.end {
 			// How many are lost shows at the next segment.
 			w.damage(at, len(w.b)-at, w.s.next, 0, w.reason)
 			return nil
 		}
-		r, _ = peekRecord(w.b[to:])
 		w.damage(at, to-at, w.s.next, r.seq-w.s.next, w.reason)
 		w.s.next = r.seq
 		at = to
@@ -51,9 +51,12 @@ func (w *walk) run(at int) error {
 	return nil
 }
 
+// over says that the next record is in the next segment.
+func (w *walk) over() bool { return !w.last && w.s.next >= w.end }
+
 func (w *walk) found(at int, r record) error {
 	w.records++
-	w.end = at + r.size
+	w.size = at + r.size
 	w.s.next = r.seq + 1
 	rep := &w.s.report
 	if rep.First == 0 {

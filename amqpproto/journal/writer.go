@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,11 +13,16 @@ type writer struct {
 	fs       FS
 	salt     uint64
 	size     int64  // of a segment
-	identity File   // not on disk as yet; nil if it is
+	anew     bool   // the directory is new, and its identity not on disk as yet
+	identity File   // the file of that, if it is open
 	file     File   // the segment being written; nil if the next batch begins one
 	first    uint64 // number of its first record, if the writer has begun it
-	offset   int64  // where the next batch goes
+	begun    uint64 // the last segment that was tried to be begun
+	offset   int64  // where the next batch goes: all before it is on disk
 	filled   int64  // the file reaches to here, with zeros
+	doubtful bool   // the file is not to be written to any more: a sync of it has failed, or the reserve follows
+
+	reserve reserve
 }
 
 // A file is extended with zeros ahead of small batches: a sync that does not
@@ -31,26 +37,62 @@ const (
 
 var zeros [aheadMax + aheadBatchMax]byte
 
+// do writes a batch. After an error it can be called again with the same batch,
+// and goes on with what is not done.
 func (w *writer) do(b *batch) error {
+	if err := w.store(b); err != nil {
+		return err
+	}
+	b.stored = true
+	for len(b.removes) > 0 {
+		if err := w.remove(b.removes[0]); err != nil {
+			return fmt.Errorf("journal: remove a segment: %w", err)
+		}
+		b.removes = b.removes[1:]
+	}
+	if b.rebuilds || !w.reserve.tried {
+		w.reserve.build(w)
+	}
+	return nil
+}
+
+// store puts the records of a batch on disk.
+func (w *writer) store(b *batch) error {
+	if b.stored {
+		return nil
+	}
+	if w.doubtful {
+		w.giveUp()
+	}
 	if b.opens != 0 && b.opens != w.first { // it is there if it was prepared
 		if err := w.open(b.opens); err != nil {
 			return fmt.Errorf("journal: begin a segment: %w", err)
 		}
 	}
-	if len(b.octets) > 0 {
-		if err := w.write(b.octets); err != nil {
-			return fmt.Errorf("journal: write: %w", err)
-		}
-		if err := w.file.Sync(); err != nil {
-			return fmt.Errorf("journal: sync: %w", err)
-		}
+	if len(b.octets) == 0 {
+		return nil
 	}
-	for _, first := range b.removes {
-		if err := w.remove(first); err != nil {
-			return fmt.Errorf("journal: remove a segment: %w", err)
-		}
+	if err := w.write(b.octets); err != nil {
+		return fmt.Errorf("journal: write: %w", err)
 	}
+	if err := w.file.Sync(); err != nil {
+		w.doubtful = true
+		return fmt.Errorf("journal: sync: %w", err)
+	}
+	w.offset += int64(len(b.octets))
 	return nil
+}
+
+// giveUp lets go of a file whose sync has failed: what a later sync of it says
+// proves nothing. What was written and not synced is cut off for those who read
+// the file now; for those who read it after a crash the name of the segment that
+// follows says where it ends.
+func (w *writer) giveUp() {
+	if w.file != nil {
+		_ = w.file.Truncate(w.offset)
+		_ = w.file.Close()
+	}
+	w.file, w.first, w.doubtful = nil, 0, false
 }
 
 func (w *writer) open(first uint64) error {
@@ -61,15 +103,18 @@ func (w *writer) open(first uint64) error {
 	}
 	// The identity first: without it and without a whole head of a segment the
 	// directory could not be opened again.
-	if f := w.identity; f != nil {
-		w.identity = nil
-		err := keepFile(w.fs, w.dir, f)
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
+	if err := w.keepIdentity(); err != nil {
+		return err
+	}
+	if w.begun == first { // what is left of the last try
+		err := w.fs.Remove(filepath.Join(w.dir, segmentName(first)))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
+	}
+	w.begun = first
+	if w.reserve.wanted && w.reserve.file != nil {
+		return w.reserve.use(w, first)
 	}
 	f, err := makeFile(w.fs, w.dir, segmentName(first), os.O_EXCL, appendHead(nil, w.salt, first))
 	if err != nil {
@@ -80,22 +125,45 @@ func (w *writer) open(first uint64) error {
 		return err
 	}
 	w.file, w.first, w.offset, w.filled = f, first, headSize, headSize
+	w.reserve.tried = w.reserve.file != nil
 	return nil
+}
+
+// keepIdentity puts the identity of a new directory on disk. After a sync of it
+// that failed it is written anew, to another file.
+func (w *writer) keepIdentity() error {
+	if !w.anew {
+		return nil
+	}
+	if w.identity == nil {
+		err := w.fs.Remove(filepath.Join(w.dir, identityName))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if w.identity, err = makeFile(w.fs, w.dir, identityName, os.O_TRUNC, appendHead(nil, w.salt, 0)); err != nil {
+			w.identity = nil
+			return err
+		}
+	}
+	err := keepFile(w.fs, w.dir, w.identity)
+	w.anew = err != nil
+	_ = w.identity.Close() // was synced, or is not believed
+	w.identity = nil
+	return err
 }
 
 func (w *writer) write(b []byte) error {
 	end := w.offset + int64(len(b))
 	if end > w.filled && len(b) <= aheadBatchMax && end < w.size {
 		ahead := min(end+min(max(end, aheadMin), aheadMax), w.size)
-		if _, err := w.file.WriteAt(zeros[:ahead-w.filled], w.filled); err != nil {
-			return err
+		// Without room for it the batch may have room.
+		if _, err := w.file.WriteAt(zeros[:ahead-w.filled], w.filled); err == nil {
+			w.filled = ahead
 		}
-		w.filled = ahead
 	}
 	if _, err := w.file.WriteAt(b, w.offset); err != nil {
 		return err
 	}
-	w.offset = end
 	w.filled = max(w.filled, end)
 	return nil
 }
@@ -104,7 +172,7 @@ func (w *writer) write(b []byte) error {
 // was synced; the shorter length need not be.
 func (w *writer) finish() error {
 	f := w.file
-	w.file = nil
+	w.file, w.first = nil, 0
 	var err error
 	if w.filled > w.offset {
 		err = f.Truncate(w.offset)
@@ -118,13 +186,15 @@ func (w *writer) finish() error {
 // remove puts each removal on disk before the next one: a record must not
 // outlive the one that undoes it.
 func (w *writer) remove(first uint64) error {
-	if err := w.fs.Remove(filepath.Join(w.dir, segmentName(first))); err != nil {
+	err := w.fs.Remove(filepath.Join(w.dir, segmentName(first)))
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // it is gone after a try whose sync has failed
 		return err
 	}
 	return w.fs.SyncDir(w.dir)
 }
 
 func (w *writer) close(healthy bool) error {
+	w.reserve.close()
 	switch {
 	case w.file == nil:
 		return nil

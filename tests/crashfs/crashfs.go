@@ -4,6 +4,7 @@
 package crashfs
 
 import (
+	"bytes"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 
 	"zamqp/amqpproto/journal"
 )
@@ -26,6 +28,7 @@ type FS struct {
 	FailAt int             // the step that fails, 0 = none
 	Fail   error           // how
 	Short  bool            // a write that fails writes half of it
+	Room   int             // octets of all files together, over which the disk is full; 0 = no bound
 	boots  int             // power losses so far
 	During func(op string) // called before each step; may call Crash
 }
@@ -34,7 +37,8 @@ type FS struct {
 type File struct {
 	Data   []byte
 	disk   []byte
-	length int // that is on disk
+	length int    // that is on disk
+	clean  []byte // what it held when a sync failed: the system takes that to be on disk
 }
 
 const sector = 512
@@ -81,12 +85,12 @@ func (m *FS) Crash(rng *rand.Rand) *FS {
 				copy(data[at:end], f.Data[at:])
 			}
 		}
-		after.Files[name] = &File{data, slices.Clone(data), size}
+		after.Files[name] = &File{Data: data, disk: slices.Clone(data), length: size}
 		after.synced[name] = after.Files[name]
 	}
 	for name, f := range m.synced { // removed, and the removal is not on disk
 		if m.Files[name] == nil && rng.IntN(2) == 0 {
-			after.Files[name] = &File{slices.Clone(f.disk[:f.length]), slices.Clone(f.disk[:f.length]), f.length}
+			after.Files[name] = &File{Data: slices.Clone(f.disk[:f.length]), disk: slices.Clone(f.disk[:f.length]), length: f.length}
 			after.synced[name] = after.Files[name]
 		}
 	}
@@ -100,7 +104,7 @@ func (m *FS) Kill() *FS {
 	after := New()
 	after.boots = m.boots
 	for name, f := range m.Files {
-		after.Files[name] = &File{slices.Clone(f.Data), slices.Clone(f.Data), len(f.Data)}
+		after.Files[name] = &File{Data: slices.Clone(f.Data), disk: slices.Clone(f.Data), length: len(f.Data)}
 		after.synced[name] = after.Files[name]
 	}
 	return after
@@ -172,6 +176,38 @@ func (m *FS) Remove(name string) error {
 	return nil
 }
 
+// Rename implements journal.FS.
+func (m *FS) Rename(from, to string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.step("rename"); err != nil {
+		return err
+	}
+	if m.Files[from] == nil {
+		return syscall.ENOENT
+	}
+	m.Files[to] = m.Files[from]
+	delete(m.Files, from)
+	return nil
+}
+
+// grow makes a file longer, as far as there is room.
+func (m *FS) grow(f *File, size int) error {
+	if size <= len(f.Data) {
+		return nil
+	}
+	used := 0
+	for _, other := range m.Files {
+		used += len(other.Data)
+	}
+	var err error
+	if over := used + size - len(f.Data) - m.Room; m.Room > 0 && over > 0 {
+		size, err = max(size-over, len(f.Data)), syscall.ENOSPC
+	}
+	f.Data = append(f.Data, make([]byte, size-len(f.Data))...)
+	return err
+}
+
 // SyncDir implements journal.FS.
 func (m *FS) SyncDir(dir string) error {
 	m.mu.Lock()
@@ -221,8 +257,11 @@ func (h handle) WriteAt(b []byte, at int64) (int, error) {
 		}
 		b = b[:len(b)/2]
 	}
-	if end := int(at) + len(b); end > len(h.f.Data) {
-		h.f.Data = append(h.f.Data, make([]byte, end-len(h.f.Data))...)
+	if gerr := h.m.grow(h.f, int(at)+len(b)); err == nil {
+		err = gerr
+	}
+	if int(at) >= len(h.f.Data) {
+		return 0, err
 	}
 	return copy(h.f.Data[at:], b), err
 }
@@ -241,17 +280,39 @@ func (h handle) Truncate(size int64) error {
 	if err := h.m.step("truncate"); err != nil {
 		return err
 	}
-	h.f.Data = h.f.Data[:size]
+	h.f.Data = h.f.Data[:min(int(size), len(h.f.Data))]
 	return nil
+}
+
+func (h handle) Allocate(size int64) error {
+	h.m.mu.Lock()
+	defer h.m.mu.Unlock()
+	if err := h.m.step("allocate"); err != nil {
+		return err
+	}
+	return h.m.grow(h.f, int(size))
 }
 
 func (h handle) Sync() error {
 	h.m.mu.Lock()
 	defer h.m.mu.Unlock()
+	f := h.f
 	if err := h.m.step("sync"); err != nil {
+		f.clean = slices.Clone(f.Data)
 		return err
 	}
-	h.f.disk = slices.Clone(h.f.Data)
-	h.f.length = len(h.f.Data)
+	was := f.disk
+	f.disk = slices.Clone(f.Data)
+	f.length = len(f.Data)
+	// A sync after one that failed writes only what was changed after that.
+	for at := 0; at < min(len(f.clean), len(f.Data)); at += sector {
+		end := min(at+sector, len(f.Data), len(f.clean))
+		if bytes.Equal(f.clean[at:end], f.Data[at:end]) {
+			clear(f.disk[at:end])
+			if at < len(was) {
+				copy(f.disk[at:end], was[at:])
+			}
+		}
+	}
 	return nil
 }

@@ -1,0 +1,107 @@
+package journal
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// reserve is a file that holds room for when the disk is full. Then it becomes
+// the next segment, so that nobody else can take the room, and what gives room
+// back can be written: who has used something up, what goes, what is written
+// again so that a segment may go.
+type reserve struct {
+	size   int64 // that it should have; 0 = there is none
+	file   File  // nil while there is none
+	has    int64 // its size
+	tried  bool  // to build it, since the journal was opened
+	wanted bool  // the next segment is made of it
+	spent  bool  // it was used, and has not been built again
+}
+
+const reserveName = "reserve"
+
+// find takes what is there when the journal is opened.
+func (r *reserve) find(w *writer) {
+	if r.size == 0 {
+		return
+	}
+	f, err := w.fs.Open(filepath.Join(w.dir, reserveName), 0)
+	if err != nil {
+		return // a new one is built when something has been written
+	}
+	size, err := f.Size()
+	if err != nil || size < r.size/reserveLeast {
+		f.Close()
+		return
+	}
+	r.file, r.has, r.tried = f, size, true
+}
+
+// reserveLeast says which part of its size a reserve should have at least, on a
+// small disk.
+const reserveLeast = 8
+
+// build makes the file, and sees that as much again is free: or what it has taken
+// would be missed at once. On a small disk it is smaller, and never smaller than it
+// was.
+func (r *reserve) build(w *writer) {
+	r.tried = true
+	if r.size == 0 || r.file != nil {
+		return
+	}
+	name := filepath.Join(w.dir, reserveName)
+	f, err := w.fs.Open(name, os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return
+	}
+	least := max(r.size/reserveLeast, r.has, 1)
+	for size := r.size; size >= least; size /= 2 {
+		if err = f.Allocate(2 * size); err == nil {
+			err = f.Truncate(size)
+		}
+		if err == nil {
+			err = keepFile(w.fs, w.dir, f)
+		}
+		if err == nil {
+			r.file, r.has, r.spent = f, size, false
+			return
+		}
+		_ = f.Truncate(0)
+	}
+	f.Close()
+	_ = w.fs.Remove(name)
+}
+
+// use makes a segment of the file.
+func (r *reserve) use(w *writer, first uint64) error {
+	f := r.file
+	r.file, r.wanted, r.spent = nil, false, true
+	_, err := f.WriteAt(appendHead(nil, w.salt, first), 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = w.fs.Rename(filepath.Join(w.dir, reserveName), filepath.Join(w.dir, segmentName(first)))
+	}
+	if err == nil {
+		err = w.fs.SyncDir(w.dir)
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	w.file, w.first, w.offset, w.filled = f, first, headSize, r.has
+	return nil
+}
+
+// serves says whether a batch can be saved by the reserve.
+func (r *reserve) serves(b *batch) bool {
+	return r.file != nil && int64(len(b.octets))+headSize <= r.has
+}
+
+func (r *reserve) close() {
+	if r.file != nil {
+		_ = r.file.Close() // nothing was written to it
+		r.file = nil
+	}
+}

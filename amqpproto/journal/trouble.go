@@ -1,0 +1,166 @@
+package journal
+
+import (
+	"errors"
+	"syscall"
+	"time"
+)
+
+// trouble is a passing error of the disk. The batch that has met it is kept, and
+// tried again until it is on disk; what is appended meanwhile gathers behind it.
+type trouble struct {
+	cause error // nil = none
+	holds bool  // job waits for another try
+	wait  time.Duration
+	armed bool // Options.After is going to call
+	round uint // of armed: an earlier call is out of date
+}
+
+func (t *trouble) end() { *t = trouble{round: t.round + 1} }
+
+// The time from one try to the next doubles.
+const (
+	retryMin = 50 * time.Millisecond
+	retryMax = 2 * time.Second
+)
+
+// isPassing says that an error may go away by itself. Final are those that say
+// that the files are not ours any more (somebody has removed the directory, or
+// what it was on), and what is not from the system: then a confirmed record may be
+// gone, and what follows it has no worth.
+func isPassing(err error) bool {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return false
+	}
+	switch errno {
+	case syscall.ENOENT, syscall.ENOTDIR, syscall.ESTALE, syscall.EBADF, syscall.EINVAL, syscall.EFAULT, syscall.EFBIG:
+		return false
+	}
+	return true
+}
+
+// IsShortage says that an error is for want of something that others have now:
+// descriptors, memory, room. It says nothing about the files.
+func IsShortage(err error) bool {
+	for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN, syscall.ENOSPC, syscall.EDQUOT} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// isFull says that there is no room on the disk.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// suffer takes note of a passing error. The first one on a full disk is answered
+// by the reserve at once.
+func (j *Journal) suffer(err error) {
+	t := &j.trouble
+	was := t.cause
+	t.cause, t.holds = err, true
+	w := &j.writer
+	saved := isFull(err) && !j.job.stored && w.reserve.serves(&j.job) && !w.reserve.wanted // or that was the last try
+	if saved {
+		w.reserve.wanted, w.doubtful = true, true
+	}
+	if w.doubtful {
+		j.move()
+	}
+	if was == nil && j.opt.OnTrouble != nil {
+		j.opt.OnTrouble(err)
+	}
+	if saved {
+		j.again()
+		return
+	}
+	j.later()
+}
+
+// recover takes note of a batch that is on disk. With the reserve gone there is
+// room for what gives room back, and for nothing else.
+func (j *Journal) recover() {
+	t := &j.trouble
+	if t.cause == nil {
+		return
+	}
+	t.holds = false
+	if j.writer.reserve.spent {
+		j.later()
+		return
+	}
+	t.end()
+	if j.opt.OnTrouble != nil {
+		j.opt.OnTrouble(nil)
+	}
+}
+
+// later comes back for another try.
+func (j *Journal) later() {
+	t := &j.trouble
+	if t.armed || j.opt.After == nil {
+		return
+	}
+	t.armed = true
+	t.wait = min(max(2*t.wait, retryMin), retryMax)
+	round := t.round
+	j.opt.After(t.wait, func() {
+		if t.round != round || j.err != nil {
+			return
+		}
+		t.armed = false
+		j.notice()
+		j.again()
+		j.rebuild()
+	})
+}
+
+// again has the writer try once more.
+func (j *Journal) again() {
+	if j.trouble.holds && !j.underway && j.err == nil {
+		j.job.rebuilds = true
+		j.start()
+	}
+}
+
+// rebuild has the next batch build the reserve, or an empty one.
+func (j *Journal) rebuild() {
+	if j.trouble.cause == nil || j.trouble.holds {
+		return
+	}
+	j.gather.rebuilds, j.wanted = true, true
+	j.hand()
+}
+
+// move has the records of the job written to a segment that begins with them.
+// Until they are on disk there, those in the old file say nothing: recovery reads
+// a segment up to where the next one begins.
+func (j *Journal) move() {
+	b := &j.job
+	if b.first == 0 || b.opens == b.first {
+		return
+	}
+	b.opens = b.first
+	moved := Segment{First: b.first, Size: headSize + int64(len(b.octets))}
+	at := len(j.segments)
+	for at > 0 && j.segments[at-1].First > b.first {
+		at--
+	}
+	rest := int64(len(b.octets))
+	if j.gather.opens == 0 {
+		rest += int64(len(j.gather.octets))
+		moved.Size = headSize + rest
+	}
+	if at == 0 { // released meanwhile, and so is what is moved
+		j.gather.removes = append(j.gather.removes, b.first)
+		return
+	}
+	if j.segments[at-1].First == b.first { // it had only been begun, by an earlier process
+		return
+	}
+	j.segments[at-1].Size -= rest
+	j.segments = append(j.segments[:at], append([]Segment{moved}, j.segments[at:]...)...)
+}
