@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"strings"
 	"time"
 
 	"zamqp/amqpproto"
@@ -44,17 +45,13 @@ func (s *Server) over(used int64) bool {
 	return used > memory || messages > 0 && int64(s.messages) > messages
 }
 
-// DiskLow says whether the disk of the data directory is almost full. While it
-// is, publishers wait as they do for memory.
-func (s *Server) DiskLow(low bool) {
-	s.diskLow = low
-	s.ring()
-}
-
 // ring begins or ends the alarm.
 func (s *Server) ring() {
-	on := s.heavy || s.diskLow
+	on := s.heavy || s.disk.holds()
 	if on == s.alarm {
+		if on {
+			s.tellBlocked()
+		}
 		return
 	}
 	s.alarm = on
@@ -64,7 +61,8 @@ func (s *Server) ring() {
 	for c := s.conns.first; c != nil; c = c.next {
 		if c.blocked {
 			c.blocked = false
-			if c.blockedNotify {
+			if c.told {
+				c.told = false
 				c.send(0, &amqpproto.ConnectionUnblocked{})
 			}
 			c.wakeKept()
@@ -72,18 +70,51 @@ func (s *Server) ring() {
 	}
 }
 
+// Blocked says why publishers wait; "" if they do not. A connection hears this
+// text. A store that is some octets behind its disk is no reason to tell anybody:
+// publishers are slowed down.
+func (s *Server) Blocked() string {
+	switch {
+	case s.heavy:
+		return "low on memory"
+	case s.disk.low, isFull(s.disk.trouble):
+		return "low on disk"
+	case s.disk.trouble != nil:
+		return shorten("disk: "+s.disk.trouble.Error(), 255)
+	}
+	return ""
+}
+
+// shorten cuts a text to what fits a short string.
+func shorten(text string, most int) string {
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+}
+
 // throttle stops the reading of a connection that wants to publish while memory
 // or disk is short.
 func (c *Conn) throttle() {
-	if c.blocked {
+	if !c.blocked {
+		c.blocked = true
+		c.tellBlocked(c.server.Blocked())
+	}
+}
+
+func (c *Conn) tellBlocked(reason string) {
+	if c.blockedNotify && !c.told && reason != "" {
+		c.told = true
+		c.send(0, &amqpproto.ConnectionBlocked{Reason: []byte(reason)})
+	}
+}
+
+// tellBlocked tells those that were only slowed down as yet.
+func (s *Server) tellBlocked() {
+	reason := s.Blocked()
+	if reason == "" {
 		return
 	}
-	c.blocked = true
-	if c.blockedNotify {
-		reason := "low on memory"
-		if !c.server.heavy {
-			reason = "low on disk"
+	for c := s.conns.first; c != nil; c = c.next {
+		if c.blocked {
+			c.tellBlocked(reason)
 		}
-		c.send(0, &amqpproto.ConnectionBlocked{Reason: []byte(reason)})
 	}
 }

@@ -45,11 +45,12 @@ type channel struct {
 	reply     *replyBox // direct reply-to
 	current   []byte    // the queue declared last, which an empty name stands for
 
-	tag      uint64 // of the last delivery
-	unacked  ledger
-	confirms confirms
-	tx       transaction
-	in       content
+	tag       uint64 // of the last delivery
+	unacked   ledger
+	confirms  confirms
+	tx        transaction
+	announced int64 // octets of a body that is to come
+	in        content
 }
 
 // openChannel takes a method on a channel that is not open.
@@ -178,6 +179,7 @@ func (ch *channel) surrender(dst []delivery) []delivery {
 	dst, _ = ch.unacked.take(dst, 0, true)
 	ch.confirms = confirms{}
 	ch.in.asm.Reset()
+	ch.announce(0)
 	ch.in.args = nil
 	ch.unacked = ledger{}
 	return dst

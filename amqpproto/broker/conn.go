@@ -60,6 +60,7 @@ type Conn struct {
 	// What the client says that it can do.
 	cancelNotify, blockedNotify, failureClose bool
 
+	told    bool // connection.blocked has gone out, and no unblocked
 	blocked bool // has come to a publish, and is not read while the alarm lasts
 	stalled bool // a consumer got nothing because output has piled up
 	full    bool // Feed has stopped because output has piled up

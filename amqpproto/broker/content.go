@@ -75,8 +75,12 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 		return ch.contentFault(f, err)
 	}
 	if !done {
+		if f.Type == amqpproto.FrameHeader {
+			ch.announce(ct.asm.Content().BodySize)
+		}
 		return nil
 	}
+	ch.announce(0)
 	var m amqpproto.BasicPublish
 	if err := m.DecodeArgs(ct.args); err != nil {
 		return err

@@ -63,7 +63,7 @@ func (c *Conn) leave(state connState, why error) {
 	c.err, c.parted = why, true
 	opened := c.vhost != nil
 	c.endChannels(opened)
-	c.blocked, c.commits = false, 0
+	c.blocked, c.told, c.commits = false, false, 0
 	c.state = state
 	wait := closeWait
 	if c.beat.interval != 0 {

@@ -61,6 +61,12 @@ type Options struct {
 	// work that goes on for many turns uses it to leave a turn after a
 	// millisecond. nil: only the work done is counted.
 	Clock func() int64
+	// Reserve is the size of a file that keeps room for acks and the like when the
+	// disk is full, octets; publishers are slowed down so that what waits to be
+	// written fits it. 0 = none.
+	Reserve int64
+	// LookAtDisk asks whoever calls Server.DiskRoom to do so soon. May be nil.
+	LookAtDisk func()
 
 	// Seed of the generated names; give each process another one.
 	Seed uint64

@@ -3,8 +3,10 @@ package broker
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"zamqp/amqpproto/journal"
 )
@@ -26,11 +28,13 @@ func (s *Server) openStore() error {
 		return fmt.Errorf("broker: with a data directory a body may have at most %d octets, and BodyMax is %d", most, s.opts.BodyMax)
 	}
 	s.flush = s.flushStore
+	s.disk.lookAt = math.MaxInt64
 	r := &recovery{s: s, topology: newTopology(), live: map[uint64]uint32{}}
 	dir := filepath.Join(s.opts.DataDir, storeName)
 	j, report, err := journal.Open(dir, journal.Options{
 		SegmentSize: s.opts.SegmentSize, FS: s.opts.Files, Offload: s.host.Offload,
 		OnSegment: s.beginSegment, OnSynced: s.storeSynced, OnError: s.storeFailed,
+		OnTrouble: s.storeTroubled, After: s.storeLater, Reserve: s.opts.Reserve,
 	}, r.record)
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
@@ -59,12 +63,32 @@ func (s *Server) openStore() error {
 }
 
 func (s *Server) storeSynced(seq uint64) {
+	s.board.Again()
 	s.board.Reuse(seq)
+	s.caughtUp()
 	s.onSynced(seq)
 	s.weigh()
 }
 
-// storeFailed is called when a write or sync has failed.
+// storeLater has the journal called by Tick.
+func (s *Server) storeLater(wait time.Duration, fn func()) {
+	s.retry, s.retryAt = fn, s.now()+int64(wait)
+	s.wakeAt(s.retryAt)
+}
+
+// tickStore calls the journal if it is due, and returns when it will be.
+func (s *Server) tickStore(now int64) (next int64) {
+	if fn := s.retry; fn != nil && now >= s.retryAt {
+		s.retry = nil
+		fn()
+	}
+	if s.retry == nil {
+		return 0
+	}
+	return s.retryAt
+}
+
+// storeFailed is called when what has failed will not pass.
 func (s *Server) storeFailed(err error) {
 	s.host.Note(Event{Kind: StoreFailed, Err: err})
 	s.onSynced(s.journal.Synced())

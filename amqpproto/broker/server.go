@@ -46,7 +46,6 @@ type Server struct {
 	answering  []*Conn              // hold answers until the store has come up to them
 	heavy      bool                 // over MemoryMax, or was and not yet under the lower mark
 	heavyUntil int64                // heavy does not end before
-	diskLow    bool                 // as DiskLow said
 	alarm      bool                 // one of them: publishers wait
 	ended      []*consumer          // to be told that their queues have ended
 	closing    bool
@@ -125,6 +124,7 @@ func (s *Server) ConnectOwn(w Wire, user string) *Conn {
 // Tick moves time on. It returns when it wants to be called next; zero = never.
 func (s *Server) Tick(now time.Time) (next time.Time) {
 	at := s.tickEngine(now.UnixNano())
+	sooner(&at, s.tickStore(now.UnixNano()))
 	s.tellEnded()
 	s.weigh()
 	if at == 0 {
@@ -136,7 +136,8 @@ func (s *Server) Tick(now time.Time) (next time.Time) {
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	st := s.stats
-	st.Memory, st.Blocked = s.memoryUsed(), s.alarm
+	st.Memory, st.Blocked = s.memoryUsed(), s.Blocked() != ""
+	st.DiskLow = s.disk.low
 	st.Messages, st.Unacked = s.messages, s.unacked
 	st.Connections, st.Closing = s.conns.n, s.leaving.n
 	for _, v := range s.vhosts {

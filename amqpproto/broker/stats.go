@@ -13,6 +13,7 @@ type Stats struct {
 	Unacked     int   // now
 	Memory      int64 // now, octets of messages and their bookkeeping
 	Blocked     bool  // now: publishers wait, for memory or disk
+	DiskLow     bool  // now: what may be written, as DiskRoom said, was
 
 	ConnectionsOpened uint64
 	Hurried           uint64 // of the closed ones, those whose sockets were not left to the client: it took too long, or there were too many

@@ -18,7 +18,10 @@ import (
 type serverStore struct {
 	journal   *journal.Journal
 	board     *journal.Board // who has which message; nil while the store is being read
-	lastQueue uint32         // the highest queue.storeID ever
+	disk      diskRoom
+	retry     func() // what the journal wants to be called for a passing error; nil = nothing
+	retryAt   int64
+	lastQueue uint32 // the highest queue.storeID ever
 	shelf     shelf
 
 	gone      []byte // the record of entries that have left their queues in this turn, without its kind
@@ -147,6 +150,7 @@ func (s *Server) storeMessage(m *message, queues []*queue) {
 	}
 	s.shelf.append(m, k, m.seq)
 	s.memory += keptSize
+	s.wrote()
 	s.flushLater()
 }
 

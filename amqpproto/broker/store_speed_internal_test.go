@@ -45,10 +45,10 @@ func TestStoreDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// TestAFailedDiskIsNeverBelievedAgain: after a write that failed nothing more
-// counts as synced, though the disk may be well again.
+// TestAFailedDiskIsNeverBelievedAgain: after a failure that will not pass nothing
+// more counts as synced, though the disk may be well again.
 func TestAFailedDiskIsNeverBelievedAgain(t *testing.T) {
-	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
+	for _, cause := range []error{syscall.ENOENT, syscall.ESTALE} {
 		fs := crashfs.New()
 		h := openShop(t, Options{DataDir: "d", Files: fs})
 		q := h.queue("q", nil)

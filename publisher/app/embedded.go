@@ -40,7 +40,8 @@ type embedded struct {
 	tick     *loop.Timer
 	due      time.Time // when tick runs; zero = it does not
 	failed   error     // of the store
-	diskLow  bool      // less than broker.disk_free_min is free
+	trouble  error     // of the store, passing; nil = none
+	disk     diskWatch
 	closing  bool
 	own      int // connections that this process makes
 }
@@ -63,7 +64,7 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 		Users: brokerUsers(s.Users), Vhosts: s.Vhosts, FrameMax: uint32(s.FrameMax), ChannelMax: uint16(s.ChannelMax),
 		Heartbeat: s.Heartbeat, BodyMax: uint64(s.BodyMax), MemoryMax: int64(s.MemoryMax), QueuesMax: s.QueuesMax,
 		Product: s.Product, Version: brokerVersion(s.Product), Node: nodeName(), Seed: binary.LittleEndian.Uint64(random[:]),
-		Allocate: e.memory.allocate, Free: e.memory.free, DataDir: s.DataDir,
+		Allocate: e.memory.allocate, Free: e.memory.free, DataDir: s.DataDir, Reserve: diskReserve, LookAtDisk: e.watchDisk,
 		Clock: func() int64 { return int64(time.Since(processStart)) },
 	}
 	if s.Heartbeat == 0 {
@@ -276,8 +277,10 @@ func (e *embedded) Note(ev broker.Event) {
 		if ev.Err != nil {
 			level = zerolog.WarnLevel
 		}
-	case broker.LoginRefused, broker.ChannelClosed, broker.MemoryBlocked, broker.StoreReported:
+	case broker.LoginRefused, broker.ChannelClosed, broker.MemoryBlocked, broker.StoreReported, broker.DiskBlocked:
 		level = zerolog.WarnLevel
+	case broker.StoreTroubled, broker.StoreRecovered:
+		level, e.trouble = zerolog.WarnLevel, ev.Err
 	case broker.StoreFailed:
 		level = zerolog.ErrorLevel
 		e.failed = ev.Err
@@ -299,18 +302,37 @@ func (e *embedded) Note(ev broker.Event) {
 	entry.Msg("broker: " + ev.Kind.String())
 }
 
-// Report is the broker's line in /readyz.
+// Report is the broker's line in /readyz. What it holds publishers for makes the
+// server unready: what publishes does not get an answer.
 func (e *embedded) Report() []publisher.Status {
 	s := publisher.Status{Kind: "broker", Name: "embedded", Ready: true, State: "up"}
+	reason := e.server.Blocked()
 	switch {
 	case e.failed != nil:
-		s.Ready, s.State, s.Detail = false, "store failed", e.failed.Error()
-	case e.diskLow:
-		s.State, s.Detail = "blocked", "publishers wait: less than broker.disk_free_min is free"
-	case e.server.Stats().Blocked:
+		s.Ready, s.State, s.Detail = false, "store failed", e.failed.Error()+": see the log, put "+e.settings.DataDir+" in order and start again"
+	case e.trouble != nil:
+		s.Ready, s.State = false, "blocked"
+		s.Detail = diskAdvice("publishers wait for the disk", e.settings.DataDir, e.trouble)
+	case reason == "low on memory":
 		s.State, s.Detail = "blocked", "publishers wait: over broker.memory_max"
+	case reason != "":
+		s.State, s.Detail = "blocked", "publishers wait: less than broker.disk_free_min is free: make room where "+e.settings.DataDir+" is"
 	}
 	return []publisher.Status{s}
+}
+
+// diskAdvice says what to do about a passing error of a disk.
+func diskAdvice(what, dir string, err error) string {
+	advice := "it is tried again, and goes on by itself"
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		advice = "make room where " + dir + " is; it goes on by itself"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		advice = "raise the limit of open files (ulimit -n, LimitNOFILE) or close connections; it goes on by itself"
+	case errors.Is(err, syscall.EROFS):
+		advice = "mount the file system of " + dir + " for writing; it goes on by itself"
+	}
+	return what + ": " + err.Error() + ": " + advice
 }
 
 // stopGrace is how long clients get to answer connection.close.

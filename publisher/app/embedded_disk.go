@@ -4,35 +4,58 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"zamqp/amqpproto/journal"
+	"zamqp/loop"
 )
 
-// diskEvery is how often the disk is looked at: it fills slower than memory.
-const diskEvery = 2 * time.Second
+// diskEvery is how often the disk is looked at, whoever writes to it; while it is
+// low, more often. What the broker writes itself it counts, and asks for a look
+// when it needs one.
+const (
+	diskEvery    = 2 * time.Second
+	diskEveryLow = 200 * time.Millisecond
+)
+
+// diskReserve is the size of the file that keeps room for acks on a full disk.
+const diskReserve = journal.SegmentSizeDefault / 2
+
+// diskWatch looks at how much room there is where the broker keeps what is durable.
+type diskWatch struct {
+	looking bool
+	err     error // of the last look
+	timer   *loop.Timer
+}
 
 // watchDisk holds publishers while less than broker.disk_free_min is free where
-// the broker keeps what is durable: a full disk would end its journal for good.
+// the broker keeps what is durable.
 func (e *embedded) watchDisk() {
-	if e.settings.DataDir == "" || e.settings.DiskFreeMin == 0 {
+	w := &e.disk
+	if e.settings.DataDir == "" || e.settings.DiskFreeMin == 0 || w.looking || e.closing {
 		return
 	}
+	w.looking = true
 	var free Size
 	var err error
+	mark := e.server.DiskMark()
 	e.loop.OffloadDisk(func() { free, err = diskFree(e.settings.DataDir) }, func() {
-		enough := e.settings.DiskFreeMin
-		if e.diskLow {
-			enough += enough / 8 // else each segment that is removed and begun ends and begins it
+		w.looking = false
+		if err != nil && w.err == nil {
+			e.log.Warn().Err(err).Str("data_dir", e.settings.DataDir).Msg("broker: how much of the disk is free cannot be told: broker.disk_free_min is not kept")
 		}
-		low := err == nil && free < enough
-		if low != e.diskLow {
-			e.diskLow = low
-			e.server.DiskLow(low)
-			entry, what := e.log.Info(), "broker: disk has room again"
-			if low {
-				entry, what = e.log.Warn(), "broker: disk almost full, publishers wait"
+		w.err = err
+		every := diskEvery
+		if least := e.settings.DiskFreeMin; err == nil {
+			// Without a margin each segment that is removed and begun would end and begin it.
+			if e.server.DiskRoom(mark, int64(free)-int64(least), int64(least/8)) {
+				every = diskEveryLow
 			}
-			entry.Int64("free", int64(free)).Str("data_dir", e.settings.DataDir).Msg(what)
 		}
-		e.loop.After(diskEvery, e.watchDisk)
+		if w.timer == nil {
+			w.timer = e.loop.After(every, e.watchDisk)
+		} else {
+			w.timer.Reset(every)
+		}
 	})
 }
 

@@ -47,7 +47,8 @@ func (e *embedded) Measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "broker_memory_bytes", Help: "Octets of messages and their bookkeeping.", Value: float64(s.Memory)},
 		publisher.Metric{Name: "broker_memory_max_bytes", Help: "The bound of broker_memory_bytes, broker.memory_max: above it publishers are blocked.", Value: float64(e.settings.MemoryMax)},
 		publisher.Metric{Name: "broker_blocked", Help: "1 while publishers are blocked, for memory or disk.", Value: publisher.Bit(s.Blocked)},
-		publisher.Metric{Name: "broker_disk_low", Help: "1 while less than broker.disk_free_min is free.", Value: publisher.Bit(e.diskLow)},
+		publisher.Metric{Name: "broker_disk_low", Help: "1 while less than broker.disk_free_min is free.", Value: publisher.Bit(s.DiskLow)},
+		publisher.Metric{Name: "broker_store_waits", Help: "1 while the disk takes nothing, or only acks and the like: publishers are blocked, and it is tried again.", Value: publisher.Bit(e.trouble != nil)},
 		publisher.Metric{Name: "broker_store_failed", Help: "1 when the store has failed: persistent messages are not confirmed until the next start.", Value: publisher.Bit(e.failed != nil)},
 	)
 	dst = e.measureTraffic(dst)

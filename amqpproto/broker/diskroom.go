@@ -1,0 +1,124 @@
+package broker
+
+import (
+	"errors"
+	"math"
+	"syscall"
+)
+
+// diskRoom is what the broker knows of its disk. How much room there is was looked
+// at some time ago; what was written since is counted, so that the disk is not
+// full before it is looked at again.
+type diskRoom struct {
+	trouble error // why the store takes nothing, or only what gives room back
+	low     bool  // what may be written was
+	lags    bool  // more waits to be written than the store's reserve could take
+
+	end    int64 // of the octets appended, with those announced, at which it is low
+	lookAt int64 // the same, at which the disk is looked at again
+	coming int64 // octets of bodies whose headers have come and which have not
+}
+
+// holds says whether publishers are to wait.
+func (d *diskRoom) holds() bool { return d.trouble != nil || d.low || d.lags }
+
+// isFull says that there is no room on the disk.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// DiskMark is the place up to which the store is on disk, for DiskRoom. It is to be
+// taken before the disk is looked at.
+func (s *Server) DiskMark() int64 { return s.appended() - s.behind() }
+
+// appended is how much the store has ever been given, octets.
+func (s *Server) appended() int64 {
+	if s.journal == nil {
+		return 0
+	}
+	return s.journal.Appended()
+}
+
+// DiskRoom says that the store may write room octets behind mark. When they are
+// used up publishers wait, as they do for memory, until there are more than again
+// of them; before that, at the half, [Options.LookAtDisk] asks for a new look.
+// low says that they wait.
+func (s *Server) DiskRoom(mark, room, again int64) (low bool) {
+	d := &s.disk
+	left := mark + room - s.appended() - d.coming
+	d.end, d.lookAt = mark+room, mark+room-left/2
+	s.setLow(left <= 0 || d.low && left <= again, left)
+	return d.low
+}
+
+// setLow begins or ends the wait for room on the disk.
+func (s *Server) setLow(low bool, left int64) {
+	d := &s.disk
+	if low {
+		d.lookAt = math.MaxInt64 // whoever looks does so by time now
+	}
+	if low == d.low {
+		return
+	}
+	d.low = low
+	kind := DiskUnblocked
+	if low {
+		kind = DiskBlocked
+	}
+	s.host.Note(Event{Kind: kind, Octets: left})
+	s.ring()
+}
+
+// wrote is called when the store has got longer.
+func (s *Server) wrote() {
+	d := &s.disk
+	if s.opts.Reserve > 0 && !d.lags && s.behind() > s.opts.Reserve/8*7 {
+		d.lags = true
+		s.ring()
+	}
+	at := s.journal.Appended() + d.coming
+	if at < d.lookAt {
+		return
+	}
+	d.lookAt = d.end
+	if at >= d.end {
+		s.setLow(true, d.end-at)
+	}
+	if s.opts.LookAtDisk != nil {
+		s.opts.LookAtDisk()
+	}
+}
+
+// caughtUp is called when the store has put something on disk.
+func (s *Server) caughtUp() {
+	if s.disk.lags && s.behind() <= s.opts.Reserve/2 {
+		s.disk.lags = false
+		s.ring()
+	}
+}
+
+// announce says how many octets of a body are to come on a channel; 0 when they
+// have, or will not.
+func (ch *channel) announce(octets uint64) {
+	s := ch.conn.server
+	if s.journal == nil || octets == 0 && ch.announced == 0 {
+		return
+	}
+	s.disk.coming += int64(octets) - ch.announced
+	ch.announced = int64(octets)
+	if octets > 0 {
+		s.wrote()
+	}
+}
+
+// storeTroubled is told that the disk takes nothing for now, and nil when it does
+// again.
+func (s *Server) storeTroubled(err error) {
+	s.disk.trouble = err
+	kind := StoreRecovered
+	if err != nil {
+		kind = StoreTroubled
+	}
+	s.host.Note(Event{Kind: kind, Err: err})
+	s.ring()
+}
