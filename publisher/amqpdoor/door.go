@@ -139,7 +139,7 @@ func (d *Door) Report() []publisher.Status {
 	var all []publisher.Status
 	for _, l := range d.links {
 		s := l.report()
-		away := !s.Ready && l.spool != nil && l.spool.store.Err() == nil
+		away := !s.Ready && l.spool != nil && l.spool.unable() == nil
 		if away { // HTTP is served all the same, and readyz is for that
 			s.Ready = true
 		}

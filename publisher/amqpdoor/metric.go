@@ -115,6 +115,7 @@ func (x *spooler) measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "spool_unstored_messages", Help: "Publishes that wait in memory to be sent or to be stored.", Value: float64(len(x.pending) + len(x.lost))},
 		publisher.Metric{Name: "spool_flights", Help: "Messages of the spool that wait for the broker's word.", Value: float64(len(x.air))},
 		publisher.Metric{Name: "spool_failed", Help: "1 when the disk has failed: nothing is stored until the next start.", Value: publisher.Bit(s.FailedCause != nil)},
+		publisher.Metric{Name: "spool_waits", Help: "1 while the disk takes nothing, or only that messages have left: it is tried again.", Value: publisher.Bit(s.Trouble != nil)},
 		publisher.Metric{Name: "spool_added_total", Help: "Messages that went to disk.", Value: float64(s.Added)},
 		publisher.Metric{Name: "spool_left_total", Help: "Messages that left the spool: confirmed, put aside or expired.", Value: float64(s.Left)},
 		publisher.Metric{Name: "spool_put_aside_total", Help: "Messages that left the spool to be put aside.", Value: float64(s.Asides)},

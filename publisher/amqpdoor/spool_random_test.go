@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,14 +15,15 @@ import (
 )
 
 // TestAnythingWithSpool does what can happen in any order: freezes, cuts, kills,
-// refused dials, slow disks, bursts of small and large publishes. What was
+// refused dials, slow, full and failing disks, bursts of small and large publishes. What was
 // answered comes, in the order of the calls, and a copy more only for the end of
 // a connection.
 func TestAnythingWithSpool(t *testing.T) {
 	wiretest.Seeds(t, 20, func(t *testing.T, seed int64) {
 		rng := rand.New(rand.NewPCG(uint64(seed), 8))
 		w := doortest.New(t, seed, broker.Options{DataDir: "data", Files: crashfs.New()})
-		p := w.Start(spooling(writing(), crashfs.New()))
+		disk := crashfs.New()
+		p := w.Start(spooling(writing(), disk))
 		var told, story []string
 		n, ends, frozen, alarm := 0, 0, false, false
 		collect := func() {
@@ -30,7 +32,7 @@ func TestAnythingWithSpool(t *testing.T) {
 		}
 		for range 40 {
 			deed := ""
-			switch d := rng.IntN(15); {
+			switch d := rng.IntN(16); {
 			case d < 5:
 				size := 0
 				if rng.IntN(3) == 0 {
@@ -65,19 +67,27 @@ func TestAnythingWithSpool(t *testing.T) {
 			case d == 13:
 				alarm = !alarm
 				deed = fmt.Sprint("alarm ", alarm)
-				w.Broker.DiskLow(alarm)
+				w.Broker.DiskRoom(0, room(alarm), 0)
+			case d == 15:
+				if disk.FailAt != 0 {
+					disk.FailAt = 0
+				} else {
+					disk.FailAt, disk.Short = disk.Steps+1, rng.IntN(2) == 0
+					disk.Fail = []error{syscall.ENOSPC, syscall.EMFILE, syscall.EIO}[rng.IntN(3)]
+				}
+				deed = fmt.Sprint("trouble with the disk: ", disk.FailAt != 0)
 			case d == 14 && rng.IntN(3) == 0:
 				deed = "kill"
 				ends++
-				disk := p.Kill()
+				disk = p.Kill()
 				collect()
 				p = w.Start(spooling(writing(), disk))
 			}
 			story = append(story, deed)
 		}
 		w.Thaw()
-		w.Broker.DiskLow(false)
-		w.Down, w.SlowDisk, w.CutAt = false, false, 0
+		w.Broker.DiskRoom(0, room(false), 0)
+		w.Down, w.SlowDisk, w.CutAt, disk.FailAt = false, false, 0, 0
 		emptied(w, p)
 		w.Until("calls are over", time.Minute, func() bool { return p.Server.Live() == 0 })
 		collect()
@@ -91,4 +101,12 @@ func TestAnythingWithSpool(t *testing.T) {
 			t.Errorf("told: %.4s\ncame: %.4s\nstory: %s", told, bodies, strings.Join(story, ", "))
 		}
 	})
+}
+
+// room is what DiskRoom is told for a disk that is full, or is not.
+func room(full bool) int64 {
+	if full {
+		return 0
+	}
+	return 1 << 40
 }

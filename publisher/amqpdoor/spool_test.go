@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"zamqp/amqpproto/broker"
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
+	"zamqp/publisher/spool"
 	"zamqp/tests/crashfs"
 	"zamqp/tests/doortest"
 	"zamqp/tests/wiretest"
@@ -450,7 +452,7 @@ func TestBlockedBrokerThatEnds(t *testing.T) {
 	p.Call("POST /work", "0")
 	p.Call("POST /work", "1")
 	w.Settle()
-	w.Broker.DiskLow(true)
+	w.Broker.DiskRoom(0, room(true), 0)
 	p.Call("POST /work", "2") // the broker says so at the next publish
 	w.Advance(confirmTimeout / 3)
 	p.Call("POST /work", "3")
@@ -460,7 +462,7 @@ func TestBlockedBrokerThatEnds(t *testing.T) {
 	}
 	w.Take("work") // of the first copies; the broker has not confirmed them
 	w.Cut()
-	w.Broker.DiskLow(false)
+	w.Broker.DiskRoom(0, room(false), 0)
 	w.SlowDisk = false
 	emptied(w, p)
 	if bodies, _ := arrivals(t, w, "work"); strings.Join(bodies, " ") != "0 1 2 3" {
@@ -509,4 +511,84 @@ func TestEveryBrokerCrash(t *testing.T) {
 	for _, seed := range []int64{0, 4} {
 		doortest.Every(t, fmt.Sprintf("seed=%d/crash", seed), func(t *testing.T, at int) int { return story(t, seed, at) })
 	}
+}
+
+// TestASpoolGoesOnAfterAFullDisk: while the disk of the spool takes nothing and the
+// broker is away, calls are refused with the cause; when it has room again they go
+// on, without a restart, and what was answered before comes. What has left the spool
+// can be written all the while, so that a new process sends nothing twice.
+func TestASpoolGoesOnAfterAFullDisk(t *testing.T) {
+	for _, cause := range []string{"full", "descriptors"} {
+		w := doortest.New(t, 1, broker.Options{})
+		disk := crashfs.New()
+		setup := spooling(writing(), disk)
+		setup.SpoolReserve = 1 << 20
+		p := w.Start(setup)
+		w.Advance(time.Second)
+		w.Down, w.CutAt = true, w.Operations+1
+		p.Call("POST /work", "cuts")
+		w.Until("the broker is away", time.Minute, func() bool { return !p.Client.Ready() })
+		post := func(body string) *doortest.Call { return p.Call("POST /work", body+strings.Repeat("x", 200_000)) }
+		for n := range 10 {
+			post(fmt.Sprintf("%04d", n))
+			w.Advance(time.Second)
+		}
+		if cause == "full" {
+			disk.Room = 1
+		} else {
+			disk.FailAt, disk.Fail = disk.Steps+1, syscall.EMFILE
+		}
+		var last *doortest.Call
+		for n := 10; n < 60 && (last == nil || last.Status != 503); n++ {
+			last = post(fmt.Sprintf("%04d", n))
+			w.Advance(time.Second)
+		}
+		if last.Status != 503 || !strings.Contains(p.Log.String(), "the spool's disk takes nothing now") {
+			t.Fatalf("%s: %d, %s", cause, last.Status, p.Log)
+		}
+		if part := spoolPart(p); part.Ready || !strings.Contains(part.Detail, "goes on by itself") {
+			t.Errorf("%s: %+v", cause, part)
+		}
+		w.Down = false
+		if cause == "full" { // all can leave
+			emptied(w, p)
+			w.Advance(time.Second)
+			if p.Store.Trouble() == nil {
+				t.Error("the reserve was not needed")
+			}
+			s, _, err := spool.Open(spool.Options{Dir: "spool", FS: disk.Kill()})
+			if err != nil || s.Len() > 0 {
+				t.Errorf("%d messages would be sent again, %v", s.Len(), err)
+			}
+			w.Down, w.CutAt = true, w.Operations+1
+			p.Call("POST /work", "cuts")
+			w.Until("the broker is away", time.Minute, func() bool { return !p.Client.Ready() })
+		}
+		disk.Room, disk.FailAt = 0, 0
+		w.Advance(10 * time.Second)
+		if part := spoolPart(p); !part.Ready {
+			t.Errorf("%s: %+v", cause, part)
+		}
+		w.Down = true
+		more := post("more")
+		w.Advance(10 * time.Second)
+		if more.Status != 202 {
+			t.Errorf("%s: %d with room again", cause, more.Status)
+		}
+		w.Down = false
+		emptied(w, p)
+		bodies, _ := arrivals(t, w, "work")
+		if told := answered(p.Calls); !isSubsequence(told, bodies) {
+			t.Errorf("%s: answered %d, %d came", cause, len(told), len(bodies))
+		}
+	}
+}
+
+func spoolPart(p *doortest.Process) publisher.Status {
+	for _, s := range p.Door.Report() {
+		if s.Kind == "spool" {
+			return s
+		}
+	}
+	return publisher.Status{}
 }

@@ -49,6 +49,7 @@ type spooler struct {
 	stored  uint64      // messages that went to disk since nothing was there
 	drained uint64      // messages that have left since then
 	expired uint64
+	short   bool // the last read of the store was for want of descriptors in vain
 	free    []*flight
 	out     client.Outgoing // reused
 }
@@ -96,12 +97,20 @@ func (x *spooler) send(producer *client.Producer, p *publisher.Publication, done
 			return err
 		}
 	}
-	if err := x.store.Err(); err != nil && !x.takes() {
+	if err := x.unable(); err != nil && !x.takes() {
 		return err
 	}
 	x.pending = append(x.pending, w)
 	x.soon()
 	return nil
+}
+
+// unable is why the store takes nothing; nil if it does.
+func (x *spooler) unable() error {
+	if err := x.store.Err(); err != nil {
+		return err
+	}
+	return x.store.Refuses(x.link.door.runtime.Now())
 }
 
 // takes reports whether the broker would take a publish now, or when what is under
@@ -151,7 +160,7 @@ func (x *spooler) look() {
 }
 
 // isDirect reports whether a publish may go straight to the broker. With a disk
-// that has failed, the order is what can be done without.
+// that has failed for good, the order is what can be done without.
 func (x *spooler) isDirect() bool {
 	return x.state == spoolStraight || x.store.Err() != nil && len(x.lost) == 0 && x.takes()
 }
@@ -160,6 +169,14 @@ func (x *spooler) isDirect() bool {
 func (x *spooler) soon() {
 	if !x.posted && x.state != spoolClosed {
 		x.posted = x.link.door.runtime.Post(x.turn)
+	}
+}
+
+// later takes another turn for what is left to be stored, or lets the disk's next
+// word do so.
+func (x *spooler) later() {
+	if !x.store.Busy() {
+		x.soon()
 	}
 }
 
@@ -181,15 +198,15 @@ func (x *spooler) turn() {
 // lost, then of what it keeps for too long, then of what has come.
 func (x *spooler) place() {
 	if x.lost = x.storeAll(x.lost, storeMax); len(x.lost) > 0 {
-		x.soon()
+		x.later()
 		return
 	}
-	behind := x.state.isBehind() && x.unsent() <= tailMax && x.store.Err() == nil
+	behind := x.state.isBehind() && x.unsent() <= tailMax && x.unable() == nil
 	disk := len(x.pending) > 0 && !x.isDirect() && !behind
 	if x.overdue > 0 || disk {
 		done, err := x.storeSent()
 		if !done {
-			x.soon()
+			x.later()
 			return
 		}
 		if err != nil && disk {
@@ -201,7 +218,7 @@ func (x *spooler) place() {
 	case len(x.pending) == 0 || behind:
 	case disk:
 		if x.pending = x.storeAll(x.pending, storeMax); len(x.pending) > 0 {
-			x.soon()
+			x.later()
 		}
 	default:
 		x.sendPending()
@@ -302,7 +319,15 @@ func (x *spooler) close() {
 	}
 	list := append(x.lost, x.pending...)
 	x.lost, x.pending = nil, nil
-	x.storeAll(list, len(list))
+	for n := -1; len(list) != n; { // in steps, as the disk takes them
+		if n = len(list); x.store.Busy() && x.store.Sync() != nil {
+			break
+		}
+		list = x.storeAll(list, len(list))
+	}
+	for _, w := range list {
+		w.done.Confirmed(w.unknown(spool.ErrClosed))
+	}
 	x.fire(spoolClose)
 	if err := x.store.Close(); err != nil {
 		x.log().Err(err).Msg("the spool could not be closed in good order")
@@ -322,11 +347,17 @@ func (x *spooler) report() publisher.Status {
 	if x.state == spoolAwaitWord {
 		s.Detail = spoolSlow
 	}
+	if x.short {
+		s.Detail = "what is on disk cannot be read for want of descriptors: raise the limit of open files; it is tried again"
+	}
 	if used := st.Bytes + st.AsideBytes; used >= st.Max {
 		s.Ready, s.Detail = false, spool.ErrFull.Error()
 	}
+	if st.Trouble != nil {
+		s.Ready, s.Detail = false, st.Trouble.Error()+": publishes that need the disk are refused; it is tried again, and goes on by itself once there is room, or descriptors are free"
+	}
 	if st.FailedCause != nil {
-		s.State, s.Detail = "failed", st.FailedCause.Error()
+		s.State, s.Detail = "failed", st.FailedCause.Error()+": see the log, put the directory in order and start again"
 	}
 	return s
 }

@@ -4,13 +4,15 @@ import (
 	"errors"
 
 	"zamqp/amqpproto/client"
+	"zamqp/amqpproto/journal"
 	"zamqp/publisher/spool"
 )
 
 // storeAll adds publishes to the store, those of one transaction together: all
-// of them will be there or none. It returns those that are left for another turn.
+// of them will be there or none. It returns those that are left for another turn,
+// or until the disk has caught up.
 func (x *spooler) storeAll(list []waiting, most int) (rest []waiting) {
-	for size := 0; len(list) > 0 && most > 0 && size < storeSize; {
+	for size := 0; len(list) > 0 && most > 0 && size < storeSize && !x.store.Busy(); {
 		n := 1
 		for n < len(list) && list[n].p.Tx == list[0].p.Tx && list[0].p.Tx != nil {
 			n++
@@ -56,7 +58,7 @@ func (x *spooler) add(messages []spool.Message, done func(error)) (first uint64,
 // stored.
 func (x *spooler) storeSent() (done bool, err error) {
 	for most, size := storeMax, 0; x.sent.first != nil; {
-		if most <= 0 || size >= storeSize {
+		if most <= 0 || size >= storeSize || x.store.Busy() {
 			return false, nil
 		}
 		group := []*flight{x.sent.first}
@@ -158,6 +160,9 @@ func (x *spooler) pump() {
 }
 
 func (x *spooler) read(entries []spool.Entry, err error) {
+	if x.short = journal.IsShortage(err); x.short {
+		return // watch tries again
+	}
 	if err != nil {
 		x.log().Err(err).Msg("messages of the spool cannot be read any more")
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"zamqp/amqpproto/journal"
 	"zamqp/publisher/spool"
@@ -14,6 +15,10 @@ import (
 
 // spoolFile is the setting for a spool on disk.
 const spoolFile = "file"
+
+// spoolReserve is the size of the file that keeps room for what has left on a full
+// disk.
+const spoolReserve = 2 << 20
 
 // spoolDir is the directory of one connection's spool. Names that a file cannot
 // have are escaped.
@@ -56,6 +61,14 @@ func (a *application) openSpools() error {
 		store, report, err := spool.Open(spool.Options{
 			Dir: dir, Max: int64(c.SpoolMax), Offload: a.loop.OffloadDisk,
 			Failed: func(err error) { log.Error().Err(err).Msg("the spool takes nothing more until the next start") },
+			After:  func(wait time.Duration, fn func()) { a.loop.After(wait, fn) }, Reserve: spoolReserve,
+			Troubled: func(err error) {
+				if err != nil {
+					log.Warn().Err(err).Msg("the spool's disk takes nothing now: publishes that need it are refused, and it is tried again")
+				} else {
+					log.Info().Msg("the spool's disk takes what is written again")
+				}
+			},
 		})
 		if err != nil {
 			return spoolError("connection."+name+".spool_dir", err)

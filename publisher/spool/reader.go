@@ -71,7 +71,8 @@ func (c *chunk) read() {
 // most, and gives them to done on the owner's thread. It reports false, and done
 // is not called, when there is nothing to read, or while it is reading. Each is
 // given once, until Rewind. What cannot be read any more is lost: the error says
-// so, beside the entries that could be read.
+// so, beside the entries that could be read; of one that [journal.IsShortage]
+// nothing is lost, and it can be tried again later.
 func (s *Spool) Fetch(count, octets int, done func([]Entry, error)) bool {
 	r := &s.reader
 	if r.next = max(r.next, s.out); r.busy || r.next >= s.safe {

@@ -32,6 +32,8 @@ var (
 	ErrFull = errors.New("the spool is full")
 	// ErrClosed is the outcome after Close.
 	ErrClosed = errors.New("the spool is closed")
+	// ErrDisk says that the disk takes nothing now. Nothing was kept.
+	ErrDisk = errors.New("the spool's disk takes nothing now")
 )
 
 // Options describe a spool.
@@ -44,6 +46,15 @@ type Options struct {
 	Offload func(work, done func())
 	// Failed is told once that the disk has failed: nothing is stored any more.
 	Failed func(error)
+	// Troubled is told a passing error of the disk, and nil when it is over. What was
+	// added is kept and tried again; Add refuses meanwhile.
+	Troubled func(error)
+	// After runs fn on the owner's thread after a time, for those tries. Nil is for
+	// programs without a loop.
+	After func(wait time.Duration, fn func())
+	// Reserve is room kept on the disk, octets, so that what has left can be written
+	// when it is full; 0 = none.
+	Reserve int64
 	// FS is where the files are; nil is the operating system's. For tests.
 	FS          journal.FS
 	SegmentSize int64 // 0 is 4 MiB
@@ -54,7 +65,8 @@ type Spool struct {
 	o     Options
 	queue *journal.Journal
 	aside *journal.Journal
-	err   error // the disk's, or ErrClosed
+	err   error     // the disk's, or ErrClosed
+	since time.Time // an Add has first met the trouble of the disk
 
 	next  uint64   // number of the next message
 	out   uint64   // of the first that has not left
@@ -108,6 +120,7 @@ type Stats struct {
 	DiskBytes   int64 // of all files
 	Oldest      uint64
 	FailedCause error
+	Trouble     error // passing
 }
 
 // Report is what Open found.
@@ -130,11 +143,11 @@ func Open(o Options) (*Spool, Report, error) {
 	var r Report
 	var err error
 	// The directory says by whom it is in use before anything is read.
-	s.queue, r.Queue, err = journal.Open(filepath.Join(o.Dir, queueDir), s.options(s.synced, s.segment), s.replayQueue)
+	s.queue, r.Queue, err = journal.Open(filepath.Join(o.Dir, queueDir), s.options(s.synced, s.segment, o.Reserve), s.replayQueue)
 	if err != nil {
 		return nil, r, fmt.Errorf("spool %s: %w", o.Dir, err)
 	}
-	s.aside, r.Asides, err = journal.Open(filepath.Join(o.Dir, asideDir), s.options(s.moved, nil), s.replayAside)
+	s.aside, r.Asides, err = journal.Open(filepath.Join(o.Dir, asideDir), s.options(s.moved, nil, o.Reserve/8), s.replayAside)
 	if err != nil {
 		_ = s.queue.Close() // the first error counts
 		return nil, r, fmt.Errorf("spool %s: %w", o.Dir, err)
@@ -148,10 +161,11 @@ func Open(o Options) (*Spool, Report, error) {
 	return s, r, nil
 }
 
-func (s *Spool) options(synced func(uint64), segment func()) journal.Options {
+func (s *Spool) options(synced func(uint64), segment func(), reserve int64) journal.Options {
 	return journal.Options{
 		SegmentSize: s.o.SegmentSize, Offload: s.o.Offload, FS: s.o.FS,
 		OnSynced: synced, OnError: s.fail, OnSegment: segment,
+		OnTrouble: s.troubled, After: s.o.After, Reserve: reserve,
 	}
 }
 
@@ -257,6 +271,9 @@ func (s *Spool) putAside(number uint64, size int64) {
 func (s *Spool) Add(now time.Time, messages []Message, done func(error)) error {
 	if s.err != nil {
 		return s.err
+	}
+	if err := s.Refuses(now); err != nil {
+		return err
 	}
 	var size int64
 	for i := range messages {
@@ -437,7 +454,7 @@ func (s *Spool) Err() error { return s.err }
 func (s *Spool) Stats() Stats {
 	return Stats{
 		Counters: s.counters, Messages: s.Len(), Bytes: s.held, Aside: len(s.asides), AsideBytes: s.asideBytes,
-		Max: s.o.Max, DiskBytes: s.queue.Size() + s.aside.Size(), Oldest: s.out, FailedCause: s.err,
+		Max: s.o.Max, DiskBytes: s.queue.Size() + s.aside.Size(), Oldest: s.out, FailedCause: s.err, Trouble: s.Trouble(),
 	}
 }
 

@@ -17,11 +17,12 @@ import (
 
 // Setup describes a process.
 type Setup struct {
-	Registry *publisher.Registry
-	Client   client.Config
-	Prefetch int         // of consumers that name none
-	Spool    *crashfs.FS // the disk of the connection's spool; nil without
-	SpoolMax int64
+	Registry     *publisher.Registry
+	Client       client.Config
+	Prefetch     int         // of consumers that name none
+	Spool        *crashfs.FS // the disk of the connection's spool; nil without
+	SpoolMax     int64
+	SpoolReserve int64
 }
 
 // Process is one run of a server with one connection, "default".
@@ -56,7 +57,8 @@ func (w *World) Start(s Setup) *Process {
 	server.Start(runtime{p})
 	p.Door = amqpdoor.New(server, runtime{p}, log)
 	if s.Spool != nil {
-		p.Store, _, err = spool.Open(spool.Options{Dir: "spool", Max: s.SpoolMax, FS: s.Spool, Offload: runtime{p}.Offload})
+		p.Store, _, err = spool.Open(spool.Options{Dir: "spool", Max: s.SpoolMax, FS: s.Spool, Offload: runtime{p}.Offload,
+			After: func(wait time.Duration, fn func()) { runtime{p}.After(wait, fn) }, Reserve: s.SpoolReserve})
 		if err != nil {
 			w.T.Fatal(err)
 		}

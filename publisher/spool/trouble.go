@@ -1,0 +1,54 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// patience is how long messages are still added to a disk that takes nothing: most
+// of its troubles are over by then. A full one is not.
+const patience = 5 * time.Second
+
+// Refuses says why nothing can be added, as far as the disk is concerned.
+func (s *Spool) Refuses(now time.Time) error {
+	err := s.Trouble()
+	if err == nil {
+		return nil
+	}
+	if s.since.IsZero() {
+		s.since = now
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || now.Sub(s.since) >= patience || s.Busy() {
+		return fmt.Errorf("%w: %w", ErrDisk, err)
+	}
+	return nil
+}
+
+// Busy says that so much waits for the disk that more should wait elsewhere: what
+// is behind it has to fit the reserve when the disk is full.
+func (s *Spool) Busy() bool {
+	return s.err == nil && s.o.Reserve > 0 && int64(s.queue.Behind()) > s.o.Reserve/2
+}
+
+// Trouble is why the disk takes nothing now, or only what gives room back; nil if
+// all is well.
+func (s *Spool) Trouble() error {
+	if err := s.queue.Trouble(); err != nil {
+		return err
+	}
+	return s.aside.Trouble()
+}
+
+// troubled is told by one of the journals.
+func (s *Spool) troubled(err error) {
+	if err == nil {
+		if err = s.Trouble(); err == nil {
+			s.since = time.Time{}
+		}
+	}
+	if s.o.Troubled != nil {
+		s.o.Troubled(err)
+	}
+}
