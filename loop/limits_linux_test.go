@@ -98,6 +98,97 @@ func TestOutOfDescriptors(t *testing.T) {
 	ask(t, dial(t, at))
 }
 
+// Listeners leave a share of the descriptors to files and dials, and take connections again when some were closed.
+func TestListenersLeaveDescriptors(t *testing.T) {
+	if os.Getenv(roleVar) == "" {
+		if out, err := again(t, "clients").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	if os.Getenv(roleVar) == "clients" {
+		crowd(t)
+		return
+	}
+	r := start(t, loop.Options{})
+	fmt.Println(r.listen("tcp", "127.0.0.1:0", echo))
+	var word string
+	_, _ = fmt.Scan(&word)
+	n := 0
+	for {
+		f, err := os.Open("/dev/null")
+		if err != nil {
+			break
+		}
+		defer f.Close()
+		n++
+	}
+	_, _ = unix.Write(1, fmt.Appendln(nil, n))
+	_, _ = fmt.Scan(&word)
+}
+
+// crowd is the clients of a server with 64 descriptors.
+func crowd(t *testing.T) {
+	// Package os has raised the soft limit to the hard one; the server gets 64 of both.
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil || l.Cur != l.Max || uint64(loop.DescriptorLimit()) != min(l.Max, 1<<30) {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	cmd := again(t, "server")
+	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", "ulimit -n 64; exec \"$0\" \"$@\"", cmd.Args[0], cmd.Args[1]}
+	stdin, _ := cmd.StdinPipe()
+	stdout, _ := cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	var at string
+	if _, err := fmt.Fscan(stdout, &at); err != nil {
+		t.Fatal(err)
+	}
+	var taken []net.Conn
+	for range 100 {
+		c, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(patience))
+		if _, err := c.Write([]byte("x")); err == nil {
+			if _, err = c.Read(make([]byte, 1)); err == nil {
+				taken = append(taken, c)
+			}
+		}
+	}
+	if len(taken) > 64-16 || len(taken) < 20 {
+		t.Errorf("%d connections taken of 64 descriptors", len(taken))
+	}
+	fmt.Fprintln(stdin, "full")
+	var files int
+	if _, err := fmt.Fscan(stdout, &files); err != nil || files < 16 {
+		t.Errorf("%d files could be opened: %v", files, err)
+	}
+	_ = taken[0].Close()
+	for deadline := time.Now().Add(patience); !answered(t, at); {
+		if time.Now().After(deadline) {
+			t.Fatal("no connection was taken after one was closed")
+		}
+	}
+}
+
+// answered says whether a new connection is answered.
+func answered(t *testing.T, at string) bool {
+	c, err := net.Dial("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	_, _ = c.Write([]byte("x"))
+	_, err = c.Read(make([]byte, 1))
+	return err == nil
+}
+
 // Not even the reserve is there: the listener rests and recovers alone.
 func TestOutOfDescriptorsWithoutReserve(t *testing.T) {
 	if os.Getenv(roleVar) == "" {

@@ -190,6 +190,11 @@ func (ln *Listener) ready(readiness) {
 
 func (ln *Listener) accepted(fd int, remote endpoint) {
 	l := ln.loop
+	if l.tooMany(fd) {
+		closeFD(fd)
+		l.count.Refused++
+		return
+	}
 	c := l.newConn(fd, remote)
 	c.want = readable
 	if err := l.register(fd, c, readable); err != nil {

@@ -56,6 +56,7 @@ type Loop struct {
 	halves    map[*half]struct{}   // of joined pairs, not closed yet
 	news      []*half              // those with something to take, or room to put
 	pumps     sync.WaitGroup       // their goroutines
+	acceptMax int                  // descriptors from here on are not for accepted connections
 	reserve   int                  // descriptor given up to accept and refuse when there is no other; -1 if lost
 
 	cur     *Conn  // whose method is being called; blamed for a panic
@@ -91,6 +92,8 @@ func New(opt Options) (*Loop, error) {
 		return nil, err
 	}
 	l.reserve = openReserve()
+	limit := DescriptorLimit()
+	l.acceptMax = limit - DescriptorsLeft(limit)
 	l.buf = make([]byte, headroom+opt.ReadSize)
 	l.mail.loop = l
 	l.offload.loop, l.offload.max = l, opt.OffloadWorkers

@@ -1,0 +1,30 @@
+package loop
+
+import "golang.org/x/sys/unix"
+
+// Listeners leave a share of the descriptors alone: files, a journal's next segment for one, and connections that the
+// server opens itself must not fail because clients have taken all of them.
+const (
+	descriptorShare = 8 // the share is one of so many
+	descriptorsMin  = 16
+	descriptorsMax  = 512
+)
+
+// DescriptorLimit is how many descriptors the process may have. Go's package os raises the soft limit to the hard one
+// at start, and gives programs that it starts the old one.
+func DescriptorLimit() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<30 {
+		return 1 << 30
+	}
+	return int(limit.Cur)
+}
+
+// DescriptorsLeft is how many of limit the listeners leave to others.
+func DescriptorsLeft(limit int) int {
+	return min(max(limit/descriptorShare, descriptorsMin), descriptorsMax, limit/2)
+}
+
+// tooMany says that a connection that was accepted would take from the share. The system gives the lowest descriptor
+// that is free, so its number says how many are in use at least; and those that are closed by others bring it down again.
+func (l *Loop) tooMany(fd int) bool { return fd >= l.acceptMax }
