@@ -33,6 +33,7 @@ const (
 	fOff                         // taken out of the poller, which would tell of a hang-up for ever
 	fUnwriting                   // writing has failed; what arrived is read all the same
 	fReading                     // read, however much output waits
+	fPaused                      // not read: its peer asked for it
 )
 
 // carrier is what takes the place of a socket: an adopted stream, or the half of a joined pair. It is asked as a socket
@@ -87,6 +88,20 @@ func (c *Conn) Wake() {
 func (c *Conn) KeepReading() {
 	c.loop.debug.onThread(c.loop, "Conn.KeepReading")
 	c.flags |= fReading
+}
+
+// Pause stops the reading of this connection, and begins it again. What has been
+// read is offered to the peer as ever. Its end is not seen meanwhile.
+func (c *Conn) Pause(on bool) {
+	c.loop.debug.onThread(c.loop, "Conn.Pause")
+	if on {
+		c.flags |= fPaused
+	} else {
+		c.flags &^= fPaused
+	}
+	if c.stage <= stageClosing {
+		c.interest()
+	}
 }
 
 // Close ends the connection in order: Pending is flushed, nothing more is fed, then Lost(nil).
@@ -169,7 +184,7 @@ func (c *Conn) ready(ev readiness) {
 	case ev&(readable|hungUp) == 0:
 	case c.stage != stageOpen:
 		c.drain()
-	case c.flags&(fHigh|fFull|fEOF) == 0:
+	case c.flags&(fHigh|fFull|fEOF|fPaused) == 0:
 		c.read()
 	case ev&hungUp != 0:
 		c.hungUp()
@@ -201,7 +216,7 @@ func (c *Conn) interest() {
 		return
 	}
 	var want readiness
-	stop := fHigh | fFull | fEOF
+	stop := fHigh | fFull | fEOF | fPaused
 	if c.stage != stageOpen {
 		stop = fEOF // input is dropped, so neither pause has a reason
 	}

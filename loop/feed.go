@@ -29,7 +29,7 @@ func (c *Conn) read() {
 		left -= n
 		l.count.BytesIn += uint64(n)
 		c.arrived(room, front, n)
-		if n < len(room) || c.stage != stageOpen || c.flags&fFull != 0 {
+		if n < len(room) || c.stage != stageOpen || c.flags&(fFull|fPaused) != 0 {
 			break
 		}
 	}

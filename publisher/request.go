@@ -75,6 +75,7 @@ type Request struct {
 	started   time.Time
 	slot      int // in the server's list of live calls
 	live      bool
+	watches   bool // counted in server.watching
 	parked    bool
 	cancelled error
 	told      bool // a wait has ended by ErrDraining

@@ -16,6 +16,7 @@ type Route struct {
 	Place   string // file:line of the registration
 
 	streamTimeout time.Duration // of a Stream; 0 is no bound
+	monitoring    bool          // see Monitoring
 
 	segments []segment
 	names    []string // of the wildcards, in order
@@ -29,6 +30,12 @@ type RouteOption func(*Route)
 func StreamTimeout(d time.Duration) RouteOption {
 	return func(r *Route) { r.streamTimeout = d }
 }
+
+// Monitoring marks a route by which people and programs watch the server: health,
+// metrics, administration. Its calls do not count towards calls_max and are not
+// refused at it: a busy server must not look like a dead one. They have a small
+// bound of their own, 32 at once on all such routes.
+func Monitoring(route *Route) { route.monitoring = true }
 
 // A segment is one part of a pattern's path: a literal, {name}, {name...} or
 // {$}, which is the literal "/".

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -42,6 +41,7 @@ type Server struct {
 	pools         map[string]*pool
 	free          []*Request
 	live          []*Request
+	watching      int // of live, on routes that watch the server
 	drained       func()
 	draining      bool
 	streams       int // answers that are being streamed
@@ -273,69 +273,11 @@ func (s *Server) Dispatch(r *Request, d Door) {
 		s.finish(r)
 		return
 	}
+	if r.watches = r.route.monitoring; r.watches {
+		s.watching++
+	}
 	r.label = &r.route.Pattern
 	s.tasks.Start(r)
-}
-
-// route finds the request's route; without one it answers itself.
-func (s *Server) route(r *Request) bool {
-	host := r.host
-	if len(s.router.hosts) > 0 {
-		host = stripPort(host)
-	}
-	if s.options.CallsMax > 0 && len(s.live) > s.options.CallsMax {
-		s.refuse(r, http.StatusServiceUnavailable, "too many calls at once")
-		return false
-	}
-	m := match{}
-	if isClean(r.path) {
-		m = s.router.find(host, r.method, r.path, r.parts[:0])
-	}
-	if m.route != nil && (!m.route.segments[len(m.route.segments)-1].multi || m.exact(r.path)) {
-		r.route, r.parts = m.route, m.parts
-		return true
-	}
-	if string(r.target) == "*" {
-		_ = r.answer(http.StatusOK, "", nil)
-		return false
-	}
-	if to := s.router.redirect(host, r.method, r.path, m); to != "" {
-		if r.query != nil {
-			to += "?" + string(r.query)
-		}
-		s.refuse(r, http.StatusTemporaryRedirect, http.StatusText(http.StatusTemporaryRedirect))
-		r.SetHeader("Location", encodeTarget(to))
-		return false
-	}
-	if m.route != nil {
-		r.route, r.parts = m.route, m.parts
-		return true
-	}
-	if allowed := s.router.allowed(host, r.path); len(allowed) > 0 {
-		s.refuse(r, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
-		r.SetHeader("Allow", strings.Join(allowed, ", "))
-		return false
-	}
-	s.refuse(r, http.StatusNotFound, "404 page not found")
-	return false
-}
-
-func (s *Server) refuse(r *Request, status int, text string) {
-	s.stats.Refused++
-	_ = r.Text(status, text+"\n")
-}
-
-// stripPort cuts ":port" off a Host value; the brackets of an IPv6 address stay.
-func stripPort(host []byte) []byte {
-	for i := len(host) - 1; i >= 0; i-- {
-		switch c := host[i]; {
-		case c == ':':
-			return host[:i]
-		case c < '0' || c > '9':
-			return host
-		}
-	}
-	return host
 }
 
 // finish tells the door and takes the request back.
@@ -345,6 +287,9 @@ func (s *Server) finish(r *Request) {
 	s.live[r.slot].slot = r.slot
 	s.live[last] = nil
 	s.live = s.live[:last]
+	if r.watches {
+		s.watching--
+	}
 	if r.cancelCtx != nil {
 		r.cancelCtx(ErrOver)
 	}
@@ -361,7 +306,7 @@ func (s *Server) finish(r *Request) {
 const keepMax = 64 << 10
 
 func (s *Server) recycle(r *Request) {
-	r.live, r.label, r.route, r.consumer, r.door, r.task = false, nil, nil, nil, nil, nil
+	r.live, r.watches, r.label, r.route, r.consumer, r.door, r.task = false, false, nil, nil, nil, nil, nil
 	r.ctx, r.cancelCtx, r.cancelled, r.told, r.remote = nil, nil, nil, false, nil
 	r.outcome, r.message, r.path = Outcome{}, Message{}, nil
 	r.tx.reset()

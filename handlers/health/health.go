@@ -4,8 +4,8 @@ package health
 import "zamqp/publisher"
 
 func init() {
-	publisher.Handle("GET /livez", live)
-	publisher.Handle("GET /readyz", ready)
+	publisher.Handle("GET /livez", live, publisher.Monitoring)
+	publisher.Handle("GET /readyz", ready, publisher.Monitoring)
 }
 
 // live answers as long as the loop turns.

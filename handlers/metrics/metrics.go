@@ -13,7 +13,7 @@ import (
 )
 
 func init() {
-	publisher.Handle("GET /metrics", scrape)
+	publisher.Handle("GET /metrics", scrape, publisher.Monitoring)
 }
 
 // scrape answers with the page in the format that is asked for. On the loop's

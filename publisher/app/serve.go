@@ -74,7 +74,7 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 	a.runtime = &loopRuntime{a.loop}
 	a.server.AddMeter(a.runtime)
 	a.amqp = amqpdoor.New(a.server, a.runtime, log)
-	a.http = httpdoor.New(a.server, httpConfig(&s.HTTP), s.HTTP.ConnectionsMax)
+	a.http = httpdoor.New(a.server, httpConfig(&s.HTTP), httpdoor.Limits{Connections: s.HTTP.ConnectionsMax, Bodies: int64(s.HTTP.BodiesMax)})
 	return a, nil
 }
 

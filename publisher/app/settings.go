@@ -53,6 +53,8 @@ type HTTP struct {
 	TargetMax   Size `key:"target_max" min:"64B" max:"1MiB"`
 	FieldsMax   int  `key:"fields_max" min:"4" max:"10000"`
 	BodyMax     Size `key:"body_max" min:"1B" max:"1GiB"`
+	// BodiesMax is over all connections, from the first octet to the end of the call.
+	BodiesMax Size `key:"bodies_max" min:"64KiB" max:"1024GiB" off:"nothing bounds the bodies of all connections together"`
 	// ConnectionsMax counts all HTTP connections; 0 = no bound but descriptors.
 	ConnectionsMax int `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
 }
@@ -128,6 +130,7 @@ func Defaults() *Settings {
 			TargetMax:   8 * KiB,
 			FieldsMax:   100,
 			BodyMax:     8 * MiB,
+			BodiesMax:   256 * MiB,
 		},
 		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, Processors: 1},
 		Server: Server{

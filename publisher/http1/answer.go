@@ -153,7 +153,7 @@ func (c *Conn) Err() error {
 // settleClosing decides whether the connection survives this answer, just
 // before that is written into its head.
 func (c *Conn) settleClosing() {
-	if c.in != awaitAnswer || c.flags&flagDraining != 0 || c.srv.last {
+	if c.in != awaitAnswer && c.flags&flagDrop == 0 || c.flags&flagDraining != 0 || c.srv.last {
 		// Before the request was read, its end cannot be waited for: the
 		// refused client may send for hours.
 		c.flags |= flagClosing
@@ -163,7 +163,12 @@ func (c *Conn) settleClosing() {
 // finish closes the exchange and lets the input go on.
 func (c *Conn) finish() {
 	c.answer = answerNone
-	c.flags &^= flagOpen | flagHead | flagOld
+	c.flags &^= flagOpen | flagHead | flagOld | flagWaiting
+	if c.in != awaitAnswer && c.flags&(flagDrop|flagClosing|flagDraining) == flagDrop {
+		c.flags |= flagFresh
+		c.wake()
+		return
+	}
 	feeding := c.flags&flagFeeding != 0
 	if c.in != awaitAnswer && feeding {
 		c.in, c.due = awaitClose, 0

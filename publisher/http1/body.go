@@ -21,6 +21,31 @@ func (c *Conn) feedBody(in []byte) int {
 	return len(p)
 }
 
+// dropMax is how much of a body is thrown away for the sake of its connection.
+const dropMax = 256 << 10
+
+// DropBody lets the connection outlive an answer that is given inside
+// Handler.Head, before the body has come: what comes of that is thrown away. A long
+// body is not waited for, and neither is one that may never come, since the
+// client expects to be told to go on; then the answer is the last one.
+func (c *Conn) DropBody() {
+	h := &c.srv.head
+	if c.flags&flagOpen != 0 && !h.Expect100 && h.ContentLength <= dropMax {
+		c.flags |= flagDrop
+	}
+}
+
+// Hold tells that the body is not read for a while, for want of room. Its rate
+// does not count meanwhile, but if it takes longer than BodyStallMax the request
+// is refused with 503.
+func (c *Conn) Hold() { c.flags |= flagWaiting | flagFresh }
+
+// Go ends Hold.
+func (c *Conn) Go() {
+	c.flags = c.flags&^flagWaiting | flagFresh
+	c.wake()
+}
+
 // body gives a piece to the Handler, unless it has answered already.
 func (c *Conn) body(p []byte) {
 	if c.flags&flagOpen != 0 {
@@ -43,15 +68,16 @@ func (c *Conn) feedChunkSize(in []byte) (int, *Error) {
 		c.in, c.left, c.at = awaitTrailer, 0, progress{}
 		return n, nil
 	}
-	if c.got += size; c.got > c.srv.cfg.BodyMax {
+	if c.got += size; c.got > c.srv.cfg.BodyMax || c.flags&flagDrop != 0 && c.got > dropMax {
 		return 0, errBodyLong
 	}
 	// Many small chunks with long extensions would make us work for nothing:
 	// 16 octets of framing a chunk, and two for one of data, are fair.
-	c.excess = int32(max(0, int64(c.excess)+int64(n)+2-16-2*size))
-	if c.excess > chunkExcess {
+	excess := max(0, int64(c.excess)+int64(n)+2-16-2*size)
+	if excess > chunkExcess {
 		return 0, errChunkExcess
 	}
+	c.excess = int16(excess)
 	c.in, c.left = awaitChunkData, size
 	return n, nil
 }

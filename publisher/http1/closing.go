@@ -1,11 +1,12 @@
 package http1
 
 // refuse answers an error that the machine itself has found, and ends the
-// connection's input. An answer that has begun already is left cut.
+// connection's input. An answer that has begun already is left cut, and a request
+// that was answered before its body is not answered again.
 func (c *Conn) refuse(e *Error) {
 	c.srv.stats.Refused++
 	open := c.flags&flagOpen != 0
-	if c.answer == answerNone {
+	if c.answer == answerNone && (open || c.flags&flagDrop == 0) {
 		c.flags |= flagClosing
 		c.appendError(e)
 	}

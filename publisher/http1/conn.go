@@ -18,9 +18,9 @@ type Conn struct {
 	writeDue   int64 // deadline of the output's next progress; 0 = none
 
 	at     progress // in an incomplete head or trailer line
-	excess int32    // chunk framing that was not balanced by data yet
 	credit int32    // octets of the body since the last Tick
 	flags  flags
+	excess int16 // chunk framing that was not balanced by data yet; up to chunkExcess
 	in     inState
 	answer answerState
 }
@@ -39,7 +39,7 @@ const (
 	awaitClose  // nothing is taken any more, whatever comes is thrown away
 )
 
-type flags uint16
+type flags uint32
 
 const (
 	flagFresh    flags = 1 << iota // a new deadline is to be set at the next Tick
@@ -58,6 +58,8 @@ const (
 	flagGone                       // the Handler has been told
 	flagLong                       // more was written than announced
 	flagShort                      // less was written than announced
+	flagDrop                       // answered before its body has come, which is thrown away
+	flagWaiting                    // its body is not read for want of room
 )
 
 // Feed takes what it can use of in. It leaves an incomplete head or line, and
@@ -178,7 +180,7 @@ func (c *Conn) leadingCRLF(in []byte) (int, *Error) {
 // begin opens the exchange for a head that was found sound.
 func (c *Conn) begin(h *Head) {
 	c.srv.stats.Requests++
-	f := c.flags &^ (flagBegun | flagCRLF | flagHead | flagOld | flagClosing | flagLong | flagShort)
+	f := c.flags &^ (flagBegun | flagCRLF | flagHead | flagOld | flagClosing | flagLong | flagShort | flagDrop | flagWaiting)
 	f |= flagOpen | flagFresh
 	if string(h.Method) == "HEAD" {
 		f |= flagHead
@@ -206,7 +208,14 @@ func (c *Conn) begin(h *Head) {
 func (c *Conn) end() {
 	c.in = awaitAnswer
 	c.flags |= flagFresh
-	if c.flags&flagOpen != 0 {
+	switch {
+	case c.flags&flagOpen != 0:
 		c.handler.End()
+	case c.flags&(flagDrop|flagDraining) == flagDrop|flagDraining:
+		c.in, c.due = awaitClose, 0
+		c.wire.Close()
+	case c.flags&flagDrop != 0:
+		c.in = awaitHead
+		c.flags &^= flagDrop
 	}
 }

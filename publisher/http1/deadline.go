@@ -49,7 +49,10 @@ func (c *Conn) deadline(t int64) int64 {
 			d = cfg.IdleTimeout
 		}
 	case awaitBody, awaitChunkSize, awaitChunkData, awaitChunkEnd, awaitTrailer:
-		if cfg.BodyRateMin > 0 {
+		switch {
+		case c.flags&flagWaiting != 0:
+			d = cfg.BodyStallMax
+		case cfg.BodyRateMin > 0:
 			d = cfg.BodyGrace
 		}
 	}
@@ -81,6 +84,8 @@ func (c *Conn) expire() {
 		c.in = awaitClose
 	case c.in == awaitHead:
 		c.refuse(errHeadTimeout)
+	case c.flags&flagWaiting != 0:
+		c.refuse(errBodyRoom)
 	default:
 		c.refuse(errBodyTimeout)
 	}

@@ -77,5 +77,6 @@ var (
 	errBodyCut      = &Error{400, "the input ended inside the request (RFC 9112 §8)"}
 	errHeadTimeout  = &Error{408, "the head took too long (RFC 9110 §15.5.9)"}
 	errBodyTimeout  = &Error{408, "the body comes too slowly (RFC 9110 §15.5.9)"}
+	errBodyRoom     = &Error{503, "too many request bodies at once (RFC 9110 §15.6.4)"}
 	errStatusAnswer = &Error{500, "refused by the application"}
 )

@@ -77,6 +77,9 @@ func NewServer(cfg Config) *Server {
 	return s
 }
 
+// BodyMax is the bound of a decoded body, in octets.
+func (s *Server) BodyMax() int64 { return s.cfg.BodyMax }
+
 // Stats returns the counters.
 func (s *Server) Stats() Stats { return s.stats }
 

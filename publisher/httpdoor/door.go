@@ -12,13 +12,21 @@ import (
 type Wire interface {
 	http1.Wire
 	RemoteAddr() net.Addr
+	Pause(on bool) // stop reading, and begin again
+}
+
+// Limits bound what all connections hold together; 0 is no bound.
+type Limits struct {
+	Connections int   // at once
+	Bodies      int64 // octets of request bodies, from their first octet to the end of their call
 }
 
 // A Door makes the exchanges of a server's HTTP connections. Loop thread only.
 type Door struct {
 	server *publisher.Server
 	http   *http1.Server
-	max    int       // connections at once; 0 is no bound
+	max    int // connections at once; 0 is no bound
+	bodies bodies
 	first  *exchange // the open ones, a list
 	open   int
 	drain  func() // told when the last has closed
@@ -26,10 +34,10 @@ type Door struct {
 	refuse uint64
 }
 
-// New returns a door with the machine's limits. connectionsMax bounds the
-// connections at once; 0 leaves that to the descriptors.
-func New(server *publisher.Server, cfg http1.Config, connectionsMax int) *Door {
-	d := &Door{server: server, http: http1.NewServer(cfg), max: connectionsMax}
+// New returns a door with the machine's limits.
+func New(server *publisher.Server, cfg http1.Config, limits Limits) *Door {
+	d := &Door{server: server, http: http1.NewServer(cfg), max: limits.Connections}
+	d.bodies = bodies{max: limits.Bodies, one: d.http.BodyMax()}
 	server.AddMeter(d)
 	return d
 }
@@ -62,6 +70,9 @@ func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "http_connections_refused_total", Help: "HTTP connections closed at once: over connections_max, or draining.", Value: float64(d.refuse)},
 		publisher.Metric{Name: "http_heads_total", Help: "HTTP requests whose head was whole and well-formed.", Value: float64(s.Requests)},
 		publisher.Metric{Name: "http_malformed_total", Help: "HTTP requests answered with an error before they became calls: malformed, too large, too slow.", Value: float64(s.Refused)},
+		publisher.Metric{Name: "http_body_bytes", Help: "Octets of request bodies that are held, from their first octet to the end of their call.", Value: float64(d.bodies.held)},
+		publisher.Metric{Name: "http_bodies_waiting", Help: "HTTP connections that are not read because http.bodies_max is reached.", Value: float64(d.bodies.waiting)},
+		publisher.Metric{Name: "http_bodies_refused_total", Help: "HTTP requests answered 503 because http.bodies_max was reached.", Value: float64(d.bodies.refused)},
 	)
 }
 
@@ -94,6 +105,7 @@ type exchange struct {
 	eof        bool // the client sends no more
 	gone       bool
 	full       bool // a stream waits for the client to take more
+	body       body // what is held of the request's body
 }
 
 // Head begins a request: the head is copied, here and only here.
@@ -103,15 +115,16 @@ func (x *exchange) Head(h *http1.Head) (status int) {
 	}
 	x.request = x.door.server.NewRequest()
 	x.request.SetHTTP(h.Method, h.Target, h.Host, h.Fields, x.wire)
+	if h.HasBody() {
+		x.expectBody()
+	}
 	return 0
 }
-
-// Body adds a piece of the body.
-func (x *exchange) Body(p []byte) { x.request.AppendBody(p) }
 
 // End dispatches the request.
 func (x *exchange) End() {
 	x.busy = true
+	x.door.bodies.read(x)
 	x.door.server.Dispatch(x.request, x)
 	x.cancelled()
 }
@@ -149,6 +162,7 @@ func (x *exchange) Gone(error) {
 	default:
 		x.request = nil
 		x.door.server.Discard(r)
+		x.door.bodies.release(x)
 	}
 	x.unlink()
 }
@@ -174,6 +188,7 @@ func (x *exchange) unlink() {
 // Done answers.
 func (x *exchange) Done(r *publisher.Request) {
 	x.request, x.busy, x.full = nil, false, false
+	x.door.bodies.release(x)
 	if x.gone {
 		return
 	}

@@ -17,7 +17,16 @@ import (
 )
 
 // wire is a test wire with an address.
-type wire struct{ *wiretest.Wire }
+type wire struct {
+	*wiretest.Wire
+	paused *bool
+}
+
+func (w wire) Pause(on bool) {
+	if w.paused != nil {
+		*w.paused = on
+	}
+}
 
 func (wire) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 7} }
 
@@ -27,9 +36,10 @@ type host struct {
 	door   *httpdoor.Door
 	wakes  []func()
 	log    strings.Builder
+	passed time.Duration // of the loop's time
 }
 
-func (h *host) Now() time.Time      { return time.Unix(0, 0) }
+func (h *host) Now() time.Time      { return time.Unix(0, 0).Add(h.passed) }
 func (h *host) Post(fn func()) bool { fn(); return true }
 func (h *host) Enter(*string)       {}
 func (h *host) Offload(f, d func()) { f(); d() }
@@ -61,16 +71,22 @@ func newHost(t testing.TB, max int) *host {
 // newHostOf is a server with the handlers that a test registers.
 func newHostOf(t testing.TB, max int, cfg http1.Config, register func(g *publisher.Registry)) *host {
 	t.Helper()
+	return newBoundHost(t, httpdoor.Limits{Connections: max}, publisher.Options{}, cfg, register)
+}
+
+func newBoundHost(t testing.TB, limits httpdoor.Limits, options publisher.Options, cfg http1.Config, register func(g *publisher.Registry)) *host {
+	t.Helper()
 	g := publisher.NewRegistry()
 	register(g)
 	h := &host{}
-	s, err := publisher.NewServer(g, nil, nil, publisher.Options{Log: zerolog.New(&h.log)})
+	options.Log = zerolog.New(&h.log)
+	s, err := publisher.NewServer(g, nil, nil, options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.server = s
 	s.Start(h)
-	h.door = httpdoor.New(s, cfg, max)
+	h.door = httpdoor.New(s, cfg, limits)
 	return h
 }
 
@@ -122,7 +138,7 @@ func register(t testing.TB, g *publisher.Registry) {
 // connect joins a client, which the test plays, to the door.
 func (h *host) connect(t testing.TB, seed int64) (*wiretest.Link, *wiretest.Script) {
 	t.Helper()
-	w := wire{wiretest.NewWire()}
+	w := wire{Wire: wiretest.NewWire()}
 	client := wiretest.NewScript()
 	x := h.door.Accept(w)
 	if x == nil {
@@ -281,7 +297,7 @@ func TestConnectionsMaxAndDrain(t *testing.T) {
 	h := newHost(t, 2)
 	idle, _ := h.connect(t, 5)
 	busy, client := h.connect(t, 6)
-	if h.door.Accept(wire{wiretest.NewWire()}) != nil {
+	if h.door.Accept(wire{Wire: wiretest.NewWire()}) != nil {
 		t.Error("one too many")
 	}
 	client.SayString("GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -298,7 +314,7 @@ func TestConnectionsMaxAndDrain(t *testing.T) {
 	if got := string(client.Take()); !strings.Contains(got, "Connection: close\r\n") || !strings.Contains(got, "rested") || !drained {
 		t.Errorf("drained %v: %q", drained, got)
 	}
-	if h.door.Accept(wire{wiretest.NewWire()}) != nil {
+	if h.door.Accept(wire{Wire: wiretest.NewWire()}) != nil {
 		t.Error("accepted after the drain")
 	}
 }
@@ -314,7 +330,7 @@ func TestHelloDoesNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Start(&host{server: s})
-	x := httpdoor.New(s, http1.Config{}, 0).Accept(wire{wiretest.NewWire()})
+	x := httpdoor.New(s, http1.Config{}, httpdoor.Limits{}).Accept(wire{Wire: wiretest.NewWire()})
 	now := time.Unix(1000, 0)
 	x.Tick(now)
 	in := []byte("GET /hello HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n\r\n")

@@ -1,0 +1,119 @@
+package publisher
+
+import (
+	"net/http"
+	"strings"
+)
+
+// monitoringMax is how many calls may be live on routes that watch the server.
+// They are few and short, and must be answered when everything else is refused.
+const monitoringMax = 32
+
+// Admit finds the route of an HTTP request whose body is still to come. false says
+// that there is none, or too many calls: the response says which, and the door
+// answers at once, without the body, and discards the request.
+func (s *Server) Admit(r *Request) bool {
+	r.live = true // as far as answering it goes
+	ok := s.find(r, 1)
+	r.live = false
+	if !ok {
+		s.stats.Requests++
+	}
+	return ok
+}
+
+// Refuse makes the response of a request that is not dispatched; its door sends
+// it, and discards the request.
+func (s *Server) Refuse(r *Request, status int, text string) {
+	r.live = true
+	s.refuse(r, status, text)
+	r.live = false
+	s.stats.Requests++
+}
+
+// route finds the request's route, unless Admit has, and looks whether there is
+// room for the call; without them it answers itself.
+func (s *Server) route(r *Request) bool {
+	if r.route == nil {
+		return s.find(r, 0)
+	}
+	if s.full(r.route, 0) {
+		s.refuseFull(r)
+		return false
+	}
+	return true
+}
+
+// full reports whether the calls that are live leave no room for another; more are
+// those to be added to the live ones.
+func (s *Server) full(route *Route, more int) bool {
+	if route != nil && route.monitoring {
+		return s.watching >= monitoringMax
+	}
+	return s.options.CallsMax > 0 && len(s.live)-s.watching+more > s.options.CallsMax
+}
+
+func (s *Server) refuseFull(r *Request) {
+	s.refuse(r, http.StatusServiceUnavailable, "too many calls at once")
+}
+
+// find finds the request's route; without one, or without room, it answers itself.
+func (s *Server) find(r *Request, more int) bool {
+	host := r.host
+	if len(s.router.hosts) > 0 {
+		host = stripPort(host)
+	}
+	m := match{}
+	if isClean(r.path) {
+		m = s.router.find(host, r.method, r.path, r.parts[:0])
+	}
+	if s.full(m.route, more) {
+		s.refuseFull(r)
+		return false
+	}
+	if m.route != nil && (!m.route.segments[len(m.route.segments)-1].multi || m.exact(r.path)) {
+		r.route, r.parts = m.route, m.parts
+		return true
+	}
+	if string(r.target) == "*" {
+		_ = r.answer(http.StatusOK, "", nil)
+		return false
+	}
+	if to := s.router.redirect(host, r.method, r.path, m); to != "" {
+		if r.query != nil {
+			to += "?" + string(r.query)
+		}
+		s.refuse(r, http.StatusTemporaryRedirect, http.StatusText(http.StatusTemporaryRedirect))
+		r.SetHeader("Location", encodeTarget(to))
+		return false
+	}
+	if m.route != nil {
+		r.route, r.parts = m.route, m.parts
+		return true
+	}
+	if allowed := s.router.allowed(host, r.path); len(allowed) > 0 {
+		s.refuse(r, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
+		r.SetHeader("Allow", strings.Join(allowed, ", "))
+		return false
+	}
+	s.refuse(r, http.StatusNotFound, "404 page not found")
+	return false
+}
+
+func (s *Server) refuse(r *Request, status int, text string) {
+	s.stats.Refused++
+	_ = r.Text(status, text+"\n")
+}
+
+// stripPort cuts ":port" off a Host value; the brackets of an IPv6 address stay.
+func stripPort(host []byte) []byte {
+	for i := len(host) - 1; i >= 0; i-- {
+		switch c := host[i]; {
+		case c == ':':
+			return host[:i]
+		case c < '0' || c > '9':
+			return host
+		}
+	}
+	return host
+}

@@ -1,0 +1,209 @@
+package httpdoor
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"zamqp/publisher"
+)
+
+// bodies counts the octets of request bodies that all connections of a door hold,
+// from the first octet of each to the end of its call.
+//
+// At the bound new bodies are refused, and those that are half read are not read on,
+// but for one: the oldest. It may go over the bound until its call is over, and then
+// the next one may. So the bound is exceeded by one body, and by what was already
+// read when it was reached, and half-read bodies cannot wait for each other. What
+// waits too long is refused by its machine's deadline.
+type bodies struct {
+	max         int64 // 0 is no bound
+	one         int64 // the longest body
+	held        int64
+	first, last *exchange   // whose body is being read, the oldest first
+	favoured    *exchange   // may go over the bound
+	line        []*exchange // that wait, in order; those that wait no more stay in it until their turn
+	waiting     int
+	refused     uint64
+}
+
+// body is what an exchange holds of its request's body.
+type body struct {
+	octets     int64
+	progress   int64     // when its last octet came, in Unix nanoseconds
+	prev, next *exchange // of bodies.first
+	reading    bool      // in that list
+	waits      bool      // in bodies.line
+}
+
+// bodyStall is how long a body may stand still at the bound, where http.body_rate_min
+// does not tell.
+const bodyStall = time.Minute
+
+// expectBody looks at the head of a request with a body whether it is to be read.
+// Otherwise the answer goes out here, before 100 Continue and before the body.
+func (x *exchange) expectBody() {
+	d := x.door
+	b := &d.bodies
+	switch {
+	case !d.server.Admit(x.request):
+		x.DropBody()
+		x.refuse()
+		return
+	case b.max > 0 && b.held >= b.max:
+		b.refused++
+		d.server.Refuse(x.request, http.StatusServiceUnavailable, tooManyBodies)
+		x.refuse()
+		b.endStalled(d.server)
+		return
+	}
+	if b.last == nil {
+		b.first = x
+	} else {
+		b.last.body.next = x
+	}
+	x.body = body{prev: b.last, reading: true, progress: x.request.Now().UnixNano()}
+	b.last = x
+}
+
+const tooManyBodies = "too many request bodies at once"
+
+// refuse sends the response of a request that is not dispatched.
+func (x *exchange) refuse() {
+	r := x.request
+	x.request = nil
+	p := r.Response()
+	x.Answer(p.Status, p.ContentType, p.Lines(), p.Body)
+	x.door.server.Discard(r)
+	x.door.bodies.release(x)
+}
+
+// Body adds a piece of the body.
+func (x *exchange) Body(p []byte) {
+	x.request.AppendBody(p)
+	n := int64(len(p))
+	x.body.octets += n
+	b := &x.door.bodies
+	b.held += n
+	if b.max > 0 {
+		x.body.progress = x.request.Now().UnixNano()
+		if b.held > b.max {
+			b.press(x)
+		}
+	}
+}
+
+// press decides on a body that has grown beyond the bound.
+func (b *bodies) press(x *exchange) {
+	if b.favoured == nil {
+		b.favour()
+	}
+	switch {
+	case x == b.favoured || x.body.waits:
+	case b.held > b.max+b.one:
+		b.refused++
+		x.door.server.Refuse(x.request, http.StatusServiceUnavailable, tooManyBodies)
+		x.refuse()
+	default:
+		x.body.waits = true
+		b.waiting++
+		b.stand(x)
+		x.Hold()
+		x.wire.Pause(true)
+	}
+}
+
+// stand puts a body at the end of the line, and takes those out of it that wait no
+// more, when they are most of it.
+func (b *bodies) stand(x *exchange) {
+	if len(b.line) > 64+2*b.waiting {
+		b.line = slices.DeleteFunc(b.line, func(x *exchange) bool { return !x.body.waits })
+	}
+	b.line = append(b.line, x)
+}
+
+// favour lets the oldest body go over the bound.
+func (b *bodies) favour() {
+	b.favoured = b.first
+	b.resume(b.first)
+}
+
+// resume reads a body on.
+func (b *bodies) resume(x *exchange) {
+	if x == nil || !x.body.waits {
+		return
+	}
+	x.body.waits = false
+	b.waiting--
+	if !x.gone {
+		x.wire.Pause(false)
+		x.Go()
+	}
+}
+
+// read tells that a body is whole.
+func (b *bodies) read(x *exchange) {
+	if !x.body.reading {
+		return
+	}
+	b.resume(x)
+	if x.body.prev != nil {
+		x.body.prev.body.next = x.body.next
+	} else {
+		b.first = x.body.next
+	}
+	if x.body.next != nil {
+		x.body.next.body.prev = x.body.prev
+	} else {
+		b.last = x.body.prev
+	}
+	x.body.prev, x.body.next, x.body.reading = nil, nil, false
+}
+
+// release gives back what a request held, and lets others go on.
+func (b *bodies) release(x *exchange) {
+	b.read(x)
+	if x.body.octets == 0 && b.favoured != x {
+		return
+	}
+	b.held -= x.body.octets
+	x.body.octets = 0
+	if b.favoured == x {
+		b.favoured = nil
+	}
+	if b.waiting == 0 {
+		b.line = b.line[:0]
+		return
+	}
+	if b.held > b.max {
+		if b.favoured == nil {
+			b.favour()
+		}
+		return
+	}
+	// Each of them may bring what is read at once before it is stopped again.
+	const share = 64 << 10
+	for room := b.max - b.held; room >= 0 && len(b.line) > 0; {
+		next := b.line[0]
+		b.line[0] = nil
+		b.line = b.line[1:]
+		if next.body.waits {
+			room -= share
+			b.resume(next)
+		}
+	}
+}
+
+// endStalled ends old bodies that stand still at the bound, so that they do not
+// keep others out for ever.
+func (b *bodies) endStalled(s *publisher.Server) {
+	x := b.first
+	for looked := 0; x != nil && looked < 16; looked++ {
+		next := x.body.next
+		if r := x.request; r != nil && !x.body.waits && r.Now().UnixNano()-x.body.progress > int64(bodyStall) {
+			s.Refuse(r, http.StatusRequestTimeout, "the body stands still, and others need its room")
+			x.refuse()
+		}
+		x = next
+	}
+}
