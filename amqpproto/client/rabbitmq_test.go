@@ -38,6 +38,10 @@ func newPump(t *testing.T, change func(*client.Config)) *pump {
 	if raw == "" {
 		t.Skip("ZAMQP_TEST_AMQP_URL names no broker")
 	}
+	return newPumpAt(t, raw, change)
+}
+
+func newPumpAt(t *testing.T, raw string, change func(*client.Config)) *pump {
 	u, err := url.Parse(raw)
 	if err != nil {
 		t.Fatal(err)
