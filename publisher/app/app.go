@@ -41,8 +41,9 @@ type CLI struct {
 	Stdout   io.Writer
 	Stderr   io.Writer // errors and the log
 
-	file    string     // --config
-	options optionList // -o
+	file     string     // --config
+	options  optionList // -o
+	closeLog func()     // of a server; nil if there is none
 }
 
 // failure is an error of what a command does, told from errors of its usage:
@@ -60,6 +61,12 @@ func (c *CLI) Run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	root.SetOut(c.Stdout)
 	root.SetErr(c.Stderr)
+	defer func() { // also of a panic, before the runtime writes its own words
+		if c.closeLog != nil {
+			c.closeLog()
+			c.closeLog = nil
+		}
+	}()
 	ran, err := root.ExecuteContextC(ctx)
 	if err == nil && out.err != nil {
 		err = failure{fmt.Errorf("standard output: %w", out.err)}

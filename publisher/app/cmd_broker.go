@@ -25,7 +25,8 @@ good order; a second signal ends it at once. Of the configuration it uses [broke
 			if err != nil {
 				return err
 			}
-			if err := ServeBroker(cmd.Context(), s, NewLogger(s.Log, c.Stderr)); err != nil {
+			log, _ := c.openLog(s.Log)
+			if err := ServeBroker(cmd.Context(), s, log); err != nil {
 				return failure{err}
 			}
 			return nil

@@ -8,8 +8,8 @@ func (c *CLI) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: `Run the server until SIGTERM or SIGINT, which drain it within server.drain_timeout;
-a second signal ends it at once.`,
+		Long: `Run the server until SIGTERM, SIGINT or SIGHUP, which drain it within
+server.drain_timeout; a second SIGTERM or SIGINT ends it at once.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -17,7 +17,8 @@ a second signal ends it at once.`,
 			if err != nil {
 				return err
 			}
-			if err := Serve(cmd.Context(), s, NewLogger(s.Log, c.Stderr)); err != nil {
+			log, w := c.openLog(s.Log)
+			if err := serve(cmd.Context(), s, log, w); err != nil {
 				return failure{err}
 			}
 			return nil

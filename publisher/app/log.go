@@ -1,10 +1,17 @@
 package app
 
 import (
+	"bytes"
 	"io"
+	"log"
 	"os"
+	"os/signal"
+	"sync"
+	"syscall"
 
 	"github.com/rs/zerolog"
+
+	"zamqp/publisher"
 )
 
 // logTime is RFC 3339 with milliseconds: a request takes less than a second.
@@ -30,10 +37,69 @@ func NewLogger(l Log, w io.Writer) zerolog.Logger {
 // isTerminal takes every character device for a terminal. The only other one
 // that a log goes to is /dev/null, where the format is nobody's concern.
 func isTerminal(w io.Writer) bool {
+	switch inner := w.(type) {
+	case *logWriter:
+		w = inner.to
+	case *noticeBuffer:
+		w = inner.to
+	}
 	file, ok := w.(*os.File)
 	if !ok {
 		return false
 	}
 	info, err := file.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// openLog makes the log of a server, which never waits for its reader, of c.Stderr.
+// Whatever else the command says there takes the same way, lest the last words of
+// a server whose log nobody reads keep it from ending. Run closes it.
+func (c *CLI) openLog(l Log) (logger zerolog.Logger, w *logWriter) {
+	notifyBrokenPipe()
+	before := c.Stderr
+	w = newLogWriter(before)
+	c.Stderr = w
+	logger = NewLogger(l, w)
+	b := &noticeBuffer{to: before}
+	noticer := NewLogger(l, b)
+	w.notice = func(dropped uint64, err error) []byte {
+		b.Reset()
+		noticer.Warn().Uint64("lines", dropped).AnErr("last_error", err).
+			Msg("lines of this log are missing here: they came faster than they were read, or could be written")
+		return b.Bytes()
+	}
+	// Libraries log by the standard library, on the loop's thread, too.
+	std := log.Writer()
+	if std == before {
+		log.SetOutput(w)
+	}
+	c.closeLog = func() {
+		if std == before {
+			log.SetOutput(before)
+		}
+		_ = w.Close()
+		c.Stderr = before
+	}
+	return logger, w
+}
+
+// noticeBuffer gets one line in the format that suits to.
+type noticeBuffer struct {
+	bytes.Buffer
+	to io.Writer
+}
+
+// notifyBrokenPipe makes a write to a standard output that has lost its reader
+// fail, rather than end the process. Being notified is preferred to ignoring the
+// signal, which the programs that handlers start would inherit.
+var notifyBrokenPipe = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) })
+
+// Measure appends the log's numbers.
+func (w *logWriter) Measure(dst []publisher.Metric) []publisher.Metric {
+	s := w.Stats()
+	return publisher.AppendMetrics(dst, nil,
+		publisher.Metric{Name: "log_dropped_total", Help: "Lines of the log that were dropped, since they came faster than they were read or could be written.", Value: float64(s.Dropped)},
+		publisher.Metric{Name: "log_failures_total", Help: "Writes of the log that failed; each is tried again.", Value: float64(s.Failures)},
+		publisher.Metric{Name: "log_waiting_bytes", Help: "Octets of the log that wait to be written, 1 MiB at most and 64 KiB of the newest.", Value: float64(s.Waiting)},
+	)
 }

@@ -24,6 +24,11 @@ import (
 // default registry, until ctx ends or a signal comes, and drains it. An error
 // names what could not be opened, or that the drain was cut short.
 func Serve(ctx context.Context, s *Settings, log zerolog.Logger) error {
+	return serve(ctx, s, log)
+}
+
+// serve is Serve with meters of what is outside of the server.
+func serve(ctx context.Context, s *Settings, log zerolog.Logger, meters ...publisher.Meter) error {
 	plan, err := Resolve(s, publisher.Default)
 	if err != nil {
 		return err
@@ -31,6 +36,9 @@ func Serve(ctx context.Context, s *Settings, log zerolog.Logger) error {
 	a, err := newApplication(plan, publisher.Default, log)
 	if err != nil {
 		return err
+	}
+	for _, m := range meters {
+		a.server.AddMeter(m)
 	}
 	return a.run(ctx)
 }

@@ -15,10 +15,15 @@ import (
 // watch turns a signal, and the end of ctx, into a call of drain, and a second
 // signal into one of hurry, both on the loop's thread. From then on signals do
 // what they do to any program, since a handler that holds that thread would keep
-// it from the second one's word. It returns what ends the watching.
+// it from the second one's word. SIGHUP drains, too: there is nothing that is read
+// anew. It is never the second signal, since a terminal that is closed and its
+// shell send one each. It returns what ends the watching.
 func watch(ctx context.Context, l *loop.Loop, drain, hurry func(why string)) (stop func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	draining := false // for the loop's thread
 	say := func(why string) {
@@ -46,6 +51,9 @@ func watch(ctx context.Context, l *loop.Loop, drain, hurry func(why string)) (st
 					}
 				})
 			case sig := <-signals:
+				if sig == syscall.SIGHUP && count > 0 {
+					continue
+				}
 				if count++; count == 2 {
 					signal.Reset(syscall.SIGTERM, syscall.SIGINT)
 				}
