@@ -54,9 +54,9 @@ func (f failure) Unwrap() error { return f.error }
 
 // Run executes one command. ctx ends a running server as a signal does.
 func (c *CLI) Run(ctx context.Context, args []string) int {
-	out := &output{w: c.Stdout}
-	c.Stdout = out
-	defer func() { c.Stdout = out.w }()
+	out, stderr := &output{w: c.Stdout}, c.Stderr
+	c.Stdout, c.Stderr = quoting{out}, quoting{stderr}
+	defer func() { c.Stdout, c.Stderr = out.w, stderr }()
 	root := c.root(args)
 	root.SetArgs(args)
 	root.SetOut(c.Stdout)
@@ -90,6 +90,7 @@ type output struct {
 	err error
 }
 
+// Write writes p as it is.
 func (o *output) Write(p []byte) (int, error) {
 	n, err := o.w.Write(p)
 	if err != nil && o.err == nil {

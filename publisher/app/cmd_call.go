@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,7 +78,7 @@ func (k *callCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 	}
 	if k.json {
 		err = reply.writeJSON(c.Stdout)
-	} else if _, err = c.Stdout.Write(reply.Body); err == nil && len(reply.Body) > 0 && reply.Body[len(reply.Body)-1] != '\n' {
+	} else if _, err = c.data().Write(reply.Body); err == nil && len(reply.Body) > 0 && reply.Body[len(reply.Body)-1] != '\n' {
 		_, err = fmt.Fprintln(c.Stdout)
 	}
 	if err == nil {
@@ -87,6 +88,15 @@ func (k *callCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 		return failure{err}
 	}
 	return nil
+}
+
+// data is standard output for octets that are the command's result: as they are for
+// a file or another program, as text on a terminal.
+func (c *CLI) data() io.Writer {
+	if out, ok := bare(c.Stdout).(*output); ok && !isTerminal(out.w) {
+		return out
+	}
+	return c.Stdout
 }
 
 // failedReply is the error that a reply stands for; nil for a success.

@@ -11,6 +11,7 @@ type deadCommand struct {
 	json   bool
 	to     string
 	noBody bool
+	causes int
 }
 
 func (c *CLI) deadCommand() *cobra.Command {
@@ -37,13 +38,15 @@ func (c *CLI) deadListCommand() *cobra.Command {
 		Use:   "list [QUEUE…]",
 		Short: "Count the dead letters by queue and reason",
 		Long: `Count the messages in the dead-letter queues of all configured consumers, or in
-those that are named, and say why they are there. The exit code is 0 also when
-there are some.`,
+those that are named, and say why they are there: by queue, reason, handler and
+error, where errors that differ in numbers or quoted text only count as one. The exit
+code is 0 also when there are some.`,
 		ValidArgsFunction: c.completeConsumers,
 		RunE:              func(cmd *cobra.Command, args []string) error { return d.list(c, cmd, args) },
 	}
 	d.broker.add(cmd, c)
 	cmd.Flags().IntVar(&d.pick.limit, "limit", 1000, "look for reasons in so many messages of each queue at most; 0 = only count")
+	cmd.Flags().IntVar(&d.causes, "causes", 20, "show so many kinds of failure of each queue at most; 0 = all")
 	cmd.Flags().BoolVar(&d.json, "json", false, "one JSON object for each queue and line")
 	return cmd
 }

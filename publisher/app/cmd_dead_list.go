@@ -95,14 +95,6 @@ func (d *deadCommand) queues(plan *Plan, cmd *cobra.Command, args []string) (all
 	return all, nil
 }
 
-// cause is a row of what list tells of a queue.
-type cause struct {
-	Count  int    `json:"count"`
-	Queue  string `json:"queue,omitempty"`
-	Reason string `json:"reason,omitempty"`
-	Error  string `json:"error,omitempty"`
-}
-
 func (d *deadCommand) list(c *CLI, cmd *cobra.Command, args []string) error {
 	plan, err := d.plan(c, args)
 	if err != nil {
@@ -148,64 +140,32 @@ func (d *deadCommand) listOne(ctx context.Context, c *CLI, s *session, q deadQue
 	if err != nil {
 		return err
 	}
-	counts := map[cause]int{}
+	var counts causes
 	looked := 0
 	if d.pick.limit > 0 && n > 0 {
 		err = s.walk(ctx, q.queue, min(n, d.pick.limit), func(m *taken) {
 			m.keep()
 			looked++
 			death := deathOf(m.Headers)
-			counts[cause{Queue: death.Queue, Reason: death.Reason, Error: firstLine(death.Error)}]++
+			counts.add(&death)
 		})
 		if err != nil {
 			return err
 		}
 	}
-	causes := make([]cause, 0, len(counts))
-	for k, count := range counts {
-		k.Count = count
-		causes = append(causes, k)
-	}
-	sort.Slice(causes, func(i, j int) bool {
-		a, b := causes[i], causes[j]
-		return a.Count > b.Count || a.Count == b.Count && a.Queue+a.Reason+a.Error < b.Queue+b.Reason+b.Error
-	})
+	list, left, messages := counts.most(d.causes)
 	if d.json {
-		return json.NewEncoder(c.Stdout).Encode(map[string]any{
-			"connection": q.connection, "queue": q.queue, "messages": n, "looked_at": looked, "causes": causes})
+		line := map[string]any{"connection": q.connection, "queue": q.queue, "messages": n, "looked_at": looked, "causes": list}
+		if left > 0 {
+			line["causes_left_out"], line["messages_left_out"] = left, messages
+		}
+		return json.NewEncoder(c.Stdout).Encode(line)
 	}
-	d.printCauses(c, q, n, looked, causes)
-	return nil
-}
-
-func (d *deadCommand) printCauses(c *CLI, q deadQueue, n, looked int, causes []cause) {
 	fmt.Fprintf(c.Stdout, "%s  %s", q.queue, counted(n, "message"))
 	if looked < n && d.pick.limit > 0 {
 		fmt.Fprintf(c.Stdout, ", of which the first %d:", looked)
 	}
 	fmt.Fprintln(c.Stdout)
-	for _, k := range causes {
-		fmt.Fprintf(c.Stdout, "  %6d  %s", k.Count, orWord(k.Reason, "no reason told"))
-		if k.Queue != "" {
-			fmt.Fprintf(c.Stdout, " in %s", k.Queue)
-		}
-		if k.Error != "" {
-			fmt.Fprintf(c.Stdout, ": %s", k.Error)
-		}
-		fmt.Fprintln(c.Stdout)
-	}
-}
-
-// firstLine is enough of an error to group by.
-func firstLine(text string) string {
-	const most = 120
-	for i, r := range text {
-		if r == '\n' {
-			return text[:i]
-		}
-		if i >= most {
-			return text[:i] + "…"
-		}
-	}
-	return text
+	writeCauses(c.Stdout, list, left, messages)
+	return nil
 }

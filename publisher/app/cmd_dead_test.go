@@ -58,8 +58,8 @@ func testDeadListAndShow(t *testing.T, at broker) {
 	work, dead := s.deadLetters()
 	want := dead + "  4 messages\n" +
 		"       1  no reason told\n" +
-		"       1  attempts in " + work + ": a timeout\n" +
-		"       1  attempts in " + work + ": no such customer\n" +
+		"       1  attempts in " + work + ", handler billing: a timeout\n" +
+		"       1  attempts in " + work + ", handler billing: no such customer\n" +
 		"       1  rejected in " + work + "\n"
 	if out := s.works("dead", "list", dead); out != want {
 		t.Errorf("\n%s\nwant\n%s", out, want)
@@ -106,6 +106,35 @@ func testDeadListAndShow(t *testing.T, at broker) {
 	}
 	if n := s.length(dead); n != 4 {
 		t.Errorf("%d messages are left of 4", n)
+	}
+}
+
+// TestForeignTextIsQuoted: what a stranger puts into a message reaches no terminal as
+// it is, whatever command shows it.
+func TestForeignTextIsQuoted(t *testing.T) { onBothBrokers(t, testForeignTextIsQuoted) }
+
+func testForeignTextIsQuoted(t *testing.T, at broker) {
+	s := newStation(t, at)
+	q := s.queue("foreign", nil)
+	const hostile = "\x1b[2J\u009b2J\u202e\r"
+	s.publish(q, amqp.Publishing{MessageId: hostile, Type: hostile, Body: []byte(hostile + "body"), Headers: amqp.Table{
+		hostile: hostile, "list": []any{hostile}, publisher.TraceQueue: hostile, publisher.TraceReason: hostile, publisher.TraceError: hostile,
+		publisher.TraceHandler: hostile, publisher.TraceExchange: hostile, publisher.TraceRoutingKey: hostile,
+	}})
+	s.until("it is there", func() bool { return s.length(q) == 1 })
+	for _, args := range [][]string{
+		{"dead", "list", q}, {"dead", "list", q, "--json"}, {"dead", "show", q}, {"dead", "show", q, "--json"}, {"tap", "--queue", q}, {"tap", "--queue", q, "--json"},
+		{"dead", "retry", q, "--all"}, {"dead", "drop", q, "--message-id", hostile + "x"}, {"publish", "-q", hostile, "x"}, {"nothing" + hostile},
+	} {
+		_, out, stderr := s.zamqp("", args...)
+		for _, text := range []string{out, stderr} {
+			if strings.ContainsAny(text, hostile[:1]+"\u009b\u202e\r") {
+				t.Errorf("%q: %q", args, text)
+			}
+		}
+		if out+stderr == "" {
+			t.Errorf("%q says nothing", args)
+		}
 	}
 }
 

@@ -185,7 +185,7 @@ func (x *spoolCommand) list(c *CLI) error {
 		}, func(a *spool.Aside) {
 			asides++
 			octets += a.Size()
-			show(spooledMessage(a.Number, a.Since, &a.Message, "aside: "+a.Reason))
+			show(spooledMessage(a.Number, a.Since, &a.Message, "aside: "+oneLine(a.Reason)))
 		})
 		if err == nil {
 			err = printing

@@ -213,7 +213,7 @@ func (m *message) traced() {
 		m.Note = fmt.Sprintf("delivered from queue %q", name)
 	}
 	if node, ok := headers["node"].(string); ok {
-		m.Note += " at " + node
+		m.Note += " at " + oneLine(node)
 	}
 	m.Exchange, _ = headers["exchange_name"].(string)
 	m.RoutingKey = ""

@@ -94,12 +94,12 @@ func (d *death) text() string {
 		b.WriteString("nothing in its headers says why")
 		return b.String()
 	}
-	b.WriteString(orWord(d.Reason, "for no known reason"))
+	b.WriteString(oneLine(orWord(d.Reason, "for no known reason")))
 	if d.Queue != "" {
 		fmt.Fprintf(&b, ", in queue %q", d.Queue)
 	}
 	if d.Handler != "" {
-		fmt.Fprintf(&b, ", handler %s", d.Handler)
+		fmt.Fprintf(&b, ", handler %s", oneLine(d.Handler))
 	}
 	if d.Attempts > 0 {
 		fmt.Fprintf(&b, ", %s", counted(int(d.Attempts), "attempt"))

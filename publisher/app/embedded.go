@@ -127,11 +127,11 @@ func brokerUsers(configured map[string]*BrokerUser) map[string]broker.User {
 // if there is none.
 func (e *embedded) listen(connection string) error {
 	e.watchDisk()
-	for _, address := range e.settings.Listen {
+	for i, address := range e.settings.Listen {
 		addr, err := e.listenAt(address)
 		switch {
 		case errors.Is(err, syscall.EADDRINUSE):
-			return inUse(address, connection)
+			return brokerTaken(address, connection, listening{"broker.listen", e.settings.Listen[:i]})
 		case err != nil:
 			return fmt.Errorf("broker.listen = %q: %w", address, err)
 		}
@@ -140,14 +140,14 @@ func (e *embedded) listen(connection string) error {
 	return nil
 }
 
-func inUse(address, connection string) error {
-	host, port, _ := net.SplitHostPort(address)
-	text := elsewhere("broker.listen", address)
-	if connection != "" {
-		text += fmt.Sprintf(", or use that one, as with -o connection.%s.url=amqp://guest:guest@%s/",
-			connection, net.JoinHostPort(dialableHost(host), port))
+func brokerTaken(address, connection string, own listening) error {
+	err := addressTaken("broker.listen", address, ", perhaps by another broker", own)
+	if connection == "" || own.has(address) {
+		return err
 	}
-	return fmt.Errorf("broker.listen = %q: in use, perhaps by another broker: %s", address, text)
+	host, port, _ := net.SplitHostPort(address)
+	return fmt.Errorf("%w, or use that one, as with -o connection.%s.url=amqp://guest:guest@%s/", err,
+		connection, net.JoinHostPort(dialableHost(host), port))
 }
 
 // elsewhere is the remedy for an address that is in use.

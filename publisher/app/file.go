@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,6 +35,11 @@ func readFile(name string, optional bool) *layer {
 }
 
 func (l *layer) parse(name string, data []byte) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // what editors of Windows begin UTF-8 with
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		l.problems = append(l.problems, &Problem{Origin: Origin{Source: name, Line: 1}, Text: "this is UTF-16: save it as UTF-8"})
+		return
+	}
 	tree, err := toml.Parser().Unmarshal(data)
 	if err != nil {
 		p := &Problem{Origin: Origin{Source: name}, Text: err.Error()}

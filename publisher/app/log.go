@@ -24,8 +24,11 @@ func NewLogger(l Log, w io.Writer) zerolog.Logger {
 	// duration as a number would leave its unit to be guessed.
 	zerolog.TimeFieldFormat = logTime
 	zerolog.DurationFieldFormat = zerolog.DurationFormatString
+	w = bare(w) // the console's own colours are no foreign text
 	if l.Format == "console" || l.Format == "auto" && isTerminal(w) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !isTerminal(w)}
+	} else {
+		w = quoting{w}
 	}
 	level, err := zerolog.ParseLevel(l.Level)
 	if err != nil {

@@ -18,6 +18,8 @@ func TestProblems(t *testing.T) {
 	}{
 		// Unknown keys and names.
 		{name: "near", file: "[http]\n\nlistn = \"\"", want: `F:3: http.listn: unknown key; did you mean http.listen?`},
+		{name: "byte order mark", file: "\ufeff[http]\n\nlistn = \"\"", want: `F:3: http.listn: unknown key; did you mean http.listen?`},
+		{name: "UTF-16", file: "\xff\xfe[\x00", want: `F:1: this is UTF-16: save it as UTF-8`},
 		{name: "dash", file: `http.idle-timeout = "1s"`, want: `F:1: http.idle-timeout: unknown key; did you mean http.idle_timeout?`},
 		{name: "table", file: "[logg]\nlevel = 1", want: `F:1: logg: unknown key; did you mean log?`},
 		{name: "elsewhere", file: "[http]\nheartbeat = \"1s\"", want: `F:2: http.heartbeat: unknown key; did you mean broker.heartbeat or connection.NAME.heartbeat?`},

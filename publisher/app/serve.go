@@ -185,13 +185,22 @@ func (a *application) listen(address string) error {
 	})
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("http.listen = %q: in use by another program: %s", address, elsewhere("http.listen", address))
+		return addressTaken("http.listen", address, " by another program", a.opened()...)
 	case err != nil:
 		return fmt.Errorf("http.listen = %q: %w", address, err)
 	}
 	a.listeners = append(a.listeners, ln)
 	a.log.Info().Str("address", listenText(ln.Addr())).Msg("serving http")
 	return nil
+}
+
+// opened are the listeners that are there before this one of http.listen.
+func (a *application) opened() (own []listening) {
+	s := a.plan.Settings
+	if a.embedded != nil {
+		own = append(own, listening{"broker.listen", s.Broker.Listen})
+	}
+	return append(own, listening{"http.listen", s.HTTP.Listen[:len(a.listeners)]})
 }
 
 func listenText(addr net.Addr) string {

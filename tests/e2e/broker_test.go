@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"context"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -100,5 +102,45 @@ func TestAddressOfTheBrokerInUse(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in: %v", part, err)
 		}
+	}
+}
+
+// TestAddressOfOneself: the server says that it is in its own way, and what else is
+// where a socket should be.
+func TestAddressOfOneself(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := ln.Addr().String()
+	_, port, _ := net.SplitHostPort(free)
+	ln.Close()
+	for _, row := range []struct {
+		options []string
+		want    string
+	}{
+		{[]string{"connection.default.url=embedded", "broker.listen=" + free, "http.listen=" + free}, `http.listen = "` + free + `": this process has that port already, by broker.listen = "` + free + `": give them different ports`},
+		{[]string{"connection.default.url=embedded", "broker.listen=127.0.0.1:" + port + ",localhost:" + port, "http.listen=127.0.0.1:0"}, `this process has that port already, by broker.listen`},
+		{[]string{"broker.listen=", "http.listen=127.0.0.1:" + port + ",localhost:" + port}, `this process has that port already, by http.listen`},
+		{[]string{"broker.listen=", "http.listen=unix:" + file}, `there is a file of that name, which is no socket`},
+		{[]string{"broker.listen=", "http.listen=unix:" + dir}, `there is a directory of that name`},
+	} {
+		settings, err := app.Load(app.Sources{Options: append([]string{"server.data_dir="}, row.options...)}, app.RegisteredNames(publisher.Default))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		if err := app.Serve(ctx, settings, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%q: %v, want %q", row.options, err, row.want)
+		}
+		cancel()
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
 	}
 }
