@@ -102,8 +102,9 @@ func (f *flight) Confirmed(err error) {
 	x.soon()
 }
 
-// eventOf says what an outcome means. An error of the channel is said to all that
-// were on it, so it refuses one that was alone. A publish whose producer's
+// eventOf says what an outcome means. An error of the channel is said to the guilty
+// one alone, save that of a tx.commit, which is said to all of its transaction: so it
+// refuses one that was alone. A publish whose producer's
 // declarations fail waits for something that is this call's error.
 func (f *flight) eventOf(err error) flightEvent {
 	var lost *client.LostError
