@@ -141,7 +141,7 @@ func (g *again) expire(c *Client, now int64, next *int64, out []outcome) []outco
 			out = append(out, outcome{done: soonFunc(late.Late)})
 		} else if !e.expired {
 			c.unhold(e.size)
-			out = append(out, outcome{e.done, ErrConfirmTimeout})
+			out = append(out, outcome{e.done, c.unanswered(ErrConfirmTimeout)})
 			continue
 		}
 		keep = append(keep, e)

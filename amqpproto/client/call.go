@@ -253,9 +253,9 @@ func (t *calls) tick(now int64) {
 	for _, id := range late {
 		if k := t.find(id); k != nil {
 			t.client.stats.CallTimeouts++
-			err := ErrReplyTimeout
+			err := t.client.unanswered(ErrReplyTimeout)
 			if k.via == nil {
-				err = t.client.whyWaiting(err, k.request.producer, t.lane(k).err)
+				err = t.client.whyWaiting(ErrReplyTimeout, k.request.producer, t.lane(k).err)
 			}
 			t.end(id, nil, err)
 		}

@@ -51,6 +51,7 @@ type Client struct {
 	expiry    int64     // when to look for publishes that are too late
 	later     []outcome // to be told at the next Tick
 	blocked   bool      // connection.blocked
+	since     time.Time // of that
 	reason    string
 
 	turn    uint64 // counts flushes: what is published in one turn belongs together
@@ -226,7 +227,7 @@ func (c *Client) setBlocked(blocked bool, reason string) {
 		c.reason = reason
 		return
 	}
-	c.blocked, c.reason = blocked, reason
+	c.blocked, c.reason, c.since = blocked, reason, c.clock.time(c.clock.now)
 	kind := EventUnblocked
 	if blocked {
 		kind = EventBlocked

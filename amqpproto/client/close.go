@@ -1,6 +1,10 @@
 package client
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // ConnState tells how far the connection is.
 type ConnState uint8
@@ -52,6 +56,23 @@ func (c *Client) Clear() bool {
 // socket of a publisher altogether: where consumers must go on under an alarm,
 // give them a connection of their own.
 func (c *Client) Blocked() (bool, string) { return c.blocked, c.reason }
+
+// BlockedSince is when the broker has said so; zero if it takes publishes.
+func (c *Client) BlockedSince() time.Time {
+	if !c.blocked {
+		return time.Time{}
+	}
+	return c.since
+}
+
+// unanswered is late for what has left and has no outcome: a broker that blocks
+// publishers may not have read it.
+func (c *Client) unanswered(late error) error {
+	if !c.blocked {
+		return late
+	}
+	return fmt.Errorf("%w: the broker blocks publishers since %s: %s", late, c.since.Format(time.TimeOnly), c.reason)
+}
 
 // Err says why there is no connection; nil while there is, or none was tried.
 func (c *Client) Err() error { return c.lastErr }

@@ -158,7 +158,7 @@ func (l *ledger) stamp(now, at int64) (any bool) {
 
 // expire appends the outcomes of entries whose deadline has passed, and lowers
 // *next to the first that has not. They stay, as their numbers do.
-func (l *ledger) expire(now int64, next *int64, out []outcome) []outcome {
+func (l *ledger) expire(c *Client, now int64, next *int64, out []outcome) []outcome {
 	for s := l.base; s < l.next; s++ {
 		e := l.at(s)
 		if e.settled || e.expired {
@@ -173,7 +173,7 @@ func (l *ledger) expire(now int64, next *int64, out []outcome) []outcome {
 			out = append(out, outcome{done: soonFunc(late.Late)})
 			continue
 		}
-		out = append(out, outcome{e.done, ErrConfirmTimeout})
+		out = append(out, outcome{e.done, c.unanswered(ErrConfirmTimeout)})
 		e.done, e.over = nil, true
 		e.out = Outgoing{} // what was lent may be gone from now on
 		l.over++

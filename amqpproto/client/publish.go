@@ -119,7 +119,7 @@ func (c *Client) tickPublishes(now int64) {
 	var next int64
 	var late []outcome
 	c.eachPublisher(func(p *publisher) {
-		late = p.ledger.expire(now, &next, late)
+		late = p.ledger.expire(c, now, &next, late)
 		late = p.again.expire(c, now, &next, late)
 	})
 	c.undecided -= len(late)

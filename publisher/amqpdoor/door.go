@@ -163,7 +163,9 @@ func (l *link) report() publisher.Status {
 		s.State = "declaring" // publishes do not leave yet
 	}
 	if blocked, why := l.client.Blocked(); blocked {
-		s.State, s.Detail, s.Ready = "blocked", why, false
+		s.State, s.Ready = "blocked", false
+		s.Detail = "the broker blocks publishers since " + l.client.BlockedSince().Format(time.RFC3339) + ": " + why +
+			": give the broker what it is short of (rabbitmqctl status, or the part broker); publishes go on by themselves"
 	} else if err := l.client.Err(); err != nil && !s.Ready {
 		s.Detail = err.Error()
 	}

@@ -316,7 +316,7 @@ func (e *embedded) Report() []publisher.Status {
 	case reason == "low on memory":
 		s.State, s.Detail = "blocked", "publishers wait: over broker.memory_max"
 	case reason != "":
-		s.State, s.Detail = "blocked", "publishers wait: less than broker.disk_free_min is free: make room where "+e.settings.DataDir+" is"
+		s.Ready, s.State, s.Detail = false, "blocked", "publishers wait: less than broker.disk_free_min is free: make room where "+e.settings.DataDir+" is"
 	}
 	return []publisher.Status{s}
 }

@@ -14,6 +14,7 @@ type link struct {
 	app   *application
 	ping  *keepalive           // nil = none
 	quiet map[failing]repeated // by what was logged last
+	open  bool                 // it was, since the last that was lost
 }
 
 // A failing is what can fail again each second: the connection, or one of its
@@ -89,6 +90,24 @@ func (a *application) connect(name string) {
 // Redial is the client's wish for another socket.
 func (k *link) Redial(after time.Duration) { k.loop.After(after, k.dial) }
 
+// word is what an event is called in the log: lost is only what was open.
+func (k *link) word(e *client.Event) string {
+	switch e.Kind {
+	case client.EventConnected:
+		k.open = true
+	case client.EventLost:
+		was := k.open
+		k.open = false
+		switch {
+		case e.Err == nil:
+			return "closed"
+		case !was:
+			return "login failed"
+		}
+	}
+	return e.Kind.String()
+}
+
 // Note logs what happens to the connection.
 func (k *link) Note(e client.Event) {
 	if e.Kind == client.EventConnected {
@@ -107,9 +126,9 @@ func (k *link) Note(e client.Event) {
 	if quiet {
 		level = zerolog.DebugLevel
 	}
-	what := e.Kind.String()
+	what := k.word(&e)
 	if e.Kind == client.EventLost && e.Err == nil {
-		level, what = zerolog.InfoLevel, "closed"
+		level = zerolog.InfoLevel
 	}
 	entry := k.app.log.WithLevel(level).Str("connection", k.name)
 	if e.Name != "" {

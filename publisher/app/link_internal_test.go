@@ -51,3 +51,24 @@ func TestRepeatsAreNotLogged(t *testing.T) {
 		}
 	}
 }
+
+// TestLostIsWhatWasOpen: a broker that does not let us in has taken nothing away.
+func TestLostIsWhatWasOpen(t *testing.T) {
+	k := &link{}
+	why := errors.New("why")
+	for i, row := range []struct {
+		event client.Event
+		want  string
+	}{
+		{client.Event{Kind: client.EventLost, Err: why}, "login failed"},
+		{client.Event{Kind: client.EventConnected}, "connected"},
+		{client.Event{Kind: client.EventLost, Err: why}, "lost"},
+		{client.Event{Kind: client.EventLost, Err: why}, "login failed"},
+		{client.Event{Kind: client.EventConnected}, "connected"},
+		{client.Event{Kind: client.EventLost}, "closed"},
+	} {
+		if got := k.word(&row.event); got != row.want {
+			t.Errorf("%d: %s, want %s", i, got, row.want)
+		}
+	}
+}

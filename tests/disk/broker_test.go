@@ -190,3 +190,33 @@ func TestDescriptorsRunOut(t *testing.T) {
 		t.Errorf("%d messages of 600", len(names))
 	}
 }
+
+// TestABlockedConnectionIsNamed: publishes and calls to a broker that blocks
+// publishers end with 503, whose lines in the log name that, and /readyz says which
+// connection it is, since when, why, and what to do.
+func TestABlockedConnectionIsNamed(t *testing.T) {
+	z := newZamqp(t)
+	z.start("serve", "", "broker.data_dir="+filepath.Join(z.dir, "data"), "broker.disk_free_min=1024GiB", "connection.default.confirm_timeout=500ms")
+	z.until("the disk was looked at", func() bool { return strings.HasPrefix(z.ready(), "503 ") })
+	for _, path := range []string{"/work", "/ask"} {
+		if status := z.postTo(path, "x"); status != 503 {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	said := z.ready()
+	for _, want := range []string{`"default"`, `"blocked"`, "the broker blocks publishers since 20", "low on disk", "publishes go on by themselves", "less than broker.disk_free_min is free"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("/readyz does not say %q: %s", want, said)
+		}
+	}
+	text, _ := os.ReadFile(z.log.Name())
+	for _, path := range []string{"/work", "/ask"} {
+		named := false
+		for line := range strings.Lines(string(text)) {
+			named = named || strings.Contains(line, `"call":"POST `+path+`"`) && strings.Contains(line, "the broker blocks publishers") && strings.Contains(line, "low on disk")
+		}
+		if !named {
+			t.Errorf("the 503 of %s does not name it:\n%s", path, text)
+		}
+	}
+}

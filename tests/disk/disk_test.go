@@ -40,6 +40,11 @@ func TestMain(m *testing.M) {
 			}
 			return r.Reply(202, nil)
 		})
+		publisher.Produce("ask", publisher.Producer{Queue: "disk-ask", Codec: "text"})
+		publisher.Handle("POST /ask", func(r *publisher.Request) error {
+			_, err := r.Call("ask", append([]byte(nil), r.Body()...), publisher.Timeout(500*time.Millisecond))
+			return err
+		})
 		os.Exit(app.Main(os.Args[1:]))
 	}
 	os.Exit(m.Run())
@@ -177,8 +182,10 @@ func (z *zamqp) ready() string {
 }
 
 // post is the status of a POST.
-func (z *zamqp) post(body string) int {
-	resp, err := http.Post("http://"+z.http+"/work", "text/plain", strings.NewReader(body))
+func (z *zamqp) post(body string) int { return z.postTo("/work", body) }
+
+func (z *zamqp) postTo(path, body string) int {
+	resp, err := http.Post("http://"+z.http+path, "text/plain", strings.NewReader(body))
 	if err != nil {
 		return 0
 	}
