@@ -162,6 +162,10 @@ func (a *Assembler) collect(part []byte) {
 // how long it lives. Before that it is partial.
 func (a *Assembler) Content() *Content { return &a.content }
 
+// Held is how many octets of memory the body takes that is coming, or that the
+// last one has left for the next.
+func (a *Assembler) Held() int { return cap(a.body) }
+
 // Busy says whether a header or body is awaited: any other frame of the channel
 // is an error.
 func (a *Assembler) Busy() bool { return a.state != awaitMethod }

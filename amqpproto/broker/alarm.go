@@ -18,6 +18,9 @@ func lowMark(most int64) int64 { return most - most/8 }
 // comes to a publish, as in RabbitMQ: who only consumes makes room.
 func (s *Server) weigh() {
 	used := s.memoryUsed() + s.behind()
+	if s.heavy && len(s.coming.halted)+int(flag(s.coming.reading != nil)) > 0 {
+		s.takeTurns()
+	}
 	if s.heavy == s.over(used) {
 		return
 	}
@@ -31,6 +34,8 @@ func (s *Server) weigh() {
 	if s.heavy {
 		kind = MemoryBlocked
 		s.heavyUntil = now + int64(alarmTime)
+	} else {
+		s.readOn()
 	}
 	s.host.Note(Event{Kind: kind, Octets: used})
 	s.ring()

@@ -51,6 +51,8 @@ type channel struct {
 	tx        transaction
 	announced int64 // octets of a body that is to come
 	in        content
+	weighed   int  // octets of in that are counted
+	part      bool // in is counted among conn.parts
 }
 
 // openChannel takes a method on a channel that is not open.
@@ -178,9 +180,9 @@ func (ch *channel) surrender(dst []delivery) []delivery {
 	ch.dropTx()
 	dst, _ = ch.unacked.take(dst, 0, true)
 	ch.confirms = confirms{}
-	ch.in.asm.Reset()
+	ch.in = content{asm: amqpproto.Assembler{BodyMax: ch.in.asm.BodyMax, Channel: ch.number}}
+	ch.weighBody()
 	ch.announce(0)
-	ch.in.args = nil
 	ch.unacked = ledger{}
 	return dst
 }
@@ -195,6 +197,7 @@ func (ch *channel) rested() {
 	}
 	if !ch.in.asm.Busy() {
 		ch.in = content{asm: amqpproto.Assembler{BodyMax: ch.in.asm.BodyMax, Channel: ch.number}}
+		ch.weighBody()
 	}
 }
 

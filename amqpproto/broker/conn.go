@@ -60,12 +60,16 @@ type Conn struct {
 	// What the client says that it can do.
 	cancelNotify, blockedNotify, failureClose bool
 
-	told    bool // connection.blocked has gone out, and no unblocked
-	blocked bool // has come to a publish, and is not read while the alarm lasts
-	stalled bool // a consumer got nothing because output has piled up
-	full    bool // Feed has stopped because output has piled up
-	waits   bool // for a chore, see errBusy
-	works   int  // chores of its own; not read until they are done
+	told    bool  // connection.blocked has gone out, and no unblocked
+	blocked bool  // has come to a publish, and is not read while the alarm lasts
+	stalled bool  // a consumer got nothing because output has piled up
+	full    bool  // Feed has stopped because output has piled up
+	waits   bool  // for a chore, see errBusy
+	works   int   // chores of its own; not read until they are done
+	halted  bool  // is in server.coming.halted
+	coming  int64 // octets of bodies that have come in parts
+	parts   int   // such bodies that are not whole
+	weighed int   // octets of out that are counted
 	ending  *ending
 	parted  bool // leave was called
 	garbled bool // what comes is discarded unseen, see fail
@@ -128,6 +132,16 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 		if c.server.alarm && c.state == connOpen && isPublish(f) {
 			c.throttle()
 			return n, nil
+		}
+		if c.server.alarm && c.parts > 0 && f.Type == amqpproto.FrameBody && c.state == connOpen {
+			switch may, err := c.mayFinish(); {
+			case err != nil && !c.mend(err):
+				return n, err
+			case err != nil:
+				continue
+			case !may:
+				return n, nil
+			}
 		}
 		n += m
 		if c.state == connOpen && f.Channel != 0 {
@@ -240,8 +254,17 @@ func (c *Conn) Pending() []byte {
 		c.confirming[i] = nil
 	}
 	c.confirming = c.confirming[:0]
+	c.weighOutput()
 	c.server.noteDeliveries()
 	return c.out.pending()
+}
+
+// weighOutput counts what is in the output buffer, above what every connection
+// may keep.
+func (c *Conn) weighOutput() {
+	n := max(len(c.out.buf)-outKeep, 0)
+	c.server.unsent += int64(n - c.weighed)
+	c.weighed = n
 }
 
 // Sent forgets the first n octets of Pending.
@@ -252,6 +275,7 @@ func (c *Conn) Sent(n int) {
 	if c.state >= awaitCloseOk && c.out.len() == 0 {
 		c.out = output{} // nothing more to say but a few octets, if that
 	}
+	c.weighOutput()
 	if (c.full || c.stalled) && c.out.len() < c.server.opts.OutputMax/2 {
 		c.wake() // Tick goes on delivering, Feed goes on reading
 	}
@@ -375,6 +399,7 @@ func (c *Conn) Lost(cause error) {
 	c.endChannels(opened)
 	c.server.tellEnded()
 	c.out = output{}
+	c.weighOutput()
 	c.remove()
 	if opened {
 		c.note(ConnectionClosed, cause)

@@ -71,6 +71,7 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 	} else {
 		done, err = ct.asm.Body(f.Payload)
 	}
+	ch.weighBody()
 	if err != nil {
 		return ch.contentFault(f, err)
 	}
@@ -89,6 +90,7 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 	err = ch.publish(&m, whole.RawProperties, whole.Body)
 	if ch.state == channelOpen {
 		ct.asm.Reset() // gives back what a large body took
+		ch.weighBody()
 		if cap(ct.args) > argsKeep {
 			ct.args = nil
 		}

@@ -50,6 +50,7 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	p.props = k.queue.shown(e, p.props, false)
 	c.out.buf = c.appendContent(b, ch.number, p)
 	c.out.delivered += len(c.out.buf) - before
+	c.weighOutput()
 	s.stats.Delivered++
 	if e.redelivered {
 		s.stats.Redelivered++

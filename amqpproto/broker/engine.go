@@ -7,7 +7,7 @@ type serverEngine struct {
 	arena      arena
 	slabs      slabs
 	blocks     blocks
-	memory     int64 // octets: live messages and what queues keep about them
+	memory     int64 // octets: live messages and what queues and channels keep about them
 	messages   int   // ready, in all queues
 	unacked    int   // in all queues
 	compacting bool  // Tick goes on with it
@@ -64,6 +64,7 @@ func (s *Server) wakeAt(t int64) {
 	}
 }
 
-// memoryUsed is the octets of messages and of what queues keep about them. The
-// memory taken for them is more, by what compact leaves.
-func (s *Server) memoryUsed() int64 { return s.memory }
+// memoryUsed is the octets of messages, of what queues and channels keep about
+// them, of bodies that are coming and of what waits to be sent. The memory taken
+// for messages is more, by what compact leaves.
+func (s *Server) memoryUsed() int64 { return s.memory + s.coming.octets + s.unsent }

@@ -1,5 +1,7 @@
 package broker
 
+import "unsafe"
+
 // delivery is a message that was delivered and is not acked.
 type delivery struct {
 	entry
@@ -7,6 +9,9 @@ type delivery struct {
 	queue    *queue    // nil = settled
 	consumer *consumer // nil = basic.get
 }
+
+// deliverySize is what an unacked delivery costs, octets.
+const deliverySize = int64(unsafe.Sizeof(delivery{}))
 
 // ledger is the unacked deliveries of a channel, by delivery tag: a ring in the
 // order of tags, with holes where some were settled out of order. One message

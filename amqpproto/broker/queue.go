@@ -200,7 +200,9 @@ func (q *queue) get() (e entry, left int, ok bool) {
 // out counts entries that go to channels, or, negative, come from them.
 func (q *queue) out(n int) {
 	q.unacked += n
-	q.server().unacked += n
+	s := q.server()
+	s.unacked += n
+	s.memory += int64(n) * deliverySize
 }
 
 // settle is an ack: the message is gone for good.

@@ -50,6 +50,8 @@ type Server struct {
 	ended      []*consumer          // to be told that their queues have ended
 	closing    bool
 	wrecked    *wreck // of the method at hand
+	coming     coming
+	unsent     int64 // octets that wait to be sent, over what connections may keep
 
 	// Scratch of the hot path: there is one thread, and one Feed at a time.
 	pub          publishing

@@ -1,0 +1,103 @@
+package broker
+
+import (
+	"time"
+
+	"zamqp/amqpproto"
+)
+
+// Bodies count towards MemoryMax from their first octet. While that is full, no
+// publish begins (see throttle); one whose body has begun to come is read on as
+// long as what queues hold is below the limit, from one connection at a time, so
+// that bodies of which each lacks its end do not hold each other for ever.
+
+// coming is the bodies that have come in parts.
+type coming struct {
+	octets  int64   // of memory
+	reading *Conn   // the one that is read on while memory is full
+	since   int64   // when a frame of it was taken last
+	halted  []*Conn // that are not read, in the order in which they came to that
+}
+
+// comingWait is how long a connection that sends nothing keeps its turn.
+const comingWait = 5 * time.Second
+
+// weighBody counts what the channel's body takes by now.
+func (ch *channel) weighBody() {
+	c := ch.conn
+	if n := ch.in.asm.Held(); n != ch.weighed {
+		d := int64(n - ch.weighed)
+		ch.weighed = n
+		c.coming += d
+		c.server.coming.octets += d
+	}
+	if part := ch.in.asm.Busy(); part != ch.part {
+		ch.part = part
+		c.parts += 2*int(flag(part)) - 1
+	}
+}
+
+// mayFinish says whether a frame of a body that has begun to come is taken while
+// memory is full. A connection that alone holds more than all messages may take
+// can neither go on nor wait for anybody: its error is a ConnectionError 506.
+func (c *Conn) mayFinish() (bool, error) {
+	s := c.server
+	w := &s.coming
+	if !s.heavy {
+		return true, nil // the disk is short, which bodies do not go to before they are whole
+	}
+	if c.coming > s.opts.MemoryMax+int64(s.opts.BodyMax) {
+		return false, connectionError(amqpproto.ResourceError, amqpproto.IDBasicPublish,
+			"bodies that are not whole take %d octets of memory on this connection, more than the broker has for all messages (%d): publish fewer large messages at once",
+			c.coming, s.opts.MemoryMax)
+	}
+	if w.reading == nil && !s.fullWithout() {
+		w.reading, w.since = c, s.now()
+	}
+	if w.reading == c && !s.fullWithout() {
+		w.since = s.now()
+		s.wakeAt(w.since + int64(comingWait))
+		return true, nil
+	}
+	c.throttle()
+	if !c.halted {
+		c.halted = true
+		w.halted = append(w.halted, c)
+	}
+	return false, nil
+}
+
+// fullWithout says whether memory is full without the bodies that are coming.
+func (s *Server) fullWithout() bool {
+	return s.memoryUsed()-s.coming.octets+s.behind() > s.opts.MemoryMax
+}
+
+// readOn has all be read again: memory is no longer full.
+func (s *Server) readOn() {
+	halted := s.coming.halted
+	s.coming.reading, s.coming.halted = nil, nil
+	for _, c := range halted {
+		c.halted = false
+		c.wakeKept()
+	}
+}
+
+// takeTurns lets the next connection be read on when the one at work has nothing
+// more to finish, or does not send.
+func (s *Server) takeTurns() {
+	w := &s.coming
+	if c := w.reading; c != nil && (c.parts == 0 || c.state != connOpen || s.now() >= w.since+int64(comingWait)) {
+		w.reading = nil
+	}
+	for w.reading == nil && len(w.halted) > 0 && !s.fullWithout() {
+		c := w.halted[0]
+		w.halted[0] = nil
+		w.halted = w.halted[1:]
+		c.halted = false
+		if c.state == connOpen {
+			w.reading, w.since = c, s.now()
+			s.wakeAt(w.since + int64(comingWait))
+			c.wakeKept()
+		}
+	}
+}
