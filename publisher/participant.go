@@ -17,6 +17,16 @@ type Participant interface {
 }
 
 // Join adds p to the call's transaction; joining twice is joining once.
+//
+// Participants commit before the publishes leave: what they have committed
+// stays when a publish then fails. The call fails in that case, an HTTP client
+// gets 503, a message comes again, and the row is there without its message. What
+// is known to be impossible is refused before anybody commits: the connection is
+// down or blocked and has no spool, or publish_max is reached. A broker that goes
+// away in between is not known. So let a repeated call find its row and publish
+// again; or give the connection a spool, which takes the publishes without a
+// broker; or write the messages into a table of the same database and publish
+// from there.
 func (r *Request) Join(p Participant) error {
 	if err := r.open(); err != nil {
 		return fmt.Errorf("join: %w", err)

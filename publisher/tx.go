@@ -33,6 +33,13 @@ type Sender interface {
 	Send(p *Publication, done Confirmer) error
 }
 
+// A Foreseer is a Sender that knows of what it would not take now. Foresee is
+// asked before a participant commits, for so many publishes of so many octets of
+// which the last one has size; nil promises nothing.
+type Foreseer interface {
+	Foresee(count, octets, size int) error
+}
+
 // A Tx is the transaction of one call: the joined participants and the
 // publishes that leave when it commits. The message, if there is one, is
 // settled by its outcome.
@@ -82,6 +89,11 @@ func (r *Request) commit() error {
 			return err
 		}
 	}
+	if len(t.participants) > 0 {
+		if err := t.foresee(); err != nil {
+			return err
+		}
+	}
 	for _, p := range t.participants {
 		t.prepared++
 		if err := r.commitOne(p); err != nil {
@@ -95,6 +107,23 @@ func (r *Request) commit() error {
 		return err
 	}
 	t.settleGets(true)
+	return nil
+}
+
+// foresee refuses what is known to fail, before a participant has committed: the
+// publishes leave only after that, and cannot take it back.
+func (t *Tx) foresee() error {
+	octets := 0
+	for i := range t.pubs {
+		p := &t.pubs[i]
+		size := len(p.Exchange) + len(p.RoutingKey) + p.endAt - p.propsAt
+		octets += size
+		if s, ok := p.sender.(Foreseer); ok {
+			if err := s.Foresee(i+1, octets, size); err != nil {
+				return p.failure(err)
+			}
+		}
+	}
 	return nil
 }
 

@@ -248,6 +248,14 @@ type sender struct {
 	out      client.Outgoing // reused
 }
 
+// Foresee says what would fail now.
+func (s *sender) Foresee(count, octets, size int) error {
+	if s.spool != nil {
+		return s.spool.foresee(count, octets, size)
+	}
+	return s.client.Foresee(s.producer, count, octets)
+}
+
 // Send publishes. The publication lives until it is confirmed, so the client
 // need not copy it.
 func (s *sender) Send(p *publisher.Publication, done publisher.Confirmer) error {

@@ -113,6 +113,26 @@ func (x *spooler) unable() error {
 	return x.store.Refuses(x.link.door.runtime.Now())
 }
 
+// foresee says why publishes would find no place, neither at the broker nor here.
+func (x *spooler) foresee(count, octets, size int) error {
+	switch {
+	case x.state == spoolClosed:
+		return client.ErrClosed
+	case x.takes() && !x.link.client.Fits(size):
+		return client.ErrPublishMax
+	case x.takes():
+		return nil
+	}
+	if err := x.unable(); err != nil {
+		return err
+	}
+	s := x.store.Stats()
+	if s.Bytes+s.AsideBytes+int64(octets+count*spool.MessageCost) > s.Max {
+		return fmt.Errorf("%w: the spool of connection %q holds spool_max", spool.ErrFull, x.link.name)
+	}
+	return nil
+}
+
 // takes reports whether the broker would take a publish now, or when what is under
 // way has made room for it.
 func (x *spooler) takes() bool {

@@ -25,13 +25,13 @@ type Message struct {
 	Body                 []byte
 }
 
-// messageCost is what a message takes besides its octets: frames of records, and
+// MessageCost is what a message takes besides its octets: frames of records, and
 // the memory of who waits for it.
-const messageCost = 64
+const MessageCost = 64
 
 // Size is what the message counts against Options.Max, in octets.
 func (m *Message) Size() int64 {
-	return messageCost + int64(len(m.Producer)+len(m.Exchange)+len(m.RoutingKey)+len(m.RawProperties)+len(m.Body))
+	return MessageCost + int64(len(m.Producer)+len(m.Exchange)+len(m.RoutingKey)+len(m.RawProperties)+len(m.Body))
 }
 
 const flagMandatory = 1

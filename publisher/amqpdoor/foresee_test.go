@@ -1,0 +1,73 @@
+package amqpdoor_test
+
+import (
+	"testing"
+	"time"
+
+	"zamqp/amqpproto/broker"
+	"zamqp/amqpproto/client"
+	"zamqp/publisher"
+	"zamqp/tests/crashfs"
+	"zamqp/tests/doortest"
+)
+
+// row is a participant that counts what it has committed.
+type row struct{ stored, undone *int }
+
+func (w *row) Prepare(*publisher.Request) error { return nil }
+func (w *row) Commit(*publisher.Request) error  { *w.stored++; return nil }
+func (w *row) Abort(*publisher.Request)         { *w.undone++ }
+
+// away is a broker that has gone.
+func away(w *doortest.World) {
+	w.Down = true
+	w.Cut()
+}
+
+// TestNothingIsStoredForPublishesThatCannotLeave: what is known to fail is refused
+// before a participant commits. With a spool a connection that is down is no obstacle.
+func TestNothingIsStoredForPublishesThatCannotLeave(t *testing.T) {
+	for name, c := range map[string]struct {
+		spool  bool
+		max    int
+		body   int
+		before func(w *doortest.World)
+		status int
+	}{
+		"all is well":               {status: 202},
+		"the connection is down":    {before: away, status: 503},
+		"publish_max is reached":    {max: 4096, body: 5000, status: 503},
+		"down, with a spool":        {spool: true, before: away, status: 202},
+		"publish_max, with a spool": {spool: true, max: 4096, body: 5000, status: 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stored, undone := 0, 0
+			g := publisher.NewRegistry()
+			g.Produce("told", publisher.Producer{Queue: "told", Codec: "text"})
+			g.Handle("POST /store", func(r *publisher.Request) error {
+				if err := r.Join(&row{&stored, &undone}); err != nil {
+					return err
+				}
+				_ = r.Publish("told", make([]byte, c.body))
+				return r.Text(202, "stored")
+			})
+			w := doortest.New(t, 1, broker.Options{})
+			s := doortest.Setup{Registry: g, Client: client.Config{ConfirmTimeout: 10 * time.Second, Heartbeat: time.Minute, BackoffMax: time.Second, PublishMax: c.max}}
+			if c.spool {
+				s.Spool = crashfs.New()
+			}
+			p := w.Start(s)
+			w.Advance(time.Second)
+			if c.before != nil {
+				c.before(w)
+			}
+			call := p.Call("POST /store", "")
+			w.Advance(20 * time.Second)
+			if call.Status != c.status || stored != map[int]int{202: 1}[c.status] || stored+undone != 1 {
+				t.Errorf("%d; %d stored, %d undone", call.Status, stored, undone)
+			}
+			w.Down = false
+			w.Advance(5 * time.Second)
+		})
+	}
+}
