@@ -119,12 +119,15 @@ func (r *Request) settle(err error) {
 		}
 		return
 	}
+	if r.origin == OriginMessage {
+		r.decide(err)
+	}
 	r.server.report(r, err)
 	if isBrokenStream(err) {
 		return // the door cuts the connection
 	}
 	if r.origin == OriginMessage {
-		r.settleFailure(err)
+		r.replyFailure(err)
 		return
 	}
 	status, cause := statusOf(err)
@@ -136,9 +139,8 @@ func (r *Request) settle(err error) {
 	r.reportFields()
 }
 
-// settleFailure chooses between another attempt and the dead-letter queue. Who
-// waits for a reply is told when no attempt follows.
-func (r *Request) settleFailure(err error) {
+// decide chooses between another attempt and the dead-letter queue.
+func (r *Request) decide(err error) {
 	var c Consumer
 	if r.consumer != nil {
 		c = r.consumer.Consumer
@@ -151,7 +153,11 @@ func (r *Request) settleFailure(err error) {
 		return
 	}
 	r.outcome.Settlement, r.outcome.Reason = SettleDeadLetter, next.Reason
-	if len(r.props.ReplyTo) == 0 {
+}
+
+// replyFailure tells whoever waits for a reply, when no attempt follows.
+func (r *Request) replyFailure(err error) {
+	if r.outcome.Settlement != SettleDeadLetter || len(r.props.ReplyTo) == 0 {
 		return
 	}
 	status, cause := statusOf(err)

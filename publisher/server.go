@@ -358,6 +358,12 @@ func (s *Server) report(r *Request, err error) {
 	}
 	if r.origin == OriginMessage {
 		e = e.Int("attempt", r.Attempt()).Str("message_id", string(r.props.MessageID))
+		switch o := &r.outcome; {
+		case o.Reason != "":
+			e = e.Str("given_up", o.Reason)
+		case o.Delay > 0:
+			e = e.Stringer("retry_in", o.Delay)
+		}
 	}
 	e.Msg("the call failed")
 }

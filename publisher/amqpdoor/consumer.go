@@ -18,6 +18,8 @@ type consumer struct {
 	gate       gate
 	trials     trials
 	isolated   uint64             // messages that were moved to the quarantine
+	retries    uint64             // failed attempts that are followed by another
+	deaths     [4]uint64          // by reason, as in reasons
 	unread     uint64             // messages that no handler could get
 	condemned  bool               // one was given up by what its queue counts
 	held       map[*held]struct{} // failed messages that wait here for their next attempt

@@ -21,11 +21,15 @@ type handover struct {
 	untold int
 	queue  string
 	slot   uint32 // of its evidence
+	death  *death // of a message that is given up
 }
 
 // Confirmed takes the broker's word for the copy.
 func (h *handover) Confirmed(err error) {
 	if err == nil {
+		if h.death != nil {
+			h.death.moved(h.in.k, h.queue)
+		}
 		h.settle()
 		return
 	}
@@ -75,6 +79,7 @@ func (in *intake) retry(r *publisher.Request) (here bool) {
 		in.handBack(m.Epoch, m.DeliveryTag)
 		return false
 	}
+	k.retries++
 	p := copyOf(m)
 	// Another user's id would be refused, and a header in its place proves nothing.
 	if !k.declared.RetriesInQueues() || !k.link.client.HasArguments() || len(p.UserID) > 0 {
@@ -107,16 +112,19 @@ func (in *intake) unread(r *publisher.Request, err error) {
 	}
 	note := k.link.door.log.Error().Err(err).Str("consumer", k.name).Str("exchange", string(m.Exchange)).
 		Str("routing_key", string(m.RoutingKey)).Uint64("delivery_tag", m.DeliveryTag)
-	r.Outcome().Err = err
+	r.Outcome().Err, r.Outcome().Reason = err, publisher.ReasonMalformed
 	switch {
 	case !in.isFinal() && in.hasDeadLetters():
 		note.Msg("no handler can get a message: it is refused, for the dead-letter exchange of its queue")
+		k.count(publisher.ReasonMalformed)
 		in.refuse(m)
 	case dead == "" && in.isFinal():
 		note.Msg("no handler can get a message, and its consumer acks before it looks: it is lost")
+		k.count(publisher.ReasonMalformed)
 		in.refuse(m)
 	case dead == "":
 		note.Msg("no handler can get a message: it is refused, and lost if its queue has no dead-letter exchange")
+		k.count(publisher.ReasonMalformed)
 		in.refuse(m)
 	default:
 		note.Str("queue", dead).Msg("no handler can get a message: it goes to the dead-letter queue, in an envelope")
@@ -162,6 +170,7 @@ func (in *intake) stays(r *publisher.Request, dead string, err error) {
 	passing := errors.Is(err, client.ErrPublishMax) || errors.Is(err, client.ErrClosed)
 	if !passing && in.hasDeadLetters() && !in.isFinal() {
 		in.k.complain(err, dead, "a message is given up without a word about it")
+		in.k.count(r.Outcome().Reason)
 		in.refuse(m)
 		return
 	}
@@ -173,8 +182,10 @@ func (in *intake) stays(r *publisher.Request, dead string, err error) {
 // there is none, it is refused, for the dead-letter exchange of its queue.
 func (in *intake) giveUp(r *publisher.Request, reason string) {
 	m := r.Message()
+	r.Outcome().Reason = reason
 	dead := in.k.declared.DeadLetterQueue()
 	if dead == "" {
+		deathOf(r).refused(in)
 		in.refuse(m)
 		return
 	}
@@ -184,11 +195,7 @@ func (in *intake) giveUp(r *publisher.Request, reason string) {
 		p.UserID = nil
 		p.Flags &^= amqpproto.FlagUserID
 	}
-	failed := m.History.Failed + m.History.Untold
-	if reason != publisher.ReasonCrashed {
-		failed++
-	}
-	p.headers[publisher.TraceAttempt] = int64(failed)
+	p.headers[publisher.TraceAttempt] = int64(failedAttempts(m, reason))
 	if ends := m.History.Crashes + m.History.Ends; ends > 0 {
 		p.headers[publisher.TraceCrashes] = int64(ends)
 	}
@@ -223,5 +230,9 @@ func (in *intake) moving(h *handover, r *publisher.Request) {
 
 func (in *intake) handover(r *publisher.Request, queue string) *handover {
 	m := r.Message()
-	return &handover{in: in, epoch: m.Epoch, tag: m.DeliveryTag, hash: in.k.known.hash(r), untold: m.History.Untold + 1, queue: queue}
+	h := &handover{in: in, epoch: m.Epoch, tag: m.DeliveryTag, hash: in.k.known.hash(r), untold: m.History.Untold + 1, queue: queue}
+	if r.Outcome().Reason != "" {
+		h.death = deathOf(r)
+	}
+	return h
 }

@@ -102,12 +102,55 @@ func testFailuresByKindOfConsumer(t *testing.T, at broker) {
 					t.Errorf("%+v", d.Headers)
 				}
 			}
+			if row.body != "once" {
+				s.givenUp(row.consumer, row.dead, row.attempts)
+			}
 			s.publish(ch, row.consumer, amqp.Publishing{Headers: amqp.Table{"key": key}, Body: []byte("after " + key)})
 			eventually(t, "it goes on", func() bool { return len(recorded(row.consumer, "after "+key)) == 1 })
 			if n := len(recorded(row.consumer, key)); n != row.attempts+1 {
 				t.Errorf("%d attempts", n-1)
 			}
 		})
+	}
+}
+
+// givenUp wants a line of the log that says so, where the message is and how to
+// see it, and a metric.
+func (s *server) givenUp(consumer, dead string, attempts int) {
+	s.t.Helper()
+	times := fmt.Sprintf("%d attempts", attempts)
+	if attempts == 1 {
+		times = "1 attempt"
+	}
+	want := "given up after " + times + ": "
+	switch consumer {
+	case "e2e-no-ack":
+		want += "its consumer acks before it handles"
+	case "e2e-own-dlx":
+		want += "it is refused, for the dead-letter exchange"
+	case "e2e-off":
+		want += "it is refused, and gone"
+	default:
+		want = fmt.Sprintf("given up after %s, now in %s: zamqp dead show %s", times, dead, dead)
+	}
+	eventually(s.t, "the log says that it is given up", func() bool {
+		for line := range strings.Lines(s.log.String()) {
+			if strings.Contains(line, want) && strings.Contains(line, `"consumer":"`+consumer+`"`) {
+				return true
+			}
+		}
+		return false
+	})
+	_, page := s.get("/metrics")
+	counted := 0
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "zamqp_consumer_dead_letters_total") && strings.Contains(line, `consumer="`+consumer+`"`) && !strings.HasSuffix(line, " 0\n") {
+			counted++
+		}
+	}
+	retries := strings.Contains(page, fmt.Sprintf("zamqp_consumer_retries_total{connection=\"default\",consumer=%q} 0\n", consumer))
+	if counted == 0 || !strings.Contains(page, "zamqp_consumer_retries_total") || retries && attempts > 1 {
+		s.t.Errorf("%d metrics tell of dead letters of %s; of retries none: %v", counted, consumer, retries)
 	}
 }
 

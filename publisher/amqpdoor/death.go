@@ -1,0 +1,103 @@
+package amqpdoor
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/publisher"
+)
+
+// A death is what is said of a message that is given up, as soon as it is known
+// where it has gone.
+type death struct {
+	reason    string // a Reason constant
+	attempts  int
+	messageID string
+	err       error
+}
+
+// reasons are all there are, so that each has its number from the start.
+var reasons = []string{publisher.ReasonAttempts, publisher.ReasonCrashed, publisher.ReasonMalformed, publisher.ReasonPermanent}
+
+func deathOf(r *publisher.Request) *death {
+	reason := r.Outcome().Reason
+	return &death{
+		reason: reason, attempts: failedAttempts(r.Message(), reason),
+		messageID: strings.ToValidUTF8(string(r.MessageID()), "?"), err: r.Outcome().Err,
+	}
+}
+
+// failedAttempts counts those that a handler has ended by an error.
+func failedAttempts(m *publisher.Message, reason string) int {
+	failed := m.History.Failed + m.History.Untold
+	if reason != publisher.ReasonCrashed && reason != publisher.ReasonMalformed {
+		failed++ // the one that has just failed
+	}
+	return failed
+}
+
+// moved is called when the dead-letter queue has the message.
+func (d *death) moved(k *consumer, queue string) {
+	k.count(d.reason)
+	d.entry(k).Str("queue", queue).Msgf("given up after %s, now in %s: zamqp dead show %s", d.times(), queue, shellWord(queue))
+}
+
+// refused is called before the message goes to the dead-letter exchange of its
+// queue, if that has one.
+func (d *death) refused(in *intake) {
+	in.k.count(d.reason)
+	where := "it is refused, and gone if its queue has no dead-letter exchange"
+	switch {
+	case in.isFinal():
+		where = "its consumer acks before it handles, and has no dead-letter queue: it is gone"
+	case in.hasDeadLetters():
+		where = "it is refused, for the dead-letter exchange of its queue"
+	}
+	d.entry(in.k).Msgf("given up after %s: %s", d.times(), where)
+}
+
+func (d *death) entry(k *consumer) *zerolog.Event {
+	return k.link.door.log.Error().Err(d.err).Str("consumer", k.name).Str("reason", d.reason).
+		Int("attempts", d.attempts).Str("message_id", d.messageID)
+}
+
+func (d *death) times() string {
+	if d.attempts == 1 {
+		return "1 attempt"
+	}
+	return fmt.Sprintf("%d attempts", d.attempts)
+}
+
+// shellWord quotes a name of others for a command line, where it has to be.
+func shellWord(name string) string {
+	plain := name != "" && strings.IndexFunc(name, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-:/@", c))
+	}) < 0
+	if plain && name[0] != '-' {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}
+
+// count counts a dead letter.
+func (k *consumer) count(reason string) {
+	for i := range reasons {
+		if reasons[i] == reason {
+			k.deaths[i]++
+		}
+	}
+}
+
+// measureFailures tells what became of messages that failed.
+func (k *consumer) measureFailures(dst []publisher.Metric) []publisher.Metric {
+	connection, name := publisher.Label{Name: "connection", Value: k.link.name}, publisher.Label{Name: "consumer", Value: k.name}
+	dst = publisher.AppendMetrics(dst, []publisher.Label{connection, name},
+		publisher.Metric{Name: "consumer_retries_total", Help: "Failed attempts of messages that are followed by another one.", Value: float64(k.retries)})
+	for i, reason := range reasons {
+		dst = publisher.AppendMetrics(dst, []publisher.Label{connection, name, {Name: "reason", Value: reason}},
+			publisher.Metric{Name: "consumer_dead_letters_total", Help: "Messages that were given up: attempts (as often as retry allows), permanent (an error that does not pass), crashed (ended the process each time), malformed (no handler can read them).", Value: float64(k.deaths[i])})
+	}
+	return dst
+}
