@@ -110,15 +110,23 @@ func (s *Server) Published() []Published {
 	return out
 }
 
-// Request makes an HTTP request and waits for its answer.
-func (s *Server) Request(method, target, contentType, body string) Response {
+// Request makes an HTTP request and waits for its answer. fields are further
+// header fields, as "Name: value".
+func (s *Server) Request(method, target, contentType, body string, fields ...string) Response {
 	s.t.Helper()
-	r := s.server.NewRequest()
-	var fields []publisher.Field
-	if contentType != "" {
-		fields = append(fields, publisher.Field{Name: []byte("Content-Type"), Value: []byte(contentType)})
+	var head []publisher.Field
+	for _, line := range fields {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			s.t.Fatalf("handlertest: %q is no header field: write \"Name: value\"", line)
+		}
+		head = append(head, publisher.Field{Name: []byte(name), Value: []byte(strings.TrimSpace(value))})
 	}
-	r.SetHTTP([]byte(method), []byte(target), []byte("localhost"), fields, nil)
+	r := s.server.NewRequest()
+	if contentType != "" {
+		head = append(head, publisher.Field{Name: []byte("Content-Type"), Value: []byte(contentType)})
+	}
+	r.SetHTTP([]byte(method), []byte(target), []byte("localhost"), head, nil)
 	r.AppendBody([]byte(body))
 	w := &waiter{}
 	s.run(r, w)

@@ -22,3 +22,14 @@ func TestStreamedAnswer(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestHeaderFields(t *testing.T) {
+	g := publisher.NewRegistry()
+	g.Handle("GET /", func(r *publisher.Request) error {
+		return r.Text(200, r.Header("authorization")+" "+r.Header("Content-Type"))
+	})
+	s := handlertest.New(t, g)
+	if got := s.Request("GET", "/", "text/plain", "", "Authorization: Bearer x"); got.Body != "Bearer x text/plain" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,42 @@
+package publisher
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/rs/zerolog"
+)
+
+// requestIDMax bounds what a client's X-Request-Id adds to a line.
+const requestIDMax = 128
+
+// Log is the server's log for lines about this call: each has the handler, and
+// the request's X-Request-Id or the message's id and attempt. It may be used on
+// any goroutine and after the call, but is made on the handler's own:
+//
+//	log := r.Log()
+//	err := r.Offload(func() error { log.Info().Msg("on its way"); … })
+func (r *Request) Log() *zerolog.Logger {
+	c := r.server.log.With()
+	if r.label != nil {
+		c = c.Str("handler", *r.label)
+	}
+	if r.origin == OriginMessage {
+		c = c.Str("message_id", foreign(r.props.MessageID)).Int("attempt", r.Attempt())
+	} else if id := r.HeaderBytes("X-Request-Id"); len(id) > 0 {
+		c = c.Str("request_id", foreign(id))
+	}
+	log := c.Logger()
+	return &log
+}
+
+// foreign is a text of the other side as a line of the log may hold it; the log
+// quotes it.
+func foreign(text []byte) string {
+	return strings.ToValidUTF8(string(text[:min(len(text), requestIDMax)]), "?")
+}
+
+// Slog is [Request.Log] for log/slog, so that all lines of the process look alike.
+func (r *Request) Slog() *slog.Logger {
+	return slog.New(zerolog.NewSlogHandler(*r.Log()))
+}
