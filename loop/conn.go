@@ -34,6 +34,7 @@ const (
 	fUnwriting                   // writing has failed; what arrived is read all the same
 	fReading                     // read, however much output waits
 	fPaused                      // not read: its peer asked for it
+	fLine                        // stands in the line of long outputs
 )
 
 // carrier is what takes the place of a socket: an adopted stream, or the half of a joined pair. It is asked as a socket

@@ -15,7 +15,8 @@
 //  4. Posted functions run, up to PostTurnMax.
 //  5. Options.Tasks runs the tasks made ready.
 //  6. Dirty connections: kept input is offered again to woken peers, then each peer gets one Tick and one write of its
-//     Pending. The write goes first; writability is asked for only when it did not finish.
+//     Pending. What is longer than 16 KiB is written in portions of WriteConnMax, the connections in turn, and of all of
+//     them up to WriteTurnMax. The write goes first; writability is asked for only when it did not finish.
 //  7. Close the doomed: descriptors are closed and Lost is called. Nothing is freed inside its own callback.
 //  8. Options.Tasks once more, for tasks that phases 6 and 7 made ready. What they say leaves in the next turn, which
 //     then does not wait.

@@ -14,9 +14,15 @@ func (l *Loop) flushDirty() {
 	}
 	// What becomes dirty from here on is for the next turn.
 	l.dirty, l.flushing = l.flushing[:0], l.dirty
+	before := l.count.BytesOut
+	l.shares.left = l.opt.WriteTurnMax
 	for l.cursor = 0; l.cursor < len(l.flushing); {
 		l.flushSome()
 	}
+	if l.shares.waiting() > 0 {
+		l.serveLine()
+	}
+	l.count.TurnOut = max(l.count.TurnOut, l.count.BytesOut-before)
 	clear(l.flushing)
 	const keepMax = 4096
 	if cap(l.flushing) > keepMax {
@@ -73,7 +79,7 @@ func (c *Conn) turn() {
 		}
 	}
 	if c.stage <= stageClosing {
-		c.flush()
+		c.flush(false)
 	}
 }
 
@@ -94,8 +100,9 @@ func (c *Conn) tick() {
 	c.arm(max(int64(next.Sub(l.base)), l.at+soonest))
 }
 
-// flush writes Pending once.
-func (c *Conn) flush() {
+// flush writes Pending once; first says that the connection has its turn among
+// those with long outputs.
+func (c *Conn) flush(first bool) {
 	l := c.loop
 	l.doing = "flush"
 	p := c.peer.Pending()
@@ -108,8 +115,14 @@ func (c *Conn) flush() {
 		c.pressure(len(p))
 		return
 	}
+	most := c.portion(len(p), first)
+	if most == 0 {
+		c.stand()
+		c.pressure(len(p))
+		return
+	}
 	l.count.Writes++
-	n, errno := c.send(p)
+	n, errno := c.send(p[:most])
 	if errno != 0 {
 		n = 0
 		if errno == syscall.EINTR {
@@ -122,6 +135,9 @@ func (c *Conn) flush() {
 		}
 	}
 	l.count.BytesOut += uint64(n)
+	if len(p) > smallWrite {
+		l.shares.left -= n
+	}
 	if n > 0 {
 		l.debug.unsent(c, p[n:])
 		left := len(p) - n
@@ -139,6 +155,11 @@ func (c *Conn) flush() {
 		if c.stage == stageClosing {
 			c.arm(l.at + int64(l.opt.FlushTime))
 		}
+	}
+	if n == most { // the rest has to wait for its turn, not for the other side
+		c.stand()
+		c.pressure(len(p) - n)
+		return
 	}
 	c.flags |= fBlocked
 	if c.pressure(len(p) - n); c.stage <= stageClosing {

@@ -6,6 +6,8 @@ import "time"
 type Options struct {
 	ReadSize      int // bytes of the one read buffer that all connections share; 64 KiB
 	ReadTurnMax   int // bytes read of one connection in a turn; 256 KiB
+	WriteConnMax  int // bytes of a long output written of one connection in a turn; 128 KiB
+	WriteTurnMax  int // bytes of long outputs written of all connections in a turn; 1 MiB
 	AcceptTurnMax int // connections accepted by one listener in a turn; 64
 	PostTurnMax   int // posted functions run in a turn; 1024
 	TimerTurnMax  int // timers and deadlines run in a turn; 4096
@@ -45,6 +47,8 @@ func (o *Options) fill() {
 	}
 	number(&o.ReadSize, 64<<10)
 	number(&o.ReadTurnMax, 256<<10)
+	number(&o.WriteConnMax, 128<<10)
+	number(&o.WriteTurnMax, 1<<20)
 	number(&o.AcceptTurnMax, 64)
 	number(&o.PostTurnMax, 1024)
 	number(&o.TimerTurnMax, 4096)

@@ -120,7 +120,8 @@ func removeStale(path string) error {
 
 func (ln *Listener) begin() error {
 	_ = unix.SetNonblock(ln.fd, true)
-	noDelay(ln.fd) // accepted sockets inherit it
+	noDelay(ln.fd) // accepted sockets inherit it, and the next one
+	boundUnsent(ln.fd)
 	if err := ln.loop.register(ln.fd, ln, readable); err != nil {
 		closeFD(ln.fd)
 		ln.fd = -1

@@ -50,6 +50,7 @@ type Loop struct {
 	dirty     []*Conn // to be offered, ticked and flushed in phase 6
 	flushing  []*Conn // the dirty ones of the flush in progress
 	doomed    []*Conn // to be closed in phase 7
+	shares    shares  // of long outputs
 	listeners []*Listener
 	dials     map[*dial]struct{}
 	streams   map[*stream]struct{} // adopted connections whose goroutines run
@@ -171,7 +172,7 @@ func (l *Loop) turn() error {
 		l.runTasks()
 	}
 	late := false // peers were called after the tasks had run
-	if len(l.dirty) > 0 {
+	if len(l.dirty) > 0 || l.shares.waiting() > 0 {
 		l.watch.beat()
 		l.flushDirty()
 		late = true
@@ -242,7 +243,7 @@ func (l *Loop) yield() {
 
 // leftover says whether there is work that does not come from the poller.
 func (l *Loop) leftover() bool {
-	return len(l.dirty) > 0 || len(l.doomed) > 0 || len(l.news) > 0 || l.tasks || l.mail.waiting()
+	return len(l.dirty) > 0 || len(l.doomed) > 0 || len(l.news) > 0 || l.shares.waiting() > 0 || l.tasks || l.mail.waiting()
 }
 
 // generous says whether to wait as a goroutine rather than in a system call. In a system call the thread keeps its

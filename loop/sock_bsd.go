@@ -69,3 +69,6 @@ func socket(family int) (int, error) {
 	}
 	return fd, nil
 }
+
+// boundUnsent is for Linux.
+func boundUnsent(int) {}

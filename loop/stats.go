@@ -16,6 +16,7 @@ type Stats struct {
 	Writes   uint64 // write calls on sockets
 	BytesIn  uint64
 	BytesOut uint64
+	TurnOut  uint64 // the most bytes written to sockets in one turn
 	Accepted uint64 // connections accepted
 	Dialed   uint64 // dials that succeeded
 	DialFail uint64 // dials that failed

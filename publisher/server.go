@@ -413,5 +413,8 @@ func (s *Server) CancelOlder(then time.Time, cause error) {
 	}
 }
 
+// Now is the time of the loop's turn.
+func (s *Server) Now() time.Time { return s.runtime.Now() }
+
 // Live is the number of calls that run or wait.
 func (s *Server) Live() int { return len(s.live) }

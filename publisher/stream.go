@@ -56,6 +56,26 @@ func (w *Stream) Write(p []byte) (int, error) {
 	if !ok || !r.live {
 		return 0, ErrOver
 	}
+	written := 0
+	for { // in pieces, so that what waits for the client is bounded however much is written at once
+		piece := p[written:min(len(p), written+streamPiece)]
+		if err := w.write(door, piece); err != nil {
+			if w.err == nil && !errors.Is(err, ErrGone) {
+				w.err = err
+			}
+			return written, err
+		}
+		if written += len(piece); written == len(p) {
+			return written, nil
+		}
+	}
+}
+
+// streamPiece is how much of a stream is given to its door at once.
+const streamPiece = 32 << 10
+
+func (w *Stream) write(door StreamDoor, p []byte) error {
+	r := w.r
 	more, err := door.Write(r, p)
 	if err == nil && !more {
 		r.park()
@@ -63,13 +83,7 @@ func (w *Stream) Write(p []byte) (int, error) {
 	if err == nil && r.cancelled != ErrGone && r.cancelled != ErrDraining { // the door knows better; it may go on
 		err = r.cancelled
 	}
-	if err != nil {
-		if w.err == nil && !errors.Is(err, ErrGone) {
-			w.err = err
-		}
-		return 0, err
-	}
-	return len(p), nil
+	return err
 }
 
 // Streamed reports whether the answer was sent by Start and Write already.

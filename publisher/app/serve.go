@@ -105,6 +105,9 @@ func httpConfig(h *HTTP) http1.Config {
 	if h.BodyRateMin == 0 {
 		cfg.BodyRateMin = -1
 	}
+	if cfg.AnswerRateMin = int64(h.AnswerRateMin); cfg.AnswerRateMin == 0 {
+		cfg.AnswerRateMin = -1
+	}
 	return cfg
 }
 

@@ -49,10 +49,12 @@ type HTTP struct {
 	HeadTimeout time.Duration `key:"head_timeout" min:"100ms" max:"1h"`
 	// BodyRateMin is in octets a second; 0 = off.
 	BodyRateMin Size `key:"body_rate_min" min:"1B" max:"1GiB" off:"bodies may come as slowly as they like"`
-	HeadMax     Size `key:"head_max" min:"1KiB" max:"1MiB"`
-	TargetMax   Size `key:"target_max" min:"64B" max:"1MiB"`
-	FieldsMax   int  `key:"fields_max" min:"4" max:"10000"`
-	BodyMax     Size `key:"body_max" min:"1B" max:"1GiB"`
+	// AnswerRateMin is in octets a second; 0 = off.
+	AnswerRateMin Size `key:"answer_rate_min" min:"1B" max:"1GiB" off:"a client may take an answer as slowly as it likes, if it takes some each minute"`
+	HeadMax       Size `key:"head_max" min:"1KiB" max:"1MiB"`
+	TargetMax     Size `key:"target_max" min:"64B" max:"1MiB"`
+	FieldsMax     int  `key:"fields_max" min:"4" max:"10000"`
+	BodyMax       Size `key:"body_max" min:"1B" max:"1GiB"`
 	// BodiesMax is over all connections, from the first octet to the end of the call.
 	BodiesMax Size `key:"bodies_max" min:"64KiB" max:"1024GiB" off:"nothing bounds the bodies of all connections together"`
 	// ConnectionsMax counts all HTTP connections; 0 = no bound but descriptors.
@@ -121,16 +123,17 @@ func Defaults() *Settings {
 	return &Settings{
 		Log: Log{Level: "info", Format: "auto"},
 		HTTP: HTTP{
-			Listen:      []string{"127.0.0.1:8080"},
-			ServerName:  "zamqp",
-			IdleTimeout: 75 * time.Second,
-			HeadTimeout: 10 * time.Second,
-			BodyRateMin: 100,
-			HeadMax:     64 * KiB,
-			TargetMax:   8 * KiB,
-			FieldsMax:   100,
-			BodyMax:     8 * MiB,
-			BodiesMax:   256 * MiB,
+			Listen:        []string{"127.0.0.1:8080"},
+			ServerName:    "zamqp",
+			IdleTimeout:   75 * time.Second,
+			HeadTimeout:   10 * time.Second,
+			BodyRateMin:   100,
+			AnswerRateMin: 100,
+			HeadMax:       64 * KiB,
+			TargetMax:     8 * KiB,
+			FieldsMax:     100,
+			BodyMax:       8 * MiB,
+			BodiesMax:     256 * MiB,
 		},
 		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, Processors: 1},
 		Server: Server{

@@ -25,12 +25,12 @@ func (c *Conn) Pending() []byte {
 // them the buffer goes back to the Server.
 func (c *Conn) Sent(n int) {
 	c.sent = min(c.sent+n, len(c.out))
-	if n > 0 {
-		c.writeDue = 0
+	if n > 0 && c.writeDue != 0 {
+		c.took(n)
 	}
 	if c.sent == len(c.out) && c.out != nil {
 		c.srv.release(c.out)
-		c.out, c.sent = nil, 0
+		c.out, c.sent, c.writeDue = nil, 0, 0
 	}
 	if c.flags&flagHeld != 0 && c.OutLen() <= c.srv.cfg.OutMax/2 {
 		c.flags = c.flags&^flagHeld | flagFresh

@@ -295,8 +295,36 @@ func TestDeadlines(t *testing.T) {
 			t.Fatal("not refused")
 		}
 	})
+	t.Run("an answer that is read too slowly", func(t *testing.T) {
+		cfg := http1.DefaultConfig()
+		cfg.IdleTimeout = -1
+		r := newRecorder(cfg)
+		r.onEnd = func() { r.conn.Answer(200, "", nil, make([]byte, 100_000)) }
+		_, _ = r.conn.Feed([]byte(get11))
+		r.conn.Tick(later(0))
+		for s := 1; s <= 100; s++ { // 100 octets a second are just enough
+			r.conn.Sent(100)
+			if next := r.conn.Tick(later(time.Duration(s) * time.Second)); next != later(time.Duration(s+60)*time.Second) {
+				t.Fatalf("after %d s the deadline is %v", s, next.Sub(at))
+			}
+		}
+		r.conn.Sent(50_000) // a fast part buys no hour
+		for s := 101; s < 220; s++ {
+			r.conn.Sent(50)
+			if r.conn.Tick(later(time.Duration(s) * time.Second)); r.wire.Aborted > 0 {
+				t.Fatalf("aborted after %d s", s)
+			}
+		}
+		r.conn.Sent(50)
+		r.conn.Tick(later(222 * time.Second))
+		if !errors.Is(r.wire.Cause(), http1.ErrWriteTimeout) {
+			t.Fatal(r.wire.Cause())
+		}
+	})
 	t.Run("an answer that nobody reads", func(t *testing.T) {
-		r := newRecorder(http1.DefaultConfig())
+		cfg := http1.DefaultConfig()
+		cfg.AnswerRateMin = -1
+		r := newRecorder(cfg)
 		_, _ = r.conn.Feed([]byte(get11))
 		if next := r.conn.Tick(later(0)); next != later(60*time.Second) {
 			t.Fatal(next.Sub(at))

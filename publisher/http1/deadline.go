@@ -21,7 +21,7 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 	if len(c.out) > 0 && c.srv.cfg.WriteTimeout > 0 {
 		if c.writeDue == 0 {
 			c.writeDue = t + int64(c.srv.cfg.WriteTimeout)
-		} else if t >= c.writeDue {
+		} else if c.writeDue = min(c.writeDue, t+int64(c.srv.cfg.WriteTimeout)); t >= c.writeDue {
 			c.Abort(ErrWriteTimeout)
 			return time.Time{}
 		}
@@ -73,6 +73,17 @@ func (c *Conn) extend(t int64) {
 	}
 	due := c.due + int64(c.credit)*int64(time.Second)/cfg.BodyRateMin
 	c.due = max(c.due, min(due, t+int64(cfg.BodyStallMax)))
+}
+
+// took moves the deadline of an answer by the time that n octets are worth at the
+// minimum rate. As with a body it is never further away than WriteTimeout.
+func (c *Conn) took(n int) {
+	rate := c.srv.cfg.AnswerRateMin
+	if rate <= 0 {
+		c.writeDue = 0 // anything is progress
+		return
+	}
+	c.writeDue += int64(n) * int64(time.Second) / rate
 }
 
 // expire ends the connection whose deadline has passed. An idle one is closed

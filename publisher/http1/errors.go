@@ -29,8 +29,9 @@ var (
 	// ErrLongAnswer aborts a connection to whose answer more was written than the
 	// length given to Start: nobody knows which of the two was meant.
 	ErrLongAnswer = errors.New("http1: the answer is longer than its Content-Length: write no more, or start with -1")
-	// ErrWriteTimeout aborts a connection whose other side stopped reading.
-	ErrWriteTimeout = errors.New("http1: the other side takes nothing of its answer: aborting")
+	// ErrWriteTimeout aborts a connection whose other side has stopped reading, or
+	// reads too slowly.
+	ErrWriteTimeout = errors.New("http1: the other side takes its answer too slowly or not at all: aborting")
 )
 
 // What is refused. One value each, so that refusing allocates nothing.

@@ -21,6 +21,10 @@ type Config struct {
 	WriteTimeout time.Duration // longest time in which the other side takes nothing of an answer. 60 s
 	BodyRateMin  int64         // octets a second of a body; 408 below. 100
 
+	// AnswerRateMin is how many octets a second of an answer the other side has to
+	// take; the connection is aborted below, after WriteTimeout at the soonest. 100
+	AnswerRateMin int64
+
 	ServerName string // value of the Server field; "" = no Server field
 }
 
@@ -77,6 +81,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.BodyStallMax, 60*time.Second)
 	setDefault(&c.WriteTimeout, 60*time.Second)
 	setDefault(&c.BodyRateMin, 100)
+	setDefault(&c.AnswerRateMin, 100)
 	return c
 }
 

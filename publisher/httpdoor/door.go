@@ -3,6 +3,7 @@ package httpdoor
 import (
 	"net"
 	"net/http"
+	"time"
 
 	"zamqp/publisher"
 	"zamqp/publisher/http1"
@@ -27,6 +28,8 @@ type Door struct {
 	http   *http1.Server
 	max    int // connections at once; 0 is no bound
 	bodies bodies
+	turn   time.Time // of the loop, in which so many octets were streamed
+	octets int
 	first  *exchange // the open ones, a list
 	open   int
 	drain  func() // told when the last has closed
@@ -205,7 +208,11 @@ func (x *exchange) Done(r *publisher.Request) {
 }
 
 // highWater is how much of a stream may wait for the client.
-const highWater = 256 << 10
+const highWater = 64 << 10
+
+// streamTurnMax is how much all streams may produce in a turn of the loop. Beyond
+// it each goes on when some of its output has left.
+const streamTurnMax = 1 << 20
 
 // Start sends the head of a streamed answer.
 func (x *exchange) Start(r *publisher.Request, length int64) {
@@ -230,7 +237,13 @@ func (x *exchange) Write(_ *publisher.Request, p []byte) (more bool, err error) 
 	if err := x.Conn.Write(p); err != nil {
 		return false, err
 	}
-	x.full = x.OutLen() > highWater
+	d := x.door
+	if now := d.server.Now(); !now.Equal(d.turn) {
+		d.turn, d.octets = now, 0
+	}
+	d.octets += len(p)
+	waiting := x.OutLen() // it is 0 for HEAD, and then nothing would wake the stream
+	x.full = waiting > highWater || waiting > 0 && d.octets > streamTurnMax
 	return !x.full, nil
 }
 
