@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"sync"
 	"time"
 
 	"zamqp/loop"
@@ -13,13 +15,32 @@ import (
 
 const (
 	tlsHandshakeTimeout = 10 * time.Second
-	// tlsHandshakesMax are under way at once on a listener. Who has to wait is a
-	// client in the kernel's queue.
+	// tlsHandshakesMax are computed at once on a listener.
 	tlsHandshakesMax = 64
+	// tlsWaitingMax are under way at once, those included that have sent nothing.
+	tlsWaitingMax = 512
 )
 
-// listenTLS opens a listener whose connections shake hands on goroutines and
-// come to the loop as adopted streams.
+// tlsDoor is a listener whose connections shake hands on goroutines and come to
+// the loop as adopted streams. Who waits for a client holds no slot: a silent
+// client costs no other one its turn.
+type tlsDoor struct {
+	config *tls.Config
+	slots  chan struct{} // one is held while a handshake is computed
+
+	mu      sync.Mutex
+	waiting []*shaking // in the order in which they came
+}
+
+// shaking is a connection during its handshake.
+type shaking struct {
+	net.Conn
+	door   *tlsDoor
+	heard  bool // its whole ClientHello has come; under door.mu
+	shaken bool // the handshake is over; for the goroutine that reads
+}
+
+// listenTLS opens a listener for AMQP over TLS.
 func (e *embedded) listenTLS(address string) (net.Addr, error) {
 	cert, err := tls.LoadX509KeyPair(e.settings.TLSCert, e.settings.TLSKey)
 	if err != nil {
@@ -29,39 +50,86 @@ func (e *embedded) listenTLS(address string) (net.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	d := &tlsDoor{slots: make(chan struct{}, tlsHandshakesMax)}
+	d.config = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, GetConfigForClient: d.hear}
 	e.closers = append(e.closers, func() { _ = ln.Close() })
 	e.loop.OnEnd(func() { _ = ln.Close() })
-	go e.acceptTLS(ln, config)
+	go e.acceptTLS(ln, d)
 	return ln.Addr(), nil
 }
 
-func (e *embedded) acceptTLS(ln net.Listener, config *tls.Config) {
-	slots := make(chan struct{}, tlsHandshakesMax)
+func (e *embedded) acceptTLS(ln net.Listener, d *tlsDoor) {
 	for {
-		slots <- struct{}{}
 		nc, err := ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil { // out of descriptors, most likely: others come back
-			<-slots
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		go func() {
-			e.shakeHands(tls.Server(nc, config))
-			<-slots
-		}()
+		c := d.enter(nc)
+		go e.shakeHands(c)
 	}
 }
 
-func (e *embedded) shakeHands(nc *tls.Conn) {
+// shakeHands takes a slot for as long as it does not wait for the client.
+func (e *embedded) shakeHands(c *shaking) {
 	ctx, cancel := context.WithTimeout(context.Background(), tlsHandshakeTimeout)
 	defer cancel()
-	if nc.HandshakeContext(ctx) != nil || !e.loop.Post(func() {
+	nc := tls.Server(c, c.door.config)
+	c.door.slots <- struct{}{}
+	err := nc.HandshakeContext(ctx)
+	<-c.door.slots
+	c.shaken = true
+	c.door.leave(c)
+	if err != nil || !e.loop.Post(func() {
 		e.loop.Adopt(nc, func(c *loop.Conn) loop.Peer { return e.accept(c) })
 	}) {
 		_ = nc.Close()
 	}
+}
+
+// Read gives the slot away while it waits.
+func (c *shaking) Read(b []byte) (int, error) {
+	if c.shaken {
+		return c.Conn.Read(b)
+	}
+	<-c.door.slots
+	n, err := c.Conn.Read(b)
+	c.door.slots <- struct{}{}
+	return n, err
+}
+
+// enter notes a connection. Of too many one is closed: the oldest of those that
+// have not said what they want, or else the oldest.
+func (d *tlsDoor) enter(nc net.Conn) *shaking {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.waiting) >= tlsWaitingMax {
+		i := max(0, slices.IndexFunc(d.waiting, func(c *shaking) bool { return !c.heard }))
+		_ = d.waiting[i].Conn.Close()
+		d.waiting = slices.Delete(d.waiting, i, i+1)
+	}
+	c := &shaking{Conn: nc, door: d}
+	d.waiting = append(d.waiting, c)
+	return c
+}
+
+func (d *tlsDoor) leave(c *shaking) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if i := slices.Index(d.waiting, c); i >= 0 {
+		d.waiting = slices.Delete(d.waiting, i, i+1)
+	}
+}
+
+// hear is called by a handshake that has the whole ClientHello.
+func (d *tlsDoor) hear(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if c, ok := hello.Conn.(*shaking); ok {
+		d.mu.Lock()
+		c.heard = true
+		d.mu.Unlock()
+	}
+	return nil, nil
 }
