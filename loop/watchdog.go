@@ -8,13 +8,6 @@ import (
 	"time"
 )
 
-// Stall tells that the thread has been held too long, and by whom.
-type Stall struct {
-	Name  string        // what Enter was given; "" if nothing was
-	Held  time.Duration // at least this long so far
-	Stack []byte        // of the goroutine or coroutine on the loop's thread, as runtime.Stack prints it
-}
-
 // watch is the watchdog. Its goroutine looks at a counter that the loop moves with every phase, and with every event
 // and posted function; each costs the loop an atomic store.
 type watch struct {
@@ -95,6 +88,7 @@ func (w *watch) run(l *Loop, id uint64) {
 			if who != nil {
 				s.Name = *who
 			}
+			s.locate()
 			// The stack was taken after the look: it is of what came next if the stall ended just then.
 			if l.opt.OnStall != nil {
 				l.opt.OnStall(s)

@@ -81,6 +81,9 @@ func TestWatchdogFindsWhoHoldsTheThread(t *testing.T) {
 		if !strings.Contains(string(s.Stack), row.in) {
 			t.Errorf("%s is not in the stack:\n%s", row.in, s.Stack)
 		}
+		if row.in != "holdInTask" && (s.Phase != "posted functions" || !strings.Contains(s.Function, "loop_test.")) {
+			t.Errorf("%s: phase %q, function %q, in\n%s", row.in, s.Phase, s.Function, s.Stack)
+		}
 	}
 	if n := r.Stats().Stalls; n < 3 {
 		t.Errorf("%d stalls counted", n)

@@ -70,8 +70,13 @@ func watch(ctx context.Context, l *loop.Loop, drain, hurry func(why string)) (st
 // stallLogger takes the watchdog's report, on a goroutine of its own.
 func stallLogger(log zerolog.Logger) func(loop.Stall) {
 	return func(s loop.Stall) {
-		log.Warn().Str("handler", s.Name).Dur("held", s.Held.Round(time.Millisecond)).Bytes("stack", s.Stack).
-			Msg("the loop is held up: give what blocks to r.Offload")
+		e := log.Warn().Dur("held", s.Held.Round(time.Millisecond)).Str("phase", s.Phase).Str("function", s.Function)
+		if s.Name != "" {
+			e.Str("handler", s.Name).Bytes("stack", s.Stack).Msg("a handler holds the loop: give what blocks or computes for long to r.Offload")
+			return
+		}
+		e.Bytes("stack", s.Stack).Msg("the loop holds itself up, outside of handlers: what it does is in function; if no other program " +
+			"kept it from its processor, please report this")
 	}
 }
 

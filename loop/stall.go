@@ -1,0 +1,64 @@
+package loop
+
+import (
+	"bytes"
+	"strings"
+	"time"
+)
+
+// Stall tells that the thread has been held too long, and by whom.
+type Stall struct {
+	Name  string        // what Enter was given; "" if nothing was
+	Held  time.Duration // at least this long so far
+	Stack []byte        // of the goroutine or coroutine on the loop's thread, as runtime.Stack prints it
+
+	// Read from the stack, so that they cost the loop nothing; "" if it does not show them.
+	Phase    string // of the turn: "reading", "timers", "posted functions", "tasks", "writing", "closing", "ending"
+	Function string // the innermost one that is not of Go's own library: "zamqp/amqpproto/broker.(*queue).purge"
+}
+
+// phases are the loop's methods that a turn consists of.
+var phases = map[string]string{
+	"(*Loop).readEvents": "reading", "(*Loop).readHalves": "reading", "(*Loop).runTimers": "timers", "(*mailbox).run": "posted functions",
+	"(*Loop).runTasks": "tasks", "(*Loop).flushDirty": "writing", "(*Loop).closeDoomed": "closing", "(*Loop).end": "ending",
+}
+
+// locate fills in what the stack shows.
+func (s *Stall) locate() {
+	for line := range bytes.SplitSeq(s.Stack, []byte("\n")) {
+		name := frame(string(line))
+		if name == "" {
+			continue
+		}
+		if s.Function == "" && !standard(name) {
+			s.Function = name
+		}
+		if method, ok := strings.CutPrefix(name, "zamqp/loop."); ok && phases[method] != "" {
+			s.Phase = phases[method]
+			return
+		}
+	}
+}
+
+// frame is the function that a line of a stack names: "zamqp/loop.(*Loop).turn(0x…)" has arguments at its end, and the
+// line of its file begins with a tab.
+func frame(line string) string {
+	if strings.HasPrefix(line, "\t") || strings.HasPrefix(line, "goroutine ") || strings.HasPrefix(line, "created by ") {
+		return ""
+	}
+	i := strings.LastIndexByte(line, '(')
+	if i <= 0 {
+		return ""
+	}
+	return line[:i]
+}
+
+// standard says whether a function is of Go's own library: no other path begins with a word that has no dot, but this
+// module's, and a program's main.
+func standard(function string) bool {
+	first, _, more := strings.Cut(function, "/")
+	if !more {
+		return !strings.HasPrefix(function, "main.")
+	}
+	return !strings.Contains(first, ".") && first != "zamqp"
+}
