@@ -1,6 +1,7 @@
 package amqpdoor
 
 import (
+	"cmp"
 	"sort"
 
 	"zamqp/amqpproto/client"
@@ -162,6 +163,12 @@ func (t *topology) quarantine(name string) (client.Queue, bool) {
 	}
 	args := withType(nil, c.Type())
 	spare := deadLetter(args, &c)
+	if exchange, given := c.Arguments["x-dead-letter-exchange"]; given {
+		// What is refused here goes where the consumer's queue sends it. Its own
+		// routing key is lost by the move, as it is after a retry.
+		args["x-dead-letter-exchange"] = exchange
+		args["x-dead-letter-routing-key"] = cmp.Or(c.Arguments["x-dead-letter-routing-key"], any(c.Queue))
+	}
 	return client.Queue{Name: publisher.QuarantineQueue(c.Queue), Durable: true, Args: args, Spare: spare}, true
 }
 
