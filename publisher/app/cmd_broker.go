@@ -42,6 +42,7 @@ func ServeBroker(ctx context.Context, s *Settings, log zerolog.Logger) error {
 	if len(s.Broker.Listen) == 0 {
 		return errors.New(`broker.listen = "": a broker that runs alone has nobody to talk to: write an address`)
 	}
+	limitGo(s, true, log)
 	p := &brokerProcess{log: log}
 	var err error
 	p.loop, err = loop.New(loop.Options{

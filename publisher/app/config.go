@@ -55,6 +55,8 @@ func Load(src Sources, names Names) (*Settings, error) {
 	d.site = siteOf(k.Raw(), lookup)
 	d.table(reflect.ValueOf(s).Elem(), settingsSchema, nil, k.Raw())
 	s.origins = d.origins
+	limit, _ := memoryLimit(machine)
+	s.fitMemory(limit)
 	// When a file could not be read, what it says is missing, and checks that
 	// look from one key at another would complain about that.
 	if len(file.problems) == 0 {

@@ -40,6 +40,8 @@ func serve(ctx context.Context, s *Settings, log zerolog.Logger, meters ...publi
 	for _, m := range meters {
 		a.server.AddMeter(m)
 	}
+	_, embedded := plan.embeds()
+	limitGo(s, embedded, log)
 	return a.run(ctx)
 }
 
