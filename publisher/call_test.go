@@ -30,6 +30,7 @@ type bench struct {
 	refuse  error // what Send returns
 	done    []outcome
 	discard bool
+	posted  chan func()
 }
 
 // work is what was given to Offload.
@@ -59,7 +60,7 @@ type outcome struct {
 }
 
 func newBench(t testing.TB) *bench {
-	return &bench{t: t, reg: publisher.NewRegistry(), now: time.Unix(1_000_000, 0)}
+	return &bench{t: t, reg: publisher.NewRegistry(), now: time.Unix(1_000_000, 0), posted: make(chan func(), 1<<16)}
 }
 
 func (b *bench) start(options publisher.Options) *bench {
@@ -78,7 +79,7 @@ func (b *bench) start(options publisher.Options) *bench {
 }
 
 func (b *bench) Now() time.Time      { return b.now }
-func (b *bench) Post(fn func()) bool { fn(); return true }
+func (b *bench) Post(fn func()) bool { b.posted <- fn; return true }
 func (b *bench) Enter(*string)       {}
 func (b *bench) Offload(f, d func()) { b.work = append(b.work, work{f, d}) }
 func (b *bench) Done(r *publisher.Request) {
@@ -124,8 +125,38 @@ func (b *bench) advance(d time.Duration) {
 }
 
 func (b *bench) ready() {
-	for b.server.RunReady() {
+	for more := true; more; {
+		for more = true; more; {
+			select {
+			case fn := <-b.posted:
+				fn()
+			default:
+				more = false
+			}
+		}
+		more = b.server.RunReady() || len(b.posted) > 0
 	}
+}
+
+// until turns the loop until ok, while mounted handlers run.
+func (b *bench) until(what string, ok func() bool) {
+	b.t.Helper()
+	limit := time.After(time.Minute)
+	for b.ready(); !ok(); b.ready() {
+		select {
+		case fn := <-b.posted:
+			fn()
+		case <-limit:
+			b.t.Fatalf("not within a minute: %s\n%s", what, b.log.String())
+		}
+	}
+}
+
+// over turns the loop until n calls are over.
+func (b *bench) over(n int) outcome {
+	b.t.Helper()
+	b.until("the calls are over", func() bool { return len(b.done) >= n })
+	return b.last()
 }
 
 // confirm ends the n-th publish.

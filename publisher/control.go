@@ -49,7 +49,11 @@ func (s *Server) pauser(consumer string) (Pauser, error) {
 }
 
 // Pause is [Server.Pause].
-func (r *Request) Pause(consumer string) error { return r.server.Pause(consumer) }
+func (r *Request) Pause(consumer string) error {
+	return r.do(func(r *Request) error { return r.server.Pause(consumer) })
+}
 
 // Resume is [Server.Resume].
-func (r *Request) Resume(consumer string) error { return r.server.Resume(consumer) }
+func (r *Request) Resume(consumer string) error {
+	return r.do(func(r *Request) error { return r.server.Resume(consumer) })
+}

@@ -58,4 +58,9 @@ type Outcome struct {
 func (r *Request) Outcome() *Outcome { return &r.outcome }
 
 // Wake makes a call that waits in a [Stream] go on; its door calls it.
-func (r *Request) Wake() { r.wake() }
+func (r *Request) Wake() {
+	if r.bridge != nil {
+		r.bridge.room()
+	}
+	r.wake()
+}

@@ -17,8 +17,12 @@ const fingerprintEnd = 1024
 func (r *Request) Fingerprint() uint64 {
 	m, p := &r.message, &r.props
 	body := r.body
+	var scratch []byte
+	if r.carrier == nil {
+		scratch = r.server.scratch[:0]
+	}
 	// Lengths first, or "a" and "bc" would be "ab" and "c".
-	b := binary.AppendUvarint(r.server.scratch[:0], uint64(len(m.Connection)))
+	b := binary.AppendUvarint(scratch, uint64(len(m.Connection)))
 	b = binary.AppendUvarint(b, uint64(len(m.Queue)))
 	b = append(b, byte(len(m.Exchange)), byte(len(m.RoutingKey)), byte(len(p.MessageID)), byte(len(p.CorrelationID)), byte(len(p.Type)))
 	b = binary.LittleEndian.AppendUint64(b, p.Timestamp)
@@ -31,6 +35,8 @@ func (r *Request) Fingerprint() uint64 {
 		body = body[len(body)-fingerprintEnd:]
 	}
 	b = append(b, body...)
-	r.server.scratch = b // one call of the hash costs less than one for each part
+	if r.carrier == nil { // one call of the hash costs less than one for each part
+		r.server.scratch = b
+	}
 	return max(xxhash.Sum64(b), 1)
 }

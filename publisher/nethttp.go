@@ -2,29 +2,83 @@ package publisher
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
-// HTTP mounts a net/http handler or router, unchanged, as a [Handler]. It runs
-// on the loop's thread like any other: what blocks in it holds up the server.
-// Its response is collected and sent after the commit. A message can be sent
-// through it, too: its method is AMQP, and a status of 400 or more is its failure
-// as by [Errorf], since h has no other word for one.
+// HTTP mounts a net/http handler or router as a [Handler]. It runs on a goroutine
+// of its own, as under net/http, so that it may wait and compute; the call waits
+// for it without holding the loop. The handler finds the call by [FromContext],
+// to publish in its transaction. Its request's context ends when the client has
+// gone, when the call is older than server.call_timeout, and when a drain runs
+// out of time.
 //
-// The handler finds the call by [FromContext], to publish in its transaction.
+// The answer is held until the handler has returned and the call has committed.
+// What is flushed, or is larger than the writer's buffer, leaves before that if
+// nothing is published and nobody has joined; after that [Request.Publish] and
+// [Request.Join] fail, and fail the call. An answer that must be held and is
+// larger than [AnswerHeldMax] fails the call, too.
+//
+// A status of 400 or more aborts the transaction; see [Commit]. A message can be
+// sent through a mounted handler, too: its method is AMQP, and any status but
+// 200 to 299 is its failure. Connections cannot be hijacked.
 func HTTP(h http.Handler) Handler {
+	return func(r *Request) error {
+		b := newBridge(r)
+		outer := b.outer()
+		req, err := outer.HTTPRequest()
+		if err != nil {
+			b.returned = true
+			return errors.Join(b.serve(), errTarget)
+		}
+		w := newResponseWriter(outer)
+		go b.run(h, w, req)
+		return w.finish(r, b.serve())
+	}
+}
+
+// Inline mounts a net/http handler that never waits and never computes for long:
+// it runs on the loop's thread, as a [Handler] does, and saves what the goroutine
+// of [HTTP] costs. What blocks in it holds up the whole server. To wait it has the
+// methods of the call; the writer and the request are for its own goroutine
+// only. The whole answer is held until the commit.
+func Inline(h http.Handler) Handler {
 	return func(r *Request) error {
 		req, err := r.HTTPRequest()
 		if err != nil {
-			return Errorf(http.StatusBadRequest, "the request target is malformed")
+			return errTarget
 		}
-		w := &responseWriter{header: http.Header{}}
-		h.ServeHTTP(w, req)
-		return w.reply(r)
+		w := newResponseWriter(r)
+		err = guard(func() error { h.ServeHTTP(w, req); return nil })
+		if p := (*PanicError)(nil); errors.As(err, &p) && p.Value == http.ErrAbortHandler {
+			err = http.ErrAbortHandler
+		}
+		w.close()
+		return w.finish(r, err)
 	}
 }
+
+var errTarget = Errorf(http.StatusBadRequest, "the request target is malformed")
+
+// protocol is what a head says besides its fields.
+type protocol struct {
+	minor  uint8 // of the version: HTTP/1.minor
+	closes bool  // the client ends the connection after this request
+}
+
+// SetProtocol tells the version of the request, HTTP/1.minor, and whether the
+// connection goes on; a door calls it behind SetHTTP, which assumes HTTP/1.1.
+func (r *Request) SetProtocol(minor uint8, keepAlive bool) {
+	r.protocol = protocol{minor: min(minor, 1), closes: !keepAlive}
+}
+
+// httpServer is in the context of each request, as it is under net/http:
+// httputil.ReverseProxy cuts an answer that it cannot complete only if it finds one.
+var httpServer = &http.Server{}
 
 // HTTPRequest is the request as net/http has it, a copy but for the body, which
 // dies with the call.
@@ -34,59 +88,49 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	header := r.Headers()
-	header.Del("Host")
 	req := &http.Request{
 		Method: r.Method(), URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: header, Body: io.NopCloser(bytes.NewReader(r.body)), ContentLength: int64(len(r.body)),
+		Header: r.Headers(), Body: http.NoBody, ContentLength: int64(len(r.body)),
 		Host: r.Host(), RemoteAddr: r.RemoteAddr(), RequestURI: string(r.target), Pattern: r.Pattern(),
+		Close: r.protocol.closes,
+	}
+	if r.origin == OriginHTTP && r.protocol.minor == 0 {
+		req.Proto, req.ProtoMinor = "HTTP/1.0", 0
+	}
+	if r.origin == OriginHTTP {
+		r.moveFraming(req)
+	}
+	if len(r.body) > 0 || req.ContentLength < 0 {
+		req.Body = io.NopCloser(bytes.NewReader(r.body))
 	}
 	if r.route != nil {
 		for _, name := range r.route.names {
 			req.SetPathValue(name, r.PathValue(name))
 		}
 	}
-	return req.WithContext(withRequest(r.Context(), r)), nil
+	ctx := context.WithValue(r.Context(), http.ServerContextKey, httpServer)
+	return req.WithContext(withRequest(ctx, r)), nil
 }
 
-// responseWriter collects a response.
-type responseWriter struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (w *responseWriter) Header() http.Header { return w.header }
-
-func (w *responseWriter) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 { // informational ones are not sent
-		w.status = status
+// moveFraming takes the fields out of the header that net/http keeps elsewhere.
+// The values of trailer fields are not read: their names are there without.
+func (r *Request) moveFraming(req *http.Request) {
+	h := req.Header
+	h.Del("Host")
+	if len(h["Transfer-Encoding"]) > 0 {
+		h.Del("Transfer-Encoding")
+		req.TransferEncoding, req.ContentLength = []string{"chunked"}, -1
 	}
-}
-
-func (w *responseWriter) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	return w.body.Write(p)
-}
-
-// reply makes the collected response the call's answer. As with net/http, a
-// missing content type is guessed from the body.
-func (w *responseWriter) reply(r *Request) error {
-	w.WriteHeader(http.StatusOK)
-	if r.origin == OriginMessage && w.status >= http.StatusBadRequest {
-		return &StatusError{Status: w.status, Text: w.body.String()}
-	}
-	contentType := w.header.Get("Content-Type")
-	if _, given := w.header["Content-Type"]; !given && w.body.Len() > 0 {
-		contentType = http.DetectContentType(w.body.Bytes())
-	}
-	for name, values := range w.header {
-		if reservedField(name) {
-			continue
-		}
-		for _, value := range values {
-			r.SetHeader(name, value)
+	for _, list := range h["Trailer"] {
+		for name := range strings.SplitSeq(list, ",") {
+			if req.Trailer == nil {
+				req.Trailer = http.Header{}
+			}
+			req.Trailer[http.CanonicalHeaderKey(strings.TrimSpace(name))] = nil
 		}
 	}
-	return r.Bytes(w.status, contentType, w.body.Bytes())
+	h.Del("Trailer")
+	if len(h["Pragma"]) > 0 && h["Pragma"][0] == "no-cache" && len(h["Cache-Control"]) == 0 {
+		h["Cache-Control"] = []string{"no-cache"} // RFC 7234 §5.4, as net/http has it
+	}
 }

@@ -25,6 +25,9 @@ func (r *Request) content(e *contentEncoding) ([]byte, error) {
 		return r.body, nil
 	}
 	if r.unpacked == nil {
+		if r.carrier != nil { // several goroutines may ask: nothing is kept
+			return e.unpack(r.body, r.server.options.UnpackMax)
+		}
 		body, err := e.unpack(r.body, r.server.options.UnpackMax)
 		if err != nil {
 			return nil, err

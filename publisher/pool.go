@@ -68,6 +68,7 @@ type offloaded struct {
 	rank       workRank
 	since      time.Time // in line
 	prev, next *offloaded
+	pause      *pause // of a goroutine that waits; nil where the call's task does
 	over       bool
 	err        error
 }
@@ -144,6 +145,9 @@ func (p *pool) full(format string, args ...any) error {
 
 func (p *pool) run(w *offloaded) {
 	p.started++
+	if w.pause != nil {
+		w.pause.firm = true
+	}
 	p.runtime.Offload(w.run, w.done)
 }
 
@@ -163,6 +167,10 @@ func (w *offloaded) done() {
 		p.next(&p.ends, &p.ending)
 	}
 	w.over = true
+	if w.pause != nil {
+		w.pause.end(w.err)
+		return
+	}
 	w.r.wake()
 }
 
@@ -184,6 +192,14 @@ func (p *pool) leave(w *offloaded) {
 
 // waiting reports whether the work is in line.
 func (w *offloaded) waiting() bool { return !w.over && !w.since.IsZero() }
+
+// poolOf finds a pool by its name.
+func (s *Server) poolOf(name string) (*pool, error) {
+	if p := s.pools[name]; p != nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("offload: no such pool: register it by publisher.Pool(%q, …)", name)
+}
 
 // Workers is how many pieces of work the pools have under way at most, all
 // together: the goroutines that [Runtime.Offload] needs so that none of its own

@@ -133,6 +133,8 @@ var errOffload = errors.New("called from a function given to Offload: return to 
 // usable reports why the request's methods cannot be used now.
 func (r *Request) usable() error {
 	switch {
+	case r.carrier != nil:
+		return r.carrier.usable()
 	case !r.live:
 		return ErrOver
 	case r.parked:
@@ -155,6 +157,9 @@ func (r *Request) open() error {
 // it is; so is a string whose [ContentType] is given. Everything else is encoded
 // by the codec of that content type, or else by the producer's.
 func (r *Request) Publish(producer string, v any, options ...Option) error {
+	if r.carrier != nil {
+		return r.carrier.publish(producer, v, options)
+	}
 	if err := r.open(); err != nil {
 		return fmt.Errorf("publish %s: %w", producer, err)
 	}

@@ -39,16 +39,16 @@ func (q *Queue) fail(what string, err error) error {
 	return fmt.Errorf("%s queue %s: %w", what, q.name, err)
 }
 
-func (q *Queue) of() (Queues, error) {
-	if err := q.r.open(); err != nil {
+func (q *Queue) of(r *Request) (Queues, error) {
+	if err := r.open(); err != nil {
 		return nil, err
 	}
-	name, err := q.r.server.site(q.name)
+	name, err := r.server.site(q.name)
 	if err != nil {
 		return nil, err
 	}
 	q.name = name
-	if found := q.r.server.queues[q.connection]; found != nil {
+	if found := r.server.queues[q.connection]; found != nil {
 		return found, nil
 	}
 	return nil, fmt.Errorf("%w: the connection %q is not set up", ErrUnavailable, q.connection)
@@ -69,20 +69,16 @@ func (q *Queue) Consumers() (consumers int, err error) {
 }
 
 func (q *Queue) info() (messages, consumers int, err error) {
-	queues, err := q.of()
-	if err != nil {
-		return 0, 0, q.fail("look at", err)
-	}
-	w := &pause{r: q.r}
-	err = queues.QueueInfo(q.name, func(m, c int, err error) {
-		messages, consumers = m, c
-		w.end(unavailable(err))
+	err = q.r.await(func(r *Request, w *pause) error {
+		queues, err := q.of(r)
+		if err != nil {
+			return err
+		}
+		return unavailable(queues.QueueInfo(q.name, func(m, c int, err error) {
+			messages, consumers = m, c
+			w.end(unavailable(err))
+		}))
 	})
-	if err == nil {
-		err = w.wait()
-	} else {
-		err = unavailable(err)
-	}
 	if err != nil {
 		return 0, 0, q.fail("look at", err)
 	}
@@ -93,27 +89,23 @@ func (q *Queue) info() (messages, consumers int, err error) {
 // transaction: it is acked when that commits and goes back when it aborts. nil
 // says that the queue is empty. The message is a copy; [DecodeDelivery] reads it.
 func (q *Queue) Get() (*Delivery, error) {
-	queues, err := q.of()
-	if err != nil {
-		return nil, q.fail("get from", err)
-	}
 	var got *Delivery
-	w := &pause{r: q.r}
-	err = queues.Get(q.name, func(d *Delivery, settle func(bool), err error) {
-		if w.over && settle != nil { // nobody waits any more
-			settle(false)
-			return
+	err := q.r.await(func(r *Request, w *pause) error {
+		queues, err := q.of(r)
+		if err != nil {
+			return err
 		}
-		if got = d; settle != nil {
-			q.r.tx.gets = append(q.r.tx.gets, settle)
-		}
-		w.end(unavailable(err))
+		return unavailable(queues.Get(q.name, func(d *Delivery, settle func(bool), err error) {
+			if w.over && settle != nil { // nobody waits any more
+				settle(false)
+				return
+			}
+			if got = d; settle != nil {
+				r.tx.gets = append(r.tx.gets, settle)
+			}
+			w.end(unavailable(err))
+		}))
 	})
-	if err == nil {
-		err = w.wait()
-	} else {
-		err = unavailable(err)
-	}
 	if err != nil {
 		return nil, q.fail("get from", err)
 	}

@@ -61,6 +61,7 @@ type Request struct {
 	fields []Field
 	body   []byte
 	remote Remote
+	protocol
 
 	unpacked []byte // the body without its content encoding, once somebody asked
 
@@ -73,7 +74,10 @@ type Request struct {
 	task      *coro.Task
 	label     *string // for the watchdog: who holds the thread
 	started   time.Time
-	slot      int // in the server's list of live calls
+	bridge    *bridge // to the mounted handler that runs on a goroutine of its own
+	carrier   *bridge // back to the call, where this is what such a handler got
+	lent      bool    // that one has views of arena and body: they are not used again
+	slot      int     // in the server's list of live calls
 	live      bool
 	watches   bool // counted in server.watching
 	parked    bool
@@ -255,12 +259,17 @@ func (r *Request) Context() context.Context {
 func (r *Request) Server() *Server { return r.server }
 
 // Now is the time of the loop's turn.
-func (r *Request) Now() time.Time { return r.server.runtime.Now() }
+func (r *Request) Now() time.Time {
+	if r.carrier != nil {
+		return time.Now()
+	}
+	return r.server.runtime.Now()
+}
 
 // SetHTTP fills the request from an HTTP head; a door calls it. All is copied
 // here, into one buffer that is made large enough first.
 func (r *Request) SetHTTP(method, target, host []byte, fields []Field, remote Remote) {
-	r.origin, r.remote = OriginHTTP, remote
+	r.origin, r.remote, r.protocol = OriginHTTP, remote, protocol{minor: 1}
 	size := len(method) + len(target) + len(host)
 	for i := range fields {
 		size += len(fields[i].Name) + len(fields[i].Value)

@@ -25,16 +25,29 @@ type Response struct {
 	stream  func(*Stream) error // writes the body after the commit
 	err     error               // the first mistake in a header, which fails the call
 	set     bool
-	begun   bool // stream runs: the head has left
+	begun   bool // the head has left
+	cut     bool // there is no answer: the connection is cut
+
+	closes   bool   // the connection ends with this answer
+	trailers []byte // ready lines behind a body of unknown length
+	commit   bool   // see [Commit]
 }
 
 // Lines are the header lines besides those that the wire makes itself, each
 // ended by CRLF; for doors.
 func (p *Response) Lines() []byte { return p.lines }
 
+// Trailers are ready lines that follow a body of unknown length; for doors.
+func (p *Response) Trailers() []byte { return p.trailers }
+
+// Closes reports whether the handler ends the connection with this answer; for
+// doors.
+func (p *Response) Closes() bool { return p.closes }
+
 func (p *Response) reset() {
 	p.Status, p.ContentType, p.Body, p.lines = 0, "", p.Body[:0], p.lines[:0]
 	p.headers, p.raw, p.stream, p.err, p.set, p.begun = nil, nil, nil, nil, false, false
+	p.cut, p.closes, p.commit, p.trailers = false, false, false, p.trailers[:0]
 }
 
 // Response is the answer as it stands, for doors and for tests.
@@ -44,6 +57,9 @@ func (r *Request) Response() *Response { return &r.response }
 // (application/octet-stream), nil as an empty body, everything else as JSON.
 // The answer leaves after the commit; a later one replaces it.
 func (r *Request) Reply(status int, v any) error {
+	if r.carrier != nil {
+		return r.carrier.do(func(r *Request) error { return r.Reply(status, v) })
+	}
 	p := &r.response
 	switch v := v.(type) {
 	case nil:
@@ -64,6 +80,9 @@ func (r *Request) Reply(status int, v any) error {
 // ReplyAs answers with a value encoded by the codec of that name or content
 // type.
 func (r *Request) ReplyAs(status int, codec string, v any) error {
+	if r.carrier != nil {
+		return r.carrier.do(func(r *Request) error { return r.ReplyAs(status, codec, v) })
+	}
 	c, err := codecFor([]byte(codec))
 	if err != nil {
 		return fmt.Errorf("reply: %w", err)
@@ -76,6 +95,9 @@ func (r *Request) ReplyAs(status int, codec string, v any) error {
 
 // Text answers with text/plain, without an allocation.
 func (r *Request) Text(status int, text string) error {
+	if r.carrier != nil {
+		return r.carrier.do(func(r *Request) error { return r.Text(status, text) })
+	}
 	r.response.Body = append(r.response.Body[:0], text...)
 	return r.answer(status, "text/plain; charset=utf-8", r.response.Body)
 }
@@ -83,6 +105,9 @@ func (r *Request) Text(status int, text string) error {
 // Bytes answers with a ready body, which is copied. An empty content type
 // sends none.
 func (r *Request) Bytes(status int, contentType string, body []byte) error {
+	if r.carrier != nil {
+		return r.carrier.do(func(r *Request) error { return r.Bytes(status, contentType, body) })
+	}
 	return r.answer(status, contentType, body)
 }
 
@@ -121,6 +146,10 @@ func isFinal(status int) bool { return status >= 200 && status <= 599 }
 // by the server: give the content type to [Request.Bytes]. A Server field takes the
 // place of the server's own.
 func (r *Request) SetHeader(name, value string) {
+	if r.carrier != nil {
+		_ = r.carrier.do(func(r *Request) error { r.SetHeader(name, value); return nil })
+		return
+	}
 	p := &r.response
 	if reservedField(name) {
 		p.fail(fmt.Errorf("header %s: it is the server's to send", name))
@@ -163,6 +192,10 @@ func dropLines(lines []byte, drop func(name string) bool) []byte {
 // SetHeaders gives the reply of a message the headers table t, with values of
 // every AMQP type; an HTTP answer gets the simple ones as fields.
 func (r *Request) SetHeaders(t Table) {
+	if r.carrier != nil {
+		_ = r.carrier.do(func(r *Request) error { r.SetHeaders(t); return nil })
+		return
+	}
 	if r.origin == OriginMessage {
 		r.response.headers = maps.Clone(t)
 		return
@@ -180,7 +213,9 @@ func (r *Request) SetHeaders(t Table) {
 
 // EchoHeaders gives the reply of a message the message's own headers table,
 // octet for octet.
-func (r *Request) EchoHeaders() { r.response.raw = r.props.Headers }
+func (r *Request) EchoHeaders() {
+	_ = r.do(func(r *Request) error { r.response.raw = r.props.Headers; return nil })
+}
 
 func (p *Response) fail(err error) {
 	if p.err == nil {

@@ -56,7 +56,13 @@ type Caller interface {
 // when no queue takes the request or no answer comes in time, or says that this
 // call was cancelled meanwhile.
 func (r *Request) Call(producer string, v any, options ...Option) (*Answer, error) {
-	if err := r.open(); err != nil {
+	if r.carrier != nil { // what encodes v may be the handler's: it runs where that does
+		body, err := r.server.encode(producer, v, options)
+		if err != nil {
+			return nil, fmt.Errorf("call %s: %w", producer, err)
+		}
+		v = body
+	} else if err := r.open(); err != nil {
 		return nil, fmt.Errorf("call %s: %w", producer, err)
 	}
 	answer, err := r.call(producer, v, options)
@@ -70,6 +76,30 @@ func (r *Request) Call(producer string, v any, options ...Option) (*Answer, erro
 }
 
 func (r *Request) call(name string, v any, options []Option) (*Answer, error) {
+	var answer *Answer
+	err := r.await(func(r *Request, w *pause) error {
+		if err := r.open(); err != nil {
+			return err
+		}
+		forget, err := r.ask(name, v, options, func(a *Answer, err error) {
+			answer = a
+			if err != nil {
+				err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+			}
+			w.end(err)
+		})
+		w.stop = forget
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer.unpackMax = r.server.options.UnpackMax
+	return answer, nil
+}
+
+// ask sends the request of a call.
+func (r *Request) ask(name string, v any, options []Option, done func(*Answer, error)) (forget func(), err error) {
 	p, err := r.server.producer(name)
 	if err != nil {
 		return nil, err
@@ -95,24 +125,11 @@ func (r *Request) call(name string, v any, options []Option) (*Answer, error) {
 	}
 	pub := &t.pubs[0]
 	pub.RawProperties, pub.Body = t.arena[pub.propsAt:pub.bodyAt], t.arena[pub.bodyAt:pub.endAt]
-	var answer *Answer
-	w := &pause{r: r}
-	forget, err := caller.Call(&pub.Publication, timeout, func(a *Answer, err error) {
-		answer = a
-		if err != nil {
-			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		w.end(err)
-	})
+	forget, err = caller.Call(&pub.Publication, timeout, done)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if err := w.wait(); err != nil {
-		forget()
-		return nil, err
-	}
-	answer.unpackMax = r.server.options.UnpackMax
-	return answer, nil
+	return forget, nil
 }
 
 // NewAnswer makes an answer of a reply's properties and body, which are copied;

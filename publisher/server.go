@@ -44,7 +44,9 @@ type Server struct {
 	watching      int // of live, on routes that watch the server
 	drained       func()
 	draining      bool
-	streams       int // answers that are being streamed
+	streams       int           // answers that are being streamed
+	ended         chan struct{} // closed when the loop has ended
+	outside       int           // see [Server.Outside]
 	packer        packer
 	scratch       []byte // of Fingerprint
 	contentType   string // the last one that was found valid; handlers give the same constants again and again
@@ -82,6 +84,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		routes: g.Routes(), router: newRouter(g.routes),
 		producers: map[string]*producing{}, consumers: map[string]*consuming{},
 		errorHandlers: map[string]ErrorHandler{}, queues: map[string]Queues{}, pausers: map[string]Pauser{},
+		ended: make(chan struct{}),
 	}
 	s.makePools(g.Pools(), options.Pools)
 	var mistakes []error
@@ -192,6 +195,18 @@ func (s *Server) Close() {
 	if len(s.live) == 0 {
 		s.tasks.Close()
 	}
+}
+
+// Outside is the number of mounted handlers on goroutines of their own that are
+// not waiting for the loop: what they want next is still to come. It is for
+// programs that turn a loop of their own, such as tests. Loop thread only.
+func (s *Server) Outside() int { return s.outside }
+
+// End tells that the loop has ended: what mounted handlers on goroutines of their own
+// wait for will not come. Loop thread only.
+func (s *Server) End() {
+	s.CancelAll(ErrShutdown)
+	close(s.ended)
 }
 
 const tasksIdleMax = 1024
@@ -309,6 +324,9 @@ func (s *Server) recycle(r *Request) {
 	r.live, r.watches, r.label, r.route, r.consumer, r.door, r.task = false, false, nil, nil, nil, nil, nil
 	r.ctx, r.cancelCtx, r.cancelled, r.told, r.remote = nil, nil, nil, false, nil
 	r.outcome, r.message, r.path = Outcome{}, Message{}, nil
+	if r.bridge = nil; r.lent {
+		r.lent, r.arena, r.body = false, nil, nil
+	}
 	r.tx.reset()
 	r.response.reset()
 	r.body, r.unpacked = keepSmall(r.body), nil
@@ -342,7 +360,7 @@ func (s *Server) report(r *Request, err error) {
 	if r.origin == OriginMessage {
 		r.consumer.fail()
 		level = zerolog.WarnLevel
-	} else if status, _ := statusOf(err); status < 500 || errors.Is(err, ErrGone) || errors.Is(err, ErrDraining) {
+	} else if status, _ := statusOf(err); status < 500 || errors.Is(err, ErrGone) || errors.Is(err, ErrDraining) || errors.Is(err, http.ErrAbortHandler) {
 		level = zerolog.DebugLevel
 	} else if status == http.StatusServiceUnavailable {
 		level = zerolog.WarnLevel

@@ -24,6 +24,9 @@ type Stream struct {
 // with the cause [ErrDraining]; what it writes after that still arrives, until
 // server.drain_timeout is over.
 func (r *Request) Stream(status int, contentType string, length int64, fn func(w *Stream) error) error {
+	if r.carrier != nil {
+		return errors.New("stream: write to the http.ResponseWriter, which sends what is flushed")
+	}
 	if r.origin != OriginHTTP {
 		return errors.New("stream: a message's reply is sent whole: use Bytes")
 	}
@@ -86,28 +89,39 @@ func (w *Stream) write(door StreamDoor, p []byte) error {
 	return err
 }
 
-// Streamed reports whether the answer was sent by Start and Write already.
-func (r *Request) Streamed() bool { return r.response.stream != nil }
+// Streamed reports whether the answer was sent by Start and Write already, or was
+// cut before: then there is nothing to answer.
+func (r *Request) Streamed() bool {
+	p := &r.response
+	return p.stream != nil || p.begun || p.cut
+}
 
 // runStream writes the answer. Its head has left, so a failure can only cut it
 // short.
 func (r *Request) runStream() error {
-	r.response.begun = true
-	s := r.server
-	s.streams++
-	defer func() { s.streams-- }()
-	if s.draining {
-		r.Cancel(ErrDraining)
-	}
-	if limit := r.route.streamTimeout; limit > 0 {
-		cause := fmt.Errorf("publisher.StreamTimeout (%s): %w", limit, context.DeadlineExceeded)
-		defer s.runtime.After(limit, func() { r.Cancel(cause) })()
-	}
+	defer r.beginStream()()
 	err := guard(func() error { return r.response.stream(&Stream{r: r}) })
 	if err != nil {
 		err = &brokenStream{sound(err)}
 	}
 	return err
+}
+
+// beginStream counts the call among those that are streamed, from its head on,
+// and bounds it. end takes that back.
+func (r *Request) beginStream() (end func()) {
+	r.response.begun = true
+	s := r.server
+	s.streams++
+	if s.draining {
+		r.Cancel(ErrDraining)
+	}
+	stop := func() bool { return false }
+	if limit := r.route.streamTimeout; limit > 0 {
+		cause := fmt.Errorf("publisher.StreamTimeout (%s): %w", limit, context.DeadlineExceeded)
+		stop = s.runtime.After(limit, func() { r.Cancel(cause) })
+	}
+	return func() { s.streams--; stop() }
 }
 
 type brokenStream struct{ error }

@@ -33,15 +33,24 @@ func (r *Request) Cancel(cause error) {
 	if r.cancelCtx != nil {
 		r.cancelCtx(cause)
 	}
+	if r.bridge != nil {
+		r.bridge.cancel(cause)
+	}
 	r.wake()
 }
 
-// A pause is one wait. It outlives the call if it must: what ends it late
-// finds that nobody waits.
+// A pause is one wait, of the call's own task or of a goroutine of a mounted
+// handler. It outlives the call if it must: what ends it late finds that nobody
+// waits. All but done and err, once done is closed, is for the loop's thread.
 type pause struct {
-	r    *Request
-	over bool
-	err  error
+	r      *Request      // whose task waits; nil for a goroutine
+	bridge *bridge       // whose goroutine waits; nil for a task
+	done   chan struct{} // closed at the end, for a goroutine
+	stop   func()        // gives up what is waited for; may be nil
+	firm   bool          // nothing but its own end ends it
+	writes bool          // it waits for a client to take octets
+	over   bool
+	err    error
 }
 
 func (p *pause) end(err error) {
@@ -49,9 +58,30 @@ func (p *pause) end(err error) {
 		return
 	}
 	p.over, p.err = true, err
+	if p.bridge != nil {
+		p.bridge.resume(p)
+	}
 	if p.r != nil {
 		p.r.wake()
 	}
+}
+
+// ignores reports that a cancelled call does not end the pause. Of a client that
+// is gone, a Write hears by its door, which knows who has only shut its side; and
+// an answer goes on while the server begins to drain.
+func (p *pause) ignores(cause error) bool {
+	return p.firm || p.writes && (cause == ErrGone || cause == ErrDraining)
+}
+
+// cut ends the pause before what it waits for has come.
+func (p *pause) cut(err error) {
+	if p.over {
+		return
+	}
+	if p.stop != nil {
+		p.stop()
+	}
+	p.end(err)
 }
 
 // wait parks until the pause is over, or the call is cancelled.
@@ -59,11 +89,12 @@ func (p *pause) wait() error {
 	for !p.over && !p.r.interrupted() {
 		p.r.park()
 	}
-	if !p.over {
-		p.over, p.err = true, p.r.cancelled
-		p.r.told = p.err == ErrDraining
-	}
+	r := p.r
 	p.r = nil
+	if !p.over {
+		r.told = r.cancelled == ErrDraining
+		p.cut(r.cancelled)
+	}
 	return p.err
 }
 
@@ -74,17 +105,30 @@ func (r *Request) interrupted() bool {
 	return r.cancelled != nil && !(r.cancelled == ErrDraining && r.told)
 }
 
+// await begins something on the loop's thread and waits until its pause is over,
+// or the call is cancelled. The request that start gets is the call's own.
+func (r *Request) await(start func(r *Request, p *pause) error) error {
+	if r.carrier != nil {
+		return r.carrier.await(start)
+	}
+	p := &pause{r: r}
+	if err := start(r, p); err != nil {
+		return err
+	}
+	return p.wait()
+}
+
 // Sleep waits without holding the loop. An error says that the call was
 // cancelled meanwhile.
 func (r *Request) Sleep(d time.Duration) error {
 	if err := r.usable(); err != nil {
 		return fmt.Errorf("sleep: %w", err)
 	}
-	p := &pause{r: r}
-	stop := r.server.runtime.After(d, func() { p.end(nil) })
-	err := p.wait()
-	stop()
-	return err
+	return r.await(func(r *Request, p *pause) error {
+		stop := r.server.runtime.After(d, func() { p.end(nil) })
+		p.stop = func() { stop() }
+		return nil
+	})
 }
 
 // Await calls start and waits until done is called, from any goroutine; its
@@ -94,8 +138,16 @@ func (r *Request) Await(start func(done func(error))) error {
 	if err := r.usable(); err != nil {
 		return fmt.Errorf("await: %w", err)
 	}
-	p := &pause{r: r}
 	rt := r.server.runtime
+	if b := r.carrier; b != nil { // start is the handler's: it runs where that does
+		p, err := b.hold()
+		if err != nil {
+			return fmt.Errorf("await: %w", err)
+		}
+		start(func(err error) { rt.Post(func() { p.end(err) }) })
+		return b.wait(p)
+	}
+	p := &pause{r: r}
 	start(func(err error) { rt.Post(func() { p.end(err) }) })
 	return p.wait()
 }
@@ -122,9 +174,12 @@ func (r *Request) OffloadTo(pool string, fn func() error) error {
 	if err := r.usable(); err != nil {
 		return fmt.Errorf("offload: %w", err)
 	}
-	p := r.server.pools[pool]
-	if p == nil {
-		return fmt.Errorf("offload: no such pool: register it by publisher.Pool(%q, …)", pool)
+	if r.carrier != nil {
+		return r.carrier.offload(pool, fn)
+	}
+	p, err := r.server.poolOf(pool)
+	if err != nil {
+		return err
 	}
 	r.Context() // made here: fn may ask for it on its own goroutine
 	w := &offloaded{r: r, fn: fn, rank: r.rank()}

@@ -145,6 +145,7 @@ func setProcessors(n int) (undo func()) {
 // start opens everything, on the loop's thread.
 func (a *application) start() {
 	a.server.Start(a.runtime)
+	a.loop.OnEnd(a.server.End)
 	if err := a.embed(); err != nil {
 		a.fail(err)
 		a.loop.Stop()

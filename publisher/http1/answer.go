@@ -1,5 +1,7 @@
 package http1
 
+import "strconv"
+
 // answerState is how the end of the answer's body is marked.
 type answerState uint8
 
@@ -16,7 +18,7 @@ const (
 // does nothing if there is no request to be answered, or its answer has begun.
 //
 // 204 and 304 have no body and no Content-Length; HEAD has the Content-Length
-// that GET would have. A status outside of 200–599 becomes 500.
+// that GET would have. A status outside of 200–999 becomes 500.
 func (c *Conn) Answer(status int, contentType string, fields, body []byte) {
 	if c.flags&flagOpen == 0 || c.answer != answerNone {
 		return
@@ -112,10 +114,29 @@ func (c *Conn) Write(p []byte) error {
 	return nil
 }
 
-// Finish ends an answer that was started. If octets are still owed, the
+// Inform sends an informational answer, 1xx, ahead of the answer; fields are ready
+// lines. It does nothing for HTTP/1.0, which has none, and once the answer has
+// begun. RFC 9110 §15.2.
+func (c *Conn) Inform(status int, fields []byte) {
+	if c.flags&flagOpen == 0 || c.flags&flagOld != 0 || c.answer != answerNone || status < 100 || status > 199 {
+		return
+	}
+	c.room(headRoom + len(fields))
+	c.out = append(c.out, "HTTP/1.1 "...)
+	c.out = strconv.AppendInt(c.out, int64(status), 10)
+	c.out = append(append(append(c.out, ' '), StatusText(status)...), "\r\n"...)
+	c.out = append(append(c.out, fields...), "\r\n"...)
+	c.wake()
+}
+
+// Finish ends an answer that was started, without trailer fields.
+func (c *Conn) Finish() { c.FinishWith(nil) }
+
+// FinishWith ends an answer that was started. trailers are ready lines; only
+// a body in chunks can have them. If octets are still owed, the
 // connection is aborted: nothing else tells the other side that it got less
 // than was meant.
-func (c *Conn) Finish() {
+func (c *Conn) FinishWith(trailers []byte) {
 	switch {
 	case c.answer == answerNone:
 		return
@@ -124,8 +145,9 @@ func (c *Conn) Finish() {
 		c.Abort(ErrShortAnswer)
 		return
 	case c.answer == answerChunked:
-		c.room(len("0\r\n\r\n"))
-		c.out = append(c.out, "0\r\n\r\n"...)
+		c.room(len("0\r\n\r\n") + len(trailers))
+		c.out = append(c.out, "0\r\n"...)
+		c.out = append(append(c.out, trailers...), "\r\n"...)
 	}
 	c.finish()
 }

@@ -42,7 +42,7 @@ type Server struct {
 	unix int64     // second that date shows
 	date [dateLen]byte
 
-	lines [600][]byte // by status: status line, Server, and "Date: ", made when first used
+	lines [1000][]byte // by status: status line, Server, and "Date: ", made when first used
 	types typeCache
 
 	free      [][]byte // output buffers, empty

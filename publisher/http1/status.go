@@ -1,9 +1,11 @@
 package http1
 
-// validStatus returns status if it can be a final answer's, else 500: 1xx are
-// the machine's own, and anything else is no status (RFC 9110 §15).
+import "strconv"
+
+// validStatus returns status if it can be a final answer's, else 500. 600 to 999
+// are no statuses (RFC 9110 §15), but are in use, and proxies pass them on.
 func validStatus(status int) int {
-	if status < 200 || status > 599 {
+	if status < 200 || status > 999 {
 		return 500
 	}
 	return status
@@ -24,8 +26,10 @@ func StatusText(status int) string {
 		return "Redirection"
 	case 4:
 		return "Client Error"
+	case 5:
+		return "Server Error"
 	}
-	return "Server Error"
+	return "status code " + strconv.Itoa(status)
 }
 
 var statusTexts = map[int]string{

@@ -118,6 +118,7 @@ func (x *exchange) Head(h *http1.Head) (status int) {
 	}
 	x.request = x.door.server.NewRequest()
 	x.request.SetHTTP(h.Method, h.Target, h.Host, h.Fields, x.wire)
+	x.request.SetProtocol(h.Minor, h.KeepAlive)
 	if h.HasBody() {
 		x.expectBody()
 	}
@@ -201,8 +202,11 @@ func (x *exchange) Done(r *publisher.Request) {
 			x.wire.Abort(err)
 			return
 		}
-		x.Finish()
+		x.FinishWith(p.Trailers())
 		return
+	}
+	if p.Closes() {
+		x.SetClose()
 	}
 	x.Answer(p.Status, p.ContentType, p.Lines(), p.Body)
 }
@@ -220,6 +224,9 @@ func (x *exchange) Start(r *publisher.Request, length int64) {
 		return
 	}
 	p := r.Response()
+	if p.Closes() {
+		x.SetClose()
+	}
 	fields := p.Lines()
 	if p.ContentType != "" {
 		if with, err := http1.AppendField(fields, "Content-Type", p.ContentType); err == nil {
@@ -227,6 +234,13 @@ func (x *exchange) Start(r *publisher.Request, length int64) {
 		}
 	}
 	x.Conn.Start(p.Status, fields, length)
+}
+
+// Inform sends an informational answer.
+func (x *exchange) Inform(_ *publisher.Request, status int, lines []byte) {
+	if !x.gone {
+		x.Conn.Inform(status, lines)
+	}
 }
 
 // Write sends a piece of a streamed answer.

@@ -33,7 +33,8 @@ type Server struct {
 	server    *publisher.Server
 	now       time.Time
 	timers    []*timer
-	todo      []func() // ends of offloaded work, confirms, posts
+	todo      []func()    // ends of offloaded work, confirms
+	posted    chan func() // by other goroutines
 	published []Published
 	confirm   error
 	answer    func(Published) (*publisher.Answer, error)
@@ -71,7 +72,7 @@ type timer struct {
 // New returns a server for the handlers of a registry.
 func New(t testing.TB, registry *publisher.Registry) *Server {
 	t.Helper()
-	s := &Server{t: t, now: time.Now(), queues: map[string][]publisher.Publishing{}}
+	s := &Server{t: t, now: time.Now(), posted: make(chan func(), postedMax), queues: map[string][]publisher.Publishing{}}
 	log := zerolog.New(zerolog.NewTestWriter(t))
 	server, err := publisher.NewServer(registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log, Site: publisher.SiteVariable})
 	if err != nil {
@@ -181,11 +182,39 @@ func (s *Server) run(r *publisher.Request, w *waiter) {
 			next := s.todo[0]
 			s.todo = s.todo[1:]
 			next()
+		case s.outside():
 		case !s.sleep():
 			s.t.Fatal("the call waits for something that nobody will bring: an Await whose done is not called?")
 		}
 	}
 }
+
+// postedMax is how much other goroutines may post before the test looks.
+const postedMax = 1 << 16
+
+// outside does what has been posted; it waits for that while a mounted handler
+// runs on its own goroutine.
+func (s *Server) outside() bool {
+	if s.server.Outside() == 0 {
+		select {
+		case fn := <-s.posted:
+			fn()
+			return true
+		default:
+			return false
+		}
+	}
+	select {
+	case fn := <-s.posted:
+		fn()
+	case <-time.After(handlerPatience):
+		s.t.Fatal("a mounted handler does not return, and waits for nothing that the call has: does it block?")
+	}
+	return true
+}
+
+// handlerPatience only bounds a hang.
+const handlerPatience = time.Minute
 
 // sleep moves time to the next timer.
 func (s *Server) sleep() bool {
@@ -284,7 +313,7 @@ type runtime struct{ s *Server }
 
 func (r runtime) Now() time.Time      { return r.s.now }
 func (r runtime) Enter(*string)       {}
-func (r runtime) Post(fn func()) bool { r.s.todo = append(r.s.todo, fn); return true }
+func (r runtime) Post(fn func()) bool { r.s.posted <- fn; return true }
 
 func (r runtime) Offload(fn, done func()) {
 	r.s.todo = append(r.s.todo, func() { fn(); done() })

@@ -1,0 +1,323 @@
+package publisher
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+)
+
+// A bridge joins a call, parked on the loop, and the net/http handler that runs
+// for it on a goroutine of its own. What the handler wants of the call is
+// carried to the loop, is done there by the call's task, and the result is
+// carried back. Any goroutine may ask, one thing after the other, until the
+// handler has returned; later ones get ErrOver.
+type bridge struct {
+	server *Server
+	over   chan struct{} // closed when the handler has returned
+
+	// For the loop's thread.
+	call     *Request
+	jobs     []*job   // asked for and not done yet, in order
+	pauses   []*pause // of goroutines that wait
+	full     *pause   // of a Write whose octets the client has not taken
+	returned bool     // the handler has
+	failure  error    // its panic
+	ended    bool
+}
+
+// A job is one thing to be done on the loop.
+type job struct {
+	fn   func(r *Request) error
+	done chan struct{} // closed when err stands
+	err  error
+}
+
+// newBridge lends the call's octets to a handler: views of them may outlive it.
+func newBridge(r *Request) *bridge {
+	b := &bridge{server: r.server, call: r, over: make(chan struct{})}
+	r.bridge, r.lent = b, true
+	r.server.outside++
+	return b
+}
+
+// outer is the request that the handler gets. It has the call's head and body,
+// which stay what they are, and asks the bridge for all else.
+func (b *bridge) outer() *Request {
+	r := b.call
+	r.makePath()
+	return &Request{
+		server: r.server, origin: r.origin, route: r.route, consumer: r.consumer,
+		parts:  append([][]byte(nil), r.parts...),
+		method: r.method, target: r.target, path: r.path, query: r.query, host: r.host,
+		fields: append([]Field(nil), r.fields...), protocol: r.protocol,
+		body: r.body, remote: r.remote, message: r.message, props: r.props,
+		started: r.started, ctx: r.Context(), carrier: b,
+	}
+}
+
+// do carries fn to the call's task and waits for its end. A panic of fn is the
+// caller's. fn does not wait.
+func (b *bridge) do(fn func(r *Request) error) error {
+	if err := b.usable(); err != nil {
+		return err
+	}
+	j := &job{fn: fn, done: make(chan struct{})}
+	if !b.server.runtime.Post(func() { b.take(j) }) {
+		return ErrShutdown
+	}
+	select {
+	case <-j.done:
+	case <-b.server.ended:
+		return ErrShutdown
+	}
+	if p, ok := j.err.(*PanicError); ok {
+		panic(p.Value)
+	}
+	return j.err
+}
+
+// do runs fn on the loop's thread with the call itself.
+func (r *Request) do(fn func(r *Request) error) error {
+	if r.carrier != nil {
+		return r.carrier.do(fn)
+	}
+	return fn(r)
+}
+
+// usable reports that the handler has returned, as soon as that is known here.
+func (b *bridge) usable() error {
+	select {
+	case <-b.over:
+		return ErrOver
+	case <-b.server.ended:
+		return ErrShutdown
+	default:
+		return nil
+	}
+}
+
+// take puts a job in line. Loop thread.
+func (b *bridge) take(j *job) {
+	if b.ended {
+		j.err = ErrOver
+		close(j.done)
+		return
+	}
+	b.jobs = append(b.jobs, j)
+	b.call.wake()
+}
+
+// serve is the call's task while the handler runs: it does the jobs, until the
+// handler has returned and what it asked for before is done.
+func (b *bridge) serve() error {
+	r := b.call
+	for {
+		for len(b.jobs) > 0 {
+			j := b.jobs[0]
+			b.jobs[0] = nil
+			b.jobs = b.jobs[1:]
+			j.err = guard(func() error { return j.fn(r) })
+			close(j.done)
+		}
+		if b.returned {
+			break
+		}
+		r.park()
+	}
+	b.ended, b.full = true, nil
+	b.server.outside--
+	r.bridge = nil
+	for _, p := range append([]*pause(nil), b.pauses...) {
+		if !p.firm {
+			p.cut(ErrOver)
+		}
+	}
+	return b.failure
+}
+
+// run is the handler's goroutine.
+func (b *bridge) run(h http.Handler, w *responseWriter, req *http.Request) {
+	var failure error
+	returned := false
+	defer func() {
+		if !returned {
+			failure = panicOf(recover())
+		}
+		w.close()
+		close(b.over)
+		b.server.runtime.Post(func() {
+			b.returned, b.failure = true, failure
+			b.call.wake()
+		})
+	}()
+	h.ServeHTTP(w, req)
+	returned = true
+}
+
+// panicOf is the failure of a handler that has not returned; nil is
+// runtime.Goexit.
+func panicOf(value any) error {
+	switch value {
+	case nil:
+		return &PanicError{Value: "runtime.Goexit was called", Stack: debug.Stack()}
+	case http.ErrAbortHandler:
+		return http.ErrAbortHandler
+	}
+	return &PanicError{Value: value, Stack: debug.Stack()}
+}
+
+// hold makes a pause for the calling goroutine.
+func (b *bridge) hold() (*pause, error) {
+	p := &pause{bridge: b, done: make(chan struct{})}
+	return p, b.do(func(r *Request) error { return b.begin(r, p) })
+}
+
+func (b *bridge) begin(r *Request, p *pause) error {
+	if r.interrupted() && !p.ignores(r.cancelled) {
+		r.told = r.cancelled == ErrDraining
+		return r.cancelled
+	}
+	b.pauses = append(b.pauses, p)
+	b.server.outside--
+	return nil
+}
+
+// wait waits for the end of a pause.
+func (b *bridge) wait(p *pause) error {
+	select {
+	case <-p.done:
+		return p.err
+	case <-b.server.ended:
+		return ErrShutdown
+	}
+}
+
+// await is [Request.await] for a goroutine.
+func (b *bridge) await(start func(r *Request, p *pause) error) error {
+	return b.awaitAs(&pause{}, start)
+}
+
+func (b *bridge) awaitAs(p *pause, start func(r *Request, p *pause) error) error {
+	p.bridge, p.done = b, make(chan struct{})
+	err := b.do(func(r *Request) error {
+		if err := b.begin(r, p); err != nil {
+			return err
+		}
+		err := guard(func() error { return start(r, p) })
+		if err != nil {
+			p.end(err)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return b.wait(p)
+}
+
+// resume lets the goroutine of a pause go on. Loop thread.
+func (b *bridge) resume(p *pause) {
+	for i, known := range b.pauses {
+		if known == p {
+			last := len(b.pauses) - 1
+			b.pauses[i] = b.pauses[last]
+			b.pauses[last] = nil
+			b.pauses = b.pauses[:last]
+			break
+		}
+	}
+	if b.full == p {
+		b.full = nil
+	}
+	b.server.outside++
+	close(p.done)
+}
+
+// cancel ends the waits of the handler's goroutines.
+func (b *bridge) cancel(cause error) {
+	for _, p := range append([]*pause(nil), b.pauses...) {
+		if !p.ignores(cause) {
+			b.call.told = cause == ErrDraining
+			p.cut(cause)
+		}
+	}
+}
+
+// room tells that the client has taken enough, or has gone.
+func (b *bridge) room() {
+	if b.full != nil {
+		b.full.end(nil)
+	}
+}
+
+// offload is [Request.OffloadTo]. fn may use what the goroutine has on its stack,
+// so nothing ends this wait once fn runs.
+func (b *bridge) offload(pool string, fn func() error) error {
+	return b.awaitAs(&pause{}, func(r *Request, p *pause) error {
+		to, err := r.server.poolOf(pool)
+		if err != nil {
+			return err
+		}
+		w := &offloaded{r: r, fn: fn, rank: r.rank(), pause: p}
+		p.stop = func() { to.leave(w) } // it is not called once the work runs
+		return to.start(w)
+	})
+}
+
+// publish encodes v here, since its encoder may be the handler's code, and adds
+// the publish to the transaction. That it fails must not depend on whether the
+// handler looks at the error.
+func (b *bridge) publish(producer string, v any, options []Option) error {
+	body, failed := b.server.encode(producer, v, options)
+	own := append([]Option(nil), options...) // or every caller's would be allocated
+	err := failed
+	carried := b.do(func(r *Request) error {
+		switch {
+		case r.response.begun:
+			err = ErrSent
+		case err == nil:
+			err = r.publish(producer, body, own)
+		}
+		if r.tx.err == nil && err != nil {
+			r.tx.err = fmt.Errorf("publish %s: %w", producer, err)
+		}
+		return nil
+	})
+	if carried != nil {
+		err = carried
+	}
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", producer, err)
+	}
+	return nil
+}
+
+// encode is what a publish of v has as its body. It may be called on any
+// goroutine.
+func (s *Server) encode(producer string, v any, options []Option) ([]byte, error) {
+	p := s.producers[producer]
+	if p == nil {
+		return nil, nil // the publish will say so
+	}
+	codec, typed := p.codec, false
+	for i := range options {
+		if o := &options[i]; o.kind == optContentType {
+			c, err := codecFor(view(o.text))
+			if _, isText := v.(string); err != nil && !isText {
+				if _, isRaw := v.([]byte); !isRaw {
+					return nil, err
+				}
+			}
+			codec, typed = c, true
+		}
+	}
+	switch v := v.(type) {
+	case []byte:
+		return v, nil
+	case string:
+		if typed {
+			return []byte(v), nil
+		}
+	}
+	return codec.Append(nil, v)
+}
