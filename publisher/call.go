@@ -18,7 +18,7 @@ func (r *Request) Run(t *coro.Task) {
 	s := r.server
 	s.runtime.Enter(r.label)
 	err := r.attempt(r.handle)
-	for again := 0; again < s.options.ConflictRetries && errors.Is(err, ErrConflict); again++ {
+	for again := 0; again < s.options.ConflictRetries && errors.Is(err, ErrConflict) && !r.response.begun; again++ {
 		s.stats.Conflicts++
 		err = r.attempt(r.handle)
 	}
@@ -82,6 +82,14 @@ func (r *Request) handle() error {
 // end adds the reply to the publishes and commits. The reply goes out last, so
 // that who waits for it finds the rest done.
 func (r *Request) end() error {
+	if err := r.undo(); err != nil {
+		return err
+	}
+	return r.endWith()
+}
+
+// endWith is end for whatever the answer says.
+func (r *Request) endWith() error {
 	if err := r.addReply(); err != nil {
 		return err
 	}
@@ -165,7 +173,7 @@ func (r *Request) replyFailure(err error) {
 	r.keepFields(err)
 	_ = r.Text(status, cause)
 	r.reportFields()
-	if err := guard(r.end); err != nil {
+	if err := guard(r.endWith); err != nil {
 		r.server.log.Warn().Err(err).Str("reply_to", string(r.props.ReplyTo)).Msg("the error reply was not sent")
 	}
 }

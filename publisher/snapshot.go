@@ -8,6 +8,7 @@ type Stats struct {
 	Messages  uint64 // messages dispatched
 	Failures  uint64 // calls that ended in an error
 	Panics    uint64 // of them, by a panic
+	Undone    uint64 // calls whose answer was a refusal, which aborted what they had done
 	Conflicts uint64 // runs that were repeated for a conflict
 	Refused   uint64 // requests answered without a handler: no route, too many calls
 }
