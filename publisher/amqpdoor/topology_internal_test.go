@@ -97,7 +97,7 @@ func TestTopology(t *testing.T) {
 		}},
 		{"own dead-letter routing key", nil, publisher.Consumer{Queue: "q", Arguments: publisher.Table{"x-dead-letter-exchange": "dlx", "x-dead-letter-routing-key": "bin"}}, client.Topology{
 			Queues: append([]client.Queue{{Name: "q", Durable: true, Args: publisher.Table{"x-dead-letter-exchange": "dlx", "x-dead-letter-routing-key": "bin"}}},
-				retries(publisher.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "bin"})...),
+				retries(publisher.Table{"x-dead-letter-exchange": "dlx", "x-dead-letter-routing-key": "bin"})...),
 		}},
 		{"no declare", nil, publisher.Consumer{Queue: "q", Exchange: "e", NoDeclare: true}, client.Topology{
 			Queues: []client.Queue{{Name: "q", NoDeclare: true}},
