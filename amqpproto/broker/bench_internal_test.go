@@ -174,6 +174,10 @@ func (b *bench) end() {
 		q.delete()
 	}
 	b.s.drain()
+	for len(b.s.slice.chores) > 0 {
+		b.s.refill(b.s.now())
+		b.s.runChores()
+	}
 	if b.s.messages != 0 || unacked == 0 && (b.s.memory != 0 || b.s.arena.live != 0) {
 		b.t.Errorf("after all queues have gone: %d messages, %d octets, %d in the arena", b.s.messages, b.s.memory, b.s.arena.live)
 	}

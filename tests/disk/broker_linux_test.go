@@ -119,7 +119,7 @@ func TestDiskFreeMinIsKept(t *testing.T) {
 		if err := unix.Statfs(disk, &st); err != nil {
 			t.Fatal(err)
 		}
-		least = min(least, int64(st.Bavail)*st.Bsize)
+		least = min(least, int64(st.Bavail)*int64(st.Bsize))
 		select {
 		case <-sent:
 			left--
