@@ -115,9 +115,9 @@ func TestServerBesideQpid(t *testing.T) {
 		t.Skip("starts a Java virtual machine")
 	}
 	s := newSite(t)
-	if log := s.said(); !strings.Contains(log, "Apache Qpid Broker-J Core") || !strings.Contains(log, "direct reply-to (a queue takes its place)") {
-		t.Error("the log does not say what this broker lacks")
-	}
+	s.until("the log says what this broker lacks", func() bool {
+		return strings.Contains(s.said(), "Apache Qpid Broker-J Core") && strings.Contains(s.said(), "direct reply-to (a queue takes its place)")
+	})
 	s.order()
 	s.want("Hello, Bob!", "call", "--queue", "hello", "Hello, Bob!")
 	if out, err := s.run("publish", "--queue", "hello", "--expiration", "1m", "late"); err == nil || !strings.Contains(out, "leave it out") {

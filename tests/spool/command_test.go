@@ -94,10 +94,13 @@ func TestFullSpoolIsAnError(t *testing.T) {
 	}
 	body, _ := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
-	log, _ := os.ReadFile(z.log.Name())
-	if resp.StatusCode != 503 || !bytes.Contains(log, []byte("the spool is full")) {
+	if resp.StatusCode != 503 {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
+	z.until("the log says why", func() bool {
+		log, _ := os.ReadFile(z.log.Name())
+		return bytes.Contains(log, []byte("the spool is full"))
+	})
 	z.kill()
 	out, err := z.run("spool", "list")
 	if err != nil || !strings.Contains(out, fmt.Sprintf("%d messages", answered)) {
