@@ -244,7 +244,8 @@ func (s *site) loopAll(most int, data []string, done func() bool) {
 	}
 	for until := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
-			s.t.Fatalf("not done after %v, %d ends; handled %d", patience, s.deaths, len(s.ledger("end")))
+			s.t.Fatalf("not done after %v, %d ends; handled %d; in the queue %d, in quarantine %d, dead %d", patience, s.deaths,
+				len(s.ledger("end")), s.count(s.queue), s.count(s.queue+".quarantine"), s.count(s.queue+".dead"))
 		}
 		for i, p := range all {
 			if !p.isOver() {
