@@ -22,6 +22,7 @@ type handover struct {
 	queue  string
 	slot   uint32 // of its evidence
 	death  *death // of a message that is given up
+	loud   func() // ends the quiet in which a suspect moves; nil for others
 }
 
 // Confirmed takes the broker's word for the copy.
@@ -113,24 +114,21 @@ func (in *intake) unread(r *publisher.Request, err error) {
 	note := k.link.door.log.Error().Err(err).Str("consumer", k.name).Str("exchange", string(m.Exchange)).
 		Str("routing_key", string(m.RoutingKey)).Uint64("delivery_tag", m.DeliveryTag)
 	r.Outcome().Err, r.Outcome().Reason = err, publisher.ReasonMalformed
+	defer k.link.door.server.Discard(r)
 	switch {
 	case !in.isFinal() && in.hasDeadLetters():
 		note.Msg("no handler can get a message: it is refused, for the dead-letter exchange of its queue")
-		k.count(publisher.ReasonMalformed)
-		in.refuse(m)
 	case dead == "" && in.isFinal():
 		note.Msg("no handler can get a message, and its consumer acks before it looks: it is lost")
-		k.count(publisher.ReasonMalformed)
-		in.refuse(m)
 	case dead == "":
 		note.Msg("no handler can get a message: it is refused, and lost if its queue has no dead-letter exchange")
-		k.count(publisher.ReasonMalformed)
-		in.refuse(m)
 	default:
 		note.Str("queue", dead).Msg("no handler can get a message: it goes to the dead-letter queue, in an envelope")
 		in.envelop(r, dead)
+		return
 	}
-	k.link.door.server.Discard(r)
+	k.count(publisher.ReasonMalformed)
+	in.refuse(m)
 }
 
 // envelop gives up a message as it came.
@@ -157,9 +155,6 @@ func (in *intake) hasDeadLetters() bool {
 		return false
 	}
 	_, given := c.Arguments["x-dead-letter-exchange"]
-	if in == in.k.quarantine {
-		given = false
-	}
 	return given || c.DeadLetterQueue() != ""
 }
 
@@ -215,7 +210,7 @@ func (in *intake) refuse(m *publisher.Message) {
 }
 
 // moving keeps the evidence of a message that moves because of it, until the
-// original is gone.
+// original is gone. No handler begins in that time.
 func (in *intake) moving(h *handover, r *publisher.Request) {
 	m := r.Message()
 	if m.History.Ends == 0 || m.History.Failure != publisher.FailureNone {
@@ -226,6 +221,7 @@ func (in *intake) moving(h *handover, r *publisher.Request) {
 	}
 	in.moves[h] = struct{}{}
 	h.slot, m.Slot = m.Slot, 0
+	h.loud = in.k.link.door.quiet.move()
 }
 
 func (in *intake) handover(r *publisher.Request, queue string) *handover {

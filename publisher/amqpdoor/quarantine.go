@@ -55,9 +55,9 @@ func (in *intake) isolate(r *publisher.Request) bool {
 }
 
 // A move to the quarantine is over when the original cannot come again: its ack
-// was written, and the broker has answered something behind it. Until then nothing
-// in the quarantine is handled: if the copy ended the process while the original
-// was there still, each end would make one more of it.
+// was written, and the broker has answered something behind it. Until then no
+// handler begins: if the copy, or another message, ended the process while the
+// original was there still, each end would make one more of it.
 
 // isMoving reports whether a move is not over.
 func (k *consumer) isMoving() bool {
@@ -100,9 +100,8 @@ func (h *handover) end() {
 	if _, moving := h.in.moves[h]; !moving {
 		return
 	}
-	delete(h.in.moves, h)
+	h.over()
 	h.in.k.link.door.free(h.slot)
-	h.in.k.trials.soon()
 }
 
 // abandon takes note that the original is going to come again.
@@ -110,9 +109,15 @@ func (h *handover) abandon() {
 	if _, moving := h.in.moves[h]; !moving {
 		return
 	}
-	delete(h.in.moves, h)
+	h.over()
 	if h.slot != 0 {
 		h.in.k.link.door.hand.Unclaim(h.slot)
 	}
+}
+
+// over lets go on what waited for the end of the move.
+func (h *handover) over() {
+	delete(h.in.moves, h)
+	h.loud()
 	h.in.k.trials.soon()
 }

@@ -45,7 +45,7 @@ func (t *trials) wanted() bool {
 }
 
 func (t *trials) try(q *quiet) bool {
-	if t.busy || !t.wanted() {
+	if t.busy || !t.wanted() || q.moving > 0 {
 		return false
 	}
 	next := 0
@@ -103,7 +103,9 @@ func (t *trials) soon() {
 
 // quiet is while a message is tried alone, the last time before it is given up: no
 // other handler begins. It waits for those that run, and does not last for ever:
-// what takes too long is tried beside others, and then no end gives it up.
+// what takes too long is tried beside others, and then no end gives it up. It is
+// quiet, too, while a message that was in hand at an end moves to another queue:
+// one more end in that time would bring the original back beside its copy.
 type quiet struct {
 	door *Door
 	k    *consumer   // whose message it is for; nil when it is not quiet
@@ -111,6 +113,8 @@ type quiet struct {
 	late bool        // quietMax is over
 	slot uint32      // of the message, while it is being handled
 	stop func() bool
+
+	moving int // messages that were in hand at an end, and are on their way
 }
 
 // quietMax bounds how long no other handler begins.
@@ -166,6 +170,11 @@ func (q *quiet) release() {
 	for _, k := range next {
 		k.trials.soon()
 	}
+	q.open()
+}
+
+// open begins what has waited, in a later step of the loop.
+func (q *quiet) open() {
 	q.door.runtime.Post(func() {
 		for _, l := range q.door.links {
 			for _, k := range l.consumers {
@@ -175,5 +184,32 @@ func (q *quiet) release() {
 	})
 }
 
+// move makes it quiet until the function that it returns is called, or quietMax
+// is over.
+func (q *quiet) move() (over func()) {
+	q.moving++
+	done := false
+	end := func() {
+		if done {
+			return
+		}
+		done = true
+		if q.moving--; q.moving > 0 {
+			return
+		}
+		for _, l := range q.door.links {
+			for _, k := range l.consumers {
+				k.trials.soon()
+			}
+		}
+		q.open()
+	}
+	stop := q.door.runtime.After(quietMax, end)
+	return func() {
+		stop()
+		end()
+	}
+}
+
 // isOn reports whether no handler may begin.
-func (q *quiet) isOn() bool { return q.k != nil }
+func (q *quiet) isOn() bool { return q.k != nil || q.moving > 0 }

@@ -10,6 +10,7 @@ import (
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
 	"zamqp/publisher/amqpdoor"
+	"zamqp/publisher/inhand"
 	"zamqp/publisher/spool"
 	"zamqp/tests/crashfs"
 	"zamqp/tests/wiretest"
@@ -23,6 +24,7 @@ type Setup struct {
 	Spool        *crashfs.FS // the disk of the connection's spool; nil without
 	SpoolMax     int64
 	SpoolReserve int64
+	InHand       string // the directory of the journal of what is in hand; "" = without
 }
 
 // Process is one run of a server with one connection, "default".
@@ -63,6 +65,14 @@ func (w *World) Start(s Setup) *Process {
 			w.T.Fatal(err)
 		}
 		p.Door.Spool(publisher.DefaultConnection, p.Store)
+	}
+	if s.InHand != "" {
+		j, err := inhand.Open(inhand.Options{Dir: s.InHand, Now: w.Clock.Now})
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		p.Door.InHand(j)
+		w.T.Cleanup(func() { j.Close(false) })
 	}
 	cfg := s.Client
 	cfg.Seed = uint64(w.seed) + uint64(len(w.processes))
@@ -148,6 +158,9 @@ func (p *Process) Kill() *crashfs.FS {
 	}
 	return p.disk.Kill()
 }
+
+// Killed reports whether the process was ended by Crash or Kill.
+func (p *Process) Killed() bool { return p.dead }
 
 func (p *Process) die() {
 	p.dead = true
