@@ -258,16 +258,19 @@ func (n *Node) Queues(t testing.TB) map[string]Queue {
 	return queues
 }
 
+// patience is how long the figures of a queue may take on a machine with other work.
+const patience = time.Minute
+
 // WaitQueue asks until the queue looks as ok wants it; the broker's figures
 // follow its deeds with some delay.
-func (n *Node) WaitQueue(t testing.TB, name string, within time.Duration, ok func(Queue) bool) {
+func (n *Node) WaitQueue(t testing.TB, name string, ok func(Queue) bool) {
 	t.Helper()
 	var q Queue
 	var there bool
-	for until := time.Now().Add(within); time.Now().Before(until); time.Sleep(500 * time.Millisecond) {
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(500 * time.Millisecond) {
 		if q, there = n.Queues(t)[name]; there && ok(q) {
 			return
 		}
 	}
-	t.Fatalf("queue %q (exists: %v) after %v: %+v", name, there, within, q)
+	t.Fatalf("queue %q (exists: %v) after %v: %+v", name, there, patience, q)
 }

@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -47,13 +46,13 @@ func TestTwoNodesAndAPowerCut(t *testing.T) {
 		t.Fatal("two nodes on one port")
 	}
 	declare(t, own.URL, "survives", 3)
-	own.WaitQueue(t, "survives", 10*time.Second, func(q rabbitmq.Queue) bool { return q == rabbitmq.Queue{Messages: 3} })
+	own.WaitQueue(t, "survives", func(q rabbitmq.Queue) bool { return q == rabbitmq.Queue{Messages: 3} })
 	own.Kill(t)
 	if _, err := amqp.Dial(own.URL); err == nil {
 		t.Fatal("a killed node answers")
 	}
 	own.Restart(t)
-	own.WaitQueue(t, "survives", 10*time.Second, func(q rabbitmq.Queue) bool { return q.Messages == 3 })
+	own.WaitQueue(t, "survives", func(q rabbitmq.Queue) bool { return q.Messages == 3 })
 	if _, there := shared.Queues(t)["survives"]; there {
 		t.Error("the shared node has the other node's queue")
 	}
@@ -74,7 +73,7 @@ func TestVersions(t *testing.T) {
 			declare(t, n.URL, "survives", 3)
 			n.Kill(t)
 			n.Restart(t)
-			n.WaitQueue(t, "survives", 10*time.Second, func(q rabbitmq.Queue) bool { return q.Messages == 3 })
+			n.WaitQueue(t, "survives", func(q rabbitmq.Queue) bool { return q.Messages == 3 })
 			if got := n.Version(t); !strings.HasPrefix(got, version+".") {
 				t.Errorf("version %s after the restart", got)
 			}
