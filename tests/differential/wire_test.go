@@ -57,7 +57,12 @@ func TestWire(t *testing.T) {
 			}
 			left, right := p.both(program, false)
 			known := known[kind] || later && knownLater[kind]
-			if same := left.equal(right); same && known {
+			same := left.equal(right)
+			if !same && !known { // RabbitMQ's processes race with each other: it may be slow to show what it has
+				left, right, _ = p.differs(program, racesMax)
+				same = left.equal(right)
+			}
+			if same && known {
 				t.Errorf("%s is the same on both brokers now; take it off the list and out of the documentation:\n%v", kind, left)
 			} else if !same && !known {
 				t.Errorf("\n%s", beside(p.reference.name, p.subject.name, left, right))
