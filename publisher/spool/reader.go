@@ -33,6 +33,7 @@ func (r *reader) close() {
 type chunk struct {
 	cursor  *journal.Cursor
 	from    uint64 // number of the first message that is wanted
+	safe    uint64 // number behind the last one that is on disk
 	last    uint64 // record that is on disk
 	count   int
 	octets  int
@@ -75,13 +76,16 @@ func (c *chunk) read() {
 // nothing is lost, and it can be tried again later.
 func (s *Spool) Fetch(count, octets int, done func([]Entry, error)) bool {
 	r := &s.reader
-	if r.next = max(r.next, s.out); r.busy || r.next >= s.safe {
+	if r.busy {
+		return false
+	}
+	if r.next = max(r.next, s.out); r.next >= s.safe {
 		return false
 	}
 	if r.cursor == nil {
 		r.cursor = s.queue.Cursor(s.seqOf(r.next))
 	}
-	c := &chunk{cursor: r.cursor, from: r.next, last: s.queue.Synced(), count: count, octets: octets}
+	c := &chunk{cursor: r.cursor, from: r.next, safe: s.safe, last: s.queue.Synced(), count: count, octets: octets}
 	r.busy = true
 	finish := func() { s.fetched(c, done) }
 	if s.o.Offload == nil {
@@ -110,14 +114,14 @@ func (s *Spool) fetched(c *chunk, done func([]Entry, error)) {
 		for ; r.next < e.Number; r.next++ {
 			s.Gone(r.next) // its record is lost
 		}
-		r.next++
+		r.next = e.Number + 1
 		if _, gone := s.gone[e.Number]; !gone && e.Number >= s.out {
 			entries = append(entries, e)
 		}
 	}
 	if len(c.entries) == 0 && c.err == nil {
-		// All that is safe was read, and what was to come is not there.
-		for ; r.next < s.safe; r.next++ {
+		// All that was safe was read, and what was to come is not there.
+		for ; r.next < c.safe; r.next++ {
 			s.Gone(r.next)
 		}
 	}

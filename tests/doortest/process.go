@@ -123,21 +123,24 @@ func (p *Process) dial() {
 }
 
 // turn does what was posted, one thing after the other, and runs the calls that
-// can go on after each. What was offloaded is slower than all of that.
+// can go on after each. What was offloaded is slower than all of that, and than
+// what the wires carry in the meantime.
 func (p *Process) turn() (busy bool) {
 	for !p.dead {
 		for !p.dead && p.Server.RunReady() {
 			busy = true
 		}
-		list := &p.todo
-		if len(p.todo) == 0 {
-			list = &p.offloaded
-		}
-		if len(*list) == 0 || p.dead {
+		if len(p.todo) == 0 || p.dead {
 			break
 		}
-		next := (*list)[0]
-		*list = (*list)[1:]
+		next := p.todo[0]
+		p.todo = p.todo[1:]
+		next()
+		busy = true
+	}
+	if !busy && !p.dead && len(p.offloaded) > 0 { // the wires go on before the next
+		next := p.offloaded[0]
+		p.offloaded = p.offloaded[1:]
 		next()
 		busy = true
 	}
