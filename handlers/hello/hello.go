@@ -6,7 +6,7 @@ import "zamqp/publisher"
 
 func init() {
 	publisher.Handle("GET /hello", hello)
-	publisher.Consume("hello", publisher.Consumer{}, echo)
+	publisher.Consume("hello", publisher.Consumer{Queue: "zamqp-demo.hello"}, echo)
 }
 
 // hello answers an HTTP request.

@@ -16,14 +16,18 @@ type Order struct {
 	Quantity int    `json:"quantity,omitempty"`
 }
 
+// exchange is where the orders go. All names that the demonstration gives to a
+// broker begin like this: beside a real RabbitMQ it touches nobody's queues.
+const exchange = "zamqp-demo.orders"
+
 func init() {
 	publisher.Handle("POST /orders", create)
 	publisher.Handle("GET /orders/{id}", show)
 	publisher.Produce("orders", publisher.Producer{
-		Exchange: "orders", ExchangeType: "topic", Codec: "json", Mandatory: true,
+		Exchange: exchange, ExchangeType: "topic", Codec: "json", Mandatory: true,
 	})
 	publisher.Consume("billing", publisher.Consumer{
-		Exchange: "orders", RoutingKeys: []string{"order.*"},
+		Queue: "zamqp-demo.billing", Exchange: exchange, RoutingKeys: []string{"zamqp-demo.order.*"},
 	}, bill)
 }
 
@@ -40,7 +44,7 @@ func create(r *publisher.Request) error {
 	if len(o.ID) > idMax {
 		return publisher.Errorf(400, "an id has %d octets at most", idMax)
 	}
-	if err := r.Publish("orders", o, publisher.Key("order.created"), publisher.MessageID(o.ID)); err != nil {
+	if err := r.Publish("orders", o, publisher.Key("zamqp-demo.order.created"), publisher.MessageID(o.ID)); err != nil {
 		return err
 	}
 	return r.Reply(202, Receipt{o.ID})

@@ -20,7 +20,7 @@ func TestAnOrderIsPublishedThenBilled(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	sent := s.Published()
-	if len(sent) != 1 || sent[0].Exchange != "orders" || sent[0].RoutingKey != "order.created" || !sent[0].Mandatory ||
+	if len(sent) != 1 || sent[0].Exchange != "zamqp-demo.orders" || sent[0].RoutingKey != "zamqp-demo.order.created" || !sent[0].Mandatory ||
 		sent[0].MessageId != receipt.ID {
 		t.Fatalf("%+v", sent)
 	}

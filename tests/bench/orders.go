@@ -14,7 +14,7 @@ func orders64(b *bench, c contestant) (sample, error) {
 	queue := "bench.billing"
 	var flags []string
 	if c.prog.isOurs() {
-		queue = "billing"
+		queue = demoBilling
 	} else {
 		flags = []string{"-url", b.broker.url}
 	}

@@ -18,7 +18,7 @@ func (b *bench) rpc(c contestant, outstanding int) (sample, error) {
 	var p *process
 	queue := "bench.rpc"
 	if c.prog.isOurs() {
-		queue = "hello"
+		queue = demoHello
 		s, err := b.startServer(c)
 		if err != nil {
 			return sample{}, err

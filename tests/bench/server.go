@@ -44,9 +44,17 @@ func (b *bench) startServer(c contestant, flags ...string) (*server, error) {
 	return s, nil
 }
 
+// The queues of the demonstration's handlers, which our server is told: a
+// revision to compare with may have registered others.
+const (
+	demoHello   = "zamqp-demo.hello"
+	demoBilling = "zamqp-demo.billing"
+)
+
 // oursEnv is all that our server is told beside config.toml.
 func (b *bench) oursEnv(addr string) []string {
-	env := []string{"ZAMQP_HTTP__LISTEN=" + addr, "ZAMQP_CONNECTION__DEFAULT__URL=" + b.broker.url, "ZAMQP_LOG__LEVEL=warn"}
+	env := []string{"ZAMQP_HTTP__LISTEN=" + addr, "ZAMQP_CONNECTION__DEFAULT__URL=" + b.broker.url, "ZAMQP_LOG__LEVEL=warn",
+		"ZAMQP_CONSUMER__HELLO__QUEUE=" + demoHello, "ZAMQP_CONSUMER__BILLING__QUEUE=" + demoBilling}
 	if b.profile != "" {
 		env = append(env, "BENCH_PROFILE="+filepath.Join(b.profile, fmt.Sprintf("%s-%d.pprof", b.running, b.started)))
 	}

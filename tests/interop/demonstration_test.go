@@ -29,9 +29,9 @@ func everythingAtOnce(t *testing.T, n node) {
 	log := newAudit(t, n.url())
 	count := *messages
 	atOnce(t, map[string]func(t *testing.T){
-		"pika":       func(t *testing.T) { callByPika(t, n.url(), "hello", count) },
-		"amqp091-go": func(t *testing.T) { callBy(t, &amqp091{}, n.url(), "hello", count) },
-		"streadway":  func(t *testing.T) { callBy(t, &streadway{}, n.url(), "hello", count) },
+		"pika":       func(t *testing.T) { callByPika(t, n.url(), "zamqp-demo.hello", count) },
+		"amqp091-go": func(t *testing.T) { callBy(t, &amqp091{}, n.url(), "zamqp-demo.hello", count) },
+		"streadway":  func(t *testing.T) { callBy(t, &streadway{}, n.url(), "zamqp-demo.hello", count) },
 		"http": func(t *testing.T) {
 			began := time.Now()
 			shop := newShop(s.url, 32)
@@ -49,12 +49,12 @@ func everythingAtOnce(t *testing.T, n node) {
 			shop.waitSeen(t, ids, 1)
 		},
 	})
-	for _, queue := range []string{"hello", "billing"} {
+	for _, queue := range []string{"zamqp-demo.hello", "zamqp-demo.billing"} {
 		waitQueue(t, n, queue, func(q rabbitmq.Queue) bool {
 			return q.Messages == 0 && q.Unacknowledged == 0 && q.Consumers > 0
 		})
 	}
-	for _, name := range []string{"hello.dead", "billing.dead"} {
+	for _, name := range []string{"zamqp-demo.hello.dead", "zamqp-demo.billing.dead"} {
 		if q, _ := n.queue(t, name); q.Messages > 0 {
 			t.Errorf("%d messages went to %s", q.Messages, name)
 		}
@@ -115,8 +115,8 @@ func emptyQueues(t *testing.T, node *rabbitmq.Node) {
 	t.Helper()
 	ch := openChannel(t, node.URL)
 	for name := range node.Queues(t) {
-		own, _, _ := strings.Cut(name, ".") // hello.dead, hello.retry…
-		if !slices.Contains([]string{"hello", "billing", "slow", "decoded", "celery"}, own) {
+		own, _, _ := strings.Cut(name, ".") // zamqp-demo.hello.dead, slow.retry…
+		if !slices.Contains([]string{"zamqp-demo", "slow", "decoded", "celery"}, own) {
 			continue
 		}
 		if _, err := ch.QueueDelete(name, false, false, false); err != nil {

@@ -64,7 +64,7 @@ func keepOrders(t *testing.T, url, queue string) {
 	if _, err := ch.QueueDeclare(queue, true, false, false, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := ch.QueueBind(queue, "order.created", "orders", false, nil); err != nil {
+	if err := ch.QueueBind(queue, "zamqp-demo.order.created", "zamqp-demo.orders", false, nil); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -161,14 +161,14 @@ func newAudit(t *testing.T, url string) *audit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ch.ExchangeDeclarePassive("orders", "topic", true, false, false, false, nil); err != nil {
+	if err := ch.ExchangeDeclarePassive("zamqp-demo.orders", "topic", true, false, false, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	q, err := ch.QueueDeclare("", false, true, true, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ch.QueueBind(q.Name, "order.created", "orders", false, nil); err != nil {
+	if err := ch.QueueBind(q.Name, "zamqp-demo.order.created", "zamqp-demo.orders", false, nil); err != nil {
 		t.Fatal(err)
 	}
 	deliveries, err := ch.Consume(q.Name, "", true, true, false, false, nil)

@@ -76,7 +76,7 @@ func nothingIsLostInAKill(t *testing.T, n killable) {
 	}
 	// At least once: what was unacked at a kill is delivered again.
 	newShop(s.url, 8).waitSeen(t, ids, 100)
-	waitQueue(t, n, "billing", func(q rabbitmq.Queue) bool {
+	waitQueue(t, n, "zamqp-demo.billing", func(q rabbitmq.Queue) bool {
 		return q.Messages == 0 && q.Consumers == 1
 	})
 	s.stop()

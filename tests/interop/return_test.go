@@ -35,8 +35,8 @@ const readyWithin = 3 * time.Second
 // directly and through proxies, whose port is always open.
 func TestReadyWhenTheBrokerIs(t *testing.T) {
 	t.Run("rabbitmq", func(t *testing.T) {
-		readyWhenTheBrokerIs(t, stoppableRabbit{rabbitNode{rabbitmq.New(t)}}, "consumer.billing.queue_type=quorum", "consumer.billing.queue=billing-quorum",
-			"consumer.hello.queue_type=quorum", "consumer.hello.queue=hello-quorum")
+		readyWhenTheBrokerIs(t, stoppableRabbit{rabbitNode{rabbitmq.New(t)}}, "consumer.billing.queue_type=quorum", "consumer.billing.queue=zamqp-demo.billing-quorum",
+			"consumer.hello.queue_type=quorum", "consumer.hello.queue=zamqp-demo.hello-quorum")
 	})
 	t.Run("alone", func(t *testing.T) {
 		path, err := program()

@@ -119,8 +119,8 @@ func TestServerBesideQpid(t *testing.T) {
 		return strings.Contains(s.said(), "Apache Qpid Broker-J Core") && strings.Contains(s.said(), "direct reply-to (a queue takes its place)")
 	})
 	s.order()
-	s.want("Hello, Bob!", "call", "--queue", "hello", "Hello, Bob!")
-	if out, err := s.run("publish", "--queue", "hello", "--expiration", "1m", "late"); err == nil || !strings.Contains(out, "leave it out") {
+	s.want("Hello, Bob!", "call", "--queue", "zamqp-demo.hello", "Hello, Bob!")
+	if out, err := s.run("publish", "--queue", "zamqp-demo.hello", "--expiration", "1m", "late"); err == nil || !strings.Contains(out, "leave it out") {
 		t.Errorf("an expiration: %v\n%s", err, out)
 	}
 	s.tap()
@@ -149,7 +149,7 @@ func (s *site) order() {
 // tap sees a message that passes.
 func (s *site) tap() {
 	s.t.Helper()
-	cmd := exec.Command(s.bin, "tap", "--exchange", "orders", "--count", "1")
+	cmd := exec.Command(s.bin, "tap", "--exchange", "zamqp-demo.orders", "--count", "1")
 	var out bytes.Buffer
 	cmd.Env, cmd.Stdout = s.env(), &out
 	progress, err := cmd.StderrPipe()
@@ -163,7 +163,7 @@ func (s *site) tap() {
 	if _, err := progress.Read(make([]byte, 1024)); err != nil { // it taps now
 		s.t.Fatal(err)
 	}
-	s.want("confirmed by the broker", "publish", "--exchange", "orders", "--key", "order.created", "--content-type", "application/json", `{"id": "tapped"}`)
+	s.want("confirmed by the broker", "publish", "--exchange", "zamqp-demo.orders", "--key", "zamqp-demo.order.created", "--content-type", "application/json", `{"id": "tapped"}`)
 	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "tapped") {
 		s.t.Errorf("tap: %v\n%s", err, out.String())
 	}
@@ -172,7 +172,7 @@ func (s *site) tap() {
 // dead goes through the life of a dead letter.
 func (s *site) dead() {
 	s.t.Helper()
-	s.want("confirmed by the broker", "publish", "--exchange", "orders", "--key", "order.created", "--content-type", "application/json", `nonsense{`)
+	s.want("confirmed by the broker", "publish", "--exchange", "zamqp-demo.orders", "--key", "zamqp-demo.order.created", "--content-type", "application/json", `nonsense{`)
 	s.until("the dead letter", func() bool {
 		out, err := s.run("dead", "list", "billing")
 		return err == nil && strings.Contains(out, "1 message")
