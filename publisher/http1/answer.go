@@ -14,7 +14,8 @@ const (
 )
 
 // Answer answers the current request at once. fields are ready lines as
-// AppendField makes them, without any that Reserved names. All is copied. It
+// AppendField makes them, without Content-Length and Transfer-Encoding; a Server,
+// Date or Connection field takes the place of the machine's own. All is copied. It
 // does nothing if there is no request to be answered, or its answer has begun.
 //
 // 204 and 304 have no body and no Content-Length; HEAD has the Content-Length
@@ -26,7 +27,8 @@ func (c *Conn) Answer(status int, contentType string, fields, body []byte) {
 	status = validStatus(status)
 	c.settleClosing()
 	c.room(headRoom + len(contentType) + len(fields) + len(body))
-	c.appendStatus(status, fields)
+	own := ownFields(fields)
+	c.appendStatus(status, own)
 	if status != 204 && (status != 304 || len(body) > 0) {
 		if status == 205 {
 			body = nil // RFC 9110 §15.3.6
@@ -38,7 +40,7 @@ func (c *Conn) Answer(status int, contentType string, fields, body []byte) {
 		}
 		c.appendLength(int64(len(body)))
 	}
-	c.appendConnection()
+	c.appendConnection(own)
 	c.out = append(c.out, fields...)
 	c.out = append(c.out, "\r\n"...)
 	if c.flags&flagHead == 0 && status != 204 && status != 304 {
@@ -46,6 +48,10 @@ func (c *Conn) Answer(status int, contentType string, fields, body []byte) {
 	}
 	c.finish()
 }
+
+// UntilClose as the length of an answer marks its end by that of the connection,
+// for HTTP/1.1, too.
+const UntilClose = -2
 
 // Start begins an answer whose body comes by Write and ends with Finish. Its
 // Content-Type, if any, is one of fields. contentLength -1: not known; the
@@ -61,7 +67,7 @@ func (c *Conn) Start(status int, fields []byte, contentLength int64) {
 		c.answer = answerEmpty
 	case contentLength >= 0:
 		c.answer, c.answerLeft = answerLength, contentLength
-	case c.flags&flagOld != 0:
+	case c.flags&flagOld != 0, contentLength == UntilClose:
 		c.answer = answerClose
 		c.flags |= flagClosing
 	default:
@@ -69,7 +75,8 @@ func (c *Conn) Start(status int, fields []byte, contentLength int64) {
 	}
 	c.settleClosing()
 	c.room(headRoom + len(fields))
-	c.appendStatus(status, fields)
+	own := ownFields(fields)
+	c.appendStatus(status, own)
 	switch {
 	case status == 205:
 		c.appendLength(0)
@@ -78,7 +85,7 @@ func (c *Conn) Start(status int, fields []byte, contentLength int64) {
 	case c.answer == answerChunked:
 		c.out = append(c.out, "Transfer-Encoding: chunked\r\n"...)
 	}
-	c.appendConnection()
+	c.appendConnection(own)
 	c.out = append(c.out, fields...)
 	c.out = append(c.out, "\r\n"...)
 	c.wake()
@@ -134,15 +141,15 @@ func (c *Conn) Finish() { c.FinishWith(nil) }
 
 // FinishWith ends an answer that was started. trailers are ready lines; only
 // a body in chunks can have them. If octets are still owed, the
-// connection is aborted: nothing else tells the other side that it got less
-// than was meant.
+// connection is closed behind what there is: nothing else tells the other side that
+// it got less than was meant.
 func (c *Conn) FinishWith(trailers []byte) {
 	switch {
 	case c.answer == answerNone:
 		return
 	case c.answer == answerLength && c.answerLeft > 0:
 		c.flags |= flagShort
-		c.Abort(ErrShortAnswer)
+		c.Cut(ErrShortAnswer)
 		return
 	case c.answer == answerChunked:
 		c.room(len("0\r\n\r\n") + len(trailers))

@@ -163,17 +163,76 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestShortAnswerAborts(t *testing.T) {
+// TestShortAnswerCuts: the other side gets what there is, and the end of the
+// connection. Where that would look like a whole answer, the connection is aborted.
+func TestShortAnswerCuts(t *testing.T) {
 	r := newRecorder(limits)
 	r.onEnd = func() { stream(r.conn, 200, 5, "hell") }
 	if _, err := r.feedString(get11 + canary); err != nil {
 		t.Fatal(err)
 	}
-	if r.wire.Aborted != 1 || !errors.Is(r.wire.Cause(), http1.ErrShortAnswer) || !errors.Is(r.conn.Err(), http1.ErrShortAnswer) {
-		t.Fatalf("aborted %d: %v, %v", r.wire.Aborted, r.wire.Cause(), r.conn.Err())
+	if r.wire.Closed != 1 || r.wire.Aborted != 0 || !errors.Is(r.conn.Err(), http1.ErrShortAnswer) {
+		t.Fatalf("closed %d, aborted %d: %v", r.wire.Closed, r.wire.Aborted, r.conn.Err())
 	}
-	if strings.Contains(r.log.String(), "canary") {
-		t.Fatal(r.log.String())
+	if out := r.answered(); !strings.HasSuffix(out, "\r\n\r\nhell") || strings.Contains(r.log.String(), "canary") {
+		t.Fatal(out, r.log.String())
+	}
+	for length, aborted := range map[int64]int{-1: 0, http1.UntilClose: 1} {
+		r := newRecorder(limits)
+		r.onEnd = func() {
+			r.conn.Start(200, nil, length)
+			_ = r.conn.Write([]byte("hell"))
+			r.conn.Cut(errors.New("on purpose"))
+		}
+		if _, err := r.feedString(get11 + canary); err != nil {
+			t.Fatal(err)
+		}
+		if r.wire.Aborted != aborted || r.wire.Closed != 1-aborted || strings.Contains(r.log.String(), "canary") {
+			t.Errorf("length %d: closed %d, aborted %d", length, r.wire.Closed, r.wire.Aborted)
+		}
+	}
+}
+
+// TestOwnFields: what an answer brings takes the place of the machine's own.
+func TestOwnFields(t *testing.T) {
+	for _, row := range []struct {
+		fields, request string
+		want, not       []string
+	}{
+		{"Date: then\r\n", get11, []string{"\r\nDate: then\r\n"}, []string{"Connection"}},
+		{"X: y\r\ndate: then\r\nserver: s\r\n", get11, []string{"\r\ndate: then\r\n", "\r\nserver: s\r\n"}, nil},
+		{"Connection: x, Close\r\n", "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", []string{"\r\nConnection: x, Close\r\n"}, nil},
+		{"Connection: x\r\n", "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", []string{"\r\nConnection: x\r\n", "\r\nConnection: close\r\n"}, nil},
+		{"Connection: x\r\n", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", []string{"\r\nConnection: x\r\n"}, []string{"keep-alive"}},
+		{"Connections: x\r\nDates: y\r\nDate\r\n", get11, []string{"\r\nDate: "}, nil},
+	} {
+		for _, whole := range []bool{true, false} {
+			r := newRecorder(http1.Config{ServerName: "zamqp"})
+			r.onEnd = func() {
+				if whole {
+					r.conn.Answer(200, "", []byte(row.fields), nil)
+					return
+				}
+				r.conn.Start(200, []byte(row.fields), 0)
+				r.conn.Finish()
+			}
+			if _, err := r.feedString(row.request); err != nil {
+				t.Fatal(err)
+			}
+			r.flush()
+			out := string(r.out)
+			for _, want := range row.want {
+				name, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(want)), ":")
+				if strings.Count(out, want) != 1 || name != "connection" && strings.Count(strings.ToLower(out), "\r\n"+name+":") != 1 {
+					t.Errorf("whole=%t, %q: %q", whole, row.fields, out)
+				}
+			}
+			for _, not := range row.not {
+				if strings.Contains(out, not) {
+					t.Errorf("whole=%t, %q: %q", whole, row.fields, out)
+				}
+			}
+		}
 	}
 }
 

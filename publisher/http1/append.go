@@ -69,17 +69,21 @@ func (c *Conn) room(n int) {
 // in by stamp, just before it leaves. Blanks are chained: each holds the
 // offset+1 of the one before it.
 //
-// A Server field among fields takes the place of the machine's own.
-func (c *Conn) appendStatus(status int, fields []byte) {
+// A Server or Date among the answer's own fields takes the place of the machine's.
+func (c *Conn) appendStatus(status int, own ownSet) {
 	line := c.srv.lines[status]
 	if line == nil {
 		line = c.srv.makeLine(status)
 	}
-	if len(fields) > 0 && hasServer(fields) {
+	if own&ownServer != 0 {
 		i := bytes.IndexByte(line, '\n') + 1
 		c.out = append(append(c.out, line[:i]...), "Date: "...)
 	} else {
 		c.out = append(c.out, line...)
+	}
+	if own&ownDate != 0 {
+		c.out = c.out[:len(c.out)-len("Date: ")]
+		return
 	}
 	at := len(c.out)
 	c.out = append(c.out, c.srv.date[:]...)
@@ -100,16 +104,44 @@ func (s *Server) makeLine(status int) []byte {
 	return s.lines[status]
 }
 
-// hasServer tells whether one of the ready lines is a Server field.
-func hasServer(lines []byte) bool {
-	const name = "server:"
-	for len(lines) > len(name) {
-		if lines[0]|0x20 == name[0] && equalFold(lines[:len(name)], name) {
-			return true
+// ownSet is which of the fields that the machine makes an answer brings itself.
+type ownSet uint8
+
+const (
+	ownServer ownSet = 1 << iota
+	ownDate
+	ownConnection
+	ownClose // Connection with the option close
+)
+
+// ownFields looks for them in ready lines.
+func ownFields(lines []byte) (own ownSet) {
+	for len(lines) > 0 {
+		end := bytes.IndexByte(lines, '\n') + 1
+		switch line := lines[:end]; lines[0] | 0x20 {
+		case 's':
+			if isField(line, "server:") {
+				own |= ownServer
+			}
+		case 'd':
+			if isField(line, "date:") {
+				own |= ownDate
+			}
+		case 'c':
+			if isField(line, "connection:") {
+				own |= ownConnection
+				if _, closing := connectionOptions(line[len("connection:") : end-len("\r\n")]); closing {
+					own |= ownClose
+				}
+			}
 		}
-		lines = lines[bytes.IndexByte(lines, '\n')+1:]
+		lines = lines[end:]
 	}
-	return false
+	return own
+}
+
+func isField(line []byte, name string) bool {
+	return len(line) > len(name) && equalFold(line[:len(name)], name)
 }
 
 // stamp fills in the dates that were left blank.
@@ -131,11 +163,13 @@ func (c *Conn) appendLength(n int64) {
 
 // appendConnection says whether the connection goes on, where the other side
 // could not know: HTTP/1.1 goes on by default, 1.0 does not. RFC 9112 §9.3.
-func (c *Conn) appendConnection() {
+func (c *Conn) appendConnection(own ownSet) {
 	switch {
 	case c.flags&flagClosing != 0:
-		c.out = append(c.out, "Connection: close\r\n"...)
-	case c.flags&flagOld != 0:
+		if own&ownClose == 0 {
+			c.out = append(c.out, "Connection: close\r\n"...)
+		}
+	case c.flags&flagOld != 0 && own&ownConnection == 0:
 		c.out = append(c.out, "Connection: keep-alive\r\n"...)
 	}
 }
@@ -153,10 +187,10 @@ func (c *Conn) appendError(e *Error) {
 	text := StatusText(e.Status)
 	n := len(text) + len(": ") + len(e.Reason) + len("\n")
 	c.room(headRoom + n)
-	c.appendStatus(e.Status, nil)
+	c.appendStatus(e.Status, 0)
 	c.out = append(c.out, "Content-Type: text/plain; charset=utf-8\r\n"...)
 	c.appendLength(int64(n))
-	c.appendConnection()
+	c.appendConnection(0)
 	c.out = append(c.out, "\r\n"...)
 	if c.flags&flagHead == 0 {
 		c.out = append(append(append(append(c.out, text...), ": "...), e.Reason...), '\n')

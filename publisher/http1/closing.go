@@ -79,6 +79,19 @@ func (c *Conn) Shutdown() {
 	}
 }
 
+// Cut ends the connection in the middle of an answer, behind what was written, so
+// that the other side sees what it got and that more was meant. An answer that
+// ends with its connection cannot show that: it is aborted.
+func (c *Conn) Cut(cause error) {
+	if c.answer == answerClose {
+		c.Abort(cause)
+		return
+	}
+	c.in, c.answer, c.due = awaitClose, answerNone, 0
+	c.flags &^= flagOpen
+	c.wire.Close()
+}
+
 // Abort closes the connection at once, so that the other side sees an answer
 // that has begun cut short.
 func (c *Conn) Abort(cause error) {
