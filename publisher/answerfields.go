@@ -3,6 +3,7 @@ package publisher
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"zamqp/publisher/http1"
@@ -19,19 +20,41 @@ func sortedNames(h http.Header) []string {
 }
 
 // clean is a field's value as net/http sends it: line ends are spaces, and there
-// are none at the ends.
+// are none at the ends. The other control characters, which net/http sends as they
+// are, are spaces, too (RFC 9110 §5.5).
 func clean(value string) string {
-	if strings.ContainsAny(value, "\r\n") {
-		value = strings.NewReplacer("\n", " ", "\r", " ").Replace(value)
+	for i := range len(value) {
+		if isControl(value[i]) {
+			b := []byte(value)
+			for ; i < len(b); i++ {
+				if isControl(b[i]) {
+					b[i] = ' '
+				}
+			}
+			value = string(b)
+			break
+		}
 	}
 	return strings.Trim(value, " \t")
 }
 
-// appendFields appends the lines of a header, but those that the wire makes and
+func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
+// isFraming reports whether a field says where the body ends. It is never a
+// handler's to send, however it is spelled.
+func isFraming(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Content-Length", "Transfer-Encoding":
+		return true
+	}
+	return false
+}
+
+// appendFields appends the lines of a header, but those that frame the message and
 // those that cannot be sent.
 func appendFields(dst []byte, h http.Header) []byte {
 	for _, name := range sortedNames(h) {
-		if reservedField(name) && name != "Content-Type" {
+		if isFraming(name) {
 			continue
 		}
 		for _, value := range h[name] {
@@ -39,6 +62,82 @@ func appendFields(dst []byte, h http.Header) []byte {
 		}
 	}
 	return dst
+}
+
+// headLines appends the lines of the answer's head, but the content type and what
+// frames the message. As with net/http, a name that is none is left out; here that
+// is logged.
+func (w *responseWriter) headLines(r *Request) {
+	p := &r.response
+	for _, name := range sortedNames(w.sent) {
+		switch {
+		case name == "Content-Type" || isFraming(name) || strings.HasPrefix(name, http.TrailerPrefix):
+			continue
+		case http.CanonicalHeaderKey(name) == "Connection":
+			closes := hasToken(w.sent[name], "close")
+			p.closes = p.closes || closes
+			if !closes && (r.protocol.closes || w.framing == LengthUntilClose) {
+				continue // the machine says close
+			}
+		}
+		for _, value := range w.sent[name] {
+			lines, err := http1.AppendField(p.lines, name, clean(value))
+			if err != nil {
+				r.server.log.Warn().Err(err).Stringer("call", r).Msg("a mounted handler's header field was left out")
+				break
+			}
+			p.lines = lines
+		}
+	}
+}
+
+// frame decides, when the head is written, how the end of the body is marked, as
+// net/http does it: by the length that was declared; by its end, if the handler has
+// asked for the transfer coding identity; or else by what turns out.
+func (w *responseWriter) frame() {
+	w.framing = LengthUnknown
+	if n, err := strconv.ParseInt(first(w.sent["Content-Length"]), 10, 64); err == nil && n >= 0 && hasBody(w.status) {
+		w.length, w.framing = n, n
+	}
+	switch coding := first(w.sent["Transfer-Encoding"]); {
+	case coding == "", coding == "identity" && w.length >= 0:
+	case coding == "identity" && !w.noBody:
+		w.framing = LengthUntilClose
+	default:
+		w.framing = LengthUnknown
+	}
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// lengthIsFree reports that the handler has left it to the server how the end of
+// the body is marked.
+func (w *responseWriter) lengthIsFree() bool {
+	if first(w.sent["Transfer-Encoding"]) != "" || len(w.sent["Trailer"]) > 0 {
+		return false
+	}
+	for name := range w.sent {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			return false
+		}
+	}
+	return true
+}
+
+// plain reports that the answer is a whole body, whose length is to be told.
+func (w *responseWriter) plain() bool {
+	switch {
+	case w.noBody, len(w.trailers) > 0, w.written > w.taken:
+		return false
+	case w.framing >= 0, !hasBody(w.status):
+		return true
+	}
+	return w.lengthIsFree()
 }
 
 // isTrailer reports whether the handler has declared a field as one that follows
@@ -54,15 +153,27 @@ func (w *responseWriter) isTrailer(name string) bool {
 	})
 }
 
+// notTrailers are the fields that must not follow a body, besides those whose name
+// begins with If-: they frame, route, authenticate or describe it. RFC 9110 §6.5.1.
+var notTrailers = map[string]bool{
+	"Authorization": true, "Cache-Control": true, "Connection": true, "Content-Encoding": true, "Content-Length": true,
+	"Content-Range": true, "Content-Type": true, "Expect": true, "Host": true, "Keep-Alive": true, "Max-Forwards": true,
+	"Pragma": true, "Proxy-Authenticate": true, "Proxy-Authorization": true, "Proxy-Connection": true, "Range": true,
+	"Realm": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Www-Authenticate": true,
+}
+
 // appendTrailers appends the fields that follow the body: those that were declared, and
 // those with http.TrailerPrefix. A body of a declared length has none. RFC 9110 §6.5.
 func (w *responseWriter) appendTrailers(dst []byte) []byte {
-	if w.length >= 0 || !hasBody(w.status) {
+	if w.framing >= 0 || !hasBody(w.status) {
 		return dst
 	}
 	for _, name := range sortedNames(w.header) {
 		bare, prefixed := strings.CutPrefix(name, http.TrailerPrefix)
-		if !prefixed && !w.isTrailer(name) || reservedField(bare) {
+		if !prefixed && !w.isTrailer(name) {
+			continue
+		}
+		if key := http.CanonicalHeaderKey(bare); notTrailers[key] || strings.HasPrefix(key, "If-") {
 			continue
 		}
 		for _, value := range w.header[name] {

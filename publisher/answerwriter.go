@@ -1,12 +1,9 @@
 package publisher
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -31,13 +28,15 @@ type responseWriter struct {
 	sent     http.Header // a copy, as it was when the head was written
 	status   int         // 0 before WriteHeader
 	length   int64       // declared; -1 if not
-	written  int64
-	body     []byte // not sent yet
-	begun    bool   // the head has left
-	mustHold bool   // there is something to be committed
-	noBody   bool   // to HEAD
-	over     bool   // the handler has returned
-	failure  error  // why the call must fail
+	framing  int64       // what the door is told at the head: length, or that it is not known
+	written  int64       // octets, also those that were refused
+	taken    int64       // octets, without those
+	body     []byte      // not sent yet
+	begun    bool        // the head has left
+	mustHold bool        // there is something to be committed
+	noBody   bool        // to HEAD
+	over     bool        // the handler has returned
+	failure  error       // why the call must fail
 	deadline time.Time
 	informed int    // the last status below 200, which is no answer
 	implicit bool   // the handler has written nothing
@@ -76,11 +75,7 @@ func (w *responseWriter) writeHeader(status int) {
 	if w.sent == nil {
 		w.sent = http.Header{}
 	}
-	if text := w.sent.Get("Content-Length"); text != "" {
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 {
-			w.length = n
-		}
-	}
+	w.frame()
 }
 
 // Write collects a piece of the body, and sends what is more than the buffer.
@@ -94,12 +89,16 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	switch {
 	case w.failure != nil:
 		return 0, w.failure
+	case len(p) == 0:
+		return 0, nil
 	case !hasBody(w.status):
 		return 0, http.ErrBodyNotAllowed
-	case w.length >= 0 && w.written+int64(len(p)) > w.length:
-		return 0, http.ErrContentLength
 	}
 	w.written += int64(len(p))
+	if w.length >= 0 && w.written > w.length {
+		return 0, http.ErrContentLength
+	}
+	w.taken += int64(len(p))
 	if w.noBody {
 		w.body = append(w.body, p[:min(len(p), max(0, 512-len(w.body)))]...) // its type may be looked for
 		return len(p), nil
@@ -117,8 +116,17 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// WriteString is Write for io.WriteString.
+func (w *responseWriter) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+
+// hasBody reports whether an answer of a status may have a body. RFC 9110 §15.3.5,
+// §15.3.6, §15.4.5.
 func hasBody(status int) bool {
-	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+	switch status {
+	case http.StatusNoContent, http.StatusResetContent, http.StatusNotModified:
+		return false
+	}
+	return status >= 200
 }
 
 // Flush sends what was written, if it may leave before the commit.
@@ -173,16 +181,24 @@ func (w *responseWriter) send(r *Request) (more bool, err error) {
 			w.mustHold = true
 			return true, nil
 		}
-		if err := w.head(r); err != nil {
+		if err := w.begin(r); err != nil {
 			return false, err
 		}
-		w.begun = true
-		w.end = r.beginStream()
-		r.door.(StreamDoor).Start(r, w.length)
 	}
 	body := w.body
 	w.body = w.body[:0]
 	return r.door.(StreamDoor).Write(r, body)
+}
+
+// begin lets the head leave. Loop thread.
+func (w *responseWriter) begin(r *Request) error {
+	if err := w.head(r); err != nil {
+		return err
+	}
+	w.begun = true
+	w.end = r.beginStream()
+	r.door.(StreamDoor).Start(r, w.framing)
+	return nil
 }
 
 // mayBegin tells whether an answer may leave before the commit: nothing waits for
@@ -221,163 +237,6 @@ func (w *responseWriter) SetWriteDeadline(t time.Time) error {
 
 // EnableFullDuplex is there for http.ResponseController: the body is here already.
 func (w *responseWriter) EnableFullDuplex() error { return nil }
-
-// close ends the writing, where the handler has run. What it leaves is the call's.
-// It may wait for a Write on another goroutine, so it is not for the loop.
-func (w *responseWriter) close() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.implicit = w.status == 0
-	w.writeHeader(http.StatusOK)
-	w.trailers = w.appendTrailers(nil)
-	w.over = true
-}
-
-// finish makes what was written the call's answer, once it is closed. failure is
-// how the handler ended otherwise than by returning.
-func (w *responseWriter) finish(r *Request, failure error) error {
-	err := failure
-	if err == nil && w.failure != nil && !errors.Is(w.failure, ErrGone) {
-		err = w.failure
-	}
-	switch {
-	case r.origin == OriginMessage:
-		return w.finishMessage(r, err)
-	case w.begun:
-		return w.finishBegun(r, err)
-	case errors.Is(err, http.ErrAbortHandler):
-		return r.cut(err)
-	case err != nil:
-		return err
-	case w.implicit && r.response.set:
-		return nil // it was answered by the call's own methods
-	case w.status == http.StatusSwitchingProtocols:
-		return errors.New("a mounted handler cannot switch protocols")
-	case w.short():
-		return r.cut(w.shortError())
-	}
-	return w.answer(r)
-}
-
-// short reports that less was written than declared: the client must see that.
-func (w *responseWriter) short() bool { return w.length > w.written && !w.noBody && hasBody(w.status) }
-
-func (w *responseWriter) shortError() error {
-	return fmt.Errorf("%d octets were written of a declared %d", w.written, w.length)
-}
-
-// cut is the failure of a call whose client is not to get an answer, or no more of it.
-func (r *Request) cut(err error) error {
-	r.response.cut = true
-	return &brokenStream{err}
-}
-
-// finishBegun ends an answer whose head has left.
-func (w *responseWriter) finishBegun(r *Request, err error) error {
-	w.end()
-	if err == nil {
-		err = r.tx.err
-	}
-	if err == nil && w.short() {
-		err = w.shortError()
-	}
-	if err == nil && len(w.body) > 0 {
-		if _, err = r.door.(StreamDoor).Write(r, w.body); errors.Is(err, ErrGone) {
-			err = nil // nobody waits for the rest
-		}
-	}
-	if err != nil {
-		return &brokenStream{err}
-	}
-	r.response.trailers = append(r.response.trailers, w.trailers...)
-	return nil
-}
-
-// finishMessage makes a status that is no success the message's failure. 1xx and
-// 3xx cannot pass: nobody follows a redirection, and nothing was done.
-func (w *responseWriter) finishMessage(r *Request, err error) error {
-	if err != nil {
-		return err
-	}
-	switch {
-	case w.implicit && r.response.set:
-		return nil
-	case w.implicit && w.informed > 0:
-		return Permanent(fmt.Errorf("the mounted handler gave a message no answer but %d", w.informed))
-	case w.status < 200 || w.status >= 300 && w.status < 400:
-		return Permanent(fmt.Errorf("the mounted handler answered %d %s, which is no success for a message%s",
-			w.status, http.StatusText(w.status), location(w.sent)))
-	case w.status >= 600:
-		return fmt.Errorf("the mounted handler answered %d, which is no status", w.status)
-	case w.status >= 400:
-		return &StatusError{Status: w.status, Text: string(w.body)}
-	}
-	return w.answer(r)
-}
-
-func location(h http.Header) string {
-	if to := h.Get("Location"); to != "" {
-		return fmt.Sprintf(" (Location: %q)", to)
-	}
-	return ""
-}
-
-// answer gives the whole answer to the call. Loop thread.
-func (w *responseWriter) answer(r *Request) error {
-	if err := w.head(r); err != nil {
-		return err
-	}
-	p := &r.response
-	length, trailers := w.length, w.trailers
-	if w.noBody && length < 0 && w.written > 0 {
-		length = w.written
-	}
-	if len(trailers) > 0 {
-		length = -1
-	}
-	p.Body = append(p.Body[:0], w.body...)
-	if r.origin == OriginHTTP && (w.noBody || len(trailers) > 0) {
-		body := w.body
-		p.stream = func(*Stream) error {
-			door, ok := r.door.(StreamDoor)
-			if !ok {
-				return errors.New("stream: this door cannot")
-			}
-			door.Start(r, length)
-			_, err := door.Write(r, body)
-			p.trailers = append(p.trailers, trailers...)
-			return err
-		}
-	}
-	return nil
-}
-
-// head gives status and header to the call, as they were when the handler wrote
-// them. As with net/http, a missing content type is guessed from the body.
-func (w *responseWriter) head(r *Request) error {
-	p := &r.response
-	contentType := w.sent.Get("Content-Type")
-	if _, given := w.sent["Content-Type"]; !given && len(w.body) > 0 && w.sent.Get("Content-Encoding") == "" && hasBody(w.status) {
-		contentType = http.DetectContentType(w.body)
-	}
-	p.Status, p.ContentType, p.stream, p.set = w.status, clean(contentType), nil, true
-	for _, name := range sortedNames(w.sent) {
-		switch {
-		case name == "Connection":
-			p.closes = p.closes || hasToken(w.sent[name], "close")
-		case name == "Trailer" && r.origin == OriginHTTP && w.length < 0:
-			for _, value := range w.sent[name] {
-				p.lines = append(append(append(p.lines, "Trailer: "...), clean(value)...), "\r\n"...)
-			}
-		case reservedField(name) || strings.HasPrefix(name, http.TrailerPrefix) || w.isTrailer(name):
-		default:
-			for _, value := range w.sent[name] {
-				r.SetHeader(name, clean(value))
-			}
-		}
-	}
-	return p.err
-}
 
 var _ interface {
 	http.ResponseWriter

@@ -14,7 +14,8 @@ type Door interface {
 // A StreamDoor can send an answer in pieces; see [Request.Stream].
 type StreamDoor interface {
 	Door
-	// Start sends the head of the answer. length is -1 when it is not known.
+	// Start sends the head of the answer. length may be LengthUnknown, or
+	// LengthUntilClose.
 	Start(r *Request, length int64)
 	// Write sends a piece, and reports whether more may follow at once; when
 	// not, the door calls r.Wake as soon as it may.
@@ -23,6 +24,13 @@ type StreamDoor interface {
 	// announced; it is the call's failure.
 	Written(r *Request) error
 }
+
+// Lengths of an answer that are none: its end is marked by the last chunk, or, for
+// HTTP/1.0 and where that is asked for, by the end of the connection.
+const (
+	LengthUnknown    = -1
+	LengthUntilClose = -2
+)
 
 // A Settlement says what becomes of a message.
 type Settlement uint8

@@ -1,13 +1,15 @@
 package publisher
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // HTTP mounts a net/http handler or router as a [Handler]. It runs on a goroutine
@@ -73,7 +75,7 @@ type protocol struct {
 // SetProtocol tells the version of the request, HTTP/1.minor, and whether the
 // connection goes on; a door calls it behind SetHTTP, which assumes HTTP/1.1.
 func (r *Request) SetProtocol(minor uint8, keepAlive bool) {
-	r.protocol = protocol{minor: min(minor, 1), closes: !keepAlive}
+	r.protocol = protocol{minor: minor, closes: !keepAlive}
 }
 
 // httpServer is in the context of each request, as it is under net/http:
@@ -94,14 +96,14 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 		Host: r.Host(), RemoteAddr: r.RemoteAddr(), RequestURI: string(r.target), Pattern: r.Pattern(),
 		Close: r.protocol.closes,
 	}
-	if r.origin == OriginHTTP && r.protocol.minor == 0 {
-		req.Proto, req.ProtoMinor = "HTTP/1.0", 0
+	if minor := r.protocol.minor; r.origin == OriginHTTP && minor != 1 {
+		req.Proto, req.ProtoMinor = "HTTP/1."+strconv.Itoa(int(minor)), int(minor)
 	}
 	if r.origin == OriginHTTP {
 		r.moveFraming(req)
 	}
 	if len(r.body) > 0 || req.ContentLength < 0 {
-		req.Body = io.NopCloser(bytes.NewReader(r.body))
+		req.Body = &requestBody{rest: r.body}
 	}
 	if r.route != nil {
 		for _, name := range r.route.names {
@@ -109,7 +111,44 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 		}
 	}
 	ctx := context.WithValue(r.Context(), http.ServerContextKey, httpServer)
+	if l, ok := r.remote.(local); ok {
+		if addr := l.LocalAddr(); addr != nil {
+			ctx = context.WithValue(ctx, http.LocalAddrContextKey, addr)
+		}
+	}
 	return req.WithContext(withRequest(ctx, r)), nil
+}
+
+// local is a [Remote] that knows this side's address, too.
+type local interface{ LocalAddr() net.Addr }
+
+// requestBody reads a body that is there. Like net/http's it may be used by several
+// goroutines.
+type requestBody struct {
+	mu     sync.Mutex
+	rest   []byte
+	closed bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.closed:
+		return 0, http.ErrBodyReadAfterClose
+	case len(b.rest) == 0:
+		return 0, io.EOF
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+func (b *requestBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	return nil
 }
 
 // moveFraming takes the fields out of the header that net/http keeps elsewhere.
@@ -120,16 +159,19 @@ func (r *Request) moveFraming(req *http.Request) {
 	if len(h["Transfer-Encoding"]) > 0 {
 		h.Del("Transfer-Encoding")
 		req.TransferEncoding, req.ContentLength = []string{"chunked"}, -1
-	}
-	for _, list := range h["Trailer"] {
-		for name := range strings.SplitSeq(list, ",") {
-			if req.Trailer == nil {
-				req.Trailer = http.Header{}
+		for _, list := range h["Trailer"] {
+			for name := range strings.SplitSeq(list, ",") {
+				if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name == "" || isFraming(name) || name == "Trailer" {
+					continue
+				}
+				if req.Trailer == nil {
+					req.Trailer = http.Header{}
+				}
+				req.Trailer[name] = nil
 			}
-			req.Trailer[http.CanonicalHeaderKey(strings.TrimSpace(name))] = nil
 		}
+		h.Del("Trailer")
 	}
-	h.Del("Trailer")
 	if len(h["Pragma"]) > 0 && h["Pragma"][0] == "no-cache" && len(h["Cache-Control"]) == 0 {
 		h["Cache-Control"] = []string{"no-cache"} // RFC 7234 §5.4, as net/http has it
 	}

@@ -149,3 +149,24 @@ func TestWaitsOfAMountedHandler(t *testing.T) {
 		t.Errorf("a publish that failed, unseen: %+v\n%s", o, b.log.String())
 	}
 }
+
+// TestFieldThatCannotBeSent: it is left out, as under net/http, but not in silence.
+func TestFieldThatCannotBeSent(t *testing.T) {
+	for mount, handler := range mounts {
+		b := newBench(t)
+		b.reg.Handle("/", handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X Y", "1")
+			w.Header().Set("X-Good", "a\x01b")
+			w.WriteHeader(202)
+		})))
+		b.start(publisher.Options{})
+		b.request("GET", "/", "", "")
+		o := b.over(1)
+		if o.status != 202 || !strings.Contains(o.lines, "X-Good: a b\r\n") || strings.Contains(o.lines, "X Y") {
+			t.Errorf("%s: %+v", mount, o)
+		}
+		if !strings.Contains(b.log.String(), `field name \"X Y\" is not a token`) {
+			t.Errorf("%s: the log does not say so: %s", mount, b.log.String())
+		}
+	}
+}

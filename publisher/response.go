@@ -28,7 +28,8 @@ type Response struct {
 	begun   bool // the head has left
 	cut     bool // there is no answer: the connection is cut
 
-	closes   bool   // the connection ends with this answer
+	closes   bool   // the connection ends with this answer, which says so
+	ends     bool   // the same, where the head has left
 	trailers []byte // ready lines behind a body of unknown length
 	commit   bool   // see [Commit]
 }
@@ -44,10 +45,14 @@ func (p *Response) Trailers() []byte { return p.trailers }
 // doors.
 func (p *Response) Closes() bool { return p.closes }
 
+// Ends reports whether a streamed answer was found to be the last one of its
+// connection after its head had left; for doors.
+func (p *Response) Ends() bool { return p.ends }
+
 func (p *Response) reset() {
 	p.Status, p.ContentType, p.Body, p.lines = 0, "", p.Body[:0], p.lines[:0]
 	p.headers, p.raw, p.stream, p.err, p.set, p.begun = nil, nil, nil, nil, false, false
-	p.cut, p.closes, p.commit, p.trailers = false, false, false, p.trailers[:0]
+	p.cut, p.closes, p.ends, p.commit, p.trailers = false, false, false, false, p.trailers[:0]
 }
 
 // Response is the answer as it stands, for doors and for tests.

@@ -109,6 +109,19 @@ type exchange struct {
 	gone       bool
 	full       bool // a stream waits for the client to take more
 	body       body // what is held of the request's body
+	local      net.Addr
+}
+
+// RemoteAddr is the client's address.
+func (x *exchange) RemoteAddr() net.Addr { return x.wire.RemoteAddr() }
+
+// LocalAddr is the address that the client has connected to; nil if it is not known.
+// The system is asked once for a connection.
+func (x *exchange) LocalAddr() net.Addr {
+	if l, ok := x.wire.(interface{ LocalAddr() net.Addr }); ok && x.local == nil && !x.gone {
+		x.local = l.LocalAddr()
+	}
+	return x.local
 }
 
 // Head begins a request: the head is copied, here and only here.
@@ -117,7 +130,7 @@ func (x *exchange) Head(h *http1.Head) (status int) {
 		return http.StatusNotImplemented
 	}
 	x.request = x.door.server.NewRequest()
-	x.request.SetHTTP(h.Method, h.Target, h.Host, h.Fields, x.wire)
+	x.request.SetHTTP(h.Method, h.Target, h.Host, h.Fields, x)
 	x.request.SetProtocol(h.Minor, h.KeepAlive)
 	if h.HasBody() {
 		x.expectBody()
@@ -199,8 +212,11 @@ func (x *exchange) Done(r *publisher.Request) {
 	p := r.Response()
 	if r.Streamed() {
 		if err := r.Outcome().Err; err != nil {
-			x.wire.Abort(err)
+			x.Cut(err)
 			return
+		}
+		if p.Ends() {
+			x.SetClose()
 		}
 		x.FinishWith(p.Trailers())
 		return

@@ -1,0 +1,184 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"zamqp/publisher/http1"
+)
+
+// close ends the writing, where the handler has run. What it leaves is the call's.
+// It may wait for a Write on another goroutine, so it is not for the loop.
+func (w *responseWriter) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.implicit = w.status == 0
+	w.writeHeader(http.StatusOK)
+	w.trailers = w.appendTrailers(nil)
+	w.over = true
+}
+
+// finish makes what was written the call's answer, once it is closed. failure is
+// how the handler ended otherwise than by returning.
+func (w *responseWriter) finish(r *Request, failure error) error {
+	err := failure
+	if err == nil && w.failure != nil && !errors.Is(w.failure, ErrGone) {
+		err = w.failure
+	}
+	switch {
+	case r.origin == OriginMessage:
+		return w.finishMessage(r, err)
+	case w.begun:
+		return w.finishBegun(r, err)
+	case errors.Is(err, http.ErrAbortHandler):
+		return r.cut(err)
+	case err != nil:
+		return err
+	case w.implicit && r.response.set:
+		return nil // it was answered by the call's own methods
+	case w.status == http.StatusSwitchingProtocols:
+		return errors.New("a mounted handler cannot switch protocols")
+	case w.short():
+		if _, ok := r.door.(StreamDoor); !ok {
+			return r.cut(w.shortError())
+		}
+		if err := w.begin(r); err != nil { // the part is sent, so that the client sees what is cut
+			return err
+		}
+		return w.finishBegun(r, nil)
+	}
+	return w.answer(r)
+}
+
+// short reports that less was written than declared: the client must see that.
+func (w *responseWriter) short() bool { return w.length > w.taken && !w.noBody && hasBody(w.status) }
+
+func (w *responseWriter) shortError() error {
+	return fmt.Errorf("%d octets were written of a declared %d", w.taken, w.length)
+}
+
+// cut is the failure of a call whose client is not to get an answer, or no more of it.
+func (r *Request) cut(err error) error {
+	r.response.cut = true
+	return &brokenStream{err}
+}
+
+// finishBegun ends an answer whose head has left.
+func (w *responseWriter) finishBegun(r *Request, err error) error {
+	w.end()
+	if err == nil {
+		err = r.tx.err
+	}
+	if err == nil && len(w.body) > 0 {
+		if _, err = r.door.(StreamDoor).Write(r, w.body); errors.Is(err, ErrGone) {
+			err = nil // nobody waits for the rest
+		}
+	}
+	if err == nil && w.short() {
+		err = w.shortError()
+	}
+	if err != nil {
+		return &brokenStream{err}
+	}
+	w.endWith(&r.response)
+	return nil
+}
+
+// endWith says what follows the body.
+func (w *responseWriter) endWith(p *Response) {
+	p.trailers = append(p.trailers, w.trailers...)
+	p.ends = p.ends || w.written > w.taken && !w.noBody // as net/http does, where more was written than declared
+}
+
+// finishMessage makes a status that is no success the message's failure. 1xx and
+// 3xx cannot pass: nobody follows a redirection, and nothing was done.
+func (w *responseWriter) finishMessage(r *Request, err error) error {
+	if err != nil {
+		return err
+	}
+	switch {
+	case w.implicit && r.response.set:
+		return nil
+	case w.implicit && w.informed > 0:
+		return Permanent(fmt.Errorf("the mounted handler gave a message no answer but %d", w.informed))
+	case w.status < 200 || w.status >= 300 && w.status < 400:
+		return Permanent(fmt.Errorf("the mounted handler answered %d %s, which is no success for a message%s",
+			w.status, http.StatusText(w.status), location(w.sent)))
+	case w.status >= 600:
+		return fmt.Errorf("the mounted handler answered %d, which is no status", w.status)
+	case w.status >= 400:
+		return &StatusError{Status: w.status, Text: string(w.body)}
+	}
+	return w.answer(r)
+}
+
+func location(h http.Header) string {
+	if to := h.Get("Location"); to != "" {
+		return fmt.Sprintf(" (Location: %q)", to)
+	}
+	return ""
+}
+
+// answer gives the whole answer to the call. Loop thread.
+func (w *responseWriter) answer(r *Request) error {
+	if err := w.head(r); err != nil {
+		return err
+	}
+	p := &r.response
+	p.Body = append(p.Body[:0], w.body...)
+	if r.origin != OriginHTTP || w.plain() {
+		return nil
+	}
+	length := w.framing
+	switch {
+	case w.noBody && length == LengthUnknown && w.taken > 0 && w.lengthIsFree():
+		length = w.taken
+	case len(w.trailers) > 0 && length >= 0:
+		length = LengthUnknown
+	}
+	body := w.body
+	p.stream = func(*Stream) error {
+		door, ok := r.door.(StreamDoor)
+		if !ok {
+			return errors.New("stream: this door cannot")
+		}
+		door.Start(r, length)
+		_, err := door.Write(r, body)
+		w.endWith(p)
+		return err
+	}
+	return nil
+}
+
+// head gives status and header to the call, as they were when the handler wrote
+// them. As with net/http, a missing content type is guessed from the body.
+func (w *responseWriter) head(r *Request) error {
+	p := &r.response
+	p.Status, p.ContentType, p.stream, p.set = w.status, "", nil, true
+	types, given := w.sent["Content-Type"]
+	switch {
+	case w.status == http.StatusNotModified:
+		types = nil
+	case !given && len(w.body) > 0 && w.sent.Get("Content-Encoding") == "" && w.sent.Get("Transfer-Encoding") == "" && hasBody(w.status):
+		p.ContentType, types = http.DetectContentType(w.body), nil
+	case len(types) > 0 && (r.origin == OriginMessage || len(types) == 1 && types[0] != "" && hasBody(w.status)):
+		p.ContentType, types = clean(types[0]), nil
+	}
+	if r.origin == OriginMessage {
+		for _, name := range sortedNames(w.sent) {
+			if !reservedField(name) && !strings.HasPrefix(name, http.TrailerPrefix) {
+				for _, value := range w.sent[name] {
+					r.SetHeader(name, clean(value))
+				}
+			}
+		}
+		return p.err
+	}
+	for _, value := range types {
+		p.lines, _ = http1.AppendField(p.lines, "Content-Type", clean(value))
+	}
+	w.headLines(r)
+	return p.err
+}
