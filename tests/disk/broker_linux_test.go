@@ -11,6 +11,8 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"golang.org/x/sys/unix"
+
+	"zamqp/tests/rabbitmq"
 )
 
 // TestAFullDiskEmpties: another program fills the disk of the broker. Consumers go on,
@@ -195,16 +197,38 @@ func TestDescriptorsRunOut(t *testing.T) {
 // publishers end with 503, whose lines in the log name that, and /readyz says which
 // connection it is, since when, why, and what to do.
 func TestABlockedConnectionIsNamed(t *testing.T) {
-	z := newZamqp(t)
-	z.start("serve", "", "broker.data_dir="+filepath.Join(z.dir, "data"), "broker.disk_free_min=1024GiB", "connection.default.confirm_timeout=500ms")
-	z.until("the disk was looked at", func() bool { return strings.HasPrefix(z.ready(), "503 ") })
+	t.Run("embedded", func(t *testing.T) {
+		z := newZamqp(t)
+		z.start("serve", "", "broker.data_dir="+filepath.Join(z.dir, "data"), "broker.disk_free_min=1024GiB", "connection.default.confirm_timeout=500ms")
+		z.until("the disk was looked at", func() bool { return strings.HasPrefix(z.ready(), "503 ") })
+		z.namesTheBlock("low on disk", "less than broker.disk_free_min is free")
+	})
+	t.Run("rabbitmq", func(t *testing.T) {
+		node := rabbitmq.New(t)
+		z := newZamqp(t)
+		z.amqp = "" // no broker of its own
+		z.start("serve", "", "connection.default.url="+node.URL, "connection.default.confirm_timeout=500ms")
+		z.until("it is ready", func() bool { return strings.HasPrefix(z.ready(), "200 ") })
+		node.Ctl(t, "set_disk_free_limit", "100000GB")
+		// RabbitMQ says that it blocks to who publishes, and not before.
+		z.until("publishers are blocked", func() bool { return z.postTo("/work", "x") == 503 })
+		z.namesTheBlock("low on disk", "publishes go on by themselves")
+		node.Ctl(t, "set_disk_free_limit", "1MB")
+		z.until("it is ready again", func() bool { return strings.HasPrefix(z.ready(), "200 ") })
+		z.until("publishes are taken again", func() bool { return z.postTo("/work", "x") == 202 })
+	})
+}
+
+func (z *zamqp) namesTheBlock(why string, words ...string) {
+	t := z.t
+	t.Helper()
 	for _, path := range []string{"/work", "/ask"} {
 		if status := z.postTo(path, "x"); status != 503 {
 			t.Errorf("%s: %d", path, status)
 		}
 	}
 	said := z.ready()
-	for _, want := range []string{`"default"`, `"blocked"`, "the broker blocks publishers since 20", "low on disk", "publishes go on by themselves", "less than broker.disk_free_min is free"} {
+	for _, want := range append(words, `"default"`, `"blocked"`, "the broker blocks publishers since 20", why) {
 		if !strings.Contains(said, want) {
 			t.Errorf("/readyz does not say %q: %s", want, said)
 		}
@@ -214,7 +238,7 @@ func TestABlockedConnectionIsNamed(t *testing.T) {
 		z.until("the 503 of "+path+" names it", func() bool {
 			text, _ := os.ReadFile(z.log.Name())
 			for line := range strings.Lines(string(text)) {
-				if strings.Contains(line, `"call":"POST `+path+`"`) && strings.Contains(line, "the broker blocks publishers") && strings.Contains(line, "low on disk") {
+				if strings.Contains(line, `"call":"POST `+path+`"`) && strings.Contains(line, "the broker blocks publishers") && strings.Contains(line, why) {
 					return true
 				}
 			}

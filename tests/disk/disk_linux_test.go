@@ -123,7 +123,10 @@ func (z *zamqp) onDisk(mib int) (disk string) {
 func (z *zamqp) start(command, shell string, settings ...string) {
 	z.t.Helper()
 	args := append(append([]string{}, z.inside...), "sh", "-c", shell+`exec "$0" "$@"`, os.Args[0], command,
-		"-o", "log.format=json", "-o", "broker.listen="+z.amqp)
+		"-o", "log.format=json")
+	if z.amqp != "" {
+		args = append(args, "-o", "broker.listen="+z.amqp)
+	}
 	if command == "serve" {
 		args = append(args, "-o", "http.listen="+z.http)
 	}
