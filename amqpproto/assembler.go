@@ -16,6 +16,7 @@ type Content struct {
 	BodySize      uint64
 	RawProperties []byte // flags and values
 	Body          []byte
+	Owned         bool // nothing else uses the memory of Body: who gets it may keep it
 }
 
 // Assembler puts together the content that follows a method, on one channel,
@@ -31,7 +32,9 @@ type Content struct {
 //
 // Memory: a body that comes in one frame is a view. One of several frames is
 // collected in a buffer that grows as octets arrive, to at most twice what has
-// come, whatever size was declared; it is kept for the next content up to 1 MiB.
+// come, whatever size was declared; it is kept for the next content up to 1 MiB. A
+// large one goes to Room, or else to a [Collector]: no octet of it is copied more
+// than three times, nor many at once.
 type Assembler struct {
 	// BodyMax is the largest body taken; 0 means BodyMaxDefault. A larger one is
 	// a ChannelError 311 when it is declared: the channel is to be closed, and
@@ -39,12 +42,24 @@ type Assembler struct {
 	BodyMax uint64
 	// Channel is for errors only.
 	Channel uint16
+	// Room is where a body over LargeBody is put once as much of it has come; nil
+	// is Go's heap.
+	Room Room
 
 	state   assemblerState
 	content Content
 	props   []byte // owned copy of the properties while bodies are awaited
 	body    []byte // owned, collects a body of several frames
 	got     uint64 // octets of body so far
+	roomy   bool   // body is Room's
+	large   Collector
+}
+
+// A Room gives memory for bodies.
+type Room interface {
+	// Reserve returns size octets of memory. It stays the Room's: it is given up when
+	// the content is done with, or was not completed.
+	Reserve(size int) []byte
 }
 
 // assemblerState is named for what is awaited.
@@ -62,7 +77,7 @@ func (s assemblerState) String() string {
 
 // bodyKeep and propsKeep bound what an idle channel keeps for the next content.
 const (
-	bodyKeep  = 1 << 20
+	bodyKeep  = LargeBody
 	propsKeep = 16 << 10
 )
 
@@ -140,6 +155,12 @@ func (a *Assembler) Body(payload []byte) (done bool, err error) {
 		return false, nil
 	}
 	c.Body = a.body
+	if a.large.Busy() {
+		c.Body, c.Owned = a.large.Take(), true
+	}
+	if a.roomy {
+		a.body, a.roomy = nil, false
+	}
 	a.state = awaitMethod
 	return true, nil
 }
@@ -147,15 +168,37 @@ func (a *Assembler) Body(payload []byte) (done bool, err error) {
 // collect copies a part of the body. The buffer doubles, but not over the
 // declared size: the last doubling of a large body would be wasted.
 func (a *Assembler) collect(part []byte) {
+	a.got += uint64(len(part))
+	if a.large.Busy() {
+		a.large.Add(part)
+		return
+	}
 	need := len(a.body) + len(part)
 	if need > cap(a.body) {
-		size := min(uint64(max(2*cap(a.body), need)), a.content.BodySize)
+		if need > LargeBody {
+			a.enlarge(part)
+			return
+		}
+		size := min(uint64(max(2*cap(a.body), need)), a.content.BodySize, LargeBody)
 		grown := make([]byte, len(a.body), size)
 		copy(grown, a.body)
 		a.body = grown
 	}
 	a.body = append(a.body, part...)
-	a.got += uint64(len(part))
+}
+
+// enlarge goes on with a body that has shown to be large.
+func (a *Assembler) enlarge(part []byte) {
+	if a.Room == nil {
+		a.large.Begin(a.body, int(a.content.BodySize))
+		a.large.Add(part)
+		a.body = nil
+		return
+	}
+	room := a.Room.Reserve(int(a.content.BodySize))
+	n := copy(room, a.body)
+	n += copy(room[n:], part)
+	a.body, a.roomy = room[:n], true
 }
 
 // Content returns the content that Header or Body completed; see [Content] for
@@ -164,7 +207,15 @@ func (a *Assembler) Content() *Content { return &a.content }
 
 // Held is how many octets of memory the body takes that is coming, or that the
 // last one has left for the next.
-func (a *Assembler) Held() int { return cap(a.body) }
+func (a *Assembler) Held() int {
+	switch {
+	case a.large.Busy():
+		return a.large.Held()
+	case a.roomy:
+		return len(a.body) // the rest of it has not been touched
+	}
+	return cap(a.body)
+}
 
 // Busy says whether a header or body is awaited: any other frame of the channel
 // is an error.
@@ -183,8 +234,9 @@ func (a *Assembler) Reset() {
 
 // trim lets go of buffers that one large content has left.
 func (a *Assembler) trim() {
-	if cap(a.body) > bodyKeep {
-		a.body = nil
+	a.large = Collector{}
+	if cap(a.body) > bodyKeep || a.roomy {
+		a.body, a.roomy = nil, false
 	}
 	if cap(a.props) > propsKeep {
 		a.props = nil

@@ -80,15 +80,9 @@ func appendContentHead(dst []byte, channel uint16, class uint16, bodySize uint64
 // empty body: a header with size 0 is the whole content. frameMax 0 means no
 // limit; one that leaves no room for a payload counts as FrameMin.
 func AppendBody(dst []byte, channel uint16, body []byte, frameMax uint32) []byte {
-	room := uint64(longMax)
-	switch {
-	case frameMax > FrameOverhead:
-		room = uint64(frameMax - FrameOverhead)
-	case frameMax > 0:
-		room = FrameMin - FrameOverhead
-	}
+	room := bodyRoom(frameMax)
 	for len(body) > 0 {
-		n := int(min(room, uint64(len(body))))
+		n := min(room, len(body))
 		dst = AppendFrame(dst, FrameBody, channel, body[:n])
 		body = body[n:]
 	}

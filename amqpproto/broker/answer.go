@@ -30,6 +30,16 @@ func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 	if ch.later {
 		return nil
 	}
+	err := ch.answered(id, at, before)
+	if id == amqpproto.IDBasicQos && err == nil && c.held.need == 0 {
+		ch.kickAll() // it may be more than before
+	}
+	return err
+}
+
+// answered holds the answer, if it tells of what is not on disk.
+func (ch *channel) answered(id amqpproto.MethodID, at int, before uint64) error {
+	s := ch.conn.server
 	need := s.stored()
 	if need == before {
 		if id != amqpproto.IDBasicQos {
@@ -110,6 +120,11 @@ func (c *Conn) answer() {
 		c.out.buf = append(c.out.buf, h.octets...)
 	}
 	c.commits--
+	kick := h.method == amqpproto.IDBasicQos
+	ch := h.channel
 	*h = heldAnswer{}
+	if kick {
+		ch.kickAll()
+	}
 	c.wakeKept()
 }

@@ -25,9 +25,11 @@ type arena struct {
 
 // chunk is a piece of memory, filled from its start.
 type chunk struct {
-	mem  []byte
-	used int // octets that have been handed out
-	live int // octets of records in use
+	mem   []byte
+	used  int   // octets that have been handed out
+	live  int   // octets of records in use
+	holds int32 // holders of a large body, of which the chunk is
+	whole bool  // it has come, and counts as the others do
 }
 
 const (
@@ -98,18 +100,26 @@ func (a *arena) open(size int) uint32 {
 
 // close takes the memory of an empty chunk away.
 func (a *arena) close(number uint32) {
-	c := &a.chunks[number]
-	if len(c.mem) == chunkSize && len(a.spare) < chunkSpares {
+	if c := &a.chunks[number]; len(c.mem) == chunkSize && len(a.spare) < chunkSpares {
 		a.spare = append(a.spare, c.mem)
+		a.size += int64(len(c.mem))
+		a.detach(number)
 	} else {
-		a.size -= int64(len(c.mem))
-		a.give(c.mem)
+		a.give(a.detach(number))
 	}
-	*c = chunk{}
-	a.unused = append(a.unused, number)
 	if a.current == number {
 		a.current = noChunk
 	}
+}
+
+// detach takes a chunk out and returns its memory.
+func (a *arena) detach(number uint32) []byte {
+	c := &a.chunks[number]
+	mem := c.mem
+	a.size -= int64(len(mem))
+	*c = chunk{}
+	a.unused = append(a.unused, number)
+	return mem
 }
 
 // remove gives a record of n octets back.

@@ -78,7 +78,7 @@ func (c *Conn) openChannel(number uint16, id amqpproto.MethodID, args []byte) er
 	}
 	ch := &channel{conn: c, number: number}
 	ch.order.ofChannel = true
-	ch.in.asm.BodyMax, ch.in.asm.Channel = c.server.opts.BodyMax, number
+	ch.resetContent()
 	c.channels[number] = ch
 	c.opened++
 	c.server.stats.Channels++
@@ -180,7 +180,7 @@ func (ch *channel) surrender(dst []delivery) []delivery {
 	ch.dropTx()
 	dst, _ = ch.unacked.take(dst, 0, true)
 	ch.confirms = confirms{}
-	ch.in = content{asm: amqpproto.Assembler{BodyMax: ch.in.asm.BodyMax, Channel: ch.number}}
+	ch.resetContent()
 	ch.weighBody()
 	ch.announce(0)
 	ch.unacked = ledger{}
@@ -196,7 +196,7 @@ func (ch *channel) rested() {
 		ch.confirms.runs = nil
 	}
 	if !ch.in.asm.Busy() {
-		ch.in = content{asm: amqpproto.Assembler{BodyMax: ch.in.asm.BodyMax, Channel: ch.number}}
+		ch.resetContent()
 		ch.weighBody()
 	}
 }

@@ -262,7 +262,7 @@ func (c *Conn) Pending() []byte {
 // weighOutput counts what is in the output buffer, above what every connection
 // may keep.
 func (c *Conn) weighOutput() {
-	n := max(len(c.out.buf)-outKeep, 0)
+	n := max(len(c.out.buf)-outKeep, 0) + c.out.large.Held()
 	c.server.unsent += int64(n - c.weighed)
 	c.weighed = n
 }
@@ -398,6 +398,7 @@ func (c *Conn) Lost(cause error) {
 	c.state = connOver
 	c.endChannels(opened)
 	c.server.tellEnded()
+	c.out.large.Drop()
 	c.out = output{}
 	c.weighOutput()
 	c.remove()

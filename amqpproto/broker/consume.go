@@ -38,7 +38,6 @@ func (ch *channel) onQos(args []byte) error {
 		ch.held = ch.unacked.live
 	}
 	ch.conn.send(ch.number, &amqpproto.BasicQosOk{})
-	ch.kickAll() // it may be more than before
 	return nil
 }
 

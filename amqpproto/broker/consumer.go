@@ -255,7 +255,7 @@ func (q *queue) run() {
 		if c == nil {
 			return
 		}
-		if n >= freeUnits && !s.charge(deliverUnits, int(s.slabs.at(q.backlog.first().id).bodyLen)) {
+		if n >= freeUnits && !s.charge(deliverUnits, s.slabs.at(q.backlog.first().id).copied()) {
 			q.running = true
 			q.soon()
 			return

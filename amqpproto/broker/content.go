@@ -11,8 +11,9 @@ import (
 // not all come in one piece. The method's arguments are copied, as their octets
 // are gone by the time that the last body comes.
 type content struct {
-	asm  amqpproto.Assembler
-	args []byte
+	asm   amqpproto.Assembler
+	args  []byte
+	large bodyRef // where the body is coming to; 0 = to asm
 }
 
 // takes says whether a frame of that type is what comes next.
@@ -71,8 +72,12 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 	} else {
 		done, err = ct.asm.Body(f.Payload)
 	}
+	if done && ct.large != 0 {
+		ch.conn.server.bodyCame(ct.large)
+	}
 	ch.weighBody()
 	if err != nil {
+		ch.dropComing()
 		return ch.contentFault(f, err)
 	}
 	if !done {
@@ -84,10 +89,12 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 	ch.announce(0)
 	var m amqpproto.BasicPublish
 	if err := m.DecodeArgs(ct.args); err != nil {
+		ch.dropComing()
 		return err
 	}
 	whole := ct.asm.Content()
-	err = ch.publish(&m, whole.RawProperties, whole.Body)
+	err = ch.publish(&m, whole.RawProperties, whole.Body, ct.large)
+	ch.dropComing()
 	if ch.state == channelOpen {
 		ct.asm.Reset() // gives back what a large body took
 		ch.weighBody()
@@ -133,5 +140,5 @@ func (ch *channel) publishWhole(args, rest []byte) (n int, took bool, err error)
 	if err := m.DecodeArgs(args); err != nil {
 		return n, true, err
 	}
-	return n, true, ch.publish(&m, properties, body)
+	return n, true, ch.publish(&m, properties, body, 0)
 }

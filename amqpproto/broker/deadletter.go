@@ -102,7 +102,7 @@ type letter struct {
 // would die at once again, and the headers, which tell its story.
 func (l *letter) write(d death, p parts, seconds int64) {
 	l.exchange = append(l.exchange[:0], d.queue.deadExchange...)
-	l.body = p.body
+	l.body, l.large = p.body, p.large
 	l.props = p.props
 	l.traced = d.msg.traced
 	// It was published, so it can be read.

@@ -36,7 +36,7 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	p := s.view(e.msg)
 	c.out.room()
 	b := c.out.buf
-	before := len(b)
+	before := c.out.len()
 	size := 4 + 1 + len(k.tag) + 8 + 1 + 1 + len(p.exchange) + 1 + len(p.key)
 	b = append(b, amqpproto.FrameMethod, byte(ch.number>>8), byte(ch.number), 0, 0, byte(size>>8), byte(size),
 		0, byte(amqpproto.ClassBasic), 0, byte(amqpproto.IDBasicDeliver&0xff), byte(len(k.tag)))
@@ -49,7 +49,7 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	b = append(b, amqpproto.FrameEnd)
 	p.props = k.queue.shown(e, p.props, false)
 	c.out.buf = c.appendContent(b, ch.number, p)
-	c.out.delivered += len(c.out.buf) - before
+	c.out.delivered += c.out.len() - before
 	c.weighOutput()
 	s.stats.Delivered++
 	if e.redelivered {
@@ -78,10 +78,17 @@ func flag(v bool) byte {
 	return 0
 }
 
-// appendContent appends header and bodies of a message.
+// appendContent appends header and bodies of a message to the output, whose buffer
+// b becomes.
 func (c *Conn) appendContent(b []byte, channel uint16, p parts) []byte {
 	b = amqpproto.AppendContentHeader(b, channel, amqpproto.ClassBasic, uint64(len(p.body)), p.props)
-	return amqpproto.AppendBody(b, channel, p.body, c.frameMax)
+	if p.large == 0 {
+		return amqpproto.AppendBody(b, channel, p.body, c.frameMax)
+	}
+	s := c.server
+	s.holdBody(p.large)
+	c.out.large.Push(len(b), channel, p.body, c.frameMax, func() { s.dropBody(p.large) })
+	return b
 }
 
 // shown are the properties that q hands a message out with. Of a quorum queue, a

@@ -52,7 +52,7 @@ func (ch *channel) tracePublish(p *publishing, queues []*queue) {
 		b = appendLong(append(b, amqpproto.FieldString), q.name)
 	}
 	clear(t.names)
-	ch.conn.vhost.trace(closeField(b, at), p.body)
+	ch.conn.vhost.trace(closeField(b, at), p.body, p.large)
 	s.drain()
 }
 
@@ -75,7 +75,7 @@ func (ch *channel) traceDelivery(q *queue, redelivered bool, m parts) {
 	b := t.begin(p, s.opts.Node)
 	b = appendNumber(b, "redelivered", uint32(flag(redelivered)))
 	b = ch.appendOrigin(b)
-	ch.conn.vhost.trace(b, m.body)
+	ch.conn.vhost.trace(b, m.body, m.large)
 }
 
 // wanted says whether a binding fits the key of the copy: if none does, that was
@@ -178,12 +178,12 @@ func (s *Server) propertiesMax() int { return int(s.opts.FrameMax) - amqpproto.C
 
 // trace publishes the copy with these properties. Who has no room for it, in
 // memory or in a frame, goes without: the firehose holds nobody up.
-func (v *vhost) trace(props, body []byte) {
+func (v *vhost) trace(props, body []byte, large bodyRef) {
 	s := v.server
 	t := &s.tracer
 	p := &t.copy
 	binary.BigEndian.PutUint32(props[headersAt-4:], uint32(len(props)-headersAt))
-	p.exchange, p.props, p.body = append(p.exchange[:0], firehoseName...), props, body
+	p.exchange, p.props, p.body, p.large = append(p.exchange[:0], firehoseName...), props, body, large
 	p.properties = amqpproto.Properties{Flags: amqpproto.FlagHeaders, Headers: props[headersAt:]}
 	p.priority, p.expiration, p.traced = -1, -1, true
 	if len(props) > s.propertiesMax() || !s.hasRoom(len(props)+len(body)) {

@@ -60,7 +60,7 @@ func (f *shelf) of(m *message) *kept {
 func (f *shelf) at(id uint32) *kept { return &f.chunks[id>>slabBits][id&(slabMessages-1)] }
 
 // recordCost is about what m's record takes on disk.
-func recordCost(m *message) int64 { return int64(m.size()) + 40 }
+func recordCost(m *message) int64 { return int64(m.size()-m.copied()) + int64(m.bodyLen) + 40 }
 
 // append puts m at the end: its record is the newest.
 func (f *shelf) append(m *message, k *kept, at uint64) {

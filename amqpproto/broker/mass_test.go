@@ -84,7 +84,7 @@ func (c *crowd) turn() (busy bool) {
 		fn()
 	}
 	for _, p := range c.peers {
-		p.flush()
+		busy = p.flush() || busy
 	}
 	c.turns++
 	if before != nil {
@@ -135,6 +135,10 @@ type crowdPeer struct {
 	tag     uint64         // of the delivery at hand
 
 	recovers bool // until recover-ok comes
+
+	sink  func(out []byte) // takes what comes
+	wrote int              // octets in this turn
+	came  int              // octets of a large body that have come
 }
 
 func (c *crowd) open() *crowdPeer {
@@ -181,11 +185,17 @@ func (p *crowdPeer) feed() (busy bool) {
 	return n > 0
 }
 
-func (p *crowdPeer) flush() {
+func (p *crowdPeer) flush() (busy bool) {
 	if p.gone {
-		return
+		return false
 	}
 	out := p.conn.Pending()
+	p.wrote += len(out)
+	if p.sink != nil {
+		p.sink(out)
+		p.conn.Sent(len(out))
+		return len(out) > 0
+	}
 	p.out = append(p.out, out...)
 	if p.unacked != nil {
 		p.track()
@@ -195,6 +205,7 @@ func (p *crowdPeer) flush() {
 		p.out = append(p.out[:0], p.out[len(p.out)-1<<16:]...)
 	}
 	p.conn.Sent(len(out))
+	return false
 }
 
 // heard says whether the last thing that came is m.

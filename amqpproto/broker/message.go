@@ -1,5 +1,7 @@
 package broker
 
+import "zamqp/amqpproto"
+
 // message is a published message: what queues look at, and where in the arena
 // its octets are. It never changes after newMessage, is shared by all queues
 // that hold it, and has no Go pointers, so that a million of them cost the
@@ -11,8 +13,9 @@ type message struct {
 	offset      uint32 // in the chunk
 	propsLen    uint32
 	bodyLen     uint32
-	seq         uint64 // the store's id for it, 0 = not stored
-	expiration  int64  // milliseconds, -1 = never
+	large       bodyRef // where the body is; 0 = with the rest
+	seq         uint64  // the store's id for it, 0 = not stored
+	expiration  int64   // milliseconds, -1 = never
 	bccLen      uint16
 	priority    int16 // -1 = not set
 	exchangeLen uint8
@@ -25,6 +28,7 @@ type message struct {
 // released, and no longer than this call into the broker: Tick may move
 // messages.
 type parts struct {
+	large    bodyRef // where body is; 0 = with the rest
 	exchange []byte
 	key      []byte
 	props    []byte // flags and values, as on the wire
@@ -32,9 +36,17 @@ type parts struct {
 	bcc      []byte // keys from the header BCC, which consumers do not see; see appendKey
 }
 
-// size is how many octets m has in the arena.
+// size is how many octets m's record in the arena has: all, but a large body.
 func (m *message) size() int {
-	return int(m.exchangeLen) + int(m.keyLen) + int(m.bccLen) + int(m.propsLen) + int(m.bodyLen)
+	return int(m.exchangeLen) + int(m.keyLen) + int(m.bccLen) + int(m.propsLen) + m.copied()
+}
+
+// copied is how many octets of body are copied when m is handled.
+func (m *message) copied() int {
+	if m.large != 0 {
+		return 0
+	}
+	return int(m.bodyLen)
 }
 
 // view returns the octets of m.
@@ -44,7 +56,9 @@ func (s *Server) view(m *message) (p parts) {
 	p.key, b = cut(b, int(m.keyLen))
 	p.bcc, b = cut(b, int(m.bccLen))
 	p.props, b = cut(b, int(m.propsLen))
-	p.body = b
+	if p.body, p.large = b, m.large; m.large != 0 {
+		p.body = s.bodyOctets(m.large, m.bodyLen)
+	}
 	return p
 }
 
@@ -53,7 +67,8 @@ func cut(b []byte, n int) (first, rest []byte) { return b[:n:n], b[n:] }
 // body returns the octets of m's body alone.
 func (s *Server) body(m *message) []byte { return s.view(m).body }
 
-// newMessage copies p, which has been parsed and checked, into the arena. The
+// newMessage copies p, which has been parsed and checked, into the arena, but for a
+// large body, which is there. The
 // caller holds one reference and gives it back with release, when queues have
 // theirs. It allocates nothing but, now and then, a chunk.
 func (s *Server) newMessage(p *publishing) *message {
@@ -62,13 +77,24 @@ func (s *Server) newMessage(p *publishing) *message {
 	m.exchangeLen, m.keyLen = uint8(len(p.exchange)), uint8(len(p.key))
 	m.bccLen, m.propsLen, m.bodyLen = uint16(len(p.bcc)), uint32(len(p.props)), uint32(len(p.body))
 	m.expiration, m.priority, m.persistent, m.traced = p.expiration, p.priority, p.persistent, p.traced
+	body := p.body
+	switch {
+	case p.large != 0:
+		s.holdBody(p.large)
+		m.large, body = p.large, nil
+	case len(body) > amqpproto.LargeBody: // read back from the store, or one long frame
+		m.large, body = s.openBody(len(body))
+		copy(body, p.body)
+		s.bodyCame(m.large)
+		body = nil
+	}
 	var b []byte
 	m.chunk, m.offset, b = s.arena.add(m.id, m.size())
 	b = b[copy(b, p.exchange):]
 	b = b[copy(b, p.key):]
 	b = b[copy(b, p.bcc):]
 	b = b[copy(b, p.props):]
-	copy(b, p.body)
+	copy(b, body)
 	s.memory += int64(recordSize(m.size()) + messageSize)
 	return m
 }
@@ -87,6 +113,9 @@ func (s *Server) release(m *message) {
 	}
 	s.memory -= int64(recordSize(m.size()) + messageSize)
 	s.arena.remove(m.chunk, m.size())
+	if m.large != 0 {
+		s.dropBody(m.large)
+	}
 	s.slabs.put(m)
 	if !s.compacting && s.arena.wasteful() {
 		s.compacting = true

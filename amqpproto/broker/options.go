@@ -47,6 +47,10 @@ type Options struct {
 	// garbage collector, nor doubled by it.
 	Allocate func(n int) []byte
 	Free     func([]byte)
+	// Discard takes back the pages of a part of what Allocate returned, which is not
+	// used any more. Large pieces are discarded in parts before they are freed, since
+	// that takes long; nil = they are freed at once.
+	Discard func([]byte)
 
 	// DataDir is where durable exchanges and queues, and the persistent messages
 	// in them, outlive the process; it is made if it is not there. One process

@@ -3,7 +3,7 @@ package broker
 import "zamqp/amqpproto"
 
 // publish takes a whole basic.publish. The checks are RabbitMQ's, in its order.
-func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte) error {
+func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte, large bodyRef) error {
 	c := ch.conn
 	s := c.server
 	if m.Immediate {
@@ -20,7 +20,7 @@ func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte) error 
 		return refused("cannot publish to internal %s", x)
 	}
 	p := &s.pub
-	p.exchange, p.key, p.props, p.body = m.Exchange, m.RoutingKey, props, body
+	p.exchange, p.key, p.props, p.body, p.large = m.Exchange, m.RoutingKey, props, body, large
 	if err := p.parse(); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (ch *channel) hand(p *publishing, queues []*queue, mandatory bool) {
 	if len(queues) == 0 {
 		s.stats.Unroutable++
 		if mandatory {
-			ch.sendReturn(p.exchange, p.key, p.props, p.body)
+			ch.sendReturn(parts{exchange: p.exchange, key: p.key, props: p.props, body: p.body, large: p.large})
 		}
 		ch.confirm(0, false)
 		return
@@ -87,11 +87,10 @@ func (s *Server) spread(m *message, queues []*queue) (need uint64, refused bool)
 
 // sendReturn sends a mandatory message back that no queue took. It goes out
 // before the confirm of the same message.
-func (ch *channel) sendReturn(exchange, key, props, body []byte) {
+func (ch *channel) sendReturn(p parts) {
 	c := ch.conn
 	c.send(ch.number, &amqpproto.BasicReturn{ReplyCode: amqpproto.NoRoute, ReplyText: []byte("NO_ROUTE"),
-		Exchange: exchange, RoutingKey: key})
-	b := amqpproto.AppendContentHeader(c.out.buf, ch.number, amqpproto.ClassBasic, uint64(len(body)), props)
-	c.out.buf = amqpproto.AppendBody(b, ch.number, body, c.frameMax)
+		Exchange: p.exchange, RoutingKey: p.key})
+	c.out.buf = c.appendContent(c.out.buf, ch.number, p)
 	c.server.stats.Returned++
 }

@@ -16,7 +16,8 @@ type publishing struct {
 	key      []byte
 	props    []byte // flags and values, as on the wire; parse takes BCC out
 	body     []byte
-	traced   bool // a copy of the firehose, or a dead letter of one
+	large    bodyRef // where body is, if it is large and has come already
+	traced   bool    // a copy of the firehose, or a dead letter of one
 
 	// The rest is computed by parse and check.
 	properties amqpproto.Properties

@@ -134,7 +134,7 @@ func (q *queue) chargeDeath() bool {
 		units = letterUnits
 	}
 	s := q.server()
-	return s.charge(units, int(s.slabs.at(q.backlog.first().id).bodyLen))
+	return s.charge(units, s.slabs.at(q.backlog.first().id).copied())
 }
 
 // laneOf is where m belongs: its priority.

@@ -108,8 +108,7 @@ func (s *Server) deliverReply(p *publishing) {
 	ch.tag++
 	c.out.room()
 	b := amqpproto.AppendBasicDeliver(c.out.buf, ch.number, box.tag, ch.tag, false, "", string(p.key))
-	b = amqpproto.AppendContentHeader(b, ch.number, amqpproto.ClassBasic, uint64(len(p.body)), p.props)
-	c.out.buf = amqpproto.AppendBody(b, ch.number, p.body, c.frameMax)
+	c.out.buf = c.appendContent(b, ch.number, parts{props: p.props, body: p.body, large: p.large})
 	s.stats.Delivered++
 	c.wake()
 }

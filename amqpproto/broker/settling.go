@@ -32,7 +32,7 @@ func (t *settling) step(s *Server) (done bool) {
 		}
 		d, octets := ch.unacked.at(0), 0
 		if t.how == rejected {
-			octets = int(d.msg.bodyLen) // a dead letter is a copy
+			octets = d.msg.copied() // a dead letter is a copy
 		}
 		if !s.charge(settleUnits(t.how, d.queue), octets) {
 			return false

@@ -28,14 +28,15 @@ type serverStore struct {
 	goneQueue uint32 // the last pair in it
 	goneID    uint64
 
-	due       bool   // flushStore will be called
-	flush     func() // flushStore, made once
-	head      []byte // scratch for the beginning of a record
-	item      []byte // and for records of the topology
-	queues    []home // scratch
-	topology  int64  // octets of the topology, about
-	changedAt uint64 // number of the newest record that changed it
-	mappedAt  uint64 // number of the first record of the newest complete topology
+	lent      []writing // in the order of their numbers
+	due       bool      // flushStore will be called
+	flush     func()    // flushStore, made once
+	head      []byte    // scratch for the beginning of a record
+	item      []byte    // and for records of the topology
+	queues    []home    // scratch
+	topology  int64     // octets of the topology, about
+	changedAt uint64    // number of the newest record that changed it
+	mappedAt  uint64    // number of the first record of the newest complete topology
 }
 
 // Only durable things are written: storing and forgetting anything else does
@@ -168,7 +169,13 @@ func (s *Server) writeMessage(m *message, id uint64, ms int64, homes []home) (nu
 	b = binary.AppendUvarint(b, uint64(m.bccLen))
 	b = binary.AppendUvarint(b, uint64(m.propsLen))
 	s.head = b
-	return s.journal.Append(b, s.arena.octets(m.chunk, m.offset, m.size()))
+	rest := s.arena.octets(m.chunk, m.offset, m.size())
+	if m.large == 0 {
+		return s.journal.Append(b, rest)
+	}
+	number = s.journal.AppendLent(s.bodyOctets(m.large, m.bodyLen), b, rest)
+	s.lend(number, m.large)
+	return number
 }
 
 // storeDelivery is called when a queue hands an entry out, not when it is gone

@@ -4,6 +4,7 @@ package broker
 // has failed (see storeErr): confirms, tx.commit-ok and answers that waited can be
 // sent.
 func (s *Server) onSynced(uint64) {
+	s.written()
 	s.giveAnswers()
 	waiting := s.syncing
 	s.syncing = nil

@@ -109,7 +109,7 @@ func (ch *channel) commitPublish(p txPublish) (routed bool) {
 	if len(queues) == 0 {
 		s.stats.Unroutable++
 		if p.mandatory {
-			ch.sendReturn(v.exchange, v.key, v.props, v.body)
+			ch.sendReturn(v)
 		}
 	} else if _, refused := s.spread(p.message, queues); refused {
 		ch.tx.failed = true

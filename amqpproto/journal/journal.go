@@ -40,6 +40,7 @@ type Journal struct {
 // batch is what one write and one sync put on disk.
 type batch struct {
 	octets  []byte
+	lent    []lent   // what comes in between
 	first   uint64   // number of its first record; 0 = it has none
 	opens   uint64   // number of the first record of the segment that it begins; 0 if it goes on with the last
 	last    uint64   // number of its last record
@@ -49,6 +50,23 @@ type batch struct {
 	rebuilds bool // the writer tries to build its reserve again
 }
 
+// A lent part of a record is written from where it is.
+type lent struct {
+	record int // where its record begins in the batch's octets
+	at     int // it comes behind so many of them
+	octets []byte
+	sealed bool // the record has its CRC
+}
+
+// size is how many octets the batch takes in its file.
+func (b *batch) size() int64 {
+	n := int64(len(b.octets))
+	for i := range b.lent {
+		n += int64(len(b.lent[i].octets))
+	}
+	return n
+}
+
 func (b *batch) empty() bool { return len(b.octets) == 0 && len(b.removes) == 0 && !b.rebuilds }
 
 // Append copies a record, which is its parts put together, into the batch being
@@ -56,8 +74,14 @@ func (b *batch) empty() bool { return len(b.octets) == 0 && len(b.removes) == 0 
 // number, or a higher one. It does not allocate, but to make the batch larger.
 // After a failure it does nothing, and the number is never reported. A record
 // over RecordMax is the caller's bug, and panics.
-func (j *Journal) Append(parts ...[]byte) uint64 {
-	length := 0
+func (j *Journal) Append(parts ...[]byte) uint64 { return j.append(nil, parts) }
+
+// AppendLent is Append for a record with a last part that is large. It is not copied:
+// it has to stay as it is until the number is reported, or the journal has failed.
+func (j *Journal) AppendLent(last []byte, parts ...[]byte) uint64 { return j.append(last, parts) }
+
+func (j *Journal) append(last []byte, parts [][]byte) uint64 {
+	length := len(last)
 	for _, p := range parts {
 		length += len(p)
 	}
@@ -78,7 +102,10 @@ func (j *Journal) Append(parts ...[]byte) uint64 {
 	}
 	j.gather.octets = appendRecord(j.gather.octets, j.seed, seq, was == 0, length, parts)
 	j.gather.last = seq
-	grown := int64(len(j.gather.octets) - was)
+	grown := int64(len(j.gather.octets)-was) + int64(len(last))
+	if len(last) > 0 {
+		j.gather.lent = append(j.gather.lent, lent{record: was, at: len(j.gather.octets), octets: last})
+	}
 	j.segments[len(j.segments)-1].Size += grown
 	j.appended += grown
 	return seq
@@ -266,7 +293,7 @@ func (j *Journal) Size() int64 {
 func (j *Journal) SegmentSize() int64 { return j.opt.SegmentSize }
 
 // Behind is how many octets were appended and are not on disk yet, all of which
-// are in memory. Whoever appends faster than the disk can write should stop at
+// are in memory, without those that were lent. Whoever appends faster than the disk can write should stop at
 // some bound.
 func (j *Journal) Behind() int {
 	n := len(j.gather.octets)

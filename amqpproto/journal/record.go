@@ -63,7 +63,8 @@ func parseHead(b []byte) (salt, first uint64, ok bool) {
 	return binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), true
 }
 
-// appendRecord appends a record of parts to dst.
+// appendRecord appends a record of parts to dst. If they are less than length,
+// because the last one is lent, the CRC is not the record's as yet: see seal.
 func appendRecord(dst []byte, seed uint32, seq uint64, beginsBatch bool, length int, parts [][]byte) []byte {
 	at := len(dst)
 	word := uint32(length)

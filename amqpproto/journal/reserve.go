@@ -96,7 +96,7 @@ func (r *reserve) use(w *writer, first uint64) error {
 
 // serves says whether a batch can be saved by the reserve.
 func (r *reserve) serves(b *batch) bool {
-	return r.file != nil && int64(len(b.octets))+headSize <= r.has
+	return r.file != nil && b.size()+headSize <= r.has
 }
 
 func (r *reserve) close() {

@@ -144,14 +144,14 @@ func (j *Journal) move() {
 		return
 	}
 	b.opens = b.first
-	moved := Segment{First: b.first, Size: headSize + int64(len(b.octets))}
+	moved := Segment{First: b.first, Size: headSize + b.size()}
 	at := len(j.segments)
 	for at > 0 && j.segments[at-1].First > b.first {
 		at--
 	}
-	rest := int64(len(b.octets))
+	rest := b.size()
 	if j.gather.opens == 0 {
-		rest += int64(len(j.gather.octets))
+		rest += j.gather.size()
 		moved.Size = headSize + rest
 	}
 	if at == 0 { // released meanwhile, and so is what is moved

@@ -1,10 +1,13 @@
 package journal
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // writer puts batches into files. It is used by one goroutine at a time.
@@ -72,14 +75,14 @@ func (w *writer) store(b *batch) error {
 	if len(b.octets) == 0 {
 		return nil
 	}
-	if err := w.write(b.octets); err != nil {
+	if err := w.write(b); err != nil {
 		return fmt.Errorf("journal: write: %w", err)
 	}
 	if err := w.file.Sync(); err != nil {
 		w.doubtful = true
 		return fmt.Errorf("journal: sync: %w", err)
 	}
-	w.offset += int64(len(b.octets))
+	w.offset += b.size()
 	return nil
 }
 
@@ -152,20 +155,66 @@ func (w *writer) keepIdentity() error {
 	return err
 }
 
-func (w *writer) write(b []byte) error {
-	end := w.offset + int64(len(b))
-	if end > w.filled && len(b) <= aheadBatchMax && end < w.size {
+func (w *writer) write(b *batch) error {
+	size := b.size()
+	end := w.offset + size
+	if end > w.filled && size <= aheadBatchMax && end < w.size {
 		ahead := min(end+min(max(end, aheadMin), aheadMax), w.size)
 		// Without room for it the batch may have room.
 		if _, err := w.file.WriteAt(zeros[:ahead-w.filled], w.filled); err == nil {
 			w.filled = ahead
 		}
 	}
-	if _, err := w.file.WriteAt(b, w.offset); err != nil {
+	if err := w.writeParts(b); err != nil {
 		return err
 	}
 	w.filled = max(w.filled, end)
 	return nil
+}
+
+// writeParts writes the octets of a batch, with what was lent in between.
+func (w *writer) writeParts(b *batch) error {
+	offset, from := w.offset, 0
+	put := func(p []byte) error {
+		_, err := w.file.WriteAt(p, offset)
+		offset += int64(len(p))
+		return err
+	}
+	for i := range b.lent {
+		l := &b.lent[i]
+		if !l.sealed {
+			seal(seed(w.salt), b.octets[l.record:l.at], l.octets)
+			l.sealed = true
+		}
+		if err := put(b.octets[from:l.at]); err != nil {
+			return err
+		}
+		from = l.at
+		for rest := l.octets; len(rest) > 0; {
+			n := min(len(rest), pieceMax)
+			if err := put(rest[:n]); err != nil {
+				return err
+			}
+			rest = rest[n:]
+		}
+	}
+	return put(b.octets[from:])
+}
+
+// pieceMax is how much of what was lent is worked on at once. Between two pieces
+// others get their turn, where there is one processor for all.
+const pieceMax = 256 << 10
+
+// seal gives a record whose last part is lent its CRC.
+func seal(seed uint32, record, last []byte) {
+	sum := crc32.Update(seed, castagnoli, record[4:])
+	for len(last) > 0 {
+		n := min(len(last), pieceMax)
+		sum = crc32.Update(sum, castagnoli, last[:n])
+		last = last[n:]
+		runtime.Gosched()
+	}
+	binary.LittleEndian.PutUint32(record, sum)
 }
 
 // finish gives back what was reserved and closes the segment. All that it holds

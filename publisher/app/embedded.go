@@ -64,7 +64,7 @@ func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error)
 		Users: brokerUsers(s.Users), Vhosts: s.Vhosts, FrameMax: uint32(s.FrameMax), ChannelMax: uint16(s.ChannelMax),
 		Heartbeat: s.Heartbeat, BodyMax: uint64(s.BodyMax), MemoryMax: int64(s.MemoryMax), QueuesMax: s.QueuesMax,
 		Product: s.Product, Version: brokerVersion(s.Product), Node: nodeName(), Seed: binary.LittleEndian.Uint64(random[:]),
-		Allocate: e.memory.allocate, Free: e.memory.free, DataDir: s.DataDir, Reserve: diskReserve, LookAtDisk: e.watchDisk,
+		Allocate: e.memory.allocate, Free: e.memory.free, Discard: e.memory.discard, DataDir: s.DataDir, Reserve: diskReserve, LookAtDisk: e.watchDisk,
 		Clock: func() int64 { return int64(time.Since(processStart)) },
 	}
 	if s.Heartbeat == 0 {

@@ -27,3 +27,7 @@ func (m *messageMemory) free(b []byte) {
 		m.mapped -= int64(len(b))
 	}
 }
+
+// discard takes back the pages of a part of what allocate returned. Their octets
+// are zero from then on.
+func (m *messageMemory) discard(b []byte) { _ = unix.Madvise(b, unix.MADV_DONTNEED) }
