@@ -1,6 +1,11 @@
 package loop
 
-import "golang.org/x/sys/unix"
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // Listeners leave a share of the descriptors alone: files, a journal's next segment for one, and connections that the
 // server opens itself must not fail because clients have taken all of them.
@@ -28,3 +33,14 @@ func DescriptorsLeft(limit int) int {
 // tooMany says that a connection that was accepted would take from the share. The system gives the lowest descriptor
 // that is free, so its number says how many are in use at least; and those that are closed by others bring it down again.
 func (l *Loop) tooMany(fd int) bool { return fd >= l.acceptMax }
+
+// TakesFromShare is tooMany for a connection that a listener of package net has accepted. Any thread may ask.
+func (l *Loop) TakesFromShare(nc net.Conn) bool {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	takes := false
+	return err == nil && raw.Control(func(fd uintptr) { takes = l.tooMany(int(fd)) }) == nil && takes
+}

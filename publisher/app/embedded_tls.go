@@ -68,6 +68,10 @@ func (e *embedded) acceptTLS(ln net.Listener, d *tlsDoor) {
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
+		if e.loop.TakesFromShare(nc) {
+			_ = nc.Close()
+			continue
+		}
 		c := d.enter(nc)
 		go e.shakeHands(c)
 	}
