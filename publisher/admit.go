@@ -84,7 +84,7 @@ func (s *Server) find(r *Request, more int) bool {
 			to += "?" + string(r.query)
 		}
 		s.refuse(r, http.StatusTemporaryRedirect, http.StatusText(http.StatusTemporaryRedirect))
-		r.SetHeader("Location", encodeTarget(to))
+		r.setHeader("Location", encodeTarget(to))
 		return false
 	}
 	if m.route != nil {
@@ -93,7 +93,7 @@ func (s *Server) find(r *Request, more int) bool {
 	}
 	if allowed := s.router.allowed(host, r.path); len(allowed) > 0 {
 		s.refuse(r, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
-		r.SetHeader("Allow", strings.Join(allowed, ", "))
+		r.setHeader("Allow", strings.Join(allowed, ", "))
 		return false
 	}
 	s.refuse(r, http.StatusNotFound, "404 page not found")
@@ -102,7 +102,7 @@ func (s *Server) find(r *Request, more int) bool {
 
 func (s *Server) refuse(r *Request, status int, text string) {
 	s.stats.Refused++
-	_ = r.Text(status, text+"\n")
+	_ = r.text(status, text+"\n")
 }
 
 // stripPort cuts ":port" off a Host value; the brackets of an IPv6 address stay.

@@ -170,7 +170,7 @@ func (w *responseWriter) head(r *Request) error {
 		for _, name := range sortedNames(w.sent) {
 			if !reservedField(name) && !strings.HasPrefix(name, http.TrailerPrefix) {
 				for _, value := range w.sent[name] {
-					r.SetHeader(name, clean(value))
+					r.setHeader(name, clean(value))
 				}
 			}
 		}

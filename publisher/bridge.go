@@ -81,6 +81,9 @@ func (r *Request) do(fn func(r *Request) error) error {
 	if r.carrier != nil {
 		return r.carrier.do(fn)
 	}
+	if err := r.own(); err != nil {
+		return err
+	}
 	return fn(r)
 }
 

@@ -15,6 +15,7 @@ import (
 // runs them again in place, since only the losers of a race see one.
 func (r *Request) Run(t *coro.Task) {
 	r.task = t
+	r.owner.Store(coro.Self())
 	s := r.server
 	s.runtime.Enter(r.label)
 	err := r.attempt(r.handle)
@@ -141,9 +142,9 @@ func (r *Request) settle(err error) {
 	status, cause := statusOf(err)
 	r.keepFields(err)
 	if e := (*encodingError)(nil); errors.As(err, &e) {
-		r.SetHeader("Accept-Encoding", acceptEncoding)
+		r.setHeader("Accept-Encoding", acceptEncoding)
 	}
-	_ = r.Text(status, cause+"\n")
+	_ = r.text(status, cause+"\n")
 	r.reportFields()
 }
 
@@ -171,7 +172,7 @@ func (r *Request) replyFailure(err error) {
 	status, cause := statusOf(err)
 	r.tx.reset()
 	r.keepFields(err)
-	_ = r.Text(status, cause)
+	_ = r.text(status, cause)
 	r.reportFields()
 	if err := guard(r.endWith); err != nil {
 		r.server.log.Warn().Err(err).Str("reply_to", string(r.props.ReplyTo)).Msg("the error reply was not sent")

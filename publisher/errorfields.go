@@ -30,7 +30,7 @@ func (r *Request) keepFields(err error) {
 		maps.DeleteFunc(p.headers, func(set string, _ any) bool { return strings.EqualFold(set, name) })
 	}
 	for i := range s.fields {
-		r.SetHeader(s.fields[i].name, s.fields[i].value)
+		r.setHeader(s.fields[i].name, s.fields[i].value)
 	}
 }
 

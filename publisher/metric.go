@@ -58,6 +58,7 @@ func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
 		Metric{Name: "panics_total", Help: "Calls that ended by a panic; they are failures, too.", Value: float64(s.stats.Panics)},
 		Metric{Name: "undone_total", Help: "Calls whose answer was a refusal (400 and more), which aborted what they had published or joined.", Value: float64(s.stats.Undone)},
 		Metric{Name: "conflicts_total", Help: "Runs that were repeated for a conflict.", Value: float64(s.stats.Conflicts)},
+		Metric{Name: "foreign_uses_total", Help: "Methods of requests that were called on a foreign goroutine or after the call, and did nothing: a mistake in a handler, which the log names.", Value: float64(s.foreign.total.Load())},
 		Metric{Name: "refused_total", Help: "HTTP requests answered without a handler: no route, too many calls.", Value: float64(s.stats.Refused)},
 		Metric{Name: "calls", Help: "Calls that run or wait.", Value: float64(snap.Live)},
 		Metric{Name: "streams", Help: "Answers that are being streamed.", Value: float64(s.streams)},

@@ -3,13 +3,13 @@ package publisher
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 	"unsafe"
 
 	"zamqp/amqpproto"
+	"zamqp/loop/coro"
 )
 
 // An Option sets one property of a publish over its producer's default.
@@ -128,27 +128,26 @@ type draft struct {
 	gzip          bool
 }
 
-var errOffload = errors.New("called from a function given to Offload: return to the handler first")
-
 // usable reports why the request's methods cannot be used now.
 func (r *Request) usable() error {
 	switch {
 	case r.carrier != nil:
 		return r.carrier.usable()
-	case !r.live:
-		return ErrOver
-	case r.parked:
-		return errOffload
+	case r.parked && coro.Self() == 0: // where goroutines are not told apart, most of it is found by this
+		return ErrForeign
 	}
-	return nil
+	return r.own()
 }
 
 // open reports why the transaction takes nothing more.
 func (r *Request) open() error {
+	if err := r.usable(); err != nil {
+		return err
+	}
 	if r.response.begun {
 		return ErrSent
 	}
-	return r.usable()
+	return nil
 }
 
 // Publish publishes v by the producer of that name when the call's transaction

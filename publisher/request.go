@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"zamqp/amqpproto"
@@ -71,6 +72,7 @@ type Request struct {
 	response Response
 	tx       Tx
 
+	owner     atomic.Uintptr // the goroutine that runs the call; 0 for none
 	task      *coro.Task
 	label     *string // for the watchdog: who holds the thread
 	started   time.Time

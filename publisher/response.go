@@ -65,12 +65,15 @@ func (r *Request) Reply(status int, v any) error {
 	if r.carrier != nil {
 		return r.carrier.do(func(r *Request) error { return r.Reply(status, v) })
 	}
+	if err := r.own(); err != nil {
+		return err
+	}
 	p := &r.response
 	switch v := v.(type) {
 	case nil:
 		return r.answer(status, "", nil)
 	case string:
-		return r.Text(status, v)
+		return r.text(status, v)
 	case []byte:
 		return r.answer(status, "application/octet-stream", v)
 	}
@@ -88,6 +91,9 @@ func (r *Request) ReplyAs(status int, codec string, v any) error {
 	if r.carrier != nil {
 		return r.carrier.do(func(r *Request) error { return r.ReplyAs(status, codec, v) })
 	}
+	if err := r.own(); err != nil {
+		return err
+	}
 	c, err := codecFor([]byte(codec))
 	if err != nil {
 		return fmt.Errorf("reply: %w", err)
@@ -103,6 +109,13 @@ func (r *Request) Text(status int, text string) error {
 	if r.carrier != nil {
 		return r.carrier.do(func(r *Request) error { return r.Text(status, text) })
 	}
+	if err := r.own(); err != nil {
+		return err
+	}
+	return r.text(status, text)
+}
+
+func (r *Request) text(status int, text string) error {
 	r.response.Body = append(r.response.Body[:0], text...)
 	return r.answer(status, "text/plain; charset=utf-8", r.response.Body)
 }
@@ -112,6 +125,9 @@ func (r *Request) Text(status int, text string) error {
 func (r *Request) Bytes(status int, contentType string, body []byte) error {
 	if r.carrier != nil {
 		return r.carrier.do(func(r *Request) error { return r.Bytes(status, contentType, body) })
+	}
+	if err := r.own(); err != nil {
+		return err
 	}
 	return r.answer(status, contentType, body)
 }
@@ -152,9 +168,15 @@ func isFinal(status int) bool { return status >= 200 && status <= 599 }
 // place of the server's own.
 func (r *Request) SetHeader(name, value string) {
 	if r.carrier != nil {
-		_ = r.carrier.do(func(r *Request) error { r.SetHeader(name, value); return nil })
+		_ = r.carrier.do(func(r *Request) error { r.setHeader(name, value); return nil })
 		return
 	}
+	if r.own() == nil {
+		r.setHeader(name, value)
+	}
+}
+
+func (r *Request) setHeader(name, value string) {
 	p := &r.response
 	if reservedField(name) {
 		p.fail(fmt.Errorf("header %s: it is the server's to send", name))
@@ -201,6 +223,9 @@ func (r *Request) SetHeaders(t Table) {
 		_ = r.carrier.do(func(r *Request) error { r.SetHeaders(t); return nil })
 		return
 	}
+	if r.own() != nil {
+		return
+	}
 	if r.origin == OriginMessage {
 		r.response.headers = maps.Clone(t)
 		return
@@ -209,9 +234,9 @@ func (r *Request) SetHeaders(t Table) {
 		switch value := value.(type) {
 		case nil, Table, []any: // not simple
 		case []byte:
-			r.SetHeader(name, string(value))
+			r.setHeader(name, string(value))
 		default:
-			r.SetHeader(name, fmt.Sprint(value))
+			r.setHeader(name, fmt.Sprint(value))
 		}
 	}
 }

@@ -49,6 +49,7 @@ type Server struct {
 	outside       int           // see [Server.Outside]
 	packer        packer
 	scratch       []byte // of Fingerprint
+	foreign       foreignUses
 	contentType   string // the last one that was found valid; handlers give the same constants again and again
 	stats         Stats
 }
@@ -321,6 +322,7 @@ func (s *Server) finish(r *Request) {
 const keepMax = 64 << 10
 
 func (s *Server) recycle(r *Request) {
+	r.owner.Store(0)
 	r.live, r.watches, r.label, r.route, r.consumer, r.door, r.task = false, false, nil, nil, nil, nil, nil
 	r.ctx, r.cancelCtx, r.cancelled, r.told, r.remote = nil, nil, nil, false, nil
 	r.outcome, r.message, r.path = Outcome{}, Message{}, nil

@@ -27,6 +27,9 @@ func (r *Request) Stream(status int, contentType string, length int64, fn func(w
 	if r.carrier != nil {
 		return errors.New("stream: write to the http.ResponseWriter, which sends what is flushed")
 	}
+	if err := r.own(); err != nil {
+		return err
+	}
 	if r.origin != OriginHTTP {
 		return errors.New("stream: a message's reply is sent whole: use Bytes")
 	}
@@ -55,8 +58,11 @@ func (r *Request) Stream(status int, contentType string, length int64, fn func(w
 // client has gone, that the call was cancelled, or that p is more than was announced.
 func (w *Stream) Write(p []byte) (int, error) {
 	r := w.r
+	if err := r.own(); err != nil {
+		return 0, err
+	}
 	door, ok := r.door.(StreamDoor)
-	if !ok || !r.live {
+	if !ok {
 		return 0, ErrOver
 	}
 	written := 0

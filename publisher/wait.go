@@ -111,6 +111,9 @@ func (r *Request) await(start func(r *Request, p *pause) error) error {
 	if r.carrier != nil {
 		return r.carrier.await(start)
 	}
+	if err := r.own(); err != nil {
+		return err
+	}
 	p := &pause{r: r}
 	if err := start(r, p); err != nil {
 		return err
