@@ -23,8 +23,10 @@ type Options struct {
 	// 100 ms.
 	AcceptPause time.Duration
 
-	StallWarning time.Duration // how long the thread may be held before OnStall; 0 turns the watchdog off
+	StallWarning time.Duration // how long the thread may be held before OnStall; 0 is never
 	OnStall      func(Stall)   // called on the watchdog's goroutine, once a stall
+	StallLimit   time.Duration // how long the thread may be held before OnLimit; 0 is never
+	OnLimit      func(Stall)   // called on the watchdog's goroutine, once
 
 	OffloadWorkers int // goroutines that Offload may use at once; 16
 

@@ -13,6 +13,7 @@ import (
 type watch struct {
 	beats  atomic.Uint64 // moves so far; 0 while the loop waits in the poll
 	n      uint64        // the same, the loop's own
+	id     atomic.Uint64 // of the loop's goroutine
 	holder atomic.Pointer[string]
 	stalls atomic.Uint64
 	quit   chan struct{}
@@ -23,15 +24,27 @@ type watch struct {
 // be called inside tasks and costs an atomic store.
 func (l *Loop) Enter(name *string) { l.watch.holder.Store(name) }
 
+// Look tells what runs on the loop's thread now. Any goroutine may call it; it costs as much as all stacks of the process.
+func (l *Loop) Look() Stall {
+	var s Stall
+	if holder := l.watch.holder.Load(); holder != nil {
+		s.Name = *holder
+	}
+	s.Stack = stackOf(l.watch.id.Load())
+	s.locate()
+	return s
+}
+
 // start begins the watch if there is somebody to tell.
 func (w *watch) start(l *Loop) {
-	if l.opt.StallWarning <= 0 {
+	w.id.Store(goroutineID())
+	if l.opt.StallWarning <= 0 && l.opt.StallLimit <= 0 {
 		return
 	}
 	w.on = true
 	w.quit = make(chan struct{})
 	l.pumps.Add(1)
-	go w.run(l, goroutineID())
+	go w.run(l)
 }
 
 // beat marks the beginning of something that may hold the thread.
@@ -56,15 +69,24 @@ func (w *watch) stop() {
 	}
 }
 
-func (w *watch) run(l *Loop, id uint64) {
+// patrol is the longest time between two looks of the watchdog.
+const patrol = time.Second
+
+func (w *watch) run(l *Loop) {
 	defer l.pumps.Done()
-	often := max(l.opt.StallWarning/4, time.Millisecond)
+	warning, limit := l.opt.StallWarning, l.opt.StallLimit
+	pace := warning
+	if pace <= 0 || limit > 0 && limit < pace {
+		pace = limit
+	}
+	often := min(max(pace/4, time.Millisecond), patrol)
 	timer := time.NewTimer(often)
 	defer timer.Stop()
-	var seen uint64     // the beat looked at last
-	var who *string     // the holder then
-	var since time.Time // when it was seen first
-	told := false
+	var seen uint64           // the beat looked at last
+	var who *string           // the holder then
+	var since, last time.Time // when it was seen first, and last
+	var held time.Duration    // seen to be held, without the time in which this goroutine was stopped, too
+	told, limited := false, false
 	for {
 		select {
 		case <-w.quit:
@@ -73,25 +95,33 @@ func (w *watch) run(l *Loop, id uint64) {
 		}
 		now, holder := w.beats.Load(), w.holder.Load()
 		if now == 0 && seen == 0 {
-			timer.Reset(l.opt.StallWarning) // an idle server is not to be woken forty times a second
+			timer.Reset(min(pace, patrol)) // an idle server is not to be woken forty times a second
 			continue
 		}
 		timer.Reset(often)
+		at := time.Now()
 		if now == 0 || now != seen || holder != who {
-			seen, who, since, told = now, holder, time.Now(), false
+			seen, who, since, last, held, told = now, holder, at, at, 0, false
 			continue
 		}
-		if held := time.Since(since); held >= l.opt.StallWarning && !told {
+		held += min(at.Sub(last), max(2*often, patrol/2)) // a process that was stopped as a whole has not been held
+		last = at
+		if warning > 0 && at.Sub(since) >= warning && !told {
 			told = true
 			w.stalls.Add(1)
-			s := Stall{Held: held, Stack: stackOf(id)}
-			if who != nil {
-				s.Name = *who
-			}
-			s.locate()
-			// The stack was taken after the look: it is of what came next if the stall ended just then.
 			if l.opt.OnStall != nil {
+				// The stack is taken after the look: it is of what came next if the stall ended just then.
+				s := l.Look()
+				s.Held = at.Sub(since)
 				l.opt.OnStall(s)
+			}
+		}
+		if limit > 0 && held >= limit && !limited {
+			limited = true
+			if l.opt.OnLimit != nil {
+				s := l.Look()
+				s.Held = held
+				l.opt.OnLimit(s)
 			}
 		}
 	}

@@ -91,6 +91,44 @@ func TestWatchdogFindsWhoHoldsTheThread(t *testing.T) {
 	r.do(func() { pool.Close() })
 }
 
+// The limit is told once, with or without a warning before it.
+func TestWatchdogTellsOfTheLimit(t *testing.T) {
+	for _, warning := range []time.Duration{0, time.Millisecond, time.Hour} {
+		limits := make(chan loop.Stall, 16)
+		r := start(t, loop.Options{
+			StallWarning: warning, OnStall: func(loop.Stall) {},
+			StallLimit: 100 * time.Millisecond, OnLimit: func(s loop.Stall) { limits <- s },
+		})
+		name := "orders.create"
+		var s loop.Stall
+		r.do(func() {
+			r.Enter(&name)
+			s = <-limits
+			r.Enter(nil)
+		})
+		if s.Name != name || s.Held < 100*time.Millisecond || !strings.Contains(s.Function, "loop_test.") || len(limits) > 0 {
+			t.Errorf("warning %v: %d more, %+v", warning, len(limits), s)
+		}
+	}
+}
+
+// Look works without a watchdog, too.
+func TestLook(t *testing.T) {
+	r := start(t, loop.Options{})
+	looked := make(chan loop.Stall)
+	r.do(func() {
+		go func() { looked <- r.Look() }()
+		holdForLook(looked, t)
+	})
+}
+
+//go:noinline
+func holdForLook(looked chan loop.Stall, t *testing.T) {
+	if s := <-looked; s.Phase != "posted functions" || !strings.Contains(s.Function, "holdForLook") {
+		t.Errorf("%+v", s)
+	}
+}
+
 type starter func()
 
 func (s starter) Run(*coro.Task) { s() }
