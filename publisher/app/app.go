@@ -18,6 +18,9 @@ const (
 	exitOK      = 0
 	exitFailure = 1 // what was asked for did not work: configuration, server
 	exitUsage   = 2 // the command line itself is wrong
+
+	exitStalled = 70 // the loop's thread was held past loop.stall_limit
+	exitDeaf    = 71 // it was held when a signal asked for the end
 )
 
 // Main runs the command line (without the program's name) of a binary whose

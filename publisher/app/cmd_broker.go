@@ -25,8 +25,8 @@ good order; a second signal ends it at once. Of the configuration it uses [broke
 			if err != nil {
 				return err
 			}
-			log, _ := c.openLog(s.Log)
-			if err := ServeBroker(cmd.Context(), s, log); err != nil {
+			log, w := c.openLog(s.Log)
+			if err := serveBroker(cmd.Context(), s, log, newLastWords(log, w)); err != nil {
 				return failure{err}
 			}
 			return nil
@@ -39,6 +39,10 @@ good order; a second signal ends it at once. Of the configuration it uses [broke
 // ServeBroker runs the broker of the settings alone, until ctx ends or a signal
 // comes. An error names what could not be opened.
 func ServeBroker(ctx context.Context, s *Settings, log zerolog.Logger) error {
+	return serveBroker(ctx, s, log, newLastWords(log, nil))
+}
+
+func serveBroker(ctx context.Context, s *Settings, log zerolog.Logger, last *lastWords) error {
 	if len(s.Broker.Listen) == 0 {
 		return errors.New(`broker.listen = "": a broker that runs alone has nobody to talk to: write an address`)
 	}
@@ -48,13 +52,14 @@ func ServeBroker(ctx context.Context, s *Settings, log zerolog.Logger) error {
 	p.loop, err = loop.New(loop.Options{
 		HighWater: int(s.Loop.HighWater), KeepMax: keepMax(s),
 		StallWarning: s.Loop.StallWarning, OnStall: stallLogger(log), OnPanic: panicLogger(log),
+		StallLimit: s.Loop.StallLimit, OnLimit: last.stalled(s.Loop.StallLimit),
 	})
 	if err != nil {
 		return fmt.Errorf("loop: %w", err)
 	}
 	defer setProcessors(s.Loop.Processors)()
 	p.loop.OnStart(func() { p.start(&s.Broker) })
-	defer watch(ctx, p.loop, p.drain, p.hurry)()
+	defer watch(ctx, p.loop, watching{drain: p.drain, hurry: p.hurry, deaf: last.deaf(p.loop), within: -1})()
 	if err := p.loop.Run(); err != nil {
 		return fmt.Errorf("loop: %w", err)
 	}

@@ -9,7 +9,9 @@ func (c *CLI) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the server",
 		Long: `Run the server until SIGTERM, SIGINT or SIGHUP, which drain it within
-server.drain_timeout; a second SIGTERM or SIGINT ends it at once.`,
+server.drain_timeout; a second SIGTERM or SIGINT ends it at once. The exit status is 70
+when a handler has held the thread past loop.stall_limit, and 71 when one held it
+and a signal got no answer.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -18,7 +20,7 @@ server.drain_timeout; a second SIGTERM or SIGINT ends it at once.`,
 				return err
 			}
 			log, w := c.openLog(s.Log)
-			if err := serve(cmd.Context(), s, log, w); err != nil {
+			if err := serve(cmd.Context(), s, log, newLastWords(log, w), w); err != nil {
 				return failure{err}
 			}
 			return nil

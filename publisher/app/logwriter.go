@@ -45,6 +45,7 @@ type logWriter struct {
 	full    bool   // lines go to late until half of the buffer is free
 	late    []byte // the newest lines
 	closed  bool
+	unbound bool   // the process ends: all lines are kept
 	unsaid  uint64 // lines dropped that no line tells of yet
 	lastErr error  // of the last failed write since it was told
 	moved   uint64 // octets written
@@ -71,7 +72,7 @@ func (w *logWriter) Write(p []byte) (int, error) {
 	switch {
 	case w.closed:
 		w.drop()
-	case !w.full && len(w.lines)+w.hand+len(p) <= logWaitingMax:
+	case !w.full && (w.unbound || len(w.lines)+w.hand+len(p) <= logWaitingMax):
 		w.lines = append(w.lines, p...)
 	default:
 		w.full = true
@@ -82,7 +83,19 @@ func (w *logWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Unbound is called before the last lines of a process that ends: from now on all
+// are kept, however many there are.
+func (w *logWriter) Unbound() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unbound = true
+}
+
 func (w *logWriter) addLate(p []byte) {
+	if w.unbound {
+		w.late = append(w.late, p...)
+		return
+	}
 	if len(p) > logLateMax {
 		w.drop()
 		return

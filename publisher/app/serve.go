@@ -22,18 +22,20 @@ import (
 
 // Serve runs the server that the settings describe, with the handlers of the
 // default registry, until ctx ends or a signal comes, and drains it. An error
-// names what could not be opened, or that the drain was cut short.
+// names what could not be opened, or that the drain was cut short. It does not return,
+// and the process ends, when a handler holds the thread past loop.stall_limit or
+// keeps it from a signal.
 func Serve(ctx context.Context, s *Settings, log zerolog.Logger) error {
-	return serve(ctx, s, log)
+	return serve(ctx, s, log, newLastWords(log, nil))
 }
 
 // serve is Serve with meters of what is outside of the server.
-func serve(ctx context.Context, s *Settings, log zerolog.Logger, meters ...publisher.Meter) error {
+func serve(ctx context.Context, s *Settings, log zerolog.Logger, last *lastWords, meters ...publisher.Meter) error {
 	plan, err := Resolve(s, publisher.Default)
 	if err != nil {
 		return err
 	}
-	a, err := newApplication(plan, publisher.Default, log)
+	a, err := newApplication(plan, publisher.Default, log, last)
 	if err != nil {
 		return err
 	}
@@ -50,6 +52,7 @@ func serve(ctx context.Context, s *Settings, log zerolog.Logger, meters ...publi
 type application struct {
 	plan      *Plan
 	log       zerolog.Logger
+	last      *lastWords
 	loop      *loop.Loop
 	server    *publisher.Server
 	runtime   *loopRuntime
@@ -62,9 +65,9 @@ type application struct {
 	err       error // what run returns
 }
 
-func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger) (*application, error) {
+func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger, last *lastWords) (*application, error) {
 	s := plan.Settings
-	a := &application{plan: plan, log: log}
+	a := &application{plan: plan, log: log, last: last}
 	var err error
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
@@ -76,6 +79,7 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 	a.loop, err = loop.New(loop.Options{
 		HighWater: int(s.Loop.HighWater), KeepMax: keepMax(s), OffloadWorkers: a.server.Workers() + ownWorkers,
 		StallWarning: s.Loop.StallWarning, OnStall: stallLogger(log), OnPanic: panicLogger(log),
+		StallLimit: s.Loop.StallLimit, OnLimit: last.stalled(s.Loop.StallLimit),
 		Tasks: a.server.RunReady,
 	})
 	if err != nil {
@@ -117,7 +121,8 @@ func httpConfig(h *HTTP) http1.Config {
 func (a *application) run(ctx context.Context) error {
 	defer setProcessors(a.plan.Settings.Loop.Processors)()
 	a.loop.OnStart(a.start)
-	defer watch(ctx, a.loop, a.drain, a.hurry)()
+	stop := a.plan.Settings.Server
+	defer watch(ctx, a.loop, watching{drain: a.drain, hurry: a.hurry, deaf: a.last.deaf(a.loop), within: stop.DrainDelay + stop.DrainTimeout})()
 	if err := a.loop.Run(); err != nil {
 		return fmt.Errorf("loop: %w", err)
 	}

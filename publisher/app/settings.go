@@ -65,6 +65,8 @@ type HTTP struct {
 type Loop struct {
 	HighWater    Size          `key:"high_water" min:"16KiB" max:"1GiB"`
 	StallWarning time.Duration `key:"stall_warning" min:"1ms" max:"1h" off:"nobody watches for stalls"`
+	// StallLimit ends the process; 0 = never.
+	StallLimit time.Duration `key:"stall_limit" min:"1s" max:"24h" off:"the thread may be held for ever"`
 	// Processors is GOMAXPROCS, whose variable in the environment wins.
 	Processors int `key:"processors" min:"1" max:"1024"`
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -12,58 +13,122 @@ import (
 	"zamqp/loop"
 )
 
+// watching is what becomes of signals.
+type watching struct {
+	drain, hurry func(why string) // on the loop's thread
+	deaf         func(sig string) // when that does not answer; on another goroutine
+	within       time.Duration    // what a drain may take; negative is not known
+}
+
+const (
+	// answerMax is how long the loop may take to hear of a signal that does not wait. A
+	// turn takes milliseconds, also under load.
+	answerMax = 2 * time.Second
+	// endMax is how long it may take then to come to its end, by way of the disk.
+	endMax = 10 * time.Second
+)
+
 // watch turns a signal, and the end of ctx, into a call of drain, and a second
-// signal into one of hurry, both on the loop's thread. From then on signals do
-// what they do to any program, since a handler that holds that thread would keep
-// it from the second one's word. SIGHUP drains, too: there is nothing that is read
+// signal into one of hurry, both on the loop's thread. A handler that holds that
+// thread keeps it from the word: then deaf is called, soon after the second signal, or
+// when the drain should be over. From the second signal on signals do what they do to
+// any program. SIGHUP drains, too: there is nothing that is read
 // anew. It is never the second signal, since a terminal that is closed and its
 // shell send one each. It returns what ends the watching.
-func watch(ctx context.Context, l *loop.Loop, drain, hurry func(why string)) (stop func()) {
+func watch(ctx context.Context, l *loop.Loop, w watching) (stop func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
 		signal.Notify(signals, syscall.SIGHUP)
 	}
-	done := make(chan struct{})
-	draining := false // for the loop's thread
-	say := func(why string) {
-		l.Post(func() {
-			if draining {
-				hurry(why)
-				return
-			}
-			draining = true
-			drain(why)
-		})
-	}
-	go func() {
-		ended, count := ctx.Done(), 0
-		for {
-			select {
-			case <-done:
-				return
-			case <-ended:
-				ended = nil
-				l.Post(func() { // never in a hurry
-					if !draining {
-						draining = true
-						drain("the caller's context ended")
-					}
-				})
-			case sig := <-signals:
-				if sig == syscall.SIGHUP && count > 0 {
-					continue
-				}
-				if count++; count == 2 {
-					signal.Reset(syscall.SIGTERM, syscall.SIGINT)
-				}
-				say(sig.String())
-			}
-		}
-	}()
+	s := &signalled{watching: w, loop: l, signals: signals, done: make(chan struct{})}
+	go s.run(ctx)
 	return func() {
 		signal.Stop(signals)
-		close(done)
+		close(s.done)
+	}
+}
+
+// signalled is the goroutine that hears signals.
+type signalled struct {
+	watching
+	loop     *loop.Loop
+	signals  chan os.Signal
+	done     chan struct{} // closed when the loop has ended
+	draining bool          // for the loop's thread
+	count    int           // of signals
+	last     string        // the last of them
+	heard    *atomic.Bool  // the loop has heard what it was asked last
+	look     <-chan time.Time
+}
+
+func (s *signalled) run(ctx context.Context) {
+	ended := ctx.Done()
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-ended:
+			ended = nil
+			s.loop.Post(func() { // never in a hurry
+				if !s.draining {
+					s.draining = true
+					s.drain("the caller's context ended")
+				}
+			})
+		case sig := <-s.signals:
+			if sig != syscall.SIGHUP || s.count == 0 {
+				s.take(sig)
+			}
+		case <-s.look:
+			s.check()
+		}
+	}
+}
+
+// take tells the loop of a signal.
+func (s *signalled) take(sig os.Signal) {
+	s.count++
+	s.last = sig.String()
+	why := s.last
+	s.ask(func() {
+		if s.draining {
+			s.hurry(why)
+			return
+		}
+		s.draining = true
+		s.drain(why)
+	})
+	switch {
+	case s.count > 1:
+		signal.Reset(syscall.SIGTERM, syscall.SIGINT)
+		s.look = time.After(answerMax)
+	case s.within >= 0:
+		s.look = time.After(s.within + endMax)
+	}
+}
+
+// ask posts a function and notes when it has begun.
+func (s *signalled) ask(fn func()) {
+	heard := &atomic.Bool{}
+	s.heard = heard
+	s.loop.Post(func() {
+		heard.Store(true)
+		fn()
+	})
+}
+
+// check ends the process if the loop has not heard what it was asked. One that has
+// may still be held on its way to the end.
+func (s *signalled) check() {
+	if !s.heard.Load() {
+		s.deaf(s.last)
+		return
+	}
+	s.ask(func() {})
+	s.look = time.After(answerMax)
+	if s.count > 1 { // it was told to stop: it closes files, and is asked no more
+		s.look = time.After(endMax)
 	}
 }
 

@@ -1,0 +1,78 @@
+package app
+
+import (
+	"bytes"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/loop"
+)
+
+// lastWords end the process from outside of the loop, when that does not answer:
+// with an exit status of its own, so that a supervisor can act, and with all stacks
+// in the log. Any goroutine may call it. What the process had in hand is as after a
+// kill.
+type lastWords struct {
+	log  zerolog.Logger
+	w    *logWriter // under log; nil if it is the caller's
+	exit func(status int)
+	once sync.Once
+}
+
+// stalled is told by the watchdog.
+func (w *lastWords) stalled(limit time.Duration) func(loop.Stall) {
+	return func(s loop.Stall) {
+		w.say(exitStalled, s, func(e *zerolog.Event) {
+			e.Dur("held", s.Held.Round(time.Millisecond)).Dur("stall_limit", limit).
+				Msg("the thread is held for longer than loop.stall_limit: the process ends. What holds it is in function and stack; all stacks follow")
+		})
+	}
+}
+
+// deaf is told of a signal that the loop does not answer.
+func (w *lastWords) deaf(l *loop.Loop) func(sig string) {
+	return func(sig string) {
+		w.say(exitDeaf, l.Look(), func(e *zerolog.Event) {
+			e.Str("reason", sig).Msg("the thread is held and does not answer a signal: the process ends. What holds it is in function and stack; all stacks follow")
+		})
+	}
+}
+
+// say logs the line and a line for each goroutine, waits for the reader of the log as
+// long as there is one, and ends the process.
+func (w *lastWords) say(status int, s loop.Stall, line func(*zerolog.Event)) {
+	w.once.Do(func() {
+		if w.w != nil {
+			w.w.Unbound()
+		}
+		line(w.log.WithLevel(zerolog.FatalLevel).Int("exit_status", status).Str("handler", s.Name).Str("phase", s.Phase).
+			Str("function", s.Function).Bytes("stack", s.Stack))
+		for stack := range bytes.SplitSeq(allStacks(), []byte("\n\n")) {
+			w.log.WithLevel(zerolog.FatalLevel).Bytes("stack", stack).Msg("a goroutine at the end")
+		}
+		if w.w != nil {
+			_ = w.w.Close()
+		}
+		w.exit(status)
+	})
+}
+
+// allStacks are those of all goroutines, up to a size that a log can take.
+func allStacks() []byte {
+	const most = 16 << 20
+	for size := 256 << 10; ; size *= 4 {
+		b := make([]byte, size)
+		if n := runtime.Stack(b, true); n < size || size >= most {
+			return b[:n]
+		}
+	}
+}
+
+// newLastWords are those of a server whose log the caller owns.
+func newLastWords(log zerolog.Logger, w *logWriter) *lastWords {
+	return &lastWords{log: log, w: w, exit: os.Exit}
+}
