@@ -172,7 +172,7 @@ func (ch *channel) endConsumers() {
 }
 
 // giveBack returns what was delivered and not acked to its queues.
-func (ch *channel) giveBack() { requeueEach(ch.surrender(nil)) }
+func (ch *channel) giveBack() { requeueEach(ch.surrender(nil), true) }
 
 // surrender appends to dst what was delivered and not acked, and forgets what
 // was not committed or confirmed. The channel has ended its consumers.

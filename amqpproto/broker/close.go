@@ -141,7 +141,7 @@ func (c *Conn) endChannels(owned bool) {
 			held = ch.surrender(held)
 		}
 	}
-	requeueEach(held)
+	requeueEach(held, true)
 	if owned {
 		c.vhost.dropOwner(c)
 	}

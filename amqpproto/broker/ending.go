@@ -116,7 +116,7 @@ func (e *ending) giveBack(s *Server, ch *channel) (done bool) {
 		if !s.charge(requeueUnits, 0) {
 			return false
 		}
-		e.holding.bringBack(ch.unacked.shift())
+		e.holding.bringBack(ch.unacked.shift(), true)
 	}
 	ch.surrender(nil)
 	return true

@@ -177,8 +177,8 @@ func (s *Server) entryOf(c cell) entry {
 		deliveries: c.deliveries &^ cellRedelivered, redelivered: c.deliveries&cellRedelivered != 0}
 }
 
-// quorumReturns is the lane of what comes back to a quorum queue with a delivery
-// limit.
+// quorumReturns is the lane of what comes back to a quorum queue and goes before all
+// others: see requeueQuorum.
 const quorumReturns = 1
 
 // get takes the first message, and says how many are left.
@@ -218,8 +218,12 @@ func (q *queue) forget(e entry) {
 	s.release(e.msg)
 }
 
-// requeue puts messages back in their places, in the order of delivery.
-func (q *queue) requeue(es []entry) {
+// requeue puts messages back in their places, in the order of delivery. A client
+// has asked for it.
+func (q *queue) requeue(es []entry) { q.takeBack(es, false) }
+
+// takeBack is requeue, or, with ended, what becomes of messages whose channel ends.
+func (q *queue) takeBack(es []entry, ended bool) {
 	q.out(-len(es))
 	s := q.server()
 	if q.gone {
@@ -229,7 +233,7 @@ func (q *queue) requeue(es []entry) {
 		return
 	}
 	for _, e := range es {
-		q.bringBack(e)
+		q.bringBack(e, ended)
 	}
 	if q.quorum {
 		q.run() // looks at its length after it has delivered
@@ -241,25 +245,26 @@ func (q *queue) requeue(es []entry) {
 }
 
 // bringBack puts an entry back into its place.
-func (q *queue) bringBack(e entry) {
+func (q *queue) bringBack(e entry, ended bool) {
 	e.redelivered = true
 	if q.quorum {
-		q.requeueQuorum(e)
+		q.requeueQuorum(e, ended)
 	} else {
 		q.add(q.laneOf(e.msg), e, true)
 	}
 }
 
 // requeueQuorum gives an entry back to a quorum queue, which knows no places:
-// before all others if it counts towards a limit, else behind them.
-func (q *queue) requeueQuorum(e entry) {
+// before all others if its channel has ended or if it counts towards a limit, else
+// behind them.
+func (q *queue) requeueQuorum(e entry, ended bool) {
 	e.deliveries++
 	e.order = q.nextOrder
 	q.nextOrder++
 	switch {
-	case q.deliveryLimit < 0:
+	case q.deliveryLimit < 0 && !ended:
 		q.add(0, e, false)
-	case int64(e.deliveries) > q.deliveryLimit:
+	case q.deliveryLimit >= 0 && int64(e.deliveries) > q.deliveryLimit:
 		q.bury(e, deathDeliveryLimit)
 	default:
 		q.add(quorumReturns, e, false)

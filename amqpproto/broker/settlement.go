@@ -168,13 +168,14 @@ func requeueByConsumer(ds []delivery) {
 		for ds[0].consumer != nil && n < len(ds) && ds[n].queue == ds[0].queue && ds[n].consumer == ds[0].consumer {
 			n++
 		}
-		requeueEach(ds[:n])
+		requeueEach(ds[:n], false)
 		ds = ds[n:]
 	}
 }
 
-// requeueEach gives deliveries back, each queue's at once.
-func requeueEach(ds []delivery) {
+// requeueEach gives deliveries back, each queue's at once. ended says that their
+// channels do.
+func requeueEach(ds []delivery, ended bool) {
 	if len(ds) == 0 {
 		return
 	}
@@ -182,16 +183,16 @@ func requeueEach(ds []delivery) {
 	q := ds[0].queue
 	for i := range ds {
 		if ds[i].queue != q {
-			requeueMany(ds)
+			requeueMany(ds, ended)
 			return
 		}
 		one = append(one, ds[i].entry)
 	}
-	q.requeue(one)
+	q.takeBack(one, ended)
 }
 
 // requeueMany is requeueEach for more than one queue.
-func requeueMany(ds []delivery) {
+func requeueMany(ds []delivery, ended bool) {
 	byQueue := map[*queue][]entry{}
 	var order []*queue
 	for i := range ds {
@@ -202,7 +203,7 @@ func requeueMany(ds []delivery) {
 		byQueue[q] = append(byQueue[q], ds[i].entry)
 	}
 	for _, q := range order {
-		q.requeue(byQueue[q])
+		q.takeBack(byQueue[q], ended)
 	}
 }
 

@@ -66,7 +66,7 @@ func (t *settling) settle(s *Server, d delivery) {
 		d.queue.reject(d.entry)
 	case requeued:
 		s.stats.Rejected++
-		t.holding.bringBack(d)
+		t.holding.bringBack(d, false)
 	}
 }
 
@@ -89,8 +89,8 @@ type holding struct {
 	last   *queue
 }
 
-// bringBack puts a delivery back into its queue.
-func (h *holding) bringBack(d delivery) {
+// bringBack puts a delivery back into its queue. ended says that its channel does.
+func (h *holding) bringBack(d delivery, ended bool) {
 	q := d.queue
 	q.out(-1)
 	if q.gone {
@@ -108,7 +108,7 @@ func (h *holding) bringBack(d delivery) {
 			q.holds++
 		}
 	}
-	q.bringBack(d.entry)
+	q.bringBack(d.entry, ended)
 }
 
 // release lets the queues go on, in the order in which the first message came
