@@ -243,7 +243,7 @@ func (r *Request) DeliveryCount() int {
 	if r.origin != OriginMessage {
 		return 0
 	}
-	f, ok := r.props.Headers.Lookup("x-delivery-count")
+	f, ok := r.props.Headers.Lookup(deliveryCount)
 	if !ok {
 		return 0
 	}
@@ -251,3 +251,19 @@ func (r *Request) DeliveryCount() int {
 	n, _ := strconv.Atoi(text)
 	return max(0, min(n, 1<<30))
 }
+
+// CountsFailures reports whether DeliveryCount leaves out what was given back by
+// basic.nack. RabbitMQ does so since 4.3, which counts both in one more header.
+func (r *Request) CountsFailures() bool {
+	if r.origin != OriginMessage {
+		return false
+	}
+	_, ok := r.props.Headers.Lookup(acquiredCount)
+	return ok
+}
+
+// Headers that a quorum queue adds to a delivery.
+const (
+	deliveryCount = "x-delivery-count"
+	acquiredCount = "x-acquired-count"
+)

@@ -62,31 +62,42 @@ func (k *consumer) counts() bool {
 // guess is for messages of which the journal knows nothing: those of other
 // processes, and all where the journal is not kept.
 //
-// A quorum queue counts how often a message came back. Before RabbitMQ 4.3 that
-// includes messages that were only given back, so one time is not taken for much
-// where this process knows its own past. Of other queues nothing can be known: the
-// first that come after a start, at most a prefetch of them, may have been in the
-// hands of the process before.
+// A quorum queue counts how often a message came back. Where that is a count of
+// failures it is evidence, save for one time where this process knows its own past.
+// Where it also counts what a drain gave back, it says no more than the flag of
+// other queues. Of those nothing can be known: the first that come after a start, at
+// most a prefetch of them, may have been in the hands of the process before.
 func (in *intake) guess(r *publisher.Request) {
 	k := in.k
 	h := &r.Message().History
 	exact := k.link.door.isExact()
 	count := r.DeliveryCount() - in.losses // each of them may have added one
+	failures := in.countsFailures(r)
 	if exact {
 		count--
 	}
 	switch {
-	case count > 0:
+	case count > 0 && failures:
 		h.Ends, h.Alone = count, h.Quarantined
 		if !exact && !k.declared.Quarantines() && !k.condemned && k.declared.Retry.IsCrashed(count) {
 			// In place, others were counted along with it. The first one is what was
 			// tried when the last process ended.
 			h.Alone, k.condemned = true, true
 		}
-	case !exact && in.guesses > 0 && k.declared.Quarantines():
+	case exact || !k.declared.Quarantines():
+	case count > 0:
+		h.Ends, h.Alone = 1, h.Quarantined
+	case in.guesses > 0:
 		in.guesses--
 		h.Ends, h.Alone = 1, h.Quarantined
 	}
+}
+
+// countsFailures reports whether the message's count leaves out what a drain gives
+// back. The only consumer of a queue gives it back by closing its channel, which
+// every version counts.
+func (in *intake) countsFailures(r *publisher.Request) bool {
+	return r.CountsFailures() && !(in == in.k.main && in.machine.IsSole())
 }
 
 // unclaim gives back the evidence of a message that is not handled now.

@@ -65,7 +65,12 @@ func serve(path string) error {
 	quorum, lane, place, bulk := prefetch, prefetch, prefetch, prefetch
 	quorum.QueueType = publisher.QueueQuorum
 	lane.Lane, place.Retry.InPlace, bulk.Prefetch = "header:key", true, 100
-	for name, c := range map[string]publisher.Consumer{"usual": prefetch, "quorum": quorum, "lane": lane, "place": place, "bulk": bulk} {
+	line := quorum
+	line.Lane = "queue"
+	turns := line
+	turns.SingleActive = true
+	for name, c := range map[string]publisher.Consumer{"usual": prefetch, "quorum": quorum, "lane": lane, "place": place, "bulk": bulk,
+		"line": line, "turns": turns} {
 		c.Queue = "crash-" + name
 		publisher.Consume(name, c, handle)
 	}
@@ -102,7 +107,7 @@ func newSite(t *testing.T, url, consumer, data string) *site {
 	s.queue = fmt.Sprintf("crash-%s-%d-%d", consumer, os.Getpid(), sites)
 	s.options = []string{"http.listen=", "log.format=json", "server.data_dir=" + data, "connection.default.url=" + url,
 		"connection.default.backoff_min=20ms", "connection.default.backoff_max=200ms", "consumer." + consumer + ".queue=" + s.queue}
-	for _, other := range []string{"usual", "quorum", "lane", "place", "bulk"} {
+	for _, other := range []string{"usual", "quorum", "lane", "place", "bulk", "line", "turns"} {
 		if other != consumer {
 			s.options = append(s.options, "consumer."+other+".enabled=false")
 		}
