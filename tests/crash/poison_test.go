@@ -33,12 +33,26 @@ func TestPoison(t *testing.T) {
 	}
 }
 
-func testPoison(t *testing.T, s *site, most int) {
+// TestPoisonThatHoldsTheThread: loop.stall_limit ends the processes, and the message
+// has the same future.
+func TestPoisonThatHoldsTheThread(t *testing.T) {
+	for broker, url := range brokers {
+		t.Run(broker, func(t *testing.T) {
+			s := newSite(t, url(t), "usual", "data")
+			s.options = append(s.options, "loop.stall_limit=1s")
+			testPoisonOf(t, s, "poison forever 20ms", 3)
+		})
+	}
+}
+
+func testPoison(t *testing.T, s *site, most int) { testPoisonOf(t, s, "poison 20ms", most) }
+
+func testPoisonOf(t *testing.T, s *site, poison string, most int) {
 	s.connect()
 	s.prepare()
 	innocent := bodies(30, "innocent %d 30ms")
 	s.publish(innocent[:10]...)
-	s.publish("poison 20ms")
+	s.publish(poison)
 	s.publish(innocent[10:]...)
 	dead := s.queue + ".dead"
 	s.loop(most, func() bool { return s.count(dead) > 0 && s.handled(innocent) })

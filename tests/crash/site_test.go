@@ -55,6 +55,8 @@ func serve(path string) error {
 				}
 			}
 		}
+		for strings.HasPrefix(body, "poison forever") { // until loop.stall_limit
+		}
 		if strings.HasPrefix(body, "poison") {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
