@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -136,6 +137,10 @@ func TestLogWhoseReaderEnds(t *testing.T) {
 }
 
 func TestHangupDrains(t *testing.T) {
+	// Under nohup the signal is ignored, by the server as well: not if it is caught here.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	s, stderr := launchPiped(t)
 	text := make(chan string)
 	go func() {
