@@ -29,6 +29,7 @@ type Registry struct {
 	subscribers   map[string][]Handler
 	errorHandlers map[string]*registered[ErrorHandler]
 	pools         map[string]*registered[int]
+	app           []AppSettings
 	mux           *http.ServeMux // never serves: it knows syntax and conflicts of patterns
 }
 

@@ -167,7 +167,11 @@ func (c *CLI) load() (*Settings, error) {
 func (c *CLI) completeOption(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	names := RegisteredNames(c.Registry)
 	var keys []string
-	for _, key := range settingsSchema.keys("", "\x00") {
+	whole, _, err := withApp(names.App)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	for _, key := range whole.keys("", "\x00") {
 		table, _, named := strings.Cut(key, ".\x00.")
 		if !named {
 			keys = append(keys, key+"=")

@@ -100,6 +100,7 @@ func (p *Plan) write(w io.Writer) error {
 	for _, name := range sortedNames(p.Producers) {
 		fmt.Fprintf(t, "  %s\t%s\n", name, producerText(p.Producers[name]))
 	}
+	s.writeApps(t)
 	fmt.Fprintf(t, "routes\n")
 	if err := t.Flush(); err != nil {
 		return err

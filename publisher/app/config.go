@@ -26,21 +26,25 @@ type Sources struct {
 // a Problems with everything that is wrong, not only the first thing. names are
 // the consumers and producers that the compiled-in handlers register.
 func Load(src Sources, names Names) (*Settings, error) {
+	whole, tables, err := withApp(names.App)
+	if err != nil {
+		return nil, err
+	}
 	lookup := environment(src.Environ)
 	name, optional := src.File, false
 	if name == "" {
 		name, optional = defaultFile, true
 	}
-	file := readFile(name, optional)
-	options := readOptions(src.Options, lookup)
-	env := readEnv(src.Environ, func(table []string) []string {
+	file := readFile(whole, name, optional)
+	options := readOptions(whole, src.Options, lookup)
+	env := readEnv(whole, src.Environ, func(table []string) []string {
 		return known(table, names, file, options)
 	})
 
 	k := koanf.New(".")
 	d := &decoder{origins: map[string]Origin{}, lookup: lookup}
 	for _, l := range []*layer{file, env, options} {
-		l.spell(settingsSchema, nil, l.tree)
+		l.spell(whole, nil, l.tree)
 		d.problems = append(d.problems, l.problems...)
 		d.problems = append(d.problems, l.unknown(names)...)
 		for path, origin := range l.origins {
@@ -54,6 +58,7 @@ func Load(src Sources, names Names) (*Settings, error) {
 	s := Defaults()
 	d.site = siteOf(k.Raw(), lookup)
 	d.table(reflect.ValueOf(s).Elem(), settingsSchema, nil, k.Raw())
+	s.apps = d.apps(tables, k.Raw())
 	s.origins = d.origins
 	limit, _ := memoryLimit(machine)
 	s.fitMemory(limit)
@@ -92,6 +97,10 @@ func known(table []string, names Names, layers ...*layer) []string {
 		all = slices.Clone(names.Consumers)
 	case "producer":
 		all = slices.Clone(names.Producers)
+	case appKey:
+		for _, t := range names.App {
+			all = append(all, t.Name)
+		}
 	case "pool":
 		all = append(slices.Clone(names.Pools), publisher.DefaultPool)
 	}

@@ -115,7 +115,7 @@ func (d *decoder) value(field reflect.Value, r *rule, path []string, raw any) {
 	}
 	value, err := r.read(raw, d.lookup)
 	if err != nil {
-		if r.secret == "hash" {
+		if r.hidden() {
 			shown = `"***"`
 		}
 		d.fail(path, shown, err.Error())
@@ -330,11 +330,14 @@ func show(raw any) string {
 // shownText is show for text that may be a URL without its scheme, or a
 // password where its hash belongs.
 func shownText(r *rule, text string) string {
-	switch r.secret {
-	case "url":
-		text = maskURL(text)
-	case "hash":
+	switch {
+	case r.hidden():
 		return `"***"`
+	case r.secret == "url":
+		text = maskURL(text)
 	}
 	return show(text)
 }
+
+// hidden says that the value is not to be shown at all.
+func (r *rule) hidden() bool { return r.secret != "" && r.secret != "url" }

@@ -22,8 +22,8 @@ var kubernetesLink = sync.OnceValue(func() *regexp.Regexp {
 // gives them): ZAMQP_CONNECTION__DEFAULT__URL is connection.default.url. known
 // names are those of tables that exist: a variable's name can hold neither
 // small letters nor dashes, so [consumer.mail-Out] is ZAMQP_CONSUMER__MAIL_OUT.
-func readEnv(environ []string, known func(table []string) []string) *layer {
-	l := newLayer()
+func readEnv(s *schema, environ []string, known func(table []string) []string) *layer {
+	l := newLayer(s)
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(entry, "=")
 		rest, ours := strings.CutPrefix(name, envPrefix)
@@ -37,7 +37,7 @@ func readEnv(environ []string, known func(table []string) []string) *layer {
 			continue
 		}
 		for i := 1; i < len(path); i++ {
-			if settingsSchema.holdsNames(path[:i]) {
+			if s.holdsNames(path[:i]) || join(path[:i]) == appKey {
 				path[i] = existing(path[i], known(path[:i]))
 			}
 		}
@@ -86,8 +86,8 @@ func hasEmpty(path []string) bool { return slices.Contains(path, "") }
 // ${NAME} is expanded as in the file, so that a password need not stand on a
 // command line that every user of the machine can list. Values of environment
 // variables are not: what is in one already may hold any character.
-func readOptions(options []string, lookup func(string) (string, bool)) *layer {
-	l := newLayer()
+func readOptions(s *schema, options []string, lookup func(string) (string, bool)) *layer {
+	l := newLayer(s)
 	for _, option := range options {
 		key, value, found := strings.Cut(option, "=")
 		key = strings.TrimSpace(key)

@@ -14,8 +14,8 @@ import (
 )
 
 // readFile makes a layer of a TOML file. Only optional files may be missing.
-func readFile(name string, optional bool) *layer {
-	l := newLayer()
+func readFile(s *schema, name string, optional bool) *layer {
+	l := newLayer(s)
 	data, err := os.ReadFile(name)
 	switch {
 	case err == nil:

@@ -11,10 +11,11 @@ type layer struct {
 	tree     map[string]any
 	origins  map[string]Origin // by dotted path, tables included
 	problems Problems          // of the source itself: syntax, unreadable
+	schema   *schema
 }
 
-func newLayer() *layer {
-	return &layer{tree: map[string]any{}, origins: map[string]Origin{}}
+func newLayer(s *schema) *layer {
+	return &layer{tree: map[string]any{}, origins: map[string]Origin{}, schema: s}
 }
 
 // Read gives koanf the tree.
@@ -31,7 +32,7 @@ type plainText string
 
 // put stores text at a path that may not be a valid key: the decoder tells.
 func (l *layer) put(path []string, text string, from Origin) {
-	r, n := settingsSchema.lookup(path)
+	r, n := l.schema.lookup(path)
 	var value any = plainText(text)
 	if r != nil && r.kind == kindFree {
 		if n < len(path) {

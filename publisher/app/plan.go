@@ -37,6 +37,7 @@ func RegisteredNames(registry *publisher.Registry) Names {
 		Consumers: slices.Sorted(maps.Keys(registry.Consumers())),
 		Producers: slices.Sorted(maps.Keys(registry.Producers())),
 		Pools:     slices.Sorted(maps.Keys(registry.Pools())),
+		App:       registry.AppSettings(),
 	}
 }
 

@@ -35,7 +35,7 @@ type rule struct {
 	ranged bool   // min and max hold
 	off    string // what "off" and 0 do; "" = they are refused
 	oneof  []string
-	secret string  // "url": a URL that may hold a password; "hash": not to be shown at all
+	secret string  // "url": a URL that may hold a password; another word: not to be shown at all
 	short  string  // of kindNamed: the key that an entry stands for which is no table
 	table  *schema // of kindTable, and of each entry of kindNamed
 }

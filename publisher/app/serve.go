@@ -35,6 +35,7 @@ func serve(ctx context.Context, s *Settings, log zerolog.Logger, last *lastWords
 	if err != nil {
 		return err
 	}
+	s.giveApps()
 	a, err := newApplication(plan, publisher.Default, log, last)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"fmt"
 	"time"
 
 	"zamqp/publisher"
@@ -31,6 +30,7 @@ type Settings struct {
 	Consumers map[string]*Consumer `key:"consumer"`
 	Producers map[string]*Producer `key:"producer"`
 
+	apps    []appTable        // what [app] holds, by name
 	origins map[string]Origin // by dotted path, for problems found after Load
 }
 
@@ -95,29 +95,14 @@ type Site struct {
 }
 
 // Size is a number of octets. In the configuration it has a unit: "64KiB".
-type Size int64
+type Size = publisher.Size
 
-// Units of Size; the decimal ones are for humans who count in MB.
+// Units of Size.
 const (
-	KiB Size = 1 << 10
-	MiB Size = 1 << 20
-	GiB Size = 1 << 30
+	KiB = publisher.KiB
+	MiB = publisher.MiB
+	GiB = publisher.GiB
 )
-
-// String writes s in the largest binary unit that divides it: "64KiB", "100B".
-func (s Size) String() string {
-	switch {
-	case s == 0:
-		return "0"
-	case s%GiB == 0:
-		return fmt.Sprintf("%dGiB", s/GiB)
-	case s%MiB == 0:
-		return fmt.Sprintf("%dMiB", s/MiB)
-	case s%KiB == 0:
-		return fmt.Sprintf("%dKiB", s/KiB)
-	}
-	return fmt.Sprintf("%dB", int64(s))
-}
 
 // Defaults returns the settings of an empty configuration. config.toml says
 // the same, key by key; a test holds the two together.

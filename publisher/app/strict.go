@@ -11,6 +11,7 @@ import (
 // Names is what tables may be called that configure something compiled in.
 type Names struct {
 	Consumers, Producers, Pools []string
+	App                         []publisher.AppSettings
 }
 
 // nameLetters are what a [connection.NAME] may be called by: dots would make its
@@ -21,7 +22,7 @@ const nameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 // layer is checked by itself, so that a typo in the file is found even when
 // the environment has the same one.
 func (l *layer) unknown(names Names) Problems {
-	return l.unknownIn(settingsSchema, nil, l.tree, names)
+	return l.unknownIn(l.schema, nil, l.tree, names)
 }
 
 func (l *layer) unknownIn(s *schema, path []string, tree map[string]any, names Names) Problems {
@@ -73,6 +74,9 @@ func unknownKey(s *schema, path []string, name string) string {
 	if now := moved[prefix+name]; now != "" {
 		return fmt.Sprintf("unknown key; it is %s now", now)
 	}
+	if prefix == appKey+"." {
+		return unknownAmong(prefix, "no handler package registers settings of this name", name, s.names())
+	}
 	if best := nearest(name, s.names()); best != "" {
 		return fmt.Sprintf("unknown key; did you mean %s?", prefix+best)
 	}
@@ -122,9 +126,13 @@ func unknownName(table, name string, names Names) string {
 	if slices.Contains(registered, name) {
 		return ""
 	}
-	text := fmt.Sprintf("no handler package registers a %s of this name", table)
+	return unknownAmong(table+".", fmt.Sprintf("no handler package registers a %s of this name", table), name, registered)
+}
+
+// unknownAmong adds the nearest name to text, or else all there are.
+func unknownAmong(prefix, text, name string, registered []string) string {
 	if best := nearest(name, registered); best != "" {
-		return fmt.Sprintf("%s; did you mean %s.%s?", text, table, best)
+		return fmt.Sprintf("%s; did you mean %s%s?", text, prefix, best)
 	}
 	if len(registered) == 0 {
 		return text + "; this program has none"

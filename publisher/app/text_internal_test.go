@@ -153,7 +153,7 @@ func TestPathOfVariable(t *testing.T) {
 		}
 		return []string{"default"}
 	}
-	l := readEnv([]string{
+	l := readEnv(settingsSchema, []string{
 		"ZAMQP_LOG__LEVEL=debug",
 		"ZAMQP_CONNECTION__DEFAULT__URL=amqp://a",
 		"ZAMQP_CONSUMER__MAIL_OUT__RETRY__MAX=5s",
