@@ -17,13 +17,16 @@ func TestDrainsAreNoEvidence(t *testing.T) {
 		at := url(t)
 		for _, consumer := range []string{"turns", "line"} {
 			for _, data := range []string{"data", ""} {
+				if consumer == "line" && data != "" {
+					continue
+				}
 				t.Run(broker+" "+consumer+" "+data, func(t *testing.T) {
 					s := newSite(t, at, consumer, data)
 					s.connect()
 					s.prepare()
 					all := bodies(30, "m%d 50ms")
 					s.publish(all...)
-					for drain := range 6 {
+					for drain := range 4 {
 						p := s.start()
 						s.eventually("some are begun", func() bool { return len(s.ledger("begin")) > drain })
 						p.stop()
