@@ -59,8 +59,7 @@ func faultsOfNode(prefix string, survives bool, pick func(*rig) *rabbitmq.Node) 
 	}
 }
 
-// faultsOfOurs are those of the server under test. deaths is what each costs:
-// more than one where the broker is in the same process.
+// faultsOfOurs are those of the server under test.
 func faultsOfOurs(ours bool) []fault {
 	return []fault{
 		{kind: "ours: kill -9", deaths: 1, backlog: backlog, hold: 300 * time.Millisecond, ours: ours,
