@@ -40,6 +40,9 @@ func plot(results []*result) string {
 func panel(b *strings.Builder, r *result, x, y int) int {
 	rows := r.rows()
 	unit, divisor := "CPU µs a "+r.unit, 1.0
+	if r.tail {
+		unit = "p99 µs"
+	}
 	if r.memory {
 		unit, divisor = r.kind()+" KiB a "+r.unit, 1<<10
 	}

@@ -21,7 +21,8 @@ func newResult(w workload) *result {
 type row struct {
 	name      string
 	rate      float64 // units a second
-	cost      float64 // CPU microseconds a unit, or octets a connection
+	p50       float64 // microseconds, of a tail workload
+	cost      float64 // CPU microseconds a unit, octets a connection, or microseconds of the slowest hundredth
 	low, high float64 // of cost, over the rounds
 	ratio     float64 // cost by ours, the median of the rounds; NaN without ours
 	faster    float64 // our rate by this one's, likewise
@@ -32,11 +33,12 @@ func (r *result) rows() []row {
 	our := slices.IndexFunc(r.contestants, func(c contestant) bool { return c.name == ours })
 	var rows []row
 	for i, c := range r.contestants {
-		var rates, costs, ratios, faster []float64
+		var rates, costs, ratios, faster, middles []float64
 		for round, s := range r.samples[i] {
 			cost := s.cost(r.memory)
 			rates = append(rates, s.rate())
 			costs = append(costs, cost)
+			middles = append(middles, float64(s.p50.Microseconds()))
 			// A round's neighbours ran on the same machine in the same minute, so
 			// its ratio is worth more than a ratio of medians.
 			if our >= 0 {
@@ -46,7 +48,7 @@ func (r *result) rows() []row {
 				}
 			}
 		}
-		rows = append(rows, row{name: c.name, rate: median(rates), cost: median(costs),
+		rows = append(rows, row{name: c.name, rate: median(rates), p50: median(middles), cost: median(costs),
 			low: slices.Min(costs), high: slices.Max(costs), ratio: median(ratios), faster: median(faster)})
 	}
 	slices.SortStableFunc(rows, func(a, b row) int {
@@ -126,6 +128,14 @@ func within(d time.Duration) goal {
 	return goal{fmt.Sprintf("within %v", d), func(rows []row) (bool, bool) {
 		r, known := find(rows, ours)
 		return 1/r.rate <= d.Seconds(), known
+	}}
+}
+
+// slowestWithin: all but the slowest hundredth of ours take less than this.
+func slowestWithin(d time.Duration) goal {
+	return goal{fmt.Sprintf("p99 within %v", d), func(rows []row) (bool, bool) {
+		r, known := find(rows, ours)
+		return r.cost <= float64(d.Microseconds()), known
 	}}
 }
 

@@ -14,6 +14,9 @@ func (r *result) head() []string {
 	if r.memory {
 		return []string{"server", r.kind() + " KiB/" + r.unit, "lowest–highest", "× " + ours}
 	}
+	if r.tail {
+		return []string{"server", "p50 µs", "p99 µs", "lowest–highest", "× " + ours}
+	}
 	if r.latency {
 		return []string{"server", "ms/" + r.unit, "CPU µs/" + r.unit, "lowest–highest", "× " + ours}
 	}
@@ -39,8 +42,11 @@ func (r *result) cells(w row) []string {
 		return []string{w.name, figure(w.cost / kib), figure(w.low/kib) + "–" + figure(w.high/kib), ratio}
 	}
 	rate := thousands(w.rate)
-	if r.latency {
+	switch {
+	case r.latency:
 		rate = figure(1e3 / w.rate)
+	case r.tail:
+		rate = figure(w.p50)
 	}
 	return []string{w.name, rate, figure(w.cost), figure(w.low) + "–" + figure(w.high), ratio}
 }

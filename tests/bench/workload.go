@@ -23,6 +23,7 @@ type workload struct {
 	memory      bool   // measures bytes and not time
 	memoryKind  string // private unless said
 	latency     bool   // what counts is how long one takes
+	tail        bool   // what counts is how long the slowest hundredth takes
 	share       int    // one in so many of -messages is measured; 0 is 1
 	once        bool   // takes so long that it is measured in the first round only
 	contestants []contestant
@@ -36,14 +37,19 @@ type sample struct {
 	wall  time.Duration
 	cpu   time.Duration // of the server process
 	bytes int64         // private memory, for a memory workload
+	p50   time.Duration // for a tail workload
+	p99   time.Duration
 }
 
 // rate is in units a second.
 func (s sample) rate() float64 { return float64(s.count) / s.wall.Seconds() }
 
-// cost is what is compared, less is better: CPU microseconds a unit, or
-// octets of private memory a connection.
+// cost is what is compared, less is better: CPU microseconds a unit, octets of
+// private memory a connection, or the microseconds of the slowest hundredth.
 func (s sample) cost(memory bool) float64 {
+	if s.p99 > 0 {
+		return float64(s.p99.Microseconds())
+	}
 	if memory {
 		return float64(s.bytes) / float64(s.count)
 	}
@@ -70,12 +76,16 @@ func catalog(o *options) []workload {
 	clients = append(clients, contestant{"pika", p.pika, 0}, contestant{"librabbitmq", p.librabbitmq, 0})
 	withBench := append([]contestant{{ours, p.zamqpBench, 0}}, clients...)
 	withHello := append([]contestant{{ours, p.zamqp, 0}}, clients...)
+	beside := append([]contestant{{ours, p.zamqpBench, 0}}, goCores("net/http", p.nethttp)...)
 	orders := append([]contestant{{ours, p.zamqp, 0}}, goCores("net/http + amqp091-go", p.orders)...)
 	all := append([]workload{
 		{name: "http-plain", title: "HTTP GET /hello", unit: "request", contestants: hello, run: httpPlain, goals: []goal{cheapest()},
 			what: "`wrk -t1 -c64`, one request at a time on each connection."},
 		{name: "http-pipelined", title: "HTTP GET /hello, 16 deep", unit: "request", contestants: hello, run: httpPipelined,
 			what: "`wrk -t1 -c64`, sixteen requests in one write."},
+		{name: "http-compute", title: "HTTP GET /hello beside work that computes", unit: "request", tail: true, contestants: beside, run: httpCompute,
+			goals: []goal{slowestWithin(2 * time.Millisecond)},
+			what:  "`wrk -t1 -c1`, while four other requests at a time each compute for some 50 ms: in `r.Offload`, or in the handler's goroutine."},
 		{name: "consume", title: "AMQP consume and ack", unit: "message", broker: true, contestants: withBench, run: consume,
 			goals: []goal{atMost(7), timesCheaper("amqp091-go, 1 core", 20.0/7), timesCheaper("librabbitmq", 10.0/7)},
 			what:  "Messages of 256 B with content type, correlation id and two headers wait in a queue; prefetch is 1000; a handler looks at each and it is acked."},

@@ -27,9 +27,14 @@ type wrkCounts struct {
 
 // wrk loads url for a time with one of the scripts under wrk/.
 func (b *bench) wrk(url, script string, d time.Duration) (*wrkCounts, error) {
+	return b.wrkOn(wrkConnections, url, script, d)
+}
+
+// wrkOn is wrk with so many connections.
+func (b *bench) wrkOn(connections int, url, script string, d time.Duration) (*wrkCounts, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, d+20*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "wrk", "-t1", fmt.Sprintf("-c%d", wrkConnections),
+	cmd := exec.CommandContext(ctx, "wrk", "-t1", fmt.Sprintf("-c%d", connections),
 		fmt.Sprintf("-d%ds", int(d.Seconds())), "--timeout", "10s", "-s", "wrk/"+script, url)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -17,6 +17,7 @@ const queue = "bench" // declared and filled by the runner
 func init() {
 	publisher.Produce("bench", publisher.Producer{RoutingKey: queue, Transient: true, NoDeclare: true})
 	publisher.Handle("POST /burst", burst)
+	publisher.Handle("GET /compute", compute)
 	// The publish workload must not consume what it publishes.
 	if os.Getenv("BENCH_CONSUME") == "" {
 		return
@@ -78,4 +79,13 @@ func burst(r *publisher.Request) error {
 		}
 	}
 	return r.Text(200, "confirmed\n")
+}
+
+// compute offloads what takes a processor for some time.
+func compute(r *publisher.Request) error {
+	var sum uint64
+	if err := r.Offload(func() error { sum = report.Compute(); return nil }); err != nil {
+		return err
+	}
+	return r.Text(200, strconv.FormatUint(sum, 10))
 }

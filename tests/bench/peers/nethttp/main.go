@@ -6,12 +6,18 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"strconv"
+
+	"zamqp/tests/bench/peers/report"
 )
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
 	flag.Parse()
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /compute", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strconv.FormatUint(report.Compute(), 10))
+	})
 	mux.HandleFunc("GET /hello", func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
 		h.Set("Server", "net/http") // the library sends none by itself

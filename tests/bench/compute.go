@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// besides is how many requests compute while GET /hello is measured.
+const besides = 4
+
+// httpCompute is GET /hello on one connection beside requests that compute.
+func httpCompute(b *bench, c contestant) (sample, error) {
+	s, err := b.startServer(c)
+	if err != nil {
+		return sample{}, err
+	}
+	defer s.stop()
+	if _, err := s.probe(); err != nil {
+		return sample{}, err
+	}
+	computing := s.compute(b.ctx)
+	url := "http://" + s.addr + "/hello"
+	if b.warm > 0 {
+		if _, err := b.wrkOn(1, url, "report.lua", b.warm); err != nil {
+			return sample{}, s.fail(err)
+		}
+	}
+	before, err := s.cpu()
+	if err != nil {
+		return sample{}, err
+	}
+	counts, err := b.wrkOn(1, url, "report.lua", b.options.load)
+	if err != nil {
+		return sample{}, s.fail(err)
+	}
+	after, err := s.cpu()
+	if err != nil {
+		return sample{}, err
+	}
+	if err := computing(); err != nil {
+		return sample{}, s.fail(err)
+	}
+	micro := func(n int) time.Duration { return time.Duration(n) * time.Microsecond }
+	return sample{count: counts.Requests, wall: micro(counts.Microseconds), cpu: after - before, p50: micro(counts.P50), p99: micro(counts.P99)}, nil
+}
+
+// compute keeps requests that compute under way until stop is called. It is an
+// error if one failed, or if none was answered.
+func (s *server) compute(ctx context.Context) (stop func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	errs := make([]error, besides)
+	var answered atomic.Int64
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			for errs[i] == nil && ctx.Err() == nil {
+				if err := s.computeOnce(ctx); err == nil {
+					answered.Add(1)
+				} else if ctx.Err() == nil {
+					errs[i] = err
+				}
+			}
+		})
+	}
+	return func() error {
+		cancel()
+		wg.Wait()
+		if answered.Load() == 0 {
+			errs = append(errs, fmt.Errorf("%w: no GET /compute was answered", errWrong))
+		}
+		return errors.Join(errs...)
+	}
+}
+
+func (s *server) computeOnce(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/compute", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // it has been read
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%w: GET /compute: %s", errWrong, resp.Status)
+	}
+	return nil
+}
