@@ -18,6 +18,7 @@ func (l *Loop) end() {
 		l.guarded("end", fn)
 	}
 	l.offload.close()
+	l.kinds.threads.close()
 	l.disk.close()
 	l.mail.close()
 	l.closeDoors() // what was opened meanwhile

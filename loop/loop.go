@@ -67,6 +67,7 @@ type Loop struct {
 	busy    bool   // the last poll gave several events
 	yielded int64  // when the loop last went through Go's scheduler
 	helped  bool   // in this turn other goroutines were given work, or gave some
+	alone   bool   // Go has one processor
 
 	helpers atomic.Int64 // goroutines at work for this loop, or about to be
 
@@ -74,6 +75,7 @@ type Loop struct {
 
 	mail    mailbox
 	offload offload
+	kinds   kinds // of offloaded work
 	disk    offload
 	stop    atomic.Bool
 	ran     atomic.Bool
@@ -99,6 +101,8 @@ func New(opt Options) (*Loop, error) {
 	l.mail.loop = l
 	l.offload.loop, l.offload.max = l, opt.OffloadWorkers
 	l.disk.loop, l.disk.max = l, diskWorkers
+	threads := &l.kinds.threads
+	threads.loop, threads.max, threads.low = l, opt.OffloadWorkers, true
 	return l, nil
 }
 
@@ -130,6 +134,7 @@ func (l *Loop) Run() error {
 	// Deferred, because runtime.Goexit in a peer ends this goroutine, and nobody else would release what it holds.
 	defer l.end()
 	l.debug.own()
+	l.alone = runtime.GOMAXPROCS(0) == 1
 	l.watch.start(l)
 	l.tick()
 	for _, fn := range l.starts {
@@ -248,15 +253,21 @@ func (l *Loop) leftover() bool {
 
 // generous says whether to wait as a goroutine rather than in a system call. In a system call the thread keeps its
 // processor, in Go's sense, until the runtime's monitor takes it away, up to 10 ms later; what this thread has made
-// ready is queued there, and with one processor everything else. Measured with one: 300 µs for a Post and its answer,
-// against 20. A waiting goroutine gives the processor away at once, but needs two more switches of threads to come
-// back, so it is done only when other goroutines have something to do with this loop.
+// ready is queued there. With one processor so is everything else: measured, 300 µs for a Post and its answer, against
+// 20. A waiting goroutine gives the processor away at once, but needs two more switches of threads to come back, so it
+// is done only when other goroutines have something to do with this loop.
+//
+// With more processors another one takes what is queued here, so the loop does not do it. It would cost a lot, and go
+// on to do so: Go's own poller has the loop's one in it from the first such wait, and wakes a thread for each event.
 func (l *Loop) generous() bool {
+	if !l.alone {
+		return false
+	}
 	if l.helped {
 		l.helped = false
 		return true
 	}
-	return l.helpers.Load() > 0 && runtime.GOMAXPROCS(0) == 1
+	return l.helpers.Load() > 0
 }
 
 // timeout says how long the poll may wait, in ms; -1 for ever. It rounds up: waking early would only turn for nothing.

@@ -19,23 +19,40 @@ type offload struct {
 	max     int
 	idle    []chan struct{} // one for each worker that waits; the last to come is the first to be called
 	ended   bool
+	low     bool // these are the threads of kinds
 }
 
-type job struct{ fn, done func() }
+type job struct {
+	fn, done func()
+	kind     *kind // nil if nothing is to be learned
+}
 
 // Offload runs fn on a bounded pool of goroutines and then done on the loop's thread; done may be nil. If the loop
 // ends first, done is not run, and work that still waits in line is dropped. A panic of fn is reported to
 // Options.OnPanic, on that goroutine, and done runs all the same: who needs the outcome catches it in fn.
-func (l *Loop) Offload(fn func(), done func()) { l.offload.start(fn, done) }
+func (l *Loop) Offload(fn func(), done func()) { l.offload.start(job{fn, done, nil}) }
+
+// OffloadKind is Offload of work that is like other work of the same kind, such as the address of the code that it
+// runs. If this kind computes, it is done by threads of the lowest priority, where the system has them.
+func (l *Loop) OffloadKind(id uintptr, fn func(), done func()) {
+	o := &l.offload
+	o.mu.Lock()
+	w := l.kinds.of(id)
+	if w != nil && w.low > 0 {
+		o = &l.kinds.threads
+	}
+	l.offload.mu.Unlock()
+	o.start(job{fn, done, w})
+}
 
 // OffloadDisk is Offload on a few goroutines of its own: what a server writes for everybody must not stand in line
 // behind the work of a few calls.
-func (l *Loop) OffloadDisk(fn func(), done func()) { l.disk.start(fn, done) }
+func (l *Loop) OffloadDisk(fn func(), done func()) { l.disk.start(job{fn, done, nil}) }
 
 // diskWorkers is for a journal each of the broker and of some spools; a journal has one write under way.
 const diskWorkers = 4
 
-func (o *offload) start(fn, done func()) {
+func (o *offload) start(j job) {
 	l := o.loop
 	l.helped = true
 	o.mu.Lock()
@@ -43,7 +60,7 @@ func (o *offload) start(fn, done func()) {
 	if o.ended {
 		return
 	}
-	o.jobs = append(o.jobs, job{fn, done})
+	o.jobs = append(o.jobs, j)
 	l.helpers.Add(1)
 	if n := len(o.idle); n > 0 {
 		o.idle[n-1] <- struct{}{} // has room for one, and is sent one
@@ -56,6 +73,9 @@ func (o *offload) start(fn, done func()) {
 }
 
 func (o *offload) work() {
+	if o.low {
+		enterLow()
+	}
 	call := make(chan struct{}, 1)
 	timer := time.NewTimer(offloadIdle)
 	defer o.leave(timer)
@@ -115,9 +135,13 @@ func (o *offload) unlist(call chan struct{}) bool {
 }
 
 func (o *offload) do(j job) {
+	began := o.clock()
 	defer func() {
 		if v := recover(); v != nil {
 			o.loop.report(&PanicError{Doing: "offload", Value: v, Stack: debug.Stack()})
+		}
+		if j.kind != nil {
+			o.learn(j.kind, o.clock()-began)
 		}
 		if j.done != nil {
 			o.loop.Post(j.done)
@@ -125,6 +149,25 @@ func (o *offload) do(j job) {
 		o.loop.helpers.Add(-1)
 	}()
 	j.fn()
+}
+
+// clock is what the length of work is measured by: the thread's time where goroutines are locked to threads.
+func (o *offload) clock() time.Duration {
+	if o.low {
+		return threadTime()
+	}
+	return time.Since(o.loop.base)
+}
+
+func (o *offload) learn(w *kind, d time.Duration) {
+	mu := &o.loop.offload.mu
+	mu.Lock()
+	defer mu.Unlock()
+	if o.low {
+		w.used(d)
+	} else {
+		w.took(d)
+	}
 }
 
 // close drops the line and sends the idle workers home. A worker in the middle of fn ends after it.

@@ -78,10 +78,10 @@ func (b *bench) start(options publisher.Options) *bench {
 	return b
 }
 
-func (b *bench) Now() time.Time      { return b.now }
-func (b *bench) Post(fn func()) bool { b.posted <- fn; return true }
-func (b *bench) Enter(*string)       {}
-func (b *bench) Offload(f, d func()) { b.work = append(b.work, work{f, d}) }
+func (b *bench) Now() time.Time                 { return b.now }
+func (b *bench) Post(fn func()) bool            { b.posted <- fn; return true }
+func (b *bench) Enter(*string)                  {}
+func (b *bench) Offload(_ uintptr, f, d func()) { b.work = append(b.work, work{f, d}) }
 func (b *bench) Done(r *publisher.Request) {
 	if b.discard {
 		return

@@ -3,6 +3,7 @@ package publisher
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"time"
 )
 
@@ -148,7 +149,17 @@ func (p *pool) run(w *offloaded) {
 	if w.pause != nil {
 		w.pause.firm = true
 	}
-	p.runtime.Offload(w.run, w.done)
+	p.runtime.Offload(w.kind(), w.run, w.done)
+}
+
+// kind is the function that the handler has given, whatever it holds. Work that
+// others may wait for has none: it is never given to threads that the system
+// lets wait.
+func (w *offloaded) kind() uintptr {
+	if w.rank != rankFree {
+		return 0
+	}
+	return reflect.ValueOf(w.fn).Pointer()
 }
 
 func (w *offloaded) run() { w.err = guard(w.fn) }

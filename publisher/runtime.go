@@ -11,8 +11,10 @@ type Runtime interface {
 	// Post runs fn on the loop's thread; false when the loop has ended. It may
 	// be called from any goroutine.
 	Post(fn func()) bool
-	// Offload runs fn on another goroutine, then done on the loop's thread.
-	Offload(fn, done func())
+	// Offload runs fn on another goroutine, then done on the loop's thread. What
+	// the runtime learns of work of one kind, as that it computes for long, it
+	// holds for the next of this kind; 0 is none.
+	Offload(kind uintptr, fn, done func())
 	// Enter tells the watchdog who holds the thread; nil is nobody.
 	Enter(name *string)
 }

@@ -19,11 +19,11 @@ type stillTime struct {
 	posted []func()
 }
 
-func (s *stillTime) Now() time.Time          { return s.now }
-func (s *stillTime) Post(fn func()) bool     { s.posted = append(s.posted, fn); return true }
-func (s *stillTime) Offload(fn, done func()) {}
-func (s *stillTime) MoreTasks()              {}
-func (s *stillTime) Enter(*string)           {}
+func (s *stillTime) Now() time.Time                  { return s.now }
+func (s *stillTime) Post(fn func()) bool             { s.posted = append(s.posted, fn); return true }
+func (s *stillTime) Offload(uintptr, func(), func()) {}
+func (s *stillTime) MoreTasks()                      {}
+func (s *stillTime) Enter(*string)                   {}
 func (s *stillTime) After(d time.Duration, fn func()) func() bool {
 	s.waits = append(s.waits, d)
 	s.timers = append(s.timers, fn)

@@ -12,6 +12,9 @@ type loopRuntime struct{ *loop.Loop }
 // After is the loop's, with the timer as a function.
 func (r *loopRuntime) After(d time.Duration, fn func()) func() bool { return r.Loop.After(d, fn).Stop }
 
+// Offload is the loop's, by the kind of work.
+func (r *loopRuntime) Offload(kind uintptr, fn, done func()) { r.Loop.OffloadKind(kind, fn, done) }
+
 // keepMax is how much input of a connection waits for more: a frame of the embedded
 // broker's clients, and the head of an HTTP request, are only taken whole.
 func keepMax(s *Settings) int {

@@ -136,15 +136,26 @@ func (a *application) hurry(why string) {
 	a.loop.Stop()
 }
 
-// setProcessors leaves Go's scheduler with as many as the settings say and
-// returns how to undo it. With more than one, Go's threads look for work that a
-// server on one thread does not have, each time the loop goes to wait: a fifth
-// of the CPU where turns are short.
+// spareProcessors is how many more processors Go's scheduler has than the
+// machine. One that nobody uses costs next to nothing. What computes on others
+// shares the machine's time by the kernel's rules, which know priorities and
+// take milliseconds; if all of Go's were taken, the loop would wait for one up
+// to 10 ms for each goroutine in line. More of them would let the garbage
+// collector take more of the machine's at once.
+const spareProcessors = 4
+
+// setProcessors gives Go's scheduler as many as the settings say and returns how
+// to undo it. It is done once, as it stops all goroutines.
 func setProcessors(n int) (undo func()) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return func() {}
 	}
-	before := runtime.GOMAXPROCS(n)
+	before := runtime.GOMAXPROCS(0)
+	if n == 0 {
+		runtime.SetDefaultGOMAXPROCS() // as the machine has, or as the cgroup allows
+		n = runtime.GOMAXPROCS(0) + spareProcessors
+	}
+	runtime.GOMAXPROCS(n)
 	return func() { runtime.GOMAXPROCS(before) }
 }
 

@@ -67,8 +67,9 @@ type Loop struct {
 	StallWarning time.Duration `key:"stall_warning" min:"1ms" max:"1h" off:"nobody watches for stalls"`
 	// StallLimit ends the process; 0 = never.
 	StallLimit time.Duration `key:"stall_limit" min:"1s" max:"24h" off:"the thread may be held for ever"`
-	// Processors is GOMAXPROCS, whose variable in the environment wins.
-	Processors int `key:"processors" min:"1" max:"1024"`
+	// Processors is GOMAXPROCS, whose variable in the environment wins; 0 is spareProcessors
+	// more than the machine has.
+	Processors int `key:"processors" min:"0" max:"1024"`
 }
 
 // Pool is one [pool.NAME]: the bounds of what handlers offload to it.
@@ -122,7 +123,7 @@ func Defaults() *Settings {
 			BodyMax:       8 * MiB,
 			BodiesMax:     256 * MiB,
 		},
-		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, Processors: 1},
+		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond},
 		Server: Server{
 			DrainTimeout:    30 * time.Second,
 			CallTimeout:     60 * time.Second,

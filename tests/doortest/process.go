@@ -59,7 +59,7 @@ func (w *World) Start(s Setup) *Process {
 	server.Start(runtime{p})
 	p.Door = amqpdoor.New(server, runtime{p}, log)
 	if s.Spool != nil {
-		p.Store, _, err = spool.Open(spool.Options{Dir: "spool", Max: s.SpoolMax, FS: s.Spool, Offload: runtime{p}.Offload,
+		p.Store, _, err = spool.Open(spool.Options{Dir: "spool", Max: s.SpoolMax, FS: s.Spool, Offload: runtime{p}.offload,
 			After: func(wait time.Duration, fn func()) { runtime{p}.After(wait, fn) }, Reserve: s.SpoolReserve})
 		if err != nil {
 			w.T.Fatal(err)
@@ -218,7 +218,9 @@ func (r runtime) Post(fn func()) bool {
 	return !r.p.dead
 }
 
-func (r runtime) Offload(fn, done func()) {
+func (r runtime) Offload(_ uintptr, fn, done func()) { r.offload(fn, done) }
+
+func (r runtime) offload(fn, done func()) {
 	r.p.offloaded = append(r.p.offloaded, func() {
 		fn()
 		r.p.todo = append(r.p.todo, done)

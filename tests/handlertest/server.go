@@ -315,7 +315,7 @@ func (r runtime) Now() time.Time      { return r.s.now }
 func (r runtime) Enter(*string)       {}
 func (r runtime) Post(fn func()) bool { r.s.posted <- fn; return true }
 
-func (r runtime) Offload(fn, done func()) {
+func (r runtime) Offload(_ uintptr, fn, done func()) {
 	r.s.todo = append(r.s.todo, func() { fn(); done() })
 }
 
