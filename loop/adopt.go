@@ -47,9 +47,9 @@ func (l *Loop) Adopt(nc net.Conn, accept func(*Conn) Peer) *Conn {
 		s.mu.Lock()
 		s.told = false
 		s.mu.Unlock()
-		l.cur = c // to blame for a panic, which a posted function has nobody for
+		l.blame(c) // to blame for a panic, which a posted function has nobody for
 		c.ready(readable | writable)
-		l.cur = nil
+		l.blame(nil)
 	}
 	c.stream = s
 	c.want = readable

@@ -36,11 +36,11 @@ func (l *Loop) offerKept() {
 		c := l.dirty[l.cursor]
 		l.cursor++
 		if c.offerable() {
-			l.cur = c
+			l.blame(c)
 			c.offer()
 		}
 	}
-	l.cur = nil
+	l.blame(nil)
 }
 
 // offerable says whether kept input is to be offered again.
@@ -57,10 +57,10 @@ func (l *Loop) flushSome() {
 			c.flags &^= fDirty
 			continue
 		}
-		l.cur = c
+		l.blame(c)
 		c.turn()
 	}
-	l.cur = nil
+	l.blame(nil)
 }
 
 // turn gives the peer its Tick and its write.

@@ -55,10 +55,10 @@ func (l *Loop) serveSome() {
 		if c.stage > stageClosing {
 			continue
 		}
-		l.cur = c
+		l.blame(c)
 		c.flush(true)
 	}
-	l.cur = nil
+	l.blame(nil)
 }
 
 // portion is how much of n octets of output may be written now; 0 when the

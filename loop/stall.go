@@ -9,6 +9,7 @@ import (
 // Stall tells that the thread has been held too long, and by whom.
 type Stall struct {
 	Name  string        // what Enter was given; "" if nothing was
+	Peer  string        // address of the other side of the connection that is at work; "" if none is, or it has none
 	Held  time.Duration // at least this long so far
 	Stack []byte        // of the goroutine or coroutine on the loop's thread, as runtime.Stack prints it
 

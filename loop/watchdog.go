@@ -15,6 +15,7 @@ type watch struct {
 	n      uint64        // the same, the loop's own
 	id     atomic.Uint64 // of the loop's goroutine
 	holder atomic.Pointer[string]
+	conn   atomic.Pointer[Conn] // whose methods are called; only if on
 	stalls atomic.Uint64
 	quit   chan struct{}
 	on     bool
@@ -24,11 +25,24 @@ type watch struct {
 // be called inside tasks and costs an atomic store.
 func (l *Loop) Enter(name *string) { l.watch.holder.Store(name) }
 
+// blame says whose methods are called from here on, for panics and the watchdog; nil for nobody's.
+func (l *Loop) blame(c *Conn) {
+	l.cur = c
+	if l.watch.on {
+		l.watch.conn.Store(c)
+	}
+}
+
 // Look tells what runs on the loop's thread now. Any goroutine may call it; it costs as much as all stacks of the process.
 func (l *Loop) Look() Stall {
 	var s Stall
 	if holder := l.watch.holder.Load(); holder != nil {
 		s.Name = *holder
+	}
+	if c := l.watch.conn.Load(); c != nil {
+		if a := c.RemoteAddr(); a != nil { // both are as they were made
+			s.Peer = a.String()
+		}
 	}
 	s.Stack = stackOf(l.watch.id.Load())
 	s.locate()

@@ -136,6 +136,9 @@ func (s *signalled) check() {
 func stallLogger(log zerolog.Logger) func(loop.Stall) {
 	return func(s loop.Stall) {
 		e := log.Warn().Dur("held", s.Held.Round(time.Millisecond)).Str("phase", s.Phase).Str("function", s.Function)
+		if s.Peer != "" {
+			e.Str("peer", s.Peer)
+		}
 		if s.Name != "" {
 			e.Str("handler", s.Name).Bytes("stack", s.Stack).Msg("a handler holds the loop: give what blocks or computes for long to r.Offload")
 			return
