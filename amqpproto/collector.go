@@ -23,7 +23,7 @@ type Collector struct {
 // if that is known, else 0.
 func (c *Collector) Begin(head []byte, size int) {
 	*c = Collector{size: size, busy: true}
-	c.body = append(makeDirty(c.first(2*max(len(head), 1))), head...)
+	c.body = append(MakeDirty(c.first(2*max(len(head), 1))), head...)
 }
 
 // first is the capacity to begin with, of at least half of least: one that
@@ -72,7 +72,7 @@ func (c *Collector) grow() {
 		n = min(n, max(c.size, len(c.body)+1))
 	}
 	c.old, c.moved = c.body, 0
-	c.body = makeDirty(n)[:len(c.old)]
+	c.body = MakeDirty(n)[:len(c.old)]
 }
 
 // follow copies up to n octets from the smaller buffer to the larger one.
@@ -102,9 +102,10 @@ func (c *Collector) Take() []byte {
 	return body
 }
 
-// makeDirty returns an empty slice with room for n octets that are not cleared: to
-// clear a hundred megabytes takes as long as to copy them.
-func makeDirty(n int) []byte {
+// MakeDirty returns an empty slice with room for n octets, which are not cleared: to
+// clear a hundred megabytes takes as long as to copy them. Nobody is to see them
+// before they are written.
+func MakeDirty(n int) []byte {
 	var b strings.Builder
 	b.Grow(n)
 	b.WriteByte(0)

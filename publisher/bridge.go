@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+
+	"zamqp/amqpproto"
 )
 
 // A bridge joins a call, parked on the loop, and the net/http handler that runs
@@ -272,12 +274,17 @@ func (b *bridge) offload(pool string, fn func() error) error {
 // handler looks at the error.
 func (b *bridge) publish(producer string, v any, options []Option) error {
 	body, failed := b.server.encode(producer, v, options)
+	if _, raw := v.([]byte); raw && len(body) > amqpproto.LargeBody {
+		body = append(amqpproto.MakeDirty(len(body)), body...) // here, not on the loop
+	}
 	own := append([]Option(nil), options...) // or every caller's would be allocated
 	err := failed
 	carried := b.do(func(r *Request) error {
 		switch {
 		case r.response.begun:
 			err = ErrSent
+		case err == nil && len(body) > amqpproto.LargeBody:
+			err = r.publish(producer, ownBody(body), own)
 		case err == nil:
 			err = r.publish(producer, body, own)
 		}

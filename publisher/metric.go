@@ -60,6 +60,7 @@ func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
 		Metric{Name: "conflicts_total", Help: "Runs that were repeated for a conflict.", Value: float64(s.stats.Conflicts)},
 		Metric{Name: "foreign_uses_total", Help: "Methods of requests that were called on a foreign goroutine or after the call, and did nothing: a mistake in a handler, which the log names.", Value: float64(s.foreign.total.Load())},
 		Metric{Name: "refused_total", Help: "HTTP requests answered without a handler: no route, too many calls.", Value: float64(s.stats.Refused)},
+		Metric{Name: "message_body_bytes", Help: "Octets of the bodies of messages that are held, from when they are whole to the end of their call.", Value: float64(s.messageOctets)},
 		Metric{Name: "calls", Help: "Calls that run or wait.", Value: float64(snap.Live)},
 		Metric{Name: "streams", Help: "Answers that are being streamed.", Value: float64(s.streams)},
 		Metric{Name: "draining", Help: "1 while the server shuts down.", Value: Bit(snap.Draining)},

@@ -185,7 +185,40 @@ func (r *Request) publish(name string, v any, options []Option) error {
 	if err := d.apply(r.server, options); err != nil {
 		return err
 	}
+	if raw, is := v.([]byte); is && len(raw) > amqpproto.LargeBody && !d.gzip {
+		v = r.copyLarge(raw)
+	}
 	return r.tx.add(p, &d, v, &r.server.packer)
+}
+
+// ownBody is a large body that is the transaction's already.
+type ownBody []byte
+
+// copyLarge copies a large body a piece at a time, with turns of the loop in
+// between where the call can wait.
+func (r *Request) copyLarge(body []byte) ownBody {
+	own := amqpproto.MakeDirty(len(body))
+	for {
+		n := min(len(body), amqpproto.LargeBody)
+		own = append(own, body[:n]...)
+		if body = body[n:]; len(body) == 0 {
+			return own
+		}
+		if r.task != nil && !r.parked {
+			r.yield()
+		}
+	}
+}
+
+// yield lets the loop have a turn.
+func (r *Request) yield() {
+	over := false
+	if !r.server.runtime.Post(func() { over = true; r.wake() }) {
+		return
+	}
+	for !over {
+		r.park()
+	}
 }
 
 // draft is a publish with what the producer gives each message.
@@ -233,6 +266,8 @@ func (t *Tx) add(p *producing, d *draft, v any, z *packer) error {
 	}
 	codec := p.codec
 	raw, ready := v.([]byte)
+	own, owned := v.(ownBody)
+	ready = ready || owned
 	if text, ok := v.(string); ok && d.typed {
 		raw, ready = view(text), true
 	}
@@ -245,7 +280,20 @@ func (t *Tx) add(p *producing, d *draft, v any, z *packer) error {
 			return err
 		}
 	}
-	if ready {
+	switch {
+	case owned && !d.gzip:
+		start := len(t.arena)
+		arena, err := t.encodeProperties(t.arena, d)
+		if err != nil {
+			return err
+		}
+		t.push(p, d, arena, start, len(arena))
+		t.pubs[len(t.pubs)-1].large = own
+		return nil
+	case owned:
+		raw = own
+		fallthrough
+	case ready:
 		return t.addRaw(p, d, raw, z)
 	}
 	start := len(t.arena)

@@ -64,7 +64,10 @@ type Request struct {
 	remote Remote
 	protocol
 
-	unpacked []byte // the body without its content encoding, once somebody asked
+	large    amqpproto.Collector // of a large body that is coming
+	expected int                 // its declared length, 0 = none
+	counted  int                 // octets of body among the server's
+	unpacked []byte              // the body without its content encoding, once somebody asked
 
 	message Message
 	props   amqpproto.Properties
@@ -309,8 +312,41 @@ func (r *Request) splitTarget() {
 	r.path = p
 }
 
+// ExpectBody tells the length of the body, if it was declared; a door calls it.
+func (r *Request) ExpectBody(size int64) { r.expected = int(max(size, 0)) }
+
 // AppendBody adds a piece to the body; a door calls it.
-func (r *Request) AppendBody(p []byte) { r.body = append(r.body, p...) }
+func (r *Request) AppendBody(p []byte) {
+	switch {
+	case r.large.Busy():
+		r.large.Add(p)
+	case len(r.body)+len(p) > amqpproto.LargeBody:
+		r.large.Begin(r.body, r.expected)
+		r.large.Add(p)
+		r.body = nil
+	default:
+		r.body = append(r.body, p...)
+	}
+}
+
+// EndBody tells that the body is whole; a door calls it. false says that it is to
+// be called again in a later turn: a large body of which no length was declared is
+// not in one place yet.
+func (r *Request) EndBody() (done bool) {
+	if r.large.Busy() {
+		if !r.large.Settle(amqpproto.LargeBody) {
+			return false
+		}
+		r.body = r.large.Take()
+	}
+	return true
+}
+
+// count counts the body of a message among those of the server.
+func (r *Request) count(n int) {
+	r.server.messageOctets += int64(n - r.counted)
+	r.counted = n
+}
 
 // reserve empties the arena and makes it large enough, so that what keep
 // returns stays where it is.

@@ -125,6 +125,9 @@ func (r *Request) ask(name string, v any, options []Option, done func(*Answer, e
 	}
 	pub := &t.pubs[0]
 	pub.RawProperties, pub.Body = t.arena[pub.propsAt:pub.bodyAt], t.arena[pub.bodyAt:pub.endAt]
+	if pub.large != nil {
+		pub.Body = pub.large
+	}
 	forget, err = caller.Call(&pub.Publication, timeout, done)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"zamqp/amqpproto"
 	"zamqp/loop/coro"
 )
 
@@ -17,6 +18,7 @@ type Options struct {
 	ConflictRetries int                 // runs after the first, when a call meets a conflict
 	CallsMax        int                 // live HTTP calls; one more is answered 503. 0 is no bound
 	UnpackMax       int64               // octets of an unpacked body; 0 is 64 MiB
+	LargeDropped    func()              // the call of a large body is over, and its memory can be collected
 	Pools           map[string]PoolSize // what is not 0 replaces the registered size
 	Site            string              // takes the place of [SiteVariable] in names
 	Log             zerolog.Logger
@@ -44,6 +46,7 @@ type Server struct {
 	watching      int // of live, on routes that watch the server
 	drained       func()
 	draining      bool
+	messageOctets int64         // of the bodies of messages
 	streams       int           // answers that are being streamed
 	ended         chan struct{} // closed when the loop has ended
 	outside       int           // see [Server.Outside]
@@ -273,6 +276,9 @@ func (s *Server) Discard(r *Request) { s.recycle(r) }
 // Dispatch runs the call. It returns when the call is over or waits; d.Done is
 // told of the end, perhaps before Dispatch returns.
 func (s *Server) Dispatch(r *Request, d Door) {
+	if r.large.Busy() { // of a door that does not wait for EndBody
+		r.body = r.large.Take()
+	}
 	r.door, r.live, r.slot, r.started = d, true, len(s.live), s.runtime.Now()
 	s.live = append(s.live, r)
 	if r.origin == OriginMessage {
@@ -331,6 +337,11 @@ func (s *Server) recycle(r *Request) {
 	}
 	r.tx.reset()
 	r.response.reset()
+	if cap(r.body) > amqpproto.LargeBody && s.options.LargeDropped != nil {
+		s.options.LargeDropped()
+	}
+	r.count(0)
+	r.large, r.expected = amqpproto.Collector{}, 0
 	r.body, r.unpacked = keepSmall(r.body), nil
 	r.arena = keepSmall(r.arena)
 	r.tx.arena = keepSmall(r.tx.arena)

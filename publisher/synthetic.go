@@ -26,6 +26,7 @@ type Message struct {
 	RoutingKey  []byte
 	Properties  []byte // flags and values as on the wire
 	Body        []byte
+	Owned       bool   // Body is for the request to keep: nothing else uses its memory
 	Reply       Sender // sends to the default exchange of the same broker
 }
 
@@ -46,7 +47,12 @@ func (r *Request) SetMessage(m *Message) error {
 	r.message.RoutingKey = r.keep(m.RoutingKey)
 	r.message.Properties = r.keep(m.Properties)
 	r.message.Body = nil
-	r.body = append(r.body[:0], m.Body...)
+	if m.Owned {
+		r.body = m.Body
+	} else {
+		r.body = append(r.body[:0], m.Body...)
+	}
+	r.count(len(r.body))
 	r.method, r.host, r.fields = methodAMQP, nil, r.fields[:0]
 	r.target, r.path, r.query = nil, nil, nil
 	if err := readable(&r.props, r.message.Properties); err != nil {

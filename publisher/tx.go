@@ -63,6 +63,7 @@ type publication struct {
 	request                *Request
 	sender                 Sender
 	propsAt, bodyAt, endAt int
+	large                  []byte // the body, apart from the arena
 	name                   string // of the producer, for errors
 	err                    error
 }
@@ -116,7 +117,7 @@ func (t *Tx) foresee() error {
 	octets := 0
 	for i := range t.pubs {
 		p := &t.pubs[i]
-		size := len(p.Exchange) + len(p.RoutingKey) + p.endAt - p.propsAt
+		size := len(p.Exchange) + len(p.RoutingKey) + p.endAt - p.propsAt + len(p.large)
 		octets += size
 		if s, ok := p.sender.(Foreseer); ok {
 			if err := s.Foresee(i+1, octets, size); err != nil {
@@ -144,7 +145,9 @@ func (r *Request) send() error {
 		p := &t.pubs[i]
 		p.request = r
 		p.RawProperties = t.arena[p.propsAt:p.bodyAt]
-		p.Body = t.arena[p.bodyAt:p.endAt]
+		if p.Body = p.large; p.Body == nil {
+			p.Body = t.arena[p.bodyAt:p.endAt]
+		}
 		p.Tx = t
 		if err := p.sender.Send(&p.Publication, p); err != nil {
 			first = p.failure(err)

@@ -2,7 +2,6 @@ package client
 
 import (
 	"errors"
-	"slices"
 
 	"zamqp/amqpproto"
 )
@@ -157,11 +156,14 @@ func (t *caller) send(id CallID, o *Outgoing) {
 	out := &conn.out
 	out.room()
 	properties := b[correlationSize:]
-	frames := len(o.Body)/int(conn.frameMax-amqpproto.FrameOverhead) + 3
-	out.buf = slices.Grow(out.buf, len(properties)+len(o.Exchange)+len(o.RoutingKey)+len(o.Body)+frames*amqpproto.FrameOverhead+64)
+	if len(o.Body) > amqpproto.LargeBody && !o.Lent {
+		own := o.kept()
+		o = &own
+	}
+	out.reserve(len(properties)+len(o.Exchange)+len(o.RoutingKey)+64, o.Body, conn.frameMax)
 	out.buf = amqpproto.AppendBasicPublish(out.buf, t.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
 	out.buf = amqpproto.AppendContentHeader(out.buf, t.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), properties)
-	out.buf = amqpproto.AppendBody(out.buf, t.ch.number, o.Body, conn.frameMax)
+	out.body(t.ch.number, o.Body, conn.frameMax)
 	k := t.find(id)
 	k.keep(o)
 	k.via, k.taken = t, false
@@ -251,7 +253,10 @@ func (t *caller) onContent(ct *content) error {
 		if err := m.DecodeArgs(ct.args); err != nil {
 			return err
 		}
-		return t.deliver(m, ct.properties, ct.body)
+		t.delivery.Owned = ct.owned
+		err := t.deliver(m, ct.properties, ct.body)
+		t.delivery.Owned = false
+		return err
 	}
 	m := &t.returned
 	if err := m.DecodeArgs(ct.args); err != nil {

@@ -44,6 +44,7 @@ type channel struct {
 	// unanswered tells that this was a method without an answer.
 	unanswered bool
 	in         content
+	weighed    int // octets of in that are counted
 }
 
 // String names the channel and what it waits for, for errors.
@@ -97,6 +98,7 @@ func (ch *channel) close(cause error) {
 	}
 	ch.state, ch.cause, ch.await = awaitChannelCloseOk, cause, 0
 	ch.in.reset()
+	ch.weigh()
 	m := &amqpproto.ChannelClose{ReplyCode: amqpproto.ReplySuccess, ReplyText: []byte("Goodbye")}
 	var ce *amqpproto.ChannelError
 	if errors.As(cause, &ce) {
@@ -181,6 +183,7 @@ func (ch *channel) over(cause error) {
 	ch.state, ch.await = channelOver, 0
 	ch.limit.stop()
 	ch.in.reset()
+	ch.weigh()
 	ch.conn.channels[ch.number] = nil
 	ch.owner.onChannelOver(cause)
 }

@@ -154,7 +154,8 @@ func TestBurstMemoryIsGivenBack(t *testing.T) {
 	if err := d.client.Publish(nil, &client.Outgoing{Body: make([]byte, 8<<20)}, c); err != nil {
 		t.Fatal(err)
 	}
-	d.flush()
+	for len(d.flush()) > 0 { // a large one leaves in pieces
+	}
 	for tag := uint64(1); tag < 200; tag++ {
 		d.turn(method(t, publishChannel, &amqpproto.BasicAck{DeliveryTag: tag}))
 		if err := d.client.Publish(nil, &client.Outgoing{Body: make([]byte, 100)}, c); err != nil {

@@ -21,6 +21,8 @@ type Client struct {
 	rnd   *rand.Rand
 	stats Stats
 
+	coming int // see Coming
+
 	asked   Config       // as New got it; cfg follows what the broker has
 	has     capabilities // of the broker, as it said last
 	conn    *Conn        // nil while there is none

@@ -273,7 +273,9 @@ func (c *Conn) Lost(cause error) {
 		cause = c.explain(cause)
 	}
 	c.state = connOver
+	c.out.large.Drop()
 	c.out = output{}
 	c.channels, c.acking = nil, nil
+	c.client.coming = 0
 	c.client.lost(c, cause)
 }

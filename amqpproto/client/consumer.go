@@ -42,6 +42,9 @@ type Delivery struct {
 	// over 16 times frame_max and over 1 MiB. It is here in full, and to be settled as
 	// any other.
 	Fault error
+	// Owned says that nothing else uses the memory of Body, as it is large: who gets
+	// it may keep it.
+	Owned bool
 }
 
 // Sink takes deliveries. Deliver may settle at once, publish, or close.

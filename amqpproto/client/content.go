@@ -16,6 +16,7 @@ type content struct {
 	method amqpproto.MethodID // that began it
 
 	properties, body []byte // set when complete; views that die with the callback
+	owned            bool   // body is not a view, and may be kept
 	fault            error  // why nobody is to look into the properties; nil as a rule
 }
 
@@ -62,6 +63,7 @@ func (ch *channel) onFrame(f amqpproto.Frame) error {
 	} else {
 		done, err = ct.asm.Body(f.Payload)
 	}
+	ch.weigh()
 	if err != nil {
 		var tooLarge *amqpproto.ChannelError
 		if errors.As(err, &tooLarge) {
@@ -73,14 +75,30 @@ func (ch *channel) onFrame(f amqpproto.Frame) error {
 		return nil
 	}
 	c := ct.asm.Content()
-	ct.properties, ct.body = c.RawProperties, c.Body
+	ct.properties, ct.body, ct.owned = c.RawProperties, c.Body, c.Owned
 	err = ch.owner.onContent(ct)
-	ct.properties, ct.body = nil, nil
+	ct.properties, ct.body, ct.owned = nil, nil, false
 	if !ct.busy() {
 		ct.asm.Reset() // gives back what a large body took
 	}
 	return err
 }
+
+// weigh counts what has come of a body that is not whole.
+func (ch *channel) weigh() {
+	n := 0
+	if ch.in.busy() {
+		n = ch.in.asm.Held()
+	}
+	ch.conn.client.coming += n - ch.weighed
+	ch.weighed = n
+}
+
+// Coming is how many octets of memory the bodies of deliveries and replies take that
+// have begun to come and are not whole: one at most for each channel. The connection
+// is read however many they are, as nobody but the broker can end them; Prefetch and
+// BodyMax bound them.
+func (c *Client) Coming() int { return c.coming }
 
 // deliverWhole is the way that nearly all deliveries take: f is a basic.deliver,
 // and its header and only body follow it in rest. Nothing is copied, and no state

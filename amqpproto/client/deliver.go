@@ -16,7 +16,10 @@ func (k *Consumer) onContent(ct *content) error {
 	if err := m.DecodeArgs(ct.args); err != nil {
 		return err
 	}
-	return k.deliver(m, ct.properties, ct.body, ct.fault)
+	k.delivery.Owned = ct.owned
+	err := k.deliver(m, ct.properties, ct.body, ct.fault)
+	k.delivery.Owned = false
+	return err
 }
 
 // deliver checks a delivery and gives it to the sink. All slices are views. fault

@@ -190,9 +190,9 @@ func (g *getter) onContent(ct *content) error {
 	d := &g.delivery
 	d.Epoch, d.Tag, d.Redelivered = g.epoch, m.DeliveryTag, m.Redelivered
 	d.Exchange, d.RoutingKey, d.RawProperties, d.Body = m.Exchange, m.RoutingKey, ct.properties, ct.body
-	d.Fault = ct.fault
+	d.Fault, d.Owned = ct.fault, ct.owned
 	g.tell(d, nil)
-	d.Exchange, d.RoutingKey, d.RawProperties, d.Body, d.Fault = nil, nil, nil, nil, nil
+	d.Exchange, d.RoutingKey, d.RawProperties, d.Body, d.Fault, d.Owned = nil, nil, nil, nil, nil, false
 	return nil
 }
 

@@ -15,8 +15,11 @@ type Outgoing struct {
 	// offered: RabbitMQ closes the connection on it.)
 	Mandatory bool
 	// Lent promises that all strings and slices of the message stay as they are
-	// until the outcome is told. Otherwise the client makes a copy.
-	Lent bool
+	// until the outcome is told. Otherwise the client makes a copy. A body over
+	// amqpproto.LargeBody is never written to again: it is not copied, but sent from
+	// where it is, which may go on when a timeout was told. LargeLent promises that of
+	// such a body alone.
+	Lent, LargeLent bool
 	// RawProperties is made by amqpproto.Properties.Append; empty means none. A
 	// malformed headers table in it ends the connection, so it must come from there.
 	RawProperties []byte
@@ -34,11 +37,22 @@ func (o *Outgoing) kept() Outgoing {
 		return k
 	}
 	k.Exchange, k.RoutingKey = strings.Clone(o.Exchange), strings.Clone(o.RoutingKey)
+	k.Lent = true
+	if len(o.Body) > amqpproto.LargeBody && o.LargeLent {
+		k.RawProperties = slices.Clone(o.RawProperties)
+		return k
+	}
 	data := make([]byte, 0, len(o.RawProperties)+len(o.Body))
 	data = append(append(data, o.RawProperties...), o.Body...)
 	k.RawProperties, k.Body = data[:len(o.RawProperties):len(o.RawProperties)], data[len(o.RawProperties):]
-	k.Lent = true
 	return k
+}
+
+// own is the message without anything lent but a large body.
+func (o *Outgoing) own() Outgoing {
+	k := *o
+	k.LargeLent, k.Lent = o.Lent || o.LargeLent, false
+	return k.kept()
 }
 
 // entryCost is what a publish costs besides its octets. It bounds the number of
@@ -91,9 +105,11 @@ func (p *publisher) send(o *Outgoing, size int, done Confirm, id uint64) *entry 
 	conn := c.conn
 	out := &conn.out
 	out.room()
-	// Once, where append would copy a large body several times on its way.
-	frames := len(o.Body)/int(conn.frameMax-amqpproto.FrameOverhead) + 3
-	out.buf = slices.Grow(out.buf, size+frames*amqpproto.FrameOverhead)
+	if len(o.Body) > amqpproto.LargeBody && !o.Lent {
+		own := o.kept()
+		o = &own
+	}
+	out.reserve(size-len(o.Body), o.Body, conn.frameMax)
 	out.buf = amqpproto.AppendBasicPublish(out.buf, p.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
 	e := p.ledger.push()
 	e.done, e.size, e.id = done, size, id
@@ -110,7 +126,7 @@ func (p *publisher) send(o *Outgoing, size int, done Confirm, id uint64) *entry 
 	default:
 		out.buf = amqpproto.AppendContentHeader(out.buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), o.RawProperties)
 	}
-	out.buf = amqpproto.AppendBody(out.buf, p.ch.number, o.Body, conn.frameMax)
+	out.body(p.ch.number, o.Body, conn.frameMax)
 	e.end = out.end()
 	if c.cfg.NoConfirms {
 		return e

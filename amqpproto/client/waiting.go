@@ -16,9 +16,10 @@ type parked struct {
 func park(p *Producer, o *Outgoing, size int, done Confirm) parked {
 	w := parked{producer: p, done: done, out: *o, size: size, turn: p.client.turn}
 	if _, is := done.(Lender); is {
-		w.out.Lent = false
+		w.out = o.own()
+	} else {
+		w.out = o.kept()
 	}
-	w.out = w.out.kept()
 	return w
 }
 

@@ -12,9 +12,10 @@ import (
 func (s *sender) Call(p *publisher.Publication, timeout time.Duration, done func(*publisher.Answer, error)) (forget func(), err error) {
 	s.out = client.Outgoing{
 		Exchange: p.Exchange, RoutingKey: p.RoutingKey, Mandatory: p.Mandatory,
-		RawProperties: p.RawProperties, Body: p.Body,
+		RawProperties: p.RawProperties, Body: p.Body, Lent: true, // it was made for this call
 	}
 	id, err := s.client.Call(s.producer, &s.out, timeout, replier(done))
+	s.out = client.Outgoing{}
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +31,15 @@ func (done replier) Replied(d *client.Delivery, err error) {
 		done(nil, err)
 		return
 	}
-	done(publisher.NewAnswer(d.RawProperties, d.Body))
+	if !d.Owned {
+		done(publisher.NewAnswer(d.RawProperties, d.Body))
+		return
+	}
+	a, err := publisher.NewAnswer(d.RawProperties, nil)
+	if err == nil {
+		a.Body = d.Body
+	}
+	done(a, err)
 }
 
 // queues are those of one connection, for handlers.

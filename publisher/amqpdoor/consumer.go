@@ -77,11 +77,12 @@ func (in *intake) Deliver(d *client.Delivery) {
 	in.message = publisher.Message{
 		Connection: k.link.name, Consumer: k.name, ConsumerTag: k.name, Epoch: d.Epoch, DeliveryTag: d.Tag,
 		Redelivered: d.Redelivered, Exchange: d.Exchange, RoutingKey: d.RoutingKey,
-		Properties: d.RawProperties, Body: d.Body, Reply: k.link.reply, Queue: in.queue(), Via: in,
+		Properties: d.RawProperties, Body: d.Body, Owned: d.Owned, Reply: k.link.reply, Queue: in.queue(), Via: in,
 	}
 	in.message.History.Quarantined = in == k.quarantine
 	r := k.link.door.server.NewRequest()
 	err := r.SetMessage(&in.message)
+	in.message.Body = nil // which may be large
 	if d.Fault != nil {
 		err = d.Fault
 	}

@@ -190,7 +190,8 @@ func (in *intake) move(r *publisher.Request, p *traced, queue string) error {
 }
 
 func (in *intake) send(r *publisher.Request, raw, body []byte, queue string) error {
-	o := client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Body: body}
+	o := client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Body: body,
+		LargeLent: true} // no request uses the memory of a large body again
 	h := in.handover(r, queue)
 	if err := in.k.link.client.Publish(nil, &o, h); err != nil {
 		return err

@@ -266,5 +266,7 @@ func (s *sender) Send(p *publisher.Publication, done publisher.Confirmer) error 
 		Exchange: p.Exchange, RoutingKey: p.RoutingKey, Mandatory: p.Mandatory,
 		RawProperties: p.RawProperties, Body: p.Body, Lent: true, Group: p.Group(),
 	}
-	return s.client.Publish(s.producer, &s.out, done)
+	err := s.client.Publish(s.producer, &s.out, done)
+	s.out = client.Outgoing{} // which may be large
+	return err
 }

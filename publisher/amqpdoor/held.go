@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"zamqp/amqpproto"
 	"zamqp/publisher"
 )
 
@@ -26,7 +27,10 @@ func (in *intake) hold(r *publisher.Request) {
 	w := &held{in: in, message: *r.Message(), untold: r.Message().History.Untold + 1, hash: k.known.hash(r)}
 	m := &w.message
 	m.Exchange, m.RoutingKey = slices.Clone(m.Exchange), slices.Clone(m.RoutingKey)
-	m.Properties, m.Body = slices.Clone(m.Properties), slices.Clone(r.Body())
+	m.Properties, m.Body = slices.Clone(m.Properties), r.Body()
+	if m.Owned = len(m.Body) > amqpproto.LargeBody; !m.Owned { // no request uses the memory of a large one again
+		m.Body = slices.Clone(m.Body)
+	}
 	if k.gate.lane != nil {
 		w.lane = slices.Clone(k.gate.lane(r))
 	}

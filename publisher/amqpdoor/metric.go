@@ -39,6 +39,7 @@ func (l *link) measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "connection_blocked", Help: "1 while the broker takes no publishes (connection.blocked).", Value: publisher.Bit(blocked)},
 		publisher.Metric{Name: "connection_unconfirmed_messages", Help: "Publishes and requests that wait to leave or for the broker's word.", Value: float64(count)},
 		publisher.Metric{Name: "connection_unconfirmed_bytes", Help: "Octets that unconfirmed publishes and requests hold; bounded by publish_max.", Value: float64(octets)},
+		publisher.Metric{Name: "connection_incoming_body_bytes", Help: "Octets of bodies from the broker that have begun to come and are not whole.", Value: float64(l.client.Coming())},
 		publisher.Metric{Name: "connection_rpc_waiting", Help: "Calls over AMQP that wait for their reply.", Value: float64(l.client.Calls())},
 		publisher.Metric{Name: "connection_connects_total", Help: "Times that the connection was opened.", Value: float64(s.Connects)},
 		publisher.Metric{Name: "connection_reconnects_total", Help: "Times that the connection was opened again.", Value: float64(s.Reconnects)},

@@ -64,6 +64,8 @@ type application struct {
 	listeners []*loop.Listener
 	draining  bool
 	err       error // what run returns
+
+	collecting bool // collectLater was called
 }
 
 func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger, last *lastWords) (*application, error) {
@@ -72,7 +74,7 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 	var err error
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
-		Pools: poolSizes(s),
+		Pools: poolSizes(s), LargeDropped: a.collectLater,
 	})
 	if err != nil {
 		return nil, err

@@ -105,6 +105,7 @@ type exchange struct {
 	request    *publisher.Request // being read, then being answered
 	prev, next *exchange
 	busy       bool // request was dispatched
+	ending     bool // it is to be, when its body is in one place
 	eof        bool // the client sends no more
 	gone       bool
 	full       bool // a stream waits for the client to take more
@@ -133,6 +134,7 @@ func (x *exchange) Head(h *http1.Head) (status int) {
 	x.request.SetHTTP(h.Method, h.Target, h.Host, h.Fields, x)
 	x.request.SetProtocol(h.Minor, h.KeepAlive)
 	if h.HasBody() {
+		x.request.ExpectBody(h.ContentLength)
 		x.expectBody()
 	}
 	return 0
@@ -140,10 +142,30 @@ func (x *exchange) Head(h *http1.Head) (status int) {
 
 // End dispatches the request.
 func (x *exchange) End() {
-	x.busy = true
 	x.door.bodies.read(x)
+	x.dispatch()
+}
+
+// dispatch makes the request a call, once its body is in one place.
+func (x *exchange) dispatch() {
+	if x.ending = !x.request.EndBody(); x.ending {
+		x.wire.Wake()
+		return
+	}
+	x.busy = true
 	x.door.server.Dispatch(x.request, x)
 	x.cancelled()
+}
+
+// Tick goes on with what was too much for one turn.
+func (x *exchange) Tick(now time.Time) (next time.Time) {
+	if x.ending {
+		x.dispatch()
+	}
+	if next = x.Conn.Tick(now); x.ending {
+		next = now
+	}
+	return next
 }
 
 // EOF is the end of what the client sends. As in net/http, the waits of the call in
@@ -177,7 +199,7 @@ func (x *exchange) Gone(error) {
 		r.Cancel(publisher.ErrGone)
 		r.Wake() // from a stream's wait, which EOF does not end
 	default:
-		x.request = nil
+		x.request, x.ending = nil, false
 		x.door.server.Discard(r)
 		x.door.bodies.release(x)
 	}

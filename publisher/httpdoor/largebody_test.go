@@ -1,0 +1,72 @@
+package httpdoor_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+
+	"zamqp/publisher"
+	"zamqp/publisher/http1"
+	"zamqp/publisher/httpdoor"
+)
+
+// TestLargeBodyIsPutTogetherInPieces: a body of many megabytes is in one place for
+// its handler. Where its length was announced that is so when it has come; else the
+// rest is done a megabyte a turn.
+func TestLargeBodyIsPutTogetherInPieces(t *testing.T) {
+	size := 40<<20 + 12345
+	if testing.Short() {
+		size = 4<<20 + 512<<10 + 12345
+	}
+	body := make([]byte, size)
+	for i := 0; i+8 <= len(body); i += 8 {
+		binary.LittleEndian.PutUint64(body[i:], uint64(i)*0x9e3779b97f4a7c15)
+	}
+	for _, chunked := range []bool{false, true} {
+		t.Run(fmt.Sprintf("chunked %v", chunked), func(t *testing.T) {
+			calls := 0
+			h := newBoundHost(t, httpdoor.Limits{}, publisher.Options{}, http1.Config{BodyMax: 1 << 30}, func(g *publisher.Registry) {
+				g.Handle("POST /", func(r *publisher.Request) error {
+					calls++
+					if !bytes.Equal(r.Body(), body) {
+						t.Errorf("the handler got another body of %d octets", len(r.Body()))
+					}
+					return r.Reply(204, nil)
+				})
+			})
+			c := h.dial(t)
+			if chunked {
+				c.say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+			} else {
+				c.say(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", size))
+			}
+			const piece = 64 << 10
+			for at := 0; at < size; at += piece {
+				part := body[at:min(at+piece, size)]
+				in := string(part)
+				if chunked {
+					in = fmt.Sprintf("%x\r\n%s\r\n", len(part), part)
+				}
+				c.say(in)
+			}
+			if chunked {
+				c.say("0\r\n\r\n")
+			}
+			turns := 0
+			for ; calls == 0 && turns < 1000; turns++ {
+				c.turn()
+			}
+			if got := c.take(); calls != 1 || !strings.HasPrefix(got, "HTTP/1.1 204 ") {
+				t.Fatalf("%d calls, answer %.60q", calls, got)
+			}
+			if chunked && turns == 0 {
+				t.Error("the body was put together in the turn of its end")
+			}
+			if !chunked && turns > 0 {
+				t.Errorf("a body of known length took %d turns after its end", turns)
+			}
+		})
+	}
+}
