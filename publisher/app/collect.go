@@ -19,6 +19,9 @@ func (a *application) collectLater() {
 	a.collecting = true
 	a.loop.After(collectAfter, func() {
 		a.collecting = false
-		go runtime.GC()
+		go func() {
+			runtime.GC()
+			runtime.GC() // how much memory may stay is decided by the collection before
+		}()
 	})
 }
