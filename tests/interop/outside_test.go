@@ -72,3 +72,25 @@ func TestHandlerPackageOfAnotherModule(t *testing.T) {
 		}
 	}
 }
+
+// TestSettingsOfAnotherModule: nor for settings of its own.
+func TestSettingsOfAnotherModule(t *testing.T) {
+	path, err := outsider()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		option, want string
+		fails        bool
+	}{
+		{"app.settled.pause=5s", "settled.pause 5s -o", false},
+		{"app.settled.pause=5m", "-o: app.settled.pause = \"5m\": out of range: the least is 1s and the most is 1m", true},
+	} {
+		cmd := exec.Command(path, "check", "-o", row.option)
+		cmd.Dir, cmd.Env = t.TempDir(), append(environment(), "ZAMQP_APP__SETTLED__GREETING=Hi")
+		out, err := cmd.CombinedOutput()
+		if said := strings.Join(strings.Fields(string(out)), " "); err != nil != row.fails || !strings.Contains(said, row.want) {
+			t.Errorf("%s: %v\n%s", row.option, err, out)
+		}
+	}
+}
