@@ -35,6 +35,10 @@ func (l *Loop) Offload(fn func(), done func()) { l.offload.start(job{fn, done, n
 // OffloadKind is Offload of work that is like other work of the same kind, such as the address of the code that it
 // runs. If this kind computes, it is done by threads of the lowest priority, where the system has them.
 func (l *Loop) OffloadKind(id uintptr, fn func(), done func()) {
+	if l.alone { // a thread of low priority would hold the only processor while others take its time
+		l.Offload(fn, done)
+		return
+	}
 	o := &l.offload
 	o.mu.Lock()
 	w := l.kinds.of(id)

@@ -43,7 +43,7 @@ func computePiece() error {
 // TestComputingHoldsUpNobody: beside four calls whose offloaded work computes, a
 // thousand requests and some transactions are done before one of the four is.
 func TestComputingHoldsUpNobody(t *testing.T) {
-	s := start(t, embedded, "server.drain_timeout=1ms")
+	s := start(t, embedded, "server.drain_timeout=1ms", "loop.processors=0")
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() { s.do("POST", "/compute", "", "") })
