@@ -32,9 +32,9 @@ type channel struct {
 	due    bool // is in conn.confirming
 	syncs  bool // is in server.syncing
 
-	later    bool      // the answer to the method at hand comes in a later turn
-	settling *settling // goes on in later turns
-	ending   *ending   // the same
+	later  bool    // the answer to the method at hand comes in a later turn
+	chore  chore   // an ack, publish, commit or rollback that goes on in later turns
+	ending *ending // the same for its end
 
 	prefetch uint16 // of consumers to come; 0 = no limit
 	limit    int    // of unacked deliveries of all consumers of classic queues; 0 = none
@@ -42,6 +42,8 @@ type channel struct {
 
 	consumers map[string]*consumer
 	order     roster    // in the order of basic.consume
+	retired   retired   // of these, those that are out of their rotations
+	kicking   *kicking  // goes on in later turns
 	reply     *replyBox // direct reply-to
 	current   []byte    // the queue declared last, which an empty name stands for
 
@@ -177,7 +179,7 @@ func (ch *channel) giveBack() { requeueEach(ch.surrender(nil), true) }
 // surrender appends to dst what was delivered and not acked, and forgets what
 // was not committed or confirmed. The channel has ended its consumers.
 func (ch *channel) surrender(dst []delivery) []delivery {
-	ch.dropTx()
+	ch.takeTx().all(ch.conn.server)
 	dst, _ = ch.unacked.take(dst, 0, true)
 	ch.confirms = confirms{}
 	ch.resetContent()

@@ -24,6 +24,9 @@ type consumer struct {
 	listed     bool   // kickEach's
 	leftAt     uint64 // the how manieth it was to leave a rotation
 
+	earlier, later *consumer // neighbours in channel.retired
+	retired        bool
+
 	inQueue, inChannel int // places in the rosters
 }
 
@@ -87,6 +90,9 @@ func (q *queue) cancel(c *consumer) {
 		return
 	}
 	q.leave(c)
+	if c.retired {
+		c.ch.retired.remove(c)
+	}
 	c.active, c.level = false, nil
 	if q.alone == c {
 		q.alone = nil
@@ -127,6 +133,9 @@ func (q *queue) succeed() {
 func (q *queue) wait(c *consumer) {
 	l := c.level
 	c.waiting = true
+	if c.retired {
+		c.ch.retired.remove(c)
+	}
 	c.prev, c.next = l.last, nil
 	if l.last != nil {
 		l.last.next = c
@@ -143,6 +152,9 @@ func (q *queue) retire(c *consumer) {
 	s := q.server()
 	s.left++
 	c.leftAt = s.left
+	if c.ch != nil {
+		c.ch.retired.push(c)
+	}
 }
 
 // leave takes c out of its level.
@@ -180,6 +192,10 @@ func (q *queue) levelOf(priority int32) *level {
 	return l
 }
 
+// retiredMost is how many consumers leave a rotation in one turn; then the queue
+// goes on in the next.
+const retiredMost = 1024
+
 // nextReady is the consumer whose turn it is; nil if none can take a message.
 // Those that cannot are out of the rotation until they are kicked.
 func (q *queue) nextReady() *consumer {
@@ -192,11 +208,17 @@ func (q *queue) nextReady() *consumer {
 		}
 		return nil
 	}
+	retired := 0
 	for _, l := range q.levels {
 		for l.first != nil {
 			c := l.first
 			if !c.to.ready(c) {
 				q.retire(c)
+				if retired++; retired >= retiredMost {
+					q.running = true
+					q.soon()
+					return nil
+				}
 				continue
 			}
 			if l.last != c {

@@ -159,6 +159,9 @@ func (s *Server) tellEnd(k *consumer) {
 // remove forgets a consumer. What it has not acked stays.
 func (ch *channel) remove(k *consumer) {
 	delete(ch.consumers, k.tag)
+	if k.retired {
+		ch.retired.remove(k)
+	}
 	ch.conn.server.stats.Consumers--
 	ch.order.remove(k)
 }
@@ -177,6 +180,10 @@ func (ch *channel) kickAll() {
 		return
 	}
 	s := ch.conn.server
+	if !s.afford(ch.order.n * kickUnits) {
+		ch.kickLater()
+		return
+	}
 	back := s.rejoining[:0]
 	ch.order.walk(func(k *consumer) { back = append(back, k) })
 	slices.SortStableFunc(back, func(a, b *consumer) int { return cmp.Compare(a.leftAt, b.leftAt) })

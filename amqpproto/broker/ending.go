@@ -23,10 +23,8 @@ func endUnitsOf(channels []*channel) int {
 			continue
 		}
 		units += ch.order.n*endUnits + ch.unacked.n*requeueUnits
-		for _, t := range ch.tx.settles {
-			units += len(t.deliveries) * requeueUnits
-		}
-		if ch.settling != nil || ch.ending != nil {
+		units += ch.tx.publishes.n*forgetUnits + ch.tx.settles.n*2*requeueUnits
+		if ch.chore != nil || ch.ending != nil {
 			units += sliceUnits + 1 // that comes first
 		}
 	}
@@ -108,10 +106,15 @@ func (e *ending) step(s *Server) (done bool) {
 
 // giveBack returns what was delivered and not acked to its queues.
 func (e *ending) giveBack(s *Server, ch *channel) (done bool) {
-	if t := ch.settling; t != nil && !t.step(s) {
+	if t := ch.chore; t != nil && !t.step(s) {
 		return false // what came first is done first
 	}
-	ch.dropTx()
+	if ch.tx.publishes.n+ch.tx.settles.n > 0 {
+		t := ch.takeTx()
+		if ch.chore = t; !t.step(s) {
+			return false
+		}
+	}
 	for ch.unacked.n > 0 {
 		if !s.charge(requeueUnits, 0) {
 			return false

@@ -36,7 +36,12 @@ func (s *Server) collect() {
 	}
 	before := segments[n].First
 	if s.mappedAt < before {
-		s.storeTopology()
+		if s.topology > mapAtOnce {
+			s.mapLater()
+			before = s.mappedAt // what is older than that may go now
+		} else {
+			s.storeTopology()
+		}
 	}
 	s.journal.Release(before)
 }
@@ -68,8 +73,11 @@ func (s *Server) rewrite() {
 // beginSegment is called for each new segment. A topology that is small is put
 // at its head, so that damage to one segment costs no more than what is in it.
 func (s *Server) beginSegment() {
-	if s.topology < s.journal.SegmentSize()/8 {
+	switch {
+	case s.topology <= min(mapAtOnce, s.journal.SegmentSize()/8):
 		s.storeTopology()
+	case s.topology < s.journal.SegmentSize()/8:
+		s.mapLater()
 	}
 }
 

@@ -39,6 +39,9 @@ func (c *Conn) remove() {
 	if l == nil {
 		return
 	}
+	if e := c.server.closer; e != nil && e.next == c {
+		e.next = c.next
+	}
 	if c.prev != nil {
 		c.prev.next = c.next
 	} else {

@@ -3,5 +3,34 @@ package broker
 // RaceDetector tells the tests outside of the package.
 const RaceDetector = raceDetector
 
+// Records is how many the store has been given, ever.
+func (s *Server) Records() int { return int(s.stored()) }
+
+// LastQueue is the highest id that a queue ever had.
+func (s *Server) LastQueue() int { return int(s.lastQueue) }
+
+// Unacked is how many deliveries of a connection its client may ack.
+func (c *Conn) Unacked() (n int) {
+	for _, ch := range c.channels {
+		if ch != nil {
+			n += ch.unacked.live
+			if t, ok := ch.chore.(*rollback); ok {
+				n += t.merged.live
+			}
+		}
+	}
+	return n
+}
+
+// Retired is how many consumers of a connection wait to be kicked.
+func (c *Conn) Retired() (n int) {
+	for _, ch := range c.channels {
+		if ch != nil {
+			n += ch.retired.n
+		}
+	}
+	return n
+}
+
 // SliceUnits sets how much is done in one turn.
 func (s *Server) SliceUnits(n int) { s.slice.size = n }

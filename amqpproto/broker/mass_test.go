@@ -11,6 +11,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/broker"
+	"zamqp/tests/crashfs"
 	"zamqp/tests/wiretest"
 )
 
@@ -28,6 +29,8 @@ type crowd struct {
 	gauges func() []int
 	most   int // the largest change of a gauge in one turn
 	turns  int
+
+	options broker.Options
 }
 
 func newCrowd(t testing.TB, o broker.Options) *crowd {
@@ -35,7 +38,8 @@ func newCrowd(t testing.TB, o broker.Options) *crowd {
 	c := &crowd{t: t, now: time.Unix(1_700_000_000, 0)}
 	o.OutputMax = 1 << 30
 	o.MemoryMax = 1 << 40
-	o.BindingsMax, o.ConsumersMax = 10_000_000, 10_000_000
+	o.BindingsMax, o.ConsumersMax, o.QueuesMax = 10_000_000, 10_000_000, 10_000_000
+	c.options = o
 	var err error
 	if c.server, err = broker.New(o, c); err != nil {
 		t.Fatal(err)
@@ -250,13 +254,16 @@ func massItems(t testing.TB) int {
 	return 100_000
 }
 
-// masses are the operations whose work a client can make large. Each makes n
-// items, then begins; most is the largest change of a gauge in one turn.
-var masses = []struct {
+// mass is an operation with very many items.
+type mass struct {
 	name string
 	most int
 	run  func(c *crowd, n int) (check func())
-}{
+}
+
+// masses are the operations whose work a client can make large. Each makes n
+// items, then begins; most is the largest change of a gauge in one turn.
+var masses = []mass{
 	{"expiry to a dead-letter exchange", 400, func(c *crowd, n int) func() {
 		p := c.open()
 		p.declare("dead", nil, false)
@@ -582,10 +589,10 @@ func (p *crowdPeer) listen() {
 // TestMasses holds how much of a large operation is done in one turn of the
 // loop: a count, whatever the number of items.
 func TestMasses(t *testing.T) {
-	for _, m := range masses {
+	for _, m := range append(masses, moreMasses...) {
 		t.Run(m.name, func(t *testing.T) {
 			n := massItems(t)
-			c := newCrowd(t, broker.Options{DataDir: t.TempDir()})
+			c := newCrowd(t, broker.Options{DataDir: "data", Files: crashfs.New()})
 			check := m.run(c, n)
 			c.settle()
 			if c.most > m.most {

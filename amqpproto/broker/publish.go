@@ -39,11 +39,16 @@ func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte, large 
 		// RabbitMQ's way, and documented there.
 		s.deliverReply(p)
 	}
-	s.routed = c.vhost.route(x, p, s.routed[:0])
-	if c.vhost.traces() {
+	var later *routing
+	if c.vhost.traces() { // a copy names all queues
+		s.routed = c.vhost.route(x, p, s.routed[:0])
 		ch.tracePublish(p, s.routed)
+	} else {
+		s.routed, later = c.vhost.routeNow(x, p, s.routed[:0])
 	}
-	if ch.mode == modeTx {
+	if later != nil || ch.mode != modeTx && !s.afford(len(s.routed)*takeUnits) {
+		ch.handLater(p, s.routed, later, m.Mandatory)
+	} else if ch.mode == modeTx {
 		ch.tx.publish(s.newMessage(p), s.routed, m.Mandatory)
 	} else {
 		ch.hand(p, s.routed, m.Mandatory)

@@ -94,6 +94,22 @@ func appendBinding(dst []byte, kind recordKind, b *binding) []byte {
 	return appendString(appendString(dst, b.key), b.args)
 }
 
+// The three are the record of a message, up to its octets.
+func appendRecordHead(b []byte, id uint64, ms int64, homes int) []byte {
+	b = binary.AppendUvarint(append(b, byte(recordMessage)), id)
+	b = binary.AppendUvarint(b, uint64(ms))
+	return binary.AppendUvarint(b, uint64(homes))
+}
+
+func appendHome(b []byte, h home) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(h.queue)), uint64(h.deliveries))
+}
+
+func appendLengths(b []byte, m *message) []byte {
+	b = append(b, m.exchangeLen, m.keyLen)
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(m.bccLen)), uint64(m.propsLen))
+}
+
 // cursor reads a record. After a fault everything is zero and bad is true.
 type cursor struct {
 	b   []byte

@@ -7,13 +7,13 @@ type router struct {
 	marks uint64
 	topic topicMatcher
 	work  []*exchange // still to be asked
+	left  int         // units; below 0 = not all bindings were followed
 }
 
-// route appends the queues that p goes to when it is published to x, each once:
-// bindings of exchanges to exchanges, alternate exchanges, CC and BCC included.
-// It allocates nothing but dst. parse and check come first.
-func (v *vhost) route(x *exchange, p *publishing, dst []*queue) []*queue {
+// routeSome is route as long as the units last; router.left tells.
+func (v *vhost) routeSome(x *exchange, p *publishing, dst []*queue, units int) []*queue {
 	r := &v.server.router
+	r.left = units
 	r.marks++
 	if x.name == "" {
 		return r.direct(v, p, dst)
@@ -77,6 +77,9 @@ func (r *router) visit(x *exchange, key []byte, p *publishing, dst *[]*queue) (f
 			found = r.follow(n.bindings, dst) || found
 		}
 	case "headers":
+		if r.left -= len(x.matches) * matchUnits; r.left < 0 {
+			return true
+		}
 		for _, h := range x.matches {
 			if h.leads() && h.fits(p.headers()) {
 				found = true
@@ -88,6 +91,9 @@ func (r *router) visit(x *exchange, key []byte, p *publishing, dst *[]*queue) (f
 }
 
 func (r *router) follow(list []*binding, dst *[]*queue) (found bool) {
+	if r.left -= len(list) * followUnits; r.left < 0 {
+		return true
+	}
 	for _, b := range list {
 		if b.leads() {
 			found = true

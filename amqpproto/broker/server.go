@@ -49,6 +49,7 @@ type Server struct {
 	alarm      bool                 // one of them: publishers wait
 	ended      []*consumer          // to be told that their queues have ended
 	closing    bool
+	closer     *closing
 	wrecked    *wreck // of the method at hand
 	coming     coming
 	unsent     int64 // octets that wait to be sent, over what connections may keep
@@ -159,14 +160,10 @@ func (s *Server) Close(text string) {
 		}
 		c = next
 	}
-	for c := s.conns.first; c != nil; {
-		next := c.next
-		if c.state == connOpen {
-			c.sendClose(&amqpproto.ConnectionError{Code: amqpproto.ConnectionForced, Text: text})
-		} else {
-			c.over()
-		}
-		c = next
+	e := &closing{text: text, next: s.conns.first}
+	s.closer = e
+	if !e.step(s) {
+		s.later(e)
 	}
 }
 

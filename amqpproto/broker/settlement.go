@@ -53,12 +53,16 @@ func (ch *channel) onReject(args []byte) error {
 // settleTag settles by delivery tag, in tx mode at the commit.
 func (ch *channel) settleTag(tag uint64, multiple bool, how settlement) error {
 	s := ch.conn.server
-	if multiple && ch.mode != modeTx {
-		if n := ch.unacked.upTo(tag); !s.afford(n * most[how]) {
+	if multiple {
+		units := most[how]
+		if ch.mode == modeTx {
+			units = requeueUnits // it is only put off
+		}
+		if n := ch.unacked.upTo(tag); !s.afford(n * units) {
 			if tag == 0 {
 				tag = ch.tag
 			}
-			ch.settleLater(tag, how)
+			ch.settleLater(tag, how).putOff = ch.mode == modeTx
 			return nil
 		}
 	}
@@ -67,8 +71,8 @@ func (ch *channel) settleTag(tag uint64, multiple bool, how settlement) error {
 		return precondition("unknown delivery tag %d", tag)
 	}
 	if ch.mode == modeTx {
-		if len(taken) > 0 {
-			ch.tx.settles = append(ch.tx.settles, txSettle{append([]delivery(nil), taken...), how})
+		for i, d := range taken {
+			ch.tx.settle(d, how, i == len(taken)-1)
 		}
 	} else {
 		ch.settle(taken, how)

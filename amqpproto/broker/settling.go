@@ -7,17 +7,18 @@ type settling struct {
 	ch      *channel
 	upTo    uint64 // delivery tag
 	how     settlement
-	wasFull bool
+	putOff  bool // until the commit
 	holding holding
 	over    bool
 }
 
 // settleLater settles all up to a tag in later turns.
-func (ch *channel) settleLater(upTo uint64, how settlement) {
-	t := &settling{ch: ch, upTo: upTo, how: how, wasFull: ch.limit > 0 && ch.held >= ch.limit}
-	ch.settling = t
+func (ch *channel) settleLater(upTo uint64, how settlement) *settling {
+	t := &settling{ch: ch, upTo: upTo, how: how}
+	ch.chore = t
 	ch.conn.works++
 	ch.conn.server.later(t)
+	return t
 }
 
 func (t *settling) step(s *Server) (done bool) {
@@ -30,34 +31,49 @@ func (t *settling) step(s *Server) (done bool) {
 			t.end(s)
 			break
 		}
-		d, octets := ch.unacked.at(0), 0
-		if t.how == rejected {
-			octets = d.msg.copied() // a dead letter is a copy
+		d := ch.unacked.at(0)
+		units, octets := settleCost(t.how, d)
+		if t.putOff {
+			units, octets = requeueUnits, 0
 		}
-		if !s.charge(settleUnits(t.how, d.queue), octets) {
+		if !s.charge(units, octets) {
 			return false
 		}
-		t.settle(s, ch.unacked.shift())
+		t.settle(ch.unacked.shift())
 	}
 	return true
 }
 
-// settleUnits is what it costs to settle a delivery.
-func settleUnits(how settlement, q *queue) int {
-	if how == rejected && !q.deadLetters {
-		return forgetUnits
+// settleCost is what it costs to settle a delivery.
+func settleCost(how settlement, d *delivery) (units, octets int) {
+	if how != rejected {
+		return most[how], 0
 	}
-	return most[how]
+	if !d.queue.deadLetters {
+		return forgetUnits, 0
+	}
+	return letterUnits, d.msg.copied() // a dead letter is a copy
 }
 
-func (t *settling) settle(s *Server, d delivery) {
+func (t *settling) settle(d delivery) {
+	ch := t.ch
+	if t.putOff {
+		ch.tx.settle(d, t.how, ch.unacked.n == 0 || ch.unacked.at(0).tag > t.upTo)
+		return
+	}
+	ch.settleOne(d, t.how, &t.holding)
+}
+
+// settleOne settles a delivery of a channel whose consumers go on later.
+func (ch *channel) settleOne(d delivery, how settlement, h *holding) {
+	s := ch.conn.server
 	if k := d.consumer; k != nil {
 		k.unacked--
-		if t.ch.held != 0 {
-			t.ch.held--
+		if ch.held != 0 {
+			ch.held--
 		}
 	}
-	switch t.how {
+	switch how {
 	case acked:
 		s.stats.Acked++
 		d.queue.settle(d.entry)
@@ -66,14 +82,14 @@ func (t *settling) settle(s *Server, d delivery) {
 		d.queue.reject(d.entry)
 	case requeued:
 		s.stats.Rejected++
-		t.holding.bringBack(d, false)
+		h.bringBack(d, false)
 	}
 }
 
 // end lets the consumers go on.
 func (t *settling) end(s *Server) {
 	ch := t.ch
-	t.over, ch.settling = true, nil
+	t.over, ch.chore = true, nil
 	if ch.state == channelOpen {
 		ch.kickAll()
 	}

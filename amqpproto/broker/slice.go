@@ -20,6 +20,14 @@ const (
 	letterUnits  = 64 // an entry is dead-lettered
 	bindingUnits = 16 // a binding is taken away
 	endUnits     = 16 // a consumer, or a queue, ends
+	publishUnits = 8  // a publish that was put off is routed
+	takeUnits    = 4  // a queue takes a message
+	kickUnits    = 2  // a consumer may be ready again
+	closeUnits   = 64 // a connection is closed
+	mapUnits     = 4  // a thing of the topology is written
+	homeUnits    = 1  // a queue is noted to have a message
+	followUnits  = 1  // a binding is followed
+	matchUnits   = 4  // a binding of a headers exchange is looked at
 
 	sliceTime = int64(time.Millisecond)
 	lookUnits = 512 // after so many the clock is looked at

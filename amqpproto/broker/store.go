@@ -35,8 +35,10 @@ type serverStore struct {
 	item      []byte    // and for records of the topology
 	queues    []home    // scratch
 	topology  int64     // octets of the topology, about
-	changedAt uint64    // number of the newest record that changed it
-	mappedAt  uint64    // number of the first record of the newest complete topology
+	mapping   *mapping
+	mappedTo  int64  // octets appended when the last mapping was done
+	changedAt uint64 // number of the newest record that changed it
+	mappedAt  uint64 // number of the first record of the newest complete topology
 }
 
 // Only durable things are written: storing and forgetting anything else does
@@ -157,23 +159,21 @@ func (s *Server) storeMessage(m *message, queues []*queue) {
 
 // writeMessage appends the record of a message.
 func (s *Server) writeMessage(m *message, id uint64, ms int64, homes []home) (number uint64) {
-	b := append(s.head[:0], byte(recordMessage))
-	b = binary.AppendUvarint(b, id)
-	b = binary.AppendUvarint(b, uint64(ms))
-	b = binary.AppendUvarint(b, uint64(len(homes)))
+	b := appendRecordHead(s.head[:0], id, ms, len(homes))
 	for _, h := range homes {
-		b = binary.AppendUvarint(b, uint64(h.queue))
-		b = binary.AppendUvarint(b, uint64(h.deliveries))
+		b = appendHome(b, h)
 	}
-	b = append(b, m.exchangeLen, m.keyLen)
-	b = binary.AppendUvarint(b, uint64(m.bccLen))
-	b = binary.AppendUvarint(b, uint64(m.propsLen))
-	s.head = b
+	s.head = appendLengths(b, m)
+	return s.appendMessage(m, s.head, nil, nil)
+}
+
+// appendMessage appends a record of three parts and the message's octets.
+func (s *Server) appendMessage(m *message, head, homes, lengths []byte) (number uint64) {
 	rest := s.arena.octets(m.chunk, m.offset, m.size())
 	if m.large == 0 {
-		return s.journal.Append(b, rest)
+		return s.journal.Append(head, homes, lengths, rest)
 	}
-	number = s.journal.AppendLent(s.bodyOctets(m.large, m.bodyLen), b, rest)
+	number = s.journal.AppendLent(s.bodyOctets(m.large, m.bodyLen), head, homes, lengths, rest)
 	s.lend(number, m.large)
 	return number
 }

@@ -8,8 +8,10 @@ import (
 
 // transaction is what a channel in tx mode has put off.
 type transaction struct {
-	publishes []txPublish
-	settles   []txSettle
+	publishes pile[txPublish]
+	settles   pile[txSettle]
+	units     int    // what a commit costs
+	routed    bool   // a publish had a queue to go to
 	need      uint64 // a commit waits for the store to sync this; 0 = none does
 	failed    bool   // a queue refused a message of this commit
 	busy      bool   // commit-ok has not gone out, and nothing else may come
@@ -25,14 +27,23 @@ type txPublish struct {
 	mandatory bool
 }
 
-// txSettle is one ack, nack or reject.
+// txSettle is a delivery of an ack, nack or reject.
 type txSettle struct {
-	deliveries []delivery
-	how        settlement
+	delivery
+	how settlement
+	end bool // the last of those that were settled together
 }
 
 func (tx *transaction) publish(m *message, queues []*queue, mandatory bool) {
-	tx.publishes = append(tx.publishes, txPublish{m, slices.Clone(queues), mandatory})
+	tx.publishes.push(txPublish{m, slices.Clone(queues), mandatory})
+	tx.units += publishUnits + len(queues)*takeUnits
+	tx.routed = tx.routed || len(queues) > 0
+}
+
+// settle puts off what becomes of a delivery.
+func (tx *transaction) settle(d delivery, how settlement, end bool) {
+	tx.settles.push(txSettle{d, how, end})
+	tx.units += most[how]
 }
 
 // onTxSelect turns tx mode on.
@@ -61,18 +72,29 @@ func (ch *channel) onTxCommit(args []byte) error {
 	if ch.mode != modeTx {
 		return precondition("channel is not transactional")
 	}
-	c := ch.conn
-	s := c.server
+	s := ch.conn.server
+	if !s.afford(ch.tx.units) {
+		ch.commitLater()
+		return nil
+	}
+	tx := ch.tx
+	ch.tx = transaction{}
 	before := s.stored()
 	routed := false
-	for _, p := range ch.tx.publishes {
-		routed = ch.commitPublish(p) || routed
+	for tx.publishes.n > 0 {
+		routed = ch.commitPublish(tx.publishes.shift()) || routed
 	}
-	settles := ch.tx.settles
-	ch.tx.publishes, ch.tx.settles = nil, nil
-	for _, t := range settles {
-		ch.settle(t.deliveries, t.how)
+	for tx.settles.n > 0 {
+		ch.commitSettles(&tx.settles)
 	}
+	return ch.committed(before, routed)
+}
+
+// committed ends a commit, at once or when the store has it. before is what the
+// store had before it.
+func (ch *channel) committed(before uint64, routed bool) error {
+	c := ch.conn
+	s := c.server
 	ch.tx.need = 0
 	if s.stored() != before {
 		ch.tx.need = s.stored()
@@ -104,18 +126,35 @@ func committing(id amqpproto.MethodID) error {
 // there was one when it came, or is.
 func (ch *channel) commitPublish(p txPublish) (routed bool) {
 	s := ch.conn.server
-	v := s.view(p.message)
-	queues := ch.named(&p, v.exchange, v.key)
-	if len(queues) == 0 {
-		s.stats.Unroutable++
-		if p.mandatory {
-			ch.sendReturn(v)
+	queues := ch.commitQueues(&p)
+	if len(queues) > 0 {
+		if _, refused := s.spread(p.message, queues); refused {
+			ch.tx.failed = true
 		}
-	} else if _, refused := s.spread(p.message, queues); refused {
-		ch.tx.failed = true
 	}
 	s.release(p.message)
 	return len(p.queues) > 0 || len(queues) > 0
+}
+
+// commitQueues are the queues that a publish goes to. Without one it is returned,
+// if it is mandatory.
+func (ch *channel) commitQueues(p *txPublish) (queues []*queue) {
+	s := ch.conn.server
+	v := s.view(p.message)
+	queues = ch.named(p, v.exchange, v.key)
+	if len(queues) == 0 {
+		ch.unroutable(p.message, p.mandatory)
+	}
+	return queues
+}
+
+// unroutable is for a message that no queue takes.
+func (ch *channel) unroutable(m *message, mandatory bool) {
+	s := ch.conn.server
+	s.stats.Unroutable++
+	if mandatory && ch.state == channelOpen {
+		ch.sendReturn(s.view(m))
+	}
 }
 
 // named returns the queues that have the names to which a publish was routed. The
@@ -133,6 +172,21 @@ func (ch *channel) named(p *txPublish, exchange, key []byte) (queues []*queue) {
 	return queues
 }
 
+// commitSettles settles what was settled together.
+func (ch *channel) commitSettles(settles *pile[txSettle]) {
+	s := ch.conn.server
+	ds := s.settled[:0]
+	for {
+		t := settles.shift()
+		if ds = append(ds, t.delivery); t.end {
+			ch.settle(ds, t.how)
+			break
+		}
+	}
+	clear(ds)
+	s.settled = ds[:0]
+}
+
 // commitOk ends a commit. One that lost a message is an error, as RabbitMQ has it.
 func (ch *channel) commitOk() error {
 	failed := ch.tx.failed || ch.tx.need > ch.conn.server.synced()
@@ -148,7 +202,7 @@ func (ch *channel) commitOk() error {
 func (ch *channel) finishCommit() {
 	c := ch.conn
 	s := c.server
-	if !ch.tx.busy && !ch.tx.held || ch.state != channelOpen {
+	if !ch.tx.busy && !ch.tx.held || ch.chore != nil || ch.state != channelOpen {
 		return
 	}
 	if ch.tx.need > s.synced() && s.storeErr() == nil {
@@ -174,32 +228,10 @@ func (ch *channel) onTxRollback(args []byte) error {
 	if ch.mode != modeTx {
 		return precondition("channel is not transactional")
 	}
-	ch.dropTx()
-	ch.conn.send(ch.number, &amqpproto.TxRollbackOk{})
+	ch.rollback(func() {
+		if ch.state == channelOpen && ch.conn.state == connOpen {
+			ch.conn.send(ch.number, &amqpproto.TxRollbackOk{})
+		}
+	})
 	return nil
-}
-
-// dropTx is a rollback.
-func (ch *channel) dropTx() {
-	s := ch.conn.server
-	for _, p := range ch.tx.publishes {
-		s.release(p.message)
-	}
-	var back []delivery
-	for _, t := range ch.tx.settles {
-		back = append(back, t.deliveries...)
-	}
-	if len(back) > 0 {
-		slices.SortFunc(back, func(a, b delivery) int {
-			if a.tag < b.tag {
-				return -1
-			}
-			return 1
-		})
-		ch.unacked.restore(back)
-	}
-	if ch.tx.held {
-		ch.conn.commits--
-	}
-	ch.tx = transaction{}
 }

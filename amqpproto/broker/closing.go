@@ -1,0 +1,26 @@
+package broker
+
+import "zamqp/amqpproto"
+
+// closing is the end of all connections.
+type closing struct {
+	text string
+	next *Conn // to be closed
+}
+
+func (e *closing) step(s *Server) (done bool) {
+	for e.next != nil {
+		if !s.charge(closeUnits, 0) {
+			return false
+		}
+		c := e.next
+		e.next = c.next
+		if c.state == connOpen {
+			c.sendClose(&amqpproto.ConnectionError{Code: amqpproto.ConnectionForced, Text: e.text})
+		} else {
+			c.over()
+		}
+	}
+	s.closer = nil
+	return true
+}

@@ -1,0 +1,44 @@
+package broker
+
+// pile is a list to whose end things are added and from whose beginning they are
+// taken. It grows without moving what is in it: there may be a million.
+type pile[T any] struct {
+	blocks [][]T
+	head   int // of the first block: what is before it is taken
+	n      int
+}
+
+// pileBlock is how many things are in a block.
+const pileBlock = 256
+
+func (p *pile[T]) push(v T) {
+	last := len(p.blocks) - 1
+	if last < 0 || len(p.blocks[last]) == pileBlock {
+		p.blocks = append(p.blocks, nil)
+		last++
+	}
+	p.blocks[last] = append(p.blocks[last], v)
+	p.n++
+}
+
+// first is the first thing; there is one.
+func (p *pile[T]) first() *T { return &p.blocks[0][p.head] }
+
+// last is the last thing; there is one.
+func (p *pile[T]) last() *T {
+	block := p.blocks[len(p.blocks)-1]
+	return &block[len(block)-1]
+}
+
+// shift takes the first thing away; there is one.
+func (p *pile[T]) shift() T {
+	var none T
+	v := p.blocks[0][p.head]
+	p.blocks[0][p.head] = none
+	p.head++
+	if p.n--; p.head == len(p.blocks[0]) {
+		p.blocks[0] = nil
+		p.blocks, p.head = p.blocks[1:], 0
+	}
+	return v
+}

@@ -1,0 +1,153 @@
+package broker
+
+import (
+	"math"
+	"slices"
+
+	"zamqp/amqpproto"
+)
+
+// routing is route for a publish that leads along more bindings than one slice
+// has room for. The bindings of an exchange are those of the moment when it was
+// asked; queues that have ended since get nothing.
+type routing struct {
+	vhost   *vhost
+	keys    [][]byte // the routing key, and those of CC and BCC
+	headers amqpproto.RawTable
+	asked   map[*exchange]struct{}
+	work    []*exchange // still to be asked
+	seen    map[*queue]struct{}
+	queues  []*queue
+
+	at      *exchange    // that is asked now
+	found   bool         // one of its bindings fits
+	lists   [][]*binding // that fit, still to be followed
+	matches []*headersBinding
+}
+
+// newRouting begins one. It keeps nothing of p.
+func (v *vhost) newRouting(x *exchange, p *publishing) *routing {
+	r := &routing{vhost: v, keys: [][]byte{slices.Clone(p.key)}, headers: slices.Clone(p.headers()),
+		asked: map[*exchange]struct{}{x: {}}, work: []*exchange{x}, seen: map[*queue]struct{}{}}
+	for more := p.more; len(more) > 0; {
+		var key []byte
+		key, more = cutKey(more)
+		r.keys = append(r.keys, slices.Clone(key))
+	}
+	return r
+}
+
+func (r *routing) step(s *Server) (done bool) {
+	for {
+		if !r.follow(s) {
+			return false
+		}
+		if x := r.at; x != nil && !r.found && x.alternate != "" {
+			r.ask(r.vhost.exchanges[x.alternate])
+		}
+		last := len(r.work) - 1
+		if last < 0 {
+			return true
+		}
+		r.at, r.found, r.work = r.work[last], false, r.work[:last]
+		r.open(r.at)
+	}
+}
+
+// open notes which bindings of x are to be followed.
+func (r *routing) open(x *exchange) {
+	if x.kind == "headers" {
+		r.matches = slices.Clone(x.matches)
+		return
+	}
+	if x.kind == "fanout" {
+		r.lists = append(r.lists, slices.Clone(x.bindings))
+		return
+	}
+	for _, key := range r.keys {
+		if x.kind == "direct" {
+			r.lists = append(r.lists, slices.Clone(x.direct[string(key)]))
+			continue
+		}
+		for _, n := range r.vhost.server.router.topic.match(&x.topic, key) {
+			r.lists = append(r.lists, slices.Clone(n.bindings))
+		}
+	}
+}
+
+// follow follows the bindings of the exchange that is asked.
+func (r *routing) follow(s *Server) (done bool) {
+	for len(r.lists) > 0 {
+		for len(r.lists[0]) > 0 {
+			if !s.charge(followUnits, 0) {
+				return false
+			}
+			r.end(r.lists[0][0])
+			r.lists[0] = r.lists[0][1:]
+		}
+		r.lists = r.lists[1:]
+	}
+	for len(r.matches) > 0 {
+		if !s.charge(matchUnits, 0) {
+			return false
+		}
+		if h := r.matches[0]; h.fits(r.headers) {
+			r.end(h.binding)
+		}
+		r.matches = r.matches[1:]
+	}
+	return true
+}
+
+func (r *routing) end(b *binding) {
+	if !b.leads() {
+		return
+	}
+	r.found = true
+	if b.queue == nil {
+		r.ask(b.target)
+		return
+	}
+	if _, seen := r.seen[b.queue]; !seen {
+		r.seen[b.queue] = struct{}{}
+		r.queues = append(r.queues, b.queue)
+	}
+}
+
+func (r *routing) ask(x *exchange) {
+	if x == nil {
+		return
+	}
+	if _, asked := r.asked[x]; !asked {
+		r.asked[x] = struct{}{}
+		r.work = append(r.work, x)
+	}
+}
+
+// routeNow is route, if the slice has room for it; else it returns what is to be
+// done in later turns.
+func (v *vhost) routeNow(x *exchange, p *publishing, dst []*queue) ([]*queue, *routing) {
+	s := v.server
+	r, w := &s.router, &s.slice
+	free := max(w.units, freeUnits)
+	queues := v.routeSome(x, p, dst, free)
+	if r.left < 0 && s.now() != w.turn {
+		s.refill(s.now())
+		free = w.units
+		queues = v.routeSome(x, p, dst, free)
+	}
+	if r.left < 0 {
+		return dst, v.newRouting(x, p)
+	}
+	if used := free - r.left; used > freeUnits {
+		s.charge(used, 0)
+	}
+	return queues, nil
+}
+
+// route appends the queues that p goes to when it is published to x, each once:
+// bindings of exchanges to exchanges, alternate exchanges, CC and BCC included.
+// It allocates nothing but dst. parse and check come first.
+func (v *vhost) route(x *exchange, p *publishing, dst []*queue) []*queue {
+	return v.routeSome(x, p, dst, math.MaxInt)
+}

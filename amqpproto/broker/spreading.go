@@ -1,0 +1,167 @@
+package broker
+
+// spreading is a message on its way to more queues than one slice has room for.
+// It is written to the store for all of them first, then each takes it. Whoever
+// makes one holds a reference of the message.
+type spreading struct {
+	msg     *message
+	queues  []*queue // that it goes to
+	names   *vhost   // of them: who has the name now gets it; nil = known
+	named   int      // that were looked up
+	known   int      // of those, the ones that are there
+	noted   int      // of them, for the record
+	homes   int      // of those, the ones that store it
+	record  []byte   // what is to be written about them
+	stored  bool
+	taken   int    // of them
+	need    uint64 // the store must have synced this before a confirm
+	refused bool   // a queue did not take it
+}
+
+// step goes on, and is true when all queues have the message.
+func (p *spreading) step(s *Server) (done bool) {
+	if p.names != nil && !p.lookUp(s) || !p.stored && !p.store(s) {
+		return false
+	}
+	defer s.drain() // what died of it comes behind it
+	for p.taken < len(p.queues) {
+		q, octets := p.queues[p.taken], 0
+		if q.all.n > 0 {
+			octets = p.msg.copied() // it may be sent at once
+		}
+		if !s.charge(takeUnits, octets) {
+			return false
+		}
+		p.queues[p.taken] = nil
+		p.taken++
+		if !q.take(p.msg) {
+			p.refused = true
+		}
+	}
+	return true
+}
+
+// lookUp finds who has the names now.
+func (p *spreading) lookUp(s *Server) (done bool) {
+	for p.named < len(p.queues) {
+		if !s.charge(homeUnits, 0) {
+			return false
+		}
+		if q := p.names.queues[p.queues[p.named].name]; q != nil {
+			p.queues[p.known] = q
+			p.known++
+		}
+		p.named++
+	}
+	clear(p.queues[p.known:])
+	p.queues, p.names = p.queues[:p.known], nil
+	return true
+}
+
+// store is storeMessage.
+func (p *spreading) store(s *Server) (done bool) {
+	m := p.msg
+	if p.stored = !s.keeps() || !m.persistent; p.stored {
+		return true
+	}
+	k := s.shelf.of(m)
+	if p.noted == 0 {
+		*k = kept{time: s.now() / 1e6}
+		s.shelf.counts[m.id>>slabBits]++ // its chunk stays
+	}
+	for p.noted < len(p.queues) {
+		if !s.charge(homeUnits, 0) {
+			return false
+		}
+		q := p.queues[p.noted]
+		p.noted++
+		if q.storeID != 0 && !q.unstored {
+			h := home{queue: q.storeID}
+			p.record = appendHome(p.record, h)
+			s.shelf.add(k, h)
+			p.homes++
+		}
+	}
+	s.shelf.counts[m.id>>slabBits]--
+	if p.stored = true; p.homes == 0 {
+		return true
+	}
+	s.settleGone()
+	s.head = appendRecordHead(s.head[:0], 0, k.time, p.homes)
+	at := len(s.head)
+	s.head = appendLengths(s.head, m)
+	m.seq = s.appendMessage(m, s.head[:at], p.record, s.head[at:])
+	p.need, p.record = m.seq, nil
+	s.shelf.append(m, k, m.seq)
+	s.memory += keptSize
+	s.wrote()
+	s.flushLater()
+	return true
+}
+
+// broadcast is a publish that is routed, or handed to its queues, in later turns.
+// Its connection is not read meanwhile, so that its publishes keep their order.
+type broadcast struct {
+	ch        *channel
+	routing   *routing // nil = done
+	spreading spreading
+	mandatory bool
+	over      bool
+}
+
+func (b *broadcast) step(s *Server) (done bool) {
+	if b.over {
+		return true
+	}
+	p := &b.spreading
+	if b.routing != nil {
+		if !b.routing.step(s) {
+			return false
+		}
+		p.queues, b.routing = b.routing.queues, nil
+	}
+	if b.ch.mode == modeTx {
+		return b.putOff(s)
+	}
+	if !p.step(s) {
+		return false
+	}
+	b.over = true
+	ch := b.ch
+	ch.chore = nil
+	if len(p.queues) == 0 {
+		ch.unroutable(p.msg, b.mandatory)
+	}
+	s.release(p.msg)
+	if ch.state == channelOpen {
+		ch.confirm(p.need, p.refused)
+	}
+	ch.conn.worked()
+	return true
+}
+
+// putOff leaves the publish to the commit.
+func (b *broadcast) putOff(s *Server) (done bool) {
+	b.over = true
+	ch, p := b.ch, &b.spreading
+	ch.chore = nil
+	ch.tx.publishes.push(txPublish{p.msg, p.queues, b.mandatory})
+	ch.tx.units += publishUnits + len(p.queues)*takeUnits
+	ch.tx.routed = ch.tx.routed || len(p.queues) > 0
+	ch.conn.worked()
+	return true
+}
+
+// handLater hands a publish to its queues in later turns. With more, its queues
+// are still to be found.
+func (ch *channel) handLater(p *publishing, queues []*queue, more *routing, mandatory bool) {
+	s := ch.conn.server
+	b := &broadcast{ch: ch, routing: more, mandatory: mandatory}
+	b.spreading.msg = s.newMessage(p)
+	if more == nil {
+		b.spreading.queues = append([]*queue(nil), queues...)
+	}
+	ch.chore = b
+	ch.conn.works++
+	s.later(b)
+}
