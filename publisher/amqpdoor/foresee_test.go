@@ -19,9 +19,31 @@ func (w *row) Commit(*publisher.Request) error  { *w.stored++; return nil }
 func (w *row) Abort(*publisher.Request)         { *w.undone++ }
 
 // away is a broker that has gone.
-func away(w *doortest.World) {
+func away(w *doortest.World, _ *doortest.Process) {
 	w.Down = true
 	w.Cut()
+}
+
+// blocked is a broker that has no room on its disk, and has sent connection.blocked:
+// it does so when a publish comes, as RabbitMQ does.
+func blocked(w *doortest.World, p *doortest.Process) {
+	w.Broker.DiskRoom(w.Broker.DiskMark(), 0, 1<<40)
+	p.Call("POST /fill", "")
+	w.Advance(time.Second)
+}
+
+// unblocked has room again.
+func unblocked(w *doortest.World) { w.Broker.DiskRoom(w.Broker.DiskMark(), 1<<40, 0) }
+
+// filled is a spool that has room for no further message: what it has waits for a
+// broker that has gone.
+func filled(w *doortest.World, p *doortest.Process) {
+	away(w, p)
+	call := p.Call("POST /fill", "")
+	w.Advance(time.Second)
+	if call.Status != 202 {
+		w.T.Fatalf("the spool was not filled: %d", call.Status)
+	}
 }
 
 // TestNothingIsStoredForPublishesThatCannotLeave: what is known to fail is refused
@@ -31,14 +53,17 @@ func TestNothingIsStoredForPublishesThatCannotLeave(t *testing.T) {
 		spool  bool
 		max    int
 		body   int
-		before func(w *doortest.World)
+		before func(w *doortest.World, p *doortest.Process)
 		status int
 	}{
-		"all is well":               {status: 202},
-		"the connection is down":    {before: away, status: 503},
-		"publish_max is reached":    {max: 4096, body: 5000, status: 503},
-		"down, with a spool":        {spool: true, before: away, status: 202},
-		"publish_max, with a spool": {spool: true, max: 4096, body: 5000, status: 503},
+		"all is well":                           {status: 202},
+		"the connection is down":                {before: away, status: 503},
+		"publish_max is reached":                {max: 4096, body: 5000, status: 503},
+		"the broker has blocked the connection": {before: blocked, status: 503},
+		"blocked, with a spool":                 {spool: true, before: blocked, status: 202},
+		"the spool is full":                     {spool: true, body: 5000, before: filled, status: 503},
+		"down, with a spool":                    {spool: true, before: away, status: 202},
+		"publish_max, with a spool":             {spool: true, max: 4096, body: 5000, status: 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stored, undone := 0, 0
@@ -51,15 +76,19 @@ func TestNothingIsStoredForPublishesThatCannotLeave(t *testing.T) {
 				_ = r.Publish("told", make([]byte, c.body))
 				return r.Text(202, "stored")
 			})
+			g.Handle("POST /fill", func(r *publisher.Request) error {
+				_ = r.Publish("told", make([]byte, 6000))
+				return r.Text(202, "in the spool")
+			})
 			w := doortest.New(t, 1, broker.Options{})
 			s := doortest.Setup{Registry: g, Client: client.Config{ConfirmTimeout: 10 * time.Second, Heartbeat: time.Minute, BackoffMax: time.Second, PublishMax: c.max}}
 			if c.spool {
-				s.Spool = crashfs.New()
+				s.Spool, s.SpoolMax = crashfs.New(), 10_000
 			}
 			p := w.Start(s)
 			w.Advance(time.Second)
 			if c.before != nil {
-				c.before(w)
+				c.before(w, p)
 			}
 			call := p.Call("POST /store", "")
 			w.Advance(20 * time.Second)
@@ -67,6 +96,7 @@ func TestNothingIsStoredForPublishesThatCannotLeave(t *testing.T) {
 				t.Errorf("%d; %d stored, %d undone", call.Status, stored, undone)
 			}
 			w.Down = false
+			unblocked(w)
 			w.Advance(5 * time.Second)
 		})
 	}
