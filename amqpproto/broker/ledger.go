@@ -172,20 +172,3 @@ func (l *ledger) trim() {
 		l.ring = nil
 	}
 }
-
-// restore puts deliveries back that were taken and not settled: their tags are
-// merged with what is there.
-func (l *ledger) restore(back []delivery) {
-	have := l.takeTo(nil, l.n-1)
-	*l = ledger{}
-	i, j := 0, 0
-	for i < len(back) || j < len(have) {
-		if j == len(have) || i < len(back) && back[i].tag < have[j].tag {
-			l.push(back[i])
-			i++
-		} else {
-			l.push(have[j])
-			j++
-		}
-	}
-}

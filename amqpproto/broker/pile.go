@@ -24,12 +24,6 @@ func (p *pile[T]) push(v T) {
 // first is the first thing; there is one.
 func (p *pile[T]) first() *T { return &p.blocks[0][p.head] }
 
-// last is the last thing; there is one.
-func (p *pile[T]) last() *T {
-	block := p.blocks[len(p.blocks)-1]
-	return &block[len(block)-1]
-}
-
 // shift takes the first thing away; there is one.
 func (p *pile[T]) shift() T {
 	var none T

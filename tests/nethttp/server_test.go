@@ -117,3 +117,4 @@ func serveOurs(t *testing.T, h publisher.Handler) string {
 type runtime struct{ *loop.Loop }
 
 func (r *runtime) After(d time.Duration, fn func()) func() bool { return r.Loop.After(d, fn).Stop }
+func (r *runtime) Offload(_ uintptr, fn, done func())           { r.Loop.Offload(fn, done) }
