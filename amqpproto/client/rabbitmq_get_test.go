@@ -354,9 +354,10 @@ func TestRabbitMQQuorum(t *testing.T) {
 	top := client.Topology{Queues: []client.Queue{{Name: q, Durable: true, Args: amqp.Table{"x-queue-type": "quorum", "x-single-active-consumer": true, "x-delivery-limit": int32(5)}}}}
 	one, two := &sink{}, &sink{ack: true}
 	a := p.client.Consume(client.ConsumerSpec{Name: "a", Prefetch: 10, Topology: top}, one)
-	b := p.client.Consume(client.ConsumerSpec{Name: "b", Prefetch: 10, Topology: top}, two)
 	p.dial()
-	p.until("up", func() bool { return a.State() == client.Up && b.State() == client.Up })
+	p.until("the first is up", func() bool { return a.State() == client.Up })
+	b := p.client.Consume(client.ConsumerSpec{Name: "b", Prefetch: 10, Topology: top}, two)
+	p.until("the second is up", func() bool { return b.State() == client.Up })
 	t.Cleanup(func() { _ = deleteQueue(p, q) })
 	p.send(q, "1", "2", "3")
 	p.until("deliveries", func() bool { return len(one.bodies) == 3 })
