@@ -108,10 +108,9 @@ func (t *trials) soon() {
 // one more end in that time would bring the original back beside its copy.
 type quiet struct {
 	door *Door
-	k    *consumer   // whose message it is for; nil when it is not quiet
-	next []*consumer // that want it, too
-	late bool        // quietMax is over
-	slot uint32      // of the message, while it is being handled
+	k    *consumer // whose message it is for; nil when no message is tried alone
+	late bool      // quietMax is over
+	slot uint32    // of the message, while it is being handled
 	stop func() bool
 
 	moving int // messages that were in hand at an end, and are on their way
@@ -127,16 +126,7 @@ func (q *quiet) reserve(k *consumer) bool {
 		q.k, q.late = k, false
 		q.stop = q.door.runtime.After(quietMax, q.expire)
 	}
-	if q.k != k {
-		for _, other := range q.next {
-			if other == k {
-				return false
-			}
-		}
-		q.next = append(q.next, k)
-		return false
-	}
-	return q.door.running == 0 || q.late
+	return q.k == k && (q.door.running == 0 || q.late)
 }
 
 // ended hears of each handler that has ended.
@@ -165,16 +155,17 @@ func (q *quiet) release() {
 	if q.stop != nil {
 		q.stop()
 	}
-	next := q.next
-	q.k, q.slot, q.stop, q.next = nil, 0, nil, nil
-	for _, k := range next {
-		k.trials.soon()
-	}
+	q.k, q.slot, q.stop = nil, 0, nil
 	q.open()
 }
 
-// open begins what has waited, in a later step of the loop.
+// open begins what has waited, in later steps of the loop: trials first.
 func (q *quiet) open() {
+	for _, l := range q.door.links {
+		for _, k := range l.consumers {
+			k.trials.soon()
+		}
+	}
 	q.door.runtime.Post(func() {
 		for _, l := range q.door.links {
 			for _, k := range l.consumers {
@@ -196,11 +187,6 @@ func (q *quiet) move() (over func()) {
 		done = true
 		if q.moving--; q.moving > 0 {
 			return
-		}
-		for _, l := range q.door.links {
-			for _, k := range l.consumers {
-				k.trials.soon()
-			}
 		}
 		q.open()
 	}
