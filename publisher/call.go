@@ -236,7 +236,7 @@ func (r *Request) addReply() error {
 	}
 	d.props.Flags |= amqpproto.FlagDeliveryMode
 	reply := producing{name: "reply", sender: r.message.Reply}
-	if err := r.tx.addRaw(&reply, &d, p.Body, nil); err != nil {
+	if err := r.tx.addRaw(&reply, &d, p.Body, false, nil); err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
 	return nil

@@ -267,7 +267,9 @@ func (t *Tx) add(p *producing, d *draft, v any, z *packer) error {
 	codec := p.codec
 	raw, ready := v.([]byte)
 	own, owned := v.(ownBody)
-	ready = ready || owned
+	if owned {
+		raw, ready = own, true
+	}
 	if text, ok := v.(string); ok && d.typed {
 		raw, ready = view(text), true
 	}
@@ -280,21 +282,8 @@ func (t *Tx) add(p *producing, d *draft, v any, z *packer) error {
 			return err
 		}
 	}
-	switch {
-	case owned && !d.gzip:
-		start := len(t.arena)
-		arena, err := t.encodeProperties(t.arena, d)
-		if err != nil {
-			return err
-		}
-		t.push(p, d, arena, start, len(arena))
-		t.pubs[len(t.pubs)-1].large = own
-		return nil
-	case owned:
-		raw = own
-		fallthrough
-	case ready:
-		return t.addRaw(p, d, raw, z)
+	if ready {
+		return t.addRaw(p, d, raw, owned, z)
 	}
 	start := len(t.arena)
 	arena, err := t.encodeProperties(t.arena, d)
@@ -314,14 +303,20 @@ func (t *Tx) add(p *producing, d *draft, v any, z *packer) error {
 	return nil
 }
 
-// addRaw is add for a body that needs no codec.
-func (t *Tx) addRaw(p *producing, d *draft, body []byte, z *packer) error {
+// addRaw is add for a body that needs no codec. One that is owned stays where it
+// is, unless it is packed.
+func (t *Tx) addRaw(p *producing, d *draft, body []byte, owned bool, z *packer) error {
 	start := len(t.arena)
 	arena, err := t.encodeProperties(t.arena, d)
 	if err != nil {
 		return err
 	}
 	bodyAt := len(arena)
+	if owned && !d.gzip {
+		t.push(p, d, arena, start, bodyAt)
+		t.pubs[len(t.pubs)-1].large = body
+		return nil
+	}
 	arena = append(arena, body...)
 	if d.gzip {
 		if arena, err = z.pack(arena, bodyAt); err != nil {
