@@ -126,10 +126,11 @@ func (s *signalled) check() {
 		return
 	}
 	s.ask(func() {})
-	s.look = time.After(answerMax)
-	if s.count > 1 { // it was told to stop: it closes files, and is asked no more
-		s.look = time.After(endMax)
+	wait := answerMax
+	if s.count > 1 { // it was told to stop, and closes files
+		wait = endMax
 	}
+	s.look = time.After(wait)
 }
 
 // stallLogger takes the watchdog's report, on a goroutine of its own.
