@@ -9,8 +9,8 @@ import (
 
 // Settings declares the table [app.NAME] of the configuration. into points to a
 // struct that holds the defaults; its fields get what the file, the environment
-// (ZAMQP_APP__NAME__KEY) and -o say, before the hooks of [OnStart] and every
-// handler. It stays the caller's, who only reads it from then on. A bad or duplicate
+// (ZAMQP_APP__NAME__KEY) and -o say, before any
+// handler is called. It stays the caller's, who only reads it from then on. A bad or duplicate
 // name panics, and so does what is no pointer to a struct.
 //
 //	var config = struct {

@@ -5,7 +5,7 @@ import "fmt"
 // Size is a number of octets. In the configuration it has a unit: "64KiB".
 type Size int64
 
-// Units of Size; the decimal ones are for humans who count in MB.
+// Units of Size.
 const (
 	KiB Size = 1 << 10
 	MiB Size = 1 << 20
