@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"zamqp/publisher"
-	"zamqp/tests/handlertest"
+	"zamqp/publisher/publishertest"
 )
 
 func TestCallWaitsForItsAnswer(t *testing.T) {
@@ -42,8 +42,8 @@ func TestCallWaitsForItsAnswer(t *testing.T) {
 		{"nonsense", &publisher.Answer{Status: 200, ContentType: "application/json", Body: []byte("{")}, nil, 500, "Internal Server Error\n"},
 		{"none", nil, errors.New("no reply in time"), 503, "Service Unavailable\n"},
 	} {
-		s := handlertest.New(t, g)
-		s.Answer(func(p handlertest.Published) (*publisher.Answer, error) {
+		s := publishertest.New(t, g)
+		s.Answer(func(p publishertest.Published) (*publisher.Answer, error) {
 			if p.Exchange != "x" || p.RoutingKey != "other" || string(p.Body) != `{"n":1}` || !p.Mandatory {
 				t.Errorf("%+v", p)
 			}
@@ -75,7 +75,7 @@ func TestPackedBodies(t *testing.T) {
 	g := publisher.NewRegistry()
 	var decoded string
 	g.Consume("c", publisher.Consumer{}, func(r *publisher.Request) error { return r.Decode(&decoded) })
-	s := handlertest.New(t, g)
+	s := publishertest.New(t, g)
 	for _, row := range []struct {
 		name, encoding string
 		body           []byte
@@ -113,7 +113,7 @@ func TestDerivedIDs(t *testing.T) {
 	}
 	g.Consume("a", publisher.Consumer{}, twice)
 	g.Consume("b", publisher.Consumer{}, twice)
-	s := handlertest.New(t, g)
+	s := publishertest.New(t, g)
 	ids := func(consumer, id string) (all []string) {
 		s.Deliver(consumer, publisher.Publishing{MessageId: id})
 		for _, p := range s.Published() {
@@ -151,7 +151,7 @@ func TestGetFromAQueue(t *testing.T) {
 		}
 		return errors.New(v)
 	})
-	s := handlertest.New(t, g)
+	s := publishertest.New(t, g)
 	if got := s.Deliver("c", publisher.Publishing{}); !errors.Is(got.Err, publisher.ErrUnavailable) {
 		t.Errorf("%+v", got)
 	}
@@ -173,7 +173,7 @@ func TestTraces(t *testing.T) {
 		path, attempt = r.Path(), r.Attempt()
 		return errors.New("again")
 	})
-	s := handlertest.New(t, g)
+	s := publishertest.New(t, g)
 	traced := publisher.Table{publisher.TraceAttempt: int64(2), publisher.TraceCrashes: int64(1),
 		publisher.TraceExchange: "x", publisher.TraceRoutingKey: "k", publisher.TraceExpiration: "5000", "kept": int32(1)}
 	got := s.Deliver("c", publisher.Publishing{Headers: traced})

@@ -11,7 +11,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/broker"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // fixture is a broker on a clock of its own, and its Host.

@@ -10,7 +10,7 @@ import (
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/broker"
 	"zamqp/amqpproto/client"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // caller is the client's Host, on the broker's clock.

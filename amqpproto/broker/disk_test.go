@@ -8,7 +8,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/broker"
-	"zamqp/tests/crashfs"
+	"zamqp/tests/kit/crashfs"
 )
 
 // TestDiskLow: publishers are told and held at their first publish, and go on when

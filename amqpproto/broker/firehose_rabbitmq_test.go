@@ -12,8 +12,8 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/broker"
-	"zamqp/tests/rabbitmq"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wiretest"
 )
 
 const firehoseVhost = "broker-firehose"

@@ -10,7 +10,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/broker"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 const refusal = "0 connection.close [403 ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile. method(0,0)]"

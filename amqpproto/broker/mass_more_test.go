@@ -10,7 +10,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/broker"
-	"zamqp/tests/crashfs"
+	"zamqp/tests/kit/crashfs"
 )
 
 // moreMasses are masses, too: transactions, publishes to very many queues, the end

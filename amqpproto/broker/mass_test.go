@@ -11,8 +11,8 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/broker"
-	"zamqp/tests/crashfs"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/crashfs"
+	"zamqp/tests/kit/wiretest"
 )
 
 // crowd is a broker whose turns a test makes one by one, so that it can count

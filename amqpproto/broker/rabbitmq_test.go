@@ -15,7 +15,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/broker"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // The scripts of script_test.go are played to RabbitMQ and to this broker, and

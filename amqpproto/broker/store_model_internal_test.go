@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
-	"zamqp/tests/crashfs"
+	"zamqp/tests/kit/crashfs"
 )
 
 // place is a message in a queue, as the model of the store knows it.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
-	"zamqp/tests/crashfs"
+	"zamqp/tests/kit/crashfs"
 )
 
 // TestStoreDoesNotAllocate: a persistent publish, its delivery and its ack cost

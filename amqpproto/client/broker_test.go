@@ -12,7 +12,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // fakeBroker is the other side of a Conn, made of encoders: it answers what a

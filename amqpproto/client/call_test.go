@@ -9,7 +9,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 func (f *fixture) call(r *replies, n int, key string, timeout time.Duration) client.CallID {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto/client"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 func TestConsumeAndPublishUnderAnyChunking(t *testing.T) {

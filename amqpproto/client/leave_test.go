@@ -7,7 +7,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // soles are the ways to be the only one who is given a queue's messages.

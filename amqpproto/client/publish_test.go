@@ -11,7 +11,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // numbered is a Confirm that knows which publish it is for.

@@ -12,7 +12,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // meanwhile turns the pump until work, which runs beside it, is done.

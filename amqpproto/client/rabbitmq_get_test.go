@@ -11,7 +11,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // opened is a pump with an open connection.

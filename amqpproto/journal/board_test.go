@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"zamqp/amqpproto/journal"
-	"zamqp/tests/crashfs"
+	"zamqp/tests/kit/crashfs"
 )
 
 // openBoard opens the board of the journal in fs and returns what is on it, by id.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto/journal"
-	"zamqp/tests/crashfs"
+	"zamqp/tests/kit/crashfs"
 )
 
 // numbered is a record that can be checked by itself.

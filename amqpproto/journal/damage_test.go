@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"zamqp/amqpproto/journal"
-	"zamqp/tests/crashfs"
+	"zamqp/tests/kit/crashfs"
 )
 
 // small is a journal of three segments with records of all sizes, in batches of

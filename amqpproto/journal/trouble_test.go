@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto/journal"
-	"zamqp/tests/crashfs"
+	"zamqp/tests/kit/crashfs"
 )
 
 // patient is a journal's owner whose threads and time run when the test says so.

@@ -5,11 +5,11 @@ import (
 
 	_ "zamqp/handlers/health"
 	"zamqp/publisher"
-	"zamqp/tests/handlertest"
+	"zamqp/publisher/publishertest"
 )
 
 func TestHealth(t *testing.T) {
-	s := handlertest.New(t, publisher.Default)
+	s := publishertest.New(t, publisher.Default)
 	if got := s.Request("GET", "/livez", "", ""); got.Status != 200 || got.Body != "ok\n" {
 		t.Errorf("%+v", got)
 	}

@@ -6,11 +6,11 @@ import (
 
 	_ "zamqp/handlers/hello"
 	"zamqp/publisher"
-	"zamqp/tests/handlertest"
+	"zamqp/publisher/publishertest"
 )
 
 func TestHello(t *testing.T) {
-	s := handlertest.New(t, publisher.Default)
+	s := publishertest.New(t, publisher.Default)
 	got := s.Request("GET", "/hello", "", "")
 	if got.Status != 200 || got.Body != "Hello, World!" || got.ContentType != "text/plain; charset=utf-8" {
 		t.Errorf("%+v", got)
@@ -18,7 +18,7 @@ func TestHello(t *testing.T) {
 }
 
 func TestEcho(t *testing.T) {
-	s := handlertest.New(t, publisher.Default)
+	s := publishertest.New(t, publisher.Default)
 	headers := publisher.Table{"from": "Alice", "n": int32(1)}
 	got := s.Deliver("hello", publisher.Publishing{
 		ReplyTo: "replies", CorrelationId: "1", ContentType: "text/plain", Headers: headers, Body: []byte("Hello, Bob!"),

@@ -13,13 +13,13 @@ import (
 
 	_ "zamqp/handlers/metrics"
 	"zamqp/publisher"
-	"zamqp/tests/handlertest"
+	"zamqp/publisher/publishertest"
 )
 
 // scrape gets the page and takes it apart.
 func scrape(t *testing.T) (families map[string]*dto.MetricFamily, text string) {
 	t.Helper()
-	s := handlertest.New(t, publisher.Default)
+	s := publishertest.New(t, publisher.Default)
 	got := s.Request("GET", "/metrics", "", "")
 	if got.Status != 200 || !strings.HasPrefix(got.ContentType, "text/plain; version=0.0.4") {
 		t.Fatalf("%+v", got)

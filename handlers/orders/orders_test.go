@@ -9,11 +9,11 @@ import (
 
 	"zamqp/handlers/orders"
 	"zamqp/publisher"
-	"zamqp/tests/handlertest"
+	"zamqp/publisher/publishertest"
 )
 
 func TestAnOrderIsPublishedThenBilled(t *testing.T) {
-	s := handlertest.New(t, publisher.Default)
+	s := publishertest.New(t, publisher.Default)
 	got := s.Request("POST", "/orders", "application/json", `{"item":"book","quantity":2}`)
 	var receipt orders.Receipt
 	if err := json.Unmarshal([]byte(got.Body), &receipt); err != nil || got.Status != 202 || len(receipt.ID) != 32 {
@@ -39,7 +39,7 @@ func TestAnOrderIsPublishedThenBilled(t *testing.T) {
 }
 
 func TestBadOrders(t *testing.T) {
-	s := handlertest.New(t, publisher.Default)
+	s := publishertest.New(t, publisher.Default)
 	for _, row := range []struct {
 		contentType, body string
 		status            int
@@ -59,7 +59,7 @@ func TestBadOrders(t *testing.T) {
 }
 
 func TestTheOldestOrdersAreForgotten(t *testing.T) {
-	s := handlertest.New(t, publisher.Default)
+	s := publishertest.New(t, publisher.Default)
 	for i := range 100_001 {
 		s.Deliver("billing", publisher.Publishing{ContentType: "application/json", Body: fmt.Appendf(nil, `{"id":"forget-%d"}`, i)})
 	}

@@ -13,9 +13,9 @@ import (
 	"zamqp/amqpproto/broker"
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
-	"zamqp/tests/crashfs"
-	"zamqp/tests/doortest"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/crashfs"
+	"zamqp/tests/kit/doortest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // handled is what the handlers of a story have done, kept outside of any process.

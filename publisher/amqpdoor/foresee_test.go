@@ -7,8 +7,8 @@ import (
 	"zamqp/amqpproto/broker"
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
-	"zamqp/tests/crashfs"
-	"zamqp/tests/doortest"
+	"zamqp/tests/kit/crashfs"
+	"zamqp/tests/kit/doortest"
 )
 
 // row is a participant that counts what it has committed.

@@ -12,7 +12,7 @@ import (
 	"zamqp/amqpproto/broker"
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
-	"zamqp/tests/doortest"
+	"zamqp/tests/kit/doortest"
 )
 
 // poisoned is a server that each message with "poison" in its body ends.

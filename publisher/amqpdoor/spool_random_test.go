@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"zamqp/amqpproto/broker"
-	"zamqp/tests/crashfs"
-	"zamqp/tests/doortest"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/crashfs"
+	"zamqp/tests/kit/doortest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // TestAnythingWithSpool does what can happen in any order: freezes, cuts, kills,

@@ -12,9 +12,9 @@ import (
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
 	"zamqp/publisher/spool"
-	"zamqp/tests/crashfs"
-	"zamqp/tests/doortest"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/crashfs"
+	"zamqp/tests/kit/doortest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // writing is a server whose calls publish.

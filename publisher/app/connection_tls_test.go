@@ -21,7 +21,7 @@ import (
 
 	"zamqp/publisher"
 	"zamqp/publisher/app"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // authority makes certificates, in a directory of its own.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"zamqp/publisher/http1"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // A Conn is served by the loop and by the test wire alike.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"zamqp/publisher/http1"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"zamqp/publisher/http1"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // TestPipeline: requests behind one another in one piece are answered in one

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"zamqp/publisher/http1"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // refuser answers each request inside Head, and lets its connection go on.

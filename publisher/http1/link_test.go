@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // TestLink: a client that sends all its requests at once and half-closes gets

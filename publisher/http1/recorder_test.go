@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"zamqp/publisher/http1"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // recorder is a Handler that writes down what it is told. Pieces of a body are

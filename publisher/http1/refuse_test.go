@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"zamqp/publisher/http1"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // TestRefusedHEAD: the refusal of a HEAD request has no body, whatever it is

@@ -9,7 +9,7 @@ import (
 	"zamqp/publisher"
 	"zamqp/publisher/http1"
 	"zamqp/publisher/httpdoor"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // client is a connection that a test feeds by hand, as the loop would.

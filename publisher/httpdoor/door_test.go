@@ -13,7 +13,7 @@ import (
 	"zamqp/publisher"
 	"zamqp/publisher/http1"
 	"zamqp/publisher/httpdoor"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // wire is a test wire with an address.

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"zamqp/publisher/spool"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // TestWhatHappensDuringARead: while the disk is read, messages come, leave, are read

@@ -5,8 +5,8 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"zamqp/tests/embedded"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/embedded"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // TestCloseIsClean: a client that closes its connection in good order hears of

@@ -27,8 +27,8 @@ import (
 	_ "github.com/rabbitmq/amqp091-go"
 	_ "go.uber.org/goleak" // their tests import it, and go.mod must list it
 
-	"zamqp/tests/embedded"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/embedded"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 const suite = "github.com/rabbitmq/amqp091-go"

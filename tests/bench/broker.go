@@ -21,7 +21,7 @@ type broker struct {
 }
 
 const (
-	rabbitScript = "../rabbitmq/rabbitmq"
+	rabbitScript = "../kit/rabbitmq/rabbitmq"
 	urlEnv       = "ZAMQP_TEST_AMQP_URL"
 )
 

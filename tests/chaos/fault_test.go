@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // fault is one kind of harm.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // namespaceEnv is set in a test process that has a network of its own.

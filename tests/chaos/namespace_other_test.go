@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"testing"
 
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 func ownNetwork(*testing.T) bool { return false }

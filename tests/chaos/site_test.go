@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"zamqp/tests/chaos/plan"
-	"zamqp/tests/embedded"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/embedded"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // site is where the broker of a run is, and what can be done to it.

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"zamqp/publisher"
-	"zamqp/tests/embedded"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/embedded"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // brokers are those that outlive the server.

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
-	"zamqp/tests/embedded"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/embedded"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // alarmed is a broker whose memory alarm a test can set off and end.

@@ -22,8 +22,8 @@ import (
 	"testing"
 	"time"
 
-	"zamqp/tests/embedded"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/embedded"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 var (

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"zamqp/tests/embedded"
+	"zamqp/tests/kit/embedded"
 )
 
 var (

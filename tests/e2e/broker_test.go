@@ -14,7 +14,7 @@ import (
 
 	"zamqp/publisher"
 	"zamqp/publisher/app"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // broker gives the url of a broker to run a server with.

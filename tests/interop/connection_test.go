@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // gate is a way to a broker that can be shut: a node of a cluster that dies.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // publisherOf is a client library with a script that publishes as the library's

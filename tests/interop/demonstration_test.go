@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // python is Debian's: another one may come first in PATH, and pika is not there.

@@ -3,7 +3,7 @@
 // streadway/amqp, net/http), and in trouble: signals, a broker that dies, bytes
 // that make no sense.
 //
-// The broker is one of our own (tests/rabbitmq), or the one that
+// The broker is one of our own (tests/kit/rabbitmq), or the one that
 // ZAMQP_TEST_AMQP_URL names.
 package interop_test
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // canary follows every bad request on the same connection. If it is answered,

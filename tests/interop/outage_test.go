@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"zamqp/tests/embedded"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/embedded"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // impatient keeps the pauses between attempts to connect short, as the tests

@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"testing"
 
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // TestTheOnlyConsumerLeaves: two servers consume a queue that gives its messages

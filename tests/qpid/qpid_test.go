@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"zamqp/tests/qpid"
+	"zamqp/tests/kit/qpid"
 )
 
 // site is a built server beside Qpid.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 func TestSpoolCommands(t *testing.T) {

@@ -23,7 +23,7 @@ import (
 	_ "zamqp/handlers/health"
 	"zamqp/publisher"
 	"zamqp/publisher/app"
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 // childEnv makes this test binary a zamqp.

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-const brokerScript = "tests/rabbitmq/rabbitmq"
+const brokerScript = "tests/kit/rabbitmq/rabbitmq"
 
 // brokerDir is where the node of this run lives; empty when it has none.
 var brokerDir string

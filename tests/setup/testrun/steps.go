@@ -232,7 +232,7 @@ func unit() *outcome {
 
 // unrepeated are the packages whose tests gain nothing from being run again with
 // another build: they test the tree, or other programs.
-var unrepeated = append([]string{"/tests/rabbitmq", "/tests/embedded", "/tests/crash", "/tests/spool", "/tests/qpid", "/tests/tidy"}, apart...)
+var unrepeated = append([]string{"/tests/kit/rabbitmq", "/tests/kit/embedded", "/tests/crash", "/tests/spool", "/tests/qpid", "/tests/tidy"}, apart...)
 
 // race is the one step that needs cgo.
 func race() *outcome {

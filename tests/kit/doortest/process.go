@@ -12,8 +12,8 @@ import (
 	"zamqp/publisher/amqpdoor"
 	"zamqp/publisher/inhand"
 	"zamqp/publisher/spool"
-	"zamqp/tests/crashfs"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/crashfs"
+	"zamqp/tests/kit/wiretest"
 )
 
 // Setup describes a process.

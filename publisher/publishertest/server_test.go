@@ -1,11 +1,11 @@
-package handlertest_test
+package publishertest_test
 
 import (
 	"fmt"
 	"testing"
 
 	"zamqp/publisher"
-	"zamqp/tests/handlertest"
+	"zamqp/publisher/publishertest"
 )
 
 func TestStreamedAnswer(t *testing.T) {
@@ -17,7 +17,7 @@ func TestStreamedAnswer(t *testing.T) {
 			return err
 		})
 	})
-	s := handlertest.New(t, g)
+	s := publishertest.New(t, g)
 	if got := s.Request("GET", "/", "", ""); got.Err != nil || got.Status != 200 || got.ContentType != "text/plain" || got.Body != "one piece, another" {
 		t.Errorf("%+v", got)
 	}
@@ -28,7 +28,7 @@ func TestHeaderFields(t *testing.T) {
 	g.Handle("GET /", func(r *publisher.Request) error {
 		return r.Text(200, r.Header("authorization")+" "+r.Header("Content-Type"))
 	})
-	s := handlertest.New(t, g)
+	s := publishertest.New(t, g)
 	if got := s.Request("GET", "/", "text/plain", "", "Authorization: Bearer x"); got.Body != "Bearer x text/plain" {
 		t.Errorf("%+v", got)
 	}

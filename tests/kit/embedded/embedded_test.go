@@ -5,7 +5,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"zamqp/tests/embedded"
+	"zamqp/tests/kit/embedded"
 )
 
 // TestRestart: a broker of these tests keeps its port, and its durable queues

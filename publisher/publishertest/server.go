@@ -1,9 +1,9 @@
-// Package handlertest runs handlers in a test without sockets and without a
+// Package publishertest runs handlers in a test without sockets and without a
 // broker: calls go in, and what they answered, published and would have done
 // to their message comes out. Time stands still but for sleeping handlers, and
 // every publish is confirmed unless the test says otherwise.
 //
-//	s := handlertest.New(t, publisher.Default)
+//	s := publishertest.New(t, publisher.Default)
 //	if got := s.Request("GET", "/hello", "", ""); got.Status != 200 { … }
 //	got := s.Deliver("billing", publisher.Publishing{ContentType: "application/json", Body: …})
 //	if got.Settlement != publisher.SettleAck { … }
@@ -11,7 +11,7 @@
 //
 // It shows what a handler does, not that a broker would agree: unroutable
 // publishes and bad declarations need a real one, as tests/e2e has it.
-package handlertest
+package publishertest
 
 import (
 	"fmt"
@@ -119,7 +119,7 @@ func (s *Server) Request(method, target, contentType, body string, fields ...str
 	for _, line := range fields {
 		name, value, ok := strings.Cut(line, ":")
 		if !ok {
-			s.t.Fatalf("handlertest: %q is no header field: write \"Name: value\"", line)
+			s.t.Fatalf("publishertest: %q is no header field: write \"Name: value\"", line)
 		}
 		head = append(head, publisher.Field{Name: []byte(name), Value: []byte(strings.TrimSpace(value))})
 	}

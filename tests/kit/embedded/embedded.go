@@ -4,7 +4,7 @@
 //	url := embedded.Start(t)                       // one for the whole test binary
 //	node := embedded.New(t, embedded.Options{})    // one of this test's own, to be killed
 //
-// tests/rabbitmq has the same for RabbitMQ.
+// tests/kit/rabbitmq has the same for RabbitMQ.
 package embedded
 
 import (

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"zamqp/tests/rabbitmq"
+	"zamqp/tests/kit/rabbitmq"
 )
 
 func TestThreeNodesKnowEachOther(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 
 	"zamqp/amqpproto/broker"
 	"zamqp/amqpproto/journal"
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // ErrCut is what ends a connection that the test has cut.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // liner is a small machine with all the habits of a large one: it answers each

@@ -3,7 +3,7 @@ package doortest
 import (
 	"time"
 
-	"zamqp/tests/wiretest"
+	"zamqp/tests/kit/wiretest"
 )
 
 // side is one end of a process's wire: it counts operations, cuts, and can be
