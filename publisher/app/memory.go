@@ -81,6 +81,7 @@ func (s *Settings) fitMemory(limit Size) {
 // the embedded broker are outside of Go's memory.
 func limitGo(s *Settings, embedded bool, log zerolog.Logger) {
 	limit, source := memoryLimit(machine)
+	floor := floorHeap(limit)
 	if limit == 0 {
 		return
 	}
@@ -93,7 +94,7 @@ func limitGo(s *Settings, embedded bool, log zerolog.Logger) {
 		e.Str("GOMEMLIMIT", own).Msg("memory")
 		return
 	}
-	debug.SetMemoryLimit(int64(forGo))
+	debug.SetMemoryLimit(int64(forGo + floor)) // Go counts the floor, which takes no memory
 	e.Str("GOMEMLIMIT", (forGo / MiB * MiB).String()).Msg("memory")
 }
 

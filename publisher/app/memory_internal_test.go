@@ -1,6 +1,7 @@
 package app
 
 import (
+	"runtime"
 	"testing"
 	"testing/fstest"
 )
@@ -53,5 +54,30 @@ func TestDefaultsFitMemory(t *testing.T) {
 	s.fitMemory(64 * GiB)
 	if s.Broker.MemoryMax != GiB {
 		t.Errorf("%s", s.Broker.MemoryMax)
+	}
+}
+
+// TestHeapFloor: the collector does not begin before the heap has the floor's size.
+func TestHeapFloor(t *testing.T) {
+	t.Setenv("GOGC", "")
+	t.Setenv("GOMEMLIMIT", "")
+	defer func(b []byte) { ballast = b }(ballast)
+	for _, row := range []struct{ limit, want Size }{{0, 32 * MiB}, {24 * GiB, 32 * MiB}, {160 * MiB, 10 * MiB}} {
+		ballast = nil
+		if got := floorHeap(row.limit); got != row.want {
+			t.Errorf("of %s: %s", row.limit, got)
+		}
+		var m runtime.MemStats
+		runtime.GC()
+		if runtime.ReadMemStats(&m); Size(m.NextGC) < 2*row.want*9/10 {
+			t.Errorf("of %s: the next cycle is at %s", row.limit, Size(m.NextGC))
+		}
+	}
+	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
+		t.Setenv(name, "200")
+		if got := floorHeap(0); got != 0 {
+			t.Errorf("with %s: %s", name, got)
+		}
+		t.Setenv(name, "")
 	}
 }

@@ -123,7 +123,7 @@ func Defaults() *Settings {
 			BodyMax:       8 * MiB,
 			BodiesMax:     256 * MiB,
 		},
-		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, Processors: 1},
+		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond},
 		Server: Server{
 			DrainTimeout:    30 * time.Second,
 			CallTimeout:     60 * time.Second,

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"regexp"
-	"runtime"
 	"time"
 )
 
@@ -77,7 +76,7 @@ func catalog(o *options) []workload {
 	clients = append(clients, contestant{"pika", p.pika, 0}, contestant{"librabbitmq", p.librabbitmq, 0})
 	withBench := append([]contestant{{ours, p.zamqpBench, 0}}, clients...)
 	withHello := append([]contestant{{ours, p.zamqp, 0}}, clients...)
-	beside := append([]contestant{{ours, p.zamqpBench, runtime.NumCPU() + 4}}, goCores("net/http", p.nethttp)...)
+	beside := append([]contestant{{ours, p.zamqpBench, 0}}, goCores("net/http", p.nethttp)...)
 	orders := append([]contestant{{ours, p.zamqp, 0}}, goCores("net/http + amqp091-go", p.orders)...)
 	all := append([]workload{
 		{name: "http-plain", title: "HTTP GET /hello", unit: "request", contestants: hello, run: httpPlain, goals: []goal{cheapest()},
@@ -86,7 +85,7 @@ func catalog(o *options) []workload {
 			what: "`wrk -t1 -c64`, sixteen requests in one write."},
 		{name: "http-compute", title: "HTTP GET /hello beside work that computes", unit: "request", tail: true, contestants: beside, run: httpCompute,
 			goals: []goal{slowestWithin(2 * time.Millisecond)},
-			what:  "`wrk -t1 -c1`, while four other requests at a time each compute for some 50 ms: in `r.Offload`, or in the handler's goroutine. zamqp has `loop.processors = 0` here."},
+			what:  "`wrk -t1 -c1`, while four other requests at a time each compute for some 50 ms: in `r.Offload`, or in the handler's goroutine."},
 		{name: "consume", title: "AMQP consume and ack", unit: "message", broker: true, contestants: withBench, run: consume,
 			goals: []goal{atMost(7), timesCheaper("amqp091-go, 1 core", 20.0/7), timesCheaper("librabbitmq", 10.0/7)},
 			what:  "Messages of 256 B with content type, correlation id and two headers wait in a queue; prefetch is 1000; a handler looks at each and it is acked."},

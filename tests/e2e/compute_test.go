@@ -43,7 +43,9 @@ func computePiece() error {
 // TestComputingHoldsUpNobody: beside four calls whose offloaded work computes, a
 // thousand requests and some transactions are done before one of the four is.
 func TestComputingHoldsUpNobody(t *testing.T) {
-	s := start(t, embedded, "server.drain_timeout=1ms", "loop.processors=0")
+	computing.begun.Store(0)
+	computing.over.Store(0)
+	s := start(t, embedded, "server.drain_timeout=1ms")
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() { s.do("POST", "/compute", "", "") })
