@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
 )
 
 // connState is named for what the connection waits for. AMQP 0-9-1 §2.2.4.
@@ -48,7 +49,7 @@ type Conn struct {
 	state  connState
 	err    error // why it ends
 	out    output
-	beat   heartbeat
+	beat   endpoint.Heartbeat
 	restAt int64 // when to call rested, without heartbeats; 0 = it was
 	limit  int64 // when the handshake, or the wait for the client's part of the end, is over; 0 = none
 
@@ -78,7 +79,6 @@ type Conn struct {
 
 	confirming []*channel // have publishes to confirm in Pending
 
-	rest  int  // octets that the last Feed did not take
 	depth int  // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
 	woken bool // the wire was, and has not asked for Pending since
 }
@@ -97,16 +97,13 @@ func (c *Conn) Feed(in []byte) (n int, err error) {
 		return len(in), c.ended()
 	}
 	c.depth++
-	if len(in) > c.rest {
-		c.beat.fed = true // else it is the same incomplete frame once more
-	}
 	n, err = c.feed(in)
-	c.rest = len(in) - n
 	if err != nil {
 		if err = c.fail(err); err == nil {
-			n, c.rest = len(in), 0
+			n = len(in)
 		}
 	}
+	c.beat.Fed(len(in), len(in)-n)
 	c.server.stats.OctetsIn += uint64(n)
 	c.server.tellEnded()
 	c.server.weigh()
@@ -271,7 +268,7 @@ func (c *Conn) weighOutput() {
 func (c *Conn) Sent(n int) {
 	c.out.drop(n)
 	c.server.stats.OctetsOut += uint64(n)
-	c.beat.left(c.server.now(), n, c.out.len())
+	c.beat.Left(c.server.now(), n, c.out.len())
 	if c.state >= awaitCloseOk && c.out.len() == 0 {
 		c.out = output{} // nothing more to say but a few octets, if that
 	}
@@ -314,19 +311,19 @@ func (c *Conn) tick(now int64, at *int64) {
 			c.late()
 			return
 		}
-		sooner(at, c.limit)
+		endpoint.Sooner(at, c.limit)
 	}
 	if c.state >= awaitCloseOk {
 		return
 	}
-	if c.beat.interval == 0 {
+	if c.beat.Interval == 0 {
 		c.restLater(now, at)
 	}
-	send, dead, beat := c.beat.tick(now, c.out.len() == 0, c.blocked || c.waits || c.works > 0 || c.commits > 0)
-	sooner(at, beat)
+	send, dead, beat := c.beat.Tick(now, c.out.len() == 0, c.blocked || c.waits || c.works > 0 || c.commits > 0)
+	endpoint.Sooner(at, beat)
 	switch {
 	case dead:
-		c.abort(fmt.Errorf("missed heartbeats from client, timeout: %v", time.Duration(c.beat.interval)))
+		c.abort(fmt.Errorf("missed heartbeats from client, timeout: %v", time.Duration(c.beat.Interval)))
 	case send:
 		c.rested()
 		c.out.buf = amqpproto.AppendHeartbeat(c.out.buf)
@@ -337,13 +334,13 @@ func (c *Conn) tick(now int64, at *int64) {
 // otherwise.
 func (c *Conn) restLater(now int64, at *int64) {
 	switch {
-	case c.beat.fed || c.restAt == 0 && cap(c.out.buf) > outIdle:
+	case c.beat.Heard() || c.restAt == 0 && cap(c.out.buf) > outIdle:
 		c.restAt = now + int64(restAfter)
 	case c.restAt != 0 && now >= c.restAt:
 		c.restAt = 0
 		c.rested()
 	}
-	sooner(at, c.restAt)
+	endpoint.Sooner(at, c.restAt)
 }
 
 // restAfter is how long a connection without heartbeats keeps its buffers.

@@ -144,7 +144,7 @@ func (c *Conn) onTuneOk(args []byte) error {
 		return err
 	}
 	c.frameMax, c.channelMax = m.FrameMax, m.ChannelMax
-	c.beat.interval = int64(m.Heartbeat) * int64(time.Second)
+	c.beat.Interval = int64(m.Heartbeat) * int64(time.Second)
 	c.state = awaitOpen
 	return nil
 }

@@ -69,8 +69,8 @@ func (c *Conn) leave(state connState, why error) {
 	c.blocked, c.told, c.commits = false, false, 0
 	c.state = state
 	wait := closeWait
-	if c.beat.interval != 0 {
-		wait = min(wait, time.Duration(c.beat.interval))
+	if c.beat.Interval != 0 {
+		wait = min(wait, time.Duration(c.beat.Interval))
 	}
 	c.limit = s.now() + int64(wait)
 	c.remove()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
 )
 
 // Host is what the broker asks of its surroundings. All of it happens on the
@@ -127,7 +128,7 @@ func (s *Server) ConnectOwn(w Wire, user string) *Conn {
 // Tick moves time on. It returns when it wants to be called next; zero = never.
 func (s *Server) Tick(now time.Time) (next time.Time) {
 	at := s.tickEngine(now.UnixNano())
-	sooner(&at, s.tickStore(now.UnixNano()))
+	endpoint.Sooner(&at, s.tickStore(now.UnixNano()))
 	s.tellEnded()
 	s.weigh()
 	if at == 0 {

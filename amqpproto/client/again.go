@@ -3,6 +3,8 @@ package client
 import (
 	"slices"
 	"time"
+
+	"zamqp/amqpproto/endpoint"
 )
 
 // again is what is sent a second time over a new channel: publishes that had no
@@ -135,7 +137,7 @@ func (g *again) expire(c *Client, now int64, next *int64, out []outcome) []outco
 	keep := g.list[:g.head]
 	for _, e := range g.list[g.head:] {
 		if !e.expired && (e.deadline == 0 || e.deadline > now) {
-			sooner(next, e.deadline)
+			endpoint.Sooner(next, e.deadline)
 		} else if late, is := e.done.(LateConfirm); !e.expired && is {
 			e.expired = true
 			out = append(out, outcome{done: soonFunc(late.Late)})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
 )
 
 // Reply hears the outcome of a Call: exactly once for each that Call accepted,
@@ -226,7 +227,7 @@ func (t *calls) tick(now int64) {
 	for _, id := range t.fresh {
 		if k := t.find(id); k != nil {
 			k.deadline = now + int64(k.timeout)
-			sooner(&t.expiry, k.deadline)
+			endpoint.Sooner(&t.expiry, k.deadline)
 		}
 	}
 	t.fresh = t.fresh[:0]
@@ -241,7 +242,7 @@ func (t *calls) tick(now int64) {
 		case k.deadline <= now:
 			t.late = append(t.late, t.id(uint32(slot)))
 		default:
-			sooner(&next, k.deadline)
+			endpoint.Sooner(&next, k.deadline)
 		}
 	}
 	if next != 0 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
 )
 
 // Client is a connection that is to live for ever: it is told of each new socket
@@ -250,7 +251,7 @@ func (c *Client) Tick(now time.Time) (next time.Time) {
 			return time.Time{}
 		}
 		// A publish may come at any time, and has no way to ask for a timer.
-		sooner(&at, t+int64(time.Second))
+		endpoint.Sooner(&at, t+int64(time.Second))
 		return c.clock.time(at)
 	}
 	return c.clock.time(t + int64(time.Second))
@@ -278,8 +279,8 @@ func (c *Client) tick(now int64) (next int64) {
 	}
 	c.pub.watch(now, &next)
 	c.doubtful.watch(now, &next)
-	sooner(&next, c.expiry)
-	sooner(&next, c.calls.expiry)
+	endpoint.Sooner(&next, c.expiry)
+	endpoint.Sooner(&next, c.calls.expiry)
 	return next
 }
 

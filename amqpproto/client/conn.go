@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
 )
 
 // Conn is one connection to a broker, from the protocol header to Lost. It has
@@ -21,7 +22,7 @@ type Conn struct {
 	reached   connState     // in the handshake; connOpen once it was open
 	handshake deadline      // for the greeting, for opening, and for the answer to connection.close
 	patience  time.Duration // of handshake
-	beat      heartbeat
+	beat      endpoint.Heartbeat
 	server    string // product and version
 	secret    string // that the broker knows
 	updates   int    // of the secret, not agreed to yet
@@ -33,7 +34,6 @@ type Conn struct {
 
 	acking []*Settler // have acks to be encoded
 	ackDue deadline   // for those that wait; see Config.AckDelay
-	rest   int        // octets that the last Feed did not take
 	large  largeHeader
 	depth  int  // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
 	woken  bool // the wire was, and has not asked for Pending since
@@ -49,11 +49,8 @@ func (c *Conn) Feed(in []byte) (n int, err error) {
 		return len(in), c.err // what comes behind connection.close is of no interest
 	}
 	c.depth++
-	if len(in) > c.rest {
-		c.beat.fed = true // else it is the same incomplete frame once more
-	}
 	n, err = c.feed(in)
-	c.rest = len(in) - n
+	c.beat.Fed(len(in), len(in)-n)
 	if err != nil {
 		err = c.fail(err)
 	}
@@ -206,7 +203,7 @@ func (c *Conn) Pending() []byte {
 func (c *Conn) Sent(n int) {
 	c.out.drop(n)
 	c.client.stats.OctetsOut += uint64(n)
-	c.beat.left(c.client.clock.now, n, c.out.len())
+	c.beat.Left(c.client.clock.now, n, c.out.len())
 	cl := c.client
 	if cl.mayLeave() || cl.calls.moving() || cl.cfg.NoConfirms && cl.pub.ledger.unsettled+cl.doubtful.ledger.unsettled > 0 {
 		c.wake() // for a Pending that takes more out, or a Tick that settles
@@ -233,11 +230,11 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 		if c.ackDue.due(t, &at) {
 			c.flushAcks(true)
 		}
-		send, dead, beat := c.beat.tick(t, c.out.len() == 0)
-		sooner(&at, beat)
+		send, dead, beat := c.beat.Tick(t, c.out.len() == 0, false)
+		endpoint.Sooner(&at, beat)
 		if dead {
 			c.abort(fmt.Errorf("nothing was heard for two heartbeat intervals of %v: the broker or the network is dead",
-				time.Duration(c.beat.interval)))
+				time.Duration(c.beat.Interval)))
 		} else if send {
 			c.out.buf = amqpproto.AppendHeartbeat(c.out.buf)
 			cl.stats.HeartbeatsSent++

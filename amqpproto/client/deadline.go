@@ -1,6 +1,10 @@
 package client
 
-import "time"
+import (
+	"time"
+
+	"zamqp/amqpproto/endpoint"
+)
 
 // clock is the time as the machine knows it: nanoseconds since just before its
 // first Tick, so that 0 is free to mean none.
@@ -53,13 +57,6 @@ func (d *deadline) due(now int64, next *int64) bool {
 		d.stop()
 		return true
 	}
-	sooner(next, d.at)
+	endpoint.Sooner(next, d.at)
 	return false
-}
-
-// sooner lowers *next to at; 0 is never.
-func sooner(next *int64, at int64) {
-	if at != 0 && (*next == 0 || at < *next) {
-		*next = at
-	}
 }

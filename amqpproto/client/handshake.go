@@ -122,7 +122,7 @@ func (c *Conn) onTune(args []byte) error {
 		ours := (cfg.Heartbeat + time.Second - 1) / time.Second
 		seconds = lower(uint32(m.Heartbeat), uint32(min(ours, 65535)))
 	}
-	c.beat.interval = int64(seconds) * int64(time.Second)
+	c.beat.Interval = int64(seconds) * int64(time.Second)
 	c.state, c.reached = awaitOpenOk, awaitOpenOk
 	err := c.send(0, &amqpproto.ConnectionTuneOk{ChannelMax: c.channelMax, FrameMax: c.frameMax, Heartbeat: uint16(seconds)})
 	if err != nil {

@@ -1,5 +1,7 @@
 package client
 
+import "zamqp/amqpproto/endpoint"
+
 // Confirm hears the outcome of a publish: exactly once for each that Publish
 // accepted, later than Publish returns. nil is the broker's ack. Otherwise it is
 // a *ReturnError, ErrNacked, ErrConfirmTimeout, a *LostError, ErrClosed, or the
@@ -165,7 +167,7 @@ func (l *ledger) expire(c *Client, now int64, next *int64, out []outcome) []outc
 			continue
 		}
 		if e.deadline == 0 || e.deadline > now {
-			sooner(next, e.deadline)
+			endpoint.Sooner(next, e.deadline)
 			continue
 		}
 		e.expired = true

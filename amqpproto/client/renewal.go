@@ -3,6 +3,8 @@ package client
 import (
 	"errors"
 	"slices"
+
+	"zamqp/amqpproto/endpoint"
 )
 
 // renewal replaces a publish channel that the broker does not serve any more,
@@ -193,7 +195,7 @@ func (p *publisher) watch(now int64, next *int64) {
 		return
 	}
 	if due := e.at + int64(p.client.cfg.ConfirmTimeout/3); now < due {
-		sooner(next, due)
+		endpoint.Sooner(next, due)
 	} else if p.renewal.acked > l.base {
 		p.renew(errStalled)
 	}

@@ -1,6 +1,10 @@
 package client
 
-import "fmt"
+import (
+	"fmt"
+
+	"zamqp/amqpproto/endpoint"
+)
 
 // parked is a publish that could not leave at once.
 type parked struct {
@@ -160,7 +164,7 @@ func (w *waiting) borrowed() (held []entry) {
 func (c *Client) expireWaiting(now int64, next *int64, out []outcome) []outcome {
 	c.waiting.remove(func(p *parked) (bool, bool) {
 		if p.deadline == 0 || p.deadline > now {
-			sooner(next, p.deadline)
+			endpoint.Sooner(next, p.deadline)
 			return false, false
 		}
 		out = append(out, outcome{p.done, c.whyWaiting(ErrConfirmTimeout, p.producer, nil)})

@@ -1,0 +1,75 @@
+package endpoint
+
+// Heartbeat watches both directions of one connection. AMQP 0-9-1 §4.2.7. The
+// zero value sends none and never finds a peer dead.
+type Heartbeat struct {
+	// Interval is what both ends have agreed on, in nanoseconds; 0 = no heartbeats.
+	Interval int64
+
+	heard   bool  // octets came since the last Tick
+	kept    int   // octets that the last Feed did not take
+	lastIn  int64 // when octets came last
+	lastOut int64 // when octets left last
+
+	// backlog says that the last write left a rest. The next write that gets
+	// anything out then proves that the peer took what filled the kernel's buffer,
+	// which counts as a sign of life: a loop does not read a peer whose output
+	// piles up, so it does not see that peer's heartbeats. Without it a long upload
+	// would look like a dead peer.
+	backlog bool
+}
+
+// Fed notes that the connection was offered so many octets and did not take the
+// last kept of them. A Feed that offers only what was kept before brings nothing
+// new: it is the same incomplete frame once more.
+func (h *Heartbeat) Fed(offered, kept int) {
+	h.heard = h.heard || offered > h.kept
+	h.kept = kept
+}
+
+// Heard says whether octets came since the last Tick.
+func (h *Heartbeat) Heard() bool { return h.heard }
+
+// Left notes that n octets have left and rest are pending.
+func (h *Heartbeat) Left(now int64, n, rest int) {
+	if n > 0 {
+		h.lastOut = now
+		h.heard = h.heard || h.backlog
+	}
+	h.backlog = rest > 0
+}
+
+// Tick tells whether to send a heartbeat, whether the peer is dead, and when to
+// call Tick again. A peer is dead when nothing came from it for two intervals. We
+// send after half an interval of silence, so that one that is late still comes in
+// time.
+//
+// idle means that nothing is pending; if something is, a heartbeat behind it would
+// help nobody. readPaused means that we do not read the peer on purpose, so its
+// silence says nothing. A client always reads, because it must hear confirms and
+// connection.blocked; a broker stops reading a publisher that it cannot serve.
+func (h *Heartbeat) Tick(now int64, idle, readPaused bool) (send, dead bool, next int64) {
+	if h.heard || h.lastIn == 0 || readPaused {
+		h.lastIn, h.heard = now, false
+	}
+	if h.Interval == 0 {
+		return false, false, 0
+	}
+	if h.lastOut == 0 {
+		h.lastOut = now
+	}
+	if now-h.lastIn >= 2*h.Interval {
+		return false, true, 0
+	}
+	next = h.lastIn + 2*h.Interval
+	switch {
+	case now-h.lastOut < h.Interval/2:
+		Sooner(&next, h.lastOut+h.Interval/2)
+	case idle:
+		h.lastOut, send = now, true
+		Sooner(&next, now+h.Interval/2)
+	default:
+		Sooner(&next, now+h.Interval/2)
+	}
+	return send, false, next
+}
