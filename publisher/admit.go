@@ -9,10 +9,11 @@ import (
 // They are few and short, and must be answered when everything else is refused.
 const monitoringMax = 32
 
-// Admit finds the route of an HTTP request whose body is still to come. false says
-// that there is none, or too many calls: the response says which, and the door
-// answers at once, without the body, and discards the request.
-func (s *Server) Admit(r *Request) bool {
+// Admit finds the route of an HTTP request whose body is still to come. It returns
+// false if there is no route, or too many calls. The response then says which; the
+// door sends it at once, without reading the body, and discards the call.
+func (s *Server) Admit(c *Call) bool {
+	r := c.Request()
 	r.live = true // as far as answering it goes
 	ok := s.find(r, 1)
 	r.live = false
@@ -22,9 +23,10 @@ func (s *Server) Admit(r *Request) bool {
 	return ok
 }
 
-// Refuse makes the response of a request that is not dispatched; its door sends
-// it, and discards the request.
-func (s *Server) Refuse(r *Request, status int, text string) {
+// Refuse makes the response of a call that is not dispatched. Its door sends it, and
+// discards the call.
+func (s *Server) Refuse(c *Call, status int, text string) {
+	r := c.Request()
 	r.live = true
 	s.refuse(r, status, text)
 	r.live = false

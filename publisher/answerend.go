@@ -72,7 +72,7 @@ func (w *responseWriter) finishBegun(r *Request, err error) error {
 		err = r.tx.err
 	}
 	if err == nil && len(w.body) > 0 {
-		if _, err = r.door.(StreamDoor).Write(r, w.body); errors.Is(err, ErrGone) {
+		if _, err = r.door.(StreamDoor).Write(r.forDoor(), w.body); errors.Is(err, ErrGone) {
 			err = nil // nobody waits for the rest
 		}
 	}
@@ -144,8 +144,8 @@ func (w *responseWriter) answer(r *Request) error {
 		if !ok {
 			return errors.New("stream: this door cannot")
 		}
-		door.Start(r, length)
-		_, err := door.Write(r, body)
+		door.Start(r.forDoor(), length)
+		_, err := door.Write(r.forDoor(), body)
 		w.endWith(p)
 		return err
 	}

@@ -187,7 +187,7 @@ func (w *responseWriter) send(r *Request) (more bool, err error) {
 	}
 	body := w.body
 	w.body = w.body[:0]
-	return r.door.(StreamDoor).Write(r, body)
+	return r.door.(StreamDoor).Write(r.forDoor(), body)
 }
 
 // begin lets the head leave. Loop thread.
@@ -197,7 +197,7 @@ func (w *responseWriter) begin(r *Request) error {
 	}
 	w.begun = true
 	w.end = r.beginStream()
-	r.door.(StreamDoor).Start(r, w.framing)
+	r.door.(StreamDoor).Start(r.forDoor(), w.framing)
 	return nil
 }
 
@@ -214,14 +214,14 @@ func (r *Request) mayBegin() bool {
 func (r *Request) inform(status int, header http.Header) error {
 	d, ok := r.door.(informer)
 	if ok && r.origin == OriginHTTP {
-		d.Inform(r, status, appendFields(nil, header))
+		d.Inform(r.forDoor(), status, appendFields(nil, header))
 	}
 	return nil
 }
 
 // An informer is a door whose wire has informational answers.
 type informer interface {
-	Inform(r *Request, status int, lines []byte)
+	Inform(c *Call, status int, lines []byte)
 }
 
 // SetReadDeadline is there for http.ResponseController: the body is here already.

@@ -11,9 +11,10 @@ import (
 	"zamqp/loop/coro"
 )
 
-// Run is the call's task: the handler, the commit, the outcome. A conflict
-// runs them again in place, since only the losers of a race see one.
-func (r *Request) Run(t *coro.Task) {
+// Run is the call's task: the handler, the commit, the outcome. A conflict runs
+// them again in place, since only the losers of a race see one.
+func (c *Call) Run(t *coro.Task) {
+	r := c.Request()
 	r.task = t
 	r.owner.Store(coro.Self())
 	s := r.server

@@ -82,7 +82,7 @@ func (b *bench) Now() time.Time                 { return b.now }
 func (b *bench) Post(fn func()) bool            { b.posted <- fn; return true }
 func (b *bench) Enter(*string)                  {}
 func (b *bench) Offload(_ uintptr, f, d func()) { b.work = append(b.work, work{f, d}) }
-func (b *bench) Done(r *publisher.Request) {
+func (b *bench) Done(r *publisher.Call) {
 	if b.discard {
 		return
 	}
@@ -176,8 +176,8 @@ func (b *bench) offloaded() {
 	b.ready()
 }
 
-func (b *bench) request(method, target, contentType, body string) *publisher.Request {
-	r := b.server.NewRequest()
+func (b *bench) request(method, target, contentType, body string) *publisher.Call {
+	r := b.server.NewCall()
 	var fields []publisher.Field
 	if contentType != "" {
 		fields = append(fields, publisher.Field{Name: []byte("Content-Type"), Value: []byte(contentType)})
@@ -188,7 +188,7 @@ func (b *bench) request(method, target, contentType, body string) *publisher.Req
 	return r
 }
 
-func (b *bench) message(consumer string, attempt int, props publisher.Publishing) *publisher.Request {
+func (b *bench) message(consumer string, attempt int, props publisher.Publishing) *publisher.Call {
 	var p amqpproto.Properties
 	if err := p.SetPublishing(props); err != nil {
 		b.t.Fatal(err)
@@ -197,7 +197,7 @@ func (b *bench) message(consumer string, attempt int, props publisher.Publishing
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	r := b.server.NewRequest()
+	r := b.server.NewCall()
 	if err := r.SetMessage(&publisher.Message{
 		Connection: "default", Consumer: consumer, DeliveryTag: 7, History: publisher.History{Untold: attempt - 1},
 		Exchange: []byte("orders"), RoutingKey: []byte("order.created"), Properties: raw, Body: props.Body, Reply: b,
@@ -827,7 +827,7 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 	method, target, host := []byte("GET"), []byte("/hello?x=1"), []byte("localhost")
 	fields := []publisher.Field{{Name: []byte("User-Agent"), Value: []byte("test")}}
 	if n := testing.AllocsPerRun(1000, func() {
-		r := b.server.NewRequest()
+		r := b.server.NewCall()
 		r.SetHTTP(method, target, host, fields, nil)
 		b.server.Dispatch(r, b)
 	}); n != 0 {
@@ -839,7 +839,7 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 	}
 	m := publisher.Message{Connection: "default", Consumer: "c", Properties: raw, Body: make([]byte, 256)}
 	if n := testing.AllocsPerRun(1000, func() {
-		r := b.server.NewRequest()
+		r := b.server.NewCall()
 		if err := r.SetMessage(&m); err != nil {
 			t.Fatal(err)
 		}
@@ -874,7 +874,7 @@ func TestAPublishDoesNotAllocate(t *testing.T) {
 	b.server.Bind("out", broker)
 	method, target := []byte("POST"), []byte("/")
 	if n := testing.AllocsPerRun(1000, func() {
-		r := b.server.NewRequest()
+		r := b.server.NewCall()
 		r.SetHTTP(method, target, nil, nil, nil)
 		b.server.Dispatch(r, b)
 		broker.last.Confirmed(nil)
@@ -892,7 +892,7 @@ func BenchmarkDispatch(bb *testing.B) {
 	method, target, host := []byte("GET"), []byte("/hello"), []byte("localhost")
 	bb.ReportAllocs()
 	for bb.Loop() {
-		r := b.server.NewRequest()
+		r := b.server.NewCall()
 		r.SetHTTP(method, target, host, nil, nil)
 		b.server.Dispatch(r, b)
 	}

@@ -2,27 +2,36 @@ package publisher
 
 import "time"
 
-// A Door turns what a protocol machine says into a call and the call's outcome
-// back into what the machine says.
+// A Call is a [Request] as the door sees it that made it: with the methods that fill
+// it, and with what came of it. Handlers get the Request.
+type Call Request
+
+// Request is the call as its handler sees it.
+func (c *Call) Request() *Request { return (*Request)(c) }
+
+// forDoor is the call as its door sees it.
+func (r *Request) forDoor() *Call { return (*Call)(r) }
+
+// A Door turns what a protocol machine says into a call, and the call's outcome back
+// into what the machine says.
 type Door interface {
-	// Done is told once, on the loop's thread, that a call is over. The door
-	// takes what it needs of r.Outcome and r.Response: r is recycled when Done
-	// returns.
-	Done(r *Request)
+	// Done is called once, on the loop's thread, when a call is over. The door takes
+	// what it needs from c.Outcome and c.Response: c is recycled when Done returns.
+	Done(c *Call)
 }
 
 // A StreamDoor can send an answer in pieces; see [Request.Stream].
 type StreamDoor interface {
 	Door
-	// Start sends the head of the answer. length may be LengthUnknown, or
+	// Start sends the head of the answer. length may be LengthUnknown or
 	// LengthUntilClose.
-	Start(r *Request, length int64)
-	// Write sends a piece, and reports whether more may follow at once; when
-	// not, the door calls r.Wake as soon as it may.
-	Write(r *Request, p []byte) (more bool, err error)
-	// Written tells that all was written. An error says that it is not what Start
-	// announced; it is the call's failure.
-	Written(r *Request) error
+	Start(c *Call, length int64)
+	// Write sends a piece, and reports whether more may follow at once. If not, the
+	// door calls c.Wake as soon as more may follow.
+	Write(c *Call, p []byte) (more bool, err error)
+	// Written is called when everything was written. It returns an error if that is
+	// not what Start announced; the call fails with it.
+	Written(c *Call) error
 }
 
 // Lengths of an answer that are none: its end is marked by the last chunk, or, for
@@ -62,13 +71,27 @@ type Outcome struct {
 	Reason     string        // of a DeadLetter: a Reason constant
 }
 
-// Outcome is how the call ended, for its door.
-func (r *Request) Outcome() *Outcome { return &r.outcome }
+// Outcome is how the call ended.
+func (c *Call) Outcome() *Outcome { return &c.outcome }
 
-// Wake makes a call that waits in a [Stream] go on; its door calls it.
-func (r *Request) Wake() {
-	if r.bridge != nil {
-		r.bridge.room()
-	}
-	r.wake()
+// Response is the answer as it stands.
+func (c *Call) Response() *Response { return &c.response }
+
+// Streamed reports whether the answer was sent by Start and Write already, or was
+// cut before: then there is nothing to answer.
+func (c *Call) Streamed() bool {
+	p := &c.response
+	return p.stream != nil || p.begun || p.cut
 }
+
+// Wake lets a call that waits in a [Stream] go on.
+func (c *Call) Wake() {
+	if c.bridge != nil {
+		c.bridge.room()
+	}
+	c.Request().wake()
+}
+
+// Cancel ends the waits of the call with cause, and its [Request.Context]. What has
+// begun to commit goes on.
+func (c *Call) Cancel(cause error) { c.Request().cancel(cause) }

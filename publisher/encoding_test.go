@@ -332,7 +332,7 @@ func TestHTTPBodiesAreUnpacked(t *testing.T) {
 			return r.Reply(200, nil)
 		})
 		b.start(publisher.Options{UnpackMax: 1 << 20})
-		r := b.server.NewRequest()
+		r := b.server.NewCall()
 		fields := []publisher.Field{{Name: []byte("Content-Type"), Value: []byte("application/json")}}
 		for _, line := range row.lines {
 			fields = append(fields, publisher.Field{Name: []byte("content-encoding"), Value: []byte(line)})

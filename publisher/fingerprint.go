@@ -14,7 +14,8 @@ const fingerprintEnd = 1024
 // is made of what neither a broker nor zamqp changes on the way. Equal messages
 // have equal ones, so a fingerprint stands for as many messages as were counted
 // under it. It is never 0.
-func (r *Request) Fingerprint() uint64 {
+func (c *Call) Fingerprint() uint64 {
+	r := c.Request()
 	m, p := &r.message, &r.props
 	body := r.body
 	var scratch []byte

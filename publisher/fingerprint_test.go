@@ -20,7 +20,7 @@ func fingerprint(t testing.TB, b *bench, exchange, key string, p publisher.Publi
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := b.server.NewRequest()
+	r := b.server.NewCall()
 	defer b.server.Discard(r)
 	if err := r.SetMessage(&publisher.Message{Connection: "default", Consumer: "c", Queue: "q", Exchange: []byte(exchange),
 		RoutingKey: []byte(key), Properties: raw, Body: p.Body}); err != nil {
@@ -73,7 +73,7 @@ func BenchmarkFingerprint(b *testing.B) {
 	var props amqpproto.Properties
 	_ = props.SetPublishing(publisher.Publishing{MessageId: "0123456789abcdef", Timestamp: time.Unix(1e9, 0)})
 	raw, _ := props.Append(nil)
-	r := x.server.NewRequest()
+	r := x.server.NewCall()
 	if err := r.SetMessage(&publisher.Message{Connection: "default", Consumer: "c", Queue: "orders", Exchange: []byte("orders"),
 		RoutingKey: []byte("order.created"), Properties: raw, Body: make([]byte, 256)}); err != nil {
 		b.Fatal(err)

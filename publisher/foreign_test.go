@@ -84,7 +84,7 @@ func TestForeignGoroutines(t *testing.T) {
 				case "over":
 					want, got = publisher.ErrOver, elsewhere(kept, use)
 				case "reused":
-					if next := b.request("GET", "/next", "", ""); next != kept { // the debug build uses none again
+					if next := b.request("GET", "/next", "", "").Request(); next != kept { // the debug build uses none again
 						want = publisher.ErrOver
 					}
 				}

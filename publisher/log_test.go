@@ -19,7 +19,7 @@ func TestLinesOfACall(t *testing.T) {
 	b.reg.Consume("sales", publisher.Consumer{}, say)
 	b.start(publisher.Options{})
 
-	r := b.server.NewRequest()
+	r := b.server.NewCall()
 	r.SetHTTP([]byte("GET"), []byte("/sell"), []byte("localhost"), []publisher.Field{{Name: []byte("x-request-id"), Value: []byte("a\x1b\xff" + strings.Repeat("x", 200))}}, nil)
 	b.server.Dispatch(r, b)
 	id := `"request_id":"a\u001b?` + strings.Repeat("x", 125) + `"`

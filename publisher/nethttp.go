@@ -66,18 +66,6 @@ func Inline(h http.Handler) Handler {
 
 var errTarget = Errorf(http.StatusBadRequest, "the request target is malformed")
 
-// protocol is what a head says besides its fields.
-type protocol struct {
-	minor  uint8 // of the version: HTTP/1.minor
-	closes bool  // the client ends the connection after this request
-}
-
-// SetProtocol tells the version of the request, HTTP/1.minor, and whether the
-// connection goes on; a door calls it behind SetHTTP, which assumes HTTP/1.1.
-func (r *Request) SetProtocol(minor uint8, keepAlive bool) {
-	r.protocol = protocol{minor: minor, closes: !keepAlive}
-}
-
 // httpServer is in the context of each request, as it is under net/http:
 // httputil.ReverseProxy cuts an answer that it cannot complete only if it finds one.
 var httpServer = &http.Server{}

@@ -58,7 +58,7 @@ func TestPathOfAMessageIsEscaped(t *testing.T) {
 		{Exchange: []byte("a/b?c"), RoutingKey: []byte("%\x00é")},
 	} {
 		m.Connection, m.Consumer, m.Properties = "default", "c", []byte{0, 0}
-		r := b.server.NewRequest()
+		r := b.server.NewCall()
 		if err := r.SetMessage(&m); err != nil {
 			t.Fatal(err)
 		}
@@ -132,8 +132,8 @@ func TestNetHTTPHandlersRunUnchanged(t *testing.T) {
 func TestRequestsAreReusedClean(t *testing.T) {
 	b := newBench(t)
 	b.reg.Handle("/", func(r *publisher.Request) error {
-		if r.Header("X") != "" || len(r.Body()) > 0 && string(r.Body()) != "first" || len(r.Response().Lines()) != 0 || r.MessageID() != nil {
-			t.Errorf("something is left: %q %q", r.Body(), r.Response().Lines())
+		if r.Header("X") != "" || len(r.Body()) > 0 && string(r.Body()) != "first" || len((*publisher.Call)(r).Response().Lines()) != 0 || r.MessageID() != nil {
+			t.Errorf("something is left: %q %q", r.Body(), (*publisher.Call)(r).Response().Lines())
 		}
 		r.SetHeader("X", "y")
 		return r.Text(200, "x")

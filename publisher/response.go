@@ -55,9 +55,6 @@ func (p *Response) reset() {
 	p.cut, p.closes, p.ends, p.commit, p.trailers = false, false, false, false, p.trailers[:0]
 }
 
-// Response is the answer as it stands, for doors and for tests.
-func (r *Request) Response() *Response { return &r.response }
-
 // Reply answers with a value: a string as text/plain, bytes as they are
 // (application/octet-stream), nil as an empty body, everything else as JSON.
 // The answer leaves after the commit; a later one replaces it.

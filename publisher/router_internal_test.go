@@ -64,7 +64,7 @@ func asOurs(t *router, method, host, target string) (pattern string, values []st
 	s := &Server{router: t}
 	r := &Request{server: s, live: true, slot: 0}
 	s.live = []*Request{r}
-	r.SetHTTP([]byte(method), []byte(target), []byte(host), nil, nil)
+	r.forDoor().SetHTTP([]byte(method), []byte(target), []byte(host), nil, nil)
 	if s.route(r) {
 		for _, name := range r.route.names {
 			values = append(values, r.PathValue(name))
@@ -140,7 +140,7 @@ func TestMethodNotAllowed(t *testing.T) {
 	s := &Server{router: ours}
 	r := &Request{server: s, live: true}
 	s.live = []*Request{r}
-	r.SetHTTP([]byte("DELETE"), []byte("/x"), nil, nil, nil)
+	r.forDoor().SetHTTP([]byte("DELETE"), []byte("/x"), nil, nil, nil)
 	if s.route(r) || r.response.Status != 405 || !strings.Contains(string(r.response.lines), "Allow: GET, HEAD, POST\r\n") {
 		t.Errorf("status %d, lines %q", r.response.Status, r.response.lines)
 	}
@@ -158,7 +158,7 @@ func TestRedirectsStayOnThisHost(t *testing.T) {
 		s := &Server{router: ours}
 		r := &Request{server: s, live: true, origin: OriginHTTP}
 		s.live = []*Request{r}
-		r.SetHTTP([]byte("GET"), []byte(target), nil, nil, nil)
+		r.forDoor().SetHTTP([]byte("GET"), []byte(target), nil, nil, nil)
 		if s.route(r) || r.response.Status != 307 || string(r.response.lines) != "Location: "+want+"\r\n" {
 			t.Errorf("%s: status %d, lines %q", target, r.response.Status, r.response.lines)
 		}

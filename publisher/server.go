@@ -260,22 +260,23 @@ func (s *Server) producer(name string) (*producing, error) {
 	return p, nil
 }
 
-// NewRequest returns a request to be filled and dispatched by a door.
-func (s *Server) NewRequest() *Request {
+// NewCall returns a call for a door to fill and dispatch.
+func (s *Server) NewCall() *Call {
 	if n := len(s.free); n > 0 {
 		r := s.free[n-1]
 		s.free = s.free[:n-1]
-		return r
+		return r.forDoor()
 	}
-	return &Request{server: s}
+	return &Call{server: s}
 }
 
-// Discard takes back a request that is not going to be dispatched.
-func (s *Server) Discard(r *Request) { s.recycle(r) }
+// Discard takes back a call that is not going to be dispatched.
+func (s *Server) Discard(c *Call) { s.recycle(c.Request()) }
 
-// Dispatch runs the call. It returns when the call is over or waits; d.Done is
-// told of the end, perhaps before Dispatch returns.
-func (s *Server) Dispatch(r *Request, d Door) {
+// Dispatch runs the call. It returns when the call is over or waits. d.Done is
+// called at the end, perhaps before Dispatch returns.
+func (s *Server) Dispatch(c *Call, d Door) {
+	r := c.Request()
 	if r.large.Busy() { // of a door that does not wait for EndBody
 		r.body = r.large.Take()
 	}
@@ -287,7 +288,7 @@ func (s *Server) Dispatch(r *Request, d Door) {
 			r.consumer.calls++
 			r.label = &r.consumer.label
 		}
-		s.tasks.Start(r)
+		s.tasks.Start(c)
 		return
 	}
 	s.stats.Requests++
@@ -299,7 +300,7 @@ func (s *Server) Dispatch(r *Request, d Door) {
 		s.watching++
 	}
 	r.label = &r.route.Pattern
-	s.tasks.Start(r)
+	s.tasks.Start(c)
 }
 
 // finish tells the door and takes the request back.
@@ -315,7 +316,7 @@ func (s *Server) finish(r *Request) {
 	if r.cancelCtx != nil {
 		r.cancelCtx(ErrOver)
 	}
-	r.door.Done(r)
+	r.door.Done(r.forDoor())
 	s.recycle(r)
 	if s.draining && len(s.live) == 0 && s.drained != nil {
 		done := s.drained
@@ -411,7 +412,7 @@ func (s *Server) BeginDrain() {
 	s.draining = true
 	for _, r := range append([]*Request(nil), s.live...) {
 		if r.response.begun {
-			r.Cancel(ErrDraining)
+			r.cancel(ErrDraining)
 		}
 	}
 }
@@ -430,7 +431,7 @@ func (s *Server) Drain(done func()) {
 // CancelAll ends the waits of every live call.
 func (s *Server) CancelAll(cause error) {
 	for _, r := range append([]*Request(nil), s.live...) {
-		r.Cancel(cause)
+		r.cancel(cause)
 	}
 }
 
@@ -439,7 +440,7 @@ func (s *Server) CancelAll(cause error) {
 func (s *Server) CancelOlder(then time.Time, cause error) {
 	for _, r := range append([]*Request(nil), s.live...) {
 		if r.started.Before(then) && !r.response.begun {
-			r.Cancel(cause)
+			r.cancel(cause)
 		}
 	}
 }

@@ -41,13 +41,13 @@ func (r *Request) Stream(status int, contentType string, length int64, fn func(w
 		if !ok {
 			return errors.New("stream: this door cannot")
 		}
-		door.Start(r, length)
+		door.Start(r.forDoor(), length)
 		err := fn(w)
 		if err == nil {
 			err = w.err
 		}
 		if err == nil {
-			err = door.Written(r)
+			err = door.Written(r.forDoor())
 		}
 		return err
 	}
@@ -85,7 +85,7 @@ const streamPiece = 32 << 10
 
 func (w *Stream) write(door StreamDoor, p []byte) error {
 	r := w.r
-	more, err := door.Write(r, p)
+	more, err := door.Write(r.forDoor(), p)
 	if err == nil && !more {
 		r.park()
 	}
@@ -93,13 +93,6 @@ func (w *Stream) write(door StreamDoor, p []byte) error {
 		err = r.cancelled
 	}
 	return err
-}
-
-// Streamed reports whether the answer was sent by Start and Write already, or was
-// cut before: then there is nothing to answer.
-func (r *Request) Streamed() bool {
-	p := &r.response
-	return p.stream != nil || p.begun || p.cut
 }
 
 // runStream writes the answer. Its head has left, so a failure can only cut it
@@ -120,12 +113,12 @@ func (r *Request) beginStream() (end func()) {
 	s := r.server
 	s.streams++
 	if s.draining {
-		r.Cancel(ErrDraining)
+		r.cancel(ErrDraining)
 	}
 	stop := func() bool { return false }
 	if limit := r.route.streamTimeout; limit > 0 {
 		cause := fmt.Errorf("publisher.StreamTimeout (%s): %w", limit, context.DeadlineExceeded)
-		stop = s.runtime.After(limit, func() { r.Cancel(cause) })
+		stop = s.runtime.After(limit, func() { r.cancel(cause) })
 	}
 	return func() { s.streams--; stop() }
 }

@@ -21,7 +21,6 @@ type Message struct {
 	History     History // what the headers do not tell; SetMessage adds what they do
 	Slot        uint32  // the door's own: see publisher/inhand
 	Queue       string  // that it was consumed from
-	Via         any     // the door's own
 	Exchange    []byte
 	RoutingKey  []byte
 	Properties  []byte // flags and values as on the wire
@@ -35,10 +34,11 @@ const DefaultExchange = "(default)"
 
 var methodAMQP = []byte("AMQP")
 
-// SetMessage makes the synthetic request of a message; a door calls it. All is
-// copied here. An error says that the properties or the headers are malformed: no
-// handler gets the message then, and [Message] has the properties as they came.
-func (r *Request) SetMessage(m *Message) error {
+// SetMessage makes the synthetic request of a message. Everything is copied here. An
+// error says that the properties or the headers are malformed: then no handler gets
+// the message, and [Call.Message] has the properties as they came.
+func (c *Call) SetMessage(m *Message) error {
+	r := c.Request()
 	r.origin = OriginMessage
 	r.consumer = r.server.consumers[m.Consumer]
 	r.message = *m
@@ -124,10 +124,10 @@ func (r *Request) Delivery() *Delivery {
 	}
 }
 
-// Message is what the door gave, for doors; the slices are the request's.
-// Exchange and routing key are those that the message was published with at
-// first, also if it comes back from a retry queue.
-func (r *Request) Message() *Message { return &r.message }
+// Message is what SetMessage was given; the slices are the call's. Exchange and
+// routing key are those with which the message was published first, even if it comes
+// back from a retry queue.
+func (c *Call) Message() *Message { return &c.message }
 
 // Attempt counts the attempts for a message, 1 for the first: those that failed,
 // those that ended with their process, and, as x-death tells, those that a
@@ -245,7 +245,8 @@ func (r *Request) property(b []byte) []byte {
 
 // DeliveryCount is how often a quorum queue has delivered the message before;
 // 0 where the queue does not count.
-func (r *Request) DeliveryCount() int {
+func (c *Call) DeliveryCount() int {
+	r := c.Request()
 	if r.origin != OriginMessage {
 		return 0
 	}
@@ -260,7 +261,8 @@ func (r *Request) DeliveryCount() int {
 
 // CountsFailures reports whether DeliveryCount leaves out what was given back by
 // basic.nack. RabbitMQ does so since 4.3, which counts both in one more header.
-func (r *Request) CountsFailures() bool {
+func (c *Call) CountsFailures() bool {
+	r := c.Request()
 	if r.origin != OriginMessage {
 		return false
 	}

@@ -23,9 +23,9 @@ func (r *Request) wake() {
 	}
 }
 
-// Cancel ends the waits of a call with cause, and its [Request.Context]. What
+// cancel ends the waits of a call with cause, and its [Request.Context]. What
 // has begun to commit goes on. Doors and the drain call it.
-func (r *Request) Cancel(cause error) {
+func (r *Request) cancel(cause error) {
 	if !r.live || r.cancelled != nil && r.cancelled != ErrDraining { // a stream may be told that first, and be cut later
 		return
 	}

@@ -26,11 +26,11 @@ func newAttempts() *attempts {
 
 // take returns how many attempts have failed for a redelivered message; known
 // is false for one that did not go back by us.
-func (a *attempts) take(r *publisher.Request) (failed int, known bool) {
+func (a *attempts) take(c *publisher.Call) (failed int, known bool) {
 	if a.size == 0 {
 		return 0, false
 	}
-	h := a.hash(r)
+	h := a.hash(c)
 	counts := a.counts[h]
 	if len(counts) == 0 {
 		return 0, false
@@ -58,11 +58,11 @@ func (a *attempts) put(h uint64, failed int) {
 	a.size++
 }
 
-func (a *attempts) hash(r *publisher.Request) uint64 {
+func (a *attempts) hash(c *publisher.Call) uint64 {
 	var h maphash.Hash
 	h.SetSeed(a.seed)
-	m := r.Message()
-	for _, part := range [][]byte{m.Exchange, m.RoutingKey, r.MessageID(), r.CorrelationID(), r.Body()} {
+	m := c.Message()
+	for _, part := range [][]byte{m.Exchange, m.RoutingKey, c.Request().MessageID(), c.Request().CorrelationID(), c.Request().Body()} {
 		_, _ = h.Write(part)
 		_ = h.WriteByte(0)
 	}

@@ -62,6 +62,12 @@ func (k *consumer) start() {
 	}
 }
 
+// A delivery is the call of a message, with the subscription that brought it.
+type delivery struct {
+	*publisher.Call
+	in *intake
+}
+
 // Deliver makes a call of a delivery.
 func (in *intake) Deliver(d *client.Delivery) {
 	k := in.k
@@ -77,11 +83,11 @@ func (in *intake) Deliver(d *client.Delivery) {
 	in.message = publisher.Message{
 		Connection: k.link.name, Consumer: k.name, ConsumerTag: k.name, Epoch: d.Epoch, DeliveryTag: d.Tag,
 		Redelivered: d.Redelivered, Exchange: d.Exchange, RoutingKey: d.RoutingKey,
-		Properties: d.RawProperties, Body: d.Body, Owned: d.Owned, Reply: k.link.reply, Queue: in.queue(), Via: in,
+		Properties: d.RawProperties, Body: d.Body, Owned: d.Owned, Reply: k.link.reply, Queue: in.queue(),
 	}
 	in.message.History.Quarantined = in == k.quarantine
-	r := k.link.door.server.NewRequest()
-	err := r.SetMessage(&in.message)
+	c := k.link.door.server.NewCall()
+	err := c.SetMessage(&in.message)
 	in.message.Body = nil // which may be large
 	if d.Fault != nil {
 		err = d.Fault
@@ -91,14 +97,14 @@ func (in *intake) Deliver(d *client.Delivery) {
 		in.machine.Ack(d.Epoch, d.Tag)
 	}
 	if err != nil {
-		in.unread(r, err)
+		in.unread(c, err)
 		return
 	}
-	if (d.Redelivered || in == k.quarantine) && in.diverted(r) {
-		k.link.door.server.Discard(r)
+	if (d.Redelivered || in == k.quarantine) && in.diverted(c) {
+		k.link.door.server.Discard(c)
 		return
 	}
-	k.gate.enter(r)
+	k.gate.enter(delivery{c, in})
 }
 
 // queue is the name of the queue that the message is one of; one in the quarantine
@@ -128,27 +134,27 @@ func (in *intake) begin(epoch uint32) {
 		if w.in == in {
 			in.k.known.put(w.hash, w.untold)
 			w.drop()
-			in.k.gate.free(w.lane, &w.message)
+			in.k.gate.free(w.lane, w.in, &w.message)
 		}
 	}
 }
 
 // Done settles the message by the outcome of its call.
-func (in *intake) Done(r *publisher.Request) {
+func (in *intake) Done(c *publisher.Call) {
 	k := in.k
-	m, outcome := r.Message(), r.Outcome()
-	k.over(r)
+	m, outcome := c.Message(), c.Outcome()
+	k.over(delivery{c, in})
 	switch outcome.Settlement {
 	case publisher.SettleAck:
 		in.ack(m.Epoch, m.DeliveryTag)
 	case publisher.SettleDeadLetter:
-		in.giveUp(r, outcome.Reason)
+		in.giveUp(c, outcome.Reason)
 	case publisher.SettleRetry:
-		if in.retry(r) {
+		if in.retry(c) {
 			return // it keeps its lane
 		}
 	}
-	k.gate.leave(r)
+	k.gate.leave(delivery{c, in})
 }
 
 func (in *intake) ack(epoch uint32, tag uint64) {
@@ -218,7 +224,7 @@ func (k *consumer) giveBack() {
 		k.known.put(w.hash, w.untold)
 		w.in.handBack(w.message.Epoch, w.message.DeliveryTag)
 		w.drop()
-		k.gate.free(w.lane, &w.message)
+		k.gate.free(w.lane, w.in, &w.message)
 	}
 }
 

@@ -42,10 +42,10 @@ func copyOf(m *publisher.Message) *traced {
 }
 
 // failed adds the failure's own traces.
-func (p *traced) failed(r *publisher.Request, reason string) {
-	p.headers[publisher.TraceHandler] = r.Message().Consumer
-	p.headers[publisher.TraceTime] = r.Now()
-	if err := r.Outcome().Err; err != nil {
+func (p *traced) failed(c *publisher.Call, reason string) {
+	p.headers[publisher.TraceHandler] = c.Message().Consumer
+	p.headers[publisher.TraceTime] = c.Request().Now()
+	if err := c.Outcome().Err; err != nil {
 		p.headers[publisher.TraceError] = cut(err.Error(), publisher.TraceErrorMax)
 	}
 	if reason != "" {
@@ -181,21 +181,21 @@ func (p *traced) outside() amqpproto.Properties {
 
 // move publishes the copy; the original is acked when that is confirmed. An
 // error says that nothing was done.
-func (in *intake) move(r *publisher.Request, p *traced, queue string) error {
-	raw, body, err := p.encode(in.k.link.client.PropertiesMax(), r.Body())
+func (in *intake) move(c *publisher.Call, p *traced, queue string) error {
+	raw, body, err := p.encode(in.k.link.client.PropertiesMax(), c.Request().Body())
 	if err != nil {
 		return err
 	}
-	return in.send(r, raw, body, queue)
+	return in.send(c, raw, body, queue)
 }
 
-func (in *intake) send(r *publisher.Request, raw, body []byte, queue string) error {
+func (in *intake) send(c *publisher.Call, raw, body []byte, queue string) error {
 	o := client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Body: body,
 		LargeLent: true} // no request uses the memory of a large body again
-	h := in.handover(r, queue)
+	h := in.handover(c, queue)
 	if err := in.k.link.client.Publish(nil, &o, h); err != nil {
 		return err
 	}
-	in.moving(h, r)
+	in.moving(h, c)
 	return nil
 }

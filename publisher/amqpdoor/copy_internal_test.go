@@ -35,19 +35,19 @@ func newStory(t testing.TB) *story {
 	return &story{t, s}
 }
 
-func (s *story) delivered(exchange, key string, raw, body []byte) (*publisher.Request, error) {
-	r := s.s.NewRequest()
+func (s *story) delivered(exchange, key string, raw, body []byte) (*publisher.Call, error) {
+	r := s.s.NewCall()
 	return r, r.SetMessage(&publisher.Message{Consumer: "c", Queue: "q", Exchange: []byte(exchange), RoutingKey: []byte(key), Properties: raw, Body: body})
 }
 
 // fails makes the retry copy of a message.
-func (s *story) fails(r *publisher.Request, most int) (raw, body []byte) {
+func (s *story) fails(r *publisher.Call, most int) (raw, body []byte) {
 	s.t.Helper()
 	p := copyOf(r.Message())
 	p.headers[publisher.TraceAttempt] = int64(r.Message().History.Failed + 1)
 	r.Outcome().Err = errors.New(strings.Repeat("it failed ", 300))
 	p.failed(r, "")
-	raw, body, err := p.encode(most, r.Body())
+	raw, body, err := p.encode(most, r.Request().Body())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -122,11 +122,11 @@ func (s *story) run(raw, body []byte, most int) {
 		s.unread(r, raw, body, most)
 		return
 	}
-	if r.Delivery() == nil {
+	if r.Request().Delivery() == nil {
 		s.t.Fatal("no delivery")
 	}
 	// Of what somebody has put into an envelope before, this is the inside.
-	first, was := bytes.Clone(r.Message().Properties), bytes.Clone(r.Body())
+	first, was := bytes.Clone(r.Message().Properties), bytes.Clone(r.Request().Body())
 	exchange, key := string(r.Message().Exchange), string(r.Message().RoutingKey)
 	failed := r.Message().History.Failed
 	for attempt := range 3 {
@@ -135,8 +135,8 @@ func (s *story) run(raw, body []byte, most int) {
 			s.t.Fatalf("attempt %d: %v", attempt, err)
 		}
 		m := r.Message()
-		if !bytes.Equal(r.Body(), was) || string(m.Exchange) != exchange || string(m.RoutingKey) != key {
-			s.t.Fatalf("attempt %d: exchange %q, key %q, body %q", attempt, m.Exchange, m.RoutingKey, r.Body())
+		if !bytes.Equal(r.Request().Body(), was) || string(m.Exchange) != exchange || string(m.RoutingKey) != key {
+			s.t.Fatalf("attempt %d: exchange %q, key %q, body %q", attempt, m.Exchange, m.RoutingKey, r.Request().Body())
 		}
 		if m.History.Failed != min(failed, 1<<30)+attempt+1 && failed < 1<<20 {
 			s.t.Fatalf("attempt %d: %d have failed", attempt, m.History.Failed)
@@ -147,14 +147,14 @@ func (s *story) run(raw, body []byte, most int) {
 		if got, want := s.others(m.Properties), s.others(first); got != want {
 			s.t.Fatalf("attempt %d: properties %q, want %q", attempt, got, want)
 		}
-		if r.Delivery() == nil || r.Headers() == nil {
+		if r.Request().Delivery() == nil || r.Request().Headers() == nil {
 			s.t.Fatal("no delivery")
 		}
 	}
 }
 
 // unread is the way of a message that cannot be read: all of it is in the envelope.
-func (s *story) unread(r *publisher.Request, raw, body []byte, most int) {
+func (s *story) unread(r *publisher.Call, raw, body []byte, most int) {
 	p := copyOf(r.Message())
 	r.Outcome().Err = errors.New("malformed")
 	p.failed(r, publisher.ReasonMalformed)
@@ -166,7 +166,7 @@ func (s *story) unread(r *publisher.Request, raw, body []byte, most int) {
 	if err == nil || !bytes.Equal(inside, raw) || !bytes.Equal(was, body) {
 		s.t.Fatalf("%v: %q, %q", err, inside, was)
 	}
-	if d := r.Delivery(); d == nil {
+	if d := r.Request().Delivery(); d == nil {
 		s.t.Fatal("no delivery")
 	}
 }
@@ -237,7 +237,7 @@ func TestCopyToOthersComesBack(t *testing.T) {
 	if r, err = s.delivered("", "q", raw, body); err != nil {
 		t.Fatal(err)
 	}
-	if h := r.Delivery().Headers; len(h["CC"].([]any)) != 1 || h[publisher.TraceCC] != nil {
+	if h := r.Request().Delivery().Headers; len(h["CC"].([]any)) != 1 || h[publisher.TraceCC] != nil {
 		t.Errorf("%v", h)
 	}
 }

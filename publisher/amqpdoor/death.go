@@ -21,11 +21,11 @@ type death struct {
 // reasons are all there are, so that each has its number from the start.
 var reasons = []string{publisher.ReasonAttempts, publisher.ReasonCrashed, publisher.ReasonMalformed, publisher.ReasonPermanent}
 
-func deathOf(r *publisher.Request) *death {
-	reason := r.Outcome().Reason
+func deathOf(c *publisher.Call) *death {
+	reason := c.Outcome().Reason
 	return &death{
-		reason: reason, attempts: failedAttempts(r.Message(), reason),
-		messageID: strings.ToValidUTF8(string(r.MessageID()), "?"), err: r.Outcome().Err,
+		reason: reason, attempts: failedAttempts(c.Message(), reason),
+		messageID: strings.ToValidUTF8(string(c.Request().MessageID()), "?"), err: c.Outcome().Err,
 	}
 }
 

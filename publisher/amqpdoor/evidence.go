@@ -21,15 +21,15 @@ const guessMax = 100
 // message comes again is no evidence: brokers flag whatever was on its way when a
 // connection ended, and RabbitMQ flags the whole of a classic queue after a crash
 // of its own.
-func (in *intake) recall(r *publisher.Request) {
-	k, m := in.k, r.Message()
+func (in *intake) recall(c *publisher.Call) {
+	k, m := in.k, c.Message()
 	h := &m.History
 	// A copy is new in the quarantine, but may be there by another process, which
 	// knew nothing of the ends of ours with the copy before it.
 	known := !m.Redelivered
 	if m.Redelivered {
 		var failed int
-		failed, known = k.known.take(r)
+		failed, known = k.known.take(c)
 		h.Untold += failed
 		if in.owed > 0 {
 			in.owed--
@@ -41,14 +41,14 @@ func (in *intake) recall(r *publisher.Request) {
 	}
 	d := k.link.door
 	if d.hand != nil && d.hand.Any() {
-		slot, e := d.hand.Claim(r.Fingerprint(), h.Quarantined)
+		slot, e := d.hand.Claim(c.Fingerprint(), h.Quarantined)
 		if slot != 0 {
 			m.Slot, h.Ends, h.Alone = slot, e.Ends, e.Alone
 			return
 		}
 	}
 	if !known {
-		in.guess(r)
+		in.guess(c)
 	}
 }
 
@@ -67,12 +67,12 @@ func (k *consumer) counts() bool {
 // Where it also counts what a drain gave back, it says no more than the flag of
 // other queues. Of those nothing can be known: the first that come after a start, at
 // most a prefetch of them, may have been in the hands of the process before.
-func (in *intake) guess(r *publisher.Request) {
+func (in *intake) guess(c *publisher.Call) {
 	k := in.k
-	h := &r.Message().History
+	h := &c.Message().History
 	exact := k.link.door.isExact()
-	count := r.DeliveryCount() - in.losses // each of them may have added one
-	failures := in.countsFailures(r)
+	count := c.DeliveryCount() - in.losses // each of them may have added one
+	failures := in.countsFailures(c)
 	if exact {
 		count--
 	}
@@ -96,8 +96,8 @@ func (in *intake) guess(r *publisher.Request) {
 // countsFailures reports whether the message's count leaves out what a drain gives
 // back. The only consumer of a queue gives it back by closing its channel, which
 // every version counts.
-func (in *intake) countsFailures(r *publisher.Request) bool {
-	return r.CountsFailures() && !(in == in.k.main && in.machine.IsSole())
+func (in *intake) countsFailures(c *publisher.Call) bool {
+	return c.CountsFailures() && !(in == in.k.main && in.machine.IsSole())
 }
 
 // unclaim gives back the evidence of a message that is not handled now.
@@ -116,22 +116,22 @@ func (d *Door) free(slot uint32) {
 
 // dispatch calls the handler. The journal knows of it before: the process may not
 // be there any more after.
-func (k *consumer) dispatch(r *publisher.Request, alone bool) {
-	d, m := k.link.door, r.Message()
+func (k *consumer) dispatch(c delivery, alone bool) {
+	d, m := k.link.door, c.Message()
 	if d.hand != nil && k.counts() {
-		m.Slot = d.hand.Start(m.Slot, r.Fingerprint(), m.History.Ends, alone, m.History.Quarantined)
+		m.Slot = d.hand.Start(m.Slot, c.Fingerprint(), m.History.Ends, alone, m.History.Quarantined)
 	}
 	d.running++
-	d.server.Dispatch(r, m.Via.(*intake))
+	d.server.Dispatch(c.Call, c.in)
 }
 
 // over is called when a handler has ended, whatever it did: it is not what ends
 // the process.
-func (k *consumer) over(r *publisher.Request) {
-	d, m := k.link.door, r.Message()
+func (k *consumer) over(c delivery) {
+	d, m := k.link.door, c.Message()
 	d.running--
 	d.free(m.Slot)
 	m.Slot = 0
-	k.trials.over(m)
+	k.trials.over(c)
 	d.quiet.ended()
 }

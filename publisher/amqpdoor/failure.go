@@ -74,8 +74,8 @@ func (k *consumer) complain(err error, queue, text string) {
 
 // retry lets the message wait for its next attempt: in a queue beside its own,
 // or here. held says that it is here.
-func (in *intake) retry(r *publisher.Request) (here bool) {
-	k, m, outcome := in.k, r.Message(), r.Outcome()
+func (in *intake) retry(c *publisher.Call) (here bool) {
+	k, m, outcome := in.k, c.Message(), c.Outcome()
 	if errors.Is(outcome.Err, publisher.ErrShutdown) || k.stopped && outcome.Delay <= 0 {
 		in.handBack(m.Epoch, m.DeliveryTag)
 		return false
@@ -84,17 +84,17 @@ func (in *intake) retry(r *publisher.Request) (here bool) {
 	p := copyOf(m)
 	// Another user's id would be refused, and a header in its place proves nothing.
 	if !k.declared.RetriesInQueues() || !k.link.client.HasArguments() || len(p.UserID) > 0 {
-		in.hold(r)
+		in.hold(c)
 		return true
 	}
 	p.headers[publisher.TraceAttempt] = int64(m.History.Failed + m.History.Untold + 1)
 	if ends := m.History.Crashes + m.History.Ends; ends > 0 {
 		p.headers[publisher.TraceCrashes] = int64(ends)
 	}
-	p.failed(r, "")
-	if err := in.move(r, p, publisher.RetryQueue(m.Queue, outcome.Delay)); err != nil {
+	p.failed(c, "")
+	if err := in.move(c, p, publisher.RetryQueue(m.Queue, outcome.Delay)); err != nil {
 		k.complain(err, m.Queue, "a failed message could not be moved to its retry queue; it waits here")
-		in.hold(r)
+		in.hold(c)
 		return true
 	}
 	return false
@@ -103,8 +103,8 @@ func (in *intake) retry(r *publisher.Request) (here bool) {
 // unread gives up a message that no handler can get, now or later, though the
 // broker let it pass: err says what is wrong with its properties. A queue with a
 // dead-letter exchange keeps it as it is; elsewhere it goes into an envelope.
-func (in *intake) unread(r *publisher.Request, err error) {
-	k, m := in.k, r.Message()
+func (in *intake) unread(c *publisher.Call, err error) {
+	k, m := in.k, c.Message()
 	k.unread++
 	dead := k.declared.DeadLetterQueue()
 	var broken *amqpproto.ConnectionError
@@ -113,8 +113,8 @@ func (in *intake) unread(r *publisher.Request, err error) {
 	}
 	note := k.link.door.log.Error().Err(err).Str("consumer", k.name).Str("exchange", string(m.Exchange)).
 		Str("routing_key", string(m.RoutingKey)).Uint64("delivery_tag", m.DeliveryTag)
-	r.Outcome().Err, r.Outcome().Reason = err, publisher.ReasonMalformed
-	defer k.link.door.server.Discard(r)
+	c.Outcome().Err, c.Outcome().Reason = err, publisher.ReasonMalformed
+	defer k.link.door.server.Discard(c)
 	switch {
 	case !in.isFinal() && in.hasDeadLetters():
 		note.Msg("no handler can get a message: it is refused, for the dead-letter exchange of its queue")
@@ -124,7 +124,7 @@ func (in *intake) unread(r *publisher.Request, err error) {
 		note.Msg("no handler can get a message: it is refused, and lost if its queue has no dead-letter exchange")
 	default:
 		note.Str("queue", dead).Msg("no handler can get a message: it goes to the dead-letter queue, in an envelope")
-		in.envelop(r, dead)
+		in.envelop(c, dead)
 		return
 	}
 	k.count(publisher.ReasonMalformed)
@@ -132,18 +132,18 @@ func (in *intake) unread(r *publisher.Request, err error) {
 }
 
 // envelop gives up a message as it came.
-func (in *intake) envelop(r *publisher.Request, dead string) {
-	p := copyOf(r.Message())
+func (in *intake) envelop(c *publisher.Call, dead string) {
+	p := copyOf(c.Message())
 	p.headers[publisher.TraceAttempt] = int64(0)
-	p.failed(r, publisher.ReasonMalformed)
+	p.failed(c, publisher.ReasonMalformed)
 	p.DeliveryMode = 2
 	p.Flags |= amqpproto.FlagDeliveryMode
-	raw, body, err := p.wrap(in.k.link.client.PropertiesMax(), r.Message().Properties, r.Body())
+	raw, body, err := p.wrap(in.k.link.client.PropertiesMax(), c.Message().Properties, c.Request().Body())
 	if err == nil {
-		err = in.send(r, raw, body, dead)
+		err = in.send(c, raw, body, dead)
 	}
 	if err != nil {
-		in.stays(r, dead, err)
+		in.stays(c, dead, err)
 	}
 }
 
@@ -160,27 +160,27 @@ func (in *intake) hasDeadLetters() bool {
 
 // stays is for a message that is given up and that the dead-letter queue did not
 // take: where refusing it would lose it, it goes back to its queue in a while.
-func (in *intake) stays(r *publisher.Request, dead string, err error) {
-	m := r.Message()
+func (in *intake) stays(c *publisher.Call, dead string, err error) {
+	m := c.Message()
 	passing := errors.Is(err, client.ErrPublishMax) || errors.Is(err, client.ErrClosed)
 	if !passing && in.hasDeadLetters() && !in.isFinal() {
 		in.k.complain(err, dead, "a message is given up without a word about it")
-		in.k.count(r.Outcome().Reason)
+		in.k.count(c.Outcome().Reason)
 		in.refuse(m)
 		return
 	}
 	in.k.link.door.unclaim(m)
-	in.handover(r, dead).Confirmed(err)
+	in.handover(c, dead).Confirmed(err)
 }
 
 // giveUp moves the message to the queue for dead letters, with its story; where
 // there is none, it is refused, for the dead-letter exchange of its queue.
-func (in *intake) giveUp(r *publisher.Request, reason string) {
-	m := r.Message()
-	r.Outcome().Reason = reason
+func (in *intake) giveUp(c *publisher.Call, reason string) {
+	m := c.Message()
+	c.Outcome().Reason = reason
 	dead := in.k.declared.DeadLetterQueue()
 	if dead == "" {
-		deathOf(r).refused(in)
+		deathOf(c).refused(in)
 		in.refuse(m)
 		return
 	}
@@ -194,11 +194,11 @@ func (in *intake) giveUp(r *publisher.Request, reason string) {
 	if ends := m.History.Crashes + m.History.Ends; ends > 0 {
 		p.headers[publisher.TraceCrashes] = int64(ends)
 	}
-	p.failed(r, reason)
+	p.failed(c, reason)
 	p.DeliveryMode = 2
 	p.Flags |= amqpproto.FlagDeliveryMode
-	if err := in.move(r, p, dead); err != nil {
-		in.stays(r, dead, err)
+	if err := in.move(c, p, dead); err != nil {
+		in.stays(c, dead, err)
 	}
 }
 
@@ -211,8 +211,8 @@ func (in *intake) refuse(m *publisher.Message) {
 
 // moving keeps the evidence of a message that moves because of it, until the
 // original is gone. No handler begins in that time.
-func (in *intake) moving(h *handover, r *publisher.Request) {
-	m := r.Message()
+func (in *intake) moving(h *handover, c *publisher.Call) {
+	m := c.Message()
 	if m.History.Ends == 0 || m.History.Failure != publisher.FailureNone {
 		return
 	}
@@ -224,11 +224,11 @@ func (in *intake) moving(h *handover, r *publisher.Request) {
 	h.loud = in.k.link.door.quiet.move()
 }
 
-func (in *intake) handover(r *publisher.Request, queue string) *handover {
-	m := r.Message()
-	h := &handover{in: in, epoch: m.Epoch, tag: m.DeliveryTag, hash: in.k.known.hash(r), untold: m.History.Untold + 1, queue: queue}
-	if r.Outcome().Reason != "" {
-		h.death = deathOf(r)
+func (in *intake) handover(c *publisher.Call, queue string) *handover {
+	m := c.Message()
+	h := &handover{in: in, epoch: m.Epoch, tag: m.DeliveryTag, hash: in.k.known.hash(c), untold: m.History.Untold + 1, queue: queue}
+	if c.Outcome().Reason != "" {
+		h.death = deathOf(c)
 	}
 	return h
 }

@@ -15,16 +15,16 @@ import (
 type gate struct {
 	k       *consumer
 	limiter *rate.Limiter // nil without a bound
-	waiting []*publisher.Request
+	waiting []delivery
 	stop    func() bool // of the timer for the next one that the rate lets in; nil without
-	lane    func(r *publisher.Request) []byte
+	lane    func(c *publisher.Call) []byte
 	lanes   map[string]*lane
 	posted  bool
 }
 
 // A lane is the messages of one key, of which one is handled.
 type lane struct {
-	waiting []*publisher.Request
+	waiting []delivery
 	in      *intake // of the one that is handled
 	epoch   uint32
 	tag     uint64
@@ -43,27 +43,27 @@ func (g *gate) init(k *consumer) {
 
 // laneOf returns how the key of a lane is got from a message; nil without lanes.
 // No key, as where the header is missing, is no lane.
-func laneOf(setting string) func(r *publisher.Request) []byte {
+func laneOf(setting string) func(c *publisher.Call) []byte {
 	name, isHeader := strings.CutPrefix(setting, "header:")
 	switch {
 	case isHeader:
-		return func(r *publisher.Request) []byte { return []byte(r.Header(name)) }
+		return func(c *publisher.Call) []byte { return []byte(c.Request().Header(name)) }
 	case setting == "routing_key":
-		return func(r *publisher.Request) []byte { return r.Message().RoutingKey }
+		return func(c *publisher.Call) []byte { return c.Message().RoutingKey }
 	case setting == "queue":
 		one := []byte("queue")
-		return func(*publisher.Request) []byte { return one }
+		return func(*publisher.Call) []byte { return one }
 	}
 	return nil
 }
 
 // enter dispatches the message, or keeps it until it may.
-func (g *gate) enter(r *publisher.Request) {
+func (g *gate) enter(c delivery) {
 	if g.limiter == nil && g.lane == nil && !g.k.paused && !g.k.link.door.quiet.isOn() {
-		g.k.begin(r)
+		g.k.begin(c)
 		return
 	}
-	g.waiting = append(g.waiting, r)
+	g.waiting = append(g.waiting, c)
 	g.pump()
 }
 
@@ -73,12 +73,12 @@ func (g *gate) pump() {
 		if g.limiter != nil && !g.allowed() {
 			return
 		}
-		r := g.waiting[0]
-		g.waiting[0] = nil
+		c := g.waiting[0]
+		g.waiting[0] = delivery{}
 		if g.waiting = g.waiting[1:]; len(g.waiting) == 0 {
 			g.waiting = nil
 		}
-		g.join(r)
+		g.join(c)
 	}
 }
 
@@ -102,20 +102,19 @@ func (g *gate) allowed() bool {
 }
 
 // join dispatches the message when its lane is free.
-func (g *gate) join(r *publisher.Request) {
-	in := r.Message().Via.(*intake)
+func (g *gate) join(c delivery) {
 	if g.lane != nil {
-		if key := g.lane(r); len(key) > 0 {
+		if key := g.lane(c.Call); len(key) > 0 {
 			l := g.lanes[string(key)]
 			if l != nil {
-				l.waiting = append(l.waiting, r)
+				l.waiting = append(l.waiting, c)
 				return
 			}
-			m := r.Message()
-			g.lanes[string(key)] = &lane{in: in, epoch: m.Epoch, tag: m.DeliveryTag}
+			m := c.Message()
+			g.lanes[string(key)] = &lane{in: c.in, epoch: m.Epoch, tag: m.DeliveryTag}
 		}
 	}
-	g.k.begin(r)
+	g.k.begin(c)
 }
 
 // open goes on after it was quiet.
@@ -128,16 +127,16 @@ func (g *gate) open() {
 
 // leave frees the message's lane for the next one. That one is begun in a later
 // step of the loop: begun here, a long lane would be a deep stack.
-func (g *gate) leave(r *publisher.Request) {
+func (g *gate) leave(c delivery) {
 	if g.lane == nil {
 		return
 	}
-	g.free(g.lane(r), r.Message())
+	g.free(g.lane(c.Call), c.in, c.Message())
 }
 
-func (g *gate) free(key []byte, m *publisher.Message) {
+func (g *gate) free(key []byte, in *intake, m *publisher.Message) {
 	l := g.lanes[string(key)]
-	if l == nil || l.in != m.Via.(*intake) || l.epoch != m.Epoch || l.tag != m.DeliveryTag {
+	if l == nil || l.in != in || l.epoch != m.Epoch || l.tag != m.DeliveryTag {
 		return // a lane of a later epoch
 	}
 	if len(l.waiting) == 0 {
@@ -165,11 +164,11 @@ func (g *gate) next() {
 			delete(g.lanes, key)
 			continue
 		}
-		r := l.waiting[0]
+		c := l.waiting[0]
 		l.waiting = append(l.waiting[:0], l.waiting[1:]...)
-		m := r.Message()
-		l.in, l.epoch, l.tag = m.Via.(*intake), m.Epoch, m.DeliveryTag
-		g.k.begin(r)
+		m := c.Message()
+		l.in, l.epoch, l.tag = c.in, m.Epoch, m.DeliveryTag
+		g.k.begin(c)
 	}
 }
 
@@ -185,10 +184,7 @@ func (g *gate) count() int {
 // forget drops what waits of an intake whose channel is gone: it comes again,
 // and waits then until whoever is in its lane has left.
 func (g *gate) forget(in *intake) {
-	g.take(func(r *publisher.Request) bool {
-		m := r.Message()
-		return m.Via == in && m.Epoch != in.epoch
-	}, nil)
+	g.take(func(c delivery) bool { return c.in == in && c.Message().Epoch != in.epoch }, nil)
 }
 
 // empty hands back all that waits.
@@ -197,29 +193,29 @@ func (g *gate) empty() {
 		g.stop()
 		g.stop = nil
 	}
-	g.take(func(*publisher.Request) bool { return true }, func(r *publisher.Request) {
-		m := r.Message()
-		m.Via.(*intake).handBack(m.Epoch, m.DeliveryTag)
+	g.take(func(delivery) bool { return true }, func(c delivery) {
+		m := c.Message()
+		c.in.handBack(m.Epoch, m.DeliveryTag)
 	})
 }
 
 // take takes out what waits and is wanted.
-func (g *gate) take(wanted func(r *publisher.Request) bool, do func(r *publisher.Request)) {
-	from := func(list []*publisher.Request, leave bool) []*publisher.Request {
+func (g *gate) take(wanted func(c delivery) bool, do func(c delivery)) {
+	from := func(list []delivery, leave bool) []delivery {
 		keep := list[:0]
-		for _, r := range list {
-			if !wanted(r) {
-				keep = append(keep, r)
+		for _, c := range list {
+			if !wanted(c) {
+				keep = append(keep, c)
 				continue
 			}
 			if leave {
-				g.leave(r)
+				g.leave(c)
 			}
 			if do != nil {
-				do(r)
+				do(c)
 			}
-			g.k.link.door.unclaim(r.Message())
-			g.k.link.door.server.Discard(r)
+			g.k.link.door.unclaim(c.Message())
+			g.k.link.door.server.Discard(c.Call)
 		}
 		clear(list[len(keep):])
 		return keep

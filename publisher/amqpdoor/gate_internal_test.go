@@ -50,11 +50,11 @@ func newGate(t testing.TB, c publisher.Consumer, h publisher.Handler) (*consumer
 }
 
 func (k *consumer) enterOne(t testing.TB, tag uint64, key string) {
-	r := k.link.door.server.NewRequest()
-	if err := r.SetMessage(&publisher.Message{Consumer: "c", DeliveryTag: tag, RoutingKey: []byte(key), Properties: []byte{0, 0}, Via: k.main}); err != nil {
+	r := k.link.door.server.NewCall()
+	if err := r.SetMessage(&publisher.Message{Consumer: "c", DeliveryTag: tag, RoutingKey: []byte(key), Properties: []byte{0, 0}}); err != nil {
 		t.Fatal(err)
 	}
-	k.gate.enter(r)
+	k.gate.enter(delivery{r, k.main})
 }
 
 // TestTinyRate: the pause until its next message is longer than a Duration holds.
@@ -88,7 +88,7 @@ func TestALaneIsOneAfterTheOther(t *testing.T) {
 	var order []string
 	var ends []func(error)
 	k, clock := newGate(t, publisher.Consumer{Lane: "routing_key"}, func(r *publisher.Request) error {
-		order = append(order, fmt.Sprint(string(r.Message().RoutingKey), r.Message().DeliveryTag))
+		order = append(order, fmt.Sprint(string(r.Delivery().RoutingKey), r.Delivery().DeliveryTag))
 		return r.Await(func(done func(error)) { ends = append(ends, done) })
 	})
 	for tag, key := range []string{"a", "a", "b", "a", "", ""} {
@@ -115,18 +115,18 @@ func TestALaneIsOneAfterTheOther(t *testing.T) {
 
 func TestAnOpenGateDoesNotAllocate(t *testing.T) {
 	k, _ := newGate(t, publisher.Consumer{}, func(*publisher.Request) error { return nil })
-	m := publisher.Message{Consumer: "c", Properties: []byte{0, 0}, Body: make([]byte, 256), Via: k.main}
+	m := publisher.Message{Consumer: "c", Properties: []byte{0, 0}, Body: make([]byte, 256)}
 	once := func() {
-		r := k.link.door.server.NewRequest()
+		r := k.link.door.server.NewCall()
 		if err := r.SetMessage(&m); err != nil {
 			t.Fatal(err)
 		}
-		k.gate.enter(r)
+		k.gate.enter(delivery{r, k.main})
 	}
 	once()
-	first := k.link.door.server.NewRequest()
+	first := k.link.door.server.NewCall()
 	k.link.door.server.Discard(first)
-	if again := k.link.door.server.NewRequest(); again != first {
+	if again := k.link.door.server.NewCall(); again != first {
 		t.Skip("each call has a request of its own: a debug build")
 	}
 	k.link.door.server.Discard(first)

@@ -22,25 +22,25 @@ type held struct {
 }
 
 // hold keeps the message for the delay of its outcome and then tries again.
-func (in *intake) hold(r *publisher.Request) {
+func (in *intake) hold(c *publisher.Call) {
 	k := in.k
-	w := &held{in: in, message: *r.Message(), untold: r.Message().History.Untold + 1, hash: k.known.hash(r)}
+	w := &held{in: in, message: *c.Message(), untold: c.Message().History.Untold + 1, hash: k.known.hash(c)}
 	m := &w.message
 	m.Exchange, m.RoutingKey = slices.Clone(m.Exchange), slices.Clone(m.RoutingKey)
-	m.Properties, m.Body = slices.Clone(m.Properties), r.Body()
+	m.Properties, m.Body = slices.Clone(m.Properties), c.Request().Body()
 	if m.Owned = len(m.Body) > amqpproto.LargeBody; !m.Owned { // no request uses the memory of a large one again
 		m.Body = slices.Clone(m.Body)
 	}
 	if k.gate.lane != nil {
-		w.lane = slices.Clone(k.gate.lane(r))
+		w.lane = slices.Clone(k.gate.lane(c))
 	}
-	delay := r.Outcome().Delay
+	delay := c.Outcome().Delay
 	if k.stopped || delay <= 0 || k.leaves() {
 		if k.leaves() {
 			k.known.put(w.hash, w.untold)
 		}
 		in.handBack(m.Epoch, m.DeliveryTag)
-		k.gate.free(w.lane, m)
+		k.gate.free(w.lane, in, m)
 		return
 	}
 	if k.held == nil {
@@ -61,12 +61,12 @@ func (w *held) again() {
 	delete(k.held, w)
 	m := w.message
 	m.History.Untold, m.History.Failure = w.untold, publisher.FailureNone // SetMessage adds what the headers tell
-	r := k.link.door.server.NewRequest()
-	if err := r.SetMessage(&m); err != nil {
-		w.in.unread(r, err) // cannot be: it was read once
+	c := k.link.door.server.NewCall()
+	if err := c.SetMessage(&m); err != nil {
+		w.in.unread(c, err) // cannot be: it was read once
 		return
 	}
-	k.begin(r)
+	k.begin(delivery{c, w.in})
 }
 
 // quietAgain is how often a message that waits here looks whether handlers may

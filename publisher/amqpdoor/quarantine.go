@@ -10,47 +10,47 @@ import (
 // diverted looks at a message that may be one that ends the process each time: it
 // was delivered again, or is in the quarantine. It reports whether it is not to be
 // handled now.
-func (in *intake) diverted(r *publisher.Request) bool {
-	in.recall(r)
-	m := r.Message()
+func (in *intake) diverted(c *publisher.Call) bool {
+	in.recall(c)
+	m := c.Message()
 	switch next := m.History.Next(&in.k.declared); next.Step {
 	case publisher.StepDead:
-		in.k.note(r, "a message has ended the process each time that it was handled: it is given up")
-		r.Outcome().Err = errCrashed
-		in.giveUp(r, next.Reason)
+		in.k.note(c, "a message has ended the process each time that it was handled: it is given up")
+		c.Outcome().Err = errCrashed
+		in.giveUp(c, next.Reason)
 		return true
 	case publisher.StepQuarantine:
-		return in.isolate(r)
+		return in.isolate(c)
 	}
 	return false
 }
 
 var errCrashed = errors.New("the process ended each time while it had this message in hand")
 
-func (k *consumer) note(r *publisher.Request, text string) {
-	h := &r.Message().History
-	k.link.door.log.Warn().Str("consumer", k.name).Str("message_id", string(r.MessageID())).
+func (k *consumer) note(c *publisher.Call, text string) {
+	h := &c.Message().History
+	k.link.door.log.Warn().Str("consumer", k.name).Str("message_id", string(c.Request().MessageID())).
 		Int("crashes", h.Crashes+h.Ends).Msg(text)
 }
 
 // isolate moves the message to the quarantine, to its end if it is there already.
 // What cannot move is tried where it is: isolate returns false.
-func (in *intake) isolate(r *publisher.Request) bool {
-	k, m := in.k, r.Message()
+func (in *intake) isolate(c *publisher.Call) bool {
+	k, m := in.k, c.Message()
 	p := copyOf(m)
 	if len(p.UserID) > 0 { // another user's would be refused
 		return false
 	}
 	p.headers[publisher.TraceCrashes] = int64(m.History.Crashes + m.History.Ends)
 	p.headers[publisher.TraceAttempt] = int64(m.History.Failed + m.History.Untold)
-	p.failed(r, "")
+	p.failed(c, "")
 	queue := publisher.QuarantineQueue(m.Queue)
-	if err := in.move(r, p, queue); err != nil {
+	if err := in.move(c, p, queue); err != nil {
 		k.complain(err, queue, "a message could not be moved to the quarantine; it is tried where it is")
 		return false
 	}
 	k.isolated++
-	k.note(r, "a message was being handled when a process ended: it moves to the quarantine")
+	k.note(c, "a message was being handled when a process ended: it moves to the quarantine")
 	return true
 }
 

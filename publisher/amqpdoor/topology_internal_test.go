@@ -137,8 +137,8 @@ func TestAttemptsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	message := func(i int) *publisher.Request {
-		r := s.NewRequest()
+	message := func(i int) *publisher.Call {
+		r := s.NewCall()
 		if err := r.SetMessage(&publisher.Message{Properties: []byte{0, 0}, Body: fmt.Append(nil, i)}); err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 // first, so that a message that ends processes lets the others go before.
 type trials struct {
 	k       *consumer
-	waiting []*publisher.Request
+	waiting []delivery
 	busy    bool // one is being handled: the one of the next three
 	in      *intake
 	epoch   uint32
@@ -21,15 +21,15 @@ type trials struct {
 }
 
 // begin handles the message, at once or when it is its turn.
-func (k *consumer) begin(r *publisher.Request) {
-	if h := &r.Message().History; h.Ends > 0 || h.Quarantined {
+func (k *consumer) begin(c delivery) {
+	if h := &c.Message().History; h.Ends > 0 || h.Quarantined {
 		if next := h.Next(&k.declared); next.Trial != publisher.TrialNone || next.Step == publisher.StepQuarantine {
-			k.trials.waiting = append(k.trials.waiting, r)
+			k.trials.waiting = append(k.trials.waiting, c)
 			k.trials.pump()
 			return
 		}
 	}
-	k.dispatch(r, false)
+	k.dispatch(c, false)
 }
 
 // pump begins the next trial, if one may.
@@ -49,37 +49,38 @@ func (t *trials) try(q *quiet) bool {
 		return false
 	}
 	next := 0
-	for i, r := range t.waiting {
-		if ends(r) < ends(t.waiting[next]) {
+	for i, c := range t.waiting {
+		if ends(c) < ends(t.waiting[next]) {
 			next = i
 		}
 	}
-	r := t.waiting[next]
-	m := r.Message()
-	last := t.k.declared.Retry.IsCrashed(ends(r) + 1)
+	c := t.waiting[next]
+	m := c.Message()
+	last := t.k.declared.Retry.IsCrashed(ends(c) + 1)
 	if last && !q.reserve(t.k) {
 		return false
 	}
 	copy(t.waiting[next:], t.waiting[next+1:])
-	t.waiting[len(t.waiting)-1] = nil
+	t.waiting[len(t.waiting)-1] = delivery{}
 	t.waiting = t.waiting[:len(t.waiting)-1]
-	t.busy, t.in, t.epoch, t.tag = true, m.Via.(*intake), m.Epoch, m.DeliveryTag
+	t.busy, t.in, t.epoch, t.tag = true, c.in, m.Epoch, m.DeliveryTag
 	alone := last && t.k.link.door.running == 0
-	t.k.dispatch(r, alone)
+	t.k.dispatch(c, alone)
 	if last && t.busy {
 		q.slot = m.Slot
 	}
 	return true
 }
 
-func ends(r *publisher.Request) int {
-	h := &r.Message().History
+func ends(c delivery) int {
+	h := &c.Message().History
 	return h.Crashes + h.Ends
 }
 
 // over hears of each handler that has ended.
-func (t *trials) over(m *publisher.Message) {
-	if !t.busy || t.in != m.Via.(*intake) || t.epoch != m.Epoch || t.tag != m.DeliveryTag {
+func (t *trials) over(c delivery) {
+	m := c.Message()
+	if !t.busy || t.in != c.in || t.epoch != m.Epoch || t.tag != m.DeliveryTag {
 		return
 	}
 	t.busy, t.in = false, nil

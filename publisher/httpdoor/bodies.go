@@ -46,13 +46,13 @@ func (x *exchange) expectBody() {
 	d := x.door
 	b := &d.bodies
 	switch {
-	case !d.server.Admit(x.request):
+	case !d.server.Admit(x.call):
 		x.DropBody()
 		x.refuse()
 		return
 	case b.max > 0 && b.held >= b.max:
 		b.refused++
-		d.server.Refuse(x.request, http.StatusServiceUnavailable, tooManyBodies)
+		d.server.Refuse(x.call, http.StatusServiceUnavailable, tooManyBodies)
 		x.refuse()
 		b.endStalled(d.server)
 		return
@@ -62,7 +62,7 @@ func (x *exchange) expectBody() {
 	} else {
 		b.last.body.next = x
 	}
-	x.body = body{prev: b.last, reading: true, progress: x.request.Now().UnixNano()}
+	x.body = body{prev: b.last, reading: true, progress: x.door.server.Now().UnixNano()}
 	b.last = x
 }
 
@@ -70,23 +70,23 @@ const tooManyBodies = "too many request bodies at once"
 
 // refuse sends the response of a request that is not dispatched.
 func (x *exchange) refuse() {
-	r := x.request
-	x.request = nil
-	p := r.Response()
+	c := x.call
+	x.call = nil
+	p := c.Response()
 	x.Answer(p.Status, p.ContentType, p.Lines(), p.Body)
-	x.door.server.Discard(r)
+	x.door.server.Discard(c)
 	x.door.bodies.release(x)
 }
 
 // Body adds a piece of the body.
 func (x *exchange) Body(p []byte) {
-	x.request.AppendBody(p)
+	x.call.AppendBody(p)
 	n := int64(len(p))
 	x.body.octets += n
 	b := &x.door.bodies
 	b.held += n
 	if b.max > 0 {
-		x.body.progress = x.request.Now().UnixNano()
+		x.body.progress = x.door.server.Now().UnixNano()
 		if b.held > b.max {
 			b.press(x)
 		}
@@ -102,7 +102,7 @@ func (b *bodies) press(x *exchange) {
 	case x == b.favoured || x.body.waits:
 	case b.held > b.max+b.one:
 		b.refused++
-		x.door.server.Refuse(x.request, http.StatusServiceUnavailable, tooManyBodies)
+		x.door.server.Refuse(x.call, http.StatusServiceUnavailable, tooManyBodies)
 		x.refuse()
 	default:
 		x.body.waits = true
@@ -200,8 +200,8 @@ func (b *bodies) endStalled(s *publisher.Server) {
 	x := b.first
 	for looked := 0; x != nil && looked < 16; looked++ {
 		next := x.body.next
-		if r := x.request; r != nil && !x.body.waits && r.Now().UnixNano()-x.body.progress > int64(bodyStall) {
-			s.Refuse(r, http.StatusRequestTimeout, "the body stands still, and others need its room")
+		if c := x.call; c != nil && !x.body.waits && s.Now().UnixNano()-x.body.progress > int64(bodyStall) {
+			s.Refuse(c, http.StatusRequestTimeout, "the body stands still, and others need its room")
 			x.refuse()
 		}
 		x = next

@@ -102,9 +102,9 @@ type exchange struct {
 	*http1.Conn
 	door       *Door
 	wire       Wire
-	request    *publisher.Request // being read, then being answered
+	call       *publisher.Call // being read, then being answered
 	prev, next *exchange
-	busy       bool // request was dispatched
+	busy       bool // call was dispatched
 	ending     bool // it is to be, when its body is in one place
 	eof        bool // the client sends no more
 	gone       bool
@@ -130,11 +130,11 @@ func (x *exchange) Head(h *http1.Head) (status int) {
 	if string(h.Method) == "AMQP" { // a mounted router knows messages by it
 		return http.StatusNotImplemented
 	}
-	x.request = x.door.server.NewRequest()
-	x.request.SetHTTP(h.Method, h.Target, h.Host, h.Fields, x)
-	x.request.SetProtocol(h.Minor, h.KeepAlive)
+	x.call = x.door.server.NewCall()
+	x.call.SetHTTP(h.Method, h.Target, h.Host, h.Fields, x)
+	x.call.SetProtocol(h.Minor, h.KeepAlive)
 	if h.HasBody() {
-		x.request.ExpectBody(h.ContentLength)
+		x.call.ExpectBody(h.ContentLength)
 		x.expectBody()
 	}
 	return 0
@@ -148,12 +148,12 @@ func (x *exchange) End() {
 
 // dispatch makes the request a call, once its body is in one place.
 func (x *exchange) dispatch() {
-	if x.ending = !x.request.EndBody(); x.ending {
+	if x.ending = !x.call.EndBody(); x.ending {
 		x.wire.Wake()
 		return
 	}
 	x.busy = true
-	x.door.server.Dispatch(x.request, x)
+	x.door.server.Dispatch(x.call, x)
 	x.cancelled()
 }
 
@@ -184,7 +184,7 @@ func (x *exchange) EOF() (more bool) {
 // cancelled ends the waits of the call in hand, if the client sends no more.
 func (x *exchange) cancelled() {
 	if x.eof && x.busy {
-		x.request.Cancel(publisher.ErrGone)
+		x.call.Cancel(publisher.ErrGone)
 	}
 }
 
@@ -192,15 +192,15 @@ func (x *exchange) cancelled() {
 // publishes must not depend on who waits for the answer. Its waits end.
 func (x *exchange) Gone(error) {
 	x.gone = true
-	r := x.request
+	c := x.call
 	switch {
-	case r == nil:
+	case c == nil:
 	case x.busy:
-		r.Cancel(publisher.ErrGone)
-		r.Wake() // from a stream's wait, which EOF does not end
+		c.Cancel(publisher.ErrGone)
+		c.Wake() // from a stream's wait, which EOF does not end
 	default:
-		x.request, x.ending = nil, false
-		x.door.server.Discard(r)
+		x.call, x.ending = nil, false
+		x.door.server.Discard(c)
 		x.door.bodies.release(x)
 	}
 	x.unlink()
@@ -225,15 +225,15 @@ func (x *exchange) unlink() {
 }
 
 // Done answers.
-func (x *exchange) Done(r *publisher.Request) {
-	x.request, x.busy, x.full = nil, false, false
+func (x *exchange) Done(c *publisher.Call) {
+	x.call, x.busy, x.full = nil, false, false
 	x.door.bodies.release(x)
 	if x.gone {
 		return
 	}
-	p := r.Response()
-	if r.Streamed() {
-		if err := r.Outcome().Err; err != nil {
+	p := c.Response()
+	if c.Streamed() {
+		if err := c.Outcome().Err; err != nil {
 			x.Cut(err)
 			return
 		}
@@ -257,11 +257,11 @@ const highWater = 64 << 10
 const streamTurnMax = 1 << 20
 
 // Start sends the head of a streamed answer.
-func (x *exchange) Start(r *publisher.Request, length int64) {
+func (x *exchange) Start(c *publisher.Call, length int64) {
 	if x.gone {
 		return
 	}
-	p := r.Response()
+	p := c.Response()
 	if p.Closes() {
 		x.SetClose()
 	}
@@ -275,14 +275,14 @@ func (x *exchange) Start(r *publisher.Request, length int64) {
 }
 
 // Inform sends an informational answer.
-func (x *exchange) Inform(_ *publisher.Request, status int, lines []byte) {
+func (x *exchange) Inform(_ *publisher.Call, status int, lines []byte) {
 	if !x.gone {
 		x.Conn.Inform(status, lines)
 	}
 }
 
 // Write sends a piece of a streamed answer.
-func (x *exchange) Write(_ *publisher.Request, p []byte) (more bool, err error) {
+func (x *exchange) Write(_ *publisher.Call, p []byte) (more bool, err error) {
 	if x.gone {
 		return false, publisher.ErrGone
 	}
@@ -300,7 +300,7 @@ func (x *exchange) Write(_ *publisher.Request, p []byte) (more bool, err error) 
 }
 
 // Written tells whether the answer has the length that was announced.
-func (x *exchange) Written(*publisher.Request) error {
+func (x *exchange) Written(*publisher.Call) error {
 	if x.gone {
 		return nil
 	}
@@ -310,8 +310,8 @@ func (x *exchange) Written(*publisher.Request) error {
 // Sent lets a stream go on when the client has taken enough.
 func (x *exchange) Sent(n int) {
 	x.Conn.Sent(n)
-	if x.full && x.request != nil && x.OutLen() <= highWater/2 {
+	if x.full && x.call != nil && x.OutLen() <= highWater/2 {
 		x.full = false
-		x.request.Wake()
+		x.call.Wake()
 	}
 }

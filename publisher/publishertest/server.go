@@ -123,7 +123,7 @@ func (s *Server) Request(method, target, contentType, body string, fields ...str
 		}
 		head = append(head, publisher.Field{Name: []byte(name), Value: []byte(strings.TrimSpace(value))})
 	}
-	r := s.server.NewRequest()
+	r := s.server.NewCall()
 	if contentType != "" {
 		head = append(head, publisher.Field{Name: []byte("Content-Type"), Value: []byte(contentType)})
 	}
@@ -148,7 +148,7 @@ func (s *Server) Deliver(consumer string, p publisher.Publishing) Result {
 	}
 	queue := s.server.Consumers()[consumer].Queue
 	w := &waiter{}
-	r := s.server.NewRequest()
+	r := s.server.NewCall()
 	if err := r.SetMessage(&publisher.Message{
 		Connection: publisher.DefaultConnection, Consumer: consumer, ConsumerTag: "test", DeliveryTag: 1,
 		RoutingKey: []byte(queue), Properties: raw, Body: p.Body, Reply: sender{s, true},
@@ -170,7 +170,7 @@ func (s *Server) Deliver(consumer string, p publisher.Publishing) Result {
 }
 
 // run dispatches a call and does what it waits for, one thing after the other.
-func (s *Server) run(r *publisher.Request, w *waiter) {
+func (s *Server) run(r *publisher.Call, w *waiter) {
 	s.t.Helper()
 	s.server.Dispatch(r, w)
 	for !w.over {
@@ -242,16 +242,16 @@ type waiter struct {
 }
 
 // Start begins a streamed answer.
-func (w *waiter) Start(_ *publisher.Request, length int64) { w.length = length }
+func (w *waiter) Start(_ *publisher.Call, length int64) { w.length = length }
 
 // Write takes a piece of a streamed answer; nobody is slow here.
-func (w *waiter) Write(_ *publisher.Request, p []byte) (more bool, err error) {
+func (w *waiter) Write(_ *publisher.Call, p []byte) (more bool, err error) {
 	w.streamed = append(w.streamed, p...)
 	return true, nil
 }
 
 // Written fails a stream that is not as long as was announced.
-func (w *waiter) Written(*publisher.Request) error {
+func (w *waiter) Written(*publisher.Call) error {
 	if w.length >= 0 && w.length != int64(len(w.streamed)) {
 		return fmt.Errorf("%d octets were announced and %d written", w.length, len(w.streamed))
 	}
@@ -259,7 +259,7 @@ func (w *waiter) Written(*publisher.Request) error {
 }
 
 // Done keeps what the call came to.
-func (w *waiter) Done(r *publisher.Request) {
+func (w *waiter) Done(r *publisher.Call) {
 	p := r.Response()
 	w.over, w.outcome = true, *r.Outcome()
 	w.response = Response{Status: p.Status, ContentType: p.ContentType, Header: http.Header{}, Body: string(p.Body), Err: w.outcome.Err}

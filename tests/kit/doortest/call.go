@@ -17,7 +17,7 @@ type Call struct {
 // Call makes a request; target is "METHOD /path".
 func (p *Process) Call(target, body string) *Call {
 	method, path, _ := strings.Cut(target, " ")
-	r := p.Server.NewRequest()
+	r := p.Server.NewCall()
 	r.SetHTTP([]byte(method), []byte(path), []byte("localhost"), nil, nil)
 	r.AppendBody([]byte(body))
 	c := &Call{Body: body}
@@ -27,6 +27,6 @@ func (p *Process) Call(target, body string) *Call {
 }
 
 // Done makes the call the door of its own request.
-func (c *Call) Done(r *publisher.Request) {
+func (c *Call) Done(r *publisher.Call) {
 	c.Over, c.Status, c.Err = true, r.Response().Status, r.Outcome().Err
 }
