@@ -8,37 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
-
-// tlsConfig reads the files of a connection with TLS. They are read for every
-// connect, so that certificates can be renewed under a running server. Of an
-// error, key is the setting that is wrong.
-func (c *Connection) tlsConfig() (config *tls.Config, key string, err error) {
-	config = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName, InsecureSkipVerify: !c.Verify}
-	if c.CAFile != "" {
-		text, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, "ca_file", err
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(text) {
-			return nil, "ca_file", fmt.Errorf("%s: holds no certificate: it has to be PEM, beginning with -----BEGIN CERTIFICATE-----", c.CAFile)
-		}
-	}
-	if c.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return nil, "cert_file", fmt.Errorf("%s with key %s: %w", c.CertFile, c.KeyFile, err)
-		}
-		config.Certificates = []tls.Certificate{cert}
-	}
-	return config, "", nil
-}
 
 // tlsRefusal is a handshake that failed for what one side thinks of the other's
 // certificate or version, in contrast to one that nobody took part in.
@@ -47,7 +21,7 @@ type tlsRefusal struct{ error }
 func (e *tlsRefusal) Unwrap() error { return e.error }
 
 // dialTLS dials and shakes hands, off the loop; timeout is for each.
-func (c *Connection) dialTLS(name string, node Node, address string, timeout time.Duration) (net.Conn, error) {
+func dialTLS(c *Connection, name string, node Node, address string, timeout time.Duration) (net.Conn, error) {
 	config, key, err := c.tlsConfig()
 	if err != nil {
 		return nil, fmt.Errorf("connection.%s.%s: %w", name, key, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	neturl "net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -142,14 +143,14 @@ func queryNumber(text string, low, high int) (int, error) {
 // query applies the part of a URL behind the ?.
 func (c *checker) query(key string, n *Connection, u *brokerURL) {
 	at := key + ".url"
-	for _, name := range sortedNames(u.query) {
+	for _, name := range slices.Sorted(maps.Keys(u.query)) {
 		option, known := queryOptions[name]
 		if !known {
 			text := "unknown"
-			if best := nearest(name, sortedNames(queryOptions)); best != "" {
+			if best := nearest(name, slices.Sorted(maps.Keys(queryOptions))); best != "" {
 				text += fmt.Sprintf("; did you mean %s?", best)
 			} else {
-				text += ": there are " + strings.Join(sortedNames(queryOptions), ", ")
+				text += ": there are " + strings.Join(slices.Sorted(maps.Keys(queryOptions)), ", ")
 			}
 			c.fail(at, "", fmt.Sprintf("?%s=: %s", name, text))
 			continue

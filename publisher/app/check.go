@@ -3,9 +3,9 @@ package app
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -25,13 +25,13 @@ func (s *Settings) check(found Problems) Problems {
 	}
 	c.http()
 	c.broker()
-	for _, name := range sortedNames(s.Connections) {
+	for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
 		c.connection(name, s.Connections[name])
 	}
-	for _, name := range sortedNames(s.Consumers) {
+	for _, name := range slices.Sorted(maps.Keys(s.Consumers)) {
 		c.consumer(name, s.Consumers[name])
 	}
-	for _, name := range sortedNames(s.Producers) {
+	for _, name := range slices.Sorted(maps.Keys(s.Producers)) {
 		c.producer(name, s.Producers[name])
 	}
 	return c.problems
@@ -128,7 +128,7 @@ func (c *checker) connectionName(key string, name *string) {
 // noConnection is the remedy for a name that no [connection.NAME] has.
 func noConnection(name string, s *Settings) string {
 	text := fmt.Sprintf("there is no [connection.%s]", name)
-	if best := nearest(name, sortedNames(s.Connections)); best != "" {
+	if best := nearest(name, slices.Sorted(maps.Keys(s.Connections))); best != "" {
 		return fmt.Sprintf("%s; did you mean %q?", text, best)
 	}
 	return text + ": add it, with its url"
@@ -142,13 +142,4 @@ func (c *checker) shortString(key string, text *string) {
 
 func tooLong(name string) string {
 	return fmt.Sprintf("AMQP's names have at most %d octets, this has %d", shortStringMax, len(name))
-}
-
-func sortedNames[T any](m map[string]T) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"regexp"
@@ -40,7 +41,7 @@ func (c *checker) broker() {
 		c.fail("broker.heartbeat", formatDuration(b.Heartbeat), "AMQP counts heartbeats in whole seconds: round it")
 	}
 	c.vhosts()
-	for _, name := range sortedNames(b.Users) {
+	for _, name := range slices.Sorted(maps.Keys(b.Users)) {
 		c.brokerUser("broker.users."+name, name, b.Users[name])
 	}
 }
@@ -76,7 +77,7 @@ func (c *checker) brokerUser(key, name string, u *BrokerUser) {
 	case err != nil:
 		c.fail(key+".hash", `"***"`, "not a bcrypt hash: `zamqp broker hash` makes one from a password")
 	}
-	for _, vhost := range sortedNames(u.Permissions) {
+	for _, vhost := range slices.Sorted(maps.Keys(u.Permissions)) {
 		at := key + ".permissions." + vhost
 		if !slices.Contains(c.settings.Broker.Vhosts, vhost) {
 			c.fail(at, "", fmt.Sprintf("there is no virtual host of this name: add it to broker.vhosts, which has %s",

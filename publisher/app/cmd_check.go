@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -82,7 +84,7 @@ func (p *Plan) write(w io.Writer) error {
 	for _, name := range p.Connections {
 		used[name] = true
 	}
-	for _, name := range sortedNames(s.Connections) {
+	for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
 		text := connectionText(s, s.Connections[name])
 		if !used[name] {
 			text += " (not opened: nothing uses it)"
@@ -90,14 +92,14 @@ func (p *Plan) write(w io.Writer) error {
 		fmt.Fprintf(t, "  %s\t%s\n", name, text)
 	}
 	fmt.Fprintf(t, "consumers\n")
-	for _, name := range sortedNames(p.Consumers) {
+	for _, name := range slices.Sorted(maps.Keys(p.Consumers)) {
 		fmt.Fprintf(t, "  %s\t%s\n", name, consumerText(p.Consumers[name]))
 	}
 	for _, name := range p.Disabled {
 		fmt.Fprintf(t, "  %s\tdisabled\n", name)
 	}
 	fmt.Fprintf(t, "producers\n")
-	for _, name := range sortedNames(p.Producers) {
+	for _, name := range slices.Sorted(maps.Keys(p.Producers)) {
 		fmt.Fprintf(t, "  %s\t%s\n", name, producerText(p.Producers[name]))
 	}
 	s.writeApps(t)

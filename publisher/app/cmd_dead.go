@@ -1,6 +1,9 @@
 package app
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/spf13/cobra"
 )
 
@@ -106,5 +109,5 @@ func (c *CLI) deadDropCommand() *cobra.Command {
 }
 
 func (c *CLI) completeConsumers(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return sortedNames(c.Registry.Consumers()), cobra.ShellCompDirectiveNoFileComp
+	return slices.Sorted(maps.Keys(c.Registry.Consumers())), cobra.ShellCompDirectiveNoFileComp
 }

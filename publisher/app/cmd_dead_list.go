@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 
 	"github.com/spf13/cobra"
@@ -80,7 +82,7 @@ func (d *deadCommand) queues(plan *Plan, cmd *cobra.Command, args []string) (all
 	if len(args) > 0 {
 		return all, nil
 	}
-	for _, name := range sortedNames(plan.Consumers) {
+	for _, name := range slices.Sorted(maps.Keys(plan.Consumers)) {
 		consumer := plan.Consumers[name]
 		q := deadQueue{connection: consumer.Connection, queue: consumer.DeadLetterQueue()}
 		if d.broker.url != "" {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/streadway/amqp"
@@ -34,7 +36,7 @@ func (d *deadCommand) retry(c *CLI, cmd *cobra.Command, arg string) error {
 				moved[to]++
 			})
 		})
-		for _, to := range sortedNames(moved) {
+		for _, to := range slices.Sorted(maps.Keys(moved)) {
 			fmt.Fprintf(c.Stdout, "%s moved from %s to %s\n", counted(moved[to], "message"), q.queue, to)
 		}
 		if err == nil && len(moved) == 0 && failed == 0 && d.pick.missing() == nil {

@@ -20,7 +20,7 @@ and a signal got no answer.`,
 				return err
 			}
 			log, w := c.openLog(s.Log)
-			if err := serve(cmd.Context(), s, log, newLastWords(log, w), w); err != nil {
+			if err := c.Serve(cmd.Context(), s, log, w); err != nil {
 				return failure{err}
 			}
 			return nil

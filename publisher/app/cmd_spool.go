@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -136,7 +137,7 @@ func (x *spoolCommand) each(c *CLI, fn func(title, dir string) error) error {
 		return fmt.Errorf("--connection %s: %s", x.connection, noConnection(x.connection, s))
 	}
 	n := 0
-	for _, name := range sortedNames(s.Connections) {
+	for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
 		connection := s.Connections[name]
 		dir := connection.spoolDir(name)
 		if x.connection != "" && x.connection != name || connection.Spool != spoolFile && !spool.Exists(dir) {

@@ -25,15 +25,6 @@ func (c *CLI) versionCommand() *cobra.Command {
 	}
 }
 
-// programVersion is the module's, "unknown" when it was built without modules.
-var programVersion = sync.OnceValue(func() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return info.Main.Version
-})
-
 // versionText says which program this is: the module's version, the commit it
 // was built from, and the Go that built it.
 func versionText(info *debug.BuildInfo) string {
@@ -57,3 +48,12 @@ func versionText(info *debug.BuildInfo) string {
 	}
 	return fmt.Sprintf("zamqp %s\n%s%s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
+
+// programVersion is the module's, "unknown" when it was built without modules.
+var programVersion = sync.OnceValue(func() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+})

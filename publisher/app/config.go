@@ -115,3 +115,24 @@ func known(table []string, names Names, layers ...*layer) []string {
 	}
 	return all
 }
+
+// Keys are the paths of all keys, those in tables of names with each name that
+// is known without a configuration.
+func Keys(names Names) ([]string, error) {
+	whole, _, err := withApp(names.App)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for _, key := range whole.keys("", "\x00") {
+		table, _, named := strings.Cut(key, ".\x00.")
+		if !named {
+			keys = append(keys, key)
+			continue
+		}
+		for _, name := range known(strings.Split(table, "."), names) {
+			keys = append(keys, strings.ReplaceAll(key, "\x00", name))
+		}
+	}
+	return keys, nil
+}

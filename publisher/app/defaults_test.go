@@ -113,7 +113,7 @@ func TestShippedFileIsComplete(t *testing.T) {
 		got = append(got, table+key)
 	}
 	slices.Sort(got)
-	want := app.Keys("default", "hello", "orders")
+	want := app.SchemaKeys("default", "hello", "orders")
 	if !slices.Equal(got, want) {
 		t.Errorf("config.toml has\n%s\nthe schema has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -125,7 +125,7 @@ func TestGuideIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range app.Keys("NAME", "NAME", "NAME") {
+	for _, key := range app.SchemaKeys("NAME", "NAME", "NAME") {
 		if !strings.Contains(string(guide), "`"+key+"`") {
 			t.Errorf("docs/guide/configuration.md does not mention `%s`", key)
 		}

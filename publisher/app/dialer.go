@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"slices"
-	"strconv"
 	"time"
 
 	"zamqp/amqpproto/client"
@@ -20,7 +18,9 @@ type dialer struct {
 	name     string // of the connection
 	settings *Connection
 	client   *client.Client
-	embedded *embedded // to be joined rather than dialled; nil = the settings' URL
+	// join connects to the broker of this process rather than by a socket; nil = dial
+	// the settings' URL.
+	join func(client func(*loop.Conn) loop.Peer)
 
 	// round is the order in which the nodes are dialled, round[:tried] have been.
 	// One that takes connections and then drops them counts as tried as well: the
@@ -59,8 +59,8 @@ const ackDelay = 2 * time.Millisecond
 // dial makes the socket that the client wants: to the first node, from the one
 // that is next on, that takes a connection.
 func (d *dialer) dial() {
-	if d.embedded != nil {
-		d.embedded.join(d.connect)
+	if d.join != nil {
+		d.join(d.connect)
 		return
 	}
 	if d.tried >= len(d.round) {
@@ -77,7 +77,7 @@ func (d *dialer) dial() {
 		go d.dialTLS(d.node, d.client.DialTimeout())
 		return
 	}
-	d.loop.Dial("tcp", d.node.address(), d.client.DialTimeout(), func(c *loop.Conn, err error) loop.Peer {
+	d.loop.Dial("tcp", d.node.Address(), d.client.DialTimeout(), func(c *loop.Conn, err error) loop.Peer {
 		if err != nil {
 			d.dialFailed(err)
 			return nil
@@ -86,8 +86,6 @@ func (d *dialer) dial() {
 		return d.connect(c)
 	})
 }
-
-func (n Node) address() string { return net.JoinHostPort(n.Host, strconv.Itoa(n.Port)) }
 
 // connect gives the client its socket. It is read however much the client has to
 // say, which publish_max bounds: a broker that reads no more until its deliveries
@@ -100,7 +98,7 @@ func (d *dialer) connect(c *loop.Conn) loop.Peer {
 // dialTLS dials and shakes hands off the loop, then lets the loop adopt the
 // stream.
 func (d *dialer) dialTLS(node Node, timeout time.Duration) {
-	nc, err := d.settings.dialTLS(d.name, node, node.address(), timeout)
+	nc, err := dialTLS(d.settings, d.name, node, node.Address(), timeout)
 	posted := d.loop.Post(func() {
 		if err != nil {
 			d.dialFailed(err)

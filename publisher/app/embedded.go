@@ -147,7 +147,7 @@ func brokerTaken(address, connection string, own listening) error {
 	}
 	host, port, _ := net.SplitHostPort(address)
 	return fmt.Errorf("%w, or use that one, as with -o connection.%s.url=amqp://guest:guest@%s/", err,
-		connection, net.JoinHostPort(dialableHost(host), port))
+		connection, net.JoinHostPort(DialableHost(host), port))
 }
 
 // elsewhere is the remedy for an address that is in use.
@@ -176,18 +176,7 @@ func (e *embedded) listenAt(address string) (net.Addr, error) {
 // dialable is where to reach from this machine what listens at an address.
 func dialable(addr net.Addr) string {
 	host, port, _ := net.SplitHostPort(addr.String())
-	return net.JoinHostPort(dialableHost(host), port)
-}
-
-func dialableHost(host string) string {
-	ip := net.ParseIP(host)
-	switch {
-	case host == "" || ip != nil && ip.IsUnspecified() && ip.To4() != nil:
-		return "127.0.0.1"
-	case ip != nil && ip.IsUnspecified(): // all of IPv6, which is most often IPv4 as well
-		return "::1"
-	}
-	return host
+	return net.JoinHostPort(DialableHost(host), port)
 }
 
 // shownURL is what a client is to be given, with the one password that is no

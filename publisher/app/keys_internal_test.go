@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Keys gives tests every key of the schema, sorted, with one name each for a
+// SchemaKeys gives tests every key of the schema, sorted, with one name each for a
 // connection, a consumer and a producer; a user of the broker is called NAME.
-func Keys(connection, consumer, producer string) []string {
+func SchemaKeys(connection, consumer, producer string) []string {
 	names := strings.NewReplacer("pool.\x00", "pool."+connection, "connection.\x00", "connection."+connection,
 		"consumer.\x00", "consumer."+consumer, "producer.\x00", "producer."+producer,
 		"broker.users.\x00.permissions.\x00", `broker.users.NAME.permissions."/"`, "broker.users.\x00", "broker.users.NAME")

@@ -12,6 +12,12 @@ import (
 	"zamqp/loop"
 )
 
+// Exit codes of a process whose loop does not answer.
+const (
+	exitStalled = 70 // its thread was held past loop.stall_limit
+	exitDeaf    = 71 // it was held when a signal asked for the end
+)
+
 // lastWords end the process from outside of the loop, when that does not answer:
 // with an exit status of its own, so that a supervisor can act, and with all stacks
 // in the log. Any goroutine may call it. What the process had in hand is as after a

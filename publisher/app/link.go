@@ -73,8 +73,8 @@ func (a *application) connect(name string) {
 	k := &link{app: a, quiet: map[failing]repeated{}, dialer: dialer{loop: a.loop, name: name, settings: c}}
 	config := clientConfig(name, c)
 	if c.Embedded() {
-		k.embedded = a.embedded
-		k.embedded.own++
+		k.join = a.embedded.join
+		a.embedded.own++
 		config.Username, config.Password, config.Mechanism = ownUser, ownUser, "PLAIN"
 	}
 	k.client = client.New(config, k)
@@ -147,7 +147,7 @@ func (k *link) Note(e client.Event) {
 		entry = entry.Dur("again_in", e.After.Round(time.Millisecond))
 	}
 	if e.Kind == client.EventConnected && !k.settings.Embedded() {
-		entry = entry.Str("node", k.node.address())
+		entry = entry.Str("node", k.node.Address())
 	}
 	entry.Msg(what)
 }

@@ -54,16 +54,14 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// openLog makes the log of a server, which never waits for its reader, of c.Stderr.
-// Whatever else the command says there takes the same way, lest the last words of
-// a server whose log nobody reads keep it from ending. Run closes it.
-func (c *CLI) openLog(l Log) (logger zerolog.Logger, w *logWriter) {
+// OpenLog makes the log of a server on to. It never waits for its reader. Libraries
+// that log by the standard library write to it as well. end closes it: what waits is
+// written as long as somebody reads.
+func OpenLog(l Log, to io.Writer) (logger zerolog.Logger, w *logWriter, end func()) {
 	notifyBrokenPipe()
-	before := c.Stderr
-	w = newLogWriter(before)
-	c.Stderr = w
+	w = newLogWriter(to)
 	logger = NewLogger(l, w)
-	b := &noticeBuffer{to: before}
+	b := &noticeBuffer{to: to}
 	noticer := NewLogger(l, b)
 	w.notice = func(dropped uint64, err error) []byte {
 		b.Reset()
@@ -71,19 +69,16 @@ func (c *CLI) openLog(l Log) (logger zerolog.Logger, w *logWriter) {
 			Msg("lines of this log are missing here: they came faster than they were read, or could be written")
 		return b.Bytes()
 	}
-	// Libraries log by the standard library, on the loop's thread, too.
 	std := log.Writer()
-	if std == before {
+	if std == to { // on the loop's thread, too
 		log.SetOutput(w)
 	}
-	c.closeLog = func() {
-		if std == before {
-			log.SetOutput(before)
+	return logger, w, func() {
+		if std == to {
+			log.SetOutput(to)
 		}
 		_ = w.Close()
-		c.Stderr = before
 	}
-	return logger, w
 }
 
 // noticeBuffer gets one line in the format that suits to.

@@ -7,11 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"github.com/rs/zerolog"
-
-	"zamqp/loop"
 )
 
 // gate is a reader that takes nothing until it is opened, and fails first.
@@ -44,15 +39,14 @@ func (g *gate) Write(p []byte) (int, error) {
 func TestLogKeepsFirstAndLast(t *testing.T) {
 	g := &gate{open: make(chan struct{}), fails: 3, fine: make(chan struct{})}
 	fine := g.fine
-	c := &CLI{Stderr: g}
-	log, w := c.openLog(Log{Level: "info", Format: "json"})
+	log, w, end := OpenLog(Log{Level: "info", Format: "json"}, g)
 	const n = 40_000
 	for i := range n {
 		log.Info().Int("n", i).Msg("a line of the log")
 	}
 	close(g.open)
 	<-fine // at the end of the process an error would be final
-	c.closeLog()
+	end()
 	s := w.Stats()
 	if s.Dropped == 0 || s.Waiting != 0 || s.Failures != 3 {
 		t.Errorf("%+v", s)
@@ -74,31 +68,6 @@ func TestLogKeepsFirstAndLast(t *testing.T) {
 	}
 	if next != n {
 		t.Errorf("the last line is %d", next)
-	}
-}
-
-// TestLastWordsAreKept: the stacks of a process that ends itself come behind a log that is full, all of them.
-func TestLastWordsAreKept(t *testing.T) {
-	g := &gate{open: make(chan struct{})}
-	c := &CLI{Stderr: g}
-	log, w := c.openLog(Log{Level: "error", Format: "json"})
-	for range 40_000 {
-		log.Error().Msg("a line of the log")
-	}
-	status := 0
-	last := newLastWords(log, w)
-	last.exit = func(s int) { status = s }
-	time.AfterFunc(100*time.Millisecond, func() { close(g.open) })
-	long := bytes.Repeat([]byte("stack "), 2*logLateMax)
-	last.say(exitStalled, loop.Stall{Name: "GET /stuck", Function: "shop.stuck", Stack: long}, func(e *zerolog.Event) { e.Msg("held") })
-	last.say(exitDeaf, loop.Stall{}, func(e *zerolog.Event) { e.Msg("again") })
-	text := g.got.String()
-	if status != exitStalled || strings.Contains(text, "again") || w.Stats().Dropped == 0 {
-		t.Errorf("status %d, %+v", status, w.Stats())
-	}
-	_, text, _ = strings.Cut(text, `"level":"fatal","exit_status":70,"handler":"GET /stuck","phase":"","function":"shop.stuck","stack":"stack stack `)
-	if !strings.Contains(text, `"message":"held"`) || !strings.Contains(text, "TestLastWordsAreKept") || !strings.Contains(text, "a goroutine at the end") {
-		t.Errorf("the last words are not whole: %d octets", len(text))
 	}
 }
 

@@ -4,15 +4,16 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"runtime/debug"
 	"strconv"
 	"strings"
-
-	"github.com/rs/zerolog"
 )
 
 // machine is the file system that tells how much memory there is.
 var machine fs.FS = os.DirFS("/")
+
+// MemoryLimit is what this process may use, in octets, and what bounds it: the
+// machine or a control group. It is 0 where the system does not say.
+func MemoryLimit() (limit Size, source string) { return memoryLimit(machine) }
 
 // memoryLimit is what this process may use, in octets: the smaller of the
 // machine's memory and the limits of its control groups, version 2 and 1. It is 0
@@ -74,36 +75,4 @@ func (s *Settings) fitMemory(limit Size) {
 	if _, set := s.origins["http.bodies_max"]; !set {
 		s.HTTP.BodiesMax = max(s.HTTP.BodyMax, min(s.HTTP.BodiesMax, limit/8))
 	}
-}
-
-// limitGo makes Go's collector work harder rather than let the process grow over
-// the memory that there is, unless the environment has a limit for it. Messages of
-// the embedded broker are outside of Go's memory.
-func limitGo(s *Settings, embedded bool, log zerolog.Logger) {
-	limit, source := memoryLimit(machine)
-	floor := floorHeap(limit)
-	if limit == 0 {
-		return
-	}
-	forGo := goShare(limit, s.Broker.MemoryMax, embedded)
-	e := log.Info().Stringer("memory", limit).Str("of", source).Stringer("http.bodies_max", s.HTTP.BodiesMax)
-	if embedded {
-		e = e.Stringer("broker.memory_max", s.Broker.MemoryMax)
-	}
-	if own := os.Getenv("GOMEMLIMIT"); own != "" {
-		e.Str("GOMEMLIMIT", own).Msg("memory")
-		return
-	}
-	debug.SetMemoryLimit(int64(forGo + floor)) // Go counts the floor, which takes no memory
-	e.Str("GOMEMLIMIT", (forGo / MiB * MiB).String()).Msg("memory")
-}
-
-// goShare is nine tenths of what the messages leave, and a quarter at least: a
-// limit that is far too low would keep the collector running all the time.
-func goShare(limit, messages Size, embedded bool) Size {
-	rest := limit
-	if embedded {
-		rest -= min(messages, limit)
-	}
-	return max(rest*9/10, limit/4)
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -208,7 +210,7 @@ func (m *message) writeText(w io.Writer, withBody bool) error {
 	if len(set) > 0 {
 		fmt.Fprintf(&b, "  %s\n", strings.Join(set, "  "))
 	}
-	for _, key := range sortedNames(m.Headers) {
+	for _, key := range slices.Sorted(maps.Keys(m.Headers)) {
 		text, err := json.Marshal(plain(m.Headers[key]))
 		if err != nil {
 			text = fmt.Append(nil, m.Headers[key])

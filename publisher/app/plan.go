@@ -28,6 +28,17 @@ type Plan struct {
 	Connections []string
 }
 
+// embeds tells whether the plan needs a broker in this process, and for which
+// connection first.
+func (p *Plan) embeds() (connection string, yes bool) {
+	for _, name := range p.Connections {
+		if p.Settings.Connections[name].Embedded() {
+			return name, true
+		}
+	}
+	return "", false
+}
+
 // compiledIn is the origin of what handler packages registered.
 var compiledIn = Origin{Source: "compiled-in handlers"}
 
@@ -52,13 +63,13 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 	}
 	c := &planner{checker: checker{settings: s}, exchanges: map[string]declared{}}
 	used := map[string]bool{}
-	for _, name := range sortedNames(p.Producers) {
+	for _, name := range slices.Sorted(maps.Keys(p.Producers)) {
 		producer := c.producer(name, p.Producers[name], s.Producers[name])
 		p.Producers[name] = producer
 		used[producer.Connection] = true
 	}
 	consumers := registry.Consumers()
-	for _, name := range sortedNames(consumers) {
+	for _, name := range slices.Sorted(maps.Keys(consumers)) {
 		override := s.Consumers[name]
 		if override != nil && override.Enabled != nil && !*override.Enabled {
 			p.Disabled = append(p.Disabled, name)

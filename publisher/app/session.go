@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -52,7 +54,7 @@ func (f *brokerFlags) add(cmd *cobra.Command, c *CLI) {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		return sortedNames(s.Connections), cobra.ShellCompDirectiveNoFileComp
+		return slices.Sorted(maps.Keys(s.Connections)), cobra.ShellCompDirectiveNoFileComp
 	})
 }
 

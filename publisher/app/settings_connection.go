@@ -1,6 +1,8 @@
 package app
 
 import (
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/streadway/amqp"
@@ -55,6 +57,9 @@ type Node struct {
 	Port int
 	TLS  bool
 }
+
+// Address is the node's as "host:port".
+func (n Node) Address() string { return net.JoinHostPort(n.Host, strconv.Itoa(n.Port)) }
 
 // defaultConnection is what every [connection.NAME] starts from.
 func defaultConnection() *Connection {

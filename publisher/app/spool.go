@@ -6,29 +6,15 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"zamqp/amqpproto/journal"
 	"zamqp/publisher/spool"
 )
 
-// spoolFile is the setting for a spool on disk.
-const spoolFile = "file"
-
 // spoolReserve is the size of the file that keeps room for what has left on a full
 // disk.
 const spoolReserve = 2 << 20
-
-// spoolDir is the directory of one connection's spool. Names that a file cannot
-// have are escaped.
-func (c *Connection) spoolDir(name string) string {
-	name = url.PathEscape(name)
-	if strings.HasPrefix(name, ".") {
-		name = "%2E" + name[1:]
-	}
-	return filepath.Join(c.SpoolDir, name)
-}
 
 // spoolName is the connection of a directory.
 func spoolName(dir string) string {
@@ -37,12 +23,6 @@ func spoolName(dir string) string {
 		return name
 	}
 	return name
-}
-
-// leftover reports whether a connection has messages to send from last time, for
-// producers that may be gone.
-func (c *Connection) leftover(name string) bool {
-	return c.Spool == spoolFile && spool.Exists(c.spoolDir(name))
 }
 
 // openSpools opens the spools of the connections in use, and gives them to the

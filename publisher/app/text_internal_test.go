@@ -1,12 +1,9 @@
 package app
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
-
-	"zamqp/publisher"
 )
 
 func TestNearest(t *testing.T) {
@@ -172,34 +169,5 @@ func TestPathOfVariable(t *testing.T) {
 	}
 	if len(l.tree) != 4 {
 		t.Errorf("tree: %v", l.tree)
-	}
-}
-
-func TestNumbersThatFit(t *testing.T) {
-	for text, want := range map[string]any{
-		"1": int64(1), "-0": int64(0), "9223372036854775807": int64(9223372036854775807), "-9223372036854775808": int64(-9223372036854775808),
-		"1e3": 1000.0, "0.1": 0.1, "1.50": 1.5, "-2.5e-3": -0.0025, "0e999999999999": 0.0, "0.0": 0.0,
-		"1e22": 1e22, "12345678901234567890": nil, "9223372036854775808": nil, "1e400": nil, "1e-400": nil, "0.1000000000000000000000001": nil,
-	} {
-		got, err := numberField(text)
-		if (err != nil) != (want == nil) || err == nil && got != want {
-			t.Errorf("%s: %v, %v", text, got, err)
-		}
-	}
-}
-
-// full is an output with no room.
-type full struct{}
-
-func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
-
-// TestOutputThatFails: what could not be printed is not a success.
-func TestOutputThatFails(t *testing.T) {
-	for _, args := range [][]string{{"version"}, {"routes"}, {"--help"}, {"dead"}, {"check", "-o", "site.id=x"}} {
-		var stderr strings.Builder
-		c := &CLI{Registry: publisher.NewRegistry(), Stdout: full{}, Stderr: &stderr}
-		if code := c.Run(t.Context(), args); code != exitFailure || !strings.Contains(stderr.String(), "no space left on device") {
-			t.Errorf("%q: exit %d, %q", args, code, stderr.String())
-		}
 	}
 }

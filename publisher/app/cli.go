@@ -5,36 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"zamqp/publisher"
 )
 
-// Exit codes of Main.
+// Exit codes of Run.
 const (
 	exitOK      = 0
 	exitFailure = 1 // what was asked for did not work: configuration, server
 	exitUsage   = 2 // the command line itself is wrong
-
-	exitStalled = 70 // the loop's thread was held past loop.stall_limit
-	exitDeaf    = 71 // it was held when a signal asked for the end
 )
-
-// Main runs the command line (without the program's name) of a binary whose
-// handlers are in publisher.Default, and returns the exit code.
-func Main(args []string) int {
-	c := &CLI{
-		Registry: publisher.Default,
-		Environ:  os.Environ(),
-		Stdin:    os.Stdin,
-		Stdout:   os.Stdout,
-		Stderr:   os.Stderr,
-	}
-	return c.Run(context.Background(), args)
-}
 
 // CLI is the command line with its surroundings; Main uses the process's.
 type CLI struct {
@@ -43,6 +27,11 @@ type CLI struct {
 	Stdin    io.Reader // nil = empty
 	Stdout   io.Writer
 	Stderr   io.Writer // errors and the log
+
+	// Serve and ServeBroker are what the commands serve and broker run, until ctx
+	// ends or a signal comes. w is the writer under log, and closes itself.
+	Serve       func(ctx context.Context, s *Settings, log zerolog.Logger, w *logWriter) error
+	ServeBroker func(ctx context.Context, s *Settings, log zerolog.Logger, w *logWriter) error
 
 	file     string     // --config
 	options  optionList // -o
@@ -165,21 +154,12 @@ func (c *CLI) load() (*Settings, error) {
 
 // completeOption offers the keys, with the names that handlers registered.
 func (c *CLI) completeOption(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	names := RegisteredNames(c.Registry)
-	var keys []string
-	whole, _, err := withApp(names.App)
+	keys, err := Keys(RegisteredNames(c.Registry))
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	for _, key := range whole.keys("", "\x00") {
-		table, _, named := strings.Cut(key, ".\x00.")
-		if !named {
-			keys = append(keys, key+"=")
-			continue
-		}
-		for _, name := range known(strings.Split(table, "."), names) {
-			keys = append(keys, strings.ReplaceAll(key, "\x00", name)+"=")
-		}
+	for i := range keys {
+		keys[i] += "="
 	}
 	return keys, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }

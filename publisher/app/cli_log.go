@@ -1,0 +1,17 @@
+package app
+
+import "github.com/rs/zerolog"
+
+// openLog makes the log of a server on c.Stderr. Whatever else the command says
+// there takes the same way: a write to a reader that has stopped would keep the
+// process from ending. Run closes it.
+func (c *CLI) openLog(l Log) (logger zerolog.Logger, w *logWriter) {
+	before := c.Stderr
+	logger, w, end := OpenLog(l, before)
+	c.Stderr = w
+	c.closeLog = func() {
+		end()
+		c.Stderr = before
+	}
+	return logger, w
+}

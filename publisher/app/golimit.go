@@ -1,0 +1,40 @@
+package app
+
+import (
+	"os"
+	"runtime/debug"
+
+	"github.com/rs/zerolog"
+)
+
+// limitGo makes Go's collector work harder rather than let the process grow over
+// the memory that there is, unless the environment has a limit for it. Messages of
+// the embedded broker are outside of Go's memory.
+func limitGo(s *Settings, embedded bool, log zerolog.Logger) {
+	limit, source := MemoryLimit()
+	floor := floorHeap(limit)
+	if limit == 0 {
+		return
+	}
+	forGo := goShare(limit, s.Broker.MemoryMax, embedded)
+	e := log.Info().Stringer("memory", limit).Str("of", source).Stringer("http.bodies_max", s.HTTP.BodiesMax)
+	if embedded {
+		e = e.Stringer("broker.memory_max", s.Broker.MemoryMax)
+	}
+	if own := os.Getenv("GOMEMLIMIT"); own != "" {
+		e.Str("GOMEMLIMIT", own).Msg("memory")
+		return
+	}
+	debug.SetMemoryLimit(int64(forGo + floor)) // Go counts the floor, which takes no memory
+	e.Str("GOMEMLIMIT", (forGo / MiB * MiB).String()).Msg("memory")
+}
+
+// goShare is nine tenths of what the messages leave, and a quarter at least: a
+// limit that is far too low would keep the collector running all the time.
+func goShare(limit, messages Size, embedded bool) Size {
+	rest := limit
+	if embedded {
+		rest -= min(messages, limit)
+	}
+	return max(rest*9/10, limit/4)
+}

@@ -1,0 +1,33 @@
+package app
+
+import (
+	"context"
+	"os"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/publisher"
+)
+
+// Main runs the command line (without the program's name) of a binary whose
+// handlers are in publisher.Default, and returns the exit code.
+func Main(args []string) int {
+	c := &CLI{
+		Registry:    publisher.Default,
+		Serve:       serveLogged,
+		ServeBroker: serveBrokerLogged,
+		Environ:     os.Environ(),
+		Stdin:       os.Stdin,
+		Stdout:      os.Stdout,
+		Stderr:      os.Stderr,
+	}
+	return c.Run(context.Background(), args)
+}
+
+func serveLogged(ctx context.Context, s *Settings, log zerolog.Logger, w *logWriter) error {
+	return serve(ctx, s, log, newLastWords(log, w), w)
+}
+
+func serveBrokerLogged(ctx context.Context, s *Settings, log zerolog.Logger, w *logWriter) error {
+	return serveBroker(ctx, s, log, newLastWords(log, w))
+}
