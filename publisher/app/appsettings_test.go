@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"zamqp/publisher"
 	"zamqp/publisher/app"
+	"zamqp/publisher/config"
 )
 
 // shop is what a handler package might ask for.
@@ -21,7 +24,7 @@ type shop struct {
 	Mode    string        `key:"mode" oneof:"live test"`
 	Timeout time.Duration `key:"timeout" min:"1s" max:"1m"`
 	Pause   time.Duration `key:"pause" min:"1s" max:"1h" off:"nobody waits"`
-	Cache   app.Size      `key:"cache" min:"1KiB" max:"1GiB"`
+	Cache   config.Size   `key:"cache" min:"1KiB" max:"1GiB"`
 	Tries   int           `key:"tries" min:"1" max:"10"`
 	Dry     bool          `key:"dry"`
 	Limit   *int          `key:"limit"`
@@ -49,7 +52,7 @@ func (s *shop) Check() error {
 }
 
 func declareShop() (*publisher.Registry, *shop) {
-	into := &shop{Mode: "test", Timeout: 5 * time.Second, Cache: app.MiB, Tries: 3, own: 7, Sites: map[string]*site{"main": {"localhost", 80}}}
+	into := &shop{Mode: "test", Timeout: 5 * time.Second, Cache: config.MiB, Tries: 3, own: 7, Sites: map[string]*site{"main": {"localhost", 80}}}
 	r := publisher.NewRegistry()
 	r.Settings("shop", into)
 	r.Settings("mail-out", &struct {
@@ -62,7 +65,10 @@ func declareShop() (*publisher.Registry, *shop) {
 func runWith(t *testing.T, ctx context.Context, r *publisher.Registry, environ []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	c := &app.CLI{Registry: r, Environ: environ, Stdout: &out, Stderr: &errs}
+	c := &app.CLI{Registry: r, Environ: environ, Stdout: &out, Stderr: &errs,
+		Serve: func(ctx context.Context, s *config.Settings, log zerolog.Logger, _ *app.LogWriter) error {
+			return app.Serve(ctx, s, log)
+		}}
 	code = c.Run(ctx, args)
 	return code, out.String(), errs.String()
 }
@@ -208,7 +214,7 @@ func TestStructsThatCannotBeSettings(t *testing.T) {
 	} {
 		r := publisher.NewRegistry()
 		r.Settings("shop", row.into)
-		_, err := app.Load(app.Sources{}, app.RegisteredNames(r))
+		_, err := config.Load(config.Sources{}, config.RegisteredNames(r))
 		if err == nil || !strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), `publisher.Settings("shop") at app/appsettings_test.go:`) {
 			t.Errorf("%T: %v, want %s", row.into, err, row.want)
 		}

@@ -6,17 +6,18 @@ import (
 	"fmt"
 
 	"zamqp/loop"
+	"zamqp/publisher/config"
 
 	"github.com/rs/zerolog"
 )
 
 // ServeBroker runs the broker of the settings alone, until ctx ends or a signal
 // comes. An error names what could not be opened.
-func ServeBroker(ctx context.Context, s *Settings, log zerolog.Logger) error {
+func ServeBroker(ctx context.Context, s *config.Settings, log zerolog.Logger) error {
 	return serveBroker(ctx, s, log, newLastWords(log, nil))
 }
 
-func serveBroker(ctx context.Context, s *Settings, log zerolog.Logger, last *lastWords) error {
+func serveBroker(ctx context.Context, s *config.Settings, log zerolog.Logger, last *lastWords) error {
 	if len(s.Broker.Listen) == 0 {
 		return errors.New(`broker.listen = "": a broker that runs alone has nobody to talk to: write an address`)
 	}
@@ -49,7 +50,7 @@ type brokerProcess struct {
 	err    error // what ServeBroker returns
 }
 
-func (p *brokerProcess) start(s *Broker) {
+func (p *brokerProcess) start(s *config.Broker) {
 	if p.broker, p.err = newEmbedded(p.loop, s, p.log); p.err == nil {
 		p.err = p.broker.listen("")
 	}

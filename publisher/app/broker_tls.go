@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"zamqp/publisher/config"
 )
 
 // tlsRefusal is a handshake that failed for what one side thinks of the other's
@@ -21,8 +23,8 @@ type tlsRefusal struct{ error }
 func (e *tlsRefusal) Unwrap() error { return e.error }
 
 // dialTLS dials and shakes hands, off the loop; timeout is for each.
-func dialTLS(c *Connection, name string, node Node, address string, timeout time.Duration) (net.Conn, error) {
-	config, key, err := c.tlsConfig()
+func dialTLS(c *config.Connection, name string, node config.Node, address string, timeout time.Duration) (net.Conn, error) {
+	config, key, err := c.TLSConfig()
 	if err != nil {
 		return nil, fmt.Errorf("connection.%s.%s: %w", name, key, err)
 	}

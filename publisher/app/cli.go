@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zamqp/publisher"
+	"zamqp/publisher/config"
 )
 
 // Exit codes of Run.
@@ -30,8 +31,8 @@ type CLI struct {
 
 	// Serve and ServeBroker are what the commands serve and broker run, until ctx
 	// ends or a signal comes. w is the writer under log, and closes itself.
-	Serve       func(ctx context.Context, s *Settings, log zerolog.Logger, w *logWriter) error
-	ServeBroker func(ctx context.Context, s *Settings, log zerolog.Logger, w *logWriter) error
+	Serve       func(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logWriter) error
+	ServeBroker func(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logWriter) error
 
 	file     string     // --config
 	options  optionList // -o
@@ -93,7 +94,7 @@ func (o *output) Write(p []byte) (int, error) {
 
 // complain prints an error; of a configuration's problems each on its line.
 func (c *CLI) complain(err error) {
-	var problems Problems
+	var problems config.Problems
 	if !errors.As(err, &problems) {
 		fmt.Fprintf(c.Stderr, "zamqp: %v\n", err)
 		return
@@ -144,8 +145,8 @@ the same handlers, which are compiled in.`,
 }
 
 // load reads the configuration that the flags and the environment give.
-func (c *CLI) load() (*Settings, error) {
-	s, err := Load(Sources{File: c.file, Environ: c.Environ, Options: c.options}, RegisteredNames(c.Registry))
+func (c *CLI) load() (*config.Settings, error) {
+	s, err := config.Load(config.Sources{File: c.file, Environ: c.Environ, Options: c.options}, config.RegisteredNames(c.Registry))
 	if err != nil {
 		return nil, failure{err}
 	}
@@ -154,7 +155,7 @@ func (c *CLI) load() (*Settings, error) {
 
 // completeOption offers the keys, with the names that handlers registered.
 func (c *CLI) completeOption(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	keys, err := Keys(RegisteredNames(c.Registry))
+	keys, err := config.Keys(config.RegisteredNames(c.Registry))
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

@@ -1,11 +1,15 @@
 package app
 
-import "github.com/rs/zerolog"
+import (
+	"github.com/rs/zerolog"
+
+	"zamqp/publisher/config"
+)
 
 // openLog makes the log of a server on c.Stderr. Whatever else the command says
 // there takes the same way: a write to a reader that has stopped would keep the
 // process from ending. Run closes it.
-func (c *CLI) openLog(l Log) (logger zerolog.Logger, w *logWriter) {
+func (c *CLI) openLog(l config.Log) (logger zerolog.Logger, w *logWriter) {
 	before := c.Stderr
 	logger, w, end := OpenLog(l, before)
 	c.Stderr = w

@@ -87,8 +87,8 @@ consumers
 producers
   orders  on default: exchange orders (topic) to queue audit; json; mandatory
 routes
-  any  /any/{path...}  app/plan_test.go:19
-  GET  /hello          app/plan_test.go:18
+  any  /any/{path...}  app/registry_test.go:11
+  GET  /hello          app/registry_test.go:10
 `
 	if code != 0 || stderr != "" || stdout != want {
 		t.Errorf("exit %d, stderr %q, stdout\n%s\nwant\n%s", code, stderr, stdout, want)
@@ -188,7 +188,7 @@ func TestCheckPrintsEveryProblem(t *testing.T) {
 
 func TestRoutes(t *testing.T) {
 	code, stdout, stderr := run(t, []string{"ZAMQP_LOG__LEVEL=loud"}, "routes") // reads no settings
-	want := "any  /any/{path...}  app/plan_test.go:19\nGET  /hello          app/plan_test.go:18\n"
+	want := "any  /any/{path...}  app/registry_test.go:11\nGET  /hello          app/registry_test.go:10\n"
 	if code != 0 || stderr != "" || stdout != want {
 		t.Errorf("exit %d, stderr %q, stdout\n%s", code, stderr, stdout)
 	}

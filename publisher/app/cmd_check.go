@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zamqp/publisher"
+	"zamqp/publisher/config"
 )
 
 func (c *CLI) checkCommand() *cobra.Command {
@@ -36,9 +37,9 @@ declared, as serve does when it starts.`,
 			if err != nil {
 				return err
 			}
-			plan, err := Resolve(s, c.Registry)
+			plan, err := config.Resolve(s, c.Registry)
 			if err == nil {
-				err = plan.write(c.Stdout)
+				err = writePlan(c.Stdout, plan)
 			}
 			if err != nil {
 				return failure{err}
@@ -61,16 +62,16 @@ declared, as serve does when it starts.`,
 	return cmd
 }
 
-// write prints the plan for a person: one line for each thing that serve opens,
+// writePlan prints the plan for a person: one line for each thing that serve opens,
 // declares or answers.
-func (p *Plan) write(w io.Writer) error {
+func writePlan(w io.Writer, p *config.Plan) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	s := p.Settings
 	fmt.Fprintf(t, "listeners\n")
 	for _, address := range s.HTTP.Listen {
 		fmt.Fprintf(t, "  http\t%s\n", address)
 	}
-	_, embeds := p.embeds()
+	_, embeds := p.Embeds()
 	for _, address := range s.Broker.Listen {
 		if embeds {
 			fmt.Fprintf(t, "  amqp\t%s%s\n", address, words(word("TLS", s.Broker.TLSCert != "")))
@@ -102,7 +103,7 @@ func (p *Plan) write(w io.Writer) error {
 	for _, name := range slices.Sorted(maps.Keys(p.Producers)) {
 		fmt.Fprintf(t, "  %s\t%s\n", name, producerText(p.Producers[name]))
 	}
-	s.writeApps(t)
+	s.WriteApps(t)
 	fmt.Fprintf(t, "routes\n")
 	if err := t.Flush(); err != nil {
 		return err
@@ -110,10 +111,10 @@ func (p *Plan) write(w io.Writer) error {
 	return writeRoutes(w, "  ", p.Routes)
 }
 
-func connectionText(s *Settings, c *Connection) string {
+func connectionText(s *config.Settings, c *config.Connection) string {
 	switch {
 	case !c.Embedded():
-		return maskURLs(c.URL)
+		return config.MaskURLs(c.URL)
 	case s.Broker.DataDir == "":
 		return fmt.Sprintf("the embedded broker, virtual host %s; nothing outlives the process", c.URI.Vhost)
 	}
@@ -149,7 +150,7 @@ func consumerText(k publisher.Consumer) string {
 	case k.Retry.Attempts == 1:
 		b.WriteString("; 1 attempt")
 	default:
-		fmt.Fprintf(&b, "; %d attempts, %s to %s apart", k.Retry.Attempts, formatDuration(k.Retry.Min), formatDuration(k.Retry.Max))
+		fmt.Fprintf(&b, "; %d attempts, %s to %s apart", k.Retry.Attempts, config.FormatDuration(k.Retry.Min), config.FormatDuration(k.Retry.Max))
 	}
 	if !k.NoAck {
 		b.WriteString("; dead letters: " + deadLetterText(k))

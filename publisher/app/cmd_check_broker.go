@@ -13,11 +13,12 @@ import (
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
 	"zamqp/publisher/amqpdoor"
+	"zamqp/publisher/config"
 )
 
 // brokerCheck asks the brokers of a plan whether they agree with it.
 type brokerCheck struct {
-	plan    *Plan
+	plan    *config.Plan
 	table   *tabwriter.Writer
 	timeout time.Duration
 	declare bool // and not only look

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zamqp/amqpproto"
+	"zamqp/publisher/config"
 )
 
 // deadQueue is one dead-letter queue.
@@ -23,7 +24,7 @@ type deadQueue struct {
 
 // locate finds the queue of an argument: a consumer's dead-letter queue, or a
 // queue by name.
-func (d *deadCommand) locate(plan *Plan, cmd *cobra.Command, arg string) (deadQueue, error) {
+func (d *deadCommand) locate(plan *config.Plan, cmd *cobra.Command, arg string) (deadQueue, error) {
 	q := deadQueue{connection: d.broker.connection, queue: arg}
 	consumer, ok := plan.Consumers[arg]
 	if !ok {
@@ -41,12 +42,12 @@ func (d *deadCommand) locate(plan *Plan, cmd *cobra.Command, arg string) (deadQu
 
 // plan resolves the configuration. If it has problems, queues can still be named,
 // but not consumers.
-func (d *deadCommand) plan(c *CLI, args []string) (*Plan, error) {
+func (d *deadCommand) plan(c *CLI, args []string) (*config.Plan, error) {
 	s, err := d.broker.settings(c)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := Resolve(s, c.Registry)
+	plan, err := config.Resolve(s, c.Registry)
 	if err == nil {
 		return plan, nil
 	}
@@ -59,11 +60,11 @@ func (d *deadCommand) plan(c *CLI, args []string) (*Plan, error) {
 	if len(args) == 0 {
 		return nil, failure{err}
 	}
-	return &Plan{Settings: s}, nil
+	return &config.Plan{Settings: s}, nil
 }
 
 // queues are those of the arguments, or all of the plan.
-func (d *deadCommand) queues(plan *Plan, cmd *cobra.Command, args []string) (all []deadQueue, err error) {
+func (d *deadCommand) queues(plan *config.Plan, cmd *cobra.Command, args []string) (all []deadQueue, err error) {
 	seen := map[deadQueue]bool{}
 	add := func(q deadQueue) {
 		q.of = ""

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zamqp/amqpproto/journal"
+	"zamqp/publisher/config"
 	"zamqp/publisher/spool"
 )
 
@@ -134,13 +135,13 @@ func (x *spoolCommand) each(c *CLI, fn func(title, dir string) error) error {
 		return err
 	}
 	if x.connection != "" && s.Connections[x.connection] == nil {
-		return fmt.Errorf("--connection %s: %s", x.connection, noConnection(x.connection, s))
+		return fmt.Errorf("--connection %s: %s", x.connection, config.UnknownConnection(x.connection, s))
 	}
 	n := 0
 	for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
 		connection := s.Connections[name]
-		dir := connection.spoolDir(name)
-		if x.connection != "" && x.connection != name || connection.Spool != spoolFile && !spool.Exists(dir) {
+		dir := connection.SpoolPath(name)
+		if x.connection != "" && x.connection != name || connection.Spool != config.SpoolFile && !spool.Exists(dir) {
 			continue
 		}
 		n++

@@ -9,6 +9,7 @@ import (
 
 	"zamqp/amqpproto/client"
 	"zamqp/loop"
+	"zamqp/publisher/config"
 )
 
 // dialer is the way of a client to its sockets, for the server and for the
@@ -16,7 +17,7 @@ import (
 type dialer struct {
 	loop     *loop.Loop
 	name     string // of the connection
-	settings *Connection
+	settings *config.Connection
 	client   *client.Client
 	// join connects to the broker of this process rather than by a socket; nil = dial
 	// the settings' URL.
@@ -25,19 +26,19 @@ type dialer struct {
 	// round is the order in which the nodes are dialled, round[:tried] have been.
 	// One that takes connections and then drops them counts as tried as well: the
 	// round goes on until one has opened.
-	round  []Node
+	round  []config.Node
 	tried  int
-	node   Node    // dialled last
-	failed []error // of the dials since the client asked for a socket
+	node   config.Node // dialled last
+	failed []error     // of the dials since the client asked for a socket
 	began  time.Time
-	slow   map[Node]bool // took long to fail the last time: they are dialled behind the others
+	slow   map[config.Node]bool // took long to fail the last time: they are dialled behind the others
 }
 
 // slowAfter tells a host that is down from a port that nobody listens on.
 const slowAfter = time.Second
 
 // clientConfig is a [connection.NAME] as the client machine wants it.
-func clientConfig(name string, c *Connection) client.Config {
+func clientConfig(name string, c *config.Connection) client.Config {
 	config := client.Config{
 		Name: name, Vhost: c.URI.Vhost, Username: c.URI.Username, Password: c.URI.Password,
 		Mechanism: c.Mechanism, ConnectionName: c.ConnectionName, Heartbeat: c.Heartbeat,
@@ -68,7 +69,7 @@ func (d *dialer) dial() {
 		if d.settings.Order == "shuffled" {
 			rand.Shuffle(len(d.round), func(i, j int) { d.round[i], d.round[j] = d.round[j], d.round[i] })
 		}
-		slices.SortStableFunc(d.round, func(a, b Node) int { return d.slowness(a) - d.slowness(b) })
+		slices.SortStableFunc(d.round, func(a, b config.Node) int { return d.slowness(a) - d.slowness(b) })
 	}
 	d.node = d.round[d.tried]
 	d.tried++
@@ -97,7 +98,7 @@ func (d *dialer) connect(c *loop.Conn) loop.Peer {
 
 // dialTLS dials and shakes hands off the loop, then lets the loop adopt the
 // stream.
-func (d *dialer) dialTLS(node Node, timeout time.Duration) {
+func (d *dialer) dialTLS(node config.Node, timeout time.Duration) {
 	nc, err := dialTLS(d.settings, d.name, node, node.Address(), timeout)
 	posted := d.loop.Post(func() {
 		if err != nil {
@@ -113,7 +114,7 @@ func (d *dialer) dialTLS(node Node, timeout time.Duration) {
 }
 
 // slowness sorts nodes.
-func (d *dialer) slowness(n Node) int {
+func (d *dialer) slowness(n config.Node) int {
 	if d.slow[n] {
 		return 1
 	}
@@ -124,7 +125,7 @@ func (d *dialer) slowness(n Node) int {
 func (d *dialer) dialFailed(err error) {
 	d.failed = append(d.failed, err)
 	if d.slow == nil {
-		d.slow = map[Node]bool{}
+		d.slow = map[config.Node]bool{}
 	}
 	d.slow[d.node] = d.loop.Now().Sub(d.began) > slowAfter
 	if d.tried < len(d.round) && d.client.State() == client.Disconnected {

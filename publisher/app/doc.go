@@ -1,9 +1,3 @@
-// Package app is the composition root: it reads the configuration, joins
-// handlers, doors and machines to one loop, and is the command line.
-//
-// The way of a setting: each source (file.go, env.go) makes a layer, a tree
-// with the origin of each key. strict.go finds keys that schema.go does not
-// have, koanf merges the layers, decode.go fills Settings, check.go compares
-// keys with each other, and plan.go lays the result over what the handler
-// packages registered. Each step reports everything it finds, as Problems.
+// Package app is the composition root, which joins handlers, doors and machines to
+// one loop by the plan of publisher/config, and the command line.
 package app

@@ -7,7 +7,7 @@ import (
 // embed starts the broker of this process if a connection wants it. It comes
 // before the listeners of HTTP: whoever is served can publish.
 func (a *application) embed() error {
-	name, yes := a.plan.embeds()
+	name, yes := a.plan.Embeds()
 	if !yes {
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"zamqp/amqpproto/journal"
 	"zamqp/loop"
 	"zamqp/publisher"
+	"zamqp/publisher/config"
 )
 
 // ownUser is as whom this process is known to the broker that it embeds: the user
@@ -33,7 +34,7 @@ var processStart = time.Now()
 type embedded struct {
 	loop     *loop.Loop
 	log      zerolog.Logger
-	settings *Broker
+	settings *config.Broker
 	server   *broker.Server
 	memory   *messageMemory
 	closers  []func() // of the listeners
@@ -56,7 +57,7 @@ func brokerVersion(product string) string {
 }
 
 // newEmbedded makes the broker and reads back what is durable.
-func newEmbedded(l *loop.Loop, s *Broker, log zerolog.Logger) (*embedded, error) {
+func newEmbedded(l *loop.Loop, s *config.Broker, log zerolog.Logger) (*embedded, error) {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails
 	e := &embedded{loop: l, log: log, settings: s, memory: &messageMemory{}}
@@ -104,7 +105,7 @@ func nodeName() string {
 }
 
 // brokerUsers are the configured ones, or else guest.
-func brokerUsers(configured map[string]*BrokerUser) map[string]broker.User {
+func brokerUsers(configured map[string]*config.BrokerUser) map[string]broker.User {
 	users := map[string]broker.User{}
 	for name, u := range configured {
 		user := broker.User{Hash: u.Hash, Tags: u.Tags}
@@ -147,7 +148,7 @@ func brokerTaken(address, connection string, own listening) error {
 	}
 	host, port, _ := net.SplitHostPort(address)
 	return fmt.Errorf("%w, or use that one, as with -o connection.%s.url=amqp://guest:guest@%s/", err,
-		connection, net.JoinHostPort(DialableHost(host), port))
+		connection, net.JoinHostPort(config.DialableHost(host), port))
 }
 
 // elsewhere is the remedy for an address that is in use.
@@ -176,7 +177,7 @@ func (e *embedded) listenAt(address string) (net.Addr, error) {
 // dialable is where to reach from this machine what listens at an address.
 func dialable(addr net.Addr) string {
 	host, port, _ := net.SplitHostPort(addr.String())
-	return net.JoinHostPort(DialableHost(host), port)
+	return net.JoinHostPort(config.DialableHost(host), port)
 }
 
 // shownURL is what a client is to be given, with the one password that is no

@@ -7,6 +7,7 @@ import (
 
 	"zamqp/amqpproto/journal"
 	"zamqp/loop"
+	"zamqp/publisher/config"
 )
 
 // diskEvery is how often the disk is looked at, whoever writes to it; while it is
@@ -35,7 +36,7 @@ func (e *embedded) watchDisk() {
 		return
 	}
 	w.looking = true
-	var free Size
+	var free config.Size
 	var err error
 	mark := e.server.DiskMark()
 	e.loop.OffloadDisk(func() { free, err = diskFree(e.settings.DataDir) }, func() {
@@ -60,10 +61,10 @@ func (e *embedded) watchDisk() {
 }
 
 // diskFree is how many octets a process without privileges can still write.
-func diskFree(dir string) (Size, error) {
+func diskFree(dir string) (config.Size, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, err
 	}
-	return Size(uint64(max(st.Bavail, 0)) * uint64(st.Bsize)), nil
+	return config.Size(uint64(max(st.Bavail, 0)) * uint64(st.Bsize)), nil
 }

@@ -23,9 +23,29 @@ import (
 	"github.com/rs/zerolog"
 
 	"zamqp/publisher/app"
+	"zamqp/publisher/config"
 )
 
 const secretHash = "$2a$10$JwnGb6.OdUTGTY6adH0dSOsd7KQgMgOebcdcPe/mGhBTQ5NFWW3aG"
+
+// write makes a config file of the test and returns its name.
+func write(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func mustLoad(t *testing.T, text string, environ, options []string) *config.Settings {
+	t.Helper()
+	s, err := config.Load(config.Sources{File: write(t, text), Environ: environ, Options: options}, config.Names{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
 
 // journalLines is a log that the broker writes to and a test reads.
 type journalLines struct {
@@ -211,7 +231,7 @@ func TestBrokerDoesNotStart(t *testing.T) {
 		{[]string{"broker.tls_cert=" + notDir, "broker.tls_key=" + notDir}, []string{"broker.tls_cert"}},
 		{[]string{"broker.listen="}, []string{"broker.listen", "write an address"}},
 	} {
-		s, err := app.Load(app.Sources{Options: append([]string{"broker.listen=127.0.0.1:0", "http.listen=127.0.0.1:0"}, row.options...)}, names)
+		s, err := config.Load(config.Sources{Options: append([]string{"broker.listen=127.0.0.1:0", "http.listen=127.0.0.1:0"}, row.options...)}, config.Names{})
 		if err != nil {
 			t.Fatal(err)
 		}

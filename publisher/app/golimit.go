@@ -4,14 +4,16 @@ import (
 	"os"
 	"runtime/debug"
 
+	"zamqp/publisher/config"
+
 	"github.com/rs/zerolog"
 )
 
 // limitGo makes Go's collector work harder rather than let the process grow over
 // the memory that there is, unless the environment has a limit for it. Messages of
 // the embedded broker are outside of Go's memory.
-func limitGo(s *Settings, embedded bool, log zerolog.Logger) {
-	limit, source := MemoryLimit()
+func limitGo(s *config.Settings, embedded bool, log zerolog.Logger) {
+	limit, source := config.MemoryLimit()
 	floor := floorHeap(limit)
 	if limit == 0 {
 		return
@@ -26,12 +28,12 @@ func limitGo(s *Settings, embedded bool, log zerolog.Logger) {
 		return
 	}
 	debug.SetMemoryLimit(int64(forGo + floor)) // Go counts the floor, which takes no memory
-	e.Str("GOMEMLIMIT", (forGo / MiB * MiB).String()).Msg("memory")
+	e.Str("GOMEMLIMIT", (forGo / config.MiB * config.MiB).String()).Msg("memory")
 }
 
 // goShare is nine tenths of what the messages leave, and a quarter at least: a
 // limit that is far too low would keep the collector running all the time.
-func goShare(limit, messages Size, embedded bool) Size {
+func goShare(limit, messages config.Size, embedded bool) config.Size {
 	rest := limit
 	if embedded {
 		rest -= min(messages, limit)

@@ -1,29 +1,33 @@
 package app
 
-import "os"
+import (
+	"os"
+
+	"zamqp/publisher/config"
+)
 
 // heapFloor is the ballast of the heap. The collector runs when the heap has
 // doubled: over the few MiB of a server that would be many times a second, and with
 // several processors each run wakes other threads. With the ballast it runs after
 // each 32 MiB of garbage. The ballast is never touched, so it takes addresses only;
 // the garbage is real.
-const heapFloor = 32 * MiB
+const heapFloor = 32 * config.MiB
 
 var ballast []byte
 
 // floorHeap takes the ballast, less of it where memory is short, and returns its
 // size. Where the environment tunes the collector, it does nothing. limit is the
 // memory that there is; 0 = not known.
-func floorHeap(limit Size) Size {
+func floorHeap(limit config.Size) config.Size {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return 0
 	}
-	size := Size(heapFloor)
+	size := config.Size(heapFloor)
 	if limit > 0 {
 		size = min(size, limit/16)
 	}
 	if ballast == nil {
 		ballast = make([]byte, size)
 	}
-	return Size(len(ballast))
+	return config.Size(len(ballast))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"zamqp/loop"
+	"zamqp/publisher/config"
 )
 
 // heldReader is a reader that takes nothing until it is opened.
@@ -25,7 +26,7 @@ func (g *heldReader) Write(p []byte) (int, error) {
 // TestLastWordsAreKept: the stacks of a process that ends itself come behind a log that is full, all of them.
 func TestLastWordsAreKept(t *testing.T) {
 	g := &heldReader{open: make(chan struct{})}
-	log, w, _ := OpenLog(Log{Level: "error", Format: "json"}, g)
+	log, w, _ := OpenLog(config.Log{Level: "error", Format: "json"}, g)
 	for range 40_000 {
 		log.Error().Msg("a line of the log")
 	}

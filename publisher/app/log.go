@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"zamqp/publisher"
+	"zamqp/publisher/config"
 )
 
 // logTime is RFC 3339 with milliseconds: a request takes less than a second.
@@ -19,7 +20,7 @@ const logTime = "2006-01-02T15:04:05.000Z07:00"
 
 // NewLogger makes the server's log on w: lines for people on a terminal, JSON
 // for machines otherwise, or what the settings say.
-func NewLogger(l Log, w io.Writer) zerolog.Logger {
+func NewLogger(l config.Log, w io.Writer) zerolog.Logger {
 	// zerolog keeps these in globals; every logger of the process is ours. A
 	// duration as a number would leave its unit to be guessed.
 	zerolog.TimeFieldFormat = logTime
@@ -57,7 +58,7 @@ func isTerminal(w io.Writer) bool {
 // OpenLog makes the log of a server on to. It never waits for its reader. Libraries
 // that log by the standard library write to it as well. end closes it: what waits is
 // written as long as somebody reads.
-func OpenLog(l Log, to io.Writer) (logger zerolog.Logger, w *logWriter, end func()) {
+func OpenLog(l config.Log, to io.Writer) (logger zerolog.Logger, w *logWriter, end func()) {
 	notifyBrokenPipe()
 	w = newLogWriter(to)
 	logger = NewLogger(l, w)

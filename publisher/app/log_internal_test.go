@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"zamqp/publisher/config"
 )
 
 func TestLogFormats(t *testing.T) {
 	for format, isJSON := range map[string]bool{"json": true, "auto": true, "console": false} {
 		var b bytes.Buffer
-		log := NewLogger(Log{Level: "info", Format: format}, &b)
+		log := NewLogger(config.Log{Level: "info", Format: format}, &b)
 		log.Debug().Msg("too quiet")
 		log.Info().Int("n", 7).Dur("again_in", 1500*time.Millisecond).Msg("up")
 		var entry struct {

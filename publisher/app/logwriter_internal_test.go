@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"zamqp/publisher/config"
 )
 
 // gate is a reader that takes nothing until it is opened, and fails first.
@@ -39,7 +41,7 @@ func (g *gate) Write(p []byte) (int, error) {
 func TestLogKeepsFirstAndLast(t *testing.T) {
 	g := &gate{open: make(chan struct{}), fails: 3, fine: make(chan struct{})}
 	fine := g.fine
-	log, w, end := OpenLog(Log{Level: "info", Format: "json"}, g)
+	log, w, end := OpenLog(config.Log{Level: "info", Format: "json"}, g)
 	const n = 40_000
 	for i := range n {
 		log.Info().Int("n", i).Msg("a line of the log")

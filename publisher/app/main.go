@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"zamqp/publisher"
+	"zamqp/publisher/config"
 )
 
 // Main runs the command line (without the program's name) of a binary whose
@@ -24,10 +25,10 @@ func Main(args []string) int {
 	return c.Run(context.Background(), args)
 }
 
-func serveLogged(ctx context.Context, s *Settings, log zerolog.Logger, w *logWriter) error {
+func serveLogged(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logWriter) error {
 	return serve(ctx, s, log, newLastWords(log, w), w)
 }
 
-func serveBrokerLogged(ctx context.Context, s *Settings, log zerolog.Logger, w *logWriter) error {
+func serveBrokerLogged(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logWriter) error {
 	return serveBroker(ctx, s, log, newLastWords(log, w))
 }

@@ -1,6 +1,10 @@
 package app
 
-import "time"
+import (
+	"time"
+
+	"zamqp/publisher/config"
+)
 
 // passwordEvery is how often a password_file is looked at.
 const passwordEvery = 2 * time.Second
@@ -17,7 +21,7 @@ func (k *link) watchPassword() {
 	var look func()
 	look = func() {
 		go func() {
-			password, err := readPassword(file)
+			password, err := config.ReadPassword(file)
 			k.loop.Post(func() {
 				switch {
 				case err != nil && !failed:

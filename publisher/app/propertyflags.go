@@ -17,6 +17,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
+	"zamqp/publisher/config"
 )
 
 // messageFlags describe a message to send: where to, every property, and where
@@ -71,8 +72,8 @@ func (f *messageFlags) target() error {
 		return errors.New("nowhere to publish to: name a queue with --queue, or an exchange with --exchange and a --key")
 	}
 	for _, name := range []string{f.exchange, f.key} {
-		if len(name) > shortStringMax {
-			return fmt.Errorf("%.40q…: %s", name, tooLong(name))
+		if len(name) > config.ShortStringMax {
+			return fmt.Errorf("%.40q…: %s", name, config.TooLong(name))
 		}
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"zamqp/publisher/config"
 )
 
 // hostile is what no terminal and no page is to see: it clears a screen in two ways,
@@ -29,7 +31,7 @@ func TestQuoting(t *testing.T) {
 func TestLogQuotes(t *testing.T) {
 	for _, format := range []string{"json", "console"} {
 		var b bytes.Buffer
-		log := NewLogger(Log{Level: "info", Format: format}, &b)
+		log := NewLogger(config.Log{Level: "info", Format: format}, &b)
 		log.Info().Str("message_id", hostileText).Err(fmt.Errorf("no %s", hostileText)).Msg("the call failed")
 		if obeyed(strings.TrimSuffix(b.String(), "\n")) {
 			t.Errorf("%s: %q", format, b.String())

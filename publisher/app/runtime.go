@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"zamqp/loop"
+	"zamqp/publisher/config"
 )
 
 // loopRuntime is the loop as the publisher wants it.
@@ -17,6 +18,6 @@ func (r *loopRuntime) Offload(kind uintptr, fn, done func()) { r.Loop.OffloadKin
 
 // keepMax is how much input of a connection waits for more: a frame of the embedded
 // broker's clients, and the head of an HTTP request, are only taken whole.
-func keepMax(s *Settings) int {
+func keepMax(s *config.Settings) int {
 	return max(256<<10, int(s.Broker.FrameMax), int(s.HTTP.HeadMax)+64<<10)
 }

@@ -16,6 +16,7 @@ import (
 	"zamqp/loop"
 	"zamqp/publisher"
 	"zamqp/publisher/amqpdoor"
+	"zamqp/publisher/config"
 	"zamqp/publisher/http1"
 	"zamqp/publisher/httpdoor"
 )
@@ -25,17 +26,17 @@ import (
 // names what could not be opened, or that the drain was cut short. It does not return,
 // and the process ends, when a handler holds the thread past loop.stall_limit or
 // keeps it from a signal.
-func Serve(ctx context.Context, s *Settings, log zerolog.Logger) error {
+func Serve(ctx context.Context, s *config.Settings, log zerolog.Logger) error {
 	return serve(ctx, s, log, newLastWords(log, nil))
 }
 
 // serve is Serve with meters of what is outside of the server.
-func serve(ctx context.Context, s *Settings, log zerolog.Logger, last *lastWords, meters ...publisher.Meter) error {
-	plan, err := Resolve(s, publisher.Default)
+func serve(ctx context.Context, s *config.Settings, log zerolog.Logger, last *lastWords, meters ...publisher.Meter) error {
+	plan, err := config.Resolve(s, publisher.Default)
 	if err != nil {
 		return err
 	}
-	s.giveApps()
+	s.GiveApps()
 	a, err := newApplication(plan, publisher.Default, log, last)
 	if err != nil {
 		return err
@@ -43,7 +44,7 @@ func serve(ctx context.Context, s *Settings, log zerolog.Logger, last *lastWords
 	for _, m := range meters {
 		a.server.AddMeter(m)
 	}
-	_, embedded := plan.embeds()
+	_, embedded := plan.Embeds()
 	limitGo(s, embedded, log)
 	return a.run(ctx)
 }
@@ -51,7 +52,7 @@ func serve(ctx context.Context, s *Settings, log zerolog.Logger, last *lastWords
 // application is the composition root: it owns the loop and joins the doors to
 // it. All but run is for the loop's thread.
 type application struct {
-	plan      *Plan
+	plan      *config.Plan
 	log       zerolog.Logger
 	last      *lastWords
 	loop      *loop.Loop
@@ -68,7 +69,7 @@ type application struct {
 	collecting bool // collectLater was called
 }
 
-func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger, last *lastWords) (*application, error) {
+func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog.Logger, last *lastWords) (*application, error) {
 	s := plan.Settings
 	a := &application{plan: plan, log: log, last: last}
 	var err error
@@ -98,7 +99,7 @@ func newApplication(plan *Plan, registry *publisher.Registry, log zerolog.Logger
 // ownWorkers are for what the server offloads itself: passwords, replays of a spool.
 const ownWorkers = 16
 
-func poolSizes(s *Settings) map[string]publisher.PoolSize {
+func poolSizes(s *config.Settings) map[string]publisher.PoolSize {
 	sizes := make(map[string]publisher.PoolSize, len(s.Pools))
 	for name, p := range s.Pools {
 		sizes[name] = publisher.PoolSize{Workers: p.Workers, Queue: p.Queue}
@@ -106,7 +107,7 @@ func poolSizes(s *Settings) map[string]publisher.PoolSize {
 	return sizes
 }
 
-func httpConfig(h *HTTP) http1.Config {
+func httpConfig(h *config.HTTP) http1.Config {
 	cfg := http1.Config{
 		TargetMax: int(h.TargetMax), HeadMax: int(h.HeadMax), FieldsMax: h.FieldsMax, BodyMax: int64(h.BodyMax),
 		IdleTimeout: h.IdleTimeout, HeadTimeout: h.HeadTimeout, BodyRateMin: int64(h.BodyRateMin), ServerName: h.ServerName,

@@ -17,6 +17,7 @@ import (
 
 	"zamqp/amqpproto/client"
 	"zamqp/loop"
+	"zamqp/publisher/config"
 )
 
 // session is a command's conversation with a broker: the client machine on a
@@ -59,18 +60,18 @@ func (f *brokerFlags) add(cmd *cobra.Command, c *CLI) {
 }
 
 // settings is the configuration with what the flags say of its connection.
-func (f *brokerFlags) settings(c *CLI) (*Settings, error) {
+func (f *brokerFlags) settings(c *CLI) (*config.Settings, error) {
 	options := c.options
 	if f.url != "" {
 		options = append(options[:len(options):len(options)],
 			"connection."+f.connection+".url="+strings.ReplaceAll(f.url, "$", "$$"))
 	}
-	s, err := Load(Sources{File: c.file, Environ: c.Environ, Options: options}, RegisteredNames(c.Registry))
+	s, err := config.Load(config.Sources{File: c.file, Environ: c.Environ, Options: options}, config.RegisteredNames(c.Registry))
 	if err != nil {
 		return nil, failure{err}
 	}
 	if s.Connections[f.connection] == nil {
-		return nil, fmt.Errorf("--connection %s: %s", f.connection, noConnection(f.connection, s))
+		return nil, fmt.Errorf("--connection %s: %s", f.connection, config.UnknownConnection(f.connection, s))
 	}
 	return s, nil
 }
@@ -85,15 +86,15 @@ func (c *CLI) open(ctx context.Context, f *brokerFlags, as string) (*session, er
 	return openSession(ctx, f.connection, settings, f.timeout, as)
 }
 
-func openSession(ctx context.Context, name string, settings *Settings, timeout time.Duration, as string) (*session, error) {
-	own, err := settings.outside(name)
+func openSession(ctx context.Context, name string, settings *config.Settings, timeout time.Duration, as string) (*session, error) {
+	own, err := settings.Outside(name)
 	if err != nil {
 		return nil, failure{err}
 	}
 	own.ConnectionName += " " + as
 	own.HandshakeTimeout, own.ConfirmTimeout = timeout, timeout
 	own.Confirms = true
-	l, err := loop.New(loop.Options{HighWater: int(MiB)})
+	l, err := loop.New(loop.Options{HighWater: int(config.MiB)})
 	if err != nil {
 		return nil, failure{fmt.Errorf("loop: %w", err)}
 	}
@@ -101,10 +102,10 @@ func openSession(ctx context.Context, name string, settings *Settings, timeout t
 		timeout: timeout, lost: make(chan struct{}), ended: make(chan struct{}),
 		stations: map[string]func(client.Event){},
 	}
-	config := clientConfig(name, &own)
-	config.KeepIDs = true
-	config.ProbeTimeout = timeout // there is one try
-	s.dialer = dialer{loop: l, name: name, settings: &own, client: client.New(config, s)}
+	machine := clientConfig(name, &own)
+	machine.KeepIDs = true
+	machine.ProbeTimeout = timeout // there is one try
+	s.dialer = dialer{loop: l, name: name, settings: &own, client: client.New(machine, s)}
 	go func() {
 		defer close(s.ended)
 		if err := l.Run(); err != nil {
@@ -118,7 +119,7 @@ func openSession(ctx context.Context, name string, settings *Settings, timeout t
 	})
 	if err != nil {
 		s.close()
-		err = fmt.Errorf("connection %q, %s: %w", name, maskURLs(own.URL), err)
+		err = fmt.Errorf("connection %q, %s: %w", name, config.MaskURLs(own.URL), err)
 		if settings.Connections[name].Embedded() && errors.Is(err, syscall.ECONNREFUSED) {
 			err = fmt.Errorf("%w: the embedded broker does not run: start zamqp serve or zamqp broker, or name another by --url", err)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto/journal"
+	"zamqp/publisher/config"
 	"zamqp/publisher/spool"
 )
 
@@ -32,10 +33,10 @@ func (a *application) openSpools() error {
 	parents := map[string]bool{}
 	for _, name := range a.plan.Connections {
 		c := a.plan.Settings.Connections[name]
-		if c.Spool != spoolFile {
+		if c.Spool != config.SpoolFile {
 			continue
 		}
-		dir := c.spoolDir(name)
+		dir := c.SpoolPath(name)
 		used[dir], parents[c.SpoolDir] = true, true
 		log := a.log.With().Str("connection", name).Str("dir", dir).Logger()
 		store, report, err := spool.Open(spool.Options{

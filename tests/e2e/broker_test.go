@@ -14,6 +14,7 @@ import (
 
 	"zamqp/publisher"
 	"zamqp/publisher/app"
+	"zamqp/publisher/config"
 	"zamqp/tests/kit/rabbitmq"
 )
 
@@ -38,7 +39,7 @@ func embedded(*testing.T) string { return "embedded" }
 // alone is the broker as `zamqp broker` runs it. It ends with the test.
 func alone(t *testing.T) string {
 	t.Helper()
-	settings, err := app.Load(app.Sources{Options: []string{"broker.listen=127.0.0.1:0"}}, app.Names{})
+	settings, err := config.Load(config.Sources{Options: []string{"broker.listen=127.0.0.1:0"}}, config.Names{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func TestAddressInUse(t *testing.T) {
 	}
 	defer ln.Close()
 	taken := ln.Addr().String()
-	settings, err := app.Load(app.Sources{Options: []string{"broker.listen=", "http.listen=" + taken}}, app.RegisteredNames(publisher.Default))
+	settings, err := config.Load(config.Sources{Options: []string{"broker.listen=", "http.listen=" + taken}}, config.RegisteredNames(publisher.Default))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,8 +91,8 @@ func TestAddressInUse(t *testing.T) {
 func TestAddressOfTheBrokerInUse(t *testing.T) {
 	url := alone(t)
 	taken := strings.TrimSuffix(strings.TrimPrefix(url, "amqp://guest:guest@"), "/")
-	settings, err := app.Load(app.Sources{Options: []string{"http.listen=127.0.0.1:0", "broker.listen=" + taken}},
-		app.RegisteredNames(publisher.Default))
+	settings, err := config.Load(config.Sources{Options: []string{"http.listen=127.0.0.1:0", "broker.listen=" + taken}},
+		config.RegisteredNames(publisher.Default))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func TestAddressOfOneself(t *testing.T) {
 		{[]string{"broker.listen=", "http.listen=unix:" + file}, `there is a file of that name, which is no socket`},
 		{[]string{"broker.listen=", "http.listen=unix:" + dir}, `there is a directory of that name`},
 	} {
-		settings, err := app.Load(app.Sources{Options: append([]string{"server.data_dir="}, row.options...)}, app.RegisteredNames(publisher.Default))
+		settings, err := config.Load(config.Sources{Options: append([]string{"server.data_dir="}, row.options...)}, config.RegisteredNames(publisher.Default))
 		if err != nil {
 			t.Fatal(err)
 		}

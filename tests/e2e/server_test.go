@@ -22,6 +22,7 @@ import (
 
 	"zamqp/publisher"
 	"zamqp/publisher/app"
+	"zamqp/publisher/config"
 )
 
 // server is a running zamqp.
@@ -100,7 +101,7 @@ func startUnready(t *testing.T, url string, options ...string) *server {
 		options = append(options, "consumer.e2e-stream.enabled=false")
 	}
 	streams := !slices.Contains(options, "consumer.e2e-stream.enabled=false")
-	settings, err := app.Load(app.Sources{Options: options}, app.RegisteredNames(publisher.Default))
+	settings, err := config.Load(config.Sources{Options: options}, config.RegisteredNames(publisher.Default))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,8 @@ const (
 	brotli     = "github.com/andybalholm/brotli"
 	xxhash     = "github.com/cespare/xxhash/v2"
 	zstd       = "github.com/klauspost/compress/zstd"
+	koanf      = "github.com/knadh/koanf/"
+	toml       = "github.com/pelletier/go-toml/v2"
 )
 
 // room is a row of DESIGN §2: a folder, its level, and what it may import apart
@@ -51,6 +53,7 @@ var rooms = []room{
 	{"publisher/publishertest", 2, []string{"publisher", "amqpproto", zerolog}},
 	{"publisher/httpdoor", 2, []string{"publisher", "publisher/http1", zerolog}},
 	{"publisher/amqpdoor", 2, []string{"publisher", "amqpproto", "publisher/spool", "publisher/inhand", "amqpproto/client", "amqpproto/journal", vocabulary, rate, zerolog}},
+	{"publisher/config", 2, []string{"publisher", "publisher/spool", vocabulary, koanf, toml, bcrypt}},
 	{"publisher/app", 4, []string{"*"}},
 	{"handlers", 4, []string{"handlers/*"}},
 	{"handlers/*", 3, []string{"publisher", "third-party"}},
@@ -153,6 +156,8 @@ func TestArrowsAreRefused(t *testing.T) {
 		{"publisher/httpdoor", "zamqp/loop"},
 		{"publisher/httpdoor", "zamqp/publisher/amqpdoor"},
 		{"publisher/amqpdoor", "zamqp/publisher/http1"},
+		{"publisher/config", "zamqp/loop"},
+		{"publisher/config", "zamqp/amqpproto/client"},
 		{"handlers/hello", "zamqp/publisher/app"},
 		{"handlers/hello", "zamqp/loop/coro"},
 		{"handlers", "zamqp/publisher"},

@@ -1,0 +1,145 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// shortStringMax is the longest short string of AMQP, in octets: names of
+// exchanges and queues, routing keys. AMQP 0-9-1 §4.2.5.3.
+const ShortStringMax = 255
+
+// check looks at what one key alone cannot tell: addresses, URLs, and keys
+// that bound each other. found is what is wrong already: a key whose value could
+// not be read is not missing.
+func (s *Settings) check(found Problems) Problems {
+	c := &checker{settings: s, unread: map[string]bool{}}
+	for _, p := range found {
+		c.unread[p.Key] = true
+	}
+	c.http()
+	c.broker()
+	for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
+		c.connection(name, s.Connections[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Consumers)) {
+		c.consumer(name, s.Consumers[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Producers)) {
+		c.producer(name, s.Producers[name])
+	}
+	return c.problems
+}
+
+type checker struct {
+	settings *Settings
+	unread   map[string]bool // keys that have a problem already
+	problems Problems
+}
+
+func (c *checker) fail(key, shown, text string) {
+	c.problems = append(c.problems, &Problem{Origin: c.settings.origin(key), Key: key, Value: shown, Text: text})
+}
+
+// origin is where the value of a key came from.
+func (s *Settings) origin(key string) Origin { return s.origins[key] }
+
+func (c *checker) http() {
+	h := &c.settings.HTTP
+	h.Listen = slices.DeleteFunc(h.Listen, func(address string) bool { return address == "" })
+	for i, address := range h.Listen {
+		if err := checkListen(address); err != nil {
+			c.fail("http.listen", show(address), err.Error())
+		} else if slices.Contains(h.Listen[:i], address) {
+			c.fail("http.listen", show(address), "listed twice: remove one")
+		}
+	}
+	if h.TargetMax > h.HeadMax {
+		c.fail("http.target_max", h.TargetMax.String(),
+			fmt.Sprintf("the target is part of the head: write at most http.head_max, %s", h.HeadMax))
+	}
+	if strings.ContainsFunc(h.ServerName, func(r rune) bool { return r < ' ' || r > '~' }) {
+		c.fail("http.server_name", show(h.ServerName), "a header field holds visible ASCII: remove the rest")
+	}
+}
+
+func checkListen(address string) error {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		// The kernel's sun_path has 108 octets on Linux, 104 elsewhere, with a NUL.
+		if path == "" || len(path) > 103 {
+			return errors.New(`a socket's path has 1 to 103 octets: write "unix:/run/zamqp.sock"`)
+		}
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return errors.New(`not an address: write "host:port", ":8080" or "unix:/path"; an IPv6 host in brackets`)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("the port is a number from 0 to 65535")
+	}
+	return nil
+}
+
+func (c *checker) consumer(name string, o *Consumer) {
+	key := "consumer." + name
+	c.connectionName(key+".connection", o.Connection)
+	c.shortString(key+".queue", o.Queue)
+	c.shortString(key+".exchange", o.Exchange)
+	c.shortString(key+".dead_letter", o.DeadLetter)
+	for i := range o.RoutingKeys {
+		c.shortString(key+".routing_keys", &o.RoutingKeys[i])
+	}
+	c.milliseconds(key+".retry.min", o.Retry.Min)
+	c.milliseconds(key+".retry.max", o.Retry.Max)
+}
+
+func (c *checker) producer(name string, o *Producer) {
+	key := "producer." + name
+	c.connectionName(key+".connection", o.Connection)
+	c.shortString(key+".queue", o.Queue)
+	c.shortString(key+".exchange", o.Exchange)
+	c.shortString(key+".routing_key", o.RoutingKey)
+	c.shortString(key+".reply_to", o.ReplyTo)
+	c.shortString(key+".app_id", o.AppID)
+	c.shortString(key+".user_id", o.UserID)
+	c.milliseconds(key+".expiration", o.Expiration)
+}
+
+// milliseconds refuses what the broker would be told of without its fraction.
+func (c *checker) milliseconds(key string, d *time.Duration) {
+	if d != nil && *d%time.Millisecond != 0 {
+		c.fail(key, FormatDuration(*d), "AMQP counts in milliseconds: round it")
+	}
+}
+
+func (c *checker) connectionName(key string, name *string) {
+	if name != nil && c.settings.Connections[*name] == nil {
+		c.fail(key, show(*name), UnknownConnection(*name, c.settings))
+	}
+}
+
+// noConnection is the remedy for a name that no [connection.NAME] has.
+func UnknownConnection(name string, s *Settings) string {
+	text := fmt.Sprintf("there is no [connection.%s]", name)
+	if best := nearest(name, slices.Sorted(maps.Keys(s.Connections))); best != "" {
+		return fmt.Sprintf("%s; did you mean %q?", text, best)
+	}
+	return text + ": add it, with its url"
+}
+
+func (c *checker) shortString(key string, text *string) {
+	if text != nil && len(*text) > ShortStringMax {
+		c.fail(key, show(*text), TooLong(*text))
+	}
+}
+
+func TooLong(name string) string {
+	return fmt.Sprintf("AMQP's names have at most %d octets, this has %d", ShortStringMax, len(name))
+}

@@ -1,0 +1,133 @@
+package config_test
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"zamqp/publisher"
+	"zamqp/publisher/config"
+)
+
+// shipped is config.toml at the top of the repository.
+const shipped = "../../config.toml"
+
+// commented is a key or table that has no default of its own: "#" and no space.
+var commented = regexp.MustCompile(`(?m)^#(\[|[a-z_]+ = )`)
+
+func shippedText(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestShippedFileIsDefaults: config.toml says key by key what an empty one means.
+func TestShippedFileIsDefaults(t *testing.T) {
+	got, err := config.Load(config.Sources{File: shipped}, config.Names{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := mustLoad(t, "", nil, nil)
+	for i := range reflect.TypeFor[config.Settings]().NumField() {
+		field := reflect.TypeFor[config.Settings]().Field(i)
+		if !field.IsExported() { // where each value came from
+			continue
+		}
+		a, b := reflect.ValueOf(*got).Field(i).Interface(), reflect.ValueOf(*want).Field(i).Interface()
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("%s: config.toml %+v, defaults %+v", field.Name, a, b)
+		}
+	}
+}
+
+// TestShippedExamples: what config.toml shows commented out is what a
+// registration that says nothing comes to.
+func TestShippedExamples(t *testing.T) {
+	r := publisher.NewRegistry()
+	r.Consume("hello", publisher.Consumer{}, nothing)
+	r.Produce("orders", publisher.Producer{})
+	resolve := func(text string) *config.Plan {
+		s, err := config.Load(config.Sources{File: write(t, text)}, config.RegisteredNames(r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := config.Resolve(s, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	// An empty table of arguments is none; mandatory = false without a queue
+	// says what is so anyway. The rest has to be equal.
+	normal := func(p *config.Plan) (publisher.Consumer, publisher.Producer) {
+		k, o := p.Consumers["hello"], p.Producers["orders"]
+		for _, table := range []*publisher.Table{&k.Arguments, &k.ExchangeArguments, &k.BindingArguments, &o.Arguments, &o.QueueArguments} {
+			if len(*table) == 0 {
+				*table = nil
+			}
+		}
+		o.NoMandatory = !o.IsMandatory()
+		return k, o
+	}
+	wantConsumer, wantProducer := normal(resolve(""))
+	gotConsumer, gotProducer := normal(resolve(commented.ReplaceAllString(shippedText(t), "$1")))
+	if wantConsumer.DeadLetter != "hello.dead" {
+		t.Errorf("dead letter: %q", wantConsumer.DeadLetter)
+	}
+	if !reflect.DeepEqual(gotConsumer, wantConsumer) {
+		t.Errorf("consumer: config.toml %+v\nregistered %+v", gotConsumer, wantConsumer)
+	}
+	if !reflect.DeepEqual(gotProducer, wantProducer) {
+		t.Errorf("producer: config.toml %+v\nregistered %+v", gotProducer, wantProducer)
+	}
+}
+
+// TestShippedFileIsComplete: every key that can be set is in config.toml, with
+// a word about it behind or around.
+func TestShippedFileIsComplete(t *testing.T) {
+	text := commented.ReplaceAllString(shippedText(t), "$1")
+	var got []string
+	table := ""
+	for line := range strings.Lines(text) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "["); ok {
+			table = strings.TrimSuffix(name, "]") + "."
+			continue
+		}
+		key, rest, ok := strings.Cut(line, " = ")
+		if !ok || strings.HasPrefix(key, "#") {
+			continue
+		}
+		if !strings.Contains(rest, "  # ") && !strings.Contains(rest, " # ") {
+			t.Errorf("%s%s: no word about it", table, key)
+		}
+		if key == "retry" {
+			got = append(got, table+"retry.attempts", table+"retry.min", table+"retry.max", table+"retry.in_place", table+"retry.crashes")
+			continue
+		}
+		got = append(got, table+key)
+	}
+	slices.Sort(got)
+	want := config.SchemaKeys("default", "hello", "orders")
+	if !slices.Equal(got, want) {
+		t.Errorf("config.toml has\n%s\nthe schema has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestGuideIsComplete: the guide's tables name every key, too.
+func TestGuideIsComplete(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/guide/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range config.SchemaKeys("NAME", "NAME", "NAME") {
+		if !strings.Contains(string(guide), "`"+key+"`") {
+			t.Errorf("docs/guide/configuration.md does not mention `%s`", key)
+		}
+	}
+}

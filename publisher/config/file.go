@@ -1,0 +1,116 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/knadh/koanf/parsers/toml/v2"
+	gotoml "github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// readFile makes a layer of a TOML file. Only optional files may be missing.
+func readFile(s *schema, name string, optional bool) *layer {
+	l := newLayer(s)
+	data, err := os.ReadFile(name)
+	switch {
+	case err == nil:
+		l.parse(name, data)
+	case optional && errors.Is(err, fs.ErrNotExist):
+	default:
+		var path *fs.PathError
+		if errors.As(err, &path) { // its Op and Path would say the name twice
+			err = path.Err
+		}
+		l.problems = append(l.problems, &Problem{
+			Origin: Origin{Source: name},
+			Text:   fmt.Sprintf("cannot read the configuration: %v", err),
+		})
+	}
+	return l
+}
+
+func (l *layer) parse(name string, data []byte) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // what editors of Windows begin UTF-8 with
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		l.problems = append(l.problems, &Problem{Origin: Origin{Source: name, Line: 1}, Text: "this is UTF-16: save it as UTF-8"})
+		return
+	}
+	tree, err := toml.Parser().Unmarshal(data)
+	if err != nil {
+		p := &Problem{Origin: Origin{Source: name}, Text: err.Error()}
+		// The error's longer form shows the lines around, which may hold a
+		// password; position and reason are enough.
+		var bad *gotoml.DecodeError
+		if errors.As(err, &bad) {
+			line, column := bad.Position()
+			p.Origin.Line = line
+			p.Text = fmt.Sprintf("column %d: not TOML: %s", column, strings.TrimPrefix(bad.Error(), "toml: "))
+		}
+		l.problems = append(l.problems, p)
+		return
+	}
+	if tree != nil {
+		l.tree = tree
+	}
+	l.locate(name, data)
+}
+
+// locate notes the line of every key. The parser that fills maps forgets
+// lines, so the syntax tree of the same package is walked once more.
+func (l *layer) locate(name string, data []byte) {
+	var p unstable.Parser
+	p.Reset(data)
+	var table []string
+	for p.NextExpression() {
+		node := p.Expression()
+		switch node.Kind {
+		case unstable.Table, unstable.ArrayTable:
+			table = l.note(&p, name, nil, node)
+		case unstable.KeyValue:
+			l.locateValue(&p, name, table, node)
+		}
+	}
+}
+
+// locateValue notes a key and, when its value is an inline table, those inside.
+func (l *layer) locateValue(p *unstable.Parser, name string, table []string, node *unstable.Node) {
+	path := l.note(p, name, table, node)
+	value := node.Value()
+	if value.Kind != unstable.InlineTable {
+		return
+	}
+	inside := value.Children()
+	for inside.Next() {
+		if inside.Node().Kind == unstable.KeyValue {
+			l.locateValue(p, name, path, inside.Node())
+		}
+	}
+}
+
+// note records the line of each part of a key and returns its whole path. The
+// first mention of a table stays: later ones are about what is in it.
+func (l *layer) note(p *unstable.Parser, name string, table []string, node *unstable.Node) []string {
+	path := table[:len(table):len(table)]
+	for key := node.Key(); key.Next(); {
+		path = append(path, string(key.Node().Data))
+		if _, known := l.origins[join(path)]; !known {
+			line := p.Shape(key.Node().Raw).Start.Line
+			l.origins[join(path)] = Origin{Source: name, Line: line}
+		}
+	}
+	return path
+}
+
+// parseValue reads text as one TOML value; nil if it is none.
+func parseValue(text string) any {
+	var doc map[string]any
+	if err := gotoml.Unmarshal([]byte("value = "+text), &doc); err != nil || len(doc) != 1 {
+		return nil // more than one key: text held a line break and another key
+	}
+	return doc["value"]
+}

@@ -1,0 +1,20 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// SchemaKeys gives tests every key of the schema, sorted, with one name each for a
+// connection, a consumer and a producer; a user of the broker is called NAME.
+func SchemaKeys(connection, consumer, producer string) []string {
+	names := strings.NewReplacer("pool.\x00", "pool."+connection, "connection.\x00", "connection."+connection,
+		"consumer.\x00", "consumer."+consumer, "producer.\x00", "producer."+producer,
+		"broker.users.\x00.permissions.\x00", `broker.users.NAME.permissions."/"`, "broker.users.\x00", "broker.users.NAME")
+	var keys []string
+	for _, key := range settingsSchema.keys("", "\x00") {
+		keys = append(keys, names.Replace(key))
+	}
+	slices.Sort(keys)
+	return keys
+}

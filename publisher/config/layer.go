@@ -1,0 +1,96 @@
+package config
+
+import (
+	"errors"
+	"strings"
+)
+
+// layer is one source of settings: a tree as a TOML parser makes it, and where
+// each of its keys came from. It is a koanf.Provider.
+type layer struct {
+	tree     map[string]any
+	origins  map[string]Origin // by dotted path, tables included
+	problems Problems          // of the source itself: syntax, unreadable
+	schema   *schema
+}
+
+func newLayer(s *schema) *layer {
+	return &layer{tree: map[string]any{}, origins: map[string]Origin{}, schema: s}
+}
+
+// Read gives koanf the tree.
+func (l *layer) Read() (map[string]any, error) { return l.tree, nil }
+
+// ReadBytes is koanf's way for providers that need a parser; ours parse.
+func (l *layer) ReadBytes() ([]byte, error) {
+	return nil, errors.New("config: a layer is read as a tree")
+}
+
+// plainText is a value that came as text rather than as a typed TOML value: from the
+// environment, from -o. The key's own kind decides how to read it.
+type plainText string
+
+// put stores text at a path that may not be a valid key: the decoder tells.
+func (l *layer) put(path []string, text string, from Origin) {
+	r, n := l.schema.lookup(path)
+	var value any = plainText(text)
+	if r != nil && r.kind == kindFree {
+		if n < len(path) {
+			// Below a free table all the rest is one key: "x-max-length", "a.b".
+			path = append(path[:n:n], strings.Join(path[n:], "."))
+			value = guess(text)
+		} else if table, ok := parseValue(text).(map[string]any); ok {
+			value = table
+		}
+	}
+	tree := l.tree
+	for i, segment := range path[:len(path)-1] {
+		l.origins[join(path[:i+1])] = from
+		below, ok := tree[segment].(map[string]any)
+		if !ok {
+			below = map[string]any{}
+			tree[segment] = below
+		}
+		tree = below
+	}
+	l.origins[join(path)] = from
+	tree[path[len(path)-1]] = value
+}
+
+// guess reads text as a TOML value where that works, else as the text it is:
+// an argument of a queue has no schema to ask, and x-max-length=5 is a number.
+func guess(text string) any {
+	if value := parseValue(text); value != nil {
+		return value
+	}
+	return plainText(text)
+}
+
+// spell makes tables of what stands for one: users.shop = "…" is short for
+// users.shop.hash = "…". After it, layers can be merged and read without
+// knowing of the short form.
+func (l *layer) spell(s *schema, path []string, tree map[string]any) {
+	for _, r := range s.rules {
+		below, ok := tree[r.name].(map[string]any)
+		if !ok {
+			continue
+		}
+		here := append(path[:len(path):len(path)], r.name)
+		switch r.kind {
+		case kindTable:
+			l.spell(r.table, here, below)
+		case kindNamed:
+			for name, value := range below {
+				at := append(here[:len(here):len(here)], name)
+				if inside, ok := value.(map[string]any); ok {
+					l.spell(r.table, at, inside)
+				} else if r.short != "" {
+					below[name] = map[string]any{r.short: value}
+					l.origins[join(append(at, r.short))] = l.origins[join(at)]
+				}
+			}
+		}
+	}
+}
+
+func join(path []string) string { return strings.Join(path, ".") }

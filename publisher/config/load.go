@@ -1,0 +1,138 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/knadh/koanf/v2"
+
+	"zamqp/publisher"
+)
+
+// defaultFile is read when --config names none and it is in the current folder.
+const defaultFile = "config.toml"
+
+// Sources is where a configuration comes from; what is later in this struct
+// wins over what is earlier, and all of them over the defaults.
+type Sources struct {
+	File    string   // "" = config.toml, if there is one
+	Environ []string // "NAME=value"; those with ZAMQP_ in front, and all for ${NAME}
+	Options []string // "key.path=value"
+}
+
+// Load reads, merges, expands and checks the whole configuration. The error is
+// a Problems with everything that is wrong, not only the first thing. names are
+// the consumers and producers that the compiled-in handlers register.
+func Load(src Sources, names Names) (*Settings, error) {
+	whole, tables, err := withApp(names.App)
+	if err != nil {
+		return nil, err
+	}
+	lookup := environment(src.Environ)
+	name, optional := src.File, false
+	if name == "" {
+		name, optional = defaultFile, true
+	}
+	file := readFile(whole, name, optional)
+	options := readOptions(whole, src.Options, lookup)
+	env := readEnv(whole, src.Environ, func(table []string) []string {
+		return known(table, names, file, options)
+	})
+
+	k := koanf.New(".")
+	d := &decoder{origins: map[string]Origin{}, lookup: lookup}
+	for _, l := range []*layer{file, env, options} {
+		l.spell(whole, nil, l.tree)
+		d.problems = append(d.problems, l.problems...)
+		d.problems = append(d.problems, l.unknown(names)...)
+		for path, origin := range l.origins {
+			d.origins[path] = origin
+		}
+		if err := k.Load(l, nil); err != nil {
+			return nil, fmt.Errorf("merge the configuration: %w", err)
+		}
+	}
+
+	s := Defaults()
+	d.site = siteOf(k.Raw(), lookup)
+	d.table(reflect.ValueOf(s).Elem(), settingsSchema, nil, k.Raw())
+	s.apps = d.apps(tables, k.Raw())
+	s.origins = d.origins
+	limit, _ := memoryLimit(machine)
+	s.fitMemory(limit)
+	// When a file could not be read, what it says is missing, and checks that
+	// look from one key at another would complain about that.
+	if len(file.problems) == 0 {
+		d.problems = append(d.problems, s.check(d.problems)...)
+	}
+	if err := d.problems.err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// environment makes the lookup that ${NAME} uses.
+func environment(environ []string) func(string) (string, bool) {
+	variables := make(map[string]string, len(environ))
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		variables[name] = value
+	}
+	return func(name string) (string, bool) {
+		value, ok := variables[name]
+		return value, ok
+	}
+}
+
+// known lists the names that [table.NAME] has: registered ones, and those that
+// the layers bring.
+func known(table []string, names Names, layers ...*layer) []string {
+	var all []string
+	switch join(table) {
+	case "connection":
+		all = append(all, "default")
+	case "consumer":
+		all = slices.Clone(names.Consumers)
+	case "producer":
+		all = slices.Clone(names.Producers)
+	case appKey:
+		for _, t := range names.App {
+			all = append(all, t.Name)
+		}
+	case "pool":
+		all = append(slices.Clone(names.Pools), publisher.DefaultPool)
+	}
+	for _, l := range layers {
+		below := l.tree
+		for _, segment := range table {
+			below, _ = below[segment].(map[string]any)
+		}
+		for name := range below {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// Keys are the paths of all keys, those in tables of names with each name that
+// is known without a configuration.
+func Keys(names Names) ([]string, error) {
+	whole, _, err := withApp(names.App)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for _, key := range whole.keys("", "\x00") {
+		table, _, named := strings.Cut(key, ".\x00.")
+		if !named {
+			keys = append(keys, key)
+			continue
+		}
+		for _, name := range known(strings.Split(table, "."), names) {
+			keys = append(keys, strings.ReplaceAll(key, "\x00", name))
+		}
+	}
+	return keys, nil
+}

@@ -1,0 +1,258 @@
+package config_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"zamqp/publisher"
+	"zamqp/publisher/config"
+)
+
+func nothing(*publisher.Request) error { return nil }
+
+// registry is what the handler packages of these tests declare.
+func registry() *publisher.Registry {
+	r := publisher.NewRegistry()
+	r.Handle("GET /hello", nothing)
+	r.Handle("/any/{path...}", nothing)
+	r.Produce("orders", publisher.Producer{Exchange: "orders", ExchangeType: "topic"})
+	r.Consume("billing", publisher.Consumer{Exchange: "orders", ExchangeType: "topic", RoutingKeys: []string{"order.*"}, Queue: "billing"}, nothing)
+	r.Consume("hello", publisher.Consumer{}, nothing)
+	r.Consume("mail-out", publisher.Consumer{Queue: "mail-${site_id}", Exchange: "mail", Arguments: publisher.Table{
+		"x-dead-letter-exchange": "${site_id}", "nested": publisher.Table{"a": "${site_id}"}}}, nothing)
+	return r
+}
+
+func resolve(t *testing.T, text string) (*config.Plan, error) {
+	t.Helper()
+	r := registry()
+	s, err := config.Load(config.Sources{File: write(t, text)}, config.RegisteredNames(r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.Resolve(s, r)
+}
+
+func mustResolve(t *testing.T, text string) *config.Plan {
+	t.Helper()
+	p, err := resolve(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPlanOfRegistered(t *testing.T) {
+	p := mustResolve(t, `site.id = "s1"`)
+	retry := publisher.Retry{Attempts: 5, Min: time.Second, Max: time.Minute, Crashes: 3}
+	for name, want := range map[string]publisher.Consumer{
+		"billing": {Connection: "default", Exchange: "orders", ExchangeType: "topic", RoutingKeys: []string{"order.*"},
+			Queue: "billing", Prefetch: 100, Retry: retry, Burst: 1, DeadLetter: "billing.dead"},
+		"hello": {Connection: "default", ExchangeType: "direct", Queue: "hello", Prefetch: 100, Retry: retry, Burst: 1, DeadLetter: "hello.dead"},
+		"mail-out": {Connection: "default", Exchange: "mail", ExchangeType: "direct", RoutingKeys: []string{"mail-s1"},
+			Queue: "mail-s1", Prefetch: 100, Retry: retry, Burst: 1,
+			Arguments: publisher.Table{"x-dead-letter-exchange": "s1", "nested": publisher.Table{"a": "s1"}}},
+	} {
+		if got := p.Consumers[name]; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v\nwant %+v", name, got, want)
+		}
+	}
+	want := publisher.Producer{Connection: "default", Exchange: "orders", ExchangeType: "topic", Codec: "json"}
+	if got := p.Producers["orders"]; !reflect.DeepEqual(got, want) {
+		t.Errorf("orders: %+v\nwant %+v", got, want)
+	}
+	if !reflect.DeepEqual(p.Connections, []string{"default"}) || len(p.Routes) != 2 || p.Disabled != nil {
+		t.Errorf("%v %v %v", p.Connections, p.Routes, p.Disabled)
+	}
+}
+
+func TestPlanOverrides(t *testing.T) {
+	p := mustResolve(t, `
+[connection.other]
+url = "amqp://other"
+prefetch = "off"
+[connection.idle]
+[consumer.mail-out]
+enabled = false
+[consumer.billing]
+connection = "other"
+queue = "b"
+routing_keys = ["x", "y"]
+durable = false
+auto_declare = false
+no_ack = true
+priority = -3
+codec = "csv"
+retry = { attempts = 1, max = "5m" }
+dead_letter = "off"
+arguments = { x-max-length = 5 }
+[consumer.hello]
+server_named = true
+exclusive = true
+auto_delete = true
+exchange = "h"
+exchange_type = "x-random"
+prefetch = 3
+[producer.orders]
+connection = "other"
+routing_key = "k"
+queue = "q"
+durable = false
+auto_delete = true
+auto_declare = false
+mandatory = false
+codec = "text"
+arguments = {}
+`)
+	for name, want := range map[string]publisher.Consumer{
+		"billing": {Connection: "other", Exchange: "orders", ExchangeType: "topic", RoutingKeys: []string{"x", "y"}, Queue: "b",
+			Transient: true, NoDeclare: true, NoAck: true, Burst: 1, Priority: -3, Codec: "csv", DeadLetter: "off",
+			Retry:     publisher.Retry{Attempts: 1, Min: time.Second, Max: 5 * time.Minute, Crashes: 3},
+			Arguments: publisher.Table{"x-max-length": int64(5)}},
+		"hello": {Connection: "default", Exchange: "h", ExchangeType: "x-random", ServerNamed: true, Exclusive: true, AutoDelete: true,
+			Prefetch: 3, Burst: 1, Retry: publisher.Retry{Attempts: 5, Min: time.Second, Max: time.Minute, Crashes: 3}},
+	} {
+		if got := p.Consumers[name]; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v\nwant %+v", name, got, want)
+		}
+	}
+	want := publisher.Producer{Connection: "other", Exchange: "orders", ExchangeType: "topic", RoutingKey: "k", Queue: "q", Codec: "text",
+		Transient: true, NoMandatory: true, NoDeclare: true, AutoDelete: true, Arguments: publisher.Table{}}
+	if got := p.Producers["orders"]; !reflect.DeepEqual(got, want) {
+		t.Errorf("orders: %+v\nwant %+v", got, want)
+	}
+	if !reflect.DeepEqual(p.Disabled, []string{"mail-out"}) || !reflect.DeepEqual(p.Connections, []string{"default", "other"}) {
+		t.Errorf("%v %v", p.Disabled, p.Connections)
+	}
+}
+
+// TestPlanLeavesRegistry: a second plan, with another site, starts afresh.
+func TestPlanLeavesRegistry(t *testing.T) {
+	r := publisher.NewRegistry()
+	r.Produce("p", publisher.Producer{UserID: "u-${site_id}", AppID: "a-${site_id}", ReplyTo: "r-${site_id}"})
+	r.Consume("a", publisher.Consumer{Exchange: "e", RoutingKeys: []string{"k-${site_id}"}, Arguments: publisher.Table{"x": "${site_id}"}}, nothing)
+	for _, site := range []string{"one", "two"} {
+		s, err := config.Load(config.Sources{File: write(t, ""), Options: []string{"site.id=" + site}}, config.RegisteredNames(r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := config.Resolve(s, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if made := p.Producers["p"]; made.UserID != "u-"+site || made.AppID != "a-"+site || made.ReplyTo != "r-"+site {
+			t.Errorf("%s: %+v", site, made)
+		}
+		if a := p.Consumers["a"]; a.RoutingKeys[0] != "k-"+site || a.Arguments["x"] != site {
+			t.Errorf("%s: %+v", site, a)
+		}
+	}
+}
+
+func TestPlanProblems(t *testing.T) {
+	const site = "[site]\nid = \"s\"\n"
+	for _, test := range []struct {
+		name, text string
+		want       []string // a part of each line
+	}{
+		{"no site", ``, []string{
+			`compiled-in handlers: consumer.mail-out.arguments.nested.a = "${site_id}": site.id is not set: name this deployment there`,
+			`compiled-in handlers: consumer.mail-out.arguments.x-dead-letter-exchange = "${site_id}": site.id is not set`,
+			`compiled-in handlers: consumer.mail-out.queue = "mail-${site_id}": site.id is not set`,
+		}},
+		{"no site, set here", "consumer.mail-out.enabled = false\nproducer.orders.exchange = \"e-${site_id}\"", []string{
+			`:2: producer.orders.exchange = "e-${site_id}": site.id is not set`,
+		}},
+		{"exchange types", site + "[consumer.billing]\nexchange_type = \"direct\"", []string{
+			`:4: consumer.billing.exchange_type = "direct": producer.orders declares the exchange "orders" with "topic": the broker would refuse one of them, make them agree`,
+		}},
+		{"exchange durability", site + "[producer.orders]\ndurable = false", []string{
+			`compiled-in handlers: consumer.billing.durable = true: producer.orders declares the exchange "orders" with false`,
+		}},
+		{"other connection", site + "[connection.b]\n[producer.orders]\nconnection = \"b\"\nexchange_type = \"fanout\"", nil},
+		{"not declared", site + "[producer.orders]\nauto_declare = false\nexchange_type = \"fanout\"", nil},
+		{"retry", site + "[consumer.hello]\nretry.max = \"10ms\"", []string{
+			`consumer.hello.retry.min = 1s: more than retry.max, 10ms: swap them`,
+		}},
+		{"long", "site.id = \"" + strings.Repeat("s", 246) + "\"\n[consumer.mail-out]\nqueue = \"long-mail-${site_id}\"\narguments = {}", []string{
+			`:3: consumer.mail-out.queue = "long-mail-sss`,                         // 256 octets
+			`compiled-in handlers: consumer.mail-out.dead_letter = "long-mail-sss`, // 261
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := resolve(t, test.text)
+			if len(test.want) == 0 {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatal("no error")
+			}
+			lines := strings.Split(err.Error(), "\n")
+			if len(lines) != len(test.want) {
+				t.Errorf("%d lines, want %d:\n%v", len(lines), len(test.want), err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("no %q in\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func TestPlanUnknownConnectionOfHandler(t *testing.T) {
+	r := publisher.NewRegistry()
+	r.Produce("p", publisher.Producer{Connection: "defaut"})
+	_, err := config.Resolve(config.Defaults(), r)
+	want := `compiled-in handlers: producer.p.connection = "defaut": there is no [connection.defaut]; did you mean "default"?`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+}
+
+// TestDeadLetterDefault: a queue gets one for its dead letters if it is there
+// to stay and nobody has said otherwise.
+func TestDeadLetterDefault(t *testing.T) {
+	for override, want := range map[string]string{
+		`enabled = true`:       "hello.dead",
+		`queue = "q"`:          "q.dead",
+		`dead_letter = "off"`:  "off",
+		`dead_letter = "gone"`: "gone",
+		`exclusive = true`:     "",
+		`durable = false`:      "",
+		`auto_delete = true`:   "",
+		`server_named = true`:  "",
+		`auto_declare = false`: "",
+		`no_ack = true`:        "",
+		`arguments = { x-dead-letter-exchange = "dlx" }`: "",
+		`arguments = { x-max-length = 5 }`:               "hello.dead",
+	} {
+		p := mustResolve(t, "site.id = \"s\"\n[consumer.hello]\n"+override)
+		if got := p.Consumers["hello"].DeadLetter; got != want {
+			t.Errorf("%s: %q, want %q", override, got, want)
+		}
+	}
+}
+
+// TestExchangeTypeNamedOnce: who names no type takes that of the others of the
+// same exchange, whichever is looked at first; nobody's is direct.
+func TestExchangeTypeNamedOnce(t *testing.T) {
+	r := publisher.NewRegistry()
+	r.Produce("a", publisher.Producer{Exchange: "one"})
+	r.Produce("b", publisher.Producer{Exchange: "one", ExchangeType: "topic"})
+	r.Produce("c", publisher.Producer{Exchange: "two"})
+	r.Consume("d", publisher.Consumer{Exchange: "one"}, nothing)
+	p, err := config.Resolve(config.Defaults(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{p.Producers["a"].ExchangeType, p.Producers["b"].ExchangeType, p.Producers["c"].ExchangeType, p.Consumers["d"].ExchangeType}
+	if want := []string{"topic", "topic", "direct", "topic"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

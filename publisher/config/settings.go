@@ -1,0 +1,141 @@
+package config
+
+import (
+	"time"
+
+	"zamqp/publisher"
+)
+
+// Settings is the whole configuration, typed, checked and expanded: what Load
+// returns and Serve runs on. A field's path in config.toml is made of the `key`
+// tags on the way to it: http.idle_timeout, connection.default.url.
+//
+// The tags are the schema, read by decode.go: key is the name; min and max are
+// the range, in the field's own notation; off allows "off" and 0 and says what
+// they do; oneof lists the words allowed.
+type Settings struct {
+	Log    Log    `key:"log"`
+	HTTP   HTTP   `key:"http"`
+	Loop   Loop   `key:"loop"`
+	Server Server `key:"server"`
+	Site   Site   `key:"site"`
+	Broker Broker `key:"broker"`
+	// Pools always holds "default"; others are those that handlers register. 0 is not set.
+	Pools map[string]*Pool `key:"pool"`
+	// Connections always holds "default"; only those that an enabled consumer
+	// or a producer names are opened.
+	Connections map[string]*Connection `key:"connection"`
+	// Consumers and Producers hold an entry for each table in the
+	// configuration, not for each registered one: look up and expect nil.
+	Consumers map[string]*Consumer `key:"consumer"`
+	Producers map[string]*Producer `key:"producer"`
+
+	apps    []appTable        // what [app] holds, by name
+	origins map[string]Origin // by dotted path, for problems found after Load
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `key:"level" oneof:"trace debug info warn error"`
+	Format string `key:"format" oneof:"auto console json"`
+}
+
+// HTTP holds the listeners and the limits of publisher/http1.
+type HTTP struct {
+	// Listen holds "host:port" and "unix:/path"; empty serves no HTTP at all.
+	Listen      []string      `key:"listen"`
+	ServerName  string        `key:"server_name"` // Server field of answers; "" = none
+	IdleTimeout time.Duration `key:"idle_timeout" min:"100ms" max:"24h"`
+	HeadTimeout time.Duration `key:"head_timeout" min:"100ms" max:"1h"`
+	// BodyRateMin is in octets a second; 0 = off.
+	BodyRateMin Size `key:"body_rate_min" min:"1B" max:"1GiB" off:"bodies may come as slowly as they like"`
+	// AnswerRateMin is in octets a second; 0 = off.
+	AnswerRateMin Size `key:"answer_rate_min" min:"1B" max:"1GiB" off:"a client may take an answer as slowly as it likes, if it takes some each minute"`
+	HeadMax       Size `key:"head_max" min:"1KiB" max:"1MiB"`
+	TargetMax     Size `key:"target_max" min:"64B" max:"1MiB"`
+	FieldsMax     int  `key:"fields_max" min:"4" max:"10000"`
+	BodyMax       Size `key:"body_max" min:"1B" max:"1GiB"`
+	// BodiesMax is over all connections, from the first octet to the end of the call.
+	BodiesMax Size `key:"bodies_max" min:"64KiB" max:"1024GiB" off:"nothing bounds the bodies of all connections together"`
+	// ConnectionsMax counts all HTTP connections; 0 = no bound but descriptors.
+	ConnectionsMax int `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
+}
+
+// Loop tunes the reactor.
+type Loop struct {
+	HighWater    Size          `key:"high_water" min:"16KiB" max:"1GiB"`
+	StallWarning time.Duration `key:"stall_warning" min:"1ms" max:"1h" off:"nobody watches for stalls"`
+	// StallLimit ends the process; 0 = never.
+	StallLimit time.Duration `key:"stall_limit" min:"1s" max:"24h" off:"the thread may be held for ever"`
+	// Processors is GOMAXPROCS, whose variable in the environment wins; 0 is spareProcessors
+	// more than the machine has.
+	Processors int `key:"processors" min:"0" max:"1024"`
+}
+
+// Pool is one [pool.NAME]: the bounds of what handlers offload to it.
+type Pool struct {
+	Workers int `key:"workers" min:"1" max:"10000"`
+	Queue   int `key:"queue" min:"1" max:"10000000"`
+}
+
+// Server bounds calls, whichever wire they came from.
+type Server struct {
+	DrainTimeout time.Duration `key:"drain_timeout" min:"1ms" max:"24h" off:"a stop waits for nothing"`
+	// DrainDelay comes before DrainTimeout.
+	DrainDelay      time.Duration `key:"drain_delay" min:"1ms" max:"1h" off:"the listeners close at once"`
+	CallTimeout     time.Duration `key:"call_timeout" min:"1ms" max:"24h" off:"a call may wait for ever"`
+	CallsMax        int           `key:"calls_max" min:"1" max:"10000000"`
+	ConflictRetries int           `key:"conflict_retries" min:"0" max:"100"`
+	DataDir         string        `key:"data_dir"`                         // of publisher/inhand; "" = none
+	UnpackMax       Size          `key:"unpack_max" min:"1KiB" max:"4GiB"` // of a compressed body
+}
+
+// Site names this deployment.
+type Site struct {
+	ID string `key:"id"` // replaces ${site_id}
+}
+
+// Size is a number of octets. In the configuration it has a unit: "64KiB".
+type Size = publisher.Size
+
+// Units of Size.
+const (
+	KiB = publisher.KiB
+	MiB = publisher.MiB
+	GiB = publisher.GiB
+)
+
+// Defaults returns the settings of an empty configuration. config.toml says
+// the same, key by key; a test holds the two together.
+func Defaults() *Settings {
+	return &Settings{
+		Log: Log{Level: "info", Format: "auto"},
+		HTTP: HTTP{
+			Listen:        []string{"127.0.0.1:8080"},
+			ServerName:    "zamqp",
+			IdleTimeout:   75 * time.Second,
+			HeadTimeout:   10 * time.Second,
+			BodyRateMin:   100,
+			AnswerRateMin: 100,
+			HeadMax:       64 * KiB,
+			TargetMax:     8 * KiB,
+			FieldsMax:     100,
+			BodyMax:       8 * MiB,
+			BodiesMax:     256 * MiB,
+		},
+		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond},
+		Server: Server{
+			DrainTimeout:    30 * time.Second,
+			CallTimeout:     60 * time.Second,
+			CallsMax:        10000,
+			ConflictRetries: 3,
+			UnpackMax:       64 * MiB,
+			DataDir:         "data",
+		},
+		Broker:      defaultBroker(),
+		Pools:       map[string]*Pool{publisher.DefaultPool: {Workers: 16, Queue: 1000}},
+		Connections: map[string]*Connection{"default": defaultConnection()},
+		Consumers:   map[string]*Consumer{},
+		Producers:   map[string]*Producer{},
+	}
+}

@@ -1,0 +1,67 @@
+package config
+
+import "time"
+
+// Broker is [broker]: the embedded broker, which runs where a connection's url
+// is "embedded", and alone as `zamqp broker`.
+type Broker struct {
+	// Listen holds "host:port"; empty lets in nobody but this process.
+	Listen []string `key:"listen"`
+	// AllowPlain lets Listen name addresses that other machines reach while
+	// there is no TLS: passwords and messages are open to read on the way.
+	AllowPlain bool   `key:"allow_plain"`
+	TLSCert    string `key:"tls_cert"` // PEM files; "" = no TLS
+	TLSKey     string `key:"tls_key"`
+	// DataDir is the directory of what is durable; "" = nothing is.
+	DataDir string `key:"data_dir"`
+	// Users are those who may connect; none = guest with the password guest,
+	// from this machine only.
+	Users  map[string]*BrokerUser `key:"users" short:"hash"`
+	Vhosts []string               `key:"vhosts"` // the first is the one of url = "embedded"
+	// Product is for clients that do some things for a RabbitMQ only.
+	Product string `key:"product"`
+
+	MemoryMax      Size          `key:"memory_max" min:"1MiB" max:"1024GiB"` // of messages; above it publishers wait
+	DiskFreeMin    Size          `key:"disk_free_min" min:"1MiB" max:"1024GiB" off:"publishers go on until writing fails"`
+	BodyMax        Size          `key:"body_max" min:"1B" max:"2GiB"`
+	FrameMax       Size          `key:"frame_max" min:"4KiB" max:"1MiB"`
+	ChannelMax     int           `key:"channel_max" min:"1" max:"65535"`
+	Heartbeat      time.Duration `key:"heartbeat" min:"1s" max:"65535s" off:"a dead client is found by TCP alone"`
+	ConnectionsMax int           `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
+	QueuesMax      int           `key:"queues_max" min:"1" max:"10000000"` // of one virtual host
+}
+
+// BrokerUser is one of [broker.users]. In the configuration a hash alone stands
+// for a user who may do everything.
+type BrokerUser struct {
+	// Hash is what bcrypt makes of the password; "" is for guest alone, whose
+	// password is guest and who is let in from this machine only.
+	Hash string   `key:"hash" secret:"hash"`
+	Tags []string `key:"tags"` // RabbitMQ's; impersonator alone means something here
+	// Permissions are by virtual host; an entry makes all others forbidden.
+	Permissions map[string]*BrokerPermission `key:"permissions"`
+}
+
+// BrokerPermission holds regular expressions, as RabbitMQ's set_permissions
+// has them: which exchanges and queues may be declared, written and read.
+type BrokerPermission struct {
+	Configure string `key:"configure"`
+	Write     string `key:"write"`
+	Read      string `key:"read"`
+}
+
+func defaultBroker() Broker {
+	return Broker{
+		Listen:      []string{"127.0.0.1:5672"},
+		Users:       map[string]*BrokerUser{},
+		Vhosts:      []string{"/"},
+		Product:     "zamqp",
+		MemoryMax:   GiB,
+		DiskFreeMin: 64 * MiB,
+		BodyMax:     128 * MiB,
+		FrameMax:    128 * KiB,
+		ChannelMax:  2047,
+		Heartbeat:   60 * time.Second,
+		QueuesMax:   100_000,
+	}
+}

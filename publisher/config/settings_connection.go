@@ -1,0 +1,90 @@
+package config
+
+import (
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/streadway/amqp"
+)
+
+// Connection is one [connection.NAME]: a broker, or the nodes of a cluster, and
+// how to talk to it.
+type Connection struct {
+	URL []string `key:"url" secret:"url"`
+	// URI is what all of URL have in common, and of the first what they have not;
+	// it holds the password.
+	URI amqp.URI `key:"-"`
+	// Nodes are where to dial, in the order of URL.
+	Nodes          []Node     `key:"-"`
+	Order          string     `key:"order" oneof:"shuffled listed"`
+	PasswordFile   string     `key:"password_file"`   // read again when it changes
+	ConnectionName string     `key:"connection_name"` // what the broker's management shows
+	Properties     amqp.Table `key:"client_properties"`
+	Mechanism      string     `key:"mechanism" oneof:"PLAIN AMQPLAIN EXTERNAL"`
+
+	// Of amqps.
+	CAFile     string `key:"ca_file"` // "" = the system's
+	CertFile   string `key:"cert_file"`
+	KeyFile    string `key:"key_file"`
+	ServerName string `key:"server_name"` // that the broker's certificate must have; "" = the URL's host
+	Verify     bool   `key:"verify"`
+
+	Heartbeat  time.Duration `key:"heartbeat" min:"1s" max:"65535s" off:"a dead broker is found by TCP alone"`
+	Keepalive  time.Duration `key:"keepalive" min:"1s" max:"24h" off:"no pings"`
+	FrameMax   Size          `key:"frame_max" min:"4KiB" max:"128KiB"` // whole frame, its 8 octets included
+	ChannelMax int           `key:"channel_max" min:"1" max:"65535"`
+	BodyMax    Size          `key:"body_max" min:"1B" max:"2GiB"`
+	// Prefetch is for consumers that say nothing else; 0 = no bound.
+	Prefetch         int           `key:"prefetch" min:"1" max:"65535" off:"the broker sends all it has"`
+	Confirms         bool          `key:"confirms"`
+	TxSelect         bool          `key:"tx_select"`
+	Replies          string        `key:"replies" oneof:"direct queue"`
+	ConfirmTimeout   time.Duration `key:"confirm_timeout" min:"10ms" max:"24h"`
+	PublishMax       Size          `key:"publish_max" min:"1KiB" max:"64GiB"` // held unsent or unconfirmed
+	HandshakeTimeout time.Duration `key:"handshake_timeout" min:"100ms" max:"1h"`
+	BackoffMin       time.Duration `key:"backoff_min" min:"1ms" max:"1h"`
+	BackoffMax       time.Duration `key:"backoff_max" min:"1ms" max:"24h"`
+	// Spool "file" keeps on disk what the broker cannot take; see spool.go.
+	Spool    string `key:"spool" oneof:"off file"`
+	SpoolDir string `key:"spool_dir"` // holds a directory for each connection
+	SpoolMax Size   `key:"spool_max" min:"1KiB" max:"1024GiB"`
+}
+
+// Node is one address of a broker.
+type Node struct {
+	Host string
+	Port int
+	TLS  bool
+}
+
+// Address is the node's as "host:port".
+func (n Node) Address() string { return net.JoinHostPort(n.Host, strconv.Itoa(n.Port)) }
+
+// defaultConnection is what every [connection.NAME] starts from.
+func defaultConnection() *Connection {
+	return &Connection{
+		URL:              []string{embeddedScheme},
+		URI:              amqp.URI{Scheme: embeddedScheme, Vhost: "/"},
+		Order:            "shuffled",
+		ConnectionName:   "zamqp",
+		Properties:       amqp.Table{},
+		Mechanism:        "PLAIN",
+		Verify:           true,
+		Heartbeat:        60 * time.Second,
+		FrameMax:         128 * KiB,
+		ChannelMax:       2047,
+		BodyMax:          128 * MiB,
+		Prefetch:         100,
+		Confirms:         true,
+		Replies:          "direct",
+		ConfirmTimeout:   30 * time.Second,
+		PublishMax:       64 * MiB,
+		HandshakeTimeout: 30 * time.Second,
+		BackoffMin:       time.Second,
+		BackoffMax:       60 * time.Second,
+		Spool:            "off",
+		SpoolDir:         "spool",
+		SpoolMax:         GiB,
+	}
+}

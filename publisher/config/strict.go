@@ -1,0 +1,141 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"zamqp/publisher"
+)
+
+// Names is what tables may be called that configure something compiled in.
+type Names struct {
+	Consumers, Producers, Pools []string
+	App                         []publisher.AppSettings
+}
+
+// nameLetters are what a [connection.NAME] may be called by: dots would make its
+// path ambiguous, and spaces the command line.
+const nameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
+// unknown reports every key of the layer that the schema does not have. Each
+// layer is checked by itself, so that a typo in the file is found even when
+// the environment has the same one.
+func (l *layer) unknown(names Names) Problems {
+	return l.unknownIn(l.schema, nil, l.tree, names)
+}
+
+func (l *layer) unknownIn(s *schema, path []string, tree map[string]any, names Names) Problems {
+	var problems Problems
+	for name, value := range tree {
+		here := append(path[:len(path):len(path)], name)
+		r := s.byName[name]
+		if r == nil {
+			problems = append(problems, l.problem(here, unknownKey(s, path, name)))
+			continue
+		}
+		// A value where a table should be is the decoder's to report.
+		below, _ := value.(map[string]any)
+		switch r.kind {
+		case kindTable:
+			problems = append(problems, l.unknownIn(r.table, here, below, names)...)
+		case kindNamed:
+			for entry, value := range below {
+				if _, isTable := value.(map[string]any); !isTable && r.table.byName[entry] != nil {
+					continue // as well
+				}
+				at := append(here[:len(here):len(here)], entry)
+				if text := unknownName(join(here), entry, names); text != "" {
+					problems = append(problems, l.problem(at, text))
+					continue
+				}
+				inside, _ := value.(map[string]any)
+				problems = append(problems, l.unknownIn(r.table, at, inside, names)...)
+			}
+		}
+	}
+	return problems
+}
+
+func (l *layer) problem(path []string, text string) *Problem {
+	return &Problem{Origin: l.origins[join(path)], Key: join(path), Text: text}
+}
+
+// moved are keys that have another name now.
+var moved = map[string]string{"loop.offload_workers": "pool.default.workers"}
+
+// unknownKey says where the nearest key is: in the same table, those anywhere of
+// the same name, or else which keys this table has.
+func unknownKey(s *schema, path []string, name string) string {
+	prefix := join(path)
+	if prefix != "" {
+		prefix += "."
+	}
+	if now := moved[prefix+name]; now != "" {
+		return fmt.Sprintf("unknown key; it is %s now", now)
+	}
+	if prefix == appKey+"." {
+		return unknownAmong(prefix, "no handler package registers settings of this name", name, s.names())
+	}
+	if best := nearest(name, s.names()); best != "" {
+		return fmt.Sprintf("unknown key; did you mean %s?", prefix+best)
+	}
+	var elsewhere []string
+	for _, key := range settingsSchema.keys("", "NAME") {
+		if strings.HasSuffix(key, "."+name) {
+			elsewhere = append(elsewhere, key)
+		}
+	}
+	if len(elsewhere) > 0 {
+		return fmt.Sprintf("unknown key; did you mean %s?", strings.Join(elsewhere, " or "))
+	}
+	where := "there are the tables"
+	if len(path) > 0 {
+		where = fmt.Sprintf("[%s] has", join(path))
+	}
+	return fmt.Sprintf("unknown key; %s %s", where, strings.Join(s.names(), ", "))
+}
+
+// unknownName says what is wrong with the NAME of [table.NAME]; "" = nothing.
+func unknownName(table, name string, names Names) string {
+	var registered []string
+	switch table {
+	case "consumer":
+		registered = names.Consumers
+	case "producer":
+		registered = names.Producers
+	case "pool":
+		if name == publisher.DefaultPool {
+			return ""
+		}
+		registered = names.Pools
+	case "broker.users":
+		if name == "" || len(name) > ShortStringMax {
+			return "a user's name has 1 to 255 octets"
+		}
+		return ""
+	default:
+		if strings.HasSuffix(table, ".permissions") {
+			return "" // names of virtual hosts, compared with broker.vhosts later
+		}
+		if name == "" || strings.Trim(name, nameLetters) != "" {
+			return "a name is made of letters, digits, - and _"
+		}
+		return ""
+	}
+	if slices.Contains(registered, name) {
+		return ""
+	}
+	return unknownAmong(table+".", fmt.Sprintf("no handler package registers a %s of this name", table), name, registered)
+}
+
+// unknownAmong adds the nearest name to text, or else all there are.
+func unknownAmong(prefix, text, name string, registered []string) string {
+	if best := nearest(name, registered); best != "" {
+		return fmt.Sprintf("%s; did you mean %s%s?", text, prefix, best)
+	}
+	if len(registered) == 0 {
+		return text + "; this program has none"
+	}
+	return fmt.Sprintf("%s; there are %s", text, strings.Join(slices.Sorted(slices.Values(registered)), ", "))
+}
