@@ -119,7 +119,7 @@ func (c *Client) learn(a *accusation) {
 // their order: what is behind the first guilty one was ignored for certain, and
 // what is ahead may have been taken, though no confirm came.
 func (p *publisher) judge(cause error, to *publisher) (guilty, gone []entry) {
-	held := p.ledger.take()
+	held := p.confirms.take()
 	c := p.client
 	ce, is := isChannelError(cause)
 	if !is {

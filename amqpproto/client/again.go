@@ -74,7 +74,7 @@ func (p *publisher) sendAgain() {
 		g.pace.set(paceMax)
 		p.client.rearm = true
 	}
-	if p.ledger.unsettled == 0 && !g.ready() { // none of the window could be sent
+	if p.confirms.unsettled == 0 && !g.ready() { // none of the window could be sent
 		p.proceed()
 	}
 }

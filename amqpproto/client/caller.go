@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
 )
 
 // directReplyTo is the queue that is none: RabbitMQ hands what is published to it
@@ -37,8 +38,8 @@ type caller struct {
 	backoff backoff
 	retry   deadline
 
-	sequence callLedger
-	open     int // calls that were sent, and of which nothing has been heard
+	sequence endpoint.Sequence[CallID] // which call a publish of the channel was; 0 = it is settled
+	open     int                       // calls that were sent, and of which nothing has been heard
 	replyTo  []byte
 	owned    bool   // replyTo is a queue that outlives the channel
 	tag      string // of our consumer
@@ -50,25 +51,8 @@ type caller struct {
 
 func newCaller(t *calls) *caller { return &caller{calls: t, backoff: t.client.backoff} }
 
-// callLedger tells which call a publish of the channel was, by its number.
-type callLedger struct {
-	ring       []CallID // its length is a power of two
-	base, next uint64
-}
-
-func (l *callLedger) reset() { l.base, l.next = 1, 1 }
-
-func (l *callLedger) push(id CallID) {
-	if l.next-l.base == uint64(len(l.ring)) {
-		old := l.ring
-		l.ring = make([]CallID, max(64, 2*len(old)))
-		for s := l.base; s < l.next; s++ {
-			l.ring[s&uint64(len(l.ring)-1)] = old[s&uint64(len(old)-1)]
-		}
-	}
-	l.ring[l.next&uint64(len(l.ring)-1)] = id
-	l.next++
-}
+// sequenceKeep is the length of ring that an idle channel of calls keeps.
+const sequenceKeep = 4096
 
 // clear tells that requests may leave.
 func (t *caller) clear() bool {
@@ -89,7 +73,8 @@ func (t *caller) start() {
 }
 
 func (t *caller) opened() error {
-	t.sequence.reset()
+	t.sequence.Reset()
+	t.sequence.Shrink(sequenceKeep)
 	if !t.client.confirmsCalls() {
 		return t.selected()
 	}
@@ -171,7 +156,7 @@ func (t *caller) send(id CallID, o *Outgoing) {
 	t.sent++
 	k.order = t.sent
 	if t.client.confirmsCalls() {
-		t.sequence.push(id)
+		*t.sequence.Push() = id
 	}
 }
 
@@ -200,21 +185,15 @@ func (t *caller) onMethod(id amqpproto.MethodID, args []byte) error {
 
 func (t *caller) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdict error) error {
 	l := &t.sequence
-	first := tag
-	if multiple {
-		first = l.base
-		if tag == 0 {
-			tag = l.next - 1
-		}
-	}
-	mask := uint64(len(l.ring) - 1)
-	if tag < l.base || tag >= l.next || !multiple && l.ring[tag&mask] == 0 {
+	first, tag, ok := l.Range(tag, multiple)
+	if !ok || !multiple && *l.At(tag) == 0 {
 		return connectionError(amqpproto.CommandInvalid, id, "request %d was never sent or is settled already; %d to %d are not",
-			tag, l.base, l.next-1)
+			tag, l.Base(), l.Next()-1)
 	}
 	for seq := first; seq <= tag; seq++ {
-		call := l.ring[seq&mask]
-		l.ring[seq&mask] = 0
+		p := l.At(seq)
+		call := *p
+		*p = 0
 		if verdict == nil {
 			t.takes(call)
 			continue
@@ -227,11 +206,11 @@ func (t *caller) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdic
 		if t.state != callerReady {
 			return nil // a callback has seen the end of it
 		}
-		mask = uint64(len(l.ring) - 1) // or has called, and made it grow
 	}
-	for l.base < l.next && l.ring[l.base&mask] == 0 {
-		l.base++
+	for l.Len() > 0 && *l.At(l.Base()) == 0 {
+		l.Pass()
 	}
+	l.Shrink(sequenceKeep)
 	return nil
 }
 

@@ -205,7 +205,7 @@ func (c *Conn) Sent(n int) {
 	c.client.stats.OctetsOut += uint64(n)
 	c.beat.Left(c.client.clock.now, n, c.out.len())
 	cl := c.client
-	if cl.mayLeave() || cl.calls.moving() || cl.cfg.NoConfirms && cl.pub.ledger.unsettled+cl.doubtful.ledger.unsettled > 0 {
+	if cl.mayLeave() || cl.calls.moving() || cl.cfg.NoConfirms && cl.pub.confirms.unsettled+cl.doubtful.confirms.unsettled > 0 {
 		c.wake() // for a Pending that takes more out, or a Tick that settles
 	}
 }

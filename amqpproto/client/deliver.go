@@ -31,13 +31,13 @@ func (k *Consumer) deliver(m *amqpproto.BasicDeliver, properties, body []byte, f
 	}
 	if !k.settled.take(m.DeliveryTag) {
 		return connectionError(amqpproto.CommandInvalid, amqpproto.IDBasicDeliver,
-			"%s: delivery tag %d, expected %d", k, m.DeliveryTag, k.settled.next)
+			"%s: delivery tag %d, expected %d", k, m.DeliveryTag, k.settled.tags.Next())
 	}
 	c := k.client
 	if k.spec.NoAck {
 		// Final at once: the window only counts.
 		k.settled.settle(m.DeliveryTag, tagFinal)
-		k.settled.base = k.settled.next
+		k.settled.tags.Pass()
 	}
 	if k.leaving || c.closing && k.state == Up && !k.noAck {
 		// It goes back with the channel: a nack would only bring it again.

@@ -27,7 +27,7 @@
 //	request.go     requests that wait; blame.go: which call the broker closed a channel for
 //	publisher.go   the channel that all publishes share
 //	tx.go          its transactions, where they are asked for
-//	ledger.go      what was published and not yet confirmed
+//	confirms.go    what was published and not yet confirmed
 //	waiting.go     publishes that cannot leave yet
 //	replay.go      the order in which things come back after a connect
 //	backoff.go     how long to wait before trying again; absence.go: a broker that is away

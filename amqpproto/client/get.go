@@ -181,7 +181,7 @@ func (g *getter) onContent(ct *content) error {
 	g.ch.limit.stop()
 	if !g.settled.take(m.DeliveryTag) {
 		return connectionError(amqpproto.CommandInvalid, amqpproto.IDBasicGetOk,
-			"%s: delivery tag %d, expected %d", g, m.DeliveryTag, g.settled.next)
+			"%s: delivery tag %d, expected %d", g, m.DeliveryTag, g.settled.tags.Next())
 	}
 	g.client.stats.Gets++
 	if g.list[0].noAck {

@@ -95,7 +95,7 @@ func (c *Client) prove(exchange string) {
 	p, t := c.doubtful, &c.trust
 	idle := p.state == pubAwaitConnection && c.waiting.len() == 0 // it was never needed
 	switch {
-	case p.ledger.unsettled > 0 || !idle && !p.clear() || c.waiting.moving():
+	case p.confirms.unsettled > 0 || !idle && !p.clear() || c.waiting.moving():
 		return
 	case c.calls.doubtful.open+c.calls.outcast.open > 0 || len(c.calls.waiting) > c.calls.left:
 		return

@@ -98,7 +98,7 @@ func (c *Client) check(o *Outgoing, frameMax uint32) error {
 }
 
 // send encodes a publish as its three kinds of frame, side by side, and enters
-// it into the ledger. check has passed it just before, and id is the number of
+// it into the confirms. check has passed it just before, and id is the number of
 // the message id that it has had from us; 0 for none.
 func (p *publisher) send(o *Outgoing, size int, done Confirm, id uint64) *entry {
 	c := p.client
@@ -111,7 +111,7 @@ func (p *publisher) send(o *Outgoing, size int, done Confirm, id uint64) *entry 
 	}
 	out.reserve(size-len(o.Body), o.Body, conn.frameMax)
 	out.buf = amqpproto.AppendBasicPublish(out.buf, p.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
-	e := p.ledger.push()
+	e := p.confirms.push()
 	e.done, e.size, e.id = done, size, id
 	if id == 0 && p.identifies(o) {
 		e.id = c.ids.next()

@@ -94,7 +94,7 @@ func (c *Client) stamp(now int64) {
 	at := now + int64(c.cfg.ConfirmTimeout)
 	fresh := c.waiting.stamp(at)
 	c.eachPublisher(func(p *publisher) {
-		fresh = p.ledger.stamp(now, at) || fresh
+		fresh = p.confirms.stamp(now, at) || fresh
 		fresh = p.again.stamp(at) || fresh
 	})
 	if fresh && c.expiry == 0 {
@@ -119,7 +119,7 @@ func (c *Client) tickPublishes(now int64) {
 	var next int64
 	var late []outcome
 	c.eachPublisher(func(p *publisher) {
-		late = p.ledger.expire(c, now, &next, late)
+		late = p.confirms.expire(c, now, &next, late)
 		late = p.again.expire(c, now, &next, late)
 	})
 	c.undecided -= len(late)

@@ -25,7 +25,7 @@ type publisher struct {
 	client   *Client
 	state    pubState
 	ch       *channel
-	ledger   ledger
+	confirms confirms
 	tx       txState
 	stopped  bool // by channel.flow
 	live     bool // it has been ready on this connection, and is or soon will be again
@@ -40,7 +40,7 @@ func newPublisher(c *Client) *publisher {
 	p := &publisher{client: c}
 	p.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
 	p.renewal.backoff = p.backoff
-	p.ledger.reset()
+	p.confirms.reset()
 	return p
 }
 
@@ -70,9 +70,9 @@ func (p *publisher) start() {
 }
 
 func (p *publisher) opened() error {
-	p.ledger.reset()
+	p.confirms.reset()
 	p.renewal.acked = 0
-	p.tx = txState{end: p.ledger.next}
+	p.tx = txState{end: p.confirms.Next()}
 	if p.client.cfg.TxSelect {
 		p.state = pubAwaitSelectOk
 		return p.ch.call(&amqpproto.TxSelect{}, amqpproto.IDTxSelectOk)
@@ -127,17 +127,11 @@ func (p *publisher) onMethod(id amqpproto.MethodID, args []byte) error {
 // settle tells the outcome of one publish, or of all up to tag; tag 0 with
 // multiple means all. §1.8.3.13.
 func (p *publisher) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdict error) error {
-	l := &p.ledger
-	first := tag
-	if multiple {
-		first = l.base
-		if tag == 0 {
-			tag = l.next - 1
-		}
-	}
-	if tag < l.base || tag >= l.next || !multiple && !l.holds(tag) {
+	l := &p.confirms
+	first, tag, ok := l.Range(tag, multiple)
+	if !ok || !multiple && !l.holds(tag) {
 		return connectionError(amqpproto.CommandInvalid, id, "publish %d was never sent or is settled already; %d to %d are not",
-			tag, l.base, l.next-1)
+			tag, l.Base(), l.Next()-1)
 	}
 	if verdict == nil {
 		p.renewal.acked = max(p.renewal.acked, tag)
@@ -164,8 +158,8 @@ func (p *publisher) settle(id amqpproto.MethodID, tag uint64, multiple bool, ver
 
 // settledSome follows a number of outcomes.
 func (p *publisher) settledSome() {
-	p.ledger.shrink()
-	if p.ledger.unsettled == 0 {
+	p.confirms.shrink()
+	if p.confirms.unsettled == 0 {
 		p.proceed()
 	}
 	if p.renewal.heir != nil {
@@ -230,7 +224,7 @@ func (p *publisher) fail(cause error) {
 func (p *publisher) lost() []entry {
 	p.ch, p.state, p.stopped, p.live = nil, pubAwaitConnection, false, false
 	p.retry.stop()
-	held := append(p.renewal.take(), p.ledger.take()...)
+	held := append(p.renewal.take(), p.confirms.take()...)
 	return append(held, p.again.take()...)
 }
 
@@ -250,10 +244,10 @@ func (c *Client) endAll(held []entry, err error) {
 
 // settleSent is how publishes without confirms end: their octets have left.
 func (p *publisher) settleSent() {
-	l := &p.ledger
+	l := &p.confirms
 	sent := p.client.conn.out.sent
-	for l.base < l.next && l.at(l.base).end <= sent {
-		e := l.settle(l.base)
+	for l.Base() < l.Next() && l.At(l.Base()).end <= sent {
+		e := l.settle(l.Base())
 		p.client.unhold(e.size)
 		if !e.expired {
 			p.client.undecided--

@@ -139,7 +139,7 @@ func (p *publisher) retire() {
 	if r.heir == nil {
 		return
 	}
-	over := p.ledger.unsettled == p.ledger.over
+	over := p.confirms.unsettled == p.confirms.over
 	if over || r.heir.renewal.before != p {
 		p.handOver()
 	}
@@ -158,7 +158,7 @@ func (p *publisher) retired(cause error) {
 	var guilty, gone []entry
 	if cause == nil {
 		cause = ErrConfirmTimeout
-		guilty = p.ledger.take()
+		guilty = p.confirms.take()
 	} else {
 		cause = explainUse(cause)
 		c.note(Event{Kind: EventPublishChannelClosed, Err: cause})
@@ -186,17 +186,17 @@ func (p *publisher) sweep(now int64, next *int64) {
 
 // watch looks for a publish without confirm while later ones have theirs.
 func (p *publisher) watch(now int64, next *int64) {
-	l := &p.ledger
-	if l.base == l.next || p.renewal.heir != nil || p.client.cfg.NoConfirms || p.client.cfg.TxSelect {
+	l := &p.confirms
+	if l.Base() == l.Next() || p.renewal.heir != nil || p.client.cfg.NoConfirms || p.client.cfg.TxSelect {
 		return
 	}
-	e := l.at(l.base)
+	e := l.At(l.Base())
 	if e.at == 0 {
 		return
 	}
 	if due := e.at + int64(p.client.cfg.ConfirmTimeout/3); now < due {
 		endpoint.Sooner(next, due)
-	} else if p.renewal.acked > l.base {
+	} else if p.renewal.acked > l.Base() {
 		p.renew(errStalled)
 	}
 }

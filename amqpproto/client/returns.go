@@ -44,7 +44,7 @@ func (p *publisher) carrier(id amqpproto.MethodID) amqpproto.Method {
 }
 
 // onContent takes a returned message. RabbitMQ sends it before the ack of the
-// same publish, so the error waits in the ledger for that.
+// same publish, so the error waits among the confirms for that.
 func (p *publisher) onContent(ct *content) error {
 	m := &p.returned
 	if err := m.DecodeArgs(ct.args); err != nil {
@@ -54,7 +54,7 @@ func (p *publisher) onContent(ct *content) error {
 	p.client.stats.Returned++
 	note := Event{Kind: EventReturned, Err: e}
 	if seq := p.findReturned(e, ct); seq != 0 {
-		p.ledger.at(seq).returned = e
+		p.confirms.At(seq).returned = e
 	} else {
 		note.Text = "no unconfirmed publish matches"
 	}
@@ -71,7 +71,7 @@ func (p *publisher) onContent(ct *content) error {
 // their publishes, and a long row of them would otherwise be searched again from
 // the beginning each time.
 func (p *publisher) findReturned(e *ReturnError, ct *content) uint64 {
-	l := &p.ledger
+	l := &p.confirms
 	route := p.client.hash.route(e.Exchange, e.RoutingKey)
 	if _, err := p.client.props.Decode(ct.properties); err != nil {
 		p.client.props = amqpproto.Properties{} // the route will have to do
@@ -80,7 +80,7 @@ func (p *publisher) findReturned(e *ReturnError, ct *content) uint64 {
 	fallback := uint64(0)
 	look := func(from, to uint64) uint64 {
 		for seq := from; seq < to; seq++ {
-			c := l.at(seq)
+			c := l.At(seq)
 			if !c.watched || c.returned != nil || c.route != route {
 				continue
 			}
@@ -93,9 +93,9 @@ func (p *publisher) findReturned(e *ReturnError, ct *content) uint64 {
 		}
 		return 0
 	}
-	seq := look(l.scan, l.next)
+	seq := look(l.scan, l.Next())
 	if seq == 0 {
-		seq = look(l.base, l.scan)
+		seq = look(l.Base(), l.scan)
 	}
 	if seq == 0 {
 		seq = fallback

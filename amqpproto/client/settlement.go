@@ -1,6 +1,9 @@
 package client
 
-import "zamqp/amqpproto"
+import (
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
+)
 
 // tagState is what became of one delivery tag.
 type tagState uint8
@@ -13,65 +16,48 @@ const (
 )
 
 // window holds the state of the tags of one channel from the lowest that is not
-// final up to the last that came. Tags of a channel with one consumer are 1, 2,
-// 3 … without a gap, so a ring needs one octet for each and no map.
+// final up to the last that came: an octet for each.
 type window struct {
-	ring        []tagState // its length is a power of two; tag t is at t&(len-1)
-	base, next  uint64     // the ring holds base ≤ t < next
-	outstanding int        // not settled
-	kept        int        // in state tagKept
-	offsets     []int64    // of a stream, indexed as ring; nil for other queues
-	acked       []uint64   // in state tagAcked, in the order of their Acks
+	tags        endpoint.Sequence[tagState]
+	outstanding int      // not settled
+	kept        int      // in state tagKept
+	offsets     []int64  // of a stream, a ring as long as that of tags; nil for other queues
+	acked       []uint64 // in state tagAcked, in the order of their Acks
 }
 
 // windowKeep is the size of ring that is never given back.
 const windowKeep = 4096
 
-func (w *window) at(tag uint64) *tagState { return &w.ring[tag&uint64(len(w.ring)-1)] }
-
 // reset starts the tags of a new channel.
 func (w *window) reset() {
-	w.base, w.next, w.outstanding, w.kept, w.acked = 1, 1, 0, 0, w.acked[:0]
-	if len(w.ring) > windowKeep {
-		w.ring = nil
-	}
+	w.outstanding, w.kept, w.acked = 0, 0, w.acked[:0]
+	w.tags.Reset()
+	w.tags.Shrink(windowKeep)
 }
 
 // take notes the delivery of tag; false if it is not the one that must come.
 func (w *window) take(tag uint64) bool {
-	if tag != w.next || tag == 0 {
+	if tag != w.tags.Next() || tag == 0 {
 		return false
 	}
-	if w.next-w.base == uint64(len(w.ring)) {
+	if w.tags.Len() == w.tags.Cap() {
 		// What was rejected or needs no ack is not passed over by any flush.
-		for w.base < w.next && *w.at(w.base) == tagFinal {
-			w.base++
+		for w.tags.Len() > 0 && *w.tags.At(w.tags.Base()) == tagFinal {
+			w.tags.Pass()
 		}
 	}
-	if w.next-w.base == uint64(len(w.ring)) {
-		w.grow()
-	}
-	w.next++
-	*w.at(tag) = tagOutstanding
+	*w.tags.Push() = tagOutstanding
 	w.outstanding++
 	return true
-}
-
-func (w *window) grow() {
-	old := *w
-	w.ring = make([]tagState, max(64, 2*len(w.ring)))
-	for t := old.base; t < old.next; t++ {
-		*w.at(t) = *old.at(t)
-	}
 }
 
 // settle moves an outstanding tag on; false if it was settled before or never
 // came.
 func (w *window) settle(tag uint64, to tagState) bool {
-	if tag < w.base || tag >= w.next || *w.at(tag) != tagOutstanding {
+	if !w.tags.Has(tag) || *w.tags.At(tag) != tagOutstanding {
 		return false
 	}
-	*w.at(tag) = to
+	*w.tags.At(tag) = to
 	w.outstanding--
 	switch to {
 	case tagAcked:
@@ -84,10 +70,10 @@ func (w *window) settle(tag uint64, to tagState) bool {
 
 // giveBack appends what returns each tag that was kept.
 func (w *window) giveBack(dst []byte, channel uint16, has capabilities) []byte {
-	for t := w.base; t < w.next && w.kept > 0; t++ {
-		if *w.at(t) == tagKept {
+	for t := w.tags.Base(); t < w.tags.Next() && w.kept > 0; t++ {
+		if s := w.tags.At(t); *s == tagKept {
 			dst = has.appendGiveBack(dst, channel, t, true)
-			*w.at(t) = tagFinal
+			*s = tagFinal
 			w.kept--
 		}
 	}
@@ -100,25 +86,25 @@ func (w *window) giveBack(dst []byte, channel uint16, has capabilities) []byte {
 // multiple ack that passes over its tag. frames counts the basic.acks.
 func (w *window) flush(dst []byte, channel uint16) (out []byte, frames int) {
 	last := uint64(0)
-	for w.base < w.next {
-		s := *w.at(w.base)
+	for w.tags.Len() > 0 {
+		s := *w.tags.At(w.tags.Base())
 		if s == tagOutstanding || s == tagKept {
 			break
 		}
 		if s == tagAcked {
-			last = w.base // the multiple ack must name a tag that the broker still holds
+			last = w.tags.Base() // the multiple ack must name a tag that the broker still holds
 		}
-		w.base++
+		w.tags.Pass()
 	}
 	if last != 0 {
 		dst = amqpproto.AppendBasicAck(dst, channel, last, true)
 		frames++
 	}
-	if w.base < w.next {
+	if w.tags.Len() > 0 {
 		for _, tag := range w.acked {
-			if tag >= w.base {
+			if w.tags.Has(tag) {
 				dst = amqpproto.AppendBasicAck(dst, channel, tag, false)
-				*w.at(tag) = tagFinal
+				*w.tags.At(tag) = tagFinal
 				frames++
 			}
 		}
@@ -127,8 +113,6 @@ func (w *window) flush(dst []byte, channel uint16) (out []byte, frames int) {
 	if cap(w.acked) > 16*windowKeep {
 		w.acked = nil
 	}
-	if w.base == w.next && len(w.ring) > 16*windowKeep {
-		w.ring = nil
-	}
+	w.tags.Shrink(16 * windowKeep)
 	return dst, frames
 }

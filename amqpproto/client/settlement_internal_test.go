@@ -69,8 +69,8 @@ func TestWindowAgainstModel(t *testing.T) {
 				t.Fatalf("seed %d: %d outstanding, want %d", seed, w.outstanding, len(open))
 			}
 		}
-		if w.next-w.base > last || len(w.ring) > 512 {
-			t.Fatalf("seed %d: ring of %d for %d tags", seed, len(w.ring), last)
+		if w.tags.Len() > int(last) || w.tags.Cap() > 512 {
+			t.Fatalf("seed %d: ring of %d for %d tags", seed, w.tags.Cap(), last)
 		}
 	}
 }

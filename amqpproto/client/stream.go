@@ -84,10 +84,10 @@ func (p *position) args(of amqp.Table) amqp.Table {
 
 // setOffset notes the stream offset of a tag that the window holds.
 func (w *window) setOffset(tag uint64, offset int64) {
-	if len(w.offsets) != len(w.ring) {
+	if len(w.offsets) != w.tags.Cap() {
 		old := w.offsets
-		w.offsets = make([]int64, len(w.ring))
-		for t := w.base; len(old) > 0 && t < tag; t++ {
+		w.offsets = make([]int64, w.tags.Cap())
+		for t := w.tags.Base(); len(old) > 0 && t < tag; t++ {
 			w.offsets[t&uint64(len(w.offsets)-1)] = old[t&uint64(len(old)-1)]
 		}
 	}
@@ -96,11 +96,11 @@ func (w *window) setOffset(tag uint64, offset int64) {
 
 // lowestOffset is that of the first tag that is not settled.
 func (w *window) lowestOffset() (offset int64, any bool) {
-	if len(w.offsets) != len(w.ring) {
+	if len(w.offsets) != w.tags.Cap() {
 		return 0, false
 	}
-	for t := w.base; t < w.next; t++ {
-		if s := *w.at(t); s == tagOutstanding || s == tagKept {
+	for t := w.tags.Base(); t < w.tags.Next(); t++ {
+		if s := *w.tags.At(t); s == tagOutstanding || s == tagKept {
 			return w.offsets[t&uint64(len(w.offsets)-1)], true
 		}
 	}

@@ -12,18 +12,18 @@ type txState struct {
 
 // commitTx ends the transaction of the turn, at the end of it.
 func (p *publisher) commitTx() {
-	if !p.client.cfg.TxSelect || p.state != pubReady || p.ch.await != 0 || p.ledger.next == p.tx.end {
+	if !p.client.cfg.TxSelect || p.state != pubReady || p.ch.await != 0 || p.confirms.Next() == p.tx.end {
 		return
 	}
-	p.tx.end = p.ledger.next
+	p.tx.end = p.confirms.Next()
 	_ = p.ch.call(&amqpproto.TxCommit{}, amqpproto.IDTxCommitOk) // it has no field that could not be encoded
 }
 
 // committed is the outcome of all publishes before the commit. A message that no
 // queue took has been returned by now.
 func (p *publisher) committed() error {
-	l := &p.ledger
-	for seq := l.base; seq < p.tx.end; seq++ {
+	l := &p.confirms
+	for seq := l.Base(); seq < p.tx.end; seq++ {
 		if !l.holds(seq) {
 			continue
 		}

@@ -27,6 +27,9 @@ func park(p *Producer, o *Outgoing, size int, done Confirm) parked {
 	return w
 }
 
+// waitingKeep is the capacity that a waiting list never gives back.
+const waitingKeep = 1024
+
 // waiting is the queue of publishes that cannot leave, in the order of Publish.
 // They leave in that order, but those of a producer whose topology is not declared
 // are overtaken.
@@ -105,10 +108,10 @@ func (w *waiting) tidy() {
 	switch {
 	case w.head == len(w.list):
 		w.list, w.head, w.stamped = w.list[:0], 0, 0
-		if cap(w.list) > ledgerKeep {
+		if cap(w.list) > waitingKeep {
 			w.list = nil
 		}
-	case w.head >= ledgerKeep && w.head >= len(w.list)/2:
+	case w.head >= waitingKeep && w.head >= len(w.list)/2:
 		n := copy(w.list, w.list[w.head:])
 		clear(w.list[n:])
 		w.list, w.stamped, w.head = w.list[:n], max(w.stamped-w.head, 0), 0

@@ -66,51 +66,36 @@ type entry struct {
 	nacked   bool   // it is sent again, as a channel refused it
 }
 
-// ledger is the list of unconfirmed publishes of one channel. The broker numbers
-// publishes from 1 on, so a ring indexed by that number needs no map.
-type ledger struct {
-	ring       []entry // its length is a power of two; seq s is at s&(len-1)
-	base, next uint64  // the ring holds base ≤ seq < next; base is not settled
-	stamped    uint64  // entries before it have a deadline
-	unsettled  int
-	over       int    // of those, how many wait for nothing but the broker's answer
-	scan       uint64 // where the search for a returned publish begins
+// confirms is the publishes of one channel that have no outcome, by their number.
+type confirms struct {
+	endpoint.Sequence[entry]        // its first one is not settled
+	stamped                  uint64 // entries before it have a deadline
+	unsettled                int
+	over                     int    // of those, how many wait for nothing but the broker's answer
+	scan                     uint64 // where the search for a returned publish begins
 }
 
-// ledgerKeep is the length of ring that is never given back.
-const ledgerKeep = 1024
+// confirmsKeep is the length of ring that empty confirms keep.
+const confirmsKeep = 64 << 10
 
-func (l *ledger) reset() {
-	*l = ledger{ring: l.ring, base: 1, next: 1, stamped: 1, scan: 1}
+func (l *confirms) reset() {
+	l.Reset()
+	l.stamped, l.scan, l.unsettled, l.over = 1, 1, 0, 0
 	l.shrink()
 }
 
-func (l *ledger) at(seq uint64) *entry { return &l.ring[seq&uint64(len(l.ring)-1)] }
-
 // push appends an entry. The pointer is good until the next push.
-func (l *ledger) push() *entry {
-	if l.next-l.base == uint64(len(l.ring)) {
-		old := *l
-		l.ring = make([]entry, max(64, 2*len(l.ring)))
-		for s := old.base; s < old.next; s++ {
-			*l.at(s) = *old.at(s)
-		}
-	}
-	e := l.at(l.next)
-	*e = entry{}
-	l.next++
+func (l *confirms) push() *entry {
 	l.unsettled++
-	return e
+	return l.Push()
 }
 
 // holds tells whether seq awaits the broker's answer.
-func (l *ledger) holds(seq uint64) bool {
-	return seq >= l.base && seq < l.next && !l.at(seq).settled
-}
+func (l *confirms) holds(seq uint64) bool { return l.Has(seq) && !l.At(seq).settled }
 
-// settle takes the broker's answer to seq, which the ledger holds.
-func (l *ledger) settle(seq uint64) (e entry) {
-	p := l.at(seq)
+// settle takes the broker's answer to seq, which is among the confirms.
+func (l *confirms) settle(seq uint64) (e entry) {
+	p := l.At(seq)
 	e = *p
 	// Nothing of it is kept alive.
 	p.done, p.returned, p.out, p.settled, p.watched = nil, nil, Outgoing{}, true, false
@@ -118,38 +103,33 @@ func (l *ledger) settle(seq uint64) (e entry) {
 	if e.over {
 		l.over--
 	}
-	for l.base < l.next && l.at(l.base).settled {
-		l.base++
+	for l.Len() > 0 && l.At(l.Base()).settled {
+		l.Pass()
 	}
-	l.stamped, l.scan = max(l.stamped, l.base), max(l.scan, l.base)
+	l.stamped, l.scan = max(l.stamped, l.Base()), max(l.scan, l.Base())
 	return e
 }
 
-// take empties the ledger for a new channel. What it held is returned in order.
-func (l *ledger) take() []entry {
+// take empties the confirms for a new channel. What they held is returned in order.
+func (l *confirms) take() []entry {
 	var held []entry
-	for s := l.base; s < l.next; s++ {
-		if e := l.at(s); !e.settled {
+	for s := l.Base(); s < l.Next(); s++ {
+		if e := l.At(s); !e.settled {
 			held = append(held, *e)
-			*e = entry{}
 		}
 	}
 	l.reset()
 	return held
 }
 
-// shrink gives back the memory of a burst once the ledger is empty.
-func (l *ledger) shrink() {
-	if l.base == l.next && len(l.ring) > 64*ledgerKeep {
-		l.ring = nil
-	}
-}
+// shrink gives back the memory of a burst.
+func (l *confirms) shrink() { l.Shrink(confirmsKeep) }
 
 // stamp gives the entries since the last call their deadline; false if there
 // were none without.
-func (l *ledger) stamp(now, at int64) (any bool) {
-	for ; l.stamped < l.next; l.stamped++ {
-		e := l.at(l.stamped)
+func (l *confirms) stamp(now, at int64) (any bool) {
+	for ; l.stamped < l.Next(); l.stamped++ {
+		e := l.At(l.stamped)
 		e.at = now
 		if e.deadline == 0 {
 			e.deadline, any = at, true
@@ -160,9 +140,9 @@ func (l *ledger) stamp(now, at int64) (any bool) {
 
 // expire appends the outcomes of entries whose deadline has passed, and lowers
 // *next to the first that has not. They stay, as their numbers do.
-func (l *ledger) expire(c *Client, now int64, next *int64, out []outcome) []outcome {
-	for s := l.base; s < l.next; s++ {
-		e := l.at(s)
+func (l *confirms) expire(c *Client, now int64, next *int64, out []outcome) []outcome {
+	for s := l.Base(); s < l.Next(); s++ {
+		e := l.At(s)
 		if e.settled || e.expired {
 			continue
 		}

@@ -1,0 +1,114 @@
+package endpoint_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"zamqp/amqpproto/endpoint"
+)
+
+// A sequence does what a map from numbers to values does, whatever its ring does
+// meanwhile.
+func TestSequenceAgainstAMap(t *testing.T) {
+	for seed := range uint64(200) {
+		rnd := rand.New(rand.NewPCG(seed, 3))
+		var s endpoint.Sequence[uint64]
+		s.Reset()
+		want := map[uint64]uint64{}
+		base, next := uint64(1), uint64(1)
+		for range 500 {
+			switch rnd.IntN(8) {
+			case 0, 1, 2, 3:
+				p := s.Push()
+				if *p != 0 {
+					t.Fatalf("seed %d: Push gave %d, want zero", seed, *p)
+				}
+				*p = rnd.Uint64()
+				want[next] = *p
+				next++
+			case 4, 5:
+				if base < next {
+					s.Pass()
+					delete(want, base)
+					base++
+				}
+			case 6:
+				if base < next {
+					s.Pull()
+					next--
+					delete(want, next)
+				}
+			case 7:
+				if rnd.IntN(40) == 0 {
+					s.Reset()
+					clear(want)
+					base, next = 1, 1
+				}
+				if s.Shrink(64); s.Len() == 0 && s.Cap() > 64 {
+					t.Fatalf("seed %d: an empty sequence keeps a ring of %d", seed, s.Cap())
+				}
+			}
+			if s.Base() != base || s.Next() != next || s.Len() != len(want) {
+				t.Fatalf("seed %d: %d to %d, want %d to %d", seed, s.Base(), s.Next(), base, next)
+			}
+			for n, v := range want {
+				if !s.Has(n) || *s.At(n) != v {
+					t.Fatalf("seed %d: %d has %d, want %d", seed, n, *s.At(n), v)
+				}
+			}
+			if s.Has(base-1) || s.Has(next) {
+				t.Fatalf("seed %d: has a number outside of %d to %d", seed, base, next)
+			}
+		}
+	}
+}
+
+func TestRangeOfAnAck(t *testing.T) {
+	var s endpoint.Sequence[int]
+	s.Reset()
+	for range 9 {
+		s.Push()
+	}
+	for range 3 {
+		s.Pass()
+	} // 4 to 9 are left
+	for _, row := range []struct {
+		n           uint64
+		multiple    bool
+		first, last uint64
+		ok          bool
+	}{
+		{4, false, 4, 4, true},
+		{9, false, 9, 9, true},
+		{7, true, 4, 7, true},
+		{0, true, 4, 9, true},
+		{0, false, 0, 0, false},
+		{3, false, 3, 3, false},
+		{3, true, 4, 3, false},
+		{10, true, 4, 10, false},
+		{1 << 63, false, 1 << 63, 1 << 63, false},
+	} {
+		first, last, ok := s.Range(row.n, row.multiple)
+		if ok != row.ok || ok && (first != row.first || last != row.last) {
+			t.Errorf("%d, multiple %v: %d to %d, %v", row.n, row.multiple, first, last, ok)
+		}
+	}
+	for s.Len() > 0 {
+		s.Pass()
+	}
+	if _, _, ok := s.Range(0, true); ok {
+		t.Error("an empty sequence has nothing to ack")
+	}
+}
+
+// What is steady allocates nothing.
+func TestSequenceAllocates(t *testing.T) {
+	var s endpoint.Sequence[[4]uint64]
+	s.Reset()
+	for range 100 {
+		s.Push()
+	}
+	if n := testing.AllocsPerRun(1000, func() { s.Push()[0] = 1; s.Pass() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
