@@ -191,7 +191,7 @@ func (ch *channel) surrender(dst []delivery) []delivery {
 
 // rested gives back what an idle channel needs no more.
 func (ch *channel) rested() {
-	if ch.unacked.n == 0 {
+	if ch.unacked.len() == 0 {
 		ch.unacked = ledger{}
 	}
 	if len(ch.confirms.runs) == 0 {

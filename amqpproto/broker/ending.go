@@ -22,7 +22,7 @@ func endUnitsOf(channels []*channel) int {
 		if ch == nil {
 			continue
 		}
-		units += ch.order.n*endUnits + ch.unacked.n*requeueUnits
+		units += ch.order.n*endUnits + ch.unacked.len()*requeueUnits
 		units += ch.tx.publishes.n*forgetUnits + ch.tx.settles.n*2*requeueUnits
 		if ch.chore != nil || ch.ending != nil {
 			units += sliceUnits + 1 // that comes first
@@ -115,7 +115,7 @@ func (e *ending) giveBack(s *Server, ch *channel) (done bool) {
 			return false
 		}
 	}
-	for ch.unacked.n > 0 {
+	for ch.unacked.len() > 0 {
 		if !s.charge(requeueUnits, 0) {
 			return false
 		}

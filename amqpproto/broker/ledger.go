@@ -1,6 +1,10 @@
 package broker
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"zamqp/amqpproto/endpoint"
+)
 
 // delivery is a message that was delivered and is not acked.
 type delivery struct {
@@ -13,47 +17,37 @@ type delivery struct {
 // deliverySize is what an unacked delivery costs, octets.
 const deliverySize = int64(unsafe.Sizeof(delivery{}))
 
-// ledger is the unacked deliveries of a channel, by delivery tag: a ring in the
-// order of tags, with holes where some were settled out of order. One message
-// that is held for ever holds no others: holes are squeezed out.
+// ledger is the unacked deliveries of a channel in the order of their delivery
+// tags, with holes where some were settled out of order. One message that is held
+// for ever holds no others: holes are squeezed out. So the number of a place is no
+// delivery tag, as it is in the client, whose window of tags is an octet for each.
 type ledger struct {
-	ring []delivery // its length is a power of two, or 0
-	head uint64     // index of the first, modulo len(ring)
-	n    int        // in the ring, holes included; neither end is a hole
-	live int        // without holes
+	places endpoint.Sequence[delivery] // neither end is a hole
+	live   int                         // without holes
 }
 
 // ledgerKeep is the length of ring that an empty ledger keeps.
 const ledgerKeep = 512
 
-func (l *ledger) at(i int) *delivery { return &l.ring[(l.head+uint64(i))&uint64(len(l.ring)-1)] }
+// len is how many places there are, holes included.
+func (l *ledger) len() int { return l.places.Len() }
+
+// at is what is in a place, counted from the first.
+func (l *ledger) at(i int) *delivery { return l.places.At(l.places.Base() + uint64(i)) }
 
 // push appends a delivery.
 func (l *ledger) push(d delivery) {
-	if l.n == len(l.ring) {
-		if l.n > 0 && l.live <= l.n/2 {
-			l.squeeze()
-		} else {
-			l.grow()
-		}
+	if n := l.len(); n > 0 && n == l.places.Cap() && l.live <= n/2 {
+		l.squeeze()
 	}
-	l.n++
 	l.live++
-	*l.at(l.n - 1) = d
-}
-
-func (l *ledger) grow() {
-	ring := make([]delivery, max(16, 2*len(l.ring)))
-	for i := range l.n {
-		ring[i] = *l.at(i)
-	}
-	l.ring, l.head = ring, 0
+	*l.places.Push() = d
 }
 
 // squeeze takes the holes out.
 func (l *ledger) squeeze() {
 	kept := 0
-	for i := range l.n {
+	for i := range l.len() {
 		if d := l.at(i); d.queue != nil {
 			if i != kept {
 				*l.at(kept) = *d
@@ -62,12 +56,15 @@ func (l *ledger) squeeze() {
 			kept++
 		}
 	}
-	l.n = kept
+	for l.len() > kept {
+		l.places.Pull()
+	}
 }
 
 // find returns the place of a tag, -1 if it is not there.
 func (l *ledger) find(tag uint64) int {
-	if l.n == 0 {
+	n := l.len()
+	if n == 0 {
 		return -1
 	}
 	first := l.at(0).tag
@@ -75,10 +72,10 @@ func (l *ledger) find(tag uint64) int {
 		return -1
 	}
 	// Without holes squeezed out, tags are contiguous and this is the place.
-	if i := tag - first; i < uint64(l.n) && l.at(int(i)).tag == tag {
+	if i := tag - first; i < uint64(n) && l.at(int(i)).tag == tag {
 		return l.whole(int(i))
 	}
-	low, high := 0, l.n
+	low, high := 0, n
 	for low < high {
 		mid := int(uint(low+high) >> 1)
 		if l.at(mid).tag < tag {
@@ -87,7 +84,7 @@ func (l *ledger) find(tag uint64) int {
 			high = mid
 		}
 	}
-	if low < l.n && l.at(low).tag == tag {
+	if low < n && l.at(low).tag == tag {
 		return l.whole(low)
 	}
 	return -1
@@ -106,7 +103,7 @@ func (l *ledger) whole(i int) int {
 // tag is not there.
 func (l *ledger) take(dst []delivery, tag uint64, multiple bool) (_ []delivery, ok bool) {
 	if tag == 0 && multiple {
-		return l.takeTo(dst, l.n-1), true
+		return l.takeTo(dst, l.len()-1), true
 	}
 	i := l.find(tag)
 	if i < 0 {
@@ -131,9 +128,7 @@ func (l *ledger) takeTo(dst []delivery, i int) []delivery {
 			dst = append(dst, *d)
 			l.live--
 		}
-		*d = delivery{}
-		l.head++
-		l.n--
+		l.places.Pass()
 	}
 	l.trim()
 	return dst
@@ -142,9 +137,7 @@ func (l *ledger) takeTo(dst []delivery, i int) []delivery {
 // shift takes the first delivery out. There is one.
 func (l *ledger) shift() delivery {
 	d := *l.at(0)
-	*l.at(0) = delivery{}
-	l.head++
-	l.n--
+	l.places.Pass()
 	l.live--
 	l.trim()
 	return d
@@ -154,21 +147,18 @@ func (l *ledger) shift() delivery {
 // there.
 func (l *ledger) upTo(tag uint64) int {
 	if tag == 0 {
-		return l.n
+		return l.len()
 	}
 	return l.find(tag) + 1
 }
 
 // trim takes holes off both ends.
 func (l *ledger) trim() {
-	for l.n > 0 && l.at(0).queue == nil {
-		l.head++
-		l.n--
+	for l.len() > 0 && l.at(0).queue == nil {
+		l.places.Pass()
 	}
-	for l.n > 0 && l.at(l.n-1).queue == nil {
-		l.n--
+	for l.len() > 0 && l.at(l.len()-1).queue == nil {
+		l.places.Pull()
 	}
-	if l.n == 0 && len(l.ring) > ledgerKeep {
-		l.ring = nil
-	}
+	l.places.Shrink(ledgerKeep)
 }

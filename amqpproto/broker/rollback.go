@@ -68,7 +68,7 @@ func (t *rollback) step(s *Server) (done bool) {
 		}
 		heap.Push(&t.back, t.tx.settles.shift().delivery)
 	}
-	for len(t.back) > 0 || t.merged.n > 0 {
+	for len(t.back) > 0 || t.merged.len() > 0 {
 		if !s.charge(requeueUnits, 0) {
 			return false
 		}
@@ -88,9 +88,9 @@ func (t *rollback) step(s *Server) (done bool) {
 func (t *rollback) mergeOne() bool {
 	l := &t.ch.unacked
 	switch {
-	case len(t.back) > 0 && (l.n == 0 || t.back[0].tag < l.at(0).tag):
+	case len(t.back) > 0 && (l.len() == 0 || t.back[0].tag < l.at(0).tag):
 		t.merged.push(heap.Pop(&t.back).(delivery))
-	case l.n > 0:
+	case l.len() > 0:
 		t.merged.push(l.shift())
 	default:
 		*l, t.merged = t.merged, ledger{}

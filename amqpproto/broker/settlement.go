@@ -240,7 +240,7 @@ func (ch *channel) onRecoverAsync(args []byte) error {
 
 // requeueAll gives back what is unacked.
 func (ch *channel) requeueAll() {
-	if !ch.conn.server.afford(ch.unacked.n * requeueUnits) {
+	if !ch.conn.server.afford(ch.unacked.len() * requeueUnits) {
 		ch.settleLater(ch.tag, requeued)
 		return
 	}

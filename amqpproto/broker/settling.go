@@ -24,7 +24,7 @@ func (ch *channel) settleLater(upTo uint64, how settlement) *settling {
 func (t *settling) step(s *Server) (done bool) {
 	ch := t.ch
 	for !t.over {
-		if ch.unacked.n == 0 || ch.unacked.at(0).tag > t.upTo {
+		if ch.unacked.len() == 0 || ch.unacked.at(0).tag > t.upTo {
 			if !t.holding.release(s) {
 				return false
 			}
@@ -58,7 +58,7 @@ func settleCost(how settlement, d *delivery) (units, octets int) {
 func (t *settling) settle(d delivery) {
 	ch := t.ch
 	if t.putOff {
-		ch.tx.settle(d, t.how, ch.unacked.n == 0 || ch.unacked.at(0).tag > t.upTo)
+		ch.tx.settle(d, t.how, ch.unacked.len() == 0 || ch.unacked.at(0).tag > t.upTo)
 		return
 	}
 	ch.settleOne(d, t.how, &t.holding)
