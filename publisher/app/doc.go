@@ -1,3 +1,3 @@
-// Package app is the composition root, which joins handlers, doors and machines to
-// one loop by the plan of publisher/config, and the command line.
+// Package app is the composition root: it joins handlers, doors and machines to one
+// loop by the plan of publisher/config, and stops them in order.
 package app

@@ -18,6 +18,7 @@ import (
 	"zamqp/amqpproto/journal"
 	"zamqp/loop"
 	"zamqp/publisher"
+	"zamqp/publisher/command"
 	"zamqp/publisher/config"
 )
 
@@ -53,7 +54,7 @@ func brokerVersion(product string) string {
 	if product == "RabbitMQ" {
 		return "3.10.8"
 	}
-	return programVersion()
+	return command.Version()
 }
 
 // newEmbedded makes the broker and reads back what is durable.

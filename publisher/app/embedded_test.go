@@ -22,8 +22,11 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/rs/zerolog"
 
+	"zamqp/publisher"
 	"zamqp/publisher/app"
+	"zamqp/publisher/command"
 	"zamqp/publisher/config"
+	"zamqp/publisher/logging"
 )
 
 const secretHash = "$2a$10$JwnGb6.OdUTGTY6adH0dSOsd7KQgMgOebcdcPe/mGhBTQ5NFWW3aG"
@@ -45,6 +48,29 @@ func mustLoad(t *testing.T, text string, environ, options []string) *config.Sett
 		t.Fatal(err)
 	}
 	return s
+}
+
+// run runs a command of a program without handlers.
+func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return runServer(t, t.Context(), publisher.NewRegistry(), args...)
+}
+
+// runServer runs a command with the handlers of a registry.
+func runServer(t *testing.T, ctx context.Context, r *publisher.Registry, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	c := &command.CLI{
+		Registry: r, Stdout: &out, Stderr: &errs,
+		Serve: func(ctx context.Context, s *config.Settings, log zerolog.Logger, _ *logging.Writer) error {
+			return app.Serve(ctx, s, log)
+		},
+		ServeBroker: func(ctx context.Context, s *config.Settings, log zerolog.Logger, _ *logging.Writer) error {
+			return app.ServeBroker(ctx, s, log)
+		},
+	}
+	code = c.Run(ctx, args)
+	return code, out.String(), errs.String()
 }
 
 // journalLines is a log that the broker writes to and a test reads.
@@ -141,7 +167,7 @@ permissions."/" = { configure = "^own$", write = "", read = "" }
 		{"publish -e amq.topic --exchange-type topic -k a --declare --bind own x", "give the user "},
 	} {
 		args := append(strings.Fields(row.args), "--url", url)
-		if code, _, stderr := run(t, nil, args...); code != 1 || !strings.Contains(stderr, row.want) {
+		if code, _, stderr := run(t, args...); code != 1 || !strings.Contains(stderr, row.want) {
 			t.Errorf("%s: exit %d, %s", row.args, code, stderr)
 		}
 	}
@@ -349,17 +375,17 @@ func TestCommandsReachTheEmbeddedBroker(t *testing.T) {
 	if err := declareAt(url, "told", nil); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := run(t, nil, "publish", "-o", listen, "--queue", "told", "hello"); code != 0 {
+	if code, _, stderr := run(t, "publish", "-o", listen, "--queue", "told", "hello"); code != 0 {
 		t.Fatal(stderr)
 	}
-	if code, stdout, stderr := run(t, nil, "tap", "-o", listen, "--queue", "told", "--count", "1"); code != 0 || !strings.Contains(stdout, "hello") {
+	if code, stdout, stderr := run(t, "tap", "-o", listen, "--queue", "told", "--count", "1"); code != 0 || !strings.Contains(stdout, "hello") {
 		t.Errorf("exit %d, %s\n%s", code, stdout, stderr)
 	}
-	code, _, stderr := run(t, nil, "publish", "-o", "broker.listen=", "--queue", "told", "hello")
+	code, _, stderr := run(t, "publish", "-o", "broker.listen=", "--queue", "told", "hello")
 	if code != 1 || !strings.Contains(stderr, "no other process reaches that broker") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
-	code, _, stderr = run(t, nil, "publish", "-o", listen, "-o", "broker.users.ann="+secretHash, "--queue", "told", "hello")
+	code, _, stderr = run(t, "publish", "-o", listen, "-o", "broker.users.ann="+secretHash, "--queue", "told", "hello")
 	if code != 1 || !strings.Contains(stderr, "-o connection.default.url=amqp://user:password@") {
 		t.Errorf("exit %d, %s", code, stderr)
 	}

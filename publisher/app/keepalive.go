@@ -29,11 +29,11 @@ type keepalive struct {
 
 // keepAlive starts the pings of a connection that wants them.
 func (k *link) keepAlive() {
-	every := k.settings.Keepalive
+	every := k.Settings.Keepalive
 	if every == 0 {
 		return
 	}
-	p := &keepalive{link: k, name: k.name + ".ping"}
+	p := &keepalive{link: k, name: k.Name + ".ping"}
 	properties := amqpproto.Properties{
 		ContentType: []byte("text/plain"), DeliveryMode: 1,
 		Expiration: strconv.AppendInt(nil, every.Milliseconds(), 10), Type: []byte("ping"),
@@ -41,7 +41,7 @@ func (k *link) keepAlive() {
 	properties.SetFlags()
 	raw, _ := properties.Append(nil) // every field fits
 	p.out = client.Outgoing{Mandatory: true, RawProperties: raw, Body: []byte(p.name)}
-	p.consumer = k.client.Consume(client.ConsumerSpec{
+	p.consumer = k.Client.Consume(client.ConsumerSpec{
 		Name: p.name, NoAck: true, Topology: client.Topology{Queues: []client.Queue{{Exclusive: true}}},
 	}, p)
 	k.ping = p
@@ -49,36 +49,36 @@ func (k *link) keepAlive() {
 	var beat func()
 	beat = func() {
 		p.send()
-		k.loop.After(every, beat)
+		k.Loop.After(every, beat)
 	}
-	k.loop.After(every, beat)
+	k.Loop.After(every, beat)
 }
 
 // send sends a ping, unless there is no way for it: that is known without.
 func (p *keepalive) send() {
-	if p.consumer.State() != client.Up || !p.link.client.Ready() {
+	if p.consumer.State() != client.Up || !p.link.Client.Ready() {
 		p.missed = 0
 		return
 	}
 	if p.missed++; p.missed > pingsMissed {
-		p.link.app.log.Warn().Str("connection", p.link.name).Int("missed", p.missed-1).Msg("pings are not answered: the broker takes messages and delivers none")
+		p.link.app.log.Warn().Str("connection", p.link.Name).Int("missed", p.missed-1).Msg("pings are not answered: the broker takes messages and delivers none")
 	}
 	p.out.RoutingKey = p.consumer.Queue()
-	if err := p.link.client.Publish(nil, &p.out, p); err != nil {
+	if err := p.link.Client.Publish(nil, &p.out, p); err != nil {
 		p.Confirmed(err)
 	}
 }
 
 // Confirmed hears what became of a ping.
 func (p *keepalive) Confirmed(err error) {
-	if err != nil && p.link.client.State() == client.Connected {
-		p.link.app.log.Warn().Str("connection", p.link.name).Err(err).Msg("ping")
+	if err != nil && p.link.Client.State() == client.Connected {
+		p.link.app.log.Warn().Str("connection", p.link.Name).Err(err).Msg("ping")
 	}
 }
 
 // Deliver takes the answer.
 func (p *keepalive) Deliver(*client.Delivery) {
-	p.missed, p.answered = 0, p.link.loop.Now()
+	p.missed, p.answered = 0, p.link.Loop.Now()
 }
 
 // Report tells when a ping was answered last.
@@ -88,7 +88,7 @@ func (p *keepalive) Report() []publisher.Status {
 	case p.missed > pingsMissed:
 		s.Ready, s.State, s.Detail = false, "silent", fmt.Sprintf("%d pings were not answered", p.missed-1)
 	case !p.answered.IsZero():
-		s.State = fmt.Sprintf("answered %s ago", p.link.loop.Now().Sub(p.answered).Round(time.Second))
+		s.State = fmt.Sprintf("answered %s ago", p.link.Loop.Now().Sub(p.answered).Round(time.Second))
 	}
 	return []publisher.Status{s}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"zamqp/loop"
+	"zamqp/publisher/logging"
 )
 
 // Exit codes of a process whose loop does not answer.
@@ -24,7 +25,7 @@ const (
 // kill.
 type lastWords struct {
 	log  zerolog.Logger
-	w    *logWriter // under log; nil if it is the caller's
+	w    *logging.Writer // under log; nil if it is the caller's
 	exit func(status int)
 	once sync.Once
 }
@@ -79,6 +80,6 @@ func allStacks() []byte {
 }
 
 // newLastWords are those of a server whose log the caller owns.
-func newLastWords(log zerolog.Logger, w *logWriter) *lastWords {
+func newLastWords(log zerolog.Logger, w *logging.Writer) *lastWords {
 	return &lastWords{log: log, w: w, exit: os.Exit}
 }

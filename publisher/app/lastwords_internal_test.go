@@ -10,6 +10,7 @@ import (
 
 	"zamqp/loop"
 	"zamqp/publisher/config"
+	"zamqp/publisher/logging"
 )
 
 // heldReader is a reader that takes nothing until it is opened.
@@ -26,7 +27,7 @@ func (g *heldReader) Write(p []byte) (int, error) {
 // TestLastWordsAreKept: the stacks of a process that ends itself come behind a log that is full, all of them.
 func TestLastWordsAreKept(t *testing.T) {
 	g := &heldReader{open: make(chan struct{})}
-	log, w, _ := OpenLog(config.Log{Level: "error", Format: "json"}, g)
+	log, w, _ := logging.Open(config.Log{Level: "error", Format: "json"}, g)
 	for range 40_000 {
 		log.Error().Msg("a line of the log")
 	}

@@ -6,11 +6,12 @@ import (
 	"github.com/rs/zerolog"
 
 	"zamqp/amqpproto/client"
+	"zamqp/publisher/dial"
 )
 
 // link is a [connection.NAME] with its client.
 type link struct {
-	dialer
+	dial.Dialer
 	app   *application
 	ping  *keepalive           // nil = none
 	quiet map[failing]repeated // by what was logged last
@@ -55,7 +56,7 @@ func (k *link) repeats(e *client.Event) (more int, quiet bool) {
 	default:
 		return 0, false
 	}
-	what, now := failing{e.Kind, e.Name}, k.loop.Now()
+	what, now := failing{e.Kind, e.Name}, k.Loop.Now()
 	last, known := k.quiet[what]
 	if known && last.text == text && now.Sub(last.at) < repeatedEvery {
 		last.more++
@@ -70,25 +71,25 @@ func (k *link) repeats(e *client.Event) (more int, quiet bool) {
 // consumers, and dials.
 func (a *application) connect(name string) {
 	c := a.plan.Settings.Connections[name]
-	k := &link{app: a, quiet: map[failing]repeated{}, dialer: dialer{loop: a.loop, name: name, settings: c}}
-	config := clientConfig(name, c)
+	k := &link{app: a, quiet: map[failing]repeated{}, Dialer: dial.Dialer{Loop: a.loop, Name: name, Settings: c}}
+	config := dial.ClientConfig(name, c)
 	if c.Embedded() {
-		k.join = a.embedded.join
+		k.Join = a.embedded.join
 		a.embedded.own++
 		config.Username, config.Password, config.Mechanism = ownUser, ownUser, "PLAIN"
 	}
-	k.client = client.New(config, k)
+	k.Client = client.New(config, k)
 	enabled := func(consumer string) bool { _, ok := a.plan.Consumers[consumer]; return ok }
-	a.amqp.Link(name, k.client, c.Prefetch, enabled)
+	a.amqp.Link(name, k.Client, c.Prefetch, enabled)
 	a.links = append(a.links, k)
-	k.dial()
-	k.tick()
+	k.Dial()
+	k.Tick()
 	k.watchPassword()
 	k.keepAlive()
 }
 
 // Redial is the client's wish for another socket.
-func (k *link) Redial(after time.Duration) { k.loop.After(after, k.dial) }
+func (k *link) Redial(after time.Duration) { k.Loop.After(after, k.Dial) }
 
 // word is what an event is called in the log: lost is only what was open.
 func (k *link) word(e *client.Event) string {
@@ -111,7 +112,7 @@ func (k *link) word(e *client.Event) string {
 // Note logs what happens to the connection.
 func (k *link) Note(e client.Event) {
 	if e.Kind == client.EventConnected {
-		k.opened()
+		k.Opened()
 	}
 	more, quiet := k.repeats(&e)
 	level := zerolog.InfoLevel
@@ -130,7 +131,7 @@ func (k *link) Note(e client.Event) {
 	if e.Kind == client.EventLost && e.Err == nil {
 		level = zerolog.InfoLevel
 	}
-	entry := k.app.log.WithLevel(level).Str("connection", k.name)
+	entry := k.app.log.WithLevel(level).Str("connection", k.Name)
 	if e.Name != "" {
 		entry = entry.Str("name", e.Name)
 	}
@@ -146,8 +147,8 @@ func (k *link) Note(e client.Event) {
 	if e.After > 0 {
 		entry = entry.Dur("again_in", e.After.Round(time.Millisecond))
 	}
-	if e.Kind == client.EventConnected && !k.settings.Embedded() {
-		entry = entry.Str("node", k.node.Address())
+	if e.Kind == client.EventConnected && !k.Settings.Embedded() {
+		entry = entry.Str("node", k.Node.Address())
 	}
 	entry.Msg(what)
 }

@@ -7,6 +7,7 @@ import (
 
 	"zamqp/amqpproto/client"
 	"zamqp/loop"
+	"zamqp/publisher/dial"
 )
 
 // TestRepeatsAreNotLogged: what fails each second is a line of the log now and
@@ -16,7 +17,7 @@ func TestRepeatsAreNotLogged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &link{dialer: dialer{loop: l}, quiet: map[failing]repeated{}}
+	k := &link{Dialer: dial.Dialer{Loop: l}, quiet: map[failing]repeated{}}
 	refused, locked := errors.New("refused"), errors.New("locked")
 	for i, row := range []struct {
 		event client.Event

@@ -25,14 +25,14 @@ func TestLoginErrors(t *testing.T) {
 		{"TLS on the plain port", strings.Replace(plain, "amqp", "amqps", 1), "this port speaks no TLS: use the broker's TLS port (5671 as a rule), or amqp://"},
 		{"TLS on a web server's", strings.Replace(web.URL, "http", "amqps", 1), "this port speaks no TLS"},
 	} {
-		code, _, stderr := run(t, nil, "publish", "--url", row.url, "--queue", "q", "x")
+		code, _, stderr := run(t, "publish", "--url", row.url, "--queue", "q", "x")
 		if code != 1 || !strings.Contains(stderr, row.want) || strings.Contains(stderr, "await") {
 			t.Errorf("%s: exit %d: %s\nwant %s", row.name, code, stderr, row.want)
 		}
 		t.Log(row.name+":", stderr)
 	}
 	// A web server that waits for the end of a line that never comes.
-	code, _, stderr := run(t, nil, "publish", "--url", strings.Replace(web.URL, "http", "amqp", 1), "--timeout", "500ms", "--queue", "q", "x")
+	code, _, stderr := run(t, "publish", "--url", strings.Replace(web.URL, "http", "amqp", 1), "--timeout", "500ms", "--queue", "q", "x")
 	if code != 1 || !strings.Contains(stderr, "no answer within 500ms") || !strings.Contains(stderr, "check that host and port") {
 		t.Errorf("a web server: exit %d: %s", code, stderr)
 	}

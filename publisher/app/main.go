@@ -7,13 +7,15 @@ import (
 	"github.com/rs/zerolog"
 
 	"zamqp/publisher"
+	"zamqp/publisher/command"
 	"zamqp/publisher/config"
+	"zamqp/publisher/logging"
 )
 
 // Main runs the command line (without the program's name) of a binary whose
 // handlers are in publisher.Default, and returns the exit code.
 func Main(args []string) int {
-	c := &CLI{
+	c := &command.CLI{
 		Registry:    publisher.Default,
 		Serve:       serveLogged,
 		ServeBroker: serveBrokerLogged,
@@ -25,10 +27,10 @@ func Main(args []string) int {
 	return c.Run(context.Background(), args)
 }
 
-func serveLogged(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logWriter) error {
+func serveLogged(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logging.Writer) error {
 	return serve(ctx, s, log, newLastWords(log, w), w)
 }
 
-func serveBrokerLogged(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logWriter) error {
+func serveBrokerLogged(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logging.Writer) error {
 	return serveBroker(ctx, s, log, newLastWords(log, w))
 }

@@ -4,12 +4,13 @@ import (
 	"runtime"
 
 	"zamqp/publisher"
+	"zamqp/publisher/command"
 )
 
 // Measure appends the loop's numbers, and which program this is.
 func (r *loopRuntime) Measure(dst []publisher.Metric) []publisher.Metric {
 	s := r.Loop.Stats()
-	dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "version", Value: programVersion()}, {Name: "goversion", Value: runtime.Version()}},
+	dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "version", Value: command.Version()}, {Name: "goversion", Value: runtime.Version()}},
 		publisher.Metric{Name: "build_info", Help: "1, with the program's version and the Go that built it.", Value: 1})
 	return publisher.AppendMetrics(dst, nil,
 		publisher.Metric{Name: "loop_turns_total", Help: "Turns of the loop.", Value: float64(s.Turns)},

@@ -13,30 +13,30 @@ const passwordEvery = 2 * time.Second
 // may be on a network. The client tells the broker when it has changed: tokens
 // that expire are renewed by writing the file anew.
 func (k *link) watchPassword() {
-	file := k.settings.PasswordFile
+	file := k.Settings.PasswordFile
 	if file == "" {
 		return
 	}
-	last, failed := k.settings.URI.Password, false
+	last, failed := k.Settings.URI.Password, false
 	var look func()
 	look = func() {
 		go func() {
 			password, err := config.ReadPassword(file)
-			k.loop.Post(func() {
+			k.Loop.Post(func() {
 				switch {
 				case err != nil && !failed:
 					failed = true
-					k.app.log.Warn().Str("connection", k.name).Err(err).Msg("password_file: the password stays as it was")
+					k.app.log.Warn().Str("connection", k.Name).Err(err).Msg("password_file: the password stays as it was")
 				case err == nil && password != last:
 					last, failed = password, false
-					k.app.log.Info().Str("connection", k.name).Msg("password_file has changed")
-					k.client.UpdateSecret(password)
+					k.app.log.Info().Str("connection", k.Name).Msg("password_file has changed")
+					k.Client.UpdateSecret(password)
 				case err == nil:
 					failed = false
 				}
-				k.loop.After(passwordEvery, look)
+				k.Loop.After(passwordEvery, look)
 			})
 		}()
 	}
-	k.loop.After(passwordEvery, look)
+	k.Loop.After(passwordEvery, look)
 }

@@ -26,10 +26,12 @@ const (
 	zstd       = "github.com/klauspost/compress/zstd"
 	koanf      = "github.com/knadh/koanf/"
 	toml       = "github.com/pelletier/go-toml/v2"
+	cobra      = "github.com/spf13/cobra"
+	pflag      = "github.com/spf13/pflag"
 )
 
-// room is a row of DESIGN §2: a folder, its level, and what it may import apart
-// from the standard library. Names without a dot are rooms of ours, exactly;
+// room is a package or a folder of packages, its level, and what it may import apart
+// from the standard library. Names without a dot are packages of ours, exactly;
 // names with one are third-party packages and all below them.
 type room struct {
 	dir   string
@@ -44,22 +46,28 @@ var rooms = []room{
 	{"amqpproto/gen", 0, nil},
 	{"publisher/http1", 0, nil},
 	{"amqpproto/journal", 0, nil},
-	{"amqpproto/endpoint", 0, []string{"amqpproto"}},
+	{"amqpproto/endpoint", 0, nil},
 	{"amqpproto/client", 1, []string{"amqpproto", "amqpproto/endpoint", vocabulary}},
 	{"amqpproto/broker", 1, []string{"amqpproto", "amqpproto/endpoint", "amqpproto/journal", vocabulary, bcrypt}},
-	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", vocabulary, msgpack, ogrek, charsets, brotli, zstd, rate, xxhash, zerolog}},
+	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", vocabulary, msgpack, ogrek, charsets, brotli, zstd, xxhash, zerolog}},
 	{"publisher/spool", 1, []string{"amqpproto/journal"}},
 	{"publisher/inhand", 0, []string{xsys}},
 	{"publisher/publishertest", 2, []string{"publisher", "amqpproto", zerolog}},
-	{"publisher/httpdoor", 2, []string{"publisher", "publisher/http1", zerolog}},
-	{"publisher/amqpdoor", 2, []string{"publisher", "amqpproto", "publisher/spool", "publisher/inhand", "amqpproto/client", "amqpproto/journal", vocabulary, rate, zerolog}},
+	{"publisher/httpdoor", 2, []string{"publisher", "publisher/http1"}},
+	{"publisher/amqpdoor", 2, []string{"publisher", "amqpproto", "publisher/spool", "publisher/inhand", "amqpproto/client", "amqpproto/journal", rate, zerolog}},
 	{"publisher/config", 2, []string{"publisher", "publisher/spool", vocabulary, koanf, toml, bcrypt}},
-	{"publisher/app", 4, []string{"*"}},
+	{"publisher/dial", 3, []string{"publisher/config", "amqpproto/client", "loop"}},
+	{"publisher/logging", 3, []string{"publisher/config", "publisher", zerolog}},
+	{"publisher/command", 4, []string{"publisher/config", "publisher/dial", "publisher/logging", "publisher", "publisher/amqpdoor", "publisher/spool",
+		"amqpproto", "amqpproto/client", "amqpproto/journal", "loop", vocabulary, zerolog, cobra, pflag, bcrypt, xsys}},
+	{"publisher/app", 5, []string{"publisher/config", "publisher/dial", "publisher/logging", "publisher/command", "publisher", "publisher/httpdoor",
+		"publisher/amqpdoor", "publisher/http1", "publisher/spool", "publisher/inhand", "amqpproto", "amqpproto/client", "amqpproto/broker",
+		"amqpproto/journal", "loop", zerolog, xsys}},
 	{"handlers", 4, []string{"handlers/*"}},
 	{"handlers/*", 3, []string{"publisher", "third-party"}},
-	{".", 5, []string{"publisher/app", "handlers"}},
+	{".", 6, []string{"publisher/app", "handlers"}},
 	{"tests/kit/wiretest", 0, nil},
-	{"tests/*", 6, []string{"*"}},
+	{"tests/*", 7, []string{"*"}},
 }
 
 func roomOf(dir string) (room, bool) {
@@ -132,6 +140,33 @@ func TestArrows(t *testing.T) {
 	}
 }
 
+// TestPermissionsAreUsed keeps the table short: what no package imports any more may
+// not be imported again without a thought.
+func TestPermissionsAreUsed(t *testing.T) {
+	used := map[string]bool{} // folder, blank, permission
+	for _, f := range sources(t) {
+		r, ok := roomOf(f.dir())
+		if !ok || f.isTest() {
+			continue
+		}
+		for _, spec := range f.syntax.Imports {
+			path, _ := strconv.Unquote(spec.Path.Value)
+			for _, m := range r.may {
+				if (room{may: []string{m}}).mayImport(path) && !(room{}).mayImport(path) { // not of the standard library
+					used[r.dir+" "+m] = true
+				}
+			}
+		}
+	}
+	for _, r := range rooms {
+		for _, m := range r.may {
+			if !used[r.dir+" "+m] {
+				t.Errorf("%s may import %s and does not: take it from the table", r.dir, m)
+			}
+		}
+	}
+}
+
 // ownModule tells that path belongs to a module below tests, such as tests/bench.
 func ownModule(path string) bool {
 	parts := strings.Split(path, "/")
@@ -158,6 +193,10 @@ func TestArrowsAreRefused(t *testing.T) {
 		{"publisher/amqpdoor", "zamqp/publisher/http1"},
 		{"publisher/config", "zamqp/loop"},
 		{"publisher/config", "zamqp/amqpproto/client"},
+		{"publisher/dial", "zamqp/publisher/command"},
+		{"publisher/command", "zamqp/publisher/app"},
+		{"publisher/command", "zamqp/publisher/httpdoor"},
+		{"publisher/command", "zamqp/amqpproto/broker"},
 		{"handlers/hello", "zamqp/publisher/app"},
 		{"handlers/hello", "zamqp/loop/coro"},
 		{"handlers", "zamqp/publisher"},

@@ -17,7 +17,7 @@ var suites = []step{
 	{name: "client", what: "the client machine; a cluster that loses a node", run: func() *outcome {
 		return goTest(".", []string{"ZAMQP_TEST_LONG=1"}, "-timeout", "20m", "./amqpproto/client")
 	}},
-	{name: "commands", what: "publish, call, tap, dead and check; TLS", run: func() *outcome { return goTest(".", nil, "-timeout", "10m", "./publisher/app") }},
+	{name: "commands", what: "publish, call, tap, dead and check; TLS", run: func() *outcome { return goTest(".", nil, "-timeout", "10m", "./publisher/command") }},
 	{name: "e2e", what: "the server in the test's own process", run: func() *outcome { return goTest(".", nil, "-timeout", "10m", "./tests/e2e") }},
 	{name: "spool", what: "publishes on disk", run: func() *outcome { return goTest(".", nil, "-timeout", "15m", "./tests/spool") }},
 	{name: "crash", what: "processes that end with messages in hand", run: crash},

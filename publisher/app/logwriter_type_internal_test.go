@@ -1,4 +1,0 @@
-package app
-
-// LogWriter is what a test's Serve gets.
-type LogWriter = logWriter

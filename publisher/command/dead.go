@@ -1,0 +1,113 @@
+package command
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+)
+
+// deadCommand looks after dead-letter queues.
+type deadCommand struct {
+	broker brokerFlags
+	pick   selection
+	json   bool
+	to     string
+	noBody bool
+	causes int
+}
+
+func (c *CLI) deadCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dead",
+		Short: "List, show, retry or drop messages that were given up",
+		Long: `Look after the dead-letter queues of the configured consumers, or of any queue.
+QUEUE is the name of a queue, or of a consumer, whose dead-letter queue is meant.
+
+AMQP has no way to look at a message without taking it: while one of these
+commands runs, other consumers of the queue do not see the messages that it holds,
+and afterwards those that it puts back are marked as redelivered; a quorum queue
+counts each look toward its x-delivery-limit.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(c.deadListCommand(), c.deadShowCommand(), c.deadRetryCommand(), c.deadDropCommand())
+	return cmd
+}
+
+func (c *CLI) deadListCommand() *cobra.Command {
+	var d deadCommand
+	cmd := &cobra.Command{
+		Use:   "list [QUEUE…]",
+		Short: "Count the dead letters by queue and reason",
+		Long: `Count the messages in the dead-letter queues of all configured consumers, or in
+those that are named, and say why they are there: by queue, reason, handler and
+error, where errors that differ in numbers or quoted text only count as one. The exit
+code is 0 also when there are some.`,
+		ValidArgsFunction: c.completeConsumers,
+		RunE:              func(cmd *cobra.Command, args []string) error { return d.list(c, cmd, args) },
+	}
+	d.broker.add(cmd, c)
+	cmd.Flags().IntVar(&d.pick.limit, "limit", 1000, "look for reasons in so many messages of each queue at most; 0 = only count")
+	cmd.Flags().IntVar(&d.causes, "causes", 20, "show so many kinds of failure of each queue at most; 0 = all")
+	cmd.Flags().BoolVar(&d.json, "json", false, "one JSON object for each queue and line")
+	return cmd
+}
+
+func (c *CLI) deadShowCommand() *cobra.Command {
+	var d deadCommand
+	cmd := &cobra.Command{
+		Use:               "show [flags] QUEUE",
+		Short:             "Show dead letters with headers and body",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: c.completeConsumers,
+		Example:           "  zamqp dead show billing --position 1-3\n  zamqp dead show billing.dead --reason timeout --json",
+		RunE:              func(cmd *cobra.Command, args []string) error { return d.show(c, cmd, args[0]) },
+	}
+	d.broker.add(cmd, c)
+	d.pick.add(cmd, 20)
+	cmd.Flags().BoolVar(&d.json, "json", false, "one JSON object a line")
+	cmd.Flags().BoolVar(&d.noBody, "no-body", false, "leave out the bodies (not with --json)")
+	return cmd
+}
+
+func (c *CLI) deadRetryCommand() *cobra.Command {
+	var d deadCommand
+	cmd := &cobra.Command{
+		Use:   "retry [flags] QUEUE",
+		Short: "Move dead letters back to the queue where they failed",
+		Long: `Move dead letters back to the queue where they failed, which their headers name,
+or to another with --to, without what they say of their failure: they have all
+attempts before them again. A message leaves the dead-letter queue when the broker
+has confirmed that the other queue has it, so none is lost; if this command is
+killed between the two, the message is in both. The exit code is 1 when one could
+not be moved; it stays where it was.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: c.completeConsumers,
+		Example:           "  zamqp dead retry billing --all\n  zamqp dead retry billing.dead --message-id 4711 --to billing-by-hand",
+		RunE:              func(cmd *cobra.Command, args []string) error { return d.retry(c, cmd, args[0]) },
+	}
+	d.broker.add(cmd, c)
+	d.pick.add(cmd, 1_000_000)
+	cmd.Flags().StringVar(&d.to, "to", "", "move them to this `QUEUE`")
+	return cmd
+}
+
+func (c *CLI) deadDropCommand() *cobra.Command {
+	var d deadCommand
+	cmd := &cobra.Command{
+		Use:               "drop [flags] QUEUE",
+		Short:             "Delete dead letters",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: c.completeConsumers,
+		Example:           "  zamqp dead drop billing --position 1\n  zamqp dead drop billing --reason 'no such customer'",
+		RunE:              func(cmd *cobra.Command, args []string) error { return d.drop(c, cmd, args[0]) },
+	}
+	d.broker.add(cmd, c)
+	d.pick.add(cmd, 1_000_000)
+	return cmd
+}
+
+func (c *CLI) completeConsumers(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return slices.Sorted(maps.Keys(c.Registry.Consumers())), cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,18 @@
+package command
+
+import "golang.org/x/sys/unix"
+
+// noEcho keeps a terminal from showing what is typed until undo is called. Where
+// that does not work, it shows.
+func noEcho(fd int) (undo func()) {
+	before, err := unix.IoctlGetTermios(fd, termiosGet)
+	if err != nil {
+		return func() {}
+	}
+	silent := *before
+	silent.Lflag &^= unix.ECHO
+	if unix.IoctlSetTermios(fd, termiosSet, &silent) != nil {
+		return func() {}
+	}
+	return func() { _ = unix.IoctlSetTermios(fd, termiosSet, before) }
+}

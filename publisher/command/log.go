@@ -1,0 +1,22 @@
+package command
+
+import (
+	"github.com/rs/zerolog"
+
+	"zamqp/publisher/config"
+	"zamqp/publisher/logging"
+)
+
+// openLog makes the log of a server on c.Stderr. Whatever else the command says
+// there takes the same way: a write to a reader that has stopped would keep the
+// process from ending. Run closes it.
+func (c *CLI) openLog(l config.Log) (logger zerolog.Logger, w *logging.Writer) {
+	before := c.Stderr
+	logger, w, end := logging.Open(l, before)
+	c.Stderr = w
+	c.closeLog = func() {
+		end()
+		c.Stderr = before
+	}
+	return logger, w
+}

@@ -1,0 +1,275 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"zamqp/amqpproto/client"
+	"zamqp/loop"
+	"zamqp/publisher/config"
+	"zamqp/publisher/dial"
+)
+
+// session is a command's conversation with a broker: the client machine on a
+// loop, which turns on a goroutine of its own. The command runs beside it and
+// blocks in do. Unlike the server's, its connection is not made again: a command
+// fails and says why.
+type session struct {
+	dial.Dialer
+	timeout time.Duration
+	ended   chan struct{} // the loop has
+
+	once  sync.Once
+	lost  chan struct{} // closed with the connection, or when none could be had
+	cause error         // why; written before lost is closed
+
+	// Of the loop's thread.
+	ready    func(error)
+	stations map[string]func(client.Event) // by name: told of its ups and failures
+}
+
+// brokerFlags are those of every command that talks to a broker.
+type brokerFlags struct {
+	connection string
+	url        string
+	timeout    time.Duration
+}
+
+func (f *brokerFlags) add(cmd *cobra.Command, c *CLI) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.connection, "connection", "default", "talk to the broker of [connection.`NAME`] in the configuration")
+	flags.StringVar(&f.url, "url", "", "talk to the broker at `URL` instead: amqp://user:password@host:5672/vhost")
+	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "give up when the broker has not answered for so long")
+	_ = cmd.RegisterFlagCompletionFunc("connection", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		s, err := c.load()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return slices.Sorted(maps.Keys(s.Connections)), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// settings is the configuration with what the flags say of its connection.
+func (f *brokerFlags) settings(c *CLI) (*config.Settings, error) {
+	options := c.options
+	if f.url != "" {
+		options = append(options[:len(options):len(options)],
+			"connection."+f.connection+".url="+strings.ReplaceAll(f.url, "$", "$$"))
+	}
+	s, err := config.Load(config.Sources{File: c.file, Environ: c.Environ, Options: options}, config.RegisteredNames(c.Registry))
+	if err != nil {
+		return nil, failure{err}
+	}
+	if s.Connections[f.connection] == nil {
+		return nil, fmt.Errorf("--connection %s: %s", f.connection, config.UnknownConnection(f.connection, s))
+	}
+	return s, nil
+}
+
+// open connects as one of the commands to the connection that the flags name,
+// and returns when publishes could leave. Close it.
+func (c *CLI) open(ctx context.Context, f *brokerFlags, as string) (*session, error) {
+	settings, err := f.settings(c)
+	if err != nil {
+		return nil, err
+	}
+	return openSession(ctx, f.connection, settings, f.timeout, as)
+}
+
+func openSession(ctx context.Context, name string, settings *config.Settings, timeout time.Duration, as string) (*session, error) {
+	own, err := settings.Outside(name)
+	if err != nil {
+		return nil, failure{err}
+	}
+	own.ConnectionName += " " + as
+	own.HandshakeTimeout, own.ConfirmTimeout = timeout, timeout
+	own.Confirms = true
+	l, err := loop.New(loop.Options{HighWater: int(config.MiB)})
+	if err != nil {
+		return nil, failure{fmt.Errorf("loop: %w", err)}
+	}
+	s := &session{
+		timeout: timeout, lost: make(chan struct{}), ended: make(chan struct{}),
+		stations: map[string]func(client.Event){},
+	}
+	machine := dial.ClientConfig(name, &own)
+	machine.KeepIDs = true
+	machine.ProbeTimeout = timeout // there is one try
+	s.Dialer = dial.Dialer{Loop: l, Name: name, Settings: &own, Client: client.New(machine, s)}
+	go func() {
+		defer close(s.ended)
+		if err := l.Run(); err != nil {
+			s.fail(fmt.Errorf("loop: %w", err))
+		}
+	}()
+	err = s.do(ctx, "connect", func(done func(error)) {
+		s.ready = done
+		s.Dial()
+		s.Tick()
+	})
+	if err != nil {
+		s.close()
+		err = fmt.Errorf("connection %q, %s: %w", name, config.MaskURLs(own.URL), err)
+		if settings.Connections[name].Embedded() && errors.Is(err, syscall.ECONNREFUSED) {
+			err = fmt.Errorf("%w: the embedded broker does not run: start zamqp serve or zamqp broker, or name another by --url", err)
+		}
+		if errors.Is(err, errSilent) {
+			err = fmt.Errorf("%w: check that host and port are those of an AMQP 0-9-1 broker, and whether it wants TLS (amqps)", err)
+		}
+		return nil, failure{err}
+	}
+	return s, nil
+}
+
+// do lets start run on the loop's thread and waits until it has called done,
+// with the error that do returns; until then the thread may use what start
+// refers to. It gives up when the connection ends, or ctx, or the time.
+func (s *session) do(ctx context.Context, what string, start func(done func(error))) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("%s: %w within %s (--timeout)", what, errSilent, s.timeout))
+	defer cancel()
+	return s.await(ctx, start)
+}
+
+// await is do without a limit of its own.
+func (s *session) await(ctx context.Context, start func(done func(error))) error {
+	end := make(chan error, 1)
+	done := func(err error) {
+		select {
+		case end <- err:
+		default: // a second outcome, which nobody waits for
+		}
+	}
+	s.Loop.Post(func() { start(done) })
+	select {
+	case err := <-end:
+		return err
+	case <-s.lost:
+		select {
+		case err := <-end: // what came with the loss says more
+			return err
+		default:
+			return s.cause
+		}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// takesArguments tells whether the broker has RabbitMQ's extensions.
+func (s *session) takesArguments(ctx context.Context) (has bool) {
+	err := s.do(ctx, "ask", func(done func(error)) { has = s.Client.HasArguments(); done(nil) })
+	return err == nil && has
+}
+
+// errSilent is the cause when a broker takes too long.
+var errSilent = errors.New("no answer")
+
+// errConnectionClosed is the cause when nobody gave another.
+var errConnectionClosed = errors.New("the connection was closed")
+
+func (s *session) fail(err error) {
+	s.once.Do(func() {
+		if s.cause = err; err == nil {
+			s.cause = errConnectionClosed
+		}
+		close(s.lost)
+	})
+}
+
+// close says goodbye and ends the loop; acks leave before.
+func (s *session) close() {
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = s.await(ctx, func(done func(error)) { s.Client.Close(done) }) // a broker that does not answer is left alone
+	s.Loop.Stop()
+	<-s.ended
+}
+
+// Redial is the client's wish for another socket: there is none.
+func (s *session) Redial(time.Duration) {}
+
+// Note hears what happens to the connection.
+func (s *session) Note(e client.Event) {
+	switch e.Kind {
+	case client.EventConnected:
+		s.Opened()
+	case client.EventReady:
+		s.ready(nil)
+	case client.EventLost, client.EventDialFailed:
+		s.fail(e.Err)
+	}
+	if e.Name != "" {
+		if tell := s.stations[e.Name]; tell != nil {
+			tell(e)
+		}
+	}
+}
+
+// produce declares a topology, and returns the producer whose publishes may
+// leave then. The error has the broker's words.
+func (s *session) produce(ctx context.Context, spec client.ProducerSpec) (*client.Producer, error) {
+	var made *client.Producer
+	err := s.do(ctx, "declare", func(done func(error)) {
+		s.stations[spec.Name] = func(e client.Event) { done(e.Err) }
+		if made = s.Client.Produce(spec); made.State() == client.Up {
+			done(nil)
+		}
+	})
+	return made, err
+}
+
+// consume starts a consumer, and returns the queue's name when messages come. Its
+// sink runs on the loop's thread. failed hears why it ended later, on that
+// thread, too.
+func (s *session) consume(ctx context.Context, spec client.ConsumerSpec, sink client.Sink, failed func(error)) (queue string, err error) {
+	var name string
+	err = s.do(ctx, "consume", func(done func(error)) {
+		s.stations[spec.Name] = func(e client.Event) {
+			if e.Err == nil {
+				name = e.Text
+			}
+			done(e.Err)
+			if e.Err != nil && failed != nil {
+				failed(e.Err)
+			}
+		}
+		s.Client.Consume(spec, sink)
+	})
+	if err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+// publish sends one message and waits for the broker's word.
+func (s *session) publish(ctx context.Context, p *client.Producer, o *client.Outgoing) error {
+	return s.do(ctx, "publish", func(done func(error)) {
+		if err := s.Client.Publish(p, o, confirmed(done)); err != nil {
+			done(err)
+		}
+	})
+}
+
+// confirmed is a function as the client's Confirm.
+type confirmed func(error)
+
+func (fn confirmed) Confirmed(err error) { fn(err) }
+
+// interruptible is ctx until Ctrl-C, or until the process is told to end.
+func interruptible(ctx context.Context) (context.Context, func()) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+}

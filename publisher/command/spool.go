@@ -1,0 +1,272 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"zamqp/amqpproto/journal"
+	"zamqp/publisher/config"
+	"zamqp/publisher/logging"
+	"zamqp/publisher/spool"
+)
+
+// spoolCommand looks into the spools while no server runs with them.
+type spoolCommand struct {
+	connection string
+	dir        string
+	pick       selection
+	numbers    []uint
+	aside      bool
+	json       bool
+	noBody     bool
+}
+
+func (c *CLI) spoolCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "spool",
+		Short: "List, retry or drop messages that wait on disk for the broker",
+		Long: `Look after the spools of the configured connections, [connection.NAME] spool =
+"file": messages that wait for their broker, and those kept aside because the
+broker would not have them. A spool belongs to one process: these commands work
+while no server runs with it, and say so otherwise. What a running server has is in
+/readyz.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var list, retry, drop spoolCommand
+	listing := &cobra.Command{
+		Use:   "list",
+		Short: "Show what is in the spool",
+		Long: `Show the messages that are to leave, oldest first, and those aside with the reason
+that the broker gave. Nothing is changed.`,
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error { return list.list(c) },
+	}
+	list.add(listing)
+	listing.Flags().BoolVar(&list.json, "json", false, "one JSON object a line")
+	listing.Flags().BoolVar(&list.noBody, "no-body", false, "leave out the bodies (not with --json)")
+	listing.Flags().IntVar(&list.pick.limit, "limit", 100, "show so many messages at most; they are counted all")
+	retrying := &cobra.Command{
+		Use:   "retry",
+		Short: "Send messages that are aside once more",
+		Long: `Put messages that are aside behind those that are to leave; the next server sends
+them. They are picked by --number, --message-id, --reason or --all.`,
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error { return retry.retry(c) },
+	}
+	retry.add(retrying)
+	retry.picking(retrying)
+	dropping := &cobra.Command{
+		Use:   "drop",
+		Short: "Delete messages from the spool",
+		Long: `Delete messages, which then reach nobody, though their calls were answered as done.
+They are picked by --number, --message-id, --reason or --all; with --aside only
+among those aside.`,
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error { return drop.drop(c) },
+	}
+	drop.add(dropping)
+	drop.picking(dropping)
+	dropping.Flags().BoolVar(&drop.aside, "aside", false, "only messages that are aside")
+	cmd.AddCommand(listing, retrying, dropping)
+	return cmd
+}
+
+func (x *spoolCommand) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&x.connection, "connection", "", "only the spool of [connection.`NAME`] (default: all that have one)")
+	cmd.Flags().StringVar(&x.dir, "dir", "", "the spool in `DIR`, whatever the configuration says; a connection's is spool_dir/NAME")
+	cmd.MarkFlagsMutuallyExclusive("connection", "dir")
+}
+
+func (x *spoolCommand) picking(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&x.pick.all, "all", false, "all messages")
+	flags.UintSliceVar(&x.numbers, "number", nil, "those with these `NUMBERS`, which list shows")
+	flags.StringSliceVar(&x.pick.ids, "message-id", nil, "those with this message id; repeatable")
+	flags.StringVar(&x.pick.reason, "reason", "", "those aside whose reason has this text in it")
+	for _, other := range []string{"number", "message-id", "reason"} {
+		cmd.MarkFlagsMutuallyExclusive("all", other)
+	}
+}
+
+// matches reports whether a message is picked.
+func (x *spoolCommand) matches(number uint64, m *spool.Message, reason string) bool {
+	if len(x.numbers) > 0 && !slices.Contains(x.numbers, uint(number)) {
+		return false
+	}
+	id := newMessage(nil, nil, m.RawProperties, nil, time.Time{}).MessageId
+	if !x.pick.matches(0, id, reason) {
+		return false
+	}
+	x.pick.found[numberText(uint(number))] = true
+	return true
+}
+
+func numberText(n uint) string { return fmt.Sprintf("number %d", n) }
+
+// missing is an error that names what was asked for and is in no spool.
+func (x *spoolCommand) missing() error {
+	for _, n := range x.numbers {
+		if !x.pick.found[numberText(n)] {
+			return fmt.Errorf("no message matches %s", numberText(n))
+		}
+	}
+	return x.pick.missing()
+}
+
+func (x *spoolCommand) check() error {
+	if !x.pick.all && len(x.numbers) == 0 && len(x.pick.ids) == 0 && x.pick.reason == "" {
+		return errors.New("which messages? Say --number, --message-id, --reason or --all")
+	}
+	return nil
+}
+
+// each calls fn with the directory of each spool that is meant.
+func (x *spoolCommand) each(c *CLI, fn func(title, dir string) error) error {
+	if x.dir != "" {
+		return spoolFailure(fn(x.dir, x.dir))
+	}
+	s, err := c.load()
+	if err != nil {
+		return err
+	}
+	if x.connection != "" && s.Connections[x.connection] == nil {
+		return fmt.Errorf("--connection %s: %s", x.connection, config.UnknownConnection(x.connection, s))
+	}
+	n := 0
+	for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
+		connection := s.Connections[name]
+		dir := connection.SpoolPath(name)
+		if x.connection != "" && x.connection != name || connection.Spool != config.SpoolFile && !spool.Exists(dir) {
+			continue
+		}
+		n++
+		if err := fn(fmt.Sprintf("connection %s, %s", name, dir), dir); err != nil {
+			return spoolFailure(err)
+		}
+	}
+	if n == 0 {
+		fmt.Fprintln(c.Stderr, `no connection has a spool: set connection.NAME.spool = "file", or name a directory with --dir`)
+	}
+	return nil
+}
+
+func spoolFailure(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, journal.ErrLocked):
+		return failure{fmt.Errorf("%w: stop the server first; /readyz says what its spool has", err)}
+	}
+	return failure{err}
+}
+
+func (x *spoolCommand) list(c *CLI) error {
+	return x.each(c, func(title, dir string) error {
+		var printing error
+		queued, asides, shown := 0, 0, 0
+		var octets int64
+		show := func(m *message) {
+			if shown++; printing != nil || shown > x.pick.limit {
+				return
+			}
+			if x.json {
+				printing = m.writeJSON(c.Stdout)
+			} else {
+				printing = m.writeText(c.Stdout, !x.noBody)
+			}
+		}
+		err := spool.List(dir, func(e *spool.Entry) {
+			queued++
+			octets += e.Size()
+			show(spooledMessage(e.Number, e.Since, &e.Message, ""))
+		}, func(a *spool.Aside) {
+			asides++
+			octets += a.Size()
+			show(spooledMessage(a.Number, a.Since, &a.Message, "aside: "+logging.OneLine(a.Reason)))
+		})
+		if err == nil {
+			err = printing
+		}
+		if err == nil && !x.json {
+			fmt.Fprintf(c.Stdout, "%s: %s to leave, %d aside, %d octets\n", title, counted(queued, "message"), asides, octets)
+		}
+		return err
+	})
+}
+
+func spooledMessage(number uint64, since time.Time, m *spool.Message, note string) *message {
+	shown := newMessage([]byte(m.Exchange), []byte(m.RoutingKey), m.RawProperties, m.Body, since)
+	shown.Position = int(number)
+	if m.Producer != "" {
+		shown.Note = "producer " + m.Producer
+	}
+	if note != "" {
+		shown.Note = note
+	}
+	return shown
+}
+
+// change opens a spool, with the numbers of the messages that are picked.
+func (x *spoolCommand) change(c *CLI, queuedToo bool, fn func(s *spool.Spool, numbers []uint64) error, said string) error {
+	if err := x.check(); err != nil {
+		return err
+	}
+	err := x.each(c, func(title, dir string) error {
+		var numbers []uint64
+		err := spool.List(dir, func(e *spool.Entry) {
+			if queuedToo && x.matches(e.Number, &e.Message, "") {
+				numbers = append(numbers, e.Number)
+			}
+		}, func(a *spool.Aside) {
+			if x.matches(a.Number, &a.Message, a.Reason) {
+				numbers = append(numbers, a.Number)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		if len(numbers) > 0 {
+			s, _, err := spool.Open(spool.Options{Dir: dir, Max: 1 << 62})
+			if err != nil {
+				return err
+			}
+			err = fn(s, numbers)
+			if err == nil {
+				err = s.Compact()
+			}
+			if cerr := s.Close(); err == nil {
+				err = cerr
+			}
+			if err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(c.Stdout, "%s: %s %s\n", title, counted(len(numbers), "message"), said)
+		return nil
+	})
+	if err == nil {
+		err = spoolFailure(x.missing())
+	}
+	return err
+}
+
+func (x *spoolCommand) retry(c *CLI) error {
+	return x.change(c, false, func(s *spool.Spool, numbers []uint64) error { return s.Retry(time.Now(), numbers) }, "will be sent again")
+}
+
+func (x *spoolCommand) drop(c *CLI) error {
+	return x.change(c, !x.aside, func(s *spool.Spool, numbers []uint64) error {
+		for _, n := range numbers {
+			if err := s.Drop(n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, "dropped")
+}

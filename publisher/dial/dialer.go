@@ -1,0 +1,164 @@
+package dial
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"zamqp/amqpproto/client"
+	"zamqp/loop"
+	"zamqp/publisher/config"
+)
+
+// Dialer makes the sockets of a client. All of it is for the loop's thread.
+type Dialer struct {
+	Loop     *loop.Loop
+	Name     string // of the connection
+	Settings *config.Connection
+	Client   *client.Client
+	// Join connects to the broker of this process rather than by a socket; nil = dial
+	// the settings' URL.
+	Join func(client func(*loop.Conn) loop.Peer)
+	Node config.Node // the one that was dialled last
+
+	// round is the order in which the nodes are dialled, round[:tried] have been.
+	// One that takes connections and then drops them counts as tried as well: the
+	// round goes on until one has opened.
+	round  []config.Node
+	tried  int
+	failed []error // of the dials since the client asked for a socket
+	began  time.Time
+	slow   map[config.Node]bool // took long to fail the last time: they are dialled behind the others
+}
+
+// slowAfter tells a host that is down from a port that nobody listens on.
+const slowAfter = time.Second
+
+// ClientConfig is a [connection.NAME] as the client machine wants it.
+func ClientConfig(name string, c *config.Connection) client.Config {
+	machine := client.Config{
+		Name: name, Vhost: c.URI.Vhost, Username: c.URI.Username, Password: c.URI.Password,
+		Mechanism: c.Mechanism, ConnectionName: c.ConnectionName, Heartbeat: c.Heartbeat,
+		FrameMax: uint32(c.FrameMax), ChannelMax: uint16(c.ChannelMax), BodyMax: uint64(c.BodyMax),
+		PublishMax: int(c.PublishMax), ConfirmTimeout: c.ConfirmTimeout, HandshakeTimeout: c.HandshakeTimeout,
+		BackoffMin: c.BackoffMin, BackoffMax: c.BackoffMax, Seed: rand.Uint64(), NoConfirms: !c.Confirms,
+		AckDelay: ackDelay, TxSelect: c.TxSelect, ReplyQueue: c.Replies == "queue", Properties: c.Properties,
+	}
+	if c.Mechanism == "EXTERNAL" { // the broker finds it in the certificate
+		machine.Username, machine.Password = "", ""
+	}
+	return machine
+}
+
+// ackDelay is how long an ack may wait for others. It is less than a handler
+// notices and enough for a whole read of the socket under load.
+const ackDelay = 2 * time.Millisecond
+
+// Dial makes the socket that the client wants. It tries the nodes in turn, beginning
+// with the next one, until one takes a connection.
+func (d *Dialer) Dial() {
+	if d.Join != nil {
+		d.Join(d.connect)
+		return
+	}
+	if d.tried >= len(d.round) {
+		d.round, d.tried = slices.Clone(d.Settings.Nodes), 0
+		if d.Settings.Order == "shuffled" {
+			rand.Shuffle(len(d.round), func(i, j int) { d.round[i], d.round[j] = d.round[j], d.round[i] })
+		}
+		slices.SortStableFunc(d.round, func(a, b config.Node) int { return d.slowness(a) - d.slowness(b) })
+	}
+	d.Node = d.round[d.tried]
+	d.tried++
+	d.began = d.Loop.Now()
+	if d.Node.TLS {
+		go d.dialTLS(d.Node, d.Client.DialTimeout())
+		return
+	}
+	d.Loop.Dial("tcp", d.Node.Address(), d.Client.DialTimeout(), func(c *loop.Conn, err error) loop.Peer {
+		if err != nil {
+			d.dialFailed(err)
+			return nil
+		}
+		d.failed = nil
+		return d.connect(c)
+	})
+}
+
+// connect gives the client its socket. It is read however much the client has to
+// say, which publish_max bounds: a broker that reads no more until its deliveries
+// are read would wait for ever for one that does the same.
+func (d *Dialer) connect(c *loop.Conn) loop.Peer {
+	c.KeepReading()
+	return d.Client.Connect(c)
+}
+
+// dialTLS dials and shakes hands off the loop, then lets the loop adopt the
+// stream.
+func (d *Dialer) dialTLS(node config.Node, timeout time.Duration) {
+	nc, err := dialTLS(d.Settings, d.Name, node, node.Address(), timeout)
+	posted := d.Loop.Post(func() {
+		if err != nil {
+			d.dialFailed(err)
+			return
+		}
+		d.failed = nil
+		d.Loop.Adopt(nc, d.connect)
+	})
+	if !posted && err == nil {
+		_ = nc.Close() // the loop has ended
+	}
+}
+
+// slowness sorts nodes.
+func (d *Dialer) slowness(n config.Node) int {
+	if d.slow[n] {
+		return 1
+	}
+	return 0
+}
+
+// dialFailed goes on to the next node; the client waits only after a whole round.
+func (d *Dialer) dialFailed(err error) {
+	d.failed = append(d.failed, err)
+	if d.slow == nil {
+		d.slow = map[config.Node]bool{}
+	}
+	d.slow[d.Node] = d.Loop.Now().Sub(d.began) > slowAfter
+	if d.tried < len(d.round) && d.Client.State() == client.Disconnected {
+		d.Dial()
+		return
+	}
+	err = d.failed[0]
+	for _, next := range d.failed[1:] {
+		err = fmt.Errorf("%w; %w", err, next)
+	}
+	d.failed = nil
+	var refused *tlsRefusal
+	if errors.As(err, &refused) {
+		d.Client.DialRefused(err)
+		return
+	}
+	d.Client.DialFailed(err)
+}
+
+// Opened starts a new round for the next connection.
+func (d *Dialer) Opened() { d.tried, d.slow = len(d.round), nil }
+
+// Tick gives the client the time also while it has no connection, so that
+// publishes that wait for one expire.
+func (d *Dialer) Tick() {
+	now := d.Loop.Now()
+	wait := tickMax
+	if next := d.Client.Tick(now); !next.IsZero() {
+		wait = min(max(next.Sub(now), tickMin), tickMax)
+	}
+	d.Loop.After(wait, d.Tick)
+}
+
+const (
+	tickMin = 5 * time.Millisecond
+	tickMax = time.Second
+)

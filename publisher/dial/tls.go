@@ -1,0 +1,154 @@
+package dial
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"zamqp/publisher/config"
+)
+
+// tlsRefusal is a handshake that failed for what one side thinks of the other's
+// certificate or version, in contrast to one that nobody took part in.
+type tlsRefusal struct{ error }
+
+func (e *tlsRefusal) Unwrap() error { return e.error }
+
+// dialTLS dials and shakes hands, off the loop; timeout is for each.
+func dialTLS(c *config.Connection, name string, node config.Node, address string, timeout time.Duration) (net.Conn, error) {
+	config, key, err := c.TLSConfig()
+	if err != nil {
+		return nil, fmt.Errorf("connection.%s.%s: %w", name, key, err)
+	}
+	if config.ServerName == "" {
+		config.ServerName = node.Host
+	}
+	x := &tlsExplainer{connection: name, host: config.ServerName, certificate: c.CertFile != "", ca: c.CAFile != ""}
+	tcp, err := net.DialTimeout("tcp", address, timeout)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	nc := tls.Client(tcp, config)
+	if err := nc.HandshakeContext(ctx); err != nil {
+		_ = tcp.Close()
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("tls to %s: %w: is this the broker's TLS port (5671 as a rule)? If it is to be without TLS, write amqp://", address, err)
+		}
+		return nil, &tlsRefusal{fmt.Errorf("tls to %s: %w", address, x.explain(err))}
+	}
+	return &brokerStream{Conn: nc, explainer: x}, nil
+}
+
+// brokerStream explains the errors of a TLS connection. With TLS 1.3 a broker's
+// verdict on our certificate comes after our side of the handshake is over, as
+// the error of the first read.
+type brokerStream struct {
+	*tls.Conn
+	explainer *tlsExplainer
+	mu        sync.Mutex
+	verdict   error // of a read
+}
+
+func (s *brokerStream) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	if err != nil {
+		if explained := s.explainer.explain(err); explained != err {
+			err = fmt.Errorf("tls: %w", explained)
+			s.mu.Lock()
+			s.verdict = err
+			s.mu.Unlock()
+		}
+	}
+	return n, err
+}
+
+// Write fails with the broker's verdict, if there is one: that the pipe is broken
+// says less.
+func (s *brokerStream) Write(b []byte) (int, error) {
+	n, err := s.Conn.Write(b)
+	if err == nil {
+		return n, nil
+	}
+	_ = s.SetReadDeadline(time.Now().Add(time.Second)) // what the reader waits for is here, or nowhere
+	for range 20 {
+		s.mu.Lock()
+		verdict := s.verdict
+		s.mu.Unlock()
+		if verdict != nil {
+			return n, verdict
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return n, err
+}
+
+// tlsExplainer adds to an error of TLS what to do about it.
+type tlsExplainer struct {
+	connection  string
+	host        string // that the certificate has to be for
+	certificate bool   // we have one
+	ca          bool   // a ca_file is set
+}
+
+// explain returns err itself if there is nothing to say.
+func (x *tlsExplainer) explain(err error) error {
+	if remedy := x.remedy(err); remedy != "" {
+		return fmt.Errorf("%w: %s", err, remedy)
+	}
+	return err
+}
+
+func (x *tlsExplainer) remedy(err error) string {
+	key := "connection." + x.connection
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var header tls.RecordHeaderError
+	switch {
+	case errors.As(err, &unknown):
+		if x.ca {
+			return fmt.Sprintf("the broker's certificate is not by the authority in %s.ca_file: put that of the broker's there", key)
+		}
+		return fmt.Sprintf("set %s.ca_file to the certificate of the authority that signed the broker's", key)
+	case errors.As(err, &name):
+		return fmt.Sprintf("connect by a name that is in the certificate, or set %s.server_name to one", key)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the broker's certificate; if it is good, set the clock of this machine"
+	case errors.As(err, &header):
+		return "this port speaks no TLS: use the broker's TLS port (5671 as a rule), or amqp://"
+	case errors.As(err, &invalid):
+		return "the broker's certificate will not do: have it made anew"
+	}
+	return x.alert(err.Error(), key)
+}
+
+// alert reads what the broker sent. crypto/tls has no names for these.
+func (x *tlsExplainer) alert(text, key string) string {
+	if !strings.Contains(text, "remote error") {
+		return ""
+	}
+	switch {
+	case !x.certificate && (strings.Contains(text, "certificate required") || strings.Contains(text, "bad certificate") ||
+		strings.Contains(text, "handshake failure")):
+		return fmt.Sprintf("the broker wants a certificate from us: set %s.cert_file and key_file", key)
+	case strings.Contains(text, "unknown certificate authority"), strings.Contains(text, "bad certificate"):
+		return fmt.Sprintf("the broker does not know who signed %s.cert_file: give that authority to the broker, or use another certificate", key)
+	case strings.Contains(text, "expired certificate"):
+		return fmt.Sprintf("renew %s.cert_file", key)
+	case strings.Contains(text, "protocol version"):
+		return "the broker has to speak TLS 1.2 or later"
+	case strings.Contains(text, "unrecognized name"):
+		return fmt.Sprintf("the broker has no certificate for %q: set %s.server_name", x.host, key)
+	}
+	return ""
+}

@@ -1,0 +1,104 @@
+package logging
+
+import (
+	"bytes"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/publisher"
+	"zamqp/publisher/config"
+)
+
+// logTime is RFC 3339 with milliseconds: a request takes less than a second.
+const logTime = "2006-01-02T15:04:05.000Z07:00"
+
+// New makes the server's log on w: lines for people on a terminal, JSON
+// for machines otherwise, or what the settings say.
+func New(l config.Log, w io.Writer) zerolog.Logger {
+	// zerolog keeps these in globals; every logger of the process is ours. A
+	// duration as a number would leave its unit to be guessed.
+	zerolog.TimeFieldFormat = logTime
+	zerolog.DurationFieldFormat = zerolog.DurationFormatString
+	w = Bare(w) // the console's own colours are no foreign text
+	if l.Format == "console" || l.Format == "auto" && IsTerminal(w) {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !IsTerminal(w)}
+	} else {
+		w = Quoting{w}
+	}
+	level, err := zerolog.ParseLevel(l.Level)
+	if err != nil {
+		level = zerolog.InfoLevel // Load lets only known words through
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+// IsTerminal takes every character device for a terminal. The only other one
+// that a log goes to is /dev/null, where the format is nobody's concern.
+func IsTerminal(w io.Writer) bool {
+	switch inner := w.(type) {
+	case *Writer:
+		w = inner.to
+	case *noticeBuffer:
+		w = inner.to
+	}
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// Open makes the log of a server on to. It never waits for its reader. Libraries
+// that log by the standard library write to it as well. end closes it: what waits is
+// written as long as somebody reads.
+func Open(l config.Log, to io.Writer) (logger zerolog.Logger, w *Writer, end func()) {
+	notifyBrokenPipe()
+	w = newWriter(to)
+	logger = New(l, w)
+	b := &noticeBuffer{to: to}
+	noticer := New(l, b)
+	w.notice = func(dropped uint64, err error) []byte {
+		b.Reset()
+		noticer.Warn().Uint64("lines", dropped).AnErr("last_error", err).
+			Msg("lines of this log are missing here: they came faster than they were read, or could be written")
+		return b.Bytes()
+	}
+	std := log.Writer()
+	if std == to { // on the loop's thread, too
+		log.SetOutput(w)
+	}
+	return logger, w, func() {
+		if std == to {
+			log.SetOutput(to)
+		}
+		_ = w.Close()
+	}
+}
+
+// noticeBuffer gets one line in the format that suits to.
+type noticeBuffer struct {
+	bytes.Buffer
+	to io.Writer
+}
+
+// notifyBrokenPipe makes a write to a standard output that has lost its reader
+// fail, rather than end the process. Being notified is preferred to ignoring the
+// signal, which the programs that handlers start would inherit.
+var notifyBrokenPipe = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) })
+
+// Measure appends the log's numbers.
+func (w *Writer) Measure(dst []publisher.Metric) []publisher.Metric {
+	s := w.Stats()
+	return publisher.AppendMetrics(dst, nil,
+		publisher.Metric{Name: "log_dropped_total", Help: "Lines of the log that were dropped, since they came faster than they were read or could be written.", Value: float64(s.Dropped)},
+		publisher.Metric{Name: "log_failures_total", Help: "Writes of the log that failed; each is tried again.", Value: float64(s.Failures)},
+		publisher.Metric{Name: "log_waiting_bytes", Help: "Octets of the log that wait to be written, 1 MiB at most and 64 KiB of the newest.", Value: float64(s.Waiting)},
+	)
+}

@@ -1,0 +1,256 @@
+package logging
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"time"
+)
+
+const (
+	// logWaitingMax is how many octets of lines wait for a reader who is slow.
+	logWaitingMax = 1 << 20
+	// logLateMax is how many octets of the newest lines are kept besides when those
+	// are full: the last words of a process are worth more than what was dropped.
+	logLateMax = 64 << 10
+	// logPieceMax is what a pipe takes in one piece, without lines of other
+	// processes in it (PIPE_BUF).
+	logPieceMax = 4096
+
+	logRetryMin = 50 * time.Millisecond
+	logRetryMax = time.Second
+
+	// At the end the lines that wait are written as long as somebody reads, but not
+	// for ever.
+	logStallMax = time.Second
+	logCloseMax = 10 * time.Second
+)
+
+// Writer lets any goroutine write lines without waiting for whoever reads
+// them: a goroutine of its own does that. When its buffer is full it keeps the
+// oldest lines, which tell how it began, and the newest; those between are
+// dropped and counted, and a line in their place says how many. zerolog's diode
+// has only the newest, and loses what waits when a write fails.
+type Writer struct {
+	to      io.Writer
+	notice  func(dropped uint64, err error) []byte // makes that line
+	closing chan struct{}
+	ended   chan struct{} // the goroutine has
+	wake    chan struct{} // something waits, or closing is closed; holds one
+	once    sync.Once
+
+	mu      sync.Mutex
+	lines   []byte // those that the goroutine has not taken yet
+	hand    int    // octets that it has taken and not written
+	full    bool   // lines go to late until half of the buffer is free
+	late    []byte // the newest lines
+	closed  bool
+	unbound bool   // the process ends: all lines are kept
+	unsaid  uint64 // lines dropped that no line tells of yet
+	lastErr error  // of the last failed write since it was told
+	moved   uint64 // octets written
+	stats   Stats
+}
+
+// Stats counts since the start.
+type Stats struct {
+	Dropped  uint64 // lines
+	Failures uint64 // of writes; each is tried again
+	Waiting  int    // octets, now
+}
+
+func newWriter(to io.Writer) *Writer {
+	w := &Writer{to: to, closing: make(chan struct{}), ended: make(chan struct{}), wake: make(chan struct{}, 1)}
+	go w.run()
+	return w
+}
+
+// Write takes whole lines, with the newline of the last. It never waits for the
+// reader and never fails.
+func (w *Writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	switch {
+	case w.closed:
+		w.drop()
+	case !w.full && (w.unbound || len(w.lines)+w.hand+len(p) <= logWaitingMax):
+		w.lines = append(w.lines, p...)
+	default:
+		w.full = true
+		w.addLate(p)
+	}
+	w.mu.Unlock()
+	w.rouse()
+	return len(p), nil
+}
+
+// Unbound is called before the last lines of a process that ends: from now on all
+// are kept, however many there are.
+func (w *Writer) Unbound() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unbound = true
+}
+
+func (w *Writer) addLate(p []byte) {
+	if w.unbound {
+		w.late = append(w.late, p...)
+		return
+	}
+	if len(p) > logLateMax {
+		w.drop()
+		return
+	}
+	w.late = append(w.late, p...)
+	for len(w.late) > logLateMax {
+		w.late = w.late[bytes.IndexByte(w.late, '\n')+1:]
+		w.drop()
+	}
+}
+
+func (w *Writer) drop() {
+	w.unsaid++
+	w.stats.Dropped++
+}
+
+func (w *Writer) rouse() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it has been roused already
+	}
+}
+
+// Stats may be called on any goroutine.
+func (w *Writer) Stats() Stats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.stats
+	s.Waiting = len(w.lines) + w.hand + len(w.late)
+	return s
+}
+
+// Close writes what waits, for as long as it is read, and ends the writing: what
+// comes later is dropped. zerolog calls it before a fatal line ends the process.
+func (w *Writer) Close() error {
+	w.once.Do(func() { close(w.closing) })
+	w.rouse()
+	var before uint64
+	for start := time.Now(); time.Since(start) < logCloseMax; {
+		select {
+		case <-w.ended:
+			return nil
+		case <-time.After(logStallMax):
+		}
+		w.mu.Lock()
+		moved := w.moved
+		w.mu.Unlock()
+		if moved == before {
+			break
+		}
+		before = moved
+	}
+	return nil // there is nobody to tell
+}
+
+// run is the goroutine.
+func (w *Writer) run() {
+	defer close(w.ended)
+	var hand []byte
+	for {
+		hand = w.take(hand)
+		if hand == nil {
+			return
+		}
+		for rest := hand; len(rest) > 0; {
+			n := wholeLines(rest)
+			w.put(rest[:n])
+			rest = rest[n:]
+			w.tell()
+		}
+	}
+}
+
+// take waits for lines and takes all; nil is the end. spare is the buffer of the
+// lines before, which becomes the one that is filled.
+func (w *Writer) take(spare []byte) []byte {
+	if cap(spare) > logWaitingMax/16 { // an idle server holds no large buffer
+		spare = nil
+	}
+	for {
+		w.mu.Lock()
+		if len(w.lines) > 0 {
+			hand := w.lines
+			w.lines, w.hand = spare[:0], len(hand)
+			w.mu.Unlock()
+			return hand
+		}
+		select {
+		case <-w.closing:
+			w.closed = true
+			w.mu.Unlock()
+			return nil
+		default:
+		}
+		w.mu.Unlock()
+		<-w.wake
+	}
+}
+
+// wholeLines is the length of the lines at the beginning of b that go into one
+// piece, or of the first.
+func wholeLines(b []byte) int {
+	if len(b) <= logPieceMax {
+		return len(b)
+	}
+	if i := bytes.LastIndexByte(b[:logPieceMax], '\n'); i >= 0 {
+		return i + 1
+	}
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return i + 1
+	}
+	return len(b)
+}
+
+// put writes a piece. An error passes: a disk is full for a time, a named pipe
+// has no reader for a time. At the end it is final.
+func (w *Writer) put(piece []byte) {
+	for wait := logRetryMin; len(piece) > 0; wait = min(2*wait, logRetryMax) {
+		n, err := w.to.Write(piece)
+		piece = piece[n:]
+		w.advance(n, err)
+		if err == nil {
+			return
+		}
+		select {
+		case <-w.closing:
+			w.advance(len(piece), nil)
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (w *Writer) advance(n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hand -= n
+	w.moved += uint64(n)
+	if err != nil {
+		w.stats.Failures++
+		w.lastErr = err
+	}
+}
+
+// tell lets the newest lines follow once there is room again, behind a line that
+// says what is missing before them.
+func (w *Writer) tell() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.full || len(w.lines)+w.hand > logWaitingMax/2 {
+		return
+	}
+	if w.unsaid > 0 && w.notice != nil {
+		w.lines = append(w.lines, w.notice(w.unsaid, w.lastErr)...)
+	}
+	w.lines = append(w.lines, w.late...)
+	w.full, w.late, w.unsaid, w.lastErr = false, nil, 0, nil
+}
