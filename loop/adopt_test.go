@@ -2,20 +2,16 @@ package loop_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	crand "crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"math/rand/v2"
 	"net"
 	"testing"
 	"time"
 
 	"zamqp/loop"
+	"zamqp/tests/kit/selfsigned"
 )
 
 func TestAdoptPipe(t *testing.T) {
@@ -124,31 +120,9 @@ func TestAdoptPanic(t *testing.T) {
 	}
 }
 
-// certificate is a self-signed one for tests.
-func certificate(t *testing.T) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(crand.Reader, tmpl, tmpl, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
 // Two loops' peers talk TLS with each other: one side as server, the other as client.
 func TestAdoptTLS(t *testing.T) {
-	cert := certificate(t)
-	pool := x509.NewCertPool()
-	leaf, err := x509.ParseCertificate(cert.Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool.AddCert(leaf)
+	own := selfsigned.New(t)
 	r := start(t, loop.Options{})
 	nl, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -160,7 +134,7 @@ func TestAdoptTLS(t *testing.T) {
 		if err != nil {
 			return
 		}
-		server := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}})
+		server := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{own.TLS}})
 		r.Post(func() { r.Adopt(server, echo) })
 	}()
 	nc, err := net.Dial("tcp", nl.Addr().String())
@@ -175,7 +149,7 @@ func TestAdoptTLS(t *testing.T) {
 	var in []byte
 	whole := make(chan struct{})
 	lost := make(chan error, 2)
-	client := tls.Client(nc, &tls.Config{RootCAs: pool, ServerName: "localhost"})
+	client := tls.Client(nc, &tls.Config{RootCAs: own.Pool, ServerName: "localhost"})
 	r.do(func() {
 		r.Adopt(client, func(c *loop.Conn) loop.Peer {
 			return &peer{conn: c, out: bytes.Clone(out), lost: lostTo(lost), feed: func(_ *peer, b []byte) (int, error) {
@@ -201,7 +175,7 @@ func TestAdoptTLSHandshakeFails(t *testing.T) {
 	ours, theirs := net.Pipe()
 	lost := make(chan error, 2)
 	r.do(func() {
-		r.Adopt(tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{certificate(t)}}), func(c *loop.Conn) loop.Peer {
+		r.Adopt(tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{selfsigned.New(t).TLS}}), func(c *loop.Conn) loop.Peer {
 			return &peer{conn: c, lost: lostTo(lost)}
 		})
 	})

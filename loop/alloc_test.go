@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"zamqp/loop"
+	"zamqp/tests/kit/racing"
 )
 
 // answerer answers each request of four bytes with four bytes from a buffer that it keeps, and moves its deadline
@@ -34,7 +35,7 @@ func (a *answerer) Lost(error)                   {}
 // The test runs with everything on: deadlines, a watchdog that has nothing to tell, input in two pieces so that the
 // first is kept, timers and posts.
 func TestATurnAllocatesNothing(t *testing.T) {
-	if debugging || racing {
+	if debugging || racing.Enabled {
 		t.Skip("the checks allocate")
 	}
 	r := start(t, loop.Options{StallWarning: time.Minute, Tasks: func() bool { return false }})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"zamqp/loop"
+	"zamqp/tests/kit/racing"
 )
 
 // TestSlowReadersShareATurn: clients that take nothing, or little, of long answers
@@ -13,7 +14,7 @@ import (
 // and one with a short answer does not stand in their line.
 func TestSlowReadersShareATurn(t *testing.T) {
 	clients := 1000
-	if testing.Short() || racing {
+	if testing.Short() || racing.Enabled {
 		clients = 100
 	}
 	const long, conn, turn = 3 << 20, 64 << 10, 256 << 10

@@ -1,7 +1,9 @@
 package broker
 
+import "zamqp/tests/kit/racing"
+
 // RaceDetector tells the tests outside of the package.
-const RaceDetector = raceDetector
+const RaceDetector = racing.Enabled
 
 // Records is how many the store has been given, ever.
 func (s *Server) Records() int { return int(s.stored()) }

@@ -12,6 +12,7 @@ import (
 	"github.com/streadway/amqp"
 
 	"zamqp/amqpproto"
+	"zamqp/tests/kit/racing"
 )
 
 // hotBench has exchanges of all kinds with a thousand bindings that do not fit,
@@ -155,7 +156,7 @@ func residentKB(t *testing.T) int {
 // TestMillionMessages holds a million messages of 256 octets within 600 MB, and
 // the garbage collector's work at what it was.
 func TestMillionMessages(t *testing.T) {
-	if testing.Short() || raceDetector {
+	if testing.Short() || racing.Enabled {
 		t.Skip("takes half a gigabyte, and more with what the race detector adds")
 	}
 	debug.FreeOSMemory()

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"zamqp/publisher/http1"
+	"zamqp/tests/kit/racing"
 	"zamqp/tests/kit/wiretest"
 )
 
@@ -77,7 +78,7 @@ func (r *recorder) Gone(cause error) {
 func sameHoweverCut(t *testing.T, cfg http1.Config, input string) {
 	t.Helper()
 	s := http1.NewServer(cfg)
-	if underRace && len(input) > 72 {
+	if racing.Enabled && len(input) > 72 {
 		// There is no second goroutine to race with: thousands of cuts under
 		// the detector would cost a minute and find nothing more.
 		checkCuts(t, s, []byte(input), uint16(len(input)/2))

@@ -1,20 +1,19 @@
 package chaos_test
 
 import (
+	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"zamqp/tests/chaos/plan"
+	"zamqp/tests/kit/process"
 )
 
 // serverBinary builds the server under test once.
@@ -37,26 +36,19 @@ type instance struct {
 	args    []string
 	env     []string
 	logPath string
-	cmd     *exec.Cmd
-	ended   chan struct{}
+	process *process.Process // the last one
 }
 
 func newInstance(t *testing.T, name, dir, book string, options []string, env ...string) *instance {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_ = ln.Close() // its port is ours now
+	addr := process.FreeAddress(t)
 	i := &instance{t: t, url: "http://" + addr, logPath: filepath.Join(dir, name+".log"), args: []string{"serve", "-o", "http.listen=" + addr, "-o", "log.format=json"}}
 	for _, o := range options {
 		i.args = append(i.args, "-o", o)
 	}
-	i.env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "ZAMQP_") })
-	i.env = append(append(i.env, plan.LedgerEnv+"="+book), env...)
+	i.env = process.Environment(append(env, plan.LedgerEnv+"="+book)...)
 	t.Cleanup(func() {
-		if i.running() {
+		if i.process != nil {
 			i.kill()
 		}
 		if t.Failed() {
@@ -79,49 +71,27 @@ func (i *instance) start() {
 		i.t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }() // the process has its own
-	i.cmd = exec.Command(path, i.args...)
-	i.cmd.Env, i.cmd.Stdout, i.cmd.Stderr = i.env, log, log
-	i.cmd.SysProcAttr = withParent()
-	i.cmd.Dir = filepath.Dir(i.logPath) // away from any config.toml
-	if err := i.cmd.Start(); err != nil {
+	cmd := exec.Command(path, i.args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = i.env, log, log
+	cmd.SysProcAttr = process.WithParent()
+	cmd.Dir = filepath.Dir(i.logPath) // away from any config.toml
+	if i.process, err = process.Start(cmd); err != nil {
 		i.t.Fatal(err)
 	}
-	i.ended = make(chan struct{})
-	go func(cmd *exec.Cmd, ended chan struct{}) {
-		_ = cmd.Wait() // how it ended is told by the log
-		close(ended)
-	}(i.cmd, i.ended)
 }
 
-func (i *instance) running() bool {
-	if i.cmd == nil {
-		return false
-	}
-	select {
-	case <-i.ended:
-		return false
-	default:
-		return true
-	}
-}
+func (i *instance) running() bool { return i.process != nil && i.process.Running() }
 
-func (i *instance) signal(s syscall.Signal) { _ = i.cmd.Process.Signal(s) }
+func (i *instance) signal(s syscall.Signal) { _ = i.process.Signal(s) }
 
 // kill ends the process at once.
-func (i *instance) kill() {
-	i.signal(syscall.SIGKILL)
-	<-i.ended
-}
+func (i *instance) kill() { i.process.Kill() }
 
 // drain ends it in good order.
 func (i *instance) drain() {
 	i.t.Helper()
-	i.signal(syscall.SIGTERM)
-	select {
-	case <-i.ended:
-	case <-time.After(time.Minute):
-		i.t.Error("SIGTERM has not ended the server within a minute")
-		i.kill()
+	if err := i.process.Stop(); errors.Is(err, process.ErrStuck) {
+		i.t.Error("SIGTERM: ", err)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"zamqp/tests/kit/wait"
 )
 
 // load posts orders from several connections until it is told to end.
@@ -64,7 +66,7 @@ func (l *load) count() int {
 func (l *load) more(n int) {
 	l.server.t.Helper()
 	want := l.count() + n
-	eventually(l.server.t, fmt.Sprintf("%d more orders are taken", n), func() bool { return l.count() >= want })
+	wait.Until(l.server.t, fmt.Sprintf("%d more orders are taken", n), func() bool { return l.count() >= want })
 }
 
 // end stops the load and checks the books: what was answered 202 has been
@@ -80,7 +82,7 @@ func (l *load) end(t *testing.T) {
 		return handled.count[id] > 0
 	}
 	missing := l.taken
-	eventually(t, "all orders taken are handled", func() bool {
+	wait.Until(t, "all orders taken are handled", func() bool {
 		for len(missing) > 0 && handledOnce(missing[0]) {
 			missing = missing[1:]
 		}

@@ -49,9 +49,6 @@ func ownNetwork(t *testing.T) (handled bool) {
 	return true
 }
 
-// withParent lets a process end with this one.
-func withParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
-
 func isolated() bool { return os.Getenv(namespaceEnv) != "" }
 
 // command runs a tool that has to do its work.

@@ -3,15 +3,12 @@
 package chaos_test
 
 import (
-	"syscall"
 	"testing"
 
 	"zamqp/tests/kit/rabbitmq"
 )
 
 func ownNetwork(*testing.T) bool { return false }
-
-func withParent() *syscall.SysProcAttr { return nil }
 
 func isolated() bool { return false }
 

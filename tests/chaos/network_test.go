@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wait"
 )
 
 // network is a bad network in front of a broker.
@@ -108,7 +109,7 @@ func TestCutInMidFrame(t *testing.T) {
 		if i%3 == 0 { // a reset in place of an orderly end
 			n.add("reset_peer", d, map[string]any{"timeout": 30})
 		}
-		eventually(t, "the connection is cut", func() bool {
+		wait.Until(t, "the connection is cut", func() bool {
 			return strings.Count(s.log.String(), `"lost`)+strings.Count(s.log.String(), "connection lost") > i
 		})
 		n.heal()
@@ -132,7 +133,7 @@ func TestBlackhole(t *testing.T) {
 			s.waitReady(false)
 			t.Logf("noticed after %.1f heartbeats", time.Since(began).Seconds())
 			if d == "downstream" { // the log is written beside all else
-				eventually(t, "the log names the heartbeat", func() bool { return strings.Contains(s.log.String(), "heartbeat") })
+				wait.Until(t, "the log names the heartbeat", func() bool { return strings.Contains(s.log.String(), "heartbeat") })
 			}
 			n.heal()
 			// Toxiproxy keeps the swallowed connections; new ones are whole.
@@ -166,7 +167,7 @@ func TestBandwidth(t *testing.T) {
 	s := start(t, n.url, "connection.default.publish_max=64KiB", "connection.default.confirm_timeout=2s", "connection.default.heartbeat=5s")
 	n.add("bandwidth", "upstream", map[string]any{"rate": 50}) // KB/s
 	l := newLoad(s, 16, 8000)
-	eventually(t, "some are refused, and some are taken", func() bool {
+	wait.Until(t, "some are refused, and some are taken", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.refused[503] > 20 && len(l.taken) > 20

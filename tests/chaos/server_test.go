@@ -7,9 +7,7 @@
 package chaos_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,6 +22,8 @@ import (
 	"zamqp/publisher"
 	"zamqp/publisher/app"
 	"zamqp/publisher/config"
+	"zamqp/tests/kit/logs"
+	"zamqp/tests/kit/wait"
 )
 
 // handled counts deliveries by the order's id. The handler runs on the server's
@@ -53,34 +53,16 @@ type server struct {
 	t     *testing.T
 	url   string // of HTTP
 	queue string
-	log   *lines
+	log   *logs.Buffer
 	stop  context.CancelFunc
 	end   chan error
-}
-
-// lines is the server's log, which several goroutines write to and read.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // start runs a server against the broker at url, with a queue of its own, and
 // waits until it is ready.
 func start(t *testing.T, url string, options ...string) *server {
 	t.Helper()
-	s := &server{t: t, queue: fmt.Sprintf("chaos-%d", time.Now().UnixNano()), log: &lines{}, end: make(chan error, 1)}
+	s := &server{t: t, queue: fmt.Sprintf("chaos-%d", time.Now().UnixNano()), log: &logs.Buffer{}, end: make(chan error, 1)}
 	options = append([]string{"http.listen=127.0.0.1:0", "connection.default.url=" + url, "server.data_dir=",
 		"connection.default.backoff_min=20ms", "connection.default.backoff_max=500ms",
 		"consumer.chaos.queue=" + s.queue, "producer.chaos.queue=" + s.queue}, options...)
@@ -92,7 +74,7 @@ func start(t *testing.T, url string, options ...string) *server {
 	s.stop = cancel
 	go func() { s.end <- app.Serve(ctx, settings, zerolog.New(s.log)) }()
 	t.Cleanup(s.close)
-	eventually(t, "the server listens", func() bool { s.url = s.address(); return s.url != "" })
+	s.url = s.log.Await(t, "serving http").Address
 	s.waitReady(true)
 	return s
 }
@@ -105,25 +87,13 @@ func (s *server) close() {
 		s.t.Error("the server did not end")
 	}
 	if s.t.Failed() {
-		text := s.log.String()
-		s.t.Log(text[max(0, len(text)-20000):])
+		s.t.Log(s.log.Ends(10_000))
 	}
-}
-
-// address finds in the log where HTTP is served.
-func (s *server) address() string {
-	for line := range strings.Lines(s.log.String()) {
-		var entry struct{ Address, Message string }
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == "serving http" {
-			return entry.Address
-		}
-	}
-	return ""
 }
 
 func (s *server) waitReady(want bool) {
 	s.t.Helper()
-	eventually(s.t, fmt.Sprintf("/readyz says ready=%v", want), func() bool {
+	wait.Until(s.t, fmt.Sprintf("/readyz says ready=%v", want), func() bool {
 		resp, err := http.Get(s.url + "/readyz")
 		if err != nil {
 			return false
@@ -142,15 +112,4 @@ func (s *server) post(body string) (int, string) {
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(resp.Body)
 	return resp.StatusCode, string(text)
-}
-
-// eventually polls until ok, for so long that a machine under load gets there.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("not within 60 s: %s", what)
 }

@@ -3,7 +3,6 @@ package chaos_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -12,6 +11,7 @@ import (
 
 	"zamqp/tests/chaos/plan"
 	"zamqp/tests/kit/embedded"
+	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/rabbitmq"
 )
 
@@ -88,12 +88,7 @@ func cluster(t *testing.T) *site {
 
 // inside is the broker in our own process.
 func inside(t *testing.T) *site {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_ = ln.Close() // its port is the broker's now
+	addr := process.FreeAddress(t) // of the broker
 	faults := faultsOfOurs(false)
 	for i := range faults {
 		if faults[i].kind == "ours: kill -9" {

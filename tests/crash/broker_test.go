@@ -218,7 +218,7 @@ func TestInnocentDeaths(t *testing.T) {
 					p := s.start()
 					had := len(s.ledger("begin"))
 					s.eventually("some are begun", func() bool { return len(s.ledger("begin")) > had+kill || s.handled(all) })
-					p.kill()
+					p.Kill()
 				}
 				p := s.start()
 				s.eventually("all are handled", func() bool { return s.handled(all) })

@@ -1,21 +1,16 @@
 package crash_test
 
 import (
-	"net"
 	"testing"
 
 	"zamqp/publisher"
+	"zamqp/tests/kit/process"
 )
 
 // newInside makes a site whose broker runs in the process that its messages end.
 func newInside(t *testing.T, consumer string) *site {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := ln.Addr().String()
-	ln.Close()
+	address := process.FreeAddress(t)
 	s := newSite(t, "amqp://guest:guest@"+address+"/", consumer, "data")
 	s.broker = []string{"broker.listen=" + address, "broker.data_dir=broker"}
 	s.options = append(append(s.options, "connection.default.url=embedded"), s.broker...)
@@ -27,7 +22,7 @@ func (s *site) idle() (done func()) {
 	s.t.Helper()
 	p := s.run("broker", s.broker)
 	s.connect()
-	return p.kill
+	return p.Kill
 }
 
 // prepareInside makes the queues.
@@ -36,7 +31,7 @@ func (s *site) prepareInside() {
 	p := s.start()
 	s.connect()
 	s.eventually("the queues", func() bool { return s.count(s.queue) == 0 && s.consumers() > 0 })
-	p.kill()
+	p.Kill()
 }
 
 // TestPoisonInside: the broker ends with each process that the poison ends.

@@ -20,20 +20,20 @@ func TestKilledWhileMoving(t *testing.T) {
 			s.publish("poison at once")
 			done()
 			p := s.start()
-			<-p.ended
+			<-p.Ended()
 			for kill := range 4 {
 				had := s.isolated()
 				p := s.start()
 				dead := false
 				s.eventually("some move", func() bool {
 					dead = s.count(s.queue+".dead") > 0
-					return s.isolated() > had+10*kill || p.isOver() || dead
+					return s.isolated() > had+10*kill || !p.Running() || dead
 				})
 				if dead {
 					p.stop() // a kill while the dead letter is on its way may make two of it, too
 					break
 				}
-				p.kill()
+				p.Kill()
 			}
 			// Each kill makes one more copy at most, and each copy may end three processes.
 			s.loop(5*publisher.RetryCrashes, func() bool {

@@ -50,7 +50,7 @@ func TestMovedByAnother(t *testing.T) {
 				s.eventually("the poison", func() bool { return s.count(quarantine) == 1 })
 			}
 			poison(1)
-			<-s.start().ended
+			<-s.start().Ended()
 			s.eventually("it is back", func() bool { return s.count(quarantine) == 1 })
 			if n := len(s.drain(quarantine)); n != 1 {
 				t.Fatalf("%d messages", n)

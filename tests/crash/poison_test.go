@@ -68,7 +68,7 @@ func (s *site) prepare() {
 	s.t.Helper()
 	p := s.start()
 	s.eventually("the queues", func() bool { return s.count(s.queue) == 0 && s.consumers() > 0 })
-	p.kill()
+	p.Kill()
 	s.eventually("the end of the consumer", func() bool { return s.consumers() == 0 })
 }
 

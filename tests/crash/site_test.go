@@ -5,10 +5,10 @@ package crash_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,23 +20,23 @@ import (
 
 	"zamqp/publisher"
 	"zamqp/publisher/app"
+	"zamqp/tests/kit/process"
+	"zamqp/tests/kit/wait"
 )
 
-// patience bounds each wait for what must come. It only ends a hang.
-const patience = 2 * time.Minute
+const patience = wait.Patience
 
 // ledgerEnv names, in the process of a server, the file that its handlers write to.
 const ledgerEnv = "CRASH_LEDGER"
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(ledgerEnv); path != "" {
-		if err := serve(path); err != nil {
+	process.Main(m, func(args []string) int {
+		if err := serve(os.Getenv(ledgerEnv)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(2)
+			return 2
 		}
-		os.Exit(app.Main(os.Args[1:]))
-	}
-	os.Exit(m.Run())
+		return app.Main(args)
+	})
 }
 
 // serve registers the consumers: each of them handles a message as its body says.
@@ -131,14 +131,7 @@ func (s *site) connect() {
 	})
 }
 
-func (s *site) eventually(what string, done func() bool) {
-	s.t.Helper()
-	for until := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(until) {
-			s.t.Fatalf("%s: not after %v", what, patience)
-		}
-	}
-}
+func (s *site) eventually(what string, done func() bool) { s.t.Helper(); wait.Until(s.t, what, done) }
 
 // publish publishes bodies and waits for the confirms.
 func (s *site) publish(bodies ...string) {
@@ -161,71 +154,52 @@ func (s *site) publish(bodies ...string) {
 	}
 }
 
-// A process is one run of the server.
-type process struct {
-	s     *site
-	cmd   *exec.Cmd
-	log   string
-	ended chan struct{}
+// A run is one process of the server.
+type run struct {
+	*process.Process
+	s *site
 }
 
-func (s *site) start() *process {
+func (s *site) start() *run {
 	s.t.Helper()
 	return s.run("serve", s.options)
 }
 
 // run runs a command of zamqp.
-func (s *site) run(command string, options []string) *process {
+func (s *site) run(command string, options []string) *run {
 	s.t.Helper()
-	p := &process{s: s, ended: make(chan struct{}), log: filepath.Join(s.dir, fmt.Sprintf("log-%d", time.Now().UnixNano()))}
+	log := filepath.Join(s.dir, fmt.Sprintf("log-%d", time.Now().UnixNano()))
 	args := []string{command}
 	for _, o := range options {
 		args = append(args, "-o", o)
 	}
-	p.cmd = exec.Command(os.Args[0], args...)
-	p.cmd.Dir = s.dir
-	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ZAMQP_") })
-	p.cmd.Env = append(p.cmd.Env, ledgerEnv+"="+filepath.Join(s.dir, "ledger"))
-	out, err := os.Create(p.log)
+	out, err := os.Create(log)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p.cmd.Stdout, p.cmd.Stderr = out, out
-	if err := p.cmd.Start(); err != nil {
+	defer out.Close() // the process has its own
+	cmd := process.Self(args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, out, out
+	cmd.Env = append(cmd.Env, ledgerEnv+"="+filepath.Join(s.dir, "ledger"))
+	p, err := process.Start(cmd)
+	if err != nil {
 		s.t.Fatal(err)
 	}
-	go func() {
-		_ = p.cmd.Wait()
-		out.Close()
-		close(p.ended)
-	}()
 	s.t.Cleanup(func() {
-		p.kill()
+		p.Kill()
 		if s.t.Failed() {
-			b, _ := os.ReadFile(p.log)
+			b, _ := os.ReadFile(log)
 			s.t.Logf("%s", b[max(0, len(b)-4000):])
 		}
 	})
-	return p
+	return &run{p, s}
 }
 
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.ended
-}
-
-// stop ends the process in good order.
-func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	<-p.ended
-}
-
-func (p *process) isOver() bool {
-	select {
-	case <-p.ended:
-		return true
-	default:
-		return false
+// stop ends the process in good order. What it was at when it ended is counted by
+// the test.
+func (r *run) stop() {
+	if err := r.Stop(); errors.Is(err, process.ErrStuck) {
+		r.s.t.Error(err)
 	}
 }
 
@@ -239,13 +213,13 @@ func (s *site) loop(most int, done func() bool) {
 // server.data_dir, "" for that of the site.
 func (s *site) loopAll(most int, data []string, done func() bool) {
 	s.t.Helper()
-	start := func(dir string) *process {
+	start := func(dir string) *run {
 		if dir == "" {
 			return s.start()
 		}
 		return s.run("serve", append(slices.Clone(s.options), "server.data_dir="+dir))
 	}
-	var all []*process
+	var all []*run
 	for _, dir := range data {
 		all = append(all, start(dir))
 	}
@@ -255,7 +229,7 @@ func (s *site) loopAll(most int, data []string, done func() bool) {
 				len(s.ledger("end")), s.count(s.queue), s.count(s.queue+".quarantine"), s.count(s.queue+".dead"))
 		}
 		for i, p := range all {
-			if !p.isOver() {
+			if p.Running() {
 				continue
 			}
 			if s.deaths++; s.deaths > most {

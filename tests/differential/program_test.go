@@ -4,13 +4,13 @@ import (
 	"math/rand/v2"
 )
 
-// author writes one program. It knows roughly what the broker would answer, so
+// generator writes one program. It knows roughly what the broker would answer, so
 // that most operations hit something, and does not mind when one does not.
-type author struct {
+type generator struct {
 	*rand.Rand
 	theme     theme
 	ops       []*operation
-	queues    []string // declared, as far as the author knows
+	queues    []string // declared, as far as the generator knows
 	exchanges []string
 	kinds     map[string]string // of exchanges
 	ticking   int               // operations since something began to expire soon
@@ -38,52 +38,52 @@ const (
 
 // write returns the program of a seed.
 func write(seed uint64) []*operation {
-	a := &author{Rand: rand.New(rand.NewPCG(seed, 0x5eed)), kinds: map[string]string{}}
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x5eed)), kinds: map[string]string{}}
 	total := 0
 	for _, t := range themes {
 		total += t.weight
 	}
-	at := a.IntN(total)
+	at := g.IntN(total)
 	for _, t := range themes {
 		if at -= t.weight; at < 0 {
-			a.theme = t
+			g.theme = t
 			break
 		}
 	}
-	if a.theme.name == "firehose" {
-		a.add(&operation{do: "trace", channel: 1, queue: "@trace"})
+	if g.theme.name == "firehose" {
+		g.add(&operation{do: "trace", channel: 1, queue: "@trace"})
 	}
-	a.setUp()
-	for end := len(a.ops) + 8 + a.IntN(18); len(a.ops) < end; {
-		a.one()
+	g.setUp()
+	for end := len(g.ops) + 8 + g.IntN(18); len(g.ops) < end; {
+		g.one()
 	}
-	if a.theme.name == "firehose" {
-		a.add(&operation{do: "copies", channel: 1, queue: "@trace"})
+	if g.theme.name == "firehose" {
+		g.add(&operation{do: "copies", channel: 1, queue: "@trace"})
 	}
-	return a.ops
+	return g.ops
 }
 
-func (a *author) percent(n int) bool { return a.IntN(100) < n }
+func (g *generator) percent(n int) bool { return g.IntN(100) < n }
 
-func pick[T any](a *author, from ...T) T { return from[a.IntN(len(from))] }
+func pick[T any](g *generator, from ...T) T { return from[g.IntN(len(from))] }
 
 // add appends an operation on some channel.
-func (a *author) add(o *operation) *operation {
+func (g *generator) add(o *operation) *operation {
 	if o.channel == 0 {
 		o.channel = 1
-		if a.percent(25) {
+		if g.percent(25) {
 			o.channel = 2
 		}
-		if a.percent(20) {
+		if g.percent(20) {
 			o.conn = 1
 		}
 	}
-	o.id = len(a.ops)
-	a.ops = append(a.ops, o)
-	if a.ticking > 0 {
-		if a.ticking++; a.ticking > 4 {
-			a.ticking = 0
-			a.ops = append(a.ops, &operation{id: len(a.ops), do: "wait", n: later})
+	o.id = len(g.ops)
+	g.ops = append(g.ops, o)
+	if g.ticking > 0 {
+		if g.ticking++; g.ticking > 4 {
+			g.ticking = 0
+			g.ops = append(g.ops, &operation{id: len(g.ops), do: "wait", n: later})
 		}
 	}
 	return o
@@ -91,113 +91,113 @@ func (a *author) add(o *operation) *operation {
 
 // expiring notes that something ends soon, so that the program waits for it
 // before it might end by itself.
-func (a *author) expiring() { a.ticking = max(a.ticking, 1) }
+func (g *generator) expiring() { g.ticking = max(g.ticking, 1) }
 
 // flags joins the flags that are drawn with their chances in percent.
-func (a *author) flags(chances ...any) (s string) {
+func (g *generator) flags(chances ...any) (s string) {
 	for i := 0; i < len(chances); i += 2 {
-		if a.percent(chances[i+1].(int)) {
+		if g.percent(chances[i+1].(int)) {
 			s += " " + chances[i].(string)
 		}
 	}
 	return s
 }
 
-func (a *author) queue() string {
+func (g *generator) queue() string {
 	switch {
-	case len(a.queues) > 0 && a.percent(93):
-		return pick(a, a.queues...)
-	case a.percent(30):
+	case len(g.queues) > 0 && g.percent(93):
+		return pick(g, g.queues...)
+	case g.percent(30):
 		return "" // the one declared last on the channel
 	}
-	return pick(a, "@q1", "@q2", "@q3", "@nosuch")
+	return pick(g, "@q1", "@q2", "@q3", "@nosuch")
 }
 
-func (a *author) exchange() string {
-	if len(a.exchanges) > 0 && a.percent(85) {
-		return pick(a, a.exchanges...)
+func (g *generator) exchange() string {
+	if len(g.exchanges) > 0 && g.percent(85) {
+		return pick(g, g.exchanges...)
 	}
-	return pick(a, "amq.direct", "amq.fanout", "amq.topic", "amq.headers", "amq.match", "", "@nosuch", "@e1")
+	return pick(g, "amq.direct", "amq.fanout", "amq.topic", "amq.headers", "amq.match", "", "@nosuch", "@e1")
 }
 
-func (a *author) key() string {
-	return pick(a, "a", "a.b", "a.b.c", "b", "", "a..b", "long.er.key.with.many.words", "@q1", "c")
+func (g *generator) key() string {
+	return pick(g, "a", "a.b", "a.b.c", "b", "", "a..b", "long.er.key.with.many.words", "@q1", "c")
 }
 
-func (a *author) bindingKey() string {
-	return pick(a, "a", "a.b", "a.*", "#", "*", "a.#", "#.c", "*.b.*", "a.#.c", "", "b", "*.*", "#.#", "a.*.#", "..")
+func (g *generator) bindingKey() string {
+	return pick(g, "a", "a.b", "a.*", "#", "*", "a.#", "#.c", "*.b.*", "a.#.c", "", "b", "*.*", "#.#", "a.*.#", "..")
 }
 
 // setUp declares what the rest plays with.
-func (a *author) setUp() {
-	for range 1 + a.IntN(3) {
-		a.declareQueue()
+func (g *generator) setUp() {
+	for range 1 + g.IntN(3) {
+		g.declareQueue()
 	}
-	for range a.IntN(3) {
-		a.declareExchange()
+	for range g.IntN(3) {
+		g.declareExchange()
 	}
-	for range len(a.exchanges) + a.IntN(2) {
-		a.bindQueue()
+	for range len(g.exchanges) + g.IntN(2) {
+		g.bindQueue()
 	}
-	if m := a.theme.more["channel mode"]; m > 0 && a.percent(m) {
-		a.selectMode(1)
+	if m := g.theme.more["channel mode"]; m > 0 && g.percent(m) {
+		g.selectMode(1)
 	}
-	if a.percent(50) {
-		a.consume()
+	if g.percent(50) {
+		g.consume()
 	}
 }
 
-// deeds are what a program can do, with how often each is chosen.
-var deeds = []struct {
+// generators are what can add an operation, with how often each is chosen.
+var generators = []struct {
 	name   string
 	weight int
-	do     func(*author)
+	do     func(*generator)
 }{
-	{"publish", 260, (*author).publish},
-	{"get", 70, (*author).get},
-	{"consume", 70, (*author).consume},
-	{"cancel", 25, (*author).cancel},
-	{"settle", 170, (*author).settle},
-	{"settle wrongly", 6, (*author).settleWrongly},
-	{"recover", 14, (*author).recover},
-	{"qos", 30, (*author).qos},
-	{"declare queue", 40, (*author).declareQueue},
-	{"declare exchange", 22, (*author).declareExchange},
-	{"bind queue", 40, (*author).bindQueue},
-	{"bind exchange", 14, (*author).bindExchange},
-	{"unbind", 20, (*author).unbind},
-	{"purge", 12, (*author).purge},
-	{"delete queue", 18, (*author).deleteQueue},
-	{"delete exchange", 12, (*author).deleteExchange},
-	{"passive", 12, (*author).passive},
-	{"close channel", 14, (*author).closeChannel},
-	{"close connection", 8, (*author).closeConnection},
-	{"mode", 12, (*author).changeMode},
-	{"commit", 0, (*author).commit},
-	{"raw", 3, (*author).raw},
-	{"handshake", 1, (*author).handshake},
-	{"flow", 2, (*author).flow},
-	{"wait", 0, (*author).wait},
-	{"bad argument", 6, (*author).badArgument},
-	{"reply", 2, (*author).reply},
-	{"reply-to", 2, (*author).replyTo},
+	{"publish", 260, (*generator).publish},
+	{"get", 70, (*generator).get},
+	{"consume", 70, (*generator).consume},
+	{"cancel", 25, (*generator).cancel},
+	{"settle", 170, (*generator).settle},
+	{"settle wrongly", 6, (*generator).settleWrongly},
+	{"recover", 14, (*generator).recover},
+	{"qos", 30, (*generator).qos},
+	{"declare queue", 40, (*generator).declareQueue},
+	{"declare exchange", 22, (*generator).declareExchange},
+	{"bind queue", 40, (*generator).bindQueue},
+	{"bind exchange", 14, (*generator).bindExchange},
+	{"unbind", 20, (*generator).unbind},
+	{"purge", 12, (*generator).purge},
+	{"delete queue", 18, (*generator).deleteQueue},
+	{"delete exchange", 12, (*generator).deleteExchange},
+	{"passive", 12, (*generator).passive},
+	{"close channel", 14, (*generator).closeChannel},
+	{"close connection", 8, (*generator).closeConnection},
+	{"mode", 12, (*generator).changeMode},
+	{"commit", 0, (*generator).commit},
+	{"raw", 3, (*generator).raw},
+	{"handshake", 1, (*generator).handshake},
+	{"flow", 2, (*generator).flow},
+	{"wait", 0, (*generator).wait},
+	{"bad argument", 6, (*generator).badArgument},
+	{"reply", 2, (*generator).reply},
+	{"reply-to", 2, (*generator).replyTo},
 }
 
-func (a *author) one() {
+func (g *generator) one() {
 	total := 0
 	weight := func(i int) int {
-		if w, ok := a.theme.more[deeds[i].name]; ok {
+		if w, ok := g.theme.more[generators[i].name]; ok {
 			return w
 		}
-		return deeds[i].weight
+		return generators[i].weight
 	}
-	for i := range deeds {
+	for i := range generators {
 		total += weight(i)
 	}
-	at := a.IntN(total)
-	for i, d := range deeds {
+	at := g.IntN(total)
+	for i, d := range generators {
 		if at -= weight(i); at < 0 {
-			d.do(a)
+			d.do(g)
 			return
 		}
 	}

@@ -1,13 +1,7 @@
 package disk_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/selfsigned"
 )
 
 // TestAFullDiskEmpties: another program fills the disk of the broker. Consumers go on,
@@ -174,7 +169,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	}
 	z.until("it serves again", func() bool { return strings.HasPrefix(z.ready(), "200 ") })
 	limited := time.Now()
-	if err := unix.Prlimit(z.cmd.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 4, Max: 64}, nil); err != nil {
+	if err := unix.Prlimit(z.process.Pid(), unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 4, Max: 64}, nil); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan bool)
@@ -189,7 +184,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 		return strings.Contains(string(text), "too many open files")
 	})
 	t.Logf("no descriptors for %v", time.Since(limited).Round(time.Millisecond))
-	if err := unix.Prlimit(z.cmd.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}, nil); err != nil {
+	if err := unix.Prlimit(z.process.Pid(), unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}, nil); err != nil {
 		t.Fatal(err)
 	}
 	<-done
@@ -204,9 +199,8 @@ func TestDescriptorsRunOut(t *testing.T) {
 // descriptors that are kept for files and connections of the server's own.
 func TestTLSLeavesDescriptors(t *testing.T) {
 	z := newZamqp(t)
-	cert, key := filepath.Join(z.dir, "cert"), filepath.Join(z.dir, "key")
-	selfSigned(t, cert, key)
-	z.start("broker", "ulimit -n 64; ", "broker.data_dir="+filepath.Join(z.dir, "data"), "broker.tls_cert="+cert, "broker.tls_key="+key)
+	own := selfsigned.New(t)
+	z.start("broker", "ulimit -n 64; ", "broker.data_dir="+filepath.Join(z.dir, "data"), "broker.tls_cert="+own.Cert, "broker.tls_key="+own.Key)
 	var closed atomic.Int32
 	for range 100 {
 		c, err := net.Dial("tcp", z.amqp)
@@ -221,35 +215,12 @@ func TestTLSLeavesDescriptors(t *testing.T) {
 	}
 	most := 0
 	z.until("those over the share are closed", func() bool {
-		open, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", z.cmd.Process.Pid))
+		open, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", z.process.Pid()))
 		most = max(most, len(open))
 		return closed.Load() >= 52
 	})
 	if most > 64-8 { // 16 are kept; a few of them are for looking at who is sent away
 		t.Errorf("%d of 64 descriptors were in use", most)
-	}
-}
-
-// selfSigned writes a certificate and its key.
-func selfSigned(t *testing.T, cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

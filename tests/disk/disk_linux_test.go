@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,16 +22,14 @@ import (
 	_ "zamqp/handlers/health"
 	"zamqp/publisher"
 	"zamqp/publisher/app"
+	"zamqp/tests/kit/process"
+	"zamqp/tests/kit/wait"
 )
 
-// patience bounds each wait for what must come. It only ends a hang.
-const patience = 2 * time.Minute
-
-// childEnv makes this test binary a zamqp.
-const childEnv = "DISK_TEST_CHILD"
+const patience = wait.Patience
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
+	process.Main(m, func(args []string) int {
 		publisher.Produce("work", publisher.Producer{Queue: "disk-work", Codec: "text"})
 		publisher.Handle("POST /work", func(r *publisher.Request) error {
 			if err := r.Publish("work", append([]byte(nil), r.Body()...)); err != nil {
@@ -45,9 +42,8 @@ func TestMain(m *testing.M) {
 			_, err := r.Call("ask", append([]byte(nil), r.Body()...), publisher.Timeout(500*time.Millisecond))
 			return err
 		})
-		os.Exit(app.Main(os.Args[1:]))
-	}
-	os.Exit(m.Run())
+		return app.Main(args)
+	})
 }
 
 // zamqp is a process of the server.
@@ -56,27 +52,18 @@ type zamqp struct {
 	dir        string // where it works
 	http, amqp string // addresses
 	inside     []string
-	cmd        *exec.Cmd
+	process    *process.Process // nil while none runs
 	log        *os.File
 }
 
-func free(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 func newZamqp(t *testing.T) *zamqp {
-	z := &zamqp{t: t, dir: t.TempDir(), http: free(t), amqp: free(t)}
+	z := &zamqp{t: t, dir: t.TempDir(), http: process.FreeAddress(t), amqp: process.FreeAddress(t)}
 	var err error
 	if z.log, err = os.Create(filepath.Join(z.dir, "log")); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if z.cmd != nil {
+		if z.process != nil {
 			z.kill()
 		}
 		_ = z.log.Close()
@@ -101,7 +88,7 @@ func (z *zamqp) onDisk(mib int) (disk string) {
 	}
 	holder := exec.Command("unshare", "--mount", "sh", "-c",
 		fmt.Sprintf("mount -t tmpfs -o size=%dm tmpfs %s && echo ready && exec sleep infinity", mib, mount))
-	holder.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	holder.SysProcAttr = process.WithParent()
 	out, err := holder.StdoutPipe()
 	if err == nil {
 		err = holder.Start()
@@ -133,16 +120,11 @@ func (z *zamqp) start(command, shell string, settings ...string) {
 	for _, s := range settings {
 		args = append(args, "-o", s)
 	}
-	z.cmd = exec.Command(args[0], args[1:]...)
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "ZAMQP_") {
-			z.cmd.Env = append(z.cmd.Env, e)
-		}
-	}
-	z.cmd.Env = append(z.cmd.Env, childEnv+"=1")
-	z.cmd.Dir, z.cmd.Stdout, z.cmd.Stderr = z.dir, z.log, z.log
-	z.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := z.cmd.Start(); err != nil {
+	cmd := process.AsSelf(exec.Command(args[0], args[1:]...))
+	cmd.Dir, cmd.Stdout, cmd.Stderr = z.dir, z.log, z.log
+	cmd.SysProcAttr = process.WithParent()
+	var err error
+	if z.process, err = process.Start(cmd); err != nil {
 		z.t.Fatal(err)
 	}
 	z.until("it listens", func() bool {
@@ -159,18 +141,13 @@ func (z *zamqp) start(command, shell string, settings ...string) {
 }
 
 func (z *zamqp) kill() {
-	_ = z.cmd.Process.Kill()
-	_ = z.cmd.Wait()
-	z.cmd = nil
+	z.process.Kill()
+	z.process = nil
 }
 
 func (z *zamqp) until(what string, done func() bool) {
 	z.t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			z.t.Fatal("waited in vain until " + what)
-		}
-	}
+	wait.Until(z.t, what, done)
 }
 
 // ready is what /readyz says.
@@ -201,7 +178,7 @@ func (z *zamqp) postTo(path, body string) int {
 func (z *zamqp) descriptors(n uint64) {
 	z.t.Helper()
 	limit := unix.Rlimit{Cur: n, Max: 4096}
-	if err := unix.Prlimit(z.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+	if err := unix.Prlimit(z.process.Pid(), unix.RLIMIT_NOFILE, &limit, nil); err != nil {
 		z.t.Fatal(err)
 	}
 }

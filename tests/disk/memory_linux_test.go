@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"zamqp/tests/kit/racing"
+
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
@@ -54,7 +56,7 @@ func inGroup(dir string) string { return fmt.Sprintf("echo $$ > %s/cgroup.procs;
 // refused, and the server is not killed. Publishers go on when there is a consumer.
 func TestAFloodInASmallContainer(t *testing.T) {
 	const publishers, each, size = 10, 200, 200_000
-	if racing {
+	if racing.Enabled {
 		t.Skip("300 MiB are too few for what the race detector adds to the server")
 	}
 	in := inGroup(memoryGroup(t, 300)) // is removed when the process has ended

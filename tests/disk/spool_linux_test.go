@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"zamqp/tests/kit/process"
 )
 
 // TestSpoolGoesOn: the broker is away, and the disk of the spool is full, or nothing
@@ -20,7 +22,7 @@ func TestSpoolGoesOn(t *testing.T) {
 			} else if err := os.Mkdir(filepath.Join(z.dir, "disk"), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			at := free(t)
+			at := process.FreeAddress(t)
 			z.start("serve", "", "connection.default.url=amqp://guest:guest@"+at+"/", "connection.default.spool=file",
 				"connection.default.spool_dir="+filepath.Join(z.dir, "disk", "spool"))
 			n, told := 0, map[string]bool{}

@@ -15,6 +15,7 @@ import (
 	"zamqp/publisher"
 	"zamqp/publisher/app"
 	"zamqp/publisher/config"
+	"zamqp/tests/kit/logs"
 	"zamqp/tests/kit/rabbitmq"
 )
 
@@ -44,7 +45,7 @@ func alone(t *testing.T) string {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	log, end := &lines{}, make(chan error, 1)
+	log, end := &logs.Buffer{}, make(chan error, 1)
 	go func() { end <- app.ServeBroker(ctx, settings, zerolog.New(log)) }()
 	t.Cleanup(func() {
 		cancel()
@@ -60,7 +61,7 @@ func alone(t *testing.T) string {
 			t.Log(log.String())
 		}
 	})
-	url := log.await(t, "broker ready").URL
+	url := log.Await(t, "broker ready").URL
 	noStreams.Store(url, true)
 	return url
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"zamqp/publisher"
+	"zamqp/tests/kit/wait"
 )
 
 // computing is the work of POST /compute: at most computeMost pieces, which take
@@ -50,7 +51,7 @@ func TestComputingHoldsUpNobody(t *testing.T) {
 	for range 4 {
 		wg.Go(func() { s.do("POST", "/compute", "", "") })
 	}
-	eventually(t, "four compute", func() bool { return computing.begun.Load() == 4 })
+	wait.Until(t, "four compute", func() bool { return computing.begun.Load() == 4 })
 	for range 1000 {
 		if status, body := s.get("/plain"); status != 200 {
 			t.Fatalf("%d %s", status, body)

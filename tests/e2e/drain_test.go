@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"zamqp/tests/kit/wait"
 )
 
 // TestDrainDelay: who comes within the delay is served, and can see that it is
@@ -19,10 +21,10 @@ func TestDrainDelay(t *testing.T) {
 		_, body := s.get("/feed")
 		ended <- body
 	}()
-	eventually(t, "the feed runs", func() bool { return saw("feeding") > 0 })
+	wait.Until(t, "the feed runs", func() bool { return saw("feeding") > 0 })
 	begun := time.Now()
 	s.stop()
-	eventually(t, "the drain has begun", func() bool { return strings.Contains(s.log.String(), `"draining"`) })
+	wait.Until(t, "the drain has begun", func() bool { return strings.Contains(s.log.String(), `"draining"`) })
 	for path, want := range map[string]int{"/readyz": 503, "/livez": 200, "/sleep/1": 200} {
 		resp, err := http.Get(s.url + path)
 		if err != nil {

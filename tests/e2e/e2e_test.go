@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wait"
 )
 
 func TestChainOfPublishes(t *testing.T) { everywhere(t, chainOfPublishes) }
@@ -73,7 +74,7 @@ func failureThatPassesIsTriedAgain(t *testing.T, at broker) {
 	if d := s.take(ch, "e2e-flaky.dead"); d.MessageId != id+"x" {
 		t.Errorf("%+v", d)
 	}
-	eventually(t, "the third attempt", func() bool { return saw("flaky "+id) == 3 })
+	wait.Until(t, "the third attempt", func() bool { return saw("flaky "+id) == 3 })
 	if saw("flaky "+id+"x") != 4 || saw("wrong attempt") != 0 {
 		t.Errorf("%d attempts, %d counted wrong", saw("flaky "+id+"x"), saw("wrong attempt"))
 	}
@@ -121,7 +122,7 @@ func failedPublishesAre503(t *testing.T, at broker) {
 		{"/publish/e2e-work?key=nobody.listens", "NO_ROUTE"},
 		{"/publish/e2e-missing?key=k", "e2e-missing"},
 	} {
-		if status, body := s.do("POST", row.path, "", "x"); status != 503 || body != "Service Unavailable\n" || !s.log.has(row.want) {
+		if status, body := s.do("POST", row.path, "", "x"); status != 503 || body != "Service Unavailable\n" || !s.failedWith(row.want) {
 			t.Errorf("%s: %d %s", row.path, status, body)
 		}
 		if status, body := s.do("POST", "/work", "", unique(t)); status != 202 {
@@ -168,7 +169,7 @@ func TestStalledHandlerIsNamed(t *testing.T) {
 	s := start(t, atRabbitMQ)
 	// The watchdog has a thread of its own to be given a processor in time: on a busy
 	// machine a stall may be over before it has looked twice.
-	eventually(t, "the watchdog speaks", func() bool {
+	wait.Until(t, "the watchdog speaks", func() bool {
 		s.get("/stall")
 		log := s.log.String()
 		return strings.Contains(log, "GET /stall") && strings.Contains(log, "handlers_test.go")
@@ -191,7 +192,7 @@ func TestSlowStreamReaderParksOnlyItself(t *testing.T) {
 		}
 	}
 	_ = conn.Close()
-	eventually(t, "the stream ends", func() bool { return saw("stream: the client has gone") > 0 })
+	wait.Until(t, "the stream ends", func() bool { return saw("stream: the client has gone") > 0 })
 }
 
 func TestGoneClientEndsWaits(t *testing.T) {
@@ -207,12 +208,12 @@ func TestGoneClientEndsWaits(t *testing.T) {
 		_, err := http.DefaultClient.Do(req)
 		gone <- err
 	}()
-	eventually(t, "the call runs", func() bool { return saw("sleeping") > before })
+	wait.Until(t, "the call runs", func() bool { return saw("sleeping") > before })
 	cancel()
 	if err := <-gone; err == nil {
 		t.Error("it was answered")
 	}
-	eventually(t, "the sleep ends", func() bool { return saw("woken: the client has gone") > 0 })
+	wait.Until(t, "the sleep ends", func() bool { return saw("woken: the client has gone") > 0 })
 }
 
 func TestCallTimeout(t *testing.T) {
@@ -232,7 +233,7 @@ func drainFinishesCalls(t *testing.T, at broker) {
 		_, body := s.get("/sleep/300")
 		answer <- body
 	}()
-	eventually(t, "the call runs", func() bool { return saw("sleeping") > before })
+	wait.Until(t, "the call runs", func() bool { return saw("sleeping") > before })
 	if err := s.drain(); err != nil {
 		t.Error(err)
 	}
@@ -258,9 +259,9 @@ func TestDrainFinishesCallsWhoseClientsHaveGone(t *testing.T) {
 	}
 	before := saw("outliving")
 	s.stop()
-	eventually(t, "the drain has begun", func() bool { return strings.Contains(s.log.String(), "draining") })
+	wait.Until(t, "the drain has begun", func() bool { return strings.Contains(s.log.String(), "draining") })
 	_, _ = conn.Write([]byte("ab"))
-	eventually(t, "the call runs", func() bool { return saw("outliving") > before })
+	wait.Until(t, "the call runs", func() bool { return saw("outliving") > before })
 	_ = conn.(*net.TCPConn).SetLinger(0) // a reset: after an orderly end the answer is still sent
 	_ = conn.Close()
 	if err := s.drain(); err != nil || saw("outlived") != before+1 {
@@ -278,7 +279,7 @@ func drainIsCutShort(t *testing.T, at broker) {
 		status, _ := s.get("/sleep/600000")
 		answer <- status
 	}()
-	eventually(t, "the call runs", func() bool { return saw("sleeping") > before })
+	wait.Until(t, "the call runs", func() bool { return saw("sleeping") > before })
 	if err := s.drain(); err == nil || !strings.Contains(err.Error(), "server.drain_timeout") {
 		t.Errorf("%v", err)
 	}
@@ -292,11 +293,11 @@ func TestServesWithoutABroker(t *testing.T) {
 	if status, _ := s.get("/livez"); status != 200 {
 		t.Errorf("livez: %d", status)
 	}
-	eventually(t, "readyz tells what is wrong", func() bool { // once it has been tried
+	wait.Until(t, "readyz tells what is wrong", func() bool { // once it has been tried
 		status, body := s.get("/readyz")
 		return status == 503 && strings.Contains(body, "127.0.0.1:1")
 	})
-	if status, body := s.do("POST", "/work", "", "x"); status != 503 || strings.Contains(body, "127.0.0.1") || !s.log.has("no confirm in time") {
+	if status, body := s.do("POST", "/work", "", "x"); status != 503 || strings.Contains(body, "127.0.0.1") || !s.failedWith("no confirm in time") {
 		t.Errorf("publish: %d %s", status, body)
 	}
 }
@@ -307,17 +308,17 @@ func TestBrokerDiesAndComesBack(t *testing.T) {
 	// queues answer again.
 	s := startUnready(t, node.URL, "consumer.e2e-stream.enabled=false", "consumer.e2e-quorum.enabled=false", "consumer.e2e-held-quorum.enabled=false")
 	ready := func() bool { status, _ := s.get("/readyz"); return status == 200 }
-	eventually(t, "ready", ready)
+	wait.Until(t, "ready", ready)
 	key := unique(t)
 	if status, body := s.do("POST", "/work", "", key+"1"); status != 202 {
 		t.Fatalf("%d %s", status, body)
 	}
 	node.Kill(t)
-	eventually(t, "not ready", func() bool { return !ready() })
+	wait.Until(t, "not ready", func() bool { return !ready() })
 	node.Restart(t)
-	eventually(t, "ready again", ready)
+	wait.Until(t, "ready again", ready)
 	if status, body := s.do("POST", "/work", "", key+"2"); status != 202 {
 		t.Fatalf("%d %s", status, body)
 	}
-	eventually(t, "both handled", func() bool { return saw("work "+key+"1") >= 1 && saw("work "+key+"2") >= 1 })
+	wait.Until(t, "both handled", func() bool { return saw("work "+key+"1") >= 1 && saw("work "+key+"2") >= 1 })
 }

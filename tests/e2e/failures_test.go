@@ -11,6 +11,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"zamqp/publisher"
+	"zamqp/tests/kit/wait"
 )
 
 // takeDead gets the dead letter that speaks of key; others are dropped.
@@ -97,7 +98,7 @@ func testFailuresByKindOfConsumer(t *testing.T, at broker) {
 			// Not of the test's name: that has the word in it that makes a handler fail.
 			key := fmt.Sprint(time.Now().UnixNano())
 			s.publish(ch, row.consumer, amqp.Publishing{Headers: amqp.Table{"key": key}, Body: []byte(row.body + " " + key)})
-			eventually(t, "the attempts", func() bool { return len(recorded(row.consumer, key)) == row.attempts })
+			wait.Until(t, "the attempts", func() bool { return len(recorded(row.consumer, key)) == row.attempts })
 			if row.dead != "" {
 				if d := s.takeDead(ch, row.dead, key); d.Headers[publisher.TraceReason] != row.reason {
 					t.Errorf("%+v", d.Headers)
@@ -107,7 +108,7 @@ func testFailuresByKindOfConsumer(t *testing.T, at broker) {
 				s.givenUp(row.consumer, row.dead, row.attempts)
 			}
 			s.publish(ch, row.consumer, amqp.Publishing{Headers: amqp.Table{"key": key}, Body: []byte("after " + key)})
-			eventually(t, "it goes on", func() bool { return len(recorded(row.consumer, "after "+key)) == 1 })
+			wait.Until(t, "it goes on", func() bool { return len(recorded(row.consumer, "after "+key)) == 1 })
 			if n := len(recorded(row.consumer, key)); n != row.attempts+1 {
 				t.Errorf("%d attempts", n-1)
 			}
@@ -134,7 +135,7 @@ func (s *server) givenUp(consumer, dead string, attempts int) {
 	default:
 		want = fmt.Sprintf("given up after %s, now in %s: zamqp dead show %s", times, dead, dead)
 	}
-	eventually(s.t, "the log says that it is given up", func() bool {
+	wait.Until(s.t, "the log says that it is given up", func() bool {
 		for line := range strings.Lines(s.log.String()) {
 			if strings.Contains(line, want) && strings.Contains(line, `"consumer":"`+consumer+`"`) {
 				return true

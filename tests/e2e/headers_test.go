@@ -8,6 +8,7 @@ import (
 
 	"zamqp/publisher"
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wait"
 )
 
 // frameMax is RabbitMQ's default, and ours.
@@ -52,7 +53,7 @@ func headersNearFrameMax(t *testing.T, at broker) {
 	}{{"e2e-retry", "e2e-retry", 2}, {"e2e-quorum", "e2e-quorum", 2}, {q.Name, "e2e-place", 2}} {
 		key := unique(t)
 		s.publish(ch, row.queue, amqp.Publishing{Headers: big(frameMax-300, key), Body: []byte("once " + key), MessageId: key})
-		eventually(t, "the attempts of "+row.consumer, func() bool { return len(recorded(row.consumer, key)) == row.attempts })
+		wait.Until(t, "the attempts of "+row.consumer, func() bool { return len(recorded(row.consumer, key)) == row.attempts })
 	}
 	s.steady()
 }
@@ -67,7 +68,7 @@ func headersOverFrameMax(t *testing.T, at broker) {
 	for _, name := range []string{"e2e-retry", "e2e-quorum", "e2e-place"} {
 		key := unique(t)
 		s.publish(ch, name, amqp.Publishing{Headers: big(10_000, key), Body: []byte("fail " + key), MessageId: key, CorrelationId: "c"})
-		eventually(t, "the attempts of "+name, func() bool { return len(recorded(name, key)) == 3 })
+		wait.Until(t, "the attempts of "+name, func() bool { return len(recorded(name, key)) == 3 })
 		for _, text := range recorded(name, key) {
 			if !strings.HasSuffix(text, " fail "+key) {
 				t.Errorf("%s saw %q", name, text)
@@ -88,7 +89,7 @@ func headersOverFrameMax(t *testing.T, at broker) {
 // buries waits until there is a dead letter of the queue.
 func (s *server) buries(ch *amqp.Channel, queue string) {
 	s.t.Helper()
-	eventually(s.t, "it is dead", func() bool {
+	wait.Until(s.t, "it is dead", func() bool {
 		q, err := ch.QueueDeclarePassive(queue+".dead", true, false, false, false, nil)
 		if err != nil {
 			s.t.Fatal(err)
@@ -129,7 +130,7 @@ func TestUnreadableHeaders(t *testing.T) {
 		if _, err := ch.QueuePurge(name+".dead", false); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the others are handled", func() bool { return len(recorded(name, key)) == 2 })
+		wait.Until(t, "the others are handled", func() bool { return len(recorded(name, key)) == 2 })
 		if n := s.metric("consumer_unreadable_total", "consumer="+name); n != before+1 {
 			t.Errorf("%s: %v were unreadable", name, n-before)
 		}
@@ -160,6 +161,6 @@ func TestHeadersOverTheBound(t *testing.T) {
 	s.publish(ch, q.Name, amqp.Publishing{Headers: big(1<<20-100, key), Body: []byte("over " + key)})
 	s.publish(ch, "e2e-retry", amqp.Publishing{Headers: big(1<<20-1000, key), Body: []byte("under " + key)})
 	s.buries(ch, "e2e-retry")
-	eventually(t, "the other is handled", func() bool { return len(recorded("e2e-retry", key)) == 1 })
+	wait.Until(t, "the other is handled", func() bool { return len(recorded("e2e-retry", key)) == 1 })
 	s.steady()
 }

@@ -73,7 +73,7 @@ func oneBadPublishAmongGoodOnes(t *testing.T, at broker) {
 			t.Run(row.name+", "+mode, func(t *testing.T) {
 				s := start(t, at, "connection.default."+mode, "connection.default.spool_dir="+t.TempDir())
 				// With a spool it takes calls before.
-				s.log.await(t, "ready")
+				s.log.Await(t, "ready")
 				ch := s.channel()
 				if _, err := ch.QueuePurge("e2e-good", false); err != nil {
 					t.Fatal(err)
@@ -87,7 +87,7 @@ func oneBadPublishAmongGoodOnes(t *testing.T, at broker) {
 				for round := range 3 {
 					copies += badRound(s, ch, fmt.Sprint(key, " ", round), row.path)
 				}
-				if !s.log.has(row.want) {
+				if !s.failedWith(row.want) {
 					t.Error("nobody was told why")
 				}
 				if mode == "tx_select=true" && copies > 0 {

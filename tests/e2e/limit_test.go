@@ -11,6 +11,7 @@ import (
 
 	"zamqp/publisher"
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wait"
 )
 
 // TestLimitsOfRabbitMQ runs with a node that allows little: a message of 10 KB, held
@@ -56,7 +57,7 @@ func testTooLarge(t *testing.T, s *server) {
 		})
 	}
 	wg.Wait()
-	if !s.log.has("max_message_size") {
+	if !s.failedWith("max_message_size") {
 		t.Error("the log names no remedy")
 	}
 }
@@ -67,14 +68,14 @@ func testTooLarge(t *testing.T, s *server) {
 func testHeldForTooLong(t *testing.T, s *server, node *rabbitmq.Node, consumer string) {
 	ch, key := s.channel(), unique(t)
 	s.publish(ch, consumer, amqp.Publishing{Body: []byte("first " + key)})
-	eventually(t, "it comes again", func() bool { return len(recorded(consumer, key)) == 2 })
+	wait.Until(t, "it comes again", func() bool { return len(recorded(consumer, key)) == 2 })
 	s.publish(ch, consumer, amqp.Publishing{Body: []byte("after " + key)})
-	eventually(t, "it goes on", func() bool { return len(recorded(consumer, "after "+key)) == 1 })
-	eventually(t, "the first run is over", func() bool { return saw("over first "+key) == 1 })
+	wait.Until(t, "it goes on", func() bool { return len(recorded(consumer, "after "+key)) == 1 })
+	wait.Until(t, "the first run is over", func() bool { return saw("over first "+key) == 1 })
 	if got, want := fmt.Sprint(recorded(consumer, key)), fmt.Sprintf("[#1 first %s #1 first %s #1 after %s]", key, key, key); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	eventually(t, "all are acked", func() bool { q := node.Queues(t)[consumer]; return q.Messages == 0 && q.Consumers > 0 })
+	wait.Until(t, "all are acked", func() bool { q := node.Queues(t)[consumer]; return q.Messages == 0 && q.Consumers > 0 })
 }
 
 func init() {

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	_ "zamqp/handlers/metrics"
+	"zamqp/tests/kit/wait"
 )
 
 // scrape gets the page of metrics and takes it apart.
@@ -62,7 +63,7 @@ func metricsOfTraffic(t *testing.T, at broker) {
 	}
 	atLeast := func(value float64, name string, labels ...string) {
 		t.Helper()
-		eventually(t, fmt.Sprintf("%s%q is %v", name, labels, value), func() bool { return s.metric(name, labels...) >= value })
+		wait.Until(t, fmt.Sprintf("%s%q is %v", name, labels, value), func() bool { return s.metric(name, labels...) >= value })
 	}
 	atLeast(requests+3, "requests_total")
 	atLeast(calls+2, "consumer_calls_total", "consumer=e2e-work")

@@ -22,6 +22,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"zamqp/publisher"
+	"zamqp/tests/kit/wait"
 )
 
 // mounted are handlers as people write them for net/http.
@@ -153,8 +154,8 @@ func TestTimeoutHandlerAroundSleep(t *testing.T) {
 	if status, body := s.get("/net/timeout/60000"); status != 503 || body != "too slow" {
 		t.Errorf("%d %s", status, body)
 	}
-	eventually(t, "the wait ends with the handler", func() bool { return saw("net: slept: "+publisher.ErrOver.Error()) > ended })
-	eventually(t, "nothing can be published after it", func() bool { return saw("net: publish e2e-net: "+publisher.ErrOver.Error()) > 0 })
+	wait.Until(t, "the wait ends with the handler", func() bool { return saw("net: slept: "+publisher.ErrOver.Error()) > ended })
+	wait.Until(t, "nothing can be published after it", func() bool { return saw("net: publish e2e-net: "+publisher.ErrOver.Error()) > 0 })
 	if status, body := s.get("/net/timeout/1"); status != 200 || body != "slept: <nil>" {
 		t.Errorf("%d %s", status, body)
 	}
@@ -169,9 +170,9 @@ func TestContextOfAMountedHandlerEndsWithItsClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(conn, "GET /net/context HTTP/1.1\r\nHost: x\r\n\r\n")
-		eventually(t, "the handler waits", func() bool { return saw("net: waits for the context") > waits })
+		wait.Until(t, "the handler waits", func() bool { return saw("net: waits for the context") > waits })
 		_ = conn.Close()
-		eventually(t, "the context ends", func() bool { return saw("net: the context ended: "+publisher.ErrGone.Error()) > gone })
+		wait.Until(t, "the context ends", func() bool { return saw("net: the context ended: "+publisher.ErrGone.Error()) > gone })
 		if status, _ := s.get("/hello"); status == 0 {
 			t.Errorf("%d: the server is gone", i)
 		}
@@ -190,9 +191,9 @@ func TestContextOfAMountedHandlerEndsWithTheDrain(t *testing.T) {
 	s := start(t, embedded, "server.drain_timeout=50ms")
 	waits, cut := saw("net: waits for the context"), saw("net: the context ended: "+publisher.ErrShutdown.Error())
 	go s.get("/net/context")
-	eventually(t, "the handler waits", func() bool { return saw("net: waits for the context") > waits })
+	wait.Until(t, "the handler waits", func() bool { return saw("net: waits for the context") > waits })
 	_ = s.drain()
-	eventually(t, "the context ends", func() bool { return saw("net: the context ended: "+publisher.ErrShutdown.Error()) > cut })
+	wait.Until(t, "the context ends", func() bool { return saw("net: the context ended: "+publisher.ErrShutdown.Error()) > cut })
 }
 
 // TestMountedHandlersHoldNobodyUp: each of these held the loop for its time, or for ever.
@@ -240,7 +241,7 @@ func TestMountedHandlersThatDoNotReturn(t *testing.T) {
 			t.Errorf("abort: %d %q", status, body)
 		}
 	}
-	if !s.log.has("on purpose") || !s.log.has("runtime.Goexit") {
+	if !s.failedWith("on purpose") || !s.failedWith("runtime.Goexit") {
 		t.Error("nothing logged")
 	}
 }
@@ -251,7 +252,7 @@ func TestLateGoroutineOfAMountedHandler(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 	want := fmt.Sprintf("net: late: publish e2e-net: %v, sleep: %v, %v, GET /net/late", publisher.ErrOver, publisher.ErrOver, publisher.ErrOver)
-	eventually(t, want, func() bool { return saw(want) > 0 })
+	wait.Until(t, want, func() bool { return saw(want) > 0 })
 }
 
 func TestManyParkedHandlers(t *testing.T) {
@@ -276,7 +277,7 @@ func TestManyParkedHandlers(t *testing.T) {
 		fmt.Fprintf(conn, "GET /net/park HTTP/1.1\r\nHost: x\r\n\r\n")
 		conns = append(conns, conn)
 	}
-	eventually(t, "all are parked", func() bool { return saw("net: parked") == before+len(conns) })
+	wait.Until(t, "all are parked", func() bool { return saw("net: parked") == before+len(conns) })
 	if status, _ := s.get("/livez"); status != 200 {
 		t.Errorf("%d beside them", status)
 	}
@@ -351,14 +352,14 @@ func TestFlushedAnswerOfAMountedHandler(t *testing.T) {
 	if status, body := s.get("/net/stream?late"); status != 200 || !strings.HasPrefix(body, "cut: ") {
 		t.Errorf("%d %q", status, body)
 	}
-	if saw("net: publish after flush: publish e2e-net: "+publisher.ErrSent.Error()) != want+1 || !s.log.has(publisher.ErrSent.Error()) {
+	if saw("net: publish after flush: publish e2e-net: "+publisher.ErrSent.Error()) != want+1 || !s.failedWith(publisher.ErrSent.Error()) {
 		t.Error("not refused, or not logged")
 	}
 	// What is published holds the answer, up to a bound.
 	if status, body := s.get("/net/stream?held&n=2"); status != 200 || len(body) != 2<<16+len("first last") {
 		t.Errorf("%d %d octets", status, len(body))
 	}
-	if status, _ := s.get("/net/stream?held&n=200"); status != 500 || !s.log.has("must be held until the commit") {
+	if status, _ := s.get("/net/stream?held&n=200"); status != 500 || !s.failedWith("must be held until the commit") {
 		t.Errorf("over the bound: %d", status)
 	}
 	if status, body := s.get("/net/stream?n=400"); status != 200 || len(body) != 400<<16+len("first last") {
@@ -386,7 +387,7 @@ func TestFlushedAnswerWaitsForItsClient(t *testing.T) {
 		t.Error(status)
 	}
 	_ = conn.Close()
-	eventually(t, "the handler's Write fails", func() bool { return saw("net: write: "+publisher.ErrGone.Error()) > gone })
+	wait.Until(t, "the handler's Write fails", func() bool { return saw("net: write: "+publisher.ErrGone.Error()) > gone })
 }
 
 // TestStatusOfAMountedConsumer: what is no success has not handled the message.
@@ -402,7 +403,7 @@ func statusOfAMountedConsumer(t *testing.T, at broker) {
 		}
 	}
 	s.publish(ch, "e2e-net-work", amqpText("204"))
-	eventually(t, "a success is acked", func() bool {
+	wait.Until(t, "a success is acked", func() bool {
 		q, err := ch.QueueDeclarePassive("e2e-net-work", true, false, false, false, nil)
 		return err == nil && q.Messages == 0
 	})

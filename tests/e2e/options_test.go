@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"zamqp/tests/kit/wait"
+
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
@@ -80,8 +82,8 @@ func testBindingArgumentsAndMarkers(t *testing.T, at broker) {
 		}
 	}
 	s.publish(ch, "e2e-marked", amqp.Publishing{Body: []byte(key)})
-	eventually(t, "the pdf", func() bool { return len(recorded("e2e-headers", "pdf"+key)) == 1 })
-	eventually(t, "both subscribers", func() bool { return len(recorded("e2e-marked", key)) == 2 })
+	wait.Until(t, "the pdf", func() bool { return len(recorded("e2e-headers", "pdf"+key)) == 1 })
+	wait.Until(t, "both subscribers", func() bool { return len(recorded("e2e-marked", key)) == 2 })
 	if got := recorded("e2e-headers", "png"+key); got != nil {
 		t.Errorf("%q", got)
 	}
@@ -102,7 +104,7 @@ func testLanes(t *testing.T, at broker) {
 		}
 		s.publish(ch, "e2e-lane", amqp.Publishing{Headers: amqp.Table{"key": fmt.Sprint(i % 3)}, Body: fmt.Appendf(nil, "%s %s %d-%02d", word, unique, i%3, i)})
 	}
-	eventually(t, "all", func() bool { return len(recorded("e2e-lane", unique)) == 31 })
+	wait.Until(t, "all", func() bool { return len(recorded("e2e-lane", unique)) == 31 })
 	for key := range 3 {
 		last := ""
 		for _, text := range recorded("e2e-lane", fmt.Sprintf("%s %d-", unique, key)) {
@@ -124,7 +126,7 @@ func testRateLetsAllThrough(t *testing.T, at broker) {
 	for range 20 {
 		s.publish(ch, "e2e-rate", amqp.Publishing{Body: []byte(key)})
 	}
-	eventually(t, "all of them", func() bool { return len(recorded("e2e-rate", key)) == 20 })
+	wait.Until(t, "all of them", func() bool { return len(recorded("e2e-rate", key)) == 20 })
 }
 
 func TestPauseAndResume(t *testing.T) { everywhere(t, testPauseAndResume) }
@@ -136,7 +138,7 @@ func testPauseAndResume(t *testing.T, at broker) {
 	if status, body := s.do("POST", "/pause/e2e-pause", "", ""); status != 204 {
 		t.Fatalf("%d %s", status, body)
 	}
-	eventually(t, "the consumer is gone", func() bool {
+	wait.Until(t, "the consumer is gone", func() bool {
 		q, err := ch.QueueDeclarePassive("e2e-pause", true, false, false, false, nil)
 		return err == nil && q.Consumers == 0
 	})
@@ -144,11 +146,11 @@ func testPauseAndResume(t *testing.T, at broker) {
 		t.Errorf("a paused consumer is no failure: %d %s", status, body)
 	}
 	s.publish(ch, "e2e-pause", amqp.Publishing{Body: []byte(key)})
-	eventually(t, "it waits", func() bool { _, n := s.get("/len/e2e-pause"); return n == "1" })
+	wait.Until(t, "it waits", func() bool { _, n := s.get("/len/e2e-pause"); return n == "1" })
 	if status, body := s.do("POST", "/resume/e2e-pause", "", ""); status != 204 {
 		t.Fatalf("%d %s", status, body)
 	}
-	eventually(t, "it is handled", func() bool { return len(recorded("e2e-pause", key)) == 1 })
+	wait.Until(t, "it is handled", func() bool { return len(recorded("e2e-pause", key)) == 1 })
 	if status, _ := s.do("POST", "/pause/e2e-nobody", "", ""); status != 500 {
 		t.Errorf("%d", status)
 	}
@@ -171,10 +173,10 @@ func testCallsOverAMQP(t *testing.T, at broker) {
 	if status, body := s.get("/ask/e2e-ask?q=bad"); status != 422 || !strings.Contains(body, "bad question") {
 		t.Errorf("%d %s", status, body)
 	}
-	if status, body := s.get("/ask/e2e-nobody?q=x"); status != 503 || !s.log.has("NO_ROUTE") {
+	if status, body := s.get("/ask/e2e-nobody?q=x"); status != 503 || !s.failedWith("NO_ROUTE") {
 		t.Errorf("%d %s", status, body)
 	}
-	if status, body := s.get("/ask/e2e-props?q=x&hurry"); status != 503 || !s.log.has("no reply in time") {
+	if status, body := s.get("/ask/e2e-props?q=x&hurry"); status != 503 || !s.failedWith("no reply in time") {
 		t.Errorf("nobody answers: %d %s", status, body)
 	}
 }
@@ -189,20 +191,20 @@ func testGetIsAPartOfTheTransaction(t *testing.T, at broker) {
 		t.Fatal(err)
 	}
 	s.publish(ch, "e2e-only", amqp.Publishing{Body: []byte(key)})
-	eventually(t, "it is there", func() bool { _, n := s.get("/len/e2e-only"); return n == "1" })
+	wait.Until(t, "it is there", func() bool { _, n := s.get("/len/e2e-only"); return n == "1" })
 	if status, _ := s.do("POST", "/get/e2e-only?fail=1", "", ""); status != 500 {
 		t.Errorf("%d", status)
 	}
 	var status int
 	var body string
-	eventually(t, "it is back", func() bool { status, body = s.do("POST", "/get/e2e-only", "", ""); return status != 404 })
+	wait.Until(t, "it is back", func() bool { status, body = s.do("POST", "/get/e2e-only", "", ""); return status != 404 })
 	if status != 200 || body != key {
 		t.Errorf("%d %q", status, body)
 	}
 	if status, body := s.do("POST", "/get/e2e-only", "", ""); status != 404 {
 		t.Errorf("%d %q", status, body)
 	}
-	if status, body := s.get("/len/e2e-no-such-queue"); status != 503 || !s.log.has("NOT_FOUND") {
+	if status, body := s.get("/len/e2e-no-such-queue"); status != 503 || !s.failedWith("NOT_FOUND") {
 		t.Errorf("%d %s", status, body)
 	}
 }

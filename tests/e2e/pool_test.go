@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"zamqp/publisher"
+	"zamqp/tests/kit/wait"
 )
 
 // database has one lock for all writers, as SQLite has: a transaction that
@@ -81,7 +82,7 @@ func TestSlowPoolHoldsUpNobodyElse(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "30 calls wait", func() bool {
+	wait.Until(t, "30 calls wait", func() bool {
 		_, page := s.get("/metrics")
 		return strings.Contains(page, `zamqp_pool_waiting{pool="e2e-slow"} 30`)
 	})

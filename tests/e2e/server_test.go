@@ -4,16 +4,13 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +20,8 @@ import (
 	"zamqp/publisher"
 	"zamqp/publisher/app"
 	"zamqp/publisher/config"
+	"zamqp/tests/kit/logs"
+	"zamqp/tests/kit/wait"
 )
 
 // server is a running zamqp.
@@ -30,51 +29,16 @@ type server struct {
 	t       *testing.T
 	url     string // of HTTP
 	amqp    string // of the broker
-	log     *lines
+	log     *logs.Buffer
 	streams bool // the broker has them
 	stop    context.CancelFunc
 	end     chan error
 }
 
-// lines is the server's log, which several goroutines write to and read.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// entry is a line of the log.
-type entry struct{ Message, Address, URL string }
-
-// await waits for a message in the log.
-func (l *lines) await(t *testing.T, message string) (e entry) {
-	t.Helper()
-	eventually(t, message, func() bool {
-		for _, line := range strings.Split(l.String(), "\n") {
-			if json.Unmarshal([]byte(line), &e) == nil && e.Message == message {
-				return true
-			}
-		}
-		return false
-	})
-	return e
-}
-
-// has tells whether the failure of a call was logged with these words. It is
+// failedWith tells whether the failure of a call was logged with these words. It is
 // logged before its answer is sent.
-func (l *lines) has(words string) bool {
-	for line := range strings.Lines(l.String()) {
+func (s *server) failedWith(words string) bool {
+	for line := range strings.Lines(s.log.String()) {
 		if strings.Contains(line, "the call failed") && strings.Contains(line, words) {
 			return true
 		}
@@ -86,7 +50,7 @@ func (l *lines) has(words string) bool {
 func start(t *testing.T, at broker, options ...string) *server {
 	t.Helper()
 	s := startUnready(t, at(t), options...)
-	eventually(t, "the server is ready", func() bool {
+	wait.Until(t, "the server is ready", func() bool {
 		status, _ := s.get("/readyz")
 		return status == 200
 	})
@@ -106,7 +70,7 @@ func startUnready(t *testing.T, url string, options ...string) *server {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{t: t, streams: streams, amqp: url, log: &lines{}, stop: cancel, end: make(chan error, 1)}
+	s := &server{t: t, streams: streams, amqp: url, log: &logs.Buffer{}, stop: cancel, end: make(chan error, 1)}
 	go func() { s.end <- app.Serve(ctx, settings, zerolog.New(s.log)) }()
 	t.Cleanup(func() {
 		s.stop()
@@ -119,9 +83,9 @@ func startUnready(t *testing.T, url string, options ...string) *server {
 			t.Log(s.log.String())
 		}
 	})
-	s.url = s.log.await(t, "serving http").Address
+	s.url = s.log.Await(t, "serving http").Address
 	if url == "embedded" {
-		s.amqp = s.log.await(t, "broker ready").URL
+		s.amqp = s.log.Await(t, "broker ready").URL
 	}
 	return s
 }
@@ -183,7 +147,7 @@ func (s *server) publish(ch *amqp.Channel, queue string, p amqp.Publishing) {
 func (s *server) take(ch *amqp.Channel, queue string) amqp.Delivery {
 	s.t.Helper()
 	var d amqp.Delivery
-	eventually(s.t, "a message is in "+queue, func() bool {
+	wait.Until(s.t, "a message is in "+queue, func() bool {
 		var ok bool
 		var err error
 		if d, ok, err = ch.Get(queue, true); err != nil {
@@ -194,18 +158,6 @@ func (s *server) take(ch *amqp.Channel, queue string) amqp.Delivery {
 	return d
 }
 
-// patience only bounds a hang: a machine under load gets there.
-const patience = time.Minute
-
-// eventually polls until ok.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("not within %v: %s", patience, what)
-}
+const patience = wait.Patience
 
 func unique(t *testing.T) string { return fmt.Sprintf("%s-%d", t.Name(), time.Now().UnixNano()) }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/rabbitmq"
 )
 
@@ -108,7 +109,7 @@ func TestFailover(t *testing.T) {
 	broker := hostOf(t, rabbitmq.Start(t))
 	first, dropper := newGate(t, broker), newGate(t, "")
 	list := ""
-	for _, addr := range []string{freePort(t), dropper.addr(), first.addr(), broker} {
+	for _, addr := range []string{process.FreeAddress(t), dropper.addr(), first.addr(), broker} {
 		list += fmt.Sprintf(",amqp://guest:guest@%s/", addr)
 	}
 	s := start(t, list[1:], "connection.default.order=listed", "connection.default.backoff_min=50ms",

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wait"
 )
 
 // publisherOf is a client library with a script that publishes as the library's
@@ -46,10 +48,10 @@ func defaultsOfClients(t *testing.T, n node) {
 	options := []string{"consumer.celery.auto_declare_queue=false", "consumer.celery.dead_letter=celery.dead"}
 	var s *server
 	if in, ok := n.(inside); ok {
-		s = launch(t, path, freePort(t), "embedded", append(options, "broker.listen="+in.addr, "broker.data_dir="+in.dir)...)
+		s = launch(t, path, process.FreeAddress(t), "embedded", append(options, "broker.listen="+in.addr, "broker.data_dir="+in.dir)...)
 		s.waitStatus("/livez", 200)
 	} else {
-		s = launch(t, path, freePort(t), n.url(), options...)
+		s = launch(t, path, process.FreeAddress(t), n.url(), options...)
 	}
 	if _, err := openChannel(t, n.url()).QueueDeclare("celery", true, false, false, false, nil); err != nil {
 		t.Fatal(err)
@@ -103,7 +105,7 @@ func (p *publisherOf) publish(t *testing.T, s *server, n node) {
 		t.Fatalf("%s: %v\n%s", strings.Join(p.run, " "), err, errs.String())
 	}
 	sent := strings.Split(strings.TrimSpace(out.String()), "\n")
-	until(t, fmt.Sprintf("%q are decoded", sent), func() bool { return s.hasDecoded(t, sent) })
+	wait.Until(t, fmt.Sprintf("%q are decoded", sent), func() bool { return s.hasDecoded(t, sent) })
 }
 
 // hasDecoded reports whether all of these messages have come, as they were sent.

@@ -14,6 +14,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wait"
 )
 
 // replies collects the answers to the messages of one client.
@@ -117,7 +118,7 @@ func sigtermDrains(t *testing.T, n node) {
 	const total = 1000
 	sent := sendSlow(t, n.url(), total)
 	taken := orderUntilRefused(s.url, 8)
-	until(t, "messages are answered and orders taken", func() bool {
+	wait.Until(t, "messages are answered and orders taken", func() bool {
 		answered, _ := sent.state()
 		return answered > 0 && log.count() > 0
 	})
@@ -217,13 +218,13 @@ func TestSignals(t *testing.T) {
 	s.signal(syscall.SIGTERM)
 	waitRefused(t, s)
 	select {
-	case <-s.done:
+	case <-s.Ended():
 		t.Error("the server ended before its request in hand")
 	default:
 	}
 	s.signal(syscall.SIGTERM)
 	select {
-	case <-s.done:
+	case <-s.Ended():
 	case <-time.After(patience):
 		t.Error("a second signal did not end the server")
 	}
@@ -236,7 +237,7 @@ func waitInHand(t *testing.T, s *server, n int, request func()) {
 	for range n {
 		go request()
 	}
-	until(t, "the slow requests show in /readyz", func() bool {
+	wait.Until(t, "the slow requests show in /readyz", func() bool {
 		var report struct{ Calls int }
 		return s.json("/readyz", &report) == nil && report.Calls > n
 	})
@@ -245,7 +246,7 @@ func waitInHand(t *testing.T, s *server, n int, request func()) {
 // waitRefused wants the server's port to be closed.
 func waitRefused(t *testing.T, s *server) {
 	t.Helper()
-	until(t, "the port is closed after the signal", func() bool {
+	wait.Until(t, "the port is closed after the signal", func() bool {
 		conn, err := net.Dial("tcp", s.addr)
 		if err == nil {
 			_ = conn.Close()

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/rabbitmq"
 )
 
@@ -127,7 +128,7 @@ func TestBrokerThatTalksNonsense(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := launch(t, path, freePort(t), front.url, "connection.default.backoff_min=50ms",
+	s := launch(t, path, process.FreeAddress(t), front.url, "connection.default.backoff_min=50ms",
 		"connection.default.backoff_max=100ms", "connection.default.handshake_timeout=1s")
 	s.waitStatus("/hello", http.StatusOK)
 	for until := time.Now().Add(patience); int(front.accepted.Load()) <= len(nonsense); time.Sleep(20 * time.Millisecond) {

@@ -23,8 +23,7 @@ func TestServerDiesWithItsBroker(t *testing.T) {
 		load := newBuyers(s.url, 8)
 		load.more(t, 300)
 		if how == "killed" {
-			_ = s.cmd.Process.Kill()
-			<-s.done
+			s.Kill()
 		} else {
 			s.stop()
 		}

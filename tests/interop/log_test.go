@@ -10,6 +10,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"zamqp/tests/kit/logs"
+	"zamqp/tests/kit/process"
+	"zamqp/tests/kit/wait"
 )
 
 // launchPiped runs the built server without a broker, its standard error a pipe
@@ -25,25 +29,17 @@ func launchPiped(t *testing.T) (s *server, stderr *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = stderr.Close() })
-	addr := freePort(t)
-	s = &server{t: t, addr: addr, url: "http://" + addr, log: &logBuffer{}, done: make(chan struct{})}
-	s.cmd = exec.Command(path, "serve")
-	s.cmd.Dir = t.TempDir()
+	addr := process.FreeAddress(t)
+	s = &server{t: t, addr: addr, url: "http://" + addr, log: &logs.Buffer{}}
+	cmd := exec.Command(path, "serve")
+	cmd.Dir, cmd.Stderr = t.TempDir(), w
 	// Calls that fail with 400 are lines, too.
-	s.cmd.Env = append(environment(), "ZAMQP_LOG__LEVEL=debug", "ZAMQP_HTTP__LISTEN="+addr, "ZAMQP_CONNECTION__DEFAULT__URL=amqp://127.0.0.1:1/")
-	s.cmd.Stderr = w
-	if err := s.cmd.Start(); err != nil {
+	cmd.Env = process.Environment("ZAMQP_LOG__LEVEL=debug", "ZAMQP_HTTP__LISTEN="+addr, "ZAMQP_CONNECTION__DEFAULT__URL=amqp://127.0.0.1:1/")
+	if s.Process, err = process.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	_ = w.Close()
-	go func() {
-		s.err = s.cmd.Wait()
-		close(s.done)
-	}()
-	t.Cleanup(func() {
-		_ = s.cmd.Process.Kill()
-		<-s.done
-	})
+	t.Cleanup(s.Kill)
 	s.waitStatus("/livez", 200)
 	return s, stderr
 }
@@ -131,7 +127,7 @@ func TestLogWhoseReaderEnds(t *testing.T) {
 	_ = stderr.Close()
 	client := &http.Client{Timeout: patience}
 	s.badOrder(client)
-	until(t, "a write fails", func() bool { return strings.Trim(s.metric("zamqp_log_failures_total"), "0") != "" })
+	wait.Until(t, "a write fails", func() bool { return strings.Trim(s.metric("zamqp_log_failures_total"), "0") != "" })
 	s.badOrder(client)
 	s.ends(syscall.SIGTERM)
 }

@@ -8,6 +8,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"zamqp/tests/kit/embedded"
+	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/rabbitmq"
 )
 
@@ -107,7 +108,7 @@ type inside struct {
 
 func newInside(t *testing.T) inside {
 	t.Helper()
-	return inside{freePort(t), t.TempDir()}
+	return inside{process.FreeAddress(t), t.TempDir()}
 }
 
 func (n inside) url() string { return "amqp://guest:guest@" + n.addr + "/" }

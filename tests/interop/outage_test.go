@@ -11,6 +11,7 @@ import (
 
 	"zamqp/tests/kit/embedded"
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wait"
 )
 
 // impatient keeps the pauses between attempts to connect short, as the tests
@@ -61,7 +62,7 @@ func nothingIsLostInAKill(t *testing.T, n killable) {
 			t.Errorf("/livez answers %d while the broker is away", got)
 		}
 		before := hello.answers.Load()
-		until(t, "GET /hello is answered while the broker is away", func() bool { return hello.answers.Load() > before+3 })
+		wait.Until(t, "GET /hello is answered while the broker is away", func() bool { return hello.answers.Load() > before+3 })
 		n.restart(t)
 		s.waitReady()
 		load.more(t, 300)
@@ -158,7 +159,7 @@ func (b *buyers) taken() int {
 func (b *buyers) more(t *testing.T, n int) {
 	t.Helper()
 	want := b.taken() + n
-	until(t, fmt.Sprint(n, " more orders are taken"), func() bool { return b.taken() >= want })
+	wait.Until(t, fmt.Sprint(n, " more orders are taken"), func() bool { return b.taken() >= want })
 }
 
 // end stops them and waits for their last answers.
@@ -211,7 +212,7 @@ func publishersWaitForTheAlarm(t *testing.T, node *rabbitmq.Node) {
 	s := start(t, node.URL, patient)
 	node.Ctl(t, "set_vm_memory_high_watermark", "absolute", "1")
 	// Its connections have been told by the time that it answers this.
-	until(t, "the alarm is raised", func() bool {
+	wait.Until(t, "the alarm is raised", func() bool {
 		return strings.Contains(node.Ctl(t, "eval", "rabbit_alarm:get_alarms()."), "memory")
 	})
 	shop := newShop(s.url, 4)

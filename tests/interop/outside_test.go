@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"zamqp/tests/kit/process"
 )
 
 // outsider builds, once, the server in testdata/outside: a module of somebody
@@ -48,7 +50,7 @@ func startOutsider(t *testing.T, amqpURL string, options ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := launch(t, path, freePort(t), amqpURL, options...)
+	s := launch(t, path, process.FreeAddress(t), amqpURL, options...)
 	s.waitReady()
 	return s
 }
@@ -61,7 +63,7 @@ func TestHandlerPackageOfAnotherModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, "routes")
-	cmd.Dir, cmd.Env = t.TempDir(), environment()
+	cmd.Dir, cmd.Env = t.TempDir(), process.Environment()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -87,7 +89,7 @@ func TestSettingsOfAnotherModule(t *testing.T) {
 		{"app.settled.pause=5m", "-o: app.settled.pause = \"5m\": out of range: the least is 1s and the most is 1m", true},
 	} {
 		cmd := exec.Command(path, "check", "-o", row.option)
-		cmd.Dir, cmd.Env = t.TempDir(), append(environment(), "ZAMQP_APP__SETTLED__GREETING=Hi")
+		cmd.Dir, cmd.Env = t.TempDir(), process.Environment("ZAMQP_APP__SETTLED__GREETING=Hi")
 		out, err := cmd.CombinedOutput()
 		if said := strings.Join(strings.Fields(string(out)), " "); err != nil != row.fails || !strings.Contains(said, row.want) {
 			t.Errorf("%s: %v\n%s", row.option, err, out)

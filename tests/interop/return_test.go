@@ -19,7 +19,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"zamqp/tests/kit/embedded"
+	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wait"
 )
 
 // restartsEnv is how often TestReadyWhenTheBrokerIs restarts each broker: 20 with
@@ -100,7 +102,7 @@ func readyWhenTheBrokerIs(t *testing.T, n stoppable, options ...string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			servers["late"] = launch(t, path, freePort(t), n.url())
+			servers["late"] = launch(t, path, process.FreeAddress(t), n.url())
 			servers["late"].waitStatus("/readyz", http.StatusServiceUnavailable)
 		}
 		time.Sleep(outage) // the outage's length is what is tested
@@ -108,7 +110,7 @@ func readyWhenTheBrokerIs(t *testing.T, n stoppable, options ...string) {
 		t.Logf("%s, away for %v and its start: ready behind the first login after %v", how, outage.Round(time.Second), lags)
 		for name, lag := range lags {
 			if lag > limit {
-				t.Errorf("%s after %d, %v: ready %v after the first login of another client, want %v\n%s", name, i, outage, lag, limit, servers[name].log.ends())
+				t.Errorf("%s after %d, %v: ready %v after the first login of another client, want %v\n%s", name, i, outage, lag, limit, servers[name].log.Ends(8<<10))
 			}
 		}
 	}
@@ -145,7 +147,7 @@ func lagsBehind(t *testing.T, n stoppable, servers map[string]*server) map[strin
 	lags := map[string]time.Duration{}
 	for name, s := range servers {
 		if ready[name].IsZero() || first.IsZero() {
-			t.Fatalf("%s was not ready within %v\n%s", name, patience, s.log.ends())
+			t.Fatalf("%s was not ready within %v\n%s", name, patience, s.log.Ends(8<<10))
 		}
 		lags[name] = max(0, ready[name].Sub(first)).Round(time.Millisecond)
 	}
@@ -211,7 +213,7 @@ func alwaysOpen(t *testing.T, backend string) (addr string) {
 // haproxy starts one as a manual would configure it.
 func haproxy(t *testing.T, path, backend string) (addr string) {
 	t.Helper()
-	addr = freePort(t)
+	addr = process.FreeAddress(t)
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	text := fmt.Sprintf(`defaults
   mode tcp
@@ -233,7 +235,7 @@ listen amqp
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // killed
 	})
-	until(t, "HAProxy listens", func() bool {
+	wait.Until(t, "HAProxy listens", func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = conn.Close()

@@ -1,27 +1,25 @@
 package interop_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"zamqp/tests/kit/logs"
+	"zamqp/tests/kit/process"
+	"zamqp/tests/kit/wait"
 )
 
-// patience bounds each wait for what must come. It only ends a hang: a busy
-// machine gets there.
-const patience = 2 * time.Minute
+const patience = wait.Patience
 
 // program builds the server once for all tests. ZAMQP_TEST_RACE=1 builds it with
 // the race detector.
@@ -48,10 +46,8 @@ type server struct {
 	t    testing.TB
 	url  string // http://127.0.0.1:port
 	addr string // 127.0.0.1:port
-	cmd  *exec.Cmd
-	log  *logBuffer
-	done chan struct{} // closed when the process has ended
-	err  error         // of its end, after done
+	log  *logs.Buffer
+	*process.Process
 }
 
 // start runs the built server against the broker at amqpURL; options are
@@ -62,7 +58,7 @@ func start(t testing.TB, amqpURL string, options ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := launch(t, path, freePort(t), amqpURL, options...)
+	s := launch(t, path, process.FreeAddress(t), amqpURL, options...)
 	s.waitReady()
 	return s
 }
@@ -74,50 +70,25 @@ func launch(t testing.TB, path, addr, amqpURL string, options ...string) *server
 	for _, o := range options {
 		args = append(args, "-o", o)
 	}
-	s := &server{t: t, addr: addr, url: "http://" + addr, log: &logBuffer{}, done: make(chan struct{})}
-	s.cmd = exec.Command(path, args...)
-	s.cmd.Dir = t.TempDir() // no config.toml there: the defaults
-	s.cmd.Env = append(environment(), "ZAMQP_HTTP__LISTEN="+addr, "ZAMQP_CONNECTION__DEFAULT__URL="+amqpURL)
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	if err := s.cmd.Start(); err != nil {
+	s := &server{t: t, addr: addr, url: "http://" + addr, log: &logs.Buffer{}}
+	cmd := exec.Command(path, args...)
+	cmd.Dir = t.TempDir() // no config.toml there: the defaults
+	cmd.Env = process.Environment("ZAMQP_HTTP__LISTEN="+addr, "ZAMQP_CONNECTION__DEFAULT__URL="+amqpURL)
+	cmd.Stdout, cmd.Stderr = s.log, s.log
+	var err error
+	if s.Process, err = process.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		s.err = s.cmd.Wait()
-		close(s.done)
-	}()
 	t.Cleanup(func() {
-		select {
-		case <-s.done:
-		default:
-			_ = s.cmd.Process.Kill()
-			<-s.done
-		}
+		s.Kill()
 		if t.Failed() {
-			t.Logf("the server's log:\n%s", s.log.ends())
+			t.Logf("the server's log:\n%s", s.log.Ends(8<<10))
 		}
 		if strings.Contains(s.log.String(), "WARNING: DATA RACE") {
 			t.Error("the server has a data race, see its log")
 		}
 	})
 	return s
-}
-
-// environment is ours without what is for tests: to the server each variable that
-// starts with ZAMQP_ is a setting, and an unknown one an error.
-func environment() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ZAMQP_") })
-}
-
-// freePort returns an address on which nobody listens.
-func freePort(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // status asks for a path and returns the status; 0 when there was no answer.
@@ -156,23 +127,11 @@ func (s *server) waitStatus(path string, want int) {
 		if got = s.status(path); got == want {
 			return
 		}
-		select {
-		case <-s.done:
-			s.t.Fatalf("the server ended while %s was awaited: %v", path, s.err)
-		default:
+		if !s.Running() {
+			s.t.Fatalf("the server ended while %s was awaited: %v", path, s.Err())
 		}
 	}
 	s.t.Fatalf("%s answers %d, not %d, after %v", path, got, want, patience)
-}
-
-// until asks again and again until ok.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
 }
 
 // stop sends SIGTERM and wants exit code 0.
@@ -184,7 +143,7 @@ func (s *server) stop() {
 
 func (s *server) signal(sig syscall.Signal) {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := s.Signal(sig); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -192,39 +151,7 @@ func (s *server) signal(sig syscall.Signal) {
 // wait wants the process to end by itself with exit code 0.
 func (s *server) wait() {
 	s.t.Helper()
-	select {
-	case <-s.done:
-		if s.err != nil {
-			s.t.Fatalf("the server ended with %v, want exit code 0", s.err)
-		}
-	case <-time.After(patience):
-		s.t.Fatalf("the server still runs %v after the signal", patience)
+	if err := s.Wait(); err != nil {
+		s.t.Fatalf("the server ended with %v, want exit code 0", err)
 	}
-}
-
-// logBuffer collects what a process writes.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-// ends is the log, shortened in the middle.
-func (b *logBuffer) ends() string {
-	s := b.String()
-	if n := 8 << 10; len(s) > 2*n {
-		return s[:n] + "\n…\n" + s[len(s)-n:]
-	}
-	return s
 }

@@ -12,6 +12,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"zamqp/tests/kit/logs"
+	"zamqp/tests/kit/process"
+	"zamqp/tests/kit/wait"
 )
 
 // startStuck starts the server of testdata/outside without a broker.
@@ -24,7 +28,7 @@ func startStuck(t *testing.T, options ...string) *server {
 	options = append([]string{"log.format=json", "server.call_timeout=1h", "connection.default.url=amqp://127.0.0.1:1/",
 		"consumer.slow.enabled=false", "consumer.turns.enabled=false", "consumer.turns-quorum.enabled=false", "consumer.alone.enabled=false",
 		"consumer.decoded.enabled=false", "consumer.celery.enabled=false"}, options...)
-	s := launch(t, path, freePort(t), "amqp://127.0.0.1:1/", options...)
+	s := launch(t, path, process.FreeAddress(t), "amqp://127.0.0.1:1/", options...)
 	s.waitStatus("/livez", 200)
 	return s
 }
@@ -42,7 +46,7 @@ func (s *server) hold(path string) {
 		s.t.Fatal(err)
 	}
 	client := http.Client{Timeout: 300 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
-	until(s.t, "the thread is held", func() bool {
+	wait.Until(s.t, "the thread is held", func() bool {
 		resp, err := client.Get(s.url + "/livez")
 		if err == nil {
 			_ = resp.Body.Close()
@@ -73,12 +77,12 @@ func lastLines(log string) (first struct{ Message, Function, Stack, Handler, Rea
 func (s *server) wantEnd(status int, function string) {
 	s.t.Helper()
 	select {
-	case <-s.done:
+	case <-s.Ended():
 	case <-time.After(patience):
 		s.t.Fatal("the server did not end itself")
 	}
-	if got := s.cmd.ProcessState.ExitCode(); got != status {
-		s.t.Errorf("%v, want exit status %d", s.cmd.ProcessState, status)
+	if got := s.State().ExitCode(); got != status {
+		s.t.Errorf("%v, want exit status %d", s.State(), status)
 	}
 	first, goroutines := lastLines(s.log.String())
 	if !strings.Contains(first.Stack, "slow."+function+"(") || first.Function != "example.org/shop/slow."+function || !strings.HasPrefix(first.Handler, "GET /stuck/") || goroutines < 3 {
@@ -135,7 +139,7 @@ func TestLoopThatIsHeldInTheEnd(t *testing.T) {
 			s := startStuck(t, "server.drain_timeout=100ms")
 			waitInHand(t, s, 1, func() { get(s.url + "/stuck/late") })
 			s.signal(syscall.SIGTERM)
-			until(t, "the drain is cut", func() bool { return strings.Contains(s.log.String(), "the drain is cut short") })
+			wait.Until(t, "the drain is cut", func() bool { return strings.Contains(s.log.String(), "the drain is cut short") })
 			if second {
 				s.signal(syscall.SIGTERM)
 			}
@@ -170,17 +174,16 @@ func TestStallLimitWithoutAReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stderr.Close()
-	addr := freePort(t)
-	s := &server{t: t, addr: addr, url: "http://" + addr, log: &logBuffer{}, done: make(chan struct{})}
-	s.cmd = exec.Command(path, "serve", "-o", "loop.stall_limit=3s", "-o", "log.level=debug", "-o", "connection.default.url=amqp://127.0.0.1:1/")
-	s.cmd.Dir, s.cmd.Stderr = t.TempDir(), w
-	s.cmd.Env = append(environment(), "ZAMQP_HTTP__LISTEN="+addr)
-	if err := s.cmd.Start(); err != nil {
+	addr := process.FreeAddress(t)
+	s := &server{t: t, addr: addr, url: "http://" + addr, log: &logs.Buffer{}}
+	cmd := exec.Command(path, "serve", "-o", "loop.stall_limit=3s", "-o", "log.level=debug", "-o", "connection.default.url=amqp://127.0.0.1:1/")
+	cmd.Dir, cmd.Stderr = t.TempDir(), w
+	cmd.Env = process.Environment("ZAMQP_HTTP__LISTEN=" + addr)
+	if s.Process, err = process.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	_ = w.Close()
-	go func() { s.err = s.cmd.Wait(); close(s.done) }()
-	t.Cleanup(func() { _ = s.cmd.Process.Kill(); <-s.done })
+	t.Cleanup(s.Kill)
 	s.waitStatus("/livez", 200)
 	client := &http.Client{Timeout: patience}
 	for range 1000 { // more than a pipe takes
@@ -188,12 +191,12 @@ func TestStallLimitWithoutAReader(t *testing.T) {
 	}
 	s.hold("/stuck/compute")
 	select {
-	case <-s.done:
+	case <-s.Ended():
 	case <-time.After(patience):
 		t.Fatal("the server did not end itself")
 	}
-	if got := s.cmd.ProcessState.ExitCode(); got != 70 {
-		t.Errorf("%v", s.cmd.ProcessState)
+	if got := s.State().ExitCode(); got != 70 {
+		t.Errorf("%v", s.State())
 	}
 }
 

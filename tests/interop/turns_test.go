@@ -6,7 +6,9 @@ import (
 	"syscall"
 	"testing"
 
+	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wait"
 )
 
 // TestTheOnlyConsumerLeaves: two servers consume a queue that gives its messages
@@ -29,7 +31,7 @@ func onlyConsumerLeaves(t *testing.T, n node, queue string) {
 	a.waitReady()
 	work := collect(t, n.url())
 	work.send(t, queue, 10)
-	until(t, "the first server is at work", func() bool {
+	wait.Until(t, "the first server is at work", func() bool {
 		var report struct{ Calls int }
 		return a.json("/readyz", &report) == nil && report.Calls > 2 // itself included
 	})
@@ -44,7 +46,7 @@ func onlyConsumerLeaves(t *testing.T, n node, queue string) {
 	// back either.
 	c := startBehind(t, n, queue)
 	work.send(t, queue, 5)
-	until(t, "the second server is at work", func() bool {
+	wait.Until(t, "the second server is at work", func() bool {
 		var report struct{ Calls int }
 		return b.json("/readyz", &report) == nil && report.Calls > 2
 	})
@@ -77,7 +79,7 @@ func startBehind(t *testing.T, n node, queue string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := launch(t, path, freePort(t), n.url(), options...)
+	s := launch(t, path, process.FreeAddress(t), n.url(), options...)
 	if queue == "alone" {
 		s.waitStatus("/livez", http.StatusOK)
 	} else {
@@ -89,7 +91,7 @@ func startBehind(t *testing.T, n node, queue string) *server {
 // all wants one answer for each message that was sent.
 func (r *replies) all(t *testing.T) {
 	t.Helper()
-	until(t, "all messages are handled", func() bool {
+	wait.Until(t, "all messages are handled", func() bool {
 		answered, _ := r.state()
 		return answered == r.sent
 	})

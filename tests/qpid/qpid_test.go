@@ -5,18 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/qpid"
+	"zamqp/tests/kit/wait"
 )
 
 // site is a built server beside Qpid.
@@ -33,23 +32,19 @@ func newSite(t *testing.T) *site {
 	if out, err := exec.Command("go", "build", "-o", s.bin, "zamqp").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.http = ln.Addr().String()
-	_ = ln.Close()
+	s.http = process.FreeAddress(t)
+	var err error
 	if s.log, err = os.Create(filepath.Join(t.TempDir(), "log")); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(s.bin, "serve", "-o", "http.listen="+s.http)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = t.TempDir(), s.env(), s.log, s.log
-	if err := cmd.Start(); err != nil {
+	p, err := process.Start(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil {
+		if err := p.Stop(); err != nil {
 			t.Error("serve ends with", err)
 		}
 		if t.Failed() {
@@ -63,8 +58,7 @@ func newSite(t *testing.T) *site {
 // env is the test's own environment without the names that the server would
 // read as settings: the run of all tests sets some of its own.
 func (s *site) env() []string {
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ZAMQP_") })
-	return append(env, "ZAMQP_CONNECTION__DEFAULT__URL="+s.url)
+	return process.Environment("ZAMQP_CONNECTION__DEFAULT__URL=" + s.url)
 }
 
 func (s *site) said() string {
@@ -74,10 +68,8 @@ func (s *site) said() string {
 
 func (s *site) until(what string, done func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(time.Minute); !done(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			s.t.Fatalf("%s did not happen:\n%s", what, s.said())
-		}
+	if !wait.For(done) {
+		s.t.Fatalf("%s did not happen:\n%s", what, s.said())
 	}
 }
 

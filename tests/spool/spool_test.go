@@ -7,14 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,11 +21,10 @@ import (
 	_ "zamqp/handlers/health"
 	"zamqp/publisher"
 	"zamqp/publisher/app"
+	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wait"
 )
-
-// childEnv makes this test binary a zamqp.
-const childEnv = "SPOOL_TEST_CHILD"
 
 func init() {
 	publisher.Produce("work", publisher.Producer{Queue: "spool-work", Codec: "text"})
@@ -46,12 +43,7 @@ func init() {
 	})
 }
 
-func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		os.Exit(app.Main(os.Args[1:]))
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { process.Main(m, app.Main) }
 
 // zamqp is a process that can be killed.
 type zamqp struct {
@@ -60,23 +52,19 @@ type zamqp struct {
 	address string
 	broker  string
 	more    []string
-	cmd     *exec.Cmd
+	process *process.Process // nil while none runs
 	log     *os.File
 }
 
 func newZamqp(t *testing.T, broker string, options ...string) *zamqp {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	z := &zamqp{t: t, dir: t.TempDir(), address: ln.Addr().String(), broker: broker, more: options}
-	_ = ln.Close()
+	z := &zamqp{t: t, dir: t.TempDir(), address: process.FreeAddress(t), broker: broker, more: options}
+	var err error
 	if z.log, err = os.Create(filepath.Join(z.dir, "log")); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if z.cmd != nil {
+		if z.process != nil {
 			z.kill()
 		}
 		_ = z.log.Close()
@@ -101,22 +89,17 @@ func (z *zamqp) start() {
 	z.t.Helper()
 	args := append([]string{"serve", "-o", "http.listen=" + z.address, "-o", "connection.default.backoff_min=20ms",
 		"-o", "connection.default.backoff_max=200ms", "-o", "log.format=json"}, z.options()...)
-	z.cmd = z.command(args...)
-	z.cmd.Stdout, z.cmd.Stderr = z.log, z.log
-	if err := z.cmd.Start(); err != nil {
+	cmd := z.command(args...)
+	cmd.Stdout, cmd.Stderr = z.log, z.log
+	var err error
+	if z.process, err = process.Start(cmd); err != nil {
 		z.t.Fatal(err)
 	}
 	z.until("it serves", func() bool { _, err := z.get("/healthz"); return err == nil })
 }
 
 func (z *zamqp) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], args...)
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "ZAMQP_") {
-			cmd.Env = append(cmd.Env, e)
-		}
-	}
-	cmd.Env = append(cmd.Env, childEnv+"=1")
+	cmd := process.Self(args...)
 	cmd.Dir = z.dir
 	return cmd
 }
@@ -128,27 +111,23 @@ func (z *zamqp) run(args ...string) (string, error) {
 }
 
 func (z *zamqp) kill() {
-	_ = z.cmd.Process.Kill()
-	_ = z.cmd.Wait()
-	z.cmd = nil
+	z.process.Kill()
+	z.process = nil
 }
 
 // stop ends it in good order, so that it forgets what has left.
 func (z *zamqp) stop() {
 	z.t.Helper()
-	_ = z.cmd.Process.Signal(syscall.SIGTERM)
-	if err := z.cmd.Wait(); err != nil {
+	if err := z.process.Stop(); err != nil {
 		z.t.Error(err)
 	}
-	z.cmd = nil
+	z.process = nil
 }
 
 func (z *zamqp) until(what string, holds func() bool) {
 	z.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			z.t.Fatalf("%s: not within a minute; connection %+v, spool %+v", what, z.part("connection"), z.part("spool"))
-		}
+	if !wait.For(holds) {
+		z.t.Fatalf("%s: not within %v; connection %+v, spool %+v", what, wait.Patience, z.part("connection"), z.part("spool"))
 	}
 }
 

@@ -8,7 +8,6 @@
 package embedded
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +23,8 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
+	"zamqp/tests/kit/logs"
+	"zamqp/tests/kit/process"
 )
 
 // URLEnv names an embedded broker to use instead of starting one.
@@ -44,9 +45,8 @@ type Node struct {
 
 	addr    string
 	options Options
-	cmd     *exec.Cmd
-	log     lockedBuffer
-	ended   chan struct{}
+	process *process.Process
+	log     logs.Buffer
 }
 
 // Binary builds zamqp once for this process and returns its path, in a directory
@@ -116,15 +116,11 @@ func Launch(o Options) (*Node, error) {
 			return nil, err
 		}
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := process.UnusedAddress()
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{addr: ln.Addr().String(), options: o}
-	n.URL = "amqp://guest:guest@" + n.addr + "/"
-	if err := ln.Close(); err != nil {
-		return nil, err
-	}
+	n := &Node{addr: addr, options: o, URL: "amqp://guest:guest@" + addr + "/"}
 	return n, n.Restart()
 }
 
@@ -139,30 +135,23 @@ func (n *Node) Restart() error {
 	for _, s := range o.Set {
 		argv = append(argv, "-o", s)
 	}
-	n.cmd = exec.Command(argv[0], argv[1:]...)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	// Away from any config.toml, and from the settings of the tests themselves.
-	n.cmd.Dir = os.TempDir()
-	n.cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "ZAMQP_") })
-	n.cmd.Stdout, n.cmd.Stderr = &n.log, &n.log
-	n.cmd.SysProcAttr = withParent()
-	if err := n.cmd.Start(); err != nil {
+	cmd.Dir, cmd.Env = os.TempDir(), process.Environment()
+	cmd.Stdout, cmd.Stderr = &n.log, &n.log
+	cmd.SysProcAttr = process.WithParent()
+	var err error
+	if n.process, err = process.Start(cmd); err != nil {
 		return err
 	}
-	n.ended = make(chan struct{})
-	go func(cmd *exec.Cmd, ended chan struct{}) {
-		_ = cmd.Wait() // how it ended is told by the log
-		close(ended)
-	}(n.cmd, n.ended)
 	return n.await()
 }
 
 // await returns when the broker answers the protocol header.
 func (n *Node) await() error {
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		select {
-		case <-n.ended:
+		if !n.process.Running() {
 			return fmt.Errorf("the broker has ended: %s", n.Log())
-		default:
 		}
 		if greets(n.addr) {
 			return nil
@@ -196,54 +185,31 @@ func (n *Node) Resume(t testing.TB) { t.Helper(); n.signal(t, syscall.SIGCONT) }
 
 func (n *Node) signal(t testing.TB, sig syscall.Signal) {
 	t.Helper()
-	if err := n.cmd.Process.Signal(sig); err != nil {
+	if err := n.process.Signal(sig); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // Kill ends the broker as kill -9 does, and returns when it has ended.
-func (n *Node) Kill() { n.end(syscall.SIGKILL) }
-
-// Stop ends it in good order.
-func (n *Node) Stop() { n.end(syscall.SIGTERM) }
-
-func (n *Node) end(sig syscall.Signal) {
-	if n.cmd == nil {
-		return // given by the environment
+func (n *Node) Kill() {
+	if n.process != nil { // nil for a broker that the environment names
+		n.process.Kill()
 	}
-	_ = n.cmd.Process.Signal(sig) // it may have ended by itself
-	select {
-	case <-n.ended:
-	case <-time.After(time.Minute):
-		_ = n.cmd.Process.Kill()
-		<-n.ended
+}
+
+// Stop ends it in good order. The log says how it ended.
+func (n *Node) Stop() {
+	if n.process != nil {
+		_ = n.process.Stop()
 	}
 }
 
 // Pid is the process that Restart has started last: the broker, unless a command
 // was put before it that does not become it.
-func (n *Node) Pid() int { return n.cmd.Process.Pid }
+func (n *Node) Pid() int { return n.process.Pid() }
 
-// Ended is closed when the process has ended, whyever.
-func (n *Node) Ended() <-chan struct{} { return n.ended }
+// Ended is closed when the process has ended, for whatever reason.
+func (n *Node) Ended() <-chan struct{} { return n.process.Ended() }
 
 // Log is what the broker has written so far.
 func (n *Node) Log() string { return n.log.String() }
-
-// lockedBuffer is written to by the process's pipes and read by tests.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"zamqp/tests/kit/process"
 )
 
 //go:embed broker
@@ -43,15 +45,11 @@ func Start(t testing.TB) (url string) {
 		}
 	}
 	classes := fetch(t, dir)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().(*net.TCPAddr)
-	_ = ln.Close()
-	log := launch(t, dir, classes, addr.Port)
+	addr := process.FreeAddress(t)
+	_, port, _ := net.SplitHostPort(addr)
+	log := launch(t, dir, classes, port)
 	for until := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", addr.String()); err == nil {
+		if conn, err := net.Dial("tcp", addr); err == nil {
 			_ = conn.Close()
 			return fmt.Sprintf("amqp://guest:guest@%s/", addr)
 		}
@@ -81,14 +79,14 @@ func fetch(t testing.TB, dir string) (classes string) {
 }
 
 // launch starts the broker; it ends when its standard input does.
-func launch(t testing.TB, dir, classes string, port int) (log string) {
+func launch(t testing.TB, dir, classes, port string) (log string) {
 	t.Helper()
 	log = filepath.Join(dir, "log")
 	out, err := os.Create(log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("java", "-Xmx192m", "-XX:TieredStopAtLevel=1", "-cp", classes, "Launcher.java", "config.json", fmt.Sprint(port), filepath.Join(dir, "work"))
+	cmd := exec.Command("java", "-Xmx192m", "-XX:TieredStopAtLevel=1", "-cp", classes, "Launcher.java", "config.json", port, filepath.Join(dir, "work"))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 	in, err := cmd.StdinPipe()
 	if err != nil {
