@@ -1,6 +1,9 @@
 package amqpproto
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // ContentHeader is the payload of a content header frame. AMQP 0-9-1 §4.2.6.1.
 //
@@ -87,4 +90,15 @@ func AppendBody(dst []byte, channel uint16, body []byte, frameMax uint32) []byte
 		body = body[n:]
 	}
 	return dst
+}
+
+// bodyRoom is how many octets of a body a frame takes.
+func bodyRoom(frameMax uint32) int {
+	switch {
+	case frameMax > FrameOverhead:
+		return int(frameMax - FrameOverhead)
+	case frameMax > 0:
+		return FrameMin - FrameOverhead
+	}
+	return min(longMax, math.MaxInt)
 }

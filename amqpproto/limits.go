@@ -17,6 +17,9 @@ const (
 	// BodyMaxDefault is the Assembler's limit when none is set: RabbitMQ's own
 	// default for max_message_size, 128 MiB.
 	BodyMaxDefault = 128 << 20
+	// LargeBody is the length in octets over which a body is large: it is worked off
+	// in pieces, so that no turn of a loop handles much more of it than that.
+	LargeBody = 1 << 20
 )
 
 // longMax is the most octets of a long string or table.

@@ -21,8 +21,8 @@ func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 		return errBusy
 	}
 	before := s.stored()
-	c.out.room() // so that the answer begins where the output ends now
-	at := len(c.out.buf)
+	c.out.Room() // so that the answer begins where the output ends now
+	at := len(c.out.Buf)
 	s.wrecked, ch.later = nil, false
 	if err := ch.handle(id, args); err != nil {
 		return err
@@ -65,14 +65,14 @@ func (ch *channel) holdAnswer(id amqpproto.MethodID, at int, need uint64) error 
 	c := ch.conn
 	s := c.server
 	if s.storeErr() != nil {
-		c.out.buf = c.out.buf[:at]
+		c.out.Buf = c.out.Buf[:at]
 		return storeFault(id, s.storeErr())
 	}
 	if need <= s.synced() {
 		return nil
 	}
-	c.held = heldAnswer{ch, id, append(c.held.octets[:0], c.out.buf[at:]...), need}
-	c.out.buf = c.out.buf[:at]
+	c.held = heldAnswer{ch, id, append(c.held.octets[:0], c.out.Buf[at:]...), need}
+	c.out.Buf = c.out.Buf[:at]
 	c.commits++
 	s.answering = append(s.answering, c)
 	return nil
@@ -116,8 +116,8 @@ func (c *Conn) sendAfterAnswer(channel uint16, m amqpproto.Method) {
 func (c *Conn) answer() {
 	h := &c.held
 	if h.channel.state == channelOpen {
-		c.out.room()
-		c.out.buf = append(c.out.buf, h.octets...)
+		c.out.Room()
+		c.out.Buf = append(c.out.Buf, h.octets...)
 	}
 	c.commits--
 	kick := h.method == amqpproto.IDBasicQos

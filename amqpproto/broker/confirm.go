@@ -71,7 +71,7 @@ func (ch *channel) flushConfirms() {
 	}
 	c := ch.conn
 	f := &ch.confirms
-	c.out.room()
+	c.out.Room()
 	upTo := uint64(0) // acks put off, to be one with those of the next run
 	for f.head < len(f.runs) {
 		r := &f.runs[f.head]
@@ -116,7 +116,7 @@ func (ch *channel) ackTo(n uint64) {
 		return
 	}
 	c := ch.conn
-	c.out.buf = amqpproto.AppendBasicAck(c.out.buf, ch.number, n, n > f.told+1)
+	c.out.Buf = amqpproto.AppendBasicAck(c.out.Buf, ch.number, n, n > f.told+1)
 	c.server.stats.Confirmed += n - f.told
 	f.told = n
 }
@@ -128,7 +128,7 @@ func (ch *channel) nack(n uint64) {
 		return
 	}
 	c := ch.conn
-	c.out.buf = amqpproto.AppendBasicNack(c.out.buf, ch.number, n, n > f.told+1, true) // the last bit means nothing here, and is RabbitMQ's
+	c.out.Buf = amqpproto.AppendBasicNack(c.out.Buf, ch.number, n, n > f.told+1, true) // the last bit means nothing here, and is RabbitMQ's
 	c.server.stats.Nacked += n - f.told
 	f.told = n
 }

@@ -229,8 +229,8 @@ func (c *Conn) onChannelFrame(f amqpproto.Frame, rest []byte) (n int, err error)
 // send appends a method of constants and texts that fit; names of clients are
 // short strings already.
 func (c *Conn) send(channel uint16, m amqpproto.Method) {
-	c.out.room()
-	c.out.buf, _ = amqpproto.AppendMethod(c.out.buf, channel, m)
+	c.out.Room()
+	c.out.Buf, _ = amqpproto.AppendMethod(c.out.Buf, channel, m)
 	c.wake()
 }
 
@@ -253,27 +253,27 @@ func (c *Conn) Pending() []byte {
 	c.confirming = c.confirming[:0]
 	c.weighOutput()
 	c.server.noteDeliveries()
-	return c.out.pending()
+	return c.out.Pending()
 }
 
 // weighOutput counts what is in the output buffer, above what every connection
 // may keep.
 func (c *Conn) weighOutput() {
-	n := max(len(c.out.buf)-outKeep, 0) + c.out.large.Held()
+	n := c.out.Held()
 	c.server.unsent += int64(n - c.weighed)
 	c.weighed = n
 }
 
 // Sent forgets the first n octets of Pending.
 func (c *Conn) Sent(n int) {
-	c.out.drop(n)
+	c.out.left(n)
 	c.server.stats.OctetsOut += uint64(n)
-	c.beat.Left(c.server.now(), n, c.out.len())
-	if c.state >= awaitCloseOk && c.out.len() == 0 {
-		c.out = output{} // nothing more to say but a few octets, if that
+	c.beat.Left(c.server.now(), n, c.out.Len())
+	if c.state >= awaitCloseOk && c.out.Len() == 0 {
+		c.out.Drop() // nothing more to say but a few octets, if that
 	}
 	c.weighOutput()
-	if (c.full || c.stalled) && c.out.len() < c.server.opts.OutputMax/2 {
+	if (c.full || c.stalled) && c.out.Len() < c.server.opts.OutputMax/2 {
 		c.wake() // Tick goes on delivering, Feed goes on reading
 	}
 }
@@ -295,7 +295,7 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 }
 
 func (c *Conn) tick(now int64, at *int64) {
-	if c.out.len() < c.server.opts.OutputMax/2 {
+	if c.out.Len() < c.server.opts.OutputMax/2 {
 		if c.full {
 			c.full = false
 			defer c.wakeKept()
@@ -319,14 +319,14 @@ func (c *Conn) tick(now int64, at *int64) {
 	if c.beat.Interval == 0 {
 		c.restLater(now, at)
 	}
-	send, dead, beat := c.beat.Tick(now, c.out.len() == 0, c.blocked || c.waits || c.works > 0 || c.commits > 0)
+	send, dead, beat := c.beat.Tick(now, c.out.Len() == 0, c.blocked || c.waits || c.works > 0 || c.commits > 0)
 	endpoint.Sooner(at, beat)
 	switch {
 	case dead:
 		c.abort(fmt.Errorf("missed heartbeats from client, timeout: %v", time.Duration(c.beat.Interval)))
 	case send:
 		c.rested()
-		c.out.buf = amqpproto.AppendHeartbeat(c.out.buf)
+		c.out.Buf = amqpproto.AppendHeartbeat(c.out.Buf)
 	}
 }
 
@@ -334,7 +334,7 @@ func (c *Conn) tick(now int64, at *int64) {
 // otherwise.
 func (c *Conn) restLater(now int64, at *int64) {
 	switch {
-	case c.beat.Heard() || c.restAt == 0 && cap(c.out.buf) > outIdle:
+	case c.beat.Heard() || c.restAt == 0 && cap(c.out.Buf) > endpoint.OutputIdle:
 		c.restAt = now + int64(restAfter)
 	case c.restAt != 0 && now >= c.restAt:
 		c.restAt = 0
@@ -348,7 +348,7 @@ const restAfter = 20 * time.Second
 
 // rested gives back what a connection that has nothing to say needs no more.
 func (c *Conn) rested() {
-	c.out.rest()
+	c.out.Rest()
 	if cap(c.confirming) > 4 {
 		c.confirming = nil
 	}
@@ -395,8 +395,7 @@ func (c *Conn) Lost(cause error) {
 	c.state = connOver
 	c.endChannels(opened)
 	c.server.tellEnded()
-	c.out.large.Drop()
-	c.out = output{}
+	c.out.Drop()
 	c.weighOutput()
 	c.remove()
 	if opened {

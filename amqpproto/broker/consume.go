@@ -144,7 +144,7 @@ func (ch *channel) onGet(args []byte) error {
 	c.send(ch.number, &amqpproto.BasicGetOk{DeliveryTag: ch.tag, Redelivered: e.redelivered,
 		Exchange: p.exchange, RoutingKey: p.key, MessageCount: uint32(left)})
 	p.props = q.shown(e, p.props, true)
-	c.out.buf = c.appendContent(c.out.buf, ch.number, p)
+	c.appendContent(ch.number, p)
 	s.stats.Got++
 	if !m.NoAck {
 		ch.unacked.push(delivery{entry: e, tag: ch.tag, queue: q})

@@ -19,7 +19,7 @@ func (ch *channel) ready(k *consumer) bool {
 		return false // in RabbitMQ as well a consumer without acks waits for the others' acks
 	}
 	c := ch.conn
-	if c.out.len() >= c.server.opts.OutputMax {
+	if c.out.Len() >= c.server.opts.OutputMax {
 		c.stalled = true
 		return false
 	}
@@ -34,9 +34,9 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	s := c.server
 	ch.tag++
 	p := s.view(e.msg)
-	c.out.room()
-	b := c.out.buf
-	before := c.out.len()
+	c.out.Room()
+	b := c.out.Buf
+	before := c.out.Len()
 	size := 4 + 1 + len(k.tag) + 8 + 1 + 1 + len(p.exchange) + 1 + len(p.key)
 	b = append(b, amqpproto.FrameMethod, byte(ch.number>>8), byte(ch.number), 0, 0, byte(size>>8), byte(size),
 		0, byte(amqpproto.ClassBasic), 0, byte(amqpproto.IDBasicDeliver&0xff), byte(len(k.tag)))
@@ -48,8 +48,9 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	b = append(b, p.key...)
 	b = append(b, amqpproto.FrameEnd)
 	p.props = k.queue.shown(e, p.props, false)
-	c.out.buf = c.appendContent(b, ch.number, p)
-	c.out.delivered += c.out.len() - before
+	c.out.Buf = b
+	c.appendContent(ch.number, p)
+	c.out.delivered += c.out.Len() - before
 	c.weighOutput()
 	s.stats.Delivered++
 	if e.redelivered {
@@ -78,17 +79,19 @@ func flag(v bool) byte {
 	return 0
 }
 
-// appendContent appends header and bodies of a message to the output, whose buffer
-// b becomes.
-func (c *Conn) appendContent(b []byte, channel uint16, p parts) []byte {
-	b = amqpproto.AppendContentHeader(b, channel, amqpproto.ClassBasic, uint64(len(p.body)), p.props)
+// appendContent appends header and bodies of a message to the output.
+func (c *Conn) appendContent(channel uint16, p parts) {
 	if p.large == 0 {
-		return amqpproto.AppendBody(b, channel, p.body, c.frameMax)
+		c.out.Grow(amqpproto.ContentHeaderOverhead+len(p.props), p.body, c.frameMax)
+	}
+	c.out.Buf = amqpproto.AppendContentHeader(c.out.Buf, channel, amqpproto.ClassBasic, uint64(len(p.body)), p.props)
+	if p.large == 0 {
+		c.out.Body(channel, p.body, c.frameMax)
+		return
 	}
 	s := c.server
 	s.holdBody(p.large)
-	c.out.large.Push(len(b), channel, p.body, c.frameMax, func() { s.dropBody(p.large) })
-	return b
+	c.out.Lend(channel, p.body, c.frameMax, func() { s.dropBody(p.large) })
 }
 
 // shown are the properties that q hands a message out with. Of a quorum queue, a

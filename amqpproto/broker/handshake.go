@@ -55,7 +55,7 @@ func (c *Conn) onHeader(in []byte) (n int, err error) {
 		err = fmt.Errorf("the client speaks AMQP %v, we speak 0-0-9-1", version)
 	}
 	if err != nil {
-		c.out.buf = append(c.out.buf, amqpproto.ProtocolHeader...)
+		c.out.Buf = append(c.out.Buf, amqpproto.ProtocolHeader...)
 		return 0, err
 	}
 	c.state = awaitStartOk

@@ -96,6 +96,6 @@ func (ch *channel) sendReturn(p parts) {
 	c := ch.conn
 	c.send(ch.number, &amqpproto.BasicReturn{ReplyCode: amqpproto.NoRoute, ReplyText: []byte("NO_ROUTE"),
 		Exchange: p.exchange, RoutingKey: p.key})
-	c.out.buf = c.appendContent(c.out.buf, ch.number, p)
+	c.appendContent(ch.number, p)
 	c.server.stats.Returned++
 }

@@ -102,13 +102,13 @@ func (s *Server) deliverReply(p *publishing) {
 	}
 	ch := box.ch
 	c := ch.conn
-	if ch.state != channelOpen || c.out.len()+len(p.body) > max(replyMax, int(s.opts.BodyMax)) {
+	if ch.state != channelOpen || c.out.Len()+len(p.body) > max(replyMax, int(s.opts.BodyMax)) {
 		return
 	}
 	ch.tag++
-	c.out.room()
-	b := amqpproto.AppendBasicDeliver(c.out.buf, ch.number, box.tag, ch.tag, false, "", string(p.key))
-	c.out.buf = c.appendContent(b, ch.number, parts{props: p.props, body: p.body, large: p.large})
+	c.out.Room()
+	c.out.Buf = amqpproto.AppendBasicDeliver(c.out.Buf, ch.number, box.tag, ch.tag, false, "", string(p.key))
+	c.appendContent(ch.number, parts{props: p.props, body: p.body, large: p.large})
 	s.stats.Delivered++
 	c.wake()
 }

@@ -105,8 +105,8 @@ func (ch *channel) answerChange(id amqpproto.MethodID, m amqpproto.Method) {
 		ch.later = true
 		w.last = func() {
 			if ch.state == channelOpen && c.state == connOpen {
-				c.out.room()
-				at := len(c.out.buf)
+				c.out.Room()
+				at := len(c.out.Buf)
 				c.send(ch.number, m)
 				_ = ch.holdAnswer(id, at, c.server.stored()) // an error closes the connection
 			}

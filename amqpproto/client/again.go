@@ -62,7 +62,7 @@ func (p *publisher) sendAgain() {
 		return
 	}
 	before := g.sent
-	for g.ready() && p.client.conn.out.len() < outMark {
+	for g.ready() && p.client.conn.out.Len() < outMark {
 		e := &g.list[g.head]
 		g.head++
 		g.sent++

@@ -120,7 +120,7 @@ func (c *Client) Call(p *Producer, o *Outgoing, timeout time.Duration, r Reply) 
 	id := t.id(slot)
 	t.fresh = append(t.fresh, id)
 	lane := t.laneOf(o.Exchange, k.foreign)
-	if p.ready && len(t.waiting) == t.left && lane.clear() && c.conn.out.len() < outMark {
+	if p.ready && len(t.waiting) == t.left && lane.clear() && c.conn.out.Len() < outMark {
 		lane.send(id, o)
 	} else {
 		k.request = park(p, o, size, nil)

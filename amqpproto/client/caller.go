@@ -139,16 +139,16 @@ func (t *caller) send(id CallID, o *Outgoing) {
 	t.scratch = b
 	conn := t.client.conn
 	out := &conn.out
-	out.room()
+	out.Room()
 	properties := b[correlationSize:]
 	if len(o.Body) > amqpproto.LargeBody && !o.Lent {
 		own := o.kept()
 		o = &own
 	}
-	out.reserve(len(properties)+len(o.Exchange)+len(o.RoutingKey)+64, o.Body, conn.frameMax)
-	out.buf = amqpproto.AppendBasicPublish(out.buf, t.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
-	out.buf = amqpproto.AppendContentHeader(out.buf, t.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), properties)
-	out.body(t.ch.number, o.Body, conn.frameMax)
+	out.Grow(len(properties)+len(o.Exchange)+len(o.RoutingKey)+64, o.Body, conn.frameMax)
+	out.Buf = amqpproto.AppendBasicPublish(out.Buf, t.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
+	out.Buf = amqpproto.AppendContentHeader(out.Buf, t.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), properties)
+	appendBody(out, t.ch.number, o.Body, conn.frameMax)
 	k := t.find(id)
 	k.keep(o)
 	k.via, k.taken = t, false

@@ -95,7 +95,7 @@ func (c *Client) Connect(w Wire) *Conn {
 		conn.err = ErrConnected
 	default:
 		c.conn = conn
-		conn.out.buf = append(conn.out.buf, amqpproto.ProtocolHeader...)
+		conn.out.Buf = append(conn.out.Buf, amqpproto.ProtocolHeader...)
 		conn.patience = c.DialTimeout()
 		conn.handshake.set(conn.patience)
 		return conn

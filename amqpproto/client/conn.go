@@ -17,7 +17,7 @@ type Conn struct {
 	state connState
 	err   error // why it failed
 	quit  bool  // Close came before it was open
-	out   output
+	out   endpoint.Output
 
 	reached   connState     // in the handshake; connOpen once it was open
 	handshake deadline      // for the greeting, for opening, and for the answer to connection.close
@@ -160,12 +160,12 @@ func (c *Conn) channel(number uint16) (*channel, error) {
 
 // send appends a method.
 func (c *Conn) send(channel uint16, m amqpproto.Method) error {
-	c.out.room()
-	buf, err := amqpproto.AppendMethod(c.out.buf, channel, m)
+	c.out.Room()
+	buf, err := amqpproto.AppendMethod(c.out.Buf, channel, m)
 	if err != nil {
 		return err
 	}
-	c.out.buf = buf
+	c.out.Buf = buf
 	c.wake()
 	return nil
 }
@@ -196,14 +196,14 @@ func (c *Conn) Pending() []byte {
 			c.wake() // they are told, and deadlines start, in the next Tick
 		}
 	}
-	return c.out.pending()
+	return c.out.Pending()
 }
 
 // Sent forgets the first n octets of Pending.
 func (c *Conn) Sent(n int) {
-	c.out.drop(n)
+	c.out.Left(n)
 	c.client.stats.OctetsOut += uint64(n)
-	c.beat.Left(c.client.clock.now, n, c.out.len())
+	c.beat.Left(c.client.clock.now, n, c.out.Len())
 	cl := c.client
 	if cl.mayLeave() || cl.calls.moving() || cl.cfg.NoConfirms && cl.pub.confirms.unsettled+cl.doubtful.confirms.unsettled > 0 {
 		c.wake() // for a Pending that takes more out, or a Tick that settles
@@ -230,13 +230,13 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 		if c.ackDue.due(t, &at) {
 			c.flushAcks(true)
 		}
-		send, dead, beat := c.beat.Tick(t, c.out.len() == 0, false)
+		send, dead, beat := c.beat.Tick(t, c.out.Len() == 0, false)
 		endpoint.Sooner(&at, beat)
 		if dead {
 			c.abort(fmt.Errorf("nothing was heard for two heartbeat intervals of %v: the broker or the network is dead",
 				time.Duration(c.beat.Interval)))
 		} else if send {
-			c.out.buf = amqpproto.AppendHeartbeat(c.out.buf)
+			c.out.Buf = amqpproto.AppendHeartbeat(c.out.Buf)
 			cl.stats.HeartbeatsSent++
 		}
 	}
@@ -270,8 +270,7 @@ func (c *Conn) Lost(cause error) {
 		cause = c.explain(cause)
 	}
 	c.state = connOver
-	c.out.large.Drop()
-	c.out = output{}
+	c.out.Drop()
 	c.channels, c.acking = nil, nil
 	c.client.coming = 0
 	c.client.lost(c, cause)

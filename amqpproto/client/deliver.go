@@ -76,8 +76,8 @@ func (k *Consumer) handBack(tag uint64) {
 	}
 	k.client.stats.HandedBack++
 	out := &k.ch.conn.out
-	out.room()
-	out.buf = k.client.has.appendGiveBack(out.buf, k.ch.number, tag, true)
+	out.Room()
+	out.Buf = k.client.has.appendGiveBack(out.Buf, k.ch.number, tag, true)
 }
 
 // onTooLarge refuses a message over BodyMax, at the price of this consumer only:

@@ -35,8 +35,8 @@ func (k *Consumer) stay() {
 	k.leaving, k.eager = false, false
 	k.state = Up
 	out := &k.ch.conn.out
-	out.room()
-	out.buf = k.settled.giveBack(out.buf, k.ch.number, k.client.has)
+	out.Room()
+	out.Buf = k.settled.giveBack(out.Buf, k.ch.number, k.client.has)
 	k.client.wake()
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
 )
 
 // Outgoing is a message to publish.
@@ -104,13 +105,13 @@ func (p *publisher) send(o *Outgoing, size int, done Confirm, id uint64) *entry 
 	c := p.client
 	conn := c.conn
 	out := &conn.out
-	out.room()
+	out.Room()
 	if len(o.Body) > amqpproto.LargeBody && !o.Lent {
 		own := o.kept()
 		o = &own
 	}
-	out.reserve(size-len(o.Body), o.Body, conn.frameMax)
-	out.buf = amqpproto.AppendBasicPublish(out.buf, p.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
+	out.Grow(size-len(o.Body), o.Body, conn.frameMax)
+	out.Buf = amqpproto.AppendBasicPublish(out.Buf, p.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
 	e := p.confirms.push()
 	e.done, e.size, e.id = done, size, id
 	if id == 0 && p.identifies(o) {
@@ -119,15 +120,15 @@ func (p *publisher) send(o *Outgoing, size int, done Confirm, id uint64) *entry 
 	switch {
 	case e.id != 0:
 		text := c.ids.text(e.id)
-		out.buf = amqpproto.AppendContentHeaderID(out.buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), o.RawProperties, &c.props, text)
+		out.Buf = amqpproto.AppendContentHeaderID(out.Buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), o.RawProperties, &c.props, text)
 		c.props.MessageID = text // for the hash of what comes back
 	case len(o.RawProperties) == 0:
-		out.buf = amqpproto.AppendContentHeader(out.buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), noProperties)
+		out.Buf = amqpproto.AppendContentHeader(out.Buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), noProperties)
 	default:
-		out.buf = amqpproto.AppendContentHeader(out.buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), o.RawProperties)
+		out.Buf = amqpproto.AppendContentHeader(out.Buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), o.RawProperties)
 	}
-	out.body(p.ch.number, o.Body, conn.frameMax)
-	e.end = out.end()
+	appendBody(out, p.ch.number, o.Body, conn.frameMax)
+	e.end = out.End()
 	if c.cfg.NoConfirms {
 		return e
 	}
@@ -143,6 +144,22 @@ func (p *publisher) send(o *Outgoing, size int, done Confirm, id uint64) *entry 
 		e.content = c.hash.content(&c.props, o.Body)
 	}
 	return e
+}
+
+// outMark is how much may wait in the output before publishes wait outside of it.
+// A loop stops reading a peer whose output piles up (1 MiB by default), and a
+// client that is not read sees neither confirms nor connection.blocked nor
+// heartbeats. What waits outside can still expire unsent, too.
+const outMark = 512 << 10
+
+// appendBody appends a body to the output, and lends one that is large: it stays
+// as it is.
+func appendBody(out *endpoint.Output, channel uint16, body []byte, frameMax uint32) {
+	if len(body) > amqpproto.LargeBody {
+		out.Lend(channel, body, frameMax, nil)
+		return
+	}
+	out.Body(channel, body, frameMax)
 }
 
 // identifies tells whether a publish is to get a message id: where it may be sent

@@ -245,7 +245,7 @@ func (c *Client) endAll(held []entry, err error) {
 // settleSent is how publishes without confirms end: their octets have left.
 func (p *publisher) settleSent() {
 	l := &p.confirms
-	sent := p.client.conn.out.sent
+	sent := p.client.conn.out.Sent()
 	for l.Base() < l.Next() && l.At(l.Base()).end <= sent {
 		e := l.settle(l.Base())
 		p.client.unhold(e.size)

@@ -113,7 +113,7 @@ func (t *calls) flush() {
 		if k == nil {
 			continue
 		}
-		if t.client.conn.out.len() >= outMark {
+		if t.client.conn.out.Len() >= outMark {
 			t.stirred = true // for the next Pending
 			break
 		}

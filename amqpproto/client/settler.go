@@ -1,6 +1,9 @@
 package client
 
-import "zamqp/amqpproto"
+import (
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
+)
 
 // Settler settles what came on one channel: a consumer's, or that of the gets
 // from one queue. Deliveries are told apart by the epoch, the incarnation of the
@@ -64,7 +67,7 @@ func (s *Settler) Ack(epoch uint32, tag uint64) {
 func (s *Settler) Reject(epoch uint32, tag uint64, requeue bool) {
 	if s.settle(epoch, tag, tagFinal) {
 		out := s.refuse()
-		out.buf = amqpproto.AppendBasicReject(out.buf, s.on.number, tag, requeue)
+		out.Buf = amqpproto.AppendBasicReject(out.Buf, s.on.number, tag, requeue)
 		s.after()
 	}
 }
@@ -78,7 +81,7 @@ func (s *Settler) Nack(epoch uint32, tag uint64, requeue bool) {
 	}
 	if s.settle(epoch, tag, tagFinal) {
 		out := s.refuse()
-		out.buf = s.of.has.appendGiveBack(out.buf, s.on.number, tag, requeue)
+		out.Buf = s.of.has.appendGiveBack(out.Buf, s.on.number, tag, requeue)
 		s.after()
 	}
 }
@@ -102,10 +105,10 @@ func (s *Settler) settle(epoch uint32, tag uint64, to tagState) bool {
 
 // refuse makes room for a reject or nack. They leave at once, that is before the
 // acks of the turn: a multiple ack may pass over their tags.
-func (s *Settler) refuse() *output {
+func (s *Settler) refuse() *endpoint.Output {
 	s.of.stats.Rejected++
 	conn := s.on.conn
-	conn.out.room()
+	conn.out.Room()
 	conn.wake()
 	return &conn.out
 }
@@ -123,9 +126,9 @@ func (c *Conn) flushAcks(all bool) {
 			continue
 		}
 		s.queued = false
-		c.out.room()
+		c.out.Room()
 		var frames int
-		c.out.buf, frames = s.settled.flush(c.out.buf, s.on.number)
+		c.out.Buf, frames = s.settled.flush(c.out.Buf, s.on.number)
 		c.client.stats.AckFrames += uint64(frames)
 		s.after()
 	}
@@ -148,5 +151,5 @@ func (s *Settler) holdsAcks() bool {
 		batch = min(batch, int(s.prefetch)/4)
 	}
 	return s.of.cfg.AckDelay > 0 && !s.eager && !s.of.closing &&
-		len(s.settled.acked) < batch && s.on.conn.out.len() == 0
+		len(s.settled.acked) < batch && s.on.conn.out.Len() == 0
 }

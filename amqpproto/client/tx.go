@@ -41,5 +41,5 @@ func (p *publisher) committed() error {
 // full tells that no more publishes are to be encoded now. One transaction is not
 // torn apart: what is published in one turn stays together.
 func (c *Client) full(turn uint64) bool {
-	return c.conn.out.len() >= outMark && !(c.cfg.TxSelect && c.pub.tx.turn == turn)
+	return c.conn.out.Len() >= outMark && !(c.cfg.TxSelect && c.pub.tx.turn == turn)
 }

@@ -3,4 +3,6 @@
 // no clock: times are nanoseconds on its owner's clock, and 0 is never.
 //
 //	Heartbeat   when to send a heartbeat, and when the peer is dead
+//	Output      the buffer of all that a turn has to say; large bodies are lent to it
+//	Sequence    what has a number on a channel: confirms, delivery tags
 package endpoint

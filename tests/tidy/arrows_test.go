@@ -46,7 +46,7 @@ var rooms = []room{
 	{"amqpproto/gen", 0, nil},
 	{"publisher/http1", 0, nil},
 	{"amqpproto/journal", 0, nil},
-	{"amqpproto/endpoint", 0, nil},
+	{"amqpproto/endpoint", 0, []string{"amqpproto"}},
 	{"amqpproto/client", 1, []string{"amqpproto", "amqpproto/endpoint", vocabulary}},
 	{"amqpproto/broker", 1, []string{"amqpproto", "amqpproto/endpoint", "amqpproto/journal", vocabulary, bcrypt}},
 	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", vocabulary, msgpack, ogrek, charsets, brotli, zstd, xxhash, zerolog}},

@@ -1,0 +1,121 @@
+package endpoint
+
+import "zamqp/amqpproto"
+
+// bodyPiece is about how many octets of a large body are encoded at a time.
+const bodyPiece = 256 << 10
+
+// largeBodies is the bodies that an output was lent. They stay where they are, and
+// are encoded piece by piece as the octets before them leave. All else is in the
+// output's buffer, and each body knows where in it it belongs; so the order on the
+// wire is that of an output that holds everything.
+type largeBodies struct {
+	list   []largeBody
+	piece  []byte // encoded frames of the first one
+	off    int    // octets of piece that have left
+	unsent int    // octets of all frames that are not encoded
+}
+
+type largeBody struct {
+	at       int // in the owner's buffer: what is before it goes first
+	channel  uint16
+	frameMax uint32
+	body     []byte // what is not encoded
+	done     func()
+}
+
+// push puts a body behind the first at octets of the buffer.
+func (l *largeBodies) push(at int, channel uint16, body []byte, frameMax uint32, done func()) {
+	if frameMax == 0 || frameMax > bodyPiece {
+		frameMax = bodyPiece // a frame may be shorter than it could be
+	}
+	l.list = append(l.list, largeBody{at, channel, frameMax, body, done})
+	l.unsent += bodyFrames(len(body), frameMax)
+}
+
+// len is how many octets are to be sent besides the buffer.
+func (l *largeBodies) len() int { return len(l.piece) - l.off + l.unsent }
+
+// pending returns what is to be sent next, of the buffer, of which off octets have
+// left, or of a body.
+func (l *largeBodies) pending(buf []byte, off int) []byte {
+	if len(l.piece) == 0 {
+		switch {
+		case len(l.list) == 0:
+			return buf[off:]
+		case off < l.list[0].at:
+			return buf[off:l.list[0].at]
+		}
+		l.encode()
+	}
+	return l.piece[l.off:]
+}
+
+// encode makes the next piece.
+func (l *largeBodies) encode() {
+	b := &l.list[0]
+	room := bodyRoom(b.frameMax)
+	n := min(bodyPiece/room*room, len(b.body))
+	if cap(l.piece) == 0 {
+		l.piece = make([]byte, 0, bodyFrames(n, b.frameMax))
+	}
+	l.piece = amqpproto.AppendBody(l.piece, b.channel, b.body[:n], b.frameMax)
+	l.unsent -= len(l.piece)
+	if b.body = b.body[n:]; len(b.body) > 0 {
+		return
+	}
+	done := b.done
+	*b = largeBody{}
+	l.list = l.list[1:]
+	if done != nil {
+		done()
+	}
+}
+
+// left tells that n octets of what pending returned have left. It returns how many
+// of them were of the buffer.
+func (l *largeBodies) left(n int) (ofBuffer int) {
+	if len(l.piece) == 0 {
+		return n
+	}
+	if l.off += n; l.off == len(l.piece) {
+		l.piece, l.off = l.piece[:0], 0
+		if len(l.list) == 0 {
+			*l = largeBodies{}
+		}
+	}
+	return 0
+}
+
+// moved tells that n octets were taken off the front of the buffer.
+func (l *largeBodies) moved(n int) {
+	for i := range l.list {
+		l.list[i].at -= n
+	}
+}
+
+// drop lets go of everything.
+func (l *largeBodies) drop() {
+	list := l.list
+	*l = largeBodies{}
+	for i := range list {
+		if list[i].done != nil {
+			list[i].done()
+		}
+	}
+}
+
+// bodyRoom is how many octets of a body a frame takes, as amqpproto.AppendBody
+// makes it.
+func bodyRoom(frameMax uint32) int {
+	if frameMax <= amqpproto.FrameOverhead {
+		frameMax = amqpproto.FrameMin
+	}
+	return int(frameMax - amqpproto.FrameOverhead)
+}
+
+// bodyFrames is the length of the frames of a body of n octets.
+func bodyFrames(n int, frameMax uint32) int {
+	room := bodyRoom(frameMax)
+	return n + (n+room-1)/room*amqpproto.FrameOverhead
+}
