@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"zamqp/amqpproto"
 	"zamqp/publisher/http1"
 )
 
@@ -127,7 +128,12 @@ func (w *responseWriter) answer(r *Request) error {
 		return err
 	}
 	p := &r.response
-	p.Body = append(p.Body[:0], w.body...)
+	large := len(w.body) > amqpproto.LargeBody
+	if large {
+		p.Body = w.body
+	} else {
+		p.Body = append(p.Body[:0], w.body...)
+	}
 	if r.origin != OriginHTTP || w.plain() {
 		return nil
 	}
@@ -139,13 +145,18 @@ func (w *responseWriter) answer(r *Request) error {
 		length = LengthUnknown
 	}
 	body := w.body
-	p.stream = func(*Stream) error {
+	p.stream = func(s *Stream) error {
 		door, ok := r.door.(StreamDoor)
 		if !ok {
 			return errors.New("stream: this door cannot")
 		}
 		door.Start(r.forDoor(), length)
-		_, err := door.Write(r.forDoor(), body)
+		var err error
+		if large {
+			_, err = s.Write(body)
+		} else {
+			_, err = door.Write(r.forDoor(), body)
+		}
 		w.endWith(p)
 		return err
 	}

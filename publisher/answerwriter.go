@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"zamqp/amqpproto"
 )
 
 // AnswerHeldMax bounds what a mounted handler may write while it must be held.
@@ -103,15 +105,19 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		w.body = append(w.body, p[:min(len(p), max(0, 512-len(w.body)))]...) // its type may be looked for
 		return len(p), nil
 	}
-	w.body = append(w.body, p...)
-	if len(w.body) >= answerBuffer {
-		if err := w.flush(); err != nil {
-			return 0, err
+	for rest := p; len(rest) > 0; { // in pieces: what is flushed is copied on the loop's thread
+		piece := rest[:min(len(rest), amqpproto.LargeBody)]
+		rest = rest[len(piece):]
+		w.body = append(w.body, piece...)
+		if len(w.body) >= answerBuffer {
+			if err := w.flush(); err != nil {
+				return 0, err
+			}
 		}
-	}
-	if len(w.body) > AnswerHeldMax {
-		w.failure, w.body = errHeld, nil
-		return 0, errHeld
+		if len(w.body) > AnswerHeldMax {
+			w.failure, w.body = errHeld, nil
+			return 0, errHeld
+		}
 	}
 	return len(p), nil
 }

@@ -273,18 +273,13 @@ func (b *bridge) offload(pool string, fn func() error) error {
 // the publish to the transaction. That it fails must not depend on whether the
 // handler looks at the error.
 func (b *bridge) publish(producer string, v any, options []Option) error {
-	body, failed := b.server.encode(producer, v, options)
-	if _, raw := v.([]byte); raw && len(body) > amqpproto.LargeBody {
-		body = append(amqpproto.MakeDirty(len(body)), body...) // here, not on the loop
-	}
+	body, failed := b.server.claimed(producer, v, options)
 	own := append([]Option(nil), options...) // or every caller's would be allocated
 	err := failed
 	carried := b.do(func(r *Request) error {
 		switch {
 		case r.response.begun:
 			err = ErrSent
-		case err == nil && len(body) > amqpproto.LargeBody:
-			err = r.publish(producer, ownBody(body), own)
 		case err == nil:
 			err = r.publish(producer, body, own)
 		}
@@ -302,8 +297,20 @@ func (b *bridge) publish(producer string, v any, options []Option) error {
 	return nil
 }
 
-// encode is what a publish of v has as its body. It may be called on any
-// goroutine.
+// claimed is what a publish of v has as its body: a []byte, or an ownBody if it is
+// large. It may be called on any goroutine.
+func (s *Server) claimed(producer string, v any, options []Option) (any, error) {
+	body, err := s.encode(producer, v, options)
+	if len(body) <= amqpproto.LargeBody {
+		return body, err
+	}
+	if _, raw := v.([]byte); raw {
+		body = append(amqpproto.MakeDirty(len(body)), body...) // here, not on the loop
+	}
+	return ownBody(body), err
+}
+
+// encode is the body without its compression.
 func (s *Server) encode(producer string, v any, options []Option) ([]byte, error) {
 	p := s.producers[producer]
 	if p == nil {

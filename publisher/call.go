@@ -237,7 +237,11 @@ func (r *Request) addReply() error {
 	}
 	d.props.Flags |= amqpproto.FlagDeliveryMode
 	reply := producing{name: "reply", sender: r.message.Reply}
-	if err := r.tx.addRaw(&reply, &d, p.Body, false, nil); err != nil {
+	body, large := p.Body, len(p.Body) > amqpproto.LargeBody
+	if large { // it is sent from where it is: no second answer is written over it
+		p.Body = nil
+	}
+	if err := r.tx.addRaw(r, &reply, &d, body, large); err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
 	return nil

@@ -27,7 +27,8 @@ type bench struct {
 	timers  []*timer
 	work    []work
 	sent    []sent
-	refuse  error // what Send returns
+	bodies  [][]byte // of what was sent, as they are now
+	refuse  error    // what Send returns
 	done    []outcome
 	discard bool
 	posted  chan func()
@@ -108,6 +109,7 @@ func (b *bench) Send(p *publisher.Publication, done publisher.Confirmer) error {
 	if err != nil {
 		b.t.Errorf("properties: %v", err)
 	}
+	b.bodies = append(b.bodies, p.Body)
 	b.sent = append(b.sent, sent{p.Exchange, p.RoutingKey, p.Mandatory, publishing, string(p.Body), done})
 	return nil
 }

@@ -136,6 +136,10 @@ func (r *Request) unwrap() error {
 		return err
 	}
 	r.message.Properties = properties
-	r.body = r.body[:copy(r.body, body)]
+	if len(body) > amqpproto.LargeBody { // its memory is not used again
+		r.body = body
+	} else {
+		r.body = r.body[:copy(r.body, body)]
+	}
 	return readable(&r.props, properties)
 }

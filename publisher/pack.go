@@ -5,6 +5,9 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"runtime"
+
+	"zamqp/amqpproto"
 )
 
 // Content is the body without its compressions, by its content encoding and, of a
@@ -24,17 +27,77 @@ func (r *Request) content(e *contentEncoding) ([]byte, error) {
 	if len(e.packings) == 0 {
 		return r.body, nil
 	}
-	if r.unpacked == nil {
-		if r.carrier != nil { // several goroutines may ask: nothing is kept
-			return e.unpack(r.body, r.server.options.UnpackMax)
-		}
-		body, err := e.unpack(r.body, r.server.options.UnpackMax)
-		if err != nil {
-			return nil, err
-		}
+	if r.unpacked != nil {
+		return r.unpacked, nil
+	}
+	body, err := r.unpack(e, r.body, r.server.options.UnpackMax)
+	if err != nil {
+		return nil, err
+	}
+	if r.carrier == nil { // there, several goroutines may ask
 		r.unpacked = body
 	}
-	return r.unpacked, nil
+	return body, nil
+}
+
+// unpack undoes compressions, beside the loop if the body is large. How large it
+// becomes is not known before: one that becomes large is begun anew there.
+func (r *Request) unpack(e *contentEncoding, body []byte, limit int64) ([]byte, error) {
+	if limit <= 0 {
+		limit = unpackMax
+	}
+	if !r.canWait() {
+		return e.unpack(body, limit)
+	}
+	if len(body) <= amqpproto.LargeBody {
+		out, err := e.unpack(body, min(limit, amqpproto.LargeBody))
+		if err == nil || limit <= amqpproto.LargeBody || !e.hitBound(body, err) {
+			return out, err
+		}
+	}
+	return r.unpackApart(*e, body, limit)
+}
+
+func (r *Request) unpackApart(e contentEncoding, body []byte, limit int64) (out []byte, err error) {
+	failed := r.apart(func() error {
+		out, err = e.unpack(body, limit)
+		return nil
+	})
+	if failed != nil {
+		return nil, failed
+	}
+	return out, err
+}
+
+// gzipped is the gzip of a large body.
+func gzipped(body []byte) ([]byte, error) {
+	out := newCollecting(nil)
+	z := gzip.NewWriter(out)
+	_, err := z.Write(body)
+	err = errors.Join(err, z.Close())
+	return out.take(), err
+}
+
+// collecting collects what becomes a large body. No step of it takes long, as Go
+// cannot interrupt a copy: where there is one processor, that would hold up the loop.
+type collecting struct{ amqpproto.Collector }
+
+func newCollecting(head []byte) *collecting {
+	c := &collecting{}
+	c.Begin(head, 0)
+	return c
+}
+
+func (c *collecting) Write(p []byte) (int, error) {
+	c.Add(p)
+	return len(p), nil
+}
+
+func (c *collecting) take() []byte {
+	for !c.Settle(amqpproto.LargeBody) {
+		runtime.Gosched()
+	}
+	return c.Take()
 }
 
 // packer gzips bodies; it is made when it is needed and then kept.

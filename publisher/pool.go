@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"fmt"
+	"iter"
 	"net/http"
 	"reflect"
 	"time"
@@ -216,7 +217,7 @@ func (s *Server) poolOf(name string) (*pool, error) {
 // together: the goroutines that [Runtime.Offload] needs so that none of its own
 // lines gets in between.
 func (s *Server) Workers() int {
-	n := 0
+	n := 2*s.bodies.size.Workers + poolHeldMax
 	for _, p := range s.pools {
 		n += 2*p.size.Workers + poolHeldMax
 	}
@@ -226,6 +227,7 @@ func (s *Server) Workers() int {
 // makePools makes the pools of the registry and the default one, with the sizes
 // that replace the registered ones.
 func (s *Server) makePools(registered, sizes map[string]PoolSize) {
+	s.bodies = &pool{name: bodiesPool, size: PoolSize{bodiesWorkers, poolQueue}}
 	s.pools = map[string]*pool{DefaultPool: {}}
 	for name, size := range registered {
 		s.pools[name] = &pool{size: size}
@@ -247,9 +249,21 @@ func (s *Server) makePools(registered, sizes map[string]PoolSize) {
 	}
 }
 
+// eachPool visits the pools.
+func (s *Server) eachPool() iter.Seq2[string, *pool] {
+	return func(yield func(string, *pool) bool) {
+		for name, p := range s.pools {
+			if !yield(name, p) {
+				return
+			}
+		}
+		yield(bodiesPool, s.bodies)
+	}
+}
+
 // measurePools appends the pools' numbers.
 func (s *Server) measurePools(dst []Metric) []Metric {
-	for name, p := range s.pools {
+	for name, p := range s.eachPool() {
 		oldest := time.Duration(0)
 		if p.line.first != nil {
 			oldest = s.runtime.Now().Sub(p.line.first.since)

@@ -185,40 +185,7 @@ func (r *Request) publish(name string, v any, options []Option) error {
 	if err := d.apply(r.server, options); err != nil {
 		return err
 	}
-	if raw, is := v.([]byte); is && len(raw) > amqpproto.LargeBody && !d.gzip {
-		v = r.copyLarge(raw)
-	}
-	return r.tx.add(p, &d, v, &r.server.packer)
-}
-
-// ownBody is a large body that is the transaction's already.
-type ownBody []byte
-
-// copyLarge copies a large body a piece at a time, with turns of the loop in
-// between where the call can wait.
-func (r *Request) copyLarge(body []byte) ownBody {
-	own := amqpproto.MakeDirty(len(body))
-	for {
-		n := min(len(body), amqpproto.LargeBody)
-		own = append(own, body[:n]...)
-		if body = body[n:]; len(body) == 0 {
-			return own
-		}
-		if r.task != nil && !r.parked {
-			r.yield()
-		}
-	}
-}
-
-// yield lets the loop have a turn.
-func (r *Request) yield() {
-	over := false
-	if !r.server.runtime.Post(func() { over = true; r.wake() }) {
-		return
-	}
-	for !over {
-		r.park()
-	}
+	return r.tx.add(r, p, &d, r.claim(v, &d))
 }
 
 // draft is a publish with what the producer gives each message.
@@ -260,7 +227,7 @@ func (r *Request) derivedID() []byte {
 }
 
 // add encodes properties and body behind each other into the arena.
-func (t *Tx) add(p *producing, d *draft, v any, z *packer) error {
+func (t *Tx) add(r *Request, p *producing, d *draft, v any) error {
 	if d.gzip {
 		d.set(&d.props.ContentEncoding, amqpproto.FlagContentEncoding, "gzip")
 	}
@@ -283,7 +250,7 @@ func (t *Tx) add(p *producing, d *draft, v any, z *packer) error {
 		}
 	}
 	if ready {
-		return t.addRaw(p, d, raw, owned, z)
+		return t.addRaw(r, p, d, raw, owned)
 	}
 	start := len(t.arena)
 	arena, err := t.encodeProperties(t.arena, d)
@@ -294,8 +261,13 @@ func (t *Tx) add(p *producing, d *draft, v any, z *packer) error {
 	if arena, err = codec.Append(arena, v); err != nil {
 		return err
 	}
+	if len(arena)-bodyAt > amqpproto.LargeBody {
+		// The properties move: the memory is the body's, and no later publish writes to it.
+		body := arena[bodyAt:]
+		return t.addLarge(r, p, d, body, append([]byte(nil), arena[:bodyAt]...), start)
+	}
 	if d.gzip {
-		if arena, err = z.pack(arena, bodyAt); err != nil {
+		if arena, err = r.server.packer.pack(arena, bodyAt); err != nil {
 			return err
 		}
 	}
@@ -303,27 +275,44 @@ func (t *Tx) add(p *producing, d *draft, v any, z *packer) error {
 	return nil
 }
 
-// addRaw is add for a body that needs no codec. One that is owned stays where it
-// is, unless it is packed.
-func (t *Tx) addRaw(p *producing, d *draft, body []byte, owned bool, z *packer) error {
+// addRaw is add for a body that needs no codec.
+func (t *Tx) addRaw(r *Request, p *producing, d *draft, body []byte, owned bool) error {
 	start := len(t.arena)
 	arena, err := t.encodeProperties(t.arena, d)
 	if err != nil {
 		return err
 	}
 	bodyAt := len(arena)
-	if owned && !d.gzip {
-		t.push(p, d, arena, start, bodyAt)
-		t.pubs[len(t.pubs)-1].large = body
-		return nil
+	if owned || len(body) > amqpproto.LargeBody {
+		return t.addLarge(r, p, d, body, arena, start)
 	}
 	arena = append(arena, body...)
 	if d.gzip {
-		if arena, err = z.pack(arena, bodyAt); err != nil {
+		if arena, err = r.server.packer.pack(arena, bodyAt); err != nil {
 			return err
 		}
 	}
 	t.push(p, d, arena, start, bodyAt)
+	return nil
+}
+
+// addLarge is add for a large body that stays where it is, unless it is compressed:
+// that is done beside the loop.
+func (t *Tx) addLarge(r *Request, p *producing, d *draft, body, arena []byte, start int) error {
+	if d.gzip {
+		t.arena = arena // the call may wait now
+		var packed []byte
+		err := r.apart(func() (err error) {
+			packed, err = gzipped(body)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		body = packed
+	}
+	t.push(p, d, arena, start, len(arena))
+	t.pubs[len(t.pubs)-1].large = body
 	return nil
 }
 

@@ -221,6 +221,10 @@ func (r *Request) ContentType() []byte {
 // consumer's Codec. A *[]byte takes the octets of a content type without a codec.
 // The error can be returned as it is: it is a 400 (415 for a content type or an
 // encoding that is not known), or sends the message to the dead-letter queue.
+//
+// A body over a MiB is decoded on another goroutine while the call waits, as by
+// [Request.Offload]: an unmarshal method of a handler's type must not use what other
+// handlers change.
 func (r *Request) Decode(v any) error {
 	e, err := r.encoding()
 	if err != nil {
@@ -239,11 +243,20 @@ func (r *Request) Decode(v any) error {
 			contentType = view(k.Codec)
 		}
 	}
-	err = decodeBody(contentType, &e, body, r.server.options.UnpackMax, v)
+	if len(body) > amqpproto.LargeBody {
+		err = r.decodeApart(contentType, e, body, v)
+	} else {
+		err = decodeBody(contentType, &e, body, r.server.options.UnpackMax, v)
+	}
 	if err != nil && len(contentType) == 0 && r.consumer != nil {
 		err = fmt.Errorf("%w (consumer.%s.codec says how to read such messages)", err, r.message.Consumer)
 	}
 	return err
+}
+
+// decodeApart decodes a large body beside the loop.
+func (r *Request) decodeApart(contentType []byte, e contentEncoding, body []byte, v any) error {
+	return r.apart(func() error { return decodeBody(contentType, &e, body, r.server.options.UnpackMax, v) })
 }
 
 // Context ends when the call is over, when the client has gone and when the

@@ -78,7 +78,11 @@ func (r *Request) Reply(status int, v any) error {
 	if err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
-	p.Body = append(p.Body[:0], b...)
+	if len(b) > amqpproto.LargeBody {
+		p.Body = b
+	} else {
+		p.Body = append(p.Body[:0], b...)
+	}
 	return r.answer(status, "application/json", p.Body)
 }
 
@@ -113,7 +117,7 @@ func (r *Request) Text(status int, text string) error {
 }
 
 func (r *Request) text(status int, text string) error {
-	r.response.Body = append(r.response.Body[:0], text...)
+	r.response.Body = r.copyBody(r.response.Body, view(text))
 	return r.answer(status, "text/plain; charset=utf-8", r.response.Body)
 }
 
@@ -150,7 +154,7 @@ func (r *Request) answer(status int, contentType string, body []byte) error {
 	}
 	p.Status, p.ContentType, p.stream, p.set = status, contentType, nil, true
 	if len(body) == 0 || len(p.Body) == 0 || &body[0] != &p.Body[0] {
-		p.Body = append(p.Body[:0], body...)
+		p.Body = r.copyBody(p.Body, body)
 	}
 	return nil
 }

@@ -17,16 +17,38 @@ type Answer struct {
 	Body        []byte
 
 	unpackMax int64
+	request   *Request // that has called; it may be another call's by now
 }
 
 // Decode fills v from the body by the codec of its content type, as
 // [Request.Decode] does. Its error is not the fault of who called us: 500 for
 // HTTP, and a message is tried again.
 func (a *Answer) Decode(v any) error {
-	if err := decode(a.ContentType, a.Encoding, a.Headers, a.Body, a.unpackMax, v); err != nil {
+	if err := a.decode(v); err != nil {
 		return fmt.Errorf("answer: %v", err)
 	}
 	return nil
+}
+
+func (a *Answer) decode(v any) error {
+	r := a.request
+	if r == nil || !r.canWait() {
+		return decode(a.ContentType, a.Encoding, a.Headers, a.Body, a.unpackMax, v)
+	}
+	e, err := readEncoding(a.Encoding, tableText(a.Headers, compressionHeader))
+	if err != nil {
+		return err
+	}
+	body := a.Body
+	if len(e.packings) > 0 {
+		if body, err = r.unpack(&e, body, a.unpackMax); err != nil {
+			return err
+		}
+	}
+	if len(body) > amqpproto.LargeBody {
+		return r.decodeApart([]byte(a.ContentType), e, body, v)
+	}
+	return decodeBody([]byte(a.ContentType), &e, body, a.unpackMax, v)
 }
 
 // CallTimeout is how long a [Request.Call] waits for its answer, unless it has a
@@ -57,7 +79,7 @@ type Caller interface {
 // call was cancelled meanwhile.
 func (r *Request) Call(producer string, v any, options ...Option) (*Answer, error) {
 	if r.carrier != nil { // what encodes v may be the handler's: it runs where that does
-		body, err := r.server.encode(producer, v, options)
+		body, err := r.server.claimed(producer, v, options)
 		if err != nil {
 			return nil, fmt.Errorf("call %s: %w", producer, err)
 		}
@@ -94,7 +116,7 @@ func (r *Request) call(name string, v any, options []Option) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer.unpackMax = r.server.options.UnpackMax
+	answer.unpackMax, answer.request = r.server.options.UnpackMax, r
 	return answer, nil
 }
 
@@ -120,7 +142,7 @@ func (r *Request) ask(name string, v any, options []Option, done func(*Answer, e
 	if err := d.apply(r.server, options); err != nil {
 		return nil, err
 	}
-	if err := t.add(p, &d, v, &r.server.packer); err != nil {
+	if err := t.add(r, p, &d, r.claim(v, &d)); err != nil {
 		return nil, err
 	}
 	pub := &t.pubs[0]

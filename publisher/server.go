@@ -41,6 +41,7 @@ type Server struct {
 	queues        map[string]Queues // by connection
 	pausers       map[string]Pauser // by consumer
 	pools         map[string]*pool
+	bodies        *pool // works on large bodies
 	free          []*Request
 	live          []*Request
 	watching      int // of live, on routes that watch the server
@@ -184,7 +185,7 @@ const DefaultConnection = "default"
 // task made before the thread is locked could not be resumed after.
 func (s *Server) Start(rt Runtime) {
 	s.runtime = rt
-	for _, p := range s.pools {
+	for _, p := range s.eachPool() {
 		p.runtime = rt
 	}
 	s.tasks = coro.NewPool(tasksIdleMax, func(_ coro.Runner, p *coro.PanicError) {

@@ -120,7 +120,7 @@ func (r *Request) Delivery() *Delivery {
 		Timestamp: p.Timestamp, Type: p.Type, UserId: p.UserId, AppId: p.AppId,
 		ConsumerTag: r.message.ConsumerTag, DeliveryTag: r.message.DeliveryTag,
 		Redelivered: r.message.Redelivered, Exchange: string(r.message.Exchange),
-		RoutingKey: string(r.message.RoutingKey), Body: append([]byte(nil), r.body...),
+		RoutingKey: string(r.message.RoutingKey), Body: r.copyBody(nil, r.body),
 	}
 }
 

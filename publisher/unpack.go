@@ -15,6 +15,8 @@ import (
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
+
+	"zamqp/amqpproto"
 )
 
 // unpackMax bounds an unpacked body where [Options] do not.
@@ -25,49 +27,50 @@ const compressionHeader = "compression"
 
 // A packing is a compression that can be undone.
 type packing struct {
-	name   string // for errors
-	unpack func(b []byte, limit int64) ([]byte, error)
+	name      string // for errors
+	unpack    func(b []byte, limit int64) ([]byte, error)
+	looksBack bool // the bound also says how far it may look back: see narrow
 }
 
 // packings by the names that a content encoding has for them.
 var packings = map[string]packing{
-	"gzip":      {"gzip", ungzip},
-	"x-gzip":    {"gzip", ungzip},
-	"deflate":   {"deflate", inflate},
-	"x-deflate": {"deflate", inflate},
-	"zlib":      {"zlib", unzlib},
-	"br":        {"br", unbrotli},
-	"zstd":      {"zstd", unzstd},
-	"bzip2":     {"bzip2", unbzip2},
-	"x-bzip2":   {"bzip2", unbzip2},
-	"xz":        {"xz", unxz},
-	"lzma":      {"lzma", unxz},
+	"gzip":      {name: "gzip", unpack: ungzip},
+	"x-gzip":    {name: "gzip", unpack: ungzip},
+	"deflate":   {name: "deflate", unpack: inflate},
+	"x-deflate": {name: "deflate", unpack: inflate},
+	"zlib":      {name: "zlib", unpack: unzlib},
+	"br":        {name: "br", unpack: unbrotli},
+	"zstd":      {name: "zstd", unpack: unzstd, looksBack: true},
+	"bzip2":     {name: "bzip2", unpack: unbzip2},
+	"x-bzip2":   {name: "bzip2", unpack: unbzip2},
+	"xz":        {name: "xz", unpack: unxz},
+	"lzma":      {name: "lzma", unpack: unxz},
 }
 
 // kombuPackings by the names that kombu writes into its header compression, and
 // their short names. What it calls gzip is zlib's format.
 var kombuPackings = map[string]packing{
-	"application/x-gzip":   {"application/x-gzip", gunzipOrInflate},
-	"application/gzip":     {"application/gzip", gunzipOrInflate},
-	"application/zlib":     {"application/zlib", gunzipOrInflate},
-	"application/x-zlib":   {"application/x-zlib", gunzipOrInflate},
-	"gzip":                 {"gzip", gunzipOrInflate},
-	"zlib":                 {"zlib", gunzipOrInflate},
-	"deflate":              {"deflate", gunzipOrInflate},
-	"application/x-bz2":    {"application/x-bz2", unbzip2},
-	"application/x-bzip2":  {"application/x-bzip2", unbzip2},
-	"bzip2":                {"bzip2", unbzip2},
-	"bzip":                 {"bzip", unbzip2},
-	"application/x-brotli": {"application/x-brotli", unbrotli},
-	"brotli":               {"brotli", unbrotli},
-	"br":                   {"br", unbrotli},
-	"application/zstd":     {"application/zstd", unzstd},
-	"zstd":                 {"zstd", unzstd},
-	"zstandard":            {"zstandard", unzstd},
-	"application/x-lzma":   {"application/x-lzma", unxz},
-	"application/x-xz":     {"application/x-xz", unxz},
-	"lzma":                 {"lzma", unxz},
-	"xz":                   {"xz", unxz},
+	"application/x-gzip":   {name: "application/x-gzip", unpack: gunzipOrInflate},
+	"application/gzip":     {name: "application/gzip", unpack: gunzipOrInflate},
+	"application/zlib":     {name: "application/zlib", unpack: gunzipOrInflate},
+	"application/x-zlib":   {name: "application/x-zlib", unpack: gunzipOrInflate},
+	"gzip":                 {name: "gzip", unpack: gunzipOrInflate},
+	"zlib":                 {name: "zlib", unpack: gunzipOrInflate},
+	"deflate":              {name: "deflate", unpack: gunzipOrInflate},
+	"application/x-bz2":    {name: "application/x-bz2", unpack: unbzip2},
+	"application/x-bzip2":  {name: "application/x-bzip2", unpack: unbzip2},
+	"bzip2":                {name: "bzip2", unpack: unbzip2},
+	"bzip":                 {name: "bzip", unpack: unbzip2},
+	"application/x-brotli": {name: "application/x-brotli", unpack: unbrotli},
+	"brotli":               {name: "brotli", unpack: unbrotli},
+	"br":                   {name: "br", unpack: unbrotli},
+	"application/zstd":     {name: "application/zstd", unpack: unzstd, looksBack: true},
+	"zstd":                 {name: "zstd", unpack: unzstd, looksBack: true},
+	"zstandard":            {name: "zstandard", unpack: unzstd, looksBack: true},
+	"application/x-lzma":   {name: "application/x-lzma", unpack: unxz},
+	"application/x-xz":     {name: "application/x-xz", unpack: unxz},
+	"lzma":                 {name: "lzma", unpack: unxz},
+	"xz":                   {name: "xz", unpack: unxz},
 	"identity":             {},
 	"none":                 {},
 }
@@ -96,15 +99,39 @@ func tooLarge(limit int64) error {
 // readAll reads to the end, to limit octets at most: a small body can hold a
 // thousand times its size. Memory is taken by what comes, not by what is promised.
 func readAll(z io.Reader, packed int, limit int64) ([]byte, error) {
-	out := bytes.NewBuffer(make([]byte, 0, min(int64(4*packed), limit)+bytes.MinRead))
-	n, err := io.Copy(out, io.LimitReader(z, limit+1))
-	if n > limit {
+	out := bytes.NewBuffer(make([]byte, 0, min(int64(4*packed), limit, amqpproto.LargeBody)+bytes.MinRead))
+	n, err := io.Copy(out, io.LimitReader(z, min(limit, amqpproto.LargeBody)+1))
+	switch {
+	case n > limit:
 		return nil, errUnpackMax
+	case err != nil:
+		return nil, err
+	case n <= amqpproto.LargeBody:
+		return out.Bytes(), nil
 	}
-	if err != nil {
+	large := newCollecting(out.Bytes())
+	more, err := io.Copy(large, io.LimitReader(z, limit-n+1))
+	switch {
+	case n+more > limit:
+		return nil, errUnpackMax
+	case err != nil:
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return large.take(), nil
+}
+
+// hitBound reports whether a body may unpack with a higher bound than that of which
+// err was the outcome: it is larger, or looks back farther than the bound.
+func (e *contentEncoding) hitBound(body []byte, err error) bool {
+	if s := (*StatusError)(nil); errors.As(err, &s) {
+		return s.Status == http.StatusRequestEntityTooLarge
+	}
+	for i, p := range e.packings {
+		if p.looksBack && (i > 0 || isFar(body, bits.Len(amqpproto.LargeBody-1))) {
+			return true
+		}
+	}
+	return false
 }
 
 // finished is an error when something follows what was read.
@@ -202,13 +229,15 @@ func unzstd(b []byte, limit int64) ([]byte, error) {
 // level; one that has fewer octets than the bound cannot look farther back.
 // RFC 8878 §3.1.1.
 func narrow(b []byte, log int) []byte {
-	const singleSegment = 0x20
-	if len(b) < 6 || !bytes.HasPrefix(b, []byte("\x28\xb5\x2f\xfd")) || b[4]&singleSegment != 0 {
-		return b
-	}
-	if window := byte(log-10) << 3; b[5] > window {
+	if isFar(b, log) {
 		b = bytes.Clone(b)
-		b[5] = window
+		b[5] = byte(log-10) << 3
 	}
 	return b
+}
+
+// isFar reports whether a frame says that it looks back more than 1<<log octets.
+func isFar(b []byte, log int) bool {
+	const singleSegment = 0x20
+	return len(b) >= 6 && bytes.HasPrefix(b, []byte("\x28\xb5\x2f\xfd")) && b[4]&singleSegment == 0 && b[5] > byte(log-10)<<3
 }

@@ -184,6 +184,11 @@ func (r *Request) OffloadTo(pool string, fn func() error) error {
 	if err != nil {
 		return err
 	}
+	return r.offload(p, fn)
+}
+
+// offload runs fn in a pool while the call's own task waits.
+func (r *Request) offload(p *pool, fn func() error) error {
 	r.Context() // made here: fn may ask for it on its own goroutine
 	w := &offloaded{r: r, fn: fn, rank: r.rank()}
 	if err := p.start(w); err != nil {

@@ -93,7 +93,10 @@ func got(d *client.Delivery) (*publisher.Delivery, error) {
 	}
 	out := &publisher.Delivery{
 		DeliveryTag: d.Tag, Redelivered: d.Redelivered, Exchange: string(d.Exchange), RoutingKey: string(d.RoutingKey),
-		Body: append([]byte(nil), body...),
+		Body: body,
+	}
+	if !d.Owned {
+		out.Body = append([]byte(nil), body...)
 	}
 	var props amqpproto.Properties
 	if _, err = props.Decode(properties); err == nil {

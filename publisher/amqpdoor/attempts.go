@@ -1,6 +1,7 @@
 package amqpdoor
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 
 	"zamqp/publisher"
@@ -58,11 +59,20 @@ func (a *attempts) put(h uint64, failed int) {
 	a.size++
 }
 
+// hashEnd is how much of either end of a body is hashed. To hash a hundred megabytes
+// takes as long as to handle thousands of messages.
+const hashEnd = 64 << 10
+
 func (a *attempts) hash(c *publisher.Call) uint64 {
 	var h maphash.Hash
 	h.SetSeed(a.seed)
-	m := c.Message()
-	for _, part := range [][]byte{m.Exchange, m.RoutingKey, c.Request().MessageID(), c.Request().CorrelationID(), c.Request().Body()} {
+	m, r := c.Message(), c.Request()
+	head, tail := r.Body(), []byte(nil)
+	if n := len(head); n > 2*hashEnd {
+		_ = binary.Write(&h, binary.LittleEndian, uint64(n))
+		head, tail = head[:hashEnd], head[n-hashEnd:]
+	}
+	for _, part := range [...][]byte{m.Exchange, m.RoutingKey, r.MessageID(), r.CorrelationID(), head, tail} {
 		_, _ = h.Write(part)
 		_ = h.WriteByte(0)
 	}

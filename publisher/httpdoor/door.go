@@ -108,8 +108,9 @@ type exchange struct {
 	ending     bool // it is to be, when its body is in one place
 	eof        bool // the client sends no more
 	gone       bool
-	full       bool // a stream waits for the client to take more
-	body       body // what is held of the request's body
+	full       bool   // a stream waits for the client to take more
+	body       body   // what is held of the request's body
+	rest       []byte // of a large answer, which leaves as the client takes it
 	local      net.Addr
 }
 
@@ -191,7 +192,7 @@ func (x *exchange) cancelled() {
 // Gone is the end of the connection. A call that runs goes on: what it
 // publishes must not depend on who waits for the answer. Its waits end.
 func (x *exchange) Gone(error) {
-	x.gone = true
+	x.gone, x.rest = true, nil
 	c := x.call
 	switch {
 	case c == nil:
@@ -243,10 +244,40 @@ func (x *exchange) Done(c *publisher.Call) {
 		x.FinishWith(p.Trailers())
 		return
 	}
+	if len(p.Body) > largeAnswer && hasBody(p.Status) {
+		x.begin(p, int64(len(p.Body)))
+		if c.Request().Method() != http.MethodHead {
+			x.rest, p.Body = p.Body, nil
+		}
+		x.more()
+		return
+	}
 	if p.Closes() {
 		x.SetClose()
 	}
 	x.Answer(p.Status, p.ContentType, p.Lines(), p.Body)
+}
+
+// largeAnswer is the length over which an answer is not copied whole to the output.
+const largeAnswer = 1 << 20
+
+// hasBody reports whether an answer of a status has a body. RFC 9110 §15.3.5, §15.3.6,
+// §15.4.5.
+func hasBody(status int) bool {
+	return status != http.StatusNoContent && status != http.StatusResetContent && status != http.StatusNotModified
+}
+
+// answerPiece is how much of a large answer is copied to the output at a time.
+const answerPiece = 256 << 10
+
+// more copies the next piece of a large answer, and ends the answer behind the last.
+func (x *exchange) more() {
+	n := min(len(x.rest), answerPiece)
+	_ = x.Conn.Write(x.rest[:n]) // its length is as announced
+	if x.rest = x.rest[n:]; len(x.rest) == 0 {
+		x.rest = nil
+		x.Finish()
+	}
 }
 
 // highWater is how much of a stream may wait for the client.
@@ -258,10 +289,13 @@ const streamTurnMax = 1 << 20
 
 // Start sends the head of a streamed answer.
 func (x *exchange) Start(c *publisher.Call, length int64) {
-	if x.gone {
-		return
+	if !x.gone {
+		x.begin(c.Response(), length)
 	}
-	p := c.Response()
+}
+
+// begin sends the head of an answer whose body comes in pieces.
+func (x *exchange) begin(p *publisher.Response, length int64) {
 	if p.Closes() {
 		x.SetClose()
 	}
@@ -310,6 +344,9 @@ func (x *exchange) Written(*publisher.Call) error {
 // Sent lets a stream go on when the client has taken enough.
 func (x *exchange) Sent(n int) {
 	x.Conn.Sent(n)
+	if len(x.rest) > 0 && x.OutLen() <= highWater/2 {
+		x.more()
+	}
 	if x.full && x.call != nil && x.OutLen() <= highWater/2 {
 		x.full = false
 		x.call.Wake()

@@ -3,6 +3,7 @@ package httpdoor_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -69,4 +70,58 @@ func TestLargeBodyIsPutTogetherInPieces(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLargeAnswerLeavesInPieces: an answer of many megabytes is copied to the output as
+// the client takes it, and the next answer follows it.
+func TestLargeAnswerLeavesInPieces(t *testing.T) {
+	size := 40<<20 + 12345
+	if testing.Short() {
+		size = 4<<20 + 12345
+	}
+	body := make([]byte, size)
+	for i := 0; i+8 <= len(body); i += 8 {
+		binary.LittleEndian.PutUint64(body[i:], uint64(i)*0x9e3779b97f4a7c15)
+	}
+	h := newHostOf(t, 0, http1.Config{}, func(g *publisher.Registry) {
+		g.Handle("GET /large", func(r *publisher.Request) error { return r.Bytes(200, "a/b", body) })
+		g.Handle("GET /empty", func(r *publisher.Request) error { return r.Bytes(304, "a/b", body) })
+		g.Handle("GET /last", func(r *publisher.Request) error { return r.Text(200, "last") })
+	})
+	c := h.dial(t)
+	head := func(method, path string) string { return method + " " + path + " HTTP/1.1\r\nHost: a\r\n\r\n" }
+	c.say(head("HEAD", "/large"))
+	c.turn()
+	length := fmt.Sprintf("Content-Length: %d\r\n", size)
+	if got := c.take(); !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.Contains(got, length) || !strings.HasSuffix(got, "\r\n\r\n") {
+		t.Fatalf("HEAD: %d octets, %.200q", len(got), got)
+	}
+	c.say(head("GET", "/empty"))
+	c.turn()
+	if got := c.take(); !strings.HasPrefix(got, "HTTP/1.1 304 ") || !strings.HasSuffix(got, "\r\n\r\n") || len(got) > 1000 {
+		t.Fatalf("304: %d octets, %.200q", len(got), got)
+	}
+	c.say(head("GET", "/large"))
+	var all strings.Builder
+	for turn := 0; all.Len() < size && turn < 10*size>>20; turn++ {
+		c.turn()
+		got := c.take()
+		if len(got) > 1<<20 {
+			t.Fatalf("%d octets in one turn", len(got))
+		}
+		all.WriteString(got)
+	}
+	c.say(head("GET", "/last"))
+	c.turn()
+	first, rest, _ := strings.Cut(all.String(), "\r\n\r\n")
+	if !strings.Contains(first+"\r\n", "Content-Type: a/b\r\n") || !strings.Contains(first+"\r\n", length) || rest != string(body) {
+		t.Errorf("head %q, %d octets of body", first, len(rest))
+	}
+	if got := c.take(); !strings.HasSuffix(got, "last") {
+		t.Errorf("behind it: %q", got)
+	}
+	c.say(head("GET", "/large"))
+	c.turn()
+	c.peer.Lost(errors.New("pulled"))
+	c.peer.Sent(0)
 }

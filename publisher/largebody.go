@@ -1,0 +1,90 @@
+package publisher
+
+import (
+	"zamqp/amqpproto"
+	"zamqp/loop/coro"
+)
+
+// A large body, over [amqpproto.LargeBody], is never handled whole in one turn of the
+// loop: it is copied in pieces, with turns in between, and what goes through all of it,
+// such as decompressing or decoding, runs on another goroutine while the call waits.
+// Its memory is not used for a second body, so whoever sends or stores it may do so
+// from where it is, also after the call has ended.
+
+// ownBody is a body that belongs to the transaction: nobody writes to its memory.
+type ownBody []byte
+
+// claim makes a large body that needs no codec the transaction's own; other values stay
+// as they are.
+func (r *Request) claim(v any, d *draft) any {
+	switch body := v.(type) {
+	case []byte:
+		if len(body) > amqpproto.LargeBody && !d.gzip {
+			return ownBody(r.copyLarge(body))
+		}
+	case string:
+		if len(body) > amqpproto.LargeBody && d.typed {
+			return ownBody(view(body))
+		}
+	}
+	return v
+}
+
+// copyLarge copies a large body a piece at a time, with turns of the loop in
+// between where the call can wait.
+func (r *Request) copyLarge(body []byte) []byte {
+	own := amqpproto.MakeDirty(len(body))
+	for {
+		n := min(len(body), amqpproto.LargeBody)
+		own = append(own, body[:n]...)
+		if body = body[n:]; len(body) == 0 {
+			return own
+		}
+		if r.canWait() {
+			r.yield()
+		}
+	}
+}
+
+// copyBody puts a body into dst, whose memory is used again unless the body is large.
+func (r *Request) copyBody(dst, body []byte) []byte {
+	if len(body) > amqpproto.LargeBody {
+		return r.copyLarge(body)
+	}
+	return append(dst[:0], body...)
+}
+
+// yield lets the loop have a turn.
+func (r *Request) yield() {
+	over := false
+	if !r.server.runtime.Post(func() { over = true; r.wake() }) {
+		return
+	}
+	for !over {
+		r.park()
+	}
+}
+
+// canWait reports whether the caller is the call's own coroutine, which can give the
+// thread back to the loop.
+func (r *Request) canWait() bool {
+	self := coro.Self()
+	return self != 0 && r.carrier == nil && r.owner.Load() == self && r.task != nil
+}
+
+// apart runs fn, which takes long for a large body, on another goroutine while the call
+// waits. Where the call cannot wait, fn runs here.
+func (r *Request) apart(fn func() error) error {
+	if !r.canWait() {
+		return fn()
+	}
+	return r.offload(r.server.bodies, fn)
+}
+
+// bodiesPool is the name of the pool that works on large bodies, in metrics and errors.
+// No handler can register one of that name.
+const bodiesPool = "large bodies"
+
+// bodiesWorkers is how many large bodies are worked on at once. One holds memory that
+// is some times its size.
+const bodiesWorkers = 4
