@@ -64,15 +64,19 @@ func (a *attempts) put(h uint64, failed int) {
 const hashEnd = 64 << 10
 
 func (a *attempts) hash(c *publisher.Call) uint64 {
+	m, r := c.Message(), c.Request()
+	return a.hashOf(m.Exchange, m.RoutingKey, r.MessageID(), r.CorrelationID(), r.Body())
+}
+
+func (a *attempts) hashOf(exchange, key, id, correlation, body []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(a.seed)
-	m, r := c.Message(), c.Request()
-	head, tail := r.Body(), []byte(nil)
-	if n := len(head); n > 2*hashEnd {
-		_ = binary.Write(&h, binary.LittleEndian, uint64(n))
-		head, tail = head[:hashEnd], head[n-hashEnd:]
+	tail := []byte(nil)
+	if n := len(body); n > 2*hashEnd {
+		_ = binary.Write(&h, binary.LittleEndian, uint64(n)) // never fails
+		body, tail = body[:hashEnd], body[n-hashEnd:]
 	}
-	for _, part := range [...][]byte{m.Exchange, m.RoutingKey, r.MessageID(), r.CorrelationID(), head, tail} {
+	for _, part := range [...][]byte{exchange, key, id, correlation, body, tail} {
 		_, _ = h.Write(part)
 		_ = h.WriteByte(0)
 	}
