@@ -195,8 +195,8 @@ func (o *ownBinary) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
-func TestOwnCodec(t *testing.T) {
-	c := publisher.OwnCodec("application/x-own", nil, nil)
+func TestSelfEncoding(t *testing.T) {
+	c := publisher.SelfEncoding("application/x-own", nil, nil)
 	b, err := c.Append([]byte("kept"), &ownBinary{"a"})
 	if err != nil || string(b) != "kept<a>" {
 		t.Errorf("%q, %v", b, err)

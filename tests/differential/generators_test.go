@@ -2,7 +2,7 @@ package differential_test
 
 import "strings"
 
-// The generators of an author: each adds one operation.
+// Each of these methods of the generator adds one operation.
 
 func (g *generator) declareQueue() {
 	o := &operation{do: "queue.declare", queue: pick(g, "@q1", "@q2", "@q3"), args: g.arguments(g.theme.args)}

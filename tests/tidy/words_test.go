@@ -1,0 +1,88 @@
+package tidy_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// oldWord is a word that the project no longer uses, because the field has a
+// better known one.
+type oldWord struct {
+	pattern string // of an identifier or a phrase, without what has another sense
+	instead string // what is written now
+}
+
+// oldWords stays: a word that comes back would be the second one for one thing.
+var oldWords = []oldWord{
+	{`handlertest`, "publishertest"},
+	{`[oO]wnCodec`, "SelfEncoding"},
+	{`own_codec`, "self_encoding"},
+}
+
+// wordsExempt are files that tell history, or quote the words themselves.
+func wordsExempt(path string) bool {
+	return path == "tests/tidy/words_test.go" || path == "CHANGELOG.md" || path == "LICENSE" ||
+		strings.Contains(path, "/testdata/") || strings.HasPrefix(path, "docs/bench/") || strings.HasPrefix(path, "docs/chaos/")
+}
+
+// wordsIn are the kinds of files that people read.
+var wordsIn = []string{".go", ".md", ".toml", "", ".py", ".mod"}
+
+func TestOldWords(t *testing.T) {
+	var all []string
+	for _, w := range oldWords {
+		all = append(all, w.pattern)
+	}
+	any := regexp.MustCompile(strings.Join(all, "|"))
+	var each []*regexp.Regexp
+	for _, w := range oldWords {
+		each = append(each, regexp.MustCompile(w.pattern))
+	}
+	walk(t, func(path string) {
+		if wordsExempt(path) || !slices.Contains(wordsIn, filepath.Ext(path)) {
+			return
+		}
+		src, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.IndexByte(src, 0) >= 0 {
+			return // not text
+		}
+		report := func(line int, text []byte) {
+			for i, re := range each {
+				if m := re.Find(text); m != nil {
+					t.Errorf("%s:%d: %q is an old word; write %s", path, line, m, oldWords[i].instead)
+				}
+			}
+		}
+		report(0, []byte(path))
+		if !any.Match(src) {
+			return
+		}
+		n := 0
+		for line := range bytes.Lines(src) {
+			n++
+			report(n, line)
+		}
+	})
+}
+
+// TestOldWordsAreFound keeps the list honest: each pattern finds what it names.
+func TestOldWordsAreFound(t *testing.T) {
+	for _, w := range oldWords {
+		re, err := regexp.Compile(w.pattern)
+		if err != nil {
+			t.Errorf("%q: %v", w.pattern, err)
+			continue
+		}
+		if re.MatchString("") || re.MatchString(w.instead) {
+			t.Errorf("%q finds what is to be written instead: %q", w.pattern, w.instead)
+		}
+	}
+}
