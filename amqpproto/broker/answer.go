@@ -44,7 +44,7 @@ func (ch *channel) answered(id amqpproto.MethodID, at int, before uint64) error 
 	if need == before {
 		if id != amqpproto.IDBasicQos {
 			// What is there already may have been declared a moment ago by another one.
-			need = s.changedAt
+			need = s.store.Changed()
 		}
 		if need <= s.synced() || s.storeErr() != nil {
 			return nil

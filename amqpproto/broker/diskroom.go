@@ -29,15 +29,7 @@ func isFull(err error) bool {
 
 // DiskMark is the place up to which the store is on disk, for DiskRoom. It is to be
 // taken before the disk is looked at.
-func (s *Server) DiskMark() int64 { return s.appended() - s.behind() }
-
-// appended is how much the store has ever been given, octets.
-func (s *Server) appended() int64 {
-	if s.journal == nil {
-		return 0
-	}
-	return s.journal.Appended()
-}
+func (s *Server) DiskMark() int64 { return s.store.Appended() - s.behind() }
 
 // DiskRoom says that the store may write room octets behind mark. When they are
 // used up publishers wait, as they do for memory, until there are more than again
@@ -45,7 +37,7 @@ func (s *Server) appended() int64 {
 // low says that they wait.
 func (s *Server) DiskRoom(mark, room, again int64) (low bool) {
 	d := &s.disk
-	left := mark + room - s.appended() - d.coming
+	left := mark + room - s.store.Appended() - d.coming
 	d.end, d.lookAt = mark+room, mark+room-left/2
 	s.setLow(left <= 0 || d.low && left <= again, left)
 	return d.low
@@ -76,7 +68,7 @@ func (s *Server) wrote() {
 		d.lags = true
 		s.ring()
 	}
-	at := s.journal.Appended() + d.coming
+	at := s.store.Appended() + d.coming
 	if at < d.lookAt {
 		return
 	}
@@ -101,7 +93,7 @@ func (s *Server) caughtUp() {
 // have, or will not.
 func (ch *channel) announce(octets uint64) {
 	s := ch.conn.server
-	if s.journal == nil || octets == 0 && ch.announced == 0 {
+	if s.store == nil || octets == 0 && ch.announced == 0 {
 		return
 	}
 	s.disk.coming += int64(octets) - ch.announced

@@ -1,5 +1,5 @@
-// Package broker is a broker of AMQP 0-9-1 without a socket: the other end of
-// the frames that amqpproto/client speaks, behaving as RabbitMQ 3.10 does.
+// Package broker is an AMQP 0-9-1 broker without a socket: the other end of
+// the frames that amqpproto/client speaks. It behaves as RabbitMQ 3.10 does.
 //
 // It is a machine. It has no goroutine, mutex, clock or file descriptor, and is
 // used on one thread; time, and work that has to be done elsewhere, come
@@ -8,7 +8,8 @@
 // A client can make many things large. Whatever goes through all of something
 // works in slices, a slice a turn: see slicing.
 //
-// A message lives once, however many queues hold it: see arena. What a client
-// may do is in conn and channel, what happens to its messages in exchange and
-// queue, what outlives the process in store.
+// A message is in memory once, however many queues hold it: see arena. What a
+// client may do is in conn and channel, what happens to its messages in exchange
+// and queue. What outlives the process is in package store; durable.go is what the
+// broker tells its store, storehost.go what the store asks of the broker.
 package broker

@@ -8,8 +8,15 @@ const RaceDetector = racing.Enabled
 // Records is how many the store has been given, ever.
 func (s *Server) Records() int { return int(s.stored()) }
 
-// LastQueue is the highest id that a queue ever had.
-func (s *Server) LastQueue() int { return int(s.lastQueue) }
+// LastQueue is the highest id in the store that a queue ever had: the next one is
+// one higher.
+func (s *Server) LastQueue() int {
+	q, err := s.vhosts["/"].declareQueue(queueSpec{name: "the next one", durable: true}, nil)
+	if err != nil {
+		panic(err)
+	}
+	return int(q.storeID) - 1
+}
 
 // Unacked is how many deliveries of a connection its client may ack.
 func (c *Conn) Unacked() (n int) {

@@ -109,7 +109,7 @@ func (s *Server) release(m *message) {
 		return
 	}
 	if m.seq != 0 {
-		s.unkeep(m)
+		s.forgetMessage(m)
 	}
 	s.memory -= int64(recordSize(m.size()) + messageSize)
 	s.arena.remove(m.chunk, m.size())

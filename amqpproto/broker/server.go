@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/broker/store"
 	"zamqp/amqpproto/endpoint"
 )
 
@@ -65,7 +66,10 @@ type Server struct {
 	tracer       tracer
 
 	serverEngine
-	serverStore
+	store    *store.Store // nil without a data directory
+	disk     diskRoom
+	lent     []writing // in the order of their numbers
+	storeIDs []uint32  // scratch
 }
 
 // New returns a broker with the exchanges that every virtual host has. The error
@@ -128,7 +132,7 @@ func (s *Server) ConnectOwn(w Wire, user string) *Conn {
 // Tick moves time on. It returns when it wants to be called next; zero = never.
 func (s *Server) Tick(now time.Time) (next time.Time) {
 	at := s.tickEngine(now.UnixNano())
-	endpoint.Sooner(&at, s.tickStore(now.UnixNano()))
+	endpoint.Sooner(&at, s.store.Tick(now.UnixNano()))
 	s.tellEnded()
 	s.weigh()
 	if at == 0 {

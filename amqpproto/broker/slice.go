@@ -24,7 +24,7 @@ const (
 	takeUnits    = 4  // a queue takes a message
 	kickUnits    = 2  // a consumer may be ready again
 	closeUnits   = 64 // a connection is closed
-	mapUnits     = 4  // a thing of the topology is written
+	storeUnits   = 4  // a thing of the topology is written
 	homeUnits    = 1  // a queue is noted to have a message
 	followUnits  = 1  // a binding is followed
 	matchUnits   = 4  // a binding of a headers exchange is looked at

@@ -1,5 +1,7 @@
 package broker
 
+import "zamqp/amqpproto/broker/store"
+
 // spreading is a message on its way to more queues than one slice has room for.
 // It is written to the store for all of them first, then each takes it. Whoever
 // makes one holds a reference of the message.
@@ -9,9 +11,8 @@ type spreading struct {
 	names   *vhost   // of them: who has the name now gets it; nil = known
 	named   int      // that were looked up
 	known   int      // of those, the ones that are there
-	noted   int      // of them, for the record
-	homes   int      // of those, the ones that store it
-	record  []byte   // what is to be written about them
+	noted   int      // of them, for the store
+	wide    store.Wide
 	stored  bool
 	taken   int    // of them
 	need    uint64 // the store must have synced this before a confirm
@@ -61,13 +62,8 @@ func (p *spreading) lookUp(s *Server) (done bool) {
 // store is storeMessage.
 func (p *spreading) store(s *Server) (done bool) {
 	m := p.msg
-	if p.stored = !s.keeps() || !m.persistent; p.stored {
+	if p.stored = s.store == nil || !m.persistent; p.stored {
 		return true
-	}
-	k := s.shelf.of(m)
-	if p.noted == 0 {
-		*k = kept{time: s.now() / 1e6}
-		s.shelf.counts[m.id>>slabBits]++ // its chunk stays
 	}
 	for p.noted < len(p.queues) {
 		if !s.charge(homeUnits, 0) {
@@ -75,27 +71,15 @@ func (p *spreading) store(s *Server) (done bool) {
 		}
 		q := p.queues[p.noted]
 		p.noted++
-		if q.storeID != 0 && !q.unstored {
-			h := home{queue: q.storeID}
-			p.record = appendHome(p.record, h)
-			s.shelf.add(k, h)
-			p.homes++
+		if q.inStore() {
+			s.store.AddTo(&p.wide, m.id, q.storeID)
 		}
 	}
-	s.shelf.counts[m.id>>slabBits]--
-	if p.stored = true; p.homes == 0 {
-		return true
+	p.stored = true
+	if seq := s.store.Finish(&p.wide, s.storeForm(m)); seq != 0 {
+		s.wasStored(m, seq)
+		p.need = seq
 	}
-	s.settleGone()
-	s.head = appendRecordHead(s.head[:0], 0, k.time, p.homes)
-	at := len(s.head)
-	s.head = appendLengths(s.head, m)
-	m.seq = s.appendMessage(m, s.head[:at], p.record, s.head[at:])
-	p.need, p.record = m.seq, nil
-	s.shelf.append(m, k, m.seq)
-	s.memory += keptSize
-	s.wrote()
-	s.flushLater()
 	return true
 }
 

@@ -110,7 +110,8 @@ func TestAMillionMessagesComeBack(t *testing.T) {
 	h.kill()
 	start := time.Now()
 	h = openShop(t, o)
-	t.Logf("%d of %d messages, %d MiB on disk: %v", h.shelf.n, messages, h.journal.Size()>>20, time.Since(start))
+	size, _ := h.diskSize()
+	t.Logf("%d of %d messages, %d MiB on disk: %v", h.store.Messages(), messages, size>>20, time.Since(start))
 	q = h.v.queues["q"]
 	for i := messages / 10; i < messages; i++ {
 		e := h.take(q)
@@ -119,7 +120,7 @@ func TestAMillionMessagesComeBack(t *testing.T) {
 		}
 		q.settle(e)
 	}
-	if h.shelf.n != 0 {
-		t.Errorf("%d messages are left", h.shelf.n)
+	if h.store.Messages() != 0 {
+		t.Errorf("%d messages are left", h.store.Messages())
 	}
 }

@@ -3,7 +3,7 @@ package broker
 // onSynced is called each time the store's synced has moved, and when the store
 // has failed (see storeErr): confirms, tx.commit-ok and answers that waited can be
 // sent.
-func (s *Server) onSynced(uint64) {
+func (s *Server) onSynced() {
 	s.written()
 	s.giveAnswers()
 	waiting := s.syncing

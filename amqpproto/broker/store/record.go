@@ -1,4 +1,4 @@
-package broker
+package store
 
 import (
 	"encoding/binary"
@@ -54,60 +54,84 @@ func appendString[T string | []byte | amqpproto.RawTable](dst []byte, v T) []byt
 	return append(binary.AppendUvarint(dst, uint64(len(v))), v...)
 }
 
-func appendExchange(dst []byte, x *exchange) []byte {
-	dst = appendString(append(dst, byte(recordExchange)), x.vhost.name)
-	dst = appendString(appendString(dst, x.name), x.kind)
+// Exchange, Queue and Binding are what the store keeps about those. All of them are
+// durable.
+type Exchange struct {
+	Vhost, Name, Kind    string
+	AutoDelete, Internal bool
+	Args                 amqpproto.RawTable
+}
+
+// Queue has the id that AddQueue has returned.
+type Queue struct {
+	ID          uint32
+	Vhost, Name string
+	AutoDelete  bool
+	Args        amqpproto.RawTable
+}
+
+// Binding binds a queue or, with ToExchange, an exchange.
+type Binding struct {
+	Vhost, Source    string
+	ToExchange       bool
+	Destination, Key string
+	Args             amqpproto.RawTable
+}
+
+func appendExchange(dst []byte, x Exchange) []byte {
+	dst = appendString(append(dst, byte(recordExchange)), x.Vhost)
+	dst = appendString(appendString(dst, x.Name), x.Kind)
 	var flags byte
-	if x.autoDelete {
+	if x.AutoDelete {
 		flags |= flagAutoDelete
 	}
-	if x.internal {
+	if x.Internal {
 		flags |= flagInternal
 	}
-	return appendString(append(dst, flags), x.args)
+	return appendString(append(dst, flags), x.Args)
 }
 
-func appendNoExchange(dst []byte, x *exchange) []byte {
-	return appendString(appendString(append(dst, byte(recordNoExchange)), x.vhost.name), x.name)
+func appendNoExchange(dst []byte, vhost, name string) []byte {
+	return appendString(appendString(append(dst, byte(recordNoExchange)), vhost), name)
 }
 
-func appendQueue(dst []byte, q *queue) []byte {
-	dst = binary.AppendUvarint(append(dst, byte(recordQueue)), uint64(q.storeID))
-	dst = appendString(appendString(dst, q.vhost.name), q.name)
+func appendQueue(dst []byte, q Queue) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(recordQueue)), uint64(q.ID))
+	dst = appendString(appendString(dst, q.Vhost), q.Name)
 	var flags byte
-	if q.autoDelete {
+	if q.AutoDelete {
 		flags |= flagAutoDelete
 	}
-	return appendString(append(dst, flags), q.args)
+	return appendString(append(dst, flags), q.Args)
 }
 
 // appendBinding is for both kinds of its record: a binding is identified by all
 // that it is.
-func appendBinding(dst []byte, kind recordKind, b *binding) []byte {
-	dst = appendString(append(dst, byte(kind)), b.source.vhost.name)
-	dst = appendString(dst, b.source.name)
-	if b.queue != nil {
-		dst = appendString(append(dst, 0), b.queue.name)
-	} else {
-		dst = appendString(append(dst, flagToExchange), b.target.name)
+func appendBinding(dst []byte, kind recordKind, b Binding) []byte {
+	dst = appendString(append(dst, byte(kind)), b.Vhost)
+	dst = appendString(dst, b.Source)
+	var flags byte
+	if b.ToExchange {
+		flags |= flagToExchange
 	}
-	return appendString(appendString(dst, b.key), b.args)
+	dst = appendString(append(dst, flags), b.Destination)
+	return appendString(appendString(dst, b.Key), b.Args)
 }
 
 // The three are the record of a message, up to its octets.
-func appendRecordHead(b []byte, id uint64, ms int64, homes int) []byte {
+func appendMessageHead(b []byte, id uint64, ms int64, refs int) []byte {
 	b = binary.AppendUvarint(append(b, byte(recordMessage)), id)
 	b = binary.AppendUvarint(b, uint64(ms))
-	return binary.AppendUvarint(b, uint64(homes))
+	return binary.AppendUvarint(b, uint64(refs))
 }
 
-func appendHome(b []byte, h home) []byte {
-	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(h.queue)), uint64(h.deliveries))
+func appendRef(b []byte, r queueRef) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(r.queue)), uint64(r.deliveries))
 }
 
-func appendLengths(b []byte, m *message) []byte {
-	b = append(b, m.exchangeLen, m.keyLen)
-	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(m.bccLen)), uint64(m.propsLen))
+func appendLengths(b []byte, m *Message) []byte {
+	b = append(b, m.ExchangeLen, m.KeyLen)
+	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(m.BCCLen)), uint64(m.PropsLen))
 }
 
 // cursor reads a record. After a fault everything is zero and bad is true.

@@ -1,0 +1,188 @@
+package store
+
+// stored is what the store knows about a message: where its record is, and which
+// durable queues still have it. It has no pointers, so that a million of them cost
+// the garbage collector nothing.
+type stored struct {
+	at         uint64 // number of the message's newest record
+	time       int64  // of the publish, milliseconds since 1970
+	prev, next uint32 // neighbours by at: message ids plus one, 0 = none
+	queueRef          // the first queue; queue is 0 when no queue has the message
+	more       uint32 // further queues: place in index.nodes, 0 = none
+}
+
+// queueRef is a queue that has a message.
+type queueRef struct {
+	queue      uint32 // its id
+	deliveries uint32 // how often it has delivered the message
+	slot       uint32 // in the slot file, plus one; 0 = none: never delivered
+}
+
+// refNode is a queueRef in a list, for messages in several queues.
+type refNode struct {
+	queueRef
+	next uint32
+}
+
+// index is the stored messages by id, and in the order of their records.
+type index struct {
+	chunks      [][]stored // nil where no message is stored
+	counts      []int      // of messages stored, by chunk
+	spare       []stored   // a chunk to be used again
+	first, last uint32     // message ids plus one
+	nodes       []refNode
+	free        uint32 // the list of unused nodes
+	n           int
+	live        int64 // octets of the newest records of stored messages, about
+}
+
+// A chunk of the index is for this many ids in a row.
+const (
+	chunkBits     = 14
+	chunkMessages = 1 << chunkBits
+)
+
+// of is the place of a message that is in the index, or about to be appended.
+func (f *index) of(id uint32) *stored {
+	number := int(id >> chunkBits)
+	for number >= len(f.chunks) {
+		f.chunks = append(f.chunks, nil)
+		f.counts = append(f.counts, 0)
+	}
+	if f.chunks[number] == nil {
+		if f.spare == nil {
+			f.spare = make([]stored, chunkMessages)
+		}
+		f.chunks[number], f.spare = f.spare, nil
+	}
+	return &f.chunks[number][id&(chunkMessages-1)]
+}
+
+func (f *index) at(id uint32) *stored { return &f.chunks[id>>chunkBits][id&(chunkMessages-1)] }
+
+// pin keeps the place of a message that is about to be appended; unpin comes
+// before append.
+func (f *index) pin(id uint32)   { f.counts[id>>chunkBits]++ }
+func (f *index) unpin(id uint32) { f.counts[id>>chunkBits]-- }
+
+// append puts a message at the end: its record, which takes about cost octets, is
+// the newest.
+func (f *index) append(id uint32, k *stored, at uint64, cost int64) {
+	f.link(id, k, at)
+	f.n++
+	f.counts[id>>chunkBits]++
+	f.live += cost
+}
+
+// move puts a message that is in the index at the end.
+func (f *index) move(id uint32, k *stored, at uint64) {
+	f.unlink(k)
+	f.link(id, k, at)
+}
+
+// remove takes a message out. k is void after it.
+func (f *index) remove(id uint32, k *stored, cost int64) {
+	f.unlink(k)
+	f.n--
+	f.live -= cost
+	number := id >> chunkBits
+	f.counts[number]--
+	if f.counts[number] == 0 {
+		f.spare, f.chunks[number] = f.chunks[number], nil
+	}
+}
+
+func (f *index) link(id uint32, k *stored, at uint64) {
+	k.at, k.prev, k.next = at, f.last, 0
+	if f.last != 0 {
+		f.at(f.last - 1).next = id + 1
+	} else {
+		f.first = id + 1
+	}
+	f.last = id + 1
+}
+
+func (f *index) unlink(k *stored) {
+	if k.prev != 0 {
+		f.at(k.prev - 1).next = k.next
+	} else {
+		f.first = k.next
+	}
+	if k.next != 0 {
+		f.at(k.next - 1).prev = k.prev
+	} else {
+		f.last = k.prev
+	}
+}
+
+// add adds a queue to those that have the message.
+func (f *index) add(k *stored, r queueRef) {
+	if k.queue == 0 {
+		k.queueRef = r
+		return
+	}
+	if len(f.nodes) == 0 {
+		f.nodes = append(f.nodes, refNode{}) // 0 is none
+	}
+	i := f.free
+	if i != 0 {
+		f.free = f.nodes[i].next
+	} else {
+		i = uint32(len(f.nodes))
+		f.nodes = append(f.nodes, refNode{})
+	}
+	f.nodes[i] = refNode{r, k.more}
+	k.more = i
+}
+
+// find is a queue's ref of the message; nil if that queue does not have it.
+// It is valid until the next add.
+func (f *index) find(k *stored, queue uint32) *queueRef {
+	if k.queue == queue {
+		return &k.queueRef
+	}
+	for i := k.more; i != 0; i = f.nodes[i].next {
+		if f.nodes[i].queue == queue {
+			return &f.nodes[i].queueRef
+		}
+	}
+	return nil
+}
+
+// drop takes a queue away from those that have the message. After the last one
+// k.queue is 0.
+func (f *index) drop(k *stored, queue uint32) (dropped queueRef, found bool) {
+	if k.queue == queue {
+		dropped, k.queueRef = k.queueRef, queueRef{}
+		if i := k.more; i != 0 {
+			k.queueRef, k.more = f.nodes[i].queueRef, f.nodes[i].next
+			f.release(i)
+		}
+		return dropped, true
+	}
+	for at := &k.more; *at != 0; at = &f.nodes[*at].next {
+		if i := *at; f.nodes[i].queue == queue {
+			dropped, *at = f.nodes[i].queueRef, f.nodes[i].next
+			f.release(i)
+			return dropped, true
+		}
+	}
+	return queueRef{}, false
+}
+
+func (f *index) release(i uint32) {
+	f.nodes[i] = refNode{next: f.free}
+	f.free = i
+}
+
+// each calls fn with all queues that have the message. fn may change the ref,
+// and not which there are.
+func (f *index) each(k *stored, fn func(r *queueRef)) {
+	if k.queue == 0 {
+		return
+	}
+	fn(&k.queueRef)
+	for i := k.more; i != 0; i = f.nodes[i].next {
+		fn(&f.nodes[i].queueRef)
+	}
+}

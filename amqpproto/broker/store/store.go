@@ -1,0 +1,259 @@
+package store
+
+import (
+	"encoding/binary"
+	"time"
+
+	"zamqp/amqpproto/journal"
+)
+
+// Owner is the broker that a store belongs to. All calls come on its thread.
+type Owner interface {
+	Now() int64                // time of this turn, nanoseconds since 1970
+	WakeAt(at int64)           // call Store.Tick at that time
+	Post(fn func())            // call fn at the end of this turn
+	Offload(work, done func()) // run work on another thread, then done on this one
+
+	// Later calls step in this turn or a later one, again and again until it is
+	// done. Charge says whether this turn has room for one thing more; step
+	// returns when it has none.
+	Later(step func() (done bool))
+	Charge() bool
+
+	Synced()           // Store.Synced has moved
+	Failed(err error)  // nothing more will be stored: Store.Err
+	Trouble(err error) // the disk takes nothing, and the store tries again; nil = it does again
+
+	// What the store needs to write things again: everything durable, at once or
+	// in steps, and a message that it knows.
+	Durable(w *Writer)
+	Walk() Walk
+	Message(id uint32) Message
+
+	// Lent says that a record has the large body of a message. The journal reads
+	// the body where it is, so it has to stay there until the record is synced.
+	Lent(id uint32, record uint64)
+}
+
+// Options are those of the journal.
+type Options struct {
+	SegmentSize int64
+	Reserve     int64
+	Files       journal.FS
+}
+
+// Store is an open store. A nil Store stores nothing.
+type Store struct {
+	owner   Owner
+	journal *journal.Journal
+	slots   *journal.Board // how often each queue has delivered each message
+
+	retry   func() // what the journal wants to be called for a passing error; nil = nothing
+	retryAt int64
+
+	index     index
+	lastQueue uint32 // the highest queue id ever
+
+	gone      []byte // the record of entries that have left their queues in this turn, without its kind
+	goneQueue uint32 // the last pair in it
+	goneID    uint64
+
+	flushing bool       // flush will be called
+	flush    func()     // flushNow, made once
+	head     []byte     // scratch for the beginning of a record
+	item     []byte     // scratch for records of the topology
+	refs     []queueRef // scratch
+
+	changedAt   uint64     // number of the newest record that changed the topology
+	topology    int64      // octets of the topology, about
+	rewriting   *rewriting // the topology is being written again in steps
+	rewrittenTo int64      // octets appended when the last one was finished
+	completeAt  uint64     // number of the first record of the newest complete topology
+}
+
+// append writes the record of a change to the topology.
+func (s *Store) append(b []byte) {
+	s.writeGone()
+	s.changedAt = s.journal.Append(b)
+	s.flushLater()
+}
+
+// Changed is the number of the newest record that changed the topology.
+func (s *Store) Changed() uint64 {
+	if s == nil {
+		return 0
+	}
+	return s.changedAt
+}
+
+// AddExchange is called when a durable exchange was declared, RemoveExchange when
+// it was deleted. The bindings of a removed exchange need not be removed.
+func (s *Store) AddExchange(x Exchange) {
+	if s == nil {
+		return
+	}
+	s.head = appendExchange(s.head[:0], x)
+	s.topology += int64(len(s.head))
+	s.append(s.head)
+}
+
+// RemoveExchange needs no more of x than its vhost and its name.
+func (s *Store) RemoveExchange(vhost, name string) {
+	if s == nil {
+		return
+	}
+	s.head = appendNoExchange(s.head[:0], vhost, name)
+	s.append(s.head)
+}
+
+// AddQueue is called when a durable queue was declared, and returns its id. Ids
+// are never used again.
+func (s *Store) AddQueue(q Queue) (id uint32) {
+	if s == nil {
+		return 0
+	}
+	s.lastQueue++
+	q.ID = s.lastQueue
+	s.head = appendQueue(s.head[:0], q)
+	s.topology += int64(len(s.head))
+	s.append(s.head)
+	return q.ID
+}
+
+// RemoveQueue is called when a queue was deleted, before RemoveMessage for each
+// of its messages, which costs no records then.
+func (s *Store) RemoveQueue(id uint32) {
+	if s == nil {
+		return
+	}
+	s.head = binary.AppendUvarint(append(s.head[:0], byte(recordNoQueue)), uint64(id))
+	s.append(s.head)
+}
+
+// AddBinding and RemoveBinding are called for bindings with both ends durable.
+func (s *Store) AddBinding(b Binding) {
+	if s == nil {
+		return
+	}
+	s.head = appendBinding(s.head[:0], recordBinding, b)
+	s.topology += int64(len(s.head))
+	s.append(s.head)
+}
+
+// RemoveBinding names the binding by all that it is.
+func (s *Store) RemoveBinding(b Binding) {
+	if s == nil {
+		return
+	}
+	s.head = appendBinding(s.head[:0], recordNoBinding, b)
+	s.append(s.head)
+}
+
+// Last is the number of the last record: what was done before is on disk when
+// Synced has reached it. Owner.Synced is called each time Synced moves. Without
+// a store both are 0.
+func (s *Store) Last() uint64 {
+	if s == nil {
+		return 0
+	}
+	s.writeGone()
+	return s.journal.Last()
+}
+
+// Synced is the number of the last record on disk.
+func (s *Store) Synced() uint64 {
+	if s == nil {
+		return 0
+	}
+	return s.journal.Synced()
+}
+
+// Err is the write or sync that failed for good: nothing durable is confirmed,
+// and so nothing should be accepted, any more. nil if all is well.
+func (s *Store) Err() error {
+	if s == nil {
+		return nil
+	}
+	return s.journal.Err()
+}
+
+// Behind is how many octets wait to be written. They are copies, in memory, of
+// messages that may have gone on already.
+func (s *Store) Behind() int64 {
+	if s == nil {
+		return 0
+	}
+	return int64(s.journal.Behind())
+}
+
+// Appended is how many octets the store has ever been given.
+func (s *Store) Appended() int64 {
+	if s == nil {
+		return 0
+	}
+	return s.journal.Appended()
+}
+
+// Messages is how many messages are stored.
+func (s *Store) Messages() int {
+	if s == nil {
+		return 0
+	}
+	return s.index.n
+}
+
+// Tick calls the journal if it is due, and returns when it will be; 0 = never.
+func (s *Store) Tick(now int64) (next int64) {
+	if s == nil {
+		return 0
+	}
+	if fn := s.retry; fn != nil && now >= s.retryAt {
+		s.retry = nil
+		fn()
+	}
+	if s.retry == nil {
+		return 0
+	}
+	return s.retryAt
+}
+
+// callLater has the journal called by Tick.
+func (s *Store) callLater(wait time.Duration, fn func()) {
+	s.retry, s.retryAt = fn, s.owner.Now()+int64(wait)
+	s.owner.WakeAt(s.retryAt)
+}
+
+// flushLater has what was appended in this turn handed to the journal's writer
+// at the end of it.
+func (s *Store) flushLater() {
+	if !s.flushing {
+		s.flushing = true
+		s.owner.Post(s.flush)
+	}
+}
+
+func (s *Store) flushNow() {
+	s.flushing = false
+	s.writeGone()
+	s.compact()
+	s.journal.Flush()
+}
+
+func (s *Store) synced(seq uint64) {
+	s.slots.Again()
+	s.slots.Reuse(seq)
+	s.owner.Synced()
+}
+
+// Close waits until everything is on disk and releases the directory.
+func (s *Store) Close() error {
+	if s == nil {
+		return nil
+	}
+	s.writeGone()
+	err := s.journal.Close()
+	if serr := s.slots.Close(); err == nil {
+		err = serr
+	}
+	return err
+}
