@@ -184,9 +184,7 @@ func (v *vhost) dropOwner(c *Conn) {
 // declareExchange makes the exchange or finds the equivalent one.
 func (v *vhost) declareExchange(spec exchangeSpec) (*exchange, error) {
 	spec.name = stripBreaks(spec.name)
-	switch spec.kind {
-	case "direct", "fanout", "topic", "headers":
-	default:
+	if exchangeTypes[spec.kind] == nil {
 		return nil, &amqpproto.ConnectionError{Code: amqpproto.CommandInvalid, Text: "unknown exchange type '" + spec.kind + "'"}
 	}
 	if err := checkDefault(spec.name); err != nil {

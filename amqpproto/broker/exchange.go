@@ -14,11 +14,8 @@ type exchange struct {
 	mark      uint64                  // route's
 	gone      bool                    // deleted
 
-	// How a key finds its bindings. Of these, one is in use, by kind; a fanout
-	// exchange goes through bindings.
-	direct  map[string][]*binding
-	topic   topicNode
-	matches []*headersBinding
+	typ   *exchangeType
+	index bindingIndex // the bindings, as messages find them
 }
 
 // binding binds a queue or an exchange to a source exchange.
@@ -31,7 +28,8 @@ type binding struct {
 
 	inSource int // places in source.bindings, and in queue.bindings or target.targets
 	inTarget int
-	inKey    int // and among those that are found together: in source.direct, a topicNode or source.matches
+	inIndex  int         // place in whatever source.index has b in
+	rule     bindingRule // nil = the routing key is enough
 }
 
 // bindingKey is what makes a binding the same as another one.
@@ -47,9 +45,8 @@ func (b *binding) identity() bindingKey {
 
 func newExchange(v *vhost, spec exchangeSpec) *exchange {
 	x := &exchange{vhost: v, exchangeSpec: spec, known: map[bindingKey]*binding{}}
-	if spec.kind == "direct" {
-		x.direct = map[string][]*binding{}
-	}
+	x.typ = typeOf(spec.kind)
+	x.index = x.typ.newIndex(x)
 	if f, ok := spec.args.Lookup("alternate-exchange"); ok {
 		x.alternate = string(f.Raw)
 	}
@@ -152,10 +149,10 @@ func (v *vhost) bindingOf(source, key []byte, args amqpproto.RawTable) (*binding
 
 // valid is the error of a binding that its exchange cannot do anything with.
 func (b *binding) valid() error {
-	if b.source.kind != "headers" {
-		return nil
+	if check := b.source.typ.check; check != nil {
+		return check(b.args)
 	}
-	return checkMatch(b.args)
+	return nil
 }
 
 // addBinding adds a binding if it is new.
@@ -182,17 +179,7 @@ func (v *vhost) linkBinding(b *binding) {
 	b.inTarget = len(*ends)
 	*ends = append(*ends, b)
 	v.bindings++
-	switch x.kind {
-	case "direct":
-		list := x.direct[b.key]
-		b.inKey = len(list)
-		x.direct[b.key] = append(list, b)
-	case "topic":
-		x.topic.add(b)
-	case "headers":
-		b.inKey = len(x.matches)
-		x.matches = append(x.matches, newHeadersBinding(b))
-	}
+	x.index.add(b)
 }
 
 // ends is the list of bindings of whatever b ends at.
@@ -224,21 +211,7 @@ func (v *vhost) unlinkBinding(b *binding) {
 	(*ends)[b.inTarget], last.inTarget = last, b.inTarget
 	*ends = dropLast(*ends)
 	v.bindings--
-	switch x.kind {
-	case "direct":
-		if list := without(x.direct[b.key], b); len(list) > 0 {
-			x.direct[b.key] = list
-		} else {
-			delete(x.direct, b.key)
-		}
-	case "topic":
-		x.topic.remove(b)
-	case "headers":
-		last := x.matches[len(x.matches)-1]
-		x.matches[b.inKey], last.inKey = last, b.inKey
-		x.matches[len(x.matches)-1] = nil
-		x.matches = x.matches[:len(x.matches)-1]
-	}
+	x.index.remove(b)
 }
 
 func dropLast(list []*binding) []*binding {
@@ -246,10 +219,10 @@ func dropLast(list []*binding) []*binding {
 	return list[:len(list)-1]
 }
 
-// without takes b out of a list by inKey, whose order does not matter.
+// without takes b out of a list of an index, by inIndex. The order does not matter.
 func without(list []*binding, b *binding) []*binding {
 	last := list[len(list)-1]
-	list[b.inKey], last.inKey = last, b.inKey
+	list[b.inIndex], last.inIndex = last, b.inIndex
 	return dropLast(list)
 }
 

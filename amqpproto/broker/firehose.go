@@ -25,9 +25,10 @@ func (v *vhost) traces() bool { return len(v.firehose.bindings) > 0 }
 // tracer is the scratch of the firehose, one for a server: a copy on its way.
 type tracer struct {
 	copy   publishing
-	source publishing // the message of a delivery, taken apart
-	names  []*queue   // where a publish goes, by name
-	queues []*queue   // where the copy goes
+	source publishing   // the message of a delivery, taken apart
+	names  []*queue     // where a publish goes, by name
+	queues []*queue     // where the copy goes
+	lists  [][]*binding // scratch
 }
 
 // tracePublish copies a publish, which may have no queue to go to. It comes
@@ -84,12 +85,10 @@ func (t *tracer) wanted(v *vhost) bool {
 	if len(t.copy.key) > amqpproto.ShortstrMax {
 		t.copy.key = t.copy.key[:amqpproto.ShortstrMax]
 	}
-	for _, n := range v.server.router.topic.match(&v.firehose.topic, t.copy.key) {
-		if len(n.bindings) > 0 {
-			return true
-		}
-	}
-	return false
+	t.lists = v.firehose.index.match(t.copy.key, t.lists[:0])
+	wanted := len(t.lists) > 0 // lists of a topic exchange are never empty
+	clear(t.lists)
+	return wanted
 }
 
 // headersAt is where the headers begin in the properties of a copy, which has no

@@ -8,13 +8,29 @@ import (
 	"zamqp/amqpproto"
 )
 
-// headersBinding is a headers exchange's binding, taken apart: its arguments are
-// what a message's headers are compared with. RabbitMQ's rules: x-match is all
-// (the default) or any; names with x- are left out unless it is all-with-x or
-// any-with-x; a void value asks for the name only; and types do not count, only
-// values.
-type headersBinding struct {
-	*binding
+// headersType sends a message to the bindings whose arguments its headers match.
+// §3.1.3.4.
+var headersType = exchangeType{
+	newIndex: func(x *exchange) bindingIndex { return headersIndex{x} },
+	check:    checkMatch,
+	units:    matchUnits,
+}
+
+// headersIndex looks at all bindings of the exchange: each has a rule of its own.
+type headersIndex struct{ x *exchange }
+
+func (headersIndex) add(b *binding)  { b.rule = newHeadersRule(b.args) }
+func (headersIndex) remove(*binding) {}
+
+func (h headersIndex) match(_ []byte, dst [][]*binding) [][]*binding {
+	return append(dst, h.x.bindings)
+}
+
+// headersRule is a binding's arguments, taken apart: what a message's headers are
+// compared with. RabbitMQ's rules: x-match is all (the default) or any; names with
+// x- are left out unless it is all-with-x or any-with-x; a void value asks for the
+// name only; and types do not count, only values.
+type headersRule struct {
 	any  bool
 	want []wantedHeader
 }
@@ -40,14 +56,14 @@ func checkMatch(args amqpproto.RawTable) error {
 	return precondition("Invalid x-match field value <<%q>>; expected all, any, all-with-x, or any-with-x", f.Raw)
 }
 
-func newHeadersBinding(b *binding) *headersBinding {
-	h := &headersBinding{binding: b}
+func newHeadersRule(args amqpproto.RawTable) *headersRule {
+	h := &headersRule{}
 	withX := false
-	if f, ok := b.args.Lookup("x-match"); ok {
+	if f, ok := args.Lookup("x-match"); ok {
 		h.any = bytes.HasPrefix(f.Raw, []byte("any"))
 		withX = bytes.HasSuffix(f.Raw, []byte("-with-x"))
 	}
-	_ = b.args.Each(func(key []byte, v amqpproto.Field) bool {
+	_ = args.Each(func(key []byte, v amqpproto.Field) bool {
 		name := string(key)
 		if name != "x-match" && (withX || !strings.HasPrefix(name, "x-")) {
 			h.want = append(h.want, wantedHeader{name, v})
@@ -57,10 +73,9 @@ func newHeadersBinding(b *binding) *headersBinding {
 	return h
 }
 
-// fits says whether a message with these headers goes through the binding. A
-// binding that wants nothing fits everything if it wants all of it, and nothing
-// if it wants any.
-func (h *headersBinding) fits(headers amqpproto.RawTable) bool {
+// fits says whether the rule takes a message with these headers. A rule that wants
+// nothing takes everything if it wants all of it, and nothing if it wants any.
+func (h *headersRule) fits(headers amqpproto.RawTable) bool {
 	for _, w := range h.want {
 		v, ok := headers.Lookup(w.name)
 		if ok = ok && (w.value.Type == amqpproto.FieldVoid || sameValue(w.value, v)); ok == h.any {

@@ -5,7 +5,7 @@ package broker
 // bindings lead there, and exchanges that are bound in a circle end.
 type router struct {
 	marks uint64
-	topic topicMatcher
+	lists [][]*binding // scratch of visit
 	work  []*exchange // still to be asked
 	left  int         // units; below 0 = not all bindings were followed
 }
@@ -24,7 +24,7 @@ func (v *vhost) routeSome(x *exchange, p *publishing, dst []*queue, units int) [
 		last := len(r.work) - 1
 		x, r.work = r.work[last], r.work[:last]
 		found := r.visit(x, p.key, p, &dst)
-		for more := p.more; len(more) > 0; {
+		for more := p.more; len(more) > 0 && x.typ.keyed; {
 			var key []byte
 			key, more = cutKey(more)
 			found = r.visit(x, key, p, &dst) || found
@@ -67,39 +67,19 @@ func (r *router) exchange(x *exchange) {
 // visit follows the bindings of x that fit. found says that there was one, even
 // if it led where others have led already.
 func (r *router) visit(x *exchange, key []byte, p *publishing, dst *[]*queue) (found bool) {
-	switch x.kind {
-	case "direct":
-		return r.follow(x.direct[string(key)], dst)
-	case "fanout":
-		return r.follow(x.bindings, dst)
-	case "topic":
-		for _, n := range r.topic.match(&x.topic, key) {
-			found = r.follow(n.bindings, dst) || found
-		}
-	case "headers":
-		if r.left -= len(x.matches) * matchUnits; r.left < 0 {
+	r.lists = x.index.match(key, r.lists[:0])
+	for _, list := range r.lists {
+		if r.left -= len(list) * x.typ.units; r.left < 0 {
 			return true
 		}
-		for _, h := range x.matches {
-			if h.leads() && h.fits(p.headers()) {
+		for _, b := range list {
+			if b.leads() && (b.rule == nil || b.rule.fits(p.headers())) {
 				found = true
-				*dst = r.end(h.binding, *dst)
+				*dst = r.end(b, *dst)
 			}
 		}
 	}
-	return found
-}
-
-func (r *router) follow(list []*binding, dst *[]*queue) (found bool) {
-	if r.left -= len(list) * followUnits; r.left < 0 {
-		return true
-	}
-	for _, b := range list {
-		if b.leads() {
-			found = true
-			*dst = r.end(b, *dst)
-		}
-	}
+	clear(r.lists)
 	return found
 }
 

@@ -19,10 +19,9 @@ type routing struct {
 	seen    map[*queue]struct{}
 	queues  []*queue
 
-	at      *exchange    // that is asked now
-	found   bool         // one of its bindings fits
-	lists   [][]*binding // that fit, still to be followed
-	matches []*headersBinding
+	at    *exchange    // that is asked now
+	found bool         // one of its bindings fits
+	lists [][]*binding // of it, still to be followed
 }
 
 // newRouting begins one. It keeps nothing of p.
@@ -56,21 +55,15 @@ func (r *routing) step(s *Server) (done bool) {
 
 // open notes which bindings of x are to be followed.
 func (r *routing) open(x *exchange) {
-	if x.kind == "headers" {
-		r.matches = slices.Clone(x.matches)
-		return
+	keys := r.keys
+	if !x.typ.keyed {
+		keys = keys[:1]
 	}
-	if x.kind == "fanout" {
-		r.lists = append(r.lists, slices.Clone(x.bindings))
-		return
-	}
-	for _, key := range r.keys {
-		if x.kind == "direct" {
-			r.lists = append(r.lists, slices.Clone(x.direct[string(key)]))
-			continue
-		}
-		for _, n := range r.vhost.server.router.topic.match(&x.topic, key) {
-			r.lists = append(r.lists, slices.Clone(n.bindings))
+	for _, key := range keys {
+		from := len(r.lists)
+		r.lists = x.index.match(key, r.lists)
+		for i := from; i < len(r.lists); i++ {
+			r.lists[i] = slices.Clone(r.lists[i])
 		}
 	}
 }
@@ -79,22 +72,15 @@ func (r *routing) open(x *exchange) {
 func (r *routing) follow(s *Server) (done bool) {
 	for len(r.lists) > 0 {
 		for len(r.lists[0]) > 0 {
-			if !s.charge(followUnits, 0) {
+			if !s.charge(r.at.typ.units, 0) {
 				return false
 			}
-			r.end(r.lists[0][0])
+			if b := r.lists[0][0]; b.rule == nil || b.rule.fits(r.headers) {
+				r.end(b)
+			}
 			r.lists[0] = r.lists[0][1:]
 		}
 		r.lists = r.lists[1:]
-	}
-	for len(r.matches) > 0 {
-		if !s.charge(matchUnits, 0) {
-			return false
-		}
-		if h := r.matches[0]; h.fits(r.headers) {
-			r.end(h.binding)
-		}
-		r.matches = r.matches[1:]
 	}
 	return true
 }

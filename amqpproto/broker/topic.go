@@ -5,9 +5,35 @@ import (
 	"strings"
 )
 
+// topicType sends a message to the bindings whose key is a pattern that its routing
+// key fits. §3.1.3.3.
+var topicType = exchangeType{
+	newIndex: func(*exchange) bindingIndex { return &topicIndex{} },
+	keyed:    true,
+	units:    followUnits,
+}
+
+// topicIndex is a trie of binding keys.
+type topicIndex struct {
+	root    topicNode
+	matcher topicMatcher
+}
+
+func (t *topicIndex) add(b *binding)    { t.root.add(b) }
+func (t *topicIndex) remove(b *binding) { t.root.remove(b) }
+
+func (t *topicIndex) match(key []byte, dst [][]*binding) [][]*binding {
+	for _, n := range t.matcher.match(&t.root, key) {
+		if len(n.bindings) > 0 {
+			dst = append(dst, n.bindings)
+		}
+	}
+	return dst
+}
+
 // topicNode is a place in a topic exchange's trie of binding keys, word by word:
 // words are parted by dots, * stands for one word, # for any number of them. An
-// empty key has no words. §3.1.3.3.
+// empty key has no words.
 type topicNode struct {
 	parent   *topicNode
 	word     string // that leads here from parent
@@ -25,7 +51,7 @@ func (n *topicNode) add(b *binding) {
 			n = n.child(word)
 		}
 	}
-	b.inKey = len(n.bindings)
+	b.inIndex = len(n.bindings)
 	n.bindings = append(n.bindings, b)
 }
 
