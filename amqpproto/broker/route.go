@@ -6,8 +6,8 @@ package broker
 type router struct {
 	marks uint64
 	lists [][]*binding // scratch of visit
-	work  []*exchange // still to be asked
-	left  int         // units; below 0 = not all bindings were followed
+	work  []*exchange  // still to be asked
+	left  int          // units; below 0 = not all bindings were followed
 }
 
 // routeSome is route as long as the units last; router.left tells.
