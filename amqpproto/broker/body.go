@@ -1,7 +1,5 @@
 package broker
 
-import "zamqp/amqpproto"
-
 // A large body lies apart from the rest of its message, in a chunk of the arena of
 // its own. It comes there as it is read, and is never copied again: dead letters and
 // copies of the firehose share it, the journal writes it from there, and deliveries
@@ -82,7 +80,7 @@ func (ch *channel) Reserve(size int) []byte {
 // resetContent forgets what is coming.
 func (ch *channel) resetContent() {
 	ch.dropComing()
-	ch.in = content{asm: amqpproto.Assembler{BodyMax: ch.conn.server.opts.BodyMax, Channel: ch.number, Room: ch}}
+	ch.in.Init(ch.number, ch.conn.server.opts.BodyMax, ch)
 }
 
 // dropComing lets go of a large body that has come, or will not.

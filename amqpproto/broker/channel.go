@@ -197,7 +197,7 @@ func (ch *channel) rested() {
 	if len(ch.confirms.runs) == 0 {
 		ch.confirms.runs = nil
 	}
-	if !ch.in.asm.Busy() {
+	if !ch.in.Busy() {
 		ch.resetContent()
 		ch.weighBody()
 	}
@@ -233,7 +233,7 @@ func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 		}
 		return unimplemented(id)
 	}
-	if ch.in.asm.Busy() {
+	if ch.in.Busy() {
 		return ch.in.unexpected()
 	}
 	var err error

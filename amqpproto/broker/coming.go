@@ -25,13 +25,13 @@ const comingWait = 5 * time.Second
 // weighBody counts what the channel's body takes by now.
 func (ch *channel) weighBody() {
 	c := ch.conn
-	if n := ch.in.asm.Held(); n != ch.weighed {
+	if n := ch.in.Held(); n != ch.weighed {
 		d := int64(n - ch.weighed)
 		ch.weighed = n
 		c.coming += d
 		c.server.coming.octets += d
 	}
-	if part := ch.in.asm.Busy(); part != ch.part {
+	if part := ch.in.Busy(); part != ch.part {
 		ch.part = part
 		c.parts += 2*int(flag(part)) - 1
 	}

@@ -5,34 +5,21 @@ import (
 	"math"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
 )
 
-// content puts together the method, header and bodies of a publish when they do
-// not all come in one piece. The method's arguments are copied, as their octets
-// are gone by the time that the last body comes.
+// content is a content that comes to a channel in pieces.
 type content struct {
-	asm   amqpproto.Assembler
-	args  []byte
-	large bodyRef // where the body is coming to; 0 = to asm
+	endpoint.Assembly
+	large bodyRef // where the body is coming to; 0 = a buffer of the assembly
 }
-
-// takes says whether a frame of that type is what comes next.
-func (ct *content) takes(frame byte) bool {
-	if !ct.asm.Busy() {
-		return false
-	}
-	return (frame == amqpproto.FrameHeader) == ct.awaitsHeader()
-}
-
-// awaitsHeader says which part of a content comes next.
-func (ct *content) awaitsHeader() bool { return ct.asm.Content().Class == 0 }
 
 // unexpected is the error for any other frame, in RabbitMQ's words.
 func (ct *content) unexpected() error {
 	switch {
-	case !ct.asm.Busy():
+	case !ct.Busy():
 		return connectionError(amqpproto.UnexpectedFrame, 0, "expected method frame, got non method frame instead")
-	case ct.awaitsHeader():
+	case ct.AwaitsHeader():
 		return connectionError(amqpproto.UnexpectedFrame, amqpproto.IDBasicPublish,
 			"expected content header for class %d, got non content header frame instead", amqpproto.ClassBasic)
 	}
@@ -40,18 +27,13 @@ func (ct *content) unexpected() error {
 		"expected content body, got non content body frame instead")
 }
 
-// argsKeep bounds the copy of arguments that an idle channel keeps.
-const argsKeep = 256
-
 // onPublish takes the method; its content is to come.
 func (ch *channel) onPublish(args []byte) error {
 	var m amqpproto.BasicPublish
 	if err := m.DecodeArgs(args); err != nil {
 		return err
 	}
-	ct := &ch.in
-	ct.args = append(ct.args[:0], args...)
-	return ct.asm.Begin(amqpproto.IDBasicPublish)
+	return ch.in.Begin(amqpproto.IDBasicPublish, args)
 }
 
 // onContentFrame takes a content header or a body of the channel.
@@ -60,18 +42,10 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 		return nil
 	}
 	ct := &ch.in
-	if !ct.takes(f.Type) {
+	if !ct.Takes(f.Type) {
 		return ct.unexpected()
 	}
-	var done bool
-	var err error
-	if f.Type == amqpproto.FrameHeader {
-		if err = ct.asm.Header(f.Payload); err == nil {
-			done = ct.asm.Done()
-		}
-	} else {
-		done, err = ct.asm.Body(f.Payload)
-	}
+	done, err := ct.Frame(f)
 	if done && ct.large != 0 {
 		ch.conn.server.bodyCame(ct.large)
 	}
@@ -82,25 +56,22 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 	}
 	if !done {
 		if f.Type == amqpproto.FrameHeader {
-			ch.announce(ct.asm.Content().BodySize)
+			ch.announce(ct.Content().BodySize)
 		}
 		return nil
 	}
 	ch.announce(0)
 	var m amqpproto.BasicPublish
-	if err := m.DecodeArgs(ct.args); err != nil {
+	if err := m.DecodeArgs(ct.Args()); err != nil {
 		ch.dropComing()
 		return err
 	}
-	whole := ct.asm.Content()
+	whole := ct.Content()
 	err = ch.publish(&m, whole.RawProperties, whole.Body, ct.large)
 	ch.dropComing()
 	if ch.state == channelOpen {
-		ct.asm.Reset() // gives back what a large body took
+		ct.Reset()
 		ch.weighBody()
-		if cap(ct.args) > argsKeep {
-			ct.args = nil
-		}
 	}
 	return ch.fault(amqpproto.IDBasicPublish, err)
 }
@@ -129,7 +100,7 @@ func (ch *channel) contentFault(f amqpproto.Frame, err error) error {
 // publish, and then nothing has happened.
 func (ch *channel) publishWhole(args, rest []byte) (n int, took bool, err error) {
 	c := ch.conn
-	if ch.in.asm.Busy() {
+	if ch.in.Busy() {
 		return 0, false, nil
 	}
 	properties, body, n := amqpproto.CutContent(rest, ch.number, c.frameMax, c.server.opts.BodyMax)

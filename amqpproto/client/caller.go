@@ -227,24 +227,26 @@ func (t *caller) carrier(id amqpproto.MethodID) amqpproto.Method {
 }
 
 func (t *caller) onContent(ct *content) error {
-	if ct.method == amqpproto.IDBasicDeliver {
+	if ct.Method() == amqpproto.IDBasicDeliver {
 		m := &t.ch.conn.deliver
-		if err := m.DecodeArgs(ct.args); err != nil {
+		if err := m.DecodeArgs(ct.Args()); err != nil {
 			return err
 		}
-		t.delivery.Owned = ct.owned
-		err := t.deliver(m, ct.properties, ct.body)
+		c := ct.Content()
+		t.delivery.Owned = c.Owned
+		err := t.deliver(m, c.RawProperties, c.Body)
 		t.delivery.Owned = false
 		return err
 	}
+	properties := ct.Content().RawProperties
 	m := &t.returned
-	if err := m.DecodeArgs(ct.args); err != nil {
+	if err := m.DecodeArgs(ct.Args()); err != nil {
 		return err
 	}
 	e := &ReturnError{Code: m.ReplyCode, Text: string(m.ReplyText), Exchange: string(m.Exchange), RoutingKey: string(m.RoutingKey)}
 	t.client.stats.Returned++
 	t.client.note(Event{Kind: EventReturned, Err: e})
-	if _, err := t.props.Decode(ct.properties); err == nil {
+	if _, err := t.props.Decode(properties); err == nil {
 		t.end(t.correlated(t.props.CorrelationID), nil, e)
 	}
 	return nil

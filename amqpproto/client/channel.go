@@ -70,7 +70,7 @@ func (c *Conn) openChannel(o owner) (*channel, error) {
 		c.channels = append(c.channels, nil)
 	}
 	ch := &channel{conn: c, number: uint16(n), owner: o}
-	ch.in.init(ch.number, c.client.cfg.BodyMax)
+	ch.in.Init(ch.number, c.client.cfg.BodyMax, nil)
 	c.channels[n] = ch
 	return ch, ch.call(&amqpproto.ChannelOpen{}, amqpproto.IDChannelOpenOk)
 }
@@ -97,7 +97,7 @@ func (ch *channel) close(cause error) {
 		return
 	}
 	ch.state, ch.cause, ch.await = awaitChannelCloseOk, cause, 0
-	ch.in.reset()
+	ch.in.Reset()
 	ch.weigh()
 	m := &amqpproto.ChannelClose{ReplyCode: amqpproto.ReplySuccess, ReplyText: []byte("Goodbye")}
 	var ce *amqpproto.ChannelError
@@ -118,7 +118,7 @@ func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 		}
 		return nil // sent before the broker saw our close. §1.5.2.5
 	}
-	if ch.in.busy() {
+	if ch.in.Busy() {
 		return connectionError(amqpproto.UnexpectedFrame, id, "%s: %s in the middle of a content", ch, id)
 	}
 	if ch.await != 0 && id == ch.await {
@@ -182,7 +182,7 @@ func (ch *channel) onFlow(args []byte) error {
 func (ch *channel) over(cause error) {
 	ch.state, ch.await = channelOver, 0
 	ch.limit.stop()
-	ch.in.reset()
+	ch.in.Reset()
 	ch.weigh()
 	ch.conn.channels[ch.number] = nil
 	ch.owner.onChannelOver(cause)

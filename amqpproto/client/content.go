@@ -4,45 +4,22 @@ import (
 	"errors"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
 )
 
-// content puts together the method, header and bodies of one channel when they
-// do not all come in one piece. The method's arguments are copied, as their
-// octets are gone by the time that the last body comes.
+// content is a content that comes to a channel in pieces.
 type content struct {
-	asm  amqpproto.Assembler
-	args []byte // of the method that began it
-
-	method amqpproto.MethodID // that began it
-
-	properties, body []byte // set when complete; views that die with the callback
-	owned            bool   // body is not a view, and may be kept
-	fault            error  // why nobody is to look into the properties; nil as a rule
+	endpoint.Assembly
+	fault error // why nobody is to look into the properties; nil as a rule
 }
-
-// argsKeep bounds the copy of arguments that an idle channel keeps: three short
-// strings fit.
-const argsKeep = 1024
-
-func (ct *content) init(channel uint16, bodyMax uint64) {
-	ct.asm.BodyMax, ct.asm.Channel = bodyMax, channel
-}
-
-func (ct *content) busy() bool { return ct.asm.Busy() }
-
-func (ct *content) reset() { ct.asm.Reset() }
 
 // begin takes the method, once its arguments have shown to be whole.
 func (ct *content) begin(m amqpproto.Method, args []byte) error {
 	if err := m.DecodeArgs(args); err != nil {
 		return err
 	}
-	if cap(ct.args) > argsKeep {
-		ct.args = nil
-	}
-	ct.args = append(ct.args[:0], args...)
-	ct.method, ct.fault = m.ID(), nil
-	return ct.asm.Begin(m.ID())
+	ct.fault = nil
+	return ct.Begin(m.ID(), args)
 }
 
 // onFrame takes a content header or body of this channel.
@@ -54,15 +31,7 @@ func (ch *channel) onFrame(f amqpproto.Frame) error {
 		return connectionError(amqpproto.UnexpectedFrame, 0, "%s: unexpected content", ch)
 	}
 	ct := &ch.in
-	var done bool
-	var err error
-	if f.Type == amqpproto.FrameHeader {
-		if err = ct.asm.Header(f.Payload); err == nil {
-			done = ct.asm.Done()
-		}
-	} else {
-		done, err = ct.asm.Body(f.Payload)
-	}
+	done, err := ct.Frame(f)
 	ch.weigh()
 	if err != nil {
 		var tooLarge *amqpproto.ChannelError
@@ -74,21 +43,18 @@ func (ch *channel) onFrame(f amqpproto.Frame) error {
 	if !done {
 		return nil
 	}
-	c := ct.asm.Content()
-	ct.properties, ct.body, ct.owned = c.RawProperties, c.Body, c.Owned
 	err = ch.owner.onContent(ct)
-	ct.properties, ct.body, ct.owned = nil, nil, false
-	if !ct.busy() {
-		ct.asm.Reset() // gives back what a large body took
-	}
+	ct.Reset()
 	return err
 }
 
-// weigh counts what has come of a body that is not whole.
+// weigh counts what has come of a body that is not whole. What a whole one leaves
+// for the next is not counted: there are few channels, and the broker's count,
+// which has it, may stop publishers.
 func (ch *channel) weigh() {
 	n := 0
-	if ch.in.busy() {
-		n = ch.in.asm.Held()
+	if ch.in.Busy() {
+		n = ch.in.Held()
 	}
 	ch.conn.client.coming += n - ch.weighed
 	ch.weighed = n
@@ -129,7 +95,7 @@ func (c *Conn) flowing(channel uint16) (*Consumer, *caller) {
 		return nil, nil
 	}
 	ch := c.channels[channel]
-	if ch.state != channelOpen || ch.in.busy() {
+	if ch.state != channelOpen || ch.in.Busy() {
 		return nil, nil
 	}
 	switch o := ch.owner.(type) {

@@ -13,11 +13,12 @@ func (k *Consumer) carrier(id amqpproto.MethodID) amqpproto.Method {
 // onContent is called by the channel with a delivery that came in pieces.
 func (k *Consumer) onContent(ct *content) error {
 	m := &k.ch.conn.deliver
-	if err := m.DecodeArgs(ct.args); err != nil {
+	if err := m.DecodeArgs(ct.Args()); err != nil {
 		return err
 	}
-	k.delivery.Owned = ct.owned
-	err := k.deliver(m, ct.properties, ct.body, ct.fault)
+	c := ct.Content()
+	k.delivery.Owned = c.Owned
+	err := k.deliver(m, c.RawProperties, c.Body, ct.fault)
 	k.delivery.Owned = false
 	return err
 }

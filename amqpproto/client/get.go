@@ -174,7 +174,7 @@ func (g *getter) carrier(id amqpproto.MethodID) amqpproto.Method {
 // onContent takes the message.
 func (g *getter) onContent(ct *content) error {
 	m := &g.answer
-	if err := m.DecodeArgs(ct.args); err != nil {
+	if err := m.DecodeArgs(ct.Args()); err != nil {
 		return err
 	}
 	g.ch.await = 0
@@ -187,10 +187,10 @@ func (g *getter) onContent(ct *content) error {
 	if g.list[0].noAck {
 		g.settled.settle(m.DeliveryTag, tagFinal)
 	}
-	d := &g.delivery
+	d, c := &g.delivery, ct.Content()
 	d.Epoch, d.Tag, d.Redelivered = g.epoch, m.DeliveryTag, m.Redelivered
-	d.Exchange, d.RoutingKey, d.RawProperties, d.Body = m.Exchange, m.RoutingKey, ct.properties, ct.body
-	d.Fault, d.Owned = ct.fault, ct.owned
+	d.Exchange, d.RoutingKey, d.RawProperties, d.Body = m.Exchange, m.RoutingKey, c.RawProperties, c.Body
+	d.Fault, d.Owned = ct.fault, c.Owned
 	g.tell(d, nil)
 	d.Exchange, d.RoutingKey, d.RawProperties, d.Body, d.Fault, d.Owned = nil, nil, nil, nil, nil, false
 	return nil

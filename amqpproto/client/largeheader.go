@@ -75,8 +75,8 @@ func (c *Conn) onLarge(l *largeHeader) error {
 		return err
 	}
 	if l.skip {
-		if ch.state == channelOpen && ch.in.busy() {
-			return ch.owner.onTooLarge(&amqpproto.ChannelError{Code: amqpproto.ContentTooLarge, Method: ch.in.method, Channel: l.channel,
+		if ch.state == channelOpen && ch.in.Busy() {
+			return ch.owner.onTooLarge(&amqpproto.ChannelError{Code: amqpproto.ContentTooLarge, Method: ch.in.Method(), Channel: l.channel,
 				Text: fmt.Sprintf("a content header of %d octets, at most %d are taken", l.size-1, max(c.client.cfg.BodyMax, c.headerMax()))})
 		}
 		return nil

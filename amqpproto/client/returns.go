@@ -47,7 +47,7 @@ func (p *publisher) carrier(id amqpproto.MethodID) amqpproto.Method {
 // same publish, so the error waits among the confirms for that.
 func (p *publisher) onContent(ct *content) error {
 	m := &p.returned
-	if err := m.DecodeArgs(ct.args); err != nil {
+	if err := m.DecodeArgs(ct.Args()); err != nil {
 		return err
 	}
 	e := &ReturnError{Code: m.ReplyCode, Text: string(m.ReplyText), Exchange: string(m.Exchange), RoutingKey: string(m.RoutingKey)}
@@ -73,10 +73,10 @@ func (p *publisher) onContent(ct *content) error {
 func (p *publisher) findReturned(e *ReturnError, ct *content) uint64 {
 	l := &p.confirms
 	route := p.client.hash.route(e.Exchange, e.RoutingKey)
-	if _, err := p.client.props.Decode(ct.properties); err != nil {
+	if _, err := p.client.props.Decode(ct.Content().RawProperties); err != nil {
 		p.client.props = amqpproto.Properties{} // the route will have to do
 	}
-	hash := p.client.hash.content(&p.client.props, ct.body)
+	hash := p.client.hash.content(&p.client.props, ct.Content().Body)
 	fallback := uint64(0)
 	look := func(from, to uint64) uint64 {
 		for seq := from; seq < to; seq++ {

@@ -2,6 +2,7 @@
 // way: amqpproto/client and amqpproto/broker are made of it. It has no socket and
 // no clock: times are nanoseconds on its owner's clock, and 0 is never.
 //
+//	Assembly    the method, header and bodies of a content that comes in pieces
 //	Heartbeat   when to send a heartbeat, and when the peer is dead
 //	Output      the buffer of all that a turn has to say; large bodies are lent to it
 //	Sequence    what has a number on a channel: confirms, delivery tags
