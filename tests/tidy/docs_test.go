@@ -1,0 +1,84 @@
+package tidy_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// read returns a file of the repository.
+func read(t *testing.T, path string) string {
+	t.Helper()
+	src, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(src)
+}
+
+// link is the target of a link in Markdown, without its anchor.
+var link = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
+
+// fences are blocks of code, in which nothing is a link.
+var fences = regexp.MustCompile("(?s)\n```.*?\n```|`[^`\n]*`")
+
+// TestLinks: what a page links to inside the repository is there.
+func TestLinks(t *testing.T) {
+	walk(t, func(path string) {
+		if filepath.Ext(path) != ".md" {
+			return
+		}
+		for _, m := range link.FindAllStringSubmatch(fences.ReplaceAllString(read(t, path), ""), -1) {
+			to := m[1]
+			if strings.Contains(to, "://") || strings.HasPrefix(to, "mailto:") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(dirOf(path)), filepath.FromSlash(to))); err != nil {
+				t.Errorf("%s links to %s, which is not there", path, to)
+			}
+		}
+	})
+}
+
+// section returns the part of a page below a heading, up to the next one.
+func section(t *testing.T, page, heading string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(page, "\n## "+heading+"\n")
+	if !ok {
+		t.Fatalf("there is no heading %q", heading)
+	}
+	body, _, _ := strings.Cut(rest, "\n## ")
+	return body
+}
+
+// repository is a dependency as README links to it.
+var repository = regexp.MustCompile(`https://(?:pkg\.go\.dev/)?((?:github\.com/[\w.-]+|golang\.org)/[\w.-]+)`)
+
+// TestBuiltOn: README says what each dependency of the server does, and names none
+// that is gone. evio is there for what it has taught.
+func TestBuiltOn(t *testing.T) {
+	built := section(t, read(t, "README.md"), "Built on")
+	direct := map[string]bool{}
+	for _, f := range sources(t) {
+		if f.isTest() || strings.HasPrefix(f.path, "tests/") {
+			continue
+		}
+		for _, spec := range f.syntax.Imports {
+			if path := strings.Trim(spec.Path.Value, `"`); strings.Contains(path, ".") {
+				parts := strings.Split(path, "/")
+				owner := strings.Join(parts[:2], "/")
+				direct[owner] = true
+				if !strings.Contains(built, owner) {
+					t.Errorf("README, Built on: %s (imported by %s) is missing", owner, f.path)
+				}
+			}
+		}
+	}
+	for _, m := range repository.FindAllStringSubmatch(built, -1) {
+		if owner := dirOf(m[1]); !direct[owner] && !direct[m[1]] && m[1] != "github.com/tidwall/evio" {
+			t.Errorf("README, Built on: nobody imports %s", m[1])
+		}
+	}
+}
