@@ -29,8 +29,8 @@ func (w *responseWriter) finish(r *Request, failure error) error {
 		err = w.failure
 	}
 	switch {
-	case r.origin == OriginMessage:
-		return w.finishMessage(r, err)
+	case !r.source.hasClient():
+		return w.finishUnwatched(r, err)
 	case w.begun:
 		return w.finishBegun(r, err)
 	case errors.Is(err, http.ErrAbortHandler):
@@ -93,9 +93,9 @@ func (w *responseWriter) endWith(p *Response) {
 	p.ends = p.ends || w.written > w.taken && !w.noBody // as net/http does, where more was written than declared
 }
 
-// finishMessage makes a status that is no success the message's failure. 1xx and
-// 3xx cannot pass: nobody follows a redirection, and nothing was done.
-func (w *responseWriter) finishMessage(r *Request, err error) error {
+// finishUnwatched is for a call without a client: a status that is no success is its
+// failure. 1xx and 3xx cannot pass: nobody follows a redirection, and nothing was done.
+func (w *responseWriter) finishUnwatched(r *Request, err error) error {
 	if err != nil {
 		return err
 	}
@@ -103,10 +103,10 @@ func (w *responseWriter) finishMessage(r *Request, err error) error {
 	case w.implicit && r.response.set:
 		return nil
 	case w.implicit && w.informed > 0:
-		return Permanent(fmt.Errorf("the mounted handler gave a message no answer but %d", w.informed))
+		return Permanent(fmt.Errorf("the mounted handler gave a %s no answer but %d", r.Origin(), w.informed))
 	case w.status < 200 || w.status >= 300 && w.status < 400:
-		return Permanent(fmt.Errorf("the mounted handler answered %d %s, which is no success for a message%s",
-			w.status, http.StatusText(w.status), location(w.sent)))
+		return Permanent(fmt.Errorf("the mounted handler answered %d %s, which is no success for a %s%s",
+			w.status, http.StatusText(w.status), r.Origin(), location(w.sent)))
 	case w.status >= 600:
 		return fmt.Errorf("the mounted handler answered %d, which is no status", w.status)
 	case w.status >= 400:
@@ -134,7 +134,7 @@ func (w *responseWriter) answer(r *Request) error {
 	} else {
 		p.Body = append(p.Body[:0], w.body...)
 	}
-	if r.origin != OriginHTTP || w.plain() {
+	if !r.source.hasClient() || w.plain() {
 		return nil
 	}
 	length := w.framing
@@ -174,10 +174,10 @@ func (w *responseWriter) head(r *Request) error {
 		types = nil
 	case !given && len(w.body) > 0 && w.sent.Get("Content-Encoding") == "" && w.sent.Get("Transfer-Encoding") == "" && hasBody(w.status):
 		p.ContentType, types = http.DetectContentType(w.body), nil
-	case len(types) > 0 && (r.origin == OriginMessage || len(types) == 1 && types[0] != "" && hasBody(w.status)):
+	case len(types) > 0 && (!r.source.hasClient() || len(types) == 1 && types[0] != "" && hasBody(w.status)):
 		p.ContentType, types = clean(types[0]), nil
 	}
-	if r.origin == OriginMessage {
+	if !r.source.hasClient() {
 		for _, name := range sortedNames(w.sent) {
 			if !reservedField(name) && !strings.HasPrefix(name, http.TrailerPrefix) {
 				for _, value := range w.sent[name] {

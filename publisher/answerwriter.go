@@ -212,14 +212,14 @@ func (w *responseWriter) begin(r *Request) error {
 func (r *Request) mayBegin() bool {
 	t := &r.tx
 	_, ok := r.door.(StreamDoor)
-	return ok && r.origin == OriginHTTP && t.err == nil && r.response.err == nil &&
+	return ok && r.source.hasClient() && t.err == nil && r.response.err == nil &&
 		len(t.pubs)+len(t.participants)+len(t.gets) == 0
 }
 
 // inform sends an informational answer, where the wire has them.
 func (r *Request) inform(status int, header http.Header) error {
 	d, ok := r.door.(informer)
-	if ok && r.origin == OriginHTTP {
+	if ok && r.source.hasClient() {
 		d.Inform(r.forDoor(), status, appendFields(nil, header))
 	}
 	return nil

@@ -48,11 +48,11 @@ func (b *bridge) outer() *Request {
 	r := b.call
 	r.makePath()
 	return &Request{
-		server: r.server, origin: r.origin, route: r.route, consumer: r.consumer,
+		server: r.server, source: r.source, route: r.route, consumer: r.consumer,
 		parts:  append([][]byte(nil), r.parts...),
 		method: r.method, target: r.target, path: r.path, query: r.query, host: r.host,
 		fields: append([]Field(nil), r.fields...), protocol: r.protocol,
-		body: r.body, remote: r.remote, message: r.message, props: r.props,
+		body: r.body, remote: r.remote, message: r.message, props: r.props, delivered: r.delivered,
 		started: r.started, ctx: r.Context(), carrier: b,
 	}
 }

@@ -899,3 +899,23 @@ func BenchmarkDispatch(bb *testing.B) {
 		b.server.Dispatch(r, b)
 	}
 }
+
+func BenchmarkMessage(bb *testing.B) {
+	b := newBench(bb)
+	b.reg.Consume("c", publisher.Consumer{}, func(*publisher.Request) error { return nil })
+	b.start(publisher.Options{})
+	b.discard = true
+	raw, err := (&amqpproto.Properties{Flags: amqpproto.FlagContentType, ContentType: []byte("text/plain")}).Append(nil)
+	if err != nil {
+		bb.Fatal(err)
+	}
+	m := publisher.Message{Connection: "default", Consumer: "c", Properties: raw, Body: make([]byte, 256)}
+	bb.ReportAllocs()
+	for bb.Loop() {
+		r := b.server.NewCall()
+		if err := r.SetMessage(&m); err != nil {
+			bb.Fatal(err)
+		}
+		b.server.Dispatch(r, b)
+	}
+}

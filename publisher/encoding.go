@@ -85,10 +85,8 @@ func (e *contentEncoding) unpack(body []byte, limit int64) ([]byte, error) {
 // encoding is what the request says was done to its body. The names that most
 // clients send by default cost nothing.
 func (r *Request) encoding() (contentEncoding, error) {
-	raw, compression := r.props.ContentEncoding, ""
-	if r.origin == OriginMessage {
-		compression = r.compression()
-	} else {
+	raw, compression := r.props.ContentEncoding, r.compression()
+	if len(raw) == 0 {
 		raw = r.HeaderBytes("Content-Encoding")
 	}
 	if compression == "" {
@@ -100,7 +98,7 @@ func (r *Request) encoding() (contentEncoding, error) {
 		}
 	}
 	list := string(raw)
-	if r.origin != OriginMessage {
+	if len(r.fields) > 0 {
 		list = r.fieldList("Content-Encoding")
 	}
 	return readEncoding(list, compression)

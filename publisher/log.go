@@ -21,12 +21,7 @@ func (r *Request) Log() *zerolog.Logger {
 	if r.label != nil {
 		c = c.Str("handler", *r.label)
 	}
-	if r.origin == OriginMessage {
-		c = c.Str("message_id", foreign(r.props.MessageID)).Int("attempt", r.Attempt())
-	} else if id := r.HeaderBytes("X-Request-Id"); len(id) > 0 {
-		c = c.Str("request_id", foreign(id))
-	}
-	log := c.Logger()
+	log := r.source.identify(r, c).Logger()
 	return &log
 }
 

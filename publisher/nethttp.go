@@ -84,10 +84,10 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 		Host: r.Host(), RemoteAddr: r.RemoteAddr(), RequestURI: string(r.target), Pattern: r.Pattern(),
 		Close: r.protocol.closes,
 	}
-	if minor := r.protocol.minor; r.origin == OriginHTTP && minor != 1 {
+	if minor := r.protocol.minor; minor != 1 {
 		req.Proto, req.ProtoMinor = "HTTP/1."+strconv.Itoa(int(minor)), int(minor)
 	}
-	if r.origin == OriginHTTP {
+	if len(r.fields) > 0 { // of the wire
 		r.moveFraming(req)
 	}
 	if len(r.body) > 0 || req.ContentLength < 0 {

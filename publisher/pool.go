@@ -121,7 +121,7 @@ func (p *pool) start(w *offloaded) error {
 		return p.full("%d calls that hold a transaction are at work in it", p.held)
 	case p.busy < p.size.Workers:
 		p.busy++
-	case w.r.origin == OriginHTTP && p.line.n >= p.size.Queue:
+	case w.r.source.hasClient() && p.line.n >= p.size.Queue:
 		return p.full("%d calls wait for its %d workers: see pool.%s.queue", p.line.n, p.size.Workers, p.name)
 	default: // messages are bounded by prefetch, and a refusal would cost one of their attempts
 		p.wait(&p.line, w)

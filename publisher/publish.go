@@ -212,7 +212,7 @@ func (p *producing) draft(r *Request) (d draft) {
 // the call repeats it, so that the receiver can tell a second copy. It is made in
 // a buffer of the transaction; nil for other publishes.
 func (r *Request) derivedID() []byte {
-	if r.origin != OriginMessage || len(r.props.MessageID) == 0 {
+	if len(r.props.MessageID) == 0 {
 		return nil
 	}
 	t := &r.tx

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,24 +14,6 @@ import (
 	"zamqp/loop/coro"
 	"zamqp/publisher/http1"
 )
-
-// Origin says by which wire a request came in.
-type Origin uint8
-
-const (
-	OriginHTTP    Origin = iota + 1 // an HTTP request
-	OriginMessage                   // an AMQP message
-)
-
-func (o Origin) String() string {
-	switch o {
-	case OriginHTTP:
-		return "http"
-	case OriginMessage:
-		return "message"
-	}
-	return "unknown"
-}
 
 // A Field is a header field of a request, as views into the request.
 type Field = http1.Field
@@ -48,9 +29,10 @@ type Remote interface{ RemoteAddr() net.Addr }
 type Request struct {
 	server   *Server
 	door     Door
-	origin   Origin
+	source   source
 	route    *Route
 	consumer *consuming
+	handler  Handler
 	parts    [][]byte // what the route's wildcards took, escaped
 
 	arena  []byte // the head of the request, copied once
@@ -69,8 +51,9 @@ type Request struct {
 	counted  int                 // octets of body among the server's
 	unpacked []byte              // the body without its content encoding, once somebody asked
 
-	message Message
-	props   amqpproto.Properties
+	message   Message
+	props     amqpproto.Properties
+	delivered bool // message and props are set, or were for the call before
 
 	response Response
 	tx       Tx
@@ -93,8 +76,8 @@ type Request struct {
 	outcome   Outcome
 }
 
-// Origin says by which wire the request came in.
-func (r *Request) Origin() Origin { return r.origin }
+// Origin says where the request comes from.
+func (r *Request) Origin() Origin { return r.source.origin() }
 
 // Method is the HTTP method, or "AMQP" for a message.
 func (r *Request) Method() string {
@@ -171,13 +154,7 @@ func (r *Request) PathValue(name string) string {
 // Content-Encoding, Correlation-Id, Reply-To, Message-Id, Type, User-Id,
 // App-Id, Expiration, Priority, Delivery-Mode and Timestamp from its
 // properties, and those of its headers table that have a simple value.
-func (r *Request) Header(name string) string {
-	if r.origin == OriginMessage {
-		value, _ := r.messageField(name)
-		return value
-	}
-	return string(r.HeaderBytes(name))
-}
+func (r *Request) Header(name string) string { return r.source.field(r, name) }
 
 // HeaderBytes is Header for an HTTP request as a view, without a copy; nil if
 // the field is missing.
@@ -191,16 +168,7 @@ func (r *Request) HeaderBytes(name string) []byte {
 }
 
 // Headers is a copy of all header fields, as net/http has them.
-func (r *Request) Headers() http.Header {
-	if r.origin == OriginMessage {
-		return r.messageFields()
-	}
-	h := make(http.Header, len(r.fields))
-	for _, f := range r.fields {
-		h.Add(string(f.Name), string(f.Value))
-	}
-	return h
-}
+func (r *Request) Headers() http.Header { return r.source.fields(r) }
 
 // Body is the whole body as it was sent, compressed or not, a view that dies with
 // the call; [Request.Content] is the body without its compressions.
@@ -209,7 +177,7 @@ func (r *Request) Body() []byte { return r.body }
 // ContentType is the media type of the body as it was sent, a view that dies
 // with the call.
 func (r *Request) ContentType() []byte {
-	if r.origin == OriginMessage {
+	if len(r.props.ContentType) > 0 {
 		return r.props.ContentType
 	}
 	return r.HeaderBytes("Content-Type")
@@ -323,9 +291,11 @@ func lower(c byte) byte {
 }
 
 // String names the call for logs.
-func (r *Request) String() string {
-	if r.origin == OriginMessage {
-		return "message " + r.Path()
+func (r *Request) String() string { return r.source.name(r) }
+
+// makePath makes the path of a call that has none yet.
+func (r *Request) makePath() {
+	if r.path == nil {
+		r.source.path(r)
 	}
-	return strings.ToValidUTF8(string(r.method)+" "+string(r.target), "?")
 }

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
-	"strings"
 
 	"zamqp/amqpproto"
 	"zamqp/publisher/http1"
@@ -144,7 +142,7 @@ func (r *Request) answer(status int, contentType string, body []byte) error {
 		return fmt.Errorf("reply: status %d: a final status is 200 to 599 (RFC 9110 §15)", status)
 	}
 	p := &r.response
-	if contentType != r.server.contentType && r.origin == OriginHTTP {
+	if contentType != r.server.contentType && r.source.hasClient() {
 		if !http1.ValidValue(contentType) {
 			err := fmt.Errorf("reply: content type %q holds control characters", contentType)
 			p.fail(err)
@@ -183,23 +181,7 @@ func (r *Request) setHeader(name, value string) {
 		p.fail(fmt.Errorf("header %s: it is the server's to send", name))
 		return
 	}
-	if r.origin == OriginMessage {
-		if p.headers == nil {
-			p.headers = Table{}
-		}
-		p.headers[name] = value
-		return
-	}
-	lines, err := http1.AppendField(p.lines, name, value)
-	if err != nil {
-		p.fail(fmt.Errorf("header %s: %w", name, err))
-		return
-	}
-	if len(name) == len("Server") && strings.EqualFold(name, "Server") { // there is one at most
-		kept := dropLines(p.lines, func(name string) bool { return strings.EqualFold(name, "Server") })
-		lines, _ = http1.AppendField(kept, name, value)
-	}
-	p.lines = lines
+	r.source.setField(r, name, value)
 }
 
 // dropLines takes the field lines whose name drop wants out of ready lines, in
@@ -227,19 +209,7 @@ func (r *Request) SetHeaders(t Table) {
 	if r.own() != nil {
 		return
 	}
-	if r.origin == OriginMessage {
-		r.response.headers = maps.Clone(t)
-		return
-	}
-	for name, value := range t {
-		switch value := value.(type) {
-		case nil, Table, []any: // not simple
-		case []byte:
-			r.setHeader(name, string(value))
-		default:
-			r.setHeader(name, fmt.Sprint(value))
-		}
-	}
+	r.source.setTable(r, t)
 }
 
 // EchoHeaders gives the reply of a message the message's own headers table,

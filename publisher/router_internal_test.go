@@ -156,7 +156,7 @@ func TestRedirectsStayOnThisHost(t *testing.T) {
 		"/./\xc3\xa4\"<x>?q={\"a\"}|^`&b=%zz": "/%C3%A4%22%3Cx%3E?q=%7B%22a%22%7D%7C%5E%60&b=%zz",
 	} {
 		s := &Server{router: ours}
-		r := &Request{server: s, live: true, origin: OriginHTTP}
+		r := &Request{server: s, live: true, source: httpSource{}}
 		s.live = []*Request{r}
 		r.forDoor().SetHTTP([]byte("GET"), []byte(target), nil, nil, nil)
 		if s.route(r) || r.response.Status != 307 || string(r.response.lines) != "Location: "+want+"\r\n" {

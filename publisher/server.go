@@ -3,7 +3,6 @@ package publisher
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -76,6 +75,7 @@ type consuming struct {
 	name     string
 	label    string // for the watchdog and the log
 	handlers []Handler
+	handler  Handler // calls them in turn; nil without any
 	calls    uint64
 	failures uint64
 }
@@ -175,7 +175,26 @@ func newConsuming(name string, c Consumer, h Handler, subscribers map[string][]H
 			return nil, err
 		}
 	}
+	made.handler = inTurn(made.handlers)
 	return made, nil
+}
+
+// inTurn is a handler that calls others until one fails; nil if there are none.
+func inTurn(handlers []Handler) Handler {
+	switch len(handlers) {
+	case 0:
+		return nil
+	case 1:
+		return handlers[0]
+	}
+	return func(r *Request) error {
+		for _, h := range handlers {
+			if err := h(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // DefaultConnection is the connection of producers and consumers that name none.
@@ -268,7 +287,7 @@ func (s *Server) NewCall() *Call {
 		s.free = s.free[:n-1]
 		return r.forDoor()
 	}
-	return &Call{server: s}
+	return &Call{server: s, source: unanswered{}}
 }
 
 // Discard takes back a call that is not going to be dispatched.
@@ -283,24 +302,10 @@ func (s *Server) Dispatch(c *Call, d Door) {
 	}
 	r.door, r.live, r.slot, r.started = d, true, len(s.live), s.runtime.Now()
 	s.live = append(s.live, r)
-	if r.origin == OriginMessage {
-		s.stats.Messages++
-		if r.consumer != nil {
-			r.consumer.calls++
-			r.label = &r.consumer.label
-		}
-		s.tasks.Start(c)
-		return
-	}
-	s.stats.Requests++
-	if !s.route(r) {
+	if !r.source.begin(r) {
 		s.finish(r)
 		return
 	}
-	if r.watches = r.route.monitoring; r.watches {
-		s.watching++
-	}
-	r.label = &r.route.Pattern
 	s.tasks.Start(c)
 }
 
@@ -331,9 +336,11 @@ const keepMax = 64 << 10
 
 func (s *Server) recycle(r *Request) {
 	r.owner.Store(0)
-	r.live, r.watches, r.label, r.route, r.consumer, r.door, r.task = false, false, nil, nil, nil, nil, nil
+	r.live, r.watches, r.label, r.route, r.consumer, r.handler, r.door, r.task = false, false, nil, nil, nil, nil, nil, nil
 	r.ctx, r.cancelCtx, r.cancelled, r.told, r.remote = nil, nil, nil, false, nil
-	r.outcome, r.message, r.path = Outcome{}, Message{}, nil
+	if r.outcome, r.path = (Outcome{}), nil; r.delivered {
+		r.message = Message{}
+	}
 	if r.bridge = nil; r.lent {
 		r.lent, r.arena, r.body = false, nil, nil
 	}
@@ -367,19 +374,13 @@ func keepSmall(b []byte) []byte {
 	return b[:0]
 }
 
-// report logs a failed call: loudly what the client can do nothing about, unless
-// it was its going away.
-func (s *Server) report(r *Request, err error) {
+// callFailed is the text of the log's line about a failed call.
+const callFailed = "the call failed"
+
+// failure counts a failed call and begins the line about it. It is nil, which may be
+// used, where the level is not logged.
+func (s *Server) failure(r *Request, err error, level zerolog.Level) *zerolog.Event {
 	s.stats.Failures++
-	level := zerolog.ErrorLevel
-	if r.origin == OriginMessage {
-		r.consumer.fail()
-		level = zerolog.WarnLevel
-	} else if status, _ := statusOf(err); status < 500 || errors.Is(err, ErrGone) || errors.Is(err, ErrDraining) || errors.Is(err, http.ErrAbortHandler) {
-		level = zerolog.DebugLevel
-	} else if status == http.StatusServiceUnavailable {
-		level = zerolog.WarnLevel
-	}
 	e := s.log.WithLevel(level).Err(err).Stringer("call", r)
 	if r.label != nil {
 		e = e.Str("handler", *r.label)
@@ -389,16 +390,7 @@ func (s *Server) report(r *Request, err error) {
 		s.stats.Panics++
 		e = e.Bytes("stack", p.Stack)
 	}
-	if r.origin == OriginMessage {
-		e = e.Int("attempt", r.Attempt()).Str("message_id", string(r.props.MessageID))
-		switch o := &r.outcome; {
-		case o.Reason != "":
-			e = e.Str("given_up", o.Reason)
-		case o.Delay > 0:
-			e = e.Stringer("retry_in", o.Delay)
-		}
-	}
-	e.Msg("the call failed")
+	return e
 }
 
 func (c *consuming) fail() {

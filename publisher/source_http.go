@@ -2,8 +2,15 @@ package publisher
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/rs/zerolog"
 
 	"zamqp/amqpproto"
+	"zamqp/publisher/http1"
 )
 
 // protocol is what the head of a request says besides its fields.
@@ -12,11 +19,31 @@ type protocol struct {
 	closes bool  // the client ends the connection after this request
 }
 
+// http11 is the protocol of a call until its head says otherwise.
+var http11 = protocol{minor: 1}
+
+// httpSource is where HTTP requests come from: a client.
+type httpSource struct{}
+
+func (httpSource) origin() Origin { return OriginHTTP }
+
+func (httpSource) name(r *Request) string {
+	return strings.ToValidUTF8(string(r.method)+" "+string(r.target), "?")
+}
+
+func (httpSource) identify(r *Request, c zerolog.Context) zerolog.Context {
+	if id := r.HeaderBytes("X-Request-Id"); len(id) > 0 {
+		c = c.Str("request_id", foreign(id))
+	}
+	return c
+}
+
 // SetHTTP fills the request from an HTTP head. Everything is copied here, into one
 // buffer that is made large enough first.
 func (c *Call) SetHTTP(method, target, host []byte, fields []Field, remote Remote) {
 	r := c.Request()
-	r.origin, r.remote, r.protocol = OriginHTTP, remote, protocol{minor: 1}
+	r.from(httpSource{})
+	r.remote = remote
 	size := len(method) + len(target) + len(host)
 	for i := range fields {
 		size += len(fields[i].Name) + len(fields[i].Value)
@@ -88,4 +115,86 @@ func (c *Call) EndBody() (done bool) {
 		c.body = c.large.Take()
 	}
 	return true
+}
+
+// begin finds the route, unless it is known already.
+func (httpSource) begin(r *Request) bool {
+	s := r.server
+	s.stats.Requests++
+	if !s.route(r) {
+		return false
+	}
+	if r.watches = r.route.monitoring; r.watches {
+		s.watching++
+	}
+	r.handler, r.label = r.route.Handler, &r.route.Pattern
+	return true
+}
+
+func (httpSource) path(*Request) {} // SetHTTP has made it
+
+func (httpSource) field(r *Request, name string) string { return string(r.HeaderBytes(name)) }
+
+func (httpSource) fields(r *Request) http.Header {
+	h := make(http.Header, len(r.fields))
+	for _, f := range r.fields {
+		h.Add(string(f.Name), string(f.Value))
+	}
+	return h
+}
+
+func (httpSource) hasClient() bool { return true }
+
+// setField adds a ready line. Of a Server field there is one at most.
+func (httpSource) setField(r *Request, name, value string) {
+	p := &r.response
+	lines, err := http1.AppendField(p.lines, name, value)
+	if err != nil {
+		p.fail(fmt.Errorf("header %s: %w", name, err))
+		return
+	}
+	if len(name) == len("Server") && strings.EqualFold(name, "Server") {
+		kept := dropLines(p.lines, func(name string) bool { return strings.EqualFold(name, "Server") })
+		lines, _ = http1.AppendField(kept, name, value)
+	}
+	p.lines = lines
+}
+
+// setTable adds what has a simple value.
+func (httpSource) setTable(r *Request, t Table) {
+	for name, value := range t {
+		switch value := value.(type) {
+		case nil, Table, []any: // not simple
+		case []byte:
+			r.setHeader(name, string(value))
+		default:
+			r.setHeader(name, fmt.Sprint(value))
+		}
+	}
+}
+
+func (httpSource) reply(*Request) error               { return nil } // the door sends the answer
+func (httpSource) failed(_ *Request, err error) error { return err }
+
+// settle answers with the status of the error. The log is loud about what the client
+// can do nothing about, unless it has gone away.
+func (httpSource) settle(r *Request, err error) {
+	status, cause := statusOf(err)
+	level := zerolog.ErrorLevel
+	switch {
+	case status < 500 || errors.Is(err, ErrGone) || errors.Is(err, ErrDraining) || errors.Is(err, http.ErrAbortHandler):
+		level = zerolog.DebugLevel
+	case status == http.StatusServiceUnavailable:
+		level = zerolog.WarnLevel
+	}
+	r.server.failure(r, err, level).Msg(callFailed)
+	if isBrokenStream(err) {
+		return // the door cuts the connection
+	}
+	r.keepFields(err)
+	if e := (*encodingError)(nil); errors.As(err, &e) {
+		r.setHeader("Accept-Encoding", acceptEncoding)
+	}
+	_ = r.text(status, cause+"\n")
+	r.reportFields()
 }

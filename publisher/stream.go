@@ -30,7 +30,7 @@ func (r *Request) Stream(status int, contentType string, length int64, fn func(w
 	if err := r.own(); err != nil {
 		return err
 	}
-	if r.origin != OriginHTTP {
+	if !r.source.hasClient() {
 		return errors.New("stream: a message's reply is sent whole: use Bytes")
 	}
 	if err := r.answer(status, contentType, nil); err != nil {

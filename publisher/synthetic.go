@@ -39,9 +39,9 @@ var methodAMQP = []byte("AMQP")
 // the message, and [Call.Message] has the properties as they came.
 func (c *Call) SetMessage(m *Message) error {
 	r := c.Request()
-	r.origin = OriginMessage
+	r.source, r.protocol = messageSource{}, http11
 	r.consumer = r.server.consumers[m.Consumer]
-	r.message = *m
+	r.message, r.delivered = *m, true
 	r.reserve(len(m.Exchange) + len(m.RoutingKey) + len(m.Properties))
 	r.message.Exchange = r.keep(m.Exchange)
 	r.message.RoutingKey = r.keep(m.RoutingKey)
@@ -67,11 +67,8 @@ func (c *Call) SetMessage(m *Message) error {
 	return nil
 }
 
-// makePath builds the path of a message, when somebody asks for it.
-func (r *Request) makePath() {
-	if r.path != nil || r.origin != OriginMessage {
-		return
-	}
+// path is /{connection}/{exchange}/{routing key}.
+func (messageSource) path(r *Request) {
 	p := make([]byte, 0, 64)
 	p = appendEscaped(append(p, '/'), r.message.Connection)
 	if p = append(p, '/'); len(r.message.Exchange) == 0 {
@@ -98,7 +95,7 @@ func appendEscaped(dst []byte, s string) []byte {
 // Delivery is the message as Go's AMQP users know it, a copy; nil for an HTTP
 // request. Its Acknowledger is nil: the transaction settles the message.
 func (r *Request) Delivery() *Delivery {
-	if r.origin != OriginMessage {
+	if !r.delivered {
 		return nil
 	}
 	p, err := r.props.Publishing()
@@ -134,17 +131,16 @@ func (c *Call) Message() *Message { return &c.message }
 // dead-letter exchange of the user's brought back. It is 1 for an HTTP request.
 func (r *Request) Attempt() int { return r.message.History.Attempt() }
 
-// messageField is a header field of a message by its HTTP-like name.
-func (r *Request) messageField(name string) (string, bool) {
+// field is a property by its HTTP-like name, or a simple value of the headers table.
+func (messageSource) field(r *Request, name string) (value string) {
 	for i := range properties {
 		if p := &properties[i]; len(p.name) == len(name) && strings.EqualFold(p.name, name) {
 			if text := p.text(&r.props); text != "" {
-				return text, true
+				return text
 			}
 			break
 		}
 	}
-	value := ""
 	found := false
 	_ = r.props.Headers.Each(func(key []byte, v amqpproto.Field) bool {
 		if len(key) == len(name) && equalFold(key, name) {
@@ -152,12 +148,12 @@ func (r *Request) messageField(name string) (string, bool) {
 		}
 		return !found
 	})
-	return value, found
+	return value
 }
 
-// messageFields are all header fields of a message; a property hides a key of
-// the headers table of the same name.
-func (r *Request) messageFields() http.Header {
+// fields are those of properties and headers table; a property hides a key of the
+// headers table of the same name.
+func (messageSource) fields(r *Request) http.Header {
 	h := http.Header{}
 	_ = r.props.Headers.Each(func(key []byte, v amqpproto.Field) bool {
 		if text, ok := simple(v); ok {
@@ -230,27 +226,16 @@ func simple(v amqpproto.Field) (string, bool) {
 }
 
 // MessageID is the message's id, a view; nil for an HTTP request.
-func (r *Request) MessageID() []byte { return r.property(r.props.MessageID) }
+func (r *Request) MessageID() []byte { return r.props.MessageID }
 
 // CorrelationID is the message's correlation id, a view; nil for an HTTP
 // request.
-func (r *Request) CorrelationID() []byte { return r.property(r.props.CorrelationID) }
-
-func (r *Request) property(b []byte) []byte {
-	if r.origin != OriginMessage {
-		return nil
-	}
-	return b
-}
+func (r *Request) CorrelationID() []byte { return r.props.CorrelationID }
 
 // DeliveryCount is how often a quorum queue has delivered the message before;
 // 0 where the queue does not count.
 func (c *Call) DeliveryCount() int {
-	r := c.Request()
-	if r.origin != OriginMessage {
-		return 0
-	}
-	f, ok := r.props.Headers.Lookup(deliveryCount)
+	f, ok := c.props.Headers.Lookup(deliveryCount)
 	if !ok {
 		return 0
 	}
@@ -262,11 +247,7 @@ func (c *Call) DeliveryCount() int {
 // CountsFailures reports whether DeliveryCount leaves out what was given back by
 // basic.nack. RabbitMQ does so since 4.3, which counts both in one more header.
 func (c *Call) CountsFailures() bool {
-	r := c.Request()
-	if r.origin != OriginMessage {
-		return false
-	}
-	_, ok := r.props.Headers.Lookup(acquiredCount)
+	_, ok := c.props.Headers.Lookup(acquiredCount)
 	return ok
 }
 

@@ -31,7 +31,7 @@ func (r *Request) undo() error {
 			Msg("the answer is a refusal, so the call was aborted: publisher.Commit keeps what a 4xx has published")
 		r.abort()
 	}
-	if r.origin == OriginMessage && p.Status >= http.StatusInternalServerError {
+	if !r.source.hasClient() && p.Status >= http.StatusInternalServerError {
 		return &StatusError{Status: p.Status, Text: string(p.Body)}
 	}
 	return nil

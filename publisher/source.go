@@ -1,0 +1,98 @@
+package publisher
+
+import (
+	"net/http"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/amqpproto"
+)
+
+// Origin says where a call comes from.
+type Origin string
+
+const (
+	OriginHTTP    Origin = "http"    // an HTTP request
+	OriginMessage Origin = "message" // an AMQP message
+)
+
+func (o Origin) String() string { return string(o) }
+
+// A source is where calls come from: HTTP clients, queues. Whatever differs between
+// calls for that reason is asked of the source, so that only the source's own files
+// know it. A Request holds its source as an interface value; nothing is allocated for
+// it, since one value serves all calls.
+//
+// A new source implements this contract in one file, embedding [unanswered] for what
+// it does not care about; that file has the method of [Call] which fills a call and
+// sets its source. A door, in a folder of its own, makes and dispatches the calls.
+type source interface {
+	// origin is the source as handlers know it.
+	origin() Origin
+	// name is what the call is called in logs and errors.
+	name(r *Request) string
+	// identify adds to the call's lines in the log what tells it from others.
+	identify(r *Request, c zerolog.Context) zerolog.Context
+
+	// begin counts the call, and sets its handler and its label. It returns false if
+	// the call has no handler and is answered already.
+	begin(r *Request) bool
+
+	// path makes the path, when it is first asked for.
+	path(r *Request)
+	// field is the value of a header field, the first if there are several; names are
+	// compared without case.
+	field(r *Request, name string) string
+	// fields is a copy of all header fields.
+	fields(r *Request) http.Header
+
+	// hasClient reports whether an HTTP client waits for the answer. Only to a client
+	// an answer can be streamed, and only for it a status of 500 is an answer like
+	// others; elsewhere it is a failure. A client is refused when too many wait.
+	hasClient() bool
+	// setField adds a header field to the answer. The name is not reserved.
+	setField(r *Request, name, value string)
+	// setTable gives the answer header fields of any AMQP type.
+	setTable(r *Request, t Table)
+	// reply adds the answer to the publishes of the call, if it leaves as a message.
+	reply(r *Request) error
+
+	// failed is called with the error of the handler or of the commit. It may handle
+	// it; what it returns is how the call ended.
+	failed(r *Request, err error) error
+	// settle makes the outcome of a failed call, logs the failure and answers it.
+	settle(r *Request, err error)
+}
+
+// from sets the source of a call, and clears what the call before has left of another
+// one. The method of Call that fills the call begins with it.
+func (r *Request) from(s source) {
+	r.source, r.protocol = s, http11
+	if r.delivered {
+		r.delivered, r.props = false, amqpproto.Properties{}
+	}
+	r.method, r.target, r.path, r.query, r.host, r.fields = nil, nil, nil, nil, nil, r.fields[:0]
+}
+
+// unanswered is a source that does nothing of its own: its calls have no header and
+// their answers go nowhere. It is what other sources begin with.
+type unanswered struct{}
+
+func (unanswered) origin() Origin         { return "unknown" }
+func (unanswered) name(r *Request) string { return r.Method() + " " + r.Path() }
+
+func (unanswered) identify(_ *Request, c zerolog.Context) zerolog.Context { return c }
+
+func (unanswered) begin(*Request) bool                { return true }
+func (unanswered) path(*Request)                      {}
+func (unanswered) field(*Request, string) string      { return "" }
+func (unanswered) fields(*Request) http.Header        { return http.Header{} }
+func (unanswered) hasClient() bool                    { return false }
+func (unanswered) setField(*Request, string, string)  {}
+func (unanswered) setTable(*Request, Table)           {}
+func (unanswered) reply(*Request) error               { return nil }
+func (unanswered) failed(_ *Request, err error) error { return err }
+
+func (unanswered) settle(r *Request, err error) {
+	r.server.failure(r, err, zerolog.ErrorLevel).Msg(callFailed)
+}

@@ -1,0 +1,174 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/amqpproto"
+)
+
+// messageSource is where messages come from: a queue. How a message is read is in
+// message.go; here is how its call is run, answered and settled.
+type messageSource struct{}
+
+func (messageSource) origin() Origin         { return OriginMessage }
+func (messageSource) name(r *Request) string { return "message " + r.Path() }
+
+func (messageSource) identify(r *Request, c zerolog.Context) zerolog.Context {
+	return c.Str("message_id", foreign(r.props.MessageID)).Int("attempt", r.Attempt())
+}
+
+func (messageSource) begin(r *Request) bool {
+	r.server.stats.Messages++
+	if r.handler = noHandler; r.consumer != nil {
+		r.consumer.calls++
+		r.label = &r.consumer.label
+		if r.consumer.handler != nil {
+			r.handler = r.consumer.handler
+		}
+	}
+	return true
+}
+
+func noHandler(r *Request) error {
+	return Permanent(fmt.Errorf("consumer %q has no handler", r.message.Consumer))
+}
+
+func (messageSource) hasClient() bool { return false }
+
+// setField puts the value into the headers table of the reply.
+func (messageSource) setField(r *Request, name, value string) {
+	p := &r.response
+	if p.headers == nil {
+		p.headers = Table{}
+	}
+	p.headers[name] = value
+}
+
+func (messageSource) setTable(r *Request, t Table) { r.response.headers = maps.Clone(t) }
+
+// StatusHeader is the key of the headers table that tells the status of a
+// reply that is no success.
+const StatusHeader = "x-status"
+
+// reply publishes the response to the message's reply_to, if it has one, with its
+// correlation id. It is not mandatory: whoever asked may have gone, and that is no
+// failure of the call.
+func (messageSource) reply(r *Request) error {
+	if len(r.props.ReplyTo) == 0 || r.message.Reply == nil {
+		return nil
+	}
+	p := &r.response
+	if !p.set {
+		if err := r.answer(http.StatusNoContent, "", nil); err != nil {
+			return err
+		}
+	}
+	d := draft{key: text(r.props.ReplyTo), headers: p.headers, typed: true}
+	if p.Status >= http.StatusBadRequest {
+		d.addHeader(StatusHeader, int32(p.Status))
+	}
+	if p.raw != nil && d.headers != nil { // the message's own, below those that were set
+		headers, err := p.raw.Table()
+		if err != nil {
+			return fmt.Errorf("reply: %w", err)
+		}
+		maps.Copy(headers, d.headers)
+		d.headers = headers
+	}
+	if p.ContentType != "" {
+		d.set(&d.props.ContentType, amqpproto.FlagContentType, p.ContentType)
+	}
+	if len(r.props.CorrelationID) > 0 {
+		d.props.CorrelationID = r.props.CorrelationID
+		d.props.Flags |= amqpproto.FlagCorrelationID
+	}
+	if p.raw != nil && d.headers == nil {
+		d.props.Headers = p.raw
+		d.props.Flags |= amqpproto.FlagHeaders
+	}
+	d.props.DeliveryMode = 1
+	if r.props.DeliveryMode == 2 {
+		d.props.DeliveryMode = 2
+	}
+	d.props.Flags |= amqpproto.FlagDeliveryMode
+	reply := producing{name: "reply", sender: r.message.Reply}
+	body, large := p.Body, len(p.Body) > amqpproto.LargeBody
+	if large { // it is sent from where it is: no second answer is written over it
+		p.Body = nil
+	}
+	if err := r.tx.addRaw(r, &reply, &d, body, large); err != nil {
+		return fmt.Errorf("reply: %w", err)
+	}
+	return nil
+}
+
+// failed gives the failure of a message to the error handler of its exchange.
+func (messageSource) failed(r *Request, err error) error {
+	h := r.server.errorHandlers[string(r.message.Exchange)]
+	if h == nil || errors.Is(err, ErrShutdown) {
+		return err
+	}
+	return r.attempt(func() error { return h(r, err) })
+}
+
+// settle chooses between another attempt and the dead-letter queue, and tells whoever
+// waits for a reply when no attempt follows.
+func (m messageSource) settle(r *Request, err error) {
+	m.decide(r, err)
+	r.consumer.fail()
+	e := r.server.failure(r, err, zerolog.WarnLevel).Int("attempt", r.Attempt()).Str("message_id", string(r.props.MessageID))
+	switch o := &r.outcome; {
+	case o.Reason != "":
+		e = e.Str("given_up", o.Reason)
+	case o.Delay > 0:
+		e = e.Stringer("retry_in", o.Delay)
+	}
+	e.Msg(callFailed)
+	m.replyFailure(r, err)
+}
+
+func (messageSource) decide(r *Request, err error) {
+	var c Consumer
+	if r.consumer != nil {
+		c = r.consumer.Consumer
+	}
+	h := &r.message.History
+	h.Failure = failureOf(err)
+	next := h.Next(&c)
+	if next.Step == StepRetry {
+		r.outcome.Settlement, r.outcome.Delay = SettleRetry, next.Delay
+		return
+	}
+	r.outcome.Settlement, r.outcome.Reason = SettleDeadLetter, next.Reason
+}
+
+// replyFailure sends the error reply, when no attempt follows.
+func (messageSource) replyFailure(r *Request, err error) {
+	if r.outcome.Settlement != SettleDeadLetter || len(r.props.ReplyTo) == 0 {
+		return
+	}
+	status, cause := statusOf(err)
+	r.tx.reset()
+	r.keepFields(err)
+	_ = r.text(status, cause)
+	r.reportFields()
+	if err := guard(r.endWith); err != nil {
+		r.server.log.Warn().Err(err).Str("reply_to", string(r.props.ReplyTo)).Msg("the error reply was not sent")
+	}
+}
+
+// failureOf says what an error of a handler means for its message.
+func failureOf(err error) Failure {
+	switch {
+	case IsPermanent(err):
+		return FailurePermanent
+	case errors.Is(err, ErrShutdown):
+		return FailureCutOff
+	}
+	return FailurePassing
+}
