@@ -14,83 +14,156 @@ type (
 )
 
 // A Producer says where publishes go and what is declared for them. The zero
-// value publishes to the default exchange, as json. Each field can be
-// overridden in config.toml by [producer.NAME].
+// value publishes to the default exchange, as json.
+//
+// The tags of a field say what the configuration may make of it in
+// [producer.NAME]: see [Settings]. A field with not instead of key has the opposite
+// of the key's value.
 type Producer struct {
-	Connection   string // the [connection.NAME]; "" is "default"
-	Exchange     string // "" is the default exchange, which routes to the queue of the key's name
-	ExchangeType string // direct (default), fanout, topic, headers, x-…
-	RoutingKey   string // used when a publish names no key; "" falls back to Queue
-	Queue        string // declared and bound when named, so that nothing is published into the void
+	// Connection is the [connection.NAME]; "" is "default".
+	Connection string `key:"connection"`
+	// Exchange "" is the default exchange, which routes to the queue of the key's name.
+	Exchange string `key:"exchange" kind:"name"`
+	// ExchangeType is direct (default), fanout, topic, headers or x-…
+	ExchangeType string `key:"exchange_type" oneof:"direct fanout topic headers x-"`
+	// RoutingKey is used when a publish names no key; "" falls back to Queue.
+	RoutingKey string `key:"routing_key" kind:"name"`
+	// Queue is declared and bound when named, so that nothing is published into the void.
+	Queue string `key:"queue" kind:"name"`
 
-	Codec         string        // by name: json (default), text, csv, msgpack, pickle, or a registered one
-	Gzip          bool          // pack each body
-	Transient     bool          // delivery mode 1, and an exchange that does not survive the broker
-	NoMandatory   bool          // an unroutable publish is no error; mandatory is on where a queue is named
-	Mandatory     bool          // an unroutable publish is an error, also where no queue is named
-	Expiration    time.Duration // after which the broker drops a message from its queue; 0 is never
-	Priority      uint8         // of the messages; 0 sets none
-	ReplyTo       string        // queue that answers go to
-	AppID, UserID string        // RabbitMQ checks the user id against the login
-	Timestamp     bool          // stamp each publish with the time
+	// Codec by name: json (default), text, csv, msgpack, pickle, or a registered one.
+	Codec string `key:"codec"`
+	// Gzip packs each body.
+	Gzip bool `key:"gzip"`
+	// Transient is delivery mode 1, and an exchange that does not survive the broker.
+	Transient bool `not:"durable"`
+	// NoMandatory makes an unroutable publish no error; mandatory is on where a queue is
+	// named.
+	NoMandatory bool `not:"mandatory"`
+	// Mandatory makes an unroutable publish an error also where no queue is named.
+	Mandatory bool `key:"mandatory"`
+	// Expiration is after which the broker drops a message from its queue; 0 is never.
+	Expiration time.Duration `key:"expiration" min:"1ms" max:"8760h" off:"messages do not expire" unit:"ms"`
+	// Priority of the messages; 0 sets none.
+	Priority uint8 `key:"priority" min:"1" max:"255" off:"messages have none"`
+	// ReplyTo is the queue that answers go to.
+	ReplyTo string `key:"reply_to" kind:"name"`
+	AppID   string `key:"app_id" kind:"name"`
+	// UserID is compared with the login by RabbitMQ.
+	UserID string `key:"user_id" kind:"name"`
+	// Timestamp stamps each publish with the time.
+	Timestamp bool `key:"timestamp"`
 
-	NoDeclare         bool   // exchange, queue and binding exist already and are not declared
-	NoDeclareExchange bool   // the exchange exists already
-	NoDeclareQueue    bool   // the queue and its binding exist already
-	ExchangeTransient bool   // an exchange that does not survive the broker, while messages do
-	AutoDelete        bool   // of the exchange
-	Arguments         Table  // of the exchange
-	QueueType         string // classic, quorum or stream, of a queue that no consumer declares
-	QueueArguments    Table  // of the same
+	// NoDeclare: exchange, queue and binding exist already and are not declared.
+	NoDeclare bool `not:"auto_declare"`
+	// NoDeclareExchange: the exchange exists already.
+	NoDeclareExchange bool `not:"auto_declare_exchange"`
+	// NoDeclareQueue: the queue and its binding exist already.
+	NoDeclareQueue bool `not:"auto_declare_queue"`
+	// ExchangeTransient is an exchange that does not survive the broker, while messages do.
+	ExchangeTransient bool `not:"exchange_durable"`
+	// AutoDelete is of the exchange.
+	AutoDelete bool `key:"auto_delete"`
+	// Arguments are of the exchange.
+	Arguments Table `key:"arguments"`
+	// QueueType is classic, quorum or stream, of a queue that no consumer declares.
+	QueueType string `key:"queue_type" oneof:"default classic quorum stream"`
+	// QueueArguments are of the same.
+	QueueArguments Table `key:"queue_arguments"`
 }
 
 // IsMandatory reports whether unroutable publishes are errors.
 func (p *Producer) IsMandatory() bool { return (p.Queue != "" || p.Mandatory) && !p.NoMandatory }
 
 // A Consumer says what is declared and consumed. The zero value consumes the
-// durable queue that has the consumer's name. Each field can be overridden in
-// config.toml by [consumer.NAME].
+// durable queue that has the consumer's name.
+//
+// The tags of a field say what the configuration may make of it in
+// [consumer.NAME]: see [Settings]. A field with not instead of key has the opposite
+// of the key's value.
 type Consumer struct {
-	Connection   string   // the [connection.NAME]; "" is "default"
-	Exchange     string   // "" is the default exchange: no binding is needed
-	ExchangeType string   // direct (default), fanout, topic, headers, x-…
-	RoutingKeys  []string // one binding each; none binds the queue's name
-	Queue        string   // "" is the consumer's name
+	// Disabled declares nothing and consumes nothing, until the configuration enables it.
+	Disabled bool `not:"enabled"`
+	// Connection is the [connection.NAME]; "" is "default".
+	Connection string `key:"connection"`
+	// Exchange "" is the default exchange: no binding is needed.
+	Exchange string `key:"exchange" kind:"name"`
+	// ExchangeType is direct (default), fanout, topic, headers or x-…
+	ExchangeType string `key:"exchange_type" oneof:"direct fanout topic headers x-"`
+	// RoutingKeys make one binding each; none binds the queue's name.
+	RoutingKeys []string `key:"routing_keys" kind:"name"`
+	// Queue "" is the consumer's name.
+	Queue string `key:"queue" kind:"name"`
 
-	ServerNamed bool   // the broker names the queue, which is exclusive
-	Exclusive   bool   // the queue belongs to this connection and ends with it
-	Transient   bool   // an exchange that does not survive the broker, an exclusive queue
-	AutoDelete  bool   // the queue ends with its last consumer
-	QueueType   string // classic (default), quorum or stream
-	Arguments   Table  // of the queue
+	// ServerNamed: the broker names the queue, which is exclusive.
+	ServerNamed bool `key:"server_named"`
+	// Exclusive: the queue belongs to this connection and ends with it.
+	Exclusive bool `key:"exclusive"`
+	// Transient is an exchange that does not survive the broker, and an exclusive queue.
+	Transient bool `not:"durable"`
+	// AutoDelete: the queue ends with its last consumer.
+	AutoDelete bool `key:"auto_delete"`
+	// QueueType is classic (default), quorum or stream.
+	QueueType string `key:"queue_type" oneof:"default classic quorum stream"`
+	// Arguments are of the queue.
+	Arguments Table `key:"arguments"`
 
-	NoDeclare          bool  // exchange, queue and bindings exist already and are not declared
-	NoDeclareExchange  bool  // the exchange exists already
-	NoDeclareQueue     bool  // the queue and its bindings exist already
-	ExchangeTransient  bool  // an exchange that does not survive the broker, a queue that does
-	ExchangeAutoDelete bool  // the exchange ends with its last binding
-	ExchangeArguments  Table // of the exchange
-	BindingArguments   Table // of each binding, as a headers exchange wants them
+	// NoDeclare: exchange, queue and bindings exist already and are not declared.
+	NoDeclare bool `not:"auto_declare"`
+	// NoDeclareExchange: the exchange exists already.
+	NoDeclareExchange bool `not:"auto_declare_exchange"`
+	// NoDeclareQueue: the queue and its bindings exist already.
+	NoDeclareQueue bool `not:"auto_declare_queue"`
+	// ExchangeTransient is an exchange that does not survive the broker, with a queue that does.
+	ExchangeTransient bool `not:"exchange_durable"`
+	// ExchangeAutoDelete: the exchange ends with its last binding.
+	ExchangeAutoDelete bool `key:"exchange_auto_delete"`
+	// ExchangeArguments are of the exchange.
+	ExchangeArguments Table `key:"exchange_arguments"`
+	// BindingArguments are of each binding, as a headers exchange wants them.
+	BindingArguments Table `key:"binding_arguments"`
 
-	DeclareOnly       bool   // declare everything, consume nothing
-	Prefetch          int    // messages in hand at once; 0 is the connection's
-	Priority          int    // consumer priority, x-priority
-	ExclusiveConsumer bool   // nobody else may consume the queue
-	SingleActive      bool   // of all consumers of the queue, one at a time is given messages
-	StreamOffset      string // where a stream is read from: first, last, next (default), an offset, a time or an age like "1h"
-	NoAck             bool   // the broker forgets a message when it is sent; a failure loses it
-	AutoAck           bool   // acked before the handler is called; a failure loses it, but for the dead-letter queue
+	// DeclareOnly declares everything and consumes nothing.
+	DeclareOnly bool `key:"declare_only"`
+	// Prefetch is how many messages are in hand at once; 0 is the connection's.
+	Prefetch int `key:"prefetch" min:"1" max:"65535"`
+	// Priority of the consumer, x-priority.
+	Priority int `key:"priority" min:"-1000" max:"1000"`
+	// ExclusiveConsumer: nobody else may consume the queue.
+	ExclusiveConsumer bool `key:"exclusive_consumer"`
+	// SingleActive: of all consumers of the queue, one at a time is given messages.
+	SingleActive bool `key:"single_active"`
+	// StreamOffset is where a stream is read from: first, last, next (default), an offset,
+	// a time or an age like "1h".
+	StreamOffset string `key:"stream_offset"`
+	// NoAck: the broker forgets a message when it is sent; a failure loses it.
+	NoAck bool `key:"no_ack"`
+	// AutoAck acks before the handler is called; a failure loses the message, but for the
+	// dead-letter queue.
+	AutoAck bool `key:"auto_ack"`
 
-	Codec  string  // for messages whose content type says nothing: none, application/octet-stream or application/data
-	Marker string  // whose subscribers see the messages
-	Lane   string  // "routing_key", "queue" or "header:NAME": messages of one key in order, one after the other
-	Rate   float64 // messages a second at most, 0 is no bound
-	Burst  int     // that may come at once within Rate; 0 is 1
+	// Codec is for messages whose content type says nothing: none, application/octet-stream
+	// or application/data.
+	Codec string `key:"codec"`
+	// Marker whose subscribers see the messages.
+	Marker string `key:"marker"`
+	// Lane is "routing_key", "queue" or "header:NAME": messages of one key in order, one
+	// after the other.
+	Lane string `key:"lane"`
+	// Rate is messages a second at most; 0 is no bound.
+	Rate float64 `key:"rate"`
+	// Burst is how many may come at once within Rate; 0 is 1.
+	Burst int `key:"burst" min:"1" max:"1000000"`
 
-	HeadersContentType bool // a message without a content type has it in its headers, at properties.content_type
+	// HeadersContentType: a message without a content type has it in its headers, at
+	// properties.content_type.
+	HeadersContentType bool `key:"headers_content_type"`
 
-	Retry      Retry  // what follows a failure that may pass
-	DeadLetter string // queue of the given-up; "" is the queue's name + ".dead", "off" is none
+	// Retry is what follows a failure that may pass.
+	Retry Retry `key:"retry"`
+	// DeadLetter is the queue of the given-up; "" is the queue's name with ".dead" behind
+	// it, "off" is none: the broker drops them.
+	DeadLetter string `key:"dead_letter" kind:"name"`
 }
 
 // The types of queues.

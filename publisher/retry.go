@@ -13,10 +13,15 @@ import (
 // process instead, unacked: so do messages whose queue ends with the connection
 // or is not ours to declare, those of streams and of lanes.
 type Retry struct {
-	Attempts int           // in all, the first included
-	Min, Max time.Duration // the delay doubles from Min to Max
-	InPlace  bool          // wait in this process, not in a queue of the broker
-	Crashes  int           // times that a process may end with it in hand; 0 is 3, less than 0 no bound
+	// Attempts are in all, the first included; 1 is none after it.
+	Attempts int `key:"attempts" min:"1" max:"1000"`
+	// Min is the first delay. It doubles up to Max.
+	Min time.Duration `key:"min" min:"1ms" max:"24h" unit:"ms"`
+	Max time.Duration `key:"max" min:"1ms" max:"168h" unit:"ms"`
+	// InPlace waits in this process, not in a queue of the broker.
+	InPlace bool `key:"in_place"`
+	// Crashes is how many times a process may end with it in hand; 0 is 3, less than 0 no bound.
+	Crashes int `key:"crashes" min:"1" max:"1000" off:"a message may end the process any number of times" zero:"-1"`
 }
 
 // Defaults of [Retry].
@@ -30,7 +35,7 @@ const (
 // Delay returns the pause before the attempt that follows the given number of
 // failed ones, and whether there is to be one.
 func (r Retry) Delay(failed int) (time.Duration, bool) {
-	r = r.orDefaults()
+	r = r.WithDefaults()
 	if failed >= r.Attempts {
 		return 0, false
 	}
@@ -57,11 +62,12 @@ func (r Retry) Delays() (delays []time.Duration) {
 // IsCrashed reports whether a message that was in hand at the end of that many
 // processes is to be given up.
 func (r Retry) IsCrashed(crashes int) bool {
-	r = r.orDefaults()
+	r = r.WithDefaults()
 	return r.Crashes > 0 && crashes >= r.Crashes
 }
 
-func (r Retry) orDefaults() Retry {
+// WithDefaults has the defaults where r says nothing.
+func (r Retry) WithDefaults() Retry {
 	if r.Attempts == 0 {
 		r.Attempts = RetryAttempts
 	}

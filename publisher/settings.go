@@ -23,7 +23,9 @@ import (
 // A field without a key tag is left alone. The tags: key is the name, made of a-z,
 // 0-9 and _; min and max are the range, in the field's own notation; off says what
 // 0 and "off" do, which are refused without it; oneof lists the words that are
-// allowed, with blanks between; secret:"url" masks a password in a URL, and
+// allowed, with blanks between; not, in place of key, names the key of a bool that
+// has the opposite of its value; unit "ms" or "s" refuses fractions of it; zero is
+// what the field gets for 0 and "off", if that is another value; secret:"url" masks a password in a URL, and
 // secret:"all" the whole value, wherever it is shown. Types are string, int, bool,
 // [time.Duration], [Size], []string, pointers to these (nil is not set), [Table],
 // structs, and maps from string to pointers to structs, for tables whose names are

@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -11,15 +12,27 @@ import (
 // [Key], [Exchange], [ReplyTo], [UserID] and [AppID].
 const SiteVariable = "${site_id}"
 
-// site puts the deployment's id into a name.
+// ErrNoSite is what [ExpandSite] says when there is no id.
+var ErrNoSite = errors.New("site.id is not set: name this deployment there")
+
+// ExpandSite puts the deployment's id in the place of each [SiteVariable] of text.
+func ExpandSite(text, id string) (string, error) {
+	switch {
+	case !strings.Contains(text, SiteVariable):
+		return text, nil
+	case id == "":
+		return text, ErrNoSite
+	}
+	return strings.ReplaceAll(text, SiteVariable, id), nil
+}
+
+// site is [ExpandSite] with the id of this server.
 func (s *Server) site(name string) (string, error) {
-	if !strings.Contains(name, SiteVariable) {
-		return name, nil
+	expanded, err := ExpandSite(name, s.options.Site)
+	if err != nil {
+		return "", fmt.Errorf("%q: %w", name, err)
 	}
-	if s.options.Site == "" {
-		return "", fmt.Errorf("%q: site.id is not set: name this deployment there", name)
-	}
-	return strings.ReplaceAll(name, SiteVariable, s.options.Site), nil
+	return expanded, nil
 }
 
 // isName reports whether [SiteVariable] counts in the option's text.

@@ -43,7 +43,7 @@ func write(t *testing.T, text string) string {
 
 func mustLoad(t *testing.T, text string, environ, options []string) *config.Settings {
 	t.Helper()
-	s, err := config.Load(config.Sources{File: write(t, text), Environ: environ, Options: options}, config.Names{})
+	s, err := config.Load(config.Sources{File: write(t, text), Environ: environ, Options: options}, publisher.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestBrokerDoesNotStart(t *testing.T) {
 		{[]string{"broker.tls_cert=" + notDir, "broker.tls_key=" + notDir}, []string{"broker.tls_cert"}},
 		{[]string{"broker.listen="}, []string{"broker.listen", "write an address"}},
 	} {
-		s, err := config.Load(config.Sources{Options: append([]string{"broker.listen=127.0.0.1:0", "http.listen=127.0.0.1:0"}, row.options...)}, config.Names{})
+		s, err := config.Load(config.Sources{Options: append([]string{"broker.listen=127.0.0.1:0", "http.listen=127.0.0.1:0"}, row.options...)}, publisher.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -197,7 +197,7 @@ func TestStructsThatCannotBeSettings(t *testing.T) {
 	} {
 		r := publisher.NewRegistry()
 		r.Settings("shop", row.into)
-		_, err := config.Load(config.Sources{}, config.RegisteredNames(r))
+		_, err := config.Load(config.Sources{}, r)
 		if err == nil || !strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), `publisher.Settings("shop") at command/appsettings_test.go:`) {
 			t.Errorf("%T: %v, want %s", row.into, err, row.want)
 		}

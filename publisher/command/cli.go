@@ -147,7 +147,7 @@ the same handlers, which are compiled in.`,
 
 // load reads the configuration that the flags and the environment give.
 func (c *CLI) load() (*config.Settings, error) {
-	s, err := config.Load(config.Sources{File: c.file, Environ: c.Environ, Options: c.options}, config.RegisteredNames(c.Registry))
+	s, err := config.Load(config.Sources{File: c.file, Environ: c.Environ, Options: c.options}, c.Registry)
 	if err != nil {
 		return nil, failure{err}
 	}
@@ -156,7 +156,7 @@ func (c *CLI) load() (*config.Settings, error) {
 
 // completeOption offers the keys, with the names that handlers registered.
 func (c *CLI) completeOption(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	keys, err := config.Keys(config.RegisteredNames(c.Registry))
+	keys, err := config.Keys(c.Registry)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

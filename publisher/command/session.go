@@ -67,7 +67,7 @@ func (f *brokerFlags) settings(c *CLI) (*config.Settings, error) {
 		options = append(options[:len(options):len(options)],
 			"connection."+f.connection+".url="+strings.ReplaceAll(f.url, "$", "$$"))
 	}
-	s, err := config.Load(config.Sources{File: c.file, Environ: c.Environ, Options: options}, config.RegisteredNames(c.Registry))
+	s, err := config.Load(config.Sources{File: c.file, Environ: c.Environ, Options: options}, c.Registry)
 	if err != nil {
 		return nil, failure{err}
 	}

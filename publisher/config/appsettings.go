@@ -76,7 +76,7 @@ func checkStruct(t reflect.Type, name string, above []reflect.Type) error {
 	seen := map[string]bool{}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		key := f.Tag.Get("key")
+		key := f.Tag.Get("key") + f.Tag.Get("not")
 		if key == "" || key == "-" {
 			continue
 		}
@@ -88,6 +88,8 @@ func checkStruct(t reflect.Type, name string, above []reflect.Type) error {
 			return fmt.Errorf("field %s: key %q: a key is made of a-z, 0-9 and single _", field, key)
 		case seen[key]:
 			return fmt.Errorf("field %s: key %q is there twice", field, key)
+		case f.Tag.Get("not") != "" && f.Type.Kind() != reflect.Bool:
+			return fmt.Errorf("field %s: not is for a bool, not %s: name the key with key", field, f.Type)
 		case f.Tag.Get("min") == "" != (f.Tag.Get("max") == ""):
 			return fmt.Errorf("field %s: min and max come together", field)
 		}
@@ -199,7 +201,7 @@ func (s *Settings) WriteApps(w io.Writer) {
 
 func (s *Settings) writeApp(w io.Writer, keys *schema, v reflect.Value, path string) {
 	for _, r := range keys.rules {
-		field, here := v.Field(r.index), path+"."+r.name
+		field, here := r.field(v), path+"."+r.name
 		switch {
 		case r.kind == kindTable:
 			s.writeApp(w, r.table, field, here)

@@ -8,10 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
-// shortStringMax is the longest short string of AMQP, in octets: names of
+// ShortStringMax is the longest short string of AMQP, in octets: names of
 // exchanges and queues, routing keys. AMQP 0-9-1 §4.2.5.3.
 const ShortStringMax = 255
 
@@ -29,10 +28,10 @@ func (s *Settings) check(found Problems) Problems {
 		c.connection(name, s.Connections[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Consumers)) {
-		c.consumer(name, s.Consumers[name])
+		c.connectionName("consumer."+name+".connection", s.Consumers[name].Connection)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Producers)) {
-		c.producer(name, s.Producers[name])
+		c.connectionName("producer."+name+".connection", s.Producers[name].Connection)
 	}
 	return c.problems
 }
@@ -87,45 +86,15 @@ func checkListen(address string) error {
 	return nil
 }
 
-func (c *checker) consumer(name string, o *Consumer) {
-	key := "consumer." + name
-	c.connectionName(key+".connection", o.Connection)
-	c.shortString(key+".queue", o.Queue)
-	c.shortString(key+".exchange", o.Exchange)
-	c.shortString(key+".dead_letter", o.DeadLetter)
-	for i := range o.RoutingKeys {
-		c.shortString(key+".routing_keys", &o.RoutingKeys[i])
-	}
-	c.milliseconds(key+".retry.min", o.Retry.Min)
-	c.milliseconds(key+".retry.max", o.Retry.Max)
-}
-
-func (c *checker) producer(name string, o *Producer) {
-	key := "producer." + name
-	c.connectionName(key+".connection", o.Connection)
-	c.shortString(key+".queue", o.Queue)
-	c.shortString(key+".exchange", o.Exchange)
-	c.shortString(key+".routing_key", o.RoutingKey)
-	c.shortString(key+".reply_to", o.ReplyTo)
-	c.shortString(key+".app_id", o.AppID)
-	c.shortString(key+".user_id", o.UserID)
-	c.milliseconds(key+".expiration", o.Expiration)
-}
-
-// milliseconds refuses what the broker would be told of without its fraction.
-func (c *checker) milliseconds(key string, d *time.Duration) {
-	if d != nil && *d%time.Millisecond != 0 {
-		c.fail(key, FormatDuration(*d), "AMQP counts in milliseconds: round it")
+// connectionName looks at a name that the configuration has set; others are the
+// planner's to look at.
+func (c *checker) connectionName(key, name string) {
+	if _, set := c.settings.origins[key]; set && c.settings.Connections[name] == nil {
+		c.fail(key, show(name), UnknownConnection(name, c.settings))
 	}
 }
 
-func (c *checker) connectionName(key string, name *string) {
-	if name != nil && c.settings.Connections[*name] == nil {
-		c.fail(key, show(*name), UnknownConnection(*name, c.settings))
-	}
-}
-
-// noConnection is the remedy for a name that no [connection.NAME] has.
+// UnknownConnection is the remedy for a name that no [connection.NAME] has.
 func UnknownConnection(name string, s *Settings) string {
 	text := fmt.Sprintf("there is no [connection.%s]", name)
 	if best := nearest(name, slices.Sorted(maps.Keys(s.Connections))); best != "" {
@@ -134,12 +103,7 @@ func UnknownConnection(name string, s *Settings) string {
 	return text + ": add it, with its url"
 }
 
-func (c *checker) shortString(key string, text *string) {
-	if text != nil && len(*text) > ShortStringMax {
-		c.fail(key, show(*text), TooLong(*text))
-	}
-}
-
+// TooLong says so of a name.
 func TooLong(name string) string {
 	return fmt.Sprintf("AMQP's names have at most %d octets, this has %d", ShortStringMax, len(name))
 }

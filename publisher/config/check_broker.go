@@ -37,9 +37,6 @@ func (c *checker) broker() {
 		}
 		c.fail(key, show(value), "TLS needs broker.tls_cert and broker.tls_key: set the other one, too")
 	}
-	if b.Heartbeat%1e9 != 0 {
-		c.fail("broker.heartbeat", FormatDuration(b.Heartbeat), "AMQP counts heartbeats in whole seconds: round it")
-	}
 	c.vhosts()
 	for _, name := range slices.Sorted(maps.Keys(b.Users)) {
 		c.brokerUser("broker.users."+name, name, b.Users[name])

@@ -6,15 +6,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 )
 
 func (c *checker) connection(name string, n *Connection) {
 	key := "connection." + name
 	c.urls(key, n)
-	if n.Heartbeat%time.Second != 0 {
-		c.fail(key+".heartbeat", FormatDuration(n.Heartbeat), "AMQP counts heartbeats in whole seconds: round it")
-	}
 	if n.BackoffMin > n.BackoffMax {
 		c.fail(key+".backoff_min", FormatDuration(n.BackoffMin),
 			fmt.Sprintf("more than %s.backoff_max, %s: swap them", key, FormatDuration(n.BackoffMax)))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"zamqp/publisher"
 )
@@ -43,23 +42,4 @@ func (c *planner) contradictions(key string, k *publisher.Consumer) {
 func isLane(text string) bool {
 	name, isHeader := strings.CutPrefix(text, "header:")
 	return text == "routing_key" || text == "queue" || isHeader && name != ""
-}
-
-// rateMin is the smallest number of messages of a rate: the pause between two has
-// to be a time that can be counted.
-const rateMin = 1e-3
-
-// rate reads "10/s", "90/m" or "1000/h"; "off" and "" are no bound.
-func (c *planner) rate(key, text string) (rate float64, ok bool) {
-	if text == "" || text == "off" {
-		return 0, true
-	}
-	number, unit, _ := strings.Cut(text, "/")
-	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	seconds := map[string]float64{"s": 1, "m": time.Minute.Seconds(), "h": time.Hour.Seconds()}[strings.TrimSpace(unit)]
-	if err != nil || seconds == 0 || !(n >= rateMin && n <= 1e9) { // NaN is neither
-		c.declaration(key, show(text), `want messages for each second, minute or hour: write "10/s", "90/m" or "1000/h"`)
-		return 0, false
-	}
-	return n / seconds, true
 }

@@ -32,27 +32,27 @@ func (d *decoder) table(v reflect.Value, s *schema, path []string, tree map[stri
 			continue
 		}
 		here := append(path[:len(path):len(path)], r.name)
-		field := v.Field(r.index)
 		switch r.kind {
 		case kindTable:
 			if below, ok := d.subtree(here, raw); ok {
-				d.table(field, r.table, here, below)
+				d.table(r.field(v), r.table, here, below)
 			}
 		case kindNamed:
 			if below, ok := d.subtree(here, raw); ok {
-				d.named(field, r, here, below)
+				d.named(r.field(v), r, here, below)
 			}
 		case kindFree:
 			if below, ok := d.subtree(here, raw); ok {
-				field.Set(reflect.ValueOf(d.free(here, below)))
+				r.field(v).Set(reflect.ValueOf(d.free(here, below)))
 			}
 		default:
-			d.value(field, r, here, raw)
+			d.value(v, r, here, raw)
 		}
 	}
 }
 
-// named fills a map of tables, each entry starting from its defaults.
+// named fills a map of tables, each entry starting from what is there or from its
+// defaults.
 func (d *decoder) named(m reflect.Value, r *rule, path []string, tree map[string]any) {
 	if m.IsNil() {
 		m.Set(reflect.MakeMap(m.Type()))
@@ -93,8 +93,8 @@ func (d *decoder) subtree(path []string, raw any) (map[string]any, bool) {
 	return below, ok
 }
 
-// value reads one key into its field, which is left alone if that fails.
-func (d *decoder) value(field reflect.Value, r *rule, path []string, raw any) {
+// value reads one key into its field of v, which is left alone if that fails.
+func (d *decoder) value(v reflect.Value, r *rule, path []string, raw any) {
 	shown := show(raw)
 	if _, list := raw.([]any); list && r.secret != "" {
 		shown = shownText(r, fmt.Sprint(raw)) // a password may stand in it anywhere
@@ -121,33 +121,26 @@ func (d *decoder) value(field reflect.Value, r *rule, path []string, raw any) {
 		d.fail(path, shown, err.Error())
 		return
 	}
-	value = d.deployed(path, value)
-	if field.Kind() == reflect.Pointer {
-		field.Set(reflect.New(field.Type().Elem()))
-		field = field.Elem()
+	if text, shown := r.badName(value); text != "" {
+		d.fail(path, shown, text)
+		return
 	}
-	field.Set(reflect.ValueOf(value).Convert(field.Type()))
+	if text, shown := r.fraction(value); text != "" {
+		d.fail(path, shown, text)
+		return
+	}
+	r.set(v, d.expandSite(path, value))
 }
 
 // read turns a TOML value, or text of no type, into a value for the key's field.
 func (r *rule) read(raw any, lookup func(string) (string, bool)) (any, error) {
-	text, isText := raw.(plainText)
 	switch r.kind {
-	case kindText:
-		if s, ok := raw.(string); ok {
-			return s, r.isWord(s)
+	case kindText, kindRate:
+		text, err := r.readText(raw)
+		if err == nil && r.kind == kindRate {
+			return readRate(text)
 		}
-		if isText {
-			return string(text), r.isWord(string(text))
-		}
-		switch raw.(type) {
-		case bool, int64, float64:
-			if r.secret != "" {
-				break
-			}
-			return nil, fmt.Errorf("want a string: write \"%v\"", raw)
-		}
-		return nil, errors.New("want a string")
+		return text, err
 	case kindTruth:
 		return readTruth(raw)
 	case kindList:
@@ -163,7 +156,75 @@ func (r *rule) read(raw any, lookup func(string) (string, bool)) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n, r.inRange(n)
+	if err := r.inRange(n); err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		n = r.zero
+	}
+	return n, nil
+}
+
+func (r *rule) readText(raw any) (string, error) {
+	switch v := raw.(type) {
+	case string:
+		return v, r.isWord(v)
+	case plainText:
+		return string(v), r.isWord(string(v))
+	case bool, int64, float64:
+		if r.secret == "" {
+			return "", fmt.Errorf("want a string: write \"%v\"", raw)
+		}
+	}
+	return "", errors.New("want a string")
+}
+
+// badName says what is wrong with a name of AMQP, or with one of a list, and shows
+// it; "" = nothing.
+func (r *rule) badName(value any) (text, shown string) {
+	if !r.isName {
+		return "", ""
+	}
+	names, _ := value.([]string)
+	if name, ok := value.(string); ok {
+		names = []string{name}
+	}
+	for _, name := range names {
+		if len(name) > ShortStringMax {
+			return TooLong(name), show(name)
+		}
+	}
+	return "", ""
+}
+
+// fraction says that a time would lose its fraction on the wire; "" = it has none.
+func (r *rule) fraction(value any) (text, shown string) {
+	n, ok := value.(int64)
+	if !ok || r.unit == 0 || n%int64(r.unit) == 0 {
+		return "", ""
+	}
+	if r.unit == time.Second {
+		return "AMQP counts heartbeats in whole seconds: round it", r.show(n)
+	}
+	return "AMQP counts in milliseconds: round it", r.show(n)
+}
+
+// rateMin is the smallest number of messages of a rate: the pause between two has
+// to be a time that can be counted.
+const rateMin = 1e-3
+
+// readRate reads "10/s", "90/m" or "1000/h" as messages a second; "off" and "" are 0.
+func readRate(text string) (any, error) {
+	if text == "" || text == "off" {
+		return 0.0, nil
+	}
+	number, unit, _ := strings.Cut(text, "/")
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	seconds := map[string]float64{"s": 1, "m": time.Minute.Seconds(), "h": time.Hour.Seconds()}[strings.TrimSpace(unit)]
+	if err != nil || seconds == 0 || !(n >= rateMin && n <= 1e9) { // NaN is neither
+		return nil, errors.New(`want messages for each second, minute or hour: write "10/s", "90/m" or "1000/h"`)
+	}
+	return n / seconds, nil
 }
 
 func (r *rule) readQuantity(raw any) (int64, error) {
@@ -289,9 +350,9 @@ func (d *decoder) argument(path []string, raw any) any {
 		if err != nil {
 			d.fail(path, show(v), err.Error())
 		}
-		return d.deployed(path, text)
+		return d.expandSite(path, text)
 	case plainText:
-		return d.deployed(path, string(v))
+		return d.expandSite(path, string(v))
 	case map[string]any:
 		return d.free(path, v)
 	case []any:

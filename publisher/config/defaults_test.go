@@ -29,7 +29,7 @@ func shippedText(t *testing.T) string {
 
 // TestShippedFileIsDefaults: config.toml says key by key what an empty one means.
 func TestShippedFileIsDefaults(t *testing.T) {
-	got, err := config.Load(config.Sources{File: shipped}, config.Names{})
+	got, err := config.Load(config.Sources{File: shipped}, registry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestShippedExamples(t *testing.T) {
 	r.Consume("hello", publisher.Consumer{}, nothing)
 	r.Produce("orders", publisher.Producer{})
 	resolve := func(text string) *config.Plan {
-		s, err := config.Load(config.Sources{File: write(t, text)}, config.RegisteredNames(r))
+		s, err := config.Load(config.Sources{File: write(t, text)}, r)
 		if err != nil {
 			t.Fatal(err)
 		}

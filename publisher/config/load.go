@@ -23,10 +23,11 @@ type Sources struct {
 }
 
 // Load reads, merges, expands and checks the whole configuration. The error is
-// a Problems with everything that is wrong, not only the first thing. names are
-// the consumers and producers that the compiled-in handlers register.
-func Load(src Sources, names Names) (*Settings, error) {
-	whole, tables, err := withApp(names.App)
+// a Problems with everything that is wrong, not only the first thing. What the
+// compiled-in handlers register has tables of its names.
+func Load(src Sources, registry *publisher.Registry) (*Settings, error) {
+	names := namesOf(registry)
+	whole, tables, err := withApp(names.app)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +57,12 @@ func Load(src Sources, names Names) (*Settings, error) {
 	}
 
 	s := Defaults()
+	for name, k := range registry.Consumers() {
+		s.Consumers[name] = &k
+	}
+	for name, p := range registry.Producers() {
+		s.Producers[name] = &p
+	}
 	d.site = siteOf(k.Raw(), lookup)
 	d.table(reflect.ValueOf(s).Elem(), settingsSchema, nil, k.Raw())
 	s.apps = d.apps(tables, k.Raw())
@@ -88,21 +95,21 @@ func environment(environ []string) func(string) (string, bool) {
 
 // known lists the names that [table.NAME] has: registered ones, and those that
 // the layers bring.
-func known(table []string, names Names, layers ...*layer) []string {
+func known(table []string, names names, layers ...*layer) []string {
 	var all []string
 	switch join(table) {
 	case "connection":
 		all = append(all, "default")
 	case "consumer":
-		all = slices.Clone(names.Consumers)
+		all = slices.Clone(names.consumers)
 	case "producer":
-		all = slices.Clone(names.Producers)
+		all = slices.Clone(names.producers)
 	case appKey:
-		for _, t := range names.App {
+		for _, t := range names.app {
 			all = append(all, t.Name)
 		}
 	case "pool":
-		all = append(slices.Clone(names.Pools), publisher.DefaultPool)
+		all = append(slices.Clone(names.pools), publisher.DefaultPool)
 	}
 	for _, l := range layers {
 		below := l.tree
@@ -118,8 +125,9 @@ func known(table []string, names Names, layers ...*layer) []string {
 
 // Keys are the paths of all keys, those in tables of names with each name that
 // is known without a configuration.
-func Keys(names Names) ([]string, error) {
-	whole, _, err := withApp(names.App)
+func Keys(registry *publisher.Registry) ([]string, error) {
+	names := namesOf(registry)
+	whole, _, err := withApp(names.app)
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,6 @@ import (
 	"zamqp/publisher/config"
 )
 
-var names = config.Names{Consumers: []string{"billing", "hello", "mail-out"}, Producers: []string{"orders"}}
-
 // write makes a config file of the test and returns its name.
 func write(t *testing.T, text string) string {
 	t.Helper()
@@ -28,7 +26,7 @@ func write(t *testing.T, text string) string {
 
 func load(t *testing.T, text string, environ, options []string) (*config.Settings, error) {
 	t.Helper()
-	return config.Load(config.Sources{File: write(t, text), Environ: environ, Options: options}, names)
+	return config.Load(config.Sources{File: write(t, text), Environ: environ, Options: options}, registry())
 }
 
 func mustLoad(t *testing.T, text string, environ, options []string) *config.Settings {
@@ -42,7 +40,7 @@ func mustLoad(t *testing.T, text string, environ, options []string) *config.Sett
 
 func TestNoFileIsDefaults(t *testing.T) {
 	t.Chdir(t.TempDir())
-	s, err := config.Load(config.Sources{}, names)
+	s, err := config.Load(config.Sources{}, registry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +55,7 @@ func TestFileOfTheFolder(t *testing.T) {
 	if err := os.WriteFile("config.toml", []byte("site.id = \"here\""), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := config.Load(config.Sources{}, names)
+	s, err := config.Load(config.Sources{}, registry())
 	if err != nil || s.Site.ID != "here" {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -192,16 +190,18 @@ retry = { max = "5s" }
 exchange = ""
 `, nil, []string{"consumer.mail-out.queue=out-${site_id}"})
 	b, o := s.Consumers["billing"], s.Producers["orders"]
-	if *b.Prefetch != 7 || *b.Durable || b.RoutingKeys == nil || len(b.RoutingKeys) != 0 || *b.Retry.Max != 5*time.Second {
+	if b.Prefetch != 7 || !b.Transient || b.RoutingKeys == nil || len(b.RoutingKeys) != 0 || b.Retry.Max != 5*time.Second {
 		t.Errorf("%+v", b)
 	}
-	if b.Queue != nil || b.Enabled != nil || b.Arguments != nil || b.Retry.Min != nil || b.Retry.Attempts != nil {
+	registered := registry()
+	was := registered.Consumers()["billing"]
+	if b.Queue != was.Queue || b.Disabled || b.Arguments != nil || b.Retry.Min != 0 || b.Retry.Attempts != 0 || b.Exchange != was.Exchange {
 		t.Errorf("set, but nobody did: %+v", b)
 	}
-	if o.Exchange == nil || *o.Exchange != "" || o.Codec != nil {
+	if o.Exchange != "" || o.Codec != "" || o.ExchangeType != "topic" {
 		t.Errorf("%+v", o)
 	}
-	if *s.Consumers["mail-out"].Queue != "out-${site_id}" || s.Consumers["hello"] != nil {
+	if s.Consumers["mail-out"].Queue != "out-${site_id}" || !reflect.DeepEqual(*s.Consumers["hello"], registered.Consumers()["hello"]) {
 		t.Errorf("%+v", s.Consumers)
 	}
 }
@@ -263,7 +263,7 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := config.Load(config.Sources{File: name, Options: []string{option}, Environ: []string{"ZAMQP_" + option}}, names)
+		s, err := config.Load(config.Sources{File: name, Options: []string{option}, Environ: []string{"ZAMQP_" + option}}, registry())
 		if (s == nil) == (err == nil) {
 			t.Errorf("%v, %v", s, err)
 		}

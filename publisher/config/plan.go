@@ -42,16 +42,6 @@ func (p *Plan) Embeds() (connection string, yes bool) {
 // compiledIn is the origin of what handler packages registered.
 var compiledIn = Origin{Source: "compiled-in handlers"}
 
-// RegisteredNames returns what tables of the configuration may be called.
-func RegisteredNames(registry *publisher.Registry) Names {
-	return Names{
-		Consumers: slices.Sorted(maps.Keys(registry.Consumers())),
-		Producers: slices.Sorted(maps.Keys(registry.Producers())),
-		Pools:     slices.Sorted(maps.Keys(registry.Pools())),
-		App:       registry.AppSettings(),
-	}
-}
-
 // Resolve makes the plan. The error is a Problems: declarations that name no
 // known connection, that contradict each other, or that want a site's id.
 func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
@@ -64,18 +54,25 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 	c := &planner{checker: checker{settings: s}, exchanges: map[string]declared{}}
 	used := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(p.Producers)) {
-		producer := c.producer(name, p.Producers[name], s.Producers[name])
+		producer := p.Producers[name]
+		if own := s.Producers[name]; own != nil {
+			producer = *own
+		}
+		producer = c.producer(name, producer)
 		p.Producers[name] = producer
 		used[producer.Connection] = true
 	}
 	consumers := registry.Consumers()
 	for _, name := range slices.Sorted(maps.Keys(consumers)) {
-		override := s.Consumers[name]
-		if override != nil && override.Enabled != nil && !*override.Enabled {
+		consumer := consumers[name]
+		if own := s.Consumers[name]; own != nil {
+			consumer = *own
+		}
+		if consumer.Disabled {
 			p.Disabled = append(p.Disabled, name)
 			continue
 		}
-		consumer := c.consumer(name, consumers[name], override)
+		consumer = c.consumer(name, consumer)
 		p.Consumers[name] = consumer
 		used[consumer.Connection] = true
 	}
@@ -133,40 +130,11 @@ func (c *planner) codec(key, name string) {
 	}
 }
 
-// site replaces ${site_id} in a name of the topology.
-func (c *planner) site(key string, name *string) {
-	if !strings.Contains(*name, publisher.SiteVariable) {
-		return
-	}
-	if c.settings.Site.ID == "" {
-		c.declaration(key, show(*name), noSite)
-		return
-	}
-	*name = strings.ReplaceAll(*name, publisher.SiteVariable, c.settings.Site.ID)
-	c.length(key, *name)
-}
-
 // length is for names that have got longer than they were written.
 func (c *planner) length(key, name string) {
 	if len(name) > ShortStringMax {
 		c.declaration(key, show(name), TooLong(name))
 	}
-}
-
-// siteTable does the same for texts among arguments, in a copy: dead-letter
-// exchanges and keys are names, too.
-func (c *planner) siteTable(key string, table publisher.Table) publisher.Table {
-	table = maps.Clone(table)
-	for name, value := range table {
-		switch v := value.(type) {
-		case string:
-			c.site(key+"."+name, &v)
-			table[name] = v
-		case publisher.Table:
-			table[name] = c.siteTable(key+"."+name, v)
-		}
-	}
-	return table
 }
 
 // exchange compares what is said about one exchange by all who declare it.

@@ -28,7 +28,7 @@ func registry() *publisher.Registry {
 func resolve(t *testing.T, text string) (*config.Plan, error) {
 	t.Helper()
 	r := registry()
-	s, err := config.Load(config.Sources{File: write(t, text)}, config.RegisteredNames(r))
+	s, err := config.Load(config.Sources{File: write(t, text)}, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,13 +128,55 @@ arguments = {}
 	}
 }
 
+// TestEveryOptionHasAKey: what a handler package can say, the configuration can
+// change, and what is a name there is one here.
+func TestEveryOptionHasAKey(t *testing.T) {
+	for _, of := range []reflect.Type{reflect.TypeFor[publisher.Consumer](), reflect.TypeFor[publisher.Producer](), reflect.TypeFor[publisher.Retry]()} {
+		for i := range of.NumField() {
+			if f := of.Field(i); f.Tag.Get("key") == "" && f.Tag.Get("not") == "" {
+				t.Errorf("%s.%s has no key", of.Name(), f.Name)
+			}
+		}
+	}
+}
+
+// TestDisabledUntilEnabled: a handler package may leave a consumer to those who
+// configure it.
+func TestDisabledUntilEnabled(t *testing.T) {
+	r := publisher.NewRegistry()
+	r.Consume("audit", publisher.Consumer{Disabled: true}, nothing)
+	for text, want := range map[string]int{"": 0, "consumer.audit.enabled = true": 1, "consumer.audit.enabled = false": 0} {
+		s, err := config.Load(config.Sources{File: write(t, text)}, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := config.Resolve(s, r)
+		if err != nil || len(p.Consumers) != want || len(p.Disabled) != 1-want {
+			t.Errorf("%q: %d consumers, disabled %v, %v", text, len(p.Consumers), p.Disabled, err)
+		}
+	}
+}
+
+// TestOffIsAnotherValue: crashes that nobody counts, and one that the handler package
+// does not count.
+func TestOffIsAnotherValue(t *testing.T) {
+	p := mustResolve(t, "site.id = \"s\"\n[consumer.hello]\nretry.crashes = \"off\"\nrate = \"90/m\"\nqueue_type = \"default\"\n[producer.orders]\nmandatory = true\npriority = 7")
+	hello, orders := p.Consumers["hello"], p.Producers["orders"]
+	if hello.Retry.Crashes != -1 || hello.Rate != 1.5 || hello.QueueType != "" {
+		t.Errorf("%+v", hello)
+	}
+	if !orders.Mandatory || orders.NoMandatory || !orders.IsMandatory() || orders.Priority != 7 {
+		t.Errorf("%+v", orders)
+	}
+}
+
 // TestPlanLeavesRegistry: a second plan, with another site, starts afresh.
 func TestPlanLeavesRegistry(t *testing.T) {
 	r := publisher.NewRegistry()
 	r.Produce("p", publisher.Producer{UserID: "u-${site_id}", AppID: "a-${site_id}", ReplyTo: "r-${site_id}"})
 	r.Consume("a", publisher.Consumer{Exchange: "e", RoutingKeys: []string{"k-${site_id}"}, Arguments: publisher.Table{"x": "${site_id}"}}, nothing)
 	for _, site := range []string{"one", "two"} {
-		s, err := config.Load(config.Sources{File: write(t, ""), Options: []string{"site.id=" + site}}, config.RegisteredNames(r))
+		s, err := config.Load(config.Sources{File: write(t, ""), Options: []string{"site.id=" + site}}, r)
 		if err != nil {
 			t.Fatal(err)
 		}

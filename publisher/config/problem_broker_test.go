@@ -29,7 +29,7 @@ func TestBrokerProblems(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file := write(t, test.file)
-			_, err := config.Load(config.Sources{File: file}, names)
+			_, err := config.Load(config.Sources{File: file}, registry())
 			if err == nil {
 				t.Fatal("no error")
 			}

@@ -114,7 +114,7 @@ func TestProblems(t *testing.T) {
 			if test.option != "" {
 				src.Options = []string{test.option}
 			}
-			_, err := config.Load(src, names)
+			_, err := config.Load(src, registry())
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -151,7 +151,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 
 func TestFileThatIsNotThere(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "nope.toml")
-	_, err := config.Load(config.Sources{File: name}, names)
+	_, err := config.Load(config.Sources{File: name}, registry())
 	if err == nil || err.Error() != name+": cannot read the configuration: "+os.ErrNotExist.Error() &&
 		!strings.HasSuffix(err.Error(), "no such file or directory") {
 		t.Errorf("%v", err)

@@ -17,6 +17,7 @@ const (
 	kindText     kind = iota // a string
 	kindNumber               // a whole number
 	kindTruth                // true or false
+	kindRate                 // "10/s"
 	kindDuration             // "60s"
 	kindSize                 // "64KiB"
 	kindList                 // a string or a list of strings
@@ -25,19 +26,58 @@ const (
 	kindNamed                // a table of tables with the user's names: [connection.NAME]
 )
 
-// rule is one key of a table, read from the tags of a field of Settings.
+// rule is one key of a table, read from the tags of a struct's field:
+//
+//	key     the name
+//	not     the name, where the field of a bool has the opposite of the key's value
+//	min     the range of a quantity, in the key's own notation
+//	max
+//	off     allows "off" and 0, and says what they do
+//	zero    what the field gets for "off" and 0, if that is not 0
+//	unit    ms or s: what AMQP counts in, so that no fraction may be lost
+//	oneof   the words that are allowed
+//	kind    name: a name of AMQP, of 255 octets at most, with ${site_id} in it
+//	secret  url: a URL that may hold a password; another word: not to be shown at all
+//	short   of a table of names: the key that an entry stands for which is no table
 type rule struct {
 	name   string
 	kind   kind
-	index  int    // of the struct field
-	min    int64  // in octets, nanoseconds or ones; of no meaning unless ranged
-	max    int64  //
+	fields []target // one as a rule
+	min    int64    // in octets, nanoseconds or ones; of no meaning unless ranged
+	max    int64
 	ranged bool   // min and max hold
-	off    string // what "off" and 0 do; "" = they are refused
+	off    string // "" = 0 and "off" are refused
+	zero   int64
+	unit   time.Duration // 0 = any
 	oneof  []string
-	secret string  // "url": a URL that may hold a password; another word: not to be shown at all
-	short  string  // of kindNamed: the key that an entry stands for which is no table
+	isName bool
+	secret string
+	short  string
 	table  *schema // of kindTable, and of each entry of kindNamed
+}
+
+// target is a field of the struct that a table is decoded into.
+type target struct {
+	index int
+	not   bool // it has the opposite of the key's value
+}
+
+// field is where a rule that has one field puts its value.
+func (r *rule) field(of reflect.Value) reflect.Value { return of.Field(r.fields[0].index) }
+
+// set puts a value into the fields of a struct.
+func (r *rule) set(of reflect.Value, value any) {
+	for _, t := range r.fields {
+		field, v := of.Field(t.index), value
+		if t.not {
+			v = !value.(bool)
+		}
+		if field.Kind() == reflect.Pointer {
+			field.Set(reflect.New(field.Type().Elem()))
+			field = field.Elem()
+		}
+		field.Set(reflect.ValueOf(v).Convert(field.Type()))
+	}
 }
 
 // schema is the keys of one table.
@@ -54,12 +94,17 @@ func schemaOf(t reflect.Type) *schema {
 	s := &schema{byName: map[string]*rule{}}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name := f.Tag.Get("key")
-		if name == "" || name == "-" {
+		name, not := f.Tag.Get("key"), f.Tag.Get("not")
+		to := target{index: i, not: not != ""}
+		if name += not; name == "" || name == "-" {
+			continue
+		}
+		if r := s.byName[name]; r != nil { // a key with two fields
+			r.fields = append(r.fields, to)
 			continue
 		}
 		r := ruleOf(f, name)
-		r.index = i
+		r.fields = []target{to}
 		s.rules = append(s.rules, r)
 		s.byName[name] = r
 	}
@@ -71,7 +116,10 @@ func ruleOf(f reflect.StructField, name string) *rule {
 	if t.Kind() == reflect.Pointer { // a pointer only says "not set"
 		t = t.Elem()
 	}
-	r := &rule{name: name, off: f.Tag.Get("off"), secret: f.Tag.Get("secret"), short: f.Tag.Get("short")}
+	r := &rule{
+		name: name, off: f.Tag.Get("off"), secret: f.Tag.Get("secret"), short: f.Tag.Get("short"),
+		isName: f.Tag.Get("kind") == "name", unit: map[string]time.Duration{"ms": time.Millisecond, "s": time.Second}[f.Tag.Get("unit")],
+	}
 	if words := f.Tag.Get("oneof"); words != "" {
 		r.oneof = strings.Fields(words)
 	}
@@ -84,8 +132,10 @@ func ruleOf(f reflect.StructField, name string) *rule {
 		r.kind = kindFree
 	case t.Kind() == reflect.String:
 		r.kind = kindText
-	case t.Kind() == reflect.Int:
+	case t.Kind() == reflect.Int || t.Kind() == reflect.Uint8:
 		r.kind = kindNumber
+	case t.Kind() == reflect.Float64:
+		r.kind = kindRate
 	case t.Kind() == reflect.Bool:
 		r.kind = kindTruth
 	case t.Kind() == reflect.Slice:
@@ -99,6 +149,9 @@ func ruleOf(f reflect.StructField, name string) *rule {
 	}
 	if low, high := f.Tag.Get("min"), f.Tag.Get("max"); low != "" {
 		r.ranged, r.min, r.max = true, r.bound(f.Name, low), r.bound(f.Name, high)
+	}
+	if zero := f.Tag.Get("zero"); zero != "" {
+		r.zero = r.bound(f.Name, zero)
 	}
 	return r
 }

@@ -10,9 +10,7 @@ import (
 // returns and Serve runs on. A field's path in config.toml is made of the `key`
 // tags on the way to it: http.idle_timeout, connection.default.url.
 //
-// The tags are the schema, read by decode.go: key is the name; min and max are
-// the range, in the field's own notation; off allows "off" and 0 and says what
-// they do; oneof lists the words allowed.
+// The tags are the schema: see rule.
 type Settings struct {
 	Log    Log    `key:"log"`
 	HTTP   HTTP   `key:"http"`
@@ -25,10 +23,10 @@ type Settings struct {
 	// Connections always holds "default"; only those that an enabled consumer
 	// or a producer names are opened.
 	Connections map[string]*Connection `key:"connection"`
-	// Consumers and Producers hold an entry for each table in the
-	// configuration, not for each registered one: look up and expect nil.
-	Consumers map[string]*Consumer `key:"consumer"`
-	Producers map[string]*Producer `key:"producer"`
+	// Consumers and Producers are copies of what handler packages registered, with what
+	// the configuration changes of them. Resolve fills in the defaults.
+	Consumers map[string]*publisher.Consumer `key:"consumer"`
+	Producers map[string]*publisher.Producer `key:"producer"`
 
 	apps    []appTable        // what [app] holds, by name
 	origins map[string]Origin // by dotted path, for problems found after Load
@@ -135,7 +133,7 @@ func Defaults() *Settings {
 		Broker:      defaultBroker(),
 		Pools:       map[string]*Pool{publisher.DefaultPool: {Workers: 16, Queue: 1000}},
 		Connections: map[string]*Connection{"default": defaultConnection()},
-		Consumers:   map[string]*Consumer{},
-		Producers:   map[string]*Producer{},
+		Consumers:   map[string]*publisher.Consumer{},
+		Producers:   map[string]*publisher.Producer{},
 	}
 }

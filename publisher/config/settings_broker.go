@@ -26,7 +26,7 @@ type Broker struct {
 	BodyMax        Size          `key:"body_max" min:"1B" max:"2GiB"`
 	FrameMax       Size          `key:"frame_max" min:"4KiB" max:"1MiB"`
 	ChannelMax     int           `key:"channel_max" min:"1" max:"65535"`
-	Heartbeat      time.Duration `key:"heartbeat" min:"1s" max:"65535s" off:"a dead client is found by TCP alone"`
+	Heartbeat      time.Duration `key:"heartbeat" min:"1s" max:"65535s" unit:"s" off:"a dead client is found by TCP alone"`
 	ConnectionsMax int           `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
 	QueuesMax      int           `key:"queues_max" min:"1" max:"10000000"` // of one virtual host
 }

@@ -30,7 +30,7 @@ type Connection struct {
 	ServerName string `key:"server_name"` // that the broker's certificate must have; "" = the URL's host
 	Verify     bool   `key:"verify"`
 
-	Heartbeat  time.Duration `key:"heartbeat" min:"1s" max:"65535s" off:"a dead broker is found by TCP alone"`
+	Heartbeat  time.Duration `key:"heartbeat" min:"1s" max:"65535s" unit:"s" off:"a dead broker is found by TCP alone"`
 	Keepalive  time.Duration `key:"keepalive" min:"1s" max:"24h" off:"no pings"`
 	FrameMax   Size          `key:"frame_max" min:"4KiB" max:"128KiB"` // whole frame, its 8 octets included
 	ChannelMax int           `key:"channel_max" min:"1" max:"65535"`

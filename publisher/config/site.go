@@ -1,7 +1,9 @@
 package config
 
 import (
-	"strings"
+	"maps"
+	"reflect"
+	"slices"
 
 	"zamqp/publisher"
 )
@@ -11,8 +13,6 @@ import (
 // read, in names of the topology when the plan is made, as handler packages may
 // write it there, too.
 const siteVariable = "site_id"
-
-const noSite = "site.id is not set: name this deployment there"
 
 // siteOf is the site.id of a merged tree that is not decoded yet; "" is none, or
 // one that decoding will complain about.
@@ -28,26 +28,72 @@ func siteOf(tree map[string]any, lookup func(string) (string, bool)) string {
 	return ""
 }
 
-// deployed replaces ${site_id} in the value of a connection's key, or in each of
+// expandSite replaces ${site_id} in the value of a connection's key, or in each of
 // a list.
-func (d *decoder) deployed(path []string, value any) any {
+func (d *decoder) expandSite(path []string, value any) any {
 	if path[0] != "connection" {
 		return value
 	}
 	switch v := value.(type) {
 	case string:
-		if !strings.Contains(v, publisher.SiteVariable) {
-			return v
+		text, err := publisher.ExpandSite(v, d.site)
+		if err != nil {
+			d.fail(path, "", err.Error()) // the value may hold a password
 		}
-		if d.site == "" {
-			d.fail(path, "", noSite) // the value may hold a password
-			return v
-		}
-		return strings.ReplaceAll(v, publisher.SiteVariable, d.site)
+		return text
 	case []string:
 		for i := range v {
-			v[i] = d.deployed(path, v[i]).(string)
+			v[i] = d.expandSite(path, v[i]).(string)
 		}
 	}
 	return value
+}
+
+// expandSites does so in the names and tables of a producer or a consumer, whose
+// slices and maps stay as they are: they may be the registered ones.
+func (c *planner) expandSites(key string, v reflect.Value, s *schema) {
+	for _, r := range s.rules {
+		field, here := r.field(v), key+"."+r.name
+		switch {
+		case r.kind == kindTable:
+			c.expandSites(here, field, r.table)
+		case r.kind == kindFree:
+			field.Set(reflect.ValueOf(c.expandTable(here, field.Interface().(publisher.Table))))
+		case r.isName && r.kind == kindText:
+			field.SetString(c.expandName(here, field.String()))
+		case r.isName && r.kind == kindList:
+			names := slices.Clone(field.Interface().([]string))
+			for i := range names {
+				names[i] = c.expandName(here, names[i])
+			}
+			field.Set(reflect.ValueOf(names))
+		}
+	}
+}
+
+func (c *planner) expandName(key, name string) string {
+	text, err := publisher.ExpandSite(name, c.settings.Site.ID)
+	if err != nil {
+		c.declaration(key, show(name), err.Error())
+		return name
+	}
+	if text != name {
+		c.length(key, text)
+	}
+	return text
+}
+
+// expandTable is a copy, with the texts of the tables inside expanded as well:
+// dead-letter exchanges and keys are names, too.
+func (c *planner) expandTable(key string, table publisher.Table) publisher.Table {
+	table = maps.Clone(table)
+	for name, value := range table {
+		switch v := value.(type) {
+		case string:
+			table[name] = c.expandName(key+"."+name, v)
+		case publisher.Table:
+			table[name] = c.expandTable(key+"."+name, v)
+		}
+	}
+	return table
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"zamqp/publisher"
 	"zamqp/publisher/config"
 )
 
@@ -27,7 +28,7 @@ client_properties = { site = "${site_id}", more = { sites = ["${site_id}"] } }
 		{text, []string{"site.id=s1"}, nil},
 		{text, nil, []string{"ZAMQP_SITE__ID=s1"}},
 	} {
-		s, err := config.Load(config.Sources{File: write(t, row.file), Options: row.options, Environ: row.environ}, config.Names{})
+		s, err := config.Load(config.Sources{File: write(t, row.file), Options: row.options, Environ: row.environ}, publisher.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +38,7 @@ client_properties = { site = "${site_id}", more = { sites = ["${site_id}"] } }
 			t.Errorf("%+v %v", c, more)
 		}
 	}
-	_, err := config.Load(config.Sources{File: write(t, text)}, config.Names{})
+	_, err := config.Load(config.Sources{File: write(t, text)}, publisher.NewRegistry())
 	if err == nil || strings.Contains(err.Error(), "secret") || strings.Count(err.Error(), "site.id is not set") != 6 {
 		t.Errorf("%v", err)
 	}

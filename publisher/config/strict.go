@@ -2,16 +2,26 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"zamqp/publisher"
 )
 
-// Names is what tables may be called that configure something compiled in.
-type Names struct {
-	Consumers, Producers, Pools []string
-	App                         []publisher.AppSettings
+// names is what tables may be called that configure something compiled in.
+type names struct {
+	consumers, producers, pools []string
+	app                         []publisher.AppSettings
+}
+
+func namesOf(registry *publisher.Registry) names {
+	return names{
+		consumers: slices.Sorted(maps.Keys(registry.Consumers())),
+		producers: slices.Sorted(maps.Keys(registry.Producers())),
+		pools:     slices.Sorted(maps.Keys(registry.Pools())),
+		app:       registry.AppSettings(),
+	}
 }
 
 // nameLetters are what a [connection.NAME] may be called by: dots would make its
@@ -21,11 +31,11 @@ const nameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 // unknown reports every key of the layer that the schema does not have. Each
 // layer is checked by itself, so that a typo in the file is found even when
 // the environment has the same one.
-func (l *layer) unknown(names Names) Problems {
+func (l *layer) unknown(names names) Problems {
 	return l.unknownIn(l.schema, nil, l.tree, names)
 }
 
-func (l *layer) unknownIn(s *schema, path []string, tree map[string]any, names Names) Problems {
+func (l *layer) unknownIn(s *schema, path []string, tree map[string]any, names names) Problems {
 	var problems Problems
 	for name, value := range tree {
 		here := append(path[:len(path):len(path)], name)
@@ -97,18 +107,18 @@ func unknownKey(s *schema, path []string, name string) string {
 }
 
 // unknownName says what is wrong with the NAME of [table.NAME]; "" = nothing.
-func unknownName(table, name string, names Names) string {
+func unknownName(table, name string, names names) string {
 	var registered []string
 	switch table {
 	case "consumer":
-		registered = names.Consumers
+		registered = names.consumers
 	case "producer":
-		registered = names.Producers
+		registered = names.producers
 	case "pool":
 		if name == publisher.DefaultPool {
 			return ""
 		}
-		registered = names.Pools
+		registered = names.pools
 	case "broker.users":
 		if name == "" || len(name) > ShortStringMax {
 			return "a user's name has 1 to 255 octets"

@@ -66,7 +66,7 @@ func start(t *testing.T, url string, options ...string) *server {
 	options = append([]string{"http.listen=127.0.0.1:0", "connection.default.url=" + url, "server.data_dir=",
 		"connection.default.backoff_min=20ms", "connection.default.backoff_max=500ms",
 		"consumer.chaos.queue=" + s.queue, "producer.chaos.queue=" + s.queue}, options...)
-	settings, err := config.Load(config.Sources{Options: options}, config.RegisteredNames(publisher.Default))
+	settings, err := config.Load(config.Sources{Options: options}, publisher.Default)
 	if err != nil {
 		t.Fatal(err)
 	}

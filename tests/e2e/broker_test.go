@@ -40,7 +40,7 @@ func embedded(*testing.T) string { return "embedded" }
 // alone is the broker as `zamqp broker` runs it. It ends with the test.
 func alone(t *testing.T) string {
 	t.Helper()
-	settings, err := config.Load(config.Sources{Options: []string{"broker.listen=127.0.0.1:0"}}, config.Names{})
+	settings, err := config.Load(config.Sources{Options: []string{"broker.listen=127.0.0.1:0"}}, publisher.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestAddressInUse(t *testing.T) {
 	}
 	defer ln.Close()
 	taken := ln.Addr().String()
-	settings, err := config.Load(config.Sources{Options: []string{"broker.listen=", "http.listen=" + taken}}, config.RegisteredNames(publisher.Default))
+	settings, err := config.Load(config.Sources{Options: []string{"broker.listen=", "http.listen=" + taken}}, publisher.Default)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestAddressOfTheBrokerInUse(t *testing.T) {
 	url := alone(t)
 	taken := strings.TrimSuffix(strings.TrimPrefix(url, "amqp://guest:guest@"), "/")
 	settings, err := config.Load(config.Sources{Options: []string{"http.listen=127.0.0.1:0", "broker.listen=" + taken}},
-		config.RegisteredNames(publisher.Default))
+		publisher.Default)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestAddressOfOneself(t *testing.T) {
 		{[]string{"broker.listen=", "http.listen=unix:" + file}, `there is a file of that name, which is no socket`},
 		{[]string{"broker.listen=", "http.listen=unix:" + dir}, `there is a directory of that name`},
 	} {
-		settings, err := config.Load(config.Sources{Options: append([]string{"server.data_dir="}, row.options...)}, config.RegisteredNames(publisher.Default))
+		settings, err := config.Load(config.Sources{Options: append([]string{"server.data_dir="}, row.options...)}, publisher.Default)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -65,7 +65,7 @@ func startUnready(t *testing.T, url string, options ...string) *server {
 		options = append(options, "consumer.e2e-stream.enabled=false")
 	}
 	streams := !slices.Contains(options, "consumer.e2e-stream.enabled=false")
-	settings, err := config.Load(config.Sources{Options: options}, config.RegisteredNames(publisher.Default))
+	settings, err := config.Load(config.Sources{Options: options}, publisher.Default)
 	if err != nil {
 		t.Fatal(err)
 	}
