@@ -54,6 +54,7 @@ type batch struct {
 type lent struct {
 	record int // where its record begins in the batch's octets
 	at     int // it comes behind so many of them
+	end    int // where its record ends in them
 	octets []byte
 	sealed bool // the record has its CRC
 }
@@ -80,35 +81,86 @@ func (j *Journal) Append(parts ...[]byte) uint64 { return j.append(nil, parts) }
 // it has to stay as it is until the number is reported, or the journal has failed.
 func (j *Journal) AppendLent(last []byte, parts ...[]byte) uint64 { return j.append(last, parts) }
 
+// A Piece is a part of a record. One that is lent is written from where it is, as the
+// last part of [Journal.AppendLent] is.
+type Piece struct {
+	Octets []byte
+	Lent   bool
+}
+
+// AppendPieces is Append for a record with several large parts, of which each may be
+// lent.
+func (j *Journal) AppendPieces(pieces []Piece) uint64 {
+	length := 0
+	for _, p := range pieces {
+		length += len(p.Octets)
+	}
+	seq, was := j.number(length)
+	if j.err != nil {
+		return seq
+	}
+	g := &j.gather
+	first := len(g.lent)
+	g.octets = appendRecord(g.octets, j.seed, seq, was == 0, length, nil)
+	for _, p := range pieces {
+		if p.Lent && len(p.Octets) > 0 {
+			g.lent = append(g.lent, lent{record: was, at: len(g.octets), octets: p.Octets})
+		} else {
+			g.octets = append(g.octets, p.Octets...)
+		}
+	}
+	for i := range g.lent[first:] {
+		g.lent[first+i].end = len(g.octets)
+	}
+	if len(g.lent) == first {
+		sealWhole(j.seed, g.octets[was:])
+	}
+	j.grew(int64(recordHead + length))
+	return seq
+}
+
 func (j *Journal) append(last []byte, parts [][]byte) uint64 {
 	length := len(last)
 	for _, p := range parts {
 		length += len(p)
 	}
+	seq, was := j.number(length)
+	if j.err != nil {
+		return seq
+	}
+	j.gather.octets = appendRecord(j.gather.octets, j.seed, seq, was == 0, length, parts)
+	if end := len(j.gather.octets); len(last) > 0 {
+		j.gather.lent = append(j.gather.lent, lent{record: was, at: end, end: end, octets: last})
+	}
+	j.grew(int64(recordHead + length))
+	return seq
+}
+
+// number gives the next record its number. It is to be appended at was of the batch's
+// octets, unless the journal has ended.
+func (j *Journal) number(length int) (seq uint64, was int) {
 	if length > RecordMax {
 		panic(fmt.Sprintf("journal: a record of %d octets; the maximum is %d", length, RecordMax))
 	}
 	if j.err == nil && len(j.gather.octets) == 0 && !j.inHead {
 		j.begin()
 	}
-	seq := j.next
+	seq = j.next
 	j.next++
-	if j.err != nil {
-		return seq
+	was = len(j.gather.octets)
+	if j.err == nil {
+		if was == 0 {
+			j.gather.first = seq
+		}
+		j.gather.last = seq
 	}
-	was := len(j.gather.octets)
-	if was == 0 {
-		j.gather.first = seq
-	}
-	j.gather.octets = appendRecord(j.gather.octets, j.seed, seq, was == 0, length, parts)
-	j.gather.last = seq
-	grown := int64(len(j.gather.octets)-was) + int64(len(last))
-	if len(last) > 0 {
-		j.gather.lent = append(j.gather.lent, lent{record: was, at: len(j.gather.octets), octets: last})
-	}
-	j.segments[len(j.segments)-1].Size += grown
-	j.appended += grown
-	return seq
+	return seq, was
+}
+
+// grew counts what was appended.
+func (j *Journal) grew(n int64) {
+	j.segments[len(j.segments)-1].Size += n
+	j.appended += n
 }
 
 // begin is called before the first record of a batch: only there may a segment

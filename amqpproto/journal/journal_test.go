@@ -117,3 +117,40 @@ func TestOneProcess(t *testing.T) {
 		t.Error(rep, err)
 	}
 }
+
+// TestPieces: a record of pieces is that of one piece, whichever of them are lent.
+func TestPieces(t *testing.T) {
+	dir := t.TempDir()
+	j, _, _ := open(t, dir, journal.Options{SegmentSize: 2000})
+	parts := []string{"one ", "two ", "", "three ", "four"}
+	whole := "one two three four"
+	n := 0
+	for mask := range 1 << len(parts) {
+		pieces := make([]journal.Piece, len(parts))
+		for i, p := range parts {
+			pieces[i] = journal.Piece{Octets: []byte(p), Lent: mask>>i&1 == 1}
+		}
+		j.Append(record(mask))
+		n += 2
+		if seq := j.AppendPieces(pieces); seq != uint64(n) {
+			t.Fatalf("number %d, want %d", seq, n)
+		}
+		if mask%3 == 0 {
+			j.Flush()
+		}
+	}
+	if err := j.Sync(); err != nil || j.Synced() != uint64(n) {
+		t.Fatal(err, j.Synced())
+	}
+	size := j.Size()
+	mustClose(t, j)
+	again, rep, recs := open(t, dir, journal.Options{SegmentSize: 2000})
+	if len(recs) != n || rep.Torn != 0 || rep.Damage != nil || again.Size() != size {
+		t.Fatalf("%d records of %d octets, report %+v; want %d of %d", len(recs), again.Size(), rep, n, size)
+	}
+	for i := 1; i < n; i += 2 {
+		if recs[i] != whole || recs[i-1] != string(record(i/2)) {
+			t.Errorf("record %d is %q", i+1, recs[i])
+		}
+	}
+}

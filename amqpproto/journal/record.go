@@ -64,7 +64,7 @@ func parseHead(b []byte) (salt, first uint64, ok bool) {
 }
 
 // appendRecord appends a record of parts to dst. If they are less than length,
-// because the last one is lent, the CRC is not the record's as yet: see seal.
+// because some are lent, the CRC is not the record's as yet: see seal.
 func appendRecord(dst []byte, seed uint32, seq uint64, beginsBatch bool, length int, parts [][]byte) []byte {
 	at := len(dst)
 	word := uint32(length)
@@ -77,8 +77,13 @@ func appendRecord(dst []byte, seed uint32, seq uint64, beginsBatch bool, length 
 	for _, p := range parts {
 		dst = append(dst, p...)
 	}
-	binary.LittleEndian.PutUint32(dst[at:], crc32.Update(seed, castagnoli, dst[at+4:]))
+	sealWhole(seed, dst[at:])
 	return dst
+}
+
+// sealWhole gives a record of which nothing is lent its CRC.
+func sealWhole(seed uint32, record []byte) {
+	binary.LittleEndian.PutUint32(record, crc32.Update(seed, castagnoli, record[4:]))
 }
 
 // record is one that was found whole.

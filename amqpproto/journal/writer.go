@@ -183,8 +183,7 @@ func (w *writer) writeParts(b *batch) error {
 	for i := range b.lent {
 		l := &b.lent[i]
 		if !l.sealed {
-			seal(seed(w.salt), b.octets[l.record:l.at], l.octets)
-			l.sealed = true
+			b.seal(seed(w.salt), i)
 		}
 		if err := put(b.octets[from:l.at]); err != nil {
 			return err
@@ -205,16 +204,23 @@ func (w *writer) writeParts(b *batch) error {
 // others get their turn, where there is one processor for all.
 const pieceMax = 256 << 10
 
-// seal gives a record whose last part is lent its CRC.
-func seal(seed uint32, record, last []byte) {
-	sum := crc32.Update(seed, castagnoli, record[4:])
-	for len(last) > 0 {
-		n := min(len(last), pieceMax)
-		sum = crc32.Update(sum, castagnoli, last[:n])
-		last = last[n:]
-		runtime.Gosched()
+// seal gives a record its CRC, whose first lent part is that of index i.
+func (b *batch) seal(seed uint32, i int) {
+	record, end := b.lent[i].record, b.lent[i].end
+	sum, from := seed, record+4
+	for ; i < len(b.lent) && b.lent[i].record == record; i++ {
+		l := &b.lent[i]
+		sum = crc32.Update(sum, castagnoli, b.octets[from:l.at])
+		for rest := l.octets; len(rest) > 0; {
+			n := min(len(rest), pieceMax)
+			sum = crc32.Update(sum, castagnoli, rest[:n])
+			rest = rest[n:]
+			runtime.Gosched()
+		}
+		from, l.sealed = l.at, true
 	}
-	binary.LittleEndian.PutUint32(record, sum)
+	sum = crc32.Update(sum, castagnoli, b.octets[from:end])
+	binary.LittleEndian.PutUint32(b.octets[record:], sum)
 }
 
 // finish gives back what was reserved and closes the segment. All that it holds

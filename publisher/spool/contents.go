@@ -202,7 +202,7 @@ func (s *Spool) Compact() error {
 		if _, there := s.asides[a.Number]; there && !seen[a.Number] {
 			seen[a.Number] = true
 			s.aside.Append(rec)
-			if s.aside.Behind() > scratchKeep {
+			if s.aside.Behind() > encoderKeep {
 				if err := s.aside.Sync(); err != nil {
 					return err
 				}

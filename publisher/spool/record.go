@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"zamqp/amqpproto/journal"
 )
 
 // Records begin with an octet that says what they are. Numbers are unsigned
@@ -36,17 +38,66 @@ func (m *Message) Size() int64 {
 
 const flagMandatory = 1
 
-func (m *Message) append(dst []byte) []byte {
+// largeBody is the length over which a body is not copied into its record, but written
+// from where it is: to copy a hundred megabytes would hold the owner's thread.
+const largeBody = 1 << 20
+
+// An encoder makes a record. Its buffer is used again.
+type encoder struct {
+	octets []byte // all but the large bodies
+	large  []largePart
+	pieces []journal.Piece // scratch
+}
+
+// A largePart is a large body that comes behind so many octets.
+type largePart struct {
+	at   int
+	body []byte
+}
+
+// encoderKeep is how large a buffer for records is kept.
+const encoderKeep = 1 << 20
+
+// appendTo gives the record to a journal. lent is how many octets have to stay as they
+// are until it is on disk.
+func (e *encoder) appendTo(j *journal.Journal) (seq uint64, lent int64) {
+	if len(e.large) == 0 {
+		seq = j.Append(e.octets)
+	} else {
+		from := 0
+		for _, l := range e.large {
+			e.pieces = append(e.pieces, journal.Piece{Octets: e.octets[from:l.at]}, journal.Piece{Octets: l.body, Lent: true})
+			from = l.at
+			lent += int64(len(l.body))
+		}
+		e.pieces = append(e.pieces, journal.Piece{Octets: e.octets[from:]})
+		seq = j.AppendPieces(e.pieces)
+		clear(e.large)
+		clear(e.pieces)
+	}
+	e.octets, e.large, e.pieces = e.octets[:0], e.large[:0], e.pieces[:0]
+	if cap(e.octets) > encoderKeep {
+		e.octets = nil
+	}
+	return seq, lent
+}
+
+func (e *encoder) message(m *Message) {
 	var flags byte
 	if m.Mandatory {
 		flags |= flagMandatory
 	}
-	dst = append(dst, flags)
+	dst := append(e.octets, flags)
 	dst = appendText(dst, m.Producer)
 	dst = appendText(dst, m.Exchange)
 	dst = appendText(dst, m.RoutingKey)
 	dst = appendText(dst, m.RawProperties)
-	return appendText(dst, m.Body)
+	if len(m.Body) <= largeBody {
+		e.octets = appendText(dst, m.Body)
+		return
+	}
+	e.octets = binary.AppendUvarint(dst, uint64(len(m.Body)))
+	e.large = append(e.large, largePart{len(e.octets), m.Body})
 }
 
 func appendText[T string | []byte](dst []byte, text T) []byte {
@@ -119,15 +170,14 @@ type group struct {
 	count uint64
 }
 
-func appendGroup(dst []byte, g group, messages []Message) []byte {
-	dst = append(dst, recordGroup)
-	dst = binary.AppendUvarint(dst, g.first)
-	dst = binary.AppendUvarint(dst, uint64(g.at.UnixMilli()))
-	dst = binary.AppendUvarint(dst, uint64(len(messages)))
+func (e *encoder) group(g group, messages []Message) {
+	e.octets = append(e.octets, recordGroup)
+	e.octets = binary.AppendUvarint(e.octets, g.first)
+	e.octets = binary.AppendUvarint(e.octets, uint64(g.at.UnixMilli()))
+	e.octets = binary.AppendUvarint(e.octets, uint64(len(messages)))
 	for i := range messages {
-		dst = messages[i].append(dst)
+		e.message(&messages[i])
 	}
-	return dst
 }
 
 // scanGroup reads a recordGroup behind its first octet, and tells each message.
@@ -158,12 +208,12 @@ type Aside struct {
 	Message
 }
 
-func (a *Aside) append(dst []byte) []byte {
-	dst = append(dst, recordAside)
-	dst = binary.AppendUvarint(dst, a.Number)
-	dst = binary.AppendUvarint(dst, uint64(a.Since.UnixMilli()))
-	dst = appendText(dst, a.Reason)
-	return a.Message.append(dst)
+func (e *encoder) aside(a *Aside) {
+	e.octets = append(e.octets, recordAside)
+	e.octets = binary.AppendUvarint(e.octets, a.Number)
+	e.octets = binary.AppendUvarint(e.octets, uint64(a.Since.UnixMilli()))
+	e.octets = appendText(e.octets, a.Reason)
+	e.message(&a.Message)
 }
 
 func scanAside(rest []byte) (a Aside, err error) {

@@ -83,7 +83,8 @@ type Spool struct {
 
 	waiting  []waiter // for the queue's journal
 	moving   []waiter // for that of the asides
-	scratch  []byte
+	lent     int64    // octets of large bodies that the queue's journal has not written yet
+	encoder  encoder
 	reader   reader
 	counters Counters
 }
@@ -99,6 +100,7 @@ const markEvery = 64 << 10
 type waiter struct {
 	seq   uint64
 	until uint64
+	lent  int64 // octets that the record has lent
 	done  func(error)
 }
 
@@ -267,7 +269,8 @@ func (s *Spool) putAside(number uint64, size int64) {
 // Add stores messages, all or none of them: after a kill in the middle either
 // all are there or none. done hears later, never inside, that they are on disk,
 // or why they will not be. After an error nothing was kept and done hears
-// nothing. The messages are copied. Flush lets them go to disk.
+// nothing. The messages are copied, but a body over a MiB: it has to stay as it is until
+// done hears. Flush lets them go to disk.
 func (s *Spool) Add(now time.Time, messages []Message, done func(error)) error {
 	if s.err != nil {
 		return s.err
@@ -287,24 +290,22 @@ func (s *Spool) Add(now time.Time, messages []Message, done func(error)) error {
 			ErrFull, len(s.sizes), len(s.asides), s.held+s.asideBytes, s.o.Max)
 	case size > journal.RecordMax-1<<16:
 		return fmt.Errorf("%w: %d octets in one transaction", ErrFull, size)
-	case s.queue.Behind() > behindMax:
-		return fmt.Errorf("%w: the disk is %d octets behind", ErrFull, s.queue.Behind())
+	case s.behind() > behindMax:
+		return fmt.Errorf("%w: the disk is %d octets behind", ErrFull, s.behind())
 	}
-	s.scratch = appendGroup(s.scratch[:0], group{first: s.next, at: now}, messages)
-	seq := s.queue.Append(s.scratch)
-	if cap(s.scratch) > scratchKeep {
-		s.scratch = nil
-	}
+	s.encoder.group(group{first: s.next, at: now}, messages)
+	seq, lent := s.encoder.appendTo(s.queue)
+	s.lent += lent
 	for i := range messages {
 		s.enter(s.next, seq, messages[i].Size())
 	}
 	s.counters.Added += uint64(len(messages))
-	s.waiting = append(s.waiting, waiter{seq, s.next, done})
+	s.waiting = append(s.waiting, waiter{seq, s.next, lent, done})
 	return nil
 }
 
-// scratchKeep is how large a buffer for records is kept.
-const scratchKeep = 1 << 20
+// behind is how many octets wait for the disk.
+func (s *Spool) behind() int64 { return int64(s.queue.Behind()) + s.lent }
 
 // Flush lets what was added since the last call go to disk. Once a turn.
 func (s *Spool) Flush() {
@@ -349,6 +350,7 @@ func (s *Spool) tellTo(list *[]waiter, seq uint64) {
 	n := 0
 	for n < len(*list) && (*list)[n].seq <= seq {
 		s.safe = max(s.safe, (*list)[n].until)
+		s.lent -= (*list)[n].lent
 		n++
 	}
 	ready := (*list)[:n:n]
@@ -374,7 +376,7 @@ func (s *Spool) fail(err error) {
 
 func (s *Spool) tellAll(err error) {
 	lists := append(s.waiting, s.moving...)
-	s.waiting, s.moving = nil, nil
+	s.waiting, s.moving, s.lent = nil, nil, 0
 	for _, w := range lists {
 		w.done(err)
 	}
@@ -406,8 +408,8 @@ func (s *Spool) PutAside(now time.Time, e *Entry, reason string, done func(error
 		done(s.err)
 		return
 	}
-	a := Aside{Number: e.Number, Since: now, Reason: reason, Message: e.Message}
-	seq := s.aside.Append(a.append(nil))
+	s.encoder.aside(&Aside{Number: e.Number, Since: now, Reason: reason, Message: e.Message})
+	seq, _ := s.encoder.appendTo(s.aside)
 	s.counters.Asides++
 	number, size := e.Number, e.Size()
 	s.moving = append(s.moving, waiter{seq: seq, done: func(err error) {

@@ -29,7 +29,7 @@ func (s *Spool) Refuses(now time.Time) error {
 // Busy says that so much waits for the disk that more should wait elsewhere: what
 // is behind it has to fit the reserve when the disk is full.
 func (s *Spool) Busy() bool {
-	return s.err == nil && s.o.Reserve > 0 && int64(s.queue.Behind()) > s.o.Reserve/2
+	return s.err == nil && s.o.Reserve > 0 && s.behind() > s.o.Reserve/2
 }
 
 // Trouble is why the disk takes nothing now, or only what gives room back; nil if
