@@ -10,7 +10,7 @@ import (
 
 // queueRules are a queue's arguments, made ready.
 type queueRules struct {
-	quorum        bool
+	typ           *queueType
 	sac           bool  // x-single-active-consumer
 	ttl           int64 // x-message-ttl, milliseconds; -1 = none
 	expires       int64 // x-expires, milliseconds; 0 = none
@@ -34,19 +34,7 @@ const (
 	rejectPublishDLX
 )
 
-// The arguments that RabbitMQ 3.10 knows, by type of queue, in the order in which
-// it compares them. What is in neither list is kept and ignored.
-var (
-	classicArguments = []string{"x-expires", "x-message-ttl", "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-max-length",
-		"x-max-length-bytes", "x-max-priority", "x-overflow", "x-queue-mode", "x-queue-version", "x-single-active-consumer",
-		"x-queue-type", "x-queue-master-locator"}
-	quorumArguments = []string{"x-dead-letter-exchange", "x-dead-letter-routing-key", "x-dead-letter-strategy", "x-expires",
-		"x-max-length", "x-max-length-bytes", "x-max-in-memory-length", "x-max-in-memory-bytes", "x-overflow",
-		"x-single-active-consumer", "x-queue-type", "x-quorum-initial-group-size", "x-delivery-limit", "x-message-ttl",
-		"x-queue-leader-locator"}
-	streamArguments   = []string{"x-max-age", "x-stream-max-segment-size-bytes", "x-initial-cluster-size"}
-	exchangeArguments = []string{"alternate-exchange"}
-)
+var exchangeArguments = []string{"alternate-exchange"}
 
 // argument is one that is checked: fault is "" or what is wrong with it, as
 // RabbitMQ words it.
@@ -105,10 +93,6 @@ var checked = []argument{
 	{"x-queue-leader-locator", oneOf("invalid_queue_locator_arg", "client-local", "balanced", "random", "least-leaders")},
 }
 
-// queueTypeFault is the check of x-queue-type, which comes before all others. A
-// broker without streams knows no streams.
-var queueTypeFault = oneOf("\"unsupported queue type '%s'\"", "classic", "quorum")
-
 // oneOf checks for a string out of a few. fault may have a %s for what came.
 func oneOf(fault string, values ...string) func(amqpproto.Field, amqpproto.RawTable) string {
 	return func(f amqpproto.Field, _ amqpproto.RawTable) string {
@@ -152,15 +136,6 @@ func durationFault(f amqpproto.Field) string {
 	return sizeFault(f, nil)
 }
 
-// isQuorum looks at x-queue-type alone.
-func isQuorum(args amqpproto.RawTable) (quorum bool, fault string) {
-	f, ok := args.Lookup("x-queue-type")
-	if !ok {
-		return false, ""
-	}
-	return f.Type == amqpproto.FieldString && string(f.Raw) == "quorum", queueTypeFault(f, args)
-}
-
 // nameArgument is the 406 for an argument that should be an exchange's name.
 func nameArgument(args amqpproto.RawTable, name, of string) error {
 	if f, ok := args.Lookup(name); ok && f.Type != amqpproto.FieldString {
@@ -179,34 +154,23 @@ func (q *queue) rules() (r queueRules, err error) {
 		return r, err
 	}
 	fault := ""
-	if r.quorum, fault = isQuorum(q.args); fault != "" {
+	if r.typ, fault = queueTypeOf(q.args); fault != "" {
 		return r, precondition("invalid arg 'x-queue-type' for %s: %s", q, fault)
 	}
-	ours, others, typ := classicArguments, quorumArguments, "rabbit_classic_queue"
-	if r.quorum {
-		ours, others, typ = quorumArguments, classicArguments, "rabbit_quorum_queue"
-	}
-	if err := checkArguments(q.args, checked, ours, q); err != nil {
+	if err := checkArguments(q.args, checked, r.typ.arguments, q); err != nil {
 		return r, err
 	}
 	_ = q.args.Each(func(key []byte, _ amqpproto.Field) bool {
-		if !slices.Contains(ours, string(key)) && (slices.Contains(others, string(key)) || slices.Contains(streamArguments, string(key))) {
-			err = precondition("invalid arg '%s' for %s of queue type %s", key, q, typ)
+		if r.typ.others(string(key)) {
+			err = precondition("invalid arg '%s' for %s of queue type %s", key, q, r.typ.module)
 		}
 		return err == nil
 	})
 	if err != nil {
 		return r, err
 	}
-	if r.quorum {
-		for _, wrong := range [...]struct {
-			is   bool
-			name string
-		}{{q.autoDelete, "auto-delete"}, {q.exclusive, "exclusive-owner"}, {!q.durable, "non-durable"}} {
-			if wrong.is {
-				return r, precondition("invalid property '%s' for %s", wrong.name, q)
-			}
-		}
+	if err := r.typ.checkProperties(q); err != nil {
+		return r, err
 	}
 	r.read(q.args)
 	return r, nil
@@ -226,51 +190,46 @@ func checkArguments(args amqpproto.RawTable, list []argument, known []string, of
 	return nil
 }
 
+// argumentValues are arguments that have been checked.
+type argumentValues amqpproto.RawTable
+
+func (v argumentValues) number(name string, none int64) int64 {
+	if f, ok := amqpproto.RawTable(v).Lookup(name); ok {
+		if n, ok := f.Int(); ok {
+			return n
+		}
+	}
+	return none
+}
+
+func (v argumentValues) text(name string) (string, bool) {
+	f, ok := amqpproto.RawTable(v).Lookup(name)
+	return string(f.Raw), ok
+}
+
 // read takes the values of arguments that have been checked.
 func (r *queueRules) read(args amqpproto.RawTable) {
-	number := func(name string, none int64) int64 {
-		if f, ok := args.Lookup(name); ok {
-			if n, ok := f.Int(); ok {
-				return n
-			}
-		}
-		return none
-	}
-	text := func(name string) (string, bool) {
-		f, ok := args.Lookup(name)
-		return string(f.Raw), ok
-	}
-	r.ttl = number("x-message-ttl", -1)
-	r.expires = number("x-expires", 0)
-	r.maxLength = number("x-max-length", -1)
-	r.maxBytes = number("x-max-length-bytes", -1)
+	v := argumentValues(args)
+	r.ttl = v.number("x-message-ttl", -1)
+	r.expires = v.number("x-expires", 0)
+	r.maxLength = v.number("x-max-length", -1)
+	r.maxBytes = v.number("x-max-length-bytes", -1)
 	r.maxPriority, r.deliveryLimit = -1, -1
-	if r.quorum {
-		r.deliveryLimit = max(number("x-delivery-limit", -1), -1)
-	} else {
-		r.maxPriority = int16(number("x-max-priority", -1))
-	}
 	if f, ok := args.Lookup("x-single-active-consumer"); ok {
 		r.sac, _ = f.Bool()
 	}
-	r.deadExchange, r.deadLetters = text("x-dead-letter-exchange")
-	r.deadKey, r.hasDeadKey = text("x-dead-letter-routing-key")
-	switch how, _ := text("x-overflow"); {
-	case how == "reject-publish":
+	r.deadExchange, r.deadLetters = v.text("x-dead-letter-exchange")
+	r.deadKey, r.hasDeadKey = v.text("x-dead-letter-routing-key")
+	if how, _ := v.text("x-overflow"); how == "reject-publish" {
 		r.overflow = rejectPublish
-	case how == "reject-publish-dlx" && !r.quorum: // a quorum queue drops its head then
-		r.overflow = rejectPublishDLX
 	}
+	r.typ.read(r, v)
 }
 
 // consumerArguments checks the arguments of basic.consume and returns
 // x-priority.
 func (q *queue) consumerArguments(args amqpproto.RawTable) (priority int32, err error) {
-	known := []string{"x-cancel-on-ha-failover", "x-priority", "x-credit"}
-	typ := "rabbit_classic_queue"
-	if q.quorum {
-		known, typ = known[1:], "rabbit_quorum_queue"
-	}
+	known := q.typ.consumerArguments
 	list := []argument{
 		{"x-priority", func(f amqpproto.Field, _ amqpproto.RawTable) string { return intFault(f) }},
 		{"x-cancel-on-ha-failover", func(f amqpproto.Field, _ amqpproto.RawTable) string {
@@ -282,7 +241,7 @@ func (q *queue) consumerArguments(args amqpproto.RawTable) (priority int32, err 
 	}
 	for _, name := range [...]string{"x-cancel-on-ha-failover", "x-stream-offset"} {
 		if _, ok := args.Lookup(name); ok && !slices.Contains(known, name) {
-			return 0, precondition("invalid arg '%s' for %s of queue type %s", name, q, typ)
+			return 0, precondition("invalid arg '%s' for %s of queue type %s", name, q, q.typ.module)
 		}
 	}
 	if f, ok := args.Lookup("x-priority"); ok {

@@ -81,7 +81,7 @@ func (ch *channel) onConsume(args []byte) error {
 	if s.stats.Consumers >= s.opts.ConsumersMax {
 		return precondition("cannot consume from %s: consumer limit of the broker (%d) is reached", q, s.opts.ConsumersMax)
 	}
-	if q.quorum && ch.limit > 0 {
+	if !q.typ.channelPrefetch && ch.limit > 0 {
 		return unsupported("%s does not support global qos", q)
 	}
 	if err := q.consume(k); err != nil {

@@ -60,14 +60,14 @@ func (q *queue) consumers() int { return q.all.n }
 // or c wants to and is not the first. Deliveries begin with kick, so that
 // consume-ok goes out first.
 func (q *queue) consume(c *consumer) error {
-	if !q.quorum && (q.alone != nil || c.exclusive && (q.sac || q.all.n > 0)) {
+	if q.typ.exclusiveConsumers && (q.alone != nil || c.exclusive && (q.sac || q.all.n > 0)) {
 		return refused("%s in exclusive use", q)
 	}
 	if c.to == nil {
 		c.to = c.ch
 	}
 	c.queue, c.active, c.level = q, true, q.levelOf(c.priority)
-	if c.exclusive && !q.quorum {
+	if c.exclusive && q.typ.exclusiveConsumers {
 		q.alone = c
 	}
 	q.all.add(c)
@@ -238,8 +238,8 @@ func (q *queue) hand(c *consumer, e entry) {
 	}
 	q.out(1)
 	c.to.deliver(c, e)
-	if q.quorum && c.waiting && !c.to.ready(c) {
-		q.retire(c) // a classic queue finds out at its next turn only
+	if q.typ.retiresAtOnce && c.waiting && !c.to.ready(c) {
+		q.retire(c)
 	}
 }
 

@@ -8,8 +8,8 @@ func (v *vhost) declareQueue(spec queueSpec, owner *Conn) (*queue, error) {
 	spec.name = stripBreaks(spec.name)
 	spec.durable = spec.durable && !spec.exclusive
 	if spec.name == "" {
-		if quorum, _ := isQuorum(spec.args); quorum {
-			return nil, precondition("Cannot declare a server-named queue for type rabbit_quorum_queue")
+		if t, _ := queueTypeOf(spec.args); !t.serverNamed {
+			return nil, precondition("Cannot declare a server-named queue for type %s", t.module)
 		}
 		for spec.name == "" || v.queues[spec.name] != nil {
 			spec.name = v.server.generatedName()
@@ -48,14 +48,7 @@ func (v *vhost) makeQueue(spec queueSpec, owner *Conn) (*queue, error) {
 	if q.queueRules, err = q.rules(); err != nil {
 		return nil, err
 	}
-	lanes := 1
-	switch {
-	case q.quorum:
-		lanes = 2 // see requeueQuorum
-	case q.maxPriority > 0:
-		lanes = int(q.maxPriority) + 1
-	}
-	q.backlog.init(lanes)
+	q.backlog.init(q.typ.lanes(&q.queueRules))
 	v.queues[q.name] = q
 	v.server.stats.Queues++
 	if owner != nil {
@@ -78,11 +71,7 @@ func (q *queue) equivalent(spec queueSpec, owner *Conn) error {
 	if err := equalFlag(q.autoDelete, spec.autoDelete, q, "auto_delete"); err != nil {
 		return err
 	}
-	names := classicArguments
-	if q.quorum {
-		names = quorumArguments
-	}
-	return equalArguments(q.args, spec.args, q, names)
+	return equalArguments(q.args, spec.args, q, q.typ.arguments)
 }
 
 // checkQueue is a passive declare.
@@ -108,11 +97,12 @@ func (v *vhost) deleteQueue(name []byte, c *Conn, ifUnused, ifEmpty bool) (messa
 	if err := q.quiet(); err != nil {
 		return 0, err
 	}
-	switch {
-	case q.quorum && ifUnused:
-		return 0, unsupported("cannot delete %s. queue.delete operations with if-unused flag set are not supported by quorum queues", q)
-	case q.quorum && ifEmpty:
-		return 0, unsupported("cannot delete %s. queue.delete operations with if-empty flag set are not supported by quorum queues", q)
+	const cannot = "cannot delete %s. queue.delete operations with %s flag set are not supported by %s queues"
+	switch conditional := q.typ.conditionalDelete; {
+	case ifUnused && !conditional:
+		return 0, unsupported(cannot, q, "if-unused", q.typ.name)
+	case ifEmpty && !conditional:
+		return 0, unsupported(cannot, q, "if-empty", q.typ.name)
 	case ifEmpty && q.backlog.n > 0:
 		return 0, precondition("%s not empty", q)
 	case ifUnused && q.all.n > 0:

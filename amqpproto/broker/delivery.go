@@ -15,7 +15,7 @@ func (ch *channel) ready(k *consumer) bool {
 	if ch.state != channelOpen || !k.noAck && k.prefetch > 0 && k.unacked >= int(k.prefetch) {
 		return false
 	}
-	if ch.limit > 0 && ch.held >= ch.limit && !k.queue.quorum {
+	if ch.limit > 0 && ch.held >= ch.limit && k.queue.typ.channelPrefetch {
 		return false // in RabbitMQ as well a consumer without acks waits for the others' acks
 	}
 	c := ch.conn
@@ -59,7 +59,7 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	c.wake()
 	if !k.noAck {
 		k.unacked++
-		if !k.queue.quorum { // which knows nothing of the channel's limit
+		if k.queue.typ.channelPrefetch {
 			ch.held++
 		}
 		ch.unacked.push(delivery{entry: e, tag: ch.tag, queue: k.queue, consumer: k})

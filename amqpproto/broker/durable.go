@@ -148,7 +148,7 @@ func (s *Server) wasStored(m *message, seq uint64) {
 // gone with that: see store.Store.Delivered.
 func (s *Server) storeDelivery(q *queue, e entry) {
 	if e.msg.seq != 0 {
-		s.store.Delivered(e.msg.id, e.msg.seq, q.storeID, e.deliveries+1, q.quorum)
+		s.store.Delivered(e.msg.id, e.msg.seq, q.storeID, e.deliveries+1, q.typ.countsDeliveries)
 	}
 }
 

@@ -135,7 +135,7 @@ func (q *modelQueue) take(msg *modelMessage) bool {
 	r := q.rules
 	if r.overflow != dropHead {
 		full := r.maxLength >= 0 && int64(len(q.entries))+1 > r.maxLength
-		if r.quorum {
+		if r.typ == &quorumType {
 			full = r.maxLength >= 0 && int64(len(q.entries)) > r.maxLength
 		}
 		if full {
@@ -233,7 +233,7 @@ func (q *modelQueue) hand(c *modelConsumer, e modelEntry) {
 	if !c.noAck {
 		c.held = append(c.held, e)
 	}
-	if q.rules.quorum && !c.ready() {
+	if q.rules.typ == &quorumType && !c.ready() {
 		q.leave(c)
 	}
 }
@@ -259,7 +259,7 @@ func (q *modelQueue) run() {
 func (q *modelQueue) requeue(es []modelEntry) {
 	for _, e := range es {
 		e.redelivered = true
-		if q.rules.quorum {
+		if q.rules.typ == &quorumType {
 			e.deliveries++
 			e.order = q.nextOrder
 			q.nextOrder++
@@ -273,7 +273,7 @@ func (q *modelQueue) requeue(es []modelEntry) {
 		}
 		q.insert(e)
 	}
-	if q.rules.quorum {
+	if q.rules.typ == &quorumType {
 		q.run()
 	}
 	q.dropOver()

@@ -41,7 +41,7 @@ type entry struct {
 	msg         *message
 	order       uint64 // place in the queue
 	expires     int64  // nanoseconds since 1970, 0 = never
-	deliveries  uint32 // failed ones before this one, of a quorum queue
+	deliveries  uint32 // failed ones before this one, if the queue counts them
 	redelivered bool
 }
 
@@ -86,7 +86,7 @@ func (q *queue) take(m *message) (ok bool) {
 			return true
 		}
 	}
-	q.add(q.laneOf(m), e, false)
+	q.add(q.typ.laneOf(q, m, 0), e, false)
 	dropped := q.dropOver()
 	if dropped || e.expires != 0 {
 		q.expire()
@@ -96,15 +96,7 @@ func (q *queue) take(m *message) (ok bool) {
 
 // refuses says that m does not fit, and that the queue does not make room.
 func (q *queue) refuses(m *message) bool {
-	if q.overflow == dropHead {
-		return false
-	}
-	if q.quorum {
-		// A quorum queue tells its publishers when it has become too long.
-		return q.over()
-	}
-	return q.maxLength >= 0 && int64(q.backlog.n+1) > q.maxLength ||
-		q.maxBytes >= 0 && q.bytes+int64(m.bodyLen) > q.maxBytes
+	return q.overflow != dropHead && q.typ.refuses(q, m)
 }
 
 func (q *queue) over() bool {
@@ -135,14 +127,6 @@ func (q *queue) chargeDeath() bool {
 	}
 	s := q.server()
 	return s.charge(units, s.slabs.at(q.backlog.first().id).copied())
-}
-
-// laneOf is where m belongs: its priority.
-func (q *queue) laneOf(m *message) int {
-	if q.quorum || q.maxPriority < 0 {
-		return 0
-	}
-	return int(min(max(m.priority, 0), q.maxPriority))
 }
 
 // add puts an entry into the backlog: at the end of a lane, or to its place.
@@ -176,10 +160,6 @@ func (s *Server) entryOf(c cell) entry {
 	return entry{msg: s.slabs.at(c.id), order: c.order, expires: c.expires,
 		deliveries: c.deliveries &^ cellRedelivered, redelivered: c.deliveries&cellRedelivered != 0}
 }
-
-// quorumReturns is the lane of what comes back to a quorum queue and goes before all
-// others: see requeueQuorum.
-const quorumReturns = 1
 
 // get takes the first message, and says how many are left.
 func (q *queue) get() (e entry, left int, ok bool) {
@@ -235,8 +215,8 @@ func (q *queue) takeBack(es []entry, ended bool) {
 	for _, e := range es {
 		q.bringBack(e, ended)
 	}
-	if q.quorum {
-		q.run() // looks at its length after it has delivered
+	if q.typ.returnsFirst {
+		q.run()
 	}
 	q.dropOver()
 	q.expire()
@@ -247,28 +227,7 @@ func (q *queue) takeBack(es []entry, ended bool) {
 // bringBack puts an entry back into its place.
 func (q *queue) bringBack(e entry, ended bool) {
 	e.redelivered = true
-	if q.quorum {
-		q.requeueQuorum(e, ended)
-	} else {
-		q.add(q.laneOf(e.msg), e, true)
-	}
-}
-
-// requeueQuorum gives an entry back to a quorum queue, which knows no places:
-// before all others if its channel has ended or if it counts towards a limit, else
-// behind them.
-func (q *queue) requeueQuorum(e entry, ended bool) {
-	e.deliveries++
-	e.order = q.nextOrder
-	q.nextOrder++
-	switch {
-	case q.deliveryLimit < 0 && !ended:
-		q.add(0, e, false)
-	case q.deliveryLimit >= 0 && int64(e.deliveries) > q.deliveryLimit:
-		q.bury(e, deathDeliveryLimit)
-	default:
-		q.add(quorumReturns, e, false)
-	}
+	q.typ.bringBack(q, e, ended)
 }
 
 // reject is reject or nack without requeue: dead-letter or drop.
@@ -304,9 +263,11 @@ func (q *queue) detach() *wreck {
 	return w
 }
 
-// deliveryCount is x-delivery-count, for the headers of what a quorum queue hands
-// out: how often the message came back before.
-func (q *queue) deliveryCount(e entry) (n uint32, ok bool) { return e.deliveries, q.quorum }
+// deliveryCount is x-delivery-count, for the headers of what a queue that counts
+// deliveries hands out: how often the message came back before.
+func (q *queue) deliveryCount(e entry) (n uint32, ok bool) {
+	return e.deliveries, q.typ.countsDeliveries
+}
 
 // each calls fn with the ready entries, for the store's snapshots: fn must not
 // use the queue.
@@ -325,11 +286,7 @@ func (q *queue) restore(m *message, published int64, deliveries uint32, redelive
 	if ttl := q.lifetime(m); ttl >= 0 {
 		e.expires = published + ttl*1e6
 	}
-	lane := q.laneOf(m)
-	if deliveries > 0 && q.deliveryLimit >= 0 {
-		lane = quorumReturns
-	}
-	q.add(lane, e, false)
+	q.add(q.typ.laneOf(q, m, deliveries), e, false)
 	if e.expires != 0 {
 		q.watchHead()
 	}

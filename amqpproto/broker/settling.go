@@ -139,8 +139,8 @@ func (h *holding) release(s *Server) (done bool) {
 		if q.holds--; q.gone || q.busy() {
 			continue
 		}
-		if q.quorum {
-			q.run() // looks at its length after it has delivered
+		if q.typ.returnsFirst {
+			q.run()
 		}
 		q.tidy()
 	}

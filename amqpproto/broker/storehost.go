@@ -270,7 +270,7 @@ func (r *restorer) Enqueue(id, queue uint32, published int64, deliveries uint32,
 	if q == nil {
 		return false
 	}
-	if !q.quorum {
+	if !q.typ.countsDeliveries {
 		deliveries = 0
 	}
 	q.restore(r.s.slabs.at(id), published*1e6, deliveries, redelivered)
