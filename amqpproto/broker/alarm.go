@@ -14,9 +14,9 @@ const alarmTime = time.Second
 // itself, each message that goes and each that comes would end and begin it.
 func lowMark(most int64) int64 { return most - most/8 }
 
-// weigh compares memory with its limit. Over it, a connection is read until it
+// checkMemory compares memory with its limit. Over it, a connection is read until it
 // comes to a publish, as in RabbitMQ: who only consumes makes room.
-func (s *Server) weigh() {
+func (s *Server) checkMemory() {
 	used := s.memoryUsed() + s.behind()
 	if s.heavy && len(s.coming.halted)+int(flag(s.coming.reading != nil)) > 0 {
 		s.takeTurns()

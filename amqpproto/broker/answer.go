@@ -23,7 +23,7 @@ func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 	before := s.stored()
 	c.out.Room() // so that the answer begins where the output ends now
 	at := len(c.out.Buf)
-	s.wrecked, ch.later = nil, false
+	s.removal, ch.later = nil, false
 	if err := ch.handle(id, args); err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 	}
 	err := ch.answered(id, at, before)
 	if id == amqpproto.IDBasicQos && err == nil && c.held.need == 0 {
-		ch.kickAll() // it may be more than before
+		ch.wakeConsumers() // it may be more than before
 	}
 	return err
 }
@@ -120,11 +120,11 @@ func (c *Conn) answer() {
 		c.out.Buf = append(c.out.Buf, h.octets...)
 	}
 	c.commits--
-	kick := h.method == amqpproto.IDBasicQos
+	wake := h.method == amqpproto.IDBasicQos
 	ch := h.channel
 	*h = heldAnswer{}
-	if kick {
-		ch.kickAll()
+	if wake {
+		ch.wakeConsumers()
 	}
 	c.wakeKept()
 }

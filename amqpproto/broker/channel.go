@@ -41,19 +41,19 @@ type channel struct {
 	held     int    // of those, while there is a limit; RabbitMQ's count, see onQos and settle
 
 	consumers map[string]*consumer
-	order     roster    // in the order of basic.consume
-	retired   retired   // of these, those that are out of their rotations
-	kicking   *kicking  // goes on in later turns
-	reply     *replyBox // direct reply-to
-	current   []byte    // the queue declared last, which an empty name stands for
+	order     roster     // in the order of basic.consume
+	retired   retired    // of these, those that are out of their rotations
+	waking    *wakeChore // goes on in later turns
+	reply     *replyBox  // direct reply-to
+	current   []byte     // the queue declared last, which an empty name stands for
 
 	tag       uint64 // of the last delivery
-	unacked   ledger
+	unacked   unacked
 	confirms  confirms
 	tx        transaction
 	announced int64 // octets of a body that is to come
 	in        content
-	weighed   int  // octets of in that are counted
+	counted   int  // octets of in that are counted
 	part      bool // in is counted among conn.parts
 }
 
@@ -183,23 +183,23 @@ func (ch *channel) surrender(dst []delivery) []delivery {
 	dst, _ = ch.unacked.take(dst, 0, true)
 	ch.confirms = confirms{}
 	ch.resetContent()
-	ch.weighBody()
+	ch.countBody()
 	ch.announce(0)
-	ch.unacked = ledger{}
+	ch.unacked = unacked{}
 	return dst
 }
 
 // rested gives back what an idle channel needs no more.
 func (ch *channel) rested() {
 	if ch.unacked.len() == 0 {
-		ch.unacked = ledger{}
+		ch.unacked = unacked{}
 	}
 	if len(ch.confirms.runs) == 0 {
 		ch.confirms.runs = nil
 	}
 	if !ch.in.Busy() {
 		ch.resetContent()
-		ch.weighBody()
+		ch.countBody()
 	}
 }
 

@@ -69,7 +69,7 @@ func TestPrefetchOfTheChannel(t *testing.T) {
 	same(t, "no limit", p.deliveries(), "6", "7")
 }
 
-// An old delivery that is held for ever does not make the ledger grow.
+// An old delivery that is held for ever does not make the list of unacked deliveries grow.
 func TestOneHeldDeliveryAmongMany(t *testing.T) {
 	f := newFixture(t, broker.Options{})
 	p := f.open(1)

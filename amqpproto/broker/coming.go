@@ -22,12 +22,12 @@ type coming struct {
 // comingWait is how long a connection that sends nothing keeps its turn.
 const comingWait = 5 * time.Second
 
-// weighBody counts what the channel's body takes by now.
-func (ch *channel) weighBody() {
+// countBody counts what the channel's body takes by now.
+func (ch *channel) countBody() {
 	c := ch.conn
-	if n := ch.in.Held(); n != ch.weighed {
-		d := int64(n - ch.weighed)
-		ch.weighed = n
+	if n := ch.in.Held(); n != ch.counted {
+		d := int64(n - ch.counted)
+		ch.counted = n
 		c.coming += d
 		c.server.coming.octets += d
 	}

@@ -18,6 +18,10 @@ type commit struct {
 	over      bool
 }
 
+// lookUpAtOnce is how many queues of one publish are looked up by name again in one
+// go; those of a wider publish are looked up in steps.
+const lookUpAtOnce = 256
+
 // commitLater commits in later turns. What may not come before commit-ok, if it
 // will be known only then, is not read.
 func (ch *channel) commitLater() {
@@ -66,7 +70,7 @@ func (t *commit) step(s *Server) (done bool) {
 
 func (t *commit) publish(s *Server) {
 	p := t.tx.publishes.shift()
-	if v := s.view(p.message); len(p.queues) > pileBlock && len(v.exchange) > 0 {
+	if v := s.view(p.message); len(p.queues) > lookUpAtOnce && len(v.exchange) > 0 {
 		t.routed, t.message, t.mandatory = true, p.message, p.mandatory
 		t.spread = &spreading{msg: p.message, queues: p.queues, names: t.ch.conn.vhost}
 		return
@@ -95,7 +99,7 @@ func (t *commit) end(s *Server) {
 	ch := t.ch
 	t.over, ch.chore = true, nil
 	if ch.state == channelOpen {
-		ch.kickAll()
+		ch.wakeConsumers()
 		ch.tx.busy = false
 		// The only error closes the channel.
 		_ = ch.fault(amqpproto.IDTxCommit, ch.committed(t.before, t.routed))

@@ -70,7 +70,7 @@ type Conn struct {
 	halted  bool  // is in server.coming.halted
 	coming  int64 // octets of bodies that have come in parts
 	parts   int   // such bodies that are not whole
-	weighed int   // octets of out that are counted
+	counted int   // octets of out that are counted
 	ending  *ending
 	parted  bool // leave was called
 	garbled bool // what comes is discarded unseen, see fail
@@ -83,10 +83,10 @@ type Conn struct {
 	woken bool // the wire was, and has not asked for Pending since
 }
 
-// deaf says that the connection is not read now. Deliveries that wait to be read
+// readPaused says that the connection is not read now. Deliveries that wait to be read
 // are bounded by ready and are no reason: a client that writes without reading
 // meanwhile, as many do, would never come to read them.
-func (c *Conn) deaf() bool {
+func (c *Conn) readPaused() bool {
 	return c.commits > 0 || c.works > 0 || c.waits || c.state == awaitLogin || c.out.answers() >= c.server.opts.OutputMax
 }
 
@@ -106,7 +106,7 @@ func (c *Conn) Feed(in []byte) (n int, err error) {
 	c.beat.Fed(len(in), len(in)-n)
 	c.server.stats.OctetsIn += uint64(n)
 	c.server.tellEnded()
-	c.server.weigh()
+	c.server.checkMemory()
 	c.depth--
 	return n, err
 }
@@ -118,7 +118,7 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 		}
 	}
 	for c.state < connFailed && !c.garbled {
-		if c.deaf() {
+		if c.readPaused() {
 			c.full = c.out.answers() >= c.server.opts.OutputMax
 			return n, nil
 		}
@@ -251,17 +251,17 @@ func (c *Conn) Pending() []byte {
 		c.confirming[i] = nil
 	}
 	c.confirming = c.confirming[:0]
-	c.weighOutput()
+	c.countOutput()
 	c.server.noteDeliveries()
 	return c.out.Pending()
 }
 
-// weighOutput counts what is in the output buffer, above what every connection
+// countOutput counts what is in the output buffer, above what every connection
 // may keep.
-func (c *Conn) weighOutput() {
+func (c *Conn) countOutput() {
 	n := c.out.Held()
-	c.server.unsent += int64(n - c.weighed)
-	c.weighed = n
+	c.server.unsent += int64(n - c.counted)
+	c.counted = n
 }
 
 // Sent forgets the first n octets of Pending.
@@ -272,7 +272,7 @@ func (c *Conn) Sent(n int) {
 	if c.state >= awaitCloseOk && c.out.Len() == 0 {
 		c.out.Drop() // nothing more to say but a few octets, if that
 	}
-	c.weighOutput()
+	c.countOutput()
 	if (c.full || c.stalled) && c.out.Len() < c.server.opts.OutputMax/2 {
 		c.wake() // Tick goes on delivering, Feed goes on reading
 	}
@@ -302,7 +302,7 @@ func (c *Conn) tick(now int64, at *int64) {
 		}
 		if c.stalled {
 			c.stalled = false
-			c.kickAll()
+			c.wakeConsumers()
 		}
 	}
 	if c.limit != 0 {
@@ -367,11 +367,11 @@ func (c *Conn) wakeKept() {
 	}
 }
 
-// kickAll lets the queues of all consumers deliver again.
-func (c *Conn) kickAll() {
+// wakeConsumers lets the queues of all consumers deliver again.
+func (c *Conn) wakeConsumers() {
 	for _, ch := range c.channels {
 		if ch != nil {
-			ch.kickAll()
+			ch.wakeConsumers()
 		}
 	}
 }
@@ -396,12 +396,12 @@ func (c *Conn) Lost(cause error) {
 	c.endChannels(opened)
 	c.server.tellEnded()
 	c.out.Drop()
-	c.weighOutput()
+	c.countOutput()
 	c.remove()
 	if opened {
 		c.note(ConnectionClosed, cause)
 	}
-	c.server.weigh()
+	c.server.checkMemory()
 	c.depth--
 }
 

@@ -96,7 +96,7 @@ func (ch *channel) onConsume(args []byte) error {
 	if !m.NoWait {
 		c.send(ch.number, &amqpproto.BasicConsumeOk{ConsumerTag: []byte(k.tag)})
 	}
-	q.kick(k)
+	q.wake(k)
 	return nil
 }
 

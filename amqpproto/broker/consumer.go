@@ -17,11 +17,11 @@ type consumer struct {
 	to recipient // ch, but in tests
 
 	// The queue's: the rotation, and whether the consumer is in it. One that was
-	// not ready at its turn is out until kick.
+	// not ready at its turn is out until wake.
 	level      *level
 	next, prev *consumer
 	waiting    bool
-	listed     bool   // kickEach's
+	listed     bool   // wakeEach's
 	leftAt     uint64 // the how manieth it was to leave a rotation
 
 	earlier, later *consumer // neighbours in channel.retired
@@ -57,7 +57,7 @@ type consuming struct {
 func (q *queue) consumers() int { return q.all.n }
 
 // consume adds c. The error is a ChannelError 403: somebody consumes exclusively,
-// or c wants to and is not the first. Deliveries begin with kick, so that
+// or c wants to and is not the first. Deliveries begin with wake, so that
 // consume-ok goes out first.
 func (q *queue) consume(c *consumer) error {
 	if q.typ.exclusiveConsumers && (q.alone != nil || c.exclusive && (q.sac || q.all.n > 0)) {
@@ -146,7 +146,7 @@ func (q *queue) wait(c *consumer) {
 }
 
 // retire takes a consumer that is not ready out of the rotation until it is
-// kicked.
+// woken.
 func (q *queue) retire(c *consumer) {
 	q.leave(c)
 	s := q.server()
@@ -197,7 +197,7 @@ func (q *queue) levelOf(priority int32) *level {
 const retiredMost = 1024
 
 // nextReady is the consumer whose turn it is; nil if none can take a message.
-// Those that cannot are out of the rotation until they are kicked.
+// Those that cannot are out of the rotation until they are woken.
 func (q *queue) nextReady() *consumer {
 	if q.sac {
 		if c := q.single; c != nil && c.waiting {
@@ -243,10 +243,10 @@ func (q *queue) hand(c *consumer, e entry) {
 	}
 }
 
-// kick says that c may be ready again (credit came back, output drained, flow
+// wake says that c may be ready again (credit came back, output drained, flow
 // was turned on): deliver what can be delivered. A consumer that has been
 // cancelled stays so.
-func (q *queue) kick(c *consumer) {
+func (q *queue) wake(c *consumer) {
 	if q.gone || c.level == nil {
 		return
 	}
@@ -257,7 +257,7 @@ func (q *queue) kick(c *consumer) {
 	}
 }
 
-// rejoin is kick without delivering yet, for several consumers of a queue that
+// rejoin is wake without delivering yet, for several consumers of a queue that
 // become ready together.
 func (q *queue) rejoin(c *consumer) {
 	if !q.gone && c.level != nil && !c.waiting && c.to.ready(c) {

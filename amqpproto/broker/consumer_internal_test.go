@@ -31,7 +31,7 @@ func (b *bench) consume(queue, tag string, k *taker, priority int32) *consumer {
 	if err := q.consume(c); err != nil {
 		b.t.Fatal(err)
 	}
-	q.kick(c)
+	q.wake(c)
 	return c
 }
 
@@ -60,7 +60,7 @@ func TestRotation(t *testing.T) {
 	want(t, b.deliveredTo("q", "1", "2", "3"), "urgent1 a2 c3")
 	urgent.queue.settle(one.held[0])
 	one.held = nil
-	urgent.queue.kick(urgent)
+	urgent.queue.wake(urgent)
 	want(t, b.deliveredTo("q", "1", "2"), "urgent1 a2")
 	urgent.queue.requeue(one.held)
 	one.held = nil

@@ -49,7 +49,7 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 	if done && ct.large != 0 {
 		ch.conn.server.bodyCame(ct.large)
 	}
-	ch.weighBody()
+	ch.countBody()
 	if err != nil {
 		ch.dropComing()
 		return ch.contentFault(f, err)
@@ -71,7 +71,7 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 	ch.dropComing()
 	if ch.state == channelOpen {
 		ct.Reset()
-		ch.weighBody()
+		ch.countBody()
 	}
 	return ch.fault(amqpproto.IDBasicPublish, err)
 }

@@ -139,7 +139,7 @@ func (q *queue) delete() (messages int) {
 	if !s.afford(len(q.bindings)*bindingUnits + len(all)*endUnits + messages*forgetUnits) {
 		w := q.detach()
 		w.consumers = all
-		s.wreckLater(w)
+		s.removeLater(w)
 		return messages
 	}
 	for len(q.bindings) > 0 {

@@ -160,13 +160,13 @@ func TestDeleteQueue(t *testing.T) {
 	}
 	_, err = b.v.deleteQueue([]byte("q"), nil, true, false)
 	wantFault(t, err, 406, "queue 'q' in vhost '/' in use")
-	q.kick(c)
+	q.wake(c)
 	b.publish("", "q", amqp.Publishing{Body: []byte("2")})
 	n, err := b.v.deleteQueue([]byte("q"), nil, false, false)
 	if n != 1 || err != nil || len(k.ended) != 1 || !q.gone {
 		t.Errorf("deleted with %d messages, %v, %q cancelled", n, err, k.ended)
 	}
-	q.kick(c)
+	q.wake(c)
 	q.cancel(c)
 	q.requeue(k.held) // to nowhere
 	if n, err = b.v.deleteQueue([]byte("q"), nil, true, true); n != 0 || err != nil {

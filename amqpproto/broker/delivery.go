@@ -10,7 +10,7 @@ import (
 
 // ready tells a queue whether k may get a message now: prefetch of consumer and
 // channel, and the connection's unsent output allow it. After false
-// the queue hears kick when that may have changed.
+// the queue hears wake when that may have changed.
 func (ch *channel) ready(k *consumer) bool {
 	if ch.state != channelOpen || !k.noAck && k.prefetch > 0 && k.unacked >= int(k.prefetch) {
 		return false
@@ -51,7 +51,7 @@ func (ch *channel) deliver(k *consumer, e entry) {
 	c.out.Buf = b
 	c.appendContent(ch.number, p)
 	c.out.delivered += c.out.Len() - before
-	c.weighOutput()
+	c.countOutput()
 	s.stats.Delivered++
 	if e.redelivered {
 		s.stats.Redelivered++
@@ -169,22 +169,22 @@ func (ch *channel) remove(k *consumer) {
 	ch.order.remove(k)
 }
 
-// kickAll lets the queues of all the channel's consumers deliver again. All of
+// wakeConsumers lets the queues of all the channel's consumers deliver again. All of
 // them are back in the rotation before the first queue delivers, so that it
-// goes by priority and not by the order of kicks; and in the order in which they
+// goes by priority and not by the order of these calls; and in the order in which they
 // left it, so that each has its turn.
-func (ch *channel) kickAll() {
+func (ch *channel) wakeConsumers() {
 	if ch.state != channelOpen {
 		return
 	}
 	if ch.order.n == 1 {
 		k := ch.order.first()
-		k.queue.kick(k)
+		k.queue.wake(k)
 		return
 	}
 	s := ch.conn.server
-	if !s.afford(ch.order.n * kickUnits) {
-		ch.kickLater()
+	if !s.afford(ch.order.n * wakeUnits) {
+		ch.wakeConsumersLater()
 		return
 	}
 	back := s.rejoining[:0]
@@ -195,5 +195,5 @@ func (ch *channel) kickAll() {
 	}
 	clear(back)
 	s.rejoining = back[:0]
-	ch.order.walk(func(k *consumer) { k.queue.kick(k) }) // a queue may end while it is kicked
+	ch.order.walk(func(k *consumer) { k.queue.wake(k) }) // a queue may end while it is woken
 }

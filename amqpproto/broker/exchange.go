@@ -237,7 +237,7 @@ func (x *exchange) delete() {
 	v.server.stats.Exchanges--
 	x.gone = true
 	if n := len(x.bindings) + len(x.targets); !v.server.afford(n * bindingUnits) {
-		v.server.wreckLater(&wreck{vhost: v, exchange: x})
+		v.server.removeLater(&removal{vhost: v, exchange: x})
 		return
 	}
 	for len(x.bindings)+len(x.targets) > 0 {

@@ -31,7 +31,7 @@ func (c *Conn) Unacked() (n int) {
 	return n
 }
 
-// Retired is how many consumers of a connection wait to be kicked.
+// Retired is how many consumers of a connection wait to be woken.
 func (c *Conn) Retired() (n int) {
 	for _, ch := range c.channels {
 		if ch != nil {

@@ -282,7 +282,7 @@ func (q *modelQueue) requeue(es []modelEntry) {
 	q.drain()
 }
 
-func (q *modelQueue) kick(c *modelConsumer) {
+func (q *modelQueue) wake(c *modelConsumer) {
 	if c.ready() && !slices.Contains(q.rotation, c) {
 		q.rotation = append(q.rotation, c)
 	}
@@ -457,8 +457,8 @@ func (p *pair) consume(q *queue, mq *modelQueue) string {
 		mq.single = mc
 	}
 	p.takers = append(p.takers, &pairTaker{c, k, mc})
-	q.kick(c)
-	mq.kick(mc)
+	q.wake(c)
+	mq.wake(mc)
 	return fmt.Sprintf("consume %s as %s, prefetch %d, priority %d", q.name, mc.name, mc.prefetch, mc.priority)
 }
 
@@ -495,8 +495,8 @@ func (p *pair) settle() string {
 	k.model.held = slices.Delete(k.model.held, from, to)
 	how := p.rng.IntN(3)
 	p.giveBack(k.c.queue, k.model.queue, es, mes, how)
-	k.c.queue.kick(k.c)
-	k.model.queue.kick(k.model)
+	k.c.queue.wake(k.c)
+	k.model.queue.wake(k.model)
 	return fmt.Sprintf("%s settles %v: %d", k.model.name, mes, how)
 }
 

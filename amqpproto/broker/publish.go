@@ -54,7 +54,7 @@ func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte, large 
 		ch.hand(p, s.routed, m.Mandatory)
 	}
 	clear(s.routed)
-	s.weigh()
+	s.checkMemory()
 	return nil
 }
 

@@ -245,7 +245,7 @@ func (q *queue) reject(e entry) {
 func (q *queue) purge() int {
 	n := q.backlog.n
 	if s := q.server(); !s.afford(n * forgetUnits) {
-		s.wreckLater(q.detach())
+		s.removeLater(q.detach())
 		return n
 	}
 	for q.backlog.n > 0 {
@@ -255,8 +255,8 @@ func (q *queue) purge() int {
 }
 
 // detach takes all ready messages away from the queue.
-func (q *queue) detach() *wreck {
-	w := &wreck{vhost: q.vhost, queue: q, backlog: q.backlog}
+func (q *queue) detach() *removal {
+	w := &removal{vhost: q.vhost, queue: q, backlog: q.backlog}
 	q.server().messages -= q.backlog.n
 	q.backlog, q.bytes = backlog{}, 0
 	q.backlog.init(len(w.backlog.lanes))

@@ -8,10 +8,10 @@ import "container/heap"
 type rollback struct {
 	ch     *channel
 	tx     transaction
-	back   byTag  // deliveries that become unacked again
-	merged ledger // these, and what is unacked, by tag
-	last   func() // the answer; nil = none
-	works  bool   // the connection is not read
+	back   byTag   // deliveries that become unacked again
+	merged unacked // these, and what is unacked, by tag
+	last   func()  // the answer; nil = none
+	works  bool    // the connection is not read
 	over   bool
 }
 
@@ -84,7 +84,7 @@ func (t *rollback) step(s *Server) (done bool) {
 
 // mergeOne moves the delivery with the lowest tag to merged. What is delivered
 // meanwhile has higher tags. When nothing is left, merged becomes the channel's
-// ledger, and it returns false.
+// list of unacked deliveries, and it returns false.
 func (t *rollback) mergeOne() bool {
 	l := &t.ch.unacked
 	switch {
@@ -93,7 +93,7 @@ func (t *rollback) mergeOne() bool {
 	case l.len() > 0:
 		t.merged.push(l.shift())
 	default:
-		*l, t.merged = t.merged, ledger{}
+		*l, t.merged = t.merged, unacked{}
 		return false
 	}
 	return true

@@ -52,7 +52,7 @@ type Server struct {
 	ended      []*consumer          // to be told that their queues have ended
 	closing    bool
 	closer     *closing
-	wrecked    *wreck // of the method at hand
+	removal    *removal // of the method at hand
 	coming     coming
 	unsent     int64 // octets that wait to be sent, over what connections may keep
 
@@ -134,7 +134,7 @@ func (s *Server) Tick(now time.Time) (next time.Time) {
 	at := s.tickEngine(now.UnixNano())
 	endpoint.Sooner(&at, s.store.Tick(now.UnixNano()))
 	s.tellEnded()
-	s.weigh()
+	s.checkMemory()
 	if at == 0 {
 		return time.Time{}
 	}

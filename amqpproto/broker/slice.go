@@ -22,7 +22,7 @@ const (
 	endUnits     = 16 // a consumer, or a queue, ends
 	publishUnits = 8  // a publish that was put off is routed
 	takeUnits    = 4  // a queue takes a message
-	kickUnits    = 2  // a consumer may be ready again
+	wakeUnits    = 2  // a consumer may be ready again
 	closeUnits   = 64 // a connection is closed
 	storeUnits   = 4  // a thing of the topology is written
 	homeUnits    = 1  // a queue is noted to have a message

@@ -78,7 +78,7 @@ func TestNoAllocations(t *testing.T) {
 				consumers[i].queue.settle(e)
 			}
 			k.held = k.held[:0]
-			consumers[i].queue.kick(consumers[i])
+			consumers[i].queue.wake(consumers[i])
 		}
 	}
 	for exchange, pub := range pubs {

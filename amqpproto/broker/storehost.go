@@ -66,14 +66,14 @@ func (o *storeOwner) Synced() {
 	s := o.server()
 	s.caughtUp()
 	s.onSynced()
-	s.weigh()
+	s.checkMemory()
 }
 
 func (o *storeOwner) Failed(err error) {
 	s := o.server()
 	s.host.Note(Event{Kind: StoreFailed, Err: err})
 	s.onSynced()
-	s.weigh()
+	s.checkMemory()
 }
 
 func (o *storeOwner) Trouble(err error) { o.server().storeTroubled(err) }

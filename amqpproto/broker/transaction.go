@@ -8,8 +8,8 @@ import (
 
 // transaction is what a channel in tx mode has put off.
 type transaction struct {
-	publishes pile[txPublish]
-	settles   pile[txSettle]
+	publishes fifo[txPublish]
+	settles   fifo[txSettle]
 	units     int    // what a commit costs
 	routed    bool   // a publish had a queue to go to
 	need      uint64 // a commit waits for the store to sync this; 0 = none does
@@ -30,7 +30,7 @@ type txPublish struct {
 // txSettle is a delivery of an ack, nack or reject.
 type txSettle struct {
 	delivery
-	how settlement
+	how outcome
 	end bool // the last of those that were settled together
 }
 
@@ -41,7 +41,7 @@ func (tx *transaction) publish(m *message, queues []*queue, mandatory bool) {
 }
 
 // settle puts off what becomes of a delivery.
-func (tx *transaction) settle(d delivery, how settlement, end bool) {
+func (tx *transaction) settle(d delivery, how outcome, end bool) {
 	tx.settles.push(txSettle{d, how, end})
 	tx.units += most[how]
 }
@@ -173,7 +173,7 @@ func (ch *channel) named(p *txPublish, exchange, key []byte) (queues []*queue) {
 }
 
 // commitSettles settles what was settled together.
-func (ch *channel) commitSettles(settles *pile[txSettle]) {
+func (ch *channel) commitSettles(settles *fifo[txSettle]) {
 	s := ch.conn.server
 	ds := s.settled[:0]
 	for {

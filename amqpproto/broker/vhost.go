@@ -16,7 +16,7 @@ type vhost struct {
 	queues    map[string]*queue
 	firehose  *exchange                     // of exchanges
 	bindings  int                           // of all exchanges
-	unbinding int                           // wrecks that have bindings
+	unbinding int                           // removals that have bindings
 	owned     map[*Conn]map[*queue]struct{} // exclusive queues
 }
 

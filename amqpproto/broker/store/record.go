@@ -26,7 +26,7 @@ import (
 // written again, so that the old record may go, it keeps the id, and with it its
 // place in the queues. Its time is that of the publish, in milliseconds since
 // 1970. Deliveries are how often a queue has handed it out. They are not written
-// each time, but kept on the journal's board, whose slots have a message id, and
+// each time, but kept on a slot file of the journal, whose slots have a message id, and
 // a queue id and deliveries in one number.
 type recordKind byte
 

@@ -62,7 +62,7 @@ func Open(dir string, o Options, owner Owner, r Restorer) (*Store, Report, error
 		return nil, Report{}, err
 	}
 	s.journal = j
-	s.slots, rec.exact, err = j.OpenBoard(rec.delivered)
+	s.slots, rec.exact, err = j.OpenSlotFile(rec.delivered)
 	if err == nil {
 		err = rec.finish()
 	}

@@ -46,7 +46,7 @@ type Options struct {
 type Store struct {
 	owner   Owner
 	journal *journal.Journal
-	slots   *journal.Board // how often each queue has delivered each message
+	slots   *journal.SlotFile // how often each queue has delivered each message
 
 	retry   func() // what the journal wants to be called for a passing error; nil = nothing
 	retryAt int64

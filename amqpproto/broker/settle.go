@@ -7,11 +7,11 @@ import (
 	"zamqp/amqpproto"
 )
 
-// settlement is what becomes of a delivery.
-type settlement uint8
+// outcome is what becomes of a delivery.
+type outcome uint8
 
 const (
-	acked settlement = iota
+	acked outcome = iota
 	requeued
 	rejected
 )
@@ -19,7 +19,7 @@ const (
 // most is what it may cost to settle one.
 var most = [...]int{acked: ackUnits, requeued: requeueUnits, rejected: letterUnits}
 
-func requeuedIf(requeue bool) settlement {
+func requeuedIf(requeue bool) outcome {
 	if requeue {
 		return requeued
 	}
@@ -51,7 +51,7 @@ func (ch *channel) onReject(args []byte) error {
 }
 
 // settleTag settles by delivery tag, in tx mode at the commit.
-func (ch *channel) settleTag(tag uint64, multiple bool, how settlement) error {
+func (ch *channel) settleTag(tag uint64, multiple bool, how outcome) error {
 	s := ch.conn.server
 	if multiple {
 		units := most[how]
@@ -86,7 +86,7 @@ func (ch *channel) settleTag(tag uint64, multiple bool, how settlement) error {
 }
 
 // settle tells the queues, and lets consumers go on whose credit has come back.
-func (ch *channel) settle(ds []delivery, how settlement) {
+func (ch *channel) settle(ds []delivery, how outcome) {
 	s := ch.conn.server
 	wasFull := ch.limit > 0 && ch.held >= ch.limit
 	var only *consumer
@@ -119,17 +119,17 @@ func (ch *channel) settle(ds []delivery, how settlement) {
 	}
 	switch {
 	case wasFull:
-		ch.kickAll()
+		ch.wakeConsumers()
 	case several:
-		s.kickEach(ds)
+		s.wakeEach(ds)
 	case only != nil:
-		only.queue.kick(only)
+		only.queue.wake(only)
 	}
 }
 
-// kickEach lets the consumers of deliveries go on, one by one in the order of
+// wakeEach lets the consumers of deliveries go on, one by one in the order of
 // their tags, in which RabbitMQ tells its queues.
-func (s *Server) kickEach(ds []delivery) {
+func (s *Server) wakeEach(ds []delivery) {
 	all := s.rejoining[:0]
 	for i := range ds {
 		if k := ds[i].consumer; k != nil && !k.listed {
@@ -140,7 +140,7 @@ func (s *Server) kickEach(ds []delivery) {
 	slices.SortStableFunc(all, func(a, b *consumer) int { return strings.Compare(a.tag, b.tag) })
 	for _, k := range all {
 		k.listed = false
-		k.queue.kick(k)
+		k.queue.wake(k)
 	}
 	clear(all)
 	s.rejoining = all[:0]

@@ -2,11 +2,11 @@ package broker
 
 import "zamqp/amqpproto"
 
-// wreck is what is left of a queue or an exchange that has been deleted, or of
+// removal is what is left of a queue or an exchange that has been deleted, or of
 // the messages of a queue that was purged, if that is more than one slice has
 // room for. Nobody sees it: nothing is routed by a binding of what is gone, and
 // methods about exchanges and bindings wait until the bindings are cleared away.
-type wreck struct {
+type removal struct {
 	vhost     *vhost
 	queue     *queue      // one of the two
 	exchange  *exchange   // one of the two
@@ -17,17 +17,17 @@ type wreck struct {
 	last      func()      // the answer
 }
 
-// wreckLater has w cleared away in later turns.
-func (s *Server) wreckLater(w *wreck) {
+// removeLater has w cleared away in later turns.
+func (s *Server) removeLater(w *removal) {
 	w.unbinding = w.queue != nil && len(w.queue.bindings) > 0 && w.queue.gone || w.exchange != nil
 	if w.unbinding {
 		w.vhost.unbinding++
 	}
-	s.wrecked = w
+	s.removal = w
 	s.later(w)
 }
 
-func (w *wreck) step(s *Server) (done bool) {
+func (w *removal) step(s *Server) (done bool) {
 	if !w.unbind(s) {
 		return false
 	}
@@ -64,7 +64,7 @@ func (w *wreck) step(s *Server) (done bool) {
 }
 
 // unbind clears the bindings away.
-func (w *wreck) unbind(s *Server) (done bool) {
+func (w *removal) unbind(s *Server) (done bool) {
 	if !w.unbinding {
 		return true
 	}
@@ -94,8 +94,8 @@ func (w *wreck) unbind(s *Server) (done bool) {
 // of it has been done as well, and, if it is durable, is on disk. nil is none.
 func (ch *channel) answerChange(id amqpproto.MethodID, m amqpproto.Method) {
 	c := ch.conn
-	w := c.server.wrecked
-	c.server.wrecked = nil
+	w := c.server.removal
+	c.server.removal = nil
 	switch {
 	case m == nil:
 	case w == nil:

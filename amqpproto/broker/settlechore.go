@@ -1,27 +1,27 @@
 package broker
 
-// settling is an ack, nack, reject or recover of more deliveries than one slice
+// settleChore is an ack, nack, reject or recover of more deliveries than one slice
 // has room for. The connection is not read meanwhile. What is delivered meanwhile
 // has higher tags.
-type settling struct {
+type settleChore struct {
 	ch      *channel
 	upTo    uint64 // delivery tag
-	how     settlement
+	how     outcome
 	putOff  bool // until the commit
 	holding holding
 	over    bool
 }
 
 // settleLater settles all up to a tag in later turns.
-func (ch *channel) settleLater(upTo uint64, how settlement) *settling {
-	t := &settling{ch: ch, upTo: upTo, how: how}
+func (ch *channel) settleLater(upTo uint64, how outcome) *settleChore {
+	t := &settleChore{ch: ch, upTo: upTo, how: how}
 	ch.chore = t
 	ch.conn.works++
 	ch.conn.server.later(t)
 	return t
 }
 
-func (t *settling) step(s *Server) (done bool) {
+func (t *settleChore) step(s *Server) (done bool) {
 	ch := t.ch
 	for !t.over {
 		if ch.unacked.len() == 0 || ch.unacked.at(0).tag > t.upTo {
@@ -45,7 +45,7 @@ func (t *settling) step(s *Server) (done bool) {
 }
 
 // settleCost is what it costs to settle a delivery.
-func settleCost(how settlement, d *delivery) (units, octets int) {
+func settleCost(how outcome, d *delivery) (units, octets int) {
 	if how != rejected {
 		return most[how], 0
 	}
@@ -55,7 +55,7 @@ func settleCost(how settlement, d *delivery) (units, octets int) {
 	return letterUnits, d.msg.copied() // a dead letter is a copy
 }
 
-func (t *settling) settle(d delivery) {
+func (t *settleChore) settle(d delivery) {
 	ch := t.ch
 	if t.putOff {
 		ch.tx.settle(d, t.how, ch.unacked.len() == 0 || ch.unacked.at(0).tag > t.upTo)
@@ -65,7 +65,7 @@ func (t *settling) settle(d delivery) {
 }
 
 // settleOne settles a delivery of a channel whose consumers go on later.
-func (ch *channel) settleOne(d delivery, how settlement, h *holding) {
+func (ch *channel) settleOne(d delivery, how outcome, h *holding) {
 	s := ch.conn.server
 	if k := d.consumer; k != nil {
 		k.unacked--
@@ -87,11 +87,11 @@ func (ch *channel) settleOne(d delivery, how settlement, h *holding) {
 }
 
 // end lets the consumers go on.
-func (t *settling) end(s *Server) {
+func (t *settleChore) end(s *Server) {
 	ch := t.ch
 	t.over, ch.chore = true, nil
 	if ch.state == channelOpen {
-		ch.kickAll()
+		ch.wakeConsumers()
 	}
 	ch.conn.worked()
 	s.wakeWaiting()

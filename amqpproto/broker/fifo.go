@@ -1,19 +1,19 @@
 package broker
 
-// pile is a list to whose end things are added and from whose beginning they are
-// taken. It grows without moving what is in it: there may be a million.
-type pile[T any] struct {
+// fifo is a list that things are added to at the end and taken from at the
+// beginning. It grows without moving what is in it: there may be a million.
+type fifo[T any] struct {
 	blocks [][]T
 	head   int // of the first block: what is before it is taken
 	n      int
 }
 
-// pileBlock is how many things are in a block.
-const pileBlock = 256
+// fifoBlock is how many things are in a block.
+const fifoBlock = 256
 
-func (p *pile[T]) push(v T) {
+func (p *fifo[T]) push(v T) {
 	last := len(p.blocks) - 1
-	if last < 0 || len(p.blocks[last]) == pileBlock {
+	if last < 0 || len(p.blocks[last]) == fifoBlock {
 		p.blocks = append(p.blocks, nil)
 		last++
 	}
@@ -22,10 +22,10 @@ func (p *pile[T]) push(v T) {
 }
 
 // first is the first thing; there is one.
-func (p *pile[T]) first() *T { return &p.blocks[0][p.head] }
+func (p *fifo[T]) first() *T { return &p.blocks[0][p.head] }
 
 // shift takes the first thing away; there is one.
-func (p *pile[T]) shift() T {
+func (p *fifo[T]) shift() T {
 	var none T
 	v := p.blocks[0][p.head]
 	p.blocks[0][p.head] = none

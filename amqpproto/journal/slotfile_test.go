@@ -10,8 +10,8 @@ import (
 	"zamqp/tests/kit/crashfs"
 )
 
-// openBoard opens the board of the journal in fs and returns what is on it, by id.
-func openBoard(t *testing.T, fs *crashfs.FS) (*journal.Board, map[uint64][2]uint64, bool) {
+// openSlotFile opens the slot file of the journal in fs and returns what is on it, by id.
+func openSlotFile(t *testing.T, fs *crashfs.FS) (*journal.SlotFile, map[uint64][2]uint64, bool) {
 	t.Helper()
 	j, _, err := journal.Open("d", journal.Options{FS: fs}, nil)
 	if err != nil {
@@ -22,7 +22,7 @@ func openBoard(t *testing.T, fs *crashfs.FS) (*journal.Board, map[uint64][2]uint
 		t.Fatal(err)
 	}
 	on := map[uint64][2]uint64{}
-	b, whole, err := j.OpenBoard(func(slot uint32, id, value uint64) bool {
+	b, whole, err := j.OpenSlotFile(func(slot uint32, id, value uint64) bool {
 		on[id] = [2]uint64{uint64(slot), value}
 		return id != 13 // of which nobody knows any more
 	})
@@ -32,12 +32,12 @@ func openBoard(t *testing.T, fs *crashfs.FS) (*journal.Board, map[uint64][2]uint
 	return b, on, whole
 }
 
-func TestBoardOutlivesAKill(t *testing.T) {
+func TestSlotFileOutlivesAKill(t *testing.T) {
 	fs := crashfs.New()
 	rng := rand.New(rand.NewPCG(1, 1))
-	b, _, whole := openBoard(t, fs)
+	b, _, whole := openSlotFile(t, fs)
 	if whole {
-		t.Error("there was no board")
+		t.Error("there was no slot file")
 	}
 	want := map[uint64][2]uint64{}
 	next := uint64(14)
@@ -69,7 +69,7 @@ func TestBoardOutlivesAKill(t *testing.T) {
 		}
 		fs = fs.Kill()
 		var on map[uint64][2]uint64
-		b, on, whole = openBoard(t, fs)
+		b, on, whole = openSlotFile(t, fs)
 		if !whole {
 			t.Fatalf("round %d: not whole after a kill", round)
 		}
@@ -85,20 +85,20 @@ func TestBoardOutlivesAKill(t *testing.T) {
 		}
 	}
 	rng2 := rand.New(rand.NewPCG(2, 2))
-	if _, _, whole := openBoard(t, fs.Crash(rng2)); whole {
+	if _, _, whole := openSlotFile(t, fs.Crash(rng2)); whole {
 		t.Error("whole after a power loss")
 	}
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, on, whole := openBoard(t, fs.Crash(rng2)); !whole || len(on) < len(want) {
+	if _, on, whole := openSlotFile(t, fs.Crash(rng2)); !whole || len(on) < len(want) {
 		t.Error("not whole after Close and a power loss")
 	}
 }
 
-func TestBoardThatFailed(t *testing.T) {
+func TestSlotFileThatFailed(t *testing.T) {
 	fs := crashfs.New()
-	b, _, _ := openBoard(t, fs)
+	b, _, _ := openSlotFile(t, fs)
 	b.Take(1, 1)
 	fs.FailAt, fs.Fail = fs.Steps+1, syscall.ENOSPC
 	if err := b.Write(); err == nil {
@@ -113,20 +113,20 @@ func TestBoardThatFailed(t *testing.T) {
 	if err := b.Write(); err != nil { // has not been told to try again
 		t.Error(err)
 	}
-	if _, _, whole := openBoard(t, fs.Kill()); whole {
+	if _, _, whole := openSlotFile(t, fs.Kill()); whole {
 		t.Error("whole, though a write failed")
 	}
 	b.Again()
 	if err := b.Write(); err != nil || b.Dirty() {
 		t.Error(err)
 	}
-	if _, slots, whole := openBoard(t, fs.Kill()); !whole || len(slots) != 3 {
+	if _, slots, whole := openSlotFile(t, fs.Kill()); !whole || len(slots) != 3 {
 		t.Errorf("whole %v, with %v", whole, slots)
 	}
 }
 
-func TestBoardDoesNotAllocate(t *testing.T) {
-	b, _, _ := openBoard(t, crashfs.New())
+func TestSlotFileDoesNotAllocate(t *testing.T) {
+	b, _, _ := openSlotFile(t, crashfs.New())
 	turn := func() {
 		var slots [100]uint32
 		for i := range slots {

@@ -17,26 +17,26 @@ type delivery struct {
 // deliverySize is what an unacked delivery costs, octets.
 const deliverySize = int64(unsafe.Sizeof(delivery{}))
 
-// ledger is the unacked deliveries of a channel in the order of their delivery
+// unacked is the unacked deliveries of a channel, in the order of their delivery
 // tags, with holes where some were settled out of order. One message that is held
 // for ever holds no others: holes are squeezed out. So the number of a place is no
 // delivery tag, as it is in the client, whose window of tags is an octet for each.
-type ledger struct {
+type unacked struct {
 	places endpoint.Sequence[delivery] // neither end is a hole
 	live   int                         // without holes
 }
 
-// ledgerKeep is the length of ring that an empty ledger keeps.
-const ledgerKeep = 512
+// unackedKeep is the length of ring that an empty one keeps.
+const unackedKeep = 512
 
 // len is how many places there are, holes included.
-func (l *ledger) len() int { return l.places.Len() }
+func (l *unacked) len() int { return l.places.Len() }
 
 // at is what is in a place, counted from the first.
-func (l *ledger) at(i int) *delivery { return l.places.At(l.places.Base() + uint64(i)) }
+func (l *unacked) at(i int) *delivery { return l.places.At(l.places.Base() + uint64(i)) }
 
 // push appends a delivery.
-func (l *ledger) push(d delivery) {
+func (l *unacked) push(d delivery) {
 	if n := l.len(); n > 0 && n == l.places.Cap() && l.live <= n/2 {
 		l.squeeze()
 	}
@@ -45,7 +45,7 @@ func (l *ledger) push(d delivery) {
 }
 
 // squeeze takes the holes out.
-func (l *ledger) squeeze() {
+func (l *unacked) squeeze() {
 	kept := 0
 	for i := range l.len() {
 		if d := l.at(i); d.queue != nil {
@@ -62,7 +62,7 @@ func (l *ledger) squeeze() {
 }
 
 // find returns the place of a tag, -1 if it is not there.
-func (l *ledger) find(tag uint64) int {
+func (l *unacked) find(tag uint64) int {
 	n := l.len()
 	if n == 0 {
 		return -1
@@ -91,7 +91,7 @@ func (l *ledger) find(tag uint64) int {
 }
 
 // whole is i, or -1 for a hole.
-func (l *ledger) whole(i int) int {
+func (l *unacked) whole(i int) int {
 	if l.at(i).queue == nil {
 		return -1
 	}
@@ -101,7 +101,7 @@ func (l *ledger) whole(i int) int {
 // take appends to dst what an ack of tag settles and takes it out: the one
 // delivery or, with multiple, all up to it; tag 0 is all. ok is false if the
 // tag is not there.
-func (l *ledger) take(dst []delivery, tag uint64, multiple bool) (_ []delivery, ok bool) {
+func (l *unacked) take(dst []delivery, tag uint64, multiple bool) (_ []delivery, ok bool) {
 	if tag == 0 && multiple {
 		return l.takeTo(dst, l.len()-1), true
 	}
@@ -121,7 +121,7 @@ func (l *ledger) take(dst []delivery, tag uint64, multiple bool) (_ []delivery, 
 }
 
 // takeTo takes out all up to place i.
-func (l *ledger) takeTo(dst []delivery, i int) []delivery {
+func (l *unacked) takeTo(dst []delivery, i int) []delivery {
 	for ; i >= 0; i-- {
 		d := l.at(0)
 		if d.queue != nil {
@@ -135,7 +135,7 @@ func (l *ledger) takeTo(dst []delivery, i int) []delivery {
 }
 
 // shift takes the first delivery out. There is one.
-func (l *ledger) shift() delivery {
+func (l *unacked) shift() delivery {
 	d := *l.at(0)
 	l.places.Pass()
 	l.live--
@@ -145,7 +145,7 @@ func (l *ledger) shift() delivery {
 
 // upTo is how many an ack of all up to tag settles, at most; 0 if the tag is not
 // there.
-func (l *ledger) upTo(tag uint64) int {
+func (l *unacked) upTo(tag uint64) int {
 	if tag == 0 {
 		return l.len()
 	}
@@ -153,12 +153,12 @@ func (l *ledger) upTo(tag uint64) int {
 }
 
 // trim takes holes off both ends.
-func (l *ledger) trim() {
+func (l *unacked) trim() {
 	for l.len() > 0 && l.at(0).queue == nil {
 		l.places.Pass()
 	}
 	for l.len() > 0 && l.at(l.len()-1).queue == nil {
 		l.places.Pull()
 	}
-	l.places.Shrink(ledgerKeep)
+	l.places.Shrink(unackedKeep)
 }

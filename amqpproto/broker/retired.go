@@ -19,7 +19,7 @@ func (r *retired) push(c *consumer) {
 }
 
 func (r *retired) remove(c *consumer) {
-	if k := c.ch.kicking; k != nil && k.next == c {
+	if k := c.ch.waking; k != nil && k.next == c {
 		k.next = c.later
 	}
 	if c.earlier != nil {
@@ -36,26 +36,26 @@ func (r *retired) remove(c *consumer) {
 	r.n--
 }
 
-// kicking is kickAll for more consumers than one slice has room for. Those that
+// wakeChore is wakeConsumers for more consumers than one slice has room for. Those that
 // left their rotation first come back first.
-type kicking struct {
+type wakeChore struct {
 	ch    *channel
-	next  *consumer // that is to be kicked
+	next  *consumer // that is to be woken
 	upTo  uint64    // leftAt of the last one
-	again bool      // kickAll was called meanwhile
+	again bool      // wakeConsumers was called meanwhile
 }
 
-func (ch *channel) kickLater() {
-	if ch.kicking != nil {
-		ch.kicking.again = true
+func (ch *channel) wakeConsumersLater() {
+	if ch.waking != nil {
+		ch.waking.again = true
 		return
 	}
 	s := ch.conn.server
-	ch.kicking = &kicking{ch: ch, next: ch.retired.first, upTo: s.left}
-	s.later(ch.kicking)
+	ch.waking = &wakeChore{ch: ch, next: ch.retired.first, upTo: s.left}
+	s.later(ch.waking)
 }
 
-func (k *kicking) step(s *Server) (done bool) {
+func (k *wakeChore) step(s *Server) (done bool) {
 	ch := k.ch
 	for ch.state == channelOpen {
 		c := k.next
@@ -66,12 +66,12 @@ func (k *kicking) step(s *Server) (done bool) {
 			k.next, k.upTo, k.again = ch.retired.first, s.left, false
 			continue
 		}
-		if !s.charge(kickUnits, 0) {
+		if !s.charge(wakeUnits, 0) {
 			return false
 		}
 		k.next = c.later
-		c.queue.kick(c)
+		c.queue.wake(c)
 	}
-	ch.kicking = nil
+	ch.waking = nil
 	return true
 }

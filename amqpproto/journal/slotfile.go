@@ -8,14 +8,14 @@ import (
 	"path/filepath"
 )
 
-// Board is a small table beside a journal, for what changes too often to be a
+// SlotFile is a small table beside a journal, for what changes too often to be a
 // record, and need not outlive a power loss: who has what in hand. It is a file
 // of slots that are overwritten in place and not synced, so that after a kill it
 // says what was there at the last Write.
 //
 // It belongs to one thread, Write included: that takes one system call for each
 // page that has changed, a few microseconds.
-type Board struct {
+type SlotFile struct {
 	file  File
 	boot  string
 	slots []byte   // all of them, as in the file
@@ -39,38 +39,38 @@ type freed struct {
 // begins with a page that says whether the slots can be believed: it holds the
 // run of the machine in which they were written, or that they have been synced.
 const (
-	boardName = "board"
-	boardPage = 4096
-	slotSize  = 16
-	pageSlots = boardPage / slotSize
-	boardHead = 8 + 4 + 4 // magic, CRC, length of the text that follows
-	boardOK   = "synced"
+	slotFileName = "board" // on disk since the first version
+	slotFilePage = 4096
+	slotSize     = 16
+	pageSlots    = slotFilePage / slotSize
+	slotFileHead = 8 + 4 + 4 // magic, CRC, length of the text that follows
+	slotFileOK   = "synced"
 )
 
-const boardMagic = "zamqpbd1"
+const slotFileMagic = "zamqpbd1"
 
-// OpenBoard opens the board in a journal's directory, which is open, and calls
+// OpenSlotFile opens the slot file in a journal's directory, which is open, and calls
 // use with the slots that are in use; those for which it returns false are given
 // up. whole says that the slots are what was written last: if not, as after a
 // power loss, some of them may be old, or missing. Whoever knows better sets them
 // right before the first Write, from which on they count as whole again.
 //
 // Without a file system that could tell it is never whole.
-func (j *Journal) OpenBoard(use func(slot uint32, id, value uint64) bool) (b *Board, whole bool, err error) {
-	b = &Board{boot: j.fs.Boot()}
-	f, err := j.fs.Open(filepath.Join(j.dir, boardName), os.O_CREATE)
+func (j *Journal) OpenSlotFile(use func(slot uint32, id, value uint64) bool) (b *SlotFile, whole bool, err error) {
+	b = &SlotFile{boot: j.fs.Boot()}
+	f, err := j.fs.Open(filepath.Join(j.dir, slotFileName), os.O_CREATE)
 	if err != nil {
-		return nil, false, fmt.Errorf("journal: board: %w", err)
+		return nil, false, fmt.Errorf("journal: slot file: %w", err)
 	}
 	b.file = f
 	size, err := f.Size()
 	if err != nil {
 		f.Close()
-		return nil, false, fmt.Errorf("journal: board: %w", err)
+		return nil, false, fmt.Errorf("journal: slot file: %w", err)
 	}
-	head, slots := loadBoard(f, size)
-	text, ok := parseBoardHead(head)
-	whole = ok && (text == boardOK || text == b.boot && text != "")
+	head, slots := loadSlotFile(f, size)
+	text, ok := parseSlotFileHead(head)
+	whole = ok && (text == slotFileOK || text == b.boot && text != "")
 	b.grow(len(slots))
 	for i := range uint32(len(slots) / slotSize) {
 		at := i * slotSize
@@ -98,40 +98,40 @@ func (j *Journal) OpenBoard(use func(slot uint32, id, value uint64) bool) (b *Bo
 	}
 	if err != nil {
 		f.Close()
-		return nil, false, fmt.Errorf("journal: board: %w", err)
+		return nil, false, fmt.Errorf("journal: slot file: %w", err)
 	}
 	return b, whole, nil
 }
 
-// loadBoard reads the file; what cannot be read is not there.
-func loadBoard(f File, size int64) (head, slots []byte) {
+// loadSlotFile reads the file; what cannot be read is not there.
+func loadSlotFile(f File, size int64) (head, slots []byte) {
 	b := make([]byte, size)
 	if n, err := f.ReadAt(b, 0); err != nil {
 		b = b[:n]
 	}
-	if len(b) < boardPage {
+	if len(b) < slotFilePage {
 		return nil, nil
 	}
-	return b[:boardPage], b[boardPage : len(b)-len(b)%boardPage]
+	return b[:slotFilePage], b[slotFilePage : len(b)-len(b)%slotFilePage]
 }
 
-func parseBoardHead(b []byte) (text string, ok bool) {
-	if len(b) < boardHead || string(b[:8]) != boardMagic {
+func parseSlotFileHead(b []byte) (text string, ok bool) {
+	if len(b) < slotFileHead || string(b[:8]) != slotFileMagic {
 		return "", false
 	}
 	n := binary.LittleEndian.Uint32(b[12:])
-	if n > uint32(len(b)-boardHead) || crc32.Checksum(b[12:boardHead+n], castagnoli) != binary.LittleEndian.Uint32(b[8:]) {
+	if n > uint32(len(b)-slotFileHead) || crc32.Checksum(b[12:slotFileHead+n], castagnoli) != binary.LittleEndian.Uint32(b[8:]) {
 		return "", false
 	}
-	return string(b[boardHead : boardHead+n]), true
+	return string(b[slotFileHead : slotFileHead+n]), true
 }
 
-func (b *Board) writeHead(text string, sync bool) error {
-	head := make([]byte, boardPage)
-	copy(head, boardMagic)
+func (b *SlotFile) writeHead(text string, sync bool) error {
+	head := make([]byte, slotFilePage)
+	copy(head, slotFileMagic)
 	binary.LittleEndian.PutUint32(head[12:], uint32(len(text)))
-	copy(head[boardHead:], text)
-	binary.LittleEndian.PutUint32(head[8:], crc32.Checksum(head[12:boardHead+len(text)], castagnoli))
+	copy(head[slotFileHead:], text)
+	binary.LittleEndian.PutUint32(head[8:], crc32.Checksum(head[12:slotFileHead+len(text)], castagnoli))
 	if _, err := b.file.WriteAt(head, 0); err != nil {
 		return err
 	}
@@ -142,16 +142,16 @@ func (b *Board) writeHead(text string, sync bool) error {
 }
 
 // grow makes room for slots of so many octets, all unused.
-func (b *Board) grow(size int) {
+func (b *SlotFile) grow(size int) {
 	b.slots = append(b.slots, make([]byte, size-len(b.slots))...)
-	b.stale = append(b.stale, make([]bool, size/boardPage-len(b.stale))...)
+	b.stale = append(b.stale, make([]bool, size/slotFilePage-len(b.stale))...)
 }
 
-// Take takes a slot. It allocates only when the board grows.
-func (b *Board) Take(id, value uint64) (slot uint32) {
+// Take takes a slot. It allocates only when the slot file grows.
+func (b *SlotFile) Take(id, value uint64) (slot uint32) {
 	if len(b.free) == 0 {
 		first := uint32(len(b.slots) / slotSize)
-		b.grow(len(b.slots) + boardPage)
+		b.grow(len(b.slots) + slotFilePage)
 		for i := range uint32(pageSlots) {
 			b.free = append(b.free, first+pageSlots-1-i)
 		}
@@ -164,12 +164,12 @@ func (b *Board) Take(id, value uint64) (slot uint32) {
 }
 
 // Set changes the value of a slot that was taken.
-func (b *Board) Set(slot uint32, value uint64) {
+func (b *SlotFile) Set(slot uint32, value uint64) {
 	binary.LittleEndian.PutUint64(b.slots[slot*slotSize+8:], value)
 	b.touch(slot)
 }
 
-func (b *Board) touch(slot uint32) {
+func (b *SlotFile) touch(slot uint32) {
 	if page := slot / pageSlots; !b.stale[page] {
 		b.stale[page] = true
 		b.dirty = append(b.dirty, page)
@@ -179,12 +179,12 @@ func (b *Board) touch(slot uint32) {
 // Free gives a slot back. What it says stays true until record number at, which
 // says that the thing it is about has gone, is on disk: only then, told by
 // Reuse, the slot is used again. at never decreases.
-func (b *Board) Free(slot uint32, at uint64) {
+func (b *SlotFile) Free(slot uint32, at uint64) {
 	b.freed = append(b.freed, freed{at, slot})
 }
 
 // Reuse says that the journal is on disk up to a record.
-func (b *Board) Reuse(synced uint64) {
+func (b *SlotFile) Reuse(synced uint64) {
 	for b.past < len(b.freed) && b.freed[b.past].at <= synced {
 		b.free = append(b.free, b.freed[b.past].slot)
 		b.past++
@@ -196,20 +196,20 @@ func (b *Board) Reuse(synced uint64) {
 }
 
 // Dirty says that Write has something to do.
-func (b *Board) Dirty() bool { return len(b.dirty) > 0 }
+func (b *SlotFile) Dirty() bool { return len(b.dirty) > 0 }
 
 // Write writes what has changed, so that it outlives a kill. An error is returned
-// once; until Again and a Write that works the board would not be whole if it were
+// once; until Again and a Write that works the slot file would not be whole if it were
 // opened.
-func (b *Board) Write() error {
+func (b *SlotFile) Write() error {
 	if b.err != nil && !b.again {
 		return nil
 	}
 	b.again = false
 	for n := len(b.dirty) - 1; n >= 0; n-- {
 		page := b.dirty[n]
-		at := int64(page) * boardPage
-		if _, err := b.file.WriteAt(b.slots[at:at+boardPage], boardPage+at); err != nil {
+		at := int64(page) * slotFilePage
+		if _, err := b.file.WriteAt(b.slots[at:at+slotFilePage], slotFilePage+at); err != nil {
 			return b.fail(err)
 		}
 		b.stale[page] = false
@@ -224,22 +224,22 @@ func (b *Board) Write() error {
 	return nil
 }
 
-func (b *Board) fail(err error) error {
+func (b *SlotFile) fail(err error) error {
 	told := b.err != nil
 	b.err, b.doubt = err, true
 	_ = b.writeHead("", false) // a full disk takes this: it needs no room
 	if told {
 		return nil
 	}
-	return fmt.Errorf("journal: board: %w", err)
+	return fmt.Errorf("journal: slot file: %w", err)
 }
 
 // Again has the next Write try again what has failed: the disk takes something.
-func (b *Board) Again() { b.again = true }
+func (b *SlotFile) Again() { b.again = true }
 
-// Close writes the board and syncs it, so that it is whole after a restart of
+// Close writes the slot file and syncs it, so that it is whole after a restart of
 // the machine, too.
-func (b *Board) Close() error {
+func (b *SlotFile) Close() error {
 	b.again = true
 	err := b.Write()
 	switch {
@@ -247,7 +247,7 @@ func (b *Board) Close() error {
 		_ = b.writeHead("", false) // again
 	default:
 		if err = b.file.Sync(); err == nil {
-			err = b.writeHead(boardOK, true)
+			err = b.writeHead(slotFileOK, true)
 		}
 	}
 	if cerr := b.file.Close(); err == nil {
