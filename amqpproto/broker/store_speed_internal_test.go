@@ -124,3 +124,30 @@ func TestAMillionMessagesComeBack(t *testing.T) {
 		t.Errorf("%d messages are left", h.store.Messages())
 	}
 }
+
+// BenchmarkPersistentPublishAck is a turn of 100 persistent messages that are
+// published, delivered and acked.
+func BenchmarkPersistentPublishAck(b *testing.B) {
+	h := openShop(b, Options{DataDir: b.TempDir()})
+	q := h.queue("q", nil)
+	props := amqpproto.Properties{DeliveryMode: 2}
+	props.SetFlags()
+	p := &publishing{key: []byte("q"), body: make([]byte, 256)}
+	p.props, _ = props.Append(nil)
+	_ = p.parse()
+	queues := []*queue{q}
+	b.ReportAllocs()
+	for b.Loop() {
+		for range 100 {
+			m := h.newMessage(p)
+			h.storeMessage(m, queues)
+			q.push(m)
+			h.release(m)
+		}
+		for range 100 {
+			q.settle(h.take(q))
+		}
+		h.noteDeliveries()
+		h.host.turn()
+	}
+}
