@@ -40,21 +40,11 @@ func clean(value string) string {
 
 func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-// isFraming reports whether a field says where the body ends. It is never a
-// handler's to send, however it is spelled.
-func isFraming(name string) bool {
-	switch http.CanonicalHeaderKey(name) {
-	case "Content-Length", "Transfer-Encoding":
-		return true
-	}
-	return false
-}
-
 // appendFields appends the lines of a header, but those that frame the message and
 // those that cannot be sent.
 func appendFields(dst []byte, h http.Header) []byte {
 	for _, name := range sortedNames(h) {
-		if isFraming(name) {
+		if http1.IsFraming(name) {
 			continue
 		}
 		for _, value := range h[name] {
@@ -71,7 +61,7 @@ func (w *responseWriter) headLines(r *Request) {
 	p := &r.response
 	for _, name := range sortedNames(w.sent) {
 		switch {
-		case name == "Content-Type" || isFraming(name) || strings.HasPrefix(name, http.TrailerPrefix):
+		case name == "Content-Type" || http1.IsFraming(name) || strings.HasPrefix(name, http.TrailerPrefix):
 			continue
 		case http.CanonicalHeaderKey(name) == "Connection":
 			closes := hasToken(w.sent[name], "close")

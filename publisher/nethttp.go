@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"zamqp/publisher/http1"
 )
 
 // HTTP mounts a net/http handler or router as a [Handler]. It runs on a goroutine
@@ -149,7 +151,7 @@ func (r *Request) moveFraming(req *http.Request) {
 		req.TransferEncoding, req.ContentLength = []string{"chunked"}, -1
 		for _, list := range h["Trailer"] {
 			for name := range strings.SplitSeq(list, ",") {
-				if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name == "" || isFraming(name) || name == "Trailer" {
+				if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name == "" || http1.IsFraming(name) || name == "Trailer" {
 					continue
 				}
 				if req.Trailer == nil {

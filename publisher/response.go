@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
+	"strings"
 
 	"zamqp/amqpproto"
 	"zamqp/publisher/http1"
@@ -160,11 +160,11 @@ func (r *Request) answer(status int, contentType string, body []byte) error {
 // isFinal tells whether an answer may have this status. RFC 9110 §15.
 func isFinal(status int) bool { return status >= 200 && status <= 599 }
 
-// SetHeader adds a header field to the answer; for a message the reply's
-// headers table gets it as a string. A malformed name or value fails the call.
-// Content-Type, Content-Length, Date and the fields of the connection are made
-// by the server: give the content type to [Request.Bytes]. A Server field takes the
-// place of the server's own.
+// SetHeader adds a header field to the answer; for a message the reply's headers
+// table gets it as a string. A malformed name or value fails the call, and so does a
+// field that the server writes: Content-Length, Transfer-Encoding, Connection,
+// Keep-Alive, Trailer, Upgrade and Date. Give the content type to [Request.Bytes]. A
+// Server field takes the place of the server's own.
 func (r *Request) SetHeader(name, value string) {
 	if r.carrier != nil {
 		_ = r.carrier.do(func(r *Request) error { r.setHeader(name, value); return nil })
@@ -224,12 +224,9 @@ func (p *Response) fail(err error) {
 	}
 }
 
-// reservedField reports whether the wire makes a field itself: its framing
-// must not depend on a handler (RFC 9112 §6).
+// reservedField reports whether a handler may not set a field: those that the wire
+// writes, since framing must not depend on a handler (RFC 9112 §6), and the content
+// type, which comes with the body.
 func reservedField(name string) bool {
-	switch http.CanonicalHeaderKey(name) {
-	case "Connection", "Content-Length", "Content-Type", "Date", "Keep-Alive", "Transfer-Encoding", "Upgrade", "Trailer":
-		return true
-	}
-	return false
+	return http1.IsReserved(name) || strings.EqualFold(name, "Content-Type")
 }

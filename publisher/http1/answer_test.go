@@ -301,12 +301,12 @@ func TestAppendField(t *testing.T) {
 
 func TestReserved(t *testing.T) {
 	for _, name := range []string{"Content-Length", "TRANSFER-encoding", "connection", "Date", "Keep-Alive"} {
-		if !http1.Reserved(name) {
+		if !http1.IsReserved(name) {
 			t.Errorf("%s is not reserved", name)
 		}
 	}
 	for _, name := range []string{"Content-Type", "Server", "", "X", "Content-Lengths", "A-Very-Long-Name-That-Is-Nothing-To-Us"} {
-		if http1.Reserved(name) {
+		if http1.IsReserved(name) {
 			t.Errorf("%s is reserved", name)
 		}
 	}

@@ -16,23 +16,44 @@ func AppendField(dst []byte, name, value string) ([]byte, error) {
 	return append(append(dst, value...), "\r\n"...), nil
 }
 
-// Reserved tells whether a field is the machine's own to write: those that
-// frame the message or govern the connection, and Date. Such a field must not
-// be given to Answer or Start. A Server field may be: it replaces the machine's.
-func Reserved(name string) bool {
+// fieldKind says who writes a field of an answer.
+type fieldKind uint8
+
+const (
+	fieldFree       fieldKind = iota // whoever answers
+	fieldFraming                     // the machine: it says where the body ends
+	fieldConnection                  // the machine: it governs the connection
+	fieldMade                        // the machine, in each answer
+)
+
+// kindOf is the list of the fields that the machine writes.
+func kindOf(name string) fieldKind {
 	var b [len("transfer-encoding")]byte
 	if len(name) > len(b) {
-		return false
+		return fieldFree
 	}
 	for i := range len(name) {
 		b[i] = lower[name[i]]
 	}
 	switch string(b[:len(name)]) {
-	case "connection", "content-length", "date", "keep-alive", "transfer-encoding", "trailer", "upgrade":
-		return true
+	case "content-length", "transfer-encoding":
+		return fieldFraming
+	case "connection", "keep-alive", "trailer", "upgrade":
+		return fieldConnection
+	case "date":
+		return fieldMade
 	}
-	return false
+	return fieldFree
 }
+
+// IsReserved reports whether the machine writes a field itself: those that frame the
+// message or govern the connection, and Date. Server is not one of them: a Server
+// field given to Answer or Start takes the place of the machine's.
+func IsReserved(name string) bool { return kindOf(name) != fieldFree }
+
+// IsFraming reports whether a field says where the body ends. It must never be given
+// to Answer or Start.
+func IsFraming(name string) bool { return kindOf(name) == fieldFraming }
 
 func validToken(s string) bool {
 	for i := range len(s) {
