@@ -17,6 +17,11 @@ const (
 	// BodyMaxDefault is the Assembler's limit when none is set: RabbitMQ's own
 	// default for max_message_size, 128 MiB.
 	BodyMaxDefault = 128 << 20
+	// FrameMaxDefault is what either role proposes as frame_max: RabbitMQ's own default.
+	FrameMaxDefault = 128 << 10
+	// ChannelMaxDefault is what either role proposes as channel_max: RabbitMQ's own
+	// default.
+	ChannelMaxDefault = 2047
 	// LargeBody is the length in octets over which a body is large: it is worked off
 	// in pieces, so that no turn of a loop handles much more of it than that.
 	LargeBody = 1 << 20

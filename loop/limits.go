@@ -38,6 +38,9 @@ type Options struct {
 	OnPanic func(*PanicError)
 }
 
+// HighWaterDefault is HighWater where nobody sets it.
+const HighWaterDefault = 1 << 20
+
 // PollMax is the number of events taken from the system in a turn.
 const PollMax = 256
 
@@ -54,7 +57,7 @@ func (o *Options) fill() {
 	number(&o.AcceptTurnMax, 64)
 	number(&o.PostTurnMax, 1024)
 	number(&o.TimerTurnMax, 4096)
-	number(&o.HighWater, 1<<20)
+	number(&o.HighWater, HighWaterDefault)
 	number(&o.KeepMax, 256<<10)
 	number(&o.LingerMax, 32<<20)
 	number(&o.OffloadWorkers, 16)

@@ -61,7 +61,7 @@ var (
 // octets at most. What that set cannot have is an error, not a replacement.
 func toUTF8(name string, body []byte, limit int64) ([]byte, error) {
 	if limit <= 0 {
-		limit = unpackMax
+		limit = UnpackMax
 	}
 	switch name {
 	case "", "utf-8", "UTF-8":

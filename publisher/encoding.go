@@ -71,7 +71,7 @@ func readEncoding(list, compression string) (e contentEncoding, err error) {
 // unpack undoes the compressions; no step may make more than limit octets.
 func (e *contentEncoding) unpack(body []byte, limit int64) ([]byte, error) {
 	if limit <= 0 {
-		limit = unpackMax
+		limit = UnpackMax
 	}
 	for _, p := range e.packings {
 		var err error

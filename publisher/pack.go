@@ -44,7 +44,7 @@ func (r *Request) content(e *contentEncoding) ([]byte, error) {
 // becomes is not known before: one that becomes large is begun anew there.
 func (r *Request) unpack(e *contentEncoding, body []byte, limit int64) ([]byte, error) {
 	if limit <= 0 {
-		limit = unpackMax
+		limit = UnpackMax
 	}
 	if !r.canWait() {
 		return e.unpack(body, limit)

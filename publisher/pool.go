@@ -19,8 +19,8 @@ type PoolSize struct {
 
 // The sizes of a pool that nobody has set.
 const (
-	poolWorkers = 16
-	poolQueue   = 1000
+	PoolWorkers = 16
+	PoolQueue   = 1000
 )
 
 // poolHeldMax bounds the pieces of work at once of calls that have joined a
@@ -227,7 +227,7 @@ func (s *Server) Workers() int {
 // makePools makes the pools of the registry and the default one, with the sizes
 // that replace the registered ones.
 func (s *Server) makePools(registered, sizes map[string]PoolSize) {
-	s.bodies = &pool{name: bodiesPool, size: PoolSize{bodiesWorkers, poolQueue}}
+	s.bodies = &pool{name: bodiesPool, size: PoolSize{bodiesWorkers, PoolQueue}}
 	s.pools = map[string]*pool{DefaultPool: {}}
 	for name, size := range registered {
 		s.pools[name] = &pool{size: size}
@@ -241,10 +241,10 @@ func (s *Server) makePools(registered, sizes map[string]PoolSize) {
 			p.size.Queue = size.Queue
 		}
 		if p.size.Workers <= 0 {
-			p.size.Workers = poolWorkers
+			p.size.Workers = PoolWorkers
 		}
 		if p.size.Queue <= 0 {
-			p.size.Queue = poolQueue
+			p.size.Queue = PoolQueue
 		}
 	}
 }

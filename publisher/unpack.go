@@ -19,8 +19,8 @@ import (
 	"zamqp/amqpproto"
 )
 
-// unpackMax bounds an unpacked body where [Options] do not.
-const unpackMax = 64 << 20
+// UnpackMax bounds an unpacked body where [Options] do not.
+const UnpackMax = 64 << 20
 
 // compressionHeader is the header in which kombu names a compression.
 const compressionHeader = "compression"

@@ -92,6 +92,9 @@ type User struct {
 // and queues; "" matches no name, ".*" all. They are not anchored.
 type Permissions struct{ Configure, Write, Read string }
 
+// DefaultOptions are what Options without any field come to.
+func DefaultOptions() Options { return Options{}.withDefaults() }
+
 // withDefaults fills the zero fields.
 func (o Options) withDefaults() Options {
 	orInt := func(v *int, d int) {
@@ -106,11 +109,11 @@ func (o Options) withDefaults() Options {
 		o.Vhosts = []string{"/"}
 	}
 	if o.FrameMax == 0 {
-		o.FrameMax = 131072
+		o.FrameMax = amqpproto.FrameMaxDefault
 	}
 	o.FrameMax = max(o.FrameMax, amqpproto.FrameMin)
 	if o.ChannelMax == 0 {
-		o.ChannelMax = 2047
+		o.ChannelMax = amqpproto.ChannelMaxDefault
 	}
 	if o.Heartbeat == 0 {
 		o.Heartbeat = time.Minute

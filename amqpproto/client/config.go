@@ -77,6 +77,9 @@ type Config struct {
 	CallsMax int
 }
 
+// DefaultConfig is what a Config without any field comes to.
+func DefaultConfig() Config { return Config{}.withDefaults() }
+
 // withDefaults fills the zero fields.
 func (cfg Config) withDefaults() Config {
 	orString := func(s *string, d string) {
@@ -105,14 +108,14 @@ func (cfg Config) withDefaults() Config {
 		cfg.BackoffMax = cfg.BackoffMin
 	}
 	if cfg.FrameMax == 0 {
-		cfg.FrameMax = 131072
+		cfg.FrameMax = amqpproto.FrameMaxDefault
 	}
 	cfg.FrameMax = max(cfg.FrameMax, amqpproto.FrameMin)
 	if cfg.ChannelMax == 0 {
-		cfg.ChannelMax = 2047
+		cfg.ChannelMax = amqpproto.ChannelMaxDefault
 	}
 	if cfg.BodyMax == 0 {
-		cfg.BodyMax = 128 << 20
+		cfg.BodyMax = amqpproto.BodyMaxDefault
 	}
 	if cfg.PublishMax <= 0 {
 		cfg.PublishMax = 64 << 20

@@ -105,7 +105,7 @@ func nodeName() string {
 	return "zamqp@" + host
 }
 
-// brokerUsers are the configured ones, or else guest.
+// brokerUsers are the configured ones; the broker has guest where there are none.
 func brokerUsers(configured map[string]*config.BrokerUser) map[string]broker.User {
 	users := map[string]broker.User{}
 	for name, u := range configured {
@@ -117,9 +117,6 @@ func brokerUsers(configured map[string]*config.BrokerUser) map[string]broker.Use
 			user.Vhosts[vhost] = broker.Permissions{Configure: p.Configure, Write: p.Write, Read: p.Read}
 		}
 		users[name] = user
-	}
-	if len(configured) == 0 {
-		users["guest"] = broker.User{Tags: []string{"administrator"}}
 	}
 	return users
 }

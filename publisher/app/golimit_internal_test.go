@@ -3,6 +3,7 @@ package app
 import (
 	"testing"
 
+	"zamqp/loop"
 	"zamqp/publisher/config"
 )
 
@@ -11,5 +12,13 @@ func TestGoAndMessagesFitMemory(t *testing.T) {
 	const messages = 120 * config.MiB
 	if n := goShare(300*config.MiB, messages, true) + messages; n > 300*config.MiB {
 		t.Errorf("all together: %s", n)
+	}
+}
+
+// TestHighWaterIsTheLoops: settings know no loop, so the one default that is the
+// loop's is written there again.
+func TestHighWaterIsTheLoops(t *testing.T) {
+	if n := config.Defaults().Loop.HighWater; n != loop.HighWaterDefault {
+		t.Errorf("loop.high_water is %s, the loop's own default %d", n, loop.HighWaterDefault)
 	}
 }

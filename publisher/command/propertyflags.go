@@ -72,7 +72,7 @@ func (f *messageFlags) target() error {
 		return errors.New("nowhere to publish to: name a queue with --queue, or an exchange with --exchange and a --key")
 	}
 	for _, name := range []string{f.exchange, f.key} {
-		if len(name) > config.ShortStringMax {
+		if len(name) > amqpproto.ShortstrMax {
 			return fmt.Errorf("%.40q…: %s", name, config.TooLong(name))
 		}
 	}

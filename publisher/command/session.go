@@ -95,7 +95,7 @@ func openSession(ctx context.Context, name string, settings *config.Settings, ti
 	own.ConnectionName += " " + as
 	own.HandshakeTimeout, own.ConfirmTimeout = timeout, timeout
 	own.Confirms = true
-	l, err := loop.New(loop.Options{HighWater: int(config.MiB)})
+	l, err := loop.New(loop.Options{})
 	if err != nil {
 		return nil, failure{fmt.Errorf("loop: %w", err)}
 	}

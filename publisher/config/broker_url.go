@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"zamqp/amqpproto"
+
 	"github.com/streadway/amqp"
 )
 
@@ -50,7 +52,7 @@ func parseURL(url string) (*brokerURL, error) {
 	if err != nil || u.uri.Port < 1 || u.uri.Port > 65535 {
 		return nil, errors.New(`not a URL: write "amqp://user:password@host:5672/vhost", with %XX for / # ? @ : % and spaces in user, password and vhost`)
 	}
-	if len(u.uri.Vhost) > ShortStringMax {
+	if len(u.uri.Vhost) > amqpproto.ShortstrMax {
 		return nil, errors.New("the name of a virtual host has at most 255 octets")
 	}
 	parts, err := neturl.Parse(url)

@@ -8,11 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-)
 
-// ShortStringMax is the longest short string of AMQP, in octets: names of
-// exchanges and queues, routing keys. AMQP 0-9-1 §4.2.5.3.
-const ShortStringMax = 255
+	"zamqp/amqpproto"
+)
 
 // check looks at what one key alone cannot tell: addresses, URLs, and keys
 // that bound each other. found is what is wrong already: a key whose value could
@@ -105,5 +103,5 @@ func UnknownConnection(name string, s *Settings) string {
 
 // TooLong says so of a name.
 func TooLong(name string) string {
-	return fmt.Sprintf("AMQP's names have at most %d octets, this has %d", ShortStringMax, len(name))
+	return fmt.Sprintf("AMQP's names have at most %d octets, this has %d", amqpproto.ShortstrMax, len(name))
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"zamqp/amqpproto"
+
 	"golang.org/x/crypto/bcrypt"
 )
 
@@ -58,7 +60,7 @@ func (c *checker) vhosts() {
 	}
 	for i, name := range vhosts {
 		switch {
-		case name == "" || len(name) > ShortStringMax:
+		case name == "" || len(name) > amqpproto.ShortstrMax:
 			c.fail("broker.vhosts", show(name), "the name of a virtual host has 1 to 255 octets")
 		case slices.Contains(vhosts[:i], name):
 			c.fail("broker.vhosts", show(name), "listed twice: remove one")

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"zamqp/amqpproto"
 	"zamqp/publisher"
 )
 
@@ -31,7 +32,7 @@ func (c *planner) contradictions(key string, k *publisher.Consumer) {
 			c.declaration(key+"."+row.key, show(row.shown), row.why)
 		}
 	}
-	if k.RetriesInQueues() && len(k.Queue) <= ShortStringMax {
+	if k.RetriesInQueues() && len(k.Queue) <= amqpproto.ShortstrMax {
 		delays := k.Retry.Delays()
 		if len(delays) > 0 {
 			c.length(key+".queue", publisher.RetryQueue(k.Queue, delays[len(delays)-1]))

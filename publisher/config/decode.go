@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"zamqp/amqpproto"
+
 	"github.com/streadway/amqp"
 )
 
@@ -190,7 +192,7 @@ func (r *rule) badName(value any) (text, shown string) {
 		names = []string{name}
 	}
 	for _, name := range names {
-		if len(name) > ShortStringMax {
+		if len(name) > amqpproto.ShortstrMax {
 			return TooLong(name), show(name)
 		}
 	}
@@ -335,7 +337,7 @@ func (d *decoder) free(path []string, tree map[string]any) amqp.Table {
 	table := make(amqp.Table, len(tree))
 	for name, raw := range tree {
 		here := append(path[:len(path):len(path)], name)
-		if len(name) > ShortStringMax {
+		if len(name) > amqpproto.ShortstrMax {
 			d.fail(here, "", "the name of an argument has at most 255 octets")
 		}
 		table[name] = d.argument(here, raw)

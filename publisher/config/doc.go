@@ -7,5 +7,6 @@
 // keys with each other, and plan.go lays the result over what the handler
 // packages registered. Each step reports everything it finds, as Problems.
 //
-// Nothing here opens a socket or knows of the loop.
+// Nothing here opens a socket or knows of the loop. Defaults that a machine has are
+// taken from the machine.
 package config

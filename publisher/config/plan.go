@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"zamqp/amqpproto"
 	"zamqp/publisher"
 )
 
@@ -132,7 +133,7 @@ func (c *planner) codec(key, name string) {
 
 // length is for names that have got longer than they were written.
 func (c *planner) length(key, name string) {
-	if len(name) > ShortStringMax {
+	if len(name) > amqpproto.ShortstrMax {
 		c.declaration(key, show(name), TooLong(name))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"zamqp/publisher"
+	"zamqp/publisher/http1"
 )
 
 // Settings is the whole configuration, typed, checked and expanded: what Load
@@ -103,37 +104,43 @@ const (
 	GiB = publisher.GiB
 )
 
-// Defaults returns the settings of an empty configuration. config.toml says
-// the same, key by key; a test holds the two together.
+// Defaults returns the settings of an empty configuration. What a machine has a
+// default for is taken from there. config.toml says the same, key by key; a test
+// holds the two together.
 func Defaults() *Settings {
 	return &Settings{
-		Log: Log{Level: "info", Format: "auto"},
-		HTTP: HTTP{
-			Listen:        []string{"127.0.0.1:8080"},
-			ServerName:    "zamqp",
-			IdleTimeout:   75 * time.Second,
-			HeadTimeout:   10 * time.Second,
-			BodyRateMin:   100,
-			AnswerRateMin: 100,
-			HeadMax:       64 * KiB,
-			TargetMax:     8 * KiB,
-			FieldsMax:     100,
-			BodyMax:       8 * MiB,
-			BodiesMax:     256 * MiB,
-		},
+		Log:  Log{Level: "info", Format: "auto"},
+		HTTP: defaultHTTP(),
 		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond},
 		Server: Server{
 			DrainTimeout:    30 * time.Second,
 			CallTimeout:     60 * time.Second,
 			CallsMax:        10000,
 			ConflictRetries: 3,
-			UnpackMax:       64 * MiB,
+			UnpackMax:       publisher.UnpackMax,
 			DataDir:         "data",
 		},
 		Broker:      defaultBroker(),
-		Pools:       map[string]*Pool{publisher.DefaultPool: {Workers: 16, Queue: 1000}},
+		Pools:       map[string]*Pool{publisher.DefaultPool: {Workers: publisher.PoolWorkers, Queue: publisher.PoolQueue}},
 		Connections: map[string]*Connection{"default": defaultConnection()},
 		Consumers:   map[string]*publisher.Consumer{},
 		Producers:   map[string]*publisher.Producer{},
+	}
+}
+
+func defaultHTTP() HTTP {
+	c := http1.DefaultConfig()
+	return HTTP{
+		Listen:        []string{"127.0.0.1:8080"},
+		ServerName:    c.ServerName,
+		IdleTimeout:   c.IdleTimeout,
+		HeadTimeout:   c.HeadTimeout,
+		BodyRateMin:   Size(c.BodyRateMin),
+		AnswerRateMin: Size(c.AnswerRateMin),
+		HeadMax:       Size(c.HeadMax),
+		TargetMax:     Size(c.TargetMax),
+		FieldsMax:     c.FieldsMax,
+		BodyMax:       Size(c.BodyMax),
+		BodiesMax:     256 * MiB,
 	}
 }

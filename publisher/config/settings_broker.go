@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"zamqp/amqpproto/broker"
+)
 
 // Broker is [broker]: the embedded broker, which runs where a connection's url
 // is "embedded", and alone as `zamqp broker`.
@@ -51,17 +55,18 @@ type BrokerPermission struct {
 }
 
 func defaultBroker() Broker {
+	o := broker.DefaultOptions()
 	return Broker{
 		Listen:      []string{"127.0.0.1:5672"},
 		Users:       map[string]*BrokerUser{},
-		Vhosts:      []string{"/"},
-		Product:     "zamqp",
-		MemoryMax:   GiB,
+		Vhosts:      o.Vhosts,
+		Product:     o.Product,
+		MemoryMax:   Size(o.MemoryMax),
 		DiskFreeMin: 64 * MiB,
-		BodyMax:     128 * MiB,
-		FrameMax:    128 * KiB,
-		ChannelMax:  2047,
-		Heartbeat:   60 * time.Second,
-		QueuesMax:   100_000,
+		BodyMax:     Size(o.BodyMax),
+		FrameMax:    Size(o.FrameMax),
+		ChannelMax:  int(o.ChannelMax),
+		Heartbeat:   o.Heartbeat,
+		QueuesMax:   o.QueuesMax,
 	}
 }

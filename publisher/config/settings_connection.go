@@ -5,6 +5,9 @@ import (
 	"strconv"
 	"time"
 
+	"zamqp/amqpproto/client"
+	"zamqp/publisher/spool"
+
 	"github.com/streadway/amqp"
 )
 
@@ -63,28 +66,30 @@ func (n Node) Address() string { return net.JoinHostPort(n.Host, strconv.Itoa(n.
 
 // defaultConnection is what every [connection.NAME] starts from.
 func defaultConnection() *Connection {
+	c := client.DefaultConfig()
 	return &Connection{
 		URL:              []string{embeddedScheme},
-		URI:              amqp.URI{Scheme: embeddedScheme, Vhost: "/"},
+		URI:              amqp.URI{Scheme: embeddedScheme, Vhost: c.Vhost},
 		Order:            "shuffled",
 		ConnectionName:   "zamqp",
 		Properties:       amqp.Table{},
-		Mechanism:        "PLAIN",
+		Mechanism:        c.Mechanism,
 		Verify:           true,
 		Heartbeat:        60 * time.Second,
-		FrameMax:         128 * KiB,
-		ChannelMax:       2047,
-		BodyMax:          128 * MiB,
+		FrameMax:         Size(c.FrameMax),
+		ChannelMax:       int(c.ChannelMax),
+		BodyMax:          Size(c.BodyMax),
 		Prefetch:         100,
-		Confirms:         true,
+		Confirms:         !c.NoConfirms,
+		TxSelect:         c.TxSelect,
 		Replies:          "direct",
-		ConfirmTimeout:   30 * time.Second,
-		PublishMax:       64 * MiB,
-		HandshakeTimeout: 30 * time.Second,
-		BackoffMin:       time.Second,
-		BackoffMax:       60 * time.Second,
+		ConfirmTimeout:   c.ConfirmTimeout,
+		PublishMax:       Size(c.PublishMax),
+		HandshakeTimeout: c.HandshakeTimeout,
+		BackoffMin:       c.BackoffMin,
+		BackoffMax:       c.BackoffMax,
 		Spool:            "off",
 		SpoolDir:         "spool",
-		SpoolMax:         GiB,
+		SpoolMax:         spool.MaxDefault,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"zamqp/amqpproto"
 	"zamqp/publisher"
 )
 
@@ -120,7 +121,7 @@ func unknownName(table, name string, names names) string {
 		}
 		registered = names.pools
 	case "broker.users":
-		if name == "" || len(name) > ShortStringMax {
+		if name == "" || len(name) > amqpproto.ShortstrMax {
 			return "a user's name has 1 to 255 octets"
 		}
 		return ""
