@@ -3,7 +3,7 @@
 //
 // The way of a setting: each source (file.go, env.go) makes a layer, a tree
 // with the origin of each key. strict.go finds keys that schema.go does not
-// have, koanf merges the layers, decode.go fills Settings, check.go compares
+// have, layer.go lays them over each other, decode.go fills Settings, check.go compares
 // keys with each other, and plan.go lays the result over what the handler
 // packages registered. Each step reports everything it finds, as Problems.
 //

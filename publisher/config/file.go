@@ -8,8 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/knadh/koanf/parsers/toml/v2"
-	gotoml "github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
@@ -40,12 +39,12 @@ func (l *layer) parse(name string, data []byte) {
 		l.problems = append(l.problems, &Problem{Origin: Origin{Source: name, Line: 1}, Text: "this is UTF-16: save it as UTF-8"})
 		return
 	}
-	tree, err := toml.Parser().Unmarshal(data)
-	if err != nil {
+	var tree map[string]any
+	if err := toml.Unmarshal(data, &tree); err != nil {
 		p := &Problem{Origin: Origin{Source: name}, Text: err.Error()}
 		// The error's longer form shows the lines around, which may hold a
 		// password; position and reason are enough.
-		var bad *gotoml.DecodeError
+		var bad *toml.DecodeError
 		if errors.As(err, &bad) {
 			line, column := bad.Position()
 			p.Origin.Line = line
@@ -109,7 +108,7 @@ func (l *layer) note(p *unstable.Parser, name string, table []string, node *unst
 // parseValue reads text as one TOML value; nil if it is none.
 func parseValue(text string) any {
 	var doc map[string]any
-	if err := gotoml.Unmarshal([]byte("value = "+text), &doc); err != nil || len(doc) != 1 {
+	if err := toml.Unmarshal([]byte("value = "+text), &doc); err != nil || len(doc) != 1 {
 		return nil // more than one key: text held a line break and another key
 	}
 	return doc["value"]

@@ -1,12 +1,11 @@
 package config
 
 import (
-	"errors"
 	"strings"
 )
 
 // layer is one source of settings: a tree as a TOML parser makes it, and where
-// each of its keys came from. It is a koanf.Provider.
+// each of its keys came from.
 type layer struct {
 	tree     map[string]any
 	origins  map[string]Origin // by dotted path, tables included
@@ -16,14 +15,6 @@ type layer struct {
 
 func newLayer(s *schema) *layer {
 	return &layer{tree: map[string]any{}, origins: map[string]Origin{}, schema: s}
-}
-
-// Read gives koanf the tree.
-func (l *layer) Read() (map[string]any, error) { return l.tree, nil }
-
-// ReadBytes is koanf's way for providers that need a parser; ours parse.
-func (l *layer) ReadBytes() ([]byte, error) {
-	return nil, errors.New("config: a layer is read as a tree")
 }
 
 // plainText is a value that came as text rather than as a typed TOML value: from the
@@ -66,10 +57,28 @@ func guess(text string) any {
 	return plainText(text)
 }
 
-// spell makes tables of what stands for one: users.shop = "…" is short for
+// overlay puts a tree over another: tables are merged key by key, other values
+// replaced. Neither shares a table with the other afterwards.
+func overlay(under, over map[string]any) {
+	for name, value := range over {
+		table, ok := value.(map[string]any)
+		if !ok {
+			under[name] = value
+			continue
+		}
+		below, ok := under[name].(map[string]any)
+		if !ok {
+			below = map[string]any{}
+			under[name] = below
+		}
+		overlay(below, table)
+	}
+}
+
+// expandShorthand makes tables of what stands for one: users.shop = "…" is short for
 // users.shop.hash = "…". After it, layers can be merged and read without
 // knowing of the short form.
-func (l *layer) spell(s *schema, path []string, tree map[string]any) {
+func (l *layer) expandShorthand(s *schema, path []string, tree map[string]any) {
 	for _, r := range s.rules {
 		below, ok := tree[r.name].(map[string]any)
 		if !ok {
@@ -78,12 +87,12 @@ func (l *layer) spell(s *schema, path []string, tree map[string]any) {
 		here := append(path[:len(path):len(path)], r.name)
 		switch r.kind {
 		case kindTable:
-			l.spell(r.table, here, below)
+			l.expandShorthand(r.table, here, below)
 		case kindNamed:
 			for name, value := range below {
 				at := append(here[:len(here):len(here)], name)
 				if inside, ok := value.(map[string]any); ok {
-					l.spell(r.table, at, inside)
+					l.expandShorthand(r.table, at, inside)
 				} else if r.short != "" {
 					below[name] = map[string]any{r.short: value}
 					l.origins[join(append(at, r.short))] = l.origins[join(at)]

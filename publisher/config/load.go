@@ -1,12 +1,9 @@
 package config
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/knadh/koanf/v2"
 
 	"zamqp/publisher"
 )
@@ -42,18 +39,16 @@ func Load(src Sources, registry *publisher.Registry) (*Settings, error) {
 		return known(table, names, file, options)
 	})
 
-	k := koanf.New(".")
+	tree := map[string]any{}
 	d := &decoder{origins: map[string]Origin{}, lookup: lookup}
 	for _, l := range []*layer{file, env, options} {
-		l.spell(whole, nil, l.tree)
+		l.expandShorthand(whole, nil, l.tree)
 		d.problems = append(d.problems, l.problems...)
 		d.problems = append(d.problems, l.unknown(names)...)
 		for path, origin := range l.origins {
 			d.origins[path] = origin
 		}
-		if err := k.Load(l, nil); err != nil {
-			return nil, fmt.Errorf("merge the configuration: %w", err)
-		}
+		overlay(tree, l.tree)
 	}
 
 	s := Defaults()
@@ -63,9 +58,9 @@ func Load(src Sources, registry *publisher.Registry) (*Settings, error) {
 	for name, p := range registry.Producers() {
 		s.Producers[name] = &p
 	}
-	d.site = siteOf(k.Raw(), lookup)
-	d.table(reflect.ValueOf(s).Elem(), settingsSchema, nil, k.Raw())
-	s.apps = d.apps(tables, k.Raw())
+	d.site = siteOf(tree, lookup)
+	d.table(reflect.ValueOf(s).Elem(), settingsSchema, nil, tree)
+	s.apps = d.apps(tables, tree)
 	s.origins = d.origins
 	limit, _ := memoryLimit(machine)
 	s.fitMemory(limit)

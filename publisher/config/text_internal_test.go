@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -169,5 +170,22 @@ func TestPathOfVariable(t *testing.T) {
 	}
 	if len(l.tree) != 4 {
 		t.Errorf("tree: %v", l.tree)
+	}
+}
+
+// TestOverlay: tables are merged, whatever else is there is replaced, and no layer is
+// changed by a later one.
+func TestOverlay(t *testing.T) {
+	file := map[string]any{"a": map[string]any{"x": 1, "y": []any{1}}, "b": 2, "c": map[string]any{"z": 3}}
+	env := map[string]any{"a": map[string]any{"x": 4}, "b": map[string]any{"n": 5}, "c": 6}
+	all := map[string]any{}
+	overlay(all, file)
+	overlay(all, env)
+	want := map[string]any{"a": map[string]any{"x": 4, "y": []any{1}}, "b": map[string]any{"n": 5}, "c": 6}
+	if !reflect.DeepEqual(all, want) {
+		t.Errorf("%v, want %v", all, want)
+	}
+	if file["a"].(map[string]any)["x"] != 1 {
+		t.Error("the file's own tree was changed")
 	}
 }

@@ -24,7 +24,6 @@ const (
 	brotli     = "github.com/andybalholm/brotli"
 	xxhash     = "github.com/cespare/xxhash/v2"
 	zstd       = "github.com/klauspost/compress/zstd"
-	koanf      = "github.com/knadh/koanf/"
 	toml       = "github.com/pelletier/go-toml/v2"
 	cobra      = "github.com/spf13/cobra"
 	pflag      = "github.com/spf13/pflag"
@@ -56,7 +55,7 @@ var rooms = []room{
 	{"publisher/publishertest", 2, []string{"publisher", "amqpproto", zerolog}},
 	{"publisher/httpdoor", 2, []string{"publisher", "publisher/http1"}},
 	{"publisher/amqpdoor", 2, []string{"publisher", "amqpproto", "publisher/spool", "publisher/inhand", "amqpproto/client", "amqpproto/journal", rate, zerolog}},
-	{"publisher/config", 2, []string{"publisher", "publisher/spool", "publisher/http1", "amqpproto", "amqpproto/client", "amqpproto/broker", vocabulary, koanf, toml, bcrypt}},
+	{"publisher/config", 2, []string{"publisher", "publisher/spool", "publisher/http1", "amqpproto", "amqpproto/client", "amqpproto/broker", vocabulary, toml, bcrypt}},
 	{"publisher/dial", 3, []string{"publisher/config", "amqpproto/client", "loop"}},
 	{"publisher/logging", 3, []string{"publisher/config", "publisher", zerolog}},
 	{"publisher/command", 4, []string{"publisher/config", "publisher/dial", "publisher/logging", "publisher", "publisher/amqpdoor", "publisher/spool",
