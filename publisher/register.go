@@ -24,21 +24,19 @@ type ErrorHandler func(r *Request, err error) error
 // functions fill one that the server binary runs; tests make their own.
 type Registry struct {
 	routes        []*Route
-	producers     map[string]*registered[Producer]
-	consumers     map[string]*registered[Consumer]
+	declared      map[string]interface{ names() []string } // [declarations] by table
 	subscribers   map[string][]Handler
 	errorHandlers map[string]*registered[ErrorHandler]
-	pools         map[string]*registered[int]
 	app           []AppSettings
 	mux           *http.ServeMux // never serves: it knows syntax and conflicts of patterns
 }
 
-// registered is a declaration with the place that made it, for errors.
-type registered[T any] struct {
-	value   T
-	handler Handler
-	place   string
-}
+// What handler packages declare by name.
+var (
+	producerKind = newKind[Producer]("producer", "Produce")
+	consumerKind = newKind[Consumer]("consumer", "Consume")
+	poolKind     = newKind[PoolSize]("pool", "Pool")
+)
 
 // Default is the registry of the package's functions.
 var Default = NewRegistry()
@@ -46,11 +44,9 @@ var Default = NewRegistry()
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
 	return &Registry{
-		producers:     map[string]*registered[Producer]{},
-		consumers:     map[string]*registered[Consumer]{},
+		declared:      map[string]interface{ names() []string }{},
 		subscribers:   map[string][]Handler{},
 		errorHandlers: map[string]*registered[ErrorHandler]{},
-		pools:         map[string]*registered[int]{},
 		mux:           http.NewServeMux(),
 	}
 }
@@ -65,13 +61,13 @@ func Handle(pattern string, h Handler, options ...RouteOption) {
 
 // Produce declares a producer. [Request.Publish] names it. A bad or duplicate
 // name panics.
-func Produce(name string, p Producer) { Default.produce(name, p, caller(2)) }
+func Produce(name string, p Producer) { producerKind.add(Default, name, p, nil, caller(2)) }
 
 // Consume declares a consumer whose messages h handles. A nil h leaves them
 // to the subscribers of its Marker; without either, its exchange, queue and
 // bindings are declared and nothing is consumed. A bad or duplicate name
 // panics.
-func Consume(name string, c Consumer, h Handler) { Default.consume(name, c, h, caller(2)) }
+func Consume(name string, c Consumer, h Handler) { consumerKind.add(Default, name, c, h, caller(2)) }
 
 // Subscribe adds h to those that see each message of the consumers with this
 // marker, in the order of registration and in one transaction.
@@ -92,10 +88,12 @@ func (g *Registry) Handle(pattern string, h Handler, options ...RouteOption) {
 }
 
 // Produce is the package's [Produce] for this registry.
-func (g *Registry) Produce(name string, p Producer) { g.produce(name, p, caller(2)) }
+func (g *Registry) Produce(name string, p Producer) { producerKind.add(g, name, p, nil, caller(2)) }
 
 // Consume is the package's [Consume] for this registry.
-func (g *Registry) Consume(name string, c Consumer, h Handler) { g.consume(name, c, h, caller(2)) }
+func (g *Registry) Consume(name string, c Consumer, h Handler) {
+	consumerKind.add(g, name, c, h, caller(2))
+}
 
 // Subscribe is the package's [Subscribe] for this registry.
 func (g *Registry) Subscribe(marker string, h Handler) { g.subscribe(marker, h, caller(2)) }
@@ -147,22 +145,6 @@ func (g *Registry) explain(route *Route, text string) error {
 	return fmt.Errorf("%s", text)
 }
 
-func (g *Registry) produce(name string, p Producer, place string) {
-	checkName("Produce", name, place)
-	if old := g.producers[name]; old != nil {
-		panic(fmt.Sprintf("publisher: Produce(%q) at %s: already registered at %s", name, place, old.place))
-	}
-	g.producers[name] = &registered[Producer]{value: p, place: place}
-}
-
-func (g *Registry) consume(name string, c Consumer, h Handler, place string) {
-	checkName("Consume", name, place)
-	if old := g.consumers[name]; old != nil {
-		panic(fmt.Sprintf("publisher: Consume(%q) at %s: already registered at %s", name, place, old.place))
-	}
-	g.consumers[name] = &registered[Consumer]{value: c, handler: h, place: place}
-}
-
 func (g *Registry) subscribe(marker string, h Handler, place string) {
 	if marker == "" || h == nil {
 		panic(fmt.Sprintf("publisher: Subscribe(%q) at %s: needs a marker and a handler", marker, place))
@@ -181,26 +163,17 @@ func (g *Registry) onError(exchange string, h ErrorHandler, place string) {
 }
 
 func (g *Registry) pool(name string, workers int, place string) {
-	checkName("Pool", name, place)
-	switch old := g.pools[name]; {
+	switch {
 	case name == DefaultPool:
 		panic(fmt.Sprintf("publisher: Pool(%q) at %s: that one is there already, for Offload", name, place))
-	case old != nil:
-		panic(fmt.Sprintf("publisher: Pool(%q) at %s: already registered at %s", name, place, old.place))
 	case workers < 1:
 		panic(fmt.Sprintf("publisher: Pool(%q, %d) at %s: a pool has one worker at least", name, workers, place))
 	}
-	g.pools[name] = &registered[int]{value: workers, place: place}
+	poolKind.add(g, name, PoolSize{Workers: workers}, nil, place)
 }
 
 // Pools returns the declared pools by name.
-func (g *Registry) Pools() map[string]PoolSize {
-	out := make(map[string]PoolSize, len(g.pools))
-	for name, r := range g.pools {
-		out[name] = PoolSize{Workers: r.value}
-	}
-	return out
-}
+func (g *Registry) Pools() map[string]PoolSize { return poolKind.values(g) }
 
 // Routes returns the registered routes sorted by pattern.
 func (g *Registry) Routes() []*Route {
@@ -210,18 +183,10 @@ func (g *Registry) Routes() []*Route {
 }
 
 // Producers returns a copy of the declared producers by name.
-func (g *Registry) Producers() map[string]Producer { return values(g.producers) }
+func (g *Registry) Producers() map[string]Producer { return producerKind.values(g) }
 
 // Consumers returns a copy of the declared consumers by name.
-func (g *Registry) Consumers() map[string]Consumer { return values(g.consumers) }
-
-func values[T any](m map[string]*registered[T]) map[string]T {
-	out := make(map[string]T, len(m))
-	for name, r := range m {
-		out[name] = r.value
-	}
-	return out
-}
+func (g *Registry) Consumers() map[string]Consumer { return consumerKind.values(g) }
 
 // checkName wants names that can be a key in the file, the environment and on
 // the command line.

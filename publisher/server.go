@@ -93,7 +93,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 	}
 	s.makePools(g.Pools(), options.Pools)
 	var mistakes []error
-	for name, registered := range g.producers {
+	for name, registered := range producerKind.in(g) {
 		p, ok := producers[name]
 		if !ok {
 			p = registered.value
@@ -105,7 +105,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		}
 		s.producers[name] = made
 	}
-	for name, registered := range g.consumers {
+	for name, registered := range consumerKind.in(g) {
 		c, ok := consumers[name]
 		if !ok {
 			c = registered.value

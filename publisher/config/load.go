@@ -95,16 +95,12 @@ func known(table []string, names names, layers ...*layer) []string {
 	switch join(table) {
 	case "connection":
 		all = append(all, "default")
-	case "consumer":
-		all = slices.Clone(names.consumers)
-	case "producer":
-		all = slices.Clone(names.producers)
 	case appKey:
 		for _, t := range names.app {
 			all = append(all, t.Name)
 		}
-	case "pool":
-		all = append(slices.Clone(names.pools), publisher.DefaultPool)
+	default:
+		all = slices.Clone(names.registered[join(table)])
 	}
 	for _, l := range layers {
 		below := l.tree

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -12,17 +11,12 @@ import (
 
 // names is what tables may be called that configure something compiled in.
 type names struct {
-	consumers, producers, pools []string
-	app                         []publisher.AppSettings
+	registered map[string][]string // by table, for each kind that is registered
+	app        []publisher.AppSettings
 }
 
 func namesOf(registry *publisher.Registry) names {
-	return names{
-		consumers: slices.Sorted(maps.Keys(registry.Consumers())),
-		producers: slices.Sorted(maps.Keys(registry.Producers())),
-		pools:     slices.Sorted(maps.Keys(registry.Pools())),
-		app:       registry.AppSettings(),
-	}
+	return names{registered: registry.Names(), app: registry.AppSettings()}
 }
 
 // nameLetters are what a [connection.NAME] may be called by: dots would make its
@@ -109,18 +103,10 @@ func unknownKey(s *schema, path []string, name string) string {
 
 // unknownName says what is wrong with the NAME of [table.NAME]; "" = nothing.
 func unknownName(table, name string, names names) string {
-	var registered []string
-	switch table {
-	case "consumer":
-		registered = names.consumers
-	case "producer":
-		registered = names.producers
-	case "pool":
-		if name == publisher.DefaultPool {
-			return ""
-		}
-		registered = names.pools
-	case "broker.users":
+	registered, isKind := names.registered[table]
+	switch {
+	case isKind:
+	case table == "broker.users":
 		if name == "" || len(name) > amqpproto.ShortstrMax {
 			return "a user's name has 1 to 255 octets"
 		}

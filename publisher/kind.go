@@ -1,0 +1,79 @@
+package publisher
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// A kind is one kind of thing that handler packages declare by name: producers,
+// consumers, pools. All of one kind are configured by the tables [TABLE.NAME]. A new
+// kind is a variable made by newKind, beside the functions that declare it.
+type kind[T any] struct {
+	table    string
+	function string // that declares one, for errors
+}
+
+// tables are those of all kinds.
+var tables []string
+
+func newKind[T any](table, function string) kind[T] {
+	tables = append(tables, table)
+	return kind[T]{table, function}
+}
+
+// registered is a declaration with the place that made it, for errors.
+type registered[T any] struct {
+	value   T
+	handler Handler
+	place   string
+}
+
+// declarations are those of one kind, by name.
+type declarations[T any] map[string]*registered[T]
+
+func (d declarations[T]) names() []string { return slices.Sorted(maps.Keys(d)) }
+
+// in are the declarations of a registry, to be read only.
+func (k kind[T]) in(g *Registry) declarations[T] {
+	d, _ := g.declared[k.table].(declarations[T])
+	return d
+}
+
+// add declares one. A bad or duplicate name panics.
+func (k kind[T]) add(g *Registry, name string, value T, h Handler, place string) {
+	checkName(k.function, name, place)
+	d := k.in(g)
+	if old := d[name]; old != nil {
+		panic(fmt.Sprintf("publisher: %s(%q) at %s: already registered at %s", k.function, name, place, old.place))
+	}
+	if d == nil {
+		d = declarations[T]{}
+		g.declared[k.table] = d
+	}
+	d[name] = &registered[T]{value, h, place}
+}
+
+// values is a copy of what a registry declares.
+func (k kind[T]) values(g *Registry) map[string]T {
+	d := k.in(g)
+	out := make(map[string]T, len(d))
+	for name, r := range d {
+		out[name] = r.value
+	}
+	return out
+}
+
+// Names are the names of all that is declared, by the table that configures it:
+// "consumer" for [consumer.NAME]. Each kind has an entry, empty or not.
+func (g *Registry) Names() map[string][]string {
+	names := make(map[string][]string, len(tables))
+	for _, table := range tables {
+		names[table] = nil
+		if d := g.declared[table]; d != nil {
+			names[table] = d.names()
+		}
+	}
+	names[poolKind.table] = append(names[poolKind.table], DefaultPool)
+	return names
+}
