@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -40,14 +41,15 @@ type responseWriter struct {
 	over     bool        // the handler has returned
 	failure  error       // why the call must fail
 	deadline time.Time
-	informed int    // the last status below 200, which is no answer
-	implicit bool   // the handler has written nothing
-	trailers []byte // ready lines
-	end      func() // of the stream that it has become
+	informed int      // the last status below 200, which is no answer
+	implicit bool     // the handler has written nothing
+	trailers []byte   // ready lines
+	end      func()   // of the stream that it has become
+	conn     net.Conn // once the handler has taken it over
 }
 
-func newResponseWriter(r *Request) *responseWriter {
-	return &responseWriter{r: r, header: http.Header{}, length: -1, noBody: r.Method() == http.MethodHead}
+func (w *responseWriter) open(r *Request) {
+	w.r, w.header, w.length, w.noBody = r, http.Header{}, -1, r.Method() == http.MethodHead
 }
 
 func (w *responseWriter) Header() http.Header { return w.header }
@@ -64,7 +66,7 @@ func (w *responseWriter) WriteHeader(status int) {
 }
 
 func (w *responseWriter) writeHeader(status int) {
-	if w.over || w.status != 0 {
+	if w.over || w.status != 0 || w.conn != nil {
 		return
 	}
 	if status < 200 && status != http.StatusSwitchingProtocols {
@@ -84,8 +86,8 @@ func (w *responseWriter) writeHeader(status int) {
 func (w *responseWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over {
-		return 0, ErrOver
+	if w.over || w.conn != nil {
+		return 0, w.ended()
 	}
 	w.writeHeader(http.StatusOK)
 	switch {
@@ -122,6 +124,14 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// ended is why nothing can be written any more.
+func (w *responseWriter) ended() error {
+	if w.conn != nil {
+		return http.ErrHijacked
+	}
+	return ErrOver
+}
+
 // WriteString is Write for io.WriteString.
 func (w *responseWriter) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
 
@@ -142,8 +152,8 @@ func (w *responseWriter) Flush() { _ = w.FlushError() }
 func (w *responseWriter) FlushError() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over {
-		return ErrOver
+	if w.over || w.conn != nil {
+		return w.ended()
 	}
 	w.writeHeader(http.StatusOK)
 	return w.flush()
@@ -231,12 +241,22 @@ type informer interface {
 }
 
 // SetReadDeadline is there for http.ResponseController: the body is here already.
-func (w *responseWriter) SetReadDeadline(time.Time) error { return nil }
+func (w *responseWriter) SetReadDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.conn != nil {
+		return w.conn.SetReadDeadline(t)
+	}
+	return nil
+}
 
 // SetWriteDeadline bounds how long a Write waits for a client that is slow.
 func (w *responseWriter) SetWriteDeadline(t time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.conn != nil {
+		return w.conn.SetWriteDeadline(t)
+	}
 	w.deadline = t
 	return nil
 }

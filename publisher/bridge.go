@@ -25,6 +25,7 @@ type bridge struct {
 	returned bool     // the handler has
 	failure  error    // its panic
 	ended    bool
+	taken    *hijacked // the connection, once the handler has it: the call is over
 }
 
 // A job is one thing to be done on the loop.
@@ -121,10 +122,12 @@ func (b *bridge) serve() error {
 			j := b.jobs[0]
 			b.jobs[0] = nil
 			b.jobs = b.jobs[1:]
-			j.err = guard(func() error { return j.fn(r) })
+			if j.err = ErrOver; b.taken == nil {
+				j.err = guard(func() error { return j.fn(r) })
+			}
 			close(j.done)
 		}
-		if b.returned {
+		if b.returned || b.taken != nil {
 			break
 		}
 		r.park()
@@ -141,7 +144,7 @@ func (b *bridge) serve() error {
 }
 
 // run is the handler's goroutine.
-func (b *bridge) run(h http.Handler, w *responseWriter, req *http.Request) {
+func (b *bridge) run(h http.Handler, w *hijackWriter, req *http.Request) {
 	var failure error
 	returned := false
 	defer func() {
@@ -150,13 +153,21 @@ func (b *bridge) run(h http.Handler, w *responseWriter, req *http.Request) {
 		}
 		w.close()
 		close(b.over)
-		b.server.runtime.Post(func() {
-			b.returned, b.failure = true, failure
-			b.call.wake()
-		})
+		b.server.runtime.Post(func() { b.end(w.r, failure) })
 	}()
 	h.ServeHTTP(w, req)
 	returned = true
+}
+
+// end is told that the handler has returned. Loop thread.
+func (b *bridge) end(outer *Request, failure error) {
+	b.returned, b.failure = true, failure
+	if b.taken == nil {
+		b.call.wake()
+		return
+	}
+	b.taken.cancel(ErrOver) // the call is over, and its request another call's
+	b.server.hijackerEnded(outer.Pattern(), failure)
 }
 
 // panicOf is the failure of a handler that has not returned; nil is

@@ -29,7 +29,11 @@ import (
 //
 // A status of 400 or more aborts the transaction; see [Commit]. A message can be
 // sent through a mounted handler, too: its method is AMQP, and any status but
-// 200 to 299 is its failure. Connections cannot be hijacked.
+// 200 to 299 is its failure.
+//
+// The connection can be taken over ([http.Hijacker]) before anything is answered,
+// published, joined or got. The call is over then: its methods give [ErrOver]. A drain
+// ends the request's context, and closes the connection if the handler does not.
 func HTTP(h http.Handler) Handler {
 	return func(r *Request) error {
 		b := newBridge(r)
@@ -39,9 +43,14 @@ func HTTP(h http.Handler) Handler {
 			b.returned = true
 			return errors.Join(b.serve(), errTarget)
 		}
-		w := newResponseWriter(outer)
+		w := &hijackWriter{}
+		w.open(outer)
 		go b.run(h, w, req)
-		return w.finish(r, b.serve())
+		err = b.serve()
+		if b.taken != nil {
+			return nil // there is nobody left to answer
+		}
+		return w.finish(r, err)
 	}
 }
 
@@ -56,7 +65,8 @@ func Inline(h http.Handler) Handler {
 		if err != nil {
 			return errTarget
 		}
-		w := newResponseWriter(r)
+		w := &responseWriter{}
+		w.open(r)
 		err = guard(func() error { h.ServeHTTP(w, req); return nil })
 		if p := (*PanicError)(nil); errors.As(err, &p) && p.Value == http.ErrAbortHandler {
 			err = http.ErrAbortHandler

@@ -53,7 +53,9 @@ type Server struct {
 	packer        packer
 	scratch       []byte // of Fingerprint
 	foreign       foreignUses
-	contentType   string // the last one that was found valid; handlers give the same constants again and again
+	hijacked      map[*hijacked]struct{} // connections that handlers have taken over
+	unhijacked    func()                 // told when none is left
+	contentType   string                 // the last one that was found valid; handlers give the same constants again and again
 	stats         Stats
 }
 
@@ -89,7 +91,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		routes: g.Routes(), router: newRouter(g.routes),
 		producers: map[string]*producing{}, consumers: map[string]*consuming{},
 		errorHandlers: map[string]ErrorHandler{}, queues: map[string]Queues{}, pausers: map[string]Pauser{},
-		ended: make(chan struct{}),
+		ended: make(chan struct{}), hijacked: map[*hijacked]struct{}{},
 	}
 	s.makePools(g.Pools(), options.Pools)
 	var mistakes []error
@@ -230,6 +232,7 @@ func (s *Server) Outside() int { return s.outside }
 // wait for will not come. Loop thread only.
 func (s *Server) End() {
 	s.CancelAll(ErrShutdown)
+	s.CloseHijacked()
 	close(s.ended)
 }
 
@@ -399,7 +402,8 @@ func (c *consuming) fail() {
 	}
 }
 
-// BeginDrain makes the server unready and tells the streams. Calls are run as
+// BeginDrain makes the server unready and tells the streams, and the handlers that
+// have taken over their connections. Calls are run as
 // before.
 func (s *Server) BeginDrain() {
 	s.draining = true
@@ -408,6 +412,7 @@ func (s *Server) BeginDrain() {
 			r.cancel(ErrDraining)
 		}
 	}
+	s.cancelHijacked(ErrDraining)
 }
 
 // Drain calls done when no call is live. New calls are still run: the doors
@@ -421,11 +426,13 @@ func (s *Server) Drain(done func()) {
 	s.drained = done
 }
 
-// CancelAll ends the waits of every live call.
+// CancelAll ends the waits of every live call, and the contexts of handlers that have
+// taken over their connections.
 func (s *Server) CancelAll(cause error) {
 	for _, r := range append([]*Request(nil), s.live...) {
 		r.cancel(cause)
 	}
+	s.cancelHijacked(cause)
 }
 
 // CancelOlder ends the waits of the calls that began before then. A stream is

@@ -28,7 +28,7 @@ func (a *application) drain(why string) {
 	left := 2
 	one := func() {
 		if left--; left == 0 { // but calls whose clients have gone may still run
-			a.server.Drain(func() { a.close(cut.Stop) })
+			a.server.Drain(func() { a.endHijacked(func() { a.close(cut.Stop) }) })
 		}
 	}
 	a.amqp.Stop(func() { a.server.Drain(one) })
@@ -36,6 +36,7 @@ func (a *application) drain(why string) {
 		for _, ln := range a.listeners {
 			ln.Close()
 		}
+		a.shut = a.loop.Now()
 		a.http.Drain(one)
 	}
 	if delay == 0 {
@@ -43,6 +44,25 @@ func (a *application) drain(why string) {
 		return
 	}
 	a.loop.After(delay, shut)
+}
+
+// hijackedGrace is what handlers that have taken over their connections get to end
+// them, once all their contexts have ended and no other work is left. Many of them
+// would never do it: net/http's Shutdown does not even tell them.
+const hijackedGrace = 5 * time.Second
+
+// endHijacked waits until handlers have closed the connections that they have taken over,
+// and closes what is left.
+func (a *application) endHijacked(done func()) {
+	grace := min(hijackedGrace, a.plan.Settings.Server.DrainTimeout/2)
+	limit := a.loop.After(max(0, grace-a.loop.Now().Sub(a.shut)), func() {
+		a.log.Warn().Int("connections", a.server.Hijacked()).Msg("handlers have not closed the connections that they have taken over: closing them")
+		a.server.CloseHijacked()
+	})
+	a.server.AwaitHijacked(func() {
+		limit.Stop()
+		done()
+	})
 }
 
 // close ends the brokers' connections in good order, then the embedded broker,
@@ -68,5 +88,6 @@ func (a *application) cut() {
 	}
 	a.log.Warn().Int("calls", a.server.Live()).Int("connections", a.http.Open()).Msg("the drain is cut short")
 	a.server.CancelAll(publisher.ErrShutdown)
+	a.server.CloseHijacked()
 	a.loop.After(cutGrace, a.loop.Stop)
 }

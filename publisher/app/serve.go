@@ -64,7 +64,8 @@ type application struct {
 	embedded  *embedded // nil unless a connection in use is "embedded"
 	listeners []*loop.Listener
 	draining  bool
-	err       error // what run returns
+	shut      time.Time // when the draining server stopped listening
+	err       error     // what run returns
 
 	collecting bool // collectLater was called
 }

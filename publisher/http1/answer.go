@@ -129,9 +129,13 @@ func (c *Conn) Inform(status int, fields []byte) {
 		return
 	}
 	c.room(headRoom + len(fields))
-	c.out = append(c.out, "HTTP/1.1 "...)
-	c.out = strconv.AppendInt(c.out, int64(status), 10)
-	c.out = append(append(append(c.out, ' '), StatusText(status)...), "\r\n"...)
+	if status == 101 { // the last answer there is, as the head of any other
+		c.appendStatus(status, ownFields(fields))
+	} else {
+		c.out = append(c.out, "HTTP/1.1 "...)
+		c.out = strconv.AppendInt(c.out, int64(status), 10)
+		c.out = append(append(append(c.out, ' '), StatusText(status)...), "\r\n"...)
+	}
 	c.out = append(append(c.out, fields...), "\r\n"...)
 	c.wake()
 }

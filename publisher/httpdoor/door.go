@@ -24,17 +24,18 @@ type Limits struct {
 
 // A Door makes the exchanges of a server's HTTP connections. Loop thread only.
 type Door struct {
-	server *publisher.Server
-	http   *http1.Server
-	max    int // connections at once; 0 is no bound
-	bodies bodies
-	turn   time.Time // of the loop, in which so many octets were streamed
-	octets int
-	first  *exchange // the open ones, a list
-	open   int
-	drain  func() // told when the last has closed
-	closed bool
-	refuse uint64
+	server   *publisher.Server
+	http     *http1.Server
+	max      int // connections at once; 0 is no bound
+	bodies   bodies
+	turn     time.Time // of the loop, in which so many octets were streamed
+	octets   int
+	first    *exchange // the open ones, a list
+	open     int       // connections, hijacked ones included
+	hijacked int       // of those, without an exchange any more
+	drain    func()    // told when the last has closed
+	closed   bool
+	refuse   uint64
 }
 
 // New returns a door with the machine's limits.
@@ -69,7 +70,8 @@ func (d *Door) Open() int { return d.open }
 func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 	s := d.http.Stats()
 	return publisher.AppendMetrics(dst, nil,
-		publisher.Metric{Name: "http_connections", Help: "HTTP connections that are open.", Value: float64(d.open)},
+		publisher.Metric{Name: "http_connections", Help: "HTTP connections that are open, hijacked ones included.", Value: float64(d.open)},
+		publisher.Metric{Name: "http_connections_hijacked", Help: "HTTP connections that a handler has taken over (http.Hijacker) and not closed yet.", Value: float64(d.hijacked)},
 		publisher.Metric{Name: "http_connections_refused_total", Help: "HTTP connections closed at once: over connections_max, or draining.", Value: float64(d.refuse)},
 		publisher.Metric{Name: "http_heads_total", Help: "HTTP requests whose head was whole and well-formed.", Value: float64(s.Requests)},
 		publisher.Metric{Name: "http_malformed_total", Help: "HTTP requests answered with an error before they became calls: malformed, too large, too slow.", Value: float64(s.Refused)},
@@ -83,10 +85,10 @@ func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 func (d *Door) Retire() { d.http.Retire() }
 
 // Drain closes each connection as soon as it is idle, and calls done when
-// none is left.
+// none is left but hijacked ones.
 func (d *Door) Drain(done func()) {
 	d.closed = true
-	if d.open == 0 {
+	if d.first == nil {
 		done()
 		return
 	}
@@ -204,9 +206,11 @@ func (x *exchange) Gone(error) {
 		x.door.server.Discard(c)
 		x.door.bodies.release(x)
 	}
+	x.door.open--
 	x.unlink()
 }
 
+// unlink takes the exchange out of the list of its door.
 func (x *exchange) unlink() {
 	d := x.door
 	if x.next != nil {
@@ -218,7 +222,7 @@ func (x *exchange) unlink() {
 		d.first = x.next
 	}
 	x.prev, x.next = nil, nil
-	if d.open--; d.open == 0 && d.drain != nil {
+	if d.first == nil && d.drain != nil {
 		done := d.drain
 		d.drain = nil
 		done()

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -50,10 +49,7 @@ func init() {
 	mux.HandleFunc("/net/late", netLate)
 	mux.HandleFunc("/net/publish/{status}", netPublish)
 	mux.HandleFunc("/net/stream", netStream)
-	mux.HandleFunc("/net/hijack", func(w http.ResponseWriter, r *http.Request) {
-		_, _, err := http.NewResponseController(w).Hijack()
-		fmt.Fprint(w, errors.Is(err, http.ErrNotSupported))
-	})
+	mux.HandleFunc("/net/hijack/{way}", netHijack)
 	publisher.Handle("/net/", publisher.HTTP(mux))
 	publisher.Produce("e2e-net", publisher.Producer{Queue: "e2e-net"})
 	publisher.Consume("e2e-net-work", publisher.Consumer{Retry: publisher.Retry{Attempts: 1}}, publisher.HTTP(http.HandlerFunc(netMessage)))
@@ -364,9 +360,6 @@ func TestFlushedAnswerOfAMountedHandler(t *testing.T) {
 	}
 	if status, body := s.get("/net/stream?n=400"); status != 200 || len(body) != 400<<16+len("first last") {
 		t.Errorf("%d %d octets", status, len(body))
-	}
-	if status, body := s.get("/net/hijack"); status != 200 || body != "true" {
-		t.Errorf("hijack: %d %s", status, body)
 	}
 }
 

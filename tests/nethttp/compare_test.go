@@ -39,13 +39,14 @@ const (
 	whyContinue = "`100 Continue` is sent where no octet of the body is there yet"
 	whyControls = "Control characters in a value are sent as spaces"
 	whyDate     = "A `Date` can be set, but not left out"
+	whyHijack   = "`Hijack` refuses when octets of the answer have been written"
 	whyInline   = "Nothing is flushed there"
 	whyLength   = "A `Content-Length` is sent once, as a plain number"
 	whyOld      = "An HTTP/1.0 client gets no informational answers"
 	whyPanic    = "A panic is answered with 500 if nothing has been sent yet"
 	whyReset    = "205 has no body"
 	whyServer   = "Requests are read, routed and refused by this server's own rules"
-	whySwitch   = "101 fails the call"
+	whySwitch   = "101 without `Hijack` fails the call"
 	whyTrailers = "Trailer fields of a request are not read"
 	whyTrailer  = "Trailers with `http.TrailerPrefix` arrive behind a short body, too"
 )
@@ -204,7 +205,7 @@ func TestReasonsAreInTheGuide(t *testing.T) {
 		t.Fatal(err)
 	}
 	guide := strings.Join(strings.Fields(string(text)), " ")
-	for _, why := range []string{whyBody, whyBuffer, whyClose, whyCoding, whyContinue, whyControls, whyDate, whyInline, whyLength, whyOld, whyPanic, whyReset, whyServer, whySwitch, whyTrailers, whyTrailer} {
+	for _, why := range []string{whyBody, whyBuffer, whyClose, whyCoding, whyContinue, whyControls, whyDate, whyHijack, whyInline, whyLength, whyOld, whyPanic, whyReset, whyServer, whySwitch, whyTrailers, whyTrailer} {
 		if !strings.Contains(guide, why) {
 			t.Errorf("the guide does not say %q", why)
 		}

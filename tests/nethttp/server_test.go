@@ -77,6 +77,9 @@ func serveTheirs(t *testing.T, h http.Handler) string {
 	return ln.Addr().String()
 }
 
+// serveMounted runs a handler under our server, on a goroutine of its own.
+func serveMounted(t *testing.T, h http.Handler) string { return serveOurs(t, publisher.HTTP(h)) }
+
 // serveOurs runs a handler under our server and returns its address.
 func serveOurs(t *testing.T, h publisher.Handler) string {
 	g := publisher.NewRegistry()

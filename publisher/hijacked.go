@@ -1,0 +1,138 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"weak"
+)
+
+// hijacked is a connection that a handler has taken over and not closed yet.
+type hijacked struct {
+	server *Server
+	cancel context.CancelCauseFunc // of the handler's context
+	closed func()                  // of the door
+	close  func()                  // the connection
+	over   atomic.Bool             // it is closed
+}
+
+// own is the connection for the handler. Its end is noticed: by Close, or because
+// nobody refers to it any more, when package net closes it.
+func (h *hijacked) own(nc net.Conn) net.Conn {
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		h.close = watchConn(h, nc)
+		return &hijackedTCP{nc, h.leave}
+	case *net.UnixConn:
+		h.close = watchConn(h, nc)
+		return &hijackedUnix{nc, h.leave}
+	}
+	h.close = func() { _ = nc.Close() }
+	return &hijackedConn{nc, h.leave}
+}
+
+// watchConn returns how to close the connection, without a reference to it.
+func watchConn[T any](h *hijacked, nc *T) (end func()) {
+	runtime.AddCleanup(nc, (*hijacked).leave, h)
+	known := weak.Make(nc)
+	return func() {
+		if nc := known.Value(); nc != nil {
+			_ = any(nc).(io.Closer).Close()
+		}
+	}
+}
+
+// These have all methods of the connections that net/http gives, CloseWrite for one.
+type (
+	hijackedTCP struct {
+		*net.TCPConn
+		leave func()
+	}
+	hijackedUnix struct {
+		*net.UnixConn
+		leave func()
+	}
+	hijackedConn struct {
+		net.Conn
+		leave func()
+	}
+)
+
+func (c *hijackedTCP) Close() error  { defer c.leave(); return c.TCPConn.Close() }
+func (c *hijackedUnix) Close() error { defer c.leave(); return c.UnixConn.Close() }
+func (c *hijackedConn) Close() error { defer c.leave(); return c.Conn.Close() }
+
+// takeOver notes a connection that a handler has from now on.
+func (s *Server) takeOver(h *hijacked) {
+	s.hijacked[h] = struct{}{}
+	if s.draining {
+		h.cancel(ErrDraining)
+	}
+}
+
+// leave tells the server that the connection is closed. Any goroutine.
+func (h *hijacked) leave() {
+	if !h.over.Swap(true) {
+		h.server.runtime.Post(func() { h.server.forget(h) })
+	}
+}
+
+// forget takes a closed connection out of the count. Loop thread.
+func (s *Server) forget(h *hijacked) {
+	delete(s.hijacked, h)
+	h.closed()
+	if done := s.unhijacked; done != nil && len(s.hijacked) == 0 {
+		s.unhijacked = nil
+		done()
+	}
+}
+
+// Hijacked is the number of connections that handlers have taken over and not
+// closed yet. Loop thread only.
+func (s *Server) Hijacked() int { return len(s.hijacked) }
+
+// AwaitHijacked calls done when no connection is left that a handler has taken over.
+// Loop thread only.
+func (s *Server) AwaitHijacked(done func()) {
+	if len(s.hijacked) == 0 {
+		done()
+		return
+	}
+	s.unhijacked = done
+}
+
+// CloseHijacked closes the connections that handlers have taken over. Loop thread
+// only.
+func (s *Server) CloseHijacked() {
+	all := make([]*hijacked, 0, len(s.hijacked))
+	for h := range s.hijacked {
+		all = append(all, h)
+	}
+	go func() { // closing waits for goroutines that are reading
+		for _, h := range all {
+			h.close()
+			h.leave()
+		}
+	}()
+}
+
+func (s *Server) cancelHijacked(cause error) {
+	for h := range s.hijacked {
+		h.cancel(cause)
+	}
+}
+
+// hijackerEnded logs the panic of a handler after it has taken over its connection,
+// which stays the handler's, as under net/http.
+func (s *Server) hijackerEnded(handler string, failure error) {
+	var p *PanicError
+	if !errors.As(failure, &p) {
+		return
+	}
+	s.stats.Panics++
+	s.log.Error().Err(failure).Str("handler", handler).Bytes("stack", p.Stack).
+		Msg("a handler panicked after it had taken over its connection")
+}

@@ -1,0 +1,46 @@
+package httpdoor
+
+import (
+	"net"
+	"net/http"
+
+	"zamqp/publisher"
+)
+
+// A detacher is a wire that can give its socket away; see [zamqp/loop.Conn].
+type detacher interface {
+	Detach() (nc net.Conn, rest []byte, err error)
+}
+
+// Hijack takes the connection from the loop, for the handler of the call. It still
+// counts among the open ones, until Closed is called.
+func (x *exchange) Hijack(*publisher.Call) (publisher.Hijacked, error) {
+	wire, ok := x.wire.(detacher)
+	switch {
+	case !ok:
+		return publisher.Hijacked{}, http.ErrNotSupported
+	case x.gone:
+		return publisher.Hijacked{}, publisher.ErrGone
+	}
+	nc, rest, err := wire.Detach()
+	if err != nil {
+		return publisher.Hijacked{}, err
+	}
+	x.door.hijacked++
+	return publisher.Hijacked{Conn: nc, Read: rest, Unsent: x.unsent, Closed: x.door.hijackedClosed}, nil
+}
+
+// unsent ends the exchange, and is what is left of its output.
+func (x *exchange) unsent() []byte {
+	x.gone = true
+	out := x.Conn.Hijack(x.door.server.Now())
+	x.unlink()
+	return out
+}
+
+func (d *Door) hijackedClosed() {
+	d.hijacked--
+	d.open--
+}
+
+var _ publisher.HijackDoor = (*exchange)(nil)
