@@ -37,6 +37,20 @@ var ErrGone = errors.New("the client has gone")
 // ErrShutdown ends a wait of a call that the server's drain cut off.
 var ErrShutdown = errors.New("the server shuts down")
 
+// ErrNotServing is the error of a [Publish] where no server is there to do it:
+// none runs in this process, or an [OnStart] function asks, for which the server
+// waits.
+var ErrNotServing = errors.New("the server does not serve")
+
+// ErrOnLoop is the error of a [Publish] in a handler that runs on the loop's
+// thread: to wait for the loop there would hold it for ever. Use [Request.Publish].
+var ErrOnLoop = errors.New("called in a handler on the loop's thread: use r.Publish, which is a part of the call's transaction")
+
+// ErrUnknownOutcome says that a [Publish] was handed over and that its wait was
+// ended before its outcome was known: the broker may have the message, or may
+// still get it.
+var ErrUnknownOutcome = errors.New("whether the broker has the message is not known")
+
 // ErrDraining ends the context of a [Request.Stream], and its wait, when the
 // server begins to drain. What the stream writes still arrives: it may say
 // goodbye and return nil, or return the error, which cuts the answer.
@@ -113,9 +127,17 @@ func (e *DecodeError) Unwrap() error { return e.Cause }
 type PanicError struct {
 	Value any
 	Stack []byte
+
+	who string // "" is the handler
 }
 
-func (e *PanicError) Error() string { return fmt.Sprintf("the handler panicked: %v", e.Value) }
+func (e *PanicError) Error() string {
+	who := e.who
+	if who == "" {
+		who = "the handler"
+	}
+	return fmt.Sprintf("%s panicked: %v", who, e.Value)
+}
 
 // IsPermanent reports whether an error is one that will not pass, so that a
 // message that met it is not tried again.

@@ -51,13 +51,18 @@ func (f *foreignUses) refuse(s *Server, owner uintptr) error {
 	if owner == 0 || owner == coro.Self() { // the owner is here, but not in this call any more
 		err = ErrOver
 	}
+	f.log(s, err)
+	return err
+}
+
+// log counts a use, and logs it with its place.
+func (f *foreignUses) log(s *Server, err error) {
 	f.total.Add(1)
 	method, place, pc := foreignCaller()
 	if times := f.tell(pc); times > 0 {
 		s.log.Error().Err(err).Str("place", place).Str("method", method).Int("times", times).
-			Msg("a method of a request was called where it cannot work, and did nothing")
+			Msg("a method was called where it cannot work, and did nothing")
 	}
-	return err
 }
 
 // tell gives how many uses of a place are to be logged now, this one included;

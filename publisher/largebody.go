@@ -15,7 +15,7 @@ import (
 type ownBody []byte
 
 // claim makes a large body that needs no codec the transaction's own; other values stay
-// as they are.
+// as they are. r may be nil.
 func (r *Request) claim(v any, d *draft) any {
 	switch body := v.(type) {
 	case []byte:
@@ -69,7 +69,7 @@ func (r *Request) yield() {
 // thread back to the loop.
 func (r *Request) canWait() bool {
 	self := coro.Self()
-	return self != 0 && r.carrier == nil && r.owner.Load() == self && r.task != nil
+	return r != nil && self != 0 && r.carrier == nil && r.owner.Load() == self && r.task != nil
 }
 
 // apart runs fn, which takes long for a large body, on another goroutine while the call

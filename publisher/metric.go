@@ -59,6 +59,8 @@ func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
 		Metric{Name: "undone_total", Help: "Calls whose answer was a refusal (400 and more), which aborted what they had published or joined.", Value: float64(s.stats.Undone)},
 		Metric{Name: "conflicts_total", Help: "Runs that were repeated for a conflict.", Value: float64(s.stats.Conflicts)},
 		Metric{Name: "foreign_uses_total", Help: "Methods of requests that were called on a foreign goroutine or after the call, and did nothing: a mistake in a handler, which the log names.", Value: float64(s.foreign.total.Load())},
+		Metric{Name: "detached_publishes_total", Help: "Publishes outside of a call, by publisher.Publish, that were handed to their connection.", Value: float64(s.detached.total)},
+		Metric{Name: "detached_publish_failures_total", Help: "Publishes outside of a call that failed.", Value: float64(s.detached.failed)},
 		Metric{Name: "refused_total", Help: "HTTP requests answered without a handler: no route, too many calls.", Value: float64(s.stats.Refused)},
 		Metric{Name: "message_body_bytes", Help: "Octets of the bodies of messages that are held, from when they are whole to the end of their call.", Value: float64(s.messageOctets)},
 		Metric{Name: "calls", Help: "Calls that run or wait.", Value: float64(snap.Live)},

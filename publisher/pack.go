@@ -69,6 +69,14 @@ func (r *Request) unpackApart(e contentEncoding, body []byte, limit int64) (out 
 	return out, err
 }
 
+// pack is [packer.pack] with the packer that the calling goroutine may use.
+func (r *Request) pack(arena []byte, bodyAt int) ([]byte, error) {
+	if r == nil {
+		return (&packer{}).pack(arena, bodyAt)
+	}
+	return r.server.packer.pack(arena, bodyAt)
+}
+
 // gzipped is the gzip of a large body.
 func gzipped(body []byte) ([]byte, error) {
 	out := newCollecting(nil)

@@ -177,7 +177,7 @@ func (r *Request) publish(name string, v any, options []Option) error {
 	if err != nil {
 		return err
 	}
-	d := p.draft(r)
+	d := p.draft(r.Now())
 	if id := r.derivedID(); id != nil {
 		d.props.MessageID = id
 		d.props.Flags |= amqpproto.FlagMessageID
@@ -189,7 +189,7 @@ func (r *Request) publish(name string, v any, options []Option) error {
 }
 
 // draft is a publish with what the producer gives each message.
-func (p *producing) draft(r *Request) (d draft) {
+func (p *producing) draft(now time.Time) (d draft) {
 	d.exchange, d.key, d.mandatory, d.gzip = p.Exchange, p.RoutingKey, p.mandatory, p.Gzip
 	d.props.DeliveryMode, d.props.Flags = p.mode, amqpproto.FlagDeliveryMode
 	d.setIf(&d.props.ReplyTo, amqpproto.FlagReplyTo, p.ReplyTo)
@@ -201,7 +201,7 @@ func (p *producing) draft(r *Request) (d draft) {
 		d.props.Flags |= amqpproto.FlagPriority
 	}
 	if p.Timestamp {
-		d.props.Timestamp = uint64(r.Now().Unix())
+		d.props.Timestamp = uint64(now.Unix())
 		d.props.Flags |= amqpproto.FlagTimestamp
 	}
 	return d
@@ -226,7 +226,8 @@ func (r *Request) derivedID() []byte {
 	return t.id
 }
 
-// add encodes properties and body behind each other into the arena.
+// add encodes properties and body behind each other into the arena. r is the call;
+// nil outside of one, where the caller's goroutine does all the work.
 func (t *Tx) add(r *Request, p *producing, d *draft, v any) error {
 	if d.gzip {
 		d.set(&d.props.ContentEncoding, amqpproto.FlagContentEncoding, "gzip")
@@ -267,7 +268,7 @@ func (t *Tx) add(r *Request, p *producing, d *draft, v any) error {
 		return t.addLarge(r, p, d, body, append([]byte(nil), arena[:bodyAt]...), start)
 	}
 	if d.gzip {
-		if arena, err = r.server.packer.pack(arena, bodyAt); err != nil {
+		if arena, err = r.pack(arena, bodyAt); err != nil {
 			return err
 		}
 	}
@@ -288,7 +289,7 @@ func (t *Tx) addRaw(r *Request, p *producing, d *draft, body []byte, owned bool)
 	}
 	arena = append(arena, body...)
 	if d.gzip {
-		if arena, err = r.server.packer.pack(arena, bodyAt); err != nil {
+		if arena, err = r.pack(arena, bodyAt); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sort"
 	"strings"
+	"sync/atomic"
 )
 
 // A Handler answers one call. nil commits the call's transaction, an error
@@ -28,7 +29,9 @@ type Registry struct {
 	subscribers   map[string][]Handler
 	errorHandlers map[string]*registered[ErrorHandler]
 	app           []AppSettings
-	mux           *http.ServeMux // never serves: it knows syntax and conflicts of patterns
+	starts, stops []hook
+	mux           *http.ServeMux         // never serves: it knows syntax and conflicts of patterns
+	running       atomic.Pointer[Server] // that [Publish] uses
 }
 
 // What handler packages declare by name.

@@ -137,7 +137,7 @@ func (r *Request) ask(name string, v any, options []Option, done func(*Answer, e
 			timeout = time.Duration(options[i].num)
 		}
 	}
-	d := p.draft(r)
+	d := p.draft(r.Now())
 	d.mandatory = !p.NoMandatory // nobody's queue is an answer, too
 	if err := d.apply(r.server, options); err != nil {
 		return nil, err

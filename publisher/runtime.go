@@ -18,3 +18,10 @@ type Runtime interface {
 	// Enter tells the watchdog who holds the thread; nil is nobody.
 	Enter(name *string)
 }
+
+// A Turner is a Runtime of a test, whose loop is turned by whoever waits for
+// something on the loop's own goroutine.
+type Turner interface {
+	// Turn lets the loop go on until over reports true.
+	Turn(over func() bool)
+}

@@ -3,6 +3,7 @@ package publisher
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -46,8 +47,11 @@ type Server struct {
 	watching      int // of live, on routes that watch the server
 	drained       func()
 	draining      bool
-	messageOctets int64         // of the bodies of messages
-	streams       int           // answers that are being streamed
+	messageOctets int64 // of the bodies of messages
+	streams       int   // answers that are being streamed
+	registry      *Registry
+	hooks         hooks
+	detached      detaching
 	ended         chan struct{} // closed when the loop has ended
 	outside       int           // see [Server.Outside]
 	packer        packer
@@ -91,7 +95,8 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		routes: g.Routes(), router: newRouter(g.routes),
 		producers: map[string]*producing{}, consumers: map[string]*consuming{},
 		errorHandlers: map[string]ErrorHandler{}, queues: map[string]Queues{}, pausers: map[string]Pauser{},
-		ended: make(chan struct{}), hijacked: map[*hijacked]struct{}{},
+		registry: g, hooks: hooks{starts: slices.Clone(g.starts), stops: slices.Clone(g.stops)},
+		detached: detaching{serving: make(chan struct{})}, ended: make(chan struct{}), hijacked: map[*hijacked]struct{}{},
 	}
 	s.makePools(g.Pools(), options.Pools)
 	var mistakes []error
@@ -212,6 +217,7 @@ func (s *Server) Start(rt Runtime) {
 	s.tasks = coro.NewPool(tasksIdleMax, func(_ coro.Runner, p *coro.PanicError) {
 		s.log.Error().Interface("panic", p.Value).Bytes("stack", p.Stack).Msg("a call ended outside its handler: please report this")
 	})
+	s.serve()
 }
 
 // Close ends the coroutines of the server when no call lives, on its loop's thread.
@@ -228,11 +234,13 @@ func (s *Server) Close() {
 // programs that turn a loop of their own, such as tests. Loop thread only.
 func (s *Server) Outside() int { return s.outside }
 
-// End tells that the loop has ended: what mounted handlers on goroutines of their own
-// wait for will not come. Loop thread only.
+// End tells that the loop has ended, or will not run: what mounted handlers on
+// goroutines of their own, and those who publish, wait for will not come. Loop
+// thread only.
 func (s *Server) End() {
 	s.CancelAll(ErrShutdown)
 	s.CloseHijacked()
+	s.detach()
 	close(s.ended)
 }
 
@@ -272,10 +280,14 @@ func (s *Server) Bind(producer string, sender Sender) {
 	s.producers[producer].sender = sender
 }
 
+func noProducer(name string) error {
+	return fmt.Errorf("no such producer: register it by publisher.Produce(%q, …)", name)
+}
+
 func (s *Server) producer(name string) (*producing, error) {
 	p := s.producers[name]
 	if p == nil {
-		return nil, fmt.Errorf("no such producer: register it by publisher.Produce(%q, …)", name)
+		return nil, noProducer(name)
 	}
 	if p.sender == nil {
 		return nil, fmt.Errorf("%w: its connection %q is not set up", ErrUnavailable, p.Connection)

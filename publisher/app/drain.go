@@ -13,8 +13,9 @@ const cutGrace = time.Second
 
 // drain stops in order: say that the server is not ready, cancel the consumers,
 // and serve on for server.drain_delay, so that a balancer can see it; then
-// accept no more, finish the calls and their answers, flush publishes, confirms
-// and acks, close. All that comes after the delay is within server.drain_timeout.
+// accept no more, finish the calls and their answers, run the handlers' OnStop
+// functions, flush publishes, confirms and acks, close. All that comes after the
+// delay is within server.drain_timeout.
 func (a *application) drain(why string) {
 	if a.draining {
 		return
@@ -24,11 +25,12 @@ func (a *application) drain(why string) {
 	a.log.Info().Str("reason", why).Dur("delay", delay).Dur("timeout", timeout).Int("calls", a.server.Live()).Msg("draining")
 	a.server.BeginDrain()
 	a.http.Retire()
+	a.stopBy = time.Now().Add(delay + timeout)
 	cut := a.loop.After(delay+timeout, a.cut)
 	left := 2
 	one := func() {
 		if left--; left == 0 { // but calls whose clients have gone may still run
-			a.server.Drain(func() { a.endHijacked(func() { a.close(cut.Stop) }) })
+			a.server.Drain(func() { a.endHijacked(func() { a.runOnStop(func() { a.close(cut.Stop) }) }) })
 		}
 	}
 	a.amqp.Stop(func() { a.server.Drain(one) })
@@ -68,6 +70,7 @@ func (a *application) endHijacked(done func()) {
 // close ends the brokers' connections in good order, then the embedded broker,
 // then the loop.
 func (a *application) close(settled func() bool) {
+	a.server.RefusePublishes()
 	a.amqp.Close(func(err error) {
 		settled()
 		if err != nil {
@@ -87,7 +90,9 @@ func (a *application) cut() {
 		a.fail(fmt.Errorf("%w: %d calls were left", errCut, live))
 	}
 	a.log.Warn().Int("calls", a.server.Live()).Int("connections", a.http.Open()).Msg("the drain is cut short")
+	a.stopBy = time.Now().Add(cutGrace)
 	a.server.CancelAll(publisher.ErrShutdown)
 	a.server.CloseHijacked()
+	a.cutStops(errCut)
 	a.loop.After(cutGrace, a.loop.Stop)
 }

@@ -65,7 +65,10 @@ type application struct {
 	listeners []*loop.Listener
 	draining  bool
 	shut      time.Time // when the draining server stopped listening
-	err       error     // what run returns
+	hurried   bool      // a second signal has ended the drain
+	stopBy    time.Time // the end of the drain
+	stops     stops
+	err       error // what run returns
 
 	collecting bool // collectLater was called
 }
@@ -125,18 +128,37 @@ func httpConfig(h *config.HTTP) http1.Config {
 // run turns the loop until the drain is over.
 func (a *application) run(ctx context.Context) error {
 	defer setProcessors(a.plan.Settings.Loop.Processors)()
-	a.loop.OnStart(a.start)
-	stop := a.plan.Settings.Server
-	defer watch(ctx, a.loop, watching{drain: a.drain, hurry: a.hurry, deaf: a.last.deaf(a.loop), within: stop.DrainDelay + stop.DrainTimeout})()
-	if err := a.loop.Run(); err != nil {
-		return fmt.Errorf("loop: %w", err)
+	serving, end := untilSignal(ctx)
+	defer end()
+	if err := a.server.RunOnStart(serving); err != nil {
+		return a.abandon(serving, end, err)
 	}
+	stop := a.plan.Settings.Server
+	unwatch := watch(ctx, a.loop, watching{drain: a.drain, hurry: a.hurry, deaf: a.last.deaf(a.loop), within: stop.DrainDelay + stop.DrainTimeout})
+	if serving.Err() != nil { // before somebody watched
+		unwatch()
+		return a.abandon(serving, end, context.Cause(serving))
+	}
+	a.loop.OnStart(a.start)
+	err := a.loop.Run()
+	unwatch()
+	end()
+	if err != nil {
+		a.fail(fmt.Errorf("loop: %w", err))
+	}
+	bound := stop.DrainTimeout
+	if a.draining { // it took all the time there was
+		bound = cutGrace
+	}
+	a.stopLate(bound)
 	return a.err
 }
 
 // hurry ends the drain at once.
 func (a *application) hurry(why string) {
 	a.fail(fmt.Errorf("a second %s ended the drain: %d calls were cut off", why, a.server.Live()))
+	a.hurried = true
+	a.cutStops(fmt.Errorf("a second %s ended the drain", why))
 	a.loop.Stop()
 }
 

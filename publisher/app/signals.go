@@ -37,10 +37,7 @@ const (
 // shell send one each. It returns what ends the watching.
 func watch(ctx context.Context, l *loop.Loop, w watching) (stop func()) {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
-		signal.Notify(signals, syscall.SIGHUP)
-	}
+	signal.Notify(signals, endSignals()...)
 	s := &signalled{watching: w, loop: l, signals: signals, done: make(chan struct{})}
 	go s.run(ctx)
 	return func() {

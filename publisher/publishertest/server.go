@@ -69,7 +69,9 @@ type timer struct {
 	done bool
 }
 
-// New returns a server for the handlers of a registry.
+// New returns a server for the handlers of a registry. It runs their OnStart
+// functions, which fail the test if one fails, and at the end of the test their
+// OnStop functions, whose errors are in the test's log.
 func New(t testing.TB, registry *publisher.Registry) *Server {
 	t.Helper()
 	s := &Server{t: t, now: time.Now(), posted: make(chan func(), postedMax), queues: map[string][]publisher.Publishing{}}
@@ -79,6 +81,9 @@ func New(t testing.TB, registry *publisher.Registry) *Server {
 		t.Fatal(err)
 	}
 	s.server = server
+	if err := server.RunOnStart(s.untilEnd()); err != nil {
+		t.Fatal(err)
+	}
 	server.Start(runtime{s})
 	for name := range registry.Producers() {
 		server.Bind(name, sender{s, false})
@@ -173,11 +178,17 @@ func (s *Server) Deliver(consumer string, p publisher.Publishing) Result {
 func (s *Server) run(r *publisher.Call, w *waiter) {
 	s.t.Helper()
 	s.server.Dispatch(r, w)
-	for !w.over {
+	s.turn(func() bool { return w.over })
+}
+
+// turn does one thing after the other until over.
+func (s *Server) turn(over func() bool) {
+	s.t.Helper()
+	for !over() {
 		for s.server.RunReady() {
 		}
 		switch {
-		case w.over:
+		case over():
 		case len(s.todo) > 0:
 			next := s.todo[0]
 			s.todo = s.todo[1:]
@@ -314,6 +325,9 @@ type runtime struct{ s *Server }
 func (r runtime) Now() time.Time      { return r.s.now }
 func (r runtime) Enter(*string)       {}
 func (r runtime) Post(fn func()) bool { r.s.posted <- fn; return true }
+
+// Turn makes [publisher.Publish] work on the test's own goroutine.
+func (r runtime) Turn(over func() bool) { r.s.turn(over) }
 
 func (r runtime) Offload(_ uintptr, fn, done func()) {
 	r.s.todo = append(r.s.todo, func() { fn(); done() })

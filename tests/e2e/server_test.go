@@ -29,6 +29,8 @@ type server struct {
 	t       *testing.T
 	url     string // of HTTP
 	amqp    string // of the broker
+	own     string // the same, if the broker is in its process
+	options []string
 	log     *logs.Buffer
 	streams bool // the broker has them
 	stop    context.CancelFunc
@@ -70,7 +72,7 @@ func startUnready(t *testing.T, url string, options ...string) *server {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{t: t, streams: streams, amqp: url, log: &logs.Buffer{}, stop: cancel, end: make(chan error, 1)}
+	s := &server{t: t, streams: streams, amqp: url, options: options, log: &logs.Buffer{}, stop: cancel, end: make(chan error, 1)}
 	go func() { s.end <- app.Serve(ctx, settings, zerolog.New(s.log)) }()
 	t.Cleanup(func() {
 		s.stop()
@@ -86,6 +88,7 @@ func startUnready(t *testing.T, url string, options ...string) *server {
 	s.url = s.log.Await(t, "serving http").Address
 	if url == "embedded" {
 		s.amqp = s.log.Await(t, "broker ready").URL
+		s.own = s.amqp
 	}
 	return s
 }

@@ -235,3 +235,8 @@ func (r runtime) After(d time.Duration, fn func()) func() bool {
 	})
 	return t.Stop
 }
+
+// Turn lets the world go on until a Publish on the test's goroutine is over.
+func (r runtime) Turn(over func() bool) {
+	r.p.w.Until("a publish outside of a call ends", 10*time.Minute, func() bool { return over() || r.p.dead })
+}

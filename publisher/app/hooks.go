@@ -1,0 +1,131 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// stops is the run of the handlers' OnStop functions. For the loop's thread, and
+// after the loop for its goroutine.
+type stops struct {
+	begun, over bool
+	cancel      context.CancelCauseFunc // of their context, once begun
+}
+
+// endSignals are the signals that ask for the end.
+func endSignals() []os.Signal {
+	signals := []os.Signal{syscall.SIGTERM, syscall.SIGINT}
+	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// untilSignal is a context that the first signal ends, with that as cause. The
+// second one does what it does to any program: nobody else may listen.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, endSignals()...)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// abandon ends a start that came no further than the OnStart functions. end ends
+// their context.
+func (a *application) abandon(serving context.Context, end func(), err error) error {
+	a.server.End()
+	a.draining = true // what was posted of a signal comes to nothing
+	a.loop.Stop()
+	if err := a.loop.Run(); err != nil { // which releases what it holds
+		a.log.Warn().Err(err).Msg("the loop was not released in good order")
+	}
+	a.fail(err)
+	if cause := context.Cause(serving); cause != nil && (errors.Is(err, cause) || errors.Is(err, serving.Err())) {
+		a.log.Info().Str("reason", cause.Error()).Msg("the start was ended before the server served")
+		a.err = nil
+	}
+	end()
+	a.stopLate(a.plan.Settings.Server.DrainTimeout)
+	return a.err
+}
+
+// runOnStop runs the OnStop functions beside the loop, and then calls done.
+func (a *application) runOnStop(done func()) {
+	if !a.server.HasOnStop() {
+		done()
+		return
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	bounded, free := context.WithDeadlineCause(ctx, a.stopBy, errCut)
+	a.stops = stops{begun: true, cancel: cancel}
+	go func() {
+		defer a.loop.Post(func() { // also after runtime.Goexit
+			if context.Cause(bounded) == errCut {
+				a.fail(fmt.Errorf("%w: OnStop functions were told so", errCut))
+			}
+			cancel(nil)
+			free()
+			a.stops.over = true
+			done()
+		})
+		a.server.RunOnStop(bounded)
+	}()
+}
+
+// cutStops tells the OnStop functions that there is no time left.
+func (a *application) cutStops(cause error) {
+	if a.stops.begun && !a.stops.over {
+		a.fail(fmt.Errorf("%w: %s has not returned", cause, cmp.Or(a.server.RunningHook(), "an OnStop function")))
+		a.stops.cancel(cause)
+	}
+}
+
+// stopLate is for the time after the loop. It runs the OnStop functions, within
+// bound, if the drain did not come to them: the start has failed, or calls did not
+// end.
+func (a *application) stopLate(bound time.Duration) {
+	switch {
+	case a.stops.over || !a.server.HasOnStop():
+	case a.stops.begun:
+		a.leaveStops()
+	case a.hurried:
+		a.log.Warn().Msg("no OnStop function was run: a second signal ended the drain")
+	default:
+		a.stopWithin(bound)
+	}
+}
+
+// stopWithin runs the OnStop functions without a loop.
+func (a *application) stopWithin(bound time.Duration) {
+	ctx, release := untilSignal(context.Background())
+	defer release()
+	ctx, cancel := context.WithTimeoutCause(ctx, bound, errCut)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.server.RunOnStop(ctx)
+	}()
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+	}
+	select { // those that heed their context
+	case <-done:
+	case <-time.After(cutGrace):
+		a.leaveStops()
+	}
+}
+
+// leaveStops goes on without an OnStop function that does not return.
+func (a *application) leaveStops() {
+	name := cmp.Or(a.server.RunningHook(), "an OnStop function")
+	a.log.Error().Str("function", name).Msg("an OnStop function has not returned: the server ends without it, and without those that were to follow")
+	a.fail(fmt.Errorf("%s has not returned", name))
+}

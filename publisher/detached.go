@@ -1,0 +1,219 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"zamqp/loop/coro"
+)
+
+// Publish publishes v outside of any call, in a transaction of its own, and waits
+// for the broker's confirm. It is for goroutines that handlers do not run on: those
+// that an [OnStart] function has started, a function given to [Request.Offload], an
+// [OnStop] function. Any number of goroutines may call it. Producer, v and options
+// are those of [Request.Publish]; v is encoded before Publish returns, on the
+// calling goroutine, and is not kept.
+//
+// The server is the one that runs in this process with the handlers of [Default];
+// [Server.Publish] names another. Before it serves, Publish waits; see [OnStart].
+//
+// nil says that the broker has confirmed the message, or that the connection's
+// spool has it on disk. An error that is an [ErrUnavailable] is that of a call's
+// publish: returned as unroutable, nacked, no confirm within confirm_timeout,
+// publish_max reached, the connection lost, the server at its end. A second try may
+// publish the message twice where the connection was lost after it had been sent;
+// an id by [MessageID] lets receivers tell.
+//
+// When ctx ends first, the error is its cause, and says what is known: that the
+// message was not sent, or, by an [ErrUnknownOutcome], that it may have been. ctx
+// takes nothing back.
+func Publish(ctx context.Context, producer string, v any, options ...Option) error {
+	return Default.Publish(ctx, producer, v, options...)
+}
+
+// Publish is the package's [Publish] for the server that runs with this registry;
+// the one started last, if there are several.
+func (g *Registry) Publish(ctx context.Context, producer string, v any, options ...Option) error {
+	s := g.running.Load()
+	if s == nil {
+		return fmt.Errorf("publish %s: %w: %w: no server runs with these handlers", producer, ErrUnavailable, ErrNotServing)
+	}
+	return s.Publish(ctx, producer, v, options...)
+}
+
+// Publish is the package's [Publish] for this server.
+func (s *Server) Publish(ctx context.Context, producer string, v any, options ...Option) error {
+	if err := s.publishDetached(ctx, producer, v, options); err != nil {
+		return fmt.Errorf("publish %s: %w", producer, err)
+	}
+	return nil
+}
+
+// detaching is what the server has for publishes outside of calls.
+type detaching struct {
+	serving chan struct{} // closed when the loop runs
+	thread  uintptr       // the loop's own goroutine; stands when serving is closed
+	refused bool          // the connections are about to be closed; for the loop's thread
+	total   uint64        // taken by the loop, for the loop's thread
+	failed  uint64
+}
+
+// attach makes the server the one that its registry publishes by.
+func (s *Server) attach() { s.registry.running.Store(s) }
+
+func (s *Server) serve() {
+	s.attach()
+	s.detached.thread = coro.Identity()
+	close(s.detached.serving)
+}
+
+func (s *Server) detach() { s.registry.running.CompareAndSwap(s, nil) }
+
+// RefusePublishes ends the time of publishes outside of calls: the brokers'
+// connections are about to be closed in good order, which waits for the confirms of
+// those that are under way. Loop thread only.
+func (s *Server) RefusePublishes() { s.detached.refused = true }
+
+// detached is one publish outside of a call.
+type detached struct {
+	server  *Server
+	p       *producing // as declared; its sender is read on the loop's thread
+	tx      Tx
+	claim   atomic.Uint32 // who has it
+	outcome chan error    // has room for the one
+}
+
+// States of a detached publish: only the loop or the caller gets it.
+const (
+	detachedPosted  = iota // it waits for the loop
+	detachedTaken          // by the loop
+	detachedGivenUp        // by its caller, before the loop took it: it is not sent
+	detachedOver           // its outcome is known
+	detachedLeft           // by its caller, before that: its outcome goes to the log
+)
+
+func (s *Server) publishDetached(ctx context.Context, producer string, v any, options []Option) error {
+	if err := s.detachable(ctx); err != nil {
+		return err
+	}
+	d, err := s.newDetached(producer, v, options)
+	if err != nil {
+		return err
+	}
+	if !s.runtime.Post(d.take) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, ErrShutdown)
+	}
+	if turner, ok := s.runtime.(Turner); ok && coro.Identity() == s.detached.thread {
+		turner.Turn(func() bool { return len(d.outcome) > 0 || ctx.Err() != nil })
+	}
+	select {
+	case err := <-d.outcome:
+		return err
+	case <-ctx.Done():
+		return d.leave(context.Cause(ctx))
+	case <-s.ended:
+		return d.leave(fmt.Errorf("%w: %w", ErrUnavailable, ErrShutdown))
+	}
+}
+
+// detachable waits until the server serves, and reports why the calling goroutine
+// cannot publish.
+func (s *Server) detachable(ctx context.Context) error {
+	select {
+	case <-s.detached.serving:
+	default:
+		if s.hooks.starter.Load() == coro.Identity() {
+			return fmt.Errorf("%w: %w: an OnStart function runs before the brokers are connected: publish on a goroutine that it starts, which waits until they are", ErrUnavailable, ErrNotServing)
+		}
+	}
+	select {
+	case <-s.detached.serving:
+	case <-s.ended:
+		return fmt.Errorf("%w: %w", ErrUnavailable, ErrShutdown)
+	case <-ctx.Done():
+		return fmt.Errorf("%w: nothing was sent", context.Cause(ctx))
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: nothing was sent", context.Cause(ctx))
+	}
+	_, turns := s.runtime.(Turner)
+	if s.tasks.Inside() || !turns && coro.Identity() == s.detached.thread {
+		s.foreign.log(s, ErrOnLoop)
+		return ErrOnLoop
+	}
+	return nil
+}
+
+// newDetached encodes a publish, properties and body, into memory of its own.
+func (s *Server) newDetached(producer string, v any, options []Option) (*detached, error) {
+	p := s.producers[producer]
+	if p == nil {
+		return nil, noProducer(producer)
+	}
+	d := &detached{server: s, p: p, outcome: make(chan error, 1)}
+	own := p.unbound()
+	draft := own.draft(time.Now())
+	if err := draft.apply(s, options); err != nil {
+		return nil, err
+	}
+	var r *Request // there is none
+	if err := d.tx.add(r, own, &draft, r.claim(v, &draft)); err != nil {
+		return nil, err
+	}
+	pub := &d.tx.pubs[0]
+	pub.RawProperties, pub.Body, pub.Tx = d.tx.arena[pub.propsAt:pub.bodyAt], d.tx.arena[pub.bodyAt:pub.endAt], &d.tx
+	if pub.large != nil {
+		pub.Body = pub.large
+	}
+	return d, nil
+}
+
+// unbound is a copy for other goroutines than the loop's, which sets the sender.
+func (p *producing) unbound() *producing {
+	return &producing{Producer: p.Producer, name: p.name, codec: p.codec, contentType: p.contentType, mode: p.mode,
+		mandatory: p.mandatory, expiration: p.expiration}
+}
+
+// take hands the publish to its sender. Loop thread.
+func (d *detached) take() {
+	if !d.claim.CompareAndSwap(detachedPosted, detachedTaken) {
+		return
+	}
+	s := d.server
+	s.detached.total++
+	err := ErrShutdown
+	if !s.detached.refused {
+		if _, err = s.producer(d.p.name); err == nil {
+			err = d.p.sender.Send(&d.tx.pubs[0].Publication, d)
+		}
+	}
+	if err != nil {
+		d.Confirmed(err)
+	}
+}
+
+// Confirmed takes the broker's word. Loop thread.
+func (d *detached) Confirmed(err error) {
+	if err != nil {
+		d.server.detached.failed++
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if d.claim.CompareAndSwap(detachedTaken, detachedOver) {
+		d.outcome <- err
+	} else if err != nil {
+		d.server.log.Warn().Err(err).Str("producer", d.p.name).Msg("a publish failed whose caller did not wait for its outcome")
+	}
+}
+
+// leave ends the caller's wait, and says what is known.
+func (d *detached) leave(cause error) error {
+	if d.claim.CompareAndSwap(detachedPosted, detachedGivenUp) {
+		return fmt.Errorf("%w: nothing was sent", cause)
+	}
+	if d.claim.CompareAndSwap(detachedTaken, detachedLeft) {
+		return fmt.Errorf("%w: %w: it was handed over to the connection", cause, ErrUnknownOutcome)
+	}
+	return <-d.outcome // which has come meanwhile
+}

@@ -1,0 +1,211 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"zamqp/loop/coro"
+)
+
+// A Hook is a function that a server runs once, when it starts or when it stops.
+// Nothing of it is on the loop's thread: it may block.
+type Hook func(ctx context.Context) error
+
+// OnStart adds a function that the server runs before it serves: no listener is
+// open yet, and no broker connected. The functions run one after the other, in the
+// order of registration, on the goroutine that starts the server (main), after
+// the settings have been read. Nothing but ctx bounds how long that may take. An
+// error or a panic ends the start, with the place of this registration.
+//
+// ctx ends when the server begins to stop: with the signal as cause, during the
+// start or later, or when the start fails. So it is right for goroutines that the
+// function starts, which an [OnStop] function waits for:
+//
+//	var ticks sync.WaitGroup
+//
+//	func init() {
+//		publisher.OnStart(func(ctx context.Context) error {
+//			ticks.Go(func() { tick(ctx) })
+//			return nil
+//		})
+//		publisher.OnStop(func(context.Context) error { ticks.Wait(); return nil })
+//	}
+//
+// [Publish] on such a goroutine waits until the server serves. In the function
+// itself, for which the server waits, it is refused.
+func OnStart(fn Hook) { Default.onStart(fn, 1) }
+
+// OnStop adds a function that the server runs when it stops: when all calls have
+// ended, and while the brokers are still connected, so that [Publish] works. The
+// functions run one after the other, in the reverse order of registration, on a
+// goroutine of their own. An error or a panic is logged, and the next one runs.
+//
+// ctx ends when server.drain_timeout is over. A second later the server ends
+// without what still runs, does not begin the rest, and says so in the log and in
+// its exit status. If calls have not ended by then, the functions have that second
+// alone, and no broker. A second signal ends the process at once, without them.
+//
+// They also run after a start that failed, but not all of them. The first OnStop
+// of a package belongs to its first OnStart, the second to the second, and more
+// of them to the last: a function runs if the one that it belongs to has returned
+// nil. It always runs if its package has no OnStart.
+func OnStop(fn Hook) { Default.onStop(fn, 1) }
+
+// OnStart is the package's [OnStart] for this registry.
+func (g *Registry) OnStart(fn Hook) { g.onStart(fn, 1) }
+
+// OnStop is the package's [OnStop] for this registry.
+func (g *Registry) OnStop(fn Hook) { g.onStop(fn, 1) }
+
+// hook is a registered function.
+type hook struct {
+	fn    Hook
+	place string // that registered it
+	home  string // the package of that place
+	ran   bool   // it has returned nil; of a start
+}
+
+func (g *Registry) onStart(fn Hook, skip int) {
+	g.starts = append(g.starts, newHook("OnStart", fn, skip+1))
+}
+
+func (g *Registry) onStop(fn Hook, skip int) {
+	g.stops = append(g.stops, newHook("OnStop", fn, skip+1))
+}
+
+func newHook(kind string, fn Hook, skip int) hook {
+	place := caller(skip + 2)
+	if fn == nil {
+		panic(fmt.Sprintf("publisher: %s at %s: the function is nil", kind, place))
+	}
+	return hook{fn: fn, place: place, home: callerPackage(skip + 2)}
+}
+
+// callerPackage is the import path of the caller.
+func callerPackage(skip int) string {
+	pc, _, _, ok := runtime.Caller(skip)
+	if !ok {
+		return ""
+	}
+	name := runtime.FuncForPC(pc).Name() // such as example.org/shop/v2.init.0.func1
+	slash := strings.LastIndexByte(name, '/') + 1
+	home, _, _ := strings.Cut(name[slash:], ".")
+	return name[:slash] + home
+}
+
+// hooks are a server's copies of the registered functions.
+type hooks struct {
+	starts, stops []hook
+	starter       atomic.Uintptr         // the goroutine of RunOnStart; 0 is none
+	current       atomic.Pointer[string] // what runs now, for the log; nil is nothing
+}
+
+// HasOnStart and HasOnStop report whether there is anything to run.
+func (s *Server) HasOnStart() bool { return len(s.hooks.starts) > 0 }
+
+// HasOnStop is for who runs them on a goroutine.
+func (s *Server) HasOnStop() bool { return len(s.hooks.stops) > 0 }
+
+// RunningHook names the hook that runs now, with its place; "" is none. Any
+// goroutine may call it.
+func (s *Server) RunningHook() string {
+	if name := s.hooks.current.Load(); name != nil {
+		return *name
+	}
+	return ""
+}
+
+// hookSlow is how long an OnStart function may take until the log names it.
+const hookSlow = 10 * time.Second
+
+// RunOnStart runs the functions that [OnStart] has added, until one fails. It is
+// called once, before [Server.Start], on the goroutine that starts the server.
+func (s *Server) RunOnStart(ctx context.Context) error {
+	s.attach()
+	h := &s.hooks
+	h.starter.Store(coro.Identity())
+	defer h.starter.Store(0)
+	for i := range h.starts {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		slow := time.AfterFunc(hookSlow, func() {
+			s.log.Warn().Str("place", h.starts[i].place).Dur("after", hookSlow).Msg("an OnStart function has not returned: the server does not serve before it has")
+		})
+		err := h.run("OnStart", &h.starts[i], ctx)
+		slow.Stop()
+		if err != nil {
+			if p := (*PanicError)(nil); errors.As(err, &p) {
+				s.log.Error().Err(err).Bytes("stack", p.Stack).Msg("an OnStart function panicked")
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// RunOnStop runs the functions that [OnStop] has added and that have something to
+// undo. It begins none when ctx has ended. It is called once, not on the loop's
+// thread.
+func (s *Server) RunOnStop(ctx context.Context) {
+	h := &s.hooks
+	for i := len(h.stops) - 1; i >= 0; i-- {
+		stop := &h.stops[i]
+		switch {
+		case !h.started(i):
+			s.log.Debug().Str("place", stop.place).Msg("an OnStop function is left out: the OnStart function that it belongs to has not run")
+		case ctx.Err() != nil:
+			s.log.Error().Str("place", stop.place).AnErr("cause", context.Cause(ctx)).Msg("an OnStop function was not run: there was no time left")
+		default:
+			if err := h.run("OnStop", stop, ctx); err != nil {
+				e := s.log.Error().Err(err)
+				if p := (*PanicError)(nil); errors.As(err, &p) {
+					e = e.Bytes("stack", p.Stack)
+				}
+				e.Msg("an OnStop function failed; the others go on")
+			}
+		}
+	}
+}
+
+// started reports whether the start that a stop belongs to has been run.
+func (h *hooks) started(stop int) bool {
+	home, nth := h.stops[stop].home, 0
+	for i := range h.stops[:stop] {
+		if h.stops[i].home == home {
+			nth++
+		}
+	}
+	ran := true
+	for i := range h.starts {
+		if h.starts[i].home != home {
+			continue
+		}
+		ran = h.starts[i].ran
+		if nth--; nth < 0 {
+			break
+		}
+	}
+	return ran
+}
+
+// run runs one hook. Its error names the place.
+func (h *hooks) run(kind string, k *hook, ctx context.Context) error {
+	name := kind + " (registered at " + k.place + ")"
+	h.current.Store(&name)
+	defer h.current.Store(nil)
+	err := guard(func() error { return k.fn(ctx) })
+	if p, ok := err.(*PanicError); ok {
+		p.who = "it"
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	k.ran = true
+	return nil
+}

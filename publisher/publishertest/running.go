@@ -1,0 +1,70 @@
+package publishertest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"zamqp/publisher"
+)
+
+// Server is the publisher's server under this one, whose Publish is
+// [publisher.Publish] without a doubt of which server is meant.
+//
+// Publish on the test's own goroutine, and in what a test calls there, needs
+// nothing else: it does what the publish waits for.
+func (s *Server) Server() *publisher.Server { return s.server }
+
+// Run runs fn on a goroutine of its own and does meanwhile what it waits for, such
+// as the confirms of its [publisher.Publish], and that of goroutines that it starts
+// and waits for. Time stands still. It returns what fn returns.
+func (s *Server) Run(fn func() error) error {
+	s.t.Helper()
+	ended := make(chan error, 1)
+	go func() {
+		over := false
+		defer func() {
+			if !over { // runtime.Goexit, as of t.FailNow
+				ended <- errGoexit
+			}
+		}()
+		err := fn()
+		over = true
+		ended <- err
+	}()
+	timeout := time.After(handlerPatience)
+	for {
+		for s.server.RunReady() {
+		}
+		if len(s.todo) > 0 {
+			next := s.todo[0]
+			s.todo = s.todo[1:]
+			next()
+			continue
+		}
+		select {
+		case err := <-ended:
+			return err
+		case fn := <-s.posted:
+			fn()
+		case <-timeout:
+			s.t.Fatal("publishertest: the function does not return, and waits for nothing that this server has")
+		}
+	}
+}
+
+var errGoexit = errors.New("publishertest: the function has ended its goroutine")
+
+// untilEnd runs the OnStop functions when the test is over. It returns the context
+// of the OnStart functions, which ends just before that.
+func (s *Server) untilEnd() context.Context {
+	ctx, end := context.WithCancel(context.Background())
+	s.t.Cleanup(func() {
+		end()
+		if s.server.HasOnStop() {
+			_ = s.Run(func() error { s.server.RunOnStop(context.Background()); return nil })
+		}
+		s.server.End()
+	})
+	return ctx
+}
