@@ -55,7 +55,7 @@ rabbitmq-all: install ## what talks to RabbitMQ, with 3.10, 4.0 and 4.3 of it (a
 gen: ## regenerate the generated files
 	go generate ./...
 
-tidy: ## arrows between rooms, names, lengths, formatting
+tidy: ## imports between packages, names, lengths, formatting
 	@$(TESTRUN) -only tidy
 
 cross: ## build and vet for darwin and freebsd

@@ -25,8 +25,8 @@ func DescriptorLimit() int {
 	return int(limit.Cur)
 }
 
-// DescriptorsLeft is how many of limit the listeners leave to others.
-func DescriptorsLeft(limit int) int {
+// descriptorsLeft is how many of limit the listeners leave to others.
+func descriptorsLeft(limit int) int {
 	return min(max(limit/descriptorShare, descriptorsMin), descriptorsMax, limit/2)
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // An answer longer than the socket's buffers is in progress when a wake adds four bytes: evio replaced the answer by
-// them (DESIGN §8).
+// them.
 func TestWakeWhileALongAnswerIsLeaving(t *testing.T) {
 	const long = 32 << 20
 	r := start(t, loop.Options{})

@@ -96,7 +96,7 @@ func New(opt Options) (*Loop, error) {
 	}
 	l.reserve = openReserve()
 	limit := DescriptorLimit()
-	l.acceptMax = limit - DescriptorsLeft(limit)
+	l.acceptMax = limit - descriptorsLeft(limit)
 	l.buf = make([]byte, headroom+opt.ReadSize)
 	l.mail.loop = l
 	l.offload.loop, l.offload.max = l, opt.OffloadWorkers

@@ -75,7 +75,7 @@ func (t *Tx) reset() {
 	t.prepared, t.waiting, t.err, t.ending = 0, 0, nil, false
 }
 
-// commit runs the steps of DESIGN §5: participants prepare, then commit; the
+// commit runs the steps in their order: participants prepare, then commit; the
 // publishes go out in order; their confirms are awaited.
 func (r *Request) commit() error {
 	t := &r.tx

@@ -77,9 +77,6 @@ func (c *Client) unanswered(late error) error {
 // Err says why there is no connection; nil while there is, or none was tried.
 func (c *Client) Err() error { return c.lastErr }
 
-// Name is the configured name.
-func (c *Client) Name() string { return c.cfg.Name }
-
 // Stats returns the counters.
 func (c *Client) Stats() Stats { return c.stats }
 

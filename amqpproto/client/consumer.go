@@ -89,9 +89,6 @@ func (c *Client) Consume(spec ConsumerSpec, sink Sink) *Consumer {
 	return k
 }
 
-// Name is the spec's.
-func (k *Consumer) Name() string { return k.name }
-
 // State tells what the consumer waits for.
 func (k *Consumer) State() State { return k.state }
 

@@ -49,14 +49,6 @@ func (p *Producer) State() State { return p.state }
 // Err says why the producer is not up; nil while it is, or has had no chance.
 func (p *Producer) Err() error { return p.err }
 
-// Queue is the name of the topology's queue i, also one that the broker gave.
-func (p *Producer) Queue(i int) string {
-	if i < len(p.replay.queues) {
-		return p.replay.queues[i]
-	}
-	return ""
-}
-
 func (p *Producer) declared() error {
 	p.isUp()
 	p.ready = true

@@ -18,9 +18,9 @@ import (
 // logTime is RFC 3339 with milliseconds: a request takes less than a second.
 const logTime = "2006-01-02T15:04:05.000Z07:00"
 
-// New makes the server's log on w: lines for people on a terminal, JSON
+// newLogger makes the server's log on w: lines for people on a terminal, JSON
 // for machines otherwise, or what the settings say.
-func New(l config.Log, w io.Writer) zerolog.Logger {
+func newLogger(l config.Log, w io.Writer) zerolog.Logger {
 	// zerolog keeps these in globals; every logger of the process is ours. A
 	// duration as a number would leave its unit to be guessed.
 	zerolog.TimeFieldFormat = logTime
@@ -61,9 +61,9 @@ func IsTerminal(w io.Writer) bool {
 func Open(l config.Log, to io.Writer) (logger zerolog.Logger, w *Writer, end func()) {
 	notifyBrokenPipe()
 	w = newWriter(to)
-	logger = New(l, w)
+	logger = newLogger(l, w)
 	b := &noticeBuffer{to: to}
-	noticer := New(l, b)
+	noticer := newLogger(l, b)
 	w.notice = func(dropped uint64, err error) []byte {
 		b.Reset()
 		noticer.Warn().Uint64("lines", dropped).AnErr("last_error", err).

@@ -14,7 +14,7 @@ import (
 func TestLogFormats(t *testing.T) {
 	for format, isJSON := range map[string]bool{"json": true, "auto": true, "console": false} {
 		var b bytes.Buffer
-		log := New(config.Log{Level: "info", Format: format}, &b)
+		log := newLogger(config.Log{Level: "info", Format: format}, &b)
 		log.Debug().Msg("too quiet")
 		log.Info().Int("n", 7).Dur("again_in", 1500*time.Millisecond).Msg("up")
 		var entry struct {

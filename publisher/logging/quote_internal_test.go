@@ -31,7 +31,7 @@ func TestQuoting(t *testing.T) {
 func TestLogQuotes(t *testing.T) {
 	for _, format := range []string{"json", "console"} {
 		var b bytes.Buffer
-		log := New(config.Log{Level: "info", Format: format}, &b)
+		log := newLogger(config.Log{Level: "info", Format: format}, &b)
 		log.Info().Str("message_id", hostileText).Err(fmt.Errorf("no %s", hostileText)).Msg("the call failed")
 		if obeyed(strings.TrimSuffix(b.String(), "\n")) {
 			t.Errorf("%s: %q", format, b.String())

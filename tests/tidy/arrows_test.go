@@ -11,7 +11,7 @@ import (
 
 const module = "zamqp"
 
-// Third-party packages by the short names that the table of rooms uses.
+// Third-party packages by the short names that the table of packages uses.
 const (
 	xsys       = "golang.org/x/sys/"
 	vocabulary = "github.com/streadway/amqp"
@@ -29,16 +29,16 @@ const (
 	pflag      = "github.com/spf13/pflag"
 )
 
-// room is a package or a folder of packages, its level, and what it may import apart
+// row is a package or a folder of packages, its level, and what it may import apart
 // from the standard library. Names without a dot are packages of ours, exactly;
 // names with one are third-party packages and all below them.
-type room struct {
+type row struct {
 	dir   string
 	level int
 	may   []string
 }
 
-var rooms = []room{
+var rows = []row{
 	{"loop", 0, []string{xsys}},
 	{"loop/coro", 0, nil},
 	{"amqpproto", 0, []string{vocabulary}},
@@ -70,9 +70,9 @@ var rooms = []room{
 	{"tests/*", 7, []string{"*"}},
 }
 
-func roomOf(dir string) (room, bool) {
-	var wild room
-	for _, r := range rooms {
+func rowOf(dir string) (row, bool) {
+	var wild row
+	for _, r := range rows {
 		if r.dir == dir {
 			return r, true
 		}
@@ -83,8 +83,8 @@ func roomOf(dir string) (room, bool) {
 	return wild, wild.dir != ""
 }
 
-// may reports whether a package of room r may import path.
-func (r room) mayImport(path string) bool {
+// may reports whether a package of row r may import path.
+func (r row) mayImport(path string) bool {
 	ours, local := strings.CutPrefix(path, module+"/")
 	first, _, _ := strings.Cut(path, "/")
 	if !local && path != "C" && !strings.Contains(first, ".") {
@@ -110,12 +110,12 @@ func (r room) mayImport(path string) bool {
 
 // testMayImport is wider: a test may also import its own package, packages below
 // it, and those made for tests, but nothing from above.
-func (r room) testMayImport(path string) bool {
+func (r row) testMayImport(path string) bool {
 	ours, local := strings.CutPrefix(path, module+"/")
 	if !local || strings.HasPrefix(ours, "tests/") || ours == "publisher/publishertest" {
 		return true
 	}
-	to, ok := roomOf(ours)
+	to, ok := rowOf(ours)
 	return r.mayImport(path) || ok && to.level <= r.level
 }
 
@@ -124,9 +124,9 @@ func TestArrows(t *testing.T) {
 		if ownModule(f.path) {
 			continue // what it requires stays out of the server's go.mod
 		}
-		r, ok := roomOf(f.dir())
+		r, ok := rowOf(f.dir())
 		if !ok {
-			t.Errorf("%s: %s is no room of the plan; give it a row in this table and in the plan", f.path, f.dir())
+			t.Errorf("%s: %s has no row in this table; give it one, and a place in docs/ARCHITECTURE.md", f.path, f.dir())
 			continue
 		}
 		for _, spec := range f.syntax.Imports {
@@ -145,20 +145,20 @@ func TestArrows(t *testing.T) {
 func TestPermissionsAreUsed(t *testing.T) {
 	used := map[string]bool{} // folder, blank, permission
 	for _, f := range sources(t) {
-		r, ok := roomOf(f.dir())
+		r, ok := rowOf(f.dir())
 		if !ok || f.isTest() {
 			continue
 		}
 		for _, spec := range f.syntax.Imports {
 			path, _ := strconv.Unquote(spec.Path.Value)
 			for _, m := range r.may {
-				if (room{may: []string{m}}).mayImport(path) && !(room{}).mayImport(path) { // not of the standard library
+				if (row{may: []string{m}}).mayImport(path) && !(row{}).mayImport(path) { // not of the standard library
 					used[r.dir+" "+m] = true
 				}
 			}
 		}
 	}
-	for _, r := range rooms {
+	for _, r := range rows {
 		for _, m := range r.may {
 			if !used[r.dir+" "+m] {
 				t.Errorf("%s may import %s and does not: take it from the table", r.dir, m)
@@ -179,7 +179,7 @@ func ownModule(path string) bool {
 
 // TestArrowsAreRefused keeps the table honest: each of these must be an error.
 func TestArrowsAreRefused(t *testing.T) {
-	for _, row := range [][2]string{
+	for _, arrow := range [][2]string{
 		{"loop", "zamqp/amqpproto"},
 		{"loop", "github.com/rs/zerolog"},
 		{"amqpproto", "zamqp/loop"},
@@ -204,19 +204,19 @@ func TestArrowsAreRefused(t *testing.T) {
 		{".", "zamqp/loop"},
 		{"tests/kit/wiretest", "zamqp/publisher"},
 	} {
-		if r, ok := roomOf(row[0]); !ok || r.mayImport(row[1]) {
-			t.Errorf("%s importing %s went through", row[0], row[1])
+		if r, ok := rowOf(arrow[0]); !ok || r.mayImport(arrow[1]) {
+			t.Errorf("%s importing %s went through", arrow[0], arrow[1])
 		}
 	}
-	for _, row := range [][2]string{
+	for _, arrow := range [][2]string{
 		{"amqpproto", "zamqp/amqpproto/client"},
 		{"publisher", "zamqp/publisher/app"},
 	} {
-		if r, _ := roomOf(row[0]); r.testMayImport(row[1]) {
-			t.Errorf("a test of %s importing %s went through", row[0], row[1])
+		if r, _ := rowOf(arrow[0]); r.testMayImport(arrow[1]) {
+			t.Errorf("a test of %s importing %s went through", arrow[0], arrow[1])
 		}
 	}
-	if !slices.ContainsFunc(rooms, func(r room) bool { return r.mayImport("zamqp/loop") }) {
+	if !slices.ContainsFunc(rows, func(r row) bool { return r.mayImport("zamqp/loop") }) {
 		t.Error("nobody may import loop")
 	}
 }

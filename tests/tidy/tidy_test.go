@@ -1,4 +1,4 @@
-// Package tidy_test holds the repository to its own rules: which room may import
+// Package tidy_test holds the repository to its own rules: which package may import
 // which, what may lie where, how long a function may be. A rule that a reviewer
 // would have to remember is written down here instead.
 package tidy_test
@@ -92,7 +92,7 @@ func sources(t *testing.T) []*file {
 	return files
 }
 
-// topLevel is all that the repository's first page may show (DESIGN §2).
+// topLevel is all that the repository's first page may show.
 var topLevel = []string{
 	"main.go", "config.toml", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md",
 	"go.mod", "go.sum", ".gitignore", ".gitattributes", ".ci",
@@ -107,7 +107,7 @@ func TestTopLevelNames(t *testing.T) {
 	for _, e := range entries {
 		// A binary built in place is ignored by git as well.
 		if !slices.Contains(topLevel, e.Name()) && !slices.Contains(ignored, e.Name()) && e.Name() != "zamqp" {
-			t.Errorf("%s: no such name in the plan of the top level; put it into a room, or change the plan and this list together", e.Name())
+			t.Errorf("%s: no such name in the plan of the top level; put it into a package, or change the plan and this list together", e.Name())
 		}
 	}
 }
@@ -231,7 +231,7 @@ func TestNoMachinePaths(t *testing.T) {
 	})
 }
 
-// unfinished marks what nobody may have to read in a finished room.
+// unfinished marks what nobody may have to read in finished code.
 var unfinished = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|X` + `XX)\b`)
 
 func TestNothingUnfinished(t *testing.T) {

@@ -22,6 +22,10 @@ var oldWords = []oldWord{
 	{`handlertest`, "publishertest"},
 	{`[oO]wnCodec`, "SelfEncoding"},
 	{`own_codec`, "self_encoding"},
+	{`DESIGN §|STYLE §|UPSTREAM\.md`, "what that document says: it is not here"},
+	{`between rooms|the rooms\b|Rooms and`, "packages"},
+	{`\bdeployed\(`, "expandSite"},
+	{`\bl\.spell\(|\) spell\(`, "expandShorthand"},
 }
 
 // wordsExempt are files that tell history, or quote the words themselves.
