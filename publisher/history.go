@@ -82,12 +82,12 @@ func (h *History) Next(c *Consumer) Next {
 	if h.Crashes+h.Ends == 0 || final || c.Retry.Crashes < 0 || c.Type() == QueueStream {
 		return Next{Step: StepHandle}
 	}
-	return h.suspected(c)
+	return h.afterCrash(c)
 }
 
-// suspected decides over a message that was in hand when a process ended. An end
+// afterCrash decides over a message that was in hand when a process ended. An end
 // that it shared with others never gives it up.
-func (h *History) suspected(c *Consumer) Next {
+func (h *History) afterCrash(c *Consumer) Next {
 	ends := h.Crashes + h.Ends
 	switch {
 	case h.Ends > 0 && h.Alone && c.Retry.IsCrashed(ends):

@@ -101,8 +101,8 @@ func RetryQueue(queue string, delay time.Duration) string {
 // the next end of a process says which of them it was.
 func QuarantineQueue(queue string) string { return queue + ".quarantine" }
 
-// SuspectQueue is the name that older versions gave to the quarantine.
-func SuspectQueue(queue string) string { return queue + ".suspects" }
+// OldQuarantineQueue is the name that older versions gave to the quarantine.
+func OldQuarantineQueue(queue string) string { return queue + ".suspects" }
 
 // DeadQueue is the name of the queue for the given-up messages of another, unless
 // its consumer names one.

@@ -181,21 +181,21 @@ func (p *traced) outside() amqpproto.Properties {
 
 // move publishes the copy; the original is acked when that is confirmed. An
 // error says that nothing was done.
-func (in *intake) move(c *publisher.Call, p *traced, queue string) error {
-	raw, body, err := p.encode(in.k.link.client.PropertiesMax(), c.Request().Body())
+func (sub *subscription) move(c *publisher.Call, p *traced, queue string) error {
+	raw, body, err := p.encode(sub.k.link.client.PropertiesMax(), c.Request().Body())
 	if err != nil {
 		return err
 	}
-	return in.send(c, raw, body, queue)
+	return sub.send(c, raw, body, queue)
 }
 
-func (in *intake) send(c *publisher.Call, raw, body []byte, queue string) error {
+func (sub *subscription) send(c *publisher.Call, raw, body []byte, queue string) error {
 	o := client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Body: body,
 		LargeLent: true} // no request uses the memory of a large body again
-	h := in.handover(c, queue)
-	if err := in.k.link.client.Publish(nil, &o, h); err != nil {
+	mv := sub.newMove(c, queue)
+	if err := sub.k.link.client.Publish(nil, &o, mv); err != nil {
 		return err
 	}
-	in.moving(h, c)
+	sub.moving(mv, c)
 	return nil
 }

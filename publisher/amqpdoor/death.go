@@ -46,16 +46,16 @@ func (d *death) moved(k *consumer, queue string) {
 
 // refused is called before the message goes to the dead-letter exchange of its
 // queue, if that has one.
-func (d *death) refused(in *intake) {
-	in.k.count(d.reason)
+func (d *death) refused(sub *subscription) {
+	sub.k.count(d.reason)
 	where := "it is refused, and gone if its queue has no dead-letter exchange"
 	switch {
-	case in.isFinal():
+	case sub.isFinal():
 		where = "its consumer acks before it handles, and has no dead-letter queue: it is gone"
-	case in.hasDeadLetters():
+	case sub.hasDeadLetters():
 		where = "it is refused, for the dead-letter exchange of its queue"
 	}
-	d.entry(in.k).Msgf("given up after %s: %s", d.times(), where)
+	d.entry(sub.k).Msgf("given up after %s: %s", d.times(), where)
 }
 
 func (d *death) entry(k *consumer) *zerolog.Event {

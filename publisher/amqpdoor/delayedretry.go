@@ -8,12 +8,12 @@ import (
 	"zamqp/publisher"
 )
 
-// held is a failed message that waits in this process for its next attempt,
-// unacked: it fills the prefetch, so a consumer whose handler always fails slows
-// down by itself. Its slices are copies. The broker ends the channel of who holds
-// a message for longer than its consumer_timeout (RabbitMQ: 30 minutes).
-type held struct {
-	in      *intake
+// A delayedRetry is a failed message that waits in this process for its next attempt.
+// It is unacked and so counts for the prefetch: a consumer whose handler always fails
+// slows down by itself. The slices are copies. The broker closes the channel of a
+// message that stays unacked for longer than consumer_timeout (RabbitMQ: 30 minutes).
+type delayedRetry struct {
+	sub     *subscription
 	message publisher.Message
 	lane    []byte // that it goes on to hold
 	hash    uint64
@@ -21,59 +21,59 @@ type held struct {
 	stop    func() bool
 }
 
-// hold keeps the message for the delay of its outcome and then tries again.
-func (in *intake) hold(c *publisher.Call) {
-	k := in.k
-	w := &held{in: in, message: *c.Message(), untold: c.Message().History.Untold + 1, hash: k.known.hash(c)}
+// delay keeps the message for the delay of its outcome, and then tries it again.
+func (sub *subscription) delay(c *publisher.Call) {
+	k := sub.k
+	w := &delayedRetry{sub: sub, message: *c.Message(), untold: c.Message().History.Untold + 1, hash: k.known.hash(c)}
 	m := &w.message
 	m.Exchange, m.RoutingKey = slices.Clone(m.Exchange), slices.Clone(m.RoutingKey)
 	m.Properties, m.Body = slices.Clone(m.Properties), c.Request().Body()
 	if m.Owned = len(m.Body) > amqpproto.LargeBody; !m.Owned { // no request uses the memory of a large one again
 		m.Body = slices.Clone(m.Body)
 	}
-	if k.gate.lane != nil {
-		w.lane = slices.Clone(k.gate.lane(c))
+	if k.throttle.lane != nil {
+		w.lane = slices.Clone(k.throttle.lane(c))
 	}
 	delay := c.Outcome().Delay
 	if k.stopped || delay <= 0 || k.leaves() {
 		if k.leaves() {
 			k.known.put(w.hash, w.untold)
 		}
-		in.handBack(m.Epoch, m.DeliveryTag)
-		k.gate.free(w.lane, in, m)
+		sub.handBack(m.Epoch, m.DeliveryTag)
+		k.throttle.free(w.lane, sub, m)
 		return
 	}
-	if k.held == nil {
-		k.held = map[*held]struct{}{}
+	if k.delayed == nil {
+		k.delayed = map[*delayedRetry]struct{}{}
 	}
-	k.held[w] = struct{}{}
+	k.delayed[w] = struct{}{}
 	w.stop = k.link.door.runtime.After(delay, w.again)
 }
 
 // again makes another call of the message. Exchange and key are already those
 // that it had at first; the rest of its story is counted anew from its headers.
-func (w *held) again() {
-	k := w.in.k
+func (w *delayedRetry) again() {
+	k := w.sub.k
 	if k.link.door.quiet.isOn() {
 		w.stop = k.link.door.runtime.After(quietAgain, w.again)
 		return
 	}
-	delete(k.held, w)
+	delete(k.delayed, w)
 	m := w.message
 	m.History.Untold, m.History.Failure = w.untold, publisher.FailureNone // SetMessage adds what the headers tell
 	c := k.link.door.server.NewCall()
 	if err := c.SetMessage(&m); err != nil {
-		w.in.unread(c, err) // cannot be: it was read once
+		w.sub.unread(c, err) // cannot be: it was read once
 		return
 	}
-	k.begin(delivery{c, w.in})
+	k.begin(delivery{c, w.sub})
 }
 
 // quietAgain is how often a message that waits here looks whether handlers may
 // begin again.
 const quietAgain = 50 * time.Millisecond
 
-func (w *held) drop() {
+func (w *delayedRetry) drop() {
 	w.stop()
-	delete(w.in.k.held, w)
+	delete(w.sub.k.delayed, w)
 }

@@ -77,7 +77,7 @@ func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(co
 func (l *link) consume(name string, t *topology, prefetch int) {
 	declared := t.declared[name]
 	k := &consumer{link: l, name: name, declared: declared, known: newAttempts()}
-	k.gate.init(k)
+	k.throttle.init(k)
 	k.trials.k = k
 	k.spec = client.ConsumerSpec{
 		Name: name, Topology: t.consumer(name), NoAck: declared.NoAck, Exclusive: declared.ExclusiveConsumer,
@@ -218,7 +218,7 @@ func (d *Door) Close(done func(error)) {
 
 // End gives the spools' directories free, also where Close had no time to come to
 // its end. What was confirmed to be stored is. No calls may live any more. Without
-// Stop before, as when the loop panics, what was being handled stays suspect.
+// Stop before, as when the loop panics, the evidence of what was being handled stays.
 func (d *Door) End() {
 	for _, l := range d.links {
 		if l.spool != nil {

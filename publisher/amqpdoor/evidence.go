@@ -13,16 +13,16 @@ func (d *Door) InHand(j *inhand.Journal) { d.hand = j }
 // not in the journal was not.
 func (d *Door) isExact() bool { return d.hand != nil && d.hand.Kept() }
 
-// guessMax is how many redelivered messages are suspected at the start of a
-// consumer without a prefetch, if nothing is known.
+// guessMax is how many redelivered messages are taken for those that a process ended
+// with, at the start of a consumer without a prefetch, if nothing is known.
 const guessMax = 100
 
 // recall adds to the history of a message what its headers do not tell. That a
 // message comes again is no evidence: brokers flag whatever was on its way when a
 // connection ended, and RabbitMQ flags the whole of a classic queue after a crash
 // of its own.
-func (in *intake) recall(c *publisher.Call) {
-	k, m := in.k, c.Message()
+func (sub *subscription) recall(c *publisher.Call) {
+	k, m := sub.k, c.Message()
 	h := &m.History
 	// A copy is new in the quarantine, but may be there by another process, which
 	// knew nothing of the ends of ours with the copy before it.
@@ -31,8 +31,8 @@ func (in *intake) recall(c *publisher.Call) {
 		var failed int
 		failed, known = k.known.take(c)
 		h.Untold += failed
-		if in.owed > 0 {
-			in.owed--
+		if sub.owed > 0 {
+			sub.owed--
 			known = true
 		}
 	}
@@ -48,7 +48,7 @@ func (in *intake) recall(c *publisher.Call) {
 		}
 	}
 	if !known {
-		in.guess(c)
+		sub.guess(c)
 	}
 }
 
@@ -67,12 +67,12 @@ func (k *consumer) counts() bool {
 // Where it also counts what a drain gave back, it says no more than the flag of
 // other queues. Of those nothing can be known: the first that come after a start, at
 // most a prefetch of them, may have been in the hands of the process before.
-func (in *intake) guess(c *publisher.Call) {
-	k := in.k
+func (sub *subscription) guess(c *publisher.Call) {
+	k := sub.k
 	h := &c.Message().History
 	exact := k.link.door.isExact()
-	count := c.DeliveryCount() - in.losses // each of them may have added one
-	failures := in.countsFailures(c)
+	count := c.DeliveryCount() - sub.losses // each of them may have added one
+	failures := sub.countsFailures(c)
 	if exact {
 		count--
 	}
@@ -87,8 +87,8 @@ func (in *intake) guess(c *publisher.Call) {
 	case exact || !k.declared.Quarantines():
 	case count > 0:
 		h.Ends, h.Alone = 1, h.Quarantined
-	case in.guesses > 0:
-		in.guesses--
+	case sub.guesses > 0:
+		sub.guesses--
 		h.Ends, h.Alone = 1, h.Quarantined
 	}
 }
@@ -96,8 +96,8 @@ func (in *intake) guess(c *publisher.Call) {
 // countsFailures reports whether the message's count leaves out what a drain gives
 // back. The only consumer of a queue gives it back by closing its channel, which
 // every version counts.
-func (in *intake) countsFailures(c *publisher.Call) bool {
-	return c.CountsFailures() && !(in == in.k.main && in.machine.IsSole())
+func (sub *subscription) countsFailures(c *publisher.Call) bool {
+	return c.CountsFailures() && !(sub == sub.k.main && sub.machine.IsSole())
 }
 
 // unclaim gives back the evidence of a message that is not handled now.
@@ -122,7 +122,7 @@ func (k *consumer) dispatch(c delivery, alone bool) {
 		m.Slot = d.hand.Start(m.Slot, c.Fingerprint(), m.History.Ends, alone, m.History.Quarantined)
 	}
 	d.running++
-	d.server.Dispatch(c.Call, c.in)
+	d.server.Dispatch(c.Call, c.sub)
 }
 
 // over is called when a handler has ended, whatever it did: it is not what ends

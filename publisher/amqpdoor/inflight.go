@@ -9,53 +9,53 @@ import (
 	"zamqp/publisher/spool"
 )
 
-// A flight is a publish on its way through a spooler to the broker: of a call
-// that waits, or of the store. It is the client's LateConfirm and Lender, so
-// that it hears what becomes of it however long that takes, and takes back what
-// it has lent when the publish is on disk.
-type flight struct {
+// An inFlight is a publish in flight: on its way through a spooler to the broker, for a
+// call that waits or from the store. It is the client's LateConfirm and Lender: it
+// hears the outcome however long that takes, and takes back the octets that it has lent
+// when the publish is on disk.
+type inFlight struct {
 	x          *spooler
-	state      flightState
+	state      inFlightState
 	waiting                // of a call
 	entry      spool.Entry // on disk; without its octets if a call has sent it
 	octets     int         // that count for the window
 	late       bool        // confirm_timeout is over: it does not count for the window any more
 	alone      bool        // it was sent by itself, to see whether it closes the channel
-	prev, next *flight     // in the list of those that are sent, in their order
+	prev, next *inFlight   // in the list of those that are sent, in their order
 }
 
-func (x *spooler) flight() *flight {
+func (x *spooler) newInFlight() *inFlight {
 	if n := len(x.free); n > 0 {
 		f := x.free[n-1]
 		x.free = x.free[:n-1]
 		return f
 	}
-	return &flight{x: x}
+	return &inFlight{x: x}
 }
 
 // flightsKept bounds the unused ones.
-const flightsKept = 4096
+const inFlightKept = 4096
 
-func (x *spooler) release(f *flight) {
-	*f = flight{x: x}
-	if len(x.free) < flightsKept {
+func (x *spooler) release(f *inFlight) {
+	*f = inFlight{x: x}
+	if len(x.free) < inFlightKept {
 		x.free = append(x.free, f)
 	}
 }
 
-// took is called when the client has taken the flight's publish.
-func (f *flight) took(state flightState, octets int) {
+// took is called when the client has taken the publish.
+func (f *inFlight) took(state inFlightState, octets int) {
 	x := f.x
 	f.state, f.octets = state, octets
 	x.fresh++
 	x.octets += octets
-	if state == flightSent {
+	if state == inFlightSent {
 		x.sent.push(f)
 	}
 }
 
-// landed takes the flight out of the window, once.
-func (f *flight) landed() {
+// leaveWindow stops counting the publish for the window, once.
+func (f *inFlight) leaveWindow() {
 	if !f.late {
 		f.x.fresh--
 		f.x.octets -= f.octets
@@ -64,24 +64,24 @@ func (f *flight) landed() {
 
 // Lends tells whether the octets of the publish are still there. Those of a call
 // are not when it has been told, as when the publish is on disk.
-func (f *flight) Lends() bool {
+func (f *inFlight) Lends() bool {
 	return f.done != nil || f.entry.RawProperties != nil || f.entry.Body != nil
 }
 
 // Late is the client's word that there is no outcome in time, and that it will
 // come.
-func (f *flight) Late() {
-	f.landed()
+func (f *inFlight) Late() {
+	f.leaveWindow()
 	f.late = true
 	f.x.fire(spoolLate)
-	f.hear(flightLate, nil)
+	f.hear(inFlightLate, nil)
 	f.x.soon()
 }
 
 // Confirmed takes the broker's word, or that there was none.
-func (f *flight) Confirmed(err error) {
+func (f *inFlight) Confirmed(err error) {
 	x := f.x
-	f.landed()
+	f.leaveWindow()
 	if x.state == spoolClosed {
 		f.tell(err)
 		x.release(f)
@@ -90,12 +90,12 @@ func (f *flight) Confirmed(err error) {
 	event := f.eventOf(err)
 	switch {
 	case errors.Is(err, client.ErrConfirmTimeout): // it has never left
-	case event == flightConfirmed, event == flightRefused:
+	case event == inFlightConfirmed, event == inFlightRefused:
 		x.fire(spoolWord)
 	default:
 		x.fire(spoolChannelEnded)
 	}
-	if event == flightGuilty && f.entry.Number != 0 {
+	if event == inFlightGuilty && f.entry.Number != 0 {
 		x.careful = max(x.careful, x.highest)
 	}
 	f.hear(event, err)
@@ -106,85 +106,85 @@ func (f *flight) Confirmed(err error) {
 // one alone, save that of a tx.commit, which is said to all of its transaction: so it
 // refuses one that was alone. A publish whose producer's
 // declarations fail waits for something that is this call's error.
-func (f *flight) eventOf(err error) flightEvent {
+func (f *inFlight) eventOf(err error) inFlightEvent {
 	var lost *client.LostError
 	var closed *amqpproto.ChannelError
 	switch {
 	case err == nil:
-		return flightConfirmed
+		return inFlightConfirmed
 	case errors.As(err, &lost), errors.Is(err, client.ErrClosed):
-		return flightUnanswered
+		return inFlightUnanswered
 	case errors.Is(err, client.ErrConfirmTimeout):
 		if f.producer != nil && f.producer.Err() != nil {
-			return flightRefused
+			return inFlightRefused
 		}
-		return flightUnanswered
-	case errors.As(err, &closed) && !(f.alone && len(f.x.air) == 1):
-		return flightGuilty
+		return inFlightUnanswered
+	case errors.As(err, &closed) && !(f.alone && len(f.x.withChannel) == 1):
+		return inFlightGuilty
 	}
-	return flightRefused
+	return inFlightRefused
 }
 
-// hear makes the flight's step.
-func (f *flight) hear(event flightEvent, err error) {
+// hear makes the step that an event asks for.
+func (f *inFlight) hear(event inFlightEvent, err error) {
 	x, was := f.x, f.state
-	step := flightTransitions[was][event]
-	if step.deed == deedIllegal {
+	step := inFlightTransitions[was][event]
+	if step.action == actionIllegal {
 		x.link.door.log.Error().Str("connection", x.link.name).Err(illegal(was, event)).Msg("the spool goes on without it")
 		return
 	}
-	if was == flightSent && step.to != flightSent {
+	if was == inFlightSent && step.to != inFlightSent {
 		x.sent.remove(f)
 		if f.late {
 			x.overdue--
 		}
 	}
 	f.state = step.to
-	x.do(f, step.deed, err)
-	if step.to == flightFree {
+	x.do(f, step.action, err)
+	if step.to == inFlightFree {
 		x.release(f)
 	}
 }
 
-// do does what a flight's step asks for.
-func (x *spooler) do(f *flight, deed flightDeed, err error) {
-	switch deed {
-	case deedNothing:
-	case deedTell:
+// do does what a step asks for.
+func (x *spooler) do(f *inFlight, action inFlightAction, err error) {
+	switch action {
+	case actionNothing:
+	case actionTell:
 		f.tell(err)
-	case deedTellGone:
+	case actionTellGone:
 		f.tell(err)
 		if err == nil {
 			x.gone(f.entry.Number)
 		} else { // it must not come back: the call was told that it failed
 			x.drop(f.entry.Number)
 		}
-	case deedTellMaybe:
+	case actionTellMaybe:
 		f.tell(f.unknown(err))
-	case deedStore:
+	case actionStore:
 		x.overdue++
-	case deedLost:
+	case actionLost:
 		f.cause = err
 		x.lost = append(x.lost, f.waiting)
-	case deedRelist:
-		delete(x.air, f.entry.Number)
+	case actionRelist:
+		delete(x.withChannel, f.entry.Number)
 		f.entry = spool.Entry{}
 		x.sent.push(f)
 		if f.late {
 			x.overdue++
 		}
-	case deedGone:
+	case actionGone:
 		x.gone(f.entry.Number)
-	case deedAside:
+	case actionReject:
 		x.refused(f, err)
-	case deedAgain:
+	case actionAgain:
 		f.cause = err
 		x.again(f.entry.Number)
 	}
 }
 
-// tell ends the wait of the flight's call.
-func (f *flight) tell(err error) {
+// tell ends the wait of the publish's call.
+func (f *inFlight) tell(err error) {
 	done := f.done
 	f.waiting = waiting{}
 	if done != nil {
@@ -205,24 +205,24 @@ func (w *waiting) unknown(err error) error {
 	return fmt.Errorf("%w; whether the broker has the message is not known, and it could not be kept: %w", cause, err)
 }
 
-// refused puts a message of the store aside. Of one that a call had sent there
+// refused puts a message of the store among the rejected ones. Of one that a call had sent there
 // are no octets in memory any more: it is sent again for that, as the broker has
 // said that it has not taken it.
-func (x *spooler) refused(f *flight, err error) {
+func (x *spooler) refused(f *inFlight, err error) {
 	if f.entry.RawProperties == nil && f.entry.Body == nil {
 		x.again(f.entry.Number)
 		return
 	}
-	x.aside(&f.entry, err.Error())
+	x.reject(&f.entry, err.Error())
 }
 
-// flights is a list of flights, the first sent first.
-type flights struct {
-	first, last *flight
+// An inFlightList holds publishes in flight, the first sent first.
+type inFlightList struct {
+	first, last *inFlight
 	count       int
 }
 
-func (l *flights) push(f *flight) {
+func (l *inFlightList) push(f *inFlight) {
 	f.prev, f.next = l.last, nil
 	if l.last == nil {
 		l.first = f
@@ -233,7 +233,7 @@ func (l *flights) push(f *flight) {
 	l.count++
 }
 
-func (l *flights) remove(f *flight) {
+func (l *inFlightList) remove(f *inFlight) {
 	if f.prev == nil {
 		l.first = f.next
 	} else {

@@ -2,110 +2,110 @@ package amqpdoor
 
 import "fmt"
 
-// flightState says what a publish on its way waits for, and who waits for it.
+// inFlightState says what a publish on its way waits for, and who waits for it.
 //
 //	state     the publish                        its call waits for
 //	sent      is with the channel                the broker
 //	storing   is with the channel, goes to disk  the broker or the disk, whoever is first
 //	owned     is with the channel and on disk    nobody: it was told
-//	ashore    goes to disk, its channel ended    the disk
+//	orphaned  goes to disk, its channel ended    the disk
 //	told      goes to disk and leaves it again   nobody: the broker has told it
 //	unknown   is with the channel only           nobody: it was told that nobody knows
 //	free      nothing
-type flightState uint8
+type inFlightState uint8
 
 const (
-	flightFree flightState = iota
-	flightSent
-	flightStoring
-	flightOwned
-	flightAshore
-	flightTold
-	flightUnknown
-	flightStates // their number
+	inFlightFree inFlightState = iota
+	inFlightSent
+	inFlightStoring
+	inFlightOwned
+	inFlightOrphaned
+	inFlightTold
+	inFlightUnknown
+	inFlightStates // their number
 )
 
-var flightStateNames = [...]string{"free", "sent", "storing", "owned", "ashore", "told", "unknown"}
+var inFlightStateNames = [...]string{"free", "sent", "storing", "owned", "orphaned", "told", "unknown"}
 
-func (s flightState) String() string { return flightStateNames[s] }
+func (s inFlightState) String() string { return inFlightStateNames[s] }
 
-// flightEvent is what a flight hears, of the broker or of the disk.
-type flightEvent uint8
+// An inFlightEvent is what a publish in flight hears from the broker or from the disk.
+type inFlightEvent uint8
 
 const (
-	flightConfirmed  flightEvent = iota
-	flightRefused                // returned, nacked, or nothing that could be sent
-	flightUnanswered             // its channel or connection ended, or it has never left
-	flightGuilty                 // the broker closed the channel, for this publish or for another
-	flightLate                   // no outcome in time
-	flightWritten                // handed to the disk
-	flightStored                 // on disk
-	flightUnstored               // it will not be
-	flightEvents                 // their number
+	inFlightConfirmed  inFlightEvent = iota
+	inFlightRefused                  // returned, nacked, or nothing that could be sent
+	inFlightUnanswered               // its channel or connection ended, or it has never left
+	inFlightGuilty                   // the broker closed the channel, for this publish or for another
+	inFlightLate                     // no outcome in time
+	inFlightWritten                  // handed to the disk
+	inFlightStored                   // on disk
+	inFlightUnstored                 // it will not be
+	inFlightEvents                   // their number
 )
 
-var flightEventNames = [...]string{"confirmed", "refused", "unanswered", "guilty", "late", "written", "stored", "unstored"}
+var inFlightEventNames = [...]string{"confirmed", "refused", "unanswered", "guilty", "late", "written", "stored", "unstored"}
 
-func (e flightEvent) String() string { return flightEventNames[e] }
+func (e inFlightEvent) String() string { return inFlightEventNames[e] }
 
-// flightDeed is what is done about it.
-type flightDeed uint8
+// An inFlightAction is what is done about an event.
+type inFlightAction uint8
 
 const (
-	deedIllegal flightDeed = iota // cannot be
-	deedNothing
-	deedTell      // the call hears the outcome
-	deedTellGone  // the same, and the disk may forget the publish
-	deedTellMaybe // the call hears that nobody knows
-	deedStore     // it goes to disk, and stays with its channel
-	deedLost      // it goes to disk
-	deedRelist    // it does not: the broker's word is waited for
-	deedGone      // the disk may forget it
-	deedAside     // it is put aside
-	deedAgain     // it is sent again, from the disk
+	actionIllegal inFlightAction = iota // cannot be
+	actionNothing
+	actionTell      // the call hears the outcome
+	actionTellGone  // the same, and the disk may forget the publish
+	actionTellMaybe // the call hears that nobody knows
+	actionStore     // it goes to disk, and stays with its channel
+	actionLost      // it goes to disk
+	actionRelist    // it does not: the broker's word is waited for
+	actionGone      // the disk may forget it
+	actionReject    // it is put among the rejected
+	actionAgain     // it is sent again, from the disk
 )
 
-var flightDeedNames = [...]string{"illegal", "nothing", "tell", "tellGone", "tellMaybe", "store", "lost", "relist", "gone", "aside", "again"}
+var inFlightActionNames = [...]string{"illegal", "nothing", "tell", "tellGone", "tellMaybe", "store", "lost", "relist", "gone", "reject", "again"}
 
-func (d flightDeed) String() string { return flightDeedNames[d] }
+func (d inFlightAction) String() string { return inFlightActionNames[d] }
 
-// flightStep is a deed and the state that follows it.
-type flightStep struct {
-	deed flightDeed
-	to   flightState
+// An inFlightStep is an action and the state that follows it.
+type inFlightStep struct {
+	action inFlightAction
+	to     inFlightState
 }
 
-// flightTransitions is the whole machine. A publish is sent again after deedLost
-// and deedAgain only, and so after flightUnanswered and flightGuilty: never while
+// inFlightTransitions is the whole machine. A publish is sent again only after
+// actionLost and actionAgain, and so after inFlightUnanswered and inFlightGuilty: never while
 // its channel may still bring it to its queue.
-var flightTransitions = [flightStates][flightEvents]flightStep{
-	flightSent: {
-		flightConfirmed: {deedTell, flightFree}, flightRefused: {deedTell, flightFree}, flightGuilty: {deedTell, flightFree},
-		flightUnanswered: {deedLost, flightFree}, flightLate: {deedStore, flightSent},
-		flightWritten: {deedNothing, flightStoring}, flightUnstored: {deedTellMaybe, flightUnknown},
+var inFlightTransitions = [inFlightStates][inFlightEvents]inFlightStep{
+	inFlightSent: {
+		inFlightConfirmed: {actionTell, inFlightFree}, inFlightRefused: {actionTell, inFlightFree}, inFlightGuilty: {actionTell, inFlightFree},
+		inFlightUnanswered: {actionLost, inFlightFree}, inFlightLate: {actionStore, inFlightSent},
+		inFlightWritten: {actionNothing, inFlightStoring}, inFlightUnstored: {actionTellMaybe, inFlightUnknown},
 	},
-	flightStoring: {
-		flightConfirmed: {deedTellGone, flightTold}, flightRefused: {deedTellGone, flightTold}, flightGuilty: {deedAgain, flightAshore},
-		flightUnanswered: {deedAgain, flightAshore}, flightLate: {deedNothing, flightStoring},
-		flightStored: {deedTell, flightOwned}, flightUnstored: {deedRelist, flightSent},
+	inFlightStoring: {
+		inFlightConfirmed: {actionTellGone, inFlightTold}, inFlightRefused: {actionTellGone, inFlightTold}, inFlightGuilty: {actionAgain, inFlightOrphaned},
+		inFlightUnanswered: {actionAgain, inFlightOrphaned}, inFlightLate: {actionNothing, inFlightStoring},
+		inFlightStored: {actionTell, inFlightOwned}, inFlightUnstored: {actionRelist, inFlightSent},
 	},
-	flightOwned: {
-		flightConfirmed: {deedGone, flightFree}, flightRefused: {deedAside, flightFree}, flightGuilty: {deedAgain, flightFree},
-		flightUnanswered: {deedAgain, flightFree}, flightLate: {deedNothing, flightOwned},
+	inFlightOwned: {
+		inFlightConfirmed: {actionGone, inFlightFree}, inFlightRefused: {actionReject, inFlightFree}, inFlightGuilty: {actionAgain, inFlightFree},
+		inFlightUnanswered: {actionAgain, inFlightFree}, inFlightLate: {actionNothing, inFlightOwned},
 	},
-	flightAshore: {
-		flightStored: {deedTell, flightFree}, flightUnstored: {deedTellMaybe, flightFree},
+	inFlightOrphaned: {
+		inFlightStored: {actionTell, inFlightFree}, inFlightUnstored: {actionTellMaybe, inFlightFree},
 	},
-	flightTold: {
-		flightStored: {deedNothing, flightFree}, flightUnstored: {deedNothing, flightFree},
+	inFlightTold: {
+		inFlightStored: {actionNothing, inFlightFree}, inFlightUnstored: {actionNothing, inFlightFree},
 	},
-	flightUnknown: {
-		flightConfirmed: {deedNothing, flightFree}, flightRefused: {deedNothing, flightFree}, flightGuilty: {deedNothing, flightFree},
-		flightUnanswered: {deedNothing, flightFree}, flightLate: {deedNothing, flightUnknown},
+	inFlightUnknown: {
+		inFlightConfirmed: {actionNothing, inFlightFree}, inFlightRefused: {actionNothing, inFlightFree}, inFlightGuilty: {actionNothing, inFlightFree},
+		inFlightUnanswered: {actionNothing, inFlightFree}, inFlightLate: {actionNothing, inFlightUnknown},
 	},
 }
 
 // illegal says which pair was met that cannot be.
-func illegal(s flightState, e flightEvent) error {
+func illegal(s inFlightState, e inFlightEvent) error {
 	return fmt.Errorf("a publish that is %s has heard %s: please report this", s, e)
 }

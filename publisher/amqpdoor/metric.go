@@ -85,8 +85,8 @@ func (k *consumer) measure(dst []publisher.Metric) []publisher.Metric {
 	now := k.report()
 	connection, name := publisher.Label{Name: "connection", Value: k.link.name}, publisher.Label{Name: "consumer", Value: k.name}
 	inHand := 0
-	for _, in := range k.intakes() {
-		inHand += in.inHand
+	for _, sub := range k.subscriptions() {
+		inHand += sub.inHand
 	}
 	dst = publisher.AppendMetrics(dst, []publisher.Label{connection, name, {Name: "state", Value: now.State}},
 		publisher.Metric{Name: "consumer_state", Help: "1 for the state that the consumer is in: up, paused, or what it waits for.", Value: 1})
@@ -94,8 +94,8 @@ func (k *consumer) measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "consumer_up", Help: "1 while the consumer gets messages, or is paused.", Value: publisher.Bit(now.Ready)},
 		publisher.Metric{Name: "consumer_paused", Help: "1 while a handler has paused the consumer.", Value: publisher.Bit(k.paused)},
 		publisher.Metric{Name: "consumer_in_hand_messages", Help: "Messages delivered and not settled; bounded by the prefetch.", Value: float64(inHand)},
-		publisher.Metric{Name: "consumer_waiting_messages", Help: "Messages in hand that wait for their lane, for the rate, or for the end of a pause.", Value: float64(k.gate.count())},
-		publisher.Metric{Name: "consumer_held_messages", Help: "Messages in hand that wait in this process for their next attempt.", Value: float64(len(k.held))},
+		publisher.Metric{Name: "consumer_waiting_messages", Help: "Messages in hand that wait for their lane, for the rate, or for the end of a pause.", Value: float64(k.throttle.count())},
+		publisher.Metric{Name: "consumer_held_messages", Help: "Messages in hand that wait in this process for their next attempt.", Value: float64(len(k.delayed))},
 		publisher.Metric{Name: "consumer_quarantined_total", Help: "Messages moved to the quarantine: their handler ran when a process ended.", Value: float64(k.isolated)},
 		publisher.Metric{Name: "consumer_unreadable_total", Help: "Messages given up unseen: their headers are malformed, or too large for any handler.", Value: float64(k.unread)},
 		publisher.Metric{Name: "consumer_prefetch_messages", Help: "Messages that may be in hand; 0 is no bound.", Value: float64(k.spec.Prefetch)},
@@ -115,7 +115,7 @@ func (x *spooler) measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "spool_max_bytes", Help: "The bound of spool_bytes and spool_aside_bytes together, spool_max.", Value: float64(s.Max)},
 		publisher.Metric{Name: "spool_disk_bytes", Help: "Size of the spool's files.", Value: float64(s.DiskBytes)},
 		publisher.Metric{Name: "spool_unstored_messages", Help: "Publishes that wait in memory to be sent or to be stored.", Value: float64(len(x.pending) + len(x.lost))},
-		publisher.Metric{Name: "spool_flights", Help: "Messages of the spool that wait for the broker's word.", Value: float64(len(x.air))},
+		publisher.Metric{Name: "spool_flights", Help: "Messages of the spool that wait for the broker's word.", Value: float64(len(x.withChannel))},
 		publisher.Metric{Name: "spool_failed", Help: "1 when the disk has failed: nothing is stored until the next start.", Value: publisher.Bit(s.FailedCause != nil)},
 		publisher.Metric{Name: "spool_waits", Help: "1 while the disk takes nothing, or only that messages have left: it is tried again.", Value: publisher.Bit(s.Trouble != nil)},
 		publisher.Metric{Name: "spool_added_total", Help: "Messages that went to disk.", Value: float64(s.Added)},

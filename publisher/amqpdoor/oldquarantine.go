@@ -9,11 +9,11 @@ import (
 	"zamqp/publisher"
 )
 
-// An exodus moves the messages that an older version left in X.suspects back to X,
-// once: most of them were there without a reason. Their count of crashes is dropped
+// An oldQuarantine moves the messages that an older version left in X.suspects back to
+// X, once: most of them were there without a reason. Their count of crashes is dropped
 // with it. The queue is not made for that, and deleted when it is empty; one of
 // the quorum type stays, since RabbitMQ does not delete those on a condition.
-type exodus struct {
+type oldQuarantine struct {
 	k     *consumer
 	queue string
 	asked int // times that it was to be deleted
@@ -23,35 +23,35 @@ type exodus struct {
 	again bool // an error
 }
 
-// exodusAtOnce is how many messages are under way.
-const exodusAtOnce = 32
+// oldQuarantineAtOnce is how many messages are under way.
+const oldQuarantineAtOnce = 32
 
-// exodusAsks bounds the attempts to delete: a quorum queue of that name ends the
+// oldQuarantineAsks bounds the attempts to delete: a quorum queue of that name ends the
 // connection for each.
-const exodusAsks = 3
+const oldQuarantineAsks = 3
 
-// exodusAgain is how long to wait after an error, and where there is no connection
+// oldQuarantineAgain is how long to wait after an error, and where there is no connection
 // as yet.
-const exodusAgain = time.Second
+const oldQuarantineAgain = time.Second
 
-func (k *consumer) leaveSuspects() {
-	x := &exodus{k: k, queue: publisher.SuspectQueue(k.declared.Queue)}
+func (k *consumer) emptyOldQuarantine() {
+	x := &oldQuarantine{k: k, queue: publisher.OldQuarantineQueue(k.declared.Queue)}
 	x.look()
 }
 
-func (x *exodus) look() {
+func (x *oldQuarantine) look() {
 	k := x.k
 	if k.stopped {
 		return
 	}
-	again := func() { k.link.door.runtime.After(exodusAgain, x.look) }
+	again := func() { k.link.door.runtime.After(oldQuarantineAgain, x.look) }
 	x.over, x.again = false, false
 	if !k.link.client.Ready() {
 		again()
 		return
 	}
 	c := k.link.client
-	if x.asked < exodusAsks && k.declared.Type() != publisher.QueueQuorum {
+	if x.asked < oldQuarantineAsks && k.declared.Type() != publisher.QueueQuorum {
 		x.asked++
 		if c.DeleteQueue(x.queue, true, true, func(_ uint32, err error) { x.answered(err, false, again) }) != nil {
 			again()
@@ -65,7 +65,7 @@ func (x *exodus) look() {
 
 // answered hears what became of the question; there says that the queue exists. One
 // that does not, or was empty and is gone now, is no error of a delete.
-func (x *exodus) answered(err error, there bool, again func()) {
+func (x *oldQuarantine) answered(err error, there bool, again func()) {
 	var channel *amqpproto.ChannelError
 	isChannel := errors.As(err, &channel)
 	switch {
@@ -78,8 +78,8 @@ func (x *exodus) answered(err error, there bool, again func()) {
 }
 
 // more keeps some under way.
-func (x *exodus) more() {
-	for !x.over && x.under < exodusAtOnce {
+func (x *oldQuarantine) more() {
+	for !x.over && x.under < oldQuarantineAtOnce {
 		if x.k.stopped || x.k.link.client.Get(x.queue, false, x.got) != nil {
 			x.over, x.again = true, true
 			break
@@ -91,7 +91,7 @@ func (x *exodus) more() {
 	}
 }
 
-func (x *exodus) got(d *client.Delivery, err error) {
+func (x *oldQuarantine) got(d *client.Delivery, err error) {
 	x.under--
 	if d == nil || err != nil {
 		x.over, x.again = true, x.again || err != nil
@@ -100,7 +100,7 @@ func (x *exodus) got(d *client.Delivery, err error) {
 	}
 	o, err := x.outgoing(d)
 	if err == nil {
-		err = x.k.link.client.Publish(nil, o, &leaving{x, d.Settler, d.Epoch, d.Tag})
+		err = x.k.link.client.Publish(nil, o, &oldMessage{x, d.Settler, d.Epoch, d.Tag})
 	}
 	if err != nil {
 		d.Settler.Nack(d.Epoch, d.Tag, true)
@@ -113,23 +113,23 @@ func (x *exodus) got(d *client.Delivery, err error) {
 
 // outgoing is the message without its count of crashes. What cannot be read, or has
 // too large headers, goes in an envelope.
-func (x *exodus) outgoing(d *client.Delivery) (*client.Outgoing, error) {
+func (x *oldQuarantine) outgoing(d *client.Delivery) (*client.Outgoing, error) {
 	o := &client.Outgoing{RoutingKey: x.k.declared.Queue, Mandatory: true}
 	var err error
 	o.RawProperties, o.Body, err = moved(d.RawProperties, d.Body, x.k.link.client.PropertiesMax(), publisher.TraceCrashes)
 	return o, err
 }
 
-// leaving is one message on its way.
-type leaving struct {
-	x       *exodus
+// An oldMessage is one message on its way.
+type oldMessage struct {
+	x       *oldQuarantine
 	settler *client.Settler
 	epoch   uint32
 	tag     uint64
 }
 
 // Confirmed takes the broker's word.
-func (l *leaving) Confirmed(err error) {
+func (l *oldMessage) Confirmed(err error) {
 	l.x.under--
 	if err != nil {
 		l.x.over, l.x.again = true, true
@@ -141,15 +141,15 @@ func (l *leaving) Confirmed(err error) {
 	l.x.more()
 }
 
-func (x *exodus) end() {
+func (x *oldQuarantine) end() {
 	k := x.k
 	switch {
 	case k.stopped:
 	case x.again:
-		k.link.door.runtime.After(exodusAgain, x.look)
+		k.link.door.runtime.After(oldQuarantineAgain, x.look)
 	default:
 		k.link.door.log.Info().Str("consumer", k.name).Str("queue", x.queue).Int("messages", x.moved).
-			Msg("what an older version suspected was moved back to its queue")
+			Msg("what an older version kept apart was moved back to its queue")
 		if k.declared.Type() != publisher.QueueQuorum {
 			_ = k.link.client.DeleteQueue(x.queue, true, true, func(uint32, error) {}) // or it stays
 		}

@@ -10,17 +10,17 @@ import (
 // diverted looks at a message that may be one that ends the process each time: it
 // was delivered again, or is in the quarantine. It reports whether it is not to be
 // handled now.
-func (in *intake) diverted(c *publisher.Call) bool {
-	in.recall(c)
+func (sub *subscription) diverted(c *publisher.Call) bool {
+	sub.recall(c)
 	m := c.Message()
-	switch next := m.History.Next(&in.k.declared); next.Step {
+	switch next := m.History.Next(&sub.k.declared); next.Step {
 	case publisher.StepDead:
-		in.k.note(c, "a message has ended the process each time that it was handled: it is given up")
+		sub.k.note(c, "a message has ended the process each time that it was handled: it is given up")
 		c.Outcome().Err = errCrashed
-		in.giveUp(c, next.Reason)
+		sub.giveUp(c, next.Reason)
 		return true
 	case publisher.StepQuarantine:
-		return in.isolate(c)
+		return sub.isolate(c)
 	}
 	return false
 }
@@ -35,8 +35,8 @@ func (k *consumer) note(c *publisher.Call, text string) {
 
 // isolate moves the message to the quarantine, to its end if it is there already.
 // What cannot move is tried where it is: isolate returns false.
-func (in *intake) isolate(c *publisher.Call) bool {
-	k, m := in.k, c.Message()
+func (sub *subscription) isolate(c *publisher.Call) bool {
+	k, m := sub.k, c.Message()
 	p := copyOf(m)
 	if len(p.UserID) > 0 { // another user's would be refused
 		return false
@@ -45,7 +45,7 @@ func (in *intake) isolate(c *publisher.Call) bool {
 	p.headers[publisher.TraceAttempt] = int64(m.History.Failed + m.History.Untold)
 	p.failed(c, "")
 	queue := publisher.QuarantineQueue(m.Queue)
-	if err := in.move(c, p, queue); err != nil {
+	if err := sub.move(c, p, queue); err != nil {
 		k.complain(err, queue, "a message could not be moved to the quarantine; it is tried where it is")
 		return false
 	}
@@ -61,8 +61,8 @@ func (in *intake) isolate(c *publisher.Call) bool {
 
 // isMoving reports whether a move is not over.
 func (k *consumer) isMoving() bool {
-	for _, in := range k.intakes() {
-		if len(in.moves) > 0 {
+	for _, sub := range k.subscriptions() {
+		if len(sub.moves) > 0 {
 			return true
 		}
 	}
@@ -70,25 +70,25 @@ func (k *consumer) isMoving() bool {
 }
 
 // settle acks the original of a copy that was confirmed.
-func (h *handover) settle() {
-	in := h.in
-	in.ack(h.epoch, h.tag)
-	switch _, moving := in.moves[h]; {
+func (mv *move) settle() {
+	sub := mv.sub
+	sub.ack(mv.epoch, mv.tag)
+	switch _, moving := sub.moves[mv]; {
 	case !moving:
-	case in.k.stopped: // the connection is closed in good order, and the ack with it
-		h.end()
+	case sub.k.stopped: // the connection is closed in good order, and the ack with it
+		mv.end()
 	default:
-		h.prove()
+		mv.prove()
 	}
 }
 
-func (h *handover) prove() {
-	in := h.in
-	if _, moving := in.moves[h]; !moving {
+func (mv *move) prove() {
+	sub := mv.sub
+	if _, moving := sub.moves[mv]; !moving {
 		return
 	}
-	if !in.machine.Sync(h.end) {
-		in.k.link.door.runtime.After(proveAgain, h.prove)
+	if !sub.machine.Sync(mv.end) {
+		sub.k.link.door.runtime.After(proveAgain, mv.prove)
 	}
 }
 
@@ -96,28 +96,28 @@ func (h *handover) prove() {
 const proveAgain = time.Second
 
 // end takes note that the original is gone.
-func (h *handover) end() {
-	if _, moving := h.in.moves[h]; !moving {
+func (mv *move) end() {
+	if _, moving := mv.sub.moves[mv]; !moving {
 		return
 	}
-	h.over()
-	h.in.k.link.door.free(h.slot)
+	mv.over()
+	mv.sub.k.link.door.free(mv.slot)
 }
 
 // abandon takes note that the original is going to come again.
-func (h *handover) abandon() {
-	if _, moving := h.in.moves[h]; !moving {
+func (mv *move) abandon() {
+	if _, moving := mv.sub.moves[mv]; !moving {
 		return
 	}
-	h.over()
-	if h.slot != 0 {
-		h.in.k.link.door.hand.Unclaim(h.slot)
+	mv.over()
+	if mv.slot != 0 {
+		mv.sub.k.link.door.hand.Unclaim(mv.slot)
 	}
 }
 
 // over lets go on what waited for the end of the move.
-func (h *handover) over() {
-	delete(h.in.moves, h)
-	h.loud()
-	h.in.k.trials.soon()
+func (mv *move) over() {
+	delete(mv.sub.moves, mv)
+	mv.endQuiet()
+	mv.sub.k.trials.soon()
 }

@@ -30,27 +30,27 @@ type spooler struct {
 	store *spool.Spool
 	state spoolState
 
-	lost    []waiting // were sent, and their channel ended: they come first
-	sent    flights   // of calls, with the channel and not on disk
-	overdue int       // of those, have no outcome in time
-	pending []waiting // to be sent or stored at the end of this turn
-	posted  bool      // a turn is to come
+	lost    []waiting    // were sent, and their channel ended: they come first
+	sent    inFlightList // of calls, with the channel and not on disk
+	overdue int          // of those, have no outcome in time
+	pending []waiting    // to be sent or stored at the end of this turn
+	posted  bool         // a turn is to come
 
-	fetched []spool.Entry       // read from the store and not sent
-	head    int                 // fetched[:head] has been
-	air     map[uint64]struct{} // numbers of those on disk that a channel has, or that are on their way aside
-	fresh   int                 // flights that have no outcome and are in time
-	octets  int                 // that those from the store hold
-	failed  int                 // messages to be sent again since the store was read from its beginning
-	careful uint64              // up to this number one at a time, to find the guilty one; 0 is none
-	highest uint64              // number of the last one sent
+	fetched     []spool.Entry       // read from the store and not sent
+	head        int                 // fetched[:head] has been
+	withChannel map[uint64]struct{} // numbers of those on disk that a channel has, or that are on their way to the rejected
+	fresh       int                 // publishes in flight that have no outcome and are in time
+	octets      int                 // that those from the store hold
+	failed      int                 // messages to be sent again since the store was read from its beginning
+	careful     uint64              // up to this number one at a time, to find the guilty one; 0 is none
+	highest     uint64              // number of the last one sent
 
 	timer   func() bool // stops the timer
 	stored  uint64      // messages that went to disk since nothing was there
 	drained uint64      // messages that have left since then
 	expired uint64
 	short   bool // the last read of the store was for want of descriptors in vain
-	free    []*flight
+	free    []*inFlight
 	out     client.Outgoing // reused
 }
 
@@ -78,7 +78,7 @@ const (
 )
 
 func newSpooler(l *link, store *spool.Spool) *spooler {
-	return &spooler{link: l, store: store, air: map[uint64]struct{}{}}
+	return &spooler{link: l, store: store, withChannel: map[uint64]struct{}{}}
 }
 
 // send is the Send of the connection's producers.
@@ -155,7 +155,7 @@ func (x *spooler) hasRoomLater(err error) bool {
 }
 
 // unsent is how many messages on disk wait to be sent.
-func (x *spooler) unsent() int { return x.store.Len() - len(x.air) }
+func (x *spooler) unsent() int { return x.store.Len() - len(x.withChannel) }
 
 // fire makes a transition.
 func (x *spooler) fire(e spoolEvent) { x.state = spoolTransitions[x.state][e] }
@@ -168,7 +168,7 @@ func (x *spooler) look() {
 	}
 	x.fire(spoolTakes)
 	if x.careful != 0 {
-		x.fire(spoolSuspects)
+		x.fire(spoolCulprit)
 	} else {
 		x.fire(spoolCleared)
 	}
@@ -275,7 +275,7 @@ func (x *spooler) sendPending() {
 
 // direct sends a publish whose call waits.
 func (x *spooler) direct(w waiting) error {
-	f := x.flight()
+	f := x.newInFlight()
 	f.waiting = w
 	x.out = client.Outgoing{
 		Exchange: w.p.Exchange, RoutingKey: w.p.RoutingKey, Mandatory: w.p.Mandatory,
@@ -286,7 +286,7 @@ func (x *spooler) direct(w waiting) error {
 		x.release(f)
 		return err
 	}
-	f.took(flightSent, 0)
+	f.took(inFlightSent, 0)
 	return nil
 }
 

@@ -42,14 +42,14 @@ const (
 	spoolClose                          // the door closes
 	spoolTakesNone                      // no connection, or it blocks publishers
 	spoolTakes                          // a publish would leave now
-	spoolSuspects                       // one of those on disk has closed the channel, and it is not known which
+	spoolCulprit                        // one of those on disk has closed the channel, and it is not known which
 	spoolCleared                        // none has
 	spoolBacklog                        // something on disk is to be sent
 	spoolEmptied                        // nothing is
 	spoolEvents                         // their number
 )
 
-var spoolEventNames = [...]string{"late", "word", "channelEnded", "close", "takesNone", "takes", "suspects", "cleared", "backlog", "emptied"}
+var spoolEventNames = [...]string{"late", "word", "channelEnded", "close", "takesNone", "takes", "culprit", "cleared", "backlog", "emptied"}
 
 func (e spoolEvent) String() string { return spoolEventNames[e] }
 
@@ -57,32 +57,32 @@ func (e spoolEvent) String() string { return spoolEventNames[e] }
 var spoolTransitions = [spoolStates][spoolEvents]spoolState{
 	spoolStraight: {
 		spoolLate: spoolAwaitWord, spoolWord: spoolStraight, spoolChannelEnded: spoolStraight, spoolClose: spoolClosed,
-		spoolTakesNone: spoolAway, spoolTakes: spoolStraight, spoolSuspects: spoolSifting, spoolCleared: spoolStraight,
+		spoolTakesNone: spoolAway, spoolTakes: spoolStraight, spoolCulprit: spoolSifting, spoolCleared: spoolStraight,
 		spoolBacklog: spoolEmptying, spoolEmptied: spoolStraight,
 	},
 	spoolAway: {
 		spoolLate: spoolAway, spoolWord: spoolAway, spoolChannelEnded: spoolAway, spoolClose: spoolClosed,
-		spoolTakesNone: spoolAway, spoolTakes: spoolEmptying, spoolSuspects: spoolAway, spoolCleared: spoolAway,
+		spoolTakesNone: spoolAway, spoolTakes: spoolEmptying, spoolCulprit: spoolAway, spoolCleared: spoolAway,
 		spoolBacklog: spoolAway, spoolEmptied: spoolAway,
 	},
 	spoolAwaitWord: {
 		spoolLate: spoolAwaitWord, spoolWord: spoolEmptying, spoolChannelEnded: spoolEmptying, spoolClose: spoolClosed,
-		spoolTakesNone: spoolAway, spoolTakes: spoolAwaitWord, spoolSuspects: spoolAwaitWord, spoolCleared: spoolAwaitWord,
+		spoolTakesNone: spoolAway, spoolTakes: spoolAwaitWord, spoolCulprit: spoolAwaitWord, spoolCleared: spoolAwaitWord,
 		spoolBacklog: spoolAwaitWord, spoolEmptied: spoolAwaitWord,
 	},
 	spoolEmptying: {
 		spoolLate: spoolAwaitWord, spoolWord: spoolEmptying, spoolChannelEnded: spoolEmptying, spoolClose: spoolClosed,
-		spoolTakesNone: spoolAway, spoolTakes: spoolEmptying, spoolSuspects: spoolSifting, spoolCleared: spoolEmptying,
+		spoolTakesNone: spoolAway, spoolTakes: spoolEmptying, spoolCulprit: spoolSifting, spoolCleared: spoolEmptying,
 		spoolBacklog: spoolEmptying, spoolEmptied: spoolStraight,
 	},
 	spoolSifting: {
 		spoolLate: spoolAwaitWord, spoolWord: spoolSifting, spoolChannelEnded: spoolSifting, spoolClose: spoolClosed,
-		spoolTakesNone: spoolAway, spoolTakes: spoolSifting, spoolSuspects: spoolSifting, spoolCleared: spoolEmptying,
+		spoolTakesNone: spoolAway, spoolTakes: spoolSifting, spoolCulprit: spoolSifting, spoolCleared: spoolEmptying,
 		spoolBacklog: spoolSifting, spoolEmptied: spoolSifting,
 	},
 	spoolClosed: {
 		spoolLate: spoolClosed, spoolWord: spoolClosed, spoolChannelEnded: spoolClosed, spoolClose: spoolClosed,
-		spoolTakesNone: spoolClosed, spoolTakes: spoolClosed, spoolSuspects: spoolClosed, spoolCleared: spoolClosed,
+		spoolTakesNone: spoolClosed, spoolTakes: spoolClosed, spoolCulprit: spoolClosed, spoolCleared: spoolClosed,
 		spoolBacklog: spoolClosed, spoolEmptied: spoolClosed,
 	},
 }

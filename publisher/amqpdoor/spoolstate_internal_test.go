@@ -6,10 +6,10 @@ import "testing"
 // that changes it. All other pairs stay.
 func TestSpoolStates(t *testing.T) {
 	changes := map[spoolState]map[spoolEvent]spoolState{
-		spoolStraight:  {spoolLate: spoolAwaitWord, spoolTakesNone: spoolAway, spoolSuspects: spoolSifting, spoolBacklog: spoolEmptying, spoolClose: spoolClosed},
+		spoolStraight:  {spoolLate: spoolAwaitWord, spoolTakesNone: spoolAway, spoolCulprit: spoolSifting, spoolBacklog: spoolEmptying, spoolClose: spoolClosed},
 		spoolAway:      {spoolTakes: spoolEmptying, spoolClose: spoolClosed},
 		spoolAwaitWord: {spoolWord: spoolEmptying, spoolChannelEnded: spoolEmptying, spoolTakesNone: spoolAway, spoolClose: spoolClosed},
-		spoolEmptying:  {spoolLate: spoolAwaitWord, spoolTakesNone: spoolAway, spoolSuspects: spoolSifting, spoolEmptied: spoolStraight, spoolClose: spoolClosed},
+		spoolEmptying:  {spoolLate: spoolAwaitWord, spoolTakesNone: spoolAway, spoolCulprit: spoolSifting, spoolEmptied: spoolStraight, spoolClose: spoolClosed},
 		spoolSifting:   {spoolLate: spoolAwaitWord, spoolTakesNone: spoolAway, spoolCleared: spoolEmptying, spoolClose: spoolClosed},
 		spoolClosed:    {},
 	}
@@ -39,7 +39,7 @@ func TestSpoolStatesComeBack(t *testing.T) {
 			t.Errorf("from %s: %s", s, at)
 		}
 		for _, look := range [][]spoolEvent{
-			{spoolTakesNone}, {spoolTakes, spoolSuspects, spoolBacklog}, {spoolTakes, spoolCleared, spoolBacklog}, {spoolTakes, spoolCleared, spoolEmptied},
+			{spoolTakesNone}, {spoolTakes, spoolCulprit, spoolBacklog}, {spoolTakes, spoolCleared, spoolBacklog}, {spoolTakes, spoolCleared, spoolEmptied},
 		} {
 			once := s
 			for _, e := range look {
@@ -61,45 +61,45 @@ func TestSpoolStatesComeBack(t *testing.T) {
 
 // TestFlightTransitions holds the promises that the table was made for.
 func TestFlightTransitions(t *testing.T) {
-	told := map[flightDeed]bool{deedTell: true, deedTellGone: true, deedTellMaybe: true}
-	waits := map[flightState]bool{flightSent: true, flightStoring: true, flightAshore: true}
-	for s := range flightStates {
-		for e := range flightEvents {
-			step := flightTransitions[s][e]
-			if step.deed == deedIllegal {
-				if step.to != flightFree {
+	told := map[inFlightAction]bool{actionTell: true, actionTellGone: true, actionTellMaybe: true}
+	waits := map[inFlightState]bool{inFlightSent: true, inFlightStoring: true, inFlightOrphaned: true}
+	for s := range inFlightStates {
+		for e := range inFlightEvents {
+			step := inFlightTransitions[s][e]
+			if step.action == actionIllegal {
+				if step.to != inFlightFree {
 					t.Errorf("%s and %s: illegal, and goes to %s", s, e, step.to)
 				}
 				continue
 			}
 			// A call hears its outcome once: by the step from a state in which it waits
 			// to one in which it does not.
-			handedOn := step.deed == deedLost
-			if told[step.deed] != (waits[s] && !waits[step.to] && !handedOn) {
-				t.Errorf("%s and %s: %s, then %s", s, e, step.deed, step.to)
+			handedOn := step.action == actionLost
+			if told[step.action] != (waits[s] && !waits[step.to] && !handedOn) {
+				t.Errorf("%s and %s: %s, then %s", s, e, step.action, step.to)
 			}
 			// Nothing is sent again while its channel may still bring it to its queue.
-			if again := step.deed == deedLost || step.deed == deedAgain; again && e != flightUnanswered && e != flightGuilty {
+			if again := step.action == actionLost || step.action == actionAgain; again && e != inFlightUnanswered && e != inFlightGuilty {
 				t.Errorf("%s and %s: it is sent again", s, e)
 			}
 			// Late is no outcome.
-			if e == flightLate && step.to != s {
+			if e == inFlightLate && step.to != s {
 				t.Errorf("%s and late: %s", s, step.to)
 			}
 		}
 	}
 	// Whatever is with the channel has an answer to all that the channel may say.
-	for _, s := range []flightState{flightSent, flightStoring, flightOwned, flightUnknown} {
-		for _, e := range []flightEvent{flightConfirmed, flightRefused, flightUnanswered, flightGuilty, flightLate} {
-			if flightTransitions[s][e].deed == deedIllegal {
+	for _, s := range []inFlightState{inFlightSent, inFlightStoring, inFlightOwned, inFlightUnknown} {
+		for _, e := range []inFlightEvent{inFlightConfirmed, inFlightRefused, inFlightUnanswered, inFlightGuilty, inFlightLate} {
+			if inFlightTransitions[s][e].action == actionIllegal {
 				t.Errorf("%s and %s: illegal", s, e)
 			}
 		}
 	}
 	// And what is on its way to disk to all that the disk may say.
-	for _, s := range []flightState{flightStoring, flightAshore, flightTold} {
-		for _, e := range []flightEvent{flightStored, flightUnstored} {
-			if flightTransitions[s][e].deed == deedIllegal {
+	for _, s := range []inFlightState{inFlightStoring, inFlightOrphaned, inFlightTold} {
+		for _, e := range []inFlightEvent{inFlightStored, inFlightUnstored} {
+			if inFlightTransitions[s][e].action == actionIllegal {
 				t.Errorf("%s and %s: illegal", s, e)
 			}
 		}

@@ -61,7 +61,7 @@ func (x *spooler) storeSent() (done bool, err error) {
 		if most <= 0 || size >= storeSize || x.store.Busy() {
 			return false, nil
 		}
-		group := []*flight{x.sent.first}
+		group := []*inFlight{x.sent.first}
 		for f := x.sent.first.next; f != nil && f.p.Tx == group[0].p.Tx && f.p.Tx != nil; f = f.next {
 			group = append(group, f)
 		}
@@ -78,19 +78,19 @@ func (x *spooler) storeSent() (done bool, err error) {
 		}
 		for i, f := range group {
 			f.entry.Number = first + uint64(i)
-			x.air[f.entry.Number] = struct{}{}
+			x.withChannel[f.entry.Number] = struct{}{}
 			x.highest = max(x.highest, f.entry.Number)
-			f.hear(flightWritten, nil)
+			f.hear(inFlightWritten, nil)
 		}
 	}
 	return true, nil
 }
 
 // wrote is the disk's word on what storeSent has given it.
-func (x *spooler) wrote(group []*flight, err error) {
-	event := flightStored
+func (x *spooler) wrote(group []*inFlight, err error) {
+	event := inFlightStored
 	if err != nil {
-		event = flightUnstored
+		event = inFlightUnstored
 	}
 	for _, f := range group {
 		f.hear(event, err)
@@ -104,7 +104,7 @@ func (x *spooler) tellOverdue(err error) {
 	for f := x.sent.first; f != nil; {
 		next := f.next
 		if f.late {
-			f.hear(flightUnstored, err)
+			f.hear(inFlightUnstored, err)
 		}
 		f = next
 	}
@@ -134,7 +134,7 @@ func (x *spooler) pump() {
 	}
 	for ; x.head < len(x.fetched); x.head++ {
 		e := &x.fetched[x.head]
-		if _, up := x.air[e.Number]; up || !x.store.Holds(e.Number) {
+		if _, up := x.withChannel[e.Number]; up || !x.store.Holds(e.Number) {
 			*e = spool.Entry{}
 			continue
 		}
@@ -180,13 +180,13 @@ func (x *spooler) launch(e *spool.Entry) bool {
 		x.gone(e.Number)
 		return true
 	}
-	f := x.flight()
-	f.entry, f.alone = *e, x.careful != 0 && len(x.air) == 0 && x.sent.count == 0
+	f := x.newInFlight()
+	f.entry, f.alone = *e, x.careful != 0 && len(x.withChannel) == 0 && x.sent.count == 0
 	x.out = client.Outgoing{Exchange: e.Exchange, RoutingKey: e.RoutingKey, Mandatory: e.Mandatory, RawProperties: raw, Body: e.Body, Lent: true}
 	switch err := x.link.client.Publish(nil, &x.out, f); {
 	case err == nil:
-		f.took(flightOwned, len(e.Body))
-		x.air[e.Number] = struct{}{}
+		f.took(inFlightOwned, len(e.Body))
+		x.withChannel[e.Number] = struct{}{}
 		x.highest = max(x.highest, e.Number)
 		return true
 	case x.hasRoomLater(err), errors.Is(err, client.ErrClosed):
@@ -194,7 +194,7 @@ func (x *spooler) launch(e *spool.Entry) bool {
 		return false
 	default: // no broker of this configuration could take it
 		x.release(f)
-		x.aside(e, err.Error())
+		x.reject(e, err.Error())
 		return true
 	}
 }
@@ -207,13 +207,13 @@ func (x *spooler) gone(number uint64) {
 		x.drop(number)
 		return
 	}
-	delete(x.air, number)
+	delete(x.withChannel, number)
 	x.store.Gone(number)
 }
 
 // drop forgets a message for good.
 func (x *spooler) drop(number uint64) {
-	delete(x.air, number)
+	delete(x.withChannel, number)
 	if x.store.Drop(number) != nil { // the disk has failed
 		x.store.Gone(number)
 	}
@@ -222,19 +222,19 @@ func (x *spooler) drop(number uint64) {
 // again lets a message be sent once more, when the store is read from its
 // beginning.
 func (x *spooler) again(number uint64) {
-	delete(x.air, number)
+	delete(x.withChannel, number)
 	x.failed++
 }
 
-// aside keeps a message that the broker would not have.
-func (x *spooler) aside(e *spool.Entry, reason string) {
+// reject keeps a message that the broker would not have.
+func (x *spooler) reject(e *spool.Entry, reason string) {
 	x.log().Str("exchange", e.Exchange).Str("routing_key", e.RoutingKey).Str("producer", e.Producer).Uint64("number", e.Number).
 		Str("reason", reason).Msg("a spooled message is put aside: see zamqp spool list")
 	number := e.Number
-	x.air[number] = struct{}{} // not to be sent meanwhile
+	x.withChannel[number] = struct{}{} // not to be sent meanwhile
 	x.store.PutAside(x.link.door.runtime.Now(), e, reason, func(err error) {
 		if err == nil {
-			delete(x.air, number)
+			delete(x.withChannel, number)
 		}
 		x.soon()
 	})

@@ -9,10 +9,10 @@ import (
 	"zamqp/publisher"
 )
 
-// A gate lets messages into their handlers: not while the consumer is paused,
-// not faster than its rate, and those of one lane one after the other. What
-// waits is bounded by the prefetch. The usual gate is always open.
-type gate struct {
+// A throttle decides when messages go to their handlers: not while the consumer is
+// paused, not faster than its rate, and those of one lane one after the other. What
+// waits is bounded by the prefetch. Most throttles let everything through at once.
+type throttle struct {
 	k       *consumer
 	limiter *rate.Limiter // nil without a bound
 	waiting []delivery
@@ -25,19 +25,19 @@ type gate struct {
 // A lane is the messages of one key, of which one is handled.
 type lane struct {
 	waiting []delivery
-	in      *intake // of the one that is handled
+	sub     *subscription // of the one that is handled
 	epoch   uint32
 	tag     uint64
 }
 
-func (g *gate) init(k *consumer) {
-	g.k = k
+func (t *throttle) init(k *consumer) {
+	t.k = k
 	c := &k.declared
 	if c.Rate > 0 {
-		g.limiter = rate.NewLimiter(rate.Limit(c.Rate), max(1, c.Burst))
+		t.limiter = rate.NewLimiter(rate.Limit(c.Rate), max(1, c.Burst))
 	}
-	if g.lane = laneOf(c.Lane); g.lane != nil {
-		g.lanes = map[string]*lane{}
+	if t.lane = laneOf(c.Lane); t.lane != nil {
+		t.lanes = map[string]*lane{}
 	}
 }
 
@@ -58,149 +58,149 @@ func laneOf(setting string) func(c *publisher.Call) []byte {
 }
 
 // enter dispatches the message, or keeps it until it may.
-func (g *gate) enter(c delivery) {
-	if g.limiter == nil && g.lane == nil && !g.k.paused && !g.k.link.door.quiet.isOn() {
-		g.k.begin(c)
+func (t *throttle) enter(c delivery) {
+	if t.limiter == nil && t.lane == nil && !t.k.paused && !t.k.link.door.quiet.isOn() {
+		t.k.begin(c)
 		return
 	}
-	g.waiting = append(g.waiting, c)
-	g.pump()
+	t.waiting = append(t.waiting, c)
+	t.pump()
 }
 
 // pump lets in what may come in now.
-func (g *gate) pump() {
-	for len(g.waiting) > 0 && !g.k.paused && !g.k.stopped && !g.k.link.door.quiet.isOn() {
-		if g.limiter != nil && !g.allowed() {
+func (t *throttle) pump() {
+	for len(t.waiting) > 0 && !t.k.paused && !t.k.stopped && !t.k.link.door.quiet.isOn() {
+		if t.limiter != nil && !t.allowed() {
 			return
 		}
-		c := g.waiting[0]
-		g.waiting[0] = delivery{}
-		if g.waiting = g.waiting[1:]; len(g.waiting) == 0 {
-			g.waiting = nil
+		c := t.waiting[0]
+		t.waiting[0] = delivery{}
+		if t.waiting = t.waiting[1:]; len(t.waiting) == 0 {
+			t.waiting = nil
 		}
-		g.join(c)
+		t.join(c)
 	}
 }
 
 // allowed takes a token, or sets the timer for it.
-func (g *gate) allowed() bool {
-	now := g.k.link.door.runtime.Now()
-	if g.limiter.AllowN(now, 1) {
+func (t *throttle) allowed() bool {
+	now := t.k.link.door.runtime.Now()
+	if t.limiter.AllowN(now, 1) {
 		return true
 	}
-	if g.stop == nil {
-		missing := max(0, 1-g.limiter.TokensAt(now))
+	if t.stop == nil {
+		missing := max(0, 1-t.limiter.TokensAt(now))
 		// An hour at most: the pause of a tiny rate is more than a Duration holds.
-		seconds := min(missing/float64(g.limiter.Limit()), time.Hour.Seconds())
+		seconds := min(missing/float64(t.limiter.Limit()), time.Hour.Seconds())
 		wait := time.Duration(seconds*float64(time.Second)) + time.Microsecond
-		g.stop = g.k.link.door.runtime.After(wait, func() {
-			g.stop = nil
-			g.pump()
+		t.stop = t.k.link.door.runtime.After(wait, func() {
+			t.stop = nil
+			t.pump()
 		})
 	}
 	return false
 }
 
 // join dispatches the message when its lane is free.
-func (g *gate) join(c delivery) {
-	if g.lane != nil {
-		if key := g.lane(c.Call); len(key) > 0 {
-			l := g.lanes[string(key)]
+func (t *throttle) join(c delivery) {
+	if t.lane != nil {
+		if key := t.lane(c.Call); len(key) > 0 {
+			l := t.lanes[string(key)]
 			if l != nil {
 				l.waiting = append(l.waiting, c)
 				return
 			}
 			m := c.Message()
-			g.lanes[string(key)] = &lane{in: c.in, epoch: m.Epoch, tag: m.DeliveryTag}
+			t.lanes[string(key)] = &lane{sub: c.sub, epoch: m.Epoch, tag: m.DeliveryTag}
 		}
 	}
-	g.k.begin(c)
+	t.k.begin(c)
 }
 
 // open goes on after it was quiet.
-func (g *gate) open() {
-	g.pump()
-	if len(g.lanes) > 0 {
-		g.next()
+func (t *throttle) open() {
+	t.pump()
+	if len(t.lanes) > 0 {
+		t.next()
 	}
 }
 
 // leave frees the message's lane for the next one. That one is begun in a later
 // step of the loop: begun here, a long lane would be a deep stack.
-func (g *gate) leave(c delivery) {
-	if g.lane == nil {
+func (t *throttle) leave(c delivery) {
+	if t.lane == nil {
 		return
 	}
-	g.free(g.lane(c.Call), c.in, c.Message())
+	t.free(t.lane(c.Call), c.sub, c.Message())
 }
 
-func (g *gate) free(key []byte, in *intake, m *publisher.Message) {
-	l := g.lanes[string(key)]
-	if l == nil || l.in != in || l.epoch != m.Epoch || l.tag != m.DeliveryTag {
+func (t *throttle) free(key []byte, sub *subscription, m *publisher.Message) {
+	l := t.lanes[string(key)]
+	if l == nil || l.sub != sub || l.epoch != m.Epoch || l.tag != m.DeliveryTag {
 		return // a lane of a later epoch
 	}
 	if len(l.waiting) == 0 {
-		delete(g.lanes, string(key))
+		delete(t.lanes, string(key))
 		return
 	}
-	l.in = nil
-	if !g.posted {
-		g.posted = true
-		g.k.link.door.runtime.Post(g.next)
+	l.sub = nil
+	if !t.posted {
+		t.posted = true
+		t.k.link.door.runtime.Post(t.next)
 	}
 }
 
 // next begins the first message of each lane that is free.
-func (g *gate) next() {
-	g.posted = false
-	if g.k.link.door.quiet.isOn() {
+func (t *throttle) next() {
+	t.posted = false
+	if t.k.link.door.quiet.isOn() {
 		return // open comes back to it
 	}
-	for key, l := range g.lanes {
-		if l.in != nil || g.k.stopped {
+	for key, l := range t.lanes {
+		if l.sub != nil || t.k.stopped {
 			continue
 		}
 		if len(l.waiting) == 0 {
-			delete(g.lanes, key)
+			delete(t.lanes, key)
 			continue
 		}
 		c := l.waiting[0]
 		l.waiting = append(l.waiting[:0], l.waiting[1:]...)
 		m := c.Message()
-		l.in, l.epoch, l.tag = c.in, m.Epoch, m.DeliveryTag
-		g.k.begin(c)
+		l.sub, l.epoch, l.tag = c.sub, m.Epoch, m.DeliveryTag
+		t.k.begin(c)
 	}
 }
 
 // count is how many wait.
-func (g *gate) count() int {
-	n := len(g.waiting) + len(g.k.trials.waiting)
-	for _, l := range g.lanes {
+func (t *throttle) count() int {
+	n := len(t.waiting) + len(t.k.trials.waiting)
+	for _, l := range t.lanes {
 		n += len(l.waiting)
 	}
 	return n
 }
 
-// forget drops what waits of an intake whose channel is gone: it comes again,
+// forget drops what waits of a subscription whose channel is gone: it comes again,
 // and waits then until whoever is in its lane has left.
-func (g *gate) forget(in *intake) {
-	g.take(func(c delivery) bool { return c.in == in && c.Message().Epoch != in.epoch }, nil)
+func (t *throttle) forget(sub *subscription) {
+	t.take(func(c delivery) bool { return c.sub == sub && c.Message().Epoch != sub.epoch }, nil)
 }
 
 // empty hands back all that waits.
-func (g *gate) empty() {
-	if g.stop != nil {
-		g.stop()
-		g.stop = nil
+func (t *throttle) empty() {
+	if t.stop != nil {
+		t.stop()
+		t.stop = nil
 	}
-	g.take(func(delivery) bool { return true }, func(c delivery) {
+	t.take(func(delivery) bool { return true }, func(c delivery) {
 		m := c.Message()
-		c.in.handBack(m.Epoch, m.DeliveryTag)
+		c.sub.handBack(m.Epoch, m.DeliveryTag)
 	})
 }
 
 // take takes out what waits and is wanted.
-func (g *gate) take(wanted func(c delivery) bool, do func(c delivery)) {
+func (t *throttle) take(wanted func(c delivery) bool, do func(c delivery)) {
 	from := func(list []delivery, leave bool) []delivery {
 		keep := list[:0]
 		for _, c := range list {
@@ -209,21 +209,21 @@ func (g *gate) take(wanted func(c delivery) bool, do func(c delivery)) {
 				continue
 			}
 			if leave {
-				g.leave(c)
+				t.leave(c)
 			}
 			if do != nil {
 				do(c)
 			}
-			g.k.link.door.unclaim(c.Message())
-			g.k.link.door.server.Discard(c.Call)
+			t.k.link.door.unclaim(c.Message())
+			t.k.link.door.server.Discard(c.Call)
 		}
 		clear(list[len(keep):])
 		return keep
 	}
-	g.waiting = from(g.waiting, false)
-	for _, l := range g.lanes {
+	t.waiting = from(t.waiting, false)
+	for _, l := range t.lanes {
 		l.waiting = from(l.waiting, false)
 	}
-	g.k.trials.waiting = from(g.k.trials.waiting, true)
-	g.k.trials.pump() // it may be quiet for one that has gone
+	t.k.trials.waiting = from(t.k.trials.waiting, true)
+	t.k.trials.pump() // it may be quiet for one that has gone
 }

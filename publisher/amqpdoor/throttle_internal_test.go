@@ -30,8 +30,8 @@ func (s *stillTime) After(d time.Duration, fn func()) func() bool {
 	return func() bool { return true }
 }
 
-// newGate is a consumer without a broker, whose handler notes the bodies.
-func newGate(t testing.TB, c publisher.Consumer, h publisher.Handler) (*consumer, *stillTime) {
+// newThrottle is a consumer without a broker, whose handler notes the bodies.
+func newThrottle(t testing.TB, c publisher.Consumer, h publisher.Handler) (*consumer, *stillTime) {
 	t.Helper()
 	c.Connection, c.Queue, c.NoAck = "default", "c", true
 	g := publisher.NewRegistry()
@@ -43,9 +43,9 @@ func newGate(t testing.TB, c publisher.Consumer, h publisher.Handler) (*consumer
 	clock := &stillTime{now: time.Unix(1000, 0)}
 	s.Start(clock)
 	k := &consumer{link: &link{door: New(s, clock, zerolog.Nop())}, name: "c", declared: c, known: newAttempts()}
-	k.gate.init(k)
+	k.throttle.init(k)
 	k.trials.k = k
-	k.main = &intake{k: k}
+	k.main = &subscription{k: k}
 	return k, clock
 }
 
@@ -54,12 +54,12 @@ func (k *consumer) enterOne(t testing.TB, tag uint64, key string) {
 	if err := r.SetMessage(&publisher.Message{Consumer: "c", DeliveryTag: tag, RoutingKey: []byte(key), Properties: []byte{0, 0}}); err != nil {
 		t.Fatal(err)
 	}
-	k.gate.enter(delivery{r, k.main})
+	k.throttle.enter(delivery{r, k.main})
 }
 
 // TestTinyRate: the pause until its next message is longer than a Duration holds.
 func TestTinyRate(t *testing.T) {
-	k, clock := newGate(t, publisher.Consumer{Rate: 1e-12}, func(*publisher.Request) error { return nil })
+	k, clock := newThrottle(t, publisher.Consumer{Rate: 1e-12}, func(*publisher.Request) error { return nil })
 	k.enterOne(t, 1, "")
 	k.enterOne(t, 2, "")
 	if len(clock.waits) != 1 || clock.waits[0] < time.Minute {
@@ -69,7 +69,7 @@ func TestTinyRate(t *testing.T) {
 
 func TestRateIsATokenBucket(t *testing.T) {
 	seen := 0
-	k, clock := newGate(t, publisher.Consumer{Rate: 10, Burst: 3}, func(*publisher.Request) error { seen++; return nil })
+	k, clock := newThrottle(t, publisher.Consumer{Rate: 10, Burst: 3}, func(*publisher.Request) error { seen++; return nil })
 	for tag := range uint64(10) {
 		k.enterOne(t, tag+1, "")
 	}
@@ -87,7 +87,7 @@ func TestRateIsATokenBucket(t *testing.T) {
 func TestALaneIsOneAfterTheOther(t *testing.T) {
 	var order []string
 	var ends []func(error)
-	k, clock := newGate(t, publisher.Consumer{Lane: "routing_key"}, func(r *publisher.Request) error {
+	k, clock := newThrottle(t, publisher.Consumer{Lane: "routing_key"}, func(r *publisher.Request) error {
 		order = append(order, fmt.Sprint(string(r.Delivery().RoutingKey), r.Delivery().DeliveryTag))
 		return r.Await(func(done func(error)) { ends = append(ends, done) })
 	})
@@ -108,20 +108,20 @@ func TestALaneIsOneAfterTheOther(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"a0", "b2", "4", "5", "a1", "a3"}; !reflect.DeepEqual(order, want) || len(k.gate.lanes) != 0 {
-		t.Errorf("%q, %d lanes left", order, len(k.gate.lanes))
+	if want := []string{"a0", "b2", "4", "5", "a1", "a3"}; !reflect.DeepEqual(order, want) || len(k.throttle.lanes) != 0 {
+		t.Errorf("%q, %d lanes left", order, len(k.throttle.lanes))
 	}
 }
 
-func TestAnOpenGateDoesNotAllocate(t *testing.T) {
-	k, _ := newGate(t, publisher.Consumer{}, func(*publisher.Request) error { return nil })
+func TestAnOpenThrottleDoesNotAllocate(t *testing.T) {
+	k, _ := newThrottle(t, publisher.Consumer{}, func(*publisher.Request) error { return nil })
 	m := publisher.Message{Consumer: "c", Properties: []byte{0, 0}, Body: make([]byte, 256)}
 	once := func() {
 		r := k.link.door.server.NewCall()
 		if err := r.SetMessage(&m); err != nil {
 			t.Fatal(err)
 		}
-		k.gate.enter(delivery{r, k.main})
+		k.throttle.enter(delivery{r, k.main})
 	}
 	once()
 	first := k.link.door.server.NewCall()

@@ -14,7 +14,7 @@ type trials struct {
 	k       *consumer
 	waiting []delivery
 	busy    bool // one is being handled: the one of the next three
-	in      *intake
+	sub     *subscription
 	epoch   uint32
 	tag     uint64
 	posted  bool
@@ -63,7 +63,7 @@ func (t *trials) try(q *quiet) bool {
 	copy(t.waiting[next:], t.waiting[next+1:])
 	t.waiting[len(t.waiting)-1] = delivery{}
 	t.waiting = t.waiting[:len(t.waiting)-1]
-	t.busy, t.in, t.epoch, t.tag = true, c.in, m.Epoch, m.DeliveryTag
+	t.busy, t.sub, t.epoch, t.tag = true, c.sub, m.Epoch, m.DeliveryTag
 	alone := last && t.k.link.door.running == 0
 	t.k.dispatch(c, alone)
 	if last && t.busy {
@@ -80,10 +80,10 @@ func ends(c delivery) int {
 // over hears of each handler that has ended.
 func (t *trials) over(c delivery) {
 	m := c.Message()
-	if !t.busy || t.in != c.in || t.epoch != m.Epoch || t.tag != m.DeliveryTag {
+	if !t.busy || t.sub != c.sub || t.epoch != m.Epoch || t.tag != m.DeliveryTag {
 		return
 	}
-	t.busy, t.in = false, nil
+	t.busy, t.sub = false, nil
 	if q := &t.k.link.door.quiet; q.k == t.k {
 		q.release()
 	}
@@ -170,7 +170,7 @@ func (q *quiet) open() {
 	q.door.runtime.Post(func() {
 		for _, l := range q.door.links {
 			for _, k := range l.consumers {
-				k.gate.open()
+				k.throttle.open()
 			}
 		}
 	})

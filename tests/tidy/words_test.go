@@ -26,6 +26,11 @@ var oldWords = []oldWord{
 	{`between rooms|the rooms\b|Rooms and`, "packages"},
 	{`\bdeployed\(`, "expandSite"},
 	{`\bl\.spell\(|\) spell\(`, "expandShorthand"},
+	{`\bintakes?\b`, "subscription"},
+	{`\bexodus\b`, "old quarantine"},
+	{`[sS]uspectQueue`, "OldQuarantineQueue"},
+	{`\bflight(s|state|State|Event|Deed)\b`, "in-flight publish, inFlight"},
+	{`amqpdoor/(gate|held|suspects)\b`, "throttle, delayed retry, quarantine"},
 }
 
 // wordsExempt are files that tell history, or quote the words themselves.
