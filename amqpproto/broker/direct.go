@@ -25,6 +25,8 @@ func (d directIndex) remove(b *binding) {
 	}
 }
 
-func (d directIndex) match(key []byte, dst [][]*binding) [][]*binding {
-	return append(dst, d[string(key)])
+func (d directIndex) match(key []byte, to follower) {
+	if list := d[string(key)]; len(list) > 0 {
+		to.follow(list)
+	}
 }

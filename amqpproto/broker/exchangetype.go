@@ -20,10 +20,14 @@ type exchangeType struct {
 type bindingIndex interface {
 	add(b *binding)
 	remove(b *binding)
-	// match appends lists of the bindings that take messages with this routing key.
-	// Of those with a rule, the rule has to agree as well. The lists are valid until
-	// the next call of any of these.
-	match(key []byte, dst [][]*binding) [][]*binding
+	// match gives to whatever lists of bindings take messages with this routing key.
+	// Where a binding has a rule, the rule has to agree as well.
+	match(key []byte, to follower)
+}
+
+// follower takes the bindings that match. A list is not empty, and is the index's.
+type follower interface {
+	follow(list []*binding)
 }
 
 // bindingRule is what a binding asks of a message besides the routing key.
@@ -52,6 +56,6 @@ var unknownType = exchangeType{newIndex: func(*exchange) bindingIndex { return n
 
 type noIndex struct{}
 
-func (noIndex) add(*binding)                                  {}
-func (noIndex) remove(*binding)                               {}
-func (noIndex) match(_ []byte, dst [][]*binding) [][]*binding { return dst }
+func (noIndex) add(*binding)           {}
+func (noIndex) remove(*binding)        {}
+func (noIndex) match([]byte, follower) {}

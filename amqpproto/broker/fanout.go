@@ -12,4 +12,8 @@ type fanoutIndex struct{ x *exchange }
 func (fanoutIndex) add(*binding)    {}
 func (fanoutIndex) remove(*binding) {}
 
-func (f fanoutIndex) match(_ []byte, dst [][]*binding) [][]*binding { return append(dst, f.x.bindings) }
+func (f fanoutIndex) match(_ []byte, to follower) {
+	if list := f.x.bindings; len(list) > 0 {
+		to.follow(list)
+	}
+}

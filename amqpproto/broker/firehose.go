@@ -25,10 +25,10 @@ func (v *vhost) traces() bool { return len(v.firehose.bindings) > 0 }
 // tracer is the scratch of the firehose, one for a server: a copy on its way.
 type tracer struct {
 	copy   publishing
-	source publishing   // the message of a delivery, taken apart
-	names  []*queue     // where a publish goes, by name
-	queues []*queue     // where the copy goes
-	lists  [][]*binding // scratch
+	source publishing // the message of a delivery, taken apart
+	names  []*queue   // where a publish goes, by name
+	queues []*queue   // where the copy goes
+	bound  bool       // a binding fits the key of the copy
 }
 
 // tracePublish copies a publish, which may have no queue to go to. It comes
@@ -85,11 +85,12 @@ func (t *tracer) wanted(v *vhost) bool {
 	if len(t.copy.key) > amqpproto.ShortstrMax {
 		t.copy.key = t.copy.key[:amqpproto.ShortstrMax]
 	}
-	t.lists = v.firehose.index.match(t.copy.key, t.lists[:0])
-	wanted := len(t.lists) > 0 // lists of a topic exchange are never empty
-	clear(t.lists)
-	return wanted
+	t.bound = false
+	v.firehose.index.match(t.copy.key, t)
+	return t.bound
 }
+
+func (t *tracer) follow([]*binding) { t.bound = true }
 
 // headersAt is where the headers begin in the properties of a copy, which has no
 // others.

@@ -22,8 +22,10 @@ type headersIndex struct{ x *exchange }
 func (headersIndex) add(b *binding)  { b.rule = newHeadersRule(b.args) }
 func (headersIndex) remove(*binding) {}
 
-func (h headersIndex) match(_ []byte, dst [][]*binding) [][]*binding {
-	return append(dst, h.x.bindings)
+func (h headersIndex) match(_ []byte, to follower) {
+	if list := h.x.bindings; len(list) > 0 {
+		to.follow(list)
+	}
 }
 
 // headersRule is a binding's arguments, taken apart: what a message's headers are

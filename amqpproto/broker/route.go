@@ -4,10 +4,15 @@ package broker
 // route at work has been visited: a queue gets a message once, however many
 // bindings lead there, and exchanges that are bound in a circle end.
 type router struct {
-	marks uint64
-	lists [][]*binding // scratch of visit
-	work  []*exchange  // still to be asked
-	left  int          // units; below 0 = not all bindings were followed
+	marks  uint64
+	pub    *publishing // that is routed
+	queues []*queue    // that it goes to
+	work   []*exchange // still to be asked
+	left   int         // units; below 0 = not all bindings were followed
+
+	// Of the exchange that is asked.
+	units int  // of each of its bindings
+	found bool // one of them fits, even if it leads where others have led already
 }
 
 // routeSome is route as long as the units last; router.left tells.
@@ -15,46 +20,43 @@ func (v *vhost) routeSome(x *exchange, p *publishing, dst []*queue, units int) [
 	r := &v.server.router
 	r.left = units
 	r.marks++
+	r.pub, r.queues = p, dst
 	if x.name == "" {
-		return r.direct(v, p, dst)
+		r.direct(v)
+	} else {
+		x.mark = r.marks
+		r.work = append(r.work[:0], x)
 	}
-	r.work = append(r.work[:0], x)
-	x.mark = r.marks
 	for len(r.work) > 0 {
 		last := len(r.work) - 1
 		x, r.work = r.work[last], r.work[:last]
-		found := r.visit(x, p.key, p, &dst)
-		for more := p.more; len(more) > 0 && x.typ.keyed; {
-			var key []byte
-			key, more = cutKey(more)
-			found = r.visit(x, key, p, &dst) || found
-		}
-		if !found && x.alternate != "" {
+		r.visit(x)
+		if !r.found && x.alternate != "" {
 			if a := v.exchanges[x.alternate]; a != nil {
 				r.exchange(a)
 			}
 		}
 	}
+	dst = r.queues
+	r.pub, r.queues = nil, nil
 	return dst
 }
 
 // direct is the default exchange: to the queue of that name.
-func (r *router) direct(v *vhost, p *publishing, dst []*queue) []*queue {
-	dst = r.queue(v.queues[string(p.key)], dst)
-	for more := p.more; len(more) > 0; {
+func (r *router) direct(v *vhost) {
+	r.queue(v.queues[string(r.pub.key)])
+	for more := r.pub.more; len(more) > 0; {
 		var key []byte
 		key, more = cutKey(more)
-		dst = r.queue(v.queues[string(key)], dst)
+		r.queue(v.queues[string(key)])
 	}
-	return dst
 }
 
-func (r *router) queue(q *queue, dst []*queue) []*queue {
+func (r *router) queue(q *queue) {
 	if q != nil && q.mark != r.marks {
 		q.mark = r.marks
-		dst = append(dst, q)
+		r.queues = append(r.queues, q)
 	}
-	return dst
 }
 
 func (r *router) exchange(x *exchange) {
@@ -64,29 +66,31 @@ func (r *router) exchange(x *exchange) {
 	}
 }
 
-// visit follows the bindings of x that fit. found says that there was one, even
-// if it led where others have led already.
-func (r *router) visit(x *exchange, key []byte, p *publishing, dst *[]*queue) (found bool) {
-	r.lists = x.index.match(key, r.lists[:0])
-	for _, list := range r.lists {
-		if r.left -= len(list) * x.typ.units; r.left < 0 {
-			return true
-		}
-		for _, b := range list {
-			if b.leads() && (b.rule == nil || b.rule.fits(p.headers())) {
-				found = true
-				*dst = r.end(b, *dst)
-			}
-		}
+// visit asks x for the bindings that fit.
+func (r *router) visit(x *exchange) {
+	r.found, r.units = false, x.typ.units
+	x.index.match(r.pub.key, r)
+	for more := r.pub.more; len(more) > 0 && x.typ.keyed; {
+		var key []byte
+		key, more = cutKey(more)
+		x.index.match(key, r)
 	}
-	clear(r.lists)
-	return found
 }
 
-func (r *router) end(b *binding, dst []*queue) []*queue {
-	if b.queue != nil {
-		return r.queue(b.queue, dst)
+func (r *router) follow(list []*binding) {
+	if r.left -= len(list) * r.units; r.left < 0 {
+		r.found = true
+		return
 	}
-	r.exchange(b.target)
-	return dst
+	for _, b := range list {
+		if !b.leads() || b.rule != nil && !b.rule.fits(r.pub.headers()) {
+			continue
+		}
+		r.found = true
+		if b.queue != nil {
+			r.queue(b.queue)
+		} else {
+			r.exchange(b.target)
+		}
+	}
 }

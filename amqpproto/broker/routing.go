@@ -38,7 +38,7 @@ func (v *vhost) newRouting(x *exchange, p *publishing) *routing {
 
 func (r *routing) step(s *Server) (done bool) {
 	for {
-		if !r.follow(s) {
+		if !r.followAll(s) {
 			return false
 		}
 		if x := r.at; x != nil && !r.found && x.alternate != "" {
@@ -60,16 +60,15 @@ func (r *routing) open(x *exchange) {
 		keys = keys[:1]
 	}
 	for _, key := range keys {
-		from := len(r.lists)
-		r.lists = x.index.match(key, r.lists)
-		for i := from; i < len(r.lists); i++ {
-			r.lists[i] = slices.Clone(r.lists[i])
-		}
+		x.index.match(key, r)
 	}
 }
 
-// follow follows the bindings of the exchange that is asked.
-func (r *routing) follow(s *Server) (done bool) {
+// follow notes a list. It is a copy, because bindings may go before their turn.
+func (r *routing) follow(list []*binding) { r.lists = append(r.lists, slices.Clone(list)) }
+
+// followAll follows the bindings of the exchange that is asked.
+func (r *routing) followAll(s *Server) (done bool) {
 	for len(r.lists) > 0 {
 		for len(r.lists[0]) > 0 {
 			if !s.charge(r.at.typ.units, 0) {

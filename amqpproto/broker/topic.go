@@ -22,13 +22,12 @@ type topicIndex struct {
 func (t *topicIndex) add(b *binding)    { t.root.add(b) }
 func (t *topicIndex) remove(b *binding) { t.root.remove(b) }
 
-func (t *topicIndex) match(key []byte, dst [][]*binding) [][]*binding {
+func (t *topicIndex) match(key []byte, to follower) {
 	for _, n := range t.matcher.match(&t.root, key) {
 		if len(n.bindings) > 0 {
-			dst = append(dst, n.bindings)
+			to.follow(n.bindings)
 		}
 	}
-	return dst
 }
 
 // topicNode is a place in a topic exchange's trie of binding keys, word by word:
