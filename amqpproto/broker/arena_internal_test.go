@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"zamqp/amqpproto/broker/arena"
 )
 
 // TestArena adds, removes and compacts at random, and looks whether everybody
@@ -35,7 +37,7 @@ func TestArena(t *testing.T) {
 		default:
 			n := rng.IntN(1000)
 			if rng.IntN(500) == 0 {
-				n = rng.IntN(3 * chunkSize)
+				n = rng.IntN(3 * arena.ChunkSize)
 			}
 			body := bytes.Repeat([]byte{byte(round)}, n)
 			all = append(all, kept{b.s.newMessage(&publishing{exchange: []byte("x"), key: []byte("key"), body: body}), body})
@@ -48,11 +50,11 @@ func TestArena(t *testing.T) {
 		check(k)
 		b.s.release(k.m)
 	}
-	if b.s.arena.live != 0 || b.s.memory != 0 {
-		t.Errorf("%d octets live, %d counted, and nobody there", b.s.arena.live, b.s.memory)
+	if b.s.arena.Live() != 0 || b.s.memory != 0 {
+		t.Errorf("%d octets live, %d counted, and nobody there", b.s.arena.Live(), b.s.memory)
 	}
-	if b.s.arena.size > (chunkSpares+1)*chunkSize {
-		t.Errorf("an empty arena keeps %d octets", b.s.arena.size)
+	if b.s.arena.Size() > 5*arena.ChunkSize {
+		t.Errorf("an empty arena keeps %d octets", b.s.arena.Size())
 	}
 }
 
@@ -71,15 +73,15 @@ func TestArenaSurvivors(t *testing.T) {
 		if i%5000 == 0 {
 			b.tick()
 		}
-		if b.s.arena.size > 4*compactSlack {
-			t.Fatalf("%d octets for %d messages", b.s.arena.size, len(kept))
+		if b.s.arena.Size() > 32<<20 {
+			t.Fatalf("%d octets for %d messages", b.s.arena.Size(), len(kept))
 		}
 	}
 	for range 100 {
 		b.tick()
 	}
-	if b.s.arena.wasteful() {
-		t.Errorf("%d octets of chunks for %d of messages", b.s.arena.size, b.s.arena.live)
+	if b.s.arena.Wasteful() {
+		t.Errorf("%d octets of chunks for %d of messages", b.s.arena.Size(), b.s.arena.Live())
 	}
 	if !b.clock.wake.IsZero() {
 		t.Error("it wants to be woken with nothing to do")

@@ -8,6 +8,7 @@ import (
 	"github.com/streadway/amqp"
 
 	"zamqp/amqpproto"
+	"zamqp/amqpproto/broker/backlog"
 )
 
 // clock is a Host whose time is a field.
@@ -132,15 +133,15 @@ func (b *bench) ready(q *queue) (list []string) {
 func (b *bench) sorted(q *queue) (list []entry) {
 	// By taking and putting back, which is what the order is about; the numbers
 	// are untouched.
-	var cells []cell
+	var cells []backlog.Cell
 	var lanes []int
-	for q.backlog.n > 0 {
-		lanes = append(lanes, q.backlog.top())
-		cells = append(cells, q.backlog.pop(&b.s.blocks))
+	for q.backlog.Len() > 0 {
+		lanes = append(lanes, q.backlog.Top())
+		cells = append(cells, q.backlog.Pop(&b.s.blocks))
 		list = append(list, b.s.entryOf(cells[len(cells)-1]))
 	}
 	for i, c := range cells {
-		q.backlog.append(lanes[i], c, &b.s.blocks)
+		q.backlog.Append(lanes[i], c, &b.s.blocks)
 	}
 	return list
 }
@@ -178,8 +179,8 @@ func (b *bench) end() {
 		b.s.refill(b.s.now())
 		b.s.runChores()
 	}
-	if b.s.messages != 0 || unacked == 0 && (b.s.memory != 0 || b.s.arena.live != 0) {
-		b.t.Errorf("after all queues have gone: %d messages, %d octets, %d in the arena", b.s.messages, b.s.memory, b.s.arena.live)
+	if b.s.messages != 0 || unacked == 0 && (b.s.memory != 0 || b.s.arena.Live() != 0) {
+		b.t.Errorf("after all queues have gone: %d messages, %d octets, %d in the arena", b.s.messages, b.s.memory, b.s.arena.Live())
 	}
 	if len(b.s.timers) != 0 {
 		b.t.Errorf("%d timers of queues that have gone", len(b.s.timers))

@@ -1,48 +1,34 @@
 package broker
 
+import "zamqp/amqpproto/broker/arena"
+
 // A large body lies apart from the rest of its message, in a chunk of the arena of
 // its own. It comes there as it is read, and is never copied again: dead letters and
 // copies of the firehose share it, the journal writes it from there, and deliveries
 // are encoded from there as their connections take them. Each of those holds it.
 
-// bodyRef names a large body: the number of its chunk, plus one. 0 is none.
-type bodyRef uint32
+// bodyRef names a large body; 0 is none.
+type bodyRef = arena.Large
 
 // openBody makes room for a large body. The caller holds it.
-func (s *Server) openBody(size int) (bodyRef, []byte) {
-	number := s.arena.open(recordSize(size)) // more than chunkSize: nothing else comes there
-	c := &s.arena.chunks[number]
-	c.used, c.live, c.holds = len(c.mem), len(c.mem), 1
-	s.arena.live += int64(c.live)
-	return bodyRef(number + 1), c.mem[:size:size]
-}
+func (s *Server) openBody(size int) (bodyRef, []byte) { return s.arena.OpenLarge(size) }
 
 // bodyOctets are the n octets of a large body.
-func (s *Server) bodyOctets(b bodyRef, n uint32) []byte { return s.arena.chunks[b-1].mem[:n:n] }
+func (s *Server) bodyOctets(b bodyRef, n uint32) []byte { return s.arena.LargeOctets(b, n) }
 
 // bodyCame has a large body that is whole counted among the messages.
-func (s *Server) bodyCame(b bodyRef) {
-	c := &s.arena.chunks[b-1]
-	if !c.whole {
-		c.whole = true
-		s.memory += int64(c.live)
-	}
-}
+func (s *Server) bodyCame(b bodyRef) { s.memory += s.arena.Complete(b) }
 
-func (s *Server) holdBody(b bodyRef) { s.arena.chunks[b-1].holds++ }
+func (s *Server) holdBody(b bodyRef) { s.arena.Hold(b) }
 
 // dropBody takes a holder away. The memory is given back after the last one, a
 // piece at a time.
 func (s *Server) dropBody(b bodyRef) {
-	c := &s.arena.chunks[b-1]
-	if c.holds--; c.holds > 0 {
+	mem, counted := s.arena.Drop(b)
+	if mem == nil {
 		return
 	}
-	if c.whole {
-		s.memory -= int64(c.live)
-	}
-	s.arena.live -= int64(c.live)
-	mem := s.arena.detach(uint32(b - 1))
+	s.memory -= counted
 	if s.opts.Discard == nil {
 		s.opts.Free(mem)
 		return

@@ -38,7 +38,7 @@ func (classicBehavior) laneOf(q *queue, m *message, _ uint32) int {
 }
 
 func (classicBehavior) refuses(q *queue, m *message) bool {
-	return q.maxLength >= 0 && int64(q.backlog.n+1) > q.maxLength ||
+	return q.maxLength >= 0 && int64(q.backlog.Len()+1) > q.maxLength ||
 		q.maxBytes >= 0 && q.bytes+int64(m.bodyLen) > q.maxBytes
 }
 

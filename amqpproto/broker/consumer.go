@@ -251,7 +251,7 @@ func (q *queue) wake(c *consumer) {
 		return
 	}
 	q.rejoin(c)
-	if c.waiting && q.backlog.n > 0 {
+	if c.waiting && q.backlog.Len() > 0 {
 		q.run()
 		q.server().drain()
 	}
@@ -268,16 +268,16 @@ func (q *queue) rejoin(c *consumer) {
 // run delivers while there are messages and consumers that take them.
 func (q *queue) run() {
 	s := q.server()
-	for n := 0; q.backlog.n > 0; n++ {
+	for n := 0; q.backlog.Len() > 0; n++ {
 		q.expire()
-		if q.backlog.n == 0 || q.busy() {
+		if q.backlog.Len() == 0 || q.busy() {
 			return
 		}
 		c := q.nextReady()
 		if c == nil {
 			return
 		}
-		if n >= freeUnits && !s.charge(deliverUnits, s.slabs.at(q.backlog.first().id).copied()) {
+		if n >= freeUnits && !s.charge(deliverUnits, s.slabs.at(q.backlog.First().ID).copied()) {
 			q.running = true
 			q.soon()
 			return

@@ -48,7 +48,7 @@ func (v *vhost) makeQueue(spec queueSpec, owner *Conn) (*queue, error) {
 	if q.queueRules, err = q.rules(); err != nil {
 		return nil, err
 	}
-	q.backlog.init(q.typ.lanes(&q.queueRules))
+	q.backlog.Init(q.typ.lanes(&q.queueRules))
 	v.queues[q.name] = q
 	v.server.stats.Queues++
 	if owner != nil {
@@ -103,7 +103,7 @@ func (v *vhost) deleteQueue(name []byte, c *Conn, ifUnused, ifEmpty bool) (messa
 		return 0, unsupported(cannot, q, "if-unused", q.typ.name)
 	case ifEmpty && !conditional:
 		return 0, unsupported(cannot, q, "if-empty", q.typ.name)
-	case ifEmpty && q.backlog.n > 0:
+	case ifEmpty && q.backlog.Len() > 0:
 		return 0, precondition("%s not empty", q)
 	case ifUnused && q.all.n > 0:
 		return 0, precondition("%s in use", q)
@@ -135,7 +135,7 @@ func (q *queue) delete() (messages int) {
 	for _, c := range all {
 		c.active, c.waiting, c.level, c.next, c.prev = false, false, nil, nil, nil
 	}
-	messages = q.backlog.n
+	messages = q.backlog.Len()
 	if !s.afford(len(q.bindings)*bindingUnits + len(all)*endUnits + messages*forgetUnits) {
 		w := q.detach()
 		w.consumers = all
@@ -148,7 +148,7 @@ func (q *queue) delete() (messages int) {
 	for _, c := range all {
 		c.to.cancelled(c)
 	}
-	for q.backlog.n > 0 {
+	for q.backlog.Len() > 0 {
 		q.forget(q.next())
 	}
 	return messages

@@ -105,7 +105,7 @@ func (s *Server) forgetBinding(b *binding) {
 
 func (s *Server) storeForm(m *message) store.Message {
 	f := store.Message{ID: m.id, Seq: m.seq, ExchangeLen: m.exchangeLen, KeyLen: m.keyLen, BCCLen: m.bccLen, PropsLen: m.propsLen,
-		Octets: s.arena.octets(m.chunk, m.offset, m.size())}
+		Octets: s.arena.Octets(m.chunk, m.offset, m.size())}
 	if m.large != 0 {
 		f.Large = s.bodyOctets(m.large, m.bodyLen)
 	}

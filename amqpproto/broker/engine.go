@@ -1,12 +1,17 @@
 package broker
 
-import "time"
+import (
+	"time"
+
+	"zamqp/amqpproto/broker/arena"
+	"zamqp/amqpproto/broker/backlog"
+)
 
 // serverEngine is the part of a Server that holds messages and queues.
 type serverEngine struct {
-	arena      arena
+	arena      arena.Arena
 	slabs      slabs
-	blocks     blocks
+	blocks     backlog.Spare
 	memory     int64 // octets: live messages and what queues and channels keep about them
 	messages   int   // ready, in all queues
 	unacked    int   // in all queues
@@ -26,7 +31,7 @@ type serverEngine struct {
 
 // initEngine comes before anything else.
 func (s *Server) initEngine() {
-	s.arena.init(s.opts.Allocate, s.opts.Free)
+	s.arena.Init(s.opts.Allocate, s.opts.Free)
 	s.slice.size = sliceUnits
 	s.slabs.allocate, s.slabs.give = s.opts.Allocate, s.opts.Free
 }

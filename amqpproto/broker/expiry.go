@@ -22,7 +22,7 @@ func (q *queue) expire() {
 		return // not all that belongs before the head is there
 	}
 	now := q.server().now()
-	for n := 0; q.mortal() && q.backlog.first().expires <= now; n++ {
+	for n := 0; q.mortal() && q.backlog.First().Expires <= now; n++ {
 		if n >= freeUnits && !q.chargeDeath() {
 			q.tidyLater()
 			return
@@ -33,7 +33,7 @@ func (q *queue) expire() {
 }
 
 // mortal says that the head will expire.
-func (q *queue) mortal() bool { return q.backlog.n > 0 && q.backlog.first().expires != 0 }
+func (q *queue) mortal() bool { return q.backlog.Len() > 0 && q.backlog.First().Expires != 0 }
 
 // watchHead has timeout called when the head expires. A deadline that is too
 // early, of a head that was taken, is left: it costs one look at the new one.
@@ -41,7 +41,7 @@ func (q *queue) watchHead() {
 	if !q.mortal() {
 		return
 	}
-	if at := q.backlog.first().expires; q.deadHead == 0 || at < q.deadHead {
+	if at := q.backlog.First().Expires; q.deadHead == 0 || at < q.deadHead {
 		q.deadHead = at
 		q.schedule()
 	}

@@ -1,6 +1,9 @@
 package broker
 
-import "zamqp/amqpproto"
+import (
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/broker/arena"
+)
 
 // message is a published message: what queues look at, and where in the arena
 // its octets are. It never changes after newMessage, is shared by all queues
@@ -51,7 +54,7 @@ func (m *message) copied() int {
 
 // view returns the octets of m.
 func (s *Server) view(m *message) (p parts) {
-	b := s.arena.octets(m.chunk, m.offset, m.size())
+	b := s.arena.Octets(m.chunk, m.offset, m.size())
 	p.exchange, b = cut(b, int(m.exchangeLen))
 	p.key, b = cut(b, int(m.keyLen))
 	p.bcc, b = cut(b, int(m.bccLen))
@@ -89,13 +92,13 @@ func (s *Server) newMessage(p *publishing) *message {
 		body = nil
 	}
 	var b []byte
-	m.chunk, m.offset, b = s.arena.add(m.id, m.size())
+	m.chunk, m.offset, b = s.arena.Add(m.id, m.size())
 	b = b[copy(b, p.exchange):]
 	b = b[copy(b, p.key):]
 	b = b[copy(b, p.bcc):]
 	b = b[copy(b, p.props):]
 	copy(b, body)
-	s.memory += int64(recordSize(m.size()) + messageSize)
+	s.memory += int64(arena.RecordSize(m.size()) + messageSize)
 	return m
 }
 
@@ -111,13 +114,13 @@ func (s *Server) release(m *message) {
 	if m.seq != 0 {
 		s.forgetMessage(m)
 	}
-	s.memory -= int64(recordSize(m.size()) + messageSize)
-	s.arena.remove(m.chunk, m.size())
+	s.memory -= int64(arena.RecordSize(m.size()) + messageSize)
+	s.arena.Remove(m.chunk, m.size())
 	if m.large != 0 {
 		s.dropBody(m.large)
 	}
 	s.slabs.put(m)
-	if !s.compacting && s.arena.wasteful() {
+	if !s.compacting && s.arena.Wasteful() {
 		s.compacting = true
 		s.wakeAt(s.now())
 	}
@@ -130,7 +133,7 @@ const compactBudget = 2 << 20
 // compact gives memory back that few messages hold much of. Views of messages
 // are void afterwards.
 func (s *Server) compact() {
-	s.compacting = s.arena.compact(compactBudget, s.move)
+	s.compacting = s.arena.Compact(compactBudget, s.move)
 }
 
 // move takes a message's octets to another chunk, if the record that is there
@@ -141,9 +144,9 @@ func (s *Server) move(id, number, offset uint32) {
 		return
 	}
 	n := m.size()
-	from := s.arena.octets(number, offset, n)
+	from := s.arena.Octets(number, offset, n)
 	var to []byte
-	m.chunk, m.offset, to = s.arena.add(id, n)
+	m.chunk, m.offset, to = s.arena.Add(id, n)
 	copy(to, from)
-	s.arena.remove(number, n)
+	s.arena.Remove(number, n)
 }

@@ -1,5 +1,7 @@
 package broker
 
+import "zamqp/amqpproto/broker/backlog"
+
 // queue is a queue: the messages that are ready, the consumers that want them,
 // and the rules of its arguments. What it handed out, and was not given back,
 // is with channels.
@@ -9,7 +11,7 @@ type queue struct {
 	queueRules
 	owner *Conn // of an exclusive queue
 
-	backlog   backlog
+	backlog   backlog.Backlog
 	bytes     int64  // of the bodies in backlog
 	nextOrder uint64 // of the next message that comes new
 	unacked   int    // entries that are with channels
@@ -48,7 +50,7 @@ type entry struct {
 func (q *queue) server() *Server { return q.vhost.server }
 
 // messages is how many are ready, the count of queue.declare-ok.
-func (q *queue) messages() int { return q.backlog.n }
+func (q *queue) messages() int { return q.backlog.Len() }
 
 // push takes a message: a reference of the queue's own is added. ok is false if
 // the queue is full and refuses (x-overflow): the publisher gets a nack.
@@ -80,7 +82,7 @@ func (q *queue) take(m *message) (ok bool) {
 	if ttl >= 0 {
 		e.expires = s.now() + ttl*1e6
 	}
-	if q.backlog.n == 0 && !q.busy() {
+	if q.backlog.Len() == 0 && !q.busy() {
 		if c := q.nextReady(); c != nil {
 			q.hand(c, e)
 			return true
@@ -100,7 +102,7 @@ func (q *queue) refuses(m *message) bool {
 }
 
 func (q *queue) over() bool {
-	return q.maxLength >= 0 && int64(q.backlog.n) > q.maxLength || q.maxBytes >= 0 && q.bytes > q.maxBytes
+	return q.maxLength >= 0 && int64(q.backlog.Len()) > q.maxLength || q.maxBytes >= 0 && q.bytes > q.maxBytes
 }
 
 // dropOver makes room from the head.
@@ -108,7 +110,7 @@ func (q *queue) dropOver() (dropped bool) {
 	if q.overflow != dropHead || q.holds > 0 {
 		return false
 	}
-	for n := 0; q.backlog.n > 0 && q.over(); n++ {
+	for n := 0; q.backlog.Len() > 0 && q.over(); n++ {
 		if n >= freeUnits && !q.chargeDeath() {
 			q.tidyLater()
 			return true
@@ -126,39 +128,39 @@ func (q *queue) chargeDeath() bool {
 		units = letterUnits
 	}
 	s := q.server()
-	return s.charge(units, s.slabs.at(q.backlog.first().id).copied())
+	return s.charge(units, s.slabs.at(q.backlog.First().ID).copied())
 }
 
 // add puts an entry into the backlog: at the end of a lane, or to its place.
 func (q *queue) add(lane int, e entry, back bool) {
-	c := cell{id: e.msg.id, deliveries: e.deliveries, order: e.order, expires: e.expires}
+	c := backlog.Cell{ID: e.msg.id, Deliveries: e.deliveries, Order: e.order, Expires: e.expires}
 	if e.redelivered {
-		c.deliveries |= cellRedelivered
+		c.Deliveries |= backlog.Redelivered
 	}
 	s := q.server()
 	if back {
-		q.backlog.put(lane, c)
+		q.backlog.Put(lane, c)
 	} else {
-		q.backlog.append(lane, c, &s.blocks)
+		q.backlog.Append(lane, c, &s.blocks)
 	}
 	q.bytes += int64(e.msg.bodyLen)
-	s.memory += cellSize
+	s.memory += backlog.CellSize
 	s.messages++
 }
 
 // next takes the head off the backlog, which is not empty.
 func (q *queue) next() entry {
 	s := q.server()
-	e := s.entryOf(q.backlog.pop(&s.blocks))
+	e := s.entryOf(q.backlog.Pop(&s.blocks))
 	q.bytes -= int64(e.msg.bodyLen)
-	s.memory -= cellSize
+	s.memory -= backlog.CellSize
 	s.messages--
 	return e
 }
 
-func (s *Server) entryOf(c cell) entry {
-	return entry{msg: s.slabs.at(c.id), order: c.order, expires: c.expires,
-		deliveries: c.deliveries &^ cellRedelivered, redelivered: c.deliveries&cellRedelivered != 0}
+func (s *Server) entryOf(c backlog.Cell) entry {
+	return entry{msg: s.slabs.at(c.ID), order: c.Order, expires: c.Expires,
+		deliveries: c.Deliveries &^ backlog.Redelivered, redelivered: c.Deliveries&backlog.Redelivered != 0}
 }
 
 // get takes the first message, and says how many are left.
@@ -166,13 +168,13 @@ func (q *queue) get() (e entry, left int, ok bool) {
 	s := q.server()
 	q.touch()
 	q.expire()
-	if ok = q.backlog.n > 0; ok {
+	if ok = q.backlog.Len() > 0; ok {
 		e = q.next()
 		s.storeDelivery(q, e)
 		q.out(1)
 		q.expire()
 	}
-	left = q.backlog.n
+	left = q.backlog.Len()
 	s.drain()
 	return e, left, ok
 }
@@ -243,12 +245,12 @@ func (q *queue) reject(e entry) {
 
 // purge drops the ready messages and returns how many there were.
 func (q *queue) purge() int {
-	n := q.backlog.n
+	n := q.backlog.Len()
 	if s := q.server(); !s.afford(n * forgetUnits) {
 		s.removeLater(q.detach())
 		return n
 	}
-	for q.backlog.n > 0 {
+	for q.backlog.Len() > 0 {
 		q.forget(q.next())
 	}
 	return n
@@ -256,11 +258,9 @@ func (q *queue) purge() int {
 
 // detach takes all ready messages away from the queue.
 func (q *queue) detach() *removal {
-	w := &removal{vhost: q.vhost, queue: q, backlog: q.backlog}
-	q.server().messages -= q.backlog.n
-	q.backlog, q.bytes = backlog{}, 0
-	q.backlog.init(len(w.backlog.lanes))
-	return w
+	q.server().messages -= q.backlog.Len()
+	q.bytes = 0
+	return &removal{vhost: q.vhost, queue: q, backlog: q.backlog.Take()}
 }
 
 // deliveryCount is x-delivery-count, for the headers of what a queue that counts
@@ -273,7 +273,7 @@ func (q *queue) deliveryCount(e entry) (n uint32, ok bool) {
 // use the queue.
 func (q *queue) each(fn func(e entry)) {
 	s := q.server()
-	q.backlog.each(func(c cell) { fn(s.entryOf(c)) })
+	q.backlog.Each(func(c backlog.Cell) { fn(s.entryOf(c)) })
 }
 
 // restore is push for a message that the store has kept: it was in the queue

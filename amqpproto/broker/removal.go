@@ -1,6 +1,9 @@
 package broker
 
-import "zamqp/amqpproto"
+import (
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/broker/backlog"
+)
 
 // removal is what is left of a queue or an exchange that has been deleted, or of
 // the messages of a queue that was purged, if that is more than one slice has
@@ -8,13 +11,13 @@ import "zamqp/amqpproto"
 // methods about exchanges and bindings wait until the bindings are cleared away.
 type removal struct {
 	vhost     *vhost
-	queue     *queue      // one of the two
-	exchange  *exchange   // one of the two
-	backlog   backlog     // messages to be forgotten
-	consumers []*consumer // to be told
-	ended     []*consumer // that clients are to hear of, after the answer
-	unbinding bool        // counts in vhost.unbinding
-	last      func()      // the answer
+	queue     *queue          // one of the two
+	exchange  *exchange       // one of the two
+	backlog   backlog.Backlog // messages to be forgotten
+	consumers []*consumer     // to be told
+	ended     []*consumer     // that clients are to hear of, after the answer
+	unbinding bool            // counts in vhost.unbinding
+	last      func()          // the answer
 }
 
 // removeLater has w cleared away in later turns.
@@ -31,12 +34,12 @@ func (w *removal) step(s *Server) (done bool) {
 	if !w.unbind(s) {
 		return false
 	}
-	for w.backlog.n > 0 {
+	for w.backlog.Len() > 0 {
 		if !s.charge(forgetUnits, 0) {
 			return false
 		}
-		e := s.entryOf(w.backlog.pop(&s.blocks))
-		s.memory -= cellSize
+		e := s.entryOf(w.backlog.Pop(&s.blocks))
+		s.memory -= backlog.CellSize
 		w.queue.forget(e)
 	}
 	for len(w.consumers) > 0 {

@@ -53,7 +53,7 @@ var predeclared = []exchangeSpec{
 // newVhost makes a virtual host with the predeclared exchanges; the caller puts
 // it into s.vhosts.
 func (s *Server) newVhost(name string) *vhost {
-	if s.arena.allocate == nil {
+	if s.slabs.allocate == nil {
 		s.initEngine()
 	}
 	v := &vhost{name: name, server: s, exchanges: map[string]*exchange{}, queues: map[string]*queue{},

@@ -1,8 +1,10 @@
-package broker
+// Package arena holds the octets of messages outside of the reach of the garbage
+// collector.
+package arena
 
 import "encoding/binary"
 
-// arena holds the octets of messages in large chunks. A message's octets are one
+// Arena holds the octets of messages in large chunks. A message's octets are one
 // record; a chunk whose records have all gone is used again, or given back.
 // Nothing in it has Go pointers, so that the garbage collector sees a few large
 // blocks, or none at all if they come from outside of its heap.
@@ -10,13 +12,13 @@ import "encoding/binary"
 //	record: message id (4) | size of the record (4) | octets, padded to 8
 //
 // The id is there for compact, which has to find who owns a record it moves.
-type arena struct {
+type Arena struct {
 	allocate func(int) []byte
 	give     func([]byte)
 
 	chunks  []chunk
 	unused  []uint32 // numbers of chunks without memory
-	spare   [][]byte // memory of emptied chunks, of chunkSize
+	spare   [][]byte // memory of emptied chunks, of ChunkSize
 	current uint32   // where records are appended
 	size    int64    // octets of all chunks with memory, spare ones included
 	live    int64    // octets of records in use
@@ -33,8 +35,8 @@ type chunk struct {
 }
 
 const (
-	chunkSize    = 1 << 20
-	chunkAlone   = chunkSize / 4 // a record from here on has a chunk of its own
+	ChunkSize    = 1 << 20       // octets of a chunk that many records share
+	chunkAlone   = ChunkSize / 4 // a record from here on has a chunk of its own
 	chunkSpares  = 4             // emptied chunks that are kept
 	recordPrefix = 8
 	noChunk      = ^uint32(0)
@@ -43,21 +45,26 @@ const (
 	compactSlack = 8 << 20
 )
 
-func (a *arena) init(allocate func(int) []byte, give func([]byte)) {
+// Init comes first: allocate and give are where chunks come from and go to.
+func (a *Arena) Init(allocate func(int) []byte, give func([]byte)) {
 	a.allocate, a.give, a.current = allocate, give, noChunk
 }
 
-// recordSize is what n octets take.
-func recordSize(n int) int { return (recordPrefix + n + 7) &^ 7 }
+// Size is the octets of all chunks with memory, Live those of records in use.
+func (a *Arena) Size() int64 { return a.size }
+func (a *Arena) Live() int64 { return a.live }
 
-// add makes room for n octets of message id, and returns where they are.
-func (a *arena) add(id uint32, n int) (number, offset uint32, octets []byte) {
-	size := recordSize(n)
+// RecordSize is what n octets take.
+func RecordSize(n int) int { return (recordPrefix + n + 7) &^ 7 }
+
+// Add makes room for n octets of message id, and returns where they are.
+func (a *Arena) Add(id uint32, n int) (number, offset uint32, octets []byte) {
+	size := RecordSize(n)
 	if size >= chunkAlone {
 		number = a.open(size)
 	} else {
 		if a.current == noChunk || len(a.chunks[a.current].mem)-a.chunks[a.current].used < size {
-			a.current = a.open(chunkSize)
+			a.current = a.open(ChunkSize)
 		}
 		number = a.current
 	}
@@ -74,14 +81,14 @@ func (a *arena) add(id uint32, n int) (number, offset uint32, octets []byte) {
 
 // open makes a chunk of size octets. A current one that it replaces may be empty
 // by now, or becomes so later; either way nobody appends to it any more.
-func (a *arena) open(size int) uint32 {
-	if size == chunkSize && a.current != noChunk {
+func (a *Arena) open(size int) uint32 {
+	if size == ChunkSize && a.current != noChunk {
 		if old := &a.chunks[a.current]; old.live == 0 {
 			a.close(a.current)
 		}
 	}
 	var mem []byte
-	if n := len(a.spare); n > 0 && size == chunkSize {
+	if n := len(a.spare); n > 0 && size == ChunkSize {
 		mem, a.spare = a.spare[n-1], a.spare[:n-1]
 	} else {
 		mem = a.allocate(size)
@@ -99,8 +106,8 @@ func (a *arena) open(size int) uint32 {
 }
 
 // close takes the memory of an empty chunk away.
-func (a *arena) close(number uint32) {
-	if c := &a.chunks[number]; len(c.mem) == chunkSize && len(a.spare) < chunkSpares {
+func (a *Arena) close(number uint32) {
+	if c := &a.chunks[number]; len(c.mem) == ChunkSize && len(a.spare) < chunkSpares {
 		a.spare = append(a.spare, c.mem)
 		a.size += int64(len(c.mem))
 		a.detach(number)
@@ -113,7 +120,7 @@ func (a *arena) close(number uint32) {
 }
 
 // detach takes a chunk out and returns its memory.
-func (a *arena) detach(number uint32) []byte {
+func (a *Arena) detach(number uint32) []byte {
 	c := &a.chunks[number]
 	mem := c.mem
 	a.size -= int64(len(mem))
@@ -122,9 +129,9 @@ func (a *arena) detach(number uint32) []byte {
 	return mem
 }
 
-// remove gives a record of n octets back.
-func (a *arena) remove(number uint32, n int) {
-	size := recordSize(n)
+// Remove gives a record of n octets back.
+func (a *Arena) Remove(number uint32, n int) {
+	size := RecordSize(n)
 	c := &a.chunks[number]
 	c.live -= size
 	a.live -= int64(size)
@@ -137,21 +144,21 @@ func (a *arena) remove(number uint32, n int) {
 	}
 }
 
-// octets are the n octets of a record.
-func (a *arena) octets(number, offset uint32, n int) []byte {
+// Octets are the n octets of a record.
+func (a *Arena) Octets(number, offset uint32, n int) []byte {
 	return a.chunks[number].mem[offset : offset+uint32(n) : offset+uint32(n)]
 }
 
-// wasteful says that compact would give memory back: without it, one message in
+// Wasteful says that compact would give memory back: without it, one message in
 // each thousand that stays would hold the memory of all that have gone.
-func (a *arena) wasteful() bool { return a.size-a.live > compactSlack && a.size > 2*a.live }
+func (a *Arena) Wasteful() bool { return a.size-a.live > compactSlack && a.size > 2*a.live }
 
-// compact moves records out of chunks that are mostly empty, about budget
-// octets of them, and tells moved where each has gone. It returns whether there
+// Compact moves records out of chunks that are mostly empty, about budget
+// Octets of them, and tells moved where each has gone. It returns whether there
 // is more to do. Views of messages are void afterwards.
-func (a *arena) compact(budget int, moved func(id, number, offset uint32)) (more bool) {
+func (a *Arena) Compact(budget int, moved func(id, number, offset uint32)) (more bool) {
 	for range a.chunks {
-		if !a.wasteful() {
+		if !a.Wasteful() {
 			return false
 		}
 		if budget <= 0 {
@@ -162,17 +169,17 @@ func (a *arena) compact(budget int, moved func(id, number, offset uint32)) (more
 			a.cursor = 0
 		}
 		c := &a.chunks[a.cursor]
-		if uint32(a.cursor) == a.current || len(c.mem) != chunkSize || c.live > chunkSize/2 {
+		if uint32(a.cursor) == a.current || len(c.mem) != ChunkSize || c.live > ChunkSize/2 {
 			continue
 		}
-		budget -= chunkSize/16 + c.live // looking at it costs as well
+		budget -= ChunkSize/16 + c.live // looking at it costs as well
 		a.evacuate(uint32(a.cursor), moved)
 	}
 	return false
 }
 
 // evacuate moves all records of a chunk, which closes it.
-func (a *arena) evacuate(number uint32, moved func(id, number, offset uint32)) {
+func (a *Arena) evacuate(number uint32, moved func(id, number, offset uint32)) {
 	from := a.chunks[number] // a copy: add may move the slice of chunks
 	for at := 0; at < from.used && a.chunks[number].mem != nil; {
 		id := binary.LittleEndian.Uint32(from.mem[at:])

@@ -1,45 +1,46 @@
-package broker
+// Package backlog holds the ready messages of a queue in their order.
+package backlog
 
 import "math/bits"
 
-// backlog is the ready messages of a queue: one lane for each priority, the
-// highest first. Entries are kept as cells without Go pointers, in blocks, so
-// that a long queue is cheap for the garbage collector.
-type backlog struct {
+// Backlog is the ready messages of a queue: one lane for each priority, the
+// highest first. They are cells without Go pointers, in blocks, so that a long queue
+// is cheap for the garbage collector.
+type Backlog struct {
 	lanes []lane
 	some  [4]uint64 // lanes that are not empty, a bit each
-	n     int       // entries in all
+	n     int       // cells in all
 }
 
-// cell is an entry as it is kept.
-type cell struct {
-	id         uint32 // of the message
-	deliveries uint32 // bit 31 is the redelivered flag
-	order      uint64
-	expires    int64
+// Cell is a message's place in a queue.
+type Cell struct {
+	ID         uint32 // of the message
+	Deliveries uint32 // with the bit Redelivered
+	Order      uint64
+	Expires    int64
 }
 
 const (
-	cellSize        = 24
-	cellRedelivered = 1 << 31
-	blockCells      = 128
-	blockSpares     = 64 // empty blocks that a server keeps
+	CellSize    = 24      // octets
+	Redelivered = 1 << 31 // a bit of Cell.Deliveries
+	blockCells  = 128
+	blockSpares = 64 // empty blocks that a server keeps
 )
 
 // block is a piece of a lane's queue.
 type block struct {
 	next  *block
-	cells [blockCells]cell
+	cells [blockCells]Cell
 }
 
-// blocks are the empty blocks of a server: a queue that is kept empty, and
+// Spare is the empty blocks of a server: a queue that is kept empty, and
 // there may be many, has none.
-type blocks struct {
+type Spare struct {
 	first *block
 	n     int
 }
 
-func (l *blocks) take() *block {
+func (l *Spare) take() *block {
 	b := l.first
 	if b == nil {
 		return new(block)
@@ -49,7 +50,7 @@ func (l *blocks) take() *block {
 	return b
 }
 
-func (l *blocks) put(b *block) {
+func (l *Spare) put(b *block) {
 	b.next = nil
 	if l.n < blockSpares {
 		b.next, l.first = l.first, b
@@ -62,13 +63,13 @@ func (l *blocks) put(b *block) {
 type lane struct {
 	head, tail     *block
 	headAt, tailAt int    // the first cell in head, the end of the cells in tail
-	returned       []cell // a heap by order
+	returned       []Cell // a heap by order
 }
 
 func (l *lane) empty() bool { return l.head == nil && len(l.returned) == 0 }
 
 // append adds a cell with an order above all others.
-func (l *lane) append(c cell, spare *blocks) {
+func (l *lane) append(c Cell, spare *Spare) {
 	switch {
 	case l.head == nil:
 		l.head = spare.take()
@@ -82,17 +83,17 @@ func (l *lane) append(c cell, spare *blocks) {
 }
 
 // first is the cell that pop would take. The lane is not empty.
-func (l *lane) first() *cell {
-	if len(l.returned) > 0 && (l.head == nil || l.returned[0].order < l.head.cells[l.headAt].order) {
+func (l *lane) first() *Cell {
+	if len(l.returned) > 0 && (l.head == nil || l.returned[0].Order < l.head.cells[l.headAt].Order) {
 		return &l.returned[0]
 	}
 	return &l.head.cells[l.headAt]
 }
 
 // pop takes the cell with the lowest order. The lane is not empty.
-func (l *lane) pop(spare *blocks) cell {
+func (l *lane) pop(spare *Spare) Cell {
 	c := *l.first()
-	if len(l.returned) > 0 && l.returned[0].order == c.order {
+	if len(l.returned) > 0 && l.returned[0].Order == c.Order {
 		l.popReturned()
 		return c
 	}
@@ -110,11 +111,11 @@ func (l *lane) pop(spare *blocks) cell {
 }
 
 // put adds a cell that has been in the lane before.
-func (l *lane) put(c cell) {
+func (l *lane) put(c Cell) {
 	h := append(l.returned, c)
 	for i := len(h) - 1; i > 0; {
 		parent := (i - 1) / 2
-		if h[parent].order <= h[i].order {
+		if h[parent].Order <= h[i].Order {
 			break
 		}
 		h[parent], h[i] = h[i], h[parent]
@@ -131,7 +132,7 @@ func (l *lane) popReturned() {
 	for i := 0; ; {
 		least := i
 		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
-			if h[child].order < h[least].order {
+			if h[child].Order < h[least].Order {
 				least = child
 			}
 		}
@@ -147,26 +148,39 @@ func (l *lane) popReturned() {
 	l.returned = h
 }
 
-// init makes a backlog of n lanes.
-func (b *backlog) init(n int) { b.lanes = make([]lane, n) }
+// Len is how many cells there are.
+func (b *Backlog) Len() int { return b.n }
 
-func (b *backlog) append(lane int, c cell, spare *blocks) {
+// Take takes all cells away.
+func (b *Backlog) Take() (all Backlog) {
+	all = *b
+	*b = Backlog{}
+	b.Init(len(all.lanes))
+	return all
+}
+
+// Init makes a backlog of n lanes.
+func (b *Backlog) Init(n int) { b.lanes = make([]lane, n) }
+
+// Append adds a cell at the end of a lane. Its order is above all others.
+func (b *Backlog) Append(lane int, c Cell, spare *Spare) {
 	b.lanes[lane].append(c, spare)
 	b.added(lane)
 }
 
-func (b *backlog) put(lane int, c cell) {
+// Put adds a cell that was in the lane before, at its place by order.
+func (b *Backlog) Put(lane int, c Cell) {
 	b.lanes[lane].put(c)
 	b.added(lane)
 }
 
-func (b *backlog) added(lane int) {
+func (b *Backlog) added(lane int) {
 	b.some[lane>>6] |= 1 << (lane & 63)
 	b.n++
 }
 
-// top is the highest lane that is not empty. The backlog is not.
-func (b *backlog) top() int {
+// Top is the highest lane that is not empty. The backlog is not.
+func (b *Backlog) Top() int {
 	for i := len(b.some) - 1; i > 0; i-- {
 		if b.some[i] != 0 {
 			return i<<6 + 63 - bits.LeadingZeros64(b.some[i])
@@ -175,12 +189,12 @@ func (b *backlog) top() int {
 	return 63 - bits.LeadingZeros64(b.some[0])
 }
 
-// first is the cell that pop would take. The backlog is not empty.
-func (b *backlog) first() *cell { return b.lanes[b.top()].first() }
+// First is the cell that Pop would take. The backlog is not empty.
+func (b *Backlog) First() *Cell { return b.lanes[b.Top()].first() }
 
-// pop takes the first cell of the highest lane. The backlog is not empty.
-func (b *backlog) pop(spare *blocks) cell {
-	top := b.top()
+// Pop takes the first cell of the highest lane. The backlog is not empty.
+func (b *Backlog) Pop(spare *Spare) Cell {
+	top := b.Top()
 	l := &b.lanes[top]
 	c := l.pop(spare)
 	if l.empty() {
@@ -190,9 +204,9 @@ func (b *backlog) pop(spare *blocks) cell {
 	return c
 }
 
-// each calls fn with all cells: by lane, the highest first, and within it those
+// Each calls fn with all cells: by lane, the highest first, and within it those
 // that came back before the others.
-func (b *backlog) each(fn func(c cell)) {
+func (b *Backlog) Each(fn func(c Cell)) {
 	for i := len(b.lanes) - 1; i >= 0; i-- {
 		l := &b.lanes[i]
 		for _, c := range l.returned {

@@ -1,10 +1,19 @@
-package broker
+package topic
 
 import (
 	"slices"
 	"strings"
 	"testing"
 )
+
+// pattern is an item.
+type pattern struct {
+	key string
+	at  int
+}
+
+func (p *pattern) Key() string { return p.key }
+func (p *pattern) Place() *int { return &p.at }
 
 // naiveTopic matches words against words, the way the specification puts it.
 func naiveTopic(pattern, words []string) bool {
@@ -40,15 +49,14 @@ func FuzzTopic(f *testing.F) {
 		if len(keys) > 200 || len(key) > 40 {
 			return
 		}
-		var root topicNode
-		var all []*binding
-		var matcher topicMatcher
-		fits := func(b *binding) bool { return naiveTopic(topicWords(b.key), topicWords(key)) }
+		var trie Trie[*pattern]
+		var all []*pattern
+		fits := func(b *pattern) bool { return naiveTopic(topicWords(b.key), topicWords(key)) }
 		check := func() {
 			t.Helper()
 			var got, want []string
-			for _, n := range matcher.match(&root, []byte(key)) {
-				for _, b := range n.bindings {
+			for _, n := range trie.Match([]byte(key)) {
+				for _, b := range n.items {
 					got = append(got, b.key)
 				}
 			}
@@ -64,18 +72,19 @@ func FuzzTopic(f *testing.F) {
 			}
 		}
 		for k := range strings.SplitSeq(keys, " ") {
-			b := &binding{key: k}
+			b := &pattern{key: k}
 			all = append(all, b)
-			root.add(b)
+			trie.Add(b)
 		}
 		check()
 		for len(all) > 0 {
 			i := len(all) / 2
-			root.remove(all[i])
+			trie.Remove(all[i])
 			all = slices.Delete(all, i, i+1)
 			check()
 		}
-		if len(root.words) > 0 || root.star != nil || root.hash != nil || len(root.bindings) > 0 {
+		root := &trie.root
+		if len(root.words) > 0 || root.star != nil || root.hash != nil || len(root.items) > 0 {
 			t.Fatal("an empty trie has places")
 		}
 	})
@@ -84,14 +93,13 @@ func FuzzTopic(f *testing.F) {
 // TestTopicManyHashes takes for ever if the ways through a key are tried one
 // after the other.
 func TestTopicManyHashes(t *testing.T) {
-	var root topicNode
-	root.add(&binding{key: strings.Repeat("#.*.", 30) + "end"})
-	var matcher topicMatcher
-	if nodes := matcher.match(&root, []byte(strings.Repeat("a.", 120)+"a")); slices.ContainsFunc(nodes, func(n *topicNode) bool { return len(n.bindings) > 0 }) {
+	var trie Trie[*pattern]
+	trie.Add(&pattern{key: strings.Repeat("#.*.", 30) + "end"})
+	if nodes := trie.Match([]byte(strings.Repeat("a.", 120) + "a")); slices.ContainsFunc(nodes, func(n *Node[*pattern]) bool { return len(n.items) > 0 }) {
 		t.Error("it ends in a")
 	}
-	nodes := matcher.match(&root, []byte(strings.Repeat("a.", 120)+"end"))
-	if !slices.ContainsFunc(nodes, func(n *topicNode) bool { return len(n.bindings) > 0 }) {
+	nodes := trie.Match([]byte(strings.Repeat("a.", 120) + "end"))
+	if !slices.ContainsFunc(nodes, func(n *Node[*pattern]) bool { return len(n.items) > 0 }) {
 		t.Error("it ends in end")
 	}
 }
