@@ -21,8 +21,13 @@ type queueRef struct {
 // refNode is a queueRef in a list, for messages in several queues.
 type refNode struct {
 	queueRef
-	next uint32
+	next, prev uint32 // 0 = none
+	depth      uint32 // how many nodes were behind it when it was added
 }
+
+// wideFrom is how many queues besides the first a message has when its nodes get
+// a map: going through the list for each of its acks would take quadratic time.
+const wideFrom = 32
 
 // index is the stored messages by id, and in the order of their records.
 type index struct {
@@ -31,7 +36,9 @@ type index struct {
 	spare       []stored   // a chunk to be used again
 	first, last uint32     // message ids plus one
 	nodes       []refNode
-	free        uint32 // the list of unused nodes
+	free        uint32                       // the list of unused nodes
+	wide        map[uint32]map[uint32]uint32 // of messages in many queues: their nodes by queue
+	looks       int                          // nodes that were looked at, ever
 	n           int
 	live        int64 // octets of the newest records of stored messages, about
 }
@@ -116,7 +123,7 @@ func (f *index) unlink(k *stored) {
 }
 
 // add adds a queue to those that have the message.
-func (f *index) add(k *stored, r queueRef) {
+func (f *index) add(id uint32, k *stored, r queueRef) {
 	if k.queue == 0 {
 		k.queueRef = r
 		return
@@ -131,48 +138,99 @@ func (f *index) add(k *stored, r queueRef) {
 		i = uint32(len(f.nodes))
 		f.nodes = append(f.nodes, refNode{})
 	}
-	f.nodes[i] = refNode{r, k.more}
+	n := refNode{queueRef: r, next: k.more}
+	if k.more != 0 {
+		f.nodes[k.more].prev = i
+		n.depth = f.nodes[k.more].depth + 1
+	}
+	f.nodes[i] = n
 	k.more = i
+	if nodes := f.nodesOf(id); nodes != nil {
+		nodes[r.queue] = i
+	} else if n.depth == wideFrom {
+		f.widen(id, k)
+	}
+}
+
+// nodesOf is the map of a message in many queues; nil if it is not in so many.
+func (f *index) nodesOf(id uint32) map[uint32]uint32 {
+	if len(f.wide) == 0 {
+		return nil // nearly always
+	}
+	return f.wide[id]
+}
+
+func (f *index) widen(id uint32, k *stored) {
+	nodes := make(map[uint32]uint32, 2*wideFrom)
+	for i := k.more; i != 0; i = f.nodes[i].next {
+		nodes[f.nodes[i].queue] = i
+	}
+	if f.wide == nil {
+		f.wide = map[uint32]map[uint32]uint32{}
+	}
+	f.wide[id] = nodes
+}
+
+// locate is the node of a queue; 0 if that queue has none.
+func (f *index) locate(id uint32, k *stored, queue uint32) uint32 {
+	if nodes := f.nodesOf(id); nodes != nil {
+		return nodes[queue]
+	}
+	for i := k.more; i != 0; i = f.nodes[i].next {
+		if f.looks++; f.nodes[i].queue == queue {
+			return i
+		}
+	}
+	return 0
 }
 
 // find is a queue's ref of the message; nil if that queue does not have it.
 // It is valid until the next add.
-func (f *index) find(k *stored, queue uint32) *queueRef {
+func (f *index) find(id uint32, k *stored, queue uint32) *queueRef {
 	if k.queue == queue {
 		return &k.queueRef
 	}
-	for i := k.more; i != 0; i = f.nodes[i].next {
-		if f.nodes[i].queue == queue {
-			return &f.nodes[i].queueRef
-		}
+	if i := f.locate(id, k, queue); i != 0 {
+		return &f.nodes[i].queueRef
 	}
 	return nil
 }
 
 // drop takes a queue away from those that have the message. After the last one
 // k.queue is 0.
-func (f *index) drop(k *stored, queue uint32) (dropped queueRef, found bool) {
+func (f *index) drop(id uint32, k *stored, queue uint32) (dropped queueRef, found bool) {
 	if k.queue == queue {
 		dropped, k.queueRef = k.queueRef, queueRef{}
 		if i := k.more; i != 0 {
-			k.queueRef, k.more = f.nodes[i].queueRef, f.nodes[i].next
-			f.release(i)
+			k.queueRef = f.release(id, k, i)
 		}
 		return dropped, true
 	}
-	for at := &k.more; *at != 0; at = &f.nodes[*at].next {
-		if i := *at; f.nodes[i].queue == queue {
-			dropped, *at = f.nodes[i].queueRef, f.nodes[i].next
-			f.release(i)
-			return dropped, true
-		}
+	if i := f.locate(id, k, queue); i != 0 {
+		return f.release(id, k, i), true
 	}
 	return queueRef{}, false
 }
 
-func (f *index) release(i uint32) {
+// release takes a node out of a message's list.
+func (f *index) release(id uint32, k *stored, i uint32) queueRef {
+	n := f.nodes[i]
+	if n.prev != 0 {
+		f.nodes[n.prev].next = n.next
+	} else {
+		k.more = n.next
+	}
+	if n.next != 0 {
+		f.nodes[n.next].prev = n.prev
+	}
 	f.nodes[i] = refNode{next: f.free}
 	f.free = i
+	if nodes := f.nodesOf(id); nodes != nil {
+		if delete(nodes, n.queue); len(nodes) == 0 {
+			delete(f.wide, id)
+		}
+	}
+	return n.queueRef
 }
 
 // each calls fn with all queues that have the message. fn may change the ref,

@@ -9,24 +9,28 @@ import (
 
 // TestIndexAgainstAModel works at random on an index and on plain maps.
 func TestIndexAgainstAModel(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		rng := rand.New(rand.NewPCG(seed, 3))
 		var f index
 		queues := map[uint32]map[uint32]uint32{} // by message: queues and deliveries
 		var order []uint32                       // of messages
 		number := uint64(0)
-		for range 2000 {
+		for range 20_000 {
 			id := uint32(rng.IntN(40)) << (chunkBits - 2) // several chunks
 			switch known := queues[id]; {
 			case known == nil:
 				k := f.of(id)
 				*k = stored{}
 				known = map[uint32]uint32{}
-				for range 1 + rng.IntN(5) {
-					q := 1 + uint32(rng.IntN(30))
+				most := 5
+				if rng.IntN(4) == 0 {
+					most = 4 * wideFrom
+				}
+				for range 1 + rng.IntN(most) {
+					q := 1 + uint32(rng.IntN(150))
 					if _, twice := known[q]; !twice {
 						known[q] = rng.Uint32()
-						f.add(k, queueRef{queue: q, deliveries: known[q]})
+						f.add(id, k, queueRef{queue: q, deliveries: known[q]})
 					}
 				}
 				number++
@@ -38,13 +42,13 @@ func TestIndexAgainstAModel(t *testing.T) {
 				i := slices.Index(order, id)
 				order = append(slices.Delete(order, i, i+1), id)
 			default:
-				q := 1 + uint32(rng.IntN(30))
+				q := 1 + uint32(rng.IntN(150))
 				k := f.of(id)
 				want, there := known[q]
-				if ref := f.find(k, q); (ref != nil) != there || there && ref.deliveries != want {
+				if ref := f.find(id, k, q); (ref != nil) != there || there && ref.deliveries != want {
 					t.Fatalf("seed %d: find(%d, %d) is %v", seed, id, q, ref)
 				}
-				dropped, found := f.drop(k, q)
+				dropped, found := f.drop(id, k, q)
 				if found != there || dropped.deliveries != want {
 					t.Fatalf("seed %d: drop(%d, %d) is %v, %v", seed, id, q, dropped, found)
 				}
@@ -58,7 +62,9 @@ func TestIndexAgainstAModel(t *testing.T) {
 					order = slices.Delete(order, i, i+1)
 				}
 			}
-			checkIndex(t, &f, queues, order)
+			if rng.IntN(50) == 0 {
+				checkIndex(t, &f, queues, order)
+			}
 		}
 	}
 }
@@ -81,5 +87,38 @@ func checkIndex(t *testing.T, f *index, queues map[uint32]map[uint32]uint32, ord
 	}
 	if !slices.Equal(got, order) || f.n != len(order) || f.live != int64(100*len(order)) {
 		t.Fatalf("order %v, want %v; %d counted, %d octets", got, order, f.n, f.live)
+	}
+}
+
+// TestAcksOfAVeryWideMessage: what it costs to take a message out of all its queues
+// grows as their number does, whatever the order.
+func TestAcksOfAVeryWideMessage(t *testing.T) {
+	const queues = 20_000
+	for name, at := range map[string]func(i int) uint32{
+		"in the order of publishing": func(i int) uint32 { return uint32(i) },
+		"in the opposite order":      func(i int) uint32 { return uint32(queues - 1 - i) },
+		"crosswise":                  func(i int) uint32 { return uint32(i * 7919 % queues) },
+	} {
+		var f index
+		k := f.of(5)
+		*k = stored{}
+		for q := range uint32(queues) {
+			f.add(5, k, queueRef{queue: q + 1})
+		}
+		f.append(5, k, 1, 100)
+		for i := range queues {
+			if f.find(5, k, at(i)+1) == nil {
+				t.Fatalf("%s: queue %d is not found", name, at(i)+1)
+			}
+			if _, found := f.drop(5, k, at(i)+1); !found {
+				t.Fatalf("%s: queue %d is not there", name, at(i)+1)
+			}
+		}
+		if k.queue != 0 || k.more != 0 || len(f.wide) != 0 {
+			t.Errorf("%s: something is left", name)
+		}
+		if f.looks > 2*wideFrom {
+			t.Errorf("%s: %d nodes were looked at for %d queues", name, f.looks, queues)
+		}
 	}
 }

@@ -39,7 +39,7 @@ func (s *Store) Add(m Message, ms int64, queues []uint32) (seq uint64) {
 	s.refs = refs
 	seq = s.writeMessage(&m, 0, ms, refs)
 	for _, r := range refs {
-		s.index.add(k, r)
+		s.index.add(m.ID, k, r)
 	}
 	s.index.append(m.ID, k, seq, m.cost())
 	s.flushLater()
@@ -84,7 +84,7 @@ func (s *Store) AddTo(w *Wide, id uint32, queue uint32) {
 	}
 	r := queueRef{queue: queue}
 	w.record = appendRef(w.record, r)
-	s.index.add(k, r)
+	s.index.add(id, k, r)
 	w.refs++
 }
 
@@ -115,7 +115,7 @@ func (s *Store) Delivered(m uint32, seq uint64, queue, deliveries uint32, count 
 	if s == nil {
 		return
 	}
-	r := s.index.find(s.index.of(m), queue)
+	r := s.index.find(m, s.index.of(m), queue)
 	if r == nil {
 		return
 	}
@@ -147,7 +147,7 @@ func (s *Store) Remove(m uint32, seq uint64, size int, queue uint32, queueGone b
 		return false
 	}
 	k := s.index.of(m)
-	if !s.drop(k, queue) {
+	if !s.drop(m, k, queue) {
 		return false
 	}
 	if !queueGone {
@@ -161,8 +161,8 @@ func (s *Store) Remove(m uint32, seq uint64, size int, queue uint32, queueGone b
 }
 
 // drop takes a queue away from those that have a message.
-func (s *Store) drop(k *stored, queue uint32) bool {
-	r, found := s.index.drop(k, queue)
+func (s *Store) drop(m uint32, k *stored, queue uint32) bool {
+	r, found := s.index.drop(m, k, queue)
 	if r.slot != 0 {
 		s.slots.Free(r.slot-1, s.journal.Last()+1) // the record comes next
 	}
@@ -174,7 +174,7 @@ func (s *Store) drop(k *stored, queue uint32) bool {
 func (s *Store) Forget(m uint32, size int) {
 	k := s.index.of(m)
 	for k.queue != 0 {
-		s.drop(k, k.queue)
+		s.drop(m, k, k.queue)
 	}
 	s.index.remove(m, k, cost(size))
 	s.flushLater()

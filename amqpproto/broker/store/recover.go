@@ -177,7 +177,7 @@ func (r *recovery) message(number uint64, c *cursor) {
 	k := f.of(at)
 	if again {
 		for k.queue != 0 {
-			f.drop(k, k.queue)
+			f.drop(at, k, k.queue)
 		}
 		f.move(at, k, number)
 	} else {
@@ -187,7 +187,7 @@ func (r *recovery) message(number uint64, c *cursor) {
 	}
 	k.time = time
 	for _, ref := range refs {
-		f.add(k, ref)
+		f.add(at, k, ref)
 	}
 }
 
@@ -209,7 +209,7 @@ func (r *recovery) gone(c *cursor) {
 func (r *recovery) drop(seq uint64, id uint32, queue uint32) {
 	f := &r.s.index
 	k := f.of(id)
-	if _, found := f.drop(k, queue); found && k.queue == 0 {
+	if _, found := f.drop(id, k, queue); found && k.queue == 0 {
 		delete(r.live, seq)
 		r.remove(id, k)
 		r.to.ReleaseMessage(id, false)
@@ -228,7 +228,7 @@ func (r *recovery) delivered(slot uint32, seq, value uint64) bool {
 	if !ok {
 		return false
 	}
-	ref := r.s.index.find(r.s.index.of(id), uint32(value>>32))
+	ref := r.s.index.find(id, r.s.index.of(id), uint32(value>>32))
 	if ref == nil || ref.slot != 0 {
 		return false
 	}
@@ -278,7 +278,7 @@ func (r *recovery) place(seq uint64, id uint32) (placed bool) {
 		placed = true
 	})
 	for _, queue := range gone {
-		if ref, _ := f.drop(k, queue); ref.slot != 0 {
+		if ref, _ := f.drop(id, k, queue); ref.slot != 0 {
 			r.s.slots.Free(ref.slot-1, 0)
 		}
 	}
