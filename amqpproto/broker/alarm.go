@@ -63,7 +63,7 @@ func (s *Server) ring() {
 	if on {
 		return // publishers are told when they want to publish
 	}
-	for c := s.conns.first; c != nil; c = c.next {
+	for c := s.conns.head(); c != nil; c = c.place.after() {
 		if c.blocked {
 			c.blocked = false
 			if c.told {
@@ -117,7 +117,7 @@ func (s *Server) tellBlocked() {
 	if reason == "" {
 		return
 	}
-	for c := s.conns.first; c != nil; c = c.next {
+	for c := s.conns.head(); c != nil; c = c.place.after() {
 		if c.blocked {
 			c.tellBlocked(reason)
 		}

@@ -41,11 +41,11 @@ type channel struct {
 	held     int    // of those, while there is a limit; RabbitMQ's count, see onQos and settle
 
 	consumers map[string]*consumer
-	order     roster     // in the order of basic.consume
-	retired   retired    // of these, those that are out of their rotations
-	waking    *wakeChore // goes on in later turns
-	reply     *replyBox  // direct reply-to
-	current   []byte     // the queue declared last, which an empty name stands for
+	order     roster         // in the order of basic.consume
+	retired   list[consumer] // of these, those that are out of their rotations
+	waking    *wakeChore     // goes on in later turns
+	reply     *replyBox      // direct reply-to
+	current   []byte         // the queue declared last, which an empty name stands for
 
 	tag       uint64 // of the last delivery
 	unacked   unacked

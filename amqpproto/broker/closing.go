@@ -14,7 +14,7 @@ func (e *closing) step(s *Server) (done bool) {
 			return false
 		}
 		c := e.next
-		e.next = c.next
+		e.next = c.place.after()
 		if c.state == connOpen {
 			c.sendClose(&amqpproto.ConnectionError{Code: amqpproto.ConnectionForced, Text: e.text})
 		} else {

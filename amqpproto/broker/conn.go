@@ -33,10 +33,9 @@ func (s connState) String() string { return connStateNames[s] }
 // Conn is a client's connection, from its socket to Lost. It has the shape of
 // the loop's Peer.
 type Conn struct {
-	server     *Server
-	wire       Wire
-	list       *connList // that it is on
-	next, prev *Conn     // on it
+	server *Server
+	wire   Wire
+	place  node[Conn] // in server.conns, or server.leaving
 
 	remote   string
 	loopback bool

@@ -18,14 +18,12 @@ type consumer struct {
 
 	// The queue's: the rotation, and whether the consumer is in it. One that was
 	// not ready at its turn is out until wake.
-	level      *level
-	next, prev *consumer
-	waiting    bool
-	listed     bool   // wakeEach's
-	leftAt     uint64 // the how manieth it was to leave a rotation
+	level  *level
+	turn   node[consumer] // in level
+	listed bool           // wakeEach's
+	leftAt uint64         // the how manieth it was to leave a rotation
 
-	earlier, later *consumer // neighbours in channel.retired
-	retired        bool
+	rest node[consumer] // in channel.retired
 
 	inQueue, inChannel int // places in the rosters
 }
@@ -37,11 +35,10 @@ type recipient interface {
 	cancelled(c *consumer)
 }
 
-// level is the consumers of one priority that wait for their turn, in a ring
-// that is open at its ends.
+// level is the consumers of one priority that wait for their turn.
 type level struct {
-	priority    int32
-	first, last *consumer
+	priority int32
+	list[consumer]
 }
 
 // consuming is the consumers of a queue.
@@ -89,10 +86,8 @@ func (q *queue) cancel(c *consumer) {
 	if q.gone || !q.all.remove(c) {
 		return
 	}
-	q.leave(c)
-	if c.retired {
-		c.ch.retired.remove(c)
-	}
+	c.turn.remove()
+	c.unretire()
 	c.active, c.level = false, nil
 	if q.alone == c {
 		q.alone = nil
@@ -116,8 +111,7 @@ func (q *queue) cancel(c *consumer) {
 func (q *queue) succeed() {
 	q.single = nil
 	for _, l := range q.levels {
-		if l.first != nil {
-			q.single = l.first
+		if q.single = l.head(); q.single != nil {
 			break
 		}
 	}
@@ -131,49 +125,23 @@ func (q *queue) succeed() {
 
 // wait puts c at the end of its level.
 func (q *queue) wait(c *consumer) {
-	l := c.level
-	c.waiting = true
-	if c.retired {
-		c.ch.retired.remove(c)
-	}
-	c.prev, c.next = l.last, nil
-	if l.last != nil {
-		l.last.next = c
-	} else {
-		l.first = c
-	}
-	l.last = c
+	c.unretire()
+	c.level.push(&c.turn, c)
 }
+
+// waiting says whether c is in the rotation.
+func (c *consumer) waiting() bool { return c.turn.in != nil }
 
 // retire takes a consumer that is not ready out of the rotation until it is
 // woken.
 func (q *queue) retire(c *consumer) {
-	q.leave(c)
+	c.turn.remove()
 	s := q.server()
 	s.left++
 	c.leftAt = s.left
 	if c.ch != nil {
-		c.ch.retired.push(c)
+		c.ch.retire(c)
 	}
-}
-
-// leave takes c out of its level.
-func (q *queue) leave(c *consumer) {
-	if !c.waiting {
-		return
-	}
-	l := c.level
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		l.first = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	} else {
-		l.last = c.prev
-	}
-	c.prev, c.next, c.waiting = nil, nil, false
 }
 
 // levelOf finds or makes the level of a priority. Levels are never taken away:
@@ -200,7 +168,7 @@ const retiredMost = 1024
 // Those that cannot are out of the rotation until they are woken.
 func (q *queue) nextReady() *consumer {
 	if q.sac {
-		if c := q.single; c != nil && c.waiting {
+		if c := q.single; c != nil && c.waiting() {
 			if c.to.ready(c) {
 				return c
 			}
@@ -210,8 +178,8 @@ func (q *queue) nextReady() *consumer {
 	}
 	retired := 0
 	for _, l := range q.levels {
-		for l.first != nil {
-			c := l.first
+		for l.n > 0 {
+			c := l.head()
 			if !c.to.ready(c) {
 				q.retire(c)
 				if retired++; retired >= retiredMost {
@@ -221,8 +189,8 @@ func (q *queue) nextReady() *consumer {
 				}
 				continue
 			}
-			if l.last != c {
-				q.leave(c)
+			if l.n > 1 {
+				c.turn.remove()
 				q.wait(c)
 			}
 			return c
@@ -238,7 +206,7 @@ func (q *queue) hand(c *consumer, e entry) {
 	}
 	q.out(1)
 	c.to.deliver(c, e)
-	if q.typ.retiresAtOnce && c.waiting && !c.to.ready(c) {
+	if q.typ.retiresAtOnce && c.waiting() && !c.to.ready(c) {
 		q.retire(c)
 	}
 }
@@ -251,7 +219,7 @@ func (q *queue) wake(c *consumer) {
 		return
 	}
 	q.rejoin(c)
-	if c.waiting && q.backlog.Len() > 0 {
+	if c.waiting() && q.backlog.Len() > 0 {
 		q.run()
 		q.server().drain()
 	}
@@ -260,7 +228,7 @@ func (q *queue) wake(c *consumer) {
 // rejoin is wake without delivering yet, for several consumers of a queue that
 // become ready together.
 func (q *queue) rejoin(c *consumer) {
-	if !q.gone && c.level != nil && !c.waiting && c.to.ready(c) {
+	if !q.gone && c.level != nil && !c.waiting() && c.to.ready(c) {
 		q.wait(c)
 	}
 }

@@ -133,7 +133,7 @@ func (q *queue) delete() (messages int) {
 	all := q.all.take()
 	q.consuming = consuming{}
 	for _, c := range all {
-		c.active, c.waiting, c.level, c.next, c.prev = false, false, nil, nil, nil
+		c.active, c.level, c.turn = false, nil, node[consumer]{}
 	}
 	messages = q.backlog.Len()
 	if !s.afford(len(q.bindings)*bindingUnits + len(all)*endUnits + messages*forgetUnits) {

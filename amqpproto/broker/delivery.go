@@ -162,9 +162,7 @@ func (s *Server) tellEnd(k *consumer) {
 // remove forgets a consumer. What it has not acked stays.
 func (ch *channel) remove(k *consumer) {
 	delete(ch.consumers, k.tag)
-	if k.retired {
-		ch.retired.remove(k)
-	}
+	k.unretire()
 	ch.conn.server.stats.Consumers--
 	ch.order.remove(k)
 }

@@ -16,44 +16,12 @@ const (
 	garbledWait = 3 * time.Second
 )
 
-// connList is a list of connections, the oldest first.
-type connList struct {
-	first, last *Conn
-	n           int
-}
-
-func (l *connList) push(c *Conn) {
-	c.list, c.prev, c.next = l, l.last, nil
-	if l.last != nil {
-		l.last.next = c
-	} else {
-		l.first = c
-	}
-	l.last = c
-	l.n++
-}
-
 // remove takes c off the list that it is on, if any.
 func (c *Conn) remove() {
-	l := c.list
-	if l == nil {
-		return
+	if e := c.server.closer; e != nil && e.next == c && c.place.in != nil {
+		e.next = c.place.after()
 	}
-	if e := c.server.closer; e != nil && e.next == c {
-		e.next = c.next
-	}
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		l.first = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	} else {
-		l.last = c.prev
-	}
-	c.list, c.prev, c.next = nil, nil, nil
-	l.n--
+	c.place.remove()
 }
 
 // leave begins the end of a connection that one side has closed. From here on
@@ -74,7 +42,7 @@ func (c *Conn) leave(state connState, why error) {
 	}
 	c.limit = s.now() + int64(wait)
 	c.remove()
-	s.leaving.push(c)
+	s.leaving.push(&c.place, c)
 	if opened {
 		c.note(ConnectionClosed, why)
 	}
@@ -87,7 +55,7 @@ func (c *Conn) leave(state connState, why error) {
 // HurryOne closes the socket of the connection that has been over for longest
 // and still waits for its client to close it. It returns false if there is none.
 func (s *Server) HurryOne() bool {
-	for c := s.leaving.first; c != nil; c = c.next {
+	for c := s.leaving.head(); c != nil; c = c.place.after() {
 		if c.state != connFailed { // that is being closed already
 			s.stats.Hurried++
 			c.over()

@@ -1,39 +1,17 @@
 package broker
 
-// retired is the consumers of a channel that are out of their queues' rotations,
-// in the order in which they left.
-type retired struct {
-	first, last *consumer
-	n           int
-}
+// retire notes that c has left its queue's rotation until it is woken.
+func (ch *channel) retire(c *consumer) { ch.retired.push(&c.rest, c) }
 
-func (r *retired) push(c *consumer) {
-	c.retired, c.earlier, c.later = true, r.last, nil
-	if r.last != nil {
-		r.last.later = c
-	} else {
-		r.first = c
+// unretire takes c off the retired ones, if it is one of them.
+func (c *consumer) unretire() {
+	if c.rest.in == nil {
+		return
 	}
-	r.last = c
-	r.n++
-}
-
-func (r *retired) remove(c *consumer) {
 	if k := c.ch.waking; k != nil && k.next == c {
-		k.next = c.later
+		k.next = c.rest.after()
 	}
-	if c.earlier != nil {
-		c.earlier.later = c.later
-	} else {
-		r.first = c.later
-	}
-	if c.later != nil {
-		c.later.earlier = c.earlier
-	} else {
-		r.last = c.earlier
-	}
-	c.retired, c.earlier, c.later = false, nil, nil
-	r.n--
+	c.rest.remove()
 }
 
 // wakeChore is wakeConsumers for more consumers than one slice has room for. Those that
@@ -51,7 +29,7 @@ func (ch *channel) wakeConsumersLater() {
 		return
 	}
 	s := ch.conn.server
-	ch.waking = &wakeChore{ch: ch, next: ch.retired.first, upTo: s.left}
+	ch.waking = &wakeChore{ch: ch, next: ch.retired.head(), upTo: s.left}
 	s.later(ch.waking)
 }
 
@@ -63,13 +41,13 @@ func (k *wakeChore) step(s *Server) (done bool) {
 			if !k.again {
 				break
 			}
-			k.next, k.upTo, k.again = ch.retired.first, s.left, false
+			k.next, k.upTo, k.again = ch.retired.head(), s.left, false
 			continue
 		}
 		if !s.charge(wakeUnits, 0) {
 			return false
 		}
-		k.next = c.later
+		k.next = c.rest.after()
 		c.queue.wake(c)
 	}
 	ch.waking = nil

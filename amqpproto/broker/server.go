@@ -41,8 +41,8 @@ type Server struct {
 	stats      Stats
 	properties []byte // server-properties, encoded
 
-	conns      connList             // those in use, in the order in which they came
-	leaving    connList             // those that are over, and wait for their clients to say so
+	conns      list[Conn]           // those in use, in the order in which they came
+	leaving    list[Conn]           // those that are over, and wait for their clients to say so
 	replies    map[string]*replyBox // of direct reply-to, by the name that they have
 	syncing    []*channel           // wait for the store
 	answering  []*Conn              // hold answers until the store has come up to them
@@ -117,7 +117,7 @@ func (s *Server) Connect(w Wire, remote net.Addr) *Conn {
 		}
 	}
 	c.limit = s.now() + int64(s.opts.HandshakeTimeout)
-	s.conns.push(c)
+	s.conns.push(&c.place, c)
 	return c
 }
 
@@ -158,14 +158,14 @@ func (s *Server) Stats() Stats {
 // new ones. Who has gone is in Stats; who does not answer is for the caller to cut.
 func (s *Server) Close(text string) {
 	s.closing = true
-	for c := s.leaving.first; c != nil; {
-		next := c.next
+	for c := s.leaving.head(); c != nil; {
+		next := c.place.after()
 		if c.state == awaitEOF { // it has had its close-ok, and no time is left to wait
 			c.over()
 		}
 		c = next
 	}
-	e := &closing{text: text, next: s.conns.first}
+	e := &closing{text: text, next: s.conns.head()}
 	s.closer = e
 	if !e.step(s) {
 		s.later(e)
