@@ -124,7 +124,8 @@ func checkField(t reflect.Type, field string, above []reflect.Type) error {
 	return fmt.Errorf("field %s: a setting is no %s: see publisher.Settings for the types", field, t)
 }
 
-// apps decodes the tables of handlers into copies of their structs.
+// apps decodes the tables of handlers into copies of their structs, so that check
+// changes nothing.
 func (d *decoder) apps(tables []appTable, tree map[string]any) []appTable {
 	whole, ok := tree[appKey]
 	below := map[string]any{}
@@ -154,7 +155,7 @@ func (d *decoder) apps(tables []appTable, tree map[string]any) []appTable {
 	return tables
 }
 
-// copied is a struct whose maps and what they hold are its own.
+// copied is a deep copy of a struct: it shares no map and no entry of a map.
 func copied(v reflect.Value) reflect.Value {
 	own := reflect.New(v.Type()).Elem()
 	own.Set(v)
@@ -180,7 +181,7 @@ func copied(v reflect.Value) reflect.Value {
 	return own
 }
 
-// giveApps lets the handlers have their settings.
+// GiveApps copies the settings of handlers into the structs that they registered.
 func (s *Settings) GiveApps() {
 	for _, t := range s.apps {
 		if t.value.IsValid() {
@@ -189,7 +190,7 @@ func (s *Settings) GiveApps() {
 	}
 }
 
-// writeApps prints the settings of handlers, with where each comes from.
+// WriteApps prints the settings of handlers, each with the place it comes from.
 func (s *Settings) WriteApps(w io.Writer) {
 	if len(s.apps) > 0 {
 		fmt.Fprintf(w, "settings of handlers\n")

@@ -15,25 +15,25 @@ import (
 	"github.com/streadway/amqp"
 )
 
-// embeddedScheme is the url, and with "/vhost" its beginning, of a connection to
-// the broker of this process.
+// embeddedScheme is the url of a connection to the broker of this process;
+// "embedded/vhost" names a virtual host.
 const embeddedScheme = "embedded"
 
-// brokerURL is a broker's URL taken apart.
+// brokerURL is a broker's URL in its parts.
 type brokerURL struct {
 	uri      amqp.URI
 	password bool              // one is in it
 	query    map[string]string // the part behind the ?
 }
 
-// agrees tells whether two URLs may be nodes of one connection.
+// agrees reports whether two URLs may be nodes of one connection.
 func (u *brokerURL) agrees(v *brokerURL) bool {
 	return u.uri.Username == v.uri.Username && u.uri.Password == v.uri.Password && u.uri.Vhost == v.uri.Vhost &&
 		maps.Equal(u.query, v.query)
 }
 
-// parseURL takes a broker's URL apart. Its errors never quote it: net/url's do,
-// and a password with an unescaped / or # ends up in them.
+// parseURL parses a broker's URL. Its errors never quote the URL. Those of net/url do,
+// and would show a password that has an unescaped / or # in it.
 func parseURL(url string) (*brokerURL, error) {
 	scheme, _, _ := strings.Cut(url, ":")
 	switch {

@@ -12,9 +12,9 @@ import (
 	"zamqp/amqpproto"
 )
 
-// check looks at what one key alone cannot tell: addresses, URLs, and keys
-// that bound each other. found is what is wrong already: a key whose value could
-// not be read is not missing.
+// check looks at what the type of a key does not say: addresses, URLs, and keys that
+// bound each other. found are the problems so far: a key with an unreadable value must
+// not be called missing as well.
 func (s *Settings) check(found Problems) Problems {
 	c := &checker{settings: s, unread: map[string]bool{}}
 	for _, p := range found {
@@ -84,8 +84,8 @@ func checkListen(address string) error {
 	return nil
 }
 
-// connectionName looks at a name that the configuration has set; others are the
-// planner's to look at.
+// connectionName checks a name that the configuration has set. The planner checks
+// those that handler packages set.
 func (c *checker) connectionName(key, name string) {
 	if _, set := c.settings.origins[key]; set && c.settings.Connections[name] == nil {
 		c.fail(key, show(name), UnknownConnection(name, c.settings))
@@ -101,7 +101,7 @@ func UnknownConnection(name string, s *Settings) string {
 	return text + ": add it, with its url"
 }
 
-// TooLong says so of a name.
+// TooLong is the text of the problem that a name is too long for AMQP.
 func TooLong(name string) string {
 	return fmt.Sprintf("AMQP's names have at most %d octets, this has %d", amqpproto.ShortstrMax, len(name))
 }

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// broker looks at [broker], whether this process will run one or not: what is
-// wrong in it should not wait for the day on which it is used.
+// broker checks [broker] whether or not this process will run one, so that a mistake
+// in it shows before the broker is needed.
 func (c *checker) broker() {
 	b := &c.settings.Broker
 	b.Listen = slices.DeleteFunc(b.Listen, func(address string) bool { return address == "" })
@@ -45,8 +45,8 @@ func (c *checker) broker() {
 	}
 }
 
-// isLoopback tells whether only this machine reaches what listens there. A name
-// other than localhost may mean anything.
+// isLoopback reports whether only this machine reaches an address. A name other than
+// localhost may mean anything.
 func isLoopback(address string) bool {
 	host, _, _ := net.SplitHostPort(address)
 	ip, err := netip.ParseAddr(host)

@@ -28,7 +28,7 @@ func (c *checker) connection(name string, n *Connection) {
 	c.password(key, n)
 }
 
-// urls takes the URLs of a connection apart.
+// urls parses the URLs of a connection.
 func (c *checker) urls(key string, n *Connection) {
 	n.URL = rejoin(n.URL)
 	at := key + ".url"
@@ -76,8 +76,8 @@ func (c *checker) embeddedVhost(at string, n *Connection) {
 	}
 }
 
-// rejoin puts together what was cut at a comma that is a URL's own: one in a
-// password stands before no scheme.
+// rejoin undoes cuts at commas that belong to a URL: a part that does not begin with a
+// scheme goes with the part before it, as a password with a comma in it.
 func rejoin(list []string) (urls []string) {
 	for _, item := range list {
 		begins := strings.Contains(item, "://") || strings.HasPrefix(item, embeddedScheme)
@@ -90,7 +90,7 @@ func rejoin(list []string) (urls []string) {
 	return urls
 }
 
-// tls looks at what only amqps uses, and whether its files can be read.
+// tls checks the keys that only amqps uses, and reads their files.
 func (c *checker) tls(key string, n *Connection) {
 	secure := slices.ContainsFunc(n.Nodes, func(node Node) bool { return node.TLS })
 	for _, file := range []struct{ name, value string }{
@@ -143,7 +143,8 @@ func (c *checker) password(key string, n *Connection) {
 	n.URI.Password = password
 }
 
-// readPassword reads a password's file: one line, whose end does not count.
+// ReadPassword reads the password from a file of one line. The end of the line is not
+// part of it.
 func ReadPassword(file string) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -156,5 +157,5 @@ func ReadPassword(file string) (string, error) {
 	return string(text), nil
 }
 
-// passwordMax is far above any token, and below what a wrong file may hold.
+// passwordMax is far above the size of any token. A larger file is the wrong one.
 const passwordMax = 64 << 10

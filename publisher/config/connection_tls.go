@@ -7,9 +7,9 @@ import (
 	"os"
 )
 
-// tlsConfig reads the files of a connection with TLS. They are read for every
-// connect, so that certificates can be renewed under a running server. Of an
-// error, key is the setting that is wrong.
+// TLSConfig reads the files of a connection with TLS. They are read at every connect,
+// so that certificates can be renewed while the server runs. With an error, key is the
+// setting that is wrong.
 func (c *Connection) TLSConfig() (config *tls.Config, key string, err error) {
 	config = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName, InsecureSkipVerify: !c.Verify}
 	if c.CAFile != "" {

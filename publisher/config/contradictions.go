@@ -9,8 +9,8 @@ import (
 	"zamqp/publisher"
 )
 
-// contradictions reports options of a consumer that cannot go together, before
-// the broker refuses them in its own words, or one of them does nothing.
+// contradictions reports options of a consumer that exclude each other. The broker
+// would refuse some of them in its own words, and ignore others.
 func (c *planner) contradictions(key string, k *publisher.Consumer) {
 	kind := k.Type()
 	replicated := kind == publisher.QueueQuorum || kind == publisher.QueueStream

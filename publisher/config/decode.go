@@ -13,8 +13,8 @@ import (
 	"github.com/streadway/amqp"
 )
 
-// decoder fills Settings from the merged tree. It never stops at a problem:
-// the user gets all of them at once.
+// decoder fills Settings from the merged tree. It goes on after a problem, so that the
+// user sees all of them at once.
 type decoder struct {
 	origins  map[string]Origin
 	lookup   func(string) (string, bool) // environment, for ${NAME}
@@ -95,7 +95,7 @@ func (d *decoder) subtree(path []string, raw any) (map[string]any, bool) {
 	return below, ok
 }
 
-// value reads one key into its field of v, which is left alone if that fails.
+// value reads one key into its field of v. The field keeps its value if that fails.
 func (d *decoder) value(v reflect.Value, r *rule, path []string, raw any) {
 	shown := show(raw)
 	if _, list := raw.([]any); list && r.secret != "" {
@@ -134,7 +134,7 @@ func (d *decoder) value(v reflect.Value, r *rule, path []string, raw any) {
 	r.set(v, d.expandSite(path, value))
 }
 
-// read turns a TOML value, or text of no type, into a value for the key's field.
+// read converts a TOML value, or plainText, into a value for the key's field.
 func (r *rule) read(raw any, lookup func(string) (string, bool)) (any, error) {
 	switch r.kind {
 	case kindText, kindRate:
@@ -181,8 +181,8 @@ func (r *rule) readText(raw any) (string, error) {
 	return "", errors.New("want a string")
 }
 
-// badName says what is wrong with a name of AMQP, or with one of a list, and shows
-// it; "" = nothing.
+// badName reports what is wrong with a name of AMQP, or with one of a list, and the
+// name as it can be shown; "" = nothing.
 func (r *rule) badName(value any) (text, shown string) {
 	if !r.isName {
 		return "", ""
@@ -199,7 +199,7 @@ func (r *rule) badName(value any) (text, shown string) {
 	return "", ""
 }
 
-// fraction says that a time would lose its fraction on the wire; "" = it has none.
+// fraction reports a time that would lose its fraction on the wire; "" = it has none.
 func (r *rule) fraction(value any) (text, shown string) {
 	n, ok := value.(int64)
 	if !ok || r.unit == 0 || n%int64(r.unit) == 0 {
@@ -211,8 +211,8 @@ func (r *rule) fraction(value any) (text, shown string) {
 	return "AMQP counts in milliseconds: round it", r.show(n)
 }
 
-// rateMin is the smallest number of messages of a rate: the pause between two has
-// to be a time that can be counted.
+// rateMin is the smallest number in a rate. With less, the pause between two messages
+// would overflow a time.Duration.
 const rateMin = 1e-3
 
 // readRate reads "10/s", "90/m" or "1000/h" as messages a second; "off" and "" are 0.
@@ -284,16 +284,16 @@ func readTruth(raw any) (any, error) {
 	return nil, errors.New("want true or false")
 }
 
-// isTOMLList says whether text begins as a TOML list of strings does, and not as
-// an IPv6 address in brackets.
+// isTOMLList reports whether text begins like a TOML list of strings, in contrast to an
+// IPv6 address in brackets.
 func isTOMLList(text string) bool {
 	inside, ok := strings.CutPrefix(text, "[")
 	inside = strings.TrimLeft(inside, " \t\r\n\f")
 	return ok && inside != "" && strings.IndexByte(`"']`, inside[0]) >= 0
 }
 
-// readList reads a string or a list of strings. Text of no type is a list with
-// commas between, or a TOML list when it starts as one.
+// readList reads a string or a list of strings. plainText is a list with commas between
+// its items, or a TOML list if it begins like one.
 func readList(raw any, lookup func(string) (string, bool)) (any, error) {
 	want := errors.New(`want a string or a list of strings, like ["a", "b"]`)
 	if text, ok := raw.(plainText); ok {
@@ -332,7 +332,8 @@ func readList(raw any, lookup func(string) (string, bool)) (any, error) {
 	return nil, want
 }
 
-// free converts a table for the broker: what TOML and AMQP both know.
+// free converts a table for the broker. Its values have types that both TOML and AMQP
+// have.
 func (d *decoder) free(path []string, tree map[string]any) amqp.Table {
 	table := make(amqp.Table, len(tree))
 	for name, raw := range tree {
@@ -370,8 +371,8 @@ func (d *decoder) argument(path []string, raw any) any {
 	return nil
 }
 
-// show writes a value for an error, cut where it gets long. What looks like a
-// URL loses its password, whichever key it was meant for.
+// show formats a value for an error message, and cuts it where it gets long. Anything
+// that looks like a URL is shown without its password, whatever the key is.
 func show(raw any) string {
 	if _, ok := raw.(map[string]any); ok {
 		return "" // too much to show, and the key says enough
@@ -390,8 +391,8 @@ func show(raw any) string {
 	return text
 }
 
-// shownText is show for text that may be a URL without its scheme, or a
-// password where its hash belongs.
+// shownText is show for a key that may hold a secret: a URL without its scheme, or a
+// password instead of its hash.
 func shownText(r *rule, text string) string {
 	switch {
 	case r.hidden():
@@ -402,5 +403,5 @@ func shownText(r *rule, text string) string {
 	return show(text)
 }
 
-// hidden says that the value is not to be shown at all.
+// hidden reports whether the value must not be shown at all.
 func (r *rule) hidden() bool { return r.secret != "" && r.secret != "url" }

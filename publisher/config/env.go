@@ -11,17 +11,17 @@ import (
 // envPrefix starts the name of every variable that is a setting.
 const envPrefix = "ZAMQP_"
 
-// kubernetesLink matches the variables that Kubernetes sets in every pod next
-// to a Service called "zamqp": they are about us, but not for us. It is compiled
-// when there is such a name: each start would pay for it otherwise.
+// kubernetesLink matches the variables that Kubernetes sets in every pod next to a
+// Service called "zamqp". They are no settings. The expression is compiled only when a
+// variable begins with the prefix, to save time at each start.
 var kubernetesLink = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^ZAMQP_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 })
 
 // readEnv makes a layer of environment variables ("NAME=value", as os.Environ
-// gives them): ZAMQP_CONNECTION__DEFAULT__URL is connection.default.url. known
-// names are those of tables that exist: a variable's name can hold neither
-// small letters nor dashes, so [consumer.mail-Out] is ZAMQP_CONSUMER__MAIL_OUT.
+// gives them): ZAMQP_CONNECTION__DEFAULT__URL is connection.default.url. A variable's
+// name has neither small letters nor dashes, so that [consumer.mail-Out] is
+// ZAMQP_CONSUMER__MAIL_OUT; known gives the names that a part of it may stand for.
 func readEnv(s *schema, environ []string, known func(table []string) []string) *layer {
 	l := newLayer(s)
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
@@ -46,14 +46,14 @@ func readEnv(s *schema, environ []string, known func(table []string) []string) *
 	return l
 }
 
-// envNameProblem explains a name that is no path: every setting is in a table,
-// so it has two underscores somewhere.
+// envNameProblem explains a name that is no path. Every setting is in a table, so its
+// variable has two underscores somewhere.
 func envNameProblem(rest string) string {
 	text := "no setting has this name: two underscores separate the parts of a key, as in ZAMQP_LOG__LEVEL"
 	variables := map[string]string{}
 	var names []string
 	for _, key := range settingsSchema.keys("", "default") {
-		// Compared with single underscores, the usual mistake is no difference.
+		// With single underscores on both sides, the usual mistake makes no difference.
 		name := strings.ReplaceAll(key, ".", "_")
 		variables[name] = envName(key)
 		names = append(names, name)
@@ -82,10 +82,10 @@ func existing(part string, names []string) string {
 
 func hasEmpty(path []string) bool { return slices.Contains(path, "") }
 
-// readOptions makes a layer of "key.path=value" options, the later ones winning.
-// ${NAME} is expanded as in the file, so that a password need not stand on a
-// command line that every user of the machine can list. Values of environment
-// variables are not: what is in one already may hold any character.
+// readOptions makes a layer of "key.path=value" options. Later ones win. ${NAME} is
+// expanded as in the file, so that a password does not have to be on a command line,
+// which every user of the machine can see. Environment variables are not expanded: they
+// may hold any character.
 func readOptions(s *schema, options []string, lookup func(string) (string, bool)) *layer {
 	l := newLayer(s)
 	for _, option := range options {
@@ -94,7 +94,7 @@ func readOptions(s *schema, options []string, lookup func(string) (string, bool)
 		path := strings.Split(key, ".")
 		switch {
 		case !found:
-			// The text is not repeated: with the key forgotten it may be a secret.
+			// The text is not repeated: without its key, it may be a secret.
 			l.problems = append(l.problems, &Problem{
 				Origin: Origin{Source: optionOrigin},
 				Text:   "no = in it: write -o key.path=value, as in -o log.level=debug",

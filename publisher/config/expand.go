@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// expand replaces ${NAME} and ${NAME:-default} in text by what lookup knows.
-// As in a shell, the default is taken when the variable is unset or empty; it
-// reaches to the next brace and is not expanded itself. $$ is a dollar, and so
-// is a dollar before anything else, because passwords are full of them.
-// expanded says whether a variable was replaced: such a value is text, even
-// where the key wants a number. Errors name variables, and never quote the text
-// around them: it may be a URL with a password.
+// expand replaces ${NAME} and ${NAME:-default} in text by the values that lookup gives.
+// As in a shell, the default is used when the variable is unset or empty; it ends at the
+// next brace and is not expanded itself. $$ is a dollar. A dollar before any other
+// character is one, too, because passwords often have one. expanded reports whether a
+// variable was replaced: then the value is text, also where the key wants a number.
+// Errors name variables and never quote the text around them, which may be a URL with a
+// password.
 func expand(text string, lookup func(string) (string, bool)) (out string, expanded bool, err error) {
 	if !strings.Contains(text, "$") {
 		return text, false, nil
 	}
 	var b strings.Builder
-	var wrong []string // each variable that is: whoever mends one should not have to find the next
+	var wrong []string // all problems, so that the user can mend them together
 	for {
 		before, after, found := strings.Cut(text, "$")
 		b.WriteString(before)

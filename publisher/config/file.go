@@ -22,7 +22,7 @@ func readFile(s *schema, name string, optional bool) *layer {
 	case optional && errors.Is(err, fs.ErrNotExist):
 	default:
 		var path *fs.PathError
-		if errors.As(err, &path) { // its Op and Path would say the name twice
+		if errors.As(err, &path) { // with its Op and Path the name would be there twice
 			err = path.Err
 		}
 		l.problems = append(l.problems, &Problem{
@@ -34,7 +34,7 @@ func readFile(s *schema, name string, optional bool) *layer {
 }
 
 func (l *layer) parse(name string, data []byte) {
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // what editors of Windows begin UTF-8 with
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // a byte order mark, as editors on Windows write it
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 		l.problems = append(l.problems, &Problem{Origin: Origin{Source: name, Line: 1}, Text: "this is UTF-16: save it as UTF-8"})
 		return
@@ -42,8 +42,8 @@ func (l *layer) parse(name string, data []byte) {
 	var tree map[string]any
 	if err := toml.Unmarshal(data, &tree); err != nil {
 		p := &Problem{Origin: Origin{Source: name}, Text: err.Error()}
-		// The error's longer form shows the lines around, which may hold a
-		// password; position and reason are enough.
+		// The error's longer form shows the lines around it, which may hold a
+		// password. Position and reason are enough.
 		var bad *toml.DecodeError
 		if errors.As(err, &bad) {
 			line, column := bad.Position()
@@ -59,8 +59,8 @@ func (l *layer) parse(name string, data []byte) {
 	l.locate(name, data)
 }
 
-// locate notes the line of every key. The parser that fills maps forgets
-// lines, so the syntax tree of the same package is walked once more.
+// locate records the line of every key. Unmarshal does not tell lines, so the syntax
+// tree is parsed once more.
 func (l *layer) locate(name string, data []byte) {
 	var p unstable.Parser
 	p.Reset(data)
@@ -76,7 +76,7 @@ func (l *layer) locate(name string, data []byte) {
 	}
 }
 
-// locateValue notes a key and, when its value is an inline table, those inside.
+// locateValue records a key and, if its value is an inline table, the keys in it.
 func (l *layer) locateValue(p *unstable.Parser, name string, table []string, node *unstable.Node) {
 	path := l.note(p, name, table, node)
 	value := node.Value()
@@ -91,8 +91,8 @@ func (l *layer) locateValue(p *unstable.Parser, name string, table []string, nod
 	}
 }
 
-// note records the line of each part of a key and returns its whole path. The
-// first mention of a table stays: later ones are about what is in it.
+// note records the line of each part of a key and returns its whole path. The first
+// line that mentions a table counts.
 func (l *layer) note(p *unstable.Parser, name string, table []string, node *unstable.Node) []string {
 	path := table[:len(table):len(table)]
 	for key := node.Key(); key.Next(); {

@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// layer is one source of settings: a tree as a TOML parser makes it, and where
-// each of its keys came from.
+// layer is one source of settings: a tree as a TOML parser makes it, and the place that
+// each key comes from.
 type layer struct {
 	tree     map[string]any
 	origins  map[string]Origin // by dotted path, tables included
@@ -17,11 +17,11 @@ func newLayer(s *schema) *layer {
 	return &layer{tree: map[string]any{}, origins: map[string]Origin{}, schema: s}
 }
 
-// plainText is a value that came as text rather than as a typed TOML value: from the
-// environment, from -o. The key's own kind decides how to read it.
+// plainText is a value from the environment or from -o. It has no type, so the kind of
+// the key decides how to read it.
 type plainText string
 
-// put stores text at a path that may not be a valid key: the decoder tells.
+// put stores text at a path. Whether that is a key is checked later.
 func (l *layer) put(path []string, text string, from Origin) {
 	r, n := l.schema.lookup(path)
 	var value any = plainText(text)
@@ -48,8 +48,8 @@ func (l *layer) put(path []string, text string, from Origin) {
 	tree[path[len(path)-1]] = value
 }
 
-// guess reads text as a TOML value where that works, else as the text it is:
-// an argument of a queue has no schema to ask, and x-max-length=5 is a number.
+// guess reads text as a TOML value if it is one, or else as plain text. Arguments of
+// queues have no schema, and x-max-length=5 has to be a number.
 func guess(text string) any {
 	if value := parseValue(text); value != nil {
 		return value
@@ -75,9 +75,8 @@ func overlay(under, over map[string]any) {
 	}
 }
 
-// expandShorthand makes tables of what stands for one: users.shop = "…" is short for
-// users.shop.hash = "…". After it, layers can be merged and read without
-// knowing of the short form.
+// expandShorthand replaces values that stand for a table: users.shop = "…" is short for
+// users.shop.hash = "…". After that, nothing else has to know the short form.
 func (l *layer) expandShorthand(s *schema, path []string, tree map[string]any) {
 	for _, r := range s.rules {
 		below, ok := tree[r.name].(map[string]any)

@@ -11,17 +11,17 @@ import (
 // defaultFile is read when --config names none and it is in the current folder.
 const defaultFile = "config.toml"
 
-// Sources is where a configuration comes from; what is later in this struct
-// wins over what is earlier, and all of them over the defaults.
+// Sources are where a configuration comes from. A later one in this struct wins over an
+// earlier one, and each wins over the defaults.
 type Sources struct {
 	File    string   // "" = config.toml, if there is one
 	Environ []string // "NAME=value"; those with ZAMQP_ in front, and all for ${NAME}
 	Options []string // "key.path=value"
 }
 
-// Load reads, merges, expands and checks the whole configuration. The error is
-// a Problems with everything that is wrong, not only the first thing. What the
-// compiled-in handlers register has tables of its names.
+// Load reads, merges, expands and checks the whole configuration. The error is a
+// Problems with everything that is wrong, not only the first thing. The registry says
+// which consumers, producers, pools and settings of handlers there are.
 func Load(src Sources, registry *publisher.Registry) (*Settings, error) {
 	names := namesOf(registry)
 	whole, tables, err := withApp(names.app)
@@ -64,8 +64,8 @@ func Load(src Sources, registry *publisher.Registry) (*Settings, error) {
 	s.origins = d.origins
 	limit, _ := memoryLimit(machine)
 	s.fitMemory(limit)
-	// When a file could not be read, what it says is missing, and checks that
-	// look from one key at another would complain about that.
+	// If the file could not be read, its keys are missing, and checks of several keys
+	// would report that.
 	if len(file.problems) == 0 {
 		d.problems = append(d.problems, s.check(d.problems)...)
 	}
@@ -75,7 +75,7 @@ func Load(src Sources, registry *publisher.Registry) (*Settings, error) {
 	return s, nil
 }
 
-// environment makes the lookup that ${NAME} uses.
+// environment makes the lookup for ${NAME}.
 func environment(environ []string) func(string) (string, bool) {
 	variables := make(map[string]string, len(environ))
 	for _, entry := range environ {
@@ -88,8 +88,7 @@ func environment(environ []string) func(string) (string, bool) {
 	}
 }
 
-// known lists the names that [table.NAME] has: registered ones, and those that
-// the layers bring.
+// known lists the names of [table.NAME]: registered ones, and those in the layers.
 func known(table []string, names names, layers ...*layer) []string {
 	var all []string
 	switch join(table) {
@@ -114,8 +113,7 @@ func known(table []string, names names, layers ...*layer) []string {
 	return all
 }
 
-// Keys are the paths of all keys, those in tables of names with each name that
-// is known without a configuration.
+// Keys lists the paths of all keys. [table.NAME] is listed with each registered name.
 func Keys(registry *publisher.Registry) ([]string, error) {
 	names := namesOf(registry)
 	whole, _, err := withApp(names.app)

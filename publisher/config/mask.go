@@ -2,7 +2,7 @@ package config
 
 import "strings"
 
-// maskURLs is maskURL for those of one connection.
+// MaskURLs hides the passwords of a connection's URLs, with commas between them.
 func MaskURLs(urls []string) string {
 	masked := make([]string, len(urls))
 	for i, url := range urls {
@@ -11,9 +11,9 @@ func MaskURLs(urls []string) string {
 	return strings.Join(masked, ", ")
 }
 
-// maskURL hides the password of a URL, for every place that prints one. It
-// also works on what is not a URL (yet), because errors print those: whatever
-// stands between the scheme and the last @ counts as user and password.
+// maskURL hides the password of a URL. Every place that prints a URL uses it. Text that
+// is no valid URL is masked as well, because errors print it: everything between the
+// scheme and the last @ counts as user and password.
 func maskURL(url string) string {
 	scheme, rest, found := strings.Cut(url, "://")
 	if !found {
@@ -23,8 +23,8 @@ func maskURL(url string) string {
 	}
 	at := strings.LastIndexByte(rest, '@')
 	if at < 0 {
-		// "user:secret" with the @ forgotten is not told from "host:port": a
-		// port is digits to the end, everything else may be a password.
+		// Without an @, "user:secret" looks like "host:port". A port is digits to the
+		// end; anything else may be a password.
 		host, port, hasPort := strings.Cut(rest, ":")
 		if digits, after := splitUnit(port); hasPort && (digits == "" || after != "" && after[0] != '/') {
 			return scheme + host + ":***"

@@ -8,16 +8,15 @@ import (
 	"strings"
 )
 
-// machine is the file system that tells how much memory there is.
+// machine is the file system whose files say how much memory there is.
 var machine fs.FS = os.DirFS("/")
 
 // MemoryLimit is what this process may use, in octets, and what bounds it: the
 // machine or a control group. It is 0 where the system does not say.
 func MemoryLimit() (limit Size, source string) { return memoryLimit(machine) }
 
-// memoryLimit is what this process may use, in octets: the smaller of the
-// machine's memory and the limits of its control groups, version 2 and 1. It is 0
-// where the system does not say.
+// memoryLimit takes the smallest of the machine's memory and the limits of the
+// process's control groups, version 2 and 1.
 func memoryLimit(root fs.FS) (limit Size, source string) {
 	lower := func(n Size, from string) {
 		if n > 0 && (limit == 0 || n < limit) {
@@ -42,8 +41,8 @@ func memoryLimit(root fs.FS) (limit Size, source string) {
 			}
 			mount, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
 		}
-		// Each group above bounds it, too. In a container the path may be one outside
-		// of it; the top is then the container's own group.
+		// Each group above is a bound as well. In a container the path may be one of the
+		// host; the top is then the container's own group.
 		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
 			n, _ := strconv.ParseInt(strings.TrimSpace(readText(root, path.Join(mount, group, file))), 10, 64) // "max" is none
 			lower(Size(n), "control group")
@@ -63,8 +62,8 @@ func readText(root fs.FS, name string) string {
 	return string(text)
 }
 
-// fitMemory makes the defaults of what may fill memory fit into it. What is set
-// stays as it is.
+// fitMemory lowers the defaults of what may fill memory so that they fit into it. Keys
+// that are set keep their values.
 func (s *Settings) fitMemory(limit Size) {
 	if limit == 0 {
 		return

@@ -12,8 +12,7 @@ var (
 	consumerSchema = settingsSchema.byName["consumer"].table
 )
 
-// producer fills what neither handler nor configuration said, and looks for what
-// will not work.
+// producer fills in the defaults, expands names, and reports what will not work.
 func (c *planner) producer(name string, p publisher.Producer) publisher.Producer {
 	key := "producer." + name
 	orDefault(&p.Connection, "default")
@@ -72,8 +71,7 @@ func (c *planner) consumerDefaults(key, name string, k *publisher.Consumer) {
 	}
 }
 
-// brokersType turns the word for the type of queue that the broker makes by itself
-// into "".
+// brokersType turns "default", the type that the broker chooses, into "".
 func brokersType(kind *string) {
 	if *kind == "default" {
 		*kind = ""

@@ -2,9 +2,9 @@ package config
 
 import "strings"
 
-// nearest returns the candidate that word was probably meant to be, or "". A
-// difference of case, of - and _ or of a plural is never too far; otherwise a
-// third of the word's letters, and at least two edits, may differ.
+// nearest returns the candidate that the user probably meant, or "". Case, and - for _,
+// make no difference. Otherwise two edits are near, or a third of the word's letters if
+// that is more.
 func nearest(word string, candidates []string) string {
 	best, bestEdits := "", max(2, len(word)/3)+1
 	folded := fold(word)
@@ -13,7 +13,7 @@ func nearest(word string, candidates []string) string {
 			best, bestEdits = c, edits
 		}
 	}
-	// Two edits turn any two-letter word into any other: that is no likeness.
+	// Two edits turn any two-letter word into any other.
 	if bestEdits >= len(word) {
 		return ""
 	}

@@ -10,27 +10,27 @@ import (
 	"zamqp/publisher"
 )
 
-// Plan is what a server with these settings and these handlers would run: the
-// registered declarations with the configuration's overrides, ${site_id} and
-// the defaults filled in.
+// Plan is what a server with these settings and these handlers runs: the registered
+// declarations with the changes of the configuration, with ${site_id} expanded and the
+// defaults filled in.
 type Plan struct {
 	Settings *Settings
 	Routes   []*publisher.Route
-	// Consumers are the enabled ones. Of each, Connection, Queue, ExchangeType,
-	// RoutingKeys, Prefetch, Retry and DeadLetter are set, so that nobody below
-	// has to know the defaults. Queue stays empty where the broker names it,
-	// RoutingKeys where there is nothing to bind to, DeadLetter where the queue
-	// gets none; a Prefetch of 0 is one that the connection turned off.
+	// Consumers are the enabled ones. Connection, Queue, ExchangeType, RoutingKeys,
+	// Prefetch, Retry and DeadLetter are set, so that no other package has to know the
+	// defaults. Queue is empty where the broker names it, RoutingKeys where there is
+	// nothing to bind to, DeadLetter where the queue has none. Prefetch is 0 where the
+	// connection turned it off.
 	Consumers map[string]publisher.Consumer
 	Producers map[string]publisher.Producer
-	// Disabled are the consumers that enabled = false took out, sorted.
+	// Disabled are the names of consumers that are not enabled, sorted.
 	Disabled []string
-	// Connections are the names of those in use, sorted; others are not opened.
+	// Connections are the names of the connections in use, sorted. Others are not opened.
 	Connections []string
 }
 
-// embeds tells whether the plan needs a broker in this process, and for which
-// connection first.
+// Embeds reports whether the plan needs a broker in this process, and names the first
+// connection that does.
 func (p *Plan) Embeds() (connection string, yes bool) {
 	for _, name := range p.Connections {
 		if p.Settings.Connections[name].Embedded() {
@@ -43,8 +43,8 @@ func (p *Plan) Embeds() (connection string, yes bool) {
 // compiledIn is the origin of what handler packages registered.
 var compiledIn = Origin{Source: "compiled-in handlers"}
 
-// Resolve makes the plan. The error is a Problems: declarations that name no
-// known connection, that contradict each other, or that want a site's id.
+// Resolve makes the plan. The error is a Problems: declarations that name an unknown
+// connection, contradict each other, or need a site's id that is not set.
 func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 	p := &Plan{
 		Settings:  s,
@@ -90,14 +90,14 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 	return p, nil
 }
 
-// planner merges declarations and looks for what will not work.
+// planner completes declarations and reports what will not work.
 type planner struct {
 	checker
 	exchanges map[string]declared // by connection and name
 }
 
-// declared is how one declaration describes an exchange. The broker refuses the
-// second of two that differ, when it is too late to be understood easily.
+// declared is one description of an exchange. If two differ, the broker refuses the
+// second one, with an error that is hard to understand.
 type declared struct {
 	by         string // consumer.NAME or producer.NAME
 	kind       string
@@ -106,8 +106,8 @@ type declared struct {
 	arguments  publisher.Table // nil where it says nothing of them
 }
 
-// declaration reports a problem of a key that the configuration or else the
-// handler package set.
+// declaration reports a problem of a key. Its origin is the configuration, or else the
+// handler package.
 func (c *planner) declaration(key, shown, text string) {
 	origin, ok := c.settings.origins[key]
 	if !ok {
@@ -118,7 +118,7 @@ func (c *planner) declaration(key, shown, text string) {
 
 func (c *planner) connectionKnown(key, name string) {
 	if _, configured := c.settings.origins[key+".connection"]; configured {
-		return // Load has looked at it
+		return // Load has checked it
 	}
 	if c.settings.Connections[name] == nil {
 		c.declaration(key+".connection", show(name), UnknownConnection(name, c.settings))
@@ -131,14 +131,14 @@ func (c *planner) codec(key, name string) {
 	}
 }
 
-// length is for names that have got longer than they were written.
+// length checks names that have become longer by expansion.
 func (c *planner) length(key, name string) {
 	if len(name) > amqpproto.ShortstrMax {
 		c.declaration(key, show(name), TooLong(name))
 	}
 }
 
-// exchange compares what is said about one exchange by all who declare it.
+// exchange compares all declarations of one exchange.
 func (c *planner) exchange(connection, name string, d declared) {
 	if name == "" || strings.HasPrefix(name, "amq.") {
 		return // the broker's own, never declared
@@ -149,7 +149,7 @@ func (c *planner) exchange(connection, name string, d declared) {
 		c.exchanges[id] = d
 		return
 	}
-	switch "" { // who names no type takes the others'
+	switch "" { // a declaration without a type takes that of the others
 	case d.kind:
 		d.kind = first.kind
 	case first.kind:
@@ -181,8 +181,8 @@ func (c *planner) exchange(connection, name string, d declared) {
 	}
 }
 
-// exchangeTypes gives the declarations that name no type that of the others of
-// the same exchange, or else the default.
+// exchangeTypes completes declarations without a type: they get the type of the other
+// declarations of the same exchange, or else the default.
 func (c *planner) exchangeTypes(p *Plan) {
 	kind := func(connection, exchange, own string) string {
 		orDefault(&own, c.exchanges[connection+"\x00"+exchange].kind)

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Beginnings of Origin.Source for what is no file.
+// Prefixes of Origin.Source for sources that are not files.
 const (
 	envOrigin    = "environment variable "
 	optionOrigin = "-o"
 )
 
-// Origin is where a value came from.
+// Origin is the place that a value comes from.
 type Origin struct {
 	Source string // the file's name, "environment variable X", "-o"; "" = built-in default
 	Line   int    // in the file, from 1; 0 = unknown
@@ -29,7 +29,7 @@ func (o Origin) String() string {
 	return o.Source
 }
 
-// rank orders sources as they override each other: file, environment, -o.
+// rank is the order in which sources override each other: file, environment, -o.
 func (o Origin) rank() int {
 	switch {
 	case strings.HasPrefix(o.Source, envOrigin):
@@ -44,8 +44,8 @@ func (o Origin) rank() int {
 // value found, and what to do about it.
 type Problem struct {
 	Origin Origin
-	Key    string // dotted path; "" when the whole source is meant
-	Value  string // as the user wrote it, passwords masked; "" = beside the point
+	Key    string // dotted path; "" = the whole source
+	Value  string // as the user wrote it, passwords masked; "" = not shown
 	Text   string // what is wrong, and the remedy
 }
 
@@ -84,7 +84,7 @@ func (ps Problems) Unwrap() []error {
 	return errs
 }
 
-// err returns the problems in the order a reader meets them, or nil.
+// err returns the problems sorted by source, line and key, or nil.
 func (ps Problems) err() error {
 	if len(ps) == 0 {
 		return nil

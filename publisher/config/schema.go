@@ -21,7 +21,7 @@ const (
 	kindDuration             // "60s"
 	kindSize                 // "64KiB"
 	kindList                 // a string or a list of strings
-	kindFree                 // a table whose keys are the user's, sent to the broker
+	kindFree                 // a table with keys of the user's choice, for the broker
 	kindTable                // a table of known keys: [http], retry
 	kindNamed                // a table of tables with the user's names: [connection.NAME]
 )
@@ -38,12 +38,12 @@ const (
 //	oneof   the words that are allowed
 //	kind    name: a name of AMQP, of 255 octets at most, with ${site_id} in it
 //	secret  url: a URL that may hold a password; another word: not to be shown at all
-//	short   of a table of names: the key that an entry stands for which is no table
+//	short   of a table of names: an entry that is no table is the value of this key
 type rule struct {
 	name   string
 	kind   kind
 	fields []target // one as a rule
-	min    int64    // in octets, nanoseconds or ones; of no meaning unless ranged
+	min    int64    // in octets, nanoseconds or ones; without meaning unless ranged
 	max    int64
 	ranged bool   // min and max hold
 	off    string // "" = 0 and "off" are refused
@@ -86,8 +86,8 @@ type schema struct {
 	byName map[string]*rule
 }
 
-// settingsSchema is the schema of the whole configuration. Its tags are ours:
-// a bad one panics when the program starts.
+// settingsSchema is the schema of the whole configuration. A bad tag in it panics when
+// the program starts.
 var settingsSchema = schemaOf(reflect.TypeFor[Settings]())
 
 func schemaOf(t reflect.Type) *schema {
@@ -185,10 +185,10 @@ func (s *schema) names() []string {
 	return names
 }
 
-// lookup follows a path from the top and returns its rule, and how many
-// segments of the path it took: fewer than all when the path goes on inside a
-// free table. The segment below a kindNamed key is the user's and matches
-// anything. A nil rule: there is no such key.
+// lookup follows a path from the top and returns its rule, and how many segments of the
+// path lead to it: fewer than all if the path goes on inside a free table. The segment
+// below a kindNamed key is a name of the user's and may be anything. rule is nil if there
+// is no such key.
 func (s *schema) lookup(path []string) (r *rule, n int) {
 	for n < len(path) {
 		if r = s.byName[path[n]]; r == nil {
@@ -214,7 +214,7 @@ func (s *schema) lookup(path []string) (r *rule, n int) {
 	return r, n
 }
 
-// holdsNames tells whether what comes below a path are names of the user's.
+// holdsNames reports whether the keys below a path are names of the user's.
 func (s *schema) holdsNames(path []string) bool {
 	for len(path) > 0 {
 		r := s.byName[path[0]]
@@ -233,8 +233,8 @@ func (s *schema) holdsNames(path []string) bool {
 	return false
 }
 
-// keys lists every key below s as a dotted path, the user's names replaced by
-// name; for completion, for tests and to look for the nearest key.
+// keys lists every key below s as a dotted path, with name in the place of the user's
+// names. Completion, tests and the search for the nearest key use it.
 func (s *schema) keys(prefix, name string) []string {
 	var all []string
 	for _, r := range s.rules {

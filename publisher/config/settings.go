@@ -7,8 +7,7 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// Settings is the whole configuration, typed, checked and expanded: what Load
-// returns and Serve runs on. A field's path in config.toml is made of the `key`
+// Settings is the whole configuration, typed, checked and expanded. Load returns it. A field's path in config.toml is made of the `key`
 // tags on the way to it: http.idle_timeout, connection.default.url.
 //
 // The tags are the schema: see rule.
@@ -19,10 +18,10 @@ type Settings struct {
 	Server Server `key:"server"`
 	Site   Site   `key:"site"`
 	Broker Broker `key:"broker"`
-	// Pools always holds "default"; others are those that handlers register. 0 is not set.
+	// Pools always holds "default", and those that handlers register. 0 = not set.
 	Pools map[string]*Pool `key:"pool"`
-	// Connections always holds "default"; only those that an enabled consumer
-	// or a producer names are opened.
+	// Connections always holds "default". Only those that an enabled consumer or a
+	// producer names are opened.
 	Connections map[string]*Connection `key:"connection"`
 	// Consumers and Producers are copies of what handler packages registered, with what
 	// the configuration changes of them. Resolve fills in the defaults.
@@ -30,10 +29,10 @@ type Settings struct {
 	Producers map[string]*publisher.Producer `key:"producer"`
 
 	apps    []appTable        // what [app] holds, by name
-	origins map[string]Origin // by dotted path, for problems found after Load
+	origins map[string]Origin // by dotted path, for problems that Resolve finds
 }
 
-// Log says what is logged and how.
+// Log says which lines are logged, and in which format.
 type Log struct {
 	Level  string `key:"level" oneof:"trace debug info warn error"`
 	Format string `key:"format" oneof:"auto console json"`
@@ -41,7 +40,7 @@ type Log struct {
 
 // HTTP holds the listeners and the limits of publisher/http1.
 type HTTP struct {
-	// Listen holds "host:port" and "unix:/path"; empty serves no HTTP at all.
+	// Listen holds "host:port" and "unix:/path"; empty = no HTTP.
 	Listen      []string      `key:"listen"`
 	ServerName  string        `key:"server_name"` // Server field of answers; "" = none
 	IdleTimeout time.Duration `key:"idle_timeout" min:"100ms" max:"24h"`
@@ -54,7 +53,8 @@ type HTTP struct {
 	TargetMax     Size `key:"target_max" min:"64B" max:"1MiB"`
 	FieldsMax     int  `key:"fields_max" min:"4" max:"10000"`
 	BodyMax       Size `key:"body_max" min:"1B" max:"1GiB"`
-	// BodiesMax is over all connections, from the first octet to the end of the call.
+	// BodiesMax bounds the bodies of all connections together, from the first octet to
+	// the end of the call.
 	BodiesMax Size `key:"bodies_max" min:"64KiB" max:"1024GiB" off:"nothing bounds the bodies of all connections together"`
 	// ConnectionsMax counts all HTTP connections; 0 = no bound but descriptors.
 	ConnectionsMax int `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
@@ -66,8 +66,8 @@ type Loop struct {
 	StallWarning time.Duration `key:"stall_warning" min:"1ms" max:"1h" off:"nobody watches for stalls"`
 	// StallLimit ends the process; 0 = never.
 	StallLimit time.Duration `key:"stall_limit" min:"1s" max:"24h" off:"the thread may be held for ever"`
-	// Processors is GOMAXPROCS, whose variable in the environment wins; 0 is spareProcessors
-	// more than the machine has.
+	// Processors is GOMAXPROCS, unless the environment sets that; 0 = some more than the
+	// machine has.
 	Processors int `key:"processors" min:"0" max:"1024"`
 }
 
@@ -77,7 +77,7 @@ type Pool struct {
 	Queue   int `key:"queue" min:"1" max:"10000000"`
 }
 
-// Server bounds calls, whichever wire they came from.
+// Server bounds calls of any source.
 type Server struct {
 	DrainTimeout time.Duration `key:"drain_timeout" min:"1ms" max:"24h" off:"a stop waits for nothing"`
 	// DrainDelay comes before DrainTimeout.

@@ -6,23 +6,22 @@ import (
 	"zamqp/amqpproto/broker"
 )
 
-// Broker is [broker]: the embedded broker, which runs where a connection's url
-// is "embedded", and alone as `zamqp broker`.
+// Broker is [broker]: the embedded broker. It runs if a connection's url is "embedded",
+// or alone as `zamqp broker`.
 type Broker struct {
-	// Listen holds "host:port"; empty lets in nobody but this process.
+	// Listen holds "host:port"; empty = only this process can connect.
 	Listen []string `key:"listen"`
-	// AllowPlain lets Listen name addresses that other machines reach while
-	// there is no TLS: passwords and messages are open to read on the way.
+	// AllowPlain allows addresses that other machines reach although there is no TLS, so
+	// that passwords and messages can be read on the way.
 	AllowPlain bool   `key:"allow_plain"`
 	TLSCert    string `key:"tls_cert"` // PEM files; "" = no TLS
 	TLSKey     string `key:"tls_key"`
-	// DataDir is the directory of what is durable; "" = nothing is.
+	// DataDir is the directory for durable queues and messages; "" = nothing is durable.
 	DataDir string `key:"data_dir"`
-	// Users are those who may connect; none = guest with the password guest,
-	// from this machine only.
+	// Users may connect; none = guest with the password guest, from this machine only.
 	Users  map[string]*BrokerUser `key:"users" short:"hash"`
 	Vhosts []string               `key:"vhosts"` // the first is the one of url = "embedded"
-	// Product is for clients that do some things for a RabbitMQ only.
+	// Product is what clients are told. Some do certain things for a RabbitMQ only.
 	Product string `key:"product"`
 
 	MemoryMax      Size          `key:"memory_max" min:"1MiB" max:"1024GiB"` // of messages; above it publishers wait
@@ -35,19 +34,19 @@ type Broker struct {
 	QueuesMax      int           `key:"queues_max" min:"1" max:"10000000"` // of one virtual host
 }
 
-// BrokerUser is one of [broker.users]. In the configuration a hash alone stands
-// for a user who may do everything.
+// BrokerUser is one of [broker.users]. In the configuration, a hash alone is short for a
+// user who may do everything.
 type BrokerUser struct {
-	// Hash is what bcrypt makes of the password; "" is for guest alone, whose
-	// password is guest and who is let in from this machine only.
+	// Hash is the bcrypt hash of the password. It may be "" for guest only, whose password
+	// is guest and who may connect from this machine only.
 	Hash string   `key:"hash" secret:"hash"`
-	Tags []string `key:"tags"` // RabbitMQ's; impersonator alone means something here
-	// Permissions are by virtual host; an entry makes all others forbidden.
+	Tags []string `key:"tags"` // RabbitMQ's; only impersonator has a meaning here
+	// Permissions are by virtual host. With one entry, all other hosts are forbidden.
 	Permissions map[string]*BrokerPermission `key:"permissions"`
 }
 
-// BrokerPermission holds regular expressions, as RabbitMQ's set_permissions
-// has them: which exchanges and queues may be declared, written and read.
+// BrokerPermission holds regular expressions, like RabbitMQ's set_permissions: which
+// exchanges and queues may be declared, written and read.
 type BrokerPermission struct {
 	Configure string `key:"configure"`
 	Write     string `key:"write"`

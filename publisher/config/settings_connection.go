@@ -15,8 +15,8 @@ import (
 // how to talk to it.
 type Connection struct {
 	URL []string `key:"url" secret:"url"`
-	// URI is what all of URL have in common, and of the first what they have not;
-	// it holds the password.
+	// URI is the first URL in its parts, with the password. User, password and virtual
+	// host are the same in all of them.
 	URI amqp.URI `key:"-"`
 	// Nodes are where to dial, in the order of URL.
 	Nodes          []Node     `key:"-"`
@@ -38,7 +38,7 @@ type Connection struct {
 	FrameMax   Size          `key:"frame_max" min:"4KiB" max:"128KiB"` // whole frame, its 8 octets included
 	ChannelMax int           `key:"channel_max" min:"1" max:"65535"`
 	BodyMax    Size          `key:"body_max" min:"1B" max:"2GiB"`
-	// Prefetch is for consumers that say nothing else; 0 = no bound.
+	// Prefetch is the default for consumers; 0 = no bound.
 	Prefetch         int           `key:"prefetch" min:"1" max:"65535" off:"the broker sends all it has"`
 	Confirms         bool          `key:"confirms"`
 	TxSelect         bool          `key:"tx_select"`
@@ -48,7 +48,7 @@ type Connection struct {
 	HandshakeTimeout time.Duration `key:"handshake_timeout" min:"100ms" max:"1h"`
 	BackoffMin       time.Duration `key:"backoff_min" min:"1ms" max:"1h"`
 	BackoffMax       time.Duration `key:"backoff_max" min:"1ms" max:"24h"`
-	// Spool "file" keeps on disk what the broker cannot take; see spool.go.
+	// Spool "file" keeps publishes on disk that the broker cannot take.
 	Spool    string `key:"spool" oneof:"off file"`
 	SpoolDir string `key:"spool_dir"` // holds a directory for each connection
 	SpoolMax Size   `key:"spool_max" min:"1KiB" max:"1024GiB"`
@@ -64,7 +64,7 @@ type Node struct {
 // Address is the node's as "host:port".
 func (n Node) Address() string { return net.JoinHostPort(n.Host, strconv.Itoa(n.Port)) }
 
-// defaultConnection is what every [connection.NAME] starts from.
+// defaultConnection has the defaults of every [connection.NAME].
 func defaultConnection() *Connection {
 	c := client.DefaultConfig()
 	return &Connection{

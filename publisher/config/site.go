@@ -8,14 +8,13 @@ import (
 	"zamqp/publisher"
 )
 
-// siteVariable is left alone by expand: it is the deployment's [site] id, which
-// has to be known before. In a connection it is replaced when the configuration is
-// read, in names of the topology when the plan is made, as handler packages may
-// write it there, too.
+// siteVariable stands for site.id. expand leaves it alone, because site.id may not be
+// known yet. In a connection it is replaced when the configuration is decoded, in names
+// of the topology when the plan is made: handler packages may write it there, too.
 const siteVariable = "site_id"
 
-// siteOf is the site.id of a merged tree that is not decoded yet; "" is none, or
-// one that decoding will complain about.
+// siteOf is the site.id of a merged tree that is not decoded yet; "" = none, or one that
+// cannot be decoded.
 func siteOf(tree map[string]any, lookup func(string) (string, bool)) string {
 	table, _ := tree["site"].(map[string]any)
 	switch id := table["id"].(type) {
@@ -49,8 +48,8 @@ func (d *decoder) expandSite(path []string, value any) any {
 	return value
 }
 
-// expandSites does so in the names and tables of a producer or a consumer, whose
-// slices and maps stay as they are: they may be the registered ones.
+// expandSites does the same in the names and tables of a producer or a consumer. Slices
+// and maps are copied, because they may be the registered ones.
 func (c *planner) expandSites(key string, v reflect.Value, s *schema) {
 	for _, r := range s.rules {
 		field, here := r.field(v), key+"."+r.name
@@ -83,7 +82,7 @@ func (c *planner) expandName(key, name string) string {
 	return text
 }
 
-// expandTable is a copy, with the texts of the tables inside expanded as well:
+// expandTable expands the texts in a copy of a table and of the tables in it, because
 // dead-letter exchanges and keys are names, too.
 func (c *planner) expandTable(key string, table publisher.Table) publisher.Table {
 	table = maps.Clone(table)

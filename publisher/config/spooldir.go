@@ -8,11 +8,11 @@ import (
 	"zamqp/publisher/spool"
 )
 
-// spoolFile is the setting for a spool on disk.
+// SpoolFile is the value of Connection.Spool for a spool on disk.
 const SpoolFile = "file"
 
-// spoolDir is the directory of one connection's spool. Names that a file cannot
-// have are escaped.
+// SpoolPath is the directory of the connection's spool. Its name is escaped where a file
+// could not have it.
 func (c *Connection) SpoolPath(name string) string {
 	name = url.PathEscape(name)
 	if strings.HasPrefix(name, ".") {
@@ -21,8 +21,8 @@ func (c *Connection) SpoolPath(name string) string {
 	return filepath.Join(c.SpoolDir, name)
 }
 
-// leftover reports whether a connection has messages to send from last time, for
-// producers that may be gone.
+// leftover reports whether the connection's spool has messages of an earlier process.
+// Their producers may be gone.
 func (c *Connection) leftover(name string) bool {
 	return c.Spool == SpoolFile && spool.Exists(c.SpoolPath(name))
 }

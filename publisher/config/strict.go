@@ -19,13 +19,13 @@ func namesOf(registry *publisher.Registry) names {
 	return names{registered: registry.Names(), app: registry.AppSettings()}
 }
 
-// nameLetters are what a [connection.NAME] may be called by: dots would make its
-// path ambiguous, and spaces the command line.
+// nameLetters may be in the name of a [connection.NAME]. A dot would make its path
+// ambiguous, a space the command line.
 const nameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
-// unknown reports every key of the layer that the schema does not have. Each
-// layer is checked by itself, so that a typo in the file is found even when
-// the environment has the same one.
+// unknown reports every key of the layer that the schema does not have. Each layer is
+// checked by itself, so that a typo in the file is found also if the environment has the
+// same one.
 func (l *layer) unknown(names names) Problems {
 	return l.unknownIn(l.schema, nil, l.tree, names)
 }
@@ -39,7 +39,7 @@ func (l *layer) unknownIn(s *schema, path []string, tree map[string]any, names n
 			problems = append(problems, l.problem(here, unknownKey(s, path, name)))
 			continue
 		}
-		// A value where a table should be is the decoder's to report.
+		// The decoder reports a value where a table should be.
 		below, _ := value.(map[string]any)
 		switch r.kind {
 		case kindTable:
@@ -47,7 +47,7 @@ func (l *layer) unknownIn(s *schema, path []string, tree map[string]any, names n
 		case kindNamed:
 			for entry, value := range below {
 				if _, isTable := value.(map[string]any); !isTable && r.table.byName[entry] != nil {
-					continue // as well
+					continue // the decoder reports it as well
 				}
 				at := append(here[:len(here):len(here)], entry)
 				if text := unknownName(join(here), entry, names); text != "" {
@@ -66,11 +66,11 @@ func (l *layer) problem(path []string, text string) *Problem {
 	return &Problem{Origin: l.origins[join(path)], Key: join(path), Text: text}
 }
 
-// moved are keys that have another name now.
+// moved are old names of keys, with the new ones.
 var moved = map[string]string{"loop.offload_workers": "pool.default.workers"}
 
-// unknownKey says where the nearest key is: in the same table, those anywhere of
-// the same name, or else which keys this table has.
+// unknownKey names the nearest key of the same table, or keys of the same name in other
+// tables, or else all keys of the table.
 func unknownKey(s *schema, path []string, name string) string {
 	prefix := join(path)
 	if prefix != "" {
@@ -126,7 +126,7 @@ func unknownName(table, name string, names names) string {
 	return unknownAmong(table+".", fmt.Sprintf("no handler package registers a %s of this name", table), name, registered)
 }
 
-// unknownAmong adds the nearest name to text, or else all there are.
+// unknownAmong adds the nearest registered name to text, or else all of them.
 func unknownAmong(prefix, text, name string, registered []string) string {
 	if best := nearest(name, registered); best != "" {
 		return fmt.Sprintf("%s; did you mean %s%s?", text, prefix, best)

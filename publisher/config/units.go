@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// sizeUnits are the units of a size, the longest spelling first so that a
-// suffix match finds "KiB" before "B".
+// sizeUnits are the units of a size.
 var sizeUnits = []struct {
 	name   string
 	octets int64
@@ -20,9 +19,9 @@ var sizeUnits = []struct {
 	{"B", 1},
 }
 
-// ParseSize reads a number of octets: "64KiB", "10MB", "100B", or "100", which
-// are octets too. Units are exact: "64K" and "64Mb" mean different things to
-// different people and are refused with the spelling that was probably meant.
+// ParseSize reads a number of octets: "64KiB", "10MB", "100B", or "100", which are octets
+// too. "64K" and "64Mb" mean different things to different people: the error has the
+// spelling that was probably meant.
 func ParseSize(text string) (Size, error) {
 	digits, unit := splitUnit(text)
 	if digits == "" {
@@ -60,8 +59,8 @@ func sizeUnitError(digits, unit string) error {
 	return fmt.Errorf("no unit %q: the units of a size are B, KiB, MiB, GiB, KB, MB and GB", unit)
 }
 
-// ParseDuration reads "60s", "100ms" or "1m30s", and "0". A number without a
-// unit is refused with the spelling that was probably meant.
+// ParseDuration reads "60s", "100ms" or "1m30s", and "0". The error of a number without a
+// unit has the spelling that was probably meant.
 func ParseDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err == nil {
@@ -82,7 +81,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	return 0, errors.New(`not a duration: its units are h, m, s, ms, us and ns, as in "1h30m", "60s" or "100ms"`)
 }
 
-// splitUnit cuts text behind its leading decimal digits.
+// splitUnit cuts text after its leading decimal digits.
 func splitUnit(text string) (digits, unit string) {
 	n := 0
 	for n < len(text) && text[n] >= '0' && text[n] <= '9' {
@@ -91,8 +90,8 @@ func splitUnit(text string) (digits, unit string) {
 	return text[:n], text[n:]
 }
 
-// formatDuration writes d without the empty units that time.Duration adds:
-// "1m" and "1h", not "1m0s" and "1h0m0s".
+// FormatDuration writes d without the zero units of time.Duration: "1m" and "1h", not
+// "1m0s" and "1h0m0s".
 func FormatDuration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
@@ -104,8 +103,8 @@ func FormatDuration(d time.Duration) string {
 	return text
 }
 
-// quantity reads text as the rule's number, size in octets or duration in
-// nanoseconds, without regard to its range.
+// quantity reads text as a number, a size in octets or a duration in nanoseconds, by the
+// rule's kind. It does not check the range.
 func (r *rule) quantity(text string) (int64, error) {
 	switch r.kind {
 	case kindDuration:
@@ -122,7 +121,7 @@ func (r *rule) quantity(text string) (int64, error) {
 	return n, nil
 }
 
-// inRange says what is wrong with n, in the key's own notation.
+// inRange is the error if n is out of range, in the key's own notation.
 func (r *rule) inRange(n int64) error {
 	if !r.ranged || n >= r.min && n <= r.max || n == 0 && r.off != "" {
 		return nil
