@@ -32,23 +32,23 @@ type row struct {
 // Reasons to differ from net/http. The guide has each of them in these words; what
 // our server answers instead is pinned in testdata.
 const (
-	whyBody     = "The body is there before the handler is called"
-	whyBuffer   = "An answer of up to 64 KiB has a `Content-Length`, where net/http sends chunks from 2 KiB on"
-	whyClose    = "`close` among the options of `Connection` closes, however it is spelled"
-	whyCoding   = "Of `Transfer-Encoding` only `chunked` and `identity` mean something"
-	whyContinue = "`100 Continue` is sent where no octet of the body is there yet"
+	whyBody     = "The body has arrived before the handler is called"
+	whyBuffer   = "An answer of up to 64 KiB has a `Content-Length`; net/http sends chunks from 2 KiB on"
+	whyClose    = "`close` among the options of `Connection` closes the connection, in upper or lower case"
+	whyCoding   = "Only `chunked` and `identity` have a meaning in `Transfer-Encoding`"
+	whyContinue = "`100 Continue` is sent if no octet of the body has arrived yet"
 	whyControls = "Control characters in a value are sent as spaces"
 	whyDate     = "A `Date` can be set, but not left out"
 	whyHijack   = "`Hijack` refuses when octets of the answer have been written"
-	whyInline   = "Nothing is flushed there"
+	whyInline   = "`Inline` holds the whole answer back, and flushing does nothing"
 	whyLength   = "A `Content-Length` is sent once, as a plain number"
 	whyOld      = "An HTTP/1.0 client gets no informational answers"
 	whyPanic    = "A panic is answered with 500 if nothing has been sent yet"
 	whyReset    = "205 has no body"
-	whyServer   = "Requests are read, routed and refused by this server's own rules"
+	whyServer   = "This server reads, routes and refuses requests by its own rules"
 	whySwitch   = "101 without `Hijack` fails the call"
 	whyTrailers = "Trailer fields of a request are not read"
-	whyTrailer  = "Trailers with `http.TrailerPrefix` arrive behind a short body, too"
+	whyTrailer  = "Trailers with `http.TrailerPrefix` are sent after a short body, too"
 )
 
 const get = "GET /path?q=1 HTTP/1.1\r\nHost: h\r\n\r\n"

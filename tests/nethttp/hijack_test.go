@@ -115,11 +115,13 @@ func TestHijack(t *testing.T) {
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("y", 1<<20))
 				see(<-read)
 				half, ok := c.(interface{ CloseWrite() error })
-				see(ok, ok && half.CloseWrite() == nil, c.LocalAddr().Network(), c.RemoteAddr().Network())
+				see(ok, c.LocalAddr().Network(), c.RemoteAddr().Network())
+				if ok { // the client sees the end by it, so nothing is seen after
+					_ = half.CloseWrite()
+				}
 			})},
-		{name: "panic behind", inline: waits, handler: taking(func(c net.Conn, _ *bufio.ReadWriter, see func(...any)) {
+		{name: "panic behind", inline: waits, handler: taking(func(c net.Conn, _ *bufio.ReadWriter, _ func(...any)) {
 			_, _ = io.WriteString(c, "raw")
-			see(c.Close(), c.Close() != nil)
 			panic("on purpose")
 		})},
 		{name: "after octets", differs: whyHijack, handler: func(w http.ResponseWriter, r *http.Request, see func(...any)) {
