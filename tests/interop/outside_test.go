@@ -16,23 +16,9 @@ import (
 // else's that uses zamqp as a dependency. The drain tests use it for its slow
 // handlers.
 var outsider = sync.OnceValues(func() (string, error) {
-	dir := filepath.Join(scratch, "outside")
-	if err := os.CopyFS(dir, os.DirFS("testdata/outside")); err != nil {
-		return "", err
-	}
-	root, err := filepath.Abs("../..")
+	dir, err := module("outside", "example.org/shop")
 	if err != nil {
 		return "", err
-	}
-	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
-	if err != nil {
-		return "", err
-	}
-	mod := fmt.Sprintf("module example.org/shop\n\ngo 1.26.0\n\nrequire zamqp v0.0.0\n\nreplace zamqp => %s\n", root)
-	for name, text := range map[string]string{"go.mod": mod, "go.sum": string(sums)} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			return "", err
-		}
 	}
 	// What `go mod tidy` would do, without looking for anything newer: the go.mod
 	// gets the indirect requirements.
@@ -43,6 +29,33 @@ var outsider = sync.OnceValues(func() (string, error) {
 	}
 	return build(dir, "shop")
 })
+
+// module makes a module of somebody else's that requires zamqp, and other modules,
+// from a folder in testdata, and returns its own folder.
+func module(name, path string, requires ...string) (dir string, err error) {
+	dir = filepath.Join(scratch, name)
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", name))); err != nil {
+		return "", err
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return "", err
+	}
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	if err != nil {
+		return "", err
+	}
+	mod := fmt.Sprintf("module %s\n\ngo 1.26.0\n\nrequire zamqp v0.0.0\n\nreplace zamqp => %s\n", path, root)
+	for _, r := range requires {
+		mod += "\nrequire " + r + "\n"
+	}
+	for name, text := range map[string]string{"go.mod": mod, "go.sum": string(sums)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
 
 func startOutsider(t *testing.T, amqpURL string, options ...string) *server {
 	t.Helper()
