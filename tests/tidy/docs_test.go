@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -79,6 +80,40 @@ func TestBuiltOn(t *testing.T) {
 	for _, m := range repository.FindAllStringSubmatch(built, -1) {
 		if owner := dirOf(m[1]); !direct[owner] && !direct[m[1]] && m[1] != "github.com/tidwall/evio" {
 			t.Errorf("README, Built on: nobody imports %s", m[1])
+		}
+	}
+}
+
+// sourcePath is a file or folder of the repository as pages name it.
+var sourcePath = regexp.MustCompile("`([a-z0-9_]+(?:/[a-z0-9_.]+)+|[a-z0-9_]+\\.(?:go|toml))`")
+
+// pagesOfPlaces are the pages that tell where things are.
+var pagesOfPlaces = []string{"docs/ARCHITECTURE.md", "CONTRIBUTING.md"}
+
+// TestPlaces: the files and folders that those pages name are there. A path may
+// leave out its beginning, as broker/route.go.
+func TestPlaces(t *testing.T) {
+	var known []string
+	walk(t, func(path string) { known = append(known, "/"+path) })
+	for _, page := range pagesOfPlaces {
+		for _, m := range sourcePath.FindAllStringSubmatch(read(t, page), -1) {
+			want := "/" + m[1]
+			if !slices.ContainsFunc(known, func(path string) bool {
+				return strings.HasSuffix(path, want) || strings.Contains(path, want+"/")
+			}) {
+				t.Errorf("%s names %s, which is not there", page, m[1])
+			}
+		}
+	}
+}
+
+// TestArchitectureHasAllPackages holds the table of levels in the docs to the one
+// of TestArrows.
+func TestArchitectureHasAllPackages(t *testing.T) {
+	page := read(t, "docs/ARCHITECTURE.md")
+	for _, r := range rows {
+		if r.dir != "." && !strings.Contains(r.dir, "*") && !strings.Contains(page, r.dir) {
+			t.Errorf("docs/ARCHITECTURE.md does not name %s", r.dir)
 		}
 	}
 }
