@@ -85,7 +85,7 @@ func TestBuiltOn(t *testing.T) {
 }
 
 // sourcePath is a file or folder of the repository as pages name it.
-var sourcePath = regexp.MustCompile("`([a-z0-9_]+(?:/[a-z0-9_.]+)+|[a-z0-9_]+\\.(?:go|toml))`")
+var sourcePath = regexp.MustCompile("`([a-z0-9][a-z0-9_]*(?:/[a-z0-9_.]+)+|[a-z0-9][a-z0-9_]*\\.(?:go|toml))`")
 
 // pagesOfPlaces are the pages that tell where things are.
 var pagesOfPlaces = []string{"docs/ARCHITECTURE.md", "CONTRIBUTING.md"}
@@ -98,6 +98,9 @@ func TestPlaces(t *testing.T) {
 	for _, page := range pagesOfPlaces {
 		for _, m := range sourcePath.FindAllStringSubmatch(read(t, page), -1) {
 			want := "/" + m[1]
+			if strings.HasPrefix(want, "/bin/") {
+				continue // built
+			}
 			if !slices.ContainsFunc(known, func(path string) bool {
 				return strings.HasSuffix(path, want) || strings.Contains(path, want+"/")
 			}) {
@@ -114,6 +117,23 @@ func TestArchitectureHasAllPackages(t *testing.T) {
 	for _, r := range rows {
 		if r.dir != "." && !strings.Contains(r.dir, "*") && !strings.Contains(page, r.dir) {
 			t.Errorf("docs/ARCHITECTURE.md does not name %s", r.dir)
+		}
+	}
+}
+
+// waysToAdd are the rows that CONTRIBUTING has at least.
+var waysToAdd = []string{"a configuration key", "an option of consumers or producers", "an AMQP method", "an exchange type",
+	"a source of calls", "a command", "a codec", "a metric"}
+
+// TestWhereDoIAdd: CONTRIBUTING says for each of them which files to touch.
+// TestPlaces looks for those files.
+func TestWhereDoIAdd(t *testing.T) {
+	table := section(t, read(t, "CONTRIBUTING.md"), "Where do I add …")
+	for _, way := range waysToAdd {
+		_, row, ok := strings.Cut(table, "\n| "+way+" | ")
+		row, _, _ = strings.Cut(row, "\n")
+		if n := len(sourcePath.FindAllString(row, -1)); !ok || n < 2 {
+			t.Errorf("CONTRIBUTING.md: the row for %s names %d files", way, n)
 		}
 	}
 }
