@@ -19,7 +19,7 @@ func (c *CLI) brokerHashCommand() *cobra.Command {
 		Use:   "hash",
 		Short: "Read a password and print its bcrypt hash for broker.users",
 		Long: `Read a password, one line of standard input, and print what belongs into the
-configuration: broker.users.NAME = "hash". A terminal does not show what is typed.`,
+configuration: broker.users.NAME = "hash". A terminal does not show what you type.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
@@ -50,7 +50,7 @@ func hashPassword(password string) (string, error) {
 	return string(hash), err
 }
 
-// readPassword reads one line, without its end.
+// readPassword reads one line and cuts off its end.
 func (c *CLI) readPassword() (string, error) {
 	in := c.Stdin
 	if in == nil {

@@ -42,7 +42,7 @@ body is printed all the same. The request goes with an expiration of --timeout, 
 	k.broker.add(cmd, c)
 	k.message.add(cmd)
 	cmd.Flags().BoolVar(&k.json, "reply-json", false, "print the whole reply, with its properties and headers, as a JSON object")
-	_ = cmd.Flags().MarkHidden("reply-to") // ours
+	_ = cmd.Flags().MarkHidden("reply-to") // the command sets it
 	return cmd
 }
 
@@ -68,8 +68,8 @@ func (k *callCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer s.close()
-	// Nobody waits for the reply any longer than that; on other brokers than RabbitMQ
-	// and its like, an expiration is something else.
+	// The request is of no use after the timeout. Brokers other than RabbitMQ and the
+	// embedded one give expiration another meaning.
 	if !cmd.Flags().Changed("expiration") && s.takesArguments(ctx) {
 		_ = cmd.Flags().Set("expiration", k.broker.timeout.String())
 	}
@@ -91,8 +91,8 @@ func (k *callCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// data is standard output for octets that are the command's result: as they are for
-// a file or another program, as text on a terminal.
+// data is standard output for the octets of the command's result. A file or another
+// program gets them unchanged, a terminal gets them quoted.
 func (c *CLI) data() io.Writer {
 	if out, ok := logging.Bare(c.Stdout).(*output); ok && !logging.IsTerminal(out.w) {
 		return out
@@ -100,7 +100,7 @@ func (c *CLI) data() io.Writer {
 	return c.Stdout
 }
 
-// failedReply is the error that a reply stands for; nil for a success.
+// failedReply is the error that a reply reports; nil = success.
 func failedReply(m *message) error {
 	if m.malformed != nil {
 		return fmt.Errorf("the reply cannot be read: %w", m.malformed)

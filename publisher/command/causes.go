@@ -10,7 +10,7 @@ import (
 	"zamqp/publisher/logging"
 )
 
-// cause is a row of what list tells of a queue: messages whose failures are alike.
+// cause is a row of the list of a queue: messages with the same kind of failure.
 type cause struct {
 	Count   int    `json:"count"`
 	Queue   string `json:"queue,omitempty"`
@@ -40,8 +40,8 @@ func (c *causes) add(d *death) {
 	}
 }
 
-// most are the rows with the most messages; left are those that do not fit in, and
-// the messages in them. 0 is all.
+// most returns up to rows rows, those with the most messages first; 0 = all. left is how
+// many rows were left out, with how many messages.
 func (c *causes) most(rows int) (list []cause, left, messages int) {
 	list = make([]cause, 0, len(c.of))
 	for _, row := range c.of {
@@ -85,8 +85,8 @@ func writeCauses(w io.Writer, list []cause, left, messages int) {
 	}
 }
 
-// shape is an error without what differs from message to message: words with digits
-// in them, and what stands in quotation marks.
+// shape is an error without the parts that differ from message to message: words with
+// digits, and text in quotation marks.
 func shape(text string) string {
 	var b strings.Builder
 	for rest := text; rest != ""; {
@@ -119,7 +119,7 @@ func shape(text string) string {
 
 func isWordEnd(r rune) bool { return strings.ContainsRune(" ,;:=()[]{}<>/\"'`", r) }
 
-// firstLine is enough of an error to group by.
+// firstLine is the first line of an error, cut where it gets long: enough to group by.
 func firstLine(text string) string {
 	const most = 120
 	for i, r := range text {

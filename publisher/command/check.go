@@ -56,14 +56,14 @@ declared, as serve does when it starts.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&broker, "broker", false, "ask the brokers, too")
+	cmd.Flags().BoolVar(&broker, "broker", false, "compare the plan with what the brokers have")
 	cmd.Flags().BoolVar(&declare, "declare", false, "declare everything at the brokers, as serve does")
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "with --broker: give up when the broker has not answered for so long")
 	return cmd
 }
 
-// writePlan prints the plan for a person: one line for each thing that serve opens,
-// declares or answers.
+// writePlan prints the plan for a person. Each listener, connection, consumer, producer
+// and route has a line.
 func writePlan(w io.Writer, p *config.Plan) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	s := p.Settings
@@ -203,7 +203,7 @@ func word(text string, applies bool) string {
 	return ""
 }
 
-// words joins those that apply: " (not durable, exclusive)", or nothing.
+// words joins the words that are not empty: " (not durable, exclusive)".
 func words(all ...string) string {
 	var said []string
 	for _, text := range all {

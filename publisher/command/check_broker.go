@@ -16,7 +16,7 @@ import (
 	"zamqp/publisher/config"
 )
 
-// brokerCheck asks the brokers of a plan whether they agree with it.
+// brokerCheck compares a plan with what its brokers have.
 type brokerCheck struct {
 	plan    *config.Plan
 	table   *tabwriter.Writer
@@ -88,8 +88,8 @@ func (k *brokerCheck) declareAll(ctx context.Context, s *session, d amqpdoor.Dec
 		counted(len(d.Bindings), "binding")), "declared")
 }
 
-// look changes nothing: what is not there is not made, and what is there is
-// declared again, which the broker takes if it is the same.
+// look changes nothing. It declares only what is there already: the broker accepts that
+// if it is the same.
 func (k *brokerCheck) look(ctx context.Context, s *session, d amqpdoor.Declared) {
 	for _, x := range d.Exchanges {
 		passive := x
@@ -112,7 +112,7 @@ func (k *brokerCheck) look(ctx context.Context, s *session, d amqpdoor.Declared)
 	}
 }
 
-// sourcesOf are the exchanges that are bound to and not declared.
+// sourcesOf are the exchanges of bindings that the topology does not declare.
 func sourcesOf(t client.Topology) (names []string) {
 	known := map[string]bool{"": true}
 	for _, x := range t.Exchanges {
@@ -128,7 +128,7 @@ func sourcesOf(t client.Topology) (names []string) {
 	return names
 }
 
-// item looks at one exchange or queue. foreign says that it has to exist.
+// item looks at one exchange or queue. A foreign one has to exist.
 func (k *brokerCheck) item(ctx context.Context, s *session, who, what string, foreign bool, passive, active *client.Topology) {
 	if strings.HasSuffix(what, ` ""`) || k.seen[who+what] || strings.Contains(what, ` "amq.`) {
 		return

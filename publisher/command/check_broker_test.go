@@ -15,7 +15,7 @@ import (
 func TestCheckBroker(t *testing.T) { onBothBrokers(t, testCheckBroker) }
 
 func testCheckBroker(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	queue, other, foreign, exchange := s.name("queue"), s.name("other"), s.name("foreign"), s.name("exchange")
 	r := publisher.NewRegistry()
 	r.Consume("good", publisher.Consumer{Queue: queue, Exchange: exchange, ExchangeType: "topic", Retry: publisher.Retry{Attempts: 2}}, nothing)

@@ -22,7 +22,7 @@ const (
 	exitUsage   = 2 // the command line itself is wrong
 )
 
-// CLI is the command line with its surroundings; Main uses the process's.
+// CLI is the command line with its environment. app.Main takes that of the process.
 type CLI struct {
 	Registry *publisher.Registry
 	Environ  []string  // "NAME=value"
@@ -30,8 +30,8 @@ type CLI struct {
 	Stdout   io.Writer
 	Stderr   io.Writer // errors and the log
 
-	// Serve and ServeBroker are what the commands serve and broker run, until ctx
-	// ends or a signal comes. w is the writer under log, and closes itself.
+	// Serve and ServeBroker run the server and the broker, until ctx ends or a signal
+	// comes. w is the writer under log; Run closes it.
 	Serve       func(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logging.Writer) error
 	ServeBroker func(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logging.Writer) error
 
@@ -40,8 +40,7 @@ type CLI struct {
 	closeLog func()     // of a server; nil if there is none
 }
 
-// failure is an error of what a command does, told from errors of its usage:
-// those are cobra's own.
+// failure is an error in what a command does. Errors in its usage are cobra's own.
 type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
@@ -77,8 +76,8 @@ func (c *CLI) Run(ctx context.Context, args []string) int {
 	return exitUsage
 }
 
-// output remembers that something could not be printed: a command that says so in
-// its exit code is one that a script can rely on.
+// output remembers the first error of printing. The exit code reports it, so that a
+// script does not take half of the output for all of it.
 type output struct {
 	w   io.Writer
 	err error
@@ -93,7 +92,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// complain prints an error; of a configuration's problems each on its line.
+// complain prints an error. Each problem of a configuration has its own line.
 func (c *CLI) complain(err error) {
 	var problems config.Problems
 	if !errors.As(err, &problems) {
@@ -108,17 +107,17 @@ func (c *CLI) complain(err error) {
 	}
 }
 
-// root is the tree of commands. If the command line begins with the name of one,
-// the others are not made, nor what cobra adds: together they take longer than
-// reading the configuration, and a server should listen soon.
+// root is the tree of commands. If the command line begins with the name of a command,
+// only that one is made, and none of what cobra adds: making all of them takes longer
+// than reading the configuration, and a server should listen soon.
 func (c *CLI) root(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "zamqp",
 		Short: "An application server for HTTP requests and AMQP messages",
 		Long: `zamqp serves HTTP and consumes AMQP messages on one thread. Both are requests to
 the same handlers, which are compiled in.`,
-		// Errors are printed once, by Run; and nobody needs the usage of a
-		// command because the broker's URL has a typo.
+		// Run prints errors. An error of a broker's URL does not need the usage of the
+		// command behind it.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -145,7 +144,7 @@ the same handlers, which are compiled in.`,
 	return root
 }
 
-// load reads the configuration that the flags and the environment give.
+// load reads the configuration from the file, the environment and the flags.
 func (c *CLI) load() (*config.Settings, error) {
 	s, err := config.Load(config.Sources{File: c.file, Environ: c.Environ, Options: c.options}, c.Registry)
 	if err != nil {
@@ -154,7 +153,7 @@ func (c *CLI) load() (*config.Settings, error) {
 	return s, nil
 }
 
-// completeOption offers the keys, with the names that handlers registered.
+// completeOption completes keys, with the names that handlers registered.
 func (c *CLI) completeOption(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	keys, err := config.Keys(c.Registry)
 	if err != nil {
@@ -166,8 +165,8 @@ func (c *CLI) completeOption(*cobra.Command, []string, string) ([]string, cobra.
 	return keys, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
-// optionList is the value of -o. It only looks for the =, so that a forgotten
-// one is an error of usage; the keys are checked with all other keys.
+// optionList is the value of -o. A missing = is an error of usage. The keys are checked
+// with all other keys.
 type optionList []string
 
 func (l *optionList) String() string { return "" }

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// deadCommand looks after dead-letter queues.
+// deadCommand lists, shows, moves and deletes dead letters.
 type deadCommand struct {
 	broker brokerFlags
 	pick   selection
@@ -24,10 +24,10 @@ func (c *CLI) deadCommand() *cobra.Command {
 		Long: `Look after the dead-letter queues of the configured consumers, or of any queue.
 QUEUE is the name of a queue, or of a consumer, whose dead-letter queue is meant.
 
-AMQP has no way to look at a message without taking it: while one of these
-commands runs, other consumers of the queue do not see the messages that it holds,
-and afterwards those that it puts back are marked as redelivered; a quorum queue
-counts each look toward its x-delivery-limit.`,
+AMQP cannot show a message without taking it from its queue. While one of these
+commands runs, other consumers of the queue do not get the messages that it holds.
+Messages that it puts back are marked as redelivered, and a quorum queue counts each
+look toward its x-delivery-limit.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

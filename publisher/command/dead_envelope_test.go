@@ -12,7 +12,7 @@ import (
 )
 
 // envelope is a dead letter whose properties are in its body.
-func (s *station) envelope(inside []byte, body string, outside amqp.Table) amqp.Publishing {
+func (s *observer) envelope(inside []byte, body string, outside amqp.Table) amqp.Publishing {
 	outside[publisher.TraceEnvelope] = int32(1)
 	return amqp.Publishing{ContentType: publisher.EnvelopeType, Headers: outside, Body: publisher.AppendEnvelope(nil, inside, []byte(body))}
 }
@@ -20,7 +20,7 @@ func (s *station) envelope(inside []byte, body string, outside amqp.Table) amqp.
 func TestDeadLettersInEnvelopes(t *testing.T) { onBothBrokers(t, testDeadLettersInEnvelopes) }
 
 func testDeadLettersInEnvelopes(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	work, dead := s.queue("work", nil), s.queue("dead", nil)
 	inside, err := amqpproto.AppendPublishing(nil, &streadway.Publishing{MessageId: "m1", Headers: streadway.Table{
 		"big": strings.Repeat("h", 10_000), publisher.TraceQueue: work, publisher.TraceReason: publisher.ReasonAttempts, publisher.TraceError: "a timeout",

@@ -22,8 +22,8 @@ type deadQueue struct {
 	of         string // whose dead letters it has, if a consumer was named
 }
 
-// locate finds the queue of an argument: a consumer's dead-letter queue, or a
-// queue by name.
+// locate finds the queue of an argument: the dead-letter queue of a consumer of that
+// name, or the queue of that name.
 func (d *deadCommand) locate(plan *config.Plan, cmd *cobra.Command, arg string) (deadQueue, error) {
 	q := deadQueue{connection: d.broker.connection, queue: arg}
 	consumer, ok := plan.Consumers[arg]
@@ -40,8 +40,8 @@ func (d *deadCommand) locate(plan *config.Plan, cmd *cobra.Command, arg string) 
 	return q, nil
 }
 
-// plan resolves the configuration. If it has problems, queues can still be named,
-// but not consumers.
+// plan resolves the configuration. If that has problems, arguments can be queues, but
+// not consumers.
 func (d *deadCommand) plan(c *CLI, args []string) (*config.Plan, error) {
 	s, err := d.broker.settings(c)
 	if err != nil {
@@ -63,7 +63,7 @@ func (d *deadCommand) plan(c *CLI, args []string) (*config.Plan, error) {
 	return &config.Plan{Settings: s}, nil
 }
 
-// queues are those of the arguments, or all of the plan.
+// queues are the queues of the arguments, or all dead-letter queues of the plan.
 func (d *deadCommand) queues(plan *config.Plan, cmd *cobra.Command, args []string) (all []deadQueue, err error) {
 	seen := map[deadQueue]bool{}
 	add := func(q deadQueue) {

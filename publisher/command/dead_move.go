@@ -49,7 +49,7 @@ func (d *deadCommand) retry(c *CLI, cmd *cobra.Command, arg string) error {
 	})
 }
 
-// revive makes of a dead letter the message that it was.
+// revive makes the original message of a dead letter.
 func (d *deadCommand) revive(m *taken, death death, from string) (to string, o *client.Outgoing, err error) {
 	to = d.to
 	if to == "" {
@@ -65,7 +65,7 @@ func (d *deadCommand) revive(m *taken, death death, from string) (to string, o *
 	}
 	p := m.Publishing
 	if exchange, key, ok := publisher.Untrace(&p); ok {
-		// The queue gets it by the default exchange, its handler sees these.
+		// The message comes by the default exchange. Its handler sees these instead.
 		if p.Headers == nil {
 			p.Headers = amqp.Table{}
 		}
@@ -77,7 +77,7 @@ func (d *deadCommand) revive(m *taken, death death, from string) (to string, o *
 	}
 	o = &client.Outgoing{RoutingKey: to, Mandatory: true, RawProperties: raw, Body: m.Body}
 	if most := m.walk.s.Client.PropertiesMax(); len(raw) > most && d.to == "" {
-		// Its headers fit into no frame of ours: its own consumer reads an envelope.
+		// Its headers are too large for a frame. Its own consumer can read an envelope.
 		o.RawProperties, o.Body, err = publisher.Wrap(raw, m.Body)
 	}
 	return to, o, err

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// within opens the queue of an argument and runs fn with what waits in it.
+// within opens the queue of an argument and runs fn with the number of its messages.
 func (d *deadCommand) within(c *CLI, cmd *cobra.Command, arg string, must bool, fn func(ctx context.Context, s *session, q deadQueue, n int) error) error {
 	if err := d.pick.parse(must); err != nil {
 		return err
@@ -40,7 +40,7 @@ func (d *deadCommand) within(c *CLI, cmd *cobra.Command, arg string, must bool, 
 	return nil
 }
 
-// picked walks through the messages that the flags pick.
+// picked calls each with the messages that the flags pick.
 func (d *deadCommand) picked(ctx context.Context, s *session, q deadQueue, n int, each func(*taken, death)) error {
 	return s.walk(ctx, q.queue, d.pick.last(n), func(m *taken) {
 		death := deathOf(m.Headers)

@@ -12,7 +12,7 @@ import (
 	"zamqp/publisher"
 )
 
-func (s *station) publish(queue string, p amqp.Publishing) {
+func (s *observer) publish(queue string, p amqp.Publishing) {
 	s.t.Helper()
 	if err := s.ch.PublishWithContext(context.Background(), "", queue, true, false, p); err != nil {
 		s.t.Fatal(err)
@@ -22,7 +22,7 @@ func (s *station) publish(queue string, p amqp.Publishing) {
 // deadLetters makes two queues: two messages failed in the first and were moved
 // to the second by zamqp, one was refused there, so that the broker moved it, and
 // one came from nowhere.
-func (s *station) deadLetters() (work, dead string) {
+func (s *observer) deadLetters() (work, dead string) {
 	s.t.Helper()
 	dead = s.queue("dead", nil)
 	work = s.queue("work", amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead})
@@ -54,7 +54,7 @@ func (s *station) deadLetters() (work, dead string) {
 func TestDeadListAndShow(t *testing.T) { onBothBrokers(t, testDeadListAndShow) }
 
 func testDeadListAndShow(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	work, dead := s.deadLetters()
 	want := dead + "  4 messages\n" +
 		"       1  no reason told\n" +
@@ -114,7 +114,7 @@ func testDeadListAndShow(t *testing.T, at broker) {
 func TestForeignTextIsQuoted(t *testing.T) { onBothBrokers(t, testForeignTextIsQuoted) }
 
 func testForeignTextIsQuoted(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	q := s.queue("foreign", nil)
 	const hostile = "\x1b[2J\u009b2J\u202e\r"
 	s.publish(q, amqp.Publishing{MessageId: hostile, Type: hostile, Body: []byte(hostile + "body"), Headers: amqp.Table{
@@ -141,7 +141,7 @@ func testForeignTextIsQuoted(t *testing.T, at broker) {
 func TestDeadRetry(t *testing.T) { onBothBrokers(t, testDeadRetry) }
 
 func testDeadRetry(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	work, dead := s.deadLetters()
 	out := s.works("dead", "retry", dead, "--message-id", "m1,m3")
 	if want := "2 messages moved from " + dead + " to " + work + "\n"; out != want {
@@ -176,7 +176,7 @@ func TestQueueMovesToAnother(t *testing.T) { onBothBrokers(t, testQueueMovesToAn
 // testQueueMovesToAnother is the recipe of docs/guide/rabbitmq.md: what waits in a
 // queue goes to the one that takes its place, of another type.
 func testQueueMovesToAnother(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	old, next := s.queue("old", nil), s.queue("old.v2", amqp.Table{"x-queue-type": "quorum"})
 	for _, body := range []string{"one", "two", "three"} {
 		s.works("publish", "--queue", old, "--message-id", body, body)
@@ -195,7 +195,7 @@ func testQueueMovesToAnother(t *testing.T, at broker) {
 }
 
 func TestDeadDrop(t *testing.T) {
-	s := newStation(t, atRabbitMQ)
+	s := newObserver(t, atRabbitMQ)
 	_, dead := s.deadLetters()
 	if out := s.works("dead", "drop", dead, "--reason", "timeout"); out != "1 message dropped from "+dead+"\n" {
 		t.Errorf("%q", out)
@@ -216,7 +216,7 @@ func TestDeadDrop(t *testing.T) {
 // TestDeadRetryOfMoreThanTheClientHolds: they are moved as fast as the broker
 // takes them, however many there are.
 func TestDeadRetryOfMoreThanTheClientHolds(t *testing.T) {
-	s := newStation(t, atRabbitMQ)
+	s := newObserver(t, atRabbitMQ)
 	work, dead := s.queue("work", nil), s.queue("dead", nil)
 	const many = 300
 	s.zamqp(strings.Repeat(strings.Repeat("x", 1000)+"\n", many), "publish", "-q", dead, "--lines")
@@ -232,7 +232,7 @@ func TestDeadRetryOfMoreThanTheClientHolds(t *testing.T) {
 func TestDeadUsage(t *testing.T) { onBothBrokers(t, testDeadUsage) }
 
 func testDeadUsage(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	for _, test := range []struct {
 		args   []string
 		code   int
@@ -257,7 +257,7 @@ func testDeadUsage(t *testing.T, at broker) {
 func TestTapQueueTakesNothing(t *testing.T) { onBothBrokers(t, testTapQueueTakesNothing) }
 
 func testTapQueueTakesNothing(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	q := s.queue("peek", nil)
 	const many = 300
 	s.zamqp(strings.Repeat("x\n", many), "publish", "-q", q, "--lines")

@@ -15,7 +15,7 @@ import (
 	"zamqp/publisher/logging"
 )
 
-// death is how a message came into a dead-letter queue, by its headers: ours, or
+// death says how a message came into a dead-letter queue. Its headers tell: ours, or
 // else the broker's x-death.
 type death struct {
 	Queue      string    `json:"queue,omitempty"` // where it failed; "" = nobody says
@@ -47,8 +47,8 @@ func deathOf(headers amqp.Table) death {
 		d.Time, _ = headers[publisher.TraceTime].(time.Time)
 		return d
 	}
-	// The latest death stands first; the oldest is that of the queue that the
-	// message was meant for.
+	// The latest death is the first entry. The oldest one has the queue that the message
+	// was meant for.
 	deaths, _ := headers["x-death"].([]any)
 	if len(deaths) == 0 {
 		return death{Queue: text("x-first-death-queue"), Exchange: text("x-first-death-exchange"), Reason: text("x-first-death-reason")}
@@ -148,7 +148,7 @@ func (x *selection) add(cmd *cobra.Command, limit int) {
 	cmd.MarkFlagsMutuallyExclusive("all", "reason")
 }
 
-// parse checks the flags. must says that something has to be picked.
+// parse checks the flags. With must, at least one of them has to pick messages.
 func (x *selection) parse(must bool) error {
 	x.ranges = nil
 	for _, text := range x.positions {
@@ -172,8 +172,7 @@ func (x *selection) parse(must bool) error {
 	return nil
 }
 
-// matches reports whether a message is meant; what is not asked for does not
-// restrict.
+// matches reports whether the flags pick a message. A flag that is not given picks all.
 func (x *selection) matches(position int, id string, texts ...string) bool {
 	at := slices.IndexFunc(x.ranges, func(r [2]int) bool { return r[0] <= position && position <= r[1] })
 	if len(x.ranges) > 0 && at < 0 {
@@ -195,8 +194,8 @@ func (x *selection) matches(position int, id string, texts ...string) bool {
 	return true
 }
 
-// missing is an error that names what was asked for by id or position and matched
-// nothing: a script has to know.
+// missing is an error that names ids and positions without a message, so that a script
+// notices.
 func (x *selection) missing() error {
 	var names []string
 	for _, id := range x.ids {
@@ -225,7 +224,7 @@ func rangeText(r [2]int) string {
 	return fmt.Sprintf("%d-%d", r[0], r[1])
 }
 
-// last is the highest position that can match; n if there is no such bound.
+// last is the highest position that can match, up to n.
 func (x *selection) last(n int) int {
 	if len(x.ranges) == 0 {
 		return min(n, x.limit)

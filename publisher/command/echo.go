@@ -2,8 +2,8 @@ package command
 
 import "golang.org/x/sys/unix"
 
-// noEcho keeps a terminal from showing what is typed until undo is called. Where
-// that does not work, it shows.
+// noEcho stops a terminal from showing what is typed, until undo is called. If that is
+// not possible, the terminal goes on showing it.
 func noEcho(fd int) (undo func()) {
 	before, err := unix.IoctlGetTermios(fd, termiosGet)
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/streadway/amqp"
 )
 
-// errNotJSON says that a text is no JSON at all.
+// errNotJSON is the error for text that is not JSON.
 var errNotJSON = errors.New("not JSON")
 
-// fieldOf turns JSON into what a headers table holds. What AMQP or Go cannot hold as
-// it is written is an error, never another value.
+// fieldOf converts JSON to a value of a headers table. A value that AMQP or Go cannot
+// hold exactly is an error.
 func fieldOf(text string) (any, error) {
 	if !utf8.ValidString(text) {
 		return nil, errors.New("it is not UTF-8, as JSON has to be")
@@ -28,8 +28,8 @@ func fieldOf(text string) (any, error) {
 	return nextField(d, strings.Contains(text, "\uFFFD") || strings.Contains(strings.ToLower(text), `\ufffd`))
 }
 
-// nextField reads one value. replaced says that the text has U+FFFD of its own, which
-// otherwise stands for a half of a surrogate pair.
+// nextField reads one value. replaced reports whether the text itself has U+FFFD, which
+// otherwise means half of a surrogate pair.
 func nextField(d *json.Decoder, replaced bool) (any, error) {
 	token, err := d.Token()
 	if err != nil {
@@ -84,7 +84,7 @@ func tableField(d *json.Decoder, replaced bool) (any, error) {
 	return table, err
 }
 
-// numberField is an int64, or a float64 that is the number as it is written.
+// numberField is an int64, or a float64 that has exactly the value of the text.
 func numberField(text string) (any, error) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n, nil
@@ -103,8 +103,8 @@ func sameDecimal(a, b string) bool {
 	return okA && okB && digitsA == digitsB && (digitsA == "" || exponentA == exponentB)
 }
 
-// decimalParts are the digits of a decimal, without zeros around them and with the
-// sign ahead, and the exponent of the last one. Zero has no digits.
+// decimalParts returns the digits of a decimal, with its sign and without leading and
+// trailing zeros, and the exponent of the last digit. Zero has no digits.
 func decimalParts(text string) (digits string, exponent int, ok bool) {
 	text, power, _ := strings.Cut(strings.ToLower(text), "e")
 	if power != "" {

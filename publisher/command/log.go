@@ -7,9 +7,9 @@ import (
 	"zamqp/publisher/logging"
 )
 
-// openLog makes the log of a server on c.Stderr. Whatever else the command says
-// there takes the same way: a write to a reader that has stopped would keep the
-// process from ending. Run closes it.
+// openLog makes the log of a server on c.Stderr, and all other output to c.Stderr goes
+// through it: a write that waits for a reader who has stopped would keep the process from
+// ending. Run closes it.
 func (c *CLI) openLog(l config.Log) (logger zerolog.Logger, w *logging.Writer) {
 	before := c.Stderr
 	logger, w, end := logging.Open(l, before)

@@ -19,7 +19,7 @@ import (
 	"zamqp/publisher"
 )
 
-// message is a copy of a message that a command read, to be printed.
+// message is a copy of a message, to be printed.
 type message struct {
 	amqp.Publishing
 	Position             int // in its queue, from 1; 0 = not told
@@ -32,8 +32,8 @@ type message struct {
 	malformed            error  // why its properties cannot be read; nil as a rule
 }
 
-// newMessage copies a delivery, or what is in it if it is an envelope. Malformed
-// properties are told in the note: the rest is worth seeing all the same.
+// newMessage copies a delivery, or the message inside if it is an envelope. If the
+// properties are malformed, the note says so and the rest is shown.
 func newMessage(exchange, key, properties, body []byte, now time.Time) *message {
 	m := &message{Time: now, Exchange: string(exchange), RoutingKey: string(key)}
 	inside, content, err := publisher.Unwrap(properties, body)
@@ -57,7 +57,7 @@ func newMessage(exchange, key, properties, body []byte, now time.Time) *message 
 	return m
 }
 
-// salvage takes what can be read of properties whose headers cannot.
+// salvage reads properties with malformed headers as far as possible.
 func (m *message) salvage(p *amqpproto.Properties) {
 	headers := amqp.Table{}
 	_ = p.Headers.Each(func(key []byte, v amqpproto.Field) bool {
@@ -79,10 +79,10 @@ func deliveredMessage(d *client.Delivery, now time.Time) *message {
 	return m
 }
 
-// property is one that is set, as text.
+// property is a property that is set, as text.
 type property struct{ name, value string }
 
-// properties lists what is set, in the order of the wire.
+// properties lists the properties that are set, in the order of the wire.
 func (m *message) properties() []property {
 	all := []property{
 		{"content_type", m.ContentType}, {"content_encoding", m.ContentEncoding}, {"delivery_mode", number(m.DeliveryMode)},
@@ -137,7 +137,7 @@ func (m *message) writeJSON(w io.Writer) error {
 	return json.NewEncoder(w).Encode(line)
 }
 
-// plain turns fields of AMQP into what JSON can say.
+// plain converts a value of AMQP to one that JSON has.
 func plain(v any) any {
 	switch v := v.(type) {
 	case amqp.Table:
@@ -189,7 +189,7 @@ func cutSign(digits string) (sign, rest string, negative bool) {
 	return "", digits, false
 }
 
-// writeText writes for a person: where it passed, what is set, the body.
+// writeText writes for a person: exchange and routing key, properties, headers, body.
 func (m *message) writeText(w io.Writer, withBody bool) error {
 	var b strings.Builder
 	if m.Position > 0 {
@@ -225,8 +225,7 @@ func (m *message) writeText(w io.Writer, withBody bool) error {
 	return err
 }
 
-// bodyText is the body as it can be shown on a terminal, where control
-// characters of a stranger have no business.
+// bodyText is the body as text for a terminal, without control characters.
 func bodyText(body []byte) string {
 	if !utf8.Valid(body) {
 		return strconv.Quote(string(body))
@@ -239,7 +238,7 @@ func bodyText(body []byte) string {
 	}, string(body))
 }
 
-// visible quotes what has more than visible characters.
+// visible quotes text that has other than visible characters.
 func visible(text string) string {
 	for _, r := range text {
 		if !unicode.IsPrint(r) || r == ' ' || r == '"' {

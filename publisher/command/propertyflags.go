@@ -20,8 +20,8 @@ import (
 	"zamqp/publisher/config"
 )
 
-// messageFlags describe a message to send: where to, every property, and where
-// its body comes from.
+// messageFlags describe a message to send: its exchange and routing key, its properties,
+// and the source of its body.
 type messageFlags struct {
 	exchange, key, queue string
 	file                 string
@@ -45,17 +45,17 @@ func (f *messageFlags) add(cmd *cobra.Command) {
 	flags.StringVarP(&f.file, "file", "f", "", "take the body from `FILE`, - for standard input")
 	flags.BoolVar(&f.json, "json", false, "the body is JSON: checked, and sent as application/json")
 	flags.StringVar(&f.contentType, "content-type", "", "(default: text/plain for UTF-8, otherwise application/octet-stream)")
-	flags.StringVar(&f.contentEncoding, "content-encoding", "", "as in gzip; the body is sent as it is")
+	flags.StringVar(&f.contentEncoding, "content-encoding", "", "for example gzip; the body is sent as it is")
 	flags.VarP(&f.headers, "header", "H", "add to the headers table: `name=text`, or name:=JSON for numbers, booleans, null, lists and tables; repeatable")
 	flags.BoolVar(&f.transient, "transient", false, "delivery mode 1: the message may be lost with the broker")
 	flags.Uint8Var(&f.priority, "priority", 0, "")
 	flags.StringVar(&f.correlationID, "correlation-id", "", "")
 	flags.StringVar(&f.replyTo, "reply-to", "", "queue for replies")
-	flags.DurationVar(&f.expiration, "expiration", 0, "the broker drops the message when it has been in a queue for so long, as in 90s")
+	flags.DurationVar(&f.expiration, "expiration", 0, "the broker drops the message after this time in a queue, for example 90s")
 	flags.StringVar(&f.messageID, "message-id", "", "")
 	flags.StringVar(&f.timestamp, "timestamp", "", "now, RFC 3339, or seconds since 1970")
 	flags.StringVar(&f.kind, "type", "", "message type")
-	flags.StringVar(&f.userID, "user-id", "", "the broker refuses any but the one that is logged in")
+	flags.StringVar(&f.userID, "user-id", "", "the broker refuses any other than the user who is logged in")
 	flags.StringVar(&f.appID, "app-id", "", "")
 	cmd.MarkFlagsMutuallyExclusive("queue", "exchange")
 	cmd.MarkFlagsMutuallyExclusive("queue", "key")
@@ -79,7 +79,7 @@ func (f *messageFlags) target() error {
 	return nil
 }
 
-// body is the argument, or the file, or standard input if neither is there.
+// body is the argument, or the file, or else standard input.
 func (f *messageFlags) body(args []string, stdin io.Reader) (body []byte, err error) {
 	switch {
 	case len(args) > 0 && f.file != "":
@@ -139,7 +139,7 @@ func (f *messageFlags) outgoing(body []byte, changed *pflag.FlagSet, now time.Ti
 			return nil, errors.New("--expiration: a time that has passed")
 		}
 		if f.expiration > 0 && f.expiration < time.Millisecond {
-			return nil, errors.New("--expiration: AMQP counts in milliseconds: write 1ms or more, or 0 for who waits for it now")
+			return nil, errors.New("--expiration: AMQP counts in milliseconds: write 1ms or more, or 0, which delivers only to a consumer that is waiting")
 		}
 		if f.expiration%time.Millisecond != 0 {
 			return nil, fmt.Errorf("--expiration %s: AMQP counts in milliseconds: write %s", f.expiration, f.expiration.Truncate(time.Millisecond))
@@ -177,7 +177,7 @@ func parseTimestamp(text string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// headerList is the value of --header and --argument: a table that grows.
+// headerList is the value of flags that add to a table.
 type headerList struct{ table amqp.Table }
 
 func (l *headerList) String() string { return "" }

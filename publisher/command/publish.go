@@ -13,7 +13,7 @@ import (
 	"zamqp/amqpproto/client"
 )
 
-// publishCommand is upstream's publishmsg, with the broker's answer.
+// publishCommand publishes messages and waits for the broker's confirms.
 type publishCommand struct {
 	broker  brokerFlags
 	message messageFlags
@@ -55,9 +55,9 @@ routing key. With --queue it is that queue.`,
 	flags.StringVar(&p.exchangeType, "exchange-type", "direct", "with --declare: direct, fanout, topic, headers or an x-… of a plugin")
 	flags.StringVar(&p.bind, "bind", "", "with --declare: the `QUEUE` to declare and bind (default: the routing key)")
 	flags.Var(&p.arguments, "queue-argument", "with --declare: an argument of the queue, as in `x-max-length:=1000`; repeatable")
-	flags.BoolVar(&p.unroutable, "unroutable-ok", false, "it is no error when no queue takes the message")
+	flags.BoolVar(&p.unroutable, "unroutable-ok", false, "a message that no queue takes is no error")
 	flags.BoolVar(&p.lines, "lines", false, "each line of the body is a message of its own")
-	flags.BoolVar(&p.quiet, "quiet", false, "print nothing when it worked")
+	flags.BoolVar(&p.quiet, "quiet", false, "print nothing on success")
 	return cmd
 }
 
@@ -103,7 +103,7 @@ func (p *publishCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// topology declares what --declare asks for.
+// topology is what --declare declares.
 func (p *publishCommand) topology(ctx context.Context, s *session) (*client.Producer, error) {
 	if !p.declare {
 		return nil, nil
@@ -132,8 +132,8 @@ func (p *publishCommand) send(ctx context.Context, s *session, producer *client.
 		}
 		return 1, nil
 	}
-	// A window of them is on the way at a time: one by one, a file of a million
-	// lines would take as many round trips.
+	// Several lines are unconfirmed at a time: one by one, a file of a million lines
+	// would take a million round trips.
 	window := make(chan error, publishWindow)
 	sent := 0
 	settle := func() error {
@@ -177,7 +177,7 @@ func (p *publishCommand) send(ctx context.Context, s *session, producer *client.
 // publishWindow is how many lines are unconfirmed at a time.
 const publishWindow = 256
 
-// place names where a message went.
+// place names the exchange and routing key of a message, or its queue.
 func place(exchange, key string) string {
 	if exchange == "" {
 		return fmt.Sprintf("queue %q", key)

@@ -19,8 +19,8 @@ import (
 	"zamqp/tests/kit/rabbitmq"
 )
 
-// station is a broker with an observer's channel to it and an empty folder.
-type station struct {
+// observer is a broker with an observer's channel to it and an empty folder.
+type observer struct {
 	t   *testing.T
 	url string
 	ch  *amqp.Channel
@@ -43,16 +43,16 @@ func onBothBrokers(t *testing.T, test func(*testing.T, broker)) {
 	t.Run("RabbitMQ", func(t *testing.T) { test(t, atRabbitMQ) })
 }
 
-func newStation(t *testing.T, at broker) *station {
+func newObserver(t *testing.T, at broker) *observer {
 	t.Helper()
-	s := &station{t: t, url: at(t)}
+	s := &observer{t: t, url: at(t)}
 	t.Chdir(t.TempDir())
 	return s.again()
 }
 
 // again is another connection of an observer, for when the first one's channel
 // was closed over an error.
-func (s *station) again() *station {
+func (s *observer) again() *observer {
 	s.t.Helper()
 	conn, err := amqp.Dial(s.url)
 	if err != nil {
@@ -63,12 +63,12 @@ func (s *station) again() *station {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return &station{t: s.t, url: s.url, ch: ch}
+	return &observer{t: s.t, url: s.url, ch: ch}
 }
 
 // name is one that nobody else uses, deleted with the test, as an exchange and
 // as a queue.
-func (s *station) name(text string) string {
+func (s *observer) name(text string) string {
 	name := "cmd-" + text + "-" + rand.Text()[:8]
 	s.t.Cleanup(func() {
 		_, _ = s.ch.QueueDelete(name, false, false, false)
@@ -77,7 +77,7 @@ func (s *station) name(text string) string {
 	return name
 }
 
-func (s *station) queue(text string, args amqp.Table) string {
+func (s *observer) queue(text string, args amqp.Table) string {
 	s.t.Helper()
 	name := s.name(text)
 	if _, err := s.ch.QueueDeclare(name, true, false, false, false, args); err != nil {
@@ -86,7 +86,7 @@ func (s *station) queue(text string, args amqp.Table) string {
 	return name
 }
 
-func (s *station) exchange(text, kind string) string {
+func (s *observer) exchange(text, kind string) string {
 	s.t.Helper()
 	name := s.name(text)
 	if err := s.ch.ExchangeDeclare(name, kind, true, false, false, false, nil); err != nil {
@@ -96,7 +96,7 @@ func (s *station) exchange(text, kind string) string {
 }
 
 // get takes one message out of a queue.
-func (s *station) get(queue string) amqp.Delivery {
+func (s *observer) get(queue string) amqp.Delivery {
 	s.t.Helper()
 	d, ok, err := s.ch.Get(queue, true)
 	if err != nil || !ok {
@@ -105,7 +105,7 @@ func (s *station) get(queue string) amqp.Delivery {
 	return d
 }
 
-func (s *station) length(queue string) int {
+func (s *observer) length(queue string) int {
 	s.t.Helper()
 	q, err := s.ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 	if err != nil {
@@ -115,12 +115,12 @@ func (s *station) length(queue string) int {
 }
 
 // zamqp runs a command with the broker's URL and this standard input.
-func (s *station) zamqp(stdin string, args ...string) (code int, stdout, stderr string) {
+func (s *observer) zamqp(stdin string, args ...string) (code int, stdout, stderr string) {
 	s.t.Helper()
 	return s.within(context.Background(), stdin, args...)
 }
 
-func (s *station) within(ctx context.Context, stdin string, args ...string) (code int, stdout, stderr string) {
+func (s *observer) within(ctx context.Context, stdin string, args ...string) (code int, stdout, stderr string) {
 	s.t.Helper()
 	var out, errs bytes.Buffer
 	c := &command.CLI{Registry: registry(), Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs}
@@ -133,7 +133,7 @@ func (s *station) within(ctx context.Context, stdin string, args ...string) (cod
 }
 
 // works is zamqp where nothing may go wrong.
-func (s *station) works(args ...string) (stdout string) {
+func (s *observer) works(args ...string) (stdout string) {
 	s.t.Helper()
 	code, stdout, stderr := s.zamqp("", args...)
 	if code != 0 {
@@ -145,7 +145,7 @@ func (s *station) works(args ...string) (stdout string) {
 func TestPublishEveryProperty(t *testing.T) { onBothBrokers(t, testPublishEveryProperty) }
 
 func testPublishEveryProperty(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	q := s.queue("props", nil)
 	out := s.works("publish", "-q", q, "--content-type", "text/x-test", "--content-encoding", "none", "--transient",
 		"--priority", "7", "--correlation-id", "cor", "--reply-to", "back", "--expiration", "90s", "--message-id", "m1",
@@ -175,7 +175,7 @@ func testPublishEveryProperty(t *testing.T, at broker) {
 func TestPublishBodies(t *testing.T) { onBothBrokers(t, testPublishBodies) }
 
 func testPublishBodies(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	q := s.queue("bodies", nil)
 	file := filepath.Join(t.TempDir(), "body")
 	if err := os.WriteFile(file, []byte("\xff from a file"), 0o600); err != nil {
@@ -225,7 +225,7 @@ func testPublishBodies(t *testing.T, at broker) {
 func TestPublishDeclares(t *testing.T) { onBothBrokers(t, testPublishDeclares) }
 
 func testPublishDeclares(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	e, q, key := s.name("e"), s.name("q"), s.name("key")
 	s.works("publish", "-e", e, "-k", "a.b", "--declare", "--exchange-type", "topic", "--bind", q, "--queue-argument", "x-max-length:=10", "one")
 	s.works("publish", "-e", e, "-k", "a.b", "two") // it is there now
@@ -243,7 +243,7 @@ func testPublishDeclares(t *testing.T, at broker) {
 func TestPublishFails(t *testing.T) { onBothBrokers(t, testPublishFails) }
 
 func testPublishFails(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	full := s.queue("full", amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"})
 	topic := s.exchange("topic", "topic")
 	s.works("publish", "-q", full, "the first")
@@ -300,7 +300,7 @@ func testPublishFails(t *testing.T, at broker) {
 func TestCall(t *testing.T) { onBothBrokers(t, testCall) }
 
 func testCall(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	q := s.queue("rpc", nil)
 	requests, err := s.ch.Consume(q, "", true, true, false, false, nil)
 	if err != nil {

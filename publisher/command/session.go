@@ -21,10 +21,9 @@ import (
 	"zamqp/publisher/dial"
 )
 
-// session is a command's conversation with a broker: the client machine on a
-// loop, which turns on a goroutine of its own. The command runs beside it and
-// blocks in do. Unlike the server's, its connection is not made again: a command
-// fails and says why.
+// session is a command's connection to a broker: the client machine on a loop, which
+// runs on a goroutine of its own. The command runs beside it and waits in do. When the
+// connection is lost, there is no other: the command fails and says why.
 type session struct {
 	dial.Dialer
 	timeout time.Duration
@@ -35,11 +34,11 @@ type session struct {
 	cause error         // why; written before lost is closed
 
 	// Of the loop's thread.
-	ready    func(error)
-	stations map[string]func(client.Event) // by name: told of its ups and failures
+	ready         func(error)
+	registrations map[string]func(client.Event) // by name of the consumer or producer: told of its events
 }
 
-// brokerFlags are those of every command that talks to a broker.
+// brokerFlags are the flags of every command that talks to a broker.
 type brokerFlags struct {
 	connection string
 	url        string
@@ -60,7 +59,7 @@ func (f *brokerFlags) add(cmd *cobra.Command, c *CLI) {
 	})
 }
 
-// settings is the configuration with what the flags say of its connection.
+// settings is the configuration with the changes that the flags make to its connection.
 func (f *brokerFlags) settings(c *CLI) (*config.Settings, error) {
 	options := c.options
 	if f.url != "" {
@@ -77,8 +76,8 @@ func (f *brokerFlags) settings(c *CLI) (*config.Settings, error) {
 	return s, nil
 }
 
-// open connects as one of the commands to the connection that the flags name,
-// and returns when publishes could leave. Close it.
+// open connects to the broker of the flags, and returns when publishes can leave. as is
+// the name of the command, for the broker's management. The caller closes the session.
 func (c *CLI) open(ctx context.Context, f *brokerFlags, as string) (*session, error) {
 	settings, err := f.settings(c)
 	if err != nil {
@@ -101,7 +100,7 @@ func openSession(ctx context.Context, name string, settings *config.Settings, ti
 	}
 	s := &session{
 		timeout: timeout, lost: make(chan struct{}), ended: make(chan struct{}),
-		stations: map[string]func(client.Event){},
+		registrations: map[string]func(client.Event){},
 	}
 	machine := dial.ClientConfig(name, &own)
 	machine.KeepIDs = true
@@ -132,16 +131,16 @@ func openSession(ctx context.Context, name string, settings *config.Settings, ti
 	return s, nil
 }
 
-// do lets start run on the loop's thread and waits until it has called done,
-// with the error that do returns; until then the thread may use what start
-// refers to. It gives up when the connection ends, or ctx, or the time.
+// do runs start on the loop's thread, waits until start has called done, and returns its
+// error. Until then the thread may use the variables of start. do gives up when the
+// connection or ctx ends, or after the timeout.
 func (s *session) do(ctx context.Context, what string, start func(done func(error))) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("%s: %w within %s (--timeout)", what, errSilent, s.timeout))
 	defer cancel()
 	return s.await(ctx, start)
 }
 
-// await is do without a limit of its own.
+// await is do without a timeout.
 func (s *session) await(ctx context.Context, start func(done func(error))) error {
 	end := make(chan error, 1)
 	done := func(err error) {
@@ -166,7 +165,7 @@ func (s *session) await(ctx context.Context, start func(done func(error))) error
 	}
 }
 
-// takesArguments tells whether the broker has RabbitMQ's extensions.
+// takesArguments reports whether the broker has RabbitMQ's extensions.
 func (s *session) takesArguments(ctx context.Context) (has bool) {
 	err := s.do(ctx, "ask", func(done func(error)) { has = s.Client.HasArguments(); done(nil) })
 	return err == nil && has
@@ -175,7 +174,7 @@ func (s *session) takesArguments(ctx context.Context) (has bool) {
 // errSilent is the cause when a broker takes too long.
 var errSilent = errors.New("no answer")
 
-// errConnectionClosed is the cause when nobody gave another.
+// errConnectionClosed is the cause when there is no other.
 var errConnectionClosed = errors.New("the connection was closed")
 
 func (s *session) fail(err error) {
@@ -187,7 +186,7 @@ func (s *session) fail(err error) {
 	})
 }
 
-// close says goodbye and ends the loop; acks leave before.
+// close sends what waits, closes the connection in good order and ends the loop.
 func (s *session) close() {
 	if s == nil {
 		return
@@ -199,10 +198,10 @@ func (s *session) close() {
 	<-s.ended
 }
 
-// Redial is the client's wish for another socket: there is none.
+// Redial asks for another socket. A session has only one.
 func (s *session) Redial(time.Duration) {}
 
-// Note hears what happens to the connection.
+// Note is told of the connection's events.
 func (s *session) Note(e client.Event) {
 	switch e.Kind {
 	case client.EventConnected:
@@ -213,18 +212,18 @@ func (s *session) Note(e client.Event) {
 		s.fail(e.Err)
 	}
 	if e.Name != "" {
-		if tell := s.stations[e.Name]; tell != nil {
+		if tell := s.registrations[e.Name]; tell != nil {
 			tell(e)
 		}
 	}
 }
 
-// produce declares a topology, and returns the producer whose publishes may
-// leave then. The error has the broker's words.
+// produce declares a topology and returns its producer, which is ready then. The error
+// has the broker's words.
 func (s *session) produce(ctx context.Context, spec client.ProducerSpec) (*client.Producer, error) {
 	var made *client.Producer
 	err := s.do(ctx, "declare", func(done func(error)) {
-		s.stations[spec.Name] = func(e client.Event) { done(e.Err) }
+		s.registrations[spec.Name] = func(e client.Event) { done(e.Err) }
 		if made = s.Client.Produce(spec); made.State() == client.Up {
 			done(nil)
 		}
@@ -232,13 +231,12 @@ func (s *session) produce(ctx context.Context, spec client.ProducerSpec) (*clien
 	return made, err
 }
 
-// consume starts a consumer, and returns the queue's name when messages come. Its
-// sink runs on the loop's thread. failed hears why it ended later, on that
-// thread, too.
+// consume starts a consumer and returns the name of its queue. sink is called on the
+// loop's thread. So is failed, with the reason, if the consumer ends later.
 func (s *session) consume(ctx context.Context, spec client.ConsumerSpec, sink client.Sink, failed func(error)) (queue string, err error) {
 	var name string
 	err = s.do(ctx, "consume", func(done func(error)) {
-		s.stations[spec.Name] = func(e client.Event) {
+		s.registrations[spec.Name] = func(e client.Event) {
 			if e.Err == nil {
 				name = e.Text
 			}
@@ -255,7 +253,7 @@ func (s *session) consume(ctx context.Context, spec client.ConsumerSpec, sink cl
 	return name, nil
 }
 
-// publish sends one message and waits for the broker's word.
+// publish sends one message and waits for the broker's confirm.
 func (s *session) publish(ctx context.Context, p *client.Producer, o *client.Outgoing) error {
 	return s.do(ctx, "publish", func(done func(error)) {
 		if err := s.Client.Publish(p, o, confirmed(done)); err != nil {
@@ -269,7 +267,7 @@ type confirmed func(error)
 
 func (fn confirmed) Confirmed(err error) { fn(err) }
 
-// interruptible is ctx until Ctrl-C, or until the process is told to end.
+// interruptible is a ctx that SIGINT and SIGTERM end.
 func interruptible(ctx context.Context) (context.Context, func()) {
 	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }

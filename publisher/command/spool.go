@@ -15,7 +15,7 @@ import (
 	"zamqp/publisher/spool"
 )
 
-// spoolCommand looks into the spools while no server runs with them.
+// spoolCommand reads and changes spools that no server is using.
 type spoolCommand struct {
 	connection string
 	dir        string
@@ -50,13 +50,12 @@ that the broker gave. Nothing is changed.`,
 	list.add(listing)
 	listing.Flags().BoolVar(&list.json, "json", false, "one JSON object a line")
 	listing.Flags().BoolVar(&list.noBody, "no-body", false, "leave out the bodies (not with --json)")
-	listing.Flags().IntVar(&list.pick.limit, "limit", 100, "show so many messages at most; they are counted all")
+	listing.Flags().IntVar(&list.pick.limit, "limit", 100, "show so many messages at most; all are counted")
 	retrying := &cobra.Command{
 		Use:   "retry",
 		Short: "Send messages that are aside once more",
-		Long: `Put messages that are aside behind those that are to leave; the next server sends
-them. They are picked by --number, --message-id, --reason or --all.`,
-		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Long:  `Put messages that are aside at the end of the queue. The next server sends them. They are picked by --number, --message-id, --reason or --all.`,
+		Args:  cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error { return retry.retry(c) },
 	}
 	retry.add(retrying)
@@ -64,7 +63,7 @@ them. They are picked by --number, --message-id, --reason or --all.`,
 	dropping := &cobra.Command{
 		Use:   "drop",
 		Short: "Delete messages from the spool",
-		Long: `Delete messages, which then reach nobody, though their calls were answered as done.
+		Long: `Delete messages. They then reach nobody, although their calls were answered as done.
 They are picked by --number, --message-id, --reason or --all; with --aside only
 among those aside.`,
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
@@ -109,7 +108,7 @@ func (x *spoolCommand) matches(number uint64, m *spool.Message, reason string) b
 
 func numberText(n uint) string { return fmt.Sprintf("number %d", n) }
 
-// missing is an error that names what was asked for and is in no spool.
+// missing is an error that names the numbers and ids that are in no spool.
 func (x *spoolCommand) missing() error {
 	for _, n := range x.numbers {
 		if !x.pick.found[numberText(n)] {
@@ -126,7 +125,7 @@ func (x *spoolCommand) check() error {
 	return nil
 }
 
-// each calls fn with the directory of each spool that is meant.
+// each calls fn with the directory of each spool that the flags name.
 func (x *spoolCommand) each(c *CLI, fn func(title, dir string) error) error {
 	if x.dir != "" {
 		return spoolFailure(fn(x.dir, x.dir))
@@ -212,7 +211,7 @@ func spooledMessage(number uint64, since time.Time, m *spool.Message, note strin
 	return shown
 }
 
-// change opens a spool, with the numbers of the messages that are picked.
+// change runs fn on each spool with the numbers of the messages that are picked.
 func (x *spoolCommand) change(c *CLI, queuedToo bool, fn func(s *spool.Spool, numbers []uint64) error, said string) error {
 	if err := x.check(); err != nil {
 		return err

@@ -36,7 +36,7 @@ func (c *CLI) tapCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tap [flags] (--exchange EXCHANGE [--key KEY]… | --queue QUEUE | --trace)",
 		Short: "Print messages as they pass",
-		Long: `Print messages as they pass, until --count have, or --for is over, or Ctrl-C.
+		Long: `Print messages as they pass, until --count have passed, --for is over, or Ctrl-C.
 
 --exchange binds a queue of its own, which ends with the command, to the exchange,
 so that nobody loses a message. It sees what is published from now on and matches
@@ -100,7 +100,7 @@ func (t *tapCommand) run(c *CLI, cmd *cobra.Command) error {
 	return t.follow(ctx, c, s)
 }
 
-// peek shows what is in a queue now.
+// peek shows the messages of a queue.
 func (t *tapCommand) peek(ctx context.Context, c *CLI, s *session) error {
 	n, _, err := s.info(ctx, t.queue)
 	if err != nil {
@@ -124,9 +124,9 @@ func (t *tapCommand) peek(ctx context.Context, c *CLI, s *session) error {
 	return nil
 }
 
-// follow consumes from a queue of its own that is bound to an exchange. It never
-// acks, and its prints hold up the loop: so a terminal that is slower than the
-// broker makes the broker wait, not this process grow.
+// follow consumes from a queue of its own that is bound to an exchange. It prints on the
+// loop's thread: if the terminal is slower than the broker, the broker waits, and this
+// process does not grow.
 func (t *tapCommand) follow(ctx context.Context, c *CLI, s *session) error {
 	exchange, keys := t.exchange, t.keys
 	if t.trace {
@@ -182,7 +182,7 @@ func (t *tapCommand) until(ctx context.Context, s *session, end <-chan error) er
 	return nil
 }
 
-// print shows a message; true when it was the last one to be shown.
+// print shows a message, and reports whether it was the last one to be shown.
 func (t *tapCommand) print(c *CLI, m *message) (last bool) {
 	if t.err != nil || t.count > 0 && t.printed >= t.count {
 		return true
@@ -201,11 +201,11 @@ type sinkFunc func(*client.Delivery)
 
 func (fn sinkFunc) Deliver(d *client.Delivery) { fn(d) }
 
-// traceExchange is RabbitMQ's firehose: what is published comes with the key
-// publish.EXCHANGE, what is delivered with deliver.QUEUE, and the rest in headers.
+// traceExchange is RabbitMQ's firehose. Published messages have the key
+// publish.EXCHANGE, delivered ones deliver.QUEUE, and their properties are in headers.
 const traceExchange = "amq.rabbitmq.trace"
 
-// traced puts what the firehose says of a message in the message's own place.
+// traced restores a message of the firehose.
 func (m *message) traced() {
 	headers := m.Headers
 	way, name, _ := strings.Cut(m.RoutingKey, ".")
@@ -231,7 +231,7 @@ func (m *message) traced() {
 	}
 }
 
-// fill takes the properties out of the table that the firehose has them in.
+// fill takes the properties from the table in which the firehose has them.
 func (m *message) fill(t amqp.Table) {
 	text := func(name string) string { s, _ := t[name].(string); return s }
 	small := func(name string) uint8 {

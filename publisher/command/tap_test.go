@@ -43,7 +43,7 @@ func (k *tap) text() (stdout, stderr string) {
 }
 
 // tap starts the command and waits until it listens.
-func (s *station) tap(url string, args ...string) *tap {
+func (s *observer) tap(url string, args ...string) *tap {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	k := &tap{done: make(chan struct{}), stop: stop}
@@ -57,7 +57,7 @@ func (s *station) tap(url string, args ...string) *tap {
 	return k
 }
 
-func (s *station) until(what string, holds func() bool) {
+func (s *observer) until(what string, holds func() bool) {
 	s.t.Helper()
 	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -69,7 +69,7 @@ func (s *station) until(what string, holds func() bool) {
 func TestTapExchange(t *testing.T) { onBothBrokers(t, testTapExchange) }
 
 func testTapExchange(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	e := s.exchange("tapped", "topic")
 	all := s.tap(s.url, "-e", e, "-n", "3")
 	some := s.tap(s.url, "-e", e, "-k", "a.*", "-k", "c.#", "--no-body")
@@ -101,7 +101,7 @@ func testTapExchange(t *testing.T, at broker) {
 func TestTapJSON(t *testing.T) { onBothBrokers(t, testTapJSON) }
 
 func testTapJSON(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	e := s.exchange("json", "headers")
 	k := s.tap(s.url, "-e", e, "--json", "-n", "1",
 		"--match", "x-match=any", "--match", "shop=1")
@@ -130,7 +130,7 @@ func testTapJSON(t *testing.T, at broker) {
 }
 
 func TestTapTrace(t *testing.T) {
-	s := newStation(t, atRabbitMQ)
+	s := newObserver(t, atRabbitMQ)
 	node := rabbitmq.Shared(t)
 	node.Ctl(t, "trace_on")
 	defer node.Ctl(t, "trace_off")
@@ -139,10 +139,10 @@ func TestTapTrace(t *testing.T) {
 
 // The embedded broker has nothing to be switched on.
 func TestTapTraceEmbedded(t *testing.T) {
-	newStation(t, atEmbedded).traces()
+	newObserver(t, atEmbedded).traces()
 }
 
-func (s *station) traces() {
+func (s *observer) traces() {
 	t := s.t
 	t.Helper()
 	q := s.queue("traced", nil)
@@ -163,7 +163,7 @@ func (s *station) traces() {
 func TestTapFails(t *testing.T) { onBothBrokers(t, testTapFails) }
 
 func testTapFails(t *testing.T, at broker) {
-	s := newStation(t, at)
+	s := newObserver(t, at)
 	for _, test := range []struct {
 		args   []string
 		code   int

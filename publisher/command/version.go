@@ -25,8 +25,7 @@ func (c *CLI) versionCommand() *cobra.Command {
 	}
 }
 
-// versionText says which program this is: the module's version, the commit it
-// was built from, and the Go that built it.
+// versionText has the module's version, the commit, and the version of Go.
 func versionText(info *debug.BuildInfo) string {
 	version, revision := "unknown", ""
 	if info != nil {
@@ -49,7 +48,7 @@ func versionText(info *debug.BuildInfo) string {
 	return fmt.Sprintf("zamqp %s\n%s%s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// Version is the module's, "unknown" when it was built without modules.
+// Version is the version of the module, or "unknown" if it was built without modules.
 var Version = sync.OnceValue(func() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -8,9 +8,8 @@ import (
 	"zamqp/amqpproto/client"
 )
 
-// walk is a way through a queue, from its head on: messages are taken by
-// basic.get and looked at, and what nobody settles goes back to its place at the
-// end. Of the loop's thread.
+// walk goes through a queue from its head. It takes messages by basic.get. At its end, the
+// messages that were kept go back to their places. All of it is for the loop's thread.
 type walk struct {
 	s     *session
 	queue string
@@ -26,14 +25,14 @@ type walk struct {
 	over  bool
 }
 
-// mark is what settles a message.
+// mark identifies a delivery.
 type mark struct {
 	settler *client.Settler
 	epoch   uint32
 	tag     uint64
 }
 
-// taken is a message of a walk that nobody else sees meanwhile.
+// taken is a message that a walk holds. Other consumers do not get it meanwhile.
 type taken struct {
 	*message
 	delivery *client.Delivery // lent, until each returns: its raw properties
@@ -41,13 +40,12 @@ type taken struct {
 	mark     mark
 }
 
-// walkAhead is how many messages are on their way at a time, here or to another
-// queue: the client holds no more unconfirmed than publish_max.
+// walkAhead is how many messages a walk holds at a time: the client holds unconfirmed
+// publishes up to publish_max.
 const walkAhead = 32
 
-// walk takes up to n messages of a queue, and returns when each has seen them
-// and is done with them. each runs on the loop's thread, and ends with keep, ack
-// or work.
+// walk calls each with up to n messages of a queue, on the loop's thread, and returns when
+// all of them are done. each calls keep, ack or publish.
 func (s *session) walk(ctx context.Context, queue string, n int, each func(*taken)) error {
 	w := &walk{s: s, queue: queue, left: n, each: each}
 	err := s.await(ctx, func(done func(error)) {
@@ -60,9 +58,9 @@ func (s *session) walk(ctx context.Context, queue string, n int, each func(*take
 	return err
 }
 
-// settle waits until the broker has put messages back, so that the next command
-// finds them, unless there are consumers to take them at once. It does so when it
-// gets to it: a goodbye overtakes it.
+// settle waits until the broker has put messages back, so that the next command finds
+// them, or until there are consumers that take them. A broker may close a connection
+// before it has put them back.
 func (s *session) settle(ctx context.Context, queue string, kept int) error {
 	for range 100 {
 		n, consumers, err := s.info(ctx, queue)
@@ -116,7 +114,7 @@ func (w *walk) got(d *client.Delivery, err error) {
 	w.on()
 }
 
-// stop ends the walk early; what is on its way goes back.
+// stop ends the walk early.
 func (w *walk) stop() { w.left = 0 }
 
 // keep leaves the message in its queue.
@@ -125,8 +123,8 @@ func (t *taken) keep() { t.walk.kept = append(t.walk.kept, t.mark) }
 // ack takes the message out of its queue for good.
 func (t *taken) ack() { t.mark.settler.Ack(t.mark.epoch, t.mark.tag) }
 
-// publish sends the message on, and takes it out of its queue when the broker
-// has confirmed that. told hears the outcome; after an error the message stays.
+// publish sends the message to another queue. When the broker has confirmed that, the
+// message leaves its own queue; after an error it stays. told is called with the outcome.
 func (t *taken) publish(o *client.Outgoing, told func(error)) {
 	w := t.walk
 	w.busy++
