@@ -3,14 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -27,6 +20,8 @@ import (
 	"zamqp/publisher/command"
 	"zamqp/publisher/config"
 	"zamqp/publisher/logging"
+	"zamqp/tests/kit/logs"
+	"zamqp/tests/kit/selfsigned"
 )
 
 const secretHash = "$2a$10$JwnGb6.OdUTGTY6adH0dSOsd7KQgMgOebcdcPe/mGhBTQ5NFWW3aG"
@@ -73,31 +68,13 @@ func runServer(t *testing.T, ctx context.Context, r *publisher.Registry, args ..
 	return code, out.String(), errs.String()
 }
 
-// journalLines is a log that the broker writes to and a test reads.
-type journalLines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *journalLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *journalLines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 // serveBroker runs `zamqp broker` on a free port until the test ends and returns
 // the URL that it says it is ready at, and what stops it.
 func serveBroker(t *testing.T, file string, options ...string) (url string, stop func() error) {
 	t.Helper()
 	s := mustLoad(t, file, nil, append([]string{"broker.listen=127.0.0.1:0"}, options...))
 	ctx, cancel := context.WithCancel(context.Background())
-	log, end := &journalLines{}, make(chan error, 1)
+	log, end := &logs.Buffer{}, make(chan error, 1)
 	go func() { end <- app.ServeBroker(ctx, s, zerolog.New(log)) }()
 	stop = sync.OnceValue(func() error { cancel(); return <-end })
 	t.Cleanup(func() {
@@ -108,16 +85,7 @@ func serveBroker(t *testing.T, file string, options ...string) (url string, stop
 			t.Log(log.String())
 		}
 	})
-	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(time.Millisecond) {
-		for line := range strings.Lines(log.String()) {
-			var entry struct{ Message, URL string }
-			if json.Unmarshal([]byte(line), &entry) == nil && entry.Message == "broker ready" {
-				return entry.URL, stop
-			}
-		}
-	}
-	t.Fatal("the broker is not ready")
-	return "", nil
+	return log.Await(t, "broker ready").URL, stop
 }
 
 func TestBrokerUsersAndPermissions(t *testing.T) {
@@ -189,12 +157,12 @@ func declareAt(url, queue string, config *tls.Config) error {
 }
 
 func TestBrokerTLS(t *testing.T) {
-	cert, key, pool := certificate(t)
-	url, _ := serveBroker(t, "", "broker.tls_cert="+cert, "broker.tls_key="+key)
+	own := selfsigned.New(t)
+	url, _ := serveBroker(t, "", "broker.tls_cert="+own.Cert, "broker.tls_key="+own.Key)
 	if !strings.HasPrefix(url, "amqps://guest:guest@127.0.0.1:") {
 		t.Fatal(url)
 	}
-	if err := declareAt(url, "q", &tls.Config{RootCAs: pool}); err != nil {
+	if err := declareAt(url, "q", &tls.Config{RootCAs: own.Pool}); err != nil {
 		t.Error(err)
 	}
 	if err := declareAt(url, "q", nil); err == nil {
@@ -203,42 +171,9 @@ func TestBrokerTLS(t *testing.T) {
 	if err := declareAt(strings.Replace(url, "amqps", "amqp", 1), "q", nil); err == nil {
 		t.Error("let in without TLS")
 	}
-	if err := declareAt(url, "q", &tls.Config{RootCAs: pool}); err != nil {
+	if err := declareAt(url, "q", &tls.Config{RootCAs: own.Pool}); err != nil {
 		t.Errorf("after the others: %v", err)
 	}
-}
-
-// certificate makes one for 127.0.0.1 and returns its files.
-func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	save := func(name, kind string, b []byte) string {
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	pool = x509.NewCertPool()
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool.AddCert(parsed)
-	return save("c.pem", "CERTIFICATE", der), save("k.pem", "PRIVATE KEY", secret), pool
 }
 
 // TestBrokerDoesNotStart: each error names the key and the remedy.

@@ -9,19 +9,21 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"zamqp/tests/kit/selfsigned"
 )
 
 // TestSilentTLSClients: connections that never begin their handshake cost a good
 // client nothing. That it was served before they ran into their limit shows that
 // it did not wait for them; a machine that is too busy for that has more tries.
 func TestSilentTLSClients(t *testing.T) {
-	cert, key, pool := certificate(t)
-	at, _ := serveBroker(t, "", "broker.tls_cert="+cert, "broker.tls_key="+key)
+	own := selfsigned.New(t)
+	at, _ := serveBroker(t, "", "broker.tls_cert="+own.Cert, "broker.tls_key="+own.Key)
 	u, err := url.Parse(at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &tls.Config{RootCAs: pool}
+	config := &tls.Config{RootCAs: own.Pool}
 	for try := 0; ; try++ {
 		silent := silentClients(t, u.Host, 150)
 		if err := declareAt(at, "q", config); err != nil {

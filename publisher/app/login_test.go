@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"zamqp/tests/kit/selfsigned"
 )
 
 // TestLoginErrors: what a wrong URL makes says which part of it is wrong, in no
@@ -12,8 +14,8 @@ import (
 func TestLoginErrors(t *testing.T) {
 	t.Chdir(t.TempDir())
 	plain, _ := serveBroker(t, "")
-	cert, key, _ := certificate(t)
-	secure, _ := serveBroker(t, "", "broker.tls_cert="+cert, "broker.tls_key="+key)
+	own := selfsigned.New(t)
+	secure, _ := serveBroker(t, "", "broker.tls_cert="+own.Cert, "broker.tls_key="+own.Key)
 	web := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(web.Close)
 	for _, row := range []struct{ name, url, want string }{

@@ -1,53 +1,36 @@
 package command_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"zamqp/publisher/command"
+	"zamqp/tests/kit/logs"
 	"zamqp/tests/kit/rabbitmq"
+	"zamqp/tests/kit/wait"
 )
 
 // tap is a running tap, whose output can be read meanwhile.
 type tap struct {
-	mu       sync.Mutex
-	out, err bytes.Buffer
+	out, err logs.Buffer
 	code     int
 	done     chan struct{}
 	stop     func()
 }
 
-// locked is one of the buffers as a Writer.
-type locked struct {
-	mu  *sync.Mutex
-	buf *bytes.Buffer
-}
-
-func (l locked) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (k *tap) text() (stdout, stderr string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.out.String(), k.err.String()
-}
+func (k *tap) text() (stdout, stderr string) { return k.out.String(), k.err.String() }
 
 // tap starts the command and waits until it listens.
 func (s *observer) tap(url string, args ...string) *tap {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	k := &tap{done: make(chan struct{}), stop: stop}
-	c := &command.CLI{Registry: registry(), Stdout: locked{&k.mu, &k.out}, Stderr: locked{&k.mu, &k.err}}
+	c := &command.CLI{Registry: registry(), Stdout: &k.out, Stderr: &k.err}
 	go func() {
 		defer close(k.done)
 		k.code = c.Run(ctx, append([]string{"tap", "--url", url, "--timeout", "20s"}, args...))
@@ -59,11 +42,7 @@ func (s *observer) tap(url string, args ...string) *tap {
 
 func (s *observer) until(what string, holds func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s: not within a minute", what)
-		}
-	}
+	wait.Until(s.t, what, holds)
 }
 
 func TestTapExchange(t *testing.T) { onBothBrokers(t, testTapExchange) }
