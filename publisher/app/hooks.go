@@ -66,7 +66,7 @@ func (a *application) runOnStop(done func()) {
 	go func() {
 		defer a.loop.Post(func() { // also after runtime.Goexit
 			if context.Cause(bounded) == errCut {
-				a.fail(fmt.Errorf("%w: OnStop functions were told so", errCut))
+				a.fail(fmt.Errorf("%w: OnStop functions took all the time that was left", errCut))
 			}
 			cancel(nil)
 			free()
@@ -80,7 +80,10 @@ func (a *application) runOnStop(done func()) {
 // cutStops tells the OnStop functions that there is no time left.
 func (a *application) cutStops(cause error) {
 	if a.stops.begun && !a.stops.over {
-		a.fail(fmt.Errorf("%w: %s has not returned", cause, cmp.Or(a.server.RunningHook(), "an OnStop function")))
+		if name := a.server.RunningHook(); name != "" {
+			cause = fmt.Errorf("%w: %s has not returned", cause, name)
+		}
+		a.fail(cause)
 		a.stops.cancel(cause)
 	}
 }

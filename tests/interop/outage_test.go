@@ -28,6 +28,7 @@ func TestBrokerInTrouble(t *testing.T) {
 	t.Run("frozen", func(t *testing.T) { answerComesAfterTheConfirm(t, node) })
 	t.Run("blocked", func(t *testing.T) { publishersWaitForTheAlarm(t, node) })
 	t.Run("killed", func(t *testing.T) { nothingIsLostInAKill(t, rabbitNode{node}) })
+	t.Run("killed under goroutines", func(t *testing.T) { confirmedOutsideOfCallsIsKept(t, rabbitNode{node}, false) })
 }
 
 // TestOurBrokerInTrouble is the same for `zamqp broker` with a data directory.
@@ -36,7 +37,10 @@ func TestOurBrokerInTrouble(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nothingIsLostInAKill(t, aloneNode{embedded.New(t, embedded.Options{Binary: path, DataDir: t.TempDir()})})
+	node := aloneNode{embedded.New(t, embedded.Options{Binary: path, DataDir: t.TempDir()})}
+	t.Run("killed", func(t *testing.T) { nothingIsLostInAKill(t, node) })
+	t.Run("killed under goroutines", func(t *testing.T) { confirmedOutsideOfCallsIsKept(t, node, false) })
+	t.Run("killed under goroutines with a spool", func(t *testing.T) { confirmedOutsideOfCallsIsKept(t, node, true) })
 }
 
 // killable is a broker that can die.
