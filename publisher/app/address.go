@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// A listening is a setting with addresses that this process listens at.
+// listening is a setting and the addresses in it that this process listens at.
 type listening struct {
 	key       string
 	addresses []string
 }
 
-// at is the address that is in the way of another; "" if none is.
+// at is the address in it that excludes another one; "" = none.
 func (l *listening) at(address string) string {
 	for _, other := range l.addresses {
 		if sameAddress(address, other) {
@@ -25,8 +25,8 @@ func (l *listening) at(address string) string {
 
 func (l *listening) has(address string) bool { return l.at(address) != "" }
 
-// addressTaken explains why an address is in use: what is there, and what to do. own are
-// the listeners that this process has opened before.
+// addressTaken explains why an address is in use, and what to do. own are the listeners
+// that this process has opened before.
 func addressTaken(key, address, by string, own ...listening) error {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return fmt.Errorf("%s = %q: %s", key, address, pathTaken(path, by))
@@ -39,7 +39,7 @@ func addressTaken(key, address, by string, own ...listening) error {
 	return fmt.Errorf("%s = %q: in use%s: %s", key, address, by, elsewhere(key, address))
 }
 
-// pathTaken tells what is where a unix socket should be.
+// pathTaken says what is in the place of a unix socket.
 func pathTaken(path, by string) string {
 	info, err := os.Lstat(path)
 	switch {
@@ -53,7 +53,7 @@ func pathTaken(path, by string) string {
 	return fmt.Sprintf("what is there is no socket (%s): remove it if nobody needs it, or name another path", info.Mode().Type())
 }
 
-// sameAddress tells whether two TCP addresses cannot both be listened at.
+// sameAddress reports whether two TCP addresses exclude each other.
 func sameAddress(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -65,7 +65,7 @@ func sameAddress(a, b string) bool {
 
 func isAny(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
 
-// loopback gives localhost its number.
+// loopback turns localhost into an address.
 func loopback(host string) string {
 	if host == "localhost" {
 		return "127.0.0.1"

@@ -34,7 +34,7 @@ func serveBroker(ctx context.Context, s *config.Settings, log zerolog.Logger, la
 	}
 	defer setProcessors(s.Loop.Processors)()
 	p.loop.OnStart(func() { p.start(&s.Broker) })
-	defer watch(ctx, p.loop, watching{drain: p.drain, hurry: p.hurry, deaf: last.deaf(p.loop), within: -1})()
+	defer watch(ctx, p.loop, watching{drain: p.drain, hurry: p.hurry, unresponsive: last.unresponsive(p.loop), within: -1})()
 	if err := p.loop.Run(); err != nil {
 		return fmt.Errorf("loop: %w", err)
 	}

@@ -7,8 +7,8 @@ import (
 	"zamqp/publisher"
 )
 
-// cutGrace is what calls whose waits were ended get to come to an end, and
-// connections to say goodbye.
+// cutGrace is the time for calls to end after their waits were ended, and for connections
+// to close in good order.
 const cutGrace = time.Second
 
 // drain stops in order: say that the server is not ready, cancel the consumers,
@@ -83,8 +83,8 @@ func (a *application) close(settled func() bool) {
 	})
 }
 
-// cut ends what has not ended in time. Unacked messages are redelivered by the
-// broker; what was not confirmed fails its call.
+// cut ends the calls that have not ended in time. The broker redelivers their messages; a
+// publish that is not confirmed fails its call.
 func (a *application) cut() {
 	if live := a.server.Live(); live > 0 {
 		a.fail(fmt.Errorf("%w: %d calls were left", errCut, live))

@@ -4,8 +4,8 @@ import (
 	"zamqp/loop"
 )
 
-// embed starts the broker of this process if a connection wants it. It comes
-// before the listeners of HTTP: whoever is served can publish.
+// embed starts the broker of this process if a connection uses it. It runs before the
+// HTTP listeners open, so that the first request can publish.
 func (a *application) embed() error {
 	name, yes := a.plan.Embeds()
 	if !yes {
@@ -26,7 +26,7 @@ func (e *embedded) join(client func(*loop.Conn) loop.Peer) {
 	e.loop.Join(client, func(c *loop.Conn) loop.Peer { return e.connectOwn(c) })
 }
 
-// stopEmbedded comes when nothing of this process needs the broker any more.
+// stopEmbedded stops the broker, when nothing in this process needs it any more.
 func (a *application) stopEmbedded(done func()) {
 	if a.embedded == nil {
 		done()

@@ -22,16 +22,16 @@ import (
 	"zamqp/publisher/config"
 )
 
-// ownUser is as whom this process is known to the broker that it embeds: the user
-// that a RabbitMQ knows without any setting. Its messages may have this user_id
-// and no other, since RabbitMQ would not take them either.
+// ownUser is the user of this process's own connections to the broker: the one that every
+// RabbitMQ has by default. Its messages may have this user_id and no other, as with
+// RabbitMQ.
 const ownUser = "guest"
 
-// processStart is where the clock begins that the broker measures its slices with.
+// processStart is the zero of the clock by which the broker measures its slices.
 var processStart = time.Now()
 
-// embedded is the broker of this process: its machine, and what that asks of
-// its surroundings. All of it is for the loop's thread.
+// embedded is the broker of this process: its machine, and the machine's host. All of it
+// is for the loop's thread.
 type embedded struct {
 	loop     *loop.Loop
 	log      zerolog.Logger
@@ -48,8 +48,8 @@ type embedded struct {
 	own      int // connections that this process makes
 }
 
-// brokerVersion is what clients are told. Those that look for a RabbitMQ also
-// read which one: it is that whose ways ours are.
+// brokerVersion is the version in the server-properties. Clients that expect a RabbitMQ
+// read it as well: we report the release that we imitate.
 func brokerVersion(product string) string {
 	if product == "RabbitMQ" {
 		return "3.10.8"
@@ -57,7 +57,7 @@ func brokerVersion(product string) string {
 	return command.Version()
 }
 
-// newEmbedded makes the broker and reads back what is durable.
+// newEmbedded makes the broker and reads its data directory.
 func newEmbedded(l *loop.Loop, s *config.Broker, log zerolog.Logger) (*embedded, error) {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -87,7 +87,7 @@ func newEmbedded(l *loop.Loop, s *config.Broker, log zerolog.Logger) (*embedded,
 		log.Info().Str("data_dir", s.DataDir).Int("queues", stats.Queues).Int("messages", stats.Messages).
 			Dur("took", time.Since(began).Round(100*time.Microsecond)).Msg("broker: what was kept is back")
 	}
-	// Whatever ends the loop, what was appended gets to the disk.
+	// Appended records get to the disk, whatever ends the loop.
 	l.OnEnd(func() {
 		if err := e.server.CloseStore(); err != nil {
 			log.Error().Err(err).Msg("broker: what was kept may be incomplete")
@@ -96,7 +96,7 @@ func newEmbedded(l *loop.Loop, s *config.Broker, log zerolog.Logger) (*embedded,
 	return e, nil
 }
 
-// nodeName is the broker's in the firehose, of RabbitMQ's form.
+// nodeName is the broker's name in the firehose, in the form of RabbitMQ's.
 func nodeName() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -105,7 +105,7 @@ func nodeName() string {
 	return "zamqp@" + host
 }
 
-// brokerUsers are the configured ones; the broker has guest where there are none.
+// brokerUsers converts the configured users. If there are none, the broker has guest.
 func brokerUsers(configured map[string]*config.BrokerUser) map[string]broker.User {
 	users := map[string]broker.User{}
 	for name, u := range configured {
@@ -121,9 +121,9 @@ func brokerUsers(configured map[string]*config.BrokerUser) map[string]broker.Use
 	return users
 }
 
-// listen opens broker.listen. An address in use is most often another broker's,
-// which may be what the user wants: connection is the one to be pointed there, ""
-// if there is none.
+// listen opens broker.listen. If an address is in use, it is most often by another broker,
+// which the user may want to use instead: connection is the one whose url would name it;
+// "" = none.
 func (e *embedded) listen(connection string) error {
 	e.watchDisk()
 	for i, address := range e.settings.Listen {
@@ -149,7 +149,7 @@ func brokerTaken(address, connection string, own listening) error {
 		connection, net.JoinHostPort(config.DialableHost(host), port))
 }
 
-// elsewhere is the remedy for an address that is in use.
+// elsewhere is the remedy for an address in use.
 func elsewhere(key, address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -172,14 +172,13 @@ func (e *embedded) listenAt(address string) (net.Addr, error) {
 	return ln.Addr(), nil
 }
 
-// dialable is where to reach from this machine what listens at an address.
+// dialable is the address to dial, on this machine, for a listener's address.
 func dialable(addr net.Addr) string {
 	host, port, _ := net.SplitHostPort(addr.String())
 	return net.JoinHostPort(config.DialableHost(host), port)
 }
 
-// shownURL is what a client is to be given, with the one password that is no
-// secret.
+// shownURL is the URL for clients. Only guest's password is in it.
 func (e *embedded) shownURL(addr net.Addr) string {
 	user := "USER:PASSWORD"
 	if len(e.settings.Users) == 0 {
@@ -199,9 +198,9 @@ func (e *embedded) accept(c *loop.Conn) loop.Peer {
 	return e.connect(c, c.RemoteAddr())
 }
 
-// room says whether broker.connections_max leaves room for one more. Connections
-// that are over, and only wait for their clients to close their sockets, count,
-// but make room.
+// room reports whether broker.connections_max leaves room for one more. Connections that
+// only wait for their clients to close the socket count, but one of them is closed to
+// make room.
 func (e *embedded) room() bool {
 	most := e.settings.ConnectionsMax
 	if most == 0 {
@@ -211,8 +210,8 @@ func (e *embedded) room() bool {
 	return s.Connections+s.Closing-e.own < most || e.server.HurryOne()
 }
 
-// connect makes the broker's end of a connection, which decides by itself when
-// it is not to be read.
+// connect makes the broker's end of a connection. It decides by itself when to stop
+// reading.
 func (e *embedded) connect(c *loop.Conn, remote net.Addr) loop.Peer {
 	c.KeepReading()
 	return e.server.Connect(c, remote)
@@ -224,7 +223,7 @@ func (e *embedded) connectOwn(c *loop.Conn) loop.Peer {
 	return e.server.ConnectOwn(c, ownUser)
 }
 
-// Now is the time of this turn.
+// Now is the time of this turn of the loop.
 func (e *embedded) Now() time.Time { return e.loop.Now() }
 
 // WakeAt makes the broker's next Tick come at t, if it does not come sooner.
@@ -233,7 +232,7 @@ func (e *embedded) WakeAt(t time.Time) {
 		return
 	}
 	e.due = t
-	// Due already, as work is that goes on turn after turn, means the next turn.
+	// A time that has passed means the next turn: so long work goes on.
 	wait := t.Sub(e.loop.Now())
 	if wait > 0 {
 		wait = max(wait, time.Millisecond)
@@ -253,8 +252,8 @@ func (e *embedded) ticked() {
 // Post runs fn later in this turn, or in the next.
 func (e *embedded) Post(fn func()) { e.loop.Post(fn) }
 
-// Offload runs fn on another goroutine, then done on the loop. It is not the
-// handlers' pool: a confirm must not wait for what they do there.
+// Offload runs fn on another goroutine, then done on the loop. It does not use the
+// handlers' pool, because a confirm must not wait for their work.
 func (e *embedded) Offload(fn, done func()) { e.loop.OffloadDisk(fn, done) }
 
 // Note logs what happens in the broker.
@@ -290,8 +289,8 @@ func (e *embedded) Note(ev broker.Event) {
 	entry.Msg("broker: " + ev.Kind.String())
 }
 
-// Report is the broker's line in /readyz. What it holds publishers for makes the
-// server unready: what publishes does not get an answer.
+// Report is the broker's line in /readyz. The server is not ready while publishers are
+// blocked, except for memory: consumers are there to free that.
 func (e *embedded) Report() []publisher.Status {
 	s := publisher.Status{Kind: "broker", Name: "embedded", Ready: true, State: "up"}
 	reason := e.server.Blocked()
@@ -309,7 +308,7 @@ func (e *embedded) Report() []publisher.Status {
 	return []publisher.Status{s}
 }
 
-// diskAdvice says what to do about a passing error of a disk.
+// diskAdvice adds to an error of a disk that passes what to do about it.
 func diskAdvice(what, dir string, err error) string {
 	advice := "it is tried again, and goes on by itself"
 	switch {

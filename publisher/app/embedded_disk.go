@@ -10,8 +10,8 @@ import (
 	"zamqp/publisher/config"
 )
 
-// diskEvery is how often the disk is looked at, whoever writes to it; while it is
-// low, more often. What the broker writes itself it counts, and asks for a look
+// diskEvery is how often the free space is measured, since others write to the disk, too;
+// more often while it is low. The broker counts its own writes, and asks for a measurement
 // when it needs one.
 const (
 	diskEvery    = 2 * time.Second
@@ -21,15 +21,15 @@ const (
 // diskReserve is the size of the file that keeps room for acks on a full disk.
 const diskReserve = journal.SegmentSizeDefault / 2
 
-// diskWatch looks at how much room there is where the broker keeps what is durable.
+// diskWatch measures the free space of the broker's data directory.
 type diskWatch struct {
 	looking bool
 	err     error // of the last look
 	timer   *loop.Timer
 }
 
-// watchDisk holds publishers while less than broker.disk_free_min is free where
-// the broker keeps what is durable.
+// watchDisk blocks publishers while less than broker.disk_free_min is free in the broker's
+// data directory.
 func (e *embedded) watchDisk() {
 	w := &e.disk
 	if e.settings.DataDir == "" || e.settings.DiskFreeMin == 0 || w.looking || e.closing {
@@ -47,7 +47,8 @@ func (e *embedded) watchDisk() {
 		w.err = err
 		every := diskEvery
 		if least := e.settings.DiskFreeMin; err == nil {
-			// Without a margin each segment that is removed and begun would end and begin it.
+			// Without a margin, each segment that is removed or begun would end or begin the
+			// blocking.
 			if e.server.DiskRoom(mark, int64(free)-int64(least), int64(least/8)) {
 				every = diskEveryLow
 			}
@@ -60,7 +61,7 @@ func (e *embedded) watchDisk() {
 	})
 }
 
-// diskFree is how many octets a process without privileges can still write.
+// diskFree is how many octets a process without privileges can write.
 func diskFree(dir string) (config.Size, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

@@ -15,15 +15,16 @@ import (
 
 const (
 	tlsHandshakeTimeout = 10 * time.Second
-	// tlsHandshakesMax are computed at once on a listener.
+	// tlsHandshakesMax is how many handshakes a listener computes at once.
 	tlsHandshakesMax = 64
-	// tlsWaitingMax are under way at once, those included that have sent nothing.
+	// tlsWaitingMax is how many handshakes are under way at once, with those whose client
+	// has sent nothing.
 	tlsWaitingMax = 512
 )
 
-// tlsDoor is a listener whose connections shake hands on goroutines and come to
-// the loop as adopted streams. Who waits for a client holds no slot: a silent
-// client costs no other one its turn.
+// tlsDoor is a listener whose connections make their handshake on goroutines; the loop
+// then adopts the streams. A handshake that waits for its client holds no slot, so that a
+// silent client does not keep others waiting.
 type tlsDoor struct {
 	config *tls.Config
 	slots  chan struct{} // one is held while a handshake is computed
@@ -77,7 +78,7 @@ func (e *embedded) acceptTLS(ln net.Listener, d *tlsDoor) {
 	}
 }
 
-// shakeHands takes a slot for as long as it does not wait for the client.
+// shakeHands holds a slot while it does not wait for the client.
 func (e *embedded) shakeHands(c *shaking) {
 	ctx, cancel := context.WithTimeout(context.Background(), tlsHandshakeTimeout)
 	defer cancel()
@@ -105,8 +106,8 @@ func (c *shaking) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// enter notes a connection. Of too many one is closed: the oldest of those that
-// have not said what they want, or else the oldest.
+// enter registers a connection. If there are too many, the oldest one that has sent no
+// ClientHello is closed, or else the oldest.
 func (d *tlsDoor) enter(nc net.Conn) *shaking {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -128,7 +129,7 @@ func (d *tlsDoor) leave(c *shaking) {
 	}
 }
 
-// hear is called by a handshake that has the whole ClientHello.
+// hear is called when the whole ClientHello has come.
 func (d *tlsDoor) hear(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if c, ok := hello.Conn.(*shaking); ok {
 		d.mu.Lock()

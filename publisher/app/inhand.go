@@ -4,9 +4,8 @@ import (
 	"zamqp/publisher/inhand"
 )
 
-// openInHand opens the journal of what is being handled, for the consumers in use.
-// Without it everything works, but it is not known any more which message has
-// ended a process: that is no reason not to start.
+// openInHand opens the file of the messages that are being handled. If that fails, the
+// server starts all the same: only which message has ended a process is not known then.
 func (a *application) openInHand() {
 	dir := a.plan.Settings.Server.DataDir
 	if dir == "" || len(a.plan.Consumers) == 0 {

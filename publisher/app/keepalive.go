@@ -13,11 +13,10 @@ import (
 // pingsMissed is how many pings without an answer make a connection suspect.
 const pingsMissed = 3
 
-// keepalive sends a message to a queue of its own once in a while, and consumes
-// it: a whole round through the broker, where a heartbeat only shows that its
-// socket is served. What it finds is in the log and in /readyz; the connection
-// itself is left alone. The queue is exclusive, so that nothing of it outlives the
-// connection, and no broker refuses it.
+// keepalive sends a message to a queue of its own at intervals, and consumes it. That
+// tests the whole way through the broker, where a heartbeat only shows that its socket is
+// served. The result is in the log and in /readyz; the connection is not closed. The
+// queue is exclusive, so that it ends with the connection and every broker accepts it.
 type keepalive struct {
 	link     *link
 	name     string // CONNECTION.ping
@@ -27,7 +26,7 @@ type keepalive struct {
 	answered time.Time // when that came
 }
 
-// keepAlive starts the pings of a connection that wants them.
+// keepAlive starts the pings if they are configured.
 func (k *link) keepAlive() {
 	every := k.Settings.Keepalive
 	if every == 0 {
@@ -54,7 +53,7 @@ func (k *link) keepAlive() {
 	k.Loop.After(every, beat)
 }
 
-// send sends a ping, unless there is no way for it: that is known without.
+// send sends a ping, unless the connection is known to be down.
 func (p *keepalive) send() {
 	if p.consumer.State() != client.Up || !p.link.Client.Ready() {
 		p.missed = 0
@@ -69,7 +68,7 @@ func (p *keepalive) send() {
 	}
 }
 
-// Confirmed hears what became of a ping.
+// Confirmed is told of the confirm of a ping.
 func (p *keepalive) Confirmed(err error) {
 	if err != nil && p.link.Client.State() == client.Connected {
 		p.link.app.log.Warn().Str("connection", p.link.Name).Err(err).Msg("ping")
@@ -81,7 +80,7 @@ func (p *keepalive) Deliver(*client.Delivery) {
 	p.missed, p.answered = 0, p.link.Loop.Now()
 }
 
-// Report tells when a ping was answered last.
+// Report says when the last ping was answered.
 func (p *keepalive) Report() []publisher.Status {
 	s := publisher.Status{Kind: "keepalive", Name: p.name, Ready: true, State: "waiting"}
 	switch {

@@ -15,14 +15,13 @@ import (
 
 // Exit codes of a process whose loop does not answer.
 const (
-	exitStalled = 70 // its thread was held past loop.stall_limit
-	exitDeaf    = 71 // it was held when a signal asked for the end
+	exitStalled      = 70 // its thread was held past loop.stall_limit
+	exitUnresponsive = 71 // it was held when a signal asked for the end
 )
 
-// lastWords end the process from outside of the loop, when that does not answer:
-// with an exit status of its own, so that a supervisor can act, and with all stacks
-// in the log. Any goroutine may call it. What the process had in hand is as after a
-// kill.
+// lastWords ends the process when the loop does not answer. It logs all stacks, and the
+// exit status is one of its own, so that a supervisor can act. Any goroutine may use it.
+// For messages in hand it is like a kill.
 type lastWords struct {
 	log  zerolog.Logger
 	w    *logging.Writer // under log; nil if it is the caller's
@@ -30,7 +29,7 @@ type lastWords struct {
 	once sync.Once
 }
 
-// stalled is told by the watchdog.
+// stalled is what the watchdog calls.
 func (w *lastWords) stalled(limit time.Duration) func(loop.Stall) {
 	return func(s loop.Stall) {
 		w.say(exitStalled, s, func(e *zerolog.Event) {
@@ -40,17 +39,17 @@ func (w *lastWords) stalled(limit time.Duration) func(loop.Stall) {
 	}
 }
 
-// deaf is told of a signal that the loop does not answer.
-func (w *lastWords) deaf(l *loop.Loop) func(sig string) {
+// unresponsive is called with a signal that the loop does not answer.
+func (w *lastWords) unresponsive(l *loop.Loop) func(sig string) {
 	return func(sig string) {
-		w.say(exitDeaf, l.Look(), func(e *zerolog.Event) {
+		w.say(exitUnresponsive, l.Look(), func(e *zerolog.Event) {
 			e.Str("reason", sig).Msg("the thread is held and does not answer a signal: the process ends. What holds it is in function and stack; all stacks follow")
 		})
 	}
 }
 
-// say logs the line and a line for each goroutine, waits for the reader of the log as
-// long as there is one, and ends the process.
+// say logs the line and a line for each goroutine, waits until they are written, as long as
+// the log has a reader, and ends the process.
 func (w *lastWords) say(status int, s loop.Stall, line func(*zerolog.Event)) {
 	w.once.Do(func() {
 		if w.w != nil {
@@ -68,7 +67,7 @@ func (w *lastWords) say(status int, s loop.Stall, line func(*zerolog.Event)) {
 	})
 }
 
-// allStacks are those of all goroutines, up to a size that a log can take.
+// allStacks are the stacks of all goroutines, up to a size that a log can take.
 func allStacks() []byte {
 	const most = 16 << 20
 	for size := 256 << 10; ; size *= 4 {

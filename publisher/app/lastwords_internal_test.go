@@ -37,7 +37,7 @@ func TestLastWordsAreKept(t *testing.T) {
 	time.AfterFunc(100*time.Millisecond, func() { close(g.open) })
 	long := bytes.Repeat([]byte("stack "), 128<<10)
 	last.say(exitStalled, loop.Stall{Name: "GET /stuck", Function: "shop.stuck", Stack: long}, func(e *zerolog.Event) { e.Msg("held") })
-	last.say(exitDeaf, loop.Stall{}, func(e *zerolog.Event) { e.Msg("again") })
+	last.say(exitUnresponsive, loop.Stall{}, func(e *zerolog.Event) { e.Msg("again") })
 	text := g.got.String()
 	if status != exitStalled || strings.Contains(text, "again") || w.Stats().Dropped == 0 {
 		t.Errorf("status %d, %+v", status, w.Stats())

@@ -18,25 +18,25 @@ type link struct {
 	open  bool                 // it was, since the last that was lost
 }
 
-// A failing is what can fail again each second: the connection, or one of its
+// failing identifies what may fail again and again: the connection, or one of its
 // consumers and producers.
 type failing struct {
 	kind client.EventKind
 	name string
 }
 
-// repeated is a failure that was logged.
+// repeated is a failure that has been logged.
 type repeated struct {
 	at   time.Time
 	text string
 	more int // how often it came since then
 }
 
-// repeatedEvery is how often a failure that goes on is logged.
+// repeatedEvery is how often a failure that repeats is logged.
 const repeatedEvery = 30 * time.Second
 
-// repeats reports whether an event only tells that something still fails, and for
-// one that is to be logged, how many were not.
+// repeats reports whether an event only repeats a failure. Otherwise more is how many
+// repetitions were not logged.
 func (k *link) repeats(e *client.Event) (more int, quiet bool) {
 	text := ""
 	switch e.Kind {
@@ -67,8 +67,8 @@ func (k *link) repeats(e *client.Event) (more int, quiet bool) {
 	return last.more, false
 }
 
-// connect makes the client of a connection, hands it the producers and
-// consumers, and dials.
+// connect makes the client of a connection, registers the producers and consumers with it,
+// and dials.
 func (a *application) connect(name string) {
 	c := a.plan.Settings.Connections[name]
 	k := &link{app: a, quiet: map[failing]repeated{}, Dialer: dial.Dialer{Loop: a.loop, Name: name, Settings: c}}
@@ -88,10 +88,11 @@ func (a *application) connect(name string) {
 	k.keepAlive()
 }
 
-// Redial is the client's wish for another socket.
+// Redial is called by the client when it needs another socket.
 func (k *link) Redial(after time.Duration) { k.Loop.After(after, k.Dial) }
 
-// word is what an event is called in the log: lost is only what was open.
+// word is the text of an event in the log. A connection that was never open is not
+// "lost".
 func (k *link) word(e *client.Event) string {
 	switch e.Kind {
 	case client.EventConnected:
@@ -109,7 +110,7 @@ func (k *link) word(e *client.Event) string {
 	return e.Kind.String()
 }
 
-// Note logs what happens to the connection.
+// Note logs the events of the connection.
 func (k *link) Note(e client.Event) {
 	if e.Kind == client.EventConnected {
 		k.Opened()

@@ -2,15 +2,15 @@ package app
 
 import "golang.org/x/sys/unix"
 
-// messageMemory gives the broker memory from outside of Go's heap. A million
-// messages there are nothing that the garbage collector has to look at, and the
-// room that GOGC leaves for garbage is not doubled by them.
+// messageMemory gives the broker memory from outside of Go's heap. The garbage collector
+// does not have to scan a million messages there, nor leave as much room again for
+// garbage.
 type messageMemory struct {
 	mapped int64 // octets, now
 }
 
-// allocate returns n zero octets. Where the system gives no more it falls back
-// to Go's heap, which then ends the process or not by its own rules.
+// allocate returns n zero octets. If the system gives no more, they come from Go's heap,
+// which may end the process.
 func (m *messageMemory) allocate(n int) []byte {
 	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
@@ -20,14 +20,14 @@ func (m *messageMemory) allocate(n int) []byte {
 	return b
 }
 
-// free takes back what allocate returned, whole. What came from the heap is
-// refused by Munmap and left to the garbage collector.
+// free takes back a whole slice of allocate. Munmap refuses one from Go's heap, which is
+// left to the garbage collector.
 func (m *messageMemory) free(b []byte) {
 	if unix.Munmap(b) == nil {
 		m.mapped -= int64(len(b))
 	}
 }
 
-// discard takes back the pages of a part of what allocate returned. Their octets
-// are zero from then on.
+// discard gives the pages of a part of such a slice back to the system. They are zero from
+// then on.
 func (m *messageMemory) discard(b []byte) { _ = unix.Madvise(b, unix.MADV_DONTNEED) }

@@ -27,8 +27,7 @@ func (r *loopRuntime) Measure(dst []publisher.Metric) []publisher.Metric {
 	)
 }
 
-// queuesShown is up to how many queues of the embedded broker have metrics of
-// their own.
+// queuesShown is the most queues of the embedded broker that have metrics of their own.
 const queuesShown = 500
 
 // Measure appends the broker's numbers.
@@ -65,7 +64,7 @@ func (e *embedded) Measure(dst []publisher.Metric) []publisher.Metric {
 	return dst
 }
 
-// measureTraffic appends what the broker has counted since the start.
+// measureTraffic appends the broker's counters since the start.
 func (e *embedded) measureTraffic(dst []publisher.Metric) []publisher.Metric {
 	s := e.server.Stats()
 	return publisher.AppendMetrics(dst, nil,

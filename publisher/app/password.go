@@ -6,12 +6,12 @@ import (
 	"zamqp/publisher/config"
 )
 
-// passwordEvery is how often a password_file is looked at.
+// passwordEvery is how often a password_file is read.
 const passwordEvery = 2 * time.Second
 
-// watchPassword reads the password_file again and again, off the loop as a file
-// may be on a network. The client tells the broker when it has changed: tokens
-// that expire are renewed by writing the file anew.
+// watchPassword reads the password_file again and again, on a goroutine because the file
+// may be on a network. When it has changed, the client tells the broker: so tokens that
+// expire can be renewed.
 func (k *link) watchPassword() {
 	file := k.Settings.PasswordFile
 	if file == "" {

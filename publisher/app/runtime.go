@@ -7,17 +7,17 @@ import (
 	"zamqp/publisher/config"
 )
 
-// loopRuntime is the loop as the publisher wants it.
+// loopRuntime is the loop as a publisher.Runtime.
 type loopRuntime struct{ *loop.Loop }
 
-// After is the loop's, with the timer as a function.
+// After is the loop's After. It returns what stops the timer.
 func (r *loopRuntime) After(d time.Duration, fn func()) func() bool { return r.Loop.After(d, fn).Stop }
 
-// Offload is the loop's, by the kind of work.
+// Offload is the loop's OffloadKind.
 func (r *loopRuntime) Offload(kind uintptr, fn, done func()) { r.Loop.OffloadKind(kind, fn, done) }
 
-// keepMax is how much input of a connection waits for more: a frame of the embedded
-// broker's clients, and the head of an HTTP request, are only taken whole.
+// keepMax is how much input of a connection may wait for more. A frame of a client of the
+// embedded broker, and the head of an HTTP request, are only taken whole.
 func keepMax(s *config.Settings) int {
 	return max(256<<10, int(s.Broker.FrameMax), int(s.HTTP.HeadMax)+64<<10)
 }

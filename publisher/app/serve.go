@@ -100,7 +100,7 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 	return a, nil
 }
 
-// ownWorkers are for what the server offloads itself: passwords, replays of a spool.
+// ownWorkers are for work of the server itself: passwords, replays of a spool.
 const ownWorkers = 16
 
 func poolSizes(s *config.Settings) map[string]publisher.PoolSize {
@@ -134,7 +134,7 @@ func (a *application) run(ctx context.Context) error {
 		return a.abandon(serving, end, err)
 	}
 	stop := a.plan.Settings.Server
-	unwatch := watch(ctx, a.loop, watching{drain: a.drain, hurry: a.hurry, deaf: a.last.deaf(a.loop), within: stop.DrainDelay + stop.DrainTimeout})
+	unwatch := watch(ctx, a.loop, watching{drain: a.drain, hurry: a.hurry, unresponsive: a.last.unresponsive(a.loop), within: stop.DrainDelay + stop.DrainTimeout})
 	if serving.Err() != nil { // before somebody watched
 		unwatch()
 		return a.abandon(serving, end, context.Cause(serving))
@@ -162,16 +162,15 @@ func (a *application) hurry(why string) {
 	a.loop.Stop()
 }
 
-// spareProcessors is how many more processors Go's scheduler has than the
-// machine. One that nobody uses costs next to nothing. What computes on others
-// shares the machine's time by the kernel's rules, which know priorities and
-// take milliseconds; if all of Go's were taken, the loop would wait for one up
-// to 10 ms for each goroutine in line. More of them would let the garbage
-// collector take more of the machine's at once.
+// spareProcessors is how many more processors Go's scheduler has than the machine. An idle
+// one costs next to nothing. Goroutines that compute on the others share the machine with
+// the loop by the kernel's rules, which know priorities and act within milliseconds. If
+// all of Go's processors were taken, the loop would wait up to 10 ms for each goroutine in
+// line. With more of them, the garbage collector would take more of the machine at once.
 const spareProcessors = 4
 
-// setProcessors gives Go's scheduler as many as the settings say and returns how
-// to undo it. It is done once, as it stops all goroutines.
+// setProcessors sets the number of processors of Go's scheduler, and returns what undoes
+// that. It stops all goroutines for a moment, so it is done once.
 func setProcessors(n int) (undo func()) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return func() {}
@@ -259,7 +258,7 @@ func listenText(addr net.Addr) string {
 	return "http://" + addr.String()
 }
 
-// sweep ends the waits of calls that are older than server.call_timeout.
+// sweep ends what calls wait for, if they are older than server.call_timeout.
 func (a *application) sweep() {
 	limit := a.plan.Settings.Server.CallTimeout
 	if limit == 0 {
@@ -270,5 +269,5 @@ func (a *application) sweep() {
 	a.loop.After(max(min(time.Second, limit/4), time.Millisecond), a.sweep)
 }
 
-// errCut says that calls did not end within the drain.
+// errCut is the error of a drain that ended before its calls.
 var errCut = errors.New("the drain was cut short by server.drain_timeout")

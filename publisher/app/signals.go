@@ -13,28 +13,27 @@ import (
 	"zamqp/loop"
 )
 
-// watching is what becomes of signals.
+// watching is what signals do.
 type watching struct {
 	drain, hurry func(why string) // on the loop's thread
-	deaf         func(sig string) // when that does not answer; on another goroutine
-	within       time.Duration    // what a drain may take; negative is not known
+	unresponsive func(sig string) // when that does not answer; on another goroutine
+	within       time.Duration    // how long a drain may take; negative = unknown
 }
 
 const (
-	// answerMax is how long the loop may take to hear of a signal that does not wait. A
-	// turn takes milliseconds, also under load.
+	// answerMax is how long the loop may take to run a posted function after the second
+	// signal. A turn takes milliseconds, also under load.
 	answerMax = 2 * time.Second
-	// endMax is how long it may take then to come to its end, by way of the disk.
+	// endMax is how long it may then take to end, which includes writing to the disk.
 	endMax = 10 * time.Second
 )
 
-// watch turns a signal, and the end of ctx, into a call of drain, and a second
-// signal into one of hurry, both on the loop's thread. A handler that holds that
-// thread keeps it from the word: then deaf is called, soon after the second signal, or
-// when the drain should be over. From the second signal on signals do what they do to
-// any program. SIGHUP drains, too: there is nothing that is read
-// anew. It is never the second signal, since a terminal that is closed and its
-// shell send one each. It returns what ends the watching.
+// watch calls drain after a signal or the end of ctx, and hurry after a second signal,
+// both on the loop's thread. If a handler holds that thread, unresponsive is called: soon
+// after the second signal, or when the drain should be over. From the second signal on,
+// signals do what they do to any program. SIGHUP drains as well, because there is nothing
+// to reload. It never counts as the second signal: a terminal that is closed and its shell
+// send one each. stop ends the watching.
 func watch(ctx context.Context, l *loop.Loop, w watching) (stop func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, endSignals()...)
@@ -46,7 +45,7 @@ func watch(ctx context.Context, l *loop.Loop, w watching) (stop func()) {
 	}
 }
 
-// signalled is the goroutine that hears signals.
+// signalled is the goroutine that receives signals.
 type signalled struct {
 	watching
 	loop     *loop.Loop
@@ -83,7 +82,7 @@ func (s *signalled) run(ctx context.Context) {
 	}
 }
 
-// take tells the loop of a signal.
+// take handles a signal.
 func (s *signalled) take(sig os.Signal) {
 	s.count++
 	s.last = sig.String()
@@ -105,7 +104,7 @@ func (s *signalled) take(sig os.Signal) {
 	}
 }
 
-// ask posts a function and notes when it has begun.
+// ask posts a function and records that it has begun.
 func (s *signalled) ask(fn func()) {
 	heard := &atomic.Bool{}
 	s.heard = heard
@@ -115,11 +114,11 @@ func (s *signalled) ask(fn func()) {
 	})
 }
 
-// check ends the process if the loop has not heard what it was asked. One that has
-// may still be held on its way to the end.
+// check ends the process if the loop has not run the posted function. Otherwise it asks
+// again: the loop may be held later on its way to the end.
 func (s *signalled) check() {
 	if !s.heard.Load() {
-		s.deaf(s.last)
+		s.unresponsive(s.last)
 		return
 	}
 	s.ask(func() {})
@@ -130,7 +129,7 @@ func (s *signalled) check() {
 	s.look = time.After(wait)
 }
 
-// stallLogger takes the watchdog's report, on a goroutine of its own.
+// stallLogger logs the watchdog's reports, on the watchdog's goroutine.
 func stallLogger(log zerolog.Logger) func(loop.Stall) {
 	return func(s loop.Stall) {
 		e := log.Warn().Dur("held", s.Held.Round(time.Millisecond)).Str("phase", s.Phase).Str("function", s.Function)

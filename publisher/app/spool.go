@@ -13,11 +13,11 @@ import (
 	"zamqp/publisher/spool"
 )
 
-// spoolReserve is the size of the file that keeps room for what has left on a full
-// disk.
+// spoolReserve is the size of the file that keeps room on a full disk: recording a sent
+// message needs space, too.
 const spoolReserve = 2 << 20
 
-// spoolName is the connection of a directory.
+// spoolName is the name of the connection of a spool's directory.
 func spoolName(dir string) string {
 	name := filepath.Base(dir)
 	if name, err := url.PathUnescape(name); err == nil {
@@ -26,8 +26,7 @@ func spoolName(dir string) string {
 	return name
 }
 
-// openSpools opens the spools of the connections in use, and gives them to the
-// door.
+// openSpools opens the spools of the connections in use, and gives them to amqpdoor.
 func (a *application) openSpools() error {
 	used := map[string]bool{}
 	parents := map[string]bool{}
@@ -73,11 +72,11 @@ func (a *application) openSpools() error {
 	return nil
 }
 
-// orphans warns of spools that nobody empties any more.
+// orphans warns of spools that no connection uses any more.
 func (a *application) orphans(parent string, used map[string]bool) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
-		return // opening has made it, if it could
+		return // it was made before, if possible
 	}
 	for _, e := range entries {
 		dir := filepath.Join(parent, e.Name())
@@ -88,7 +87,7 @@ func (a *application) orphans(parent string, used map[string]bool) {
 	}
 }
 
-// spoolError adds the remedy to what opening has found.
+// spoolError adds the remedy to an error of opening a spool.
 func spoolError(key string, err error) error {
 	if errors.Is(err, journal.ErrLocked) {
 		return fmt.Errorf("%s: %w: another zamqp runs with it; each needs a directory of its own", key, err)

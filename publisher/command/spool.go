@@ -54,8 +54,9 @@ that the broker gave. Nothing is changed.`,
 	retrying := &cobra.Command{
 		Use:   "retry",
 		Short: "Send messages that are aside once more",
-		Long:  `Put messages that are aside at the end of the queue. The next server sends them. They are picked by --number, --message-id, --reason or --all.`,
-		Args:  cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Long: `Put messages that are aside at the end of the queue. The next server sends
+them. They are picked by --number, --message-id, --reason or --all.`,
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error { return retry.retry(c) },
 	}
 	retry.add(retrying)

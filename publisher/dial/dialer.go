@@ -23,20 +23,20 @@ type Dialer struct {
 	Join func(client func(*loop.Conn) loop.Peer)
 	Node config.Node // the one that was dialled last
 
-	// round is the order in which the nodes are dialled, round[:tried] have been.
-	// One that takes connections and then drops them counts as tried as well: the
-	// round goes on until one has opened.
+	// round is the order in which the nodes are dialled; round[:tried] have been. The
+	// round goes on until a connection is open, so that a node that takes connections
+	// and drops them again is not tried for ever.
 	round  []config.Node
 	tried  int
 	failed []error // of the dials since the client asked for a socket
 	began  time.Time
-	slow   map[config.Node]bool // took long to fail the last time: they are dialled behind the others
+	slow   map[config.Node]bool // took long to fail the last time, and are dialled after the others
 }
 
-// slowAfter tells a host that is down from a port that nobody listens on.
+// slowAfter distinguishes a host that is down from a port where nothing listens.
 const slowAfter = time.Second
 
-// ClientConfig is a [connection.NAME] as the client machine wants it.
+// ClientConfig converts a [connection.NAME] to the configuration of a client.
 func ClientConfig(name string, c *config.Connection) client.Config {
 	machine := client.Config{
 		Name: name, Vhost: c.URI.Vhost, Username: c.URI.Username, Password: c.URI.Password,
@@ -52,8 +52,8 @@ func ClientConfig(name string, c *config.Connection) client.Config {
 	return machine
 }
 
-// ackDelay is how long an ack may wait for others. It is less than a handler
-// notices and enough for a whole read of the socket under load.
+// ackDelay is how long an ack may wait for others. Under load it is enough for all
+// messages of one read of the socket.
 const ackDelay = 2 * time.Millisecond
 
 // Dial makes the socket that the client wants. It tries the nodes in turn, beginning
@@ -87,15 +87,15 @@ func (d *Dialer) Dial() {
 	})
 }
 
-// connect gives the client its socket. It is read however much the client has to
-// say, which publish_max bounds: a broker that reads no more until its deliveries
-// are read would wait for ever for one that does the same.
+// connect gives the client its socket. The socket is read also while much output waits:
+// a broker may stop reading until its deliveries are read, and two peers that do so would
+// wait for each other for ever. publish_max bounds the output.
 func (d *Dialer) connect(c *loop.Conn) loop.Peer {
 	c.KeepReading()
 	return d.Client.Connect(c)
 }
 
-// dialTLS dials and shakes hands off the loop, then lets the loop adopt the
+// dialTLS dials and makes the TLS handshake on a goroutine. The loop then adopts the
 // stream.
 func (d *Dialer) dialTLS(node config.Node, timeout time.Duration) {
 	nc, err := dialTLS(d.Settings, d.Name, node, node.Address(), timeout)
@@ -112,7 +112,7 @@ func (d *Dialer) dialTLS(node config.Node, timeout time.Duration) {
 	}
 }
 
-// slowness sorts nodes.
+// slowness is the key by which nodes are sorted.
 func (d *Dialer) slowness(n config.Node) int {
 	if d.slow[n] {
 		return 1
@@ -120,7 +120,7 @@ func (d *Dialer) slowness(n config.Node) int {
 	return 0
 }
 
-// dialFailed goes on to the next node; the client waits only after a whole round.
+// dialFailed goes on to the next node. The client only waits after a whole round.
 func (d *Dialer) dialFailed(err error) {
 	d.failed = append(d.failed, err)
 	if d.slow == nil {
@@ -144,11 +144,11 @@ func (d *Dialer) dialFailed(err error) {
 	d.Client.DialFailed(err)
 }
 
-// Opened starts a new round for the next connection.
+// Opened is called when a connection is open. The next dial begins a new round.
 func (d *Dialer) Opened() { d.tried, d.slow = len(d.round), nil }
 
-// Tick gives the client the time also while it has no connection, so that
-// publishes that wait for one expire.
+// Tick gives the client the time, also while it has no connection, so that publishes
+// that wait for one expire. It calls itself by a timer.
 func (d *Dialer) Tick() {
 	now := d.Loop.Now()
 	wait := tickMax

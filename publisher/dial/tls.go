@@ -16,13 +16,14 @@ import (
 	"zamqp/publisher/config"
 )
 
-// tlsRefusal is a handshake that failed for what one side thinks of the other's
-// certificate or version, in contrast to one that nobody took part in.
+// tlsRefusal is the error of a handshake in which one side refused the other's
+// certificate or version. A handshake without an answer is another error.
 type tlsRefusal struct{ error }
 
 func (e *tlsRefusal) Unwrap() error { return e.error }
 
-// dialTLS dials and shakes hands, off the loop; timeout is for each.
+// dialTLS dials and makes the handshake, not on the loop's thread. timeout is for each of
+// the two.
 func dialTLS(c *config.Connection, name string, node config.Node, address string, timeout time.Duration) (net.Conn, error) {
 	config, key, err := c.TLSConfig()
 	if err != nil {
@@ -49,9 +50,9 @@ func dialTLS(c *config.Connection, name string, node config.Node, address string
 	return &brokerStream{Conn: nc, explainer: x}, nil
 }
 
-// brokerStream explains the errors of a TLS connection. With TLS 1.3 a broker's
-// verdict on our certificate comes after our side of the handshake is over, as
-// the error of the first read.
+// brokerStream explains the errors of a TLS connection. With TLS 1.3, our side of the
+// handshake ends before the broker has checked our certificate: if the broker refuses it,
+// the first read fails.
 type brokerStream struct {
 	*tls.Conn
 	explainer *tlsExplainer
@@ -72,14 +73,13 @@ func (s *brokerStream) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write fails with the broker's verdict, if there is one: that the pipe is broken
-// says less.
+// Write fails with the broker's refusal if there is one, rather than with a broken pipe.
 func (s *brokerStream) Write(b []byte) (int, error) {
 	n, err := s.Conn.Write(b)
 	if err == nil {
 		return n, nil
 	}
-	_ = s.SetReadDeadline(time.Now().Add(time.Second)) // what the reader waits for is here, or nowhere
+	_ = s.SetReadDeadline(time.Now().Add(time.Second)) // the refusal has come by now, or never will
 	for range 20 {
 		s.mu.Lock()
 		verdict := s.verdict
@@ -92,15 +92,15 @@ func (s *brokerStream) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// tlsExplainer adds to an error of TLS what to do about it.
+// tlsExplainer adds a remedy to an error of TLS.
 type tlsExplainer struct {
 	connection  string
-	host        string // that the certificate has to be for
+	host        string // that the certificate must name
 	certificate bool   // we have one
 	ca          bool   // a ca_file is set
 }
 
-// explain returns err itself if there is nothing to say.
+// explain returns err itself if it knows no remedy.
 func (x *tlsExplainer) explain(err error) error {
 	if remedy := x.remedy(err); remedy != "" {
 		return fmt.Errorf("%w: %s", err, remedy)
@@ -132,7 +132,7 @@ func (x *tlsExplainer) remedy(err error) string {
 	return x.alert(err.Error(), key)
 }
 
-// alert reads what the broker sent. crypto/tls has no names for these.
+// alert is the remedy for an alert of the broker. crypto/tls has no types for alerts.
 func (x *tlsExplainer) alert(text, key string) string {
 	if !strings.Contains(text, "remote error") {
 		return ""

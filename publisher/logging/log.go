@@ -18,14 +18,14 @@ import (
 // logTime is RFC 3339 with milliseconds: a request takes less than a second.
 const logTime = "2006-01-02T15:04:05.000Z07:00"
 
-// newLogger makes the server's log on w: lines for people on a terminal, JSON
-// for machines otherwise, or what the settings say.
+// newLogger makes a logger on w. "auto" writes lines for people on a terminal, and JSON
+// otherwise.
 func newLogger(l config.Log, w io.Writer) zerolog.Logger {
-	// zerolog keeps these in globals; every logger of the process is ours. A
-	// duration as a number would leave its unit to be guessed.
+	// zerolog has these as globals, and every logger of the process is ours. A duration
+	// is written with its unit.
 	zerolog.TimeFieldFormat = logTime
 	zerolog.DurationFieldFormat = zerolog.DurationFormatString
-	w = Bare(w) // the console's own colours are no foreign text
+	w = Bare(w) // the console's own colours must not be quoted
 	if l.Format == "console" || l.Format == "auto" && IsTerminal(w) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !IsTerminal(w)}
 	} else {
@@ -33,13 +33,13 @@ func newLogger(l config.Log, w io.Writer) zerolog.Logger {
 	}
 	level, err := zerolog.ParseLevel(l.Level)
 	if err != nil {
-		level = zerolog.InfoLevel // Load lets only known words through
+		level = zerolog.InfoLevel // Load has checked the word
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }
 
-// IsTerminal takes every character device for a terminal. The only other one
-// that a log goes to is /dev/null, where the format is nobody's concern.
+// IsTerminal reports whether w is a terminal. It takes every character device for one:
+// the only other one that a log goes to is /dev/null.
 func IsTerminal(w io.Writer) bool {
 	switch inner := w.(type) {
 	case *Writer:
@@ -55,9 +55,9 @@ func IsTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// Open makes the log of a server on to. It never waits for its reader. Libraries
-// that log by the standard library write to it as well. end closes it: what waits is
-// written as long as somebody reads.
+// Open makes the log of a server on to. Logging never waits for the reader. Libraries
+// that log by the standard library write to it as well. end closes it: lines that wait
+// are written as long as there is a reader.
 func Open(l config.Log, to io.Writer) (logger zerolog.Logger, w *Writer, end func()) {
 	notifyBrokenPipe()
 	w = newWriter(to)
@@ -82,15 +82,15 @@ func Open(l config.Log, to io.Writer) (logger zerolog.Logger, w *Writer, end fun
 	}
 }
 
-// noticeBuffer gets one line in the format that suits to.
+// noticeBuffer gets one line, in the format for to.
 type noticeBuffer struct {
 	bytes.Buffer
 	to io.Writer
 }
 
-// notifyBrokenPipe makes a write to a standard output that has lost its reader
-// fail, rather than end the process. Being notified is preferred to ignoring the
-// signal, which the programs that handlers start would inherit.
+// notifyBrokenPipe makes a write fail if standard output has lost its reader. Without it
+// SIGPIPE ends the process. The signal is not ignored, because the programs that handlers
+// start would inherit that.
 var notifyBrokenPipe = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) })
 
 // Measure appends the log's numbers.

@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// Quoting is an output for text that may be foreign: of messages, of a broker, of
-// whoever made the request that is logged. What a terminal would obey is written
-// as an escape that JSON has, too, and so nobody sees anything but what is there.
+// Quoting is an output for text that may come from others: from messages, a broker or a
+// client. Control characters, which a terminal would obey, are written as escapes that
+// JSON has, too.
 type Quoting struct{ W io.Writer }
 
 // Write writes p, quoted.
@@ -24,7 +24,7 @@ func (q Quoting) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// isPlain tells, for nearly all text, that there is nothing to look for.
+// isPlain is a quick test for text without anything to quote.
 func isPlain(p []byte) bool {
 	for _, c := range p {
 		if c >= utf8.RuneSelf || c < ' ' && c != '\n' && c != '\t' || c == 0x7f {
@@ -50,14 +50,14 @@ func appendQuoted(dst, p []byte) []byte {
 	return dst
 }
 
-// isObeyed reports whether a terminal does something else with a character than show
-// it: the controls, with U+009B that begins an escape sequence, and what turns the
-// direction of a line.
+// isObeyed reports whether a terminal obeys a character instead of showing it: controls,
+// with U+009B, which begins an escape sequence, and characters that change the direction
+// of a line.
 func isObeyed(r rune) bool {
 	return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029')
 }
 
-// Bare is the output behind a quoting one.
+// Bare is the output that a Quoting writes to, or w itself.
 func Bare(w io.Writer) io.Writer {
 	if q, ok := w.(Quoting); ok {
 		return q.W
@@ -65,10 +65,10 @@ func Bare(w io.Writer) io.Writer {
 	return w
 }
 
-// OneLine is foreign text within a line.
+// OneLine makes foreign text fit into a line.
 func OneLine(text string) string {
 	if !strings.ContainsAny(text, "\n\t") {
-		return text // the output does the rest
+		return text // Quoting does the rest
 	}
 	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text)
 }

@@ -8,29 +8,28 @@ import (
 )
 
 const (
-	// logWaitingMax is how many octets of lines wait for a reader who is slow.
+	// logWaitingMax is how many octets of lines may wait for a slow reader.
 	logWaitingMax = 1 << 20
-	// logLateMax is how many octets of the newest lines are kept besides when those
-	// are full: the last words of a process are worth more than what was dropped.
+	// logLateMax is how many octets of the newest lines are kept when those are full: the
+	// last lines of a process say most.
 	logLateMax = 64 << 10
-	// logPieceMax is what a pipe takes in one piece, without lines of other
-	// processes in it (PIPE_BUF).
+	// logPieceMax is how much a pipe takes as one piece, so that lines of other
+	// processes cannot come between (PIPE_BUF).
 	logPieceMax = 4096
 
 	logRetryMin = 50 * time.Millisecond
 	logRetryMax = time.Second
 
-	// At the end the lines that wait are written as long as somebody reads, but not
-	// for ever.
+	// How long Close waits for a reader who takes nothing, and how long in all.
 	logStallMax = time.Second
 	logCloseMax = 10 * time.Second
 )
 
-// Writer lets any goroutine write lines without waiting for whoever reads
-// them: a goroutine of its own does that. When its buffer is full it keeps the
-// oldest lines, which tell how it began, and the newest; those between are
-// dropped and counted, and a line in their place says how many. zerolog's diode
-// has only the newest, and loses what waits when a write fails.
+// Writer lets any goroutine write lines without waiting for the reader: a goroutine of its
+// own writes them. When its buffer is full, it keeps the oldest lines, which say how it
+// began, and the newest. Lines between are dropped and counted, and a line in their place
+// says how many. zerolog's diode keeps only the newest lines, and loses those that wait
+// when a write fails.
 type Writer struct {
 	to      io.Writer
 	notice  func(dropped uint64, err error) []byte // makes that line
@@ -46,7 +45,7 @@ type Writer struct {
 	late    []byte // the newest lines
 	closed  bool
 	unbound bool   // the process ends: all lines are kept
-	unsaid  uint64 // lines dropped that no line tells of yet
+	unsaid  uint64 // dropped lines that no line reports yet
 	lastErr error  // of the last failed write since it was told
 	moved   uint64 // octets written
 	stats   Stats
@@ -83,8 +82,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Unbound is called before the last lines of a process that ends: from now on all
-// are kept, however many there are.
+// Unbound removes the bound, for the last lines of a process that ends.
 func (w *Writer) Unbound() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -115,7 +113,7 @@ func (w *Writer) drop() {
 func (w *Writer) rouse() {
 	select {
 	case w.wake <- struct{}{}:
-	default: // it has been roused already
+	default: // it has been woken already
 	}
 }
 
@@ -128,8 +126,8 @@ func (w *Writer) Stats() Stats {
 	return s
 }
 
-// Close writes what waits, for as long as it is read, and ends the writing: what
-// comes later is dropped. zerolog calls it before a fatal line ends the process.
+// Close writes the lines that wait, as long as there is a reader. Later lines are dropped.
+// zerolog calls it before a fatal line ends the process.
 func (w *Writer) Close() error {
 	w.once.Do(func() { close(w.closing) })
 	w.rouse()
@@ -169,8 +167,8 @@ func (w *Writer) run() {
 	}
 }
 
-// take waits for lines and takes all; nil is the end. spare is the buffer of the
-// lines before, which becomes the one that is filled.
+// take waits for lines and takes all of them; nil is the end. spare is the buffer of the
+// lines before, to be filled again.
 func (w *Writer) take(spare []byte) []byte {
 	if cap(spare) > logWaitingMax/16 { // an idle server holds no large buffer
 		spare = nil
@@ -195,8 +193,8 @@ func (w *Writer) take(spare []byte) []byte {
 	}
 }
 
-// wholeLines is the length of the lines at the beginning of b that go into one
-// piece, or of the first.
+// wholeLines is the length of the whole lines at the beginning of b that fit into one
+// piece. The first line counts in any case.
 func wholeLines(b []byte) int {
 	if len(b) <= logPieceMax {
 		return len(b)
@@ -210,8 +208,8 @@ func wholeLines(b []byte) int {
 	return len(b)
 }
 
-// put writes a piece. An error passes: a disk is full for a time, a named pipe
-// has no reader for a time. At the end it is final.
+// put writes a piece, and tries again after an error: a disk may be full for a time, a
+// named pipe may have no reader. During Close, an error is final.
 func (w *Writer) put(piece []byte) {
 	for wait := logRetryMin; len(piece) > 0; wait = min(2*wait, logRetryMax) {
 		n, err := w.to.Write(piece)
@@ -240,8 +238,8 @@ func (w *Writer) advance(n int, err error) {
 	}
 }
 
-// tell lets the newest lines follow once there is room again, behind a line that
-// says what is missing before them.
+// tell appends the newest lines when there is room again, after a line that says how many
+// are missing before them.
 func (w *Writer) tell() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
