@@ -171,9 +171,9 @@ func TestDialTimeout(t *testing.T) {
 	}
 }
 
-// TestStationsComeBackSoon: what is not there yet when the broker has come back is
+// TestRegistrationsComeBackSoon: what is not there yet when the broker has come back is
 // asked for each second; what it will not have keeps its own growing pause.
-func TestStationsComeBackSoon(t *testing.T) {
+func TestRegistrationsComeBackSoon(t *testing.T) {
 	for _, row := range []struct {
 		code     uint16
 		text     string

@@ -20,7 +20,7 @@ const (
 
 var channelStateNames = [...]string{"awaitChannelOpenOk", "open", "awaitChannelCloseOk", "over"}
 
-// owner is what a channel is for: a station or the publisher. An error ends the
+// owner is what a channel is for: a registration or the publisher. An error ends the
 // connection.
 type owner interface {
 	opened() error                                     // channel.open-ok came

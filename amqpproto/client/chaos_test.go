@@ -20,7 +20,7 @@ type chaos struct {
 	rnd       *rand.Rand
 	consumers []*client.Consumer
 	producers []*client.Producer
-	held      []client.Delivery // not settled; only Settler, Epoch and Tag
+	held      []client.Delivery // not settled; only Acknowledger, Epoch and Tag
 	stale     []client.Delivery // settled, or gone with its channel
 	published []*numbered
 	names     int
@@ -84,7 +84,7 @@ func (x *chaos) ask() {
 		noAck := x.rnd.IntN(3) == 0
 		err = x.client.Get(fmt.Sprint("g", x.rnd.IntN(3)), noAck, func(d *client.Delivery, err error) {
 			if d != nil && !noAck {
-				x.held = append(x.held, client.Delivery{Settler: d.Settler, Epoch: d.Epoch, Tag: d.Tag})
+				x.held = append(x.held, client.Delivery{Acknowledger: d.Acknowledger, Epoch: d.Epoch, Tag: d.Tag})
 			}
 			done(err)
 		})
@@ -124,7 +124,7 @@ func (x *chaos) answerCall() {
 }
 
 func (x *chaos) Deliver(d *client.Delivery) {
-	x.held = append(x.held, client.Delivery{Settler: d.Settler, Epoch: d.Epoch, Tag: d.Tag})
+	x.held = append(x.held, client.Delivery{Acknowledger: d.Acknowledger, Epoch: d.Epoch, Tag: d.Tag})
 	if x.rnd.IntN(4) == 0 {
 		x.settle(len(x.held) - 1)
 	}
@@ -139,11 +139,11 @@ func (x *chaos) settle(i int) {
 	x.stale = append(x.stale, d)
 	switch x.rnd.IntN(5) {
 	case 0:
-		d.Settler.Reject(d.Epoch, d.Tag, true)
+		d.Acknowledger.Reject(d.Epoch, d.Tag, true)
 	case 1:
-		d.Settler.Nack(d.Epoch, d.Tag, false)
+		d.Acknowledger.Nack(d.Epoch, d.Tag, false)
 	default:
-		d.Settler.Ack(d.Epoch, d.Tag)
+		d.Acknowledger.Ack(d.Epoch, d.Tag)
 	}
 }
 
@@ -215,7 +215,7 @@ func (x *chaos) step() {
 		x.settle(x.rnd.IntN(len(x.held)))
 	case n < 53 && len(x.stale) > 0:
 		d := x.stale[x.rnd.IntN(len(x.stale))]
-		d.Settler.Ack(d.Epoch, d.Tag)
+		d.Acknowledger.Ack(d.Epoch, d.Tag)
 	case n < 68:
 		x.publish()
 	case n < 78 && len(b.open) > 0 && b.pubChan != 0 && !b.closing[b.pubChan]:

@@ -202,7 +202,7 @@ func (c *Client) lostAsks(cause error) {
 	}
 }
 
-// blame finds the station whose declaration made the broker close everything.
+// blame finds the registration whose declaration made the broker close everything.
 func (c *Client) blame(cause *amqpproto.ConnectionError) {
 	if cause.Method == 0 {
 		return
@@ -211,14 +211,14 @@ func (c *Client) blame(cause *amqpproto.ConnectionError) {
 		a.ch = nil
 		a.fail(cause)
 	}
-	guilty := func(s *station) bool { return s.ch != nil && s.ch.await.Answers(cause.Method) }
+	guilty := func(s *registration) bool { return s.ch != nil && s.ch.await.Answers(cause.Method) }
 	for _, p := range c.producers {
-		if guilty(&p.station) {
+		if guilty(&p.registration) {
 			p.blamed(cause)
 		}
 	}
 	for _, k := range slices.Clone(c.consumers) {
-		if guilty(&k.station) {
+		if guilty(&k.registration) {
 			k.blamed(cause)
 		}
 	}
@@ -318,8 +318,8 @@ func (c *Client) sweep(now int64) (next int64) {
 	return next
 }
 
-// sweep starts the station again when its backoff is over.
-func (s *station) sweep(now int64, next *int64) {
+// sweep starts the registration again when its backoff is over.
+func (s *registration) sweep(now int64, next *int64) {
 	if s.retry.due(now, next) && s.state == AwaitRetry {
 		s.start()
 	}

@@ -32,8 +32,8 @@ type Conn struct {
 	channels   []*channel // by number; nil is free, 0 is not used
 	deaf       int        // how many of them answer nothing any more
 
-	acking []*Settler // have acks to be encoded
-	ackDue deadline   // for those that wait; see Config.AckDelay
+	acking []*Acknowledger // have acks to be encoded
+	ackDue deadline        // for those that wait; see Config.AckDelay
 	large  largeHeader
 	depth  int  // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
 	woken  bool // the wire was, and has not asked for Pending since

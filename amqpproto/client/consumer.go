@@ -28,12 +28,12 @@ type ConsumerSpec struct {
 }
 
 // Delivery is one message. It is reused for the next one, and it and all of its
-// slices die when Deliver returns. To settle it later, keep Settler, Epoch and Tag.
+// slices die when Deliver returns. To settle it later, keep Acknowledger, Epoch and Tag.
 type Delivery struct {
-	Consumer             *Consumer // nil for one that a Get brought
-	Settler              *Settler  // settles it: of the consumer, or of the Get
-	Epoch                uint32    // incarnation of the consumer's channel; tags start anew with each
-	Tag                  uint64    // delivery tag
+	Consumer             *Consumer     // nil for one that a Get brought
+	Acknowledger         *Acknowledger // settles it: of the consumer, or of the Get
+	Epoch                uint32        // incarnation of the consumer's channel; tags start anew with each
+	Tag                  uint64        // delivery tag
 	Redelivered          bool
 	Exchange, RoutingKey []byte
 	RawProperties        []byte // flags and values, for amqpproto.Properties.Decode
@@ -53,8 +53,8 @@ type Sink interface{ Deliver(*Delivery) }
 // Consumer is one registered consumer. It lives until Cancel, over any number of
 // connections.
 type Consumer struct {
-	station
-	Settler
+	registration
+	Acknowledger
 	spec ConsumerSpec
 	sink Sink
 	tag  string
@@ -76,9 +76,9 @@ func (c *Client) Consume(spec ConsumerSpec, sink Sink) *Consumer {
 		k.tag = spec.Name
 	}
 	k.enter(c, k, spec.Name, &k.spec.Topology)
-	k.Settler = Settler{of: c, noAck: spec.NoAck, prefetch: spec.Prefetch, after: k.release}
+	k.Acknowledger = Acknowledger{of: c, noAck: spec.NoAck, prefetch: spec.Prefetch, after: k.release}
 	k.place.stream = isStream(&k.spec)
-	k.delivery.Consumer, k.delivery.Settler = k, &k.Settler
+	k.delivery.Consumer, k.delivery.Acknowledger = k, &k.Acknowledger
 	if c.closing {
 		k.state, k.err = Cancelled, ErrClosed
 		return k
@@ -110,12 +110,12 @@ func (k *Consumer) Queue() string {
 // opened is called by the channel: a new epoch begins.
 func (k *Consumer) opened() error {
 	k.begin(k.ch)
-	return k.station.opened()
+	return k.registration.opened()
 }
 
 // declared goes on to qos and consume, or is content.
 func (k *Consumer) declared() error {
-	defer k.client.handOn(&k.station) // what follows concerns nobody else
+	defer k.client.handOn(&k.registration) // what follows concerns nobody else
 	if k.spec.DeclareOnly {
 		k.up()
 		k.ch.close(nil)

@@ -15,10 +15,10 @@
 //	channel.go     a channel: open, one synchronous method in flight, close
 //	content.go     method, header and bodies to one content
 //	topology.go    what to declare, one step after the other
-//	station.go     the life of whatever owns a channel and a topology, with its backoff
+//	registration.go the life of whatever owns a channel and a topology, with its backoff
 //	consumer.go    consume, deliver, cancel
 //	settlement.go  delivery tags and what became of them; acks that coalesce
-//	settler.go     acks, rejects and nacks of one channel
+//	acknowledger.go acks, rejects and nacks of one channel
 //	pause.go       stop and go on; stream.go: where in a stream
 //	leave.go       stop a consumer that is the only one of its queue
 //	get.go         basic.get, a channel for each queue

@@ -67,7 +67,7 @@ func FuzzClient(f *testing.F) {
 		}
 		must(t, d.client.Get("q", false, func(d *client.Delivery, _ error) {
 			if asked++; d != nil {
-				d.Settler.Ack(d.Epoch, d.Tag)
+				d.Acknowledger.Ack(d.Epoch, d.Tag)
 			}
 		}))
 		must(t, d.client.QueueInfo("q", func(_, _ uint32, _ error) { asked++ }))

@@ -26,7 +26,7 @@ type get struct {
 // getter gets from one queue, one message after the other, over a channel of its
 // own.
 type getter struct {
-	Settler
+	Acknowledger
 	client   *Client
 	queue    string
 	ch       *channel
@@ -42,7 +42,7 @@ type getter struct {
 // later than Get returns:
 //
 //	d, nil    a message; d and its slices die when done returns. Unless noAck
-//	          was set it is to be settled with d.Settler, by d.Epoch and d.Tag
+//	          was set it is to be settled with d.Acknowledger, by d.Epoch and d.Tag
 //	nil, nil  the queue is empty
 //	nil, err  a *LostError, ErrClosed, or one with the *amqpproto.ChannelError of the
 //	          broker (404 no such queue, 403 no permission, 405 a queue that is
@@ -66,8 +66,8 @@ func (c *Client) Get(queue string, noAck bool, done func(d *Delivery, err error)
 			return ErrBusy
 		}
 		g := &getter{client: c, queue: queue}
-		g.Settler = Settler{of: c, eager: true, after: g.rest}
-		g.delivery.Settler = &g.Settler
+		g.Acknowledger = Acknowledger{of: c, eager: true, after: g.rest}
+		g.delivery.Acknowledger = &g.Acknowledger
 		i = len(c.getters)
 		c.getters = append(c.getters, g)
 	}

@@ -38,7 +38,7 @@ func TestGetUnderAnyChunking(t *testing.T) {
 					return
 				}
 				got = append(got, fmt.Sprint(queue, " ", len(d.Body)))
-				held = append(held, client.Delivery{Settler: d.Settler, Epoch: d.Epoch, Tag: d.Tag})
+				held = append(held, client.Delivery{Acknowledger: d.Acknowledger, Epoch: d.Epoch, Tag: d.Tag})
 				if d.Consumer != nil || string(d.RoutingKey) != queue {
 					t.Error(d)
 				}
@@ -53,8 +53,8 @@ func TestGetUnderAnyChunking(t *testing.T) {
 			t.Fatal(got)
 		}
 		for _, d := range held {
-			d.Settler.Ack(d.Epoch, d.Tag)
-			d.Settler.Ack(d.Epoch, d.Tag)
+			d.Acknowledger.Ack(d.Epoch, d.Tag)
+			d.Acknowledger.Ack(d.Epoch, d.Tag)
 		}
 		f.run()
 		if len(f.broker.acks) == 0 || f.client.Stats().Acked != 3 || f.client.Stats().DoubleSettled != 5 || f.client.Stats().Gets != 4 {
@@ -124,7 +124,7 @@ func TestGetAndQuestionErrors(t *testing.T) {
 	}
 	var kept client.Delivery
 	must(t, f.client.Get("q", false, func(d *client.Delivery, err error) {
-		kept = client.Delivery{Settler: d.Settler, Epoch: d.Epoch, Tag: d.Tag}
+		kept = client.Delivery{Acknowledger: d.Acknowledger, Epoch: d.Epoch, Tag: d.Tag}
 		note("get")(err)
 	}))
 	must(t, f.client.Get("none", false, func(d *client.Delivery, err error) { note("none")(err) }))
@@ -139,7 +139,7 @@ func TestGetAndQuestionErrors(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, all)
 		}
 	}
-	kept.Settler.Ack(kept.Epoch, kept.Tag) // the others' errors took nothing from it
+	kept.Acknowledger.Ack(kept.Epoch, kept.Tag) // the others' errors took nothing from it
 	f.run()
 	if len(f.broker.acks) != 1 {
 		t.Fatal(f.broker.acks)

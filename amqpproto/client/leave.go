@@ -42,7 +42,7 @@ func (k *Consumer) stay() {
 
 // keep takes a delivery back from whoever had it in hand, without a word to the
 // broker.
-func (s *Settler) keep(epoch uint32, tag uint64) {
+func (s *Acknowledger) keep(epoch uint32, tag uint64) {
 	if s.settle(epoch, tag, tagKept) {
 		s.of.stats.HandedBack++
 		s.after()

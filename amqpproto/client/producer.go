@@ -15,7 +15,7 @@ type ProducerSpec struct {
 // Producer is one registered producer: a gate for publishes, that opens when its
 // topology has been declared on the connection of the day.
 type Producer struct {
-	station
+	registration
 	spec  ProducerSpec
 	ready bool // its publishes may leave
 }
@@ -55,7 +55,7 @@ func (p *Producer) declared() error {
 	p.ch.close(nil)
 	p.client.stir()
 	p.client.note(Event{Kind: EventProducerUp, Name: p.name})
-	p.client.handOn(&p.station)
+	p.client.handOn(&p.registration)
 	return nil
 }
 

@@ -110,13 +110,13 @@ func TestRabbitMQGet(t *testing.T) {
 	wantChannelError(t, err, amqpproto.NotFound)
 	_, _, err = p.info("zamqp.client.none")
 	wantChannelError(t, err, amqpproto.NotFound)
-	two.Settler.Nack(two.Epoch, two.Tag, true)
-	one.Settler.Ack(one.Epoch, one.Tag)
+	two.Acknowledger.Nack(two.Epoch, two.Tag, true)
+	one.Acknowledger.Ack(one.Epoch, one.Tag)
 	again, body, err := p.get(q, false)
 	if err != nil || body != big || !again.Redelivered {
 		t.Fatal(again, len(body), err)
 	}
-	again.Settler.Reject(again.Epoch, again.Tag, false)
+	again.Acknowledger.Reject(again.Epoch, again.Tag, false)
 	for i, want := range []string{"three", "four"} {
 		if _, body, err := p.get(q, true); err != nil || body != want {
 			t.Fatal(i, body, err)

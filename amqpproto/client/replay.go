@@ -3,13 +3,13 @@ package client
 import "time"
 
 const (
-	// turnMax is how long a station may keep the ones behind it waiting.
+	// turnMax is how long a registration may keep the ones behind it waiting.
 	turnMax = time.Second
 	// gateMax is how long publishes wait for the replay at most.
 	gateMax = 5 * time.Second
 )
 
-// replay brings stations back after a connect, one after the other in the order
+// replay brings registrations back after a connect, one after the other in the order
 // of registration, and producers before consumers: a consumer may bind its queue
 // to an exchange that only a producer declares, while what a producer publishes
 // is not lost by waiting. One that is declared or has failed hands on the turn;
@@ -19,26 +19,26 @@ const (
 // its queues, the first publishes would otherwise come before the queues of our
 // own consumers, and be dropped or returned.
 type replay struct {
-	producers int      // how many of client.producers have had their turn
-	consumers int      // the same for consumers
-	holder    *station // whose turn it is
-	turn      deadline // of the holder
-	open      bool     // publishes may leave
-	noted     bool     // EventReady was
-	gate      deadline // opens it at the latest
+	producers int           // how many of client.producers have had their turn
+	consumers int           // the same for consumers
+	holder    *registration // whose turn it is
+	turn      deadline      // of the holder
+	open      bool          // publishes may leave
+	noted     bool          // EventReady was
+	gate      deadline      // opens it at the latest
 }
 
-// advance gives the turn to the next station, if nobody has it.
+// advance gives the turn to the next registration, if nobody has it.
 func (c *Client) advance() {
 	r := &c.replay
 	for c.isOpen() && r.holder == nil {
-		var s *station
+		var s *registration
 		switch {
 		case r.producers < len(c.producers):
-			s = &c.producers[r.producers].station
+			s = &c.producers[r.producers].registration
 			r.producers++
 		case r.consumers < len(c.consumers):
-			s = &c.consumers[r.consumers].station
+			s = &c.consumers[r.consumers].registration
 			r.consumers++
 		default:
 			c.openGate()
@@ -54,8 +54,8 @@ func (c *Client) advance() {
 	}
 }
 
-// handOn is called by a station that is declared or has failed.
-func (c *Client) handOn(s *station) {
+// handOn is called by a registration that is declared or has failed.
+func (c *Client) handOn(s *registration) {
 	if c.replay.holder == s {
 		c.replay.holder = nil
 		c.replay.turn.stop()
@@ -89,7 +89,7 @@ func (c *Client) forget(k *Consumer) {
 			if i < c.replay.consumers {
 				c.replay.consumers--
 			}
-			c.handOn(&k.station)
+			c.handOn(&k.registration)
 			return
 		}
 	}

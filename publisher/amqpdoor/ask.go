@@ -62,19 +62,19 @@ func (q queues) Get(queue string, done func(d *publisher.Delivery, settle func(a
 			done(nil, nil, err)
 			return
 		}
-		settler, epoch, tag := d.Settler, d.Epoch, d.Tag
+		acknowledger, epoch, tag := d.Acknowledger, d.Epoch, d.Tag
 		settle := func(ack bool) {
 			if ack {
-				settler.Ack(epoch, tag)
+				acknowledger.Ack(epoch, tag)
 				return
 			}
-			settler.Nack(epoch, tag, true)
+			acknowledger.Nack(epoch, tag, true)
 		}
 		out, err := got(d)
 		if err != nil { // it would be the first of the queue for ever
 			q.door.log.Error().Err(err).Str("queue", queue).Str("exchange", string(d.Exchange)).Str("routing_key", string(d.RoutingKey)).
 				Msg("nobody can get a message: it is refused, and lost if its queue has no dead-letter exchange")
-			settler.Reject(epoch, tag, false)
+			acknowledger.Reject(epoch, tag, false)
 			done(nil, nil, err)
 			return
 		}

@@ -100,10 +100,10 @@ func (x *oldQuarantine) got(d *client.Delivery, err error) {
 	}
 	o, err := x.outgoing(d)
 	if err == nil {
-		err = x.k.link.client.Publish(nil, o, &oldMessage{x, d.Settler, d.Epoch, d.Tag})
+		err = x.k.link.client.Publish(nil, o, &oldMessage{x, d.Acknowledger, d.Epoch, d.Tag})
 	}
 	if err != nil {
-		d.Settler.Nack(d.Epoch, d.Tag, true)
+		d.Acknowledger.Nack(d.Epoch, d.Tag, true)
 		x.over, x.again = true, true
 		x.more()
 		return
@@ -122,10 +122,10 @@ func (x *oldQuarantine) outgoing(d *client.Delivery) (*client.Outgoing, error) {
 
 // An oldMessage is one message on its way.
 type oldMessage struct {
-	x       *oldQuarantine
-	settler *client.Settler
-	epoch   uint32
-	tag     uint64
+	x            *oldQuarantine
+	acknowledger *client.Acknowledger
+	epoch        uint32
+	tag          uint64
 }
 
 // Confirmed takes the broker's word.
@@ -133,10 +133,10 @@ func (l *oldMessage) Confirmed(err error) {
 	l.x.under--
 	if err != nil {
 		l.x.over, l.x.again = true, true
-		l.settler.Nack(l.epoch, l.tag, true)
+		l.acknowledger.Nack(l.epoch, l.tag, true)
 	} else {
 		l.x.moved++
-		l.settler.Ack(l.epoch, l.tag)
+		l.acknowledger.Ack(l.epoch, l.tag)
 	}
 	l.x.more()
 }

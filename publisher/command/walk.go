@@ -27,9 +27,9 @@ type walk struct {
 
 // mark identifies a delivery.
 type mark struct {
-	settler *client.Settler
-	epoch   uint32
-	tag     uint64
+	acknowledger *client.Acknowledger
+	epoch        uint32
+	tag          uint64
 }
 
 // taken is a message that a walk holds. Other consumers do not get it meanwhile.
@@ -86,7 +86,7 @@ func (w *walk) on() {
 	}
 	w.over = true
 	for _, m := range w.kept {
-		m.settler.Nack(m.epoch, m.tag, true)
+		m.acknowledger.Nack(m.epoch, m.tag, true)
 	}
 	w.done(w.err)
 }
@@ -104,7 +104,7 @@ func (w *walk) got(d *client.Delivery, err error) {
 		w.seen++
 		m := deliveredMessage(d, time.Now())
 		m.Position = w.seen
-		t := &taken{message: m, delivery: d, walk: w, mark: mark{d.Settler, d.Epoch, d.Tag}}
+		t := &taken{message: m, delivery: d, walk: w, mark: mark{d.Acknowledger, d.Epoch, d.Tag}}
 		if w.err != nil {
 			t.keep()
 		} else {
@@ -121,7 +121,7 @@ func (w *walk) stop() { w.left = 0 }
 func (t *taken) keep() { t.walk.kept = append(t.walk.kept, t.mark) }
 
 // ack takes the message out of its queue for good.
-func (t *taken) ack() { t.mark.settler.Ack(t.mark.epoch, t.mark.tag) }
+func (t *taken) ack() { t.mark.acknowledger.Ack(t.mark.epoch, t.mark.tag) }
 
 // publish sends the message to another queue. When the broker has confirmed that, the
 // message leaves its own queue; after an error it stays. told is called with the outcome.

@@ -5,10 +5,10 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// Settler settles what came on one channel: a consumer's, or that of the gets
+// An Acknowledger acks, rejects and nacks what came on one channel: a consumer's, or that of the gets
 // from one queue. Deliveries are told apart by the epoch, the incarnation of the
 // channel, and their tag.
-type Settler struct {
+type Acknowledger struct {
 	of       *Client
 	on       *channel
 	noAck    bool
@@ -23,7 +23,7 @@ type Settler struct {
 }
 
 // begin starts the epoch of a new channel.
-func (s *Settler) begin(ch *channel) {
+func (s *Acknowledger) begin(ch *channel) {
 	s.on = ch
 	s.epoch++
 	s.live = true
@@ -32,20 +32,20 @@ func (s *Settler) begin(ch *channel) {
 
 // end is called when the channel is gone: no tag of its epoch means anything any
 // more.
-func (s *Settler) end() {
+func (s *Acknowledger) end() {
 	s.on = nil
 	s.live, s.queued, s.leaving = false, false, false
 	s.settled.reset()
 }
 
 // Outstanding is the number of deliveries that are not settled.
-func (s *Settler) Outstanding() int { return s.settled.outstanding }
+func (s *Acknowledger) Outstanding() int { return s.settled.outstanding }
 
 // clean tells that all that came is settled, and the broker has been told.
-func (s *Settler) clean() bool { return s.settled.outstanding == 0 && len(s.settled.acked) == 0 }
+func (s *Acknowledger) clean() bool { return s.settled.outstanding == 0 && len(s.settled.acked) == 0 }
 
 // Ack settles a delivery. It leaves with the turn, together with others.
-func (s *Settler) Ack(epoch uint32, tag uint64) {
+func (s *Acknowledger) Ack(epoch uint32, tag uint64) {
 	if !s.settle(epoch, tag, tagAcked) {
 		return
 	}
@@ -64,7 +64,7 @@ func (s *Settler) Ack(epoch uint32, tag uint64) {
 
 // Reject refuses a delivery: back to its queue, or to the dead letter exchange.
 // Where a queue has a delivery limit, it counts.
-func (s *Settler) Reject(epoch uint32, tag uint64, requeue bool) {
+func (s *Acknowledger) Reject(epoch uint32, tag uint64, requeue bool) {
 	if s.settle(epoch, tag, tagFinal) {
 		out := s.refuse()
 		out.Buf = amqpproto.AppendBasicReject(out.Buf, s.on.number, tag, requeue)
@@ -74,7 +74,7 @@ func (s *Settler) Reject(epoch uint32, tag uint64, requeue bool) {
 
 // Nack gives a delivery back for reasons that are not its own, as a shutdown;
 // otherwise as Reject.
-func (s *Settler) Nack(epoch uint32, tag uint64, requeue bool) {
+func (s *Acknowledger) Nack(epoch uint32, tag uint64, requeue bool) {
 	if s.leaving && requeue {
 		s.keep(epoch, tag)
 		return
@@ -88,7 +88,7 @@ func (s *Settler) Nack(epoch uint32, tag uint64, requeue bool) {
 
 // settle counts and drops what must not be sent: a tag of a channel that is gone
 // may be another message's tag on the next one.
-func (s *Settler) settle(epoch uint32, tag uint64, to tagState) bool {
+func (s *Acknowledger) settle(epoch uint32, tag uint64, to tagState) bool {
 	if s.noAck {
 		return false
 	}
@@ -105,7 +105,7 @@ func (s *Settler) settle(epoch uint32, tag uint64, to tagState) bool {
 
 // refuse makes room for a reject or nack. They leave at once, that is before the
 // acks of the turn: a multiple ack may pass over their tags.
-func (s *Settler) refuse() *endpoint.Output {
+func (s *Acknowledger) refuse() *endpoint.Output {
 	s.of.stats.Rejected++
 	conn := s.on.conn
 	conn.out.Room()
@@ -145,7 +145,7 @@ const ackBatchMax = 256
 // holdsAcks reports whether its acks may wait: nothing else leaves now, and the
 // broker has enough of its prefetch left to go on. Config.AckDelay bounds how
 // long.
-func (s *Settler) holdsAcks() bool {
+func (s *Acknowledger) holdsAcks() bool {
 	batch := ackBatchMax
 	if s.prefetch > 0 {
 		batch = min(batch, int(s.prefetch)/4)

@@ -31,10 +31,10 @@ var stateNames = [...]string{"awaiting a connection", "awaiting channel.open-ok"
 
 func (s State) String() string { return stateNames[s] }
 
-// station is what a consumer and a producer have in common: a topology to
+// registration is what a consumer and a producer have in common: a topology to
 // declare on a channel of their own, so that a bad declaration hurts nobody
 // else, and a backoff of their own.
-type station struct {
+type registration struct {
 	client   *Client
 	role     role
 	name     string
@@ -61,16 +61,16 @@ type role interface {
 	failure() EventKind // what its failure is called
 }
 
-// enter puts a new station to its place: it is to be replayed.
-func (s *station) enter(c *Client, r role, name string, t *Topology) {
+// enter puts a new registration to its place: it is to be replayed.
+func (s *registration) enter(c *Client, r role, name string, t *Topology) {
 	s.client, s.role, s.name, s.topology = c, r, name, t
 	c.trust.add(t)
 	s.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
 }
 
-// start replays the station on the client's connection. On a channel that it
+// start replays the registration on the client's connection. On a channel that it
 // still has, it goes on there.
-func (s *station) start() {
+func (s *registration) start() {
 	conn := s.client.conn
 	s.retry.stop()
 	s.guilty = false
@@ -90,10 +90,10 @@ func (s *station) start() {
 }
 
 // opened is called by the channel.
-func (s *station) opened() error { return s.step() }
+func (s *registration) opened() error { return s.step() }
 
 // step declares what is next, or goes on if nothing is.
-func (s *station) step() error {
+func (s *registration) step() error {
 	s.state = AwaitTopology
 	done, err := s.replay.next(s.ch)
 	if err != nil {
@@ -106,17 +106,17 @@ func (s *station) step() error {
 	return nil
 }
 
-func (s *station) cancelling() bool { return s.state >= AwaitCancelOk }
+func (s *registration) cancelling() bool { return s.state >= AwaitCancelOk }
 
 // check ends the connection for an error outside of Feed.
-func (s *station) check(err error) {
+func (s *registration) check(err error) {
 	if err != nil && s.client.conn != nil {
 		s.client.conn.abort(err)
 	}
 }
 
 // stepAnswered takes an answer while the topology is declared.
-func (s *station) stepAnswered(id amqpproto.MethodID, args []byte) error {
+func (s *registration) stepAnswered(id amqpproto.MethodID, args []byte) error {
 	if err := s.replay.took(id, args); err != nil {
 		return err
 	}
@@ -124,13 +124,13 @@ func (s *station) stepAnswered(id amqpproto.MethodID, args []byte) error {
 }
 
 // isUp notes that everything works.
-func (s *station) isUp() {
+func (s *registration) isUp() {
 	s.state, s.err, s.failed = Up, nil, 0
 	s.backoff.up(s.client.clock.now)
 }
 
 // onChannelOver is called by the channel; without cause it was we who wanted it.
-func (s *station) onChannelOver(cause error) {
+func (s *registration) onChannelOver(cause error) {
 	s.ch = nil
 	s.role.lose()
 	switch {
@@ -141,8 +141,8 @@ func (s *station) onChannelOver(cause error) {
 	}
 }
 
-// fail makes the station wait for its retry. Its siblings go on.
-func (s *station) fail(cause error) {
+// fail makes the registration wait for its retry. Its siblings go on.
+func (s *registration) fail(cause error) {
 	if (s.state == AwaitTopology || s.state == AwaitConsumeOk) && s.replay.what != "" {
 		if s.replay.declares > 0 {
 			s.conn = nil // a name that the broker gave may be what is wrong
@@ -166,7 +166,7 @@ func (s *station) fail(cause error) {
 
 // pause returns how long to wait before the next try. What has to do with a
 // broker that comes back, or with a node that is away, may be over at any moment.
-func (s *station) pause(cause error) time.Duration {
+func (s *registration) pause(cause error) time.Duration {
 	now := s.client.clock.now
 	if s.failed == 0 {
 		s.failed = max(now, 1)
@@ -181,7 +181,7 @@ func (s *station) pause(cause error) time.Duration {
 }
 
 // lost is called when the connection is gone, or its Conn is of no use any more.
-func (s *station) lost() {
+func (s *registration) lost() {
 	if s.ch == nil && s.state == AwaitConnection {
 		return
 	}
@@ -200,11 +200,11 @@ func (s *station) lost() {
 }
 
 // blamed is called when the broker closed the whole connection over a method
-// that this station had in flight: RabbitMQ does so for an unknown exchange
+// that this registration had in flight: RabbitMQ does so for an unknown exchange
 // type (503) and, since 4.3, for a transient queue that is not exclusive (541).
 // Without it the connection would come and go at the pace of its own backoff,
 // and every sibling with it.
-func (s *station) blamed(cause error) {
+func (s *registration) blamed(cause error) {
 	s.ch = nil
 	s.guilty = true
 	s.fail(cause)
