@@ -17,7 +17,7 @@ import (
 // asked answers each request of a call with its own body, later.
 type asked struct{ *bench }
 
-func (a asked) Call(p *publisher.Publication, _ time.Duration, done func(*publisher.Answer, error)) (func(), error) {
+func (a asked) Request(p *publisher.Publication, _ time.Duration, done func(*publisher.Answer, error)) (func(), error) {
 	body := p.Body
 	if !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) && len(body) > amqpproto.LargeBody {
 		body = bytes.Clone(body)

@@ -58,12 +58,13 @@ const CallTimeout = 30 * time.Second
 // Timeout sets how long a [Request.Call] waits for its answer.
 func Timeout(d time.Duration) Option { return Option{kind: optTimeout, num: uint64(max(0, d))} }
 
-// A Caller is a [Sender] that can wait for answers.
-type Caller interface {
-	// Call publishes a request, of which it keeps nothing, and calls done once,
-	// later, on the loop's thread, with the reply or why there is none. forget
-	// ends the wait; done is then not called. An error means that nothing was sent.
-	Call(p *Publication, timeout time.Duration, done func(*Answer, error)) (forget func(), err error)
+// A Requester is a [Sender] that can wait for answers. For handlers a request over AMQP
+// is [Request.Call], as it calls another service.
+type Requester interface {
+	// Request publishes a request, of which it keeps nothing, and calls done once,
+	// later, on the loop's thread, with the reply or why there is none. forget ends
+	// the wait; done is then not called. An error means that nothing was sent.
+	Request(p *Publication, timeout time.Duration, done func(*Answer, error)) (forget func(), err error)
 }
 
 // Call publishes v by the producer of that name and waits for the answer, without
@@ -87,7 +88,7 @@ func (r *Request) Call(producer string, v any, options ...Option) (*Answer, erro
 	} else if err := r.open(); err != nil {
 		return nil, fmt.Errorf("call %s: %w", producer, err)
 	}
-	answer, err := r.call(producer, v, options)
+	answer, err := r.request(producer, v, options)
 	if err != nil {
 		return nil, fmt.Errorf("call %s: %w", producer, err)
 	}
@@ -97,7 +98,7 @@ func (r *Request) Call(producer string, v any, options ...Option) (*Answer, erro
 	return answer, nil
 }
 
-func (r *Request) call(name string, v any, options []Option) (*Answer, error) {
+func (r *Request) request(name string, v any, options []Option) (*Answer, error) {
 	var answer *Answer
 	err := r.await(func(r *Request, w *pause) error {
 		if err := r.open(); err != nil {
@@ -126,7 +127,7 @@ func (r *Request) ask(name string, v any, options []Option, done func(*Answer, e
 	if err != nil {
 		return nil, err
 	}
-	caller, ok := p.sender.(Caller)
+	requester, ok := p.sender.(Requester)
 	if !ok {
 		return nil, errors.New("its connection cannot wait for answers")
 	}
@@ -150,7 +151,7 @@ func (r *Request) ask(name string, v any, options []Option, done func(*Answer, e
 	if pub.large != nil {
 		pub.Body = pub.large
 	}
-	forget, err = caller.Call(&pub.Publication, timeout, done)
+	forget, err = requester.Request(&pub.Publication, timeout, done)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

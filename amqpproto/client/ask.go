@@ -129,7 +129,7 @@ func (a *asker) opened() error {
 func (a *asker) send() {
 	q := &a.list[0]
 	if q.topology == nil {
-		if err := a.ch.call(q.method, q.reply.ID()); err != nil {
+		if err := a.ch.request(q.method, q.reply.ID()); err != nil {
 			a.failSoon(err)
 		}
 		return

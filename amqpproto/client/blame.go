@@ -7,7 +7,7 @@ import (
 
 // takes notes that the broker has a request for certain, as it has confirmed it
 // or the reply is here. It is not sent again from now on.
-func (t *caller) takes(id CallID) {
+func (t *requestChannel) takes(id RequestID) {
 	k := t.find(id)
 	if k == nil || k.via != t || k.taken {
 		return
@@ -20,13 +20,13 @@ func (t *caller) takes(id CallID) {
 	k.request.out, k.copied = Outgoing{}, k.copied.emptied()
 }
 
-// judge settles the calls of a channel that has ended. The broker's error is the
+// judge settles the requests of a channel that has ended. The broker's error is the
 // outcome of the guilty ones alone. It handles requests in their order: those
 // behind the guilty one were ignored for certain, and are sent again. Those ahead
 // of it may have been handled, and their replies are lost with the channel, so
 // they end, for a second copy might be handled as well. With a reply queue, which
 // outlives the channel, they wait on.
-func (t *caller) judge(cause error) {
+func (t *requestChannel) judge(cause error) {
 	sent := t.underWay()
 	var a accusation
 	if ce, is := isChannelError(cause); is {
@@ -52,7 +52,7 @@ func (t *caller) judge(cause error) {
 	t.client.learn(&a)
 	t.learn(&a)
 	t.open = 0
-	var guilty, over, again []CallID
+	var guilty, over, again []RequestID
 	waits := false
 	for i, id := range sent {
 		k := t.find(id)
@@ -73,7 +73,7 @@ func (t *caller) judge(cause error) {
 	}
 	t.waiting = slices.Concat(again, t.waiting[t.left:])
 	t.left, t.stirred = 0, true
-	t.calls.start()
+	t.requests.start()
 	if waits {
 		t.start()
 	}
@@ -85,8 +85,8 @@ func (t *caller) judge(cause error) {
 	}
 }
 
-// learn keeps what the error says about calls to come.
-func (t *calls) learn(a *accusation) {
+// learn keeps what the error says about requests to come.
+func (t *requests) learn(a *accusation) {
 	switch {
 	case a.kind == accusesUser:
 		t.strange = true
@@ -98,13 +98,13 @@ func (t *calls) learn(a *accusation) {
 	}
 }
 
-// underWay returns the calls that were sent over this channel, in that order.
-func (t *caller) underWay() (sent []CallID) {
+// underWay returns the requests that were sent over this channel, in that order.
+func (t *requestChannel) underWay() (sent []RequestID) {
 	for slot := range t.slots {
 		if k := &t.slots[slot]; k.reply != nil && k.via == t {
 			sent = append(sent, t.id(uint32(slot)))
 		}
 	}
-	slices.SortFunc(sent, func(a, b CallID) int { return cmp.Compare(t.find(a).order, t.find(b).order) })
+	slices.SortFunc(sent, func(a, b RequestID) int { return cmp.Compare(t.find(a).order, t.find(b).order) })
 	return sent
 }

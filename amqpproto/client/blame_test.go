@@ -13,11 +13,11 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// callTo makes call n, whose body is its number.
-func (f *fixture) callTo(r *replies, n int, o client.Outgoing) {
+// requestTo makes request n, whose body is its number.
+func (f *fixture) requestTo(r *replies, n int, o client.Outgoing) {
 	f.t.Helper()
 	o.Body = []byte(fmt.Sprint(n))
-	_, err := f.client.Call(nil, &o, time.Minute, reply{r, n})
+	_, err := f.client.Request(nil, &o, time.Minute, reply{r, n})
 	must(f.t, err)
 }
 
@@ -26,7 +26,7 @@ func (f *fixture) callTo(r *replies, n int, o client.Outgoing) {
 func (b *fakeBroker) replyAll() {
 	b.silent = false
 	for _, q := range b.requests {
-		for ch := range b.callTag {
+		for ch := range b.requestTag {
 			if ch == q.ch || b.replyQueue[ch] == q.target && strings.HasPrefix(q.target, "amq.gen") {
 				q.ch = ch
 				b.reply(q, "re: "+q.body)
@@ -42,10 +42,10 @@ func isReplyLost(err error) bool {
 	return errors.As(err, &lost) && !errors.As(err, &ce) && !strings.Contains(err.Error(), "gone")
 }
 
-// TestOneBadCall has one call of several closed the channel for. It alone gets the
+// TestOneBadRequest has one request of several closed the channel for. It alone gets the
 // broker's error; those behind it are sent again, those ahead of it are not; and
 // what is trusted is not touched.
-func TestOneBadCall(t *testing.T) {
+func TestOneBadRequest(t *testing.T) {
 	user := amqpproto.Properties{Flags: amqpproto.FlagUserID, UserID: []byte("mallory")}
 	rawUser, err := user.Append(nil)
 	must(t, err)
@@ -72,13 +72,13 @@ func TestOneBadCall(t *testing.T) {
 					}
 					f.connect()
 					r := newReplies()
-					f.callTo(r, 0, client.Outgoing{})
-					f.callTo(r, 1, beside)
-					f.callTo(r, 2, row.out)
-					f.callTo(r, 3, beside)
-					f.callTo(r, 4, row.out)
-					f.callTo(r, 5, beside)
-					f.callTo(r, 6, client.Outgoing{})
+					f.requestTo(r, 0, client.Outgoing{})
+					f.requestTo(r, 1, beside)
+					f.requestTo(r, 2, row.out)
+					f.requestTo(r, 3, beside)
+					f.requestTo(r, 4, row.out)
+					f.requestTo(r, 5, beside)
+					f.requestTo(r, 6, client.Outgoing{})
 					f.run()
 					f.broker.replyAll()
 					f.run()
@@ -111,9 +111,9 @@ func TestOneBadCall(t *testing.T) {
 	}
 }
 
-// TestManyBadCalls has a tenth of the calls bad. Each bad one hears its own error,
+// TestManyBadRequests has a tenth of the requests bad. Each bad one hears its own error,
 // no good one is handled twice, and none of those to what is trusted is harmed.
-func TestManyBadCalls(t *testing.T) {
+func TestManyBadRequests(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		wiretest.Seeds(t, 30, func(t *testing.T, seed int64) {
 			rnd := rand.New(rand.NewPCG(uint64(seed), 11))
@@ -139,7 +139,7 @@ func TestManyBadCalls(t *testing.T) {
 				if rnd.IntN(10) == 0 {
 					exchanges[i] = fmt.Sprint("gone", rnd.IntN(4))
 				}
-				f.callTo(r, i, client.Outgoing{Exchange: exchanges[i]})
+				f.requestTo(r, i, client.Outgoing{Exchange: exchanges[i]})
 				if rnd.IntN(8) == 0 {
 					f.run()
 				}
@@ -152,7 +152,7 @@ func TestManyBadCalls(t *testing.T) {
 				case bad && !isChannelError(r.errs[i], 404, "'"+exchange+"'"),
 					!bad && r.bodies[i] == "" && (exchange != "elsewhere" || own || !isReplyLost(r.errs[i])),
 					!bad && n != 1:
-					t.Fatalf("call %d to %q was handled %d times: %q %v", i, exchange, n, r.bodies[i], r.errs[i])
+					t.Fatalf("request %d to %q was handled %d times: %q %v", i, exchange, n, r.bodies[i], r.errs[i])
 				}
 			}
 			settledAll(t, f)
@@ -172,13 +172,13 @@ func TestRefusedIsApart(t *testing.T) {
 	r := newReplies()
 	bad := []client.Outgoing{{Exchange: "gone"}, {RawProperties: rawUser}}
 	for i, o := range bad {
-		f.callTo(r, i, o)
+		f.requestTo(r, i, o)
 		f.run()
 	}
 	f.broker.silent = true
-	f.callTo(r, 2, client.Outgoing{Exchange: "elsewhere"})
+	f.requestTo(r, 2, client.Outgoing{Exchange: "elsewhere"})
 	for i, o := range bad {
-		f.callTo(r, 3+i, o)
+		f.requestTo(r, 3+i, o)
 		f.run()
 	}
 	f.broker.replyAll()
@@ -189,19 +189,19 @@ func TestRefusedIsApart(t *testing.T) {
 	settledAll(t, f)
 }
 
-// TestCallProvesExchange: an exchange that a call has reached is trusted from then
+// TestRequestProvesExchange: an exchange that a request has reached is trusted from then
 // on.
-func TestCallProvesExchange(t *testing.T) {
+func TestRequestProvesExchange(t *testing.T) {
 	f := newFixture(t, 1, client.Config{})
 	f.prepare = func(b *fakeBroker) { b.refuses = missing("gone") }
 	f.connect()
 	r := newReplies()
-	f.callTo(r, 0, client.Outgoing{Exchange: "elsewhere"})
+	f.requestTo(r, 0, client.Outgoing{Exchange: "elsewhere"})
 	f.run()
 	f.broker.silent = true
-	f.callTo(r, 1, client.Outgoing{Exchange: "elsewhere"})
+	f.requestTo(r, 1, client.Outgoing{Exchange: "elsewhere"})
 	f.run()
-	f.callTo(r, 2, client.Outgoing{Exchange: "gone"})
+	f.requestTo(r, 2, client.Outgoing{Exchange: "gone"})
 	f.run()
 	f.broker.replyAll()
 	f.run()

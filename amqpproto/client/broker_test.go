@@ -50,7 +50,7 @@ type fakeBroker struct {
 	acks      []string
 
 	sequence   map[uint16]uint64 // publishes by channel
-	callTag    map[uint16]string // consumer tag of the channels of calls
+	requestTag map[uint16]string // consumer tag of the channels of requests
 	replyQueue map[uint16]string // that those consume from
 	requests   []asked           // requests without a reply
 	gets       func(queue string) (body string, ok bool)
@@ -64,7 +64,7 @@ type took struct {
 	id, body string
 }
 
-// asked is a request that came on a channel of calls.
+// asked is a request that came on a channel of requests.
 type asked struct {
 	ch                  uint16
 	number              uint64
@@ -81,7 +81,7 @@ func newFakeBroker(t testing.TB) *fakeBroker {
 		tune:      amqpproto.ConnectionTune{ChannelMax: 2047, FrameMax: 131072, Heartbeat: 60},
 		consumers: map[string]uint16{}, byQueue: map[string]string{}, tags: map[uint16]uint64{},
 		publish: map[uint16]*amqpproto.BasicPublish{}, owes: map[uint16]bool{},
-		sequence: map[uint16]uint64{}, callTag: map[uint16]string{}, replyQueue: map[uint16]string{},
+		sequence: map[uint16]uint64{}, requestTag: map[uint16]string{}, replyQueue: map[uint16]string{},
 		asm: map[uint16]*amqpproto.Assembler{}, closing: map[uint16]bool{}, unacked: map[uint16]map[uint64]bool{},
 	}
 	b.script.On = b.feed
@@ -186,11 +186,11 @@ func (b *fakeBroker) frame(f amqpproto.Frame) {
 
 func (b *fakeBroker) content(ch uint16) {
 	b.sequence[ch]++
-	_, isCall := b.callTag[ch]
-	if ch != b.pubChan && !isCall {
+	_, isRequest := b.requestTag[ch]
+	if ch != b.pubChan && !isRequest {
 		b.pubChan, b.publishes, b.open = ch, 0, nil
 	}
-	if !isCall {
+	if !isRequest {
 		b.publishes++
 	}
 	var props amqpproto.Properties
@@ -205,7 +205,7 @@ func (b *fakeBroker) content(ch uint16) {
 			return
 		}
 	}
-	if isCall {
+	if isRequest {
 		b.request(ch)
 		return
 	}
@@ -286,12 +286,12 @@ func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
 		b.say(ch, &amqpproto.BasicQosOk{})
 	case *amqpproto.BasicConsume:
 		if m.NoAck && len(m.ConsumerTag) == 0 {
-			b.callTag[ch] = fmt.Sprint("replies.", ch)
+			b.requestTag[ch] = fmt.Sprint("replies.", ch)
 			b.replyQueue[ch] = string(m.Queue)
 			if b.pubChan == ch {
 				b.pubChan = 0
 			}
-			b.say(ch, &amqpproto.BasicConsumeOk{ConsumerTag: []byte(b.callTag[ch])})
+			b.say(ch, &amqpproto.BasicConsumeOk{ConsumerTag: []byte(b.requestTag[ch])})
 			return
 		}
 		tag := string(m.ConsumerTag)
@@ -353,7 +353,7 @@ func (b *fakeBroker) reply(q asked, body string) {
 		b.t.Fatal(err)
 	}
 	b.tags[q.ch]++
-	p := amqpproto.AppendBasicDeliver(nil, q.ch, b.callTag[q.ch], b.tags[q.ch], false, "", q.target)
+	p := amqpproto.AppendBasicDeliver(nil, q.ch, b.requestTag[q.ch], b.tags[q.ch], false, "", q.target)
 	p = amqpproto.AppendContentHeader(p, q.ch, amqpproto.ClassBasic, uint64(len(body)), raw)
 	b.script.Say(amqpproto.AppendBody(p, q.ch, []byte(body), 4096)...)
 }
@@ -398,7 +398,7 @@ func (b *fakeBroker) forget(ch uint16) {
 	delete(b.asm, ch)
 	delete(b.closing, ch)
 	delete(b.unacked, ch)
-	delete(b.callTag, ch)
+	delete(b.requestTag, ch)
 	delete(b.owes, ch)
 	for tag, c := range b.consumers {
 		if c == ch {

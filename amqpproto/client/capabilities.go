@@ -81,8 +81,8 @@ func (c *Client) adapt(has capabilities) {
 // far as it is known: before the first connection, it is supposed to.
 func (c *Client) HasArguments() bool { return c.has.arguments }
 
-// confirmsCalls tells whether the channel of the calls has confirms.
-func (c *Client) confirmsCalls() bool { return !c.cfg.NoConfirms && c.has.confirms }
+// confirmsRequests tells whether the channel of the requests has confirms.
+func (c *Client) confirmsRequests() bool { return !c.cfg.NoConfirms && c.has.confirms }
 
 // appendGiveBack appends what returns one delivery, to its queue or to where its
 // dead letters go.

@@ -32,7 +32,7 @@ func TestBrokerWithoutExtensions(t *testing.T) {
 	f.publish(nil, to("a"), &done)
 	f.publish(nil, to("b"), &done)
 	r := newReplies()
-	f.call(r, 0, "k", time.Minute)
+	f.request(r, 0, "k", time.Minute)
 	f.connect()
 	if k.State() != client.Up || f.client.HasArguments() {
 		t.Fatal(k.State(), k.Err())

@@ -24,7 +24,7 @@ var channelStateNames = [...]string{"awaitChannelOpenOk", "open", "awaitChannelC
 // connection.
 type owner interface {
 	opened() error                                     // channel.open-ok came
-	answered(id amqpproto.MethodID, args []byte) error // the answer to call came
+	answered(id amqpproto.MethodID, args []byte) error // the answer to the method came
 	onMethod(id amqpproto.MethodID, args []byte) error // any other method came
 	carrier(id amqpproto.MethodID) amqpproto.Method    // scratch for a method that may bring content now; nil = it may not
 	onContent(ct *content) error                       // a content is complete; its views die at return
@@ -72,12 +72,12 @@ func (c *Conn) openChannel(o owner) (*channel, error) {
 	ch := &channel{conn: c, number: uint16(n), owner: o}
 	ch.in.Init(ch.number, c.client.cfg.BodyMax, nil)
 	c.channels[n] = ch
-	return ch, ch.call(&amqpproto.ChannelOpen{}, amqpproto.IDChannelOpenOk)
+	return ch, ch.request(&amqpproto.ChannelOpen{}, amqpproto.IDChannelOpenOk)
 }
 
-// call sends a synchronous method. Only one may be in flight: the spec lets a
+// request sends a synchronous method. Only one may be in flight: the spec lets a
 // peer answer in order only, and errors are then about one method.
-func (ch *channel) call(m amqpproto.Method, answer amqpproto.MethodID) error {
+func (ch *channel) request(m amqpproto.Method, answer amqpproto.MethodID) error {
 	if ch.await != 0 {
 		return fmt.Errorf("%s: %s while another method is in flight", ch, m.ID())
 	}
@@ -104,7 +104,7 @@ func (ch *channel) close(cause error) {
 	if errors.As(cause, &ce) {
 		m = ce.CloseMethod()
 	}
-	_ = ch.call(m, amqpproto.IDChannelCloseOk) // its fields are bounded
+	_ = ch.request(m, amqpproto.IDChannelCloseOk) // its fields are bounded
 }
 
 // onMethod takes every method of this channel.
@@ -172,7 +172,7 @@ func (ch *channel) onFlow(args []byte) error {
 	case *publisher:
 		o.stopped = !m.Active
 		c.stir()
-	case *caller:
+	case *requestChannel:
 		o.stopped = !m.Active
 		c.stir()
 	}

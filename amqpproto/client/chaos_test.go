@@ -26,12 +26,12 @@ type chaos struct {
 	names     int
 	cancelled int
 	asked     int // gets and questions without an outcome
-	calls     []*answered
+	requests  []*answered
 }
 
-// answered is a call, and how often it has heard something.
+// answered is a request, and how often it has heard something.
 type answered struct {
-	id        client.CallID
+	id        client.RequestID
 	told      int
 	forgotten bool
 	then      func()
@@ -44,10 +44,10 @@ func (a *answered) Replied(*client.Delivery, error) {
 	}
 }
 
-func (x *chaos) call() {
+func (x *chaos) request() {
 	a := &answered{}
 	if x.rnd.IntN(8) == 0 {
-		a.then = func() { x.call() }
+		a.then = func() { x.request() }
 	}
 	o := to(fmt.Sprint("k", x.rnd.IntN(3)))
 	if x.rnd.IntN(20) == 0 {
@@ -57,9 +57,9 @@ func (x *chaos) call() {
 	if i := x.rnd.IntN(3); i < 2 {
 		p = x.producers[i]
 	}
-	id, err := x.client.Call(p, &o, time.Duration(1+x.rnd.IntN(10000))*time.Millisecond, a)
+	id, err := x.client.Request(p, &o, time.Duration(1+x.rnd.IntN(10000))*time.Millisecond, a)
 	if a.id = id; err == nil {
-		x.calls = append(x.calls, a)
+		x.requests = append(x.requests, a)
 	}
 }
 
@@ -105,12 +105,12 @@ func (x *chaos) pause() {
 }
 
 // answerCall answers a request, or has it returned, or refuses it.
-func (x *chaos) answerCall() {
+func (x *chaos) answerRequest() {
 	b := x.broker
 	i := x.rnd.IntN(len(b.requests))
 	q := b.requests[i]
 	b.requests = append(b.requests[:i:i], b.requests[i+1:]...)
-	if b.callTag[q.ch] == "" || b.closing[q.ch] {
+	if b.requestTag[q.ch] == "" || b.closing[q.ch] {
 		return
 	}
 	switch x.rnd.IntN(6) {
@@ -200,11 +200,11 @@ func (x *chaos) step() {
 	case n >= 115:
 		x.pause()
 	case n >= 108 && len(b.requests) > 0:
-		x.answerCall()
+		x.answerRequest()
 	case n >= 101:
-		x.call()
-	case n >= 100 && len(x.calls) > 0:
-		a := x.calls[x.rnd.IntN(len(x.calls))]
+		x.request()
+	case n >= 100 && len(x.requests) > 0:
+		a := x.requests[x.rnd.IntN(len(x.requests))]
 		a.forgotten = x.client.Forget(a.id) || a.forgotten
 	case n < 30:
 		for tag := range b.consumers {
@@ -308,13 +308,13 @@ func TestChaos(t *testing.T) {
 				t.Errorf("publish %d was told %d times", c.n, c.told)
 			}
 		}
-		for i, a := range x.calls {
+		for i, a := range x.requests {
 			if a.told == 0 != a.forgotten || a.told > 1 {
-				t.Errorf("call %d was told %d times, forgotten %v", i, a.told, a.forgotten)
+				t.Errorf("request %d was told %d times, forgotten %v", i, a.told, a.forgotten)
 			}
 		}
-		if x.asked != 0 || x.client.Calls() != 0 {
-			t.Errorf("%d questions and %d calls have no outcome", x.asked, x.client.Calls())
+		if x.asked != 0 || x.client.Requests() != 0 {
+			t.Errorf("%d questions and %d requests have no outcome", x.asked, x.client.Requests())
 		}
 		if x.cancelled != 0 {
 			t.Errorf("%d cancels were not told", x.cancelled)

@@ -43,10 +43,10 @@ type Client struct {
 	retiring  []*publisher // channels that take nothing new, and have publishes without outcome
 	trust     trust
 	hash      contentHash
-	props     amqpproto.Properties // scratch: of the publish or call at hand
+	props     amqpproto.Properties // scratch: of the publish or request at hand
 	ids       messageIDs
 	bodyLimit int // of a message, that the broker named; 0 = none was
-	calls     calls
+	requests  requests
 	waiting   waiting
 	held      int       // octets that count against PublishMax
 	heldCount int       // publishes that hold them
@@ -76,10 +76,10 @@ func New(cfg Config, host Host) *Client {
 	c.hash, c.ids = contentHash{maphash.MakeSeed()}, newMessageIDs()
 	c.anyone.ready, c.anyone.client = true, c
 	c.asker.client = c
-	c.calls.client = c
-	c.calls.common, c.calls.doubtful, c.calls.outcast = newCaller(&c.calls), newCaller(&c.calls), newCaller(&c.calls)
+	c.requests.client = c
+	c.requests.common, c.requests.doubtful, c.requests.outcast = newRequestChannel(&c.requests), newRequestChannel(&c.requests), newRequestChannel(&c.requests)
 	nonce := rand.New(rand.NewPCG(c.cfg.Seed, 0x63616c6c)).Uint32()
-	hex.Encode(c.calls.nonce[:], binary.BigEndian.AppendUint32(nil, nonce))
+	hex.Encode(c.requests.nonce[:], binary.BigEndian.AppendUint32(nil, nonce))
 	return c
 }
 
@@ -144,14 +144,14 @@ func (c *Client) opened(conn *Conn) {
 	c.trust.reset()
 	c.bodyLimit = 0
 	c.pub.start()
-	c.calls.opened()
+	c.requests.opened()
 	c.advance()
 }
 
-// stir says that publishes or calls that wait may be able to leave now.
+// stir says that publishes or requests that wait may be able to leave now.
 func (c *Client) stir() {
 	c.waiting.stir()
-	c.calls.stirred = true
+	c.requests.stirred = true
 }
 
 // lost is called when conn is over; cause is nil if that was wanted.
@@ -193,7 +193,7 @@ func (c *Client) lostAsks(cause error) {
 	if c.closing {
 		err = ErrClosed
 	}
-	c.calls.lost(err)
+	c.requests.lost(err)
 	c.asker.lost(err)
 	getters := c.getters
 	c.getters = nil
@@ -262,7 +262,7 @@ func (c *Client) Tick(now time.Time) (next time.Time) {
 func (c *Client) tick(now int64) (next int64) {
 	c.tellLater()
 	c.tickPublishes(now)
-	c.calls.tick(now)
+	c.requests.tick(now)
 	if c.closing && c.isOpen() && c.undecided == 0 {
 		c.conn.flushAcks(true)
 		c.conn.sendClose()
@@ -280,7 +280,7 @@ func (c *Client) tick(now int64) (next int64) {
 	c.pub.watch(now, &next)
 	c.doubtful.watch(now, &next)
 	endpoint.Sooner(&next, c.expiry)
-	endpoint.Sooner(&next, c.calls.expiry)
+	endpoint.Sooner(&next, c.requests.expiry)
 	return next
 }
 
@@ -298,7 +298,7 @@ func (c *Client) sweep(now int64) (next int64) {
 	}
 	c.pub.sweep(now, &next)
 	c.doubtful.sweep(now, &next)
-	c.calls.sweep(now, &next)
+	c.requests.sweep(now, &next)
 	for _, p := range c.producers {
 		p.sweep(now, &next)
 	}

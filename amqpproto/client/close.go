@@ -120,7 +120,7 @@ func (c *Client) finish(err error) {
 		return true, false
 	})
 	c.later = append(c.later, out...)
-	c.calls.each(func(lane *caller) { lane.endAll(ErrClosed, true) })
+	c.requests.each(func(lane *requestChannel) { lane.endAll(ErrClosed, true) })
 	c.tellLater()
 	done := c.onClose
 	c.onClose = nil

@@ -70,11 +70,11 @@ type Config struct {
 	// exist, fails all of its transaction, and nothing of it reaches a queue.
 	TxSelect bool
 
-	// ReplyQueue has the replies of calls sent to a queue of our own, exclusive and
+	// ReplyQueue has the replies of requests sent to a queue of our own, exclusive and
 	// named by the broker, in place of direct reply-to (amq.rabbitmq.reply-to).
 	ReplyQueue bool
-	// CallsMax bounds the calls under way; 65536.
-	CallsMax int
+	// RequestsMax bounds the requests under way; 65536.
+	RequestsMax int
 }
 
 // DefaultConfig is what a Config without any field comes to.
@@ -121,8 +121,8 @@ func (cfg Config) withDefaults() Config {
 		cfg.PublishMax = 64 << 20
 	}
 	cfg.NoConfirms = cfg.NoConfirms && !cfg.TxSelect
-	if cfg.CallsMax <= 0 {
-		cfg.CallsMax = 65536
+	if cfg.RequestsMax <= 0 {
+		cfg.RequestsMax = 65536
 	}
 	return cfg
 }

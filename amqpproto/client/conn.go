@@ -190,7 +190,7 @@ func (c *Conn) Pending() []byte {
 		c.client.flushWaiting()
 		c.client.pub.commitTx()
 		c.client.turn++
-		c.client.calls.flush()
+		c.client.requests.flush()
 		c.depth--
 		if len(c.client.later) > 0 || c.client.rearm {
 			c.wake() // they are told, and deadlines start, in the next Tick
@@ -205,7 +205,7 @@ func (c *Conn) Sent(n int) {
 	c.client.stats.OctetsOut += uint64(n)
 	c.beat.Left(c.client.clock.now, n, c.out.Len())
 	cl := c.client
-	if cl.mayLeave() || cl.calls.moving() || cl.cfg.NoConfirms && cl.pub.confirms.unsettled+cl.doubtful.confirms.unsettled > 0 {
+	if cl.mayLeave() || cl.requests.moving() || cl.cfg.NoConfirms && cl.pub.confirms.unsettled+cl.doubtful.confirms.unsettled > 0 {
 		c.wake() // for a Pending that takes more out, or a Tick that settles
 	}
 }

@@ -134,7 +134,7 @@ func (k *Consumer) declared() error {
 	}
 	k.state = AwaitQosOk
 	// Never global: RabbitMQ gives that another meaning, and 4.3 refuses it.
-	return k.ch.call(&amqpproto.BasicQos{PrefetchCount: k.spec.Prefetch}, amqpproto.IDBasicQosOk)
+	return k.ch.request(&amqpproto.BasicQos{PrefetchCount: k.spec.Prefetch}, amqpproto.IDBasicQosOk)
 }
 
 func (k *Consumer) consume() error {
@@ -142,7 +142,7 @@ func (k *Consumer) consume() error {
 	k.replay.what = fmt.Sprintf("basic.consume %q", k.replay.queues[0])
 	args, err := amqpproto.AppendTable(nil, k.place.args(k.spec.Args))
 	if err == nil {
-		err = k.ch.call(&amqpproto.BasicConsume{
+		err = k.ch.request(&amqpproto.BasicConsume{
 			Queue: []byte(k.replay.queues[0]), ConsumerTag: []byte(k.tag),
 			NoAck: k.spec.NoAck, Exclusive: k.spec.Exclusive, Arguments: args,
 		}, amqpproto.IDBasicConsumeOk)

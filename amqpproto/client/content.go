@@ -88,9 +88,9 @@ func (c *Conn) deliverWhole(f amqpproto.Frame, rest []byte) (n int, took bool, e
 	return n, true, k.deliver(&c.deliver, properties, body, nil)
 }
 
-// flowing returns the consumer, or the caller, of a channel that may take a
+// flowing returns the consumer, or the requests, of a channel that may take a
 // delivery now.
-func (c *Conn) flowing(channel uint16) (*Consumer, *caller) {
+func (c *Conn) flowing(channel uint16) (*Consumer, *requestChannel) {
 	if int(channel) >= len(c.channels) || c.channels[channel] == nil {
 		return nil, nil
 	}
@@ -103,8 +103,8 @@ func (c *Conn) flowing(channel uint16) (*Consumer, *caller) {
 		if o.flowing {
 			return o, nil
 		}
-	case *caller:
-		if o.state == callerReady {
+	case *requestChannel:
+		if o.state == requestReady {
 			return nil, o
 		}
 	}

@@ -23,8 +23,8 @@
 //	leave.go       stop a consumer that is the only one of its queue
 //	get.go         basic.get, a channel for each queue
 //	ask.go         length of a queue, purge, delete, declare: a channel that may die
-//	call.go        calls and their ids; caller.go: a channel of requests and replies
-//	request.go     requests that wait; blame.go: which call the broker closed a channel for
+//	request.go     requests and their ids; requestchannel.go: the channel that they and their replies take
+//	copiedrequest.go requests that may be sent again; blame.go: for which one the broker closed a channel
 //	publisher.go   the channel that all publishes share
 //	tx.go          its transactions, where they are asked for
 //	confirms.go    what was published and not yet confirmed

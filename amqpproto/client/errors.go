@@ -24,7 +24,7 @@ var (
 	// not left by then is never sent; one that had may still reach its queue.
 	ErrConfirmTimeout = errors.New("amqp client: no confirm in time")
 
-	// ErrReplyTimeout is the outcome of a call whose reply did not come in time.
+	// ErrReplyTimeout is the outcome of a request whose reply did not come in time.
 	ErrReplyTimeout = errors.New("amqp client: no reply in time")
 
 	// ErrBusy says that as many gets or questions wait for the broker's answer as
@@ -54,7 +54,7 @@ func (e *ReturnError) Error() string {
 	return s + fmt.Sprintf("no queue is bound to exchange %q for routing key %q: bind one", e.Exchange, e.RoutingKey)
 }
 
-// LostError is the outcome of a publish, call or question whose connection ended
+// LostError is the outcome of a publish, request or question whose connection ended
 // before the broker's answer came, or of one that had none. A publish may or may
 // not have reached its queue.
 type LostError struct {
@@ -71,15 +71,15 @@ func (e *LostError) Error() string {
 
 func (e *LostError) Unwrap() error { return e.Cause }
 
-// ReplyLostError is the outcome of a call whose channel ended, for another call as
+// ReplyLostError is the outcome of a request whose channel ended, for another request as
 // a rule, before its reply came. The request may or may not have been handled.
 type ReplyLostError struct {
 	Connection string
-	Cause      error // what ended the channel; nil if that is another call's error
+	Cause      error // what ended the channel; nil if that is another request's error
 }
 
 func (e *ReplyLostError) Error() string {
-	cause := "the broker closed the channel of the calls for another call"
+	cause := "the broker closed the channel of the requests for another request"
 	if e.Cause != nil {
 		cause = e.Cause.Error()
 	}

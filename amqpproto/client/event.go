@@ -38,7 +38,7 @@ const (
 	EventPublishChannelClosed                       // Err; After is zero when it is opened again at once
 	EventReturned                                   // Err is the *ReturnError; Text says so if no publish was found for it
 	EventConsumerPaused                             // Name
-	EventCallChannelClosed                          // Err; After is zero when it is opened again at once or at the next call
+	EventRequestChannelClosed                       // Err; After is zero when it is opened again at once or at the next request
 	EventSecretUpdated                              // the broker has taken the new one
 	EventPublishChannelRenewed                      // Err is why: the broker does not serve the one before
 )
@@ -49,7 +49,7 @@ var eventNames = [...]string{
 	EventConsumerUp: "consumer up", EventConsumerFailed: "consumer failed", EventConsumerCancelled: "consumer cancelled",
 	EventProducerUp: "producer up", EventProducerFailed: "producer failed",
 	EventPublishChannelClosed: "publish channel closed", EventReturned: "returned",
-	EventConsumerPaused: "consumer paused", EventCallChannelClosed: "call channel closed", EventSecretUpdated: "secret updated",
+	EventConsumerPaused: "consumer paused", EventRequestChannelClosed: "call channel closed", EventSecretUpdated: "secret updated",
 	EventPublishChannelRenewed: "publish channel renewed",
 }
 

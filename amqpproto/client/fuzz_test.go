@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	callChannel = 3 // as they are opened below
-	getChannel  = 4
-	askChannel  = 5
+	requestChannelNumber = 3 // as they are opened below
+	getChannel           = 4
+	askChannel           = 5
 )
 
 // FuzzClient feeds arbitrary octets behind a handshake, in two cuts. There is no
@@ -49,9 +49,9 @@ func FuzzClient(f *testing.F) {
 		amqpproto.AppendContentHeader(nil, getChannel, 60, 1, []byte{0, 0}), amqpproto.AppendBody(nil, getChannel, []byte("x"), 4096))
 	add(method(f, getChannel, &amqpproto.ChannelOpenOk{}), method(f, getChannel, &amqpproto.BasicGetEmpty{}), method(f, getChannel, &amqpproto.BasicGetEmpty{}))
 	add(method(f, askChannel, &amqpproto.ChannelOpenOk{}), method(f, askChannel, &amqpproto.QueueDeclareOk{Queue: []byte("q")}))
-	add(method(f, callChannel, &amqpproto.ChannelOpenOk{}), method(f, callChannel, &amqpproto.ConfirmSelectOk{}),
-		method(f, callChannel, &amqpproto.BasicConsumeOk{ConsumerTag: []byte("t")}), delivery(callChannel, "t", 1, "x"),
-		method(f, callChannel, &amqpproto.BasicNack{Multiple: true}), method(f, callChannel, &amqpproto.BasicAck{DeliveryTag: 1}))
+	add(method(f, requestChannelNumber, &amqpproto.ChannelOpenOk{}), method(f, requestChannelNumber, &amqpproto.ConfirmSelectOk{}),
+		method(f, requestChannelNumber, &amqpproto.BasicConsumeOk{ConsumerTag: []byte("t")}), delivery(requestChannelNumber, "t", 1, "x"),
+		method(f, requestChannelNumber, &amqpproto.BasicNack{Multiple: true}), method(f, requestChannelNumber, &amqpproto.BasicAck{DeliveryTag: 1}))
 	f.Fuzz(func(t *testing.T, in []byte, cut uint16) {
 		d := newDirect(t, client.Config{}, &acker{})
 		confirms := &counter{}
@@ -61,8 +61,8 @@ func FuzzClient(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		calls, asked := &callCounter{}, 0
-		if _, err := d.client.Call(nil, &client.Outgoing{RoutingKey: "q", Body: []byte("x")}, time.Hour, calls); err != nil {
+		requests, asked := &replyCounter{}, 0
+		if _, err := d.client.Request(nil, &client.Outgoing{RoutingKey: "q", Body: []byte("x")}, time.Hour, requests); err != nil {
 			t.Fatal(err)
 		}
 		must(t, d.client.Get("q", false, func(d *client.Delivery, _ error) {
@@ -101,8 +101,8 @@ func FuzzClient(f *testing.F) {
 		if n, octets := d.client.Unconfirmed(); n != 0 || octets != 0 || confirms.ok+confirms.failed != total {
 			t.Fatalf("%d publishes and %d octets are left, %+v", n, octets, *confirms)
 		}
-		if calls.ok+calls.failed != 1 || asked != 2 || d.client.Calls() != 0 {
-			t.Fatalf("calls %+v, %d questions were answered", *calls, asked)
+		if requests.ok+requests.failed != 1 || asked != 2 || d.client.Requests() != 0 {
+			t.Fatalf("requests %+v, %d questions were answered", *requests, asked)
 		}
 	})
 }

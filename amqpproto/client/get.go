@@ -152,7 +152,7 @@ func (g *getter) opened() error {
 
 func (g *getter) send() error {
 	m := &amqpproto.BasicGet{Queue: []byte(g.queue), NoAck: g.list[0].noAck}
-	return g.ch.call(m, amqpproto.IDBasicGetEmpty)
+	return g.ch.request(m, amqpproto.IDBasicGetEmpty)
 }
 
 // answered takes get-empty; get-ok comes with a content.

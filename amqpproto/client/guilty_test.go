@@ -238,11 +238,11 @@ func TestBadPublishInTx(t *testing.T) {
 			}
 			f.connect()
 			var all []*numbered
-			for call := range 3 {
+			for request := range 3 {
 				group := new(int)
 				for i := range 4 {
-					o := client.Outgoing{Body: fmt.Appendf(nil, "%d.%d", call, i), Group: group}
-					if call == 1 && i == 2 {
+					o := client.Outgoing{Body: fmt.Appendf(nil, "%d.%d", request, i), Group: group}
+					if request == 1 && i == 2 {
 						o.Exchange = "gone"
 					}
 					all = append(all, &numbered{t: t, n: len(all)})

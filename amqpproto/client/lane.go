@@ -89,7 +89,7 @@ func (c *Client) isLogin(user []byte) bool {
 }
 
 // prove notes that an exchange exists, as the broker has confirmed a publish or
-// call to it. It moves to the other channels at a moment at which nothing of the
+// request to it. It moves to the other channels at a moment at which nothing of the
 // doubtful ones is under way, so that the order stays.
 func (c *Client) prove(exchange string) {
 	p, t := c.doubtful, &c.trust
@@ -97,7 +97,7 @@ func (c *Client) prove(exchange string) {
 	switch {
 	case p.confirms.unsettled > 0 || !idle && !p.clear() || c.waiting.moving():
 		return
-	case c.calls.doubtful.open+c.calls.outcast.open > 0 || len(c.calls.waiting) > c.calls.left:
+	case c.requests.doubtful.open+c.requests.outcast.open > 0 || len(c.requests.waiting) > c.requests.left:
 		return
 	case t.suspect[exchange] || len(t.proven) >= provenMax || t.has(exchange):
 		return

@@ -57,7 +57,7 @@ func (k *Consumer) cancel() error {
 	if k.ch.await != 0 {
 		return nil
 	}
-	return k.ch.call(&amqpproto.BasicCancel{ConsumerTag: []byte(k.tag)}, amqpproto.IDBasicCancelOk)
+	return k.ch.request(&amqpproto.BasicCancel{ConsumerTag: []byte(k.tag)}, amqpproto.IDBasicCancelOk)
 }
 
 // rest is the state that a paused consumer is in.

@@ -75,14 +75,14 @@ func (p *publisher) opened() error {
 	p.tx = txState{end: p.confirms.Next()}
 	if p.client.cfg.TxSelect {
 		p.state = pubAwaitSelectOk
-		return p.ch.call(&amqpproto.TxSelect{}, amqpproto.IDTxSelectOk)
+		return p.ch.request(&amqpproto.TxSelect{}, amqpproto.IDTxSelectOk)
 	}
 	if p.client.cfg.NoConfirms {
 		p.ready()
 		return nil
 	}
 	p.state = pubAwaitSelectOk
-	return p.ch.call(&amqpproto.ConfirmSelect{}, amqpproto.IDConfirmSelectOk)
+	return p.ch.request(&amqpproto.ConfirmSelect{}, amqpproto.IDConfirmSelectOk)
 }
 
 func (p *publisher) answered(id amqpproto.MethodID, _ []byte) error {

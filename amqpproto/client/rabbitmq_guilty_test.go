@@ -97,9 +97,9 @@ func isAnyChannelError(err error, text string) bool {
 	return isChannelError(err, 404, text) || isChannelError(err, 406, text) || isChannelError(err, 403, text)
 }
 
-// TestRabbitMQManyBadCalls calls in bursts, one of ten bad: no request is handled
+// TestRabbitMQManyBadRequests sends in bursts, one of ten bad: no request is handled
 // twice, each bad one hears its own error, and none to what is trusted is harmed.
-func TestRabbitMQManyBadCalls(t *testing.T) {
+func TestRabbitMQManyBadRequests(t *testing.T) {
 	user := amqpproto.Properties{Flags: amqpproto.FlagUserID, UserID: []byte("mallory")}
 	rawUser, err := user.Append(nil)
 	must(t, err)
@@ -131,7 +131,7 @@ func TestRabbitMQManyBadCalls(t *testing.T) {
 				case 1, 4, 6: // it is there, and nothing here declares it
 					o.Exchange, o.RoutingKey = exchange(i), "k"
 				}
-				_, err := p.client.Call(nil, &o, time.Minute, reply{r, i})
+				_, err := p.client.Request(nil, &o, time.Minute, reply{r, i})
 				must(t, err)
 				if i%50 == 49 {
 					p.until("half of them", func() bool { return r.len() > i-25 })
@@ -152,7 +152,7 @@ func TestRabbitMQManyBadCalls(t *testing.T) {
 				case (i%10 == 1 || i%10 == 4 || i%10 == 6) && !own && isReplyLost(r.errs[i]) && n == 1:
 					lost++
 				default:
-					t.Errorf("call %d was handled %d times: %q %v", i, n, r.bodies[i], r.errs[i])
+					t.Errorf("request %d was handled %d times: %q %v", i, n, r.bodies[i], r.errs[i])
 				}
 			}
 			t.Logf("%d replies were lost", lost)

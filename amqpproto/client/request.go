@@ -1,143 +1,269 @@
 package client
 
-// copied is a request that was sent at once, as long as it may have to be sent
-// again. Its memory is used again by the next call of the slot.
-type copied struct {
-	data                []byte // exchange, routing key, properties, body
-	exchange, key, head int    // where each but the body ends
-	mandatory           bool
+import (
+	"encoding/hex"
+	"fmt"
+	"math"
+	"time"
+
+	"zamqp/amqpproto"
+	"zamqp/amqpproto/endpoint"
+)
+
+// Reply hears the outcome of a request: exactly once for each that Request accepted,
+// later than Request returns.
+//
+//	d, nil    the reply; d and its slices die when Replied returns, and there is
+//	          nothing to settle
+//	nil, err  a *ReturnError if no queue took a mandatory request, ErrNacked,
+//	          ErrReplyTimeout, a *LostError, ErrClosed, the
+//	          *amqpproto.ChannelError for which the broker closed the channel, as
+//	          for a request to an exchange that does not exist, or a
+//	          *ReplyLostError if it did so for another request
+type Reply interface {
+	Replied(d *Delivery, err error)
 }
 
-// copiedMax bounds the memory that a free slot keeps.
-const copiedMax = 4096
+// RequestID names a request that is under way. No two of one client are equal, unless
+// four thousand million requests lie between them.
+type RequestID uint64
 
-// keep keeps what is sent until the broker is known to have it.
-func (k *call) keep(o *Outgoing) {
-	if o.Lent {
-		k.request.out = *o
-		return
+// request is a slot of the table of requests, reused.
+type request struct {
+	reply    Reply // nil = the slot is free
+	number   uint32
+	timeout  time.Duration
+	deadline int64           // 0 until the next Tick
+	size     int             // counts against PublishMax
+	request  parked          // while it waits to be sent, and may have to be sent again
+	copied   copied          // the same, of what was sent at once
+	via      *requestChannel // that it was sent over; nil = it was not
+	order    uint64          // in which it was sent
+	taken    bool            // the broker has it for certain
+	foreign  bool            // its user id is not that of the login
+}
+
+// requests is the table of a client's requests, with those that wait to be sent.
+type requests struct {
+	client   *Client
+	common   *requestChannel // of what is trusted
+	doubtful *requestChannel
+	outcast  *requestChannel // of what the broker has refused
+	refused  map[string]bool // exchanges, on this connection
+	strange  bool            // it has refused a foreign user id
+
+	slots  []request
+	unused []uint32 // free ones
+	live   int
+	sent   uint64      // counts requests that have left
+	fresh  []RequestID // have no deadline yet
+	late   []RequestID // scratch
+	expiry int64       // when to look for requests that are too late
+
+	waiting []RequestID // cannot leave yet, in order; some may have had their outcome
+	left    int         // waiting[:left] has left
+	stirred bool        // some of it may leave now
+
+	nonce [8]byte // begins every correlation id
+}
+
+// correlation ids are made of the client's own 8 digits, the number of the request
+// in its slot, and the slot.
+const (
+	correlationSize = 24
+	// requestRoom is what reply_to and correlation_id may add to the properties.
+	requestRoom = 2*(1+amqpproto.ShortstrMax) + 2
+)
+
+// Request publishes a request and waits for its reply. reply_to and correlation_id
+// are filled in, whatever o.RawProperties say of them; all of o is copied. Any
+// number of requests may be under way, over channels of their own: by direct
+// reply-to, or Config.ReplyQueue. p is the gate as with Publish and may be nil.
+//
+// While the request cannot leave it waits, as a publish does, and counts towards
+// PublishMax until its outcome. After timeout, which starts at the next Tick, the
+// outcome is ErrReplyTimeout; a reply that comes later is counted and dropped. An
+// error says that nothing was kept and r hears nothing: ErrPublishMax, ErrBusy
+// over Config.RequestsMax, ErrClosed, or what is wrong with o.
+func (c *Client) Request(p *Producer, o *Outgoing, timeout time.Duration, r Reply) (RequestID, error) {
+	if c.closing {
+		return 0, ErrClosed
 	}
-	c := &k.copied
-	c.data = append(append(c.data[:0], o.Exchange...), o.RoutingKey...)
-	c.data = append(append(c.data, o.RawProperties...), o.Body...)
-	c.exchange = len(o.Exchange)
-	c.key = c.exchange + len(o.RoutingKey)
-	c.head = c.key + len(o.RawProperties)
-	c.mandatory = o.Mandatory
-}
-
-// outgoing is the request of a call that has no outcome and was not taken.
-func (k *call) outgoing() Outgoing {
-	if k.request.out.Lent {
-		return k.request.out
+	frameMax := c.cfg.FrameMax
+	if c.isOpen() {
+		frameMax = c.conn.frameMax
 	}
-	c := &k.copied
-	return Outgoing{Exchange: string(c.data[:c.exchange]), RoutingKey: string(c.data[c.exchange:c.key]), Mandatory: c.mandatory,
-		RawProperties: c.data[c.key:c.head], Body: c.data[c.head:]}
-}
-
-// emptied is the memory for the next one.
-func (c *copied) emptied() copied {
-	if cap(c.data) > copiedMax {
-		return copied{}
+	if err := c.check(o, frameMax-requestRoom); err != nil {
+		return 0, err
 	}
-	return copied{data: c.data[:0]}
-}
-
-// lane is the channel that a call is to be sent over. Those to exchanges that are
-// not trusted, or with a foreign user id, have one of their own, as a bad one ends
-// its channel. What the broker has refused once is apart from those as well.
-func (t *calls) lane(k *call) *caller { return t.laneOf(k.request.out.Exchange, k.foreign) }
-
-func (t *calls) laneOf(exchange string, foreign bool) *caller {
+	if p == nil {
+		p = &c.anyone
+	} else if p.client != c {
+		return 0, fmt.Errorf("amqp connection %q: producer %q belongs to another connection", c.cfg.Name, p.name)
+	}
+	size := entryCost + len(o.Exchange) + len(o.RoutingKey) + len(o.RawProperties) + requestRoom + len(o.Body)
+	t := &c.requests
 	switch {
-	case !foreign && t.client.trust.has(exchange):
-		return t.common
-	case t.refused[exchange] || foreign && t.strange:
-		return t.outcast
+	case size > c.cfg.PublishMax-c.held:
+		return 0, ErrPublishMax
+	case t.live >= c.cfg.RequestsMax:
+		return 0, ErrBusy
 	}
-	return t.doubtful
+	slot := t.take()
+	k := &t.slots[slot]
+	k.reply, k.size, k.request.producer = r, size, p
+	k.foreign = c.isForeign()
+	k.timeout, k.deadline = max(timeout, 1), 0
+	c.held += size
+	c.undecided++
+	c.stats.Requests++
+	id := t.id(slot)
+	t.fresh = append(t.fresh, id)
+	lane := t.laneOf(o.Exchange, k.foreign)
+	if p.ready && len(t.waiting) == t.left && lane.clear() && c.conn.out.Len() < outMark {
+		lane.send(id, o)
+	} else {
+		k.request = park(p, o, size, nil)
+		t.waiting = append(t.waiting, id)
+		t.stirred = t.stirred || p.ready
+		lane.start()
+	}
+	c.wake()
+	return id, nil
 }
 
-// each visits the channels.
-func (t *calls) each(do func(lane *caller)) {
-	do(t.common)
-	do(t.doubtful)
-	do(t.outcast)
+// Forget ends a request whose outcome nobody wants any more: its Reply hears
+// nothing. It reports false, and does nothing, if the outcome has been told.
+func (c *Client) Forget(id RequestID) bool {
+	if c.requests.find(id) == nil {
+		return false
+	}
+	c.requests.free(id)
+	c.wake()
+	return true
 }
 
-// opened is called when there is a new connection.
-func (t *calls) opened() {
-	t.refused, t.strange = nil, false
-	t.start()
+// Requests is the number of requests that have no outcome.
+func (c *Client) Requests() int { return c.requests.live }
+
+// take returns a free slot.
+func (t *requests) take() (slot uint32) {
+	if n := len(t.unused); n > 0 {
+		slot, t.unused = t.unused[n-1], t.unused[:n-1]
+	} else {
+		slot = uint32(len(t.slots))
+		t.slots = append(t.slots, request{})
+	}
+	t.slots[slot].number++
+	t.live++
+	return slot
 }
 
-// start opens the channels that calls wait for.
-func (t *calls) start() {
-	for _, id := range t.waiting[t.left:] {
+func (t *requests) id(slot uint32) RequestID {
+	return RequestID(t.slots[slot].number)<<32 | RequestID(slot)
+}
+
+// find returns the request of that id, or nil if it has had its outcome.
+func (t *requests) find(id RequestID) *request {
+	slot := int(id & math.MaxUint32)
+	if slot >= len(t.slots) {
+		return nil
+	}
+	if k := &t.slots[slot]; k.reply != nil && k.number == uint32(id>>32) {
+		return k
+	}
+	return nil
+}
+
+// free empties the slot of a request. Lists that hold its id find out for
+// themselves.
+func (t *requests) free(id RequestID) (r Reply) {
+	k := t.find(id)
+	r = k.reply
+	t.client.held -= k.size
+	t.client.undecided--
+	t.live--
+	if k.via != nil && !k.taken {
+		k.via.open--
+	}
+	*k = request{number: k.number, copied: k.copied.emptied()}
+	t.unused = append(t.unused, uint32(id))
+	return r
+}
+
+// end tells the outcome of a request, unless it has had one.
+func (t *requests) end(id RequestID, d *Delivery, err error) {
+	if t.find(id) != nil {
+		t.free(id).Replied(d, err)
+	}
+}
+
+// appendCorrelation appends the correlation id of a request.
+func (t *requests) appendCorrelation(dst []byte, id RequestID) []byte {
+	const digits = "0123456789abcdef"
+	dst = append(dst, t.nonce[:]...)
+	for shift := 60; shift >= 0; shift -= 4 {
+		dst = append(dst, digits[id>>shift&15])
+	}
+	return dst
+}
+
+// correlated is the request that a correlation id names; 0 is none.
+func (t *requests) correlated(b []byte) RequestID {
+	if len(b) != correlationSize || string(b[:len(t.nonce)]) != string(t.nonce[:]) {
+		return 0
+	}
+	var n [8]byte
+	if _, err := hex.Decode(n[:], b[len(t.nonce):]); err != nil {
+		return 0
+	}
+	var id RequestID
+	for _, octet := range n {
+		id = id<<8 | RequestID(octet)
+	}
+	return id
+}
+
+// tick starts the timeouts of new requests and ends those that are too late.
+func (t *requests) tick(now int64) {
+	for _, id := range t.fresh {
 		if k := t.find(id); k != nil {
-			t.lane(k).start()
+			k.deadline = now + int64(k.timeout)
+			endpoint.Sooner(&t.expiry, k.deadline)
 		}
 	}
-}
-
-// sweep opens channels again whose backoff is over.
-func (t *calls) sweep(now int64, next *int64) {
-	t.each(func(lane *caller) {
-		if lane.retry.due(now, next) {
-			lane.state = callerIdle
-			t.start()
-		}
-	})
-}
-
-// lost is called when the connection is over.
-func (t *calls) lost(err error) { t.each(func(lane *caller) { lane.lost(err) }) }
-
-// moving tells that some requests may leave at the next flush.
-func (t *calls) moving() bool {
-	return t.stirred && len(t.waiting) > t.left && (t.common.clear() || t.doubtful.clear() || t.outcast.clear())
-}
-
-// flush encodes the requests that may leave, until the output is full.
-func (t *calls) flush() {
-	if !t.moving() {
+	t.fresh = t.fresh[:0]
+	if t.expiry == 0 || now < t.expiry {
 		return
 	}
-	t.stirred = false
-	keep := t.left
-	i := t.left
-	for ; i < len(t.waiting); i++ {
-		id := t.waiting[i]
-		k := t.find(id)
-		if k == nil {
-			continue
+	t.late = t.late[:0]
+	var next int64
+	for slot := range t.slots {
+		switch k := &t.slots[slot]; {
+		case k.reply == nil || k.deadline == 0:
+		case k.deadline <= now:
+			t.late = append(t.late, t.id(uint32(slot)))
+		default:
+			endpoint.Sooner(&next, k.deadline)
 		}
-		if t.client.conn.out.Len() >= outMark {
-			t.stirred = true // for the next Pending
-			break
-		}
-		lane := t.lane(k)
-		if !k.request.producer.ready || !lane.clear() {
-			lane.start()
-			t.waiting[keep] = id
-			keep++
-			continue
-		}
-		o := k.request.out
-		if err := t.client.check(&o, t.client.conn.frameMax-requestRoom); err != nil {
-			t.client.soon(func() { t.end(id, nil, err) })
-			continue
-		}
-		lane.send(id, &o)
 	}
-	switch {
-	case keep == t.left:
-		t.left = i
-	default:
-		t.waiting = t.waiting[:keep+copy(t.waiting[keep:], t.waiting[i:])]
+	if next != 0 {
+		next = max(next, now+int64(expiryGrain))
 	}
-	if t.left == len(t.waiting) {
-		t.waiting, t.left = t.waiting[:0], 0
+	t.expiry = next
+	late := t.late
+	t.late = nil // those that are told may come back here
+	for _, id := range late {
+		if k := t.find(id); k != nil {
+			t.client.stats.RequestTimeouts++
+			err := t.client.unanswered(ErrReplyTimeout)
+			if k.via == nil {
+				err = t.client.whyWaiting(ErrReplyTimeout, k.request.producer, t.lane(k).err)
+			}
+			t.end(id, nil, err)
+		}
+	}
+	if t.late == nil {
+		t.late = late
 	}
 }

@@ -22,11 +22,11 @@ type Stats struct {
 	DoubleSettled uint64 // settled twice, or never delivered, ignored
 	HandedBack    uint64 // arrived after Cancel or Close, returned to the broker
 
-	Calls        uint64 // accepted by Call
-	Replies      uint64 // of those, answered in time
-	CallTimeouts uint64 // of those, not
-	LateReplies  uint64 // came when their call had its outcome, dropped
-	Gets         uint64 // messages that a Get brought
+	Requests        uint64 // accepted by Call
+	Replies         uint64 // of those, answered in time
+	RequestTimeouts uint64 // of those, not
+	LateReplies     uint64 // came when their request had its outcome, dropped
+	Gets            uint64 // messages that a Get brought
 
 	Connects       uint64 // opened
 	Reconnects     uint64 // of those, after the first

@@ -24,7 +24,7 @@ func (k *Consumer) syncNow() {
 	}
 	k.syncing, k.sync = k.sync, nil
 	k.ch.conn.flushAcks(true)
-	k.check(k.ch.call(&amqpproto.BasicQos{PrefetchCount: k.spec.Prefetch}, amqpproto.IDBasicQosOk))
+	k.check(k.ch.request(&amqpproto.BasicQos{PrefetchCount: k.spec.Prefetch}, amqpproto.IDBasicQosOk))
 }
 
 // synced takes the answer.

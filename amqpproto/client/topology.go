@@ -110,7 +110,7 @@ func (d *declaration) next(ch *channel) (done bool, err error) {
 		case err != nil:
 			return false, err
 		case m != nil:
-			return false, ch.call(m, answer)
+			return false, ch.request(m, answer)
 		}
 	}
 }

@@ -16,7 +16,7 @@ func (p *publisher) commitTx() {
 		return
 	}
 	p.tx.end = p.confirms.Next()
-	_ = p.ch.call(&amqpproto.TxCommit{}, amqpproto.IDTxCommitOk) // it has no field that could not be encoded
+	_ = p.ch.request(&amqpproto.TxCommit{}, amqpproto.IDTxCommitOk) // it has no field that could not be encoded
 }
 
 // committed is the outcome of all publishes before the commit. A message that no

@@ -178,7 +178,7 @@ func (c *Client) expireWaiting(now int64, next *int64, out []outcome) []outcome 
 	return out
 }
 
-// whyWaiting is late with what the publish or call has waited for; channel is why
+// whyWaiting is late with what the publish or request has waited for; channel is why
 // there is no channel for it, if there is none.
 func (c *Client) whyWaiting(late error, p *Producer, channel error) error {
 	switch {

@@ -8,13 +8,13 @@ import (
 	"zamqp/publisher"
 )
 
-// Call sends a request whose reply done gets.
-func (s *sender) Call(p *publisher.Publication, timeout time.Duration, done func(*publisher.Answer, error)) (forget func(), err error) {
+// Request sends a request; done gets the reply.
+func (s *sender) Request(p *publisher.Publication, timeout time.Duration, done func(*publisher.Answer, error)) (forget func(), err error) {
 	s.out = client.Outgoing{
 		Exchange: p.Exchange, RoutingKey: p.RoutingKey, Mandatory: p.Mandatory,
-		RawProperties: p.RawProperties, Body: p.Body, Lent: true, // it was made for this call
+		RawProperties: p.RawProperties, Body: p.Body, Lent: true, // it was made for this request
 	}
-	id, err := s.client.Call(s.producer, &s.out, timeout, replier(done))
+	id, err := s.client.Request(s.producer, &s.out, timeout, replier(done))
 	s.out = client.Outgoing{}
 	if err != nil {
 		return nil, err
@@ -22,7 +22,7 @@ func (s *sender) Call(p *publisher.Publication, timeout time.Duration, done func
 	return func() { s.client.Forget(id) }, nil
 }
 
-// replier hears the outcome of one call.
+// replier hears the outcome of one request.
 type replier func(*publisher.Answer, error)
 
 // Replied copies the reply, which dies when it returns.

@@ -40,7 +40,7 @@ func (l *link) measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "connection_unconfirmed_messages", Help: "Publishes and requests that wait to leave or for the broker's word.", Value: float64(count)},
 		publisher.Metric{Name: "connection_unconfirmed_bytes", Help: "Octets that unconfirmed publishes and requests hold; bounded by publish_max.", Value: float64(octets)},
 		publisher.Metric{Name: "connection_incoming_body_bytes", Help: "Octets of bodies from the broker that have begun to come and are not whole.", Value: float64(l.client.Coming())},
-		publisher.Metric{Name: "connection_rpc_waiting", Help: "Calls over AMQP that wait for their reply.", Value: float64(l.client.Calls())},
+		publisher.Metric{Name: "connection_rpc_waiting", Help: "Calls over AMQP that wait for their reply.", Value: float64(l.client.Requests())},
 		publisher.Metric{Name: "connection_connects_total", Help: "Times that the connection was opened.", Value: float64(s.Connects)},
 		publisher.Metric{Name: "connection_reconnects_total", Help: "Times that the connection was opened again.", Value: float64(s.Reconnects)},
 		publisher.Metric{Name: "connection_channel_errors_total", Help: "Channels that the broker closed.", Value: float64(s.ChannelErrors)},
@@ -73,9 +73,9 @@ func (l *link) measureTraffic(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "connection_stale_settlements_total", Help: "Messages settled after their channel was gone: they come again.", Value: float64(s.OldEpoch)},
 		publisher.Metric{Name: "connection_double_settlements_total", Help: "Settlements of messages that were settled already.", Value: float64(s.DoubleSettled)},
 		publisher.Metric{Name: "connection_gets_total", Help: "Messages got one by one (basic.get).", Value: float64(s.Gets)},
-		publisher.Metric{Name: "connection_rpc_calls_total", Help: "Calls over AMQP.", Value: float64(s.Calls)},
+		publisher.Metric{Name: "connection_rpc_calls_total", Help: "Calls over AMQP.", Value: float64(s.Requests)},
 		publisher.Metric{Name: "connection_rpc_replies_total", Help: "Calls over AMQP that were answered in time.", Value: float64(s.Replies)},
-		publisher.Metric{Name: "connection_rpc_timeouts_total", Help: "Calls over AMQP that were not answered in time.", Value: float64(s.CallTimeouts)},
+		publisher.Metric{Name: "connection_rpc_timeouts_total", Help: "Calls over AMQP that were not answered in time.", Value: float64(s.RequestTimeouts)},
 		publisher.Metric{Name: "connection_rpc_late_replies_total", Help: "Replies that came when nobody waited any more.", Value: float64(s.LateReplies)},
 	)
 }

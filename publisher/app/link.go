@@ -120,7 +120,7 @@ func (k *link) Note(e client.Event) {
 	switch e.Kind {
 	case client.EventLost, client.EventDialFailed, client.EventBlocked, client.EventConsumerFailed,
 		client.EventConsumerCancelled, client.EventProducerFailed, client.EventPublishChannelClosed,
-		client.EventCallChannelClosed, client.EventPublishChannelRenewed:
+		client.EventRequestChannelClosed, client.EventPublishChannelRenewed:
 		level = zerolog.WarnLevel
 	case client.EventReturned, client.EventReady, client.EventProducerUp:
 		level = zerolog.DebugLevel

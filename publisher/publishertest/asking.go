@@ -7,8 +7,8 @@ import (
 	"zamqp/publisher"
 )
 
-// Call hands a request to the test's answer.
-func (b sender) Call(p *publisher.Publication, _ time.Duration, done func(*publisher.Answer, error)) (forget func(), err error) {
+// Request hands a request to the test's answer.
+func (b sender) Request(p *publisher.Publication, _ time.Duration, done func(*publisher.Answer, error)) (forget func(), err error) {
 	request, err := copyOf(p)
 	if err != nil {
 		return nil, err

@@ -31,6 +31,9 @@ var oldWords = []oldWord{
 	{`[sS]uspectQueue`, "OldQuarantineQueue"},
 	{`\bflight(s|state|State|Event|Deed)\b`, "in-flight publish, inFlight"},
 	{`amqpdoor/(gate|held|suspects)\b`, "throttle, delayed retry, quarantine"},
+	{`[sS]ettler\b`, "acknowledger"},
+	{`\b[sS]tations?\b|newStation`, "registration"},
+	{`\b(CallID|callerState|EventCallChannelClosed)\b`, "RequestID: an RPC is a request"},
 }
 
 // wordsExempt are files that tell history, or quote the words themselves.

@@ -11,7 +11,7 @@ import (
 	"zamqp/amqpproto/client"
 )
 
-// replies collects the outcomes of calls by number.
+// replies collects the outcomes of requests by number.
 type replies struct {
 	bodies map[int]string
 	errs   map[int]error
@@ -38,7 +38,7 @@ func (r reply) Replied(d *client.Delivery, err error) {
 	r.bodies[r.n] = string(d.Body)
 }
 
-// answerer is the other side of a call: it echoes, except that it says nothing to
+// answerer is the other side of a request: it echoes, except that it says nothing to
 // a request for silence.
 func answerer(p *pump, queue string) *sink {
 	s := &sink{ack: true}
@@ -60,7 +60,7 @@ func answerer(p *pump, queue string) *sink {
 	return s
 }
 
-func request(t *testing.T, queue, body string) *client.Outgoing {
+func outgoingRequest(t *testing.T, queue, body string) *client.Outgoing {
 	props := amqpproto.Properties{Type: []byte("greeting"), CorrelationID: []byte("the caller's own"), DeliveryMode: 1}
 	props.SetFlags()
 	raw, err := props.Append(nil)
@@ -68,16 +68,16 @@ func request(t *testing.T, queue, body string) *client.Outgoing {
 	return &client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Body: []byte(body)}
 }
 
-func TestRabbitMQCall(t *testing.T) {
+func TestRabbitMQRequest(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		t.Run(fmt.Sprintf("reply queue %v", own), func(t *testing.T) {
 			q := fmt.Sprint("zamqp.client.call.", own)
 			p := newPump(t, func(c *client.Config) { c.ReplyQueue = own })
 			answerer(p, q)
 			r := newReplies()
-			call := func(n int, queue, body string, timeout time.Duration) {
+			request := func(n int, queue, body string, timeout time.Duration) {
 				t.Helper()
-				_, err := p.client.Call(nil, request(t, queue, body), timeout, reply{r, n})
+				_, err := p.client.Request(nil, outgoingRequest(t, queue, body), timeout, reply{r, n})
 				must(t, err)
 			}
 			const total = 500
@@ -86,7 +86,7 @@ func TestRabbitMQCall(t *testing.T) {
 				if i%50 == 49 {
 					body += strings.Repeat("!", 200000)
 				}
-				call(i, q, body, time.Minute) // before there is a connection
+				request(i, q, body, time.Minute) // before there is a connection
 			}
 			p.dial()
 			p.until("all replies", func() bool { return r.len() == total })
@@ -96,10 +96,10 @@ func TestRabbitMQCall(t *testing.T) {
 				}
 			}
 			r = newReplies()
-			call(0, q, "silence", 100*time.Millisecond)
-			call(1, "zamqp.client.nowhere", "", time.Minute)
-			call(2, q, "again", time.Minute)
-			id, err := p.client.Call(nil, request(t, q, "forgotten"), time.Second, reply{r, 3})
+			request(0, q, "silence", 100*time.Millisecond)
+			request(1, "zamqp.client.nowhere", "", time.Minute)
+			request(2, q, "again", time.Minute)
+			id, err := p.client.Request(nil, outgoingRequest(t, q, "forgotten"), time.Second, reply{r, 3})
 			must(t, err)
 			if !p.client.Forget(id) || p.client.Forget(id) {
 				t.Fatal("Forget")
@@ -109,32 +109,32 @@ func TestRabbitMQCall(t *testing.T) {
 			if !errors.Is(r.errs[0], client.ErrReplyTimeout) || !errors.As(r.errs[1], &re) || r.bodies[2] != "again of type greeting" {
 				t.Fatal(r.errs, r.bodies)
 			}
-			// An exchange that is not there ends the call to it, and no others.
+			// An exchange that is not there ends the request to it, and no others.
 			r = newReplies()
-			call(0, q, "silence", time.Minute)
+			request(0, q, "silence", time.Minute)
 			p.turn(time.Now().Add(100 * time.Millisecond))
-			o := request(t, q, "")
+			o := outgoingRequest(t, q, "")
 			o.Exchange = "zamqp.client.none"
-			id, err = p.client.Call(nil, o, time.Minute, reply{r, 1})
+			id, err = p.client.Request(nil, o, time.Minute, reply{r, 1})
 			must(t, err)
 			p.until("an error", func() bool { return r.len() == 1 })
 			wantChannelError(t, r.errs[1], amqpproto.NotFound)
-			call(2, q, "on the same channel", time.Minute)
+			request(2, q, "on the same channel", time.Minute)
 			p.until("a reply", func() bool { return r.len() == 2 })
-			if r.errs[2] != nil || p.client.Calls() != 1 {
-				t.Fatal(r.errs[2], p.client.Calls())
+			if r.errs[2] != nil || p.client.Requests() != 1 {
+				t.Fatal(r.errs[2], p.client.Requests())
 			}
 			o.Exchange = "zamqp.client.none.either"
-			_, err = p.client.Call(nil, o, time.Minute, reply{r, 3})
+			_, err = p.client.Request(nil, o, time.Minute, reply{r, 3})
 			must(t, err)
-			call(4, q, "beside it", time.Minute)
+			request(4, q, "beside it", time.Minute)
 			p.until("both outcomes", func() bool { return r.len() == 4 })
 			if !isChannelError(r.errs[3], 404, "'zamqp.client.none.either'") || r.errs[4] != nil || p.client.Forget(id) {
 				t.Fatal(r.errs)
 			}
 			// The end of the connection ends all; what had not left waits for the next.
 			r = newReplies()
-			call(0, q, "silence", time.Minute)
+			request(0, q, "silence", time.Minute)
 			p.turn(time.Now().Add(100 * time.Millisecond))
 			_ = p.nc.Close()
 			p.until("an error", func() bool { return r.len() == 1 })
@@ -142,7 +142,7 @@ func TestRabbitMQCall(t *testing.T) {
 			if !errors.As(r.errs[0], &lost) {
 				t.Fatal(r.errs[0])
 			}
-			call(1, q, "afterwards", time.Minute)
+			request(1, q, "afterwards", time.Minute)
 			p.until("a reply", func() bool { return r.len() == 2 })
 			if r.errs[1] != nil {
 				t.Fatal(r.errs[1])
@@ -150,7 +150,7 @@ func TestRabbitMQCall(t *testing.T) {
 			// The reply may come before the confirm of the request.
 			p.until("the books to be empty", func() bool {
 				n, held := p.client.Unconfirmed()
-				return p.client.Calls() == 0 && n == 0 && held == 0
+				return p.client.Requests() == 0 && n == 0 && held == 0
 			})
 			p.finish()
 		})
@@ -180,7 +180,7 @@ func TestRabbitMQTx(t *testing.T) {
 		t.Fatal(done.got[total])
 	}
 	p.until("deliveries", func() bool { return len(s.bodies) == total })
-	// One bad publish takes all of its call's with it, and no other's.
+	// One bad publish takes all of its request's with it, and no other's.
 	done = confirms{}
 	group := new(int)
 	var others confirms

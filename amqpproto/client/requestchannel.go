@@ -11,35 +11,35 @@ import (
 // to the consumer of the channel that the request came from.
 const directReplyTo = "amq.rabbitmq.reply-to"
 
-// callerState is named for what the channel of the calls waits for.
-type callerState uint8
+// requestState is named for what the channel of the requests waits for.
+type requestState uint8
 
 const (
-	callerIdle callerState = iota // it is opened by the first call
-	callerAwaitChannel
-	callerAwaitSelectOk
-	callerAwaitDeclareOk
-	callerAwaitConsumeOk
-	callerReady
-	callerAwaitRetry
+	requestIdle requestState = iota // it is opened by the first request
+	requestAwaitChannel
+	requestAwaitSelectOk
+	requestAwaitDeclareOk
+	requestAwaitConsumeOk
+	requestReady
+	requestAwaitRetry
 )
 
-var callerStateNames = [...]string{"idle", "awaitChannel", "awaitSelectOk", "awaitDeclareOk", "awaitConsumeOk", "ready", "awaitRetry"}
+var requestStateNames = [...]string{"idle", "awaitChannel", "awaitSelectOk", "awaitDeclareOk", "awaitConsumeOk", "ready", "awaitRetry"}
 
-// caller is a channel that requests leave on and replies come on: direct
+// A requestChannel is a channel that requests leave on and replies come on: direct
 // reply-to wants both on one. It is apart from the publish channel, whose errors
-// are other people's. A client has three: see calls.lane.
-type caller struct {
-	*calls
-	state   callerState
+// are other people's. A client has three: see requests.lane.
+type requestChannel struct {
+	*requests
+	state   requestState
 	ch      *channel
 	stopped bool  // by channel.flow
 	err     error // why it cannot be set up
 	backoff backoff
 	retry   deadline
 
-	sequence endpoint.Sequence[CallID] // which call a publish of the channel was; 0 = it is settled
-	open     int                       // calls that were sent, and of which nothing has been heard
+	sequence endpoint.Sequence[RequestID] // which request a publish of the channel was; 0 = it is settled
+	open     int                          // requests that were sent, and of which nothing has been heard
 	replyTo  []byte
 	owned    bool   // replyTo is a queue that outlives the channel
 	tag      string // of our consumer
@@ -49,19 +49,21 @@ type caller struct {
 	delivery Delivery // lent to the Reply
 }
 
-func newCaller(t *calls) *caller { return &caller{calls: t, backoff: t.client.backoff} }
+func newRequestChannel(t *requests) *requestChannel {
+	return &requestChannel{requests: t, backoff: t.client.backoff}
+}
 
-// sequenceKeep is the length of ring that an idle channel of calls keeps.
+// sequenceKeep is the length of ring that an idle channel of requests keeps.
 const sequenceKeep = 4096
 
 // clear tells that requests may leave.
-func (t *caller) clear() bool {
-	return t.state == callerReady && t.ch.state == channelOpen && !t.stopped && !t.client.blocked && t.client.replay.open && t.client.isOpen()
+func (t *requestChannel) clear() bool {
+	return t.state == requestReady && t.ch.state == channelOpen && !t.stopped && !t.client.blocked && t.client.replay.open && t.client.isOpen()
 }
 
 // start opens the channel, if there is none.
-func (t *caller) start() {
-	if t.state != callerIdle || !t.client.isOpen() {
+func (t *requestChannel) start() {
+	if t.state != requestIdle || !t.client.isOpen() {
 		return
 	}
 	ch, err := t.client.conn.openChannel(t)
@@ -69,21 +71,21 @@ func (t *caller) start() {
 		t.fail(err)
 		return
 	}
-	t.ch, t.state, t.stopped = ch, callerAwaitChannel, false
+	t.ch, t.state, t.stopped = ch, requestAwaitChannel, false
 }
 
-func (t *caller) opened() error {
+func (t *requestChannel) opened() error {
 	t.sequence.Reset()
 	t.sequence.Shrink(sequenceKeep)
-	if !t.client.confirmsCalls() {
+	if !t.client.confirmsRequests() {
 		return t.selected()
 	}
-	t.state = callerAwaitSelectOk
-	return t.ch.call(&amqpproto.ConfirmSelect{}, amqpproto.IDConfirmSelectOk)
+	t.state = requestAwaitSelectOk
+	return t.ch.request(&amqpproto.ConfirmSelect{}, amqpproto.IDConfirmSelectOk)
 }
 
 // selected goes on with where the replies come.
-func (t *caller) selected() error {
+func (t *requestChannel) selected() error {
 	if !t.client.cfg.ReplyQueue {
 		t.replyTo = append(t.replyTo[:0], directReplyTo...)
 		return t.consume()
@@ -91,34 +93,34 @@ func (t *caller) selected() error {
 	if t.owned {
 		return t.consume()
 	}
-	t.state = callerAwaitDeclareOk
-	return t.ch.call(&amqpproto.QueueDeclare{Exclusive: true}, amqpproto.IDQueueDeclareOk)
+	t.state = requestAwaitDeclareOk
+	return t.ch.request(&amqpproto.QueueDeclare{Exclusive: true}, amqpproto.IDQueueDeclareOk)
 }
 
-func (t *caller) consume() error {
-	t.state = callerAwaitConsumeOk
+func (t *requestChannel) consume() error {
+	t.state = requestAwaitConsumeOk
 	m := &amqpproto.BasicConsume{Queue: t.replyTo, NoAck: true}
-	return t.ch.call(m, amqpproto.IDBasicConsumeOk)
+	return t.ch.request(m, amqpproto.IDBasicConsumeOk)
 }
 
-func (t *caller) answered(id amqpproto.MethodID, args []byte) error {
+func (t *requestChannel) answered(id amqpproto.MethodID, args []byte) error {
 	switch t.state {
-	case callerAwaitSelectOk:
+	case requestAwaitSelectOk:
 		return t.selected()
-	case callerAwaitDeclareOk:
+	case requestAwaitDeclareOk:
 		var m amqpproto.QueueDeclareOk
 		if err := m.DecodeArgs(args); err != nil {
 			return err
 		}
 		t.replyTo, t.owned = append(t.replyTo[:0], m.Queue...), true
 		return t.consume()
-	case callerAwaitConsumeOk:
+	case requestAwaitConsumeOk:
 		var m amqpproto.BasicConsumeOk
 		if err := m.DecodeArgs(args); err != nil {
 			return err
 		}
 		t.tag = string(m.ConsumerTag)
-		t.state, t.err, t.stirred = callerReady, nil, true
+		t.state, t.err, t.stirred = requestReady, nil, true
 		t.backoff.up(t.client.clock.now)
 		return nil
 	}
@@ -126,7 +128,7 @@ func (t *caller) answered(id amqpproto.MethodID, args []byte) error {
 }
 
 // send encodes a request. check has just passed it and left its properties.
-func (t *caller) send(id CallID, o *Outgoing) {
+func (t *requestChannel) send(id RequestID, o *Outgoing) {
 	p := &t.client.props
 	b := t.appendCorrelation(t.scratch[:0], id)
 	p.CorrelationID, p.ReplyTo = b, t.replyTo
@@ -155,27 +157,27 @@ func (t *caller) send(id CallID, o *Outgoing) {
 	t.open++
 	t.sent++
 	k.order = t.sent
-	if t.client.confirmsCalls() {
+	if t.client.confirmsRequests() {
 		*t.sequence.Push() = id
 	}
 }
 
 // onMethod takes confirms. An ack says little: the reply is to come.
-func (t *caller) onMethod(id amqpproto.MethodID, args []byte) error {
+func (t *requestChannel) onMethod(id amqpproto.MethodID, args []byte) error {
 	switch {
-	case id == amqpproto.IDBasicAck && t.state == callerReady:
+	case id == amqpproto.IDBasicAck && t.state == requestReady:
 		m := &t.client.conn.ack
 		if err := m.DecodeArgs(args); err != nil {
 			return err
 		}
 		return t.settle(id, m.DeliveryTag, m.Multiple, nil)
-	case id == amqpproto.IDBasicNack && t.state == callerReady:
+	case id == amqpproto.IDBasicNack && t.state == requestReady:
 		var m amqpproto.BasicNack
 		if err := m.DecodeArgs(args); err != nil {
 			return err
 		}
 		return t.settle(id, m.DeliveryTag, m.Multiple, ErrNacked)
-	case id == amqpproto.IDBasicCancel && t.state == callerReady:
+	case id == amqpproto.IDBasicCancel && t.state == requestReady:
 		t.owned = false
 		t.ch.close(errors.New("the queue of the replies was deleted"))
 		return nil
@@ -183,7 +185,7 @@ func (t *caller) onMethod(id amqpproto.MethodID, args []byte) error {
 	return unexpected(t, id)
 }
 
-func (t *caller) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdict error) error {
+func (t *requestChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdict error) error {
 	l := &t.sequence
 	first, tag, ok := l.Range(tag, multiple)
 	if !ok || !multiple && *l.At(tag) == 0 {
@@ -192,18 +194,18 @@ func (t *caller) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdic
 	}
 	for seq := first; seq <= tag; seq++ {
 		p := l.At(seq)
-		call := *p
+		request := *p
 		*p = 0
 		if verdict == nil {
-			t.takes(call)
+			t.takes(request)
 			continue
 		}
-		if t.find(call) == nil {
+		if t.find(request) == nil {
 			continue
 		}
 		t.client.stats.Nacked++
-		t.end(call, nil, verdict)
-		if t.state != callerReady {
+		t.end(request, nil, verdict)
+		if t.state != requestReady {
 			return nil // a callback has seen the end of it
 		}
 	}
@@ -215,9 +217,9 @@ func (t *caller) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdic
 }
 
 // carrier lets replies and returns in.
-func (t *caller) carrier(id amqpproto.MethodID) amqpproto.Method {
+func (t *requestChannel) carrier(id amqpproto.MethodID) amqpproto.Method {
 	switch {
-	case t.state != callerReady:
+	case t.state != requestReady:
 	case id == amqpproto.IDBasicDeliver:
 		return &t.ch.conn.deliver
 	case id == amqpproto.IDBasicReturn:
@@ -226,7 +228,7 @@ func (t *caller) carrier(id amqpproto.MethodID) amqpproto.Method {
 	return nil
 }
 
-func (t *caller) onContent(ct *content) error {
+func (t *requestChannel) onContent(ct *content) error {
 	if ct.Method() == amqpproto.IDBasicDeliver {
 		m := &t.ch.conn.deliver
 		if err := m.DecodeArgs(ct.Args()); err != nil {
@@ -253,12 +255,12 @@ func (t *caller) onContent(ct *content) error {
 }
 
 // deliver gives a reply to whoever waits for it. All slices are views.
-func (t *caller) deliver(m *amqpproto.BasicDeliver, properties, body []byte) error {
+func (t *requestChannel) deliver(m *amqpproto.BasicDeliver, properties, body []byte) error {
 	if string(m.ConsumerTag) != t.tag {
 		return connectionError(amqpproto.CommandInvalid, amqpproto.IDBasicDeliver,
 			"%s: delivery for consumer tag %q, ours is %q", t, m.ConsumerTag, t.tag)
 	}
-	var id CallID
+	var id RequestID
 	if _, err := t.props.Decode(properties); err == nil {
 		id = t.correlated(t.props.CorrelationID)
 	}
@@ -277,46 +279,46 @@ func (t *caller) deliver(m *amqpproto.BasicDeliver, properties, body []byte) err
 }
 
 // onTooLarge is a reply over BodyMax. Whose it is would only be known with its
-// properties, so it costs all calls under way; the next ones have a new channel.
-func (t *caller) onTooLarge(cause *amqpproto.ChannelError) error {
+// properties, so it costs all requests under way; the next ones have a new channel.
+func (t *requestChannel) onTooLarge(cause *amqpproto.ChannelError) error {
 	t.ch.close(cause)
 	return nil
 }
 
 // onChannelOver is called when the channel is gone, and with it the place to which
-// replies to the calls under way come.
-func (t *caller) onChannelOver(cause error) {
+// replies to the requests under way come.
+func (t *requestChannel) onChannelOver(cause error) {
 	t.ch = nil
 	if !t.client.isOpen() {
 		return
 	}
 	cause = explainUse(cause)
 	was := t.state
-	t.state = callerIdle
-	if was != callerReady {
+	t.state = requestIdle
+	if was != requestReady {
 		t.owned = false
 		t.fail(cause) // it cannot even be set up: not at once again
 		t.endAll(&ReplyLostError{Connection: t.client.cfg.Name, Cause: cause}, false)
 		t.endAll(cause, true)
 		return
 	}
-	t.client.note(Event{Kind: EventCallChannelClosed, Err: cause})
+	t.client.note(Event{Kind: EventRequestChannelClosed, Err: cause})
 	t.judge(cause)
 }
 
-func (t *caller) fail(cause error) {
+func (t *requestChannel) fail(cause error) {
 	t.err = cause
-	t.state = callerAwaitRetry
+	t.state = requestAwaitRetry
 	after := t.backoff.next(t.client.rnd, t.client.clock.now)
 	t.retry.set(after)
 	t.client.rearm = true
-	t.client.note(Event{Kind: EventCallChannelClosed, Err: cause, After: after})
+	t.client.note(Event{Kind: EventRequestChannelClosed, Err: cause, After: after})
 }
 
-// endAll ends the calls that were sent over this channel, or also those that wait
+// endAll ends the requests that were sent over this channel, or also those that wait
 // for it.
-func (t *caller) endAll(err error, unsent bool) {
-	var over []CallID
+func (t *requestChannel) endAll(err error, unsent bool) {
+	var over []RequestID
 	for slot := range t.slots {
 		if k := &t.slots[slot]; k.reply != nil && (k.via == t || unsent && k.via == nil && t.lane(k) == t) {
 			over = append(over, t.id(uint32(slot)))
@@ -328,11 +330,11 @@ func (t *caller) endAll(err error, unsent bool) {
 }
 
 // lost forgets the channel. What has not left waits for the next one.
-func (t *caller) lost(err error) {
-	t.ch, t.state, t.owned = nil, callerIdle, false
+func (t *requestChannel) lost(err error) {
+	t.ch, t.state, t.owned = nil, requestIdle, false
 	t.retry.stop()
 	t.endAll(err, t.client.closing)
 }
 
-// String names the caller and its state, for errors.
-func (t *caller) String() string { return "channel of calls " + callerStateNames[t.state] }
+// String names the channel and its state, for errors.
+func (t *requestChannel) String() string { return "channel of requests " + requestStateNames[t.state] }

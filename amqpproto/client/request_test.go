@@ -12,26 +12,26 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-func (f *fixture) call(r *replies, n int, key string, timeout time.Duration) client.CallID {
+func (f *fixture) request(r *replies, n int, key string, timeout time.Duration) client.RequestID {
 	f.t.Helper()
 	o := to(key)
 	o.Mandatory = true
-	id, err := f.client.Call(nil, &o, timeout, reply{r, n})
+	id, err := f.client.Request(nil, &o, timeout, reply{r, n})
 	must(f.t, err)
 	return id
 }
 
-func TestCallUnderAnyChunking(t *testing.T) {
+func TestRequestUnderAnyChunking(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		wiretest.Seeds(t, 6, func(t *testing.T, seed int64) {
 			f := newFixture(t, seed, client.Config{ReplyQueue: own})
 			r := newReplies()
 			for i := range 40 {
-				f.call(r, i, strings.Repeat("k", i), time.Minute) // waits for the connection
+				f.request(r, i, strings.Repeat("k", i), time.Minute) // waits for the connection
 			}
 			f.connect()
 			for i := 40; i < 80; i++ {
-				f.call(r, i, strings.Repeat("k", i), time.Minute)
+				f.request(r, i, strings.Repeat("k", i), time.Minute)
 			}
 			f.run()
 			for i := range 80 {
@@ -39,20 +39,20 @@ func TestCallUnderAnyChunking(t *testing.T) {
 					t.Fatalf("%d: %q %v", i, r.bodies[i], r.errs[i])
 				}
 			}
-			if s := f.client.Stats(); s.Calls != 80 || s.Replies != 80 || f.client.Calls() != 0 {
+			if s := f.client.Stats(); s.Requests != 80 || s.Replies != 80 || f.client.Requests() != 0 {
 				t.Fatalf("%+v", s)
 			}
 		})
 	}
 }
 
-// TestCallOutcomes has one call for each of the ways that it can end.
-func TestCallOutcomes(t *testing.T) {
+// TestRequestOutcomes has one request for each of the ways that it can end.
+func TestRequestOutcomes(t *testing.T) {
 	f := newFixture(t, 1, client.Config{}).connect()
 	r := newReplies()
 	f.broker.silent = true
 	for i := range 8 {
-		f.call(r, i, fmt.Sprint("k", i), time.Duration(1+i)*time.Minute)
+		f.request(r, i, fmt.Sprint("k", i), time.Duration(1+i)*time.Minute)
 	}
 	f.run()
 	q := f.broker.requests
@@ -98,25 +98,25 @@ func TestCallOutcomes(t *testing.T) {
 	for _, i := range []int{2, 5, 6, 7} {
 		wantChannelError(t, r.errs[i], amqpproto.NotFound)
 	}
-	if n, octets := f.client.Unconfirmed(); n != 0 || octets != 0 || f.client.Calls() != 0 || f.client.Stats().LateReplies != 4 {
-		t.Fatal(n, octets, f.client.Calls(), f.client.Stats())
+	if n, octets := f.client.Unconfirmed(); n != 0 || octets != 0 || f.client.Requests() != 0 || f.client.Stats().LateReplies != 4 {
+		t.Fatal(n, octets, f.client.Requests(), f.client.Stats())
 	}
 	b.silent = false
-	f.call(r, 8, "k", time.Minute)
+	f.request(r, 8, "k", time.Minute)
 	f.run()
 	if r.bodies[8] != "re: k" {
 		t.Fatalf("%+v", r)
 	}
 }
 
-func TestCallBounds(t *testing.T) {
-	f := newFixture(t, 0, client.Config{CallsMax: 3, PublishMax: 20000})
+func TestRequestBounds(t *testing.T) {
+	f := newFixture(t, 0, client.Config{RequestsMax: 3, PublishMax: 20000})
 	r := newReplies()
 	for i := range 3 {
-		f.call(r, i, "k", time.Second)
+		f.request(r, i, "k", time.Second)
 	}
 	o := to("k")
-	if _, err := f.client.Call(nil, &o, time.Second, reply{r, 9}); !errors.Is(err, client.ErrBusy) {
+	if _, err := f.client.Request(nil, &o, time.Second, reply{r, 9}); !errors.Is(err, client.ErrBusy) {
 		t.Fatal(err)
 	}
 	f.clock.Advance(3 * time.Second)
@@ -124,30 +124,30 @@ func TestCallBounds(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	o.Body = make([]byte, 30000)
-	if _, err := f.client.Call(nil, &o, time.Second, reply{r, 9}); !errors.Is(err, client.ErrPublishMax) {
+	if _, err := f.client.Request(nil, &o, time.Second, reply{r, 9}); !errors.Is(err, client.ErrPublishMax) {
 		t.Fatal(err)
 	}
 	o = to(strings.Repeat("k", 256))
-	if _, err := f.client.Call(nil, &o, time.Second, reply{r, 9}); err == nil {
+	if _, err := f.client.Request(nil, &o, time.Second, reply{r, 9}); err == nil {
 		t.Fatal("a routing key that no frame takes")
 	}
-	id := f.call(r, 4, "k", time.Second)
+	id := f.request(r, 4, "k", time.Second)
 	if !f.client.Forget(id) {
 		t.Fatal("Forget")
 	}
-	f.call(r, 5, "k", time.Minute)
+	f.request(r, 5, "k", time.Minute)
 	f.client.Close(nil)
 	if r.len() != 4 || !errors.Is(r.errs[5], client.ErrClosed) {
 		t.Fatalf("%+v", r)
 	}
-	if _, err := f.client.Call(nil, &o, time.Second, reply{r, 9}); !errors.Is(err, client.ErrClosed) {
+	if _, err := f.client.Request(nil, &o, time.Second, reply{r, 9}); !errors.Is(err, client.ErrClosed) {
 		t.Fatal(err)
 	}
 }
 
-// TestCallSetupFails: a broker without direct reply-to fails the calls that wait,
+// TestRequestSetupFails: a broker without direct reply-to fails the requests that wait,
 // and is asked again later and not at once.
-func TestCallSetupFails(t *testing.T) {
+func TestRequestSetupFails(t *testing.T) {
 	f := newFixture(t, 0, client.Config{BackoffMax: 5 * time.Second})
 	tries, refuse := 0, true
 	f.prepare = func(b *fakeBroker) {
@@ -160,10 +160,10 @@ func TestCallSetupFails(t *testing.T) {
 	}
 	f.connect()
 	r := newReplies()
-	f.call(r, 0, "k", time.Minute)
+	f.request(r, 0, "k", time.Minute)
 	f.run()
 	wantChannelError(t, r.errs[0], amqpproto.NotFound)
-	f.call(r, 1, "k", time.Minute)
+	f.request(r, 1, "k", time.Minute)
 	f.run()
 	if tries != 1 || r.len() != 1 {
 		t.Fatal(tries, r)
@@ -176,8 +176,8 @@ func TestCallSetupFails(t *testing.T) {
 	// While the broker blocks, requests wait; what is blocked for too long says so.
 	f.broker.say(0, &amqpproto.ConnectionBlocked{Reason: []byte("low on memory")})
 	f.run()
-	f.call(r, 2, "k", time.Second)
-	f.call(r, 3, "k", time.Minute)
+	f.request(r, 2, "k", time.Second)
+	f.request(r, 3, "k", time.Minute)
 	f.clock.Advance(2 * time.Second)
 	if r.len() != 3 || !strings.Contains(r.errs[2].Error(), "low on memory") {
 		t.Fatal(r)
@@ -189,8 +189,8 @@ func TestCallSetupFails(t *testing.T) {
 	}
 }
 
-// TestCallHostile feeds what no broker may send on a channel of calls.
-func TestCallHostile(t *testing.T) {
+// TestRequestHostile feeds what no broker may send on a channel of requests.
+func TestRequestHostile(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		say  func(b *fakeBroker, ch uint16)
@@ -203,26 +203,26 @@ func TestCallHostile(t *testing.T) {
 		}, 503},
 		{"another consumer's tag", func(b *fakeBroker, ch uint16) { b.script.Say(delivery(ch, "other", 1, "x")...) }, 503},
 		{"get-ok", func(b *fakeBroker, ch uint16) { b.say(ch, &amqpproto.BasicGetOk{}) }, 503},
-		{"reply to nobody", func(b *fakeBroker, ch uint16) { b.script.Say(delivery(ch, b.callTag[ch], 1, "x")...) }, 0},
+		{"reply to nobody", func(b *fakeBroker, ch uint16) { b.script.Say(delivery(ch, b.requestTag[ch], 1, "x")...) }, 0},
 		{"reply with broken properties", func(b *fakeBroker, ch uint16) {
-			p := amqpproto.AppendBasicDeliver(nil, ch, b.callTag[ch], 1, false, "", "q")
+			p := amqpproto.AppendBasicDeliver(nil, ch, b.requestTag[ch], 1, false, "", "q")
 			p = amqpproto.AppendContentHeader(p, ch, amqpproto.ClassBasic, 1, []byte{0xff, 0xff})
 			b.script.Say(amqpproto.AppendBody(p, ch, []byte("x"), 4096)...)
 		}, 0},
 		{"reply over body_max", func(b *fakeBroker, ch uint16) {
-			p := amqpproto.AppendBasicDeliver(nil, ch, b.callTag[ch], 1, false, "", "q")
+			p := amqpproto.AppendBasicDeliver(nil, ch, b.requestTag[ch], 1, false, "", "q")
 			b.script.Say(amqpproto.AppendContentHeader(p, ch, amqpproto.ClassBasic, 1<<40, []byte{0, 0})...)
 		}, 0},
 		{"cancel", func(b *fakeBroker, ch uint16) {
-			b.say(ch, &amqpproto.BasicCancel{ConsumerTag: []byte(b.callTag[ch]), NoWait: true})
+			b.say(ch, &amqpproto.BasicCancel{ConsumerTag: []byte(b.requestTag[ch]), NoWait: true})
 		}, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			f := newFixture(t, 0, client.Config{}).connect()
 			f.broker.silent = true
 			r := newReplies()
-			f.call(r, 0, "k", time.Minute)
-			f.call(r, 1, "k", time.Minute)
+			f.request(r, 0, "k", time.Minute)
+			f.request(r, 1, "k", time.Minute)
 			f.run()
 			row.say(f.broker, f.broker.requests[0].ch)
 			f.run()
@@ -240,19 +240,19 @@ func TestCallHostile(t *testing.T) {
 	}
 }
 
-// callBatches returns a function that makes a batch of calls, whose replies come
+// requestBatches returns a function that makes a batch of requests, whose replies come
 // as one.
-func callBatches(tb testing.TB) func() {
+func requestBatches(tb testing.TB) func() {
 	d := newDirect(tb, client.Config{Seed: 7}, &acker{})
 	const ch = 3
-	c := &callCounter{}
+	c := &replyCounter{}
 	o := client.Outgoing{Exchange: "amq.topic", RoutingKey: "order.created", Mandatory: true, RawProperties: typicalProperties(tb), Body: make([]byte, 256)}
-	call := func() {
-		if _, err := d.client.Call(nil, &o, time.Second, c); err != nil {
+	request := func() {
+		if _, err := d.client.Request(nil, &o, time.Second, c); err != nil {
 			tb.Fatal(err)
 		}
 	}
-	call()
+	request()
 	d.flush()
 	for _, m := range []amqpproto.Method{&amqpproto.ChannelOpenOk{}, &amqpproto.ConfirmSelectOk{}, &amqpproto.BasicConsumeOk{ConsumerTag: []byte("t")}} {
 		b, err := amqpproto.AppendMethod(nil, ch, m)
@@ -295,7 +295,7 @@ func callBatches(tb testing.TB) func() {
 	var out []byte
 	step := func() {
 		for range batch {
-			call()
+			request()
 		}
 		out = append(out[:0], d.flush()...)
 		answer(out)
@@ -309,9 +309,9 @@ func callBatches(tb testing.TB) func() {
 	return step
 }
 
-type callCounter struct{ ok, failed int }
+type replyCounter struct{ ok, failed int }
 
-func (c *callCounter) Replied(_ *client.Delivery, err error) {
+func (c *replyCounter) Replied(_ *client.Delivery, err error) {
 	if err != nil {
 		c.failed++
 	} else {
@@ -319,15 +319,15 @@ func (c *callCounter) Replied(_ *client.Delivery, err error) {
 	}
 }
 
-func TestZeroAllocationCall(t *testing.T) {
-	step := callBatches(t)
+func TestZeroAllocationRequest(t *testing.T) {
+	step := requestBatches(t)
 	if n := testing.AllocsPerRun(200, step); n != 0 {
-		t.Errorf("%v allocations for %d calls, want 0", n, batch)
+		t.Errorf("%v allocations for %d requests, want 0", n, batch)
 	}
 }
 
-func BenchmarkCall(b *testing.B) {
-	step := callBatches(b)
+func BenchmarkRequest(b *testing.B) {
+	step := requestBatches(b)
 	b.ReportAllocs()
 	for n := 0; n < b.N; n += batch {
 		step()

@@ -1,0 +1,145 @@
+package client
+
+// copied is a request that was sent at once, as long as it may have to be sent
+// again. Its memory is used again by the next request of the slot.
+type copied struct {
+	data                []byte // exchange, routing key, properties, body
+	exchange, key, head int    // where each but the body ends
+	mandatory           bool
+}
+
+// copiedMax bounds the memory that a free slot keeps.
+const copiedMax = 4096
+
+// keep keeps what is sent until the broker is known to have it.
+func (k *request) keep(o *Outgoing) {
+	if o.Lent {
+		k.request.out = *o
+		return
+	}
+	c := &k.copied
+	c.data = append(append(c.data[:0], o.Exchange...), o.RoutingKey...)
+	c.data = append(append(c.data, o.RawProperties...), o.Body...)
+	c.exchange = len(o.Exchange)
+	c.key = c.exchange + len(o.RoutingKey)
+	c.head = c.key + len(o.RawProperties)
+	c.mandatory = o.Mandatory
+}
+
+// outgoing is the request of a request that has no outcome and was not taken.
+func (k *request) outgoing() Outgoing {
+	if k.request.out.Lent {
+		return k.request.out
+	}
+	c := &k.copied
+	return Outgoing{Exchange: string(c.data[:c.exchange]), RoutingKey: string(c.data[c.exchange:c.key]), Mandatory: c.mandatory,
+		RawProperties: c.data[c.key:c.head], Body: c.data[c.head:]}
+}
+
+// emptied is the memory for the next one.
+func (c *copied) emptied() copied {
+	if cap(c.data) > copiedMax {
+		return copied{}
+	}
+	return copied{data: c.data[:0]}
+}
+
+// lane is the channel that a request is to be sent over. Those to exchanges that are
+// not trusted, or with a foreign user id, have one of their own, as a bad one ends
+// its channel. What the broker has refused once is apart from those as well.
+func (t *requests) lane(k *request) *requestChannel {
+	return t.laneOf(k.request.out.Exchange, k.foreign)
+}
+
+func (t *requests) laneOf(exchange string, foreign bool) *requestChannel {
+	switch {
+	case !foreign && t.client.trust.has(exchange):
+		return t.common
+	case t.refused[exchange] || foreign && t.strange:
+		return t.outcast
+	}
+	return t.doubtful
+}
+
+// each visits the channels.
+func (t *requests) each(do func(lane *requestChannel)) {
+	do(t.common)
+	do(t.doubtful)
+	do(t.outcast)
+}
+
+// opened is called when there is a new connection.
+func (t *requests) opened() {
+	t.refused, t.strange = nil, false
+	t.start()
+}
+
+// start opens the channels that requests wait for.
+func (t *requests) start() {
+	for _, id := range t.waiting[t.left:] {
+		if k := t.find(id); k != nil {
+			t.lane(k).start()
+		}
+	}
+}
+
+// sweep opens channels again whose backoff is over.
+func (t *requests) sweep(now int64, next *int64) {
+	t.each(func(lane *requestChannel) {
+		if lane.retry.due(now, next) {
+			lane.state = requestIdle
+			t.start()
+		}
+	})
+}
+
+// lost is called when the connection is over.
+func (t *requests) lost(err error) { t.each(func(lane *requestChannel) { lane.lost(err) }) }
+
+// moving tells that some requests may leave at the next flush.
+func (t *requests) moving() bool {
+	return t.stirred && len(t.waiting) > t.left && (t.common.clear() || t.doubtful.clear() || t.outcast.clear())
+}
+
+// flush encodes the requests that may leave, until the output is full.
+func (t *requests) flush() {
+	if !t.moving() {
+		return
+	}
+	t.stirred = false
+	keep := t.left
+	i := t.left
+	for ; i < len(t.waiting); i++ {
+		id := t.waiting[i]
+		k := t.find(id)
+		if k == nil {
+			continue
+		}
+		if t.client.conn.out.Len() >= outMark {
+			t.stirred = true // for the next Pending
+			break
+		}
+		lane := t.lane(k)
+		if !k.request.producer.ready || !lane.clear() {
+			lane.start()
+			t.waiting[keep] = id
+			keep++
+			continue
+		}
+		o := k.request.out
+		if err := t.client.check(&o, t.client.conn.frameMax-requestRoom); err != nil {
+			t.client.soon(func() { t.end(id, nil, err) })
+			continue
+		}
+		lane.send(id, &o)
+	}
+	switch {
+	case keep == t.left:
+		t.left = i
+	default:
+		t.waiting = t.waiting[:keep+copy(t.waiting[keep:], t.waiting[i:])]
+	}
+	if t.left == len(t.waiting) {
+		t.waiting, t.left = t.waiting[:0], 0
+	}
+}
