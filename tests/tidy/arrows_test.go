@@ -45,8 +45,8 @@ var rows = []row{
 	{"amqpproto/gen", 0, nil},
 	{"publisher/http1", 0, nil},
 	{"amqpproto/journal", 0, nil},
-	{"amqpproto/endpoint", 0, []string{"amqpproto"}},
-	{"amqpproto/client", 1, []string{"amqpproto", "amqpproto/endpoint", vocabulary}},
+	{"amqpproto/endpoint", 1, []string{"amqpproto"}},
+	{"amqpproto/client", 2, []string{"amqpproto", "amqpproto/endpoint", vocabulary}},
 	{"amqpproto/broker", 2, []string{"amqpproto", "amqpproto/endpoint", "amqpproto/journal", "amqpproto/broker/*", vocabulary, bcrypt}},
 	{"amqpproto/broker/arena", 0, nil},
 	{"amqpproto/broker/backlog", 0, nil},
@@ -56,21 +56,21 @@ var rows = []row{
 	{"publisher/spool", 1, []string{"amqpproto/journal"}},
 	{"publisher/inhand", 0, []string{xsys}},
 	{"publisher/publishertest", 2, []string{"publisher", "amqpproto", zerolog}},
-	{"publisher/httpdoor", 2, []string{"publisher", "publisher/http1"}},
-	{"publisher/amqpdoor", 2, []string{"publisher", "amqpproto", "publisher/spool", "publisher/inhand", "amqpproto/client", "amqpproto/journal", rate, zerolog}},
-	{"publisher/config", 2, []string{"publisher", "publisher/spool", "publisher/http1", "amqpproto", "amqpproto/client", "amqpproto/broker", vocabulary, toml, bcrypt}},
-	{"publisher/dial", 3, []string{"publisher/config", "amqpproto/client", "loop"}},
-	{"publisher/logging", 3, []string{"publisher/config", "publisher", zerolog}},
-	{"publisher/command", 4, []string{"publisher/config", "publisher/dial", "publisher/logging", "publisher", "publisher/amqpdoor", "publisher/spool",
+	{"publisher/httpdoor", 3, []string{"publisher", "publisher/http1"}},
+	{"publisher/amqpdoor", 3, []string{"publisher", "amqpproto", "publisher/spool", "publisher/inhand", "amqpproto/client", "amqpproto/journal", rate, zerolog}},
+	{"publisher/config", 3, []string{"publisher", "publisher/spool", "publisher/http1", "amqpproto", "amqpproto/client", "amqpproto/broker", vocabulary, toml, bcrypt}},
+	{"publisher/dial", 4, []string{"publisher/config", "amqpproto/client", "loop"}},
+	{"publisher/logging", 4, []string{"publisher/config", "publisher", zerolog}},
+	{"publisher/command", 5, []string{"publisher/config", "publisher/dial", "publisher/logging", "publisher", "publisher/amqpdoor", "publisher/spool",
 		"amqpproto", "amqpproto/client", "amqpproto/journal", "loop", vocabulary, zerolog, cobra, pflag, bcrypt, xsys}},
-	{"publisher/app", 5, []string{"publisher/config", "publisher/dial", "publisher/logging", "publisher/command", "publisher", "publisher/httpdoor",
+	{"publisher/app", 6, []string{"publisher/config", "publisher/dial", "publisher/logging", "publisher/command", "publisher", "publisher/httpdoor",
 		"publisher/amqpdoor", "publisher/http1", "publisher/spool", "publisher/inhand", "amqpproto", "amqpproto/client", "amqpproto/broker",
 		"amqpproto/journal", "loop", zerolog, xsys}},
-	{"handlers", 4, []string{"handlers/*"}},
-	{"handlers/*", 3, []string{"publisher", "third-party"}},
-	{".", 6, []string{"publisher/app", "handlers"}},
+	{"handlers", 5, []string{"handlers/*"}},
+	{"handlers/*", 4, []string{"publisher", "third-party"}},
+	{".", 7, []string{"publisher/app", "handlers"}},
 	{"tests/kit/wiretest", 0, nil},
-	{"tests/*", 7, []string{"*"}},
+	{"tests/*", 8, []string{"*"}},
 }
 
 func rowOf(dir string) (row, bool) {
@@ -139,6 +139,19 @@ func TestArrows(t *testing.T) {
 			}
 			t.Errorf("%s: %s may not import %s; an arrow goes to a lower level, and from %s to: %s",
 				f.fset.Position(spec.Pos()), f.dir(), path, r.dir, strings.Join(append([]string{"the standard library"}, r.may...), ", "))
+		}
+	}
+}
+
+// TestArrowsGoDown holds the table to its own levels.
+func TestArrowsGoDown(t *testing.T) {
+	for _, r := range rows {
+		for _, m := range r.may {
+			for _, to := range rows {
+				if (row{may: []string{m}}).mayImport(module+"/"+to.dir) && to.level >= r.level && m != "*" {
+					t.Errorf("%s, on level %d, may import %s, on level %d", r.dir, r.level, to.dir, to.level)
+				}
+			}
 		}
 	}
 }
