@@ -1,4 +1,3 @@
-// Package httpdoor turns what the HTTP/1.1 machine reads into calls of the
-// publisher, and their outcomes back into answers. It is the mirror image of
-// amqpdoor.
+// Package httpdoor makes calls of the publisher from the requests that the HTTP/1.1
+// machine reads, and turns the outcome of each call into the answer.
 package httpdoor

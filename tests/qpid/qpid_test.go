@@ -1,3 +1,5 @@
+// Package qpid_test runs the server and its commands with Qpid Broker-J, a broker
+// that has none of RabbitMQ's extensions.
 package qpid_test
 
 import (
