@@ -7,15 +7,15 @@ import (
 	"zamqp/amqpproto"
 )
 
-// alarmTime is how long publishers wait at least once memory is over its limit.
+// alarmTime is the shortest time that publishers wait once memory is over its limit.
 const alarmTime = time.Second
 
-// lowMark is where an alarm for what may be at most most ends: at the limit
-// itself, each message that goes and each that comes would end and begin it.
+// lowMark is where an alarm ends that began at most. An alarm that ended at the limit
+// itself would end with each message that goes, and begin with each that comes.
 func lowMark(most int64) int64 { return most - most/8 }
 
 // checkMemory compares memory with its limit. Over it, a connection is read until it
-// comes to a publish, as in RabbitMQ: who only consumes makes room.
+// comes to a publish, as in RabbitMQ: clients that only consume make room.
 func (s *Server) checkMemory() {
 	used := s.memoryUsed() + s.behind()
 	if s.heavy && len(s.coming.halted)+int(flag(s.coming.reading != nil)) > 0 {
@@ -41,7 +41,8 @@ func (s *Server) checkMemory() {
 	s.ring()
 }
 
-// over says whether publishers are to wait, from a limit on until the lower mark.
+// over says whether publishers have to wait. They do from the limit on, until memory
+// is below the lower mark.
 func (s *Server) over(used int64) bool {
 	memory, messages := s.opts.MemoryMax, int64(s.opts.MessagesMax)
 	if s.heavy {
@@ -50,7 +51,7 @@ func (s *Server) over(used int64) bool {
 	return used > memory || messages > 0 && int64(s.messages) > messages
 }
 
-// ring begins or ends the alarm.
+// ring starts or ends the alarm.
 func (s *Server) ring() {
 	on := s.heavy || s.disk.holds()
 	if on == s.alarm {
@@ -75,9 +76,9 @@ func (s *Server) ring() {
 	}
 }
 
-// Blocked says why publishers wait; "" if they do not. A connection hears this
-// text. A store that is some octets behind its disk is no reason to tell anybody:
-// publishers are slowed down.
+// Blocked says why publishers wait; "" if they do not. Connections are told this
+// text. They are not told when the store is only some octets behind its disk, which
+// slows publishers down for a moment.
 func (s *Server) Blocked() string {
 	switch {
 	case s.heavy:
@@ -90,7 +91,7 @@ func (s *Server) Blocked() string {
 	return ""
 }
 
-// shorten cuts a text to what fits a short string.
+// shorten cuts a text to at most that many octets.
 func shorten(text string, most int) string {
 	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
@@ -111,7 +112,7 @@ func (c *Conn) tellBlocked(reason string) {
 	}
 }
 
-// tellBlocked tells those that were only slowed down as yet.
+// tellBlocked tells the connections that were only slowed down until now.
 func (s *Server) tellBlocked() {
 	reason := s.Blocked()
 	if reason == "" {

@@ -2,9 +2,9 @@ package broker
 
 import "zamqp/amqpproto"
 
-// heldAnswer is what answers a change of something durable. declare-ok says that
-// the thing will be there after a crash, so it goes out when that is on disk.
-// Until then the connection is not read, so that answers keep their order.
+// heldAnswer is an answer that waits for the disk. declare-ok promises that a durable
+// thing will be there after a crash, so it leaves when the thing is on disk. Until
+// then the connection is not read, so that answers keep their order.
 type heldAnswer struct {
 	channel *channel
 	method  amqpproto.MethodID // what it answers
@@ -12,8 +12,8 @@ type heldAnswer struct {
 	need    uint64 // the store must have synced this
 }
 
-// change handles a method of the classes exchange and queue; and basic.qos, by
-// which a client finds out when what it has acked before is gone for good.
+// change handles a method of the classes exchange and queue. It also handles
+// basic.qos: a client that waits for qos-ok knows that its earlier acks are on disk.
 func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 	c := ch.conn
 	s := c.server
@@ -37,13 +37,13 @@ func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 	return err
 }
 
-// answered holds the answer, if it tells of what is not on disk.
+// answered holds the answer if the change is not on disk yet.
 func (ch *channel) answered(id amqpproto.MethodID, at int, before uint64) error {
 	s := ch.conn.server
 	need := s.stored()
 	if need == before {
 		if id != amqpproto.IDBasicQos {
-			// What is there already may have been declared a moment ago by another one.
+			// Another connection may have declared it a moment ago.
 			need = s.store.Changed()
 		}
 		if need <= s.synced() || s.storeErr() != nil {
@@ -83,7 +83,7 @@ func storeFault(id amqpproto.MethodID, err error) error {
 	return connectionError(amqpproto.InternalError, id, "the store has failed: %v", err)
 }
 
-// giveAnswers sends the answers that the store has come up to.
+// giveAnswers sends the answers whose changes are on disk now.
 func (s *Server) giveAnswers() {
 	waiting := s.answering
 	s.answering = nil
@@ -104,7 +104,7 @@ func (s *Server) giveAnswers() {
 	}
 }
 
-// sendAfterAnswer is send for what follows from a change whose answer may wait.
+// sendAfterAnswer is send, but behind the answer that the connection holds.
 func (c *Conn) sendAfterAnswer(channel uint16, m amqpproto.Method) {
 	if c.held.need == 0 {
 		c.send(channel, m)

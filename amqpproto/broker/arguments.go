@@ -8,7 +8,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// queueRules are a queue's arguments, made ready.
+// queueRules are the arguments of a queue, decoded.
 type queueRules struct {
 	typ           *queueType
 	sac           bool  // x-single-active-consumer
@@ -36,15 +36,14 @@ const (
 
 var exchangeArguments = []string{"alternate-exchange"}
 
-// argument is one that is checked: fault is "" or what is wrong with it, as
-// RabbitMQ words it.
+// argument is a check of one argument. fault returns "" or what is wrong, in
+// RabbitMQ's words.
 type argument struct {
 	name  string
 	fault func(f amqpproto.Field, all amqpproto.RawTable) string
 }
 
-// checked are the arguments with a form, in the order in which they are looked
-// at.
+// checked are the checks of queue.declare, in the order in which they are made.
 var checked = []argument{
 	{"x-expires", func(f amqpproto.Field, _ amqpproto.RawTable) string {
 		if n, ok := f.Int(); ok && n == 0 {
@@ -93,7 +92,8 @@ var checked = []argument{
 	{"x-queue-leader-locator", oneOf("invalid_queue_locator_arg", "client-local", "balanced", "random", "least-leaders")},
 }
 
-// oneOf checks for a string out of a few. fault may have a %s for what came.
+// oneOf checks that an argument is one of some strings. fault may have a %s for what
+// came instead.
 func oneOf(fault string, values ...string) func(amqpproto.Field, amqpproto.RawTable) string {
 	return func(f amqpproto.Field, _ amqpproto.RawTable) string {
 		switch {
@@ -136,7 +136,8 @@ func durationFault(f amqpproto.Field) string {
 	return sizeFault(f, nil)
 }
 
-// nameArgument is the 406 for an argument that should be an exchange's name.
+// nameArgument returns the 406 for an argument that should be the name of an exchange
+// and is no string.
 func nameArgument(args amqpproto.RawTable, name, of string) error {
 	if f, ok := args.Lookup(name); ok && f.Type != amqpproto.FieldString {
 		return precondition("invalid type '%s' for arg '%s' in %s", typeName(f.Type), name, of)
@@ -144,8 +145,8 @@ func nameArgument(args amqpproto.RawTable, name, of string) error {
 	return nil
 }
 
-// rules checks a queue's properties and arguments and makes them ready. Errors
-// are ChannelErrors 406.
+// rules checks the properties and arguments of a queue and decodes them. Errors are
+// ChannelErrors 406.
 func (q *queue) rules() (r queueRules, err error) {
 	if err := q.args.Validate(); err != nil {
 		return r, err
@@ -176,7 +177,7 @@ func (q *queue) rules() (r queueRules, err error) {
 	return r, nil
 }
 
-// checkArguments looks at those of the arguments whose names are among known.
+// checkArguments makes the checks in list for arguments whose names are in known.
 func checkArguments(args amqpproto.RawTable, list []argument, known []string, of fmt.Stringer) error {
 	for _, a := range list {
 		f, ok := args.Lookup(a.name)

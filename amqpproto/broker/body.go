@@ -2,10 +2,10 @@ package broker
 
 import "zamqp/amqpproto/broker/arena"
 
-// A large body lies apart from the rest of its message, in a chunk of the arena of
-// its own. It comes there as it is read, and is never copied again: dead letters and
-// copies of the firehose share it, the journal writes it from there, and deliveries
-// are encoded from there as their connections take them. Each of those holds it.
+// A large body has a chunk of the arena of its own, apart from the rest of its
+// message. It is read into that chunk and never copied again: dead letters and copies
+// of the firehose share it, the journal writes it from there, and deliveries are
+// encoded from there as their connections can take them. Each of these is a holder.
 
 // bodyRef names a large body; 0 is none.
 type bodyRef = arena.Large
@@ -16,13 +16,13 @@ func (s *Server) openBody(size int) (bodyRef, []byte) { return s.arena.OpenLarge
 // bodyOctets are the n octets of a large body.
 func (s *Server) bodyOctets(b bodyRef, n uint32) []byte { return s.arena.LargeOctets(b, n) }
 
-// bodyCame has a large body that is whole counted among the messages.
+// bodyCame counts a large body that is complete as memory of messages.
 func (s *Server) bodyCame(b bodyRef) { s.memory += s.arena.Complete(b) }
 
 func (s *Server) holdBody(b bodyRef) { s.arena.Hold(b) }
 
-// dropBody takes a holder away. The memory is given back after the last one, a
-// piece at a time.
+// dropBody takes a holder away. After the last one the memory is freed, one piece a
+// time.
 func (s *Server) dropBody(b bodyRef) {
 	mem, counted := s.arena.Drop(b)
 	if mem == nil {
@@ -36,11 +36,11 @@ func (s *Server) dropBody(b bodyRef) {
 	s.later(&discarding{mem: mem, rest: mem})
 }
 
-// discarding gives the memory of a large body back.
+// discarding frees the memory of a large body in pieces.
 type discarding struct{ mem, rest []byte }
 
-// discardPiece is how much is given back at once. It costs about as much as to
-// copy a quarter of it.
+// discardPiece is the size of a piece. To free it costs about as much as to copy a
+// quarter of it.
 const discardPiece = 256 << 10
 
 func (d *discarding) step(s *Server) (done bool) {
@@ -56,20 +56,20 @@ func (d *discarding) step(s *Server) (done bool) {
 	return true
 }
 
-// Reserve gives room to a large body that is coming.
+// Reserve makes room for a large body that is coming.
 func (ch *channel) Reserve(size int) []byte {
 	var mem []byte
 	ch.in.large, mem = ch.conn.server.openBody(size)
 	return mem
 }
 
-// resetContent forgets what is coming.
+// resetContent forgets the content that was coming.
 func (ch *channel) resetContent() {
 	ch.dropComing()
 	ch.in.Init(ch.number, ch.conn.server.opts.BodyMax, ch)
 }
 
-// dropComing lets go of a large body that has come, or will not.
+// dropComing lets go of a large body that was coming.
 func (ch *channel) dropComing() {
 	if ch.in.large != 0 {
 		ch.conn.server.dropBody(ch.in.large)
@@ -83,7 +83,7 @@ type writing struct {
 	body   bodyRef
 }
 
-// lend has the journal write a large body from where it is.
+// lend holds a large body until the journal has written it.
 func (s *Server) lend(number uint64, b bodyRef) {
 	if s.storeErr() != nil {
 		return // it writes nothing any more
@@ -92,7 +92,7 @@ func (s *Server) lend(number uint64, b bodyRef) {
 	s.lent = append(s.lent, writing{number, b})
 }
 
-// written lets go of what the journal has on disk, or will never write.
+// written lets go of bodies that the journal has on disk, or will never write.
 func (s *Server) written() {
 	n := 0
 	for n < len(s.lent) && (s.lent[n].number <= s.synced() || s.storeErr() != nil) {

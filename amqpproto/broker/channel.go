@@ -6,7 +6,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// channelState is named for what the channel waits for.
+// channelState is what the channel waits for.
 type channelState uint8
 
 const (
@@ -88,8 +88,8 @@ func (c *Conn) openChannel(number uint16, id amqpproto.MethodID, args []byte) er
 	return nil
 }
 
-// fault makes of a handler's error what the client hears: a ChannelError closes
-// the channel here, a ConnectionError is returned.
+// fault handles the error of a method: it closes the channel for a ChannelError, and
+// returns a ConnectionError.
 func (ch *channel) fault(id amqpproto.MethodID, err error) error {
 	if err == nil {
 		return nil
@@ -161,8 +161,7 @@ func (ch *channel) free() {
 	}
 }
 
-// endConsumers cancels all consumers. None of them takes anything more while
-// that goes on.
+// endConsumers cancels all consumers. None of them gets a message meanwhile.
 func (ch *channel) endConsumers() {
 	ch.state = awaitChannelCloseOk
 	ch.consumers = nil
@@ -173,11 +172,11 @@ func (ch *channel) endConsumers() {
 	ch.dropReply()
 }
 
-// giveBack returns what was delivered and not acked to its queues.
+// giveBack returns unacked messages to their queues.
 func (ch *channel) giveBack() { requeueEach(ch.surrender(nil), true) }
 
-// surrender appends to dst what was delivered and not acked, and forgets what
-// was not committed or confirmed. The channel has ended its consumers.
+// surrender appends the unacked messages to dst, and forgets what was not committed
+// or confirmed. The consumers of the channel have ended before.
 func (ch *channel) surrender(dst []delivery) []delivery {
 	ch.takeTx().all(ch.conn.server)
 	dst, _ = ch.unacked.take(dst, 0, true)
@@ -189,7 +188,7 @@ func (ch *channel) surrender(dst []delivery) []delivery {
 	return dst
 }
 
-// rested gives back what an idle channel needs no more.
+// rested frees memory that an idle channel does not need.
 func (ch *channel) rested() {
 	if ch.unacked.len() == 0 {
 		ch.unacked = unacked{}
@@ -203,7 +202,7 @@ func (ch *channel) rested() {
 	}
 }
 
-// onFlow refuses to stop deliveries, as RabbitMQ does: prefetch is there for that.
+// onFlow refuses to stop deliveries, as RabbitMQ does: clients use prefetch for that.
 func (ch *channel) onFlow(args []byte) error {
 	var m amqpproto.ChannelFlow
 	if err := m.DecodeArgs(args); err != nil {
@@ -308,7 +307,8 @@ func (ch *channel) handle(id amqpproto.MethodID, args []byte) error {
 	return unimplemented(id)
 }
 
-// unimplemented is for what a client may not send in an open channel.
+// unimplemented is the error for a method that a client may not send on an open
+// channel.
 func unimplemented(id amqpproto.MethodID) error {
 	return connectionError(amqpproto.CommandInvalid, id, "unimplemented method")
 }

@@ -12,15 +12,15 @@ import (
 // passwords is slow.
 const loginDelay = time.Second
 
-// errHungUp stands for an end of the stream that nobody announced.
+// errHungUp is the cause when a client closes its socket without connection.close.
 var errHungUp = errors.New("the client closed the socket without connection.close")
 
 func connectionError(code uint16, id amqpproto.MethodID, format string, args ...any) error {
 	return &amqpproto.ConnectionError{Code: code, Method: id, Text: fmt.Sprintf(format, args...)}
 }
 
-// mend answers an error with connection.close and goes on reading, for close-ok,
-// if what follows can still be told apart: the frames were whole.
+// mend answers an error with connection.close. It goes on reading, for close-ok, if
+// the frames were whole, so that the next ones can still be told apart.
 func (c *Conn) mend(err error) bool {
 	var ce *amqpproto.ConnectionError
 	if !c.speaking() || !errors.As(err, &ce) {
@@ -30,13 +30,13 @@ func (c *Conn) mend(err error) bool {
 	return true
 }
 
-// speaking says that the client has logged in, and is told what it did.
+// speaking says that the client has logged in: only then it is told its error.
 func (c *Conn) speaking() bool {
 	return c.state == connOpen || c.state == awaitOpen || c.state == awaitTuneOk
 }
 
-// sendClose tells the client that the connection is over, and lets go of all
-// that it has. The answer is awaited, everything else that comes is discarded.
+// sendClose tells the client that the connection is over, and releases everything
+// that it has. From then on only the answer counts; all other input is discarded.
 func (c *Conn) sendClose(ce *amqpproto.ConnectionError) {
 	c.flushAllConfirms()
 	c.leave(awaitCloseOk, ce)
@@ -59,9 +59,9 @@ func (c *Conn) onClose(args []byte) error {
 	return nil
 }
 
-// fail ends the conversation for a fault after which nothing more can be read,
-// telling why if the client has got far enough to understand. nil means that the
-// socket stays open for a while, and what comes is discarded unseen.
+// fail ends the connection after an error that makes the rest of the input
+// unreadable. It tells the client why if the client has logged in. If it returns nil,
+// the socket stays open for a while, and all input is discarded unseen.
 func (c *Conn) fail(err error) error {
 	if c.state >= connFailed {
 		return c.err
@@ -88,7 +88,7 @@ func (c *Conn) fail(err error) error {
 	return c.err
 }
 
-// late is called when the handshake, or the end of a connection, took too long.
+// late is called when the handshake, or the end of the connection, takes too long.
 func (c *Conn) late() {
 	switch {
 	case c.state == connFailed: // a refused login has waited enough
@@ -102,7 +102,7 @@ func (c *Conn) late() {
 	}
 }
 
-// abort ends the connection without a word to a peer that does not listen.
+// abort ends the connection without telling a client that does not listen.
 func (c *Conn) abort(err error) {
 	if c.state < connFailed {
 		c.err = err
@@ -111,9 +111,9 @@ func (c *Conn) abort(err error) {
 	}
 }
 
-// endChannels ends all channels: first nobody takes anything more, then
-// everything goes back, that of one queue at once, so that it comes back in
-// order wherever it goes next. With owned, the exclusive queues end as well.
+// endChannels ends all channels. First no consumer takes anything more. Then all
+// unacked messages go back, those of one queue together, so that they keep their
+// order wherever they go next. With owned, the exclusive queues end as well.
 func (c *Conn) endChannels(owned bool) {
 	var queues map[*queue]struct{}
 	if owned {
@@ -147,7 +147,7 @@ func (c *Conn) endChannels(owned bool) {
 	}
 }
 
-// flushAllConfirms puts what has been decided before what comes now.
+// flushAllConfirms sends the confirms that are due before whatever comes next.
 func (c *Conn) flushAllConfirms() {
 	for _, ch := range c.confirming {
 		ch.due = false

@@ -6,12 +6,12 @@ import (
 	"zamqp/amqpproto"
 )
 
-// Bodies count towards MemoryMax from their first octet. While that is full, no
-// publish begins (see throttle); one whose body has begun to come is read on as
-// long as what queues hold is below the limit, from one connection at a time, so
-// that bodies of which each lacks its end do not hold each other for ever.
+// Bodies count towards MemoryMax from their first octet. While memory is full, no
+// publish begins (see throttle). A body that has begun is read on while the messages
+// in queues are below the limit, from one connection at a time: if many were read
+// together, each could hold memory and none could end.
 
-// coming is the bodies that have come in parts.
+// coming counts bodies that have come in part.
 type coming struct {
 	octets  int64   // of memory
 	reading *Conn   // the one that is read on while memory is full
@@ -22,7 +22,7 @@ type coming struct {
 // comingWait is how long a connection that sends nothing keeps its turn.
 const comingWait = 5 * time.Second
 
-// countBody counts what the channel's body takes by now.
+// countBody counts the memory of the channel's incomplete body.
 func (ch *channel) countBody() {
 	c := ch.conn
 	if n := ch.in.Held(); n != ch.counted {
@@ -37,14 +37,14 @@ func (ch *channel) countBody() {
 	}
 }
 
-// mayFinish says whether a frame of a body that has begun to come is taken while
-// memory is full. A connection that alone holds more than all messages may take
-// can neither go on nor wait for anybody: its error is a ConnectionError 506.
+// mayFinish says whether the connection may go on with an incomplete body while memory
+// is full. A connection that holds more than all messages together may take can
+// neither go on nor wait for others: its error is a ConnectionError 506.
 func (c *Conn) mayFinish() (bool, error) {
 	s := c.server
 	w := &s.coming
 	if !s.heavy {
-		return true, nil // the disk is short, which bodies do not go to before they are whole
+		return true, nil // the disk is short, but incomplete bodies are not on disk
 	}
 	if c.coming > s.opts.MemoryMax+int64(s.opts.BodyMax) {
 		return false, connectionError(amqpproto.ResourceError, amqpproto.IDBasicPublish,
@@ -72,7 +72,7 @@ func (s *Server) fullWithout() bool {
 	return s.memoryUsed()-s.coming.octets+s.behind() > s.opts.MemoryMax
 }
 
-// readOn has all be read again: memory is no longer full.
+// readOn reads all connections again: memory is no longer full.
 func (s *Server) readOn() {
 	halted := s.coming.halted
 	s.coming.reading, s.coming.halted = nil, nil
@@ -82,8 +82,8 @@ func (s *Server) readOn() {
 	}
 }
 
-// takeTurns lets the next connection be read on when the one at work has nothing
-// more to finish, or does not send.
+// takeTurns reads on the next connection when the current one has no incomplete body
+// any more, or does not send.
 func (s *Server) takeTurns() {
 	w := &s.coming
 	if c := w.reading; c != nil && (c.parts == 0 || c.state != connOpen || s.now() >= w.since+int64(comingWait)) {

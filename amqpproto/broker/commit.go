@@ -2,9 +2,9 @@ package broker
 
 import "zamqp/amqpproto"
 
-// commit is a tx.commit of more than one slice has room for. Nobody is told
-// before all of it is done. Like RabbitMQ's it is not one step for others: they
-// may get the first of its messages meanwhile.
+// commit is a tx.commit that is too large for one slice. commit-ok follows when all
+// of it is done. As in RabbitMQ it is not atomic for others: they may get the first
+// of its messages before the last one is in its queue.
 type commit struct {
 	ch        *channel
 	tx        transaction
@@ -22,8 +22,8 @@ type commit struct {
 // go; those of a wider publish are looked up in steps.
 const lookUpAtOnce = 256
 
-// commitLater commits in later turns. What may not come before commit-ok, if it
-// will be known only then, is not read.
+// commitLater commits in later turns. The connection is not read meanwhile if it is
+// not known yet whether input before commit-ok is an error.
 func (ch *channel) commitLater() {
 	s := ch.conn.server
 	t := &commit{ch: ch, tx: ch.tx, before: s.stored()}

@@ -2,9 +2,9 @@ package broker
 
 import "zamqp/amqpproto"
 
-// confirms is a channel's publishes that are not confirmed. They are confirmed
-// in their order, those of one turn with one ack, and with them wait what came
-// behind a publish that the store has not synced.
+// confirms are the publishes of a channel that are not confirmed. They are confirmed
+// in order, those of one turn with one ack. Publishes behind one that is not on disk
+// wait with it.
 type confirms struct {
 	last uint64 // number of the last publish; numbers begin at 1
 	told uint64 // up to here the client has been answered
@@ -97,7 +97,7 @@ func (ch *channel) flushConfirms() {
 	}
 }
 
-// answer is for a run that has nacks, or the store failed it.
+// answer sends the confirms of a run that has nacks, or that the store has failed.
 func (ch *channel) answer(r *confirmRun, failed bool) {
 	if failed {
 		ch.nack(r.last)
@@ -133,7 +133,7 @@ func (ch *channel) nack(n uint64) {
 	f.told = n
 }
 
-// awaitStore has the channel hear of the store's progress.
+// awaitStore has the channel called when the store has synced more.
 func (ch *channel) awaitStore() {
 	if !ch.syncs {
 		ch.syncs = true

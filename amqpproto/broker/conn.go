@@ -9,7 +9,7 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// connState is named for what the connection waits for. AMQP 0-9-1 §2.2.4.
+// connState is what the connection waits for. AMQP 0-9-1 §2.2.4.
 type connState uint8
 
 const (
@@ -60,8 +60,8 @@ type Conn struct {
 	// What the client says that it can do.
 	cancelNotify, blockedNotify, failureClose bool
 
-	told    bool  // connection.blocked has gone out, and no unblocked
-	blocked bool  // has come to a publish, and is not read while the alarm lasts
+	told    bool  // connection.blocked was sent, and unblocked not yet
+	blocked bool  // wants to publish, and is not read while the alarm lasts
 	stalled bool  // a consumer got nothing because output has piled up
 	full    bool  // Feed has stopped because output has piled up
 	waits   bool  // for a chore, see errBusy
@@ -79,18 +79,17 @@ type Conn struct {
 	confirming []*channel // have publishes to confirm in Pending
 
 	depth int  // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
-	woken bool // the wire was, and has not asked for Pending since
+	woken bool // the wire was woken, and has not asked for Pending since
 }
 
-// readPaused says that the connection is not read now. Deliveries that wait to be read
-// are bounded by ready and are no reason: a client that writes without reading
-// meanwhile, as many do, would never come to read them.
+// readPaused says that the connection is not read now. Unread deliveries are no reason
+// for that: ready bounds them, and many clients do not read while they write.
 func (c *Conn) readPaused() bool {
 	return c.commits > 0 || c.works > 0 || c.waits || c.state == awaitLogin || c.out.answers() >= c.server.opts.OutputMax
 }
 
-// Feed takes whole frames from in, as many as there are, and none while the
-// connection is not to be read; it wakes its wire when that is over.
+// Feed takes all whole frames of in. While reading is paused it takes none, and wakes
+// the wire when the pause is over.
 func (c *Conn) Feed(in []byte) (n int, err error) {
 	if c.state >= connFailed {
 		return len(in), c.ended()
@@ -158,8 +157,8 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 	return len(in), c.ended()
 }
 
-// ended is why nothing more is read; nil for a refused login, whose socket is
-// held a while.
+// ended returns why nothing more is read. It is nil for a refused login, whose socket
+// stays open for a while.
 func (c *Conn) ended() error {
 	if c.limit != 0 {
 		return nil
@@ -225,15 +224,15 @@ func (c *Conn) onChannelFrame(f amqpproto.Frame, rest []byte) (n int, err error)
 	return 0, ch.onMethod(id, args)
 }
 
-// send appends a method of constants and texts that fit; names of clients are
-// short strings already.
+// send appends a method. Its texts must fit: they are constants, or names that came
+// from a client as short strings.
 func (c *Conn) send(channel uint16, m amqpproto.Method) {
 	c.out.Room()
 	c.out.Buf, _ = amqpproto.AppendMethod(c.out.Buf, channel, m)
 	c.wake()
 }
 
-// wake asks for a turn, once, unless one is on.
+// wake asks the wire for a turn, once, unless the connection is in one.
 func (c *Conn) wake() {
 	if c.depth == 0 && !c.woken && c.state < connOver {
 		c.woken = true
@@ -255,8 +254,8 @@ func (c *Conn) Pending() []byte {
 	return c.out.Pending()
 }
 
-// countOutput counts what is in the output buffer, above what every connection
-// may keep.
+// countOutput counts the octets in the output buffer above those that every connection
+// may have.
 func (c *Conn) countOutput() {
 	n := c.out.Held()
 	c.server.unsent += int64(n - c.counted)
@@ -329,8 +328,8 @@ func (c *Conn) tick(now int64, at *int64) {
 	}
 }
 
-// restLater is for connections without heartbeats, whose silence nobody looks at
-// otherwise.
+// restLater arranges for rested on a connection without heartbeats, which has no other
+// timer.
 func (c *Conn) restLater(now int64, at *int64) {
 	switch {
 	case c.beat.Heard() || c.restAt == 0 && cap(c.out.Buf) > endpoint.OutputIdle:
@@ -345,7 +344,7 @@ func (c *Conn) restLater(now int64, at *int64) {
 // restAfter is how long a connection without heartbeats keeps its buffers.
 const restAfter = 20 * time.Second
 
-// rested gives back what a connection that has nothing to say needs no more.
+// rested frees memory that an idle connection does not need.
 func (c *Conn) rested() {
 	c.out.Rest()
 	if cap(c.confirming) > 4 {
@@ -358,7 +357,7 @@ func (c *Conn) rested() {
 	}
 }
 
-// wakeKept has kept input offered again.
+// wakeKept has the input that Feed did not take offered again.
 func (c *Conn) wakeKept() {
 	if c.state < connFailed {
 		c.woken = true
@@ -375,11 +374,11 @@ func (c *Conn) wakeConsumers() {
 	}
 }
 
-// EOF says that nothing more is to come after what is pending.
+// EOF says that nothing will follow what is pending.
 func (c *Conn) EOF() (more bool) { return false }
 
-// Lost ends the Conn: what was not acked goes back to its queues, and exclusive
-// queues end.
+// Lost ends the Conn: unacked messages go back to their queues, and exclusive queues
+// are deleted.
 func (c *Conn) Lost(cause error) {
 	if c.state == connOver {
 		return
@@ -404,7 +403,7 @@ func (c *Conn) Lost(cause error) {
 	c.depth--
 }
 
-// note tells of an event in the connection's life.
+// note logs an event of the connection.
 func (c *Conn) note(kind EventKind, err error) {
 	e := Event{Kind: kind, Remote: c.remote, Name: c.name, Err: err}
 	if c.user != nil {

@@ -6,7 +6,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// generatedTag is a name for a consumer that has none.
+// generatedTag is a tag for a consumer whose client gave none.
 func (s *Server) generatedTag() string {
 	var b [16]byte
 	_, _ = s.rng.Read(b[:])
@@ -23,8 +23,8 @@ func (ch *channel) onQos(args []byte) error {
 	if m.PrefetchSize != 0 {
 		return unsupported("prefetch_size!=0 (%d)", m.PrefetchSize)
 	}
-	// One that is not global ends the channel's own limit: RabbitMQ's way to have
-	// a default that consumers can get rid of.
+	// Without global the channel's own limit ends, as in RabbitMQ: so consumers can get
+	// rid of a default.
 	before := ch.limit
 	ch.limit = 0
 	if m.Global {

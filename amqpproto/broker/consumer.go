@@ -16,12 +16,12 @@ type consumer struct {
 
 	to recipient // ch, but in tests
 
-	// The queue's: the rotation, and whether the consumer is in it. One that was
-	// not ready at its turn is out until wake.
+	// The queue's rotation. A consumer that was not ready at its turn leaves it, and
+	// comes back when it is woken.
 	level  *level
 	turn   node[consumer] // in level
 	listed bool           // wakeEach's
-	leftAt uint64         // the how manieth it was to leave a rotation
+	leftAt uint64         // number among all consumers that ever left a rotation
 
 	rest node[consumer] // in channel.retired
 
@@ -53,9 +53,9 @@ type consuming struct {
 // consumers is how many consume, the count of queue.declare-ok.
 func (q *queue) consumers() int { return q.all.n }
 
-// consume adds c. The error is a ChannelError 403: somebody consumes exclusively,
-// or c wants to and is not the first. Deliveries begin with wake, so that
-// consume-ok goes out first.
+// consume adds c. The error is a ChannelError 403: another consumer is exclusive, or c
+// wants to be and is not the first. Deliveries begin with wake, so that consume-ok is
+// sent before them.
 func (q *queue) consume(c *consumer) error {
 	if q.typ.exclusiveConsumers && (q.alone != nil || c.exclusive && (q.sac || q.all.n > 0)) {
 		return refused("%s in exclusive use", q)
@@ -79,9 +79,9 @@ func (q *queue) consume(c *consumer) error {
 	return nil
 }
 
-// cancel takes c away; its unacked messages stay with the channel. The last
-// consumer of an auto-delete queue deletes it. When a channel ends, all its
-// consumers must have stopped to be ready before the first is cancelled.
+// cancel removes c. Its unacked messages stay with the channel. The last consumer of
+// an auto-delete queue deletes the queue. When a channel ends, none of its consumers
+// may be ready any more before the first is cancelled.
 func (q *queue) cancel(c *consumer) {
 	if q.gone || !q.all.remove(c) {
 		return
@@ -165,7 +165,7 @@ func (q *queue) levelOf(priority int32) *level {
 const retiredMost = 1024
 
 // nextReady is the consumer whose turn it is; nil if none can take a message.
-// Those that cannot are out of the rotation until they are woken.
+// Consumers that cannot leave the rotation until they are woken.
 func (q *queue) nextReady() *consumer {
 	if q.sac {
 		if c := q.single; c != nil && c.waiting() {
@@ -225,8 +225,8 @@ func (q *queue) wake(c *consumer) {
 	}
 }
 
-// rejoin is wake without delivering yet, for several consumers of a queue that
-// become ready together.
+// rejoin is wake without delivering. It is for several consumers that become ready
+// together.
 func (q *queue) rejoin(c *consumer) {
 	if !q.gone && c.level != nil && !c.waiting() && c.to.ready(c) {
 		q.wait(c)

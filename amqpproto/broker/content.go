@@ -27,7 +27,7 @@ func (ct *content) unexpected() error {
 		"expected content body, got non content body frame instead")
 }
 
-// onPublish takes the method; its content is to come.
+// onPublish takes the method; its content follows.
 func (ch *channel) onPublish(args []byte) error {
 	var m amqpproto.BasicPublish
 	if err := m.DecodeArgs(args); err != nil {

@@ -21,10 +21,10 @@ type death struct {
 	hops   int // letters behind it in this drain
 }
 
-// bury is the end of an entry that nobody got or wanted: it is sent to the
-// dead-letter exchange, if there is one by now, or dropped. Sending waits until
-// the queue at work has done, so that queues never wait on each other's middle,
-// however long the chain of them.
+// bury ends an entry that expired, did not fit or was rejected. The message goes to
+// the dead-letter exchange if the queue has one, else it is dropped. It is sent when
+// the current queue has finished its work, so that no queue is changed in the middle
+// of another's work, however long the chain of queues is.
 func (q *queue) bury(e entry, reason deathReason) {
 	if !q.deadLetters || q.vhost.exchanges[q.deadExchange] == nil {
 		q.forget(e)
@@ -34,11 +34,11 @@ func (q *queue) bury(e entry, reason deathReason) {
 	s.deaths = append(s.deaths, death{q, e.msg, reason, s.hops})
 }
 
-// drain sends dead letters until none are left; those that die of that
-// included. It ends: a letter that comes back to a queue where it died of itself
-// is dropped, see cycles. One that clients reject may go round for ever, but one
-// round takes a client's reject. Where the order of x-death hides a cycle, which
-// RabbitMQ then never leaves, the number of queues ends it.
+// drain sends dead letters until none are left, including those that die on the way.
+// It always ends. A letter that comes back to a queue in which it died without a
+// client is dropped, see dropCycles. A letter that clients reject may go round for
+// ever, but each round takes a client's reject. Sometimes the order of x-death hides
+// a cycle, and RabbitMQ never leaves it; here the number of queues is the limit.
 func (s *Server) drain() {
 	if s.dying || len(s.deaths) == 0 {
 		return
@@ -97,15 +97,15 @@ type letter struct {
 	encoded []byte      // the properties
 }
 
-// write makes the dead letter of a message: the same, but for the exchange, the
-// key if the queue has one for dead letters, the expiration, without which it
-// would die at once again, and the headers, which tell its story.
+// write makes the dead letter of a message. It differs from the message in the
+// exchange, in the key if the queue has a dead-letter routing key, in the headers,
+// which tell its history, and it has no expiration, or it would die again at once.
 func (l *letter) write(d death, p parts, seconds int64) {
 	l.exchange = append(l.exchange[:0], d.queue.deadExchange...)
 	l.body, l.large = p.body, p.large
 	l.props = p.props
 	l.traced = d.msg.traced
-	// It was published, so it can be read.
+	// It was parsed when it was published.
 	_ = l.parse()
 	_ = l.check()
 	l.pairs = l.pairs[:0]
@@ -162,8 +162,8 @@ func (l *letter) set(name string, v amqpproto.Field) {
 	l.pairs = append(l.pairs, tablePair{[]byte(name), v})
 }
 
-// dropCycles takes out the queues that the letter has died in before, without a
-// client's doing since: it would do nothing but go round.
+// dropCycles takes out the queues in which the letter has died before without a client
+// rejecting it since: it would only go round.
 func (l *letter) dropCycles(queues []*queue) []*queue {
 	kept := queues[:0]
 	for _, q := range queues {

@@ -18,13 +18,13 @@ type deathRow struct {
 	hasCount      bool
 }
 
-// remember writes the headers that tell where and why a message died.
+// remember writes the headers that say where and why a message died.
 // https://www.rabbitmq.com/dlx.html#effects
 func (l *letter) remember(d death, p parts, seconds int64) {
 	l.deaths = l.deaths[:0]
 	i := l.find("x-death")
 	if i < 0 {
-		// Once for ever; whoever removes x-death starts the story anew.
+		// Written once. A client that removes x-death starts a new history.
 		l.set("x-first-death-reason", stringField(string(d.reason)))
 		l.set("x-first-death-queue", stringField(d.queue.name))
 		l.set("x-first-death-exchange", stringField(string(p.exchange)))
@@ -81,11 +81,10 @@ func (d *deathRow) same(o *deathRow) bool {
 	return d.other.Type == 0 && o.other.Type == 0 && string(d.queue) == string(o.queue) && string(d.reason) == string(o.reason)
 }
 
-// group makes one row of those with the same queue and reason: clients that
-// publish a letter again by hand, headers included, have been seen to double
-// them. The first of them stays, with their number as its count if it has none.
-// The order comes out reversed, which must be an accident in RabbitMQ; but it is
-// what programs get there.
+// group merges rows with the same queue and reason: some clients publish a dead letter
+// again with its headers, and double them. The first row stays. If it has no count, it
+// gets the number of rows. The order comes out reversed: probably an accident in
+// RabbitMQ, but it is what programs get there.
 func (l *letter) group() {
 	if len(l.deaths) < 2 {
 		return

@@ -111,8 +111,9 @@ func (v *vhost) deleteQueue(name []byte, c *Conn, ifUnused, ifEmpty bool) (messa
 	return q.delete(), nil
 }
 
-// delete ends the queue: its bindings, its consumers, its ready messages, whose
-// number it returns. What channels hold of it they give back as always.
+// delete deletes the queue with its bindings, consumers and ready messages, and
+// returns how many messages there were. Channels give back their unacked messages as
+// always.
 func (q *queue) delete() (messages int) {
 	if q.gone {
 		return 0
@@ -154,8 +155,8 @@ func (q *queue) delete() (messages int) {
 	return messages
 }
 
-// deleteWhenQuiet is delete for a queue that nobody asked to delete. What has died
-// in it already, and is only not worked off, is dead-lettered first.
+// deleteWhenQuiet is delete for a queue that is deleted without a request. Messages
+// that have died in it already are dead-lettered first.
 func (q *queue) deleteWhenQuiet() {
 	if q.busy() {
 		q.doomed = true

@@ -8,9 +8,9 @@ import (
 	"zamqp/amqpproto"
 )
 
-// ready tells a queue whether k may get a message now: prefetch of consumer and
-// channel, and the connection's unsent output allow it. After false
-// the queue hears wake when that may have changed.
+// ready tells a queue whether k may get a message now. The prefetch of consumer and
+// channel and the connection's unsent output decide. After false, the queue's wake is
+// called when that may have changed.
 func (ch *channel) ready(k *consumer) bool {
 	if ch.state != channelOpen || !k.noAck && k.prefetch > 0 && k.unacked >= int(k.prefetch) {
 		return false
@@ -94,9 +94,9 @@ func (c *Conn) appendContent(channel uint16, p parts) {
 	c.out.Lend(channel, p.body, c.frameMax, func() { s.dropBody(p.large) })
 }
 
-// shown are the properties that q hands a message out with. Of a quorum queue, a
-// delivery tells its x-delivery-count when there is something to tell, and
-// basic.get-ok always, as in RabbitMQ.
+// shown are the properties with which q delivers a message. A queue that counts
+// deliveries adds x-delivery-count, as in RabbitMQ: always to basic.get-ok, and to
+// basic.deliver from the second delivery on.
 func (q *queue) shown(e entry, props []byte, got bool) []byte {
 	if n, ok := q.deliveryCount(e); ok && (n > 0 || got) {
 		return withDeliveryCount(props, n)
@@ -167,10 +167,10 @@ func (ch *channel) remove(k *consumer) {
 	ch.order.remove(k)
 }
 
-// wakeConsumers lets the queues of all the channel's consumers deliver again. All of
-// them are back in the rotation before the first queue delivers, so that it
-// goes by priority and not by the order of these calls; and in the order in which they
-// left it, so that each has its turn.
+// wakeConsumers lets the queues of all the channel's consumers deliver again. All
+// consumers come back into the rotation before the first queue delivers, so that
+// priorities count. They come back in the order in which they left, so that each has
+// its turn.
 func (ch *channel) wakeConsumers() {
 	if ch.state != channelOpen {
 		return

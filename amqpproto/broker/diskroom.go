@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// diskRoom is what the broker knows of its disk. How much room there is was looked
-// at some time ago; what was written since is counted, so that the disk is not
-// full before it is looked at again.
+// diskRoom is what the broker knows about the room on its disk. The room was measured
+// some time ago. What was written since is counted, so that the disk is measured again
+// before it is full.
 type diskRoom struct {
 	trouble error // why the store takes nothing, or only what gives room back
 	low     bool  // what may be written was
@@ -19,7 +19,7 @@ type diskRoom struct {
 	coming int64 // octets of bodies whose headers have come and which have not
 }
 
-// holds says whether publishers are to wait.
+// holds says whether publishers have to wait.
 func (d *diskRoom) holds() bool { return d.trouble != nil || d.low || d.lags }
 
 // isFull says that there is no room on the disk.
@@ -27,14 +27,14 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// DiskMark is the place up to which the store is on disk, for DiskRoom. It is to be
-// taken before the disk is looked at.
+// DiskMark is the place up to which the store is on disk, for DiskRoom. Take it before
+// you measure the disk.
 func (s *Server) DiskMark() int64 { return s.store.Appended() - s.behind() }
 
-// DiskRoom says that the store may write room octets behind mark. When they are
-// used up publishers wait, as they do for memory, until there are more than again
-// of them; before that, at the half, [Options.LookAtDisk] asks for a new look.
-// low says that they wait.
+// DiskRoom says that the store may write room octets behind mark. When half of them
+// are used, the broker calls [Options.LookAtDisk], which asks for a new measurement.
+// When all of them are used, publishers wait, as they do for memory, until there are
+// more than again octets. low says that they wait.
 func (s *Server) DiskRoom(mark, room, again int64) (low bool) {
 	d := &s.disk
 	left := mark + room - s.store.Appended() - d.coming
@@ -47,7 +47,7 @@ func (s *Server) DiskRoom(mark, room, again int64) (low bool) {
 func (s *Server) setLow(low bool, left int64) {
 	d := &s.disk
 	if low {
-		d.lookAt = math.MaxInt64 // whoever looks does so by time now
+		d.lookAt = math.MaxInt64 // the disk is measured by time from now on
 	}
 	if low == d.low {
 		return
@@ -61,7 +61,7 @@ func (s *Server) setLow(low bool, left int64) {
 	s.ring()
 }
 
-// wrote is called when the store has got longer.
+// wrote is called when the store has grown.
 func (s *Server) wrote() {
 	d := &s.disk
 	if s.opts.Reserve > 0 && !d.lags && s.behind() > s.opts.Reserve/8*7 {
@@ -89,8 +89,8 @@ func (s *Server) caughtUp() {
 	}
 }
 
-// announce says how many octets of a body are to come on a channel; 0 when they
-// have, or will not.
+// announce says how many octets of a body are coming on a channel; 0 when they have
+// come, or will not.
 func (ch *channel) announce(octets uint64) {
 	s := ch.conn.server
 	if s.store == nil || octets == 0 && ch.announced == 0 {
@@ -103,8 +103,8 @@ func (ch *channel) announce(octets uint64) {
 	}
 }
 
-// storeTroubled is told that the disk takes nothing for now, and nil when it does
-// again.
+// storeTroubled is called with an error when the disk takes nothing for now, and with
+// nil when it does again.
 func (s *Server) storeTroubled(err error) {
 	s.disk.trouble = err
 	kind := StoreRecovered

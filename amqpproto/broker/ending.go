@@ -2,8 +2,8 @@ package broker
 
 import "zamqp/amqpproto"
 
-// ending is the end of channels, or of a connection with all its channels, that
-// have more than one slice has room for. Nobody is told before it is done.
+// ending ends channels, or a connection with all its channels, when that is too much
+// for one slice. The client is told when all of it is done.
 type ending struct {
 	conn      *Conn
 	first     []*ending // of single channels, that began before
@@ -31,8 +31,8 @@ func endUnitsOf(channels []*channel) int {
 	return units
 }
 
-// endLater ends channels in later turns. None of their consumers takes anything
-// from now on.
+// endLater ends channels in later turns. None of their consumers gets a message from
+// now on.
 func (c *Conn) endLater(channels []*channel, owned map[*queue]struct{}) *ending {
 	e := &ending{conn: c}
 	for _, ch := range channels {
@@ -104,7 +104,7 @@ func (e *ending) step(s *Server) (done bool) {
 	return true
 }
 
-// giveBack returns what was delivered and not acked to its queues.
+// giveBack returns unacked messages to their queues.
 func (e *ending) giveBack(s *Server, ch *channel) (done bool) {
 	if t := ch.chore; t != nil && !t.step(s) {
 		return false // what came first is done first
@@ -125,13 +125,13 @@ func (e *ending) giveBack(s *Server, ch *channel) (done bool) {
 	return true
 }
 
-// worked ends what the connection was not read for.
+// worked ends a piece of work during which the connection is not read.
 func (c *Conn) worked() {
 	c.works--
 	c.wakeKept()
 }
 
-// sendLast tells the client that the connection is over, when it is.
+// sendLast tells the client that the connection is over, as soon as it is.
 func (c *Conn) sendLast(m amqpproto.Method) {
 	if c.ending == nil {
 		c.send(0, m)

@@ -29,24 +29,24 @@ type serverEngine struct {
 	slice slicing
 }
 
-// initEngine comes before anything else.
+// initEngine has to be called before anything else.
 func (s *Server) initEngine() {
 	s.arena.Init(s.opts.Allocate, s.opts.Free)
 	s.slice.size = sliceUnits
 	s.slabs.allocate, s.slabs.give = s.opts.Allocate, s.opts.Free
 }
 
-// tickEngine lets messages and queues expire, and returns when it wants to be
-// called again, in nanoseconds since 1970; 0 = nothing is due ever. Earlier
-// deadlines that come up later go to Host.WakeAt.
+// tickEngine lets messages and queues expire, and goes on with chores. It returns when
+// it wants to be called again, in nanoseconds since 1970; 0 = never. For an earlier
+// deadline that comes up later it calls Host.WakeAt.
 func (s *Server) tickEngine(now int64) (next int64) {
 	s.refill(now)
 	if s.compacting {
 		s.compact()
 	}
 	s.runChores()
-	// Each queue once: one that is due again at once, because its messages are
-	// dead-lettered to itself, waits for the next turn.
+	// Each queue once: a queue whose messages are dead-lettered to itself may be due
+	// again at once, and waits for the next turn.
 	for n := len(s.timers); n > 0 && len(s.timers) > 0 && s.timers[0].due <= now && s.charge(endUnits, 0); n-- {
 		s.timers[0].timeout(now)
 	}
@@ -69,7 +69,7 @@ func (s *Server) wakeAt(t int64) {
 	}
 }
 
-// memoryUsed is the octets of messages, of what queues and channels keep about
-// them, of bodies that are coming and of what waits to be sent. The memory taken
-// for messages is more, by what compact leaves.
+// memoryUsed is the octets of messages, of what queues and channels keep about them,
+// of bodies that are coming and of unsent output. The memory that the arena takes is
+// larger, by what compact leaves.
 func (s *Server) memoryUsed() int64 { return s.memory + s.coming.octets + s.unsent }

@@ -10,7 +10,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// inequivalent is the 406 for something that is declared again in another way.
+// inequivalent is the 406 for a declare that differs from what is there.
 func inequivalent(name string, of fmt.Stringer, got, have string) error {
 	return precondition("inequivalent arg '%s' for %s: received %s but current is %s", name, of, got, have)
 }
@@ -158,9 +158,9 @@ type tablePair struct {
 	value amqpproto.Field
 }
 
-// sortTable returns a copy with the pairs in the order of their names: bindings
-// whose arguments differ in order only are the same. A table that cannot be read
-// ends where it is broken.
+// sortTable returns a copy with the pairs sorted by name, because bindings whose
+// arguments differ only in order are the same. A malformed table ends where it is
+// malformed.
 func sortTable(t amqpproto.RawTable) amqpproto.RawTable {
 	if len(t) == 0 {
 		return nil

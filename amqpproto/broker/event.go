@@ -25,8 +25,7 @@ var eventNames = [...]string{"connection opened", "connection closed", "login re
 
 func (k EventKind) String() string { return eventNames[k] }
 
-// Event is something in the broker's life that a log should tell. Fields that
-// do not belong to its kind are zero.
+// Event is something for the log. Fields that do not belong to its kind are zero.
 type Event struct {
 	Kind   EventKind
 	Remote string // the client's address

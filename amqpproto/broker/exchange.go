@@ -32,7 +32,7 @@ type binding struct {
 	rule     bindingRule // nil = the routing key is enough
 }
 
-// bindingKey is what makes a binding the same as another one.
+// bindingKey identifies a binding: two with the same key are the same.
 type bindingKey struct {
 	queue     *queue
 	target    *exchange
@@ -137,8 +137,8 @@ func (v *vhost) unbindExchange(destination, source, key []byte, args amqpproto.R
 	return nil
 }
 
-// bindingOf is a binding without its target, and without a source if there is
-// none of that name.
+// bindingOf makes a binding without its target. Its source is nil if no exchange has
+// that name.
 func (v *vhost) bindingOf(source, key []byte, args amqpproto.RawTable) (*binding, error) {
 	name := stripBreaks(string(source))
 	if err := checkDefault(name); err != nil {
@@ -147,7 +147,7 @@ func (v *vhost) bindingOf(source, key []byte, args amqpproto.RawTable) (*binding
 	return &binding{source: v.exchanges[name], key: string(key), args: sortTable(args)}, nil
 }
 
-// valid is the error of a binding that its exchange cannot do anything with.
+// valid is the error for arguments that the exchange cannot use.
 func (b *binding) valid() error {
 	if check := b.source.typ.check; check != nil {
 		return check(b.args)
@@ -190,8 +190,8 @@ func (b *binding) ends() *[]*binding {
 	return &b.target.targets
 }
 
-// removeBinding takes a binding away. The last one of an auto-delete exchange
-// deletes that.
+// removeBinding removes a binding. The last one of an auto-delete exchange deletes the
+// exchange.
 func (v *vhost) removeBinding(b *binding) {
 	v.server.forgetBinding(b)
 	v.unlinkBinding(b)
@@ -226,7 +226,7 @@ func without(list []*binding, b *binding) []*binding {
 	return dropLast(list)
 }
 
-// delete ends the exchange and its bindings at both ends.
+// delete deletes the exchange, and the bindings of which it is source or target.
 func (x *exchange) delete() {
 	v := x.vhost
 	if v.exchanges[x.name] != x {
@@ -245,7 +245,7 @@ func (x *exchange) delete() {
 	}
 }
 
-// unbindOne takes one of the bindings away of an exchange that is gone.
+// unbindOne removes one binding of an exchange that was deleted.
 func (x *exchange) unbindOne() {
 	if n := len(x.bindings); n > 0 {
 		b := x.bindings[n-1]
@@ -256,7 +256,7 @@ func (x *exchange) unbindOne() {
 	x.vhost.removeBinding(x.targets[len(x.targets)-1])
 }
 
-// leads says whether what b ends at is still there.
+// leads says whether the target of b is still there.
 func (b *binding) leads() bool {
 	if b.queue != nil {
 		return !b.queue.gone

@@ -11,9 +11,9 @@ func (q *queue) lifetime(m *message) int64 {
 	return min(q.ttl, m.expiration)
 }
 
-// expire drops the messages at the head whose time has come. Those behind a
-// living one wait for it: RabbitMQ's classic queues do the same, and what
-// nobody can get yet may as well be dead later.
+// expire drops the messages at the head whose time is over. Expired messages behind
+// one that is not expired stay: nobody can get them yet, and RabbitMQ's classic queues
+// do the same.
 func (q *queue) expire() {
 	if q.deadHead == 0 && q.ttl < 0 && !q.mortal() {
 		return
@@ -35,8 +35,8 @@ func (q *queue) expire() {
 // mortal says that the head will expire.
 func (q *queue) mortal() bool { return q.backlog.Len() > 0 && q.backlog.First().Expires != 0 }
 
-// watchHead has timeout called when the head expires. A deadline that is too
-// early, of a head that was taken, is left: it costs one look at the new one.
+// watchHead has timeout called when the head expires. The deadline of a head that was
+// taken meanwhile stays: it costs one look at the new head.
 func (q *queue) watchHead() {
 	if !q.mortal() {
 		return
@@ -47,8 +47,8 @@ func (q *queue) watchHead() {
 	}
 }
 
-// touch starts x-expires anew: the queue was declared, asked for a message, or
-// its last consumer has gone.
+// touch starts x-expires again: the queue was declared, a client asked it for a
+// message, or its last consumer has gone.
 func (q *queue) touch() {
 	if q.expires == 0 || q.gone {
 		return

@@ -6,8 +6,8 @@ import (
 	"zamqp/amqpproto"
 )
 
-// The errors of this package are for clients, in RabbitMQ's words: programs have
-// been seen to look at them. The code's name before the text is amqpproto's.
+// The errors of this package are for clients, in RabbitMQ's words, because some
+// programs look at the text. The name of the code before it comes from amqpproto.
 
 func channelFault(code uint16, format string, args []any) error {
 	return &amqpproto.ChannelError{Code: code, Text: fmt.Sprintf(format, args...)}
@@ -29,13 +29,13 @@ func locked(format string, args ...any) error {
 	return channelFault(amqpproto.ResourceLocked, format, args)
 }
 
-// unsupported is a ConnectionError 540, which RabbitMQ answers with where the
-// specification has nothing for the channel alone.
+// unsupported is a ConnectionError 540. RabbitMQ uses it where the specification has
+// no error for the channel alone.
 func unsupported(format string, args ...any) error {
 	return &amqpproto.ConnectionError{Code: amqpproto.NotImplemented, Text: fmt.Sprintf(format, args...)}
 }
 
-// named is how errors speak of an exchange or a queue.
+// named is how errors name an exchange or a queue.
 func (v *vhost) named(kind, name string) string {
 	return fmt.Sprintf("%s '%s' in vhost '%s'", kind, name, v.name)
 }

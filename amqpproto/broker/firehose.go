@@ -14,12 +14,12 @@ import (
 // tell what RabbitMQ's tell, in its order. https://www.rabbitmq.com/firehose.html
 //
 // RabbitMQ does so after trace_on; here it is enough that something is bound to
-// the exchange. A copy is transient and is never copied itself, nor is a dead
-// letter of it, so that whoever takes copies makes no more of them.
+// the exchange. A copy is transient. Neither it nor a dead letter of it is copied, so
+// that clients that consume copies do not cause more of them.
 
 const firehoseName = "amq.rabbitmq.trace"
 
-// traces says whether anybody listens to the firehose.
+// traces says whether something is bound to the firehose.
 func (v *vhost) traces() bool { return len(v.firehose.bindings) > 0 }
 
 // tracer is the scratch of the firehose, one for a server: a copy on its way.
@@ -31,9 +31,9 @@ type tracer struct {
 	bound  bool       // a binding fits the key of the copy
 }
 
-// tracePublish copies a publish, which may have no queue to go to. It comes
-// before the message gets into its queues, as the copies of its deliveries do
-// behind it; a transaction's is copied when it comes.
+// tracePublish copies a publish, also one that no queue takes. It is called before the
+// message is in its queues, because the copies of deliveries come behind that of the
+// publish. A publish of a transaction is copied when it comes.
 func (ch *channel) tracePublish(p *publishing, queues []*queue) {
 	s := ch.conn.server
 	t := &s.tracer
@@ -69,7 +69,7 @@ func (ch *channel) traceDelivery(q *queue, redelivered bool, m parts) {
 	}
 	p := &t.source
 	p.exchange, p.key, p.props = m.exchange, m.key, m.props
-	// It was published, so it can be read.
+	// It was parsed when it was published.
 	_ = p.parse()
 	_ = p.check()
 	p.more = append(p.more, m.bcc...)
@@ -79,8 +79,8 @@ func (ch *channel) traceDelivery(q *queue, redelivered bool, m parts) {
 	ch.conn.vhost.trace(b, m.body, m.large)
 }
 
-// wanted says whether a binding fits the key of the copy: if none does, that was
-// all that the copy costs.
+// wanted says whether a binding matches the key of the copy. If none does, there is no
+// copy.
 func (t *tracer) wanted(v *vhost) bool {
 	if len(t.copy.key) > amqpproto.ShortstrMax {
 		t.copy.key = t.copy.key[:amqpproto.ShortstrMax]
@@ -176,8 +176,8 @@ func (c *Conn) link() string {
 // propertiesMax is what a content header has room for.
 func (s *Server) propertiesMax() int { return int(s.opts.FrameMax) - amqpproto.ContentHeaderOverhead }
 
-// trace publishes the copy with these properties. Who has no room for it, in
-// memory or in a frame, goes without: the firehose holds nobody up.
+// trace publishes the copy with these properties. If there is no room for it, in
+// memory or in a frame, there is no copy: the firehose never holds anything up.
 func (v *vhost) trace(props, body []byte, large bodyRef) {
 	s := v.server
 	t := &s.tracer
@@ -203,8 +203,8 @@ func (v *vhost) trace(props, body []byte, large bodyRef) {
 	p.body = nil
 }
 
-// hasRoom says whether a copy of n octets leaves the broker within its limits.
-// Deliveries go on above them, and so must not make more of what is too much.
+// hasRoom says whether the broker stays within its limits with a copy of n octets.
+// Deliveries go on when memory is over its limit, so copies of them must not.
 func (s *Server) hasRoom(n int) bool {
 	return s.memoryUsed()+s.behind()+int64(n) <= s.opts.MemoryMax && (s.opts.MessagesMax == 0 || s.messages < s.opts.MessagesMax)
 }

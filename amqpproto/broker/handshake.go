@@ -44,8 +44,8 @@ func serverProperties(o *Options) ([]byte, error) {
 	return t, nil
 }
 
-// onHeader takes the protocol header. One of another protocol or version is
-// answered with ours, and the end. §4.2.2.
+// onHeader takes the protocol header. If it is of another protocol or version, the
+// answer is our header, and the connection ends. §4.2.2.
 func (c *Conn) onHeader(in []byte) (n int, err error) {
 	version, n, err := amqpproto.CutProtocolHeader(in)
 	if err == nil && n == 0 {

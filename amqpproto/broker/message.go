@@ -70,10 +70,9 @@ func cut(b []byte, n int) (first, rest []byte) { return b[:n:n], b[n:] }
 // body returns the octets of m's body alone.
 func (s *Server) body(m *message) []byte { return s.view(m).body }
 
-// newMessage copies p, which has been parsed and checked, into the arena, but for a
-// large body, which is there. The
-// caller holds one reference and gives it back with release, when queues have
-// theirs. It allocates nothing but, now and then, a chunk.
+// newMessage copies p, which has been parsed and checked, into the arena. A large body
+// is there already. The caller has one reference, and calls release when the queues
+// have theirs. It allocates nothing except, now and then, a chunk.
 func (s *Server) newMessage(p *publishing) *message {
 	m := s.slabs.take()
 	m.refs = 1
@@ -130,14 +129,14 @@ func (s *Server) release(m *message) {
 // hundred microseconds.
 const compactBudget = 2 << 20
 
-// compact gives memory back that few messages hold much of. Views of messages
-// are void afterwards.
+// compact frees chunks that are mostly empty by moving their messages together. Views
+// of messages are invalid afterwards.
 func (s *Server) compact() {
 	s.compacting = s.arena.Compact(compactBudget, s.move)
 }
 
-// move takes a message's octets to another chunk, if the record that is there
-// is still that message's.
+// move copies a message's octets to another chunk, if the record still belongs to the
+// message.
 func (s *Server) move(id, number, offset uint32) {
 	m := s.slabs.at(id)
 	if m == nil || m.refs == 0 || m.chunk != number || m.offset != offset {

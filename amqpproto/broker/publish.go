@@ -35,8 +35,8 @@ func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte, large 
 	}
 	s.stats.Published++
 	if len(m.Exchange) == 0 && isReplyName(m.RoutingKey) {
-		// The reply goes straight to its channel. That it is unroutable as well is
-		// RabbitMQ's way, and documented there.
+		// The reply goes straight to its channel. It counts as unroutable as well, as
+		// RabbitMQ documents.
 		s.deliverReply(p)
 	}
 	var later *routing
@@ -58,8 +58,8 @@ func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte, large 
 	return nil
 }
 
-// hand gives a publish to its queues, or back to the publisher, and sees to its
-// confirm.
+// hand gives a publish to its queues, or returns it to the publisher, and confirms
+// it.
 func (ch *channel) hand(p *publishing, queues []*queue, mandatory bool) {
 	s := ch.conn.server
 	if len(queues) == 0 {
@@ -86,7 +86,7 @@ func (s *Server) spread(m *message, queues []*queue) (need uint64, refused bool)
 			refused = true
 		}
 	}
-	s.drain() // what died of it comes behind it in every queue
+	s.drain() // dead letters come behind the message in every queue
 	return need, refused
 }
 

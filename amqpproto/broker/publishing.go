@@ -88,7 +88,7 @@ func (p *publishing) check() error {
 	return nil
 }
 
-// hide takes a header away: whoever gets the message must not see it.
+// hide removes a header that consumers must not see.
 func (p *publishing) hide(name string) {
 	var headers []byte
 	hidden := false
@@ -109,7 +109,7 @@ func (p *publishing) hide(name string) {
 // 255, and a hundred of them are more than anybody sends.
 const moreMax = 32 << 10
 
-// appendKey and cutKey keep routing keys one behind the other.
+// appendKey and cutKey write and read a list of routing keys.
 func appendKey(dst, key []byte) []byte { return append(append(dst, byte(len(key))), key...) }
 
 func cutKey(b []byte) (key, rest []byte) {

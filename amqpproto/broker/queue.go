@@ -2,9 +2,8 @@ package broker
 
 import "zamqp/amqpproto/broker/backlog"
 
-// queue is a queue: the messages that are ready, the consumers that want them,
-// and the rules of its arguments. What it handed out, and was not given back,
-// is with channels.
+// queue is a queue: its ready messages, its consumers, and the rules of its arguments.
+// Unacked messages are with channels.
 type queue struct {
 	vhost *vhost
 	queueSpec
@@ -36,9 +35,9 @@ type queue struct {
 	unusedAt int64 // when x-expires deletes the queue; 0 = never
 }
 
-// entry is a message's place in one queue, and what a channel remembers about
-// a delivery. Whoever has taken an entry from a queue gives it back with exactly
-// one of settle, requeue or reject, also when the queue has been deleted.
+// entry is a message in one queue, and what a channel remembers about a delivery. Code
+// that has taken an entry from a queue gives it back with exactly one of settle,
+// requeue or reject, also when the queue has been deleted.
 type entry struct {
 	msg         *message
 	order       uint64 // place in the queue
@@ -52,15 +51,15 @@ func (q *queue) server() *Server { return q.vhost.server }
 // messages is how many are ready, the count of queue.declare-ok.
 func (q *queue) messages() int { return q.backlog.Len() }
 
-// push takes a message: a reference of the queue's own is added. ok is false if
-// the queue is full and refuses (x-overflow): the publisher gets a nack.
+// push adds a message, and a reference for the queue. ok is false if the queue is full
+// and refuses it (x-overflow): the publisher gets a nack.
 func (q *queue) push(m *message) (ok bool) {
 	ok = q.take(m)
 	q.server().drain()
 	return ok
 }
 
-// take is push without dead-lettering what has died of it.
+// take is push without sending the dead letters that it causes.
 func (q *queue) take(m *message) (ok bool) {
 	if q.gone {
 		return true
@@ -179,7 +178,7 @@ func (q *queue) get() (e entry, left int, ok bool) {
 	return e, left, ok
 }
 
-// out counts entries that go to channels, or, negative, come from them.
+// out counts n entries that go to channels; if n is negative, that come back.
 func (q *queue) out(n int) {
 	q.unacked += n
 	s := q.server()
@@ -193,7 +192,7 @@ func (q *queue) settle(e entry) {
 	q.forget(e)
 }
 
-// forget lets go of an entry that is nowhere any more.
+// forget releases an entry that is in no queue and no channel any more.
 func (q *queue) forget(e entry) {
 	s := q.server()
 	s.forgetEntry(q, e.msg)
@@ -204,7 +203,7 @@ func (q *queue) forget(e entry) {
 // has asked for it.
 func (q *queue) requeue(es []entry) { q.takeBack(es, false) }
 
-// takeBack is requeue, or, with ended, what becomes of messages whose channel ends.
+// takeBack is requeue. With ended the channel has ended; else a client has asked.
 func (q *queue) takeBack(es []entry, ended bool) {
 	q.out(-len(es))
 	s := q.server()
@@ -276,9 +275,9 @@ func (q *queue) each(fn func(e entry)) {
 	q.backlog.Each(func(c backlog.Cell) { fn(s.entryOf(c)) })
 }
 
-// restore is push for a message that the store has kept: it was in the queue
-// before, so that no limit is looked at and nobody is told. published is when it
-// came to the queue, in nanoseconds since 1970: its time goes on from there.
+// restore is push for a message of the store. It was in the queue before, so no limit
+// is checked and no consumer gets it yet. published is when it came to the queue, in
+// nanoseconds since 1970: its TTL counts from then.
 func (q *queue) restore(m *message, published int64, deliveries uint32, redelivered bool) {
 	e := entry{msg: m, order: q.nextOrder, deliveries: deliveries, redelivered: redelivered}
 	q.nextOrder++

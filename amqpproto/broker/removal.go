@@ -5,10 +5,10 @@ import (
 	"zamqp/amqpproto/broker/backlog"
 )
 
-// removal is what is left of a queue or an exchange that has been deleted, or of
-// the messages of a queue that was purged, if that is more than one slice has
-// room for. Nobody sees it: nothing is routed by a binding of what is gone, and
-// methods about exchanges and bindings wait until the bindings are cleared away.
+// removal is the rest of a queue or an exchange that was deleted, or of the messages
+// of a queue that was purged, if that is too much for one slice. No client sees it:
+// bindings of deleted things route nothing, and methods about exchanges and bindings
+// wait until the bindings are removed.
 type removal struct {
 	vhost     *vhost
 	queue     *queue          // one of the two
@@ -20,7 +20,7 @@ type removal struct {
 	last      func()          // the answer
 }
 
-// removeLater has w cleared away in later turns.
+// removeLater removes the rest in later turns.
 func (s *Server) removeLater(w *removal) {
 	w.unbinding = w.queue != nil && len(w.queue.bindings) > 0 && w.queue.gone || w.exchange != nil
 	if w.unbinding {
@@ -66,7 +66,7 @@ func (w *removal) step(s *Server) (done bool) {
 	return true
 }
 
-// unbind clears the bindings away.
+// unbind removes the bindings.
 func (w *removal) unbind(s *Server) (done bool) {
 	if !w.unbinding {
 		return true
@@ -93,8 +93,8 @@ func (w *removal) unbind(s *Server) (done bool) {
 	return true
 }
 
-// answerChange sends the answer to what has just been done: at once, or when the rest
-// of it has been done as well, and, if it is durable, is on disk. nil is none.
+// answerChange sends the answer to a change that has just been made: at once, or when
+// the rest of it is done as well and, if it is durable, on disk. m is nil for no answer.
 func (ch *channel) answerChange(id amqpproto.MethodID, m amqpproto.Method) {
 	c := ch.conn
 	w := c.server.removal

@@ -16,8 +16,8 @@ const (
 	replyQueue  = "amq.rabbitmq.reply-to"
 	replyPrefix = replyQueue + "."
 
-	// replyMax is how much may wait unsent on a connection before replies to it are
-	// dropped: there is no queue that could hold them.
+	// replyMax is how many octets may be unsent on a connection before replies to it are
+	// dropped: no queue could hold them.
 	replyMax = 16 << 20
 )
 

@@ -7,7 +7,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// outcome is what becomes of a delivery.
+// outcome is what a client does with a delivery.
 type outcome uint8
 
 const (

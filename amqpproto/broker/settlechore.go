@@ -1,8 +1,7 @@
 package broker
 
-// settleChore is an ack, nack, reject or recover of more deliveries than one slice
-// has room for. The connection is not read meanwhile. What is delivered meanwhile
-// has higher tags.
+// settleChore is an ack, nack, reject or recover of too many deliveries for one slice.
+// The connection is not read meanwhile. New deliveries have higher tags.
 type settleChore struct {
 	ch      *channel
 	upTo    uint64 // delivery tag
@@ -97,8 +96,8 @@ func (t *settleChore) end(s *Server) {
 	s.wakeWaiting()
 }
 
-// holding is queues that messages come back to in several turns. They do not
-// deliver meanwhile, so that who comes next gets the messages in order.
+// holding is queues to which messages come back in several turns. They do not deliver
+// meanwhile, so that the next consumer gets the messages in order.
 type holding struct {
 	queues []*queue
 	known  map[*queue]struct{}

@@ -2,16 +2,15 @@ package broker
 
 import "time"
 
-// Nothing that a client can make large is done in one turn of the loop. An
-// operation does what one slice has room for where it is asked for; the rest
-// becomes a chore, which Tick goes on with, a slice a turn. Whatever depends on
-// the rest waits for it: see queue.busy and errBusy.
+// Nothing that a client can make large is done in one turn of the loop. An operation
+// does at once what fits into one slice. The rest becomes a chore, and Tick goes on
+// with it, one slice a turn. What depends on the rest waits: see queue.busy and errBusy.
 
 // Work is counted in units of about a hundred nanoseconds.
 const (
 	sliceUnits  = 8192    // of one turn
 	sliceOctets = 1 << 20 // of message bodies, of one turn
-	freeUnits   = 16      // what each operation may do besides: it was paid for by what asked for it
+	freeUnits   = 16      // what each operation may do without a charge: the method that asked has paid for it
 
 	ackUnits     = 1  // an entry is settled
 	forgetUnits  = 2  // an entry is dropped
@@ -24,8 +23,8 @@ const (
 	takeUnits    = 4  // a queue takes a message
 	wakeUnits    = 2  // a consumer may be ready again
 	closeUnits   = 64 // a connection is closed
-	storeUnits   = 4  // a thing of the topology is written
-	homeUnits    = 1  // a queue is noted to have a message
+	storeUnits   = 4  // a durable exchange, queue or binding is written again
+	noteUnits    = 1  // a queue of a message is looked up, or noted for the store
 	followUnits  = 1  // a binding is followed
 	matchUnits   = 4  // a binding of a headers exchange is looked at
 
@@ -61,7 +60,7 @@ func (s *Server) refill(now int64) {
 	}
 }
 
-// afford takes units from the slice if it has that many.
+// afford takes units from the slice, and returns false if it has not that many.
 func (s *Server) afford(units int) bool {
 	if units <= freeUnits {
 		return true
@@ -77,8 +76,8 @@ func (s *Server) afford(units int) bool {
 	return true
 }
 
-// charge takes the cost of one more item from the slice; false says that it is
-// used up, and the item has to wait. One item may be more than is left.
+// charge takes the cost of one more item from the slice. It returns false if the slice
+// is used up: then the item has to wait. The last item may cost more than is left.
 func (s *Server) charge(units, octets int) bool {
 	w := &s.slice
 	if now := s.now(); now != w.turn {
@@ -98,13 +97,13 @@ func (s *Server) charge(units, octets int) bool {
 	return true
 }
 
-// later makes a chore of what is left to do.
+// later adds a chore.
 func (s *Server) later(c chore) {
 	s.slice.chores = append(s.slice.chores, c)
 	s.wakeAt(s.now())
 }
 
-// runChores goes on with the chores, by turns, until the slice is used up.
+// runChores goes on with the chores, one after the other, until the slice is used up.
 func (s *Server) runChores() {
 	w := &s.slice
 	done := false
@@ -126,7 +125,7 @@ func (s *Server) runChores() {
 	}
 }
 
-// wakeWaiting has connections that hold a method look again.
+// wakeWaiting lets connections that hold a method try it again.
 func (s *Server) wakeWaiting() {
 	waiting := s.slice.waiting
 	s.slice.waiting = nil
@@ -136,8 +135,8 @@ func (s *Server) wakeWaiting() {
 	}
 }
 
-// busyError says that a method has to wait until a chore is done. It is taken
-// again then, so nothing may have happened yet.
+// busyError says that a method has to wait until a chore is done. The method is tried
+// again then, so it must not have changed anything.
 type busyError struct{}
 
 func (busyError) Error() string { return "a chore has to be done first" }
@@ -150,9 +149,9 @@ func (c *Conn) wait() {
 	c.server.slice.waiting = append(c.server.slice.waiting, c)
 }
 
-// busy says that the queue is in the middle of something: its head may be
-// expired, or messages come back to it. Until that is over nothing is delivered,
-// and methods that ask for its messages wait, in the order of their coming.
+// busy says that work on the queue goes on in later turns: its head may be expired, or
+// messages are coming back. Until then it delivers nothing, and methods that ask for
+// its messages wait, in the order in which they came.
 func (q *queue) busy() bool { return q.tidying || q.holds > 0 }
 
 // quiet is errBusy while the queue is busy.
@@ -163,13 +162,13 @@ func (q *queue) quiet() error {
 	return nil
 }
 
-// tidyLater makes a chore of what is over a limit or expired.
+// tidyLater has tidy called in a later turn.
 func (q *queue) tidyLater() {
 	q.tidying = true
 	q.soon()
 }
 
-// soon has step called.
+// soon has step called in this turn or the next.
 func (q *queue) soon() {
 	if !q.queued {
 		q.queued = true
@@ -193,8 +192,8 @@ func (q *queue) step(s *Server) (done bool) {
 	return !q.queued
 }
 
-// tidy drops what is over a limit or expired, then delivers. What the slice has
-// no room for is left to another step.
+// tidy drops messages that are over a limit or expired, then delivers. What does not
+// fit into the slice waits for the next step.
 func (q *queue) tidy() {
 	s := q.server()
 	q.dropOver()

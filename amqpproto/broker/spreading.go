@@ -2,9 +2,9 @@ package broker
 
 import "zamqp/amqpproto/broker/store"
 
-// spreading is a message on its way to more queues than one slice has room for.
-// It is written to the store for all of them first, then each takes it. Whoever
-// makes one holds a reference of the message.
+// spreading gives a message to more queues than fit into one slice. First it is stored
+// for all of them, then each takes it. Code that makes a spreading has a reference of
+// the message.
 type spreading struct {
 	msg     *message
 	queues  []*queue // that it goes to
@@ -42,10 +42,10 @@ func (p *spreading) step(s *Server) (done bool) {
 	return true
 }
 
-// lookUp finds who has the names now.
+// lookUp finds the queues that have the names now.
 func (p *spreading) lookUp(s *Server) (done bool) {
 	for p.named < len(p.queues) {
-		if !s.charge(homeUnits, 0) {
+		if !s.charge(noteUnits, 0) {
 			return false
 		}
 		if q := p.names.queues[p.queues[p.named].name]; q != nil {
@@ -66,7 +66,7 @@ func (p *spreading) store(s *Server) (done bool) {
 		return true
 	}
 	for p.noted < len(p.queues) {
-		if !s.charge(homeUnits, 0) {
+		if !s.charge(noteUnits, 0) {
 			return false
 		}
 		q := p.queues[p.noted]
@@ -83,8 +83,8 @@ func (p *spreading) store(s *Server) (done bool) {
 	return true
 }
 
-// broadcast is a publish that is routed, or handed to its queues, in later turns.
-// Its connection is not read meanwhile, so that its publishes keep their order.
+// broadcast is a publish that is routed or given to its queues in later turns. Its
+// connection is not read meanwhile, so that publishes keep their order.
 type broadcast struct {
 	ch        *channel
 	routing   *routing // nil = done
@@ -136,8 +136,8 @@ func (b *broadcast) putOff(s *Server) (done bool) {
 	return true
 }
 
-// handLater hands a publish to its queues in later turns. With more, its queues
-// are still to be found.
+// handLater gives a publish to its queues in later turns. With more, its queues are
+// found then as well.
 func (ch *channel) handLater(p *publishing, queues []*queue, more *routing, mandatory bool) {
 	s := ch.conn.server
 	b := &broadcast{ch: ch, routing: more, mandatory: mandatory}

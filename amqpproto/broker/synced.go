@@ -1,8 +1,7 @@
 package broker
 
-// onSynced is called each time the store's synced has moved, and when the store
-// has failed (see storeErr): confirms, tx.commit-ok and answers that waited can be
-// sent.
+// onSynced is called when the store has more on disk, and when it has failed (see
+// storeErr). It sends the confirms, tx.commit-ok and answers that waited for that.
 func (s *Server) onSynced() {
 	s.written()
 	s.giveAnswers()

@@ -6,7 +6,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// transaction is what a channel in tx mode has put off.
+// transaction is what a channel in tx mode does at its commit.
 type transaction struct {
 	publishes fifo[txPublish]
 	settles   fifo[txSettle]
@@ -18,9 +18,9 @@ type transaction struct {
 	held      bool   // the same, and the connection is not read
 }
 
-// txPublish is a publish with the queues that it was routed to when it came. They
-// are names, as in RabbitMQ: who has the name at the commit gets the message. It
-// holds a reference of its message.
+// txPublish is a publish with the queues to which it was routed when it came. As in
+// RabbitMQ their names count: the queue that has the name at the commit gets the
+// message. It has a reference of its message.
 type txPublish struct {
 	message   *message
 	queues    []*queue
@@ -60,10 +60,10 @@ func (ch *channel) onTxSelect(args []byte) error {
 	return nil
 }
 
-// onTxCommit does what was put off. commit-ok goes out when the store has it on
-// disk, and not before the end of the turn if anything went to a queue: until
-// then RabbitMQ takes nothing more on the channel, and a client that goes on
-// without commit-ok is to find out here.
+// onTxCommit commits. commit-ok is sent when everything is on disk, and not before the
+// end of the turn if a queue got a message: RabbitMQ takes nothing on the channel
+// until commit-ok, and a client that sends something should get the error here as
+// well.
 func (ch *channel) onTxCommit(args []byte) error {
 	var m amqpproto.TxCommit
 	if err := m.DecodeArgs(args); err != nil {
@@ -117,7 +117,7 @@ func (ch *channel) committed(before uint64, routed bool) error {
 	return nil
 }
 
-// committing is the error for whatever comes while a commit goes on.
+// committing is the error for a method that comes before commit-ok.
 func committing(id amqpproto.MethodID) error {
 	return connectionError(amqpproto.ChannelErrorCode, id, "unexpected command while processing 'tx.commit'")
 }
@@ -218,7 +218,7 @@ func (ch *channel) finishCommit() {
 	c.wakeKept()
 }
 
-// onTxRollback forgets what was put off. Deliveries whose acks are forgotten are
+// onTxRollback forgets publishes and acks. Deliveries whose acks are forgotten are
 // unacked again.
 func (ch *channel) onTxRollback(args []byte) error {
 	var m amqpproto.TxRollback

@@ -18,8 +18,8 @@ type delivery struct {
 const deliverySize = int64(unsafe.Sizeof(delivery{}))
 
 // unacked is the unacked deliveries of a channel, in the order of their delivery
-// tags, with holes where some were settled out of order. One message that is held
-// for ever holds no others: holes are squeezed out. So the number of a place is no
+// tags, with holes where some were settled out of order. Holes are squeezed out, so
+// that one message that stays unacked for ever costs no room for others. So the number of a place is no
 // delivery tag, as it is in the client, whose window of tags is an octet for each.
 type unacked struct {
 	places endpoint.Sequence[delivery] // neither end is a hole
