@@ -28,11 +28,11 @@ func (c *CLI) callCommand() *cobra.Command {
 		Use:   "call [flags] (--queue QUEUE | --exchange EXCHANGE --key KEY) [BODY]",
 		Short: "Send a request by AMQP and print the reply",
 		Long: `Send a message with a reply_to and a correlation_id, wait for the reply, and print
-its body. The replies come to a queue of this command's own, which ends with it.
+its body. Replies come to a queue of the command's own, which ends with it.
 The exit code is 1 when no queue takes the request, no reply comes within --timeout,
-or the reply says that the call has failed: a header x-status of 400 or more; its
-body is printed all the same. The request goes with an expiration of --timeout, unless
---expiration says otherwise, so that nobody works for somebody who has gone.`,
+or the reply says that the request has failed: a header x-status of 400 or more. Its
+body is printed in any case. The request expires after --timeout, unless --expiration
+says otherwise, so that nobody works on it when the command has gone.`,
 		Example: `  zamqp call --queue hello '{"name": "world"}' --json
   zamqp call -e rpc -k price -H currency=EUR 4711 --timeout 2s`,
 		Args:              cobra.MaximumNArgs(1),
@@ -106,7 +106,7 @@ func failedReply(m *message) error {
 		return fmt.Errorf("the reply cannot be read: %w", m.malformed)
 	}
 	if status := integer(m.Headers[publisher.StatusHeader]); status >= 400 {
-		return fmt.Errorf("the call has failed: the reply has the status %d (%s)", status, publisher.StatusHeader)
+		return fmt.Errorf("the request has failed: the reply has the status %d (%s)", status, publisher.StatusHeader)
 	}
 	return nil
 }

@@ -332,7 +332,7 @@ func testCall(t *testing.T, at broker) {
 	if err := json.Unmarshal([]byte(s.works("call", "-q", q, "--reply-json", "hi")), &reply); err != nil || reply.Body != "re: hi" || reply.Headers["expiration"] != "20000" {
 		t.Errorf("%+v, %v", reply, err)
 	}
-	// A reply that says that the call has failed is printed, and is a failure.
+	// A reply that says that the request has failed is printed, and is a failure.
 	for _, args := range [][]string{{"call", "-q", q, "fail"}, {"call", "-q", q, "--reply-json", "fail"}} {
 		if code, out, stderr := s.zamqp("", args...); code != 1 || !strings.Contains(out, "re: fail") || !strings.Contains(stderr, "status 500 (x-status)") {
 			t.Errorf("%q: exit %d, %q, %q", args, code, out, stderr)

@@ -15,6 +15,7 @@ var (
 // producer fills in the defaults, expands names, and reports what will not work.
 func (c *planner) producer(name string, p publisher.Producer) publisher.Producer {
 	key := "producer." + name
+	c.limits(key, reflect.ValueOf(p), producerSchema)
 	orDefault(&p.Connection, "default")
 	orDefault(&p.Codec, "json")
 	brokersType(&p.QueueType)
@@ -30,6 +31,7 @@ func (c *planner) producer(name string, p publisher.Producer) publisher.Producer
 // consumer does the same for a consumer.
 func (c *planner) consumer(name string, k publisher.Consumer) publisher.Consumer {
 	key := "consumer." + name
+	c.limits(key, reflect.ValueOf(k), consumerSchema)
 	c.consumerDefaults(key, name, &k)
 	if k.Codec != "" {
 		c.codec(key, k.Codec)

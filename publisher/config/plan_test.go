@@ -257,6 +257,24 @@ func TestPlanUnknownConnectionOfHandler(t *testing.T) {
 	}
 }
 
+// TestLimitsOfRegistered: what the configuration refuses is refused in code as well.
+func TestLimitsOfRegistered(t *testing.T) {
+	r := publisher.NewRegistry()
+	r.Produce("p", publisher.Producer{ExchangeType: "topik", Expiration: 1500 * time.Microsecond, AppID: strings.Repeat("a", 256)})
+	r.Consume("c", publisher.Consumer{Prefetch: 70_000, Retry: publisher.Retry{Attempts: 2000, Crashes: -1}}, nothing)
+	_, err := config.Resolve(config.Defaults(), r)
+	want := strings.Join([]string{
+		`compiled-in handlers: consumer.c.prefetch = 70000: out of range: the least is 1 and the most is 65535`,
+		`compiled-in handlers: consumer.c.retry.attempts = 2000: out of range: the least is 1 and the most is 1000`,
+		`compiled-in handlers: producer.p.app_id = "` + strings.Repeat("a", 76) + `...: AMQP's names have at most 255 octets, this has 256`,
+		`compiled-in handlers: producer.p.exchange_type = "topik": no such word; did you mean "topic"?`,
+		`compiled-in handlers: producer.p.expiration = 1.5ms: AMQP counts in milliseconds: round it`,
+	}, "\n")
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
 // TestDeadLetterDefault: a queue gets one for its dead letters if it is there
 // to stay and nobody has said otherwise.
 func TestDeadLetterDefault(t *testing.T) {
