@@ -110,8 +110,8 @@ func (x *spooler) measure(dst []publisher.Metric) []publisher.Metric {
 	return publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: x.link.name}},
 		publisher.Metric{Name: "spool_messages", Help: "Messages on disk that are to leave.", Value: float64(s.Messages)},
 		publisher.Metric{Name: "spool_bytes", Help: "Octets of the messages that are to leave, as spool_max counts them.", Value: float64(s.Bytes)},
-		publisher.Metric{Name: "spool_aside_messages", Help: "Messages that are aside: the broker would not have them.", Value: float64(s.Aside)},
-		publisher.Metric{Name: "spool_aside_bytes", Help: "Octets of the messages put aside, as spool_max counts them.", Value: float64(s.AsideBytes)},
+		publisher.Metric{Name: "spool_aside_messages", Help: "Messages that are aside: the broker would not have them.", Value: float64(s.Rejected)},
+		publisher.Metric{Name: "spool_aside_bytes", Help: "Octets of the messages put aside, as spool_max counts them.", Value: float64(s.RejectedBytes)},
 		publisher.Metric{Name: "spool_max_bytes", Help: "The bound of spool_bytes and spool_aside_bytes together, spool_max.", Value: float64(s.Max)},
 		publisher.Metric{Name: "spool_disk_bytes", Help: "Size of the spool's files.", Value: float64(s.DiskBytes)},
 		publisher.Metric{Name: "spool_unstored_messages", Help: "Publishes that wait in memory to be sent or to be stored.", Value: float64(len(x.pending) + len(x.lost))},
@@ -120,7 +120,7 @@ func (x *spooler) measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "spool_waits", Help: "1 while the disk takes nothing, or only that messages have left: it is tried again.", Value: publisher.Bit(s.Trouble != nil)},
 		publisher.Metric{Name: "spool_added_total", Help: "Messages that went to disk.", Value: float64(s.Added)},
 		publisher.Metric{Name: "spool_left_total", Help: "Messages that left the spool: confirmed, put aside or expired.", Value: float64(s.Left)},
-		publisher.Metric{Name: "spool_put_aside_total", Help: "Messages that left the spool to be put aside.", Value: float64(s.Asides)},
+		publisher.Metric{Name: "spool_put_aside_total", Help: "Messages that left the spool to be put aside.", Value: float64(s.Rejections)},
 		publisher.Metric{Name: "spool_expired_total", Help: "Messages that were dropped from the spool: expired before they could be sent.", Value: float64(x.expired)},
 	)
 }

@@ -366,7 +366,7 @@ func TestUnroutableWhileFrozen(t *testing.T) {
 		}
 	}
 	w.Thaw()
-	w.Until("two are aside", time.Minute, func() bool { return p.Store.Stats().Aside == 2 && p.Store.Empty() })
+	w.Until("two are aside", time.Minute, func() bool { return p.Store.Stats().Rejected == 2 && p.Store.Empty() })
 	if bodies, copies := arrivals(t, w, "work"); len(bodies) != 1 || copies["work"] != 1 {
 		t.Error(copies)
 	}
@@ -430,7 +430,7 @@ func TestGuiltyAmongManyInSpool(t *testing.T) {
 		}
 		w.Advance(time.Second)
 		w.Down = false
-		w.Until("three are aside", 5*time.Minute, func() bool { return p.Store.Stats().Aside >= 3 && p.Store.Empty() })
+		w.Until("three are aside", 5*time.Minute, func() bool { return p.Store.Stats().Rejected >= 3 && p.Store.Empty() })
 		if s := p.Status("spool", "default"); s.State != "empty, 3 aside" {
 			t.Error(s)
 		}

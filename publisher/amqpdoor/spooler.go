@@ -127,7 +127,7 @@ func (x *spooler) foresee(count, octets, size int) error {
 		return err
 	}
 	s := x.store.Stats()
-	if s.Bytes+s.AsideBytes+int64(octets+count*spool.MessageCost) > s.Max {
+	if s.Bytes+s.RejectedBytes+int64(octets+count*spool.MessageCost) > s.Max {
 		return fmt.Errorf("%w: the spool of connection %q holds spool_max", spool.ErrFull, x.link.name)
 	}
 	return nil
@@ -361,8 +361,8 @@ func (x *spooler) report() publisher.Status {
 	if st.Messages > 0 {
 		s.State = fmt.Sprintf("%d messages, %d octets", st.Messages, st.Bytes)
 	}
-	if st.Aside > 0 {
-		s.State += fmt.Sprintf(", %d aside", st.Aside)
+	if st.Rejected > 0 {
+		s.State += fmt.Sprintf(", %d aside", st.Rejected)
 	}
 	if x.state == spoolAwaitWord {
 		s.Detail = spoolSlow
@@ -370,7 +370,7 @@ func (x *spooler) report() publisher.Status {
 	if x.short {
 		s.Detail = "what is on disk cannot be read for want of descriptors: raise the limit of open files; it is tried again"
 	}
-	if used := st.Bytes + st.AsideBytes; used >= st.Max {
+	if used := st.Bytes + st.RejectedBytes; used >= st.Max {
 		s.Ready, s.Detail = false, spool.ErrFull.Error()
 	}
 	if st.Trouble != nil {

@@ -232,7 +232,7 @@ func (x *spooler) reject(e *spool.Entry, reason string) {
 		Str("reason", reason).Msg("a spooled message is put aside: see zamqp spool list")
 	number := e.Number
 	x.withChannel[number] = struct{}{} // not to be sent meanwhile
-	x.store.PutAside(x.link.door.runtime.Now(), e, reason, func(err error) {
+	x.store.Reject(x.link.door.runtime.Now(), e, reason, func(err error) {
 		if err == nil {
 			delete(x.withChannel, number)
 		}

@@ -53,7 +53,7 @@ func (a *application) openSpools() error {
 		if err != nil {
 			return spoolError("connection."+name+".spool_dir", err)
 		}
-		for _, r := range []journal.Report{report.Queue, report.Asides} {
+		for _, r := range []journal.Report{report.Queue, report.Rejections} {
 			for _, d := range r.Damage {
 				log.Error().Stringer("damage", d).Msg("the spool is damaged: what is whole will be sent")
 			}
@@ -61,8 +61,8 @@ func (a *application) openSpools() error {
 				log.Info().Int64("octets", r.Torn).Msg("the end of the spool was cut off: its writing had not been finished, and nobody had been answered")
 			}
 		}
-		if report.Messages > 0 || report.Aside > 0 {
-			log.Info().Int("messages", report.Messages).Int("aside", report.Aside).Int64("octets", report.Bytes).Msg("the spool has messages from last time")
+		if report.Messages > 0 || report.Rejected > 0 {
+			log.Info().Int("messages", report.Messages).Int("aside", report.Rejected).Int64("octets", report.Bytes).Msg("the spool has messages from last time")
 		}
 		a.amqp.Spool(name, store)
 	}

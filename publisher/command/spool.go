@@ -21,7 +21,7 @@ type spoolCommand struct {
 	dir        string
 	pick       selection
 	numbers    []uint
-	aside      bool
+	rejected   bool
 	json       bool
 	noBody     bool
 }
@@ -72,7 +72,7 @@ among those aside.`,
 	}
 	drop.add(dropping)
 	drop.picking(dropping)
-	dropping.Flags().BoolVar(&drop.aside, "aside", false, "only messages that are aside")
+	dropping.Flags().BoolVar(&drop.rejected, "aside", false, "only messages that are aside")
 	cmd.AddCommand(listing, retrying, dropping)
 	return cmd
 }
@@ -169,7 +169,7 @@ func spoolFailure(err error) error {
 func (x *spoolCommand) list(c *CLI) error {
 	return x.each(c, func(title, dir string) error {
 		var printing error
-		queued, asides, shown := 0, 0, 0
+		queued, rejections, shown := 0, 0, 0
 		var octets int64
 		show := func(m *message) {
 			if shown++; printing != nil || shown > x.pick.limit {
@@ -185,8 +185,8 @@ func (x *spoolCommand) list(c *CLI) error {
 			queued++
 			octets += e.Size()
 			show(spooledMessage(e.Number, e.Since, &e.Message, ""))
-		}, func(a *spool.Aside) {
-			asides++
+		}, func(a *spool.Rejected) {
+			rejections++
 			octets += a.Size()
 			show(spooledMessage(a.Number, a.Since, &a.Message, "aside: "+logging.OneLine(a.Reason)))
 		})
@@ -194,7 +194,7 @@ func (x *spoolCommand) list(c *CLI) error {
 			err = printing
 		}
 		if err == nil && !x.json {
-			fmt.Fprintf(c.Stdout, "%s: %s to leave, %d aside, %d octets\n", title, counted(queued, "message"), asides, octets)
+			fmt.Fprintf(c.Stdout, "%s: %s to leave, %d aside, %d octets\n", title, counted(queued, "message"), rejections, octets)
 		}
 		return err
 	})
@@ -223,7 +223,7 @@ func (x *spoolCommand) change(c *CLI, queuedToo bool, fn func(s *spool.Spool, nu
 			if queuedToo && x.matches(e.Number, &e.Message, "") {
 				numbers = append(numbers, e.Number)
 			}
-		}, func(a *spool.Aside) {
+		}, func(a *spool.Rejected) {
 			if x.matches(a.Number, &a.Message, a.Reason) {
 				numbers = append(numbers, a.Number)
 			}
@@ -261,7 +261,7 @@ func (x *spoolCommand) retry(c *CLI) error {
 }
 
 func (x *spoolCommand) drop(c *CLI) error {
-	return x.change(c, !x.aside, func(s *spool.Spool, numbers []uint64) error {
+	return x.change(c, !x.rejected, func(s *spool.Spool, numbers []uint64) error {
 		for _, n := range numbers {
 			if err := s.Drop(n); err != nil {
 				return err

@@ -11,9 +11,9 @@ import (
 )
 
 // List reads what is in a directory, without changing it: first the messages
-// that are to leave, oldest first, and then those aside. each gets views. The
+// that are to leave, oldest first, and then the rejected ones. each gets views. The
 // error is [journal.ErrLocked], wrapped, while a process has the spool open.
-func List(dir string, queued func(*Entry), aside func(*Aside)) error {
+func List(dir string, queued func(*Entry), rejected func(*Rejected)) error {
 	var out uint64
 	gone := map[uint64]bool{}
 	err := readRecords(filepath.Join(dir, queueDir), func(kind byte, rest []byte) error {
@@ -33,7 +33,7 @@ func List(dir string, queued func(*Entry), aside func(*Aside)) error {
 	if err != nil {
 		return err
 	}
-	err = listAsides(filepath.Join(dir, asideDir), func(a *Aside) { gone[a.Number] = true })
+	err = listRejected(filepath.Join(dir, rejectedDir), func(a *Rejected) { gone[a.Number] = true })
 	if err != nil {
 		return err
 	}
@@ -50,10 +50,10 @@ func List(dir string, queued func(*Entry), aside func(*Aside)) error {
 	if err != nil {
 		return err
 	}
-	return listAsides(filepath.Join(dir, asideDir), aside)
+	return listRejected(filepath.Join(dir, rejectedDir), rejected)
 }
 
-func listAsides(dir string, aside func(*Aside)) error {
+func listRejected(dir string, rejected func(*Rejected)) error {
 	last := map[uint64]int{} // by number, the index of its last record
 	i := 0
 	err := readRecords(dir, func(kind byte, rest []byte) error {
@@ -71,12 +71,12 @@ func listAsides(dir string, aside func(*Aside)) error {
 	}
 	i = 0
 	return readRecords(dir, func(kind byte, rest []byte) error {
-		if i++; kind != recordAside {
+		if i++; kind != recordRejected {
 			return nil
 		}
-		a, err := scanAside(rest)
+		a, err := scanRejected(rest)
 		if err == nil && last[a.Number] == i {
-			aside(&a)
+			rejected(&a)
 		}
 		return err
 	})
@@ -105,16 +105,16 @@ func readRecords(dir string, each func(kind byte, rest []byte) error) error {
 	return nil
 }
 
-// Drop deletes a message, whether it is to leave or aside. It is lost when
+// Drop deletes a message, whether it is to leave or was rejected. It is lost when
 // Flush and the disk have done their work.
 func (s *Spool) Drop(number uint64) error {
 	if s.err != nil {
 		return s.err
 	}
-	if size, ok := s.asides[number]; ok {
-		s.aside.Append(appendNumber(nil, recordGone, number))
-		s.asideBytes -= int64(size)
-		delete(s.asides, number)
+	if size, ok := s.rejections[number]; ok {
+		s.rejected.Append(appendNumber(nil, recordGone, number))
+		s.rejectedBytes -= int64(size)
+		delete(s.rejections, number)
 		return nil
 	}
 	if _, gone := s.gone[number]; gone || number < s.out || number >= s.next {
@@ -124,36 +124,36 @@ func (s *Spool) Drop(number uint64) error {
 	return nil
 }
 
-// Retry puts messages that are aside behind those that are to leave. It works on
+// Retry puts rejected messages behind those that are to leave. It works on
 // the owner's thread and waits for the disk: for programs without a loop. After a
 // kill in the middle a message may be in both places.
 func (s *Spool) Retry(now time.Time, numbers []uint64) error {
 	var moved []uint64
-	c := s.aside.Cursor(1)
+	c := s.rejected.Cursor(1)
 	defer c.Close()
 	for {
-		seq, rec, err := c.Next(s.aside.Synced())
+		seq, rec, err := c.Next(s.rejected.Synced())
 		if err != nil {
 			return err
 		}
 		if seq == 0 {
 			break
 		}
-		if rec[0] != recordAside {
+		if rec[0] != recordRejected {
 			continue
 		}
-		a, err := scanAside(rec[1:])
+		a, err := scanRejected(rec[1:])
 		if err != nil {
 			return err
 		}
-		if _, there := s.asides[a.Number]; !there || !slices.Contains(numbers, a.Number) || slices.Contains(moved, a.Number) {
+		if _, there := s.rejections[a.Number]; !there || !slices.Contains(numbers, a.Number) || slices.Contains(moved, a.Number) {
 			continue
 		}
 		var outcome error
 		// It makes room for itself.
-		s.asideBytes -= int64(s.asides[a.Number])
+		s.rejectedBytes -= int64(s.rejections[a.Number])
 		err = s.Add(now, []Message{a.Message}, func(err error) { outcome = err })
-		s.asideBytes += int64(s.asides[a.Number])
+		s.rejectedBytes += int64(s.rejections[a.Number])
 		if err == nil {
 			err = errors.Join(s.Sync(), outcome)
 		}
@@ -168,20 +168,20 @@ func (s *Spool) Retry(now time.Time, numbers []uint64) error {
 	return s.Sync()
 }
 
-// Compact gives back the space of messages that are not aside any more. It works
+// Compact gives back the space of messages that are not among the rejected any more. It works
 // as Retry does.
 func (s *Spool) Compact() error {
 	if s.err != nil {
 		return s.err
 	}
-	if s.aside.Size() < 2*s.asideBytes+s.o.SegmentSize {
+	if s.rejected.Size() < 2*s.rejectedBytes+s.o.SegmentSize {
 		return s.Sync()
 	}
 	if err := s.Sync(); err != nil {
 		return err
 	}
-	last := s.aside.Last()
-	c := s.aside.Cursor(1)
+	last := s.rejected.Last()
+	c := s.rejected.Cursor(1)
 	defer c.Close()
 	seen := map[uint64]bool{}
 	for {
@@ -192,24 +192,24 @@ func (s *Spool) Compact() error {
 		if seq == 0 || seq > last {
 			break
 		}
-		if rec[0] != recordAside {
+		if rec[0] != recordRejected {
 			continue
 		}
-		a, err := scanAside(rec[1:])
+		a, err := scanRejected(rec[1:])
 		if err != nil {
 			return err
 		}
-		if _, there := s.asides[a.Number]; there && !seen[a.Number] {
+		if _, there := s.rejections[a.Number]; there && !seen[a.Number] {
 			seen[a.Number] = true
-			s.aside.Append(rec)
-			if s.aside.Behind() > encoderKeep {
-				if err := s.aside.Sync(); err != nil {
+			s.rejected.Append(rec)
+			if s.rejected.Behind() > encoderKeep {
+				if err := s.rejected.Sync(); err != nil {
 					return err
 				}
 			}
 		}
 	}
-	s.aside.Append(appendNumber(nil, recordGone, 0)) // so that a segment follows
-	s.aside.Release(last + 1)
+	s.rejected.Append(appendNumber(nil, recordGone, 0)) // so that a segment follows
+	s.rejected.Release(last + 1)
 	return s.Sync()
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // TestLargeBodiesAreNotCopied: a body of many megabytes is written from where it is, in
-// the middle of its transaction and when it is put aside; the owner's thread, which
+// the middle of its transaction and when it is rejected; the owner's thread, which
 // calls Add, has to do with none of its octets.
 func TestLargeBodiesAreNotCopied(t *testing.T) {
 	const most = 1 << 20
@@ -73,7 +73,7 @@ func TestLargeBodiesAreNotCopied(t *testing.T) {
 	same("fetched", got)
 	for i := range entries {
 		count("PutAside", func() {
-			s.PutAside(noon, &entries[i], "no", nil)
+			s.Reject(noon, &entries[i], "no", nil)
 			s.Flush()
 		})
 	}
@@ -84,7 +84,7 @@ func TestLargeBodiesAreNotCopied(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = nil
-	if err := spool.List(dir, func(e *spool.Entry) { t.Errorf("message %d is in the queue still", e.Number) }, func(a *spool.Aside) {
+	if err := spool.List(dir, func(e *spool.Entry) { t.Errorf("message %d is in the queue still", e.Number) }, func(a *spool.Rejected) {
 		a.Message.Body = bytes.Clone(a.Message.Body)
 		got = append(got, a.Message)
 	}); err != nil {

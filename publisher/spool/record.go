@@ -12,10 +12,10 @@ import (
 // Records begin with an octet that says what they are. Numbers are unsigned
 // varints, texts have their length before them.
 const (
-	recordGroup = 'G' // number of the first message, time in ms, how many, messages
-	recordState = 'S' // number of the first message that has not left
-	recordAside = 'A' // number, time in ms, reason, message
-	recordGone  = 'D' // number of a message that is not aside any more
+	recordGroup    = 'G' // number of the first message, time in ms, how many, messages
+	recordState    = 'S' // number of the first message that has not left
+	recordRejected = 'A' // number, time in ms, reason, message
+	recordGone     = 'D' // number of a message that is not rejected any more
 )
 
 // Message is one publish.
@@ -200,23 +200,23 @@ func scanGroup(rest []byte, each func(g group, number uint64, m Message)) error 
 	return nil
 }
 
-// Aside is a message that the broker would not have.
-type Aside struct {
+// Rejected is a message that the broker refused, with its reason.
+type Rejected struct {
 	Number uint64
 	Since  time.Time
 	Reason string
 	Message
 }
 
-func (e *encoder) aside(a *Aside) {
-	e.octets = append(e.octets, recordAside)
+func (e *encoder) rejected(a *Rejected) {
+	e.octets = append(e.octets, recordRejected)
 	e.octets = binary.AppendUvarint(e.octets, a.Number)
 	e.octets = binary.AppendUvarint(e.octets, uint64(a.Since.UnixMilli()))
 	e.octets = appendText(e.octets, a.Reason)
 	e.message(&a.Message)
 }
 
-func scanAside(rest []byte) (a Aside, err error) {
+func scanRejected(rest []byte) (a Rejected, err error) {
 	s := scanner{rest: rest}
 	a.Number, a.Since, a.Reason = s.number(), time.UnixMilli(int64(s.number())), string(s.text())
 	a.Message = s.message()

@@ -12,8 +12,8 @@ import (
 
 // Names of the two journals.
 const (
-	queueDir = "queue"
-	asideDir = "aside"
+	queueDir    = "queue"
+	rejectedDir = "aside"
 )
 
 // MaxDefault bounds a spool that says nothing else.
@@ -39,7 +39,7 @@ var (
 // Options describe a spool.
 type Options struct {
 	Dir string // made if it is not there
-	Max int64  // octets that messages may hold, those aside included, 64 for each on top; 0 is MaxDefault
+	Max int64  // octets that messages may hold, rejected ones included, 64 for each on top; 0 is MaxDefault
 
 	// Offload runs work on another goroutine, then done on the owner's thread. Nil
 	// is for programs without a loop, which wait with Sync.
@@ -62,11 +62,11 @@ type Options struct {
 
 // Spool is an open spool.
 type Spool struct {
-	o     Options
-	queue *journal.Journal
-	aside *journal.Journal
-	err   error     // the disk's, or ErrClosed
-	since time.Time // an Add has first met the trouble of the disk
+	o        Options
+	queue    *journal.Journal
+	rejected *journal.Journal
+	err      error     // the disk's, or ErrClosed
+	since    time.Time // an Add has first met the trouble of the disk
 
 	next  uint64   // number of the next message
 	out   uint64   // of the first that has not left
@@ -78,11 +78,11 @@ type Spool struct {
 	span  int64  // octets since the last mark
 	safe  uint64 // number of the first that is not on disk yet
 
-	asides     map[uint64]uint32 // sizes of those that are aside
-	asideBytes int64
+	rejections    map[uint64]uint32 // sizes of those that were rejected
+	rejectedBytes int64
 
 	waiting  []waiter // for the queue's journal
-	moving   []waiter // for that of the asides
+	moving   []waiter // for that of the rejected
 	lent     int64    // octets of large bodies that the queue's journal has not written yet
 	encoder  encoder
 	reader   reader
@@ -106,30 +106,30 @@ type waiter struct {
 
 // Counters count since Open; they only rise.
 type Counters struct {
-	Added  uint64
-	Left   uint64 // confirmed by the broker, or dropped
-	Asides uint64 // put aside
+	Added      uint64
+	Left       uint64 // confirmed by the broker, or dropped
+	Rejections uint64 // put among the rejected
 }
 
 // Stats is what a spool holds now.
 type Stats struct {
 	Counters
-	Messages    int   // to leave
-	Bytes       int64 // that they hold
-	Aside       int
-	AsideBytes  int64
-	Max         int64
-	DiskBytes   int64 // of all files
-	Oldest      uint64
-	FailedCause error
-	Trouble     error // passing
+	Messages      int   // to leave
+	Bytes         int64 // that they hold
+	Rejected      int
+	RejectedBytes int64
+	Max           int64
+	DiskBytes     int64 // of all files
+	Oldest        uint64
+	FailedCause   error
+	Trouble       error // passing
 }
 
 // Report is what Open found.
 type Report struct {
-	Messages, Aside int
-	Bytes           int64
-	Queue, Asides   journal.Report
+	Messages, Rejected int
+	Bytes              int64
+	Queue, Rejections  journal.Report
 }
 
 // Open opens the spool of a directory. The error is [journal.ErrLocked], wrapped,
@@ -141,7 +141,7 @@ func Open(o Options) (*Spool, Report, error) {
 	if o.SegmentSize <= 0 {
 		o.SegmentSize = segmentSize
 	}
-	s := &Spool{o: o, next: 1, out: 1, gone: map[uint64]struct{}{}, asides: map[uint64]uint32{}}
+	s := &Spool{o: o, next: 1, out: 1, gone: map[uint64]struct{}{}, rejections: map[uint64]uint32{}}
 	var r Report
 	var err error
 	// The directory says by whom it is in use before anything is read.
@@ -149,17 +149,17 @@ func Open(o Options) (*Spool, Report, error) {
 	if err != nil {
 		return nil, r, fmt.Errorf("spool %s: %w", o.Dir, err)
 	}
-	s.aside, r.Asides, err = journal.Open(filepath.Join(o.Dir, asideDir), s.options(s.moved, nil, o.Reserve/8), s.replayAside)
+	s.rejected, r.Rejections, err = journal.Open(filepath.Join(o.Dir, rejectedDir), s.options(s.moved, nil, o.Reserve/8), s.replayRejected)
 	if err != nil {
 		_ = s.queue.Close() // the first error counts
 		return nil, r, fmt.Errorf("spool %s: %w", o.Dir, err)
 	}
-	for n := range s.asides {
+	for n := range s.rejections {
 		s.forget(n) // the end came between the two
 	}
 	s.counters = Counters{}
 	s.told, s.safe, s.reader.next = s.out, s.next, s.out
-	r.Messages, r.Bytes, r.Aside = len(s.sizes), s.held, len(s.asides)
+	r.Messages, r.Bytes, r.Rejected = len(s.sizes), s.held, len(s.rejections)
 	return s, r, nil
 }
 
@@ -237,33 +237,33 @@ func (s *Spool) leaveUpTo(n uint64) {
 	}
 }
 
-func (s *Spool) replayAside(_ uint64, rec []byte) error {
+func (s *Spool) replayRejected(_ uint64, rec []byte) error {
 	if len(rec) == 0 {
 		return unknown(rec)
 	}
 	switch rec[0] {
-	case recordAside:
-		a, err := scanAside(rec[1:])
+	case recordRejected:
+		a, err := scanRejected(rec[1:])
 		if err != nil {
 			return err
 		}
-		s.putAside(a.Number, a.Size())
+		s.reject(a.Number, a.Size())
 		return nil
 	case recordGone:
 		n, err := scanNumber(rec[1:])
 		if err != nil {
 			return err
 		}
-		s.asideBytes -= int64(s.asides[n])
-		delete(s.asides, n)
+		s.rejectedBytes -= int64(s.rejections[n])
+		delete(s.rejections, n)
 		return nil
 	}
 	return unknown(rec)
 }
 
-func (s *Spool) putAside(number uint64, size int64) {
-	s.asideBytes += size - int64(s.asides[number])
-	s.asides[number] = uint32(min(size, 1<<32-1))
+func (s *Spool) reject(number uint64, size int64) {
+	s.rejectedBytes += size - int64(s.rejections[number])
+	s.rejections[number] = uint32(min(size, 1<<32-1))
 }
 
 // Add stores messages, all or none of them: after a kill in the middle either
@@ -282,12 +282,12 @@ func (s *Spool) Add(now time.Time, messages []Message, done func(error)) error {
 	for i := range messages {
 		size += messages[i].Size()
 	}
-	switch free := s.o.Max - s.held - s.asideBytes; {
+	switch free := s.o.Max - s.held - s.rejectedBytes; {
 	case size > s.o.Max:
 		return fmt.Errorf("%w: %d octets are more than its bound of %d: raise spool_max", ErrFull, size, s.o.Max)
 	case size > free:
 		return fmt.Errorf("%w: %d messages wait and %d are aside, %d of %d octets: raise spool_max, or see what keeps the broker away",
-			ErrFull, len(s.sizes), len(s.asides), s.held+s.asideBytes, s.o.Max)
+			ErrFull, len(s.sizes), len(s.rejections), s.held+s.rejectedBytes, s.o.Max)
 	case size > journal.RecordMax-1<<16:
 		return fmt.Errorf("%w: %d octets in one transaction", ErrFull, size)
 	case s.behind() > behindMax:
@@ -316,7 +316,7 @@ func (s *Spool) Flush() {
 		s.tell()
 	}
 	s.queue.Flush()
-	s.aside.Flush()
+	s.rejected.Flush()
 }
 
 // tellEvery is how many messages may leave before that is written.
@@ -400,7 +400,7 @@ func (s *Spool) Gone(number uint64) {
 
 // PutAside takes a message out of the way, with the reason why it cannot leave;
 // it has left when that is on disk. done, which may be nil, hears of it.
-func (s *Spool) PutAside(now time.Time, e *Entry, reason string, done func(error)) {
+func (s *Spool) Reject(now time.Time, e *Entry, reason string, done func(error)) {
 	if done == nil {
 		done = func(error) {}
 	}
@@ -408,13 +408,13 @@ func (s *Spool) PutAside(now time.Time, e *Entry, reason string, done func(error
 		done(s.err)
 		return
 	}
-	s.encoder.aside(&Aside{Number: e.Number, Since: now, Reason: reason, Message: e.Message})
-	seq, _ := s.encoder.appendTo(s.aside)
-	s.counters.Asides++
+	s.encoder.rejected(&Rejected{Number: e.Number, Since: now, Reason: reason, Message: e.Message})
+	seq, _ := s.encoder.appendTo(s.rejected)
+	s.counters.Rejections++
 	number, size := e.Number, e.Size()
 	s.moving = append(s.moving, waiter{seq: seq, done: func(err error) {
 		if err == nil {
-			s.putAside(number, size)
+			s.reject(number, size)
 			s.forget(number)
 		}
 		done(err)
@@ -455,15 +455,15 @@ func (s *Spool) Err() error { return s.err }
 // Stats tells what the spool holds.
 func (s *Spool) Stats() Stats {
 	return Stats{
-		Counters: s.counters, Messages: s.Len(), Bytes: s.held, Aside: len(s.asides), AsideBytes: s.asideBytes,
-		Max: s.o.Max, DiskBytes: s.queue.Size() + s.aside.Size(), Oldest: s.out, FailedCause: s.err, Trouble: s.Trouble(),
+		Counters: s.counters, Messages: s.Len(), Bytes: s.held, Rejected: len(s.rejections), RejectedBytes: s.rejectedBytes,
+		Max: s.o.Max, DiskBytes: s.queue.Size() + s.rejected.Size(), Oldest: s.out, FailedCause: s.err, Trouble: s.Trouble(),
 	}
 }
 
 // Sync puts everything on disk and waits for it.
 func (s *Spool) Sync() error {
 	err := s.queue.Sync()
-	if aerr := s.aside.Sync(); err == nil {
+	if aerr := s.rejected.Sync(); err == nil {
 		err = aerr
 	}
 	return err
@@ -479,7 +479,7 @@ func (s *Spool) Close() error {
 	}
 	s.reader.close()
 	err := s.queue.Close()
-	if aerr := s.aside.Close(); err == nil {
+	if aerr := s.rejected.Close(); err == nil {
 		err = aerr
 	}
 	s.err = ErrClosed

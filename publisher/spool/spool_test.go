@@ -185,14 +185,14 @@ func TestSpoolIsBounded(t *testing.T) {
 	}
 }
 
-func TestAside(t *testing.T) {
+func TestRejected(t *testing.T) {
 	o := spool.Options{Dir: t.TempDir()}
 	s := open(t, o)
 	add(t, s, 1, 5)
 	all := fetch(t, s, 10)
 	told := 0
 	for _, i := range []int{1, 3} {
-		s.PutAside(noon, &all[i], fmt.Sprint("reason ", i+1), func(err error) {
+		s.Reject(noon, &all[i], fmt.Sprint("reason ", i+1), func(err error) {
 			if err == nil {
 				told++
 			}
@@ -202,7 +202,7 @@ func TestAside(t *testing.T) {
 	if err := s.Sync(); err != nil || told != 2 {
 		t.Fatal(err, told)
 	}
-	if st := s.Stats(); st.Messages != 2 || st.Aside != 2 || st.Asides != 2 || st.AsideBytes == 0 {
+	if st := s.Stats(); st.Messages != 2 || st.Rejected != 2 || st.Rejections != 2 || st.RejectedBytes == 0 {
 		t.Errorf("%+v", st)
 	}
 	if err := spool.List(o.Dir, nil, nil); !errors.Is(err, journal.ErrLocked) {
@@ -218,7 +218,9 @@ func TestAside(t *testing.T) {
 		var texts []string
 		err := spool.List(o.Dir,
 			func(e *spool.Entry) { texts = append(texts, fmt.Sprint(e.Number, " ", e.RoutingKey)) },
-			func(a *spool.Aside) { texts = append(texts, fmt.Sprint(a.Number, " ", a.RoutingKey, ": ", a.Reason)) })
+			func(a *spool.Rejected) {
+				texts = append(texts, fmt.Sprint(a.Number, " ", a.RoutingKey, ": ", a.Reason))
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +230,7 @@ func TestAside(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	s = open(t, o)
-	if st := s.Stats(); st.Messages != 2 || st.Aside != 2 {
+	if st := s.Stats(); st.Messages != 2 || st.Rejected != 2 {
 		t.Errorf("%+v", st)
 	}
 	if err := s.Retry(noon, []uint64{2, 77}); err != nil {
@@ -253,7 +255,7 @@ func TestAside(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	s = open(t, o)
-	if st := s.Stats(); st.Messages != 2 || st.Aside != 0 || len(fetch(t, s, 10)) != 2 {
+	if st := s.Stats(); st.Messages != 2 || st.Rejected != 0 || len(fetch(t, s, 10)) != 2 {
 		t.Errorf("%+v", st)
 	}
 	s.Gone(3)
@@ -288,13 +290,13 @@ func TestSize(t *testing.T) {
 	}
 }
 
-func TestCompactKeepsWhatIsAside(t *testing.T) {
+func TestCompactKeepsWhatIsRejected(t *testing.T) {
 	o := spool.Options{Dir: t.TempDir(), SegmentSize: 4096}
 	s := open(t, o)
 	add(t, s, 1, 400)
 	all := fetch(t, s, 1000)
 	for i := range all {
-		s.PutAside(noon, &all[i], "no", nil)
+		s.Reject(noon, &all[i], "no", nil)
 	}
 	if err := s.Sync(); err != nil {
 		t.Fatal(err)
@@ -317,7 +319,7 @@ func TestCompactKeepsWhatIsAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	var left []uint64
-	if err := spool.List(o.Dir, func(e *spool.Entry) { t.Errorf("%d is queued", e.Number) }, func(a *spool.Aside) { left = append(left, a.Number) }); err != nil {
+	if err := spool.List(o.Dir, func(e *spool.Entry) { t.Errorf("%d is queued", e.Number) }, func(a *spool.Rejected) { left = append(left, a.Number) }); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(left, []uint64{100, 200, 300, 400}) {

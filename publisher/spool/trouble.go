@@ -38,7 +38,7 @@ func (s *Spool) Trouble() error {
 	if err := s.queue.Trouble(); err != nil {
 		return err
 	}
-	return s.aside.Trouble()
+	return s.rejected.Trouble()
 }
 
 // troubled is told by one of the journals.
