@@ -2,9 +2,8 @@ package broker
 
 import "container/heap"
 
-// rollback is a tx.rollback, or the end of a channel in tx mode: publishes are
-// forgotten, and deliveries whose acks are forgotten are unacked again. It works
-// in slices.
+// rollback is a tx.rollback, or the end of a channel in tx mode, in slices: it forgets
+// publishes and acks, and the deliveries of those acks are unacked again.
 type rollback struct {
 	ch     *channel
 	tx     transaction
@@ -30,7 +29,7 @@ func (ch *channel) rollback(last func()) {
 	s.later(t)
 }
 
-// takeTx takes what the channel has put off away from it.
+// takeTx takes the transaction from the channel.
 func (ch *channel) takeTx() *rollback {
 	if ch.tx.held {
 		ch.conn.commits--
@@ -82,8 +81,8 @@ func (t *rollback) step(s *Server) (done bool) {
 	return true
 }
 
-// mergeOne moves the delivery with the lowest tag to merged. What is delivered
-// meanwhile has higher tags. When nothing is left, merged becomes the channel's
+// mergeOne moves the delivery with the lowest tag to merged. New deliveries have
+// higher tags. When nothing is left, merged becomes the channel's
 // list of unacked deliveries, and it returns false.
 func (t *rollback) mergeOne() bool {
 	l := &t.ch.unacked

@@ -1,7 +1,7 @@
 package broker
 
-// roster is consumers in the order in which they came. One leaves without those
-// behind it moving up each time: there may be very many.
+// roster is consumers in the order in which they came. One that leaves makes a hole,
+// because moving all others up each time would take long: there may be very many.
 type roster struct {
 	list      []*consumer // nil = has left
 	n         int         // that are there
@@ -55,7 +55,7 @@ func (r *roster) squeeze() {
 	r.list, r.head = kept, 0
 }
 
-// first is the one that has been here for longest; nil if there is none.
+// first is the oldest consumer; nil if there is none.
 func (r *roster) first() *consumer {
 	if r.n == 0 {
 		return nil

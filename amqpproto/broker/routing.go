@@ -7,9 +7,9 @@ import (
 	"zamqp/amqpproto"
 )
 
-// routing is route for a publish that leads along more bindings than one slice
-// has room for. The bindings of an exchange are those of the moment when it was
-// asked; queues that have ended since get nothing.
+// routing is route for a publish with too many bindings for one slice. It uses the
+// bindings that an exchange has when it is asked. Queues that are deleted after that
+// get nothing.
 type routing struct {
 	vhost   *vhost
 	keys    [][]byte // the routing key, and those of CC and BCC

@@ -104,8 +104,8 @@ func New(o Options, h Host) (*Server, error) {
 	return s, nil
 }
 
-// Connect returns the machine for an accepted socket. remote decides what comes
-// from loopback; nil, and what is no IP address, does.
+// Connect returns the machine for an accepted socket. remote says whether the client
+// is on loopback; nil, and an address that is no IP address, count as loopback.
 func (s *Server) Connect(w Wire, remote net.Addr) *Conn {
 	c := &Conn{server: s, wire: w, frameMax: amqpproto.FrameMin, loopback: true}
 	if remote != nil {
@@ -121,8 +121,8 @@ func (s *Server) Connect(w Wire, remote net.Addr) *Conn {
 	return c
 }
 
-// ConnectOwn is Connect for a connection of the process that the broker is in. It
-// is the user's, with all permissions, whatever it logs in with.
+// ConnectOwn is Connect for a connection of the broker's own process. It has the user's
+// name and all permissions, whatever it logs in with.
 func (s *Server) ConnectOwn(w Wire, user string) *Conn {
 	c := s.Connect(w, nil)
 	c.user = &account{name: user}
@@ -154,8 +154,8 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
-// Close sends connection.close 320 with the text to every client, and takes no
-// new ones. Who has gone is in Stats; who does not answer is for the caller to cut.
+// Close sends connection.close 320 with the text to every client, and refuses new
+// ones. Stats says how many are left. The caller cuts those that do not answer.
 func (s *Server) Close(text string) {
 	s.closing = true
 	for c := s.leaving.head(); c != nil; {

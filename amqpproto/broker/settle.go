@@ -85,7 +85,7 @@ func (ch *channel) settleTag(tag uint64, multiple bool, how outcome) error {
 	return nil
 }
 
-// settle tells the queues, and lets consumers go on whose credit has come back.
+// settle tells the queues, and lets consumers go on that have credit again.
 func (ch *channel) settle(ds []delivery, how outcome) {
 	s := ch.conn.server
 	wasFull := ch.limit > 0 && ch.held >= ch.limit
@@ -146,9 +146,10 @@ func (s *Server) wakeEach(ds []delivery) {
 	s.rejoining = all[:0]
 }
 
-// requeueByConsumer gives deliveries back as RabbitMQ does when a client asks for
-// it: by queue, and within it first what was got, one by one, then consumer by
-// consumer. It shows where a queue is full, or somebody is waiting.
+// requeueByConsumer gives deliveries back in the order of RabbitMQ when a client asks
+// for it: by queue, and for each queue first the messages of basic.get, one by one,
+// then those of each consumer. The order matters where a queue is full or a consumer
+// waits.
 func requeueByConsumer(ds []delivery) {
 	sort := func(a, b delivery) int {
 		if a.queue != b.queue {
@@ -177,8 +178,8 @@ func requeueByConsumer(ds []delivery) {
 	}
 }
 
-// requeueEach gives deliveries back, each queue's at once. ended says that their
-// channels do.
+// requeueEach gives deliveries back, those of each queue together. ended says that the
+// channel has ended.
 func requeueEach(ds []delivery, ended bool) {
 	if len(ds) == 0 {
 		return

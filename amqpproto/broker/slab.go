@@ -2,9 +2,9 @@ package broker
 
 import "unsafe"
 
-// slabs hold the messages themselves, the part of fixed size: a million of them
-// as single Go objects would each be visited by the garbage collector. A message
-// keeps its address as long as it lives, and its id says where it is.
+// slabs hold the messages themselves, the part of fixed size. As single Go objects, the
+// garbage collector would visit each of a million. A message keeps its address as long
+// as it lives, and its id says where it is.
 type slabs struct {
 	allocate func(int) []byte
 	give     func([]byte)

@@ -43,9 +43,9 @@ type QueueStats struct {
 	Consumers   int
 }
 
-// QueueStats returns those of all queues that are not exclusive, in no order; nil
-// if there are more than most, since looking at them takes time, and shown they
-// would be too many.
+// QueueStats returns the stats of all queues that are not exclusive, in no order. It
+// returns nil if there are more than most: they would take long to collect, and be too
+// many to show.
 func (s *Server) QueueStats(most int) []QueueStats {
 	var all []QueueStats
 	for _, v := range s.vhosts {

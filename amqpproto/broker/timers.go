@@ -1,8 +1,8 @@
 package broker
 
-// timers are the queues that something is due for, as a heap by queue.due. A
-// queue is in it once, whatever its messages: their deadlines are looked at when
-// they are at the head, as RabbitMQ does it.
+// timers are the queues that have a deadline, as a heap by queue.due. A queue is in it
+// once, however many of its messages expire: as in RabbitMQ, the deadline of a message
+// counts when the message is at the head.
 type timers []*queue
 
 // setDue moves the queue's place in the heap; 0 takes it out.

@@ -10,9 +10,9 @@ import (
 	"slices"
 )
 
-// Cursor reads records that are on disk, in order, while the journal goes on. It
-// may be used on another goroutine than the journal, by one at a time. Its files
-// are its own; segments that it has not read yet must not be released.
+// Cursor reads records that are on disk, in order, while the journal goes on. It may be
+// used on another goroutine than the journal, but only on one at a time. It opens files
+// of its own. Segments that it has not read yet must not be released.
 type Cursor struct {
 	dir  string
 	fs   FS

@@ -179,8 +179,8 @@ func (j *Journal) begin() {
 	}
 }
 
-// Flush hands what was gathered to the writer; if the writer is still busy with
-// the batch before, as soon as that is on disk. Call it once a turn.
+// Flush hands what was gathered to the writer, or, if the writer is busy, does so when
+// the batch before is on disk. Call it once a turn.
 func (j *Journal) Flush() {
 	j.notice()
 	j.wanted = true
@@ -220,7 +220,7 @@ func (j *Journal) work() {
 	}
 }
 
-// notice takes note of a batch that is done.
+// notice handles a batch that is done.
 func (j *Journal) notice() {
 	if !j.underway {
 		return
@@ -287,7 +287,7 @@ func (j *Journal) Sync() error {
 	j.again()
 	j.hand()
 	for j.underway {
-		// Whoever should do the work may not run any more.
+		// The goroutine that should do the work may not run any more.
 		j.work()
 		<-j.finished
 		j.done()
@@ -324,8 +324,8 @@ func (j *Journal) Synced() uint64 { return j.synced }
 // Err is the failure that ended the journal, or nil.
 func (j *Journal) Err() error { return j.err }
 
-// Trouble is why nothing more should be appended but what gives room back: the
-// disk takes nothing now, or only by the reserve. nil if all is well.
+// Trouble is why only records that free room should be appended: the disk takes nothing
+// now, or only by the reserve. nil if all is well.
 func (j *Journal) Trouble() error { return j.trouble.cause }
 
 // Segments lists the files, oldest first. A segment's records end where the next
@@ -344,9 +344,9 @@ func (j *Journal) Size() int64 {
 // SegmentSize is [Options.SegmentSize], or its default.
 func (j *Journal) SegmentSize() int64 { return j.opt.SegmentSize }
 
-// Behind is how many octets were appended and are not on disk yet, all of which
-// are in memory, without those that were lent. Whoever appends faster than the disk can write should stop at
-// some bound.
+// Behind is how many octets were appended and are not on disk yet, without those that
+// were lent. They are in memory, so an owner that appends faster than the disk can write
+// should stop at some bound.
 func (j *Journal) Behind() int {
 	n := len(j.gather.octets)
 	return n + len(j.job.octets)
@@ -355,8 +355,7 @@ func (j *Journal) Behind() int {
 // Appended is how many octets were appended since Open.
 func (j *Journal) Appended() int64 { return j.appended }
 
-// Close syncs, and gives the directory free. The error is Sync's, or that of
-// closing.
+// Close syncs, and releases the directory. The error is Sync's, or that of closing.
 func (j *Journal) Close() error {
 	if j.err == ErrClosed {
 		return nil

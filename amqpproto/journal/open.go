@@ -103,8 +103,8 @@ func (j *Journal) take(s *scan) error {
 	return j.resume(s)
 }
 
-// resume opens the last segment for more, if it is sound. After damage a new one
-// is begun: nobody should have to tell old damage from a new tear.
+// resume goes on with the last segment if it is whole. After damage it begins a new
+// one, so that old damage is never taken for a new tear.
 func (j *Journal) resume(s *scan) error {
 	last := &j.segments[len(j.segments)-1]
 	if j.roll = !s.sound; j.roll {
@@ -142,9 +142,9 @@ func newIdentity(fs FS, dir string) (salt uint64, f File, err error) {
 	return salt, f, err
 }
 
-// prepare has the writer begin a new directory now. That takes four syncs, which
-// the first record need not wait for if they are made while its owner opens its
-// own things. A directory that nothing is appended to has an empty segment then.
+// prepare lets the writer begin a new directory now. That takes four syncs. They are
+// made while the owner still starts, so that the first record does not wait for them. If
+// nothing is ever appended, the directory has an empty segment.
 func (j *Journal) prepare() {
 	j.job = batch{opens: j.next}
 	j.start()

@@ -5,10 +5,10 @@ import (
 	"path/filepath"
 )
 
-// reserve is a file that holds room for when the disk is full. Then it becomes
-// the next segment, so that nobody else can take the room, and what gives room
-// back can be written: who has used something up, what goes, what is written
-// again so that a segment may go.
+// reserve is a file that keeps room for the time when the disk is full. Then it becomes
+// the next segment, so that no other program can take the room. Records that free room
+// can be written there: acks, deletions, and messages that are written again so that a
+// segment can be removed.
 type reserve struct {
 	size   int64 // that it should have; 0 = there is none
 	file   File  // nil while there is none
@@ -41,9 +41,8 @@ func (r *reserve) find(w *writer) {
 // small disk.
 const reserveLeast = 8
 
-// build makes the file, and sees that as much again is free: or what it has taken
-// would be missed at once. On a small disk it is smaller, and never smaller than it
-// was.
+// build makes the file, and checks that as much again is free, or its room would be
+// missing at once. On a small disk it is smaller, but never smaller than it was.
 func (r *reserve) build(w *writer) {
 	r.tried = true
 	if r.size == 0 || r.file != nil {

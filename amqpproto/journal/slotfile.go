@@ -8,12 +8,12 @@ import (
 	"path/filepath"
 )
 
-// SlotFile is a small table beside a journal, for what changes too often to be a
-// record, and need not outlive a power loss: who has what in hand. It is a file
-// of slots that are overwritten in place and not synced, so that after a kill it
-// says what was there at the last Write.
+// SlotFile is a small table beside a journal. It is for facts that change too often to
+// be records and need not outlive a power loss, such as which queue has delivered which
+// message. Slots are overwritten in place and not synced, so after a kill the file says
+// what was there at the last Write.
 //
-// It belongs to one thread, Write included: that takes one system call for each
+// It belongs to one thread. Write runs there as well: it takes one system call for each
 // page that has changed, a few microseconds.
 type SlotFile struct {
 	file  File
@@ -29,7 +29,7 @@ type SlotFile struct {
 	doubt bool     // the slots in the file are not whole
 }
 
-// freed is a slot that is unused when a record is on disk.
+// freed is a slot that can be used again when a record is on disk.
 type freed struct {
 	at   uint64
 	slot uint32
@@ -49,13 +49,14 @@ const (
 
 const slotFileMagic = "zamqpbd1"
 
-// OpenSlotFile opens the slot file in a journal's directory, which is open, and calls
-// use with the slots that are in use; those for which it returns false are given
-// up. whole says that the slots are what was written last: if not, as after a
-// power loss, some of them may be old, or missing. Whoever knows better sets them
-// right before the first Write, from which on they count as whole again.
+// OpenSlotFile opens the slot file in the directory of an open journal, and calls use
+// with each slot in use; if use returns false the slot is freed. whole says that the
+// slots are those of the last Write. Else, as after a power loss, some may be old or
+// missing. The caller can correct them before its first Write; from then on they count
+// as whole again.
 //
-// Without a file system that could tell it is never whole.
+// On a file system that cannot tell one run of the machine from another it is never
+// whole.
 func (j *Journal) OpenSlotFile(use func(slot uint32, id, value uint64) bool) (b *SlotFile, whole bool, err error) {
 	b = &SlotFile{boot: j.fs.Boot()}
 	f, err := j.fs.Open(filepath.Join(j.dir, slotFileName), os.O_CREATE)
@@ -176,9 +177,9 @@ func (b *SlotFile) touch(slot uint32) {
 	}
 }
 
-// Free gives a slot back. What it says stays true until record number at, which
-// says that the thing it is about has gone, is on disk: only then, told by
-// Reuse, the slot is used again. at never decreases.
+// Free frees a slot. It is used again only when record number at is on disk, which says
+// that the thing of the slot is gone; Reuse tells how far the disk is. at never
+// decreases.
 func (b *SlotFile) Free(slot uint32, at uint64) {
 	b.freed = append(b.freed, freed{at, slot})
 }
@@ -198,9 +199,8 @@ func (b *SlotFile) Reuse(synced uint64) {
 // Dirty says that Write has something to do.
 func (b *SlotFile) Dirty() bool { return len(b.dirty) > 0 }
 
-// Write writes what has changed, so that it outlives a kill. An error is returned
-// once; until Again and a Write that works the slot file would not be whole if it were
-// opened.
+// Write writes what has changed, so that it outlives a kill. It returns an error once.
+// After that the file does not count as whole until Again and a Write that works.
 func (b *SlotFile) Write() error {
 	if b.err != nil && !b.again {
 		return nil
@@ -234,7 +234,8 @@ func (b *SlotFile) fail(err error) error {
 	return fmt.Errorf("journal: slot file: %w", err)
 }
 
-// Again has the next Write try again what has failed: the disk takes something.
+// Again lets the next Write try again what has failed, because the disk takes something
+// again.
 func (b *SlotFile) Again() { b.again = true }
 
 // Close writes the slot file and syncs it, so that it is whole after a restart of

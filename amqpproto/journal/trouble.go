@@ -24,10 +24,10 @@ const (
 	retryMax = 2 * time.Second
 )
 
-// isPassing says that an error may go away by itself. Final are those that say
-// that the files are not ours any more (somebody has removed the directory, or
-// what it was on), and what is not from the system: then a confirmed record may be
-// gone, and what follows it has no worth.
+// isPassing says that an error may go away by itself. An error is final if it says that
+// the files are not ours any more (the directory or its disk was removed), or if it does
+// not come from the system: then a confirmed record may be lost, and what follows it is
+// worth nothing.
 func isPassing(err error) bool {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
@@ -40,8 +40,8 @@ func isPassing(err error) bool {
 	return true
 }
 
-// IsShortage says that an error is for want of something that others have now:
-// descriptors, memory, room. It says nothing about the files.
+// IsShortage says that an error comes from a lack of descriptors, memory or room, which
+// others use now. It says nothing about the files.
 func IsShortage(err error) bool {
 	for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN, syscall.ENOSPC, syscall.EDQUOT} {
 		if errors.Is(err, errno) {
@@ -56,8 +56,8 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// suffer takes note of a passing error. The first one on a full disk is answered
-// by the reserve at once.
+// suffer handles a passing error. After the first one on a full disk the reserve is
+// used at once.
 func (j *Journal) suffer(err error) {
 	t := &j.trouble
 	was := t.cause
@@ -80,8 +80,8 @@ func (j *Journal) suffer(err error) {
 	j.later()
 }
 
-// recover takes note of a batch that is on disk. With the reserve gone there is
-// room for what gives room back, and for nothing else.
+// recover handles a batch that is on disk. If the reserve is used, there is room only
+// for records that free room.
 func (j *Journal) recover() {
 	t := &j.trouble
 	if t.cause == nil {
@@ -98,7 +98,7 @@ func (j *Journal) recover() {
 	}
 }
 
-// later comes back for another try.
+// later tries again after a pause.
 func (j *Journal) later() {
 	t := &j.trouble
 	if t.armed || j.opt.After == nil {

@@ -97,9 +97,9 @@ func (w *walk) resync(from int, next uint64) (at int, ok bool) {
 	return 0, false
 }
 
-// batchFrom says whether a batch begins at a whole record at offset at, or after
-// it. If so, all before it had been on disk, and is damaged; if not, it is the
-// last batch, and was never finished.
+// batchFrom says whether a batch begins at a whole record at offset at or after it. If
+// so, everything before it was on disk, and is damaged. If not, it is the last batch,
+// and was never finished.
 func (w *walk) batchFrom(at int) bool {
 	r, _ := peekRecord(w.b[at:])
 	for next := r.seq; ; {

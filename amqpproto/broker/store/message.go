@@ -106,11 +106,10 @@ func (s *Store) Finish(w *Wide, m Message) (seq uint64) {
 	return seq
 }
 
-// Delivered is called when a queue hands an entry out, not when the entry is gone
-// with that. Whoever gets it after a crash has to be told that somebody had it.
-// With count the number of deliveries is kept as well, as quorum queues need it: a
-// message that kills its consumer, and the broker with it, must not do so for
-// ever. deliveries are those with this one.
+// Delivered is called when a queue delivers a message that stays unacked. After a crash
+// the message has to be marked as redelivered. With count the number of deliveries is
+// kept as well, as quorum queues need it: a message that kills its consumer, and the
+// broker with it, must not do so for ever. deliveries includes this one.
 func (s *Store) Delivered(m uint32, seq uint64, queue, deliveries uint32, count bool) {
 	if s == nil {
 		return

@@ -120,8 +120,8 @@ func (s *Store) AddQueue(q Queue) (id uint32) {
 	return q.ID
 }
 
-// RemoveQueue is called when a queue was deleted, before RemoveMessage for each
-// of its messages, which costs no records then.
+// RemoveQueue is called when a queue was deleted, before Remove for each of its
+// messages, which costs no records then.
 func (s *Store) RemoveQueue(id uint32) {
 	if s == nil {
 		return
