@@ -83,7 +83,7 @@ func TestAThirdSource(t *testing.T) {
 		{"panics", func(*Request) error { panic("ouch") }, "ouch"},
 		{"streams", func(r *Request) error { return r.Stream(200, "", -1, func(*Stream) error { return nil }) }, "stream: "},
 		{"is a net/http handler", Inline(http.NotFoundHandler()), "404 page not found"},
-		{"is redirected", Inline(http.RedirectHandler("/", 302)), "no success for a ticks"},
+		{"is redirected", Inline(http.RedirectHandler("/", http.StatusFound)), "no success for a ticks"},
 		{"looks", func(r *Request) error {
 			if r.Header("X")+r.Host()+r.Query().Encode() != "" || r.Path() != "/tick" || len(r.Headers()) > 0 || len(r.ContentType()) > 0 ||
 				len(r.Body()) > 0 || r.MessageID() != nil || r.Delivery() != nil || r.Attempt() != 1 || r.Origin() != "ticks" {

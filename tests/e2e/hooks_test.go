@@ -47,7 +47,7 @@ func hook(t *testing.T, start, stop publisher.Hook) {
 }
 
 // serveTo runs a server that is to end by itself, or by its context.
-func serveTo(t *testing.T, ctx context.Context, option string) (error, string) {
+func serveTo(t *testing.T, ctx context.Context, option string) (log string, err error) {
 	t.Helper()
 	all := []string{"http.listen=127.0.0.1:0", "broker.listen=127.0.0.1:0", "connection.default.url=embedded", "server.data_dir=",
 		"consumer.e2e-stream.enabled=false"}
@@ -58,15 +58,15 @@ func serveTo(t *testing.T, ctx context.Context, option string) (error, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &logs.Buffer{}
+	lines := &logs.Buffer{}
 	end := make(chan error, 1)
-	go func() { end <- app.Serve(ctx, settings, zerolog.New(log)) }()
+	go func() { end <- app.Serve(ctx, settings, zerolog.New(lines)) }()
 	select {
 	case err := <-end:
-		return err, log.String()
+		return lines.String(), err
 	case <-time.After(patience):
-		t.Fatalf("the server does not end:\n%s", log)
-		return nil, ""
+		t.Fatalf("the server does not end:\n%s", lines)
+		return "", nil
 	}
 }
 
@@ -114,7 +114,7 @@ func TestStartThatFails(t *testing.T) {
 				}
 				return nil
 			}, func(context.Context) error { stops++; return nil })
-			err, log := serveTo(t, ctx, row.option)
+			log, err := serveTo(t, ctx, row.option)
 			waiting.Wait()
 			if (err != nil) != (row.want != "") || err != nil && !strings.Contains(err.Error(), row.want) {
 				t.Errorf("%v, want %q", err, row.want)
