@@ -55,7 +55,7 @@ func appendFields(dst []byte, h http.Header) []byte {
 }
 
 // headLines appends the lines of the answer's head, but the content type and what
-// frames the message. As with net/http, a name that is none is left out; here that
+// frames the message. As with net/http, a malformed name is left out; here that
 // is logged.
 func (w *responseWriter) headLines(r *Request) {
 	p := &r.response

@@ -31,7 +31,7 @@ type responseWriter struct {
 	sent     http.Header // a copy, as it was when the head was written
 	status   int         // 0 before WriteHeader
 	length   int64       // declared; -1 if not
-	framing  int64       // what the door is told at the head: length, or that it is not known
+	framing  int64       // what Start gets: the length, or that it is unknown
 	written  int64       // octets, also those that were refused
 	taken    int64       // octets, without those
 	body     []byte      // not sent yet
@@ -55,7 +55,7 @@ func (w *responseWriter) open(r *Request) {
 func (w *responseWriter) Header() http.Header { return w.header }
 
 // WriteHeader takes the status, and the header as it is now. As under net/http,
-// 1xx but 101 leave at once, and what is no status panics.
+// 1xx except 101 leaves at once, and an invalid status panics.
 func (w *responseWriter) WriteHeader(status int) {
 	if status < 100 || status > 999 {
 		panic(fmt.Sprintf("invalid WriteHeader code %v", status))
@@ -148,7 +148,8 @@ func hasBody(status int) bool {
 // Flush sends what was written, if it may leave before the commit.
 func (w *responseWriter) Flush() { _ = w.FlushError() }
 
-// FlushError is Flush for http.ResponseController. What must be held is no error.
+// FlushError is Flush for http.ResponseController. It is no error if the answer must
+// be held.
 func (w *responseWriter) FlushError() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -217,7 +218,7 @@ func (w *responseWriter) begin(r *Request) error {
 	return nil
 }
 
-// mayBegin tells whether an answer may leave before the commit: nothing waits for
+// mayBegin reports whether an answer may leave before the commit: nothing waits for
 // that, and its client is on a wire that can take it in pieces.
 func (r *Request) mayBegin() bool {
 	t := &r.tx

@@ -159,7 +159,7 @@ func (b *bridge) run(h http.Handler, w *hijackWriter, req *http.Request) {
 	returned = true
 }
 
-// end is told that the handler has returned. Loop thread.
+// end is called when the handler has returned. Loop thread.
 func (b *bridge) end(outer *Request, failure error) {
 	b.returned, b.failure = true, failure
 	if b.taken == nil {
@@ -259,7 +259,7 @@ func (b *bridge) cancel(cause error) {
 	}
 }
 
-// room tells that the client has taken enough, or has gone.
+// room is called when the client has taken enough, or has gone.
 func (b *bridge) room() {
 	if b.full != nil {
 		b.full.end(nil)

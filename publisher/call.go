@@ -65,7 +65,7 @@ func sound(err error) error {
 func (r *Request) handle() error { return r.handler(r) }
 
 // end adds the reply to the publishes and commits. The reply goes out last, so
-// that who waits for it finds the rest done.
+// that the rest is done when it arrives.
 func (r *Request) end() error {
 	if err := r.undo(); err != nil {
 		return err

@@ -45,7 +45,7 @@ func findCharset(name string) (charset, bool) {
 	return charset{plain, e}, ok
 }
 
-// isUTF8 tells that a text needs no conversion.
+// isUTF8 reports that a text needs no conversion.
 func (c *charset) isUTF8() bool { return c.encoding == nil && c.name != "utf16" && c.name != "utf32" }
 
 // Marks of the order of octets, at the start of a text.
@@ -109,7 +109,7 @@ func (c *charset) order(body []byte) (encoding.Encoding, []byte) {
 	return c.encoding, body
 }
 
-// textual tells that bodies of a codec are text, so that a character set means
+// textual reports that bodies of a codec are text, so that a character set means
 // something; others are octets whatever their sender says.
 func textual(c Codec) bool {
 	media, _, _ := strings.Cut(strings.ToLower(c.ContentType()), ";")

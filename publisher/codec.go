@@ -78,7 +78,7 @@ func readContentType(contentType []byte) (codec Codec, charset string, err error
 	return c, params["charset"], nil
 }
 
-// saysNothing tells that a content type says nothing about a body: there is none,
+// saysNothing reports that a content type says nothing about a body: there is none,
 // or one by which a client marks what it does not know.
 func saysNothing(contentType []byte) bool {
 	switch string(contentType) {
@@ -88,7 +88,7 @@ func saysNothing(contentType []byte) bool {
 	return false
 }
 
-// decode fills v from a body that is no request's.
+// decode fills v from a body that does not belong to a request.
 func decode(contentType, encoding string, headers Table, body []byte, limit int64, v any) error {
 	e, err := readEncoding(encoding, tableText(headers, compressionHeader))
 	if err != nil {

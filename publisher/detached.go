@@ -194,7 +194,7 @@ func (d *detached) take() {
 	}
 }
 
-// Confirmed takes the broker's word. Loop thread.
+// Confirmed is called with the broker's answer. Loop thread.
 func (d *detached) Confirmed(err error) {
 	if err != nil {
 		d.server.detached.failed++

@@ -39,7 +39,7 @@ func Wrap(properties, body []byte) (outer, content []byte, err error) {
 	return outer, AppendEnvelope(make([]byte, 0, 4+len(properties)+len(body)), properties, body), err
 }
 
-// isEnvelope tells whether a message of these properties is an envelope.
+// isEnvelope reports whether a message with these properties is an envelope.
 func isEnvelope(p *amqpproto.Properties) bool {
 	if len(p.ContentType) != len(EnvelopeType) || string(p.ContentType) != EnvelopeType {
 		return false
@@ -80,7 +80,7 @@ func Unwrap(properties, body []byte) (inside, content []byte, err error) {
 }
 
 // readable decodes properties, and says what is wrong with them or with their
-// headers, which nobody else looks through.
+// headers, which nothing else checks.
 func readable(p *amqpproto.Properties, raw []byte) error {
 	_, err := p.Decode(raw)
 	if err == nil && p.Has(amqpproto.FlagHeaders) {
@@ -126,7 +126,7 @@ func added(inner, outer amqpproto.RawTable) (amqpproto.RawTable, error) {
 	return out, err
 }
 
-// traceDeath is the key in which a broker tells of the queues that a message died in.
+// traceDeath is the key in which a broker lists the queues that a message died in.
 const traceDeath = "x-death"
 
 // unwrap makes the request of an envelope that of the message inside.

@@ -44,7 +44,7 @@ func (r *Request) reportFields() {
 	}
 }
 
-// isOfBody tells whether a field describes the body that a handler meant to
+// isOfBody reports whether a field describes the body that a handler meant to
 // send, or where it is to be found: it would be wrong beside another one.
 // RFC 9110 §8, §10.2.2, §14.3; RFC 9111 §5.
 func isOfBody(name string) bool {

@@ -73,7 +73,7 @@ func (s *Server) takeOver(h *hijacked) {
 	}
 }
 
-// leave tells the server that the connection is closed. Any goroutine.
+// leave reports to the server that the connection is closed. Any goroutine.
 func (h *hijacked) leave() {
 	if !h.over.Swap(true) {
 		h.server.runtime.Post(func() { h.server.forget(h) })

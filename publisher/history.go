@@ -7,9 +7,9 @@ import "time"
 // and how the last attempt went.
 type History struct {
 	Failed  int // attempts that have failed, as the headers tell; see TraceAttempt and x-death
-	Untold  int // further ones, of which no header tells
+	Untold  int // further ones, which no header records
 	Crashes int // ends of a process with the message in hand, as the headers tell; see TraceCrashes
-	Ends    int // further ones, of which no header tells
+	Ends    int // further ones, which no header records
 	// Alone says that at the last of Ends no other message was being handled: it is
 	// the message that ended the process, as far as anybody can know.
 	Alone       bool
@@ -38,7 +38,7 @@ const (
 	StepDead                   // it is given up
 )
 
-// Trial says who else may be handled while a message is.
+// Trial says which other messages may be handled at the same time.
 type Trial uint8
 
 const (

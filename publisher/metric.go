@@ -39,7 +39,7 @@ func Bit(holds bool) float64 {
 }
 
 // Metrics are what a [Snapshot] has, and the numbers of each part, in no order. They
-// are apart from it because they are many more, and who asks often asks for less.
+// are separate because they are many more, and frequent readers need only the others.
 func (s *Server) Metrics() []Metric {
 	snap := s.Snapshot()
 	dst := s.measure(nil, &snap)

@@ -157,7 +157,7 @@ func (r *Request) answer(status int, contentType string, body []byte) error {
 	return nil
 }
 
-// isFinal tells whether an answer may have this status. RFC 9110 §15.
+// isFinal reports whether an answer may have this status. RFC 9110 §15.
 func isFinal(status int) bool { return status >= 200 && status <= 599 }
 
 // SetHeader adds a header field to the answer; for a message the reply's headers

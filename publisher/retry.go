@@ -13,7 +13,7 @@ import (
 // process instead, unacked: so do messages whose queue ends with the connection
 // or is not ours to declare, those of streams and of lanes.
 type Retry struct {
-	// Attempts are in all, the first included; 1 is none after it.
+	// Attempts counts all attempts, also the first; 1 means no retry.
 	Attempts int `key:"attempts" min:"1" max:"1000"`
 	// Min is the first delay. It doubles up to Max.
 	Min time.Duration `key:"min" min:"1ms" max:"24h" unit:"ms"`

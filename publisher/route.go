@@ -15,7 +15,7 @@ type Route struct {
 	Handler Handler
 	Place   string // file:line of the registration
 
-	streamTimeout time.Duration // of a Stream; 0 is no bound
+	streamTimeout time.Duration // of a Stream; 0 = no bound
 	monitoring    bool          // see Monitoring
 
 	segments []segment

@@ -21,7 +21,7 @@ type Answer struct {
 }
 
 // Decode fills v from the body by the codec of its content type, as
-// [Request.Decode] does. Its error is not the fault of who called us: 500 for
+// [Request.Decode] does. Its error is not our caller's fault: 500 for
 // HTTP, and a message is tried again.
 func (a *Answer) Decode(v any) error {
 	if err := a.decode(v); err != nil {
@@ -139,7 +139,7 @@ func (r *Request) ask(name string, v any, options []Option, done func(*Answer, e
 		}
 	}
 	d := p.draft(r.Now())
-	d.mandatory = !p.NoMandatory // nobody's queue is an answer, too
+	d.mandatory = !p.NoMandatory // a request without a queue fails at once
 	if err := d.apply(r.server, options); err != nil {
 		return nil, err
 	}

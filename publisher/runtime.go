@@ -15,7 +15,7 @@ type Runtime interface {
 	// the runtime learns of work of one kind, as that it computes for long, it
 	// holds for the next of this kind; 0 is none.
 	Offload(kind uintptr, fn, done func())
-	// Enter tells the watchdog who holds the thread; nil is nobody.
+	// Enter tells the watchdog what holds the thread; nil means nothing.
 	Enter(name *string)
 }
 

@@ -324,7 +324,7 @@ func (s *Server) Dispatch(c *Call, d Door) {
 	s.tasks.Start(c)
 }
 
-// finish tells the door and takes the request back.
+// finish calls the door and takes the request back.
 func (s *Server) finish(r *Request) {
 	last := len(s.live) - 1
 	s.live[r.slot] = s.live[last]

@@ -11,7 +11,7 @@ import (
 // struct that holds the defaults; its fields get what the file, the environment
 // (ZAMQP_APP__NAME__KEY) and -o say, before any
 // handler is called. It stays the caller's, who only reads it from then on. A bad or duplicate
-// name panics, and so does what is no pointer to a struct.
+// name panics, and so does a value that is no pointer to a struct.
 //
 //	var config = struct {
 //		Bank    string        `key:"bank" secret:"url"`

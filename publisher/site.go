@@ -12,7 +12,7 @@ import (
 // [Key], [Exchange], [ReplyTo], [UserID] and [AppID].
 const SiteVariable = "${site_id}"
 
-// ErrNoSite is what [ExpandSite] says when there is no id.
+// ErrNoSite is the error of [ExpandSite] without a site id.
 var ErrNoSite = errors.New("site.id is not set: name this deployment there")
 
 // ExpandSite puts the deployment's id in the place of each [SiteVariable] of text.

@@ -22,7 +22,7 @@ type Status struct {
 	Detail string `json:"detail,omitempty"` // why it is not ready
 }
 
-// A Reporter tells the state of parts; doors are reporters.
+// A Reporter reports the state of parts of the server; doors are reporters.
 type Reporter interface{ Report() []Status }
 
 // AddReporter makes a reporter's parts a part of [Server.Snapshot].

@@ -31,7 +31,7 @@ type source interface {
 	origin() Origin
 	// name is what the call is called in logs and errors.
 	name(r *Request) string
-	// identify adds to the call's lines in the log what tells it from others.
+	// identify adds fields to the call's lines in the log that tell it from other calls.
 	identify(r *Request, c zerolog.Context) zerolog.Context
 
 	// begin counts the call, and sets its handler and its label. It returns false if

@@ -51,8 +51,7 @@ func (messageSource) setField(r *Request, name, value string) {
 
 func (messageSource) setTable(r *Request, t Table) { r.response.headers = maps.Clone(t) }
 
-// StatusHeader is the key of the headers table that tells the status of a
-// reply that is no success.
+// StatusHeader is the key of the headers table with the status of an error reply.
 const StatusHeader = "x-status"
 
 // reply publishes the response to the message's reply_to, if it has one, with its

@@ -23,8 +23,8 @@ func (p *Publication) Group() any {
 	return p.Tx
 }
 
-// A Confirmer is told once how a publish ended, on the loop's thread and never
-// inside Send: nil when the broker has taken responsibility for it.
+// A Confirmer is called once with the outcome of a publish, on the loop's thread and
+// never inside Send: nil when the broker has taken responsibility for it.
 type Confirmer interface{ Confirmed(err error) }
 
 // A Sender hands publishes to a broker. An error from Send means that nothing
@@ -170,7 +170,7 @@ func (p *publication) failure(err error) error {
 	return fmt.Errorf("publish %s: %w: %w", p.name, ErrUnavailable, err)
 }
 
-// Confirmed takes the broker's word for one publish.
+// Confirmed is called with the outcome of one publish.
 func (p *publication) Confirmed(err error) {
 	p.err = err
 	r := p.request

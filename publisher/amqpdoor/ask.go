@@ -22,7 +22,7 @@ func (s *sender) Request(p *publisher.Publication, timeout time.Duration, done f
 	return func() { s.client.Forget(id) }, nil
 }
 
-// replier hears the outcome of one request.
+// A replier is called with the outcome of one request.
 type replier func(*publisher.Answer, error)
 
 // Replied copies the reply, which dies when it returns.

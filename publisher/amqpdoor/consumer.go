@@ -12,7 +12,7 @@ type consumer struct {
 	name       string
 	declared   publisher.Consumer
 	spec       client.ConsumerSpec
-	apart      client.ConsumerSpec // of the quarantine; without a queue where there is none
+	apart      client.ConsumerSpec // of the quarantine; without a queue if there is no quarantine
 	main       *subscription
 	quarantine *subscription // nil without
 	throttle   throttle
@@ -117,7 +117,7 @@ func (sub *subscription) queue() string {
 }
 
 // begin starts a new epoch: the channel is another one than before. What was in
-// hand comes again, and it is no sign of a crash that it does; what has not been
+// hand comes again, and that is no sign of a crash; what has not been
 // begun is not to be handled twice.
 func (sub *subscription) begin(epoch uint32) {
 	if sub.epoch != 0 {

@@ -9,7 +9,7 @@ import (
 )
 
 // A traced is a copy of a message's properties in the making. The headers that the
-// message came with stay as they are, octet by octet, save those that would make the
+// message came with stay as they are, octet by octet, except those that would make the
 // broker treat the copy in another way; ours are added.
 type traced struct {
 	amqpproto.Properties                 // its Headers are those that the message came with
@@ -133,7 +133,7 @@ func (p *traced) otherDeaths(deaths amqpproto.Field) amqpproto.Field {
 }
 
 // wrap puts the copy into an envelope, which has our traces outside as well, for
-// whoever looks at the queue.
+// people who look at the queue.
 func (p *traced) wrap(most int, raw, body []byte) (properties, content []byte, err error) {
 	headers := publisher.Table{publisher.TraceEnvelope: int32(1)}
 	for key, value := range p.headers {

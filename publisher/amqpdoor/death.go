@@ -90,7 +90,7 @@ func (k *consumer) count(reason string) {
 	}
 }
 
-// measureFailures tells what became of messages that failed.
+// measureFailures appends the numbers of failed messages.
 func (k *consumer) measureFailures(dst []publisher.Metric) []publisher.Metric {
 	connection, name := publisher.Label{Name: "connection", Value: k.link.name}, publisher.Label{Name: "consumer", Value: k.name}
 	dst = publisher.AppendMetrics(dst, []publisher.Label{connection, name},

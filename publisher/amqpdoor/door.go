@@ -134,7 +134,7 @@ func streamOffset(text string) any {
 	return text
 }
 
-// Report tells the state of the connections and their consumers.
+// Report is the state of the connections and their consumers.
 func (d *Door) Report() []publisher.Status {
 	var all []publisher.Status
 	for _, l := range d.links {

@@ -59,11 +59,11 @@ func (k *consumer) counts() bool {
 	return !c.NoAck && !c.AutoAck && c.Retry.Crashes >= 0 && c.Type() != publisher.QueueStream
 }
 
-// guess is for messages of which the journal knows nothing: those of other
+// guess is for messages that the journal does not know: those of other
 // processes, and all where the journal is not kept.
 //
 // A quorum queue counts how often a message came back. Where that is a count of
-// failures it is evidence, save for one time where this process knows its own past.
+// failures it is evidence, except for one time if this process knows its own past.
 // Where it also counts what a drain gave back, it says no more than the flag of
 // other queues. Of those nothing can be known: the first that come after a start, at
 // most a prefetch of them, may have been in the hands of the process before.

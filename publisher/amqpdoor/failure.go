@@ -25,7 +25,7 @@ type move struct {
 	endQuiet func() // ends the quiet in which a message that may have ended a process moves; nil for others
 }
 
-// Confirmed takes the broker's word for the copy.
+// Confirmed is called when the broker has confirmed or refused the copy.
 func (mv *move) Confirmed(err error) {
 	if err == nil {
 		if mv.death != nil {
@@ -146,7 +146,7 @@ func (sub *subscription) envelop(c *publisher.Call, dead string) {
 	}
 }
 
-// hasDeadLetters tells whether what is refused goes to a dead-letter exchange, as
+// hasDeadLetters reports whether a refused message goes to a dead-letter exchange, as
 // far as we know: a policy of the broker may set one as well.
 func (sub *subscription) hasDeadLetters() bool {
 	c := &sub.k.declared
@@ -173,7 +173,7 @@ func (sub *subscription) stays(c *publisher.Call, dead string, err error) {
 }
 
 // giveUp moves the message to the queue for dead letters, with its story; where
-// there is none, it is refused, for the dead-letter exchange of its queue.
+// there is no such queue, the message is refused, for the dead-letter exchange of its queue.
 func (sub *subscription) giveUp(c *publisher.Call, reason string) {
 	m := c.Message()
 	c.Outcome().Reason = reason

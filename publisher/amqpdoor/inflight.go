@@ -20,7 +20,7 @@ type inFlight struct {
 	entry      spool.Entry // on disk; without its octets if a call has sent it
 	octets     int         // that count for the window
 	late       bool        // confirm_timeout is over: it does not count for the window any more
-	alone      bool        // it was sent by itself, to see whether it closes the channel
+	alone      bool        // it was sent alone, to see whether it closes the channel
 	prev, next *inFlight   // in the list of those that are sent, in their order
 }
 
@@ -62,13 +62,13 @@ func (f *inFlight) leaveWindow() {
 	}
 }
 
-// Lends tells whether the octets of the publish are still there. Those of a call
+// Lends reports whether the octets of the publish are still there. Those of a call
 // are not when it has been told, as when the publish is on disk.
 func (f *inFlight) Lends() bool {
 	return f.done != nil || f.entry.RawProperties != nil || f.entry.Body != nil
 }
 
-// Late is the client's word that there is no outcome in time, and that it will
+// Late is called when there is no outcome in time, and it will
 // come.
 func (f *inFlight) Late() {
 	f.leaveWindow()
@@ -78,7 +78,7 @@ func (f *inFlight) Late() {
 	f.x.soon()
 }
 
-// Confirmed takes the broker's word, or that there was none.
+// Confirmed is called with the broker's answer, or with the reason why there is none.
 func (f *inFlight) Confirmed(err error) {
 	x := f.x
 	f.leaveWindow()
@@ -103,7 +103,7 @@ func (f *inFlight) Confirmed(err error) {
 }
 
 // eventOf says what an outcome means. An error of the channel is said to the guilty
-// one alone, save that of a tx.commit, which is said to all of its transaction: so it
+// one alone, except that of a tx.commit, which is said to all of its transaction: so it
 // refuses one that was alone. A publish whose producer's
 // declarations fail waits for something that is this call's error.
 func (f *inFlight) eventOf(err error) inFlightEvent {
@@ -192,7 +192,7 @@ func (f *inFlight) tell(err error) {
 	}
 }
 
-// unknown is what a call hears whose publish was sent, has no outcome, and cannot
+// unknown is the error of a call whose publish was sent, has no outcome, and cannot
 // be kept: it may have been done.
 func (w *waiting) unknown(err error) error {
 	if err == nil {

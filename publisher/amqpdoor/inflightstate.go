@@ -7,10 +7,10 @@ import "fmt"
 //	state     the publish                        its call waits for
 //	sent      is with the channel                the broker
 //	storing   is with the channel, goes to disk  the broker or the disk, whoever is first
-//	owned     is with the channel and on disk    nobody: it was told
+//	owned     is with the channel and on disk    nothing: it has its answer
 //	orphaned  goes to disk, its channel ended    the disk
-//	told      goes to disk and leaves it again   nobody: the broker has told it
-//	unknown   is with the channel only           nobody: it was told that nobody knows
+//	told      goes to disk and leaves it again   nothing: the broker has answered
+//	unknown   is with the channel only           nothing: its answer was that the outcome is unknown
 //	free      nothing
 type inFlightState uint8
 
@@ -56,10 +56,10 @@ const (
 	actionNothing
 	actionTell      // the call hears the outcome
 	actionTellGone  // the same, and the disk may forget the publish
-	actionTellMaybe // the call hears that nobody knows
+	actionTellMaybe // the call hears that the outcome is unknown
 	actionStore     // it goes to disk, and stays with its channel
 	actionLost      // it goes to disk
-	actionRelist    // it does not: the broker's word is waited for
+	actionRelist    // it does not go to disk: wait for the broker's answer
 	actionGone      // the disk may forget it
 	actionReject    // it is put among the rejected
 	actionAgain     // it is sent again, from the disk

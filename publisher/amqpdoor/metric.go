@@ -26,7 +26,7 @@ func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 	return dst
 }
 
-// measure tells how the connection is and has been.
+// measure appends the state of the connection and its counts.
 func (l *link) measure(dst []publisher.Metric) []publisher.Metric {
 	s := l.client.Stats()
 	now := l.report()
@@ -51,7 +51,7 @@ func (l *link) measure(dst []publisher.Metric) []publisher.Metric {
 	)
 }
 
-// measureTraffic tells what became of publishes, deliveries and calls.
+// measureTraffic appends the counts of publishes, deliveries and requests.
 func (l *link) measureTraffic(dst []publisher.Metric) []publisher.Metric {
 	s := l.client.Stats()
 	return publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: l.name}},
@@ -80,7 +80,7 @@ func (l *link) measureTraffic(dst []publisher.Metric) []publisher.Metric {
 	)
 }
 
-// measure tells what the consumer does now; what it did is the server's to count.
+// measure appends what the consumer does now; the server counts what it did.
 func (k *consumer) measure(dst []publisher.Metric) []publisher.Metric {
 	now := k.report()
 	connection, name := publisher.Label{Name: "connection", Value: k.link.name}, publisher.Label{Name: "consumer", Value: k.name}
@@ -102,7 +102,7 @@ func (k *consumer) measure(dst []publisher.Metric) []publisher.Metric {
 	)
 }
 
-// measure tells what the spool holds.
+// measure appends what the spool holds.
 func (x *spooler) measure(dst []publisher.Metric) []publisher.Metric {
 	s := x.store.Stats()
 	dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: x.link.name}, {Name: "state", Value: x.state.String()}},

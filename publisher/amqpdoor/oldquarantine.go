@@ -30,8 +30,8 @@ const oldQuarantineAtOnce = 32
 // connection for each.
 const oldQuarantineAsks = 3
 
-// oldQuarantineAgain is how long to wait after an error, and where there is no connection
-// as yet.
+// oldQuarantineAgain is how long to wait after an error, and while there is no
+// connection.
 const oldQuarantineAgain = time.Second
 
 func (k *consumer) emptyOldQuarantine() {
@@ -63,15 +63,15 @@ func (x *oldQuarantine) look() {
 	}
 }
 
-// answered hears what became of the question; there says that the queue exists. One
-// that does not, or was empty and is gone now, is no error of a delete.
+// answered is called with the answer to the question; there says that the queue
+// exists. Deleting a queue that does not exist is no error.
 func (x *oldQuarantine) answered(err error, there bool, again func()) {
 	var channel *amqpproto.ChannelError
 	isChannel := errors.As(err, &channel)
 	switch {
 	case there, isChannel && channel.Code == amqpproto.PreconditionFailed:
 		x.more()
-	case err == nil, isChannel: // there is none, or it is not ours to see
+	case err == nil, isChannel: // there is no such queue, or we may not see it
 	default:
 		again()
 	}
@@ -128,7 +128,7 @@ type oldMessage struct {
 	tag          uint64
 }
 
-// Confirmed takes the broker's word.
+// Confirmed is called when the broker has confirmed or refused the copy.
 func (l *oldMessage) Confirmed(err error) {
 	l.x.under--
 	if err != nil {

@@ -55,7 +55,7 @@ func (sub *subscription) isolate(c *publisher.Call) bool {
 }
 
 // A move to the quarantine is over when the original cannot come again: its ack
-// was written, and the broker has answered something behind it. Until then no
+// was written, and the broker has answered something sent after it. Until then no
 // handler begins: if the copy, or another message, ended the process while the
 // original was there still, each end would make one more of it.
 

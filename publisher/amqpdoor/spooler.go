@@ -160,7 +160,7 @@ func (x *spooler) unsent() int { return x.store.Len() - len(x.withChannel) }
 // fire makes a transition.
 func (x *spooler) fire(e spoolEvent) { x.state = spoolTransitions[x.state][e] }
 
-// look tells the machine what is the case.
+// look tells the machine about the broker's state.
 func (x *spooler) look() {
 	if !x.takes() {
 		x.fire(spoolTakesNone)
@@ -245,7 +245,7 @@ func (x *spooler) place() {
 	}
 }
 
-// refuse tells all that have come why they cannot be stored.
+// refuse answers all new publishes with the reason why they cannot be stored.
 func (x *spooler) refuse(err error) {
 	list := x.pending
 	x.pending = nil

@@ -86,7 +86,7 @@ func (x *spooler) storeSent() (done bool, err error) {
 	return true, nil
 }
 
-// wrote is the disk's word on what storeSent has given it.
+// wrote is called when the disk has written, or not, what storeSent gave it.
 func (x *spooler) wrote(group []*inFlight, err error) {
 	event := inFlightStored
 	if err != nil {
@@ -98,8 +98,8 @@ func (x *spooler) wrote(group []*inFlight, err error) {
 	x.soon()
 }
 
-// tellOverdue tells the calls whose publishes have no outcome in time, and cannot
-// be kept, that nobody knows.
+// tellOverdue answers the calls whose publishes have no outcome in time and cannot be
+// kept: the outcome is unknown.
 func (x *spooler) tellOverdue(err error) {
 	for f := x.sent.first; f != nil; {
 		next := f.next
@@ -226,7 +226,7 @@ func (x *spooler) again(number uint64) {
 	x.failed++
 }
 
-// reject keeps a message that the broker would not have.
+// reject keeps a message that the broker refused.
 func (x *spooler) reject(e *spool.Entry, reason string) {
 	x.log().Str("exchange", e.Exchange).Str("routing_key", e.RoutingKey).Str("producer", e.Producer).Uint64("number", e.Number).
 		Str("reason", reason).Msg("a spooled message is put aside: see zamqp spool list")

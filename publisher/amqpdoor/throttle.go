@@ -22,7 +22,7 @@ type throttle struct {
 	posted  bool
 }
 
-// A lane is the messages of one key, of which one is handled.
+// A lane holds the messages of one key. One of them is handled at a time.
 type lane struct {
 	waiting []delivery
 	sub     *subscription // of the one that is handled
@@ -42,7 +42,7 @@ func (t *throttle) init(k *consumer) {
 }
 
 // laneOf returns how the key of a lane is got from a message; nil without lanes.
-// No key, as where the header is missing, is no lane.
+// A message without a key, as when the header is missing, has no lane.
 func laneOf(setting string) func(c *publisher.Call) []byte {
 	name, isHeader := strings.CutPrefix(setting, "header:")
 	switch {
@@ -182,7 +182,7 @@ func (t *throttle) count() int {
 }
 
 // forget drops what waits of a subscription whose channel is gone: it comes again,
-// and waits then until whoever is in its lane has left.
+// and then waits until the message in its lane is done.
 func (t *throttle) forget(sub *subscription) {
 	t.take(func(c delivery) bool { return c.sub == sub && c.Message().Epoch != sub.epoch }, nil)
 }

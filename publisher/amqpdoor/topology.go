@@ -9,9 +9,8 @@ import (
 )
 
 // A topology is what one connection declares. Exchanges and queues are known
-// by name: whoever declares one that somebody else describes as well says the
-// same, or the broker refuses it. The app has made sure before that nobody
-// contradicts.
+// by name: two that declare the same one must say the same about it, or the broker
+// refuses. The configuration has checked before that they do.
 type topology struct {
 	producers []string // sorted
 	consumers []string // sorted
@@ -172,7 +171,7 @@ func (t *topology) quarantine(name string) (client.Queue, bool) {
 	return client.Queue{Name: publisher.QuarantineQueue(c.Queue), Durable: true, Args: args, Spare: spare}, true
 }
 
-// delayArguments are those of a queue that nobody consumes: what is in it goes
+// delayArguments are those of a queue without a consumer: what is in it goes
 // back to the consumer's queue when its time is over. Of the quorum type, it
 // forgets a message only when that queue has taken it; such queues have to
 // refuse what they have no room for.
@@ -250,8 +249,8 @@ type Declared struct {
 	client.Topology
 }
 
-// Declares lists what Link would have declared, in its order: for who wants to
-// know beforehand whether the broker agrees.
+// Declares lists what Link would have declared, in its order, to check
+// beforehand whether the broker agrees.
 func Declares(connection string, producers map[string]publisher.Producer, consumers map[string]publisher.Consumer) (all []Declared) {
 	t := newTopology(connection, producers, consumers)
 	for _, name := range t.producers {

@@ -8,7 +8,7 @@ import (
 
 // trials handles the messages of a consumer that may have ended a process, one at
 // a time, so that the next end says which it was: those of the quarantine, and
-// those that cannot move there. Who has been in hand at the fewest ends comes
+// those that cannot move there. The message that was in hand at the fewest ends comes
 // first, so that a message that ends processes lets the others go before.
 type trials struct {
 	k       *consumer
@@ -77,7 +77,7 @@ func ends(c delivery) int {
 	return h.Crashes + h.Ends
 }
 
-// over hears of each handler that has ended.
+// over is called when a handler has ended.
 func (t *trials) over(c delivery) {
 	m := c.Message()
 	if !t.busy || t.sub != c.sub || t.epoch != m.Epoch || t.tag != m.DeliveryTag {
@@ -90,7 +90,7 @@ func (t *trials) over(c delivery) {
 	t.soon()
 }
 
-// soon pumps in a later step of the loop: a long row of trials is no deep stack.
+// soon pumps in a later step of the loop, so that many trials in a row make no deep stack.
 func (t *trials) soon() {
 	if t.posted || len(t.waiting) == 0 {
 		return
@@ -130,7 +130,7 @@ func (q *quiet) reserve(k *consumer) bool {
 	return q.k == k && (q.door.running == 0 || q.late)
 }
 
-// ended hears of each handler that has ended.
+// ended is called when a handler has ended.
 func (q *quiet) ended() {
 	if q.k != nil && q.door.running == 0 {
 		q.k.trials.soon()

@@ -17,7 +17,7 @@ import (
 // read when it was reached, and half-read bodies cannot wait for each other. What
 // waits too long is refused by its machine's deadline.
 type bodies struct {
-	max         int64 // 0 is no bound
+	max         int64 // 0 = no bound
 	one         int64 // the longest body
 	held        int64
 	first, last *exchange   // whose body is being read, the oldest first
@@ -141,7 +141,7 @@ func (b *bodies) resume(x *exchange) {
 	}
 }
 
-// read tells that a body is whole.
+// read is called when a body is whole.
 func (b *bodies) read(x *exchange) {
 	if !x.body.reading {
 		return

@@ -192,7 +192,7 @@ func (x *exchange) cancelled() {
 }
 
 // Gone is the end of the connection. A call that runs goes on: what it
-// publishes must not depend on who waits for the answer. Its waits end.
+// publishes must not depend on whether anybody waits for the answer. Its waits end.
 func (x *exchange) Gone(error) {
 	x.gone, x.rest = true, nil
 	c := x.call
@@ -337,7 +337,7 @@ func (x *exchange) Write(_ *publisher.Call, p []byte) (more bool, err error) {
 	return !x.full, nil
 }
 
-// Written tells whether the answer has the length that was announced.
+// Written checks that the answer has the length that was announced.
 func (x *exchange) Written(*publisher.Call) error {
 	if x.gone {
 		return nil
