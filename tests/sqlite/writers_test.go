@@ -1,0 +1,164 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	_ "zamqp/handlers/health"
+	"zamqp/publisher"
+	"zamqp/publisher/app"
+	"zamqp/publisher/config"
+	"zamqp/tests/kit/logs"
+	"zamqp/tests/kit/wait"
+)
+
+func init() {
+	publisher.Pool("sqlite", 4)
+	publisher.Produce("orders", publisher.Producer{Queue: "orders", Codec: "text"})
+	publisher.Handle("POST /{pool}/{id}", order)
+	publisher.Handle("GET /count", count)
+}
+
+// order writes a row and publishes a message, both or neither.
+func order(r *publisher.Request) error {
+	id := r.PathValue("id")
+	t, err := begin(r, r.PathValue("pool"))
+	if err != nil {
+		return err
+	}
+	if err := t.insert(r, id); err != nil {
+		return err
+	}
+	_ = r.Publish("orders", id)
+	if strings.HasPrefix(id, "refused") {
+		return publisher.Errorf(http.StatusUnprocessableEntity, "refused")
+	}
+	return r.Text(http.StatusAccepted, id)
+}
+
+// count says how many rows and messages there are.
+func count(r *publisher.Request) error {
+	var rows int
+	if err := r.Offload(func() error { return database.QueryRow("SELECT count(*) FROM orders").Scan(&rows) }); err != nil {
+		return err
+	}
+	messages, err := r.Queue("orders").Len()
+	if err != nil {
+		return err
+	}
+	return r.Text(200, fmt.Sprintf("%d rows, %d messages", rows, messages))
+}
+
+// serve runs a server until the test ends, and returns its URL.
+func serve(t *testing.T) string {
+	t.Helper()
+	database.file = filepath.Join(t.TempDir(), "orders.db")
+	settings, err := config.Load(config.Sources{Options: []string{"http.listen=127.0.0.1:0", "broker.listen=127.0.0.1:0", "server.data_dir="}}, publisher.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &logs.Buffer{}
+	ctx, stop := context.WithCancel(context.Background())
+	end := make(chan error, 1)
+	go func() { end <- app.Serve(ctx, settings, zerolog.New(log)) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-end; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+		if n := database.opened.Load(); n != 0 {
+			t.Errorf("%d transactions are open", n)
+		}
+		if t.Failed() {
+			t.Log(log.Ends(8 << 10))
+		}
+	})
+	url := log.Await(t, "serving http").Address
+	wait.Until(t, "the server is ready", func() bool {
+		resp, err := http.Get(url + "/readyz")
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == 200
+	})
+	return url
+}
+
+const clients, each = 40, 10
+
+// TestWritersOfOneLock: more clients write than a pool has workers, all want SQLite's
+// one lock, and whoever has it needs the pool to let it go. Everybody is served, and
+// there is a message for each row.
+func TestWritersOfOneLock(t *testing.T) {
+	for _, pool := range []string{publisher.DefaultPool, "sqlite"} {
+		t.Run(pool, func(t *testing.T) {
+			url := serve(t)
+			var mu sync.Mutex
+			statuses := map[int]int{}
+			var wg sync.WaitGroup
+			for c := range clients {
+				wg.Go(func() {
+					client := http.Client{Timeout: wait.Patience, Transport: &http.Transport{}}
+					for n := range each {
+						path := fmt.Sprintf("/%s/%d-%d", pool, c, n)
+						if n == each-1 && c%4 == 0 {
+							path = fmt.Sprintf("/%s/refused-%d", pool, c)
+						}
+						status, err := post(&client, url+path)
+						if err != nil {
+							t.Error(err)
+						}
+						mu.Lock()
+						statuses[status]++
+						mu.Unlock()
+					}
+				})
+			}
+			wg.Wait()
+			const refused = clients / 4
+			const done = clients*each - refused
+			if len(statuses) != 2 || statuses[202] != done || statuses[422] != refused {
+				t.Errorf("answers by status: %v, want %d × 202 and %d × 422", statuses, done, refused)
+			}
+			body := ""
+			resp, err := http.Get(url + "/count")
+			if err == nil {
+				body = read(resp)
+			}
+			if want := fmt.Sprintf("%d rows, %d messages", done, done); body != want {
+				t.Errorf("%s, want %s (%v)", body, want, err)
+			}
+		})
+	}
+}
+
+func post(client *http.Client, url string) (int, error) {
+	resp, err := client.Post(url, "text/plain", nil)
+	if err != nil {
+		return 0, err
+	}
+	if body := read(resp); body == "" {
+		return resp.StatusCode, errors.New("an answer without a body")
+	}
+	return resp.StatusCode, nil
+}
+
+// read returns the body.
+func read(resp *http.Response) string {
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
+}
