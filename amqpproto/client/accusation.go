@@ -118,7 +118,7 @@ func (c *Client) learn(a *accusation) {
 // what they lent; to sends the others again. The broker handles publishes in
 // their order: what is behind the first guilty one was ignored for certain, and
 // what is ahead may have been taken, though no confirm came.
-func (p *publisher) judge(cause error, to *publisher) (guilty, gone []entry) {
+func (p *publishChannel) judge(cause error, to *publishChannel) (guilty, gone []entry) {
 	held := p.confirms.take()
 	c := p.client
 	ce, is := isChannelError(cause)

@@ -56,7 +56,7 @@ func (g *again) ready() bool {
 func (g *again) joined(e *entry) bool { return e.out.Group != nil && e.out.Group == g.group }
 
 // sendAgain encodes what may leave now.
-func (p *publisher) sendAgain() {
+func (p *publishChannel) sendAgain() {
 	g := &p.again
 	if g.window == 0 || !p.usable() {
 		return
@@ -80,7 +80,7 @@ func (p *publisher) sendAgain() {
 }
 
 // sendOnce sends one of them.
-func (p *publisher) sendOnce(old *entry) {
+func (p *publishChannel) sendOnce(old *entry) {
 	c := p.client
 	var err error
 	if isGone(old.done) {
@@ -105,7 +105,7 @@ func (p *publisher) sendOnce(old *entry) {
 
 // proceed opens the next window, when the last one has its outcomes or has waited
 // for them long enough.
-func (p *publisher) proceed() {
+func (p *publishChannel) proceed() {
 	g := &p.again
 	if g.window == 0 {
 		return
@@ -113,7 +113,7 @@ func (p *publisher) proceed() {
 	g.pace.stop()
 	if g.head == len(g.list) {
 		*g = again{}
-		p.client.stir()
+		p.client.wakeWaiting()
 	} else {
 		g.window = min(2*g.window, 1<<20)
 		g.sent, g.group = 0, nil

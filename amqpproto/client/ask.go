@@ -10,21 +10,21 @@ import (
 // asksMax is how many questions, or gets from one queue, wait at a time.
 const asksMax = 1024
 
-// question is one thing to ask of the broker, answered by one method or, for a
+// adminRequest is one thing to ask of the broker, answered by one method or, for a
 // topology, by one for each declaration.
-type question struct {
+type adminRequest struct {
 	method, reply amqpproto.Method // reply is filled in
 	topology      *Topology        // instead of both
 	done          func(queues []string, err error)
 }
 
-// asker asks one question after the other, over a channel that may die of the
+// adminChannel asks one question after the other, over a channel that may die of the
 // answer: nothing else lives on it. It is opened for the first question, and
 // again for the one after an error.
-type asker struct {
+type adminChannel struct {
 	client  *Client
 	ch      *channel
-	list    []question
+	list    []adminRequest
 	asking  bool   // list[0] is in flight, or waits for the channel
 	telling bool   // in a done
 	sent    bool   // something of list[0] has been
@@ -41,7 +41,7 @@ type asker struct {
 // *LostError where there is no connection, ErrClosed, ErrBusy.
 func (c *Client) QueueInfo(queue string, done func(messages, consumers uint32, err error)) error {
 	var ok amqpproto.QueueDeclareOk
-	return c.ask(queue, question{method: &amqpproto.QueueDeclare{Queue: []byte(queue), Passive: true}, reply: &ok,
+	return c.ask(queue, adminRequest{method: &amqpproto.QueueDeclare{Queue: []byte(queue), Passive: true}, reply: &ok,
 		done: func(_ []string, err error) { done(ok.MessageCount, ok.ConsumerCount, err) }})
 }
 
@@ -49,7 +49,7 @@ func (c *Client) QueueInfo(queue string, done func(messages, consumers uint32, e
 // errors as with QueueInfo.
 func (c *Client) PurgeQueue(queue string, done func(messages uint32, err error)) error {
 	var ok amqpproto.QueuePurgeOk
-	return c.ask(queue, question{method: &amqpproto.QueuePurge{Queue: []byte(queue)}, reply: &ok,
+	return c.ask(queue, adminRequest{method: &amqpproto.QueuePurge{Queue: []byte(queue)}, reply: &ok,
 		done: func(_ []string, err error) { done(ok.MessageCount, err) }})
 }
 
@@ -59,7 +59,7 @@ func (c *Client) PurgeQueue(queue string, done func(messages uint32, err error))
 func (c *Client) DeleteQueue(queue string, ifUnused, ifEmpty bool, done func(messages uint32, err error)) error {
 	var ok amqpproto.QueueDeleteOk
 	m := &amqpproto.QueueDelete{Queue: []byte(queue), IfUnused: ifUnused, IfEmpty: ifEmpty}
-	return c.ask(queue, question{method: m, reply: &ok,
+	return c.ask(queue, adminRequest{method: m, reply: &ok,
 		done: func(_ []string, err error) { done(ok.MessageCount, err) }})
 }
 
@@ -68,16 +68,16 @@ func (c *Client) DeleteQueue(queue string, ifUnused, ifEmpty bool, done func(mes
 // errors as with QueueInfo, of the broker a *TopologyError. What was declared
 // before an error stays. t is not to be changed until then.
 func (c *Client) Declare(t *Topology, done func(queues []string, err error)) error {
-	return c.ask("", question{topology: t, done: done})
+	return c.ask("", adminRequest{topology: t, done: done})
 }
 
 // ask enters a question about a queue, unless there is nobody to ask.
-func (c *Client) ask(queue string, q question) error {
-	if err := c.refusesAsks(queue, len(c.asker.list)); err != nil {
+func (c *Client) ask(queue string, q adminRequest) error {
+	if err := c.refusesAsks(queue, len(c.admin.list)); err != nil {
 		return err
 	}
-	c.asker.list = append(c.asker.list, q)
-	c.asker.start()
+	c.admin.list = append(c.admin.list, q)
+	c.admin.start()
 	c.wake()
 	return nil
 }
@@ -98,7 +98,7 @@ func (c *Client) refusesAsks(queue string, waiting int) error {
 }
 
 // start asks the first question of the list, if none is under way.
-func (a *asker) start() {
+func (a *adminChannel) start() {
 	if a.asking || a.telling || len(a.list) == 0 {
 		return
 	}
@@ -118,7 +118,7 @@ func (a *asker) start() {
 	} // else its close or open is answered first
 }
 
-func (a *asker) opened() error {
+func (a *adminChannel) opened() error {
 	if a.asking {
 		a.send()
 	}
@@ -126,7 +126,7 @@ func (a *asker) opened() error {
 }
 
 // send sends the first question.
-func (a *asker) send() {
+func (a *adminChannel) send() {
 	q := &a.list[0]
 	if q.topology == nil {
 		if err := a.ch.request(q.method, q.reply.ID()); err != nil {
@@ -139,7 +139,7 @@ func (a *asker) send() {
 }
 
 // declare goes on with a topology.
-func (a *asker) declare() {
+func (a *adminChannel) declare() {
 	done, err := a.replay.next(a.ch)
 	switch {
 	case err != nil:
@@ -153,7 +153,7 @@ func (a *asker) declare() {
 	}
 }
 
-func (a *asker) answered(id amqpproto.MethodID, args []byte) error {
+func (a *adminChannel) answered(id amqpproto.MethodID, args []byte) error {
 	if !a.asking {
 		return unexpected(a, id)
 	}
@@ -172,9 +172,9 @@ func (a *asker) answered(id amqpproto.MethodID, args []byte) error {
 }
 
 // tell ends the first question, and asks the next.
-func (a *asker) tell(err error) {
+func (a *adminChannel) tell(err error) {
 	q := a.list[0]
-	a.list[0] = question{}
+	a.list[0] = adminRequest{}
 	a.list, a.asking = a.list[1:], false
 	if len(a.list) == 0 {
 		a.list = nil
@@ -193,7 +193,7 @@ func (a *asker) tell(err error) {
 
 // failSoon ends the first question for what was found inside of the caller's own
 // call.
-func (a *asker) failSoon(err error) {
+func (a *adminChannel) failSoon(err error) {
 	turn := a.turn
 	a.client.soon(func() {
 		if a.asking && a.turn == turn {
@@ -203,23 +203,23 @@ func (a *asker) failSoon(err error) {
 }
 
 // fail is what the broker makes of a question.
-func (a *asker) fail(err error) {
+func (a *adminChannel) fail(err error) {
 	if q := &a.list[0]; q.topology != nil && a.replay.what != "" {
 		err = explain(&TopologyError{Step: a.replay.what, Err: err})
 	}
 	a.tell(err)
 }
 
-func (a *asker) onMethod(id amqpproto.MethodID, _ []byte) error { return unexpected(a, id) }
+func (a *adminChannel) onMethod(id amqpproto.MethodID, _ []byte) error { return unexpected(a, id) }
 
-func (a *asker) carrier(amqpproto.MethodID) amqpproto.Method { return nil }
+func (a *adminChannel) contentMethod(amqpproto.MethodID) amqpproto.Method { return nil }
 
-func (a *asker) onContent(*content) error { return nil }
+func (a *adminChannel) onContent(*content) error { return nil }
 
-func (a *asker) onTooLarge(*amqpproto.ChannelError) error { return nil }
+func (a *adminChannel) onTooLarge(*amqpproto.ChannelError) error { return nil }
 
 // onChannelOver is called when the broker has refused the question.
-func (a *asker) onChannelOver(cause error) {
+func (a *adminChannel) onChannelOver(cause error) {
 	a.ch = nil
 	if !a.asking {
 		return
@@ -231,7 +231,7 @@ func (a *asker) onChannelOver(cause error) {
 }
 
 // lost ends all questions with err.
-func (a *asker) lost(err error) {
+func (a *adminChannel) lost(err error) {
 	a.ch = nil
 	list := a.list
 	a.list, a.asking = nil, false
@@ -241,4 +241,4 @@ func (a *asker) lost(err error) {
 }
 
 // String names the asker, for errors.
-func (a *asker) String() string { return "channel of questions" }
+func (a *adminChannel) String() string { return "channel of questions" }

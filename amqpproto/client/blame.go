@@ -72,7 +72,7 @@ func (t *requestChannel) judge(cause error) {
 		}
 	}
 	t.waiting = slices.Concat(again, t.waiting[t.left:])
-	t.left, t.stirred = 0, true
+	t.left, t.woken = 0, true
 	t.requests.start()
 	if waits {
 		t.start()

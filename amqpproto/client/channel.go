@@ -23,13 +23,13 @@ var channelStateNames = [...]string{"awaitChannelOpenOk", "open", "awaitChannelC
 // owner is what a channel is for: a registration or the publisher. An error ends the
 // connection.
 type owner interface {
-	opened() error                                     // channel.open-ok came
-	answered(id amqpproto.MethodID, args []byte) error // the answer to the method came
-	onMethod(id amqpproto.MethodID, args []byte) error // any other method came
-	carrier(id amqpproto.MethodID) amqpproto.Method    // scratch for a method that may bring content now; nil = it may not
-	onContent(ct *content) error                       // a content is complete; its views die at return
-	onTooLarge(cause *amqpproto.ChannelError) error    // a header declares more than BodyMax
-	onChannelOver(cause error)                         // the channel is gone; nil = closed as asked
+	opened() error                                        // channel.open-ok came
+	answered(id amqpproto.MethodID, args []byte) error    // the answer to the method came
+	onMethod(id amqpproto.MethodID, args []byte) error    // any other method came
+	contentMethod(id amqpproto.MethodID) amqpproto.Method // scratch for a method that may bring content now; nil = it may not
+	onContent(ct *content) error                          // a content is complete; its views die at return
+	onTooLarge(cause *amqpproto.ChannelError) error       // a header declares more than BodyMax
+	onChannelOver(cause error)                            // the channel is gone; nil = closed as asked
 }
 
 // channel is one incarnation of a channel number.
@@ -44,7 +44,7 @@ type channel struct {
 	// unanswered tells that this was a method without an answer.
 	unanswered bool
 	in         content
-	weighed    int // octets of in that are counted
+	counted    int // octets of in that are counted
 }
 
 // String names the channel and what it waits for, for errors.
@@ -98,7 +98,7 @@ func (ch *channel) close(cause error) {
 	}
 	ch.state, ch.cause, ch.await = awaitChannelCloseOk, cause, 0
 	ch.in.Reset()
-	ch.weigh()
+	ch.countBody()
 	m := &amqpproto.ChannelClose{ReplyCode: amqpproto.ReplySuccess, ReplyText: []byte("Goodbye")}
 	var ce *amqpproto.ChannelError
 	if errors.As(cause, &ce) {
@@ -133,7 +133,7 @@ func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 	if ch.state != channelOpen {
 		return unexpected(ch, id)
 	}
-	if m := ch.owner.carrier(id); m != nil {
+	if m := ch.owner.contentMethod(id); m != nil {
 		return ch.in.begin(m, args)
 	}
 	if id == amqpproto.IDChannelFlow {
@@ -169,12 +169,12 @@ func (ch *channel) onFlow(args []byte) error {
 	}
 	c := ch.conn.client
 	switch o := ch.owner.(type) {
-	case *publisher:
+	case *publishChannel:
 		o.stopped = !m.Active
-		c.stir()
+		c.wakeWaiting()
 	case *requestChannel:
 		o.stopped = !m.Active
-		c.stir()
+		c.wakeWaiting()
 	}
 	return ch.conn.send(ch.number, &amqpproto.ChannelFlowOk{Active: m.Active})
 }
@@ -183,13 +183,13 @@ func (ch *channel) over(cause error) {
 	ch.state, ch.await = channelOver, 0
 	ch.limit.stop()
 	ch.in.Reset()
-	ch.weigh()
+	ch.countBody()
 	ch.conn.channels[ch.number] = nil
 	ch.owner.onChannelOver(cause)
 }
 
-// deafMax bounds the channels of a connection that answer nothing any more.
-const deafMax = 64
+// silentMax bounds the channels of a connection that answer nothing any more.
+const silentMax = 64
 
 // expire is called when the answer did not come in time. In RabbitMQ a channel
 // waits for its queue, and one that is broken, as a quorum queue without a leader,
@@ -202,8 +202,8 @@ func (ch *channel) expire() {
 	case ch.state != awaitChannelCloseOk:
 		ch.close(err)
 		ch.unanswered = true
-	case ch.unanswered && ch.conn.deaf < deafMax:
-		ch.conn.deaf++
+	case ch.unanswered && ch.conn.silent < silentMax:
+		ch.conn.silent++
 		ch.limit.stop()
 		owner := ch.owner
 		ch.owner = forgotten{ch.conn}
@@ -216,10 +216,10 @@ func (ch *channel) expire() {
 // forgotten owns a channel that is deaf, until it answers after all.
 type forgotten struct{ conn *Conn }
 
-func (forgotten) opened() error                               { return nil }
-func (forgotten) answered(amqpproto.MethodID, []byte) error   { return nil }
-func (forgotten) onMethod(amqpproto.MethodID, []byte) error   { return nil }
-func (forgotten) carrier(amqpproto.MethodID) amqpproto.Method { return nil }
-func (forgotten) onContent(*content) error                    { return nil }
-func (forgotten) onTooLarge(*amqpproto.ChannelError) error    { return nil }
-func (f forgotten) onChannelOver(error)                       { f.conn.deaf-- }
+func (forgotten) opened() error                                     { return nil }
+func (forgotten) answered(amqpproto.MethodID, []byte) error         { return nil }
+func (forgotten) onMethod(amqpproto.MethodID, []byte) error         { return nil }
+func (forgotten) contentMethod(amqpproto.MethodID) amqpproto.Method { return nil }
+func (forgotten) onContent(*content) error                          { return nil }
+func (forgotten) onTooLarge(*amqpproto.ChannelError) error          { return nil }
+func (f forgotten) onChannelOver(error)                             { f.conn.silent-- }

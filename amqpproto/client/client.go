@@ -32,15 +32,15 @@ type Client struct {
 	absence absence
 	replay  replay
 
-	producers []*Producer // in order of registration, as the consumers
-	consumers []*Consumer
-	anyone    Producer // of publishes that name none
-	asker     asker
-	getters   []*getter // one for each queue that is got from
+	producers   []*Producer // in order of registration, as the consumers
+	consumers   []*Consumer
+	anyone      Producer // of publishes that name none
+	admin       adminChannel
+	getChannels []*getChannel // one for each queue that is got from
 
-	pub       *publisher
-	doubtful  *publisher   // for exchanges that nothing here declares; see lane
-	retiring  []*publisher // channels that take nothing new, and have publishes without outcome
+	pub       *publishChannel
+	doubtful  *publishChannel   // for exchanges that nothing here declares; see lane
+	retiring  []*publishChannel // channels that take nothing new, and have publishes without outcome
 	trust     trust
 	hash      contentHash
 	props     amqpproto.Properties // scratch: of the publish or request at hand
@@ -72,10 +72,10 @@ func New(cfg Config, host Host) *Client {
 	c.has = everything
 	c.rnd = rand.New(rand.NewPCG(c.cfg.Seed, 0x7a616d7170))
 	c.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
-	c.pub, c.doubtful = newPublisher(c), newPublisher(c)
+	c.pub, c.doubtful = newPublishChannel(c), newPublishChannel(c)
 	c.hash, c.ids = contentHash{maphash.MakeSeed()}, newMessageIDs()
 	c.anyone.ready, c.anyone.client = true, c
-	c.asker.client = c
+	c.admin.client = c
 	c.requests.client = c
 	c.requests.common, c.requests.doubtful, c.requests.outcast = newRequestChannel(&c.requests), newRequestChannel(&c.requests), newRequestChannel(&c.requests)
 	nonce := rand.New(rand.NewPCG(c.cfg.Seed, 0x63616c6c)).Uint32()
@@ -139,7 +139,7 @@ func (c *Client) opened(conn *Conn) {
 	}
 	c.note(Event{Kind: EventConnected, Text: server})
 	c.replay = replay{}
-	c.replay.gate.set(gateMax)
+	c.replay.barrier.set(barrierMax)
 	c.rearm = true
 	c.trust.reset()
 	c.bodyLimit = 0
@@ -148,10 +148,10 @@ func (c *Client) opened(conn *Conn) {
 	c.advance()
 }
 
-// stir says that publishes or requests that wait may be able to leave now.
-func (c *Client) stir() {
-	c.waiting.stir()
-	c.requests.stirred = true
+// wakeWaiting says that publishes or requests that wait may be able to leave now.
+func (c *Client) wakeWaiting() {
+	c.waiting.wake()
+	c.requests.woken = true
 }
 
 // lost is called when conn is over; cause is nil if that was wanted.
@@ -164,7 +164,7 @@ func (c *Client) lost(conn *Conn, cause error) {
 	c.blocked, c.reason = false, ""
 	c.replay = replay{}
 	var held []entry
-	c.eachPublisher(func(p *publisher) { held = append(held, p.lost()...) })
+	c.eachPublishChannel(func(p *publishChannel) { held = append(held, p.lost()...) })
 	c.retiring = nil
 	held = append(held, c.waiting.borrowed()...)
 	for _, p := range c.producers {
@@ -194,9 +194,9 @@ func (c *Client) lostAsks(cause error) {
 		err = ErrClosed
 	}
 	c.requests.lost(err)
-	c.asker.lost(err)
-	getters := c.getters
-	c.getters = nil
+	c.admin.lost(err)
+	getters := c.getChannels
+	c.getChannels = nil
 	for _, g := range getters {
 		g.lost(err)
 	}
@@ -207,7 +207,7 @@ func (c *Client) blame(cause *amqpproto.ConnectionError) {
 	if cause.Method == 0 {
 		return
 	}
-	if a := &c.asker; a.asking && a.ch != nil && a.ch.await.Answers(cause.Method) {
+	if a := &c.admin; a.asking && a.ch != nil && a.ch.await.Answers(cause.Method) {
 		a.ch = nil
 		a.fail(cause)
 	}
@@ -235,7 +235,7 @@ func (c *Client) setBlocked(blocked bool, reason string) {
 	if blocked {
 		kind = EventBlocked
 	}
-	c.stir()
+	c.wakeWaiting()
 	c.note(Event{Kind: kind, Text: reason})
 }
 
@@ -289,8 +289,8 @@ func (c *Client) sweep(now int64) (next int64) {
 	if !c.isOpen() {
 		return 0
 	}
-	if c.replay.gate.due(now, &next) {
-		c.openGate()
+	if c.replay.barrier.due(now, &next) {
+		c.openBarrier()
 	}
 	if c.replay.turn.due(now, &next) {
 		c.replay.holder = nil
@@ -305,7 +305,7 @@ func (c *Client) sweep(now int64) (next int64) {
 	for _, k := range c.consumers {
 		k.sweep(now, &next)
 	}
-	for _, g := range slices.Clone(c.getters) {
+	for _, g := range slices.Clone(c.getChannels) {
 		if g.idle.due(now, &next) {
 			g.retire()
 		}

@@ -30,7 +30,7 @@ type Conn struct {
 	frameMax   uint32 // largest frame in either direction, octets
 	channelMax uint16
 	channels   []*channel // by number; nil is free, 0 is not used
-	deaf       int        // how many of them answer nothing any more
+	silent     int        // how many of them answer nothing any more
 
 	acking []*Acknowledger // have acks to be encoded
 	ackDue deadline        // for those that wait; see Config.AckDelay

@@ -32,7 +32,7 @@ func (ch *channel) onFrame(f amqpproto.Frame) error {
 	}
 	ct := &ch.in
 	done, err := ct.Frame(f)
-	ch.weigh()
+	ch.countBody()
 	if err != nil {
 		var tooLarge *amqpproto.ChannelError
 		if errors.As(err, &tooLarge) {
@@ -48,16 +48,16 @@ func (ch *channel) onFrame(f amqpproto.Frame) error {
 	return err
 }
 
-// weigh counts what has come of a body that is not whole. What a whole one leaves
+// countBody counts what has come of a body that is not whole. What a whole one leaves
 // for the next is not counted: there are few channels, and the broker's count,
 // which has it, may stop publishers.
-func (ch *channel) weigh() {
+func (ch *channel) countBody() {
 	n := 0
 	if ch.in.Busy() {
 		n = ch.in.Held()
 	}
-	ch.conn.client.coming += n - ch.weighed
-	ch.weighed = n
+	ch.conn.client.coming += n - ch.counted
+	ch.counted = n
 }
 
 // Coming is how many octets of memory the bodies of deliveries and replies take that

@@ -98,7 +98,7 @@ func (t *requests) lost(err error) { t.each(func(lane *requestChannel) { lane.lo
 
 // moving tells that some requests may leave at the next flush.
 func (t *requests) moving() bool {
-	return t.stirred && len(t.waiting) > t.left && (t.common.clear() || t.doubtful.clear() || t.outcast.clear())
+	return t.woken && len(t.waiting) > t.left && (t.common.clear() || t.doubtful.clear() || t.outcast.clear())
 }
 
 // flush encodes the requests that may leave, until the output is full.
@@ -106,7 +106,7 @@ func (t *requests) flush() {
 	if !t.moving() {
 		return
 	}
-	t.stirred = false
+	t.woken = false
 	keep := t.left
 	i := t.left
 	for ; i < len(t.waiting); i++ {
@@ -116,7 +116,7 @@ func (t *requests) flush() {
 			continue
 		}
 		if t.client.conn.out.Len() >= outMark {
-			t.stirred = true // for the next Pending
+			t.woken = true // for the next Pending
 			break
 		}
 		lane := t.lane(k)

@@ -2,8 +2,8 @@ package client
 
 import "zamqp/amqpproto"
 
-// carrier lets deliveries in while a consume is in force. §1.8.3.3.
-func (k *Consumer) carrier(id amqpproto.MethodID) amqpproto.Method {
+// contentMethod lets deliveries in while a consume is in force. §1.8.3.3.
+func (k *Consumer) contentMethod(id amqpproto.MethodID) amqpproto.Method {
 	if !k.flowing || id != amqpproto.IDBasicDeliver {
 		return nil
 	}

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// gettersMax is how many queues have a channel for their gets at a time.
-	gettersMax = 64
-	// getterIdle is how long a channel for gets stays when nothing is asked of it
+	// getChannelsMax is how many queues have a channel for their gets at a time.
+	getChannelsMax = 64
+	// getIdleMax is how long a channel for gets stays when nothing is asked of it
 	// and nothing that it brought is to be settled.
-	getterIdle = 30 * time.Second
+	getIdleMax = 30 * time.Second
 )
 
 // get is one basic.get to ask.
@@ -23,9 +23,9 @@ type get struct {
 	done  func(d *Delivery, err error)
 }
 
-// getter gets from one queue, one message after the other, over a channel of its
+// getChannel gets from one queue, one message after the other, over a channel of its
 // own.
-type getter struct {
+type getChannel struct {
 	Acknowledger
 	client   *Client
 	queue    string
@@ -53,25 +53,25 @@ type getter struct {
 // from anybody's hands. If Get returns an error, done hears nothing: a
 // *LostError where there is no connection, ErrClosed, ErrBusy.
 func (c *Client) Get(queue string, noAck bool, done func(d *Delivery, err error)) error {
-	i := slices.IndexFunc(c.getters, func(g *getter) bool { return g.queue == queue })
+	i := slices.IndexFunc(c.getChannels, func(g *getChannel) bool { return g.queue == queue })
 	waiting := 0
 	if i >= 0 {
-		waiting = len(c.getters[i].list)
+		waiting = len(c.getChannels[i].list)
 	}
 	if err := c.refusesAsks(queue, waiting); err != nil {
 		return err
 	}
 	if i < 0 {
-		if !c.roomForGetter() {
+		if !c.roomForGetChannel() {
 			return ErrBusy
 		}
-		g := &getter{client: c, queue: queue}
+		g := &getChannel{client: c, queue: queue}
 		g.Acknowledger = Acknowledger{of: c, eager: true, after: g.rest}
 		g.delivery.Acknowledger = &g.Acknowledger
-		i = len(c.getters)
-		c.getters = append(c.getters, g)
+		i = len(c.getChannels)
+		c.getChannels = append(c.getChannels, g)
 	}
-	g := c.getters[i]
+	g := c.getChannels[i]
 	g.list = append(g.list, get{noAck, done})
 	g.idle.stop()
 	g.start()
@@ -79,13 +79,13 @@ func (c *Client) Get(queue string, noAck bool, done func(d *Delivery, err error)
 	return nil
 }
 
-// roomForGetter makes room for one more, at the cost of the one that has been
+// roomForGetChannel makes room for one more, at the cost of the one that has been
 // idle longest.
-func (c *Client) roomForGetter() bool {
-	if len(c.getters) < gettersMax {
+func (c *Client) roomForGetChannel() bool {
+	if len(c.getChannels) < getChannelsMax {
 		return true
 	}
-	for _, g := range c.getters {
+	for _, g := range c.getChannels {
 		if g.idle.armed() {
 			g.retire()
 			return true
@@ -95,9 +95,9 @@ func (c *Client) roomForGetter() bool {
 }
 
 // retire gives the channel back.
-func (g *getter) retire() {
+func (g *getChannel) retire() {
 	c := g.client
-	c.getters = slices.DeleteFunc(c.getters, func(other *getter) bool { return other == g })
+	c.getChannels = slices.DeleteFunc(c.getChannels, func(other *getChannel) bool { return other == g })
 	g.end()
 	if g.ch != nil {
 		g.ch.close(nil)
@@ -105,15 +105,15 @@ func (g *getter) retire() {
 }
 
 // rest starts the time after which the channel is given back, if it is idle.
-func (g *getter) rest() {
+func (g *getChannel) rest() {
 	if len(g.list) == 0 && g.clean() {
-		g.idle.set(getterIdle)
+		g.idle.set(getIdleMax)
 		g.client.rearm = true
 	}
 }
 
 // start asks for the first of the list, if none is under way.
-func (g *getter) start() {
+func (g *getChannel) start() {
 	if g.asking || g.telling || len(g.list) == 0 {
 		return
 	}
@@ -136,13 +136,13 @@ func (g *getter) start() {
 	}
 }
 
-func (g *getter) check(err error) {
+func (g *getChannel) check(err error) {
 	if err != nil && g.client.conn != nil {
 		g.client.conn.abort(err)
 	}
 }
 
-func (g *getter) opened() error {
+func (g *getChannel) opened() error {
 	g.begin(g.ch)
 	if g.asking {
 		return g.send()
@@ -150,13 +150,13 @@ func (g *getter) opened() error {
 	return nil
 }
 
-func (g *getter) send() error {
+func (g *getChannel) send() error {
 	m := &amqpproto.BasicGet{Queue: []byte(g.queue), NoAck: g.list[0].noAck}
 	return g.ch.request(m, amqpproto.IDBasicGetEmpty)
 }
 
 // answered takes get-empty; get-ok comes with a content.
-func (g *getter) answered(id amqpproto.MethodID, _ []byte) error {
+func (g *getChannel) answered(id amqpproto.MethodID, _ []byte) error {
 	if !g.asking {
 		return unexpected(g, id)
 	}
@@ -164,7 +164,7 @@ func (g *getter) answered(id amqpproto.MethodID, _ []byte) error {
 	return nil
 }
 
-func (g *getter) carrier(id amqpproto.MethodID) amqpproto.Method {
+func (g *getChannel) contentMethod(id amqpproto.MethodID) amqpproto.Method {
 	if id != amqpproto.IDBasicGetOk || !g.asking || g.ch.await != amqpproto.IDBasicGetEmpty {
 		return nil
 	}
@@ -172,7 +172,7 @@ func (g *getter) carrier(id amqpproto.MethodID) amqpproto.Method {
 }
 
 // onContent takes the message.
-func (g *getter) onContent(ct *content) error {
+func (g *getChannel) onContent(ct *content) error {
 	m := &g.answer
 	if err := m.DecodeArgs(ct.Args()); err != nil {
 		return err
@@ -197,7 +197,7 @@ func (g *getter) onContent(ct *content) error {
 }
 
 // tell ends the first get, and asks the next.
-func (g *getter) tell(d *Delivery, err error) {
+func (g *getChannel) tell(d *Delivery, err error) {
 	first := g.list[0]
 	g.list[0] = get{}
 	g.list, g.asking = g.list[1:], false
@@ -214,17 +214,17 @@ func (g *getter) tell(d *Delivery, err error) {
 	g.rest()
 }
 
-func (g *getter) onMethod(id amqpproto.MethodID, _ []byte) error { return unexpected(g, id) }
+func (g *getChannel) onMethod(id amqpproto.MethodID, _ []byte) error { return unexpected(g, id) }
 
 // onTooLarge refuses a message over BodyMax at the price of this channel: the
 // message stays in its queue.
-func (g *getter) onTooLarge(cause *amqpproto.ChannelError) error {
+func (g *getChannel) onTooLarge(cause *amqpproto.ChannelError) error {
 	g.ch.close(cause)
 	return nil
 }
 
 // onChannelOver is called when the broker has refused the get.
-func (g *getter) onChannelOver(cause error) {
+func (g *getChannel) onChannelOver(cause error) {
 	g.ch = nil
 	g.end()
 	if !g.asking {
@@ -237,7 +237,7 @@ func (g *getter) onChannelOver(cause error) {
 }
 
 // lost ends all gets with err.
-func (g *getter) lost(err error) {
+func (g *getChannel) lost(err error) {
 	g.ch = nil
 	g.end()
 	list := g.list
@@ -248,4 +248,4 @@ func (g *getter) lost(err error) {
 }
 
 // String names the getter, for errors.
-func (g *getter) String() string { return fmt.Sprintf("gets from queue %q", g.queue) }
+func (g *getChannel) String() string { return fmt.Sprintf("gets from queue %q", g.queue) }

@@ -9,10 +9,10 @@ import (
 // the doubtful one. With Config.TxSelect there is one channel for all, as a
 // transaction is of one channel.
 type trust struct {
-	last     string            // that was trusted, mostly the next one as well
-	declared map[string]string // by a producer or consumer; the key once more
-	proven   map[string]string // the broker has confirmed a publish to it on this connection
-	suspect  map[string]bool   // the broker has closed a channel over it on this connection
+	last       string            // that was trusted, mostly the next one as well
+	declared   map[string]string // by a producer or consumer; the key once more
+	proven     map[string]string // the broker has confirmed a publish to it on this connection
+	distrusted map[string]bool   // the broker has closed a channel over it on this connection
 }
 
 // provenMax bounds the exchanges that are known by use only.
@@ -38,12 +38,12 @@ func (t *trust) add(topology *Topology) {
 func (t *trust) reset() { *t = trust{declared: t.declared} }
 
 func (t *trust) has(exchange string) bool {
-	if exchange == t.last && !t.suspect[exchange] {
+	if exchange == t.last && !t.distrusted[exchange] {
 		return true
 	}
 	// The name may be lent: only our own copy is kept.
 	for _, known := range [...]map[string]string{t.declared, predeclared, t.proven} {
-		if own, is := known[exchange]; is && !t.suspect[exchange] {
+		if own, is := known[exchange]; is && !t.distrusted[exchange] {
 			t.last = own
 			return true
 		}
@@ -56,20 +56,20 @@ func (t *trust) distrust(exchange string) {
 	if !t.has(exchange) {
 		return
 	}
-	if t.suspect == nil {
-		t.suspect = map[string]bool{}
+	if t.distrusted == nil {
+		t.distrusted = map[string]bool{}
 	}
-	t.suspect[exchange] = true
+	t.distrusted[exchange] = true
 	t.last = ""
 }
 
 // lane is the channel for a publish that check has just passed. It is opened if
 // need be.
-func (c *Client) lane(o *Outgoing) *publisher {
+func (c *Client) lane(o *Outgoing) *publishChannel {
 	if c.cfg.TxSelect || c.trust.has(o.Exchange) && !c.isForeign() {
 		return c.pub
 	}
-	if c.doubtful.state == pubAwaitConnection && c.isOpen() {
+	if c.doubtful.state == publishAwaitConnection && c.isOpen() {
 		c.doubtful.start()
 	}
 	return c.doubtful
@@ -93,13 +93,13 @@ func (c *Client) isLogin(user []byte) bool {
 // doubtful ones is under way, so that the order stays.
 func (c *Client) prove(exchange string) {
 	p, t := c.doubtful, &c.trust
-	idle := p.state == pubAwaitConnection && c.waiting.len() == 0 // it was never needed
+	idle := p.state == publishAwaitConnection && c.waiting.len() == 0 // it was never needed
 	switch {
 	case p.confirms.unsettled > 0 || !idle && !p.clear() || c.waiting.moving():
 		return
 	case c.requests.doubtful.open+c.requests.outcast.open > 0 || len(c.requests.waiting) > c.requests.left:
 		return
-	case t.suspect[exchange] || len(t.proven) >= provenMax || t.has(exchange):
+	case t.distrusted[exchange] || len(t.proven) >= provenMax || t.has(exchange):
 		return
 	}
 	if t.proven == nil {
@@ -109,8 +109,8 @@ func (c *Client) prove(exchange string) {
 	t.proven[own] = own
 }
 
-// eachPublisher visits all publish channels.
-func (c *Client) eachPublisher(do func(p *publisher)) {
+// eachPublishChannel visits all publish channels.
+func (c *Client) eachPublishChannel(do func(p *publishChannel)) {
 	for _, p := range c.retiring {
 		do(p)
 	}
@@ -120,7 +120,7 @@ func (c *Client) eachPublisher(do func(p *publisher)) {
 
 // mayLeave tells that a publish can be encoded now.
 func (c *Client) mayLeave() bool {
-	for _, p := range [...]*publisher{c.pub, c.doubtful} {
+	for _, p := range [...]*publishChannel{c.pub, c.doubtful} {
 		if p.clear() && c.waiting.moving() || p.again.ready() && p.usable() {
 			return true
 		}

@@ -101,7 +101,7 @@ func (c *Client) check(o *Outgoing, frameMax uint32) error {
 // send encodes a publish as its three kinds of frame, side by side, and enters
 // it into the confirms. check has passed it just before, and id is the number of
 // the message id that it has had from us; 0 for none.
-func (p *publisher) send(o *Outgoing, size int, done Confirm, id uint64) *entry {
+func (p *publishChannel) send(o *Outgoing, size int, done Confirm, id uint64) *entry {
 	c := p.client
 	conn := c.conn
 	out := &conn.out
@@ -165,7 +165,7 @@ func appendBody(out *endpoint.Output, channel uint16, body []byte, frameMax uint
 // identifies tells whether a publish is to get a message id: where it may be sent
 // again without knowing what became of it, a receiver needs one to tell the
 // second copy.
-func (p *publisher) identifies(o *Outgoing) bool {
+func (p *publishChannel) identifies(o *Outgoing) bool {
 	c := p.client
 	return !c.cfg.NoConfirms && !c.cfg.TxSelect && !c.cfg.KeepIDs && !c.props.Has(amqpproto.FlagMessageID) &&
 		len(o.RawProperties)+messageIDRoom <= int(c.conn.frameMax)-amqpproto.ContentHeaderOverhead

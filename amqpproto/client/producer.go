@@ -53,7 +53,7 @@ func (p *Producer) declared() error {
 	p.isUp()
 	p.ready = true
 	p.ch.close(nil)
-	p.client.stir()
+	p.client.wakeWaiting()
 	p.client.note(Event{Kind: EventProducerUp, Name: p.name})
 	p.client.handOn(&p.registration)
 	return nil
@@ -65,7 +65,7 @@ func (p *Producer) answered(id amqpproto.MethodID, args []byte) error {
 
 func (p *Producer) onMethod(id amqpproto.MethodID, _ []byte) error { return unexpected(p, id) }
 
-func (p *Producer) carrier(amqpproto.MethodID) amqpproto.Method { return nil }
+func (p *Producer) contentMethod(amqpproto.MethodID) amqpproto.Method { return nil }
 
 func (p *Producer) onContent(*content) error { return nil }
 

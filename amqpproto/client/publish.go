@@ -93,7 +93,7 @@ func (c *Client) tellLater() {
 func (c *Client) stamp(now int64) {
 	at := now + int64(c.cfg.ConfirmTimeout)
 	fresh := c.waiting.stamp(at)
-	c.eachPublisher(func(p *publisher) {
+	c.eachPublishChannel(func(p *publishChannel) {
 		fresh = p.confirms.stamp(now, at) || fresh
 		fresh = p.again.stamp(at) || fresh
 	})
@@ -110,7 +110,7 @@ func (c *Client) tickPublishes(now int64) {
 		return
 	}
 	if c.cfg.NoConfirms && c.conn != nil {
-		c.eachPublisher((*publisher).settleSent)
+		c.eachPublishChannel((*publishChannel).settleSent)
 	}
 	c.stamp(now)
 	if c.expiry == 0 || now < c.expiry {
@@ -118,7 +118,7 @@ func (c *Client) tickPublishes(now int64) {
 	}
 	var next int64
 	var late []outcome
-	c.eachPublisher(func(p *publisher) {
+	c.eachPublishChannel(func(p *publishChannel) {
 		late = p.confirms.expire(c, now, &next, late)
 		late = p.again.expire(c, now, &next, late)
 	})

@@ -6,24 +6,24 @@ import (
 	"zamqp/amqpproto"
 )
 
-// pubState is named for what the publish channel waits for.
-type pubState uint8
+// publishChannelState is named for what the publish channel waits for.
+type publishChannelState uint8
 
 const (
-	pubAwaitConnection pubState = iota
-	pubAwaitChannel
-	pubAwaitSelectOk
-	pubReady
-	pubAwaitRetry
+	publishAwaitConnection publishChannelState = iota
+	publishAwaitChannel
+	publishAwaitSelectOk
+	publishReady
+	publishAwaitRetry
 )
 
-var pubStateNames = [...]string{"awaitConnection", "awaitChannel", "awaitSelectOk", "ready", "awaitRetry"}
+var publishChannelStateNames = [...]string{"awaitConnection", "awaitChannel", "awaitSelectOk", "ready", "awaitRetry"}
 
-// publisher is a channel that publishes share, so that they keep their order and
+// publishChannel is a channel that publishes share, so that they keep their order and
 // their confirms come in one sequence. A client has two: see lanes.
-type publisher struct {
+type publishChannel struct {
 	client   *Client
-	state    pubState
+	state    publishChannelState
 	ch       *channel
 	confirms confirms
 	tx       txState
@@ -36,8 +36,8 @@ type publisher struct {
 	returned amqpproto.BasicReturn
 }
 
-func newPublisher(c *Client) *publisher {
-	p := &publisher{client: c}
+func newPublishChannel(c *Client) *publishChannel {
+	p := &publishChannel{client: c}
 	p.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
 	p.renewal.backoff = p.backoff
 	p.confirms.reset()
@@ -45,20 +45,22 @@ func newPublisher(c *Client) *publisher {
 }
 
 // String names the state, for errors.
-func (p *publisher) String() string { return "publish channel " + pubStateNames[p.state] }
+func (p *publishChannel) String() string {
+	return "publish channel " + publishChannelStateNames[p.state]
+}
 
 // clear tells that new publishes may leave.
-func (p *publisher) clear() bool { return p.again.window == 0 && p.usable() }
+func (p *publishChannel) clear() bool { return p.again.window == 0 && p.usable() }
 
 // usable tells that publishes may leave. None may while a transaction is
 // committed: RabbitMQ closes the connection for it.
-func (p *publisher) usable() bool {
-	return p.state == pubReady && p.ch != nil && p.ch.state == channelOpen && p.ch.await == 0 && p.renewal.before == nil &&
+func (p *publishChannel) usable() bool {
+	return p.state == publishReady && p.ch != nil && p.ch.state == channelOpen && p.ch.await == 0 && p.renewal.before == nil &&
 		!p.client.blocked && !p.stopped && p.client.replay.open && p.client.isOpen()
 }
 
 // start opens the channel.
-func (p *publisher) start() {
+func (p *publishChannel) start() {
 	p.retry.stop()
 	p.stopped = false
 	ch, err := p.client.conn.openChannel(p)
@@ -66,48 +68,48 @@ func (p *publisher) start() {
 		p.fail(err)
 		return
 	}
-	p.ch, p.state = ch, pubAwaitChannel
+	p.ch, p.state = ch, publishAwaitChannel
 }
 
-func (p *publisher) opened() error {
+func (p *publishChannel) opened() error {
 	p.confirms.reset()
 	p.renewal.acked = 0
 	p.tx = txState{end: p.confirms.Next()}
 	if p.client.cfg.TxSelect {
-		p.state = pubAwaitSelectOk
+		p.state = publishAwaitSelectOk
 		return p.ch.request(&amqpproto.TxSelect{}, amqpproto.IDTxSelectOk)
 	}
 	if p.client.cfg.NoConfirms {
 		p.ready()
 		return nil
 	}
-	p.state = pubAwaitSelectOk
+	p.state = publishAwaitSelectOk
 	return p.ch.request(&amqpproto.ConfirmSelect{}, amqpproto.IDConfirmSelectOk)
 }
 
-func (p *publisher) answered(id amqpproto.MethodID, _ []byte) error {
+func (p *publishChannel) answered(id amqpproto.MethodID, _ []byte) error {
 	switch {
-	case p.state == pubAwaitSelectOk:
+	case p.state == publishAwaitSelectOk:
 		p.ready()
 		return nil
-	case p.state == pubReady && id == amqpproto.IDTxCommitOk:
+	case p.state == publishReady && id == amqpproto.IDTxCommitOk:
 		return p.committed()
 	}
 	return unexpected(p, id)
 }
 
-func (p *publisher) ready() {
-	p.state, p.live = pubReady, true
+func (p *publishChannel) ready() {
+	p.state, p.live = publishReady, true
 	p.backoff.up(p.client.clock.now)
 	p.renewal.backoff.up(p.client.clock.now)
-	p.client.stir()
+	p.client.wakeWaiting()
 	p.client.noteReady()
 }
 
 // onMethod takes the broker's answers.
-func (p *publisher) onMethod(id amqpproto.MethodID, args []byte) error {
+func (p *publishChannel) onMethod(id amqpproto.MethodID, args []byte) error {
 	switch {
-	case p.state != pubReady || p.client.cfg.NoConfirms || p.client.cfg.TxSelect:
+	case p.state != publishReady || p.client.cfg.NoConfirms || p.client.cfg.TxSelect:
 	case id == amqpproto.IDBasicAck:
 		m := &p.client.conn.ack
 		if err := m.DecodeArgs(args); err != nil {
@@ -126,7 +128,7 @@ func (p *publisher) onMethod(id amqpproto.MethodID, args []byte) error {
 
 // settle tells the outcome of one publish, or of all up to tag; tag 0 with
 // multiple means all. §1.8.3.13.
-func (p *publisher) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdict error) error {
+func (p *publishChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdict error) error {
 	l := &p.confirms
 	first, tag, ok := l.Range(tag, multiple)
 	if !ok || !multiple && !l.holds(tag) {
@@ -148,7 +150,7 @@ func (p *publisher) settle(id amqpproto.MethodID, tag uint64, multiple bool, ver
 			continue
 		}
 		p.client.settled(p, &e, verdict)
-		if p.state != pubReady {
+		if p.state != publishReady {
 			return nil // a callback has seen the end of it
 		}
 	}
@@ -157,7 +159,7 @@ func (p *publisher) settle(id amqpproto.MethodID, tag uint64, multiple bool, ver
 }
 
 // settledSome follows a number of outcomes.
-func (p *publisher) settledSome() {
+func (p *publishChannel) settledSome() {
 	p.confirms.shrink()
 	if p.confirms.unsettled == 0 {
 		p.proceed()
@@ -169,7 +171,7 @@ func (p *publisher) settledSome() {
 
 // settled counts one answer of the broker and tells it on. A message that was
 // returned is acked like any other.
-func (c *Client) settled(p *publisher, e *entry, err error) {
+func (c *Client) settled(p *publishChannel, e *entry, err error) {
 	c.unhold(e.size)
 	if !e.expired {
 		c.undecided--
@@ -191,7 +193,7 @@ func (c *Client) settled(p *publisher, e *entry, err error) {
 
 // onChannelOver is called when the channel is gone. Where the broker closed it,
 // for one of its publishes, the others are sent again over a new one.
-func (p *publisher) onChannelOver(cause error) {
+func (p *publishChannel) onChannelOver(cause error) {
 	p.ch = nil
 	if p.renewal.heir != nil {
 		p.retired(cause)
@@ -201,7 +203,7 @@ func (p *publisher) onChannelOver(cause error) {
 		return
 	}
 	cause = explainUse(cause)
-	if p.state != pubReady {
+	if p.state != publishReady {
 		p.fail(cause) // it does not even open: not at once again
 		return
 	}
@@ -212,8 +214,8 @@ func (p *publisher) onChannelOver(cause error) {
 	p.client.endAll(gone, &LostError{Connection: p.client.cfg.Name, Cause: cause})
 }
 
-func (p *publisher) fail(cause error) {
-	p.state, p.live = pubAwaitRetry, false
+func (p *publishChannel) fail(cause error) {
+	p.state, p.live = publishAwaitRetry, false
 	after := p.backoff.next(p.client.rnd, p.client.clock.now)
 	p.retry.set(after)
 	p.client.rearm = true
@@ -221,8 +223,8 @@ func (p *publisher) fail(cause error) {
 }
 
 // lost forgets the channel, and returns what had no outcome.
-func (p *publisher) lost() []entry {
-	p.ch, p.state, p.stopped, p.live = nil, pubAwaitConnection, false, false
+func (p *publishChannel) lost() []entry {
+	p.ch, p.state, p.stopped, p.live = nil, publishAwaitConnection, false, false
 	p.retry.stop()
 	held := append(p.renewal.take(), p.confirms.take()...)
 	return append(held, p.again.take()...)
@@ -243,7 +245,7 @@ func (c *Client) endAll(held []entry, err error) {
 }
 
 // settleSent is how publishes without confirms end: their octets have left.
-func (p *publisher) settleSent() {
+func (p *publishChannel) settleSent() {
 	l := &p.confirms
 	sent := p.client.conn.out.Sent()
 	for l.Base() < l.Next() && l.At(l.Base()).end <= sent {

@@ -17,12 +17,12 @@ import (
 // help; nacks meanwhile are told at once.
 type renewal struct {
 	backoff backoff
-	limit   deadline   // no other renewal before
-	acked   uint64     // the highest number on this channel that was acked
-	heir    *publisher // the channel that has replaced this one
-	before  *publisher // the one replaced, whose outcomes this one waits for
-	wait    deadline   // at most
-	refused []entry    // nacked here; the heir sends them again
+	limit   deadline        // no other renewal before
+	acked   uint64          // the highest number on this channel that was acked
+	heir    *publishChannel // the channel that has replaced this one
+	before  *publishChannel // the one replaced, whose outcomes this one waits for
+	wait    deadline        // at most
+	refused []entry         // nacked here; the heir sends them again
 	passed  map[uint64]uint64
 }
 
@@ -32,17 +32,17 @@ var (
 )
 
 // renew opens another channel in place of this one; false if that cannot be now.
-func (p *publisher) renew(why error) bool {
+func (p *publishChannel) renew(why error) bool {
 	c, r := p.client, &p.renewal
-	if r.limit.armed() || r.before != nil || r.heir != nil || p.again.window != 0 || p.state != pubReady || !c.isOpen() {
+	if r.limit.armed() || r.before != nil || r.heir != nil || p.again.window != 0 || p.state != publishReady || !c.isOpen() {
 		return false
 	}
-	heir := newPublisher(c)
+	heir := newPublishChannel(c)
 	ch, err := c.conn.openChannel(heir)
 	if err != nil {
 		return false
 	}
-	heir.ch, heir.state, heir.live, heir.backoff = ch, pubAwaitChannel, p.live, p.backoff
+	heir.ch, heir.state, heir.live, heir.backoff = ch, publishAwaitChannel, p.live, p.backoff
 	after := r.backoff.next(c.rnd, c.clock.now)
 	heir.renewal = renewal{backoff: r.backoff, before: p}
 	heir.renewal.limit.set(after)
@@ -62,7 +62,7 @@ func (p *publisher) renew(why error) bool {
 
 // spares tells whether a nacked publish is sent again in place of telling so.
 // One that was overtaken is not: the order would be another.
-func (p *publisher) spares(e *entry, seq uint64) bool {
+func (p *publishChannel) spares(e *entry, seq uint64) bool {
 	r := &p.renewal
 	if e.expired || e.nacked || isGone(e.done) {
 		return false
@@ -76,7 +76,7 @@ func (p *publisher) spares(e *entry, seq uint64) bool {
 }
 
 // path is what keeps an order: a queue, or an exchange. §4.7.
-func (p *publisher) path(o *Outgoing) uint64 {
+func (p *publishChannel) path(o *Outgoing) uint64 {
 	if o.Exchange == "" {
 		return p.client.hash.route("", o.RoutingKey)
 	}
@@ -84,7 +84,7 @@ func (p *publisher) path(o *Outgoing) uint64 {
 }
 
 // passes notes an ack that came behind refused ones.
-func (p *publisher) passes(e *entry, seq uint64) {
+func (p *publishChannel) passes(e *entry, seq uint64) {
 	r := &p.renewal
 	if len(r.refused) == 0 {
 		return
@@ -96,7 +96,7 @@ func (p *publisher) passes(e *entry, seq uint64) {
 }
 
 // successor is the channel that new publishes take.
-func (p *publisher) successor() *publisher {
+func (p *publishChannel) successor() *publishChannel {
 	for p.renewal.heir != nil {
 		p = p.renewal.heir
 	}
@@ -104,13 +104,13 @@ func (p *publisher) successor() *publisher {
 }
 
 // handOver gives the heir what this channel refused.
-func (p *publisher) handOver() {
+func (p *publishChannel) handOver() {
 	r, c := &p.renewal, p.client
 	to := p.successor()
 	if h := r.heir; h.renewal.before == p {
 		h.renewal.before = nil
 		h.renewal.wait.stop()
-		c.stir()
+		c.wakeWaiting()
 		c.wake()
 	}
 	if len(r.refused) == 0 {
@@ -134,7 +134,7 @@ func (p *publisher) handOver() {
 
 // retire looks what is left of a replaced channel, and closes it when nobody
 // waits for it.
-func (p *publisher) retire() {
+func (p *publishChannel) retire() {
 	r := &p.renewal
 	if r.heir == nil {
 		return
@@ -143,18 +143,18 @@ func (p *publisher) retire() {
 	if over || r.heir.renewal.before != p {
 		p.handOver()
 	}
-	if over && p.ch != nil && p.state == pubReady {
+	if over && p.ch != nil && p.state == publishReady {
 		p.ch.close(nil)
 	}
 }
 
 // retired is called when the broker has closed the channel, or has agreed to.
-func (p *publisher) retired(cause error) {
+func (p *publishChannel) retired(cause error) {
 	c := p.client
 	if !c.isOpen() {
 		return // the end of the connection tells all of them
 	}
-	c.retiring = slices.DeleteFunc(c.retiring, func(other *publisher) bool { return other == p })
+	c.retiring = slices.DeleteFunc(c.retiring, func(other *publishChannel) bool { return other == p })
 	var guilty, gone []entry
 	if cause == nil {
 		cause = ErrConfirmTimeout
@@ -165,13 +165,13 @@ func (p *publisher) retired(cause error) {
 		guilty, gone = p.judge(cause, p.successor())
 	}
 	p.handOver()
-	p.state = pubAwaitConnection
+	p.state = publishAwaitConnection
 	c.endAll(guilty, cause)
 	c.endAll(gone, &LostError{Connection: c.cfg.Name, Cause: cause})
 }
 
 // sweep looks at the deadlines of the channel.
-func (p *publisher) sweep(now int64, next *int64) {
+func (p *publishChannel) sweep(now int64, next *int64) {
 	if p.retry.due(now, next) {
 		p.start()
 	}
@@ -185,7 +185,7 @@ func (p *publisher) sweep(now int64, next *int64) {
 }
 
 // watch looks for a publish without confirm while later ones have theirs.
-func (p *publisher) watch(now int64, next *int64) {
+func (p *publishChannel) watch(now int64, next *int64) {
 	l := &p.confirms
 	if l.Base() == l.Next() || p.renewal.heir != nil || p.client.cfg.NoConfirms || p.client.cfg.TxSelect {
 		return

@@ -5,8 +5,8 @@ import "time"
 const (
 	// turnMax is how long a registration may keep the ones behind it waiting.
 	turnMax = time.Second
-	// gateMax is how long publishes wait for the replay at most.
-	gateMax = 5 * time.Second
+	// barrierMax is how long publishes wait for the replay at most.
+	barrierMax = 5 * time.Second
 )
 
 // replay brings registrations back after a connect, one after the other in the order
@@ -25,7 +25,7 @@ type replay struct {
 	turn      deadline      // of the holder
 	open      bool          // publishes may leave
 	noted     bool          // EventReady was
-	gate      deadline      // opens it at the latest
+	barrier   deadline      // opens it at the latest
 }
 
 // advance gives the turn to the next registration, if nobody has it.
@@ -41,7 +41,7 @@ func (c *Client) advance() {
 			s = &c.consumers[r.consumers].registration
 			r.consumers++
 		default:
-			c.openGate()
+			c.openBarrier()
 			return
 		}
 		if s.state != AwaitConnection {
@@ -63,14 +63,14 @@ func (c *Client) handOn(s *registration) {
 	}
 }
 
-// openGate lets publishes leave. It stays open for the life of the connection.
-func (c *Client) openGate() {
+// openBarrier lets publishes leave. It stays open for the life of the connection.
+func (c *Client) openBarrier() {
 	if c.replay.open {
 		return
 	}
 	c.replay.open = true
-	c.replay.gate.stop()
-	c.stir()
+	c.replay.barrier.stop()
+	c.wakeWaiting()
 	c.noteReady()
 }
 

@@ -62,7 +62,7 @@ type requests struct {
 
 	waiting []RequestID // cannot leave yet, in order; some may have had their outcome
 	left    int         // waiting[:left] has left
-	stirred bool        // some of it may leave now
+	woken   bool        // some of it may leave now
 
 	nonce [8]byte // begins every correlation id
 }
@@ -125,7 +125,7 @@ func (c *Client) Request(p *Producer, o *Outgoing, timeout time.Duration, r Repl
 	} else {
 		k.request = park(p, o, size, nil)
 		t.waiting = append(t.waiting, id)
-		t.stirred = t.stirred || p.ready
+		t.woken = t.woken || p.ready
 		lane.start()
 	}
 	c.wake()

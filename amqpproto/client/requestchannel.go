@@ -120,7 +120,7 @@ func (t *requestChannel) answered(id amqpproto.MethodID, args []byte) error {
 			return err
 		}
 		t.tag = string(m.ConsumerTag)
-		t.state, t.err, t.stirred = requestReady, nil, true
+		t.state, t.err, t.woken = requestReady, nil, true
 		t.backoff.up(t.client.clock.now)
 		return nil
 	}
@@ -216,8 +216,8 @@ func (t *requestChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool
 	return nil
 }
 
-// carrier lets replies and returns in.
-func (t *requestChannel) carrier(id amqpproto.MethodID) amqpproto.Method {
+// contentMethod lets replies and returns in.
+func (t *requestChannel) contentMethod(id amqpproto.MethodID) amqpproto.Method {
 	switch {
 	case t.state != requestReady:
 	case id == amqpproto.IDBasicDeliver:

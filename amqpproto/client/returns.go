@@ -35,8 +35,8 @@ func (x contentHash) content(p *amqpproto.Properties, body []byte) uint64 {
 	return join(h, maphash.Bytes(x.seed, body))
 }
 
-// carrier lets returns in: the only content of the publish channel.
-func (p *publisher) carrier(id amqpproto.MethodID) amqpproto.Method {
+// contentMethod lets returns in: the only content of the publish channel.
+func (p *publishChannel) contentMethod(id amqpproto.MethodID) amqpproto.Method {
 	if id != amqpproto.IDBasicReturn {
 		return nil
 	}
@@ -45,7 +45,7 @@ func (p *publisher) carrier(id amqpproto.MethodID) amqpproto.Method {
 
 // onContent takes a returned message. RabbitMQ sends it before the ack of the
 // same publish, so the error waits among the confirms for that.
-func (p *publisher) onContent(ct *content) error {
+func (p *publishChannel) onContent(ct *content) error {
 	m := &p.returned
 	if err := m.DecodeArgs(ct.Args()); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (p *publisher) onContent(ct *content) error {
 // The search goes on where the last one ended: returns come in the order of
 // their publishes, and a long row of them would otherwise be searched again from
 // the beginning each time.
-func (p *publisher) findReturned(e *ReturnError, ct *content) uint64 {
+func (p *publishChannel) findReturned(e *ReturnError, ct *content) uint64 {
 	l := &p.confirms
 	route := p.client.hash.route(e.Exchange, e.RoutingKey)
 	if _, err := p.client.props.Decode(ct.Content().RawProperties); err != nil {
@@ -106,6 +106,6 @@ func (p *publisher) findReturned(e *ReturnError, ct *content) uint64 {
 }
 
 // onTooLarge is a message over BodyMax coming back, which we cannot have sent.
-func (p *publisher) onTooLarge(cause *amqpproto.ChannelError) error {
+func (p *publishChannel) onTooLarge(cause *amqpproto.ChannelError) error {
 	return connectionError(cause.Code, cause.Method, "%s", cause.Text)
 }

@@ -11,8 +11,8 @@ type txState struct {
 }
 
 // commitTx ends the transaction of the turn, at the end of it.
-func (p *publisher) commitTx() {
-	if !p.client.cfg.TxSelect || p.state != pubReady || p.ch.await != 0 || p.confirms.Next() == p.tx.end {
+func (p *publishChannel) commitTx() {
+	if !p.client.cfg.TxSelect || p.state != publishReady || p.ch.await != 0 || p.confirms.Next() == p.tx.end {
 		return
 	}
 	p.tx.end = p.confirms.Next()
@@ -21,7 +21,7 @@ func (p *publisher) commitTx() {
 
 // committed is the outcome of all publishes before the commit. A message that no
 // queue took has been returned by now.
-func (p *publisher) committed() error {
+func (p *publishChannel) committed() error {
 	l := &p.confirms
 	for seq := l.Base(); seq < p.tx.end; seq++ {
 		if !l.holds(seq) {
@@ -29,11 +29,11 @@ func (p *publisher) committed() error {
 		}
 		e := l.settle(seq)
 		p.client.settled(p, &e, nil)
-		if p.state != pubReady {
+		if p.state != publishReady {
 			return nil
 		}
 	}
-	p.client.stir()
+	p.client.wakeWaiting()
 	p.settledSome()
 	return nil
 }

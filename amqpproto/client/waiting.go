@@ -37,21 +37,21 @@ type waiting struct {
 	list    []parked
 	head    int // list[:head] has left
 	stamped int // list[:stamped] has a deadline
-	stirred bool
+	woken   bool
 }
 
-// stir says that something may be able to leave now.
-func (w *waiting) stir() { w.stirred = true }
+// wake says that something may be able to leave now.
+func (w *waiting) wake() { w.woken = true }
 
 func (w *waiting) len() int { return len(w.list) - w.head }
 
 // moving tells that some of it may leave at the next flush, and is not to be
 // overtaken.
-func (w *waiting) moving() bool { return w.stirred && w.len() > 0 }
+func (w *waiting) moving() bool { return w.woken && w.len() > 0 }
 
 func (w *waiting) push(p parked) {
 	w.list = append(w.list, p)
-	w.stirred = w.stirred || p.producer.ready
+	w.woken = w.woken || p.producer.ready
 }
 
 // stamp gives what came since the last call its deadline; false if nothing did.
@@ -124,10 +124,10 @@ func (c *Client) flushWaiting() {
 	if !w.moving() || !c.pub.clear() && !c.doubtful.clear() {
 		return
 	}
-	w.stirred = false
+	w.woken = false
 	w.remove(func(p *parked) (out, stop bool) {
 		if c.full(p.turn) {
-			w.stirred = true // for the next Pending
+			w.woken = true // for the next Pending
 			return false, true
 		}
 		if !p.producer.ready {
