@@ -7,7 +7,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// asksMax is how many questions, or gets from one queue, wait at a time.
+// asksMax is how many admin requests, or gets from one queue, wait at a time.
 const asksMax = 1024
 
 // adminRequest is one thing to ask of the broker, answered by one method or, for a
@@ -18,18 +18,29 @@ type adminRequest struct {
 	done          func(queues []string, err error)
 }
 
-// adminChannel asks one question after the other, over a channel that may die of the
-// answer: nothing else lives on it. It is opened for the first question, and
+// adminState is named for what the admin channel waits for.
+type adminState uint8
+
+const (
+	adminIdle         adminState = iota // nothing is asked
+	adminAwaitChannel                   // list[0] waits for the channel
+	adminAwaitAnswer                    // list[0] is in flight
+	adminTelling                        // the caller is told an answer; what it asks meanwhile comes after
+)
+
+var adminStateNames = [...]string{"idle", "awaitChannel", "awaitAnswer", "telling"}
+
+// adminChannel makes one request after the other, over a channel that may die of
+// the answer: nothing else lives on it. It is opened for the first request, and
 // again for the one after an error.
 type adminChannel struct {
-	client  *Client
-	ch      *channel
-	list    []adminRequest
-	asking  bool   // list[0] is in flight, or waits for the channel
-	telling bool   // in a done
-	sent    bool   // something of list[0] has been
-	turn    uint64 // counts the questions
-	replay  declaration
+	client *Client
+	ch     *channel
+	list   []adminRequest
+	state  adminState
+	sent   bool   // something of list[0] has been
+	turn   uint64 // counts the requests
+	replay declaration
 }
 
 // QueueInfo asks for the length of a queue and the number of its consumers, by
@@ -71,7 +82,12 @@ func (c *Client) Declare(t *Topology, done func(queues []string, err error)) err
 	return c.ask("", adminRequest{topology: t, done: done})
 }
 
-// ask enters a question about a queue, unless there is nobody to ask.
+// asking says that a request is under way.
+func (a *adminChannel) asking() bool {
+	return a.state == adminAwaitChannel || a.state == adminAwaitAnswer
+}
+
+// ask enters a request about a queue, unless there is nobody to ask.
 func (c *Client) ask(queue string, q adminRequest) error {
 	if err := c.refusesAsks(queue, len(c.admin.list)); err != nil {
 		return err
@@ -82,7 +98,7 @@ func (c *Client) ask(queue string, q adminRequest) error {
 	return nil
 }
 
-// refusesAsks is why a question cannot be taken; nil if it can.
+// refusesAsks is why a request cannot be taken; nil if it can.
 func (c *Client) refusesAsks(queue string, waiting int) error {
 	switch {
 	case c.closing:
@@ -97,12 +113,12 @@ func (c *Client) refusesAsks(queue string, waiting int) error {
 	return nil
 }
 
-// start asks the first question of the list, if none is under way.
+// start makes the first request of the list, if none is under way.
 func (a *adminChannel) start() {
-	if a.asking || a.telling || len(a.list) == 0 {
+	if a.state != adminIdle || len(a.list) == 0 {
 		return
 	}
-	a.asking, a.sent = true, false
+	a.state, a.sent = adminAwaitChannel, false
 	a.turn++
 	if a.ch == nil {
 		ch, err := a.client.conn.openChannel(a)
@@ -119,14 +135,15 @@ func (a *adminChannel) start() {
 }
 
 func (a *adminChannel) opened() error {
-	if a.asking {
+	if a.asking() {
 		a.send()
 	}
 	return nil
 }
 
-// send sends the first question.
+// send sends the first request.
 func (a *adminChannel) send() {
+	a.state = adminAwaitAnswer
 	q := &a.list[0]
 	if q.topology == nil {
 		if err := a.ch.request(q.method, q.reply.ID()); err != nil {
@@ -154,7 +171,7 @@ func (a *adminChannel) declare() {
 }
 
 func (a *adminChannel) answered(id amqpproto.MethodID, args []byte) error {
-	if !a.asking {
+	if !a.asking() {
 		return unexpected(a, id)
 	}
 	if a.list[0].topology != nil {
@@ -171,11 +188,11 @@ func (a *adminChannel) answered(id amqpproto.MethodID, args []byte) error {
 	return nil
 }
 
-// tell ends the first question, and asks the next.
+// tell ends the first request, and makes the next.
 func (a *adminChannel) tell(err error) {
 	q := a.list[0]
 	a.list[0] = adminRequest{}
-	a.list, a.asking = a.list[1:], false
+	a.list = a.list[1:]
 	if len(a.list) == 0 {
 		a.list = nil
 	}
@@ -183,26 +200,26 @@ func (a *adminChannel) tell(err error) {
 	if q.topology != nil && err == nil {
 		queues = append(queues, a.replay.queues...)
 	}
-	a.telling = true
+	a.state = adminTelling
 	q.done(queues, err)
-	a.telling = false
+	a.state = adminIdle
 	if a.client.isOpen() {
 		a.start()
 	}
 }
 
-// failSoon ends the first question for what was found inside of the caller's own
+// failSoon ends the first request for what was found inside of the caller's own
 // call.
 func (a *adminChannel) failSoon(err error) {
 	turn := a.turn
 	a.client.soon(func() {
-		if a.asking && a.turn == turn {
+		if a.asking() && a.turn == turn {
 			a.tell(err)
 		}
 	})
 }
 
-// fail is what the broker makes of a question.
+// fail is what the broker makes of a request.
 func (a *adminChannel) fail(err error) {
 	if q := &a.list[0]; q.topology != nil && a.replay.what != "" {
 		err = explain(&TopologyError{Step: a.replay.what, Err: err})
@@ -218,10 +235,10 @@ func (a *adminChannel) onContent(*content) error { return nil }
 
 func (a *adminChannel) onTooLarge(*amqpproto.ChannelError) error { return nil }
 
-// onChannelOver is called when the broker has refused the question.
+// onChannelOver is called when the broker has refused the request.
 func (a *adminChannel) onChannelOver(cause error) {
 	a.ch = nil
-	if !a.asking {
+	if !a.asking() {
 		return
 	}
 	if cause == nil {
@@ -230,15 +247,18 @@ func (a *adminChannel) onChannelOver(cause error) {
 	a.fail(cause)
 }
 
-// lost ends all questions with err.
+// lost ends all requests with err.
 func (a *adminChannel) lost(err error) {
 	a.ch = nil
 	list := a.list
-	a.list, a.asking = nil, false
+	a.list = nil
+	if a.asking() {
+		a.state = adminIdle
+	}
 	for _, q := range list {
 		q.done(nil, err)
 	}
 }
 
-// String names the asker, for errors.
-func (a *adminChannel) String() string { return "channel of questions" }
+// String names the channel and its state, for errors.
+func (a *adminChannel) String() string { return "admin channel " + adminStateNames[a.state] }

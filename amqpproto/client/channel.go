@@ -20,7 +20,7 @@ const (
 
 var channelStateNames = [...]string{"awaitChannelOpenOk", "open", "awaitChannelCloseOk", "over"}
 
-// owner is what a channel is for: a registration or the publisher. An error ends the
+// owner is what a channel is for: a registration, publishes, gets or requests. An error ends the
 // connection.
 type owner interface {
 	opened() error                                        // channel.open-ok came
@@ -193,7 +193,7 @@ const silentMax = 64
 
 // expire is called when the answer did not come in time. In RabbitMQ a channel
 // waits for its queue, and one that is broken, as a quorum queue without a leader,
-// leaves it deaf for good, also to channel.close. It is left alone, and its number
+// leaves it without an answer for good, also to channel.close. It is left alone, and its number
 // stays taken: the others of the connection are innocent. A broker that does not
 // answer a channel.close for which there was no such reason is not worth keeping.
 func (ch *channel) expire() {
@@ -213,7 +213,7 @@ func (ch *channel) expire() {
 	}
 }
 
-// forgotten owns a channel that is deaf, until it answers after all.
+// forgotten owns a channel that is silent, until it answers after all.
 type forgotten struct{ conn *Conn }
 
 func (forgotten) opened() error                                     { return nil }

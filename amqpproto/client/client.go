@@ -195,9 +195,9 @@ func (c *Client) lostAsks(cause error) {
 	}
 	c.requests.lost(err)
 	c.admin.lost(err)
-	getters := c.getChannels
+	channels := c.getChannels
 	c.getChannels = nil
-	for _, g := range getters {
+	for _, g := range channels {
 		g.lost(err)
 	}
 }
@@ -207,7 +207,7 @@ func (c *Client) blame(cause *amqpproto.ConnectionError) {
 	if cause.Method == 0 {
 		return
 	}
-	if a := &c.admin; a.asking && a.ch != nil && a.ch.await.Answers(cause.Method) {
+	if a := &c.admin; a.asking() && a.ch != nil && a.ch.await.Answers(cause.Method) {
 		a.ch = nil
 		a.fail(cause)
 	}

@@ -21,11 +21,11 @@
 //	acknowledger.go acks, rejects and nacks of one channel
 //	pause.go       stop and go on; stream.go: where in a stream
 //	leave.go       stop a consumer that is the only one of its queue
-//	get.go         basic.get, a channel for each queue
-//	ask.go         length of a queue, purge, delete, declare: a channel that may die
+//	getchannel.go  basic.get, a channel for each queue
+//	adminchannel.go length of a queue, purge, delete, declare: a channel that may die
 //	request.go     requests and their ids; requestchannel.go: the channel that they and their replies take
 //	copiedrequest.go requests that may be sent again; blame.go: for which one the broker closed a channel
-//	publisher.go   the channel that all publishes share
+//	publishchannel.go the channel that all publishes share
 //	tx.go          its transactions, where they are asked for
 //	confirms.go    what was published and not yet confirmed
 //	waiting.go     publishes that cannot leave yet

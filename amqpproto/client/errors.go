@@ -27,9 +27,9 @@ var (
 	// ErrReplyTimeout is the outcome of a request whose reply did not come in time.
 	ErrReplyTimeout = errors.New("amqp client: no reply in time")
 
-	// ErrBusy says that as many gets or questions wait for the broker's answer as
+	// ErrBusy says that as many gets or admin requests wait for the broker's answer as
 	// may.
-	ErrBusy = errors.New("amqp client: too many questions wait for the broker's answer: ask less often")
+	ErrBusy = errors.New("amqp client: too many gets and admin requests wait for the broker's answer: ask less often")
 
 	// ErrConnected is the cause given to a wire that was handed to Connect while
 	// the client already had one.
@@ -54,7 +54,7 @@ func (e *ReturnError) Error() string {
 	return s + fmt.Sprintf("no queue is bound to exchange %q for routing key %q: bind one", e.Exchange, e.RoutingKey)
 }
 
-// LostError is the outcome of a publish, request or question whose connection ended
+// LostError is the outcome of a publish, request, get or admin request whose connection ended
 // before the broker's answer came, or of one that had none. A publish may or may
 // not have reached its queue.
 type LostError struct {

@@ -23,16 +23,27 @@ type get struct {
 	done  func(d *Delivery, err error)
 }
 
-// getChannel gets from one queue, one message after the other, over a channel of its
-// own.
+// getState is named for what a get channel waits for.
+type getState uint8
+
+const (
+	getIdle         getState = iota // nothing is asked
+	getAwaitChannel                 // list[0] waits for the channel
+	getAwaitAnswer                  // list[0] is in flight
+	getTelling                      // the caller is told an answer; what it asks meanwhile comes after
+)
+
+var getStateNames = [...]string{"idle", "awaitChannel", "awaitAnswer", "telling"}
+
+// getChannel gets from one queue, one message after the other, over a channel of
+// its own.
 type getChannel struct {
 	Acknowledger
 	client   *Client
 	queue    string
 	ch       *channel
 	list     []get
-	asking   bool // list[0] is in flight, or waits for the channel
-	telling  bool // in a done
+	state    getState
 	idle     deadline
 	answer   amqpproto.BasicGetOk
 	delivery Delivery // lent to done
@@ -114,15 +125,15 @@ func (g *getChannel) rest() {
 
 // start asks for the first of the list, if none is under way.
 func (g *getChannel) start() {
-	if g.asking || g.telling || len(g.list) == 0 {
+	if g.state != getIdle || len(g.list) == 0 {
 		return
 	}
-	g.asking = true
+	g.state = getAwaitChannel
 	if g.ch == nil {
 		ch, err := g.client.conn.openChannel(g)
 		if err != nil {
 			g.client.soon(func() {
-				if g.asking && g.ch == nil {
+				if g.asking() && g.ch == nil {
 					g.tell(nil, err)
 				}
 			})
@@ -144,20 +155,24 @@ func (g *getChannel) check(err error) {
 
 func (g *getChannel) opened() error {
 	g.begin(g.ch)
-	if g.asking {
+	if g.asking() {
 		return g.send()
 	}
 	return nil
 }
 
+// asking says that a get is under way.
+func (g *getChannel) asking() bool { return g.state == getAwaitChannel || g.state == getAwaitAnswer }
+
 func (g *getChannel) send() error {
+	g.state = getAwaitAnswer
 	m := &amqpproto.BasicGet{Queue: []byte(g.queue), NoAck: g.list[0].noAck}
 	return g.ch.request(m, amqpproto.IDBasicGetEmpty)
 }
 
 // answered takes get-empty; get-ok comes with a content.
 func (g *getChannel) answered(id amqpproto.MethodID, _ []byte) error {
-	if !g.asking {
+	if g.state != getAwaitAnswer {
 		return unexpected(g, id)
 	}
 	g.tell(nil, nil)
@@ -165,7 +180,7 @@ func (g *getChannel) answered(id amqpproto.MethodID, _ []byte) error {
 }
 
 func (g *getChannel) contentMethod(id amqpproto.MethodID) amqpproto.Method {
-	if id != amqpproto.IDBasicGetOk || !g.asking || g.ch.await != amqpproto.IDBasicGetEmpty {
+	if id != amqpproto.IDBasicGetOk || g.state != getAwaitAnswer || g.ch.await != amqpproto.IDBasicGetEmpty {
 		return nil
 	}
 	return &g.answer
@@ -200,13 +215,13 @@ func (g *getChannel) onContent(ct *content) error {
 func (g *getChannel) tell(d *Delivery, err error) {
 	first := g.list[0]
 	g.list[0] = get{}
-	g.list, g.asking = g.list[1:], false
+	g.list = g.list[1:]
 	if len(g.list) == 0 {
 		g.list = nil
 	}
-	g.telling = true
+	g.state = getTelling
 	first.done(d, err)
-	g.telling = false
+	g.state = getIdle
 	if !g.client.isOpen() {
 		return
 	}
@@ -227,7 +242,7 @@ func (g *getChannel) onTooLarge(cause *amqpproto.ChannelError) error {
 func (g *getChannel) onChannelOver(cause error) {
 	g.ch = nil
 	g.end()
-	if !g.asking {
+	if !g.asking() {
 		return
 	}
 	if cause == nil {
@@ -241,11 +256,16 @@ func (g *getChannel) lost(err error) {
 	g.ch = nil
 	g.end()
 	list := g.list
-	g.list, g.asking = nil, false
+	g.list = nil
+	if g.asking() {
+		g.state = getIdle
+	}
 	for _, one := range list {
 		one.done(nil, err)
 	}
 }
 
-// String names the getter, for errors.
-func (g *getChannel) String() string { return fmt.Sprintf("gets from queue %q", g.queue) }
+// String names the channel and its state, for errors.
+func (g *getChannel) String() string {
+	return fmt.Sprintf("gets from queue %q, %s", g.queue, getStateNames[g.state])
+}

@@ -12,7 +12,7 @@ type ProducerSpec struct {
 	Topology
 }
 
-// Producer is one registered producer: a gate for publishes, that opens when its
+// Producer is one registered producer: its publishes wait until its
 // topology has been declared on the connection of the day.
 type Producer struct {
 	registration

@@ -78,7 +78,7 @@ const (
 // Request publishes a request and waits for its reply. reply_to and correlation_id
 // are filled in, whatever o.RawProperties say of them; all of o is copied. Any
 // number of requests may be under way, over channels of their own: by direct
-// reply-to, or Config.ReplyQueue. p is the gate as with Publish and may be nil.
+// reply-to, or Config.ReplyQueue. p is what it waits for, as with Publish, and may be nil.
 //
 // While the request cannot leave it waits, as a publish does, and counts towards
 // PublishMax until its outcome. After timeout, which starts at the next Tick, the

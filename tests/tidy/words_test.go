@@ -34,6 +34,7 @@ var oldWords = []oldWord{
 	{`[sS]ettler\b`, "acknowledger"},
 	{`\b[sS]tations?\b|newStation`, "registration"},
 	{`\b(CallID|callerState|EventCallChannelClosed)\b`, "RequestID: an RPC is a request"},
+	{`\b(openGate|gateMax|pubState|callLedger|newPublisher|roomForGetter)\b`, "replay barrier, publish channel, admin channel, get channel"},
 }
 
 // wordsExempt are files that tell history, or quote the words themselves.
