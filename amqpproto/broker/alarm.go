@@ -38,7 +38,7 @@ func (s *Server) checkMemory() {
 		s.readOn()
 	}
 	s.host.Note(Event{Kind: kind, Octets: used})
-	s.ring()
+	s.updateAlarm()
 }
 
 // over says whether publishers have to wait. They do from the limit on, until memory
@@ -51,8 +51,8 @@ func (s *Server) over(used int64) bool {
 	return used > memory || messages > 0 && int64(s.messages) > messages
 }
 
-// ring starts or ends the alarm.
-func (s *Server) ring() {
+// updateAlarm starts or ends the alarm.
+func (s *Server) updateAlarm() {
 	on := s.heavy || s.disk.holds()
 	if on == s.alarm {
 		if on {

@@ -58,7 +58,7 @@ func (s *Server) setLow(low bool, left int64) {
 		kind = DiskBlocked
 	}
 	s.host.Note(Event{Kind: kind, Octets: left})
-	s.ring()
+	s.updateAlarm()
 }
 
 // wrote is called when the store has grown.
@@ -66,7 +66,7 @@ func (s *Server) wrote() {
 	d := &s.disk
 	if s.opts.Reserve > 0 && !d.lags && s.behind() > s.opts.Reserve/8*7 {
 		d.lags = true
-		s.ring()
+		s.updateAlarm()
 	}
 	at := s.store.Appended() + d.coming
 	if at < d.lookAt {
@@ -85,7 +85,7 @@ func (s *Server) wrote() {
 func (s *Server) caughtUp() {
 	if s.disk.lags && s.behind() <= s.opts.Reserve/2 {
 		s.disk.lags = false
-		s.ring()
+		s.updateAlarm()
 	}
 }
 
@@ -112,5 +112,5 @@ func (s *Server) storeTroubled(err error) {
 		kind = StoreTroubled
 	}
 	s.host.Note(Event{Kind: kind, Err: err})
-	s.ring()
+	s.updateAlarm()
 }
