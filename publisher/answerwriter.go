@@ -108,10 +108,10 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	for rest := p; len(rest) > 0; { // in pieces: what is flushed is copied on the loop's thread
-		piece := rest[:min(len(rest), amqpproto.LargeBody)]
+		piece := rest[:min(len(rest), w.room())]
 		rest = rest[len(piece):]
 		w.body = append(w.body, piece...)
-		if len(w.body) >= answerBuffer {
+		if len(w.body) >= w.enough() {
 			if err := w.flush(); err != nil {
 				return 0, err
 			}
@@ -122,6 +122,23 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+// enough is how much leaves by itself. What has begun leaves in small pieces, so that
+// a client that stops reading costs the memory of two of them.
+func (w *responseWriter) enough() int {
+	if w.begun {
+		return 2 * StreamPiece
+	}
+	return answerBuffer
+}
+
+// room is how much is collected before the next look.
+func (w *responseWriter) room() int {
+	if n := w.enough() - len(w.body); n > 0 {
+		return n
+	}
+	return amqpproto.LargeBody // it is held
 }
 
 // ended is why nothing can be written any more.
@@ -203,7 +220,9 @@ func (w *responseWriter) send(r *Request) (more bool, err error) {
 		}
 	}
 	body := w.body
-	w.body = w.body[:0]
+	if w.body = w.body[:0]; cap(w.body) > w.enough() {
+		w.body = nil
+	}
 	return r.door.(StreamDoor).Write(r.forDoor(), body)
 }
 

@@ -67,7 +67,7 @@ func (w *Stream) Write(p []byte) (int, error) {
 	}
 	written := 0
 	for { // in pieces, so that what waits for the client is bounded however much is written at once
-		piece := p[written:min(len(p), written+streamPiece)]
+		piece := p[written:min(len(p), written+StreamPiece)]
 		if err := w.write(door, piece); err != nil {
 			if w.err == nil && !errors.Is(err, ErrGone) {
 				w.err = err
@@ -80,8 +80,8 @@ func (w *Stream) Write(p []byte) (int, error) {
 	}
 }
 
-// streamPiece is how much of a stream is given to its door at once.
-const streamPiece = 32 << 10
+// StreamPiece is how much of a stream is given to its door at once.
+const StreamPiece = 16 << 10
 
 func (w *Stream) write(door StreamDoor, p []byte) error {
 	r := w.r

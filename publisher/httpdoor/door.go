@@ -284,8 +284,11 @@ func (x *exchange) more() {
 	}
 }
 
-// highWater is how much of a stream may wait for the client.
-const highWater = 64 << 10
+// highWater is how much of a stream may wait for the client, but for the last piece of
+// it. Nothing waits when the next piece is made, so that a client that stops reading
+// costs the memory of one. The system has more in its own buffer, and keeps the line
+// busy meanwhile.
+const highWater = publisher.StreamPiece - 1
 
 // streamTurnMax is how much all streams may produce in a turn of the loop. Beyond
 // it each goes on when some of its output has left.
@@ -351,7 +354,7 @@ func (x *exchange) Sent(n int) {
 	if len(x.rest) > 0 && x.OutLen() <= highWater/2 {
 		x.more()
 	}
-	if x.full && x.call != nil && x.OutLen() <= highWater/2 {
+	if x.full && x.call != nil && x.OutLen() == 0 {
 		x.full = false
 		x.call.Wake()
 	}
