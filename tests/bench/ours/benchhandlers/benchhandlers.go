@@ -18,6 +18,7 @@ func init() {
 	publisher.Produce("bench", publisher.Producer{RoutingKey: queue, Transient: true, NoDeclare: true})
 	publisher.Handle("POST /burst", burst)
 	publisher.Handle("GET /compute", compute)
+	publisher.Handle("GET /large", large)
 	// The publish workload must not consume what it publishes.
 	if os.Getenv("BENCH_CONSUME") == "" {
 		return
@@ -79,6 +80,18 @@ func burst(r *publisher.Request) error {
 		}
 	}
 	return r.Text(200, "confirmed\n")
+}
+
+// large streams a large answer.
+func large(r *publisher.Request) error {
+	return r.Stream(200, "application/octet-stream", -1, func(w *publisher.Stream) error {
+		for range report.LargePieces {
+			if _, err := w.Write(report.LargePiece); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // compute offloads what takes a processor for some time.

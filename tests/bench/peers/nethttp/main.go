@@ -18,6 +18,13 @@ func main() {
 	mux.HandleFunc("GET /compute", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, strconv.FormatUint(report.Compute(), 10))
 	})
+	mux.HandleFunc("GET /large", func(w http.ResponseWriter, _ *http.Request) {
+		for range report.LargePieces {
+			if _, err := w.Write(report.LargePiece); err != nil {
+				return // the client has left
+			}
+		}
+	})
 	mux.HandleFunc("GET /hello", func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
 		h.Set("Server", "net/http") // the library sends none by itself
