@@ -1,7 +1,7 @@
 // Package amqpproto is AMQP 0-9-1 on the wire, with RabbitMQ's extensions, for
 // either role. It has no socket, no clock and no state but that of one content
 // being assembled; the machines above it are amqpproto/client and
-// amqpproto/broker.
+// amqpproto/broker, and what both of them do is in amqpproto/endpoint.
 //
 // A byte meets the package in this order:
 //

@@ -15,9 +15,18 @@ const (
 // is not lost by waiting. One that is declared or has failed hands on the turn;
 // qos and consume go on beside the next one.
 //
-// Publishes wait until everybody has had a turn. On a broker that has forgotten
-// its queues, the first publishes would otherwise come before the queues of our
-// own consumers, and be dropped or returned.
+// Publishes wait behind a barrier until every registration has had a turn. On a
+// broker that has forgotten its queues, the first publishes would otherwise come
+// before the queues of our own consumers, and be dropped or returned.
+//
+// The barrier is one for all publishes, not one for each exchange. Which queues a
+// publish needs is not known here: bindings from exchange to exchange and alternate
+// exchanges may be other people's, so a publish to one exchange may be meant for a
+// queue that our consumer binds to another. Nor does it help that a queue was
+// declared before: an exclusive or auto-delete queue ends with its connection, and
+// a broker that was reset has lost durable ones as well. So a slow registration
+// holds publishes up for turnMax, and all of them together for barrierMax; after
+// that publishes leave whatever is missing.
 type replay struct {
 	producers int           // how many of client.producers have had their turn
 	consumers int           // the same for consumers
