@@ -85,7 +85,7 @@ func (s *stream) receive() {
 			return
 		}
 		if n > 0 || err != nil {
-			s.poke()
+			s.wake()
 		}
 		if err != nil {
 			return
@@ -119,7 +119,7 @@ func (s *stream) send() {
 		s.flying = 0
 		s.outErr = err
 		s.mu.Unlock()
-		s.poke()
+		s.wake()
 		if err != nil {
 			return
 		}
@@ -153,8 +153,8 @@ func (s *stream) leave() {
 	s.conn.loop.pumps.Done()
 }
 
-// poke makes the loop look at the connection, once for all that has happened until it does.
-func (s *stream) poke() {
+// wake makes the loop look at the connection, once for all that has happened until it does.
+func (s *stream) wake() {
 	s.mu.Lock()
 	told := s.told || s.closed
 	s.told = true
@@ -164,13 +164,13 @@ func (s *stream) poke() {
 	}
 }
 
-// again pokes if there is something to take.
+// again wakes the loop if there is something to take.
 func (s *stream) again() {
 	s.mu.Lock()
 	more := s.inAt < len(s.in) || s.inErr != nil
 	s.mu.Unlock()
 	if more && s.conn.want&readable != 0 {
-		s.poke()
+		s.wake()
 	}
 }
 
@@ -255,7 +255,7 @@ func (s *stream) close() {
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	// A deadline in the past frees them from Read and Write without blocking. The stream under TLS is closed outright,
-	// lest its farewell be waited for.
+	// because closing TLS may block on close_notify.
 	if u, ok := s.nc.(interface{ NetConn() net.Conn }); ok {
 		_ = u.NetConn().Close()
 	} else if s.nc.SetDeadline(time.Unix(1, 0)) != nil {

@@ -61,7 +61,7 @@ func (c *Conn) close() {
 	peer, cause := c.peer, c.cause
 	c.peer, c.cause = nil, nil
 	c.loop.debug.forget(c)
-	c.unkeep()
+	c.releaseInput()
 	if c.flags&fLinger != 0 {
 		c.linger()
 	} else {

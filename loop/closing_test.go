@@ -96,7 +96,7 @@ func TestReset(t *testing.T) {
 
 // A reset is noticed while the connection is not being read, and does not make the loop spin.
 func TestResetWhilePaused(t *testing.T) {
-	r := start(t, loop.Options{KeepMax: 1})
+	r := start(t, loop.Options{InputMax: 1})
 	lost := make(chan error, 2)
 	var server *peer
 	at := r.listen("tcp", "127.0.0.1:0", func(c *loop.Conn) loop.Peer {
@@ -115,7 +115,7 @@ func TestResetWhilePaused(t *testing.T) {
 
 // A unix socket whose other side is gone hangs up for ever; unread, it must cost nothing.
 func TestHangUpWhilePaused(t *testing.T) {
-	r := start(t, loop.Options{KeepMax: 1})
+	r := start(t, loop.Options{InputMax: 1})
 	lost := make(chan error, 2)
 	var server *peer
 	taking := false
@@ -243,7 +243,7 @@ func TestRefusedByAccept(t *testing.T) {
 
 // What a connection said before it was lost is fed although the write that found out has failed.
 func TestInputBeforeAFailedWriteIsFed(t *testing.T) {
-	r := start(t, loop.Options{KeepMax: 1})
+	r := start(t, loop.Options{InputMax: 1})
 	lost := make(chan error, 2)
 	var server *peer
 	at := r.listen("tcp", "127.0.0.1:0", func(c *loop.Conn) loop.Peer {

@@ -21,7 +21,7 @@ const (
 type flags uint16
 
 const (
-	fWoken     flags = 1 << iota // offer kept input again
+	fWoken     flags = 1 << iota // offer held input again
 	fDirty                       // in Loop.dirty
 	fTick                        // the peer is owed a Tick in this turn
 	fBlocked                     // the last write was short: wait for writability
@@ -37,29 +37,29 @@ const (
 	fLine                        // stands in the line of long outputs
 )
 
-// carrier is what takes the place of a socket: an adopted stream, or the half of a joined pair. It is asked as a socket
-// is, and tells of news by poke, once for all that has happened until the loop looks.
-type carrier interface {
+// transport is what takes the place of a socket: an adopted stream, or an end of a pipe. It is asked as a socket
+// is, and tells that something has happened by wake, once for all that has happened until the loop looks.
+type transport interface {
 	take(b []byte) (int, syscall.Errno) // as read: 0 is the end, EAGAIN nothing now, EIO the failure
 	put(p []byte) (int, syscall.Errno)  // as write
 	failure() error                     // behind EIO
 	unsent() bool                       // bytes that put took have not left yet
-	poke()                              // make the loop look at the connection
-	again()                             // poke if there is something to take
+	wake()                              // make the loop look at the connection
+	again()                             // wake if there is something to take
 	shut()                              // end the sending in order; receiving goes on
 	close()                             // end both
 	remoteAddr() net.Addr
 	localAddr() net.Addr
 }
 
-// Conn is one connection of a loop: a socket, an adopted stream or the half of a joined pair, and its Peer. Its methods are for the loop's
+// Conn is one connection of a loop: a socket, an adopted stream or an end of a pipe, and its Peer. Its methods are for the loop's
 // thread. They do nothing once the connection is closed, so it may be kept longer than it lasts.
 type Conn struct {
 	loop     *Loop
 	peer     Peer
-	kept     *keep   // input that the peer did not take; nil if there is none
-	stream   carrier // in place of a socket; nil for a socket
-	cause    error   // why it is closed, for Lost
+	input    *inputBuffer // input that the peer did not take; nil if there is none
+	stream   transport    // in place of a socket; nil for a socket
+	cause    error        // why it is closed, for Lost
 	id       uint64
 	deadline int64 // ns after Loop.base; 0 for none
 	fd       int32 // -1 without a socket
@@ -74,7 +74,7 @@ type Conn struct {
 // ID is unique among the connections of a loop, and never reused.
 func (c *Conn) ID() uint64 { return c.id }
 
-// Wake makes the connection dirty: in this turn, or in the next if the flush has passed, kept input is offered again,
+// Wake makes the connection dirty: in this turn, or in the next if the flush has passed, held input is offered again,
 // the peer gets a Tick, and its Pending is written.
 func (c *Conn) Wake() {
 	c.loop.debug.onThread(c.loop, "Conn.Wake")
@@ -234,7 +234,7 @@ func (c *Conn) interest() {
 	switch {
 	case c.stream != nil:
 		// The stream has told what it had while nobody listened.
-		c.stream.poke()
+		c.stream.wake()
 	case c.flags&fOff != 0:
 		c.flags &^= fOff
 		l := c.loop

@@ -28,12 +28,12 @@ func (c *Conn) Detach() (nc net.Conn, rest []byte, err error) {
 	if nc, err = netConn(int(c.fd)); err != nil {
 		return nil, nil, fmt.Errorf("loop: detach: %w", err)
 	}
-	if k := c.kept; k != nil {
+	if k := c.input; k != nil {
 		rest = append([]byte(nil), k.b[k.r:k.w]...)
 	}
 	c.stage = stageClosed // from here on the connection does nothing
 	c.peer = nil
-	c.unkeep()
+	c.releaseInput()
 	c.disarm()
 	l.debug.forget(c)
 	l.count.Open--

@@ -10,11 +10,11 @@
 //     socket, the next deadline or a Post.
 //  2. Read. Every readable connection is read and fed, up to ReadTurnMax bytes each; a read that filled less than
 //     its buffer was the last. Listeners accept up to AcceptTurnMax.
-//     Joined pairs are read as sockets are. With [PollMax] events at most, this bounds the phase.
+//     Pipes are read as sockets are. With [PollMax] events at most, this bounds the phase.
 //  3. Timers whose time has come run, oldest first. Deadlines of peers make their connection dirty.
 //  4. Posted functions run, up to PostTurnMax.
 //  5. Options.Tasks runs the tasks made ready.
-//  6. Dirty connections: kept input is offered again to woken peers, then each peer gets one Tick and one write of its
+//  6. Dirty connections: held input is offered again to woken peers, then each peer gets one Tick and one write of its
 //     Pending. What is longer than 16 KiB is written in portions of WriteConnMax, the connections in turn, and of all of
 //     them up to WriteTurnMax. The write goes first; writability is asked for only when it did not finish.
 //  7. Close the doomed: descriptors are closed and Lost is called. Nothing is freed inside its own callback.
@@ -28,7 +28,7 @@
 //
 //  1. Feed may take a prefix only, because a frame is incomplete or because the peer does not want more now. The rest
 //     is kept and offered again, with what arrived meanwhile, when bytes arrive or when the peer was woken. A peer
-//     must be able to take something of KeepMax bytes: at that length its socket is not read any more.
+//     must be able to take something of InputMax bytes: at that length its socket is not read any more.
 //  2. After an error from Feed nothing more is fed. Pending is flushed, then the connection is closed.
 //  3. Tick is called once when the connection opens, before the first Feed; in each turn in which the peer was fed or
 //     woken, before its flush; and when the time that it returned last has come. A deadline may move later for free.
@@ -36,11 +36,11 @@
 //     name must stay a prefix of what it returns next.
 //  5. [Conn.Wake] makes dirty for this turn, or for the next if the flush has passed. [Conn.Close] flushes and closes in
 //     order, [Conn.Abort] closes at once. None of them calls back: Lost is called in phase 7, exactly once, last.
-//  6. When the other side ends its sending, EOF is told at once to a [HalfCloser], even while input is kept: kept input
+//  6. When the other side ends its sending, EOF is told at once to a [HalfCloser], even while input is kept: held input
 //     is still offered on Wake, so a peer that refused some takes it before it closes.
 //  7. Lost is called when nothing more can be sent or received. After an orderly close the descriptor lingers a while
 //     without its peer: the write side is shut, input is dropped, so that the last answer is read instead of a reset.
-//  8. Pending above HighWater pauses the reading of that peer, and the offering of kept input, until it is under half;
+//  8. Pending above HighWater pauses the reading of that peer, and the offering of held input, until it is under half;
 //     not after [Conn.KeepReading].
 //
 // A panic of a peer's method closes that connection, a panic of a timer or of a posted function ends that one call;

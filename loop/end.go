@@ -61,7 +61,7 @@ func (l *Loop) loseAll() {
 	for s := range l.streams {
 		s.conn.loseNow()
 	}
-	for h := range l.halves {
+	for h := range l.pipeEnds {
 		h.conn.loseNow()
 	}
 	l.closeDoomed()

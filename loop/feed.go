@@ -46,10 +46,10 @@ func (c *Conn) again() {
 }
 
 // room is where to read: into the shared buffer, behind a copy of a short rest, or behind a long rest in its own
-// buffer. front is the length of the rest copied in front of the shared one; -1 means the kept buffer.
+// buffer. front is the length of the rest copied in front of the shared one; -1 means the input buffer.
 func (c *Conn) room() (b []byte, front int) {
 	l := c.loop
-	k := c.kept
+	k := c.input
 	if k == nil {
 		return l.buf[headroom:], 0
 	}
@@ -63,10 +63,10 @@ func (c *Conn) room() (b []byte, front int) {
 		if k.r >= l.opt.ReadSize/4 && k.r >= n { // moving it is cheap, compared with what was taken
 			copy(k.b, k.b[k.r:k.w])
 		} else {
-			bigger := l.keeps.get(n + l.opt.ReadSize)
+			bigger := l.inputs.get(n + l.opt.ReadSize)
 			copy(bigger.b, k.b[k.r:k.w])
-			l.keeps.put(k)
-			c.kept, k = bigger, bigger
+			l.inputs.put(k)
+			c.input, k = bigger, bigger
 		}
 		k.r, k.w = 0, n
 	}
@@ -77,7 +77,7 @@ func (c *Conn) room() (b []byte, front int) {
 func (c *Conn) arrived(room []byte, front, n int) {
 	l := c.loop
 	if front < 0 {
-		c.kept.w += n
+		c.input.w += n
 		c.offer()
 		return
 	}
@@ -85,50 +85,50 @@ func (c *Conn) arrived(room []byte, front, n int) {
 	took := c.feed(in)
 	if c.stage != stageOpen {
 		l.debug.poison(in)
-		c.unkeep()
+		c.releaseInput()
 		return
 	}
 	rest := in[took:]
 	if len(rest) == 0 {
-		c.unkeep()
+		c.releaseInput()
 	} else {
-		c.keep(rest)
+		c.storeInput(rest)
 	}
 	l.debug.poison(in)
 }
 
-// keep stores rest, which does not lie in the kept buffer.
-func (c *Conn) keep(rest []byte) {
+// storeInput stores rest, which does not lie in the input buffer.
+func (c *Conn) storeInput(rest []byte) {
 	l := c.loop
-	k := c.kept
+	k := c.input
 	if k == nil || len(k.b) < len(rest) || debugging {
-		c.unkeep()
-		k = l.keeps.get(len(rest))
-		c.kept = k
+		c.releaseInput()
+		k = l.inputs.get(len(rest))
+		c.input = k
 	}
 	k.r, k.w = 0, copy(k.b, rest)
 	c.full(len(rest))
 }
 
-// offer feeds the kept input.
+// offer feeds the held input.
 func (c *Conn) offer() {
 	l := c.loop
-	k := c.kept
+	k := c.input
 	took := c.feed(k.b[k.r:k.w])
 	if c.stage != stageOpen {
-		c.unkeep()
+		c.releaseInput()
 		return
 	}
 	l.debug.poison(k.b[k.r : k.r+took])
 	k.r += took
 	switch {
 	case k.r == k.w:
-		c.unkeep()
+		c.releaseInput()
 		return
 	case debugging: // views into the rest must not survive either
 		rest := append([]byte(nil), k.b[k.r:k.w]...)
 		l.debug.poison(k.b)
-		c.keep(rest)
+		c.storeInput(rest)
 		return
 	}
 	c.full(k.w - k.r)
@@ -136,7 +136,7 @@ func (c *Conn) offer() {
 
 // full stops the reading of a peer that refuses too much, and begins it again.
 func (c *Conn) full(n int) {
-	if n >= c.loop.opt.KeepMax {
+	if n >= c.loop.opt.InputMax {
 		c.flags |= fFull
 	} else if c.flags&fFull == 0 {
 		return
@@ -146,12 +146,12 @@ func (c *Conn) full(n int) {
 	c.interest()
 }
 
-// unkeep gives the kept buffer back.
-func (c *Conn) unkeep() {
-	if c.kept != nil {
-		c.loop.debug.poison(c.kept.b)
-		c.loop.keeps.put(c.kept)
-		c.kept = nil
+// releaseInput gives the input buffer back.
+func (c *Conn) releaseInput() {
+	if c.input != nil {
+		c.loop.debug.poison(c.input.b)
+		c.loop.inputs.put(c.input)
+		c.input = nil
 	}
 	if c.flags&fFull != 0 {
 		c.flags &^= fFull

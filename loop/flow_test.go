@@ -92,7 +92,7 @@ func TestHighWaterPausesReading(t *testing.T) {
 // A peer that is busy refuses input. It is kept, up to a bound, and offered when the peer wakes.
 func TestRefusedInputIsKeptAndBounded(t *testing.T) {
 	const keep = 64 << 10
-	r := start(t, loop.Options{KeepMax: keep, ReadSize: 16 << 10})
+	r := start(t, loop.Options{InputMax: keep, ReadSize: 16 << 10})
 	var server *peer
 	busy, most, got := true, 0, 0
 	at := r.listen("tcp", "127.0.0.1:0", func(c *loop.Conn) loop.Peer {
@@ -129,8 +129,8 @@ func TestRefusedInputIsKeptAndBounded(t *testing.T) {
 		server.conn.Wake()
 	})
 	r.until("all of it", func() bool { return got == size })
-	if s := r.Stats(); s.Kept != 0 {
-		r.until("the kept buffers to be given back", func() bool { return r.Stats().Kept == 0 })
+	if s := r.Stats(); s.InputHeld != 0 {
+		r.until("the input buffers to be given back", func() bool { return r.Stats().InputHeld == 0 })
 	}
 }
 

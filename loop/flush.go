@@ -7,7 +7,7 @@ import (
 
 // flushDirty is phase 6.
 func (l *Loop) flushDirty() {
-	// First all kept input, because what peers do with it may make others dirty, and those should be written in this
+	// First all held input, because what peers do with it may make others dirty, and those should be written in this
 	// turn, too. The line may grow meanwhile, but nobody stands in it twice.
 	for l.cursor = 0; l.cursor < len(l.dirty); {
 		l.offerKept()
@@ -43,9 +43,9 @@ func (l *Loop) offerKept() {
 	l.blame(nil)
 }
 
-// offerable says whether kept input is to be offered again.
+// offerable says whether held input is to be offered again.
 func (c *Conn) offerable() bool {
-	return c.flags&fWoken != 0 && c.kept != nil && c.stage == stageOpen && c.flags&fHigh == 0
+	return c.flags&fWoken != 0 && c.input != nil && c.stage == stageOpen && c.flags&fHigh == 0
 }
 
 func (l *Loop) flushSome() {
@@ -68,11 +68,11 @@ func (c *Conn) turn() {
 	if c.flags&fTick != 0 {
 		c.tick()
 	}
-	// A Wake up to here is answered by this flush, one after it by the next; but one for kept input has come too late
+	// A Wake up to here is answered by this flush, one after it by the next; but one for held input has come too late
 	// for this turn's offer.
 	woken := c.flags & fWoken
 	c.flags &^= fDirty | fTick | fWoken
-	if woken != 0 && c.kept != nil && c.stage == stageOpen {
+	if woken != 0 && c.input != nil && c.stage == stageOpen {
 		c.flags |= fWoken // kept also while reading is paused: it is offered when that ends
 		if c.flags&fHigh == 0 {
 			c.mark(fTick)
@@ -177,7 +177,7 @@ func (c *Conn) pressure(left int) {
 	case c.flags&fHigh != 0 && left <= high/2:
 		c.flags &^= fHigh
 		c.interest()
-		if c.kept != nil {
+		if c.input != nil {
 			c.flags |= fWoken
 			c.mark(fTick)
 		}

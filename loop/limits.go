@@ -13,7 +13,7 @@ type Options struct {
 	TimerTurnMax  int // timers and deadlines run in a turn; 4096
 
 	HighWater int // bytes of Pending left after a write above which that peer is not read; 1 MiB
-	KeepMax   int // bytes of input refused by its peer above which a socket is not read; 256 KiB
+	InputMax  int // bytes of input refused by its peer above which a socket is not read; 256 KiB
 
 	LingerTime time.Duration // how long a closed connection waits for the other side to read and close; 2 s
 	LingerMax  int           // bytes of input dropped meanwhile; 32 MiB
@@ -58,7 +58,7 @@ func (o *Options) fill() {
 	number(&o.PostTurnMax, 1024)
 	number(&o.TimerTurnMax, 4096)
 	number(&o.HighWater, HighWaterDefault)
-	number(&o.KeepMax, 256<<10)
+	number(&o.InputMax, 256<<10)
 	number(&o.LingerMax, 32<<20)
 	number(&o.OffloadWorkers, 16)
 	span := func(p *time.Duration, def time.Duration) {

@@ -44,21 +44,21 @@ type Loop struct {
 	now  time.Time // of this turn
 	at   int64     // the same, relative to base
 
-	buf       []byte // headroom for a short kept rest, then ReadSize bytes to read into
-	keeps     keepPool
-	heap      heap
-	dirty     []*Conn // to be offered, ticked and flushed in phase 6
-	flushing  []*Conn // the dirty ones of the flush in progress
-	doomed    []*Conn // to be closed in phase 7
-	shares    shares  // of long outputs
-	listeners []*Listener
-	dials     map[*dial]struct{}
-	streams   map[*stream]struct{} // adopted connections whose goroutines run
-	halves    map[*half]struct{}   // of joined pairs, not closed yet
-	news      []*half              // those with something to take, or room to put
-	pumps     sync.WaitGroup       // their goroutines
-	acceptMax int                  // descriptors from here on are not for accepted connections
-	reserve   int                  // descriptor given up to accept and refuse when there is no other; -1 if lost
+	buf           []byte // headroom for a short kept rest, then ReadSize bytes to read into
+	inputs        inputPool
+	heap          heap
+	dirty         []*Conn // to be offered, ticked and flushed in phase 6
+	flushing      []*Conn // the dirty ones of the flush in progress
+	doomed        []*Conn // to be closed in phase 7
+	shares        shares  // of long outputs
+	listeners     []*Listener
+	dials         map[*dial]struct{}
+	streams       map[*stream]struct{}  // adopted connections whose goroutines run
+	pipeEnds      map[*pipeEnd]struct{} // of pipes, not closed yet
+	readablePipes []*pipeEnd            // those with something to take, or room to put
+	pumps         sync.WaitGroup        // their goroutines
+	acceptMax     int                   // descriptors from here on are not for accepted connections
+	reserve       int                   // descriptor given up to accept and refuse when there is no other; -1 if lost
 
 	cur     *Conn  // whose method is being called; blamed for a panic
 	doing   string // what is being called, for panics
@@ -88,7 +88,7 @@ type Loop struct {
 // New makes a loop. It holds descriptors from here on; they are released at the end of Run.
 func New(opt Options) (*Loop, error) {
 	opt.fill()
-	l := &Loop{opt: opt, reserve: -1, dials: map[*dial]struct{}{}, streams: map[*stream]struct{}{}, halves: map[*half]struct{}{}}
+	l := &Loop{opt: opt, reserve: -1, dials: map[*dial]struct{}{}, streams: map[*stream]struct{}{}, pipeEnds: map[*pipeEnd]struct{}{}}
 	l.base = time.Now()
 	l.now = l.base
 	if err := l.poll.open(); err != nil {
@@ -119,7 +119,7 @@ func (l *Loop) OnEnd(fn func()) { l.ends = append(l.ends, fn) }
 // was never run is released by Stop followed by Run.
 func (l *Loop) Stop() {
 	l.stop.Store(true)
-	l.mail.rouse()
+	l.mail.wake()
 }
 
 // Run locks the thread and turns until Stop. Then every connection is lost with ErrStopped, listeners, dials and
@@ -162,8 +162,8 @@ func (l *Loop) turn() error {
 	for l.cursor < n {
 		l.readEvents(n)
 	}
-	if len(l.news) > 0 {
-		l.readHalves()
+	if len(l.readablePipes) > 0 {
+		l.readPipes()
 	}
 	if l.heap.due(l.at) {
 		l.watch.beat()
@@ -248,7 +248,7 @@ func (l *Loop) yield() {
 
 // leftover says whether there is work that does not come from the poller.
 func (l *Loop) leftover() bool {
-	return len(l.dirty) > 0 || len(l.doomed) > 0 || len(l.news) > 0 || l.shares.waiting() > 0 || l.tasks || l.mail.waiting()
+	return len(l.dirty) > 0 || len(l.doomed) > 0 || len(l.readablePipes) > 0 || l.shares.waiting() > 0 || l.tasks || l.mail.waiting()
 }
 
 // generous says whether to wait as a goroutine rather than in a system call. In a system call the thread keeps its
@@ -299,7 +299,7 @@ func (l *Loop) readEvents(n int) {
 		fd, gen, ev := l.poll.event(l.cursor)
 		l.cursor++
 		l.watch.beat()
-		if uint(fd) >= uint(len(l.slots)) { // the bell
+		if uint(fd) >= uint(len(l.slots)) { // the wake descriptor
 			continue
 		}
 		s := &l.slots[fd]

@@ -6,57 +6,57 @@ import (
 	"syscall"
 )
 
-// joinMax is how many bytes wait between two joined peers, in either direction.
-const joinMax = 256 << 10
+// pipeMax is how many bytes wait in a pipe, in either direction.
+const pipeMax = 256 << 10
 
-var errJoinClosed = errors.New("loop: the joined peer has closed")
+var errPipeClosed = errors.New("loop: the other end of the pipe has closed")
 
-// half is one end of a joined pair. Both ends belong to the loop's thread.
-type half struct {
+// pipeEnd is one end of a pipe. Both ends belong to the loop's thread.
+type pipeEnd struct {
 	conn   *Conn
-	other  *half
+	other  *pipeEnd
 	in     []byte // put by the other, not yet taken: in[inAt:]
 	inAt   int
-	queued bool // in Loop.news
+	queued bool // in Loop.readablePipes
 	done   bool // sends no more
 	closed bool
 }
 
-// Join connects two peers of this loop as a socket would, without one: what one has pending is fed to the other in the
+// Pipe connects two peers of this loop as a socket would, without one: what one has pending is fed to the other in the
 // next turn, under the same rules and bounds, and no system call is made. a is asked for its peer first, then b; if one
 // returns nil, the other is told of an orderly end.
-func (l *Loop) Join(a, b func(*Conn) Peer) {
-	l.debug.onThread(l, "Loop.Join")
-	x, y := l.newHalf(), l.newHalf()
+func (l *Loop) Pipe(a, b func(*Conn) Peer) {
+	l.debug.onThread(l, "Loop.Pipe")
+	x, y := l.newPipeEnd(), l.newPipeEnd()
 	x.other, y.other = y, x
 	x.conn.open(a)
 	y.conn.open(b)
 }
 
-func (l *Loop) newHalf() *half {
+func (l *Loop) newPipeEnd() *pipeEnd {
 	c := l.newConn(-1, endpoint{})
-	h := &half{conn: c}
+	h := &pipeEnd{conn: c}
 	c.stream = h
 	c.want = readable
-	l.halves[h] = struct{}{}
+	l.pipeEnds[h] = struct{}{}
 	l.count.Accepted++
 	return h
 }
 
-// readHalves lets the connections with news be read, as the events of the poller do for sockets. What becomes news
+// readPipes lets the connections with something to read be read, as the events of the poller do for sockets. What becomes readable
 // meanwhile is for the next turn.
-func (l *Loop) readHalves() {
-	n := len(l.news)
+func (l *Loop) readPipes() {
+	n := len(l.readablePipes)
 	for l.cursor = 0; l.cursor < n; {
-		l.readSomeHalves(n)
+		l.readSomePipes(n)
 	}
-	l.news = append(l.news[:0], l.news[n:]...)
+	l.readablePipes = append(l.readablePipes[:0], l.readablePipes[n:]...)
 }
 
-func (l *Loop) readSomeHalves(n int) {
+func (l *Loop) readSomePipes(n int) {
 	defer l.rescue()
 	for l.cursor < n {
-		h := l.news[l.cursor]
+		h := l.readablePipes[l.cursor]
 		l.cursor++
 		l.watch.beat()
 		h.queued = false
@@ -65,21 +65,21 @@ func (l *Loop) readSomeHalves(n int) {
 	l.cur = nil
 }
 
-func (h *half) poke() {
+func (h *pipeEnd) wake() {
 	if !h.queued && !h.closed {
 		h.queued = true
 		l := h.conn.loop
-		l.news = append(l.news, h)
+		l.readablePipes = append(l.readablePipes, h)
 	}
 }
 
-func (h *half) again() {
+func (h *pipeEnd) again() {
 	if (h.inAt < len(h.in) || h.other.done) && h.conn.want&readable != 0 {
-		h.poke()
+		h.wake()
 	}
 }
 
-func (h *half) take(b []byte) (int, syscall.Errno) {
+func (h *pipeEnd) take(b []byte) (int, syscall.Errno) {
 	if h.inAt == len(h.in) {
 		if h.other.done {
 			return 0, 0
@@ -89,56 +89,56 @@ func (h *half) take(b []byte) (int, syscall.Errno) {
 	n := copy(b, h.in[h.inAt:])
 	h.inAt += n
 	if h.inAt == len(h.in) {
-		if len(h.in) == joinMax {
-			h.other.poke() // there is room again
+		if len(h.in) == pipeMax {
+			h.other.wake() // there is room again
 		}
 		h.in, h.inAt = h.in[:0], 0
 	}
 	return n, 0
 }
 
-func (h *half) put(p []byte) (int, syscall.Errno) {
+func (h *pipeEnd) put(p []byte) (int, syscall.Errno) {
 	o := h.other
 	if o.closed {
 		return 0, syscall.EIO
 	}
-	n := min(len(p), joinMax-len(o.in))
+	n := min(len(p), pipeMax-len(o.in))
 	if n <= 0 {
 		return 0, syscall.EAGAIN
 	}
 	o.in = append(o.in, p[:n]...)
-	o.poke()
+	o.wake()
 	return n, 0
 }
 
-func (h *half) failure() error { return errJoinClosed }
+func (h *pipeEnd) failure() error { return errPipeClosed }
 
 // unsent is false: what was put is with the other end already, which takes it also when this one is closed.
-func (h *half) unsent() bool { return false }
+func (h *pipeEnd) unsent() bool { return false }
 
-func (h *half) shut() {
+func (h *pipeEnd) shut() {
 	h.done = true
-	h.other.poke()
+	h.other.wake()
 }
 
-func (h *half) close() {
+func (h *pipeEnd) close() {
 	h.closed, h.done = true, true
 	h.in = nil
 	h.inAt = 0
-	delete(h.conn.loop.halves, h)
-	h.other.poke()
+	delete(h.conn.loop.pipeEnds, h)
+	h.other.wake()
 }
 
-func (h *half) remoteAddr() net.Addr { return joinAddr{} }
-func (h *half) localAddr() net.Addr  { return joinAddr{} }
+func (h *pipeEnd) remoteAddr() net.Addr { return pipeAddr{} }
+func (h *pipeEnd) localAddr() net.Addr  { return pipeAddr{} }
 
-// joinAddr is the address of a peer in the same process.
-type joinAddr struct{}
+// pipeAddr is the address of a peer in the same process.
+type pipeAddr struct{}
 
-func (joinAddr) Network() string { return "join" }
-func (joinAddr) String() string  { return "in-process" }
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "in-process" }
 
 var (
-	_ carrier = (*stream)(nil)
-	_ carrier = (*half)(nil)
+	_ transport = (*stream)(nil)
+	_ transport = (*pipeEnd)(nil)
 )

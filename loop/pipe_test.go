@@ -41,7 +41,7 @@ func TestJoinEcho(t *testing.T) {
 			}
 			var got []byte
 			r.do(func() {
-				r.Join(func(*loop.Conn) loop.Peer { return talker(bytes.Clone(out), &got) }, other)
+				r.Pipe(func(*loop.Conn) loop.Peer { return talker(bytes.Clone(out), &got) }, other)
 			})
 			r.until("all to come back", func() bool { return len(got) == len(out) })
 			if !bytes.Equal(got, out) {
@@ -53,11 +53,11 @@ func TestJoinEcho(t *testing.T) {
 
 // One end stops reading: what the other says stays with it, all but what the pair holds.
 func TestJoinBackpressure(t *testing.T) {
-	r := start(t, loop.Options{KeepMax: 64 << 10, ReadSize: 16 << 10})
+	r := start(t, loop.Options{InputMax: 64 << 10, ReadSize: 16 << 10})
 	take := false
 	var sender, reader *peer
 	r.do(func() {
-		r.Join(func(*loop.Conn) loop.Peer {
+		r.Pipe(func(*loop.Conn) loop.Peer {
 			sender = &peer{out: make([]byte, 8<<20)}
 			return sender
 		}, func(c *loop.Conn) loop.Peer {
@@ -96,7 +96,7 @@ func TestJoinEnds(t *testing.T) {
 			var got []byte
 			var c *loop.Conn
 			r.do(func() {
-				r.Join(func(conn *loop.Conn) loop.Peer { c = conn; return &peer{lost: lostTo(own)} }, func(*loop.Conn) loop.Peer {
+				r.Pipe(func(conn *loop.Conn) loop.Peer { c = conn; return &peer{lost: lostTo(own)} }, func(*loop.Conn) loop.Peer {
 					p := talker(nil, &got)
 					p.lost = lostTo(others)
 					return p
@@ -125,7 +125,7 @@ func TestJoinFlushesBeforeTheEnd(t *testing.T) {
 	var got []byte
 	farewell := bytes.Repeat([]byte("farewell "), 100_000)
 	r.do(func() {
-		r.Join(func(c *loop.Conn) loop.Peer {
+		r.Pipe(func(c *loop.Conn) loop.Peer {
 			c.Close()
 			return &peer{out: bytes.Clone(farewell)}
 		}, func(*loop.Conn) loop.Peer {
@@ -146,7 +146,7 @@ func TestJoinRefused(t *testing.T) {
 	r := start(t, loop.Options{})
 	lost := make(chan error, 1)
 	r.do(func() {
-		r.Join(func(*loop.Conn) loop.Peer { return &peer{lost: lostTo(lost)} }, func(*loop.Conn) loop.Peer { return nil })
+		r.Pipe(func(*loop.Conn) loop.Peer { return &peer{lost: lostTo(lost)} }, func(*loop.Conn) loop.Peer { return nil })
 	})
 	if err := wait(t, lost, "Lost"); err != nil {
 		t.Errorf("Lost(%v)", err)
@@ -159,7 +159,7 @@ func TestJoinEndsWithTheLoop(t *testing.T) {
 	lost := make(chan error, 2)
 	r.do(func() {
 		accept := func(*loop.Conn) loop.Peer { return &peer{lost: lostTo(lost)} }
-		r.Join(accept, accept)
+		r.Pipe(accept, accept)
 	})
 	r.end()
 	for range 2 {
@@ -175,7 +175,7 @@ func TestJoinPanic(t *testing.T) {
 	r := start(t, loop.Options{OnPanic: func(e *loop.PanicError) { panics <- e }})
 	lost := make(chan error, 1)
 	r.do(func() {
-		r.Join(func(*loop.Conn) loop.Peer { return &peer{out: []byte("x"), lost: lostTo(lost)} },
+		r.Pipe(func(*loop.Conn) loop.Peer { return &peer{out: []byte("x"), lost: lostTo(lost)} },
 			func(*loop.Conn) loop.Peer {
 				return &peer{feed: func(*peer, []byte) (int, error) { panic("on purpose") }}
 			})
@@ -192,7 +192,7 @@ func TestJoinKeepReading(t *testing.T) {
 	r := start(t, loop.Options{HighWater: 64 << 10})
 	var a, b *peer
 	r.do(func() {
-		r.Join(func(c *loop.Conn) loop.Peer {
+		r.Pipe(func(c *loop.Conn) loop.Peer {
 			c.KeepReading()
 			a = &peer{conn: c, out: make([]byte, size)}
 			return a

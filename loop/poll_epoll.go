@@ -16,7 +16,7 @@ import (
 // again. It is kept this narrow so that a completion-based engine can stand in its place.
 type poller struct {
 	fd     int
-	bell   int // eventfd
+	wakeFD int // eventfd
 	events [PollMax]unix.EpollEvent
 
 	// For park: the same epoll under the eyes of Go's own poller.
@@ -33,13 +33,13 @@ func (p *poller) open() error {
 	if p.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	if p.bell, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+	if p.wakeFD, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		closeFD(p.fd)
 		return os.NewSyscallError("eventfd", err)
 	}
-	// Edge-triggered, so that the bell need not be read: each write is an edge, and 2^64 of them are enough.
-	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(p.bell)}
-	if err = unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, p.bell, &ev); err != nil {
+	// Edge-triggered, so that it need not be read: each write is an edge, and 2^64 of them are enough.
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(p.wakeFD)}
+	if err = unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, p.wakeFD, &ev); err != nil {
 		p.close()
 		return os.NewSyscallError("epoll_ctl", err)
 	}
@@ -51,13 +51,13 @@ func (p *poller) close() {
 		_ = p.file.Close()
 	}
 	closeFD(p.fd)
-	closeFD(p.bell)
+	closeFD(p.wakeFD)
 }
 
 // wake ends a wait in progress, or the next. Any goroutine may call it while the poller is open.
 func (p *poller) wake() {
 	one := [8]byte{1}
-	_, _ = unix.Write(p.bell, one[:])
+	_, _ = unix.Write(p.wakeFD, one[:])
 }
 
 func (p *poller) add(fd int, gen uint32, want readiness) error {
@@ -159,7 +159,7 @@ func polled(n int, errno syscall.Errno) (int, error) {
 	return 0, os.NewSyscallError("epoll_pwait", errno)
 }
 
-// event is the i-th of the last poll; fd is -1 for the bell.
+// event is the i-th of the last poll; fd is -1 for the wake descriptor.
 func (p *poller) event(i int) (fd int, gen uint32, ev readiness) {
 	e := &p.events[i]
 	if e.Events&unix.EPOLLIN != 0 {
@@ -171,7 +171,7 @@ func (p *poller) event(i int) (fd int, gen uint32, ev readiness) {
 	if e.Events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		ev |= hungUp
 	}
-	if int(e.Fd) == p.bell {
+	if int(e.Fd) == p.wakeFD {
 		return -1, 0, 0
 	}
 	return int(e.Fd), uint32(e.Pad), ev

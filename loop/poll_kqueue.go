@@ -15,7 +15,7 @@ import (
 // but it forgets a descriptor when it is closed: only what was opened since the poll can get another's event.
 type poller struct {
 	fd     int
-	bell   [2]int // pipe
+	wakeFD [2]int // pipe
 	events [PollMax]unix.Kevent_t
 	wants  []readiness // by descriptor, what is registered
 	newest uint32      // the generation at the last poll
@@ -27,15 +27,15 @@ func (p *poller) open() error {
 		return os.NewSyscallError("kqueue", err)
 	}
 	unix.CloseOnExec(p.fd)
-	if err = unix.Pipe(p.bell[:]); err != nil {
+	if err = unix.Pipe(p.wakeFD[:]); err != nil {
 		closeFD(p.fd)
 		return os.NewSyscallError("pipe", err)
 	}
-	for _, fd := range p.bell {
+	for _, fd := range p.wakeFD {
 		unix.CloseOnExec(fd)
 		_ = unix.SetNonblock(fd, true)
 	}
-	if err = p.add(p.bell[0], 0, readable); err != nil {
+	if err = p.add(p.wakeFD[0], 0, readable); err != nil {
 		p.close()
 		return err
 	}
@@ -44,13 +44,13 @@ func (p *poller) open() error {
 
 func (p *poller) close() {
 	closeFD(p.fd)
-	closeFD(p.bell[0])
-	closeFD(p.bell[1])
+	closeFD(p.wakeFD[0])
+	closeFD(p.wakeFD[1])
 }
 
 // wake ends a wait in progress, or the next. Any goroutine may call it while the poller is open. A full pipe wakes
 // just as well.
-func (p *poller) wake() { _, _ = unix.Write(p.bell[1], []byte{1}) }
+func (p *poller) wake() { _, _ = unix.Write(p.wakeFD[1], []byte{1}) }
 
 func (p *poller) add(fd int, _ uint32, want readiness) error {
 	for fd >= len(p.wants) {
@@ -111,11 +111,11 @@ func (p *poller) poll(ts *unix.Timespec, newest uint32) (int, error) {
 	return n, os.NewSyscallError("kevent", err)
 }
 
-// event is the i-th of the last poll; fd is -1 for the bell.
+// event is the i-th of the last poll; fd is -1 for the wake descriptor.
 func (p *poller) event(i int) (fd int, gen uint32, ev readiness) {
 	e := &p.events[i]
 	fd = int(e.Ident)
-	if fd == p.bell[0] {
+	if fd == p.wakeFD[0] {
 		var b [128]byte
 		_, _ = unix.Read(fd, b[:])
 		return -1, 0, 0

@@ -30,21 +30,21 @@ func (l *Loop) Post(fn func()) bool {
 	m.in = append(m.in, fn)
 	m.filled.Store(true)
 	// Under the lock, so that the descriptor cannot be closed, and its number be reused, under the write.
-	m.kick()
+	m.wakeSleeper()
 	m.mu.Unlock()
 	return true
 }
 
-// rouse makes the loop look around, without a function for it.
-func (m *mailbox) rouse() {
+// wake makes the loop look around, without a function for it.
+func (m *mailbox) wake() {
 	m.mu.Lock()
 	if !m.ended {
-		m.kick()
+		m.wakeSleeper()
 	}
 	m.mu.Unlock()
 }
 
-func (m *mailbox) kick() {
+func (m *mailbox) wakeSleeper() {
 	if m.asleep.CompareAndSwap(true, false) {
 		m.loop.poll.wake()
 	}

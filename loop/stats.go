@@ -8,28 +8,28 @@ import (
 
 // Stats counts what a loop has done since New, and what it holds.
 type Stats struct {
-	Turns    uint64 // turns made
-	Waits    uint64 // turns that waited in the poll
-	Events   uint64 // events taken from the poller
-	Stale    uint64 // events ignored because their descriptor had been closed
-	Reads    uint64 // read calls on sockets
-	Writes   uint64 // write calls on sockets
-	BytesIn  uint64
-	BytesOut uint64
-	TurnOut  uint64 // the most bytes written to sockets in one turn
-	Accepted uint64 // connections accepted
-	Dialed   uint64 // dials that succeeded
-	DialFail uint64 // dials that failed
-	Refused  uint64 // connections closed at once for want of descriptors
-	Pauses   uint64 // times that a listener had to rest
-	Open     int    // connections, lingering ones included
-	Lingers  int    // of those, lingering without their peer
-	Timers   uint64 // timers and deadlines run
-	Pending  int    // timers and deadlines waiting
-	Posts    uint64 // posted functions run
-	Kept     int    // bytes in buffers of input that peers did not take yet
-	Panics   uint64 // panics caught
-	Stalls   uint64 // times that the thread was held longer than StallWarning
+	Turns     uint64 // turns made
+	Waits     uint64 // turns that waited in the poll
+	Events    uint64 // events taken from the poller
+	Stale     uint64 // events ignored because their descriptor had been closed
+	Reads     uint64 // read calls on sockets
+	Writes    uint64 // write calls on sockets
+	BytesIn   uint64
+	BytesOut  uint64
+	TurnOut   uint64 // the most bytes written to sockets in one turn
+	Accepted  uint64 // connections accepted
+	Dialed    uint64 // dials that succeeded
+	DialFail  uint64 // dials that failed
+	Refused   uint64 // connections closed at once for want of descriptors
+	Pauses    uint64 // times that a listener had to rest
+	Open      int    // connections, lingering ones included
+	Lingers   int    // of those, lingering without their peer
+	Timers    uint64 // timers and deadlines run
+	Pending   int    // timers and deadlines waiting
+	Posts     uint64 // posted functions run
+	InputHeld int    // bytes in buffers of input that peers did not take yet
+	Panics    uint64 // panics caught
+	Stalls    uint64 // times that the thread was held longer than StallWarning
 }
 
 // showEvery is how stale Stats may be while the loop is busy. When it waits, they are exact.
@@ -51,7 +51,7 @@ func (l *Loop) show(resting bool) {
 	}
 	s.last = l.at
 	l.count.Pending = len(l.heap.e)
-	l.count.Kept = l.keeps.lent
+	l.count.InputHeld = l.inputs.lent
 	s.mu.Lock()
 	s.stats = l.count
 	s.mu.Unlock()

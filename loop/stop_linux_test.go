@@ -84,7 +84,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	if opened != lost {
 		t.Errorf("%d opened, %d lost", opened, lost)
 	}
-	if s := r.Stats(); s.Open != 0 || s.Lingers != 0 || s.Pending != 0 || s.Kept != 0 {
+	if s := r.Stats(); s.Open != 0 || s.Lingers != 0 || s.Pending != 0 || s.InputHeld != 0 {
 		t.Errorf("%+v", s)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "s")); !os.IsNotExist(err) {

@@ -179,19 +179,19 @@ func (w *responseWriter) FlushError() error {
 
 // flush sends what is collected and waits until the client has taken most of it.
 func (w *responseWriter) flush() error {
-	if w.failure != nil || w.mustHold || w.r.carrier == nil {
+	if w.failure != nil || w.mustHold || w.r.toCall == nil {
 		return w.failure
 	}
 	var stop *time.Timer
 	p := &pause{writes: true}
 	if !w.deadline.IsZero() {
-		b := w.r.carrier
+		b := w.r.toCall
 		stop = time.AfterFunc(time.Until(w.deadline), func() {
 			b.server.runtime.Post(func() { p.cut(os.ErrDeadlineExceeded) })
 		})
 		defer stop.Stop()
 	}
-	err := w.r.carrier.awaitAs(p, func(r *Request, p *pause) error {
+	err := w.r.toCall.awaitAs(p, func(r *Request, p *pause) error {
 		more, err := w.send(r)
 		if more {
 			p.end(err)

@@ -54,7 +54,7 @@ func (b *bridge) outer() *Request {
 		method: r.method, target: r.target, path: r.path, query: r.query, host: r.host,
 		fields: append([]Field(nil), r.fields...), protocol: r.protocol,
 		body: r.body, remote: r.remote, message: r.message, props: r.props, delivered: r.delivered,
-		started: r.started, ctx: r.Context(), carrier: b,
+		started: r.started, ctx: r.Context(), toCall: b,
 	}
 }
 
@@ -81,8 +81,8 @@ func (b *bridge) do(fn func(r *Request) error) error {
 
 // do runs fn on the loop's thread with the call itself.
 func (r *Request) do(fn func(r *Request) error) error {
-	if r.carrier != nil {
-		return r.carrier.do(fn)
+	if r.toCall != nil {
+		return r.toCall.do(fn)
 	}
 	if err := r.own(); err != nil {
 		return err

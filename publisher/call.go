@@ -41,15 +41,15 @@ func (r *Request) attempt(h func() error) error {
 		err = guard(r.end)
 	}
 	if err != nil {
-		err = sound(err)
+		err = checkError(err)
 		r.abort()
 	}
 	return err
 }
 
-// sound returns err, or the panic of its own methods: they are a handler's code,
+// checkError returns err, or the panic of its own methods: they are a handler's code,
 // too (a typed nil is the usual mistake), and later nobody would catch it.
-func sound(err error) error {
+func checkError(err error) error {
 	panicked := guard(func() error {
 		_, _, _ = err.Error(), IsPermanent(err), errors.Is(err, ErrConflict)
 		_, _ = statusOf(err)

@@ -19,7 +19,7 @@ func (c *Call) Fingerprint() uint64 {
 	m, p := &r.message, &r.props
 	body := r.body
 	var scratch []byte
-	if r.carrier == nil {
+	if r.toCall == nil {
 		scratch = r.server.scratch[:0]
 	}
 	// Lengths first, or "a" and "bc" would be "ab" and "c".
@@ -36,7 +36,7 @@ func (c *Call) Fingerprint() uint64 {
 		body = body[len(body)-fingerprintEnd:]
 	}
 	b = append(b, body...)
-	if r.carrier == nil { // one call of the hash costs less than one for each part
+	if r.toCall == nil { // one call of the hash costs less than one for each part
 		r.server.scratch = b
 	}
 	return max(xxhash.Sum64(b), 1)

@@ -69,7 +69,7 @@ func (r *Request) yield() {
 // thread back to the loop.
 func (r *Request) canWait() bool {
 	self := coro.Self()
-	return r != nil && self != 0 && r.carrier == nil && r.owner.Load() == self && r.task != nil
+	return r != nil && self != 0 && r.toCall == nil && r.owner.Load() == self && r.task != nil
 }
 
 // apart runs fn, which takes long for a large body, on another goroutine while the call

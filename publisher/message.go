@@ -34,7 +34,7 @@ const DefaultExchange = "(default)"
 
 var methodAMQP = []byte("AMQP")
 
-// SetMessage makes the synthetic request of a message. Everything is copied here. An
+// SetMessage makes the request of a message. Everything is copied here. An
 // error says that the properties or the headers are malformed: then no handler gets
 // the message, and [Call.Message] has the properties as they came.
 func (c *Call) SetMessage(m *Message) error {

@@ -34,7 +34,7 @@ func (r *Request) content(e *contentEncoding) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.carrier == nil { // there, several goroutines may ask
+	if r.toCall == nil { // there, several goroutines may ask
 		r.unpacked = body
 	}
 	return body, nil

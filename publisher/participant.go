@@ -28,8 +28,8 @@ type Participant interface {
 // broker; or write the messages into a table of the same database and publish
 // from there.
 func (r *Request) Join(p Participant) error {
-	if r.carrier != nil {
-		return r.carrier.do(func(r *Request) error { return r.Join(p) })
+	if r.toCall != nil {
+		return r.toCall.do(func(r *Request) error { return r.Join(p) })
 	}
 	if err := r.open(); err != nil {
 		return fmt.Errorf("join: %w", err)

@@ -131,8 +131,8 @@ type draft struct {
 // usable reports why the request's methods cannot be used now.
 func (r *Request) usable() error {
 	switch {
-	case r.carrier != nil:
-		return r.carrier.usable()
+	case r.toCall != nil:
+		return r.toCall.usable()
 	case r.parked && coro.Self() == 0: // where goroutines are not told apart, most of it is found by this
 		return ErrForeign
 	}
@@ -156,8 +156,8 @@ func (r *Request) open() error {
 // it is; so is a string whose [ContentType] is given. Everything else is encoded
 // by the codec of that content type, or else by the producer's.
 func (r *Request) Publish(producer string, v any, options ...Option) error {
-	if r.carrier != nil {
-		return r.carrier.publish(producer, v, options)
+	if r.toCall != nil {
+		return r.toCall.publish(producer, v, options)
 	}
 	if err := r.open(); err != nil {
 		return fmt.Errorf("publish %s: %w", producer, err)

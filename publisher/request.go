@@ -63,7 +63,7 @@ type Request struct {
 	label     *string // for the watchdog: who holds the thread
 	started   time.Time
 	bridge    *bridge // to the mounted handler that runs on a goroutine of its own
-	carrier   *bridge // back to the call, where this is what such a handler got
+	toCall    *bridge // back to the call, where this is what such a handler got
 	lent      bool    // that one has views of arena and body: they are not used again
 	slot      int     // in the server's list of live calls
 	live      bool
@@ -246,7 +246,7 @@ func (r *Request) Server() *Server { return r.server }
 
 // Now is the time of the loop's turn.
 func (r *Request) Now() time.Time {
-	if r.carrier != nil {
+	if r.toCall != nil {
 		return time.Now()
 	}
 	return r.server.runtime.Now()

@@ -57,8 +57,8 @@ func (p *Response) reset() {
 // (application/octet-stream), nil as an empty body, everything else as JSON.
 // The answer leaves after the commit; a later one replaces it.
 func (r *Request) Reply(status int, v any) error {
-	if r.carrier != nil {
-		return r.carrier.do(func(r *Request) error { return r.Reply(status, v) })
+	if r.toCall != nil {
+		return r.toCall.do(func(r *Request) error { return r.Reply(status, v) })
 	}
 	if err := r.own(); err != nil {
 		return err
@@ -87,8 +87,8 @@ func (r *Request) Reply(status int, v any) error {
 // ReplyAs answers with a value encoded by the codec of that name or content
 // type.
 func (r *Request) ReplyAs(status int, codec string, v any) error {
-	if r.carrier != nil {
-		return r.carrier.do(func(r *Request) error { return r.ReplyAs(status, codec, v) })
+	if r.toCall != nil {
+		return r.toCall.do(func(r *Request) error { return r.ReplyAs(status, codec, v) })
 	}
 	if err := r.own(); err != nil {
 		return err
@@ -105,8 +105,8 @@ func (r *Request) ReplyAs(status int, codec string, v any) error {
 
 // Text answers with text/plain, without an allocation.
 func (r *Request) Text(status int, text string) error {
-	if r.carrier != nil {
-		return r.carrier.do(func(r *Request) error { return r.Text(status, text) })
+	if r.toCall != nil {
+		return r.toCall.do(func(r *Request) error { return r.Text(status, text) })
 	}
 	if err := r.own(); err != nil {
 		return err
@@ -122,8 +122,8 @@ func (r *Request) text(status int, text string) error {
 // Bytes answers with a ready body, which is copied. An empty content type
 // sends none.
 func (r *Request) Bytes(status int, contentType string, body []byte) error {
-	if r.carrier != nil {
-		return r.carrier.do(func(r *Request) error { return r.Bytes(status, contentType, body) })
+	if r.toCall != nil {
+		return r.toCall.do(func(r *Request) error { return r.Bytes(status, contentType, body) })
 	}
 	if err := r.own(); err != nil {
 		return err
@@ -166,8 +166,8 @@ func isFinal(status int) bool { return status >= 200 && status <= 599 }
 // Keep-Alive, Trailer, Upgrade and Date. Give the content type to [Request.Bytes]. A
 // Server field takes the place of the server's own.
 func (r *Request) SetHeader(name, value string) {
-	if r.carrier != nil {
-		_ = r.carrier.do(func(r *Request) error { r.setHeader(name, value); return nil })
+	if r.toCall != nil {
+		_ = r.toCall.do(func(r *Request) error { r.setHeader(name, value); return nil })
 		return
 	}
 	if r.own() == nil {
@@ -202,8 +202,8 @@ func dropLines(lines []byte, drop func(name string) bool) []byte {
 // SetHeaders gives the reply of a message the headers table t, with values of
 // every AMQP type; an HTTP answer gets the simple ones as fields.
 func (r *Request) SetHeaders(t Table) {
-	if r.carrier != nil {
-		_ = r.carrier.do(func(r *Request) error { r.SetHeaders(t); return nil })
+	if r.toCall != nil {
+		_ = r.toCall.do(func(r *Request) error { r.SetHeaders(t); return nil })
 		return
 	}
 	if r.own() != nil {

@@ -79,7 +79,7 @@ type Requester interface {
 // when no queue takes the request or no answer comes in time, or says that this
 // call was cancelled meanwhile.
 func (r *Request) Call(producer string, v any, options ...Option) (*Answer, error) {
-	if r.carrier != nil { // what encodes v may be the handler's: it runs where that does
+	if r.toCall != nil { // what encodes v may be the handler's: it runs where that does
 		body, err := r.server.claimed(producer, v, options)
 		if err != nil {
 			return nil, fmt.Errorf("call %s: %w", producer, err)

@@ -24,7 +24,7 @@ type Stream struct {
 // with the cause [ErrDraining]; what it writes after that still arrives, until
 // server.drain_timeout is over.
 func (r *Request) Stream(status int, contentType string, length int64, fn func(w *Stream) error) error {
-	if r.carrier != nil {
+	if r.toCall != nil {
 		return errors.New("stream: write to the http.ResponseWriter, which sends what is flushed")
 	}
 	if err := r.own(); err != nil {
@@ -101,7 +101,7 @@ func (r *Request) runStream() error {
 	defer r.beginStream()()
 	err := guard(func() error { return r.response.stream(&Stream{r: r}) })
 	if err != nil {
-		err = &brokenStream{sound(err)}
+		err = &brokenStream{checkError(err)}
 	}
 	return err
 }

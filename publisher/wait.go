@@ -108,8 +108,8 @@ func (r *Request) interrupted() bool {
 // await begins something on the loop's thread and waits until its pause is over,
 // or the call is cancelled. The request that start gets is the call's own.
 func (r *Request) await(start func(r *Request, p *pause) error) error {
-	if r.carrier != nil {
-		return r.carrier.await(start)
+	if r.toCall != nil {
+		return r.toCall.await(start)
 	}
 	if err := r.own(); err != nil {
 		return err
@@ -142,7 +142,7 @@ func (r *Request) Await(start func(done func(error))) error {
 		return fmt.Errorf("await: %w", err)
 	}
 	rt := r.server.runtime
-	if b := r.carrier; b != nil { // start is the handler's: it runs where that does
+	if b := r.toCall; b != nil { // start is the handler's: it runs where that does
 		p, err := b.hold()
 		if err != nil {
 			return fmt.Errorf("await: %w", err)
@@ -177,8 +177,8 @@ func (r *Request) OffloadTo(pool string, fn func() error) error {
 	if err := r.usable(); err != nil {
 		return fmt.Errorf("offload: %w", err)
 	}
-	if r.carrier != nil {
-		return r.carrier.offload(pool, fn)
+	if r.toCall != nil {
+		return r.toCall.offload(pool, fn)
 	}
 	p, err := r.server.poolOf(pool)
 	if err != nil {

@@ -31,7 +31,7 @@ func TestAnythingWithSpool(t *testing.T) {
 			p.Calls = nil
 		}
 		for range 40 {
-			deed := ""
+			step := ""
 			switch d := rng.IntN(16); {
 			case d < 5:
 				size := 0
@@ -39,34 +39,34 @@ func TestAnythingWithSpool(t *testing.T) {
 					size = rng.IntN(200_000)
 				}
 				count := 1 + rng.IntN(12)
-				deed = fmt.Sprintf("%d publishes of %d octets", count, size)
+				step = fmt.Sprintf("%d publishes of %d octets", count, size)
 				for range count {
 					p.Call("POST /work", fmt.Sprintf("%04d%s", n, strings.Repeat("x", size)))
 					n++
 				}
 			case d < 8:
 				by := time.Duration(rng.Int64N(int64(2 * confirmTimeout)))
-				deed = fmt.Sprint("wait ", by)
+				step = fmt.Sprint("wait ", by)
 				w.Advance(by)
 			case d == 8 && !frozen:
-				deed, frozen = "freeze", true
+				step, frozen = "freeze", true
 				w.Freeze()
 			case d == 9 && frozen:
-				deed, frozen = "thaw", false
+				step, frozen = "thaw", false
 				w.Thaw()
 			case d == 10:
-				deed = "cut soon"
+				step = "cut soon"
 				ends++
 				w.CutAt = w.Operations + 1 + rng.IntN(10)
 			case d == 11:
 				w.Down = !w.Down
-				deed = fmt.Sprint("down ", w.Down)
+				step = fmt.Sprint("down ", w.Down)
 			case d == 12:
 				w.SlowDisk = !w.SlowDisk
-				deed = fmt.Sprint("slow disk ", w.SlowDisk)
+				step = fmt.Sprint("slow disk ", w.SlowDisk)
 			case d == 13:
 				alarm = !alarm
-				deed = fmt.Sprint("alarm ", alarm)
+				step = fmt.Sprint("alarm ", alarm)
 				w.Broker.DiskRoom(0, room(alarm), 0)
 			case d == 15:
 				if disk.FailAt != 0 {
@@ -75,15 +75,15 @@ func TestAnythingWithSpool(t *testing.T) {
 					disk.FailAt, disk.Short = disk.Steps+1, rng.IntN(2) == 0
 					disk.Fail = []error{syscall.ENOSPC, syscall.EMFILE, syscall.EIO}[rng.IntN(3)]
 				}
-				deed = fmt.Sprint("trouble with the disk: ", disk.FailAt != 0)
+				step = fmt.Sprint("trouble with the disk: ", disk.FailAt != 0)
 			case d == 14 && rng.IntN(3) == 0:
-				deed = "kill"
+				step = "kill"
 				ends++
 				disk = p.Kill()
 				collect()
 				p = w.Start(spooling(writing(), disk))
 			}
-			story = append(story, deed)
+			story = append(story, step)
 		}
 		w.Thaw()
 		w.Broker.DiskRoom(0, room(false), 0)

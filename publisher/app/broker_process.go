@@ -25,7 +25,7 @@ func serveBroker(ctx context.Context, s *config.Settings, log zerolog.Logger, la
 	p := &brokerProcess{log: log}
 	var err error
 	p.loop, err = loop.New(loop.Options{
-		HighWater: int(s.Loop.HighWater), KeepMax: keepMax(s),
+		HighWater: int(s.Loop.HighWater), InputMax: inputMax(s),
 		StallWarning: s.Loop.StallWarning, OnStall: stallLogger(log), OnPanic: panicLogger(log),
 		StallLimit: s.Loop.StallLimit, OnLimit: last.stalled(s.Loop.StallLimit),
 	})

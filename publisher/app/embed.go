@@ -23,7 +23,7 @@ func (a *application) embed() error {
 
 // join connects a client of this process to the broker, without a socket.
 func (e *embedded) join(client func(*loop.Conn) loop.Peer) {
-	e.loop.Join(client, func(c *loop.Conn) loop.Peer { return e.connectOwn(c) })
+	e.loop.Pipe(client, func(c *loop.Conn) loop.Peer { return e.connectOwn(c) })
 }
 
 // stopEmbedded stops the broker, when nothing in this process needs it any more.

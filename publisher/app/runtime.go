@@ -16,8 +16,8 @@ func (r *loopRuntime) After(d time.Duration, fn func()) func() bool { return r.L
 // Offload is the loop's OffloadKind.
 func (r *loopRuntime) Offload(kind uintptr, fn, done func()) { r.Loop.OffloadKind(kind, fn, done) }
 
-// keepMax is how much input of a connection may wait for more. A frame of a client of the
+// inputMax is how much input of a connection may wait for more. A frame of a client of the
 // embedded broker, and the head of an HTTP request, are only taken whole.
-func keepMax(s *config.Settings) int {
+func inputMax(s *config.Settings) int {
 	return max(256<<10, int(s.Broker.FrameMax), int(s.HTTP.HeadMax)+64<<10)
 }

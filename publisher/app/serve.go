@@ -85,7 +85,7 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 		return nil, err
 	}
 	a.loop, err = loop.New(loop.Options{
-		HighWater: int(s.Loop.HighWater), KeepMax: keepMax(s), OffloadWorkers: a.server.Workers() + ownWorkers,
+		HighWater: int(s.Loop.HighWater), InputMax: inputMax(s), OffloadWorkers: a.server.Workers() + ownWorkers,
 		StallWarning: s.Loop.StallWarning, OnStall: stallLogger(log), OnPanic: panicLogger(log),
 		StallLimit: s.Loop.StallLimit, OnLimit: last.stalled(s.Loop.StallLimit),
 		Tasks: a.server.RunReady,

@@ -106,8 +106,8 @@ func publish(t *testing.T, timeout, url string, options ...string) (out string, 
 	return log.String(), ok
 }
 
-// deaf is a TLS server that never says a word of AMQP.
-func (a *authority) deaf(name string, config *tls.Config) (port int) {
+// silent is a TLS server that never says a word of AMQP.
+func (a *authority) silent(name string, config *tls.Config) (port int) {
 	a.t.Helper()
 	cert, err := tls.LoadX509KeyPair(a.path(name+".pem"), a.path(name+".key"))
 	if err != nil {
@@ -185,7 +185,7 @@ func TestTLSErrors(t *testing.T) {
 			_ = nc.Close()
 		}
 	}()
-	good := ours.deaf("good", &tls.Config{})
+	good := ours.silent("good", &tls.Config{})
 	ca := "ca_file=" + ours.path("ca.pem")
 	client := []string{ca, "cert_file=" + ours.path("client.pem"), "key_file=" + ours.path("client.key")}
 	stranger := []string{ca, "cert_file=" + theirs.path("stranger.pem"), "key_file=" + theirs.path("stranger.key")}
@@ -197,16 +197,16 @@ func TestTLSErrors(t *testing.T) {
 	}{
 		{"nobody's authority", good, nil, "set connection.default.ca_file"},
 		{"another authority", good, []string{"ca_file=" + theirs.path("ca.pem")}, "is not by the authority in connection.default.ca_file"},
-		{"another name", ours.deaf("other", &tls.Config{}), []string{ca}, "valid for rabbit.example.com, not localhost: connect by a name that is in the certificate, or set connection.default.server_name"},
-		{"another name, named", ours.deaf("other", &tls.Config{}), []string{ca, "server_name=rabbit.example.com"}, "no answer within"},
-		{"expired", ours.deaf("expired", &tls.Config{}), []string{ca}, "renew the broker's certificate"},
-		{"no certificate of ours", ours.deaf("good", asks), []string{ca}, "set connection.default.cert_file and key_file"},
-		{"no certificate of ours, TLS 1.2", ours.deaf("good", asks12), []string{ca}, "set connection.default.cert_file and key_file"},
-		{"a stranger's certificate", ours.deaf("good", asks), stranger, "does not know who signed connection.default.cert_file"},
-		{"a stranger's certificate, TLS 1.2", ours.deaf("good", asks12), stranger, "does not know who signed connection.default.cert_file"},
-		{"our certificate", ours.deaf("good", asks), client, "no answer within"},
-		{"not verified", ours.deaf("expired", &tls.Config{}), []string{"verify=false"}, "no answer within"},
-		{"an old broker", ours.deaf("good", &tls.Config{MaxVersion: tls.VersionTLS11}), []string{ca}, "TLS 1.2"},
+		{"another name", ours.silent("other", &tls.Config{}), []string{ca}, "valid for rabbit.example.com, not localhost: connect by a name that is in the certificate, or set connection.default.server_name"},
+		{"another name, named", ours.silent("other", &tls.Config{}), []string{ca, "server_name=rabbit.example.com"}, "no answer within"},
+		{"expired", ours.silent("expired", &tls.Config{}), []string{ca}, "renew the broker's certificate"},
+		{"no certificate of ours", ours.silent("good", asks), []string{ca}, "set connection.default.cert_file and key_file"},
+		{"no certificate of ours, TLS 1.2", ours.silent("good", asks12), []string{ca}, "set connection.default.cert_file and key_file"},
+		{"a stranger's certificate", ours.silent("good", asks), stranger, "does not know who signed connection.default.cert_file"},
+		{"a stranger's certificate, TLS 1.2", ours.silent("good", asks12), stranger, "does not know who signed connection.default.cert_file"},
+		{"our certificate", ours.silent("good", asks), client, "no answer within"},
+		{"not verified", ours.silent("expired", &tls.Config{}), []string{"verify=false"}, "no answer within"},
+		{"an old broker", ours.silent("good", &tls.Config{MaxVersion: tls.VersionTLS11}), []string{ca}, "TLS 1.2"},
 		{"no TLS", plain.Addr().(*net.TCPAddr).Port, []string{ca}, "this port speaks no TLS"},
 		{"hangs up", hangsUp(t), []string{ca}, "is this the broker's TLS port (5671 as a rule)? If it is to be without TLS, write amqp://"},
 		{"no such file", good, []string{"ca_file=" + ours.path("none.pem")}, "no such file"},

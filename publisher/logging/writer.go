@@ -78,7 +78,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 		w.addLate(p)
 	}
 	w.mu.Unlock()
-	w.rouse()
+	w.signal()
 	return len(p), nil
 }
 
@@ -110,7 +110,7 @@ func (w *Writer) drop() {
 	w.stats.Dropped++
 }
 
-func (w *Writer) rouse() {
+func (w *Writer) signal() {
 	select {
 	case w.wake <- struct{}{}:
 	default: // it has been woken already
@@ -130,7 +130,7 @@ func (w *Writer) Stats() Stats {
 // zerolog calls it before a fatal line ends the process.
 func (w *Writer) Close() error {
 	w.once.Do(func() { close(w.closing) })
-	w.rouse()
+	w.signal()
 	var before uint64
 	for start := time.Now(); time.Since(start) < logCloseMax; {
 		select {

@@ -261,8 +261,8 @@ func (n *Node) Queues(t testing.TB) map[string]Queue {
 // patience is how long the figures of a queue may take on a machine with other work.
 const patience = time.Minute
 
-// WaitQueue asks until the queue looks as ok wants it; the broker's figures
-// follow its deeds with some delay.
+// WaitQueue asks until the queue looks as ok wants it; RabbitMQ updates
+// its figures with some delay.
 func (n *Node) WaitQueue(t testing.TB, name string, ok func(Queue) bool) {
 	t.Helper()
 	var q Queue
