@@ -209,7 +209,9 @@ func (x *spooler) turn() {
 	x.look()
 	x.place()
 	x.pump()
-	x.store.Flush()
+	if x.store.Flush(); x.store.Lags() {
+		x.soon()
+	}
 	x.look()
 	x.watch()
 }

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"fmt"
+	"sort"
 	"time"
 
 	"zamqp/amqpproto/journal"
@@ -111,8 +112,10 @@ func (s *Spool) fetched(c *chunk, done func([]Entry, error)) {
 	}
 	entries := c.entries[:0]
 	for _, e := range c.entries {
-		for ; r.next < e.Number; r.next++ {
-			s.Gone(r.next) // its record is lost
+		if !s.lose(e.Number) {
+			c.cursor.Close() // to read the rest again in another turn
+			r.cursor = nil
+			break
 		}
 		r.next = e.Number + 1
 		if _, gone := s.gone[e.Number]; !gone && e.Number >= s.out {
@@ -121,23 +124,31 @@ func (s *Spool) fetched(c *chunk, done func([]Entry, error)) {
 	}
 	if len(c.entries) == 0 && c.err == nil {
 		// All that was safe was read, and what was to come is not there.
-		for ; r.next < c.safe; r.next++ {
-			s.Gone(r.next)
-		}
+		s.lose(c.safe)
 	}
 	done(entries, c.err)
 }
 
+// lose gives up the messages before a number that should have come and whose records
+// are lost. It returns false where that is too many for one turn.
+func (s *Spool) lose(number uint64) (all bool) {
+	r := &s.reader
+	for n := 0; r.next < number; r.next++ {
+		if n++; n > forgetMax {
+			return false
+		}
+		s.Gone(r.next)
+	}
+	return true
+}
+
 // seqOf is a record at or before that of a message.
 func (s *Spool) seqOf(number uint64) uint64 {
-	seq := uint64(1)
-	for _, m := range s.marks {
-		if m.first > number {
-			break
-		}
-		seq = m.seq
+	n := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].first > number })
+	if n == 0 {
+		return 1
 	}
-	return seq
+	return s.marks[n-1].seq
 }
 
 // Rewind begins again with the first message that has not left.

@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -73,6 +74,7 @@ type Spool struct {
 	sizes []uint32 // of the messages from out on
 	held  int64    // their sum
 	gone  map[uint64]struct{}
+	steps int    // how many may still be forgotten before the next Flush
 	told  uint64 // out as the journal has it
 	marks []mark // where in the journal messages are
 	span  int64  // octets since the last mark
@@ -141,7 +143,7 @@ func Open(o Options) (*Spool, Report, error) {
 	if o.SegmentSize <= 0 {
 		o.SegmentSize = segmentSize
 	}
-	s := &Spool{o: o, next: 1, out: 1, gone: map[uint64]struct{}{}, rejections: map[uint64]uint32{}}
+	s := &Spool{o: o, next: 1, out: 1, gone: map[uint64]struct{}{}, rejections: map[uint64]uint32{}, steps: math.MaxInt}
 	var r Report
 	var err error
 	// The directory says by whom it is in use before anything is read.
@@ -158,6 +160,7 @@ func Open(o Options) (*Spool, Report, error) {
 		s.forget(n) // the end came between the two
 	}
 	s.counters = Counters{}
+	s.steps = s.stepsMax()
 	s.told, s.safe, s.reader.next = s.out, s.next, s.out
 	r.Messages, r.Bytes, r.Rejected = len(s.sizes), s.held, len(s.rejections)
 	return s, r, nil
@@ -309,6 +312,8 @@ func (s *Spool) behind() int64 { return int64(s.queue.Behind()) + s.lent }
 
 // Flush lets what was added since the last call go to disk. Once a turn.
 func (s *Spool) Flush() {
+	s.steps = s.stepsMax()
+	s.forgetGone()
 	if s.err != nil {
 		return
 	}
@@ -379,22 +384,6 @@ func (s *Spool) tellAll(err error) {
 	s.waiting, s.moving, s.lent = nil, nil, 0
 	for _, w := range lists {
 		w.done(err)
-	}
-}
-
-// Gone says that a message has left, or is not wanted any more.
-func (s *Spool) Gone(number uint64) {
-	if number < s.out || number >= s.next {
-		return
-	}
-	s.gone[number] = struct{}{}
-	s.counters.Left++
-	for n := s.out; ; n++ {
-		if _, ok := s.gone[n]; !ok {
-			s.leaveUpTo(n)
-			break
-		}
-		delete(s.gone, n)
 	}
 }
 
@@ -474,6 +463,8 @@ func (s *Spool) Close() error {
 	if errors.Is(s.err, ErrClosed) {
 		return nil
 	}
+	s.steps = math.MaxInt
+	s.forgetGone() // or they would come back
 	if s.err == nil && s.told != s.out {
 		s.tell()
 	}
