@@ -7,9 +7,9 @@ import "fmt"
 // the call's own task, so it may wait by [Request.Offload]: in Commit and Abort
 // that has workers of its own.
 //
-// Prepare does all that can fail. Commit makes it last; only what cannot be
-// foreseen may fail there. Abort undoes; it is called for every participant of
-// a call that fails before its Commit.
+// Prepare does everything that can fail. Commit makes it durable, and may fail only
+// for reasons that Prepare cannot know. Abort undoes the work. It is called for each
+// participant of a failed call whose Commit was not called.
 type Participant interface {
 	Prepare(r *Request) error
 	Commit(r *Request) error
@@ -18,10 +18,10 @@ type Participant interface {
 
 // Join adds p to the call's transaction; joining twice is joining once.
 //
-// Participants commit before the publishes leave: what they have committed
-// stays when a publish then fails. The call fails in that case, an HTTP client
-// gets 503, a message comes again, and the row is there without its message. What
-// is known to be impossible is refused before anybody commits: the connection is
+// Participants commit before the publishes leave. If a publish then fails, what they
+// have committed stays: the call fails, an HTTP client gets 503, a message comes
+// again, and the row is there without its message. What is known to be impossible is
+// refused before any participant commits: the connection is
 // down or blocked and has no spool, or publish_max is reached. A broker that goes
 // away in between is not known. So let a repeated call find its row and publish
 // again; or give the connection a spool, which takes the publishes without a

@@ -21,11 +21,11 @@ type Field = http1.Field
 // A Remote knows the address of the other side.
 type Remote interface{ RemoteAddr() net.Addr }
 
-// A Request is one call: an HTTP request or a message, the transaction around
-// it and the response to it. It has one shape for both wires.
+// A Request is one call: an HTTP request or a message, with its transaction and its
+// response. It looks the same for both.
 //
-// A Request is pooled. It and the byte slices got from it die when the call is
-// over; strings got from it are copies and live on.
+// A Request is pooled. Do not use it, or byte slices from it, after the call is over.
+// Strings from it are copies, and stay valid.
 type Request struct {
 	server   *Server
 	door     Door
@@ -156,8 +156,8 @@ func (r *Request) PathValue(name string) string {
 // properties, and those of its headers table that have a simple value.
 func (r *Request) Header(name string) string { return r.source.field(r, name) }
 
-// HeaderBytes is Header for an HTTP request as a view, without a copy; nil if
-// the field is missing.
+// HeaderBytes is Header for an HTTP request, as a view without a copy. It is nil if the
+// field is missing, and for a message.
 func (r *Request) HeaderBytes(name string) []byte {
 	for i := range r.fields {
 		if len(r.fields[i].Name) == len(name) && equalFold(r.fields[i].Name, name) {

@@ -33,9 +33,9 @@ type Sender interface {
 	Send(p *Publication, done Confirmer) error
 }
 
-// A Foreseer is a Sender that knows of what it would not take now. Foresee is
-// asked before a participant commits, for so many publishes of so many octets of
-// which the last one has size; nil promises nothing.
+// A Foreseer is a Sender that can say what it would refuse now. Foresee is called
+// before a participant commits, with the number of publishes, their octets together,
+// and the octets of the last one. nil promises nothing.
 type Foreseer interface {
 	Foresee(count, octets, size int) error
 }

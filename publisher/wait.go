@@ -134,9 +134,9 @@ func (r *Request) Sleep(d time.Duration) error {
 	})
 }
 
-// Await calls start and waits until done is called, from any goroutine; its
-// error is Await's. Later calls of done do nothing. An error may also say that
-// the call was cancelled meanwhile.
+// Await calls start, and waits until done is called, from any goroutine. It returns the
+// error of done, or an error that says that the call was cancelled meanwhile. Later
+// calls of done do nothing.
 func (r *Request) Await(start func(done func(error))) error {
 	if err := r.usable(); err != nil {
 		return fmt.Errorf("await: %w", err)
