@@ -226,7 +226,7 @@ func TestInnocentDeaths(t *testing.T) {
 				if n := s.count(s.queue + ".dead"); n != 0 {
 					t.Errorf("%d are dead", n)
 				}
-				s.empty()
+				s.empty(0)
 			})
 		}
 	}

@@ -43,7 +43,7 @@ func TestKilledWhileMoving(t *testing.T) {
 			if s.broker != nil {
 				defer s.idle()()
 			} else {
-				s.empty()
+				s.empty(5 * publisher.RetryCrashes)
 			}
 			dead := s.drain(s.queue + ".dead")
 			for _, d := range dead {

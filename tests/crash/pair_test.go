@@ -25,7 +25,7 @@ func TestPoisonOfTwo(t *testing.T) {
 				s.publish(innocent[20:]...)
 				s.loopAll(len(data)*publisher.RetryCrashes, data, func() bool { return s.count(s.queue+".dead") > 0 && s.handled(innocent) })
 				t.Logf("%d ends, %d of %d innocents were handled twice", s.deaths, twice(s.ledger("end")), len(innocent))
-				s.empty()
+				s.empty(0)
 				s.wantDead(1)
 			})
 		}
@@ -57,7 +57,7 @@ func TestMovedByAnother(t *testing.T) {
 			}
 			poison(2) // with what the other process knew
 			s.loop(1, func() bool { return s.count(s.queue+".dead") > 0 })
-			s.empty()
+			s.empty(0)
 			s.wantDead(1)
 		})
 	}
