@@ -80,8 +80,6 @@ func (i *instance) start() {
 	}
 }
 
-func (i *instance) running() bool { return i.process != nil && i.process.Running() }
-
 func (i *instance) signal(s syscall.Signal) { _ = i.process.Signal(s) }
 
 // kill ends the process at once.
