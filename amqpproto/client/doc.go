@@ -25,7 +25,7 @@
 //	getchannel.go       basic.get, a channel for each queue
 //	adminchannel.go     length of a queue, purge, delete, declare: a channel that may die
 //	request.go          requests and their ids; requestchannel.go: the channel that they and their replies take
-//	copiedrequest.go    requests that may be sent again; blame.go: for which one the broker closed a channel
+//	copiedrequest.go    requests that may be sent again; endedrequests.go: which of them end with their channel
 //	publishchannel.go   the channel that all publishes share
 //	tx.go               its transactions, where they are asked for
 //	confirms.go         what was published and not yet confirmed
