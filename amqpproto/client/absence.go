@@ -50,9 +50,9 @@ func (c *Client) pause(conn *Conn, cause error) time.Duration {
 	if conn.reached == connOpen {
 		c.absence.lost(now, now-c.backoff.since >= int64(stableAfter))
 	}
-	var who *stranger
+	var peer *wrongPeer
 	switch {
-	case conn.reached == awaitStart && !errors.As(cause, &who):
+	case conn.reached == awaitStart && !errors.As(cause, &peer):
 		return c.nobody() // a socket that ends before connection.start is no better than none
 	case c.absence.settling(now) && !isRefused(conn.reached, cause):
 		c.backoff.down(now)

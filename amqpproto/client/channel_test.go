@@ -117,9 +117,9 @@ func TestPublishChannelDoesNotOpen(t *testing.T) {
 	}
 }
 
-// TestProducerIsBlamed is TestConnectionClosedOverOneDeclaration for a producer:
+// TestConnectionClosedOverProducer is TestConnectionClosedOverOneDeclaration for a producer:
 // RabbitMQ 4.3 says 541 to a transient queue that is not exclusive.
-func TestProducerIsBlamed(t *testing.T) {
+func TestConnectionClosedOverProducer(t *testing.T) {
 	f := newFixture(t, 0, client.Config{})
 	f.manual = true
 	f.prepare = func(b *fakeBroker) {

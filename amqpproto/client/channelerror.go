@@ -8,31 +8,31 @@ import (
 	"zamqp/amqpproto"
 )
 
-// accusation is what the broker's words say about the publish for which it
+// errorSubject is what the broker's words say about the publish for which it
 // closed the channel. The error has no number of a publish, but nearly always
 // names something of it. The words are RabbitMQ's; where others are used nobody
 // is accused, and the guilty one is found by sending them in smaller numbers.
-type accusation struct {
-	kind  accusationKind
+type errorSubject struct {
+	kind  subjectKind
 	name  string // of the exchange, the user, or the value
 	topic string // with an exchange, the routing key that is not allowed
 	size  int    // of the body
 	limit int    // that it is over
 }
 
-type accusationKind uint8
+type subjectKind uint8
 
 const (
-	accusesNobody accusationKind = iota
-	accusesExchange
-	accusesTopic
-	accusesUser
-	accusesSize
-	accusesExpiration
+	subjectUnknown subjectKind = iota
+	subjectExchange
+	subjectTopic
+	subjectUser
+	subjectSize
+	subjectExpiration
 )
 
 // accuse reads the text of the error.
-func accuse(ce *amqpproto.ChannelError) accusation {
+func subjectOf(ce *amqpproto.ChannelError) errorSubject {
 	text := ce.Text
 	between := func(before, behind string) (string, bool) {
 		_, rest, found := strings.Cut(text, before)
@@ -49,41 +49,41 @@ func accuse(ce *amqpproto.ChannelError) accusation {
 			break
 		}
 		if topic, is := between("topic '", "' in exchange '"); is {
-			return accusation{kind: accusesTopic, name: name, topic: topic}
+			return errorSubject{kind: subjectTopic, name: name, topic: topic}
 		}
-		return accusation{kind: accusesExchange, name: name}
+		return errorSubject{kind: subjectExchange, name: name}
 	case amqpproto.PreconditionFailed:
 		if user, found := between("user_id property set to '", "' but "); found {
-			return accusation{kind: accusesUser, name: user}
+			return errorSubject{kind: subjectUser, name: user}
 		}
 		if value, found := between("invalid expiration '", "'"); found {
-			return accusation{kind: accusesExpiration, name: value}
+			return errorSubject{kind: subjectExpiration, name: value}
 		}
 		if number, found := between("message size ", " "); found {
 			size, err := strconv.Atoi(number)
 			if err == nil {
 				_, limit, _ := strings.Cut(text, "max size ")
 				most, _ := strconv.Atoi(limit)
-				return accusation{kind: accusesSize, size: size, limit: most}
+				return errorSubject{kind: subjectSize, size: size, limit: most}
 			}
 		}
 	}
-	return accusation{}
+	return errorSubject{}
 }
 
 // defaultExchange is how RabbitMQ names the one without a name.
 const defaultExchange = "amq.default"
 
 // fits tells whether it is about this publish.
-func (a *accusation) fits(o *Outgoing) bool {
+func (a *errorSubject) matches(o *Outgoing) bool {
 	switch a.kind {
-	case accusesExchange:
+	case subjectExchange:
 		return a.isExchange(o)
-	case accusesTopic:
+	case subjectTopic:
 		return a.isExchange(o) && o.RoutingKey == a.topic
-	case accusesSize:
+	case subjectSize:
 		return len(o.Body) == a.size
-	case accusesUser, accusesExpiration:
+	case subjectUser, subjectExpiration:
 		var p amqpproto.Properties
 		if len(o.RawProperties) == 0 {
 			return false
@@ -91,7 +91,7 @@ func (a *accusation) fits(o *Outgoing) bool {
 		if _, err := p.Decode(o.RawProperties); err != nil {
 			return false
 		}
-		if a.kind == accusesUser {
+		if a.kind == subjectUser {
 			return p.Has(amqpproto.FlagUserID) && string(p.UserID) == a.name
 		}
 		return p.Has(amqpproto.FlagExpiration) && string(p.Expiration) == a.name
@@ -99,16 +99,16 @@ func (a *accusation) fits(o *Outgoing) bool {
 	return false
 }
 
-func (a *accusation) isExchange(o *Outgoing) bool {
+func (a *errorSubject) isExchange(o *Outgoing) bool {
 	return o.Exchange == a.name || o.Exchange == "" && a.name == defaultExchange
 }
 
 // learn keeps what the error says about publishes to come.
-func (c *Client) learn(a *accusation) {
+func (c *Client) learn(a *errorSubject) {
 	switch a.kind {
-	case accusesExchange:
+	case subjectExchange:
 		c.trust.distrust(a.name)
-	case accusesSize:
+	case subjectSize:
 		c.bodyLimit = a.limit
 	}
 }
@@ -118,28 +118,28 @@ func (c *Client) learn(a *accusation) {
 // what they lent; to sends the others again. The broker handles publishes in
 // their order: what is behind the first guilty one was ignored for certain, and
 // what is ahead may have been taken, though no confirm came.
-func (p *publishChannel) judge(cause error, to *publishChannel) (guilty, gone []entry) {
+func (p *publishChannel) resendAfter(cause error, to *publishChannel) (failed, gone []entry) {
 	held := p.confirms.take()
 	c := p.client
 	ce, is := isChannelError(cause)
 	if !is {
 		return held, nil
 	}
-	a := accuse(ce)
+	a := subjectOf(ce)
 	c.learn(&a)
 	if c.cfg.NoConfirms || c.cfg.TxSelect && ce.Method == amqpproto.IDTxCommit {
 		return held, nil
 	}
 	sent := len(held) // the others had not left again
 	if p == to {
-		held = append(held, p.again.take()...)
+		held = append(held, p.resend.take()...)
 	}
 	for i := range held {
 		if isGone(held[i].done) {
 			held[i].out = Outgoing{}
 		}
 	}
-	first := slices.IndexFunc(held[:sent], func(e entry) bool { return a.fits(&e.out) })
+	first := slices.IndexFunc(held[:sent], func(e entry) bool { return a.matches(&e.out) })
 	if first < 0 && sent > 0 && held[0].joins(&held[sent-1]) {
 		first = 0 // there is only one that it can be
 	}
@@ -148,13 +148,13 @@ func (p *publishChannel) judge(cause error, to *publishChannel) (guilty, gone []
 		first, window = sent, 1
 	}
 	for i := range held[:first] {
-		held[i].unsure = !c.cfg.TxSelect
+		held[i].indeterminate = !c.cfg.TxSelect
 	}
-	guilty, held = sentence(held, first, sent, &a)
+	failed, held = splitFailed(held, first, sent, &a)
 	held, gone = c.alive(held)
-	to.again.put(held, window)
+	to.resend.put(held, window)
 	c.rearm = true
-	return guilty, gone
+	return failed, gone
 }
 
 // joins tells whether both are the same publish, or of the same transaction.
@@ -165,12 +165,12 @@ func (e *entry) joins(other *entry) bool {
 // sentence divides publishes, the order of each kept. Besides the first guilty
 // one those behind it are guilty that the error fits as well, and with a guilty
 // one all of its transaction.
-func sentence(held []entry, first, sent int, a *accusation) (guilty, innocent []entry) {
+func splitFailed(held []entry, first, sent int, a *errorSubject) (failed, rest []entry) {
 	if first >= sent {
 		return nil, held
 	}
 	groups := map[any]bool{}
-	is := func(i int) bool { return i == first || i > first && a.fits(&held[i].out) }
+	is := func(i int) bool { return i == first || i > first && a.matches(&held[i].out) }
 	for i := range held {
 		if g := held[i].out.Group; g != nil && is(i) {
 			groups[g] = true
@@ -178,12 +178,12 @@ func sentence(held []entry, first, sent int, a *accusation) (guilty, innocent []
 	}
 	for i := range held {
 		if g := held[i].out.Group; is(i) || g != nil && groups[g] {
-			guilty = append(guilty, held[i])
+			failed = append(failed, held[i])
 		} else {
-			innocent = append(innocent, held[i])
+			rest = append(rest, held[i])
 		}
 	}
-	return guilty, innocent
+	return failed, rest
 }
 
 // alive takes out those that cannot be sent again: whose time was over before, as

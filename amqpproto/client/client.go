@@ -34,12 +34,12 @@ type Client struct {
 
 	producers   []*Producer // in order of registration, as the consumers
 	consumers   []*Consumer
-	anyone      Producer // of publishes that name none
+	noProducer  Producer // of publishes that name none
 	admin       adminChannel
 	getChannels []*getChannel // one for each queue that is got from
 
 	pub       *publishChannel
-	doubtful  *publishChannel   // for exchanges that nothing here declares; see lane
+	isolated  *publishChannel   // for exchanges that nothing here declares; see lane
 	retiring  []*publishChannel // channels that take nothing new, and have publishes without outcome
 	trust     trust
 	hash      contentHash
@@ -72,12 +72,12 @@ func New(cfg Config, host Host) *Client {
 	c.has = everything
 	c.rnd = rand.New(rand.NewPCG(c.cfg.Seed, 0x7a616d7170))
 	c.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
-	c.pub, c.doubtful = newPublishChannel(c), newPublishChannel(c)
+	c.pub, c.isolated = newPublishChannel(c), newPublishChannel(c)
 	c.hash, c.ids = contentHash{maphash.MakeSeed()}, newMessageIDs()
-	c.anyone.ready, c.anyone.client = true, c
+	c.noProducer.ready, c.noProducer.client = true, c
 	c.admin.client = c
 	c.requests.client = c
-	c.requests.common, c.requests.doubtful, c.requests.outcast = newRequestChannel(&c.requests), newRequestChannel(&c.requests), newRequestChannel(&c.requests)
+	c.requests.common, c.requests.isolated, c.requests.failing = newRequestChannel(&c.requests), newRequestChannel(&c.requests), newRequestChannel(&c.requests)
 	nonce := rand.New(rand.NewPCG(c.cfg.Seed, 0x63616c6c)).Uint32()
 	hex.Encode(c.requests.nonce[:], binary.BigEndian.AppendUint32(nil, nonce))
 	return c
@@ -180,15 +180,15 @@ func (c *Client) lost(conn *Conn, cause error) {
 		c.note(Event{Kind: EventLost, Err: cause, After: after})
 		c.host.Redial(after)
 	}
-	c.lostAsks(cause)
+	c.lostRequests(cause)
 	c.endAll(held, &LostError{Connection: c.cfg.Name, Cause: cause})
 	if c.closing {
 		c.finish(cause)
 	}
 }
 
-// lostAsks ends what waits for the broker's answer.
-func (c *Client) lostAsks(cause error) {
+// lostRequests ends what waits for the broker's answer.
+func (c *Client) lostRequests(cause error) {
 	var err error = &LostError{Connection: c.cfg.Name, Cause: cause}
 	if c.closing {
 		err = ErrClosed
@@ -202,8 +202,8 @@ func (c *Client) lostAsks(cause error) {
 	}
 }
 
-// blame finds the registration whose declaration made the broker close everything.
-func (c *Client) blame(cause *amqpproto.ConnectionError) {
+// refuseDeclaration finds the registration whose declaration made the broker close everything.
+func (c *Client) refuseDeclaration(cause *amqpproto.ConnectionError) {
 	if cause.Method == 0 {
 		return
 	}
@@ -211,15 +211,15 @@ func (c *Client) blame(cause *amqpproto.ConnectionError) {
 		a.ch = nil
 		a.fail(cause)
 	}
-	guilty := func(s *registration) bool { return s.ch != nil && s.ch.await.Answers(cause.Method) }
+	inFlight := func(s *registration) bool { return s.ch != nil && s.ch.await.Answers(cause.Method) }
 	for _, p := range c.producers {
-		if guilty(&p.registration) {
-			p.blamed(cause)
+		if inFlight(&p.registration) {
+			p.declarationRefused(cause)
 		}
 	}
 	for _, k := range slices.Clone(c.consumers) {
-		if guilty(&k.registration) {
-			k.blamed(cause)
+		if inFlight(&k.registration) {
+			k.declarationRefused(cause)
 		}
 	}
 }
@@ -278,7 +278,7 @@ func (c *Client) tick(now int64) (next int64) {
 		next = now
 	}
 	c.pub.watch(now, &next)
-	c.doubtful.watch(now, &next)
+	c.isolated.watch(now, &next)
 	endpoint.Sooner(&next, c.expiry)
 	endpoint.Sooner(&next, c.requests.expiry)
 	return next
@@ -297,7 +297,7 @@ func (c *Client) sweep(now int64) (next int64) {
 		c.advance()
 	}
 	c.pub.sweep(now, &next)
-	c.doubtful.sweep(now, &next)
+	c.isolated.sweep(now, &next)
 	c.requests.sweep(now, &next)
 	for _, p := range c.producers {
 		p.sweep(now, &next)

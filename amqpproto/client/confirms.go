@@ -47,23 +47,23 @@ func (o outcome) tell() {
 
 // entry is a publish that has been encoded and has no outcome from the broker.
 type entry struct {
-	done     Confirm
-	deadline int64 // 0 until the next Tick
-	route    uint64
-	content  uint64 // hashes of what a basic.return of it would show; mandatory only
-	returned *ReturnError
-	size     int    // counts against PublishMax
-	end      uint64 // where it ends in the output; NoConfirms only
-	at       int64  // when it was seen to be on its way: at the next Tick
-	out      Outgoing
-	id       uint64 // number of the message id that it got from us; 0 = none
-	seq      uint64 // its number on the channel that refused it
-	settled  bool   // the broker answered; done has been told
-	expired  bool   // done has been told of the timeout, and is kept if it wants the answer all the same
-	over     bool   // done has been told, and hears nothing more
-	watched  bool   // mandatory: it may be returned
-	unsure   bool   // it is sent again, and the broker may have it
-	nacked   bool   // it is sent again, as a channel refused it
+	done          Confirm
+	deadline      int64 // 0 until the next Tick
+	route         uint64
+	content       uint64 // hashes of what a basic.return of it would show; mandatory only
+	returned      *ReturnError
+	size          int    // counts against PublishMax
+	end           uint64 // where it ends in the output; NoConfirms only
+	at            int64  // when it was seen to be on its way: at the next Tick
+	out           Outgoing
+	id            uint64 // number of the message id that it got from us; 0 = none
+	seq           uint64 // its number on the channel that refused it
+	settled       bool   // the broker answered; done has been told
+	expired       bool   // done has been told of the timeout, and is kept if it wants the answer all the same
+	over          bool   // done has been told, and hears nothing more
+	watched       bool   // mandatory: it may be returned
+	indeterminate bool   // it is sent again, and the broker may have it
+	nacked        bool   // it is sent again, as a channel refused it
 }
 
 // confirms is the publishes of one channel that have no outcome, by their number.

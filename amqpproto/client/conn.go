@@ -186,7 +186,7 @@ func (c *Conn) Pending() []byte {
 		c.depth++
 		c.flushAcks(false)
 		c.client.pub.sendAgain()
-		c.client.doubtful.sendAgain()
+		c.client.isolated.sendAgain()
 		c.client.flushWaiting()
 		c.client.pub.commitTx()
 		c.client.turn++
@@ -205,7 +205,7 @@ func (c *Conn) Sent(n int) {
 	c.client.stats.OctetsOut += uint64(n)
 	c.beat.Left(c.client.clock.now, n, c.out.Len())
 	cl := c.client
-	if cl.mayLeave() || cl.requests.moving() || cl.cfg.NoConfirms && cl.pub.confirms.unsettled+cl.doubtful.confirms.unsettled > 0 {
+	if cl.mayLeave() || cl.requests.moving() || cl.cfg.NoConfirms && cl.pub.confirms.unsettled+cl.isolated.confirms.unsettled > 0 {
 		c.wake() // for a Pending that takes more out, or a Tick that settles
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"zamqp/amqpproto"
 )
 
-// stranger is a peer that is no AMQP 0-9-1 broker, as its first octets show.
-type stranger struct{ text, remedy string }
+// wrongPeer is a peer that is no AMQP 0-9-1 broker, as its first octets show.
+type wrongPeer struct{ text, remedy string }
 
-func (e *stranger) Error() string { return e.text }
+func (e *wrongPeer) Error() string { return e.text }
 
 // greeting looks at the first octets that the peer sends. A broker that wants
 // another version answers with its own protocol header and hangs up, §4.2.2; all
@@ -35,10 +35,10 @@ func greeting(in []byte) (known bool, err error) {
 		if len(in) < len(amqpproto.ProtocolHeader) {
 			return false, nil
 		}
-		return true, &stranger{fmt.Sprintf("the broker wants AMQP protocol header %d-%d-%d-%d, we speak 0-0-9-1", in[4], in[5], in[6], in[7]),
+		return true, &wrongPeer{fmt.Sprintf("the broker wants AMQP protocol header %d-%d-%d-%d, we speak 0-0-9-1", in[4], in[5], in[6], in[7]),
 			"connect to its AMQP 0-9-1 port"}
 	}
-	return true, &stranger{fmt.Sprintf("the peer does not speak AMQP: it begins with %q", in[:min(len(in), 32)]),
+	return true, &wrongPeer{fmt.Sprintf("the peer does not speak AMQP: it begins with %q", in[:min(len(in), 32)]),
 		"check that host and port are those of an AMQP 0-9-1 broker"}
 }
 
@@ -47,7 +47,7 @@ func ifKnown(in []byte, mark, text, remedy string) error {
 	if len(in) < len(mark) {
 		return nil
 	}
-	return &stranger{text, remedy}
+	return &wrongPeer{text, remedy}
 }
 
 // explain adds whose connection it was and, for one that never opened, what the
@@ -63,7 +63,7 @@ func (c *Conn) explain(err error) error {
 // remedy is what may help a connection that did not open. Many brokers just hang
 // up: those without authentication_failure_close, and those behind a proxy.
 func (c *Conn) remedy(err error) string {
-	var who *stranger
+	var peer *wrongPeer
 	var ce *amqpproto.ConnectionError
 	var code uint16
 	if errors.As(err, &ce) {
@@ -72,8 +72,8 @@ func (c *Conn) remedy(err error) string {
 	hungUp := errors.Is(err, errHungUp) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 	silent := errors.Is(err, errNoAnswer)
 	switch {
-	case errors.As(err, &who):
-		return who.remedy
+	case errors.As(err, &peer):
+		return peer.remedy
 	case c.state == awaitStart && (code == amqpproto.FrameError || hungUp || silent):
 		return "check that host and port are those of an AMQP 0-9-1 broker, whether it wants TLS (amqps), and whether it takes one more connection"
 	case code == amqpproto.AccessRefused && c.client.cfg.Mechanism == mechanismExternal:

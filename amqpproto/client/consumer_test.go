@@ -116,7 +116,7 @@ func TestNoAckAndDeclareOnly(t *testing.T) {
 	}
 }
 
-func TestGuiltyConsumerAlone(t *testing.T) {
+func TestOneFailedConsumer(t *testing.T) {
 	f := newFixture(t, 0, client.Config{})
 	locked := true
 	f.prepare = func(b *fakeBroker) {
@@ -156,7 +156,7 @@ func TestGuiltyConsumerAlone(t *testing.T) {
 }
 
 // TestConnectionClosedOverOneDeclaration: RabbitMQ ends the whole connection for
-// some declarations. The guilty consumer is put aside, and the others come back.
+// some declarations. The consumer that failed waits for its retry, and the others come back.
 func TestConnectionClosedOverOneDeclaration(t *testing.T) {
 	f := newFixture(t, 0, client.Config{BackoffMax: 20 * time.Second})
 	f.prepare = func(b *fakeBroker) {

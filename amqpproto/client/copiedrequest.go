@@ -55,22 +55,22 @@ func (t *requests) laneOf(exchange string, foreign bool) *requestChannel {
 	switch {
 	case !foreign && t.client.trust.has(exchange):
 		return t.common
-	case t.refused[exchange] || foreign && t.strange:
-		return t.outcast
+	case t.refused[exchange] || foreign && t.foreignRefused:
+		return t.failing
 	}
-	return t.doubtful
+	return t.isolated
 }
 
 // each visits the channels.
 func (t *requests) each(do func(lane *requestChannel)) {
 	do(t.common)
-	do(t.doubtful)
-	do(t.outcast)
+	do(t.isolated)
+	do(t.failing)
 }
 
 // opened is called when there is a new connection.
 func (t *requests) opened() {
-	t.refused, t.strange = nil, false
+	t.refused, t.foreignRefused = nil, false
 	t.start()
 }
 
@@ -98,7 +98,7 @@ func (t *requests) lost(err error) { t.each(func(lane *requestChannel) { lane.lo
 
 // moving tells that some requests may leave at the next flush.
 func (t *requests) moving() bool {
-	return t.woken && len(t.waiting) > t.left && (t.common.clear() || t.doubtful.clear() || t.outcast.clear())
+	return t.woken && len(t.waiting) > t.left && (t.common.clear() || t.isolated.clear() || t.failing.clear())
 }
 
 // flush encodes the requests that may leave, until the output is full.

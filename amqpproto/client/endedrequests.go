@@ -5,17 +5,17 @@ import (
 	"slices"
 )
 
-// takes notes that the broker has a request for certain, as it has confirmed it
+// brokerHas notes that the broker has a request for certain, as it has confirmed it
 // or the reply is here. It is not sent again from now on.
-func (t *requestChannel) takes(id RequestID) {
+func (t *requestChannel) brokerHas(id RequestID) {
 	k := t.find(id)
-	if k == nil || k.via != t || k.taken {
+	if k == nil || k.via != t || k.received {
 		return
 	}
-	k.taken = true
+	k.received = true
 	t.open--
-	if t == t.doubtful && !k.foreign && t.open == 0 {
-		t.client.prove(k.outgoing().Exchange)
+	if t == t.isolated && !k.foreign && t.open == 0 {
+		t.client.trustConfirmed(k.outgoing().Exchange)
 	}
 	k.request.out, k.copied = Outgoing{}, k.copied.emptied()
 }
@@ -26,58 +26,58 @@ func (t *requestChannel) takes(id RequestID) {
 // of it may have been handled, and their replies are lost with the channel, so
 // they end, for a second copy might be handled as well. With a reply queue, which
 // outlives the channel, they wait on.
-func (t *requestChannel) judge(cause error) {
+func (t *requestChannel) settleEnded(cause error) {
 	sent := t.underWay()
-	var a accusation
+	var a errorSubject
 	if ce, is := isChannelError(cause); is {
-		a = accuse(ce)
+		a = subjectOf(ce)
 	}
 	first, last := -1, -1
 	for i, id := range sent {
 		k := t.find(id)
-		if o := k.outgoing(); !k.taken && a.fits(&o) {
+		if o := k.outgoing(); !k.received && a.matches(&o) {
 			if last = i; first < 0 {
 				first = i
 			}
 		}
 	}
 	behind := first
-	if a.kind == accusesExchange && t.client.trust.has(a.name) {
+	if a.kind == subjectExchange && t.client.trust.has(a.name) {
 		behind = last // the exchange was there until just now: the first may have been taken
 	}
 	lost := &ReplyLostError{Connection: t.client.cfg.Name}
 	if first < 0 {
-		behind, lost.Cause = len(sent), cause // any may be guilty, and any may have been taken
+		behind, lost.Cause = len(sent), cause // any may be failed, and any may have been taken
 	}
 	t.client.learn(&a)
 	t.learn(&a)
 	t.open = 0
-	var guilty, over, again []RequestID
+	var failed, over, resend []RequestID
 	waits := false
 	for i, id := range sent {
 		k := t.find(id)
 		o := k.outgoing()
-		taken := k.taken
-		k.taken = true
+		received := k.received
+		k.received = true
 		switch {
-		case first >= 0 && !taken && a.fits(&o):
-			guilty = append(guilty, id)
-		case i > behind && !taken:
-			again = append(again, id)
+		case first >= 0 && !received && a.matches(&o):
+			failed = append(failed, id)
+		case i > behind && !received:
+			resend = append(resend, id)
 			k.request.out, k.via = o.kept(), nil
-		case t.owned && first >= 0 && (taken || i < first):
+		case t.owned && first >= 0 && (received || i < first):
 			waits = true
 		default:
 			over = append(over, id)
 		}
 	}
-	t.waiting = slices.Concat(again, t.waiting[t.left:])
+	t.waiting = slices.Concat(resend, t.waiting[t.left:])
 	t.left, t.woken = 0, true
 	t.requests.start()
 	if waits {
 		t.start()
 	}
-	for _, id := range guilty {
+	for _, id := range failed {
 		t.end(id, nil, cause)
 	}
 	for _, id := range over {
@@ -86,11 +86,11 @@ func (t *requestChannel) judge(cause error) {
 }
 
 // learn keeps what the error says about requests to come.
-func (t *requests) learn(a *accusation) {
+func (t *requests) learn(a *errorSubject) {
 	switch {
-	case a.kind == accusesUser:
-		t.strange = true
-	case a.kind == accusesExchange && len(t.refused) < provenMax:
+	case a.kind == subjectUser:
+		t.foreignRefused = true
+	case a.kind == subjectExchange && len(t.refused) < confirmedMax:
 		if t.refused == nil {
 			t.refused = map[string]bool{}
 		}

@@ -87,13 +87,13 @@ func TestOneBadRequest(t *testing.T) {
 						handled[q.body]++
 					}
 					for i := range 7 {
-						unsure := i == 1 || row.declared && (i == 0 || i == 3)
+						indeterminate := i == 1 || row.declared && (i == 0 || i == 3)
 						switch {
 						case i == 2 || i == 4:
 							if !isChannelError(r.errs[i], row.code, row.text) || handled[fmt.Sprint(i)] != 0 {
 								t.Fatalf("%d: %v, handled %v", i, r.errs[i], handled)
 							}
-						case unsure && (!own || i == 3):
+						case indeterminate && (!own || i == 3):
 							if !isReplyLost(r.errs[i]) || handled[fmt.Sprint(i)] > 1 {
 								t.Fatalf("%d: %v, handled %v", i, r.errs[i], handled)
 							}
@@ -160,9 +160,9 @@ func TestManyBadRequests(t *testing.T) {
 	}
 }
 
-// TestRefusedIsApart: what the broker has refused once harms no more what it has
+// TestRefusedRequestsHaveTheirOwnChannel: what the broker has refused once harms no more what it has
 // not, though neither is trusted.
-func TestRefusedIsApart(t *testing.T) {
+func TestRefusedRequestsHaveTheirOwnChannel(t *testing.T) {
 	f := newFixture(t, 1, client.Config{})
 	f.prepare = func(b *fakeBroker) { b.refuses = missing("gone") }
 	f.connect()
@@ -189,9 +189,9 @@ func TestRefusedIsApart(t *testing.T) {
 	settledAll(t, f)
 }
 
-// TestRequestProvesExchange: an exchange that a request has reached is trusted from then
+// TestConfirmedRequestTrustsExchange: an exchange that a request has reached is trusted from then
 // on.
-func TestRequestProvesExchange(t *testing.T) {
+func TestConfirmedRequestTrustsExchange(t *testing.T) {
 	f := newFixture(t, 1, client.Config{})
 	f.prepare = func(b *fakeBroker) { b.refuses = missing("gone") }
 	f.connect()

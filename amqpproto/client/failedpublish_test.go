@@ -144,7 +144,7 @@ func TestOneBadPublish(t *testing.T) {
 					if !slices.Equal(got, want) {
 						t.Fatalf("taken %v", got)
 					}
-					if s := f.client.Stats(); int(s.ResentUnsure) < copies || !row.declared && s.Resent > 0 || s.ChannelErrors == 0 {
+					if s := f.client.Stats(); int(s.ResentIndeterminate) < copies || !row.declared && s.Resent > 0 || s.ChannelErrors == 0 {
 						t.Fatalf("%d copies, %+v", copies, s)
 					}
 					settledAll(t, f)
@@ -215,7 +215,7 @@ func TestManyBadPublishes(t *testing.T) {
 				t.Fatalf("to %q: %v, want %v", exchange, have, want)
 			}
 		}
-		if s := f.client.Stats(); int(s.ResentUnsure) < copies {
+		if s := f.client.Stats(); int(s.ResentIndeterminate) < copies {
 			t.Fatalf("%d copies, %+v", copies, s)
 		}
 		settledAll(t, f)
@@ -256,7 +256,7 @@ func TestBadPublishInTx(t *testing.T) {
 					t.Fatalf("publish %d was told %d times: %v", i, c.told, c.err)
 				}
 			}
-			if s := f.client.Stats(); s.ResentUnsure != 0 || s.Resent == 0 {
+			if s := f.client.Stats(); s.ResentIndeterminate != 0 || s.Resent == 0 {
 				t.Fatalf("%+v", s)
 			}
 			if got := transcript(f.broker.log); !strings.HasSuffix(got, "C") {
@@ -267,9 +267,9 @@ func TestBadPublishInTx(t *testing.T) {
 	}
 }
 
-// TestAgainEndsOnce loses the connection, or runs out of time, while publishes
+// TestResentEndsOnce loses the connection, or runs out of time, while publishes
 // wait to be sent again.
-func TestAgainEndsOnce(t *testing.T) {
+func TestResentEndsOnce(t *testing.T) {
 	for _, cut := range []bool{true, false} {
 		f := newFixture(t, 3, client.Config{ConfirmTimeout: 10 * time.Second})
 		opened := 0

@@ -116,7 +116,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add(append(start, method(f, 0, &amqpproto.ConnectionClose{ReplyCode: 403})...))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		c := client.New(client.Config{}, quiet{})
-		conn := c.Connect(deaf{})
+		conn := c.Connect(silentWire{})
 		now := time.Unix(0, 0)
 		for i := 1; i <= 2; i++ {
 			end := len(in) * i / 2

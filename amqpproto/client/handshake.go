@@ -146,7 +146,7 @@ func (c *Conn) onClose(args []byte) error {
 	c.err = c.explain(cause)
 	c.state = connFailed
 	if wasOpen {
-		c.client.blame(cause)
+		c.client.refuseDeclaration(cause)
 	}
 	return c.err
 }

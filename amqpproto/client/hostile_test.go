@@ -174,7 +174,7 @@ func TestCutAnywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.broker = newFakeBroker(t)
-		conn := f.client.Connect(deaf{})
+		conn := f.client.Connect(silentWire{})
 		now := wiretest.Epoch
 		over := false
 		for !over {
@@ -219,9 +219,9 @@ func TestCutAnywhere(t *testing.T) {
 func TestUnansweredMethodClosesItsChannelOnly(t *testing.T) {
 	f := newFixture(t, 0, client.Config{})
 	s := &sink{}
-	deafOnce := true
+	unansweredOnce := true
 	f.prepare = func(b *fakeBroker) {
-		b.on[amqpproto.IDQueueBind] = func(uint16, amqpproto.Method) bool { defer func() { deafOnce = false }(); return deafOnce }
+		b.on[amqpproto.IDQueueBind] = func(uint16, amqpproto.Method) bool { defer func() { unansweredOnce = false }(); return unansweredOnce }
 	}
 	topology := queue("slow")
 	topology.Bindings = []client.Binding{{Exchange: "amq.topic", RoutingKey: "#"}}
@@ -252,15 +252,15 @@ const turnMax = 1001e6
 // broken one is tried again on other channels, a bounded number of them.
 func TestDeafChannelIsLeftAlone(t *testing.T) {
 	f := newFixture(t, 0, client.Config{})
-	deaf := map[uint16]bool{}
+	unanswered := map[uint16]bool{}
 	whole := false
 	f.prepare = func(b *fakeBroker) {
-		clear(deaf)
+		clear(unanswered)
 		b.on[amqpproto.IDBasicConsume] = func(ch uint16, m amqpproto.Method) bool {
-			deaf[ch] = string(m.(*amqpproto.BasicConsume).Queue) == "broken" && !whole
-			return deaf[ch]
+			unanswered[ch] = string(m.(*amqpproto.BasicConsume).Queue) == "broken" && !whole
+			return unanswered[ch]
 		}
-		b.on[amqpproto.IDChannelClose] = func(ch uint16, _ amqpproto.Method) bool { return deaf[ch] }
+		b.on[amqpproto.IDChannelClose] = func(ch uint16, _ amqpproto.Method) bool { return unanswered[ch] }
 	}
 	s := &sink{ack: true}
 	broken := f.client.Consume(client.ConsumerSpec{Name: "broken", Topology: queue("broken")}, s)
@@ -270,13 +270,13 @@ func TestDeafChannelIsLeftAlone(t *testing.T) {
 	if f.client.Stats().Connects != 1 || good.State() != client.Up {
 		t.Fatal(f.client.Stats().Connects, good, f.client.Err())
 	}
-	if n := f.count(client.EventConsumerFailed); n < 15 || n > 30 || len(deaf) < 15 {
-		t.Fatalf("%d tries on %d channels", n, len(deaf))
+	if n := f.count(client.EventConsumerFailed); n < 15 || n > 30 || len(unanswered) < 15 {
+		t.Fatalf("%d tries on %d channels", n, len(unanswered))
 	}
 	// The queue is mended: the channels answer what they were asked long ago.
 	whole = true
-	for ch := range deaf {
-		if deaf[ch] {
+	for ch := range unanswered {
+		if unanswered[ch] {
 			f.broker.say(ch, &amqpproto.ChannelCloseOk{})
 			f.broker.forget(ch)
 		}

@@ -11,12 +11,12 @@ import (
 type trust struct {
 	last       string            // that was trusted, mostly the next one as well
 	declared   map[string]string // by a producer or consumer; the key once more
-	proven     map[string]string // the broker has confirmed a publish to it on this connection
+	confirmed  map[string]string // the broker has confirmed a publish to it on this connection
 	distrusted map[string]bool   // the broker has closed a channel over it on this connection
 }
 
-// provenMax bounds the exchanges that are known by use only.
-const provenMax = 1024
+// confirmedMax bounds the exchanges that are known by use only.
+const confirmedMax = 1024
 
 // predeclared are the exchanges that every broker has. §3.1.3.
 var predeclared = map[string]string{"": "", "amq.direct": "amq.direct", "amq.fanout": "amq.fanout", "amq.topic": "amq.topic",
@@ -42,7 +42,7 @@ func (t *trust) has(exchange string) bool {
 		return true
 	}
 	// The name may be lent: only our own copy is kept.
-	for _, known := range [...]map[string]string{t.declared, predeclared, t.proven} {
+	for _, known := range [...]map[string]string{t.declared, predeclared, t.confirmed} {
 		if own, is := known[exchange]; is && !t.distrusted[exchange] {
 			t.last = own
 			return true
@@ -69,10 +69,10 @@ func (c *Client) lane(o *Outgoing) *publishChannel {
 	if c.cfg.TxSelect || c.trust.has(o.Exchange) && !c.isForeign() {
 		return c.pub
 	}
-	if c.doubtful.state == publishAwaitConnection && c.isOpen() {
-		c.doubtful.start()
+	if c.isolated.state == publishAwaitConnection && c.isOpen() {
+		c.isolated.start()
 	}
-	return c.doubtful
+	return c.isolated
 }
 
 // isForeign tells whether what check has just passed has a user id that is not the
@@ -88,25 +88,25 @@ func (c *Client) isLogin(user []byte) bool {
 	return c.cfg.Mechanism != mechanismExternal && string(user) == c.cfg.Username
 }
 
-// prove notes that an exchange exists, as the broker has confirmed a publish or
+// trustConfirmed notes that an exchange exists, as the broker has confirmed a publish or
 // request to it. It moves to the other channels at a moment at which nothing of the
 // doubtful ones is under way, so that the order stays.
-func (c *Client) prove(exchange string) {
-	p, t := c.doubtful, &c.trust
+func (c *Client) trustConfirmed(exchange string) {
+	p, t := c.isolated, &c.trust
 	idle := p.state == publishAwaitConnection && c.waiting.len() == 0 // it was never needed
 	switch {
 	case p.confirms.unsettled > 0 || !idle && !p.clear() || c.waiting.moving():
 		return
-	case c.requests.doubtful.open+c.requests.outcast.open > 0 || len(c.requests.waiting) > c.requests.left:
+	case c.requests.isolated.open+c.requests.failing.open > 0 || len(c.requests.waiting) > c.requests.left:
 		return
-	case t.distrusted[exchange] || len(t.proven) >= provenMax || t.has(exchange):
+	case t.distrusted[exchange] || len(t.confirmed) >= confirmedMax || t.has(exchange):
 		return
 	}
-	if t.proven == nil {
-		t.proven = map[string]string{}
+	if t.confirmed == nil {
+		t.confirmed = map[string]string{}
 	}
 	own := string([]byte(exchange))
-	t.proven[own] = own
+	t.confirmed[own] = own
 }
 
 // eachPublishChannel visits all publish channels.
@@ -115,13 +115,13 @@ func (c *Client) eachPublishChannel(do func(p *publishChannel)) {
 		do(p)
 	}
 	do(c.pub)
-	do(c.doubtful)
+	do(c.isolated)
 }
 
 // mayLeave tells that a publish can be encoded now.
 func (c *Client) mayLeave() bool {
-	for _, p := range [...]*publishChannel{c.pub, c.doubtful} {
-		if p.clear() && c.waiting.moving() || p.again.ready() && p.usable() {
+	for _, p := range [...]*publishChannel{c.pub, c.isolated} {
+		if p.clear() && c.waiting.moving() || p.resend.ready() && p.usable() {
 			return true
 		}
 	}

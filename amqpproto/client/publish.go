@@ -27,7 +27,7 @@ func (c *Client) Publish(p *Producer, o *Outgoing, done Confirm) error {
 		return err
 	}
 	if p == nil {
-		p = &c.anyone
+		p = &c.noProducer
 	} else if p.client != c {
 		return fmt.Errorf("amqp connection %q: producer %q belongs to another connection", c.cfg.Name, p.name)
 	}
@@ -95,7 +95,7 @@ func (c *Client) stamp(now int64) {
 	fresh := c.waiting.stamp(at)
 	c.eachPublishChannel(func(p *publishChannel) {
 		fresh = p.confirms.stamp(now, at) || fresh
-		fresh = p.again.stamp(at) || fresh
+		fresh = p.resend.stamp(at) || fresh
 	})
 	if fresh && c.expiry == 0 {
 		c.expiry = at
@@ -120,7 +120,7 @@ func (c *Client) tickPublishes(now int64) {
 	var late []outcome
 	c.eachPublishChannel(func(p *publishChannel) {
 		late = p.confirms.expire(c, now, &next, late)
-		late = p.again.expire(c, now, &next, late)
+		late = p.resend.expire(c, now, &next, late)
 	})
 	c.undecided -= len(late)
 	late = c.expireWaiting(now, &next, late)

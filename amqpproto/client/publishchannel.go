@@ -31,7 +31,7 @@ type publishChannel struct {
 	live     bool // it has been ready on this connection, and is or soon will be again
 	backoff  backoff
 	retry    deadline
-	again    again
+	resend   resendList
 	renewal  renewal
 	returned amqpproto.BasicReturn
 }
@@ -50,12 +50,12 @@ func (p *publishChannel) String() string {
 }
 
 // clear tells that new publishes may leave.
-func (p *publishChannel) clear() bool { return p.again.window == 0 && p.usable() }
+func (p *publishChannel) clear() bool { return p.resend.window == 0 && p.usable() }
 
 // usable tells that publishes may leave. None may while a transaction is
 // committed: RabbitMQ closes the connection for it.
 func (p *publishChannel) usable() bool {
-	return p.state == publishReady && p.ch != nil && p.ch.state == channelOpen && p.ch.await == 0 && p.renewal.before == nil &&
+	return p.state == publishReady && p.ch != nil && p.ch.state == channelOpen && p.ch.await == 0 && p.renewal.predecessor == nil &&
 		!p.client.blocked && !p.stopped && p.client.replay.open && p.client.isOpen()
 }
 
@@ -128,14 +128,14 @@ func (p *publishChannel) onMethod(id amqpproto.MethodID, args []byte) error {
 
 // settle tells the outcome of one publish, or of all up to tag; tag 0 with
 // multiple means all. §1.8.3.13.
-func (p *publishChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdict error) error {
+func (p *publishChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool, result error) error {
 	l := &p.confirms
 	first, tag, ok := l.Range(tag, multiple)
 	if !ok || !multiple && !l.holds(tag) {
 		return connectionError(amqpproto.CommandInvalid, id, "publish %d was never sent or is settled already; %d to %d are not",
 			tag, l.Base(), l.Next()-1)
 	}
-	if verdict == nil {
+	if result == nil {
 		p.renewal.acked = max(p.renewal.acked, tag)
 	}
 	for seq := first; seq <= tag; seq++ {
@@ -144,12 +144,12 @@ func (p *publishChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool
 		}
 		e := l.settle(seq)
 		switch {
-		case verdict == nil:
-			p.passes(&e, seq)
-		case p.spares(&e, seq):
+		case result == nil:
+			p.noteAck(&e, seq)
+		case p.keepsNacked(&e, seq):
 			continue
 		}
-		p.client.settled(p, &e, verdict)
+		p.client.settled(p, &e, result)
 		if p.state != publishReady {
 			return nil // a callback has seen the end of it
 		}
@@ -164,7 +164,7 @@ func (p *publishChannel) settledSome() {
 	if p.confirms.unsettled == 0 {
 		p.proceed()
 	}
-	if p.renewal.heir != nil {
+	if p.renewal.successor != nil {
 		p.retire()
 	}
 }
@@ -185,8 +185,8 @@ func (c *Client) settled(p *publishChannel, e *entry, err error) {
 	default:
 		c.stats.Nacked++
 	}
-	if p == c.doubtful && err == nil {
-		c.prove(e.out.Exchange)
+	if p == c.isolated && err == nil {
+		c.trustConfirmed(e.out.Exchange)
 	}
 	outcome{e.done, err}.tell()
 }
@@ -195,7 +195,7 @@ func (c *Client) settled(p *publishChannel, e *entry, err error) {
 // for one of its publishes, the others are sent again over a new one.
 func (p *publishChannel) onChannelOver(cause error) {
 	p.ch = nil
-	if p.renewal.heir != nil {
+	if p.renewal.successor != nil {
 		p.retired(cause)
 		return
 	}
@@ -208,9 +208,9 @@ func (p *publishChannel) onChannelOver(cause error) {
 		return
 	}
 	p.client.note(Event{Kind: EventPublishChannelClosed, Err: cause})
-	guilty, gone := p.judge(cause, p)
+	failed, gone := p.resendAfter(cause, p)
 	p.start()
-	p.client.endAll(guilty, cause)
+	p.client.endAll(failed, cause)
 	p.client.endAll(gone, &LostError{Connection: p.client.cfg.Name, Cause: cause})
 }
 
@@ -227,7 +227,7 @@ func (p *publishChannel) lost() []entry {
 	p.ch, p.state, p.stopped, p.live = nil, publishAwaitConnection, false, false
 	p.retry.stop()
 	held := append(p.renewal.take(), p.confirms.take()...)
-	return append(held, p.again.take()...)
+	return append(held, p.resend.take()...)
 }
 
 // endAll tells all entries the same error.

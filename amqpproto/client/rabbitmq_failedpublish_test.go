@@ -85,10 +85,10 @@ func TestRabbitMQManyBadPublishes(t *testing.T) {
 	if fmt.Sprint(got.bodies) != fmt.Sprint(want) {
 		t.Errorf("got %v", got.bodies)
 	}
-	if s := p.client.Stats(); got.copies > int(s.ResentUnsure) {
+	if s := p.client.Stats(); got.copies > int(s.ResentIndeterminate) {
 		t.Errorf("%d copies, %+v", got.copies, s)
 	} else {
-		t.Logf("%d copies, %d sent again, %d of them unsure", got.copies, s.Resent, s.ResentUnsure)
+		t.Logf("%d copies, %d sent again, %d of them indeterminate", got.copies, s.Resent, s.ResentIndeterminate)
 	}
 	p.finish()
 }
@@ -201,7 +201,7 @@ func TestRabbitMQFullQueue(t *testing.T) {
 			t.Fatal(full.err)
 		}
 	}
-	if s := p.client.Stats(); taken < 5 || taken > 7 || refused != total-taken || s.Renewed == 0 || s.ResentUnsure > 0 || p.client.State() != client.Connected {
+	if s := p.client.Stats(); taken < 5 || taken > 7 || refused != total-taken || s.Renewed == 0 || s.ResentIndeterminate > 0 || p.client.State() != client.Connected {
 		t.Errorf("%d taken, %d refused, %+v", taken, refused, s)
 	}
 	p.finish()

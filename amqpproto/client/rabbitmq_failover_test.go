@@ -83,7 +83,7 @@ func TestRabbitMQQueueIsKilled(t *testing.T) {
 	p.send(queue, "last")
 	s := p.client.Stats()
 	t.Logf("%d confirmed, %d nacked, %d sent again, %d channels renewed", len(confirmed), nacked, s.Resent, s.Renewed)
-	if s.Renewed == 0 && nacked > 0 || s.Renewed > 10 || s.ResentUnsure > 0 || s.Reconnects > 0 {
+	if s.Renewed == 0 && nacked > 0 || s.Renewed > 10 || s.ResentIndeterminate > 0 || s.Reconnects > 0 {
 		t.Errorf("%+v", s)
 	}
 	got := &orderly{ids: map[string]bool{}}

@@ -40,15 +40,15 @@ type registration struct {
 	name     string
 	topology *Topology
 
-	state   State
-	err     error // why it is not up; nil while it is, or had no chance yet
-	conn    *Conn // the one that declared names belong to
-	ch      *channel
-	replay  declaration
-	backoff backoff
-	failed  int64 // when it failed first since it was up; 0 = it did not
-	guilty  bool  // the retry is for something that the broker will not have
-	retry   deadline
+	state    State
+	err      error // why it is not up; nil while it is, or had no chance yet
+	conn     *Conn // the one that declared names belong to
+	ch       *channel
+	replay   declaration
+	backoff  backoff
+	failed   int64 // when it failed first since it was up; 0 = it did not
+	rejected bool  // the retry is for something that the broker will not have
+	retry    deadline
 }
 
 // role is the difference between a consumer and a producer.
@@ -73,7 +73,7 @@ func (s *registration) enter(c *Client, r role, name string, t *Topology) {
 func (s *registration) start() {
 	conn := s.client.conn
 	s.retry.stop()
-	s.guilty = false
+	s.rejected = false
 	s.replay.reset(s.topology, &s.client.has, s.conn == conn)
 	s.conn = conn
 	if s.ch != nil {
@@ -173,7 +173,7 @@ func (s *registration) pause(cause error) time.Duration {
 	}
 	var ce *amqpproto.ChannelError
 	passing := isPassing(cause)
-	if !s.guilty && (passing || errors.As(cause, &ce) && ce.Code != amqpproto.PreconditionFailed && s.client.absence.settling(now)) {
+	if !s.rejected && (passing || errors.As(cause, &ce) && ce.Code != amqpproto.PreconditionFailed && s.client.absence.settling(now)) {
 		s.backoff.down(now)
 		return s.backoff.pace(s.client.rnd, time.Duration(now-s.failed))
 	}
@@ -192,20 +192,20 @@ func (s *registration) lost() {
 		s.role.ended()
 		return
 	}
-	if s.state == AwaitRetry && s.retry.armed() && s.guilty {
+	if s.state == AwaitRetry && s.retry.armed() && s.rejected {
 		return // it keeps its own delay over a reconnect
 	}
 	s.retry.stop()
 	s.state = AwaitConnection
 }
 
-// blamed is called when the broker closed the whole connection over a method
+// declarationRefused is called when the broker closed the whole connection over a method
 // that this registration had in flight: RabbitMQ does so for an unknown exchange
 // type (503) and, since 4.3, for a transient queue that is not exclusive (541).
 // Without it the connection would come and go at the pace of its own backoff,
 // and every sibling with it.
-func (s *registration) blamed(cause error) {
+func (s *registration) declarationRefused(cause error) {
 	s.ch = nil
-	s.guilty = true
+	s.rejected = true
 	s.fail(cause)
 }

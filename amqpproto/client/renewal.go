@@ -16,14 +16,14 @@ import (
 // once at most, and the time between two renewals grows as long as they do not
 // help; nacks meanwhile are told at once.
 type renewal struct {
-	backoff backoff
-	limit   deadline        // no other renewal before
-	acked   uint64          // the highest number on this channel that was acked
-	heir    *publishChannel // the channel that has replaced this one
-	before  *publishChannel // the one replaced, whose outcomes this one waits for
-	wait    deadline        // at most
-	refused []entry         // nacked here; the heir sends them again
-	passed  map[uint64]uint64
+	backoff     backoff
+	limit       deadline        // no other renewal before
+	acked       uint64          // the highest number on this channel that was acked
+	successor   *publishChannel // the channel that has replaced this one
+	predecessor *publishChannel // the one replaced, whose outcomes this one waits for
+	wait        deadline        // at most
+	nacked      []entry         // nacked here; the successor sends them again
+	acks        map[uint64]uint64
 }
 
 var (
@@ -34,24 +34,24 @@ var (
 // renew opens another channel in place of this one; false if that cannot be now.
 func (p *publishChannel) renew(why error) bool {
 	c, r := p.client, &p.renewal
-	if r.limit.armed() || r.before != nil || r.heir != nil || p.again.window != 0 || p.state != publishReady || !c.isOpen() {
+	if r.limit.armed() || r.predecessor != nil || r.successor != nil || p.resend.window != 0 || p.state != publishReady || !c.isOpen() {
 		return false
 	}
-	heir := newPublishChannel(c)
-	ch, err := c.conn.openChannel(heir)
+	successor := newPublishChannel(c)
+	ch, err := c.conn.openChannel(successor)
 	if err != nil {
 		return false
 	}
-	heir.ch, heir.state, heir.live, heir.backoff = ch, publishAwaitChannel, p.live, p.backoff
+	successor.ch, successor.state, successor.live, successor.backoff = ch, publishAwaitChannel, p.live, p.backoff
 	after := r.backoff.next(c.rnd, c.clock.now)
-	heir.renewal = renewal{backoff: r.backoff, before: p}
-	heir.renewal.limit.set(after)
-	heir.renewal.wait.set(paceMax)
-	r.heir = heir
+	successor.renewal = renewal{backoff: r.backoff, predecessor: p}
+	successor.renewal.limit.set(after)
+	successor.renewal.wait.set(paceMax)
+	r.successor = successor
 	if p == c.pub {
-		c.pub = heir
+		c.pub = successor
 	} else {
-		c.doubtful = heir
+		c.isolated = successor
 	}
 	c.retiring = append(c.retiring, p)
 	c.rearm = true
@@ -60,18 +60,18 @@ func (p *publishChannel) renew(why error) bool {
 	return true
 }
 
-// spares tells whether a nacked publish is sent again in place of telling so.
+// keepsNacked tells whether a nacked publish is sent again in place of telling so.
 // One that was overtaken is not: the order would be another.
-func (p *publishChannel) spares(e *entry, seq uint64) bool {
+func (p *publishChannel) keepsNacked(e *entry, seq uint64) bool {
 	r := &p.renewal
 	if e.expired || e.nacked || isGone(e.done) {
 		return false
 	}
-	if r.heir == nil && !p.renew(errRefuses) || r.acked > seq {
+	if r.successor == nil && !p.renew(errRefuses) || r.acked > seq {
 		return false
 	}
 	e.nacked, e.seq = true, seq
-	r.refused = append(r.refused, *e)
+	r.nacked = append(r.nacked, *e)
 	return true
 }
 
@@ -83,50 +83,50 @@ func (p *publishChannel) path(o *Outgoing) uint64 {
 	return p.client.hash.route(o.Exchange, "")
 }
 
-// passes notes an ack that came behind refused ones.
-func (p *publishChannel) passes(e *entry, seq uint64) {
+// noteAck notes an ack that came behind refused ones.
+func (p *publishChannel) noteAck(e *entry, seq uint64) {
 	r := &p.renewal
-	if len(r.refused) == 0 {
+	if len(r.nacked) == 0 {
 		return
 	}
-	if r.passed == nil {
-		r.passed = map[uint64]uint64{}
+	if r.acks == nil {
+		r.acks = map[uint64]uint64{}
 	}
-	r.passed[p.path(&e.out)] = seq
+	r.acks[p.path(&e.out)] = seq
 }
 
 // successor is the channel that new publishes take.
 func (p *publishChannel) successor() *publishChannel {
-	for p.renewal.heir != nil {
-		p = p.renewal.heir
+	for p.renewal.successor != nil {
+		p = p.renewal.successor
 	}
 	return p
 }
 
-// handOver gives the heir what this channel refused.
-func (p *publishChannel) handOver() {
+// moveNacked gives the heir what this channel refused.
+func (p *publishChannel) moveNacked() {
 	r, c := &p.renewal, p.client
 	to := p.successor()
-	if h := r.heir; h.renewal.before == p {
-		h.renewal.before = nil
+	if h := r.successor; h.renewal.predecessor == p {
+		h.renewal.predecessor = nil
 		h.renewal.wait.stop()
 		c.wakeWaiting()
 		c.wake()
 	}
-	if len(r.refused) == 0 {
+	if len(r.nacked) == 0 {
 		return
 	}
-	list, passed := r.refused, r.passed
-	r.refused, r.passed = nil, nil
+	list, acks := r.nacked, r.acks
+	r.nacked, r.acks = nil, nil
 	keep, told := list[:0], []entry(nil)
 	for i := range list {
-		if seq := passed[p.path(&list[i].out)]; seq > list[i].seq || isGone(list[i].done) {
+		if seq := acks[p.path(&list[i].out)]; seq > list[i].seq || isGone(list[i].done) {
 			told = append(told, list[i])
 		} else {
 			keep = append(keep, list[i])
 		}
 	}
-	to.again.put(keep, len(keep))
+	to.resend.put(keep, len(keep))
 	for i := range told {
 		c.settled(p, &told[i], ErrNacked)
 	}
@@ -136,12 +136,12 @@ func (p *publishChannel) handOver() {
 // waits for it.
 func (p *publishChannel) retire() {
 	r := &p.renewal
-	if r.heir == nil {
+	if r.successor == nil {
 		return
 	}
 	over := p.confirms.unsettled == p.confirms.over
-	if over || r.heir.renewal.before != p {
-		p.handOver()
+	if over || r.successor.renewal.predecessor != p {
+		p.moveNacked()
 	}
 	if over && p.ch != nil && p.state == publishReady {
 		p.ch.close(nil)
@@ -155,18 +155,18 @@ func (p *publishChannel) retired(cause error) {
 		return // the end of the connection tells all of them
 	}
 	c.retiring = slices.DeleteFunc(c.retiring, func(other *publishChannel) bool { return other == p })
-	var guilty, gone []entry
+	var failed, gone []entry
 	if cause == nil {
 		cause = ErrConfirmTimeout
-		guilty = p.confirms.take()
+		failed = p.confirms.take()
 	} else {
 		cause = explainUse(cause)
 		c.note(Event{Kind: EventPublishChannelClosed, Err: cause})
-		guilty, gone = p.judge(cause, p.successor())
+		failed, gone = p.resendAfter(cause, p.successor())
 	}
-	p.handOver()
+	p.moveNacked()
 	p.state = publishAwaitConnection
-	c.endAll(guilty, cause)
+	c.endAll(failed, cause)
 	c.endAll(gone, &LostError{Connection: c.cfg.Name, Cause: cause})
 }
 
@@ -176,10 +176,10 @@ func (p *publishChannel) sweep(now int64, next *int64) {
 		p.start()
 	}
 	p.renewal.limit.due(now, next)
-	if p.renewal.wait.due(now, next) && p.renewal.before != nil {
-		p.renewal.before.handOver()
+	if p.renewal.wait.due(now, next) && p.renewal.predecessor != nil {
+		p.renewal.predecessor.moveNacked()
 	}
-	if p.again.pace.due(now, next) {
+	if p.resend.pace.due(now, next) {
 		p.proceed()
 	}
 }
@@ -187,7 +187,7 @@ func (p *publishChannel) sweep(now int64, next *int64) {
 // watch looks for a publish without confirm while later ones have theirs.
 func (p *publishChannel) watch(now int64, next *int64) {
 	l := &p.confirms
-	if l.Base() == l.Next() || p.renewal.heir != nil || p.client.cfg.NoConfirms || p.client.cfg.TxSelect {
+	if l.Base() == l.Next() || p.renewal.successor != nil || p.client.cfg.NoConfirms || p.client.cfg.TxSelect {
 		return
 	}
 	e := l.At(l.Base())
@@ -203,7 +203,7 @@ func (p *publishChannel) watch(now int64, next *int64) {
 
 // take empties it, at the end of the connection.
 func (r *renewal) take() []entry {
-	list := r.refused
+	list := r.nacked
 	*r = renewal{backoff: r.backoff}
 	return list
 }

@@ -72,7 +72,7 @@ func TestPoisonedChannel(t *testing.T) {
 				}
 			}
 			s := f.client.Stats()
-			if s.Renewed != 1 || s.Nacked != 0 || s.Resent == 0 || s.ResentUnsure != 0 || f.count(client.EventPublishChannelRenewed) != 1 || !f.client.Ready() {
+			if s.Renewed != 1 || s.Nacked != 0 || s.Resent == 0 || s.ResentIndeterminate != 0 || f.count(client.EventPublishChannelRenewed) != 1 || !f.client.Ready() {
 				t.Fatalf("%+v", s)
 			}
 			settledAll(t, f)

@@ -39,18 +39,18 @@ type request struct {
 	copied   copied          // the same, of what was sent at once
 	via      *requestChannel // that it was sent over; nil = it was not
 	order    uint64          // in which it was sent
-	taken    bool            // the broker has it for certain
+	received bool            // the broker has it for certain
 	foreign  bool            // its user id is not that of the login
 }
 
 // requests is the table of a client's requests, with those that wait to be sent.
 type requests struct {
-	client   *Client
-	common   *requestChannel // of what is trusted
-	doubtful *requestChannel
-	outcast  *requestChannel // of what the broker has refused
-	refused  map[string]bool // exchanges, on this connection
-	strange  bool            // it has refused a foreign user id
+	client         *Client
+	common         *requestChannel // of what is trusted
+	isolated       *requestChannel
+	failing        *requestChannel // of what the broker has refused
+	refused        map[string]bool // exchanges, on this connection
+	foreignRefused bool            // it has refused a foreign user id
 
 	slots  []request
 	unused []uint32 // free ones
@@ -97,7 +97,7 @@ func (c *Client) Request(p *Producer, o *Outgoing, timeout time.Duration, r Repl
 		return 0, err
 	}
 	if p == nil {
-		p = &c.anyone
+		p = &c.noProducer
 	} else if p.client != c {
 		return 0, fmt.Errorf("amqp connection %q: producer %q belongs to another connection", c.cfg.Name, p.name)
 	}
@@ -183,7 +183,7 @@ func (t *requests) free(id RequestID) (r Reply) {
 	t.client.held -= k.size
 	t.client.undecided--
 	t.live--
-	if k.via != nil && !k.taken {
+	if k.via != nil && !k.received {
 		k.via.open--
 	}
 	*k = request{number: k.number, copied: k.copied.emptied()}

@@ -153,7 +153,7 @@ func (t *requestChannel) send(id RequestID, o *Outgoing) {
 	appendBody(out, t.ch.number, o.Body, conn.frameMax)
 	k := t.find(id)
 	k.keep(o)
-	k.via, k.taken = t, false
+	k.via, k.received = t, false
 	t.open++
 	t.sent++
 	k.order = t.sent
@@ -185,7 +185,7 @@ func (t *requestChannel) onMethod(id amqpproto.MethodID, args []byte) error {
 	return unexpected(t, id)
 }
 
-func (t *requestChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool, verdict error) error {
+func (t *requestChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool, result error) error {
 	l := &t.sequence
 	first, tag, ok := l.Range(tag, multiple)
 	if !ok || !multiple && *l.At(tag) == 0 {
@@ -196,15 +196,15 @@ func (t *requestChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool
 		p := l.At(seq)
 		request := *p
 		*p = 0
-		if verdict == nil {
-			t.takes(request)
+		if result == nil {
+			t.brokerHas(request)
 			continue
 		}
 		if t.find(request) == nil {
 			continue
 		}
 		t.client.stats.Nacked++
-		t.end(request, nil, verdict)
+		t.end(request, nil, result)
 		if t.state != requestReady {
 			return nil // a callback has seen the end of it
 		}
@@ -268,7 +268,7 @@ func (t *requestChannel) deliver(m *amqpproto.BasicDeliver, properties, body []b
 		t.client.stats.LateReplies++
 		return nil
 	}
-	t.takes(id)
+	t.brokerHas(id)
 	t.client.stats.Replies++
 	d := &t.delivery
 	d.Tag, d.Redelivered = m.DeliveryTag, m.Redelivered
@@ -303,7 +303,7 @@ func (t *requestChannel) onChannelOver(cause error) {
 		return
 	}
 	t.client.note(Event{Kind: EventRequestChannelClosed, Err: cause})
-	t.judge(cause)
+	t.settleEnded(cause)
 }
 
 func (t *requestChannel) fail(cause error) {

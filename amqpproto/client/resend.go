@@ -14,7 +14,7 @@ import (
 // It is sent by windows, each when the one before has its outcomes: one of them
 // may end the channel as well, and what is ahead of that one then comes a further
 // time.
-type again struct {
+type resendList struct {
 	list   []entry
 	head   int      // list[:head] has been sent
 	window int      // how many may be under way; 0 = there is nothing, and was nothing
@@ -32,7 +32,7 @@ const (
 )
 
 // put places publishes in front of those that wait to be sent again.
-func (g *again) put(list []entry, window int) {
+func (g *resendList) put(list []entry, window int) {
 	if len(list) == 0 {
 		return
 	}
@@ -42,22 +42,22 @@ func (g *again) put(list []entry, window int) {
 }
 
 // take empties it.
-func (g *again) take() []entry {
+func (g *resendList) take() []entry {
 	list := g.list[g.head:]
-	*g = again{}
+	*g = resendList{}
 	return list
 }
 
 // ready tells that some of it may be sent.
-func (g *again) ready() bool {
+func (g *resendList) ready() bool {
 	return g.head < len(g.list) && (g.sent < g.window || g.joined(&g.list[g.head]))
 }
 
-func (g *again) joined(e *entry) bool { return e.out.Group != nil && e.out.Group == g.group }
+func (g *resendList) joined(e *entry) bool { return e.out.Group != nil && e.out.Group == g.group }
 
 // sendAgain encodes what may leave now.
 func (p *publishChannel) sendAgain() {
-	g := &p.again
+	g := &p.resend
 	if g.window == 0 || !p.usable() {
 		return
 	}
@@ -98,21 +98,21 @@ func (p *publishChannel) sendOnce(old *entry) {
 	e := p.send(&old.out, old.size, old.done, old.id)
 	e.deadline, e.expired, e.nacked = old.deadline, old.expired, old.nacked
 	c.stats.Resent++
-	if old.unsure {
-		c.stats.ResentUnsure++
+	if old.indeterminate {
+		c.stats.ResentIndeterminate++
 	}
 }
 
 // proceed opens the next window, when the last one has its outcomes or has waited
 // for them long enough.
 func (p *publishChannel) proceed() {
-	g := &p.again
+	g := &p.resend
 	if g.window == 0 {
 		return
 	}
 	g.pace.stop()
 	if g.head == len(g.list) {
-		*g = again{}
+		*g = resendList{}
 		p.client.wakeWaiting()
 	} else {
 		g.window = min(2*g.window, 1<<20)
@@ -122,7 +122,7 @@ func (p *publishChannel) proceed() {
 }
 
 // stamp gives a deadline to those that have none, which came in this very turn.
-func (g *again) stamp(at int64) (any bool) {
+func (g *resendList) stamp(at int64) (any bool) {
 	for i := g.head; i < len(g.list); i++ {
 		if g.list[i].deadline == 0 {
 			g.list[i].deadline, any = at, true
@@ -133,7 +133,7 @@ func (g *again) stamp(at int64) (any bool) {
 
 // expire takes out what has waited too long, and appends its outcomes. A
 // LateConfirm waits on: the broker may have the first copy.
-func (g *again) expire(c *Client, now int64, next *int64, out []outcome) []outcome {
+func (g *resendList) expire(c *Client, now int64, next *int64, out []outcome) []outcome {
 	keep := g.list[:g.head]
 	for _, e := range g.list[g.head:] {
 		if !e.expired && (e.deadline == 0 || e.deadline > now) {

@@ -10,12 +10,12 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// deaf is a Wire that does nothing.
-type deaf struct{}
+// silentWire is a Wire that does nothing.
+type silentWire struct{}
 
-func (deaf) Wake()       {}
-func (deaf) Close()      {}
-func (deaf) Abort(error) {}
+func (silentWire) Wake()       {}
+func (silentWire) Close()      {}
+func (silentWire) Abort(error) {}
 
 // quiet is a Host that does nothing.
 type quiet struct{}
@@ -60,7 +60,7 @@ const (
 func newDirect(tb testing.TB, cfg client.Config, sink client.Sink) *direct {
 	d := &direct{tb: tb, client: client.New(cfg, quiet{}), now: wiretest.Epoch}
 	d.client.Consume(client.ConsumerSpec{Name: "c", Prefetch: 1000, Topology: queue("q")}, sink)
-	d.conn = d.client.Connect(deaf{})
+	d.conn = d.client.Connect(silentWire{})
 	d.turn(nil)
 	for _, m := range []struct {
 		ch uint16

@@ -9,9 +9,9 @@ type Stats struct {
 	Expired     uint64 // had no outcome within ConfirmTimeout
 	Unconfirmed uint64 // ended with their connection or channel
 
-	Resent       uint64 // publishes sent again over a new channel, as the one before ended or refused them
-	ResentUnsure uint64 // of those, the broker may have had the first copy: possible duplicates
-	Renewed      uint64 // publish channels replaced for nacks or stalled confirms
+	Resent              uint64 // publishes sent again over a new channel, as the one before ended or refused them
+	ResentIndeterminate uint64 // of those, the broker may have had the first copy: possible duplicates
+	Renewed             uint64 // publish channels replaced for nacks or stalled confirms
 
 	Delivered     uint64 // given to a Sink
 	Redelivered   uint64 // of those, with the redelivered flag

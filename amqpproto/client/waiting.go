@@ -121,7 +121,7 @@ func (w *waiting) tidy() {
 // flushWaiting encodes what may leave, until the output is full.
 func (c *Client) flushWaiting() {
 	w := &c.waiting
-	if !w.moving() || !c.pub.clear() && !c.doubtful.clear() {
+	if !w.moving() || !c.pub.clear() && !c.isolated.clear() {
 		return
 	}
 	w.woken = false

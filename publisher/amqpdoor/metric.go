@@ -62,7 +62,7 @@ func (l *link) measureTraffic(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "connection_confirm_timeouts_total", Help: "Publishes without an outcome within confirm_timeout.", Value: float64(s.Expired)},
 		publisher.Metric{Name: "connection_lost_publishes_total", Help: "Publishes that ended with their connection or channel: the broker may have them.", Value: float64(s.Unconfirmed)},
 		publisher.Metric{Name: "connection_resent_publishes_total", Help: "Publishes sent again over a new channel, as the one before was closed for another or refused them.", Value: float64(s.Resent)},
-		publisher.Metric{Name: "connection_possible_duplicates_total", Help: "Publishes sent again of which the broker may have the first copy.", Value: float64(s.ResentUnsure)},
+		publisher.Metric{Name: "connection_possible_duplicates_total", Help: "Publishes sent again of which the broker may have the first copy.", Value: float64(s.ResentIndeterminate)},
 		publisher.Metric{Name: "connection_publish_channel_renewals_total", Help: "Publish channels replaced as the broker refused publishes, or left them without confirm.", Value: float64(s.Renewed)},
 		publisher.Metric{Name: "connection_delivered_total", Help: "Messages that the broker delivered.", Value: float64(s.Delivered)},
 		publisher.Metric{Name: "connection_redelivered_total", Help: "Messages that the broker delivered with the redelivered flag.", Value: float64(s.Redelivered)},
