@@ -194,7 +194,7 @@ const silentMax = 64
 // expire is called when the answer did not come in time. In RabbitMQ a channel
 // waits for its queue, and one that is broken, as a quorum queue without a leader,
 // leaves it without an answer for good, also to channel.close. It is left alone, and its number
-// stays taken: the others of the connection are innocent. A broker that does not
+// stays in use, because the other channels of the connection work. A broker that does not
 // answer a channel.close for which there was no such reason is not worth keeping.
 func (ch *channel) expire() {
 	err := fmt.Errorf("%s: no answer within %v", ch, ch.conn.client.cfg.HandshakeTimeout)

@@ -8,16 +8,17 @@ import (
 	"zamqp/amqpproto"
 )
 
-// errorSubject is what the broker's words say about the publish for which it
-// closed the channel. The error has no number of a publish, but nearly always
-// names something of it. The words are RabbitMQ's; where others are used nobody
-// is accused, and the guilty one is found by sending them in smaller numbers.
+// errorSubject is what the text of a channel error says about the publish that
+// caused it. The error carries no publish number, but its text nearly always names
+// the exchange, the user or a value. The texts are RabbitMQ's. If the text is
+// another one, the subject is unknown, and the failed publish is found by resending
+// the publishes in small windows.
 type errorSubject struct {
 	kind  subjectKind
-	name  string // of the exchange, the user, or the value
-	topic string // with an exchange, the routing key that is not allowed
+	name  string // of the exchange or user, or the value itself
+	topic string // the forbidden routing key; only with an exchange
 	size  int    // of the body
-	limit int    // that it is over
+	limit int    // the largest size that the broker takes
 }
 
 type subjectKind uint8
@@ -31,7 +32,7 @@ const (
 	subjectExpiration
 )
 
-// accuse reads the text of the error.
+// subjectOf parses the text of the error.
 func subjectOf(ce *amqpproto.ChannelError) errorSubject {
 	text := ce.Text
 	between := func(before, behind string) (string, bool) {
@@ -71,10 +72,10 @@ func subjectOf(ce *amqpproto.ChannelError) errorSubject {
 	return errorSubject{}
 }
 
-// defaultExchange is how RabbitMQ names the one without a name.
+// defaultExchange is RabbitMQ's name for the default exchange in error texts.
 const defaultExchange = "amq.default"
 
-// fits tells whether it is about this publish.
+// matches reports whether the error can be about this publish.
 func (a *errorSubject) matches(o *Outgoing) bool {
 	switch a.kind {
 	case subjectExchange:
@@ -103,7 +104,7 @@ func (a *errorSubject) isExchange(o *Outgoing) bool {
 	return o.Exchange == a.name || o.Exchange == "" && a.name == defaultExchange
 }
 
-// learn keeps what the error says about publishes to come.
+// learn remembers what the error says about later publishes.
 func (c *Client) learn(a *errorSubject) {
 	switch a.kind {
 	case subjectExchange:
@@ -113,11 +114,12 @@ func (c *Client) learn(a *errorSubject) {
 	}
 }
 
-// judge takes all publishes off a channel that the broker has closed. The guilty
-// ones are returned, and those that cannot be sent again as they have taken back
-// what they lent; to sends the others again. The broker handles publishes in
-// their order: what is behind the first guilty one was ignored for certain, and
-// what is ahead may have been taken, though no confirm came.
+// resendAfter takes all publishes from a channel that the broker has closed. It
+// returns the failed ones, and the ones that are gone: their lenders took the
+// content back, so they cannot be resent. All others are resent over channel to.
+// The broker handles publishes in order. So it has ignored everything after the
+// first failed publish, but it may have taken those before it, even without a
+// confirm.
 func (p *publishChannel) resendAfter(cause error, to *publishChannel) (failed, gone []entry) {
 	held := p.confirms.take()
 	c := p.client
@@ -130,7 +132,7 @@ func (p *publishChannel) resendAfter(cause error, to *publishChannel) (failed, g
 	if c.cfg.NoConfirms || c.cfg.TxSelect && ce.Method == amqpproto.IDTxCommit {
 		return held, nil
 	}
-	sent := len(held) // the others had not left again
+	sent := len(held) // the ones appended below were still waiting to be resent
 	if p == to {
 		held = append(held, p.resend.take()...)
 	}
@@ -141,7 +143,7 @@ func (p *publishChannel) resendAfter(cause error, to *publishChannel) (failed, g
 	}
 	first := slices.IndexFunc(held[:sent], func(e entry) bool { return a.matches(&e.out) })
 	if first < 0 && sent > 0 && held[0].joins(&held[sent-1]) {
-		first = 0 // there is only one that it can be
+		first = 0 // there is only one candidate
 	}
 	window := max(windowNamed, first)
 	if first < 0 {
@@ -157,14 +159,15 @@ func (p *publishChannel) resendAfter(cause error, to *publishChannel) (failed, g
 	return failed, gone
 }
 
-// joins tells whether both are the same publish, or of the same transaction.
+// joins reports whether both are the same publish, or belong to the same transaction.
 func (e *entry) joins(other *entry) bool {
 	return e == other || e.out.Group != nil && e.out.Group == other.out.Group
 }
 
-// sentence divides publishes, the order of each kept. Besides the first guilty
-// one those behind it are guilty that the error fits as well, and with a guilty
-// one all of its transaction.
+// splitFailed splits the publishes into failed ones and the rest, and keeps the
+// order of both. The publish at first has failed. Later publishes that the error
+// matches have failed too, and so has every publish in the transaction of a failed
+// one.
 func splitFailed(held []entry, first, sent int, a *errorSubject) (failed, rest []entry) {
 	if first >= sent {
 		return nil, held
@@ -186,8 +189,8 @@ func splitFailed(held []entry, first, sent int, a *errorSubject) (failed, rest [
 	return failed, rest
 }
 
-// alive takes out those that cannot be sent again: whose time was over before, as
-// they have been told, and those that are gone.
+// alive removes the entries that cannot be resent: those that have already been
+// told of a timeout, and those that are gone.
 func (c *Client) alive(list []entry) (alive, gone []entry) {
 	for i := range list {
 		e := &list[i]
@@ -197,7 +200,7 @@ func (c *Client) alive(list []entry) (alive, gone []entry) {
 		case isGone(e.done):
 			gone = append(gone, *e)
 		default:
-			e.returned = nil // the second copy may find a queue
+			e.returned = nil // the second copy may reach a queue
 			alive = append(alive, *e)
 		}
 	}

@@ -10,14 +10,16 @@ import (
 	"zamqp/amqpproto"
 )
 
-// wrongPeer is a peer that is no AMQP 0-9-1 broker, as its first octets show.
+// wrongPeer is the error for a peer whose first octets show that it is not an AMQP
+// 0-9-1 broker.
 type wrongPeer struct{ text, remedy string }
 
 func (e *wrongPeer) Error() string { return e.text }
 
-// greeting looks at the first octets that the peer sends. A broker that wants
-// another version answers with its own protocol header and hangs up, §4.2.2; all
-// others begin with a frame. known is false while it cannot tell.
+// greeting checks the first octets from the peer. A broker that wants another
+// version answers with its own protocol header and closes the socket (§4.2.2). Every
+// other broker begins with a frame. known is false while there are too few octets
+// to decide.
 func greeting(in []byte) (known bool, err error) {
 	const web, alert = "HTTP/", "\x15\x03" // RFC 9112 §4, RFC 8446 §5.1
 	begins := func(s string) bool { return bytes.HasPrefix(in, []byte(s[:min(len(s), len(in))])) }
@@ -42,7 +44,8 @@ func greeting(in []byte) (known bool, err error) {
 		"check that host and port are those of an AMQP 0-9-1 broker"}
 }
 
-// ifKnown is the error for a peer that begins with all of mark.
+// ifKnown returns the error for a peer that begins with mark, or nil while in is
+// shorter than mark.
 func ifKnown(in []byte, mark, text, remedy string) error {
 	if len(in) < len(mark) {
 		return nil
@@ -50,8 +53,8 @@ func ifKnown(in []byte, mark, text, remedy string) error {
 	return &wrongPeer{text, remedy}
 }
 
-// explain adds whose connection it was and, for one that never opened, what the
-// settings had to do with it.
+// explain adds the connection's name to err. For a connection that never opened it
+// adds the settings that matter and what to do.
 func (c *Conn) explain(err error) error {
 	cfg := &c.client.cfg
 	if c.state >= connOpen {
@@ -60,8 +63,9 @@ func (c *Conn) explain(err error) error {
 	return &ConnectError{Connection: cfg.Name, User: cfg.Username, Vhost: cfg.Vhost, State: c.state.String(), Remedy: c.remedy(err), Err: err}
 }
 
-// remedy is what may help a connection that did not open. Many brokers just hang
-// up: those without authentication_failure_close, and those behind a proxy.
+// remedy returns what may help a connection that did not open. Many brokers close
+// the socket without an error: those without authentication_failure_close, and
+// those behind a proxy.
 func (c *Conn) remedy(err error) string {
 	var peer *wrongPeer
 	var ce *amqpproto.ConnectionError
@@ -92,12 +96,12 @@ func (c *Conn) remedy(err error) string {
 	return ""
 }
 
-// frameMinRabbitMQ4 is the least frame_max that RabbitMQ from 4.1 on takes. It hangs
-// up for less, some seconds later and without a word.
+// frameMinRabbitMQ4 is the smallest frame_max that RabbitMQ 4.1 and later accept.
+// With a smaller one they close the socket some seconds later, without an error.
 const frameMinRabbitMQ4 = 8192
 
-// errHungUp stands for an end of the stream that nobody announced.
+// errHungUp is the error for a stream that ended without connection.close.
 var errHungUp = errors.New("the broker closed the socket without connection.close")
 
-// errNoAnswer begins the error for a peer that let a handshake's time pass.
+// errNoAnswer begins the error for a peer that did not answer in time.
 var errNoAnswer = errors.New("no answer")

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// brokerHas notes that the broker has a request for certain, as it has confirmed it
-// or the reply is here. It is not sent again from now on.
+// brokerHas records that the broker has the request: it has confirmed the request,
+// or the reply has come. The request is never resent after this.
 func (t *requestChannel) brokerHas(id RequestID) {
 	k := t.find(id)
 	if k == nil || k.via != t || k.received {
@@ -20,12 +20,12 @@ func (t *requestChannel) brokerHas(id RequestID) {
 	k.request.out, k.copied = Outgoing{}, k.copied.emptied()
 }
 
-// judge settles the requests of a channel that has ended. The broker's error is the
-// outcome of the guilty ones alone. It handles requests in their order: those
-// behind the guilty one were ignored for certain, and are sent again. Those ahead
-// of it may have been handled, and their replies are lost with the channel, so
-// they end, for a second copy might be handled as well. With a reply queue, which
-// outlives the channel, they wait on.
+// settleEnded settles the requests of a channel that has ended. Only the failed
+// requests get the broker's error. The broker handles requests in order, so it has
+// ignored those after the failed one, and they are resent. Those before it may have
+// been handled, and their replies are lost with the channel. They end with an
+// error, because a second copy might be handled as well. With a reply queue they
+// keep waiting, because that queue outlives the channel.
 func (t *requestChannel) settleEnded(cause error) {
 	sent := t.underWay()
 	var a errorSubject
@@ -43,11 +43,11 @@ func (t *requestChannel) settleEnded(cause error) {
 	}
 	behind := first
 	if a.kind == subjectExchange && t.client.trust.has(a.name) {
-		behind = last // the exchange was there until just now: the first may have been taken
+		behind = last // the exchange existed until just now, so the first ones may have been handled
 	}
 	lost := &ReplyLostError{Connection: t.client.cfg.Name}
 	if first < 0 {
-		behind, lost.Cause = len(sent), cause // any may be failed, and any may have been taken
+		behind, lost.Cause = len(sent), cause // any of them may have failed, and any may have been handled
 	}
 	t.client.learn(&a)
 	t.learn(&a)
@@ -85,7 +85,7 @@ func (t *requestChannel) settleEnded(cause error) {
 	}
 }
 
-// learn keeps what the error says about requests to come.
+// learn remembers what the error says about later requests.
 func (t *requests) learn(a *errorSubject) {
 	switch {
 	case a.kind == subjectUser:
@@ -98,7 +98,8 @@ func (t *requests) learn(a *errorSubject) {
 	}
 }
 
-// underWay returns the requests that were sent over this channel, in that order.
+// underWay returns the requests that were sent over this channel, in the order of
+// sending.
 func (t *requestChannel) underWay() (sent []RequestID) {
 	for slot := range t.slots {
 		if k := &t.slots[slot]; k.reply != nil && k.via == t {

@@ -4,18 +4,20 @@ import (
 	"zamqp/amqpproto"
 )
 
-// trust is what is known of exchanges. A publish to one that does not exist ends
-// its channel, so those that nothing here declares have a channel of their own:
-// the doubtful one. With Config.TxSelect there is one channel for all, as a
-// transaction is of one channel.
+// trust is what the client knows about exchanges. A publish to an exchange that
+// does not exist makes the broker close the channel. So publishes to exchanges that
+// nothing here declares use a channel of their own, the isolated one. With
+// Config.TxSelect all publishes share one channel, because a transaction belongs to
+// one channel.
 type trust struct {
-	last       string            // that was trusted, mostly the next one as well
-	declared   map[string]string // by a producer or consumer; the key once more
+	last       string            // the last trusted exchange: usually the next publish uses it too
+	declared   map[string]string // by a producer or consumer; each key is its own value
 	confirmed  map[string]string // the broker has confirmed a publish to it on this connection
 	distrusted map[string]bool   // the broker has closed a channel over it on this connection
 }
 
-// confirmedMax bounds the exchanges that are known by use only.
+// confirmedMax bounds the exchanges that are known only because a publish to them
+// was confirmed.
 const confirmedMax = 1024
 
 // predeclared are the exchanges that every broker has. §3.1.3.
@@ -34,14 +36,14 @@ func (t *trust) add(topology *Topology) {
 	}
 }
 
-// reset forgets what was found out on the connection before.
+// reset forgets what was learned on the last connection.
 func (t *trust) reset() { *t = trust{declared: t.declared} }
 
 func (t *trust) has(exchange string) bool {
 	if exchange == t.last && !t.distrusted[exchange] {
 		return true
 	}
-	// The name may be lent: only our own copy is kept.
+	// The caller may reuse the memory of the name, so t.last is our own copy.
 	for _, known := range [...]map[string]string{t.declared, predeclared, t.confirmed} {
 		if own, is := known[exchange]; is && !t.distrusted[exchange] {
 			t.last = own
@@ -51,7 +53,7 @@ func (t *trust) has(exchange string) bool {
 	return false
 }
 
-// distrust takes an exchange out, until the next connection.
+// distrust stops trusting an exchange until the next connection.
 func (t *trust) distrust(exchange string) {
 	if !t.has(exchange) {
 		return
@@ -63,8 +65,8 @@ func (t *trust) distrust(exchange string) {
 	t.last = ""
 }
 
-// lane is the channel for a publish that check has just passed. It is opened if
-// need be.
+// lane returns the channel for a publish that check has just passed, and opens the
+// channel if necessary.
 func (c *Client) lane(o *Outgoing) *publishChannel {
 	if c.cfg.TxSelect || c.trust.has(o.Exchange) && !c.isForeign() {
 		return c.pub
@@ -75,25 +77,25 @@ func (c *Client) lane(o *Outgoing) *publishChannel {
 	return c.isolated
 }
 
-// isForeign tells whether what check has just passed has a user id that is not the
-// login's.
+// isForeign reports whether the message that check has just passed has a user id
+// other than the login's.
 func (c *Client) isForeign() bool {
 	return c.props.Has(amqpproto.FlagUserID) && !c.isLogin(c.props.UserID)
 }
 
-// isLogin tells whether a user id is that of the login, as RabbitMQ wants it. The
-// broker alone knows whether another is allowed, as for an impersonator, and which
-// user a certificate stands for.
+// isLogin reports whether a user id is that of the login, as RabbitMQ requires.
+// Only the broker knows whether it allows another user id (impersonation), and
+// which user a certificate belongs to.
 func (c *Client) isLogin(user []byte) bool {
 	return c.cfg.Mechanism != mechanismExternal && string(user) == c.cfg.Username
 }
 
-// trustConfirmed notes that an exchange exists, as the broker has confirmed a publish or
-// request to it. It moves to the other channels at a moment at which nothing of the
-// doubtful ones is under way, so that the order stays.
+// trustConfirmed records that an exchange exists, because the broker has confirmed
+// a publish or request to it. The exchange moves to the common channels only when
+// nothing is under way on the isolated ones, so that the order is kept.
 func (c *Client) trustConfirmed(exchange string) {
 	p, t := c.isolated, &c.trust
-	idle := p.state == publishAwaitConnection && c.waiting.len() == 0 // it was never needed
+	idle := p.state == publishAwaitConnection && c.waiting.len() == 0 // the isolated channel was never needed
 	switch {
 	case p.confirms.unsettled > 0 || !idle && !p.clear() || c.waiting.moving():
 		return
@@ -118,7 +120,7 @@ func (c *Client) eachPublishChannel(do func(p *publishChannel)) {
 	do(c.isolated)
 }
 
-// mayLeave tells that a publish can be encoded now.
+// mayLeave reports whether a publish can be encoded now.
 func (c *Client) mayLeave() bool {
 	for _, p := range [...]*publishChannel{c.pub, c.isolated} {
 		if p.clear() && c.waiting.moving() || p.resend.ready() && p.usable() {

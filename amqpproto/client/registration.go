@@ -31,9 +31,9 @@ var stateNames = [...]string{"awaiting a connection", "awaiting channel.open-ok"
 
 func (s State) String() string { return stateNames[s] }
 
-// registration is what a consumer and a producer have in common: a topology to
-// declare on a channel of their own, so that a bad declaration hurts nobody
-// else, and a backoff of their own.
+// registration is what a consumer and a producer have in common: a topology, a
+// channel of its own to declare it on, so that a bad declaration affects no other,
+// and a backoff.
 type registration struct {
 	client   *Client
 	role     role
@@ -41,35 +41,35 @@ type registration struct {
 	topology *Topology
 
 	state    State
-	err      error // why it is not up; nil while it is, or had no chance yet
-	conn     *Conn // the one that declared names belong to
+	err      error // why it is not up; nil while it is up, or before the first try
+	conn     *Conn // the connection that names given by the broker belong to
 	ch       *channel
 	replay   declaration
 	backoff  backoff
-	failed   int64 // when it failed first since it was up; 0 = it did not
-	rejected bool  // the retry is for something that the broker will not have
+	failed   int64 // time of the first failure since it was last up; 0 = none
+	rejected bool  // the broker has closed the connection because of our declaration
 	retry    deadline
 }
 
 // role is the difference between a consumer and a producer.
 type role interface {
 	owner
-	declared() error    // the topology is there
-	lose()              // the channel is gone, whatever the reason
-	ended()             // it was to be cancelled, and now is
-	closed()            // the channel is, as was wanted
-	failure() EventKind // what its failure is called
+	declared() error    // the topology has been declared
+	lose()              // the channel is gone, for whatever reason
+	ended()             // the cancel is complete
+	closed()            // we closed the channel, and it is closed now
+	failure() EventKind // the event that reports a failure
 }
 
-// enter puts a new registration to its place: it is to be replayed.
+// enter initializes a new registration.
 func (s *registration) enter(c *Client, r role, name string, t *Topology) {
 	s.client, s.role, s.name, s.topology = c, r, name, t
 	c.trust.add(t)
 	s.backoff = backoff{min: c.cfg.BackoffMin, max: c.cfg.BackoffMax}
 }
 
-// start replays the registration on the client's connection. On a channel that it
-// still has, it goes on there.
+// start replays the registration on the client's connection. If it still has its
+// channel, it uses that one.
 func (s *registration) start() {
 	conn := s.client.conn
 	s.retry.stop()
@@ -92,12 +92,12 @@ func (s *registration) start() {
 // opened is called by the channel.
 func (s *registration) opened() error { return s.step() }
 
-// step declares what is next, or goes on if nothing is.
+// step sends the next declaration, or calls declared after the last one.
 func (s *registration) step() error {
 	s.state = AwaitTopology
 	done, err := s.replay.next(s.ch)
 	if err != nil {
-		s.ch.close(err) // ours: a name or table that cannot be encoded
+		s.ch.close(err) // our own error: a name or table that cannot be encoded
 		return nil
 	}
 	if done {
@@ -108,7 +108,7 @@ func (s *registration) step() error {
 
 func (s *registration) cancelling() bool { return s.state >= AwaitCancelOk }
 
-// check ends the connection for an error outside of Feed.
+// check ends the connection if an error occurred outside of Feed.
 func (s *registration) check(err error) {
 	if err != nil && s.client.conn != nil {
 		s.client.conn.abort(err)
@@ -123,13 +123,14 @@ func (s *registration) stepAnswered(id amqpproto.MethodID, args []byte) error {
 	return s.step()
 }
 
-// isUp notes that everything works.
+// isUp records that the registration works.
 func (s *registration) isUp() {
 	s.state, s.err, s.failed = Up, nil, 0
 	s.backoff.up(s.client.clock.now)
 }
 
-// onChannelOver is called by the channel; without cause it was we who wanted it.
+// onChannelOver is called by the channel when it has ended. A nil cause means that
+// we closed it.
 func (s *registration) onChannelOver(cause error) {
 	s.ch = nil
 	s.role.lose()
@@ -141,11 +142,12 @@ func (s *registration) onChannelOver(cause error) {
 	}
 }
 
-// fail makes the registration wait for its retry. Its siblings go on.
+// fail makes the registration wait for its retry. Other registrations are not
+// affected.
 func (s *registration) fail(cause error) {
 	if (s.state == AwaitTopology || s.state == AwaitConsumeOk) && s.replay.what != "" {
 		if s.replay.declares > 0 {
-			s.conn = nil // a name that the broker gave may be what is wrong
+			s.conn = nil // the error may be about a name that the broker gave
 		}
 		cause = explain(&TopologyError{Name: s.name, Step: s.replay.what, Err: cause})
 	} else {
@@ -164,8 +166,8 @@ func (s *registration) fail(cause error) {
 	s.client.handOn(s)
 }
 
-// pause returns how long to wait before the next try. What has to do with a
-// broker that comes back, or with a node that is away, may be over at any moment.
+// pause returns how long to wait before the next try. A failure while a broker
+// starts or a node is away may pass at any moment, so such a pause is short.
 func (s *registration) pause(cause error) time.Duration {
 	now := s.client.clock.now
 	if s.failed == 0 {
@@ -180,7 +182,7 @@ func (s *registration) pause(cause error) time.Duration {
 	return s.backoff.next(s.client.rnd, now)
 }
 
-// lost is called when the connection is gone, or its Conn is of no use any more.
+// lost is called when the connection is gone or no longer usable.
 func (s *registration) lost() {
 	if s.ch == nil && s.state == AwaitConnection {
 		return
@@ -193,17 +195,17 @@ func (s *registration) lost() {
 		return
 	}
 	if s.state == AwaitRetry && s.retry.armed() && s.rejected {
-		return // it keeps its own delay over a reconnect
+		return // it keeps its own delay across a reconnect
 	}
 	s.retry.stop()
 	s.state = AwaitConnection
 }
 
-// declarationRefused is called when the broker closed the whole connection over a method
-// that this registration had in flight: RabbitMQ does so for an unknown exchange
-// type (503) and, since 4.3, for a transient queue that is not exclusive (541).
-// Without it the connection would come and go at the pace of its own backoff,
-// and every sibling with it.
+// declarationRefused is called when the broker closed the whole connection because
+// of a method that this registration had in flight. RabbitMQ does so for an unknown
+// exchange type (503) and, since 4.3, for a transient queue that is not exclusive
+// (541). Without this call the registration would declare the same on every new
+// connection, and each time all others would lose their connection too.
 func (s *registration) declarationRefused(cause error) {
 	s.ch = nil
 	s.rejected = true

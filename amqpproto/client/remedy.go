@@ -10,9 +10,9 @@ import (
 
 const exchangeTypes = "use direct, fanout, topic or headers, or enable the plugin that brings this type"
 
-// explain adds to the broker's answer to a declaration which argument it is
-// about and what to do. It reads RabbitMQ's words, as nothing else says so; other
-// words leave the fields empty.
+// explain completes the error of a declaration: which argument it is about, and
+// what to do. It parses RabbitMQ's text, because the error has no other field that
+// says so. With the text of another broker the fields stay empty.
 func explain(e *TopologyError) *TopologyError {
 	var code uint16
 	var text string
@@ -48,9 +48,9 @@ func explain(e *TopologyError) *TopologyError {
 	return e
 }
 
-// precondition takes apart: PRECONDITION_FAILED - inequivalent arg 'x-max-length'
-// for queue 'q' in vhost '/': received the value '5' of type 'long' but current
-// is none.
+// precondition parses texts such as this one: PRECONDITION_FAILED - inequivalent
+// arg 'x-max-length' for queue 'q' in vhost '/': received the value '5' of type
+// 'long' but current is none.
 func (e *TopologyError) precondition(text string) {
 	_, rest, found := strings.Cut(text, "inequivalent arg '")
 	if !found {
@@ -78,13 +78,14 @@ func (e *TopologyError) precondition(text string) {
 	}
 }
 
-// argumentValue is the value out of: the value '5' of type 'long'; or: 'true'.
+// argumentValue returns the value from a text such as "the value '5' of type
+// 'long'" or "'true'".
 func argumentValue(text string) string {
 	_, quoted, found := strings.Cut(text, "'")
 	if !found {
 		return strings.TrimSpace(text)
 	}
-	// The value may hold quotes, the name of its type does not.
+	// The value may contain quotes, but the name of its type does not.
 	if i := strings.LastIndex(quoted, "' of type '"); i >= 0 {
 		return quoted[:i]
 	}
@@ -102,7 +103,7 @@ func (e *TopologyError) accessRefused(text string, method amqpproto.MethodID) {
 	}
 }
 
-// permission is what a method needs of the permissions that RabbitMQ has.
+// permission says which of RabbitMQ's permissions a method needs.
 func permission(method amqpproto.MethodID) string {
 	const give = "give the user "
 	switch method {
@@ -118,8 +119,8 @@ func permission(method amqpproto.MethodID) string {
 	return give + "configure permission on it, and if it names a dead-letter or alternate exchange, read on it and write on that"
 }
 
-// explainUse is explain for a channel that was closed while it was in use, by a
-// publish, a get, or messages that a consumer holds.
+// explainUse does the same for a channel that was closed while it was in use: by a
+// publish, by a get, or because a consumer held a message for too long.
 func explainUse(cause error) error {
 	var ce *amqpproto.ChannelError
 	if !errors.As(cause, &ce) {

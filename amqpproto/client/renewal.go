@@ -7,23 +7,23 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// renewal replaces a publish channel that the broker does not serve any more,
-// though it is open: after the failover of a node of a cluster RabbitMQ may nack
-// everything that comes over a channel from before, or leave it without confirm,
-// while a fresh channel works. The old one keeps what has no outcome yet.
+// renewal replaces a publish channel that is open but that the broker no longer
+// serves. After the failover of a cluster node, RabbitMQ may nack every publish on
+// an old channel, or never confirm it, while a new channel works. The old channel
+// keeps the publishes that have no outcome yet.
 //
-// A nack is also the lasting answer of a full queue. So each publish is sent again
-// once at most, and the time between two renewals grows as long as they do not
-// help; nacks meanwhile are told at once.
+// A full queue nacks every publish too. So each publish is resent at most once, and
+// the time between two renewals grows while renewals do not help. In that time
+// nacks are reported at once.
 type renewal struct {
 	backoff     backoff
-	limit       deadline        // no other renewal before
-	acked       uint64          // the highest number on this channel that was acked
-	successor   *publishChannel // the channel that has replaced this one
-	predecessor *publishChannel // the one replaced, whose outcomes this one waits for
-	wait        deadline        // at most
-	nacked      []entry         // nacked here; the successor sends them again
-	acks        map[uint64]uint64
+	limit       deadline          // no further renewal before this time
+	acked       uint64            // the highest acked publish number on this channel
+	successor   *publishChannel   // the channel that has replaced this one
+	predecessor *publishChannel   // the channel that this one has replaced, and whose outcomes it waits for
+	wait        deadline          // the longest wait for the predecessor
+	nacked      []entry           // nacked on this channel; the successor resends them
+	acks        map[uint64]uint64 // by path, the last number acked after a nack
 }
 
 var (
@@ -31,7 +31,8 @@ var (
 	errStalled = errors.New("confirms of the channel do not come, while those of later publishes do: another may be served")
 )
 
-// renew opens another channel in place of this one; false if that cannot be now.
+// renew opens a new channel to replace this one. It returns false if that is not
+// possible now.
 func (p *publishChannel) renew(why error) bool {
 	c, r := p.client, &p.renewal
 	if r.limit.armed() || r.predecessor != nil || r.successor != nil || p.resend.window != 0 || p.state != publishReady || !c.isOpen() {
@@ -60,8 +61,8 @@ func (p *publishChannel) renew(why error) bool {
 	return true
 }
 
-// keepsNacked tells whether a nacked publish is sent again in place of telling so.
-// One that was overtaken is not: the order would be another.
+// keepsNacked keeps a nacked publish to resend it, and reports whether it did. It
+// does not if a later publish was acked, because resending would change the order.
 func (p *publishChannel) keepsNacked(e *entry, seq uint64) bool {
 	r := &p.renewal
 	if e.expired || e.nacked || isGone(e.done) {
@@ -75,7 +76,8 @@ func (p *publishChannel) keepsNacked(e *entry, seq uint64) bool {
 	return true
 }
 
-// path is what keeps an order: a queue, or an exchange. §4.7.
+// path identifies what a publish must keep its order in: a queue for the default
+// exchange, otherwise an exchange. §4.7.
 func (p *publishChannel) path(o *Outgoing) uint64 {
 	if o.Exchange == "" {
 		return p.client.hash.route("", o.RoutingKey)
@@ -83,7 +85,7 @@ func (p *publishChannel) path(o *Outgoing) uint64 {
 	return p.client.hash.route(o.Exchange, "")
 }
 
-// noteAck notes an ack that came behind refused ones.
+// noteAck records an ack that came after nacks.
 func (p *publishChannel) noteAck(e *entry, seq uint64) {
 	r := &p.renewal
 	if len(r.nacked) == 0 {
@@ -95,7 +97,7 @@ func (p *publishChannel) noteAck(e *entry, seq uint64) {
 	r.acks[p.path(&e.out)] = seq
 }
 
-// successor is the channel that new publishes take.
+// successor returns the channel that new publishes use.
 func (p *publishChannel) successor() *publishChannel {
 	for p.renewal.successor != nil {
 		p = p.renewal.successor
@@ -103,7 +105,8 @@ func (p *publishChannel) successor() *publishChannel {
 	return p
 }
 
-// moveNacked gives the heir what this channel refused.
+// moveNacked moves the publishes that were nacked on this channel to the channel
+// that new publishes use.
 func (p *publishChannel) moveNacked() {
 	r, c := &p.renewal, p.client
 	to := p.successor()
@@ -132,8 +135,8 @@ func (p *publishChannel) moveNacked() {
 	}
 }
 
-// retire looks what is left of a replaced channel, and closes it when nobody
-// waits for it.
+// retire moves the nacked publishes of a replaced channel on when it is time, and
+// closes the channel when no publish on it waits for an outcome.
 func (p *publishChannel) retire() {
 	r := &p.renewal
 	if r.successor == nil {
@@ -148,11 +151,11 @@ func (p *publishChannel) retire() {
 	}
 }
 
-// retired is called when the broker has closed the channel, or has agreed to.
+// retired is called when a replaced channel is closed, by the broker or by us.
 func (p *publishChannel) retired(cause error) {
 	c := p.client
 	if !c.isOpen() {
-		return // the end of the connection tells all of them
+		return // the end of the connection settles all publishes
 	}
 	c.retiring = slices.DeleteFunc(c.retiring, func(other *publishChannel) bool { return other == p })
 	var failed, gone []entry
@@ -170,7 +173,7 @@ func (p *publishChannel) retired(cause error) {
 	c.endAll(gone, &LostError{Connection: c.cfg.Name, Cause: cause})
 }
 
-// sweep looks at the deadlines of the channel.
+// sweep checks the deadlines of the channel.
 func (p *publishChannel) sweep(now int64, next *int64) {
 	if p.retry.due(now, next) {
 		p.start()
@@ -184,7 +187,7 @@ func (p *publishChannel) sweep(now int64, next *int64) {
 	}
 }
 
-// watch looks for a publish without confirm while later ones have theirs.
+// watch renews the channel if a publish has no confirm while later ones have theirs.
 func (p *publishChannel) watch(now int64, next *int64) {
 	l := &p.confirms
 	if l.Base() == l.Next() || p.renewal.successor != nil || p.client.cfg.NoConfirms || p.client.cfg.TxSelect {
@@ -201,7 +204,7 @@ func (p *publishChannel) watch(now int64, next *int64) {
 	}
 }
 
-// take empties it, at the end of the connection.
+// take removes and returns the nacked publishes, at the end of the connection.
 func (r *renewal) take() []entry {
 	list := r.nacked
 	*r = renewal{backoff: r.backoff}

@@ -7,31 +7,32 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// again is what is sent a second time over a new channel: publishes that had no
-// outcome when the broker closed the one before for another of them. New ones
-// wait for it, so that the order stays.
+// resendList holds publishes that are sent a second time over a new channel. They
+// had no outcome when the broker closed the old channel because of another publish.
+// New publishes wait until the list is empty, so that the order is kept.
 //
-// It is sent by windows, each when the one before has its outcomes: one of them
-// may end the channel as well, and what is ahead of that one then comes a further
-// time.
+// The list is sent in windows. A window is sent when all publishes of the last one
+// have an outcome. This is because one of them may end the channel again, and then
+// those before it in the window are sent once more.
 type resendList struct {
 	list   []entry
 	head   int      // list[:head] has been sent
-	window int      // how many may be under way; 0 = there is nothing, and was nothing
-	sent   int      // of this window
-	group  any      // of the last one sent; a transaction is not torn apart
-	pace   deadline // when the next window goes on all the same
+	window int      // how many may be under way; 0 = nothing is being resent
+	sent   int      // how many of this window have been sent
+	group  any      // of the last one sent: a transaction is never split over windows
+	pace   deadline // when the next window is sent even without all outcomes
 }
 
 const (
-	// windowNamed is the first window when the guilty one was found by its name.
+	// windowNamed is the size of the first window when the error named the failed
+	// publish.
 	windowNamed = 8
-	// paceMax is how long a window waits for one of it that stays without outcome,
-	// as of a queue that cannot confirm now.
+	// paceMax is how long the next window waits for a publish that gets no outcome,
+	// for example because its queue cannot confirm now.
 	paceMax = time.Second
 )
 
-// put places publishes in front of those that wait to be sent again.
+// put inserts publishes before those that already wait to be resent.
 func (g *resendList) put(list []entry, window int) {
 	if len(list) == 0 {
 		return
@@ -41,21 +42,21 @@ func (g *resendList) put(list []entry, window int) {
 	g.pace.stop()
 }
 
-// take empties it.
+// take removes and returns all publishes that were not resent yet.
 func (g *resendList) take() []entry {
 	list := g.list[g.head:]
 	*g = resendList{}
 	return list
 }
 
-// ready tells that some of it may be sent.
+// ready reports whether the next one may be sent.
 func (g *resendList) ready() bool {
 	return g.head < len(g.list) && (g.sent < g.window || g.joined(&g.list[g.head]))
 }
 
 func (g *resendList) joined(e *entry) bool { return e.out.Group != nil && e.out.Group == g.group }
 
-// sendAgain encodes what may leave now.
+// sendAgain encodes the publishes of the list that may leave now.
 func (p *publishChannel) sendAgain() {
 	g := &p.resend
 	if g.window == 0 || !p.usable() {
@@ -74,12 +75,12 @@ func (p *publishChannel) sendAgain() {
 		g.pace.set(paceMax)
 		p.client.rearm = true
 	}
-	if p.confirms.unsettled == 0 && !g.ready() { // none of the window could be sent
+	if p.confirms.unsettled == 0 && !g.ready() { // no publish of the window could be sent
 		p.proceed()
 	}
 }
 
-// sendOnce sends one of them.
+// sendOnce resends one publish, or settles it if it cannot be resent.
 func (p *publishChannel) sendOnce(old *entry) {
 	c := p.client
 	var err error
@@ -90,7 +91,7 @@ func (p *publishChannel) sendOnce(old *entry) {
 	}
 	if err != nil {
 		if old.expired {
-			c.undecided++ // it is not any more, but the next line takes it for that
+			c.undecided++ // its timeout has counted it down already, and settleLater does so again
 		}
 		c.settleLater(outcome{old.done, err}, old.size)
 		return
@@ -103,8 +104,8 @@ func (p *publishChannel) sendOnce(old *entry) {
 	}
 }
 
-// proceed opens the next window, when the last one has its outcomes or has waited
-// for them long enough.
+// proceed opens the next window. It is called when the last window has all its
+// outcomes, or has waited long enough for them.
 func (p *publishChannel) proceed() {
 	g := &p.resend
 	if g.window == 0 {
@@ -121,7 +122,7 @@ func (p *publishChannel) proceed() {
 	p.client.wake()
 }
 
-// stamp gives a deadline to those that have none, which came in this very turn.
+// stamp sets the deadline of entries that have none: those from the current turn.
 func (g *resendList) stamp(at int64) (any bool) {
 	for i := g.head; i < len(g.list); i++ {
 		if g.list[i].deadline == 0 {
@@ -131,8 +132,9 @@ func (g *resendList) stamp(at int64) (any bool) {
 	return any
 }
 
-// expire takes out what has waited too long, and appends its outcomes. A
-// LateConfirm waits on: the broker may have the first copy.
+// expire removes the publishes that have waited too long, and appends their
+// outcomes to out. A LateConfirm keeps waiting, because the broker may have the
+// first copy.
 func (g *resendList) expire(c *Client, now int64, next *int64, out []outcome) []outcome {
 	keep := g.list[:g.head]
 	for _, e := range g.list[g.head:] {
