@@ -12,9 +12,9 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// Client is a connection that is to live for ever: it is told of each new socket
-// and of each failure to get one, and keeps consumers, producers and waiting
-// publishes from one to the next.
+// Client is a connection that lives until it is closed, over any number of sockets.
+// It is told of each new socket and of each failed dial, and keeps consumers,
+// producers and waiting publishes from one socket to the next.
 type Client struct {
 	cfg   Config
 	host  Host
@@ -24,48 +24,48 @@ type Client struct {
 
 	coming int // see Coming
 
-	asked   Config       // as New got it; cfg follows what the broker has
-	has     capabilities // of the broker, as it said last
+	asked   Config       // as given to New; cfg is adapted to the broker
+	has     capabilities // what the broker supports, as it said last
 	conn    *Conn        // nil while there is none
-	lastErr error        // why there is none, or the last one ended
+	lastErr error        // why there is none, or why the last one ended
 	backoff backoff
 	absence absence
 	replay  replay
 
-	producers   []*Producer // in order of registration, as the consumers
+	producers   []*Producer // in order of registration, like the consumers
 	consumers   []*Consumer
-	noProducer  Producer // of publishes that name none
+	noProducer  Producer // for publishes without a producer
 	admin       adminChannel
 	getChannels []*getChannel // one for each queue that is got from
 
 	pub       *publishChannel
 	isolated  *publishChannel   // for exchanges that nothing here declares; see lane
-	retiring  []*publishChannel // channels that take nothing new, and have publishes without outcome
+	retiring  []*publishChannel // replaced channels that still have publishes without outcome
 	trust     trust
 	hash      contentHash
 	props     amqpproto.Properties // scratch: of the publish or request at hand
 	ids       messageIDs
-	bodyLimit int // of a message, that the broker named; 0 = none was
+	bodyLimit int // the largest body that the broker takes, from its error; 0 = unknown
 	requests  requests
 	waiting   waiting
 	held      int       // octets that count against PublishMax
 	heldCount int       // publishes that hold them
-	undecided int       // of those, how many have not heard their outcome
-	expiry    int64     // when to look for publishes that are too late
-	later     []outcome // to be told at the next Tick
-	blocked   bool      // connection.blocked
-	since     time.Time // of that
+	undecided int       // of those, how many have not been told their outcome
+	expiry    int64     // when to look for expired publishes
+	later     []outcome // reported at the next Tick
+	blocked   bool      // connection.blocked came
+	since     time.Time // when it came
 	reason    string
 
-	turn    uint64 // counts flushes: what is published in one turn belongs together
-	alarm   int64  // when the next of the rare deadlines comes
-	rearm   bool   // one of them has been set since the last sweep
+	turn    uint64 // counts flushes: publishes of one turn belong together
+	alarm   int64  // the next of the deadlines that sweep checks
+	rearm   bool   // one of these deadlines has been set since the last sweep
 	closing bool   // Close was called
 	onClose []func(error)
 }
 
-// New returns a client that waits for Connect. It asks nothing of host yet: the
-// first dial is the host's, too.
+// New returns a client that waits for Connect. It does not call Redial: the host
+// makes the first dial on its own.
 func New(cfg Config, host Host) *Client {
 	c := &Client{cfg: cfg.withDefaults(), host: host}
 	c.asked = c.cfg
@@ -83,9 +83,9 @@ func New(cfg Config, host Host) *Client {
 	return c
 }
 
-// Connect binds the client to a fresh socket. The first octets are pending when
-// it returns. A second socket while there is one, or one after Close, is turned
-// away: two connections would deliver to the same consumers.
+// Connect binds the client to a new socket. The first octets are pending when it
+// returns. A second socket, or one after Close, is aborted, because two connections
+// would deliver to the same consumers.
 func (c *Client) Connect(w Wire) *Conn {
 	conn := &Conn{client: c, wire: w, frameMax: c.cfg.FrameMax}
 	switch {
@@ -105,12 +105,12 @@ func (c *Client) Connect(w Wire) *Conn {
 	return conn
 }
 
-// DialFailed tells that there will be no socket: nobody answers. Another one is
-// asked for.
+// DialFailed tells the client that a dial failed because nobody answered. The client
+// asks for the next one.
 func (c *Client) DialFailed(err error) { c.dialFailed(err, c.nobody) }
 
-// DialRefused is DialFailed for a peer that is there, and will not do: its
-// certificate, or ours.
+// DialRefused is DialFailed for a peer that answered but cannot be used, for example
+// because of its certificate or ours.
 func (c *Client) DialRefused(err error) {
 	c.dialFailed(err, func() time.Duration { return c.backoff.next(c.rnd, c.clock.now) })
 }
@@ -125,7 +125,7 @@ func (c *Client) dialFailed(err error, pause func() time.Duration) {
 	c.host.Redial(after)
 }
 
-// opened is called when the handshake is over: everything comes back.
+// opened is called when the handshake is complete. It starts the replay.
 func (c *Client) opened(conn *Conn) {
 	c.lastErr = nil
 	c.backoff.up(c.clock.now)
@@ -148,13 +148,13 @@ func (c *Client) opened(conn *Conn) {
 	c.advance()
 }
 
-// wakeWaiting says that publishes or requests that wait may be able to leave now.
+// wakeWaiting makes the next flush try waiting publishes and requests.
 func (c *Client) wakeWaiting() {
 	c.waiting.wake()
 	c.requests.woken = true
 }
 
-// lost is called when conn is over; cause is nil if that was wanted.
+// lost is called when conn is over. cause is nil after an orderly close.
 func (c *Client) lost(conn *Conn, cause error) {
 	if c.conn != conn {
 		return
@@ -187,7 +187,7 @@ func (c *Client) lost(conn *Conn, cause error) {
 	}
 }
 
-// lostRequests ends what waits for the broker's answer.
+// lostRequests ends requests, gets and admin requests that wait for an answer.
 func (c *Client) lostRequests(cause error) {
 	var err error = &LostError{Connection: c.cfg.Name, Cause: cause}
 	if c.closing {
@@ -202,7 +202,8 @@ func (c *Client) lostRequests(cause error) {
 	}
 }
 
-// refuseDeclaration finds the registration whose declaration made the broker close everything.
+// refuseDeclaration finds the registration or admin request whose method made the
+// broker close the connection.
 func (c *Client) refuseDeclaration(cause *amqpproto.ConnectionError) {
 	if cause.Method == 0 {
 		return
@@ -224,7 +225,7 @@ func (c *Client) refuseDeclaration(cause *amqpproto.ConnectionError) {
 	}
 }
 
-// setBlocked parks publishes, or lets them go on. All other traffic does.
+// setBlocked stops publishes, or lets them continue. All other traffic continues.
 func (c *Client) setBlocked(blocked bool, reason string) {
 	if blocked == c.blocked {
 		c.reason = reason
@@ -239,10 +240,11 @@ func (c *Client) setBlocked(blocked bool, reason string) {
 	c.note(Event{Kind: kind, Text: reason})
 }
 
-// Tick tells the time while there is no connection: without it, what waits would
-// never expire. Call it from a timer when the time has come that it returned
-// last, and once after New; it is harmless while there is a connection, whose
-// own Tick does the same. Zero means that there is nothing more to come.
+// Tick tells the client the time while there is no connection, so that waiting
+// publishes expire. Call it once after New, and then from a timer at the time that
+// it returned last. While there is a connection it does nothing, because the
+// connection's own Tick does this work. It returns the zero time when there is
+// nothing left to do.
 func (c *Client) Tick(now time.Time) (next time.Time) {
 	t := c.clock.set(now)
 	if c.conn == nil {
@@ -250,15 +252,15 @@ func (c *Client) Tick(now time.Time) (next time.Time) {
 		if c.closing && at == 0 {
 			return time.Time{}
 		}
-		// A publish may come at any time, and has no way to ask for a timer.
+		// A publish may come at any time, and cannot start a timer itself.
 		endpoint.Sooner(&at, t+int64(time.Second))
 		return c.clock.time(at)
 	}
 	return c.clock.time(t + int64(time.Second))
 }
 
-// tick is what time does to the client. It returns when it wants to be called
-// again, 0 for never.
+// tick does everything that depends on time. It returns when to call it again, or 0
+// for never.
 func (c *Client) tick(now int64) (next int64) {
 	c.tellLater()
 	c.tickPublishes(now)
@@ -267,12 +269,12 @@ func (c *Client) tick(now int64) (next int64) {
 		c.conn.flushAcks(true)
 		c.conn.sendClose()
 	}
-	// Handlers of one sweep may set deadlines, which the next one starts.
+	// Callbacks of one sweep may set deadlines, which the next sweep starts.
 	for i := 0; i < 8 && (c.rearm || c.alarm != 0 && now >= c.alarm); i++ {
 		c.rearm = false
 		c.alarm = c.sweep(now)
 	}
-	c.stamp(now) // for what was published by those who were told just now
+	c.stamp(now) // for what the callbacks have just published
 	next = c.alarm
 	if c.rearm || len(c.later) > 0 {
 		next = now
@@ -284,7 +286,7 @@ func (c *Client) tick(now int64) (next int64) {
 	return next
 }
 
-// sweep looks at all rare deadlines.
+// sweep checks all deadlines that are rarely set.
 func (c *Client) sweep(now int64) (next int64) {
 	if !c.isOpen() {
 		return 0
@@ -325,7 +327,7 @@ func (s *registration) sweep(now int64, next *int64) {
 	}
 }
 
-// isOpen tells that methods may be sent.
+// isOpen reports whether methods may be sent.
 func (c *Client) isOpen() bool { return c.conn != nil && c.conn.state == connOpen }
 
 func (c *Client) wake() {

@@ -19,34 +19,34 @@ type Conn struct {
 	quit  bool  // Close came before it was open
 	out   endpoint.Output
 
-	reached   connState     // in the handshake; connOpen once it was open
+	reached   connState     // how far the handshake got; connOpen once it was open
 	handshake deadline      // for the greeting, for opening, and for the answer to connection.close
-	patience  time.Duration // of handshake
+	patience  time.Duration // the length of that deadline
 	beat      endpoint.Heartbeat
 	server    string // product and version
-	secret    string // that the broker knows
-	updates   int    // of the secret, not agreed to yet
+	secret    string // the password that the broker knows
+	updates   int    // updates of the secret that the broker has not confirmed yet
 
 	frameMax   uint32 // largest frame in either direction, octets
 	channelMax uint16
 	channels   []*channel // by number; nil is free, 0 is not used
-	silent     int        // how many of them answer nothing any more
+	silent     int        // how many of them no longer answer
 
-	acking []*Acknowledger // have acks to be encoded
-	ackDue deadline        // for those that wait; see Config.AckDelay
+	acking []*Acknowledger // those with acks to encode
+	ackDue deadline        // when delayed acks are sent; see Config.AckDelay
 	large  largeHeader
 	depth  int  // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
-	woken  bool // the wire was, and has not asked for Pending since
+	woken  bool // the wire was woken and has not called Pending since
 
 	// Scratch of the hot path.
 	deliver amqpproto.BasicDeliver
 	ack     amqpproto.BasicAck
 }
 
-// Feed takes whole frames from in, as many as there are.
+// Feed handles the whole frames in in, and returns how many octets they have.
 func (c *Conn) Feed(in []byte) (n int, err error) {
 	if c.state >= connFailed {
-		return len(in), c.err // what comes behind connection.close is of no interest
+		return len(in), c.err // everything after connection.close is ignored
 	}
 	c.depth++
 	n, err = c.feed(in)
@@ -110,7 +110,7 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 	return len(in), c.err
 }
 
-// onFrame takes all frames but the methods of channels on an open connection.
+// onFrame handles all frames except the methods of channels on an open connection.
 func (c *Conn) onFrame(f amqpproto.Frame) error {
 	switch {
 	case f.Type == amqpproto.FrameHeartbeat:
@@ -150,7 +150,7 @@ func (c *Conn) onChannelMethod(number uint16, id amqpproto.MethodID, args []byte
 	return ch.onMethod(id, args)
 }
 
-// channel finds an open channel.
+// channel returns the open channel with that number.
 func (c *Conn) channel(number uint16) (*channel, error) {
 	if int(number) >= len(c.channels) || c.channels[number] == nil {
 		return nil, connectionError(amqpproto.ChannelErrorCode, 0, "frame on channel %d, which is not open", number)
@@ -158,7 +158,7 @@ func (c *Conn) channel(number uint16) (*channel, error) {
 	return c.channels[number], nil
 }
 
-// send appends a method.
+// send appends a method to the output.
 func (c *Conn) send(channel uint16, m amqpproto.Method) error {
 	c.out.Room()
 	buf, err := amqpproto.AppendMethod(c.out.Buf, channel, m)
@@ -170,7 +170,7 @@ func (c *Conn) send(channel uint16, m amqpproto.Method) error {
 	return nil
 }
 
-// wake asks for a turn, once, unless one is on.
+// wake asks the wire for a turn, unless it is in one or has been asked already.
 func (c *Conn) wake() {
 	if c.depth == 0 && !c.woken && c.state < connOver {
 		c.woken = true
@@ -178,8 +178,8 @@ func (c *Conn) wake() {
 	}
 }
 
-// Pending encodes what has been put off, acks and waiting publishes, and returns
-// all octets to send.
+// Pending encodes delayed acks and waiting publishes and requests, and returns all
+// octets to send.
 func (c *Conn) Pending() []byte {
 	c.woken = false
 	if c.state == connOpen {
@@ -193,7 +193,7 @@ func (c *Conn) Pending() []byte {
 		c.client.requests.flush()
 		c.depth--
 		if len(c.client.later) > 0 || c.client.rearm {
-			c.wake() // they are told, and deadlines start, in the next Tick
+			c.wake() // the next Tick reports the outcomes and starts the deadlines
 		}
 	}
 	return c.out.Pending()
@@ -206,11 +206,11 @@ func (c *Conn) Sent(n int) {
 	c.beat.Left(c.client.clock.now, n, c.out.Len())
 	cl := c.client
 	if cl.mayLeave() || cl.requests.moving() || cl.cfg.NoConfirms && cl.pub.confirms.unsettled+cl.isolated.confirms.unsettled > 0 {
-		c.wake() // for a Pending that takes more out, or a Tick that settles
+		c.wake() // for a Pending that encodes more, or a Tick that settles
 	}
 }
 
-// Tick moves time on.
+// Tick tells the connection the time, and returns when to call it again.
 func (c *Conn) Tick(now time.Time) (next time.Time) {
 	cl := c.client
 	if cl.conn != c {
@@ -244,7 +244,8 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 	return cl.clock.time(at)
 }
 
-// abort ends the connection without a word to a peer that does not listen.
+// abort ends the connection without connection.close, because the peer does not
+// answer.
 func (c *Conn) abort(err error) {
 	if c.state < connFailed {
 		c.err = c.explain(err)
@@ -253,7 +254,8 @@ func (c *Conn) abort(err error) {
 	}
 }
 
-// Lost ends the Conn. The client tells everybody, and asks to be connected again.
+// Lost ends the Conn after its socket is gone. The client tells all registrations and
+// asks its Host for a new socket.
 func (c *Conn) Lost(cause error) {
 	if c.state == connOver {
 		return

@@ -4,33 +4,34 @@ package client
 // consumers at a time.
 const argSingleActive = "x-single-active-consumer"
 
-// A consumer that is the only one to be given its queue's messages, single active
-// or exclusive, does not stop by basic.cancel. The next one would begin beside
-// the handlers that still run here, and RabbitMQ 3.x loses the process of a
-// classic queue when an ack or nack follows the cancel of its single active
-// consumer (rabbitmq-server issue 5460): the queue is gone for half a minute.
+// A consumer that is the only one to get its queue's messages (single active or
+// exclusive) is not stopped with basic.cancel. The next consumer would start while
+// handlers still run here. Also, RabbitMQ 3.x loses the process of a classic queue
+// when an ack or nack follows the cancel of its single active consumer
+// (rabbitmq-server issue 5460), and then the queue is gone for half a minute.
 //
-// It leaves instead: the sink is given nothing more, what is in hand is settled,
-// and then the channel is closed, in the same octets as the last acks. Whatever
-// comes or is given back meanwhile is kept until the close gives it back to the
-// queue; a nack would only bring it again. What is kept is within the prefetch.
+// Such a consumer leaves instead: the sink gets nothing more, the deliveries in hand
+// are settled, and then the channel is closed, in the same octets as the last acks.
+// Deliveries that come or are given back meanwhile are kept until the close returns
+// them to the queue; after a nack the broker would only deliver them again. The
+// prefetch bounds how many are kept.
 
-// IsSole reports whether the consumer leaves in this way. Without acks nothing
-// can be kept.
+// IsSole reports whether the consumer is the only one of its queue, and so leaves in
+// this way. With NoAck it never does, because nothing can be kept.
 func (k *Consumer) IsSole() bool {
 	single := k.spec.SingleActive || len(k.spec.Queues) > 0 && k.spec.Queues[0].Args[argSingleActive] == true
 	return (single || k.spec.Exclusive) && !k.spec.NoAck
 }
 
-// leave begins it. k.state says whether it is a cancel or a pause.
+// leave starts it. k.state says whether the reason is a cancel or a pause.
 func (k *Consumer) leave() {
 	k.leaving = true
 	k.eager = true
 	k.release()
 }
 
-// stay ends a leave whose channel is not closed yet: what was kept goes back to
-// its queue, and comes again in its order.
+// stay undoes a leave while its channel is not closed yet. The kept deliveries go
+// back to the queue, and come again in order.
 func (k *Consumer) stay() {
 	k.leaving, k.eager = false, false
 	k.state = Up
@@ -40,8 +41,7 @@ func (k *Consumer) stay() {
 	k.client.wake()
 }
 
-// keep takes a delivery back from whoever had it in hand, without a word to the
-// broker.
+// keep takes a delivery back from the handler, but tells the broker nothing.
 func (s *Acknowledger) keep(epoch uint32, tag uint64) {
 	if s.settle(epoch, tag, tagKept) {
 		s.of.stats.HandedBack++
@@ -49,7 +49,7 @@ func (s *Acknowledger) keep(epoch uint32, tag uint64) {
 	}
 }
 
-// closed is called when the channel is, as was wanted.
+// closed is called when the channel that we closed is closed.
 func (k *Consumer) closed() {
 	switch {
 	case k.cancelling():

@@ -12,26 +12,26 @@ import (
 // Outgoing is a message to publish.
 type Outgoing struct {
 	Exchange, RoutingKey string // at most 255 octets each
-	// Mandatory asks for the message back if no queue takes it. (immediate is not
-	// offered: RabbitMQ closes the connection on it.)
+	// Mandatory makes the broker return the message if no queue takes it. (There is no
+	// immediate, because RabbitMQ closes the connection for it.)
 	Mandatory bool
-	// Lent promises that all strings and slices of the message stay as they are
-	// until the outcome is told. Otherwise the client makes a copy. A body over
-	// amqpproto.LargeBody is never written to again: it is not copied, but sent from
-	// where it is, which may go on when a timeout was told. LargeLent promises that of
-	// such a body alone.
+	// Lent promises that all strings and slices of the message stay unchanged until the
+	// outcome. Without it the client makes a copy. A lent body over
+	// amqpproto.LargeBody must never change: it is sent without a copy, and this may
+	// continue after a timeout was reported. LargeLent promises this only for such a
+	// large body.
 	Lent, LargeLent bool
-	// RawProperties is made by amqpproto.Properties.Append; empty means none. A
-	// malformed headers table in it ends the connection, so it must come from there.
+	// RawProperties must be made by amqpproto.Properties.Append, because a malformed
+	// headers table ends the connection. Empty means none.
 	RawProperties []byte
 	Body          []byte
-	// Group joins publishes of one turn that are one transaction of the caller: with
-	// Config.TxSelect they are committed together or fail together. nil joins
-	// nothing; else it is comparable, as a pointer is.
+	// Group marks the publishes of one turn that are one transaction of the caller:
+	// with Config.TxSelect they are committed together or fail together. nil means no
+	// group. The value must be comparable, such as a pointer.
 	Group any
 }
 
-// kept is the message for as long as it has no outcome.
+// kept returns the message in a form that can be kept until its outcome.
 func (o *Outgoing) kept() Outgoing {
 	k := *o
 	if o.Lent {
@@ -49,19 +49,19 @@ func (o *Outgoing) kept() Outgoing {
 	return k
 }
 
-// own is the message without anything lent but a large body.
+// own returns a copy of the message that borrows nothing except a large body.
 func (o *Outgoing) own() Outgoing {
 	k := *o
 	k.LargeLent, k.Lent = o.Lent || o.LargeLent, false
 	return k.kept()
 }
 
-// entryCost is what a publish costs besides its octets. It bounds the number of
-// empty ones.
+// entryCost is what a publish counts in addition to its octets. It bounds the number
+// of empty publishes.
 const entryCost = 256
 
-// PropertiesMax is how many octets of properties a publish may have: a content
-// header has to fit into one frame.
+// PropertiesMax is how many octets of properties a publish may have, because a
+// content header must fit into one frame.
 func (c *Client) PropertiesMax() int {
 	frameMax := c.cfg.FrameMax
 	if c.isOpen() {
@@ -70,9 +70,10 @@ func (c *Client) PropertiesMax() int {
 	return int(frameMax) - amqpproto.ContentHeaderOverhead
 }
 
-// check refuses what no encoding fits, and properties that would make the broker
-// end the connection, which all producers and consumers share. Only the inside of
-// the headers table is not looked at. It leaves the properties in c.props.
+// check returns an error for a message that cannot be encoded, or whose properties
+// would make the broker close the connection, which all producers and consumers
+// share. It does not look into the headers table. It leaves the decoded properties
+// in c.props.
 func (c *Client) check(o *Outgoing, frameMax uint32) error {
 	switch {
 	case len(o.Exchange) > amqpproto.ShortstrMax:
@@ -98,9 +99,9 @@ func (c *Client) check(o *Outgoing, frameMax uint32) error {
 	return c.has.missingExpiration(&c.props)
 }
 
-// send encodes a publish as its three kinds of frame, side by side, and enters
-// it into the confirms. check has passed it just before, and id is the number of
-// the message id that it has had from us; 0 for none.
+// send encodes a publish (method, header and body frames) and adds it to the
+// confirms. check must have passed it just before. id is the number of the message
+// id that we gave it earlier; 0 for none.
 func (p *publishChannel) send(o *Outgoing, size int, done Confirm, id uint64) *entry {
 	c := p.client
 	conn := c.conn
@@ -121,7 +122,7 @@ func (p *publishChannel) send(o *Outgoing, size int, done Confirm, id uint64) *e
 	case e.id != 0:
 		text := c.ids.text(e.id)
 		out.Buf = amqpproto.AppendContentHeaderID(out.Buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), o.RawProperties, &c.props, text)
-		c.props.MessageID = text // for the hash of what comes back
+		c.props.MessageID = text // for the hash by which a return is matched
 	case len(o.RawProperties) == 0:
 		out.Buf = amqpproto.AppendContentHeader(out.Buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), noProperties)
 	default:
@@ -146,14 +147,13 @@ func (p *publishChannel) send(o *Outgoing, size int, done Confirm, id uint64) *e
 	return e
 }
 
-// outMark is how much may wait in the output before publishes wait outside of it.
-// A loop stops reading a peer whose output piles up (1 MiB by default), and a
-// client that is not read sees neither confirms nor connection.blocked nor
-// heartbeats. What waits outside can still expire unsent, too.
+// outMark is the size of the output buffer from which publishes wait outside of it.
+// The loop stops reading a peer with too much output (1 MiB by default), and then
+// the client would see no confirms, no connection.blocked and no heartbeats. Also,
+// a publish that waits outside can still expire unsent.
 const outMark = 512 << 10
 
-// appendBody appends a body to the output, and lends one that is large: it stays
-// as it is.
+// appendBody appends a body to the output. A large body is lent, not copied.
 func appendBody(out *endpoint.Output, channel uint16, body []byte, frameMax uint32) {
 	if len(body) > amqpproto.LargeBody {
 		out.Lend(channel, body, frameMax, nil)
@@ -162,9 +162,9 @@ func appendBody(out *endpoint.Output, channel uint16, body []byte, frameMax uint
 	out.Body(channel, body, frameMax)
 }
 
-// identifies tells whether a publish is to get a message id: where it may be sent
-// again without knowing what became of it, a receiver needs one to tell the
-// second copy.
+// identifies reports whether the publish gets a message id from us. It does if it
+// may be resent while its first outcome is unknown: the receiver needs an id to
+// recognize the second copy.
 func (p *publishChannel) identifies(o *Outgoing) bool {
 	c := p.client
 	return !c.cfg.NoConfirms && !c.cfg.TxSelect && !c.cfg.KeepIDs && !c.props.Has(amqpproto.FlagMessageID) &&

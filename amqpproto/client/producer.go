@@ -6,14 +6,14 @@ import (
 	"zamqp/amqpproto"
 )
 
-// ProducerSpec says what must be declared before a producer's publishes leave.
+// ProducerSpec says what must be declared before a producer's publishes are sent.
 type ProducerSpec struct {
 	Name string // in errors and events
 	Topology
 }
 
-// Producer is one registered producer: its publishes wait until its
-// topology has been declared on the connection of the day.
+// Producer is one registered producer. Its publishes wait until its topology has
+// been declared on the current connection.
 type Producer struct {
 	registration
 	spec  ProducerSpec
@@ -46,7 +46,8 @@ func (p *Producer) Name() string { return p.name }
 // State tells what the producer waits for.
 func (p *Producer) State() State { return p.state }
 
-// Err says why the producer is not up; nil while it is, or has had no chance.
+// Err says why the producer is not up. It is nil while it is up, and before the
+// first try.
 func (p *Producer) Err() error { return p.err }
 
 func (p *Producer) declared() error {
@@ -73,8 +74,8 @@ func (p *Producer) onTooLarge(*amqpproto.ChannelError) error { return nil }
 
 func (p *Producer) failure() EventKind { return EventProducerFailed }
 
-// lose is also called when the channel was closed as planned, which changes
-// nothing: the topology is there until the connection goes.
+// lose is also called when the channel was closed as planned. That changes nothing:
+// the topology stays declared until the connection is lost.
 func (p *Producer) lose() {
 	if p.state != Up || !p.client.isOpen() {
 		p.ready = false

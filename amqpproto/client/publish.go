@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// expiryGrain is how much later than its deadline a publish may hear of it. Each
-// look at the deadlines costs a pass over all publishes.
+// expiryGrain is how long after its deadline a publish may be told of it. Each check
+// of the deadlines is a pass over all publishes, so they are not checked more often.
 const expiryGrain = 10 * time.Millisecond
 
-// Publish sends a message, or keeps it until it can be sent: while there is
-// no connection, or it is blocked, or p's topology is not declared yet. p may be
-// nil. done, which may be nil, hears the outcome later. After an error nothing
-// was kept and done hears nothing: ErrPublishMax, ErrClosed, or what is wrong
-// with o.
+// Publish sends a message. While there is no connection, the connection is blocked,
+// or p's topology is not declared yet, it keeps the message until it can be sent. p
+// may be nil. done may be nil, and is called later with the outcome. If Publish
+// returns an error (ErrPublishMax, ErrClosed, or what is wrong with o), nothing was
+// kept and done is not called.
 func (c *Client) Publish(p *Producer, o *Outgoing, done Confirm) error {
 	if c.closing {
 		return ErrClosed
@@ -49,18 +49,19 @@ func (c *Client) Publish(p *Producer, o *Outgoing, done Confirm) error {
 	return nil
 }
 
-// Unconfirmed is how many publishes wait or have no outcome from the broker, and
-// the octets that count against PublishMax for them.
+// Unconfirmed returns how many publishes wait or have no outcome yet, and how many
+// octets of PublishMax they use.
 func (c *Client) Unconfirmed() (n int, bytes int) { return c.heldCount, c.held }
 
-// settleLater gives an outcome that was found where nobody may be called.
+// settleLater reports an outcome at the next Tick, from a place that must not call
+// back.
 func (c *Client) settleLater(o outcome, size int) {
 	c.unhold(size)
 	c.later = append(c.later, o)
 }
 
-// soon calls fn at the next Tick, for what is found out inside of the caller's
-// own call.
+// soon calls fn at the next Tick. It is for results that are known while the caller
+// is still inside its own call.
 func (c *Client) soon(fn func()) {
 	c.later = append(c.later, outcome{done: soonFunc(fn)})
 	c.undecided++
@@ -71,7 +72,7 @@ type soonFunc func()
 
 func (fn soonFunc) Confirmed(error) { fn() }
 
-// unhold gives back what one publish held.
+// unhold releases the part of PublishMax that one publish held.
 func (c *Client) unhold(size int) {
 	c.held -= size
 	c.heldCount--
@@ -82,14 +83,14 @@ func (c *Client) tellLater() {
 		return
 	}
 	list := c.later
-	c.later = nil // those that are told may publish
+	c.later = nil // the callbacks may publish
 	c.undecided -= len(list)
 	for _, o := range list {
 		o.tell()
 	}
 }
 
-// stamp starts the deadlines of publishes that came since the last call.
+// stamp sets the deadlines of the publishes since the last call.
 func (c *Client) stamp(now int64) {
 	at := now + int64(c.cfg.ConfirmTimeout)
 	fresh := c.waiting.stamp(at)
@@ -102,8 +103,7 @@ func (c *Client) stamp(now int64) {
 	}
 }
 
-// tickPublishes starts the deadlines of new publishes, and ends those that are
-// too late.
+// tickPublishes sets the deadlines of new publishes and ends the expired ones.
 func (c *Client) tickPublishes(now int64) {
 	if c.heldCount == 0 {
 		c.expiry = 0

@@ -19,8 +19,8 @@ const (
 
 var publishChannelStateNames = [...]string{"awaitConnection", "awaitChannel", "awaitSelectOk", "ready", "awaitRetry"}
 
-// publishChannel is a channel that publishes share, so that they keep their order and
-// their confirms come in one sequence. A client has two: see lanes.
+// publishChannel is a channel that publishes share, so that they keep their order
+// and their confirms are one sequence. A client has two: see lane.
 type publishChannel struct {
 	client   *Client
 	state    publishChannelState
@@ -28,7 +28,7 @@ type publishChannel struct {
 	confirms confirms
 	tx       txState
 	stopped  bool // by channel.flow
-	live     bool // it has been ready on this connection, and is or soon will be again
+	live     bool // it has been ready on this connection, and has not failed since
 	backoff  backoff
 	retry    deadline
 	resend   resendList
@@ -49,11 +49,11 @@ func (p *publishChannel) String() string {
 	return "publish channel " + publishChannelStateNames[p.state]
 }
 
-// clear tells that new publishes may leave.
+// clear reports whether new publishes may be sent.
 func (p *publishChannel) clear() bool { return p.resend.window == 0 && p.usable() }
 
-// usable tells that publishes may leave. None may while a transaction is
-// committed: RabbitMQ closes the connection for it.
+// usable reports whether publishes may be sent, new or resent. None may be sent
+// during a tx.commit, because RabbitMQ closes the connection for it.
 func (p *publishChannel) usable() bool {
 	return p.state == publishReady && p.ch != nil && p.ch.state == channelOpen && p.ch.await == 0 && p.renewal.predecessor == nil &&
 		!p.client.blocked && !p.stopped && p.client.replay.open && p.client.isOpen()
@@ -106,7 +106,7 @@ func (p *publishChannel) ready() {
 	p.client.noteReady()
 }
 
-// onMethod takes the broker's answers.
+// onMethod handles the broker's acks and nacks.
 func (p *publishChannel) onMethod(id amqpproto.MethodID, args []byte) error {
 	switch {
 	case p.state != publishReady || p.client.cfg.NoConfirms || p.client.cfg.TxSelect:
@@ -126,8 +126,8 @@ func (p *publishChannel) onMethod(id amqpproto.MethodID, args []byte) error {
 	return unexpected(p, id)
 }
 
-// settle tells the outcome of one publish, or of all up to tag; tag 0 with
-// multiple means all. §1.8.3.13.
+// settle reports the outcome of one publish, or with multiple of all up to tag. Tag
+// 0 with multiple means all. §1.8.3.13.
 func (p *publishChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool, result error) error {
 	l := &p.confirms
 	first, tag, ok := l.Range(tag, multiple)
@@ -151,14 +151,14 @@ func (p *publishChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool
 		}
 		p.client.settled(p, &e, result)
 		if p.state != publishReady {
-			return nil // a callback has seen the end of it
+			return nil // the channel ended during a callback
 		}
 	}
 	p.settledSome()
 	return nil
 }
 
-// settledSome follows a number of outcomes.
+// settledSome is called after one or more outcomes.
 func (p *publishChannel) settledSome() {
 	p.confirms.shrink()
 	if p.confirms.unsettled == 0 {
@@ -169,8 +169,8 @@ func (p *publishChannel) settledSome() {
 	}
 }
 
-// settled counts one answer of the broker and tells it on. A message that was
-// returned is acked like any other.
+// settled counts one answer of the broker and reports it to the caller. The broker
+// acks a returned message like any other.
 func (c *Client) settled(p *publishChannel, e *entry, err error) {
 	c.unhold(e.size)
 	if !e.expired {
@@ -191,8 +191,8 @@ func (c *Client) settled(p *publishChannel, e *entry, err error) {
 	outcome{e.done, err}.tell()
 }
 
-// onChannelOver is called when the channel is gone. Where the broker closed it,
-// for one of its publishes, the others are sent again over a new one.
+// onChannelOver is called when the channel has ended. If the broker closed it because
+// of one publish, the others are resent over a new channel.
 func (p *publishChannel) onChannelOver(cause error) {
 	p.ch = nil
 	if p.renewal.successor != nil {
@@ -204,7 +204,7 @@ func (p *publishChannel) onChannelOver(cause error) {
 	}
 	cause = explainUse(cause)
 	if p.state != publishReady {
-		p.fail(cause) // it does not even open: not at once again
+		p.fail(cause) // it could not be opened, so the next try has to wait
 		return
 	}
 	p.client.note(Event{Kind: EventPublishChannelClosed, Err: cause})
@@ -222,7 +222,7 @@ func (p *publishChannel) fail(cause error) {
 	p.client.note(Event{Kind: EventPublishChannelClosed, Err: cause, After: after})
 }
 
-// lost forgets the channel, and returns what had no outcome.
+// lost forgets the channel and returns the publishes without outcome.
 func (p *publishChannel) lost() []entry {
 	p.ch, p.state, p.stopped, p.live = nil, publishAwaitConnection, false, false
 	p.retry.stop()
@@ -230,7 +230,7 @@ func (p *publishChannel) lost() []entry {
 	return append(held, p.resend.take()...)
 }
 
-// endAll tells all entries the same error.
+// endAll reports the same error to all entries.
 func (c *Client) endAll(held []entry, err error) {
 	for i := range held {
 		c.unhold(held[i].size)
@@ -244,7 +244,7 @@ func (c *Client) endAll(held []entry, err error) {
 	}
 }
 
-// settleSent is how publishes without confirms end: their octets have left.
+// settleSent settles publishes when confirms are off: those whose octets were sent.
 func (p *publishChannel) settleSent() {
 	l := &p.confirms
 	sent := p.client.conn.out.Sent()
@@ -259,8 +259,8 @@ func (p *publishChannel) settleSent() {
 	l.shrink()
 }
 
-// isChannelError tells whether the broker ended the channel for what was on it,
-// not we for want of an answer.
+// isChannelError reports whether the broker closed the channel with an error. If we
+// closed it ourselves, because an answer did not come, it is false.
 func isChannelError(err error) (*amqpproto.ChannelError, bool) {
 	var ce *amqpproto.ChannelError
 	return ce, errors.As(err, &ce)

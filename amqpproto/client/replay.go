@@ -3,17 +3,17 @@ package client
 import "time"
 
 const (
-	// turnMax is how long a registration may keep the ones behind it waiting.
+	// turnMax is how long a registration may delay the next ones.
 	turnMax = time.Second
-	// barrierMax is how long publishes wait for the replay at most.
+	// barrierMax is the longest time that publishes wait for the replay.
 	barrierMax = 5 * time.Second
 )
 
-// replay brings registrations back after a connect, one after the other in the order
-// of registration, and producers before consumers: a consumer may bind its queue
-// to an exchange that only a producer declares, while what a producer publishes
-// is not lost by waiting. One that is declared or has failed hands on the turn;
-// qos and consume go on beside the next one.
+// replay declares registrations again after a connect, one after the other, in the
+// order of registration. Producers come before consumers, because a consumer may
+// bind its queue to an exchange that only a producer declares, while publishes can
+// wait. When a registration is declared or has failed, the next one has its turn;
+// basic.qos and basic.consume overlap with the next one.
 //
 // Publishes wait behind a barrier until every registration has had a turn. On a
 // broker that has forgotten its queues, the first publishes would otherwise come
@@ -31,10 +31,10 @@ type replay struct {
 	producers int           // how many of client.producers have had their turn
 	consumers int           // the same for consumers
 	holder    *registration // whose turn it is
-	turn      deadline      // of the holder
-	open      bool          // publishes may leave
-	noted     bool          // EventReady was
-	barrier   deadline      // opens it at the latest
+	turn      deadline      // end of the holder's turn
+	open      bool          // the barrier is open: publishes may leave
+	noted     bool          // EventReady was sent
+	barrier   deadline      // when the barrier opens at the latest
 }
 
 // advance gives the turn to the next registration, if nobody has it.
@@ -54,7 +54,7 @@ func (c *Client) advance() {
 			return
 		}
 		if s.state != AwaitConnection {
-			continue // it waits for its own retry, or that has come already
+			continue // it waits for its own retry, or has started already
 		}
 		r.holder = s
 		r.turn.set(turnMax)

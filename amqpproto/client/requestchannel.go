@@ -7,15 +7,15 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// directReplyTo is the queue that is none: RabbitMQ hands what is published to it
-// to the consumer of the channel that the request came from.
+// directReplyTo is a pseudo-queue: RabbitMQ delivers what is published to it to the
+// consumer on the channel that the request came from.
 const directReplyTo = "amq.rabbitmq.reply-to"
 
 // requestState is named for what the channel of the requests waits for.
 type requestState uint8
 
 const (
-	requestIdle requestState = iota // it is opened by the first request
+	requestIdle requestState = iota // the first request opens it
 	requestAwaitChannel
 	requestAwaitSelectOk
 	requestAwaitDeclareOk
@@ -26,9 +26,9 @@ const (
 
 var requestStateNames = [...]string{"idle", "awaitChannel", "awaitSelectOk", "awaitDeclareOk", "awaitConsumeOk", "ready", "awaitRetry"}
 
-// A requestChannel is a channel that requests leave on and replies come on: direct
-// reply-to wants both on one. It is apart from the publish channel, whose errors
-// are other people's. A client has three: see requests.lane.
+// A requestChannel sends requests and receives their replies: direct reply-to needs
+// both on one channel. It is not the publish channel, so that errors of publishes do
+// not end requests. A client has three: see requests.lane.
 type requestChannel struct {
 	*requests
 	state   requestState
@@ -38,13 +38,13 @@ type requestChannel struct {
 	backoff backoff
 	retry   deadline
 
-	sequence endpoint.Sequence[RequestID] // which request a publish of the channel was; 0 = it is settled
-	open     int                          // requests that were sent, and of which nothing has been heard
+	sequence endpoint.Sequence[RequestID] // the request of each publish on the channel; 0 = it is settled
+	open     int                          // requests that were sent and have no confirm and no reply yet
 	replyTo  []byte
 	owned    bool   // replyTo is a queue that outlives the channel
 	tag      string // of our consumer
 	props    amqpproto.Properties
-	scratch  []byte // properties, correlation id
+	scratch  []byte // for properties and correlation id
 	returned amqpproto.BasicReturn
 	delivery Delivery // lent to the Reply
 }
@@ -53,10 +53,10 @@ func newRequestChannel(t *requests) *requestChannel {
 	return &requestChannel{requests: t, backoff: t.client.backoff}
 }
 
-// sequenceKeep is the length of ring that an idle channel of requests keeps.
+// sequenceKeep is the length of the ring that an idle request channel keeps.
 const sequenceKeep = 4096
 
-// clear tells that requests may leave.
+// clear reports whether requests may be sent.
 func (t *requestChannel) clear() bool {
 	return t.state == requestReady && t.ch.state == channelOpen && !t.stopped && !t.client.blocked && t.client.replay.open && t.client.isOpen()
 }
@@ -84,7 +84,7 @@ func (t *requestChannel) opened() error {
 	return t.ch.request(&amqpproto.ConfirmSelect{}, amqpproto.IDConfirmSelectOk)
 }
 
-// selected goes on with where the replies come.
+// selected continues with the queue for the replies.
 func (t *requestChannel) selected() error {
 	if !t.client.cfg.ReplyQueue {
 		t.replyTo = append(t.replyTo[:0], directReplyTo...)
@@ -134,7 +134,7 @@ func (t *requestChannel) send(id RequestID, o *Outgoing) {
 	p.CorrelationID, p.ReplyTo = b, t.replyTo
 	p.Flags |= amqpproto.FlagCorrelationID | amqpproto.FlagReplyTo
 	b, err := p.Append(b)
-	if err != nil { // cannot be: it was made of what was decoded
+	if err != nil { // cannot happen: it was decoded before
 		t.client.soon(func() { t.end(id, nil, err) })
 		return
 	}
@@ -162,7 +162,7 @@ func (t *requestChannel) send(id RequestID, o *Outgoing) {
 	}
 }
 
-// onMethod takes confirms. An ack says little: the reply is to come.
+// onMethod handles confirms. After an ack the request still waits for its reply.
 func (t *requestChannel) onMethod(id amqpproto.MethodID, args []byte) error {
 	switch {
 	case id == amqpproto.IDBasicAck && t.state == requestReady:
@@ -206,7 +206,7 @@ func (t *requestChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool
 		t.client.stats.Nacked++
 		t.end(request, nil, result)
 		if t.state != requestReady {
-			return nil // a callback has seen the end of it
+			return nil // the channel ended during a callback
 		}
 	}
 	for l.Len() > 0 && *l.At(l.Base()) == 0 {
@@ -216,7 +216,7 @@ func (t *requestChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool
 	return nil
 }
 
-// contentMethod lets replies and returns in.
+// contentMethod accepts replies and returns.
 func (t *requestChannel) contentMethod(id amqpproto.MethodID) amqpproto.Method {
 	switch {
 	case t.state != requestReady:
@@ -254,7 +254,7 @@ func (t *requestChannel) onContent(ct *content) error {
 	return nil
 }
 
-// deliver gives a reply to whoever waits for it. All slices are views.
+// deliver hands a reply to the request that waits for it. All slices are views.
 func (t *requestChannel) deliver(m *amqpproto.BasicDeliver, properties, body []byte) error {
 	if string(m.ConsumerTag) != t.tag {
 		return connectionError(amqpproto.CommandInvalid, amqpproto.IDBasicDeliver,
@@ -278,15 +278,16 @@ func (t *requestChannel) deliver(m *amqpproto.BasicDeliver, properties, body []b
 	return nil
 }
 
-// onTooLarge is a reply over BodyMax. Whose it is would only be known with its
-// properties, so it costs all requests under way; the next ones have a new channel.
+// onTooLarge handles a reply over BodyMax. Without its properties we cannot know
+// which request it belongs to, so all requests under way end with the channel. Later
+// requests get a new channel.
 func (t *requestChannel) onTooLarge(cause *amqpproto.ChannelError) error {
 	t.ch.close(cause)
 	return nil
 }
 
-// onChannelOver is called when the channel is gone, and with it the place to which
-// replies to the requests under way come.
+// onChannelOver is called when the channel has ended. Replies to the requests under
+// way can no longer come over it.
 func (t *requestChannel) onChannelOver(cause error) {
 	t.ch = nil
 	if !t.client.isOpen() {
@@ -297,7 +298,7 @@ func (t *requestChannel) onChannelOver(cause error) {
 	t.state = requestIdle
 	if was != requestReady {
 		t.owned = false
-		t.fail(cause) // it cannot even be set up: not at once again
+		t.fail(cause) // it could not be set up, so the next try has to wait
 		t.endAll(&ReplyLostError{Connection: t.client.cfg.Name, Cause: cause}, false)
 		t.endAll(cause, true)
 		return
@@ -315,8 +316,8 @@ func (t *requestChannel) fail(cause error) {
 	t.client.note(Event{Kind: EventRequestChannelClosed, Err: cause, After: after})
 }
 
-// endAll ends the requests that were sent over this channel, or also those that wait
-// for it.
+// endAll ends the requests that were sent over this channel and, with unsent, also
+// those that wait for it.
 func (t *requestChannel) endAll(err error, unsent bool) {
 	var over []RequestID
 	for slot := range t.slots {
@@ -329,7 +330,7 @@ func (t *requestChannel) endAll(err error, unsent bool) {
 	}
 }
 
-// lost forgets the channel. What has not left waits for the next one.
+// lost forgets the channel. Requests that were not sent wait for the next one.
 func (t *requestChannel) lost(err error) {
 	t.ch, t.state, t.owned = nil, requestIdle, false
 	t.retry.stop()

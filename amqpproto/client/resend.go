@@ -91,7 +91,7 @@ func (p *publishChannel) sendOnce(old *entry) {
 	}
 	if err != nil {
 		if old.expired {
-			c.undecided++ // its timeout has counted it down already, and settleLater does so again
+			c.undecided++ // its timeout has counted it down already, and tellLater does so again
 		}
 		c.settleLater(outcome{old.done, err}, old.size)
 		return

@@ -7,24 +7,25 @@ import (
 	"zamqp/amqpproto"
 )
 
-// contentHash makes the two hashes by which a returned message is found again
-// among the unconfirmed: basic.return does not carry the publish's number.
+// contentHash computes two hashes for each mandatory publish. A returned message is
+// found among the unconfirmed ones by them, because basic.return does not carry the
+// publish number.
 type contentHash struct{ seed maphash.Seed }
 
-// hashEnd is how much of either end of a body is hashed. Two unconfirmed
-// messages with equal names, ids, length and ends that differ only in between
-// are taken for each other.
+// hashEnd is how many octets are hashed at each end of a body. Two unconfirmed
+// messages that differ only between these ends, and have the same route, ids and
+// length, cannot be told apart.
 const hashEnd = 4096
 
-// join makes one hash of two, in which their order counts.
+// join combines two hashes into one. Their order matters.
 func join(a, b uint64) uint64 { return bits.RotateLeft64(a, 23)*0x9e3779b97f4a7c15 ^ b }
 
 func (x contentHash) route(exchange, key string) uint64 {
 	return join(maphash.String(x.seed, exchange), maphash.String(x.seed, key))
 }
 
-// content hashes what tells messages of one route apart. Of the properties only
-// the ids, as a broker may encode the others anew.
+// content hashes what distinguishes messages of one route. Of the properties it
+// uses only the ids, because a broker may encode the others differently.
 func (x contentHash) content(p *amqpproto.Properties, body []byte) uint64 {
 	h := join(uint64(len(body)), maphash.Bytes(x.seed, p.MessageID))
 	h = join(h, maphash.Bytes(x.seed, p.CorrelationID))
@@ -35,7 +36,7 @@ func (x contentHash) content(p *amqpproto.Properties, body []byte) uint64 {
 	return join(h, maphash.Bytes(x.seed, body))
 }
 
-// contentMethod lets returns in: the only content of the publish channel.
+// contentMethod accepts basic.return, the only content on a publish channel.
 func (p *publishChannel) contentMethod(id amqpproto.MethodID) amqpproto.Method {
 	if id != amqpproto.IDBasicReturn {
 		return nil
@@ -43,8 +44,8 @@ func (p *publishChannel) contentMethod(id amqpproto.MethodID) amqpproto.Method {
 	return &p.returned
 }
 
-// onContent takes a returned message. RabbitMQ sends it before the ack of the
-// same publish, so the error waits among the confirms for that.
+// onContent handles a returned message. RabbitMQ sends the ack of the same publish
+// after the return, so the error is kept in the confirms until the ack comes.
 func (p *publishChannel) onContent(ct *content) error {
 	m := &p.returned
 	if err := m.DecodeArgs(ct.Args()); err != nil {
@@ -62,19 +63,18 @@ func (p *publishChannel) onContent(ct *content) error {
 	return nil
 }
 
-// findReturned returns the number of the publish that came back, or 0. Of equal
-// ones it is the first that has not come back yet, as the broker handles a
-// channel's publishes in order. If no content matches, as when a broker changed
-// an id on the way, it is the first of the same route.
+// findReturned returns the number of the publish that was returned, or 0. If several
+// are equal, it is the first that was not returned yet, because the broker handles
+// a channel's publishes in order. If no content matches, for example because the
+// broker changed an id, it is the first publish with the same route.
 //
-// The search goes on where the last one ended: returns come in the order of
-// their publishes, and a long row of them would otherwise be searched again from
-// the beginning each time.
+// The search continues where the last one ended. Returns come in the order of their
+// publishes, so a search from the beginning would be slow when there are many.
 func (p *publishChannel) findReturned(e *ReturnError, ct *content) uint64 {
 	l := &p.confirms
 	route := p.client.hash.route(e.Exchange, e.RoutingKey)
 	if _, err := p.client.props.Decode(ct.Content().RawProperties); err != nil {
-		p.client.props = amqpproto.Properties{} // the route will have to do
+		p.client.props = amqpproto.Properties{} // only the route can be compared
 	}
 	hash := p.client.hash.content(&p.client.props, ct.Content().Body)
 	fallback := uint64(0)
@@ -105,7 +105,7 @@ func (p *publishChannel) findReturned(e *ReturnError, ct *content) uint64 {
 	return seq
 }
 
-// onTooLarge is a message over BodyMax coming back, which we cannot have sent.
+// onTooLarge handles a returned message over BodyMax: we cannot have sent it.
 func (p *publishChannel) onTooLarge(cause *amqpproto.ChannelError) error {
 	return connectionError(cause.Code, cause.Method, "%s", cause.Text)
 }

@@ -15,24 +15,24 @@ import (
 type Exchange struct {
 	Name, Type                    string // Type defaults to direct
 	Durable, AutoDelete, Internal bool
-	NoDeclare                     bool // it is somebody else's: only bind to it
+	NoDeclare                     bool // it belongs to somebody else: only bind to it
 	Passive                       bool // only check that it exists
 	Args                          amqp.Table
 }
 
-// Queue is a queue to declare. With an empty Name the broker gives it one, anew
-// after each connect. Those named amq.* are never declared.
+// Queue is a queue to declare. If Name is empty, the broker gives it a new name
+// after each connect. Queues named amq.* are never declared.
 type Queue struct {
 	Name                           string
 	Durable, Exclusive, AutoDelete bool
-	NoDeclare                      bool // it is somebody else's: only consume from it
+	NoDeclare                      bool // it belongs to somebody else: only consume from it
 	Passive                        bool // only check that it exists
 	Args                           amqp.Table
 
-	// Extension says that it is for nothing without RabbitMQ's arguments: where the
-	// broker takes none, it is not declared.
+	// Extension says that the queue is useless without RabbitMQ's arguments. It is not
+	// declared if the broker does not support them.
 	Extension bool
-	// Spare are the names of arguments that it can do without there.
+	// Spare names the arguments that are left out if the broker does not support them.
 	Spare []string
 }
 
@@ -44,14 +44,15 @@ type Binding struct {
 	Args                 amqp.Table
 }
 
-// ExchangeBinding lets Destination have what Source gets.
+// ExchangeBinding binds the exchange Destination to the exchange Source: messages go
+// from Source to Destination.
 type ExchangeBinding struct {
 	Source, Destination, RoutingKey string
 	Args                            amqp.Table
 }
 
-// Topology is what must exist before somebody consumes or publishes. It is
-// declared in the order of the fields, so everything is there when it is bound.
+// Topology is what must exist before a consumer or producer starts. It is declared
+// in the order of the fields, so that everything exists before it is bound.
 type Topology struct {
 	Exchanges        []Exchange
 	ExchangeBindings []ExchangeBinding
@@ -64,15 +65,15 @@ type Topology struct {
 type declaration struct {
 	topology *Topology
 	has      *capabilities // of the broker
-	step     int           // index of the next one over all four lists
-	queues   []string      // names of topology.Queues as the broker has them
-	what     string        // the one in flight, for errors
+	step     int           // index of the next method, counted over all four lists
+	queues   []string      // names of topology.Queues in the broker
+	what     string        // describes the method in flight, for errors
 	declares int           // index+1 of the queue in flight; 0 = none
 }
 
-// reset starts from the beginning. Names that the broker gave are kept only on
-// the same connection: their queues still exist, and declaring others at each
-// retry would heap them up.
+// reset starts from the beginning. With keepNames it keeps the names that the
+// broker has given, because the queues still exist on the same connection, and
+// each retry would declare more of them.
 func (d *declaration) reset(t *Topology, has *capabilities, keepNames bool) {
 	d.has = has
 	d.topology, d.step, d.declares, d.what = t, 0, 0, ""
@@ -85,7 +86,7 @@ func (d *declaration) reset(t *Topology, has *capabilities, keepNames bool) {
 	}
 }
 
-// empty reports that there is nothing to send.
+// empty reports whether there is nothing to send.
 func (d *declaration) empty() bool {
 	for i := 0; ; i++ {
 		m, _, end, err := d.method(i)
@@ -98,7 +99,7 @@ func (d *declaration) empty() bool {
 	}
 }
 
-// next sends the next method; done means that there was none.
+// next sends the next method. done means that there was none left.
 func (d *declaration) next(ch *channel) (done bool, err error) {
 	for {
 		m, answer, end, err := d.method(d.step)
@@ -115,7 +116,7 @@ func (d *declaration) next(ch *channel) (done bool, err error) {
 	}
 }
 
-// took takes the answer to what next sent.
+// took handles the answer to the method that next sent.
 func (d *declaration) took(id amqpproto.MethodID, args []byte) error {
 	if id != amqpproto.IDQueueDeclareOk {
 		return nil
@@ -131,8 +132,8 @@ func (d *declaration) took(id amqpproto.MethodID, args []byte) error {
 	return nil
 }
 
-// method returns step i and the answer to it; a nil method if it is to be
-// skipped. It also notes what i is, and which queue.
+// method returns the method of step i and the expected answer. The method is nil if
+// the step is skipped. It also sets d.what and d.declares for this step.
 func (d *declaration) method(i int) (m amqpproto.Method, answer amqpproto.MethodID, end bool, err error) {
 	t := d.topology
 	if i < len(t.Exchanges) {
@@ -199,8 +200,8 @@ func (d *declaration) queue(q *Queue, i int) (amqpproto.Method, error) {
 	}
 	args, err := amqpproto.AppendTable(nil, own)
 	if q.Name == "" && d.queues[i] != "" {
-		// Named by the broker on an earlier try. Its name is one that we may not
-		// declare, but only look for.
+		// The broker named it on an earlier try. Such a name is reserved, so we may only
+		// check that the queue exists.
 		return &amqpproto.QueueDeclare{Queue: []byte(d.queues[i]), Passive: true}, nil
 	}
 	return &amqpproto.QueueDeclare{
