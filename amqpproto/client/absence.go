@@ -12,11 +12,11 @@ import (
 // just come back.
 type absence struct {
 	since   int64 // when the connection was lost, or the client made
-	greeted int64 // when connection.start first came since then; 0 = it did not, or not since nobody answered last
+	greeted int64 // when connection.start first came since then; 0 = it has not come since a dial last found no broker
 }
 
-// lost begins an absence. A connection that was used for a while leaves no credit
-// to what comes next.
+// lost begins an absence. After a stable connection it also forgets when the broker
+// came back last.
 func (a *absence) lost(now int64, stable bool) {
 	a.since = now
 	if stable {
@@ -29,16 +29,16 @@ func (a *absence) settling(now int64) bool {
 	return a.greeted != 0 && now-a.greeted < int64(settleTime)
 }
 
-// DialTimeout is how long a dial may take now, and how long the broker may take
-// to greet on a socket that we have: ProbeTimeout, and more when nobody has
-// answered for long, up to HandshakeTimeout. A proxy takes connections whether
-// there is a broker behind it or not.
+// DialTimeout is how long a dial may take now, and then how long the broker may take
+// to send its greeting: ProbeTimeout, and longer, up to HandshakeTimeout, if nobody
+// has answered for a long time. The greeting has a limit because a proxy accepts
+// connections even when there is no broker behind it.
 func (c *Client) DialTimeout() time.Duration {
 	away := time.Duration(c.clock.now-c.absence.since) / patienceShare
 	return min(max(c.cfg.ProbeTimeout, away), c.cfg.HandshakeTimeout)
 }
 
-// nobody returns the pause behind a dial that found no broker.
+// nobody returns the pause after a dial that found no broker.
 func (c *Client) nobody() time.Duration {
 	c.absence.greeted = 0
 	return c.backoff.pace(c.rnd, time.Duration(c.clock.now-c.absence.since))
@@ -53,7 +53,7 @@ func (c *Client) pause(conn *Conn, cause error) time.Duration {
 	var peer *wrongPeer
 	switch {
 	case conn.reached == awaitStart && !errors.As(cause, &peer):
-		return c.nobody() // a socket that ends before connection.start is no better than none
+		return c.nobody() // a socket that ends before connection.start counts as no broker
 	case c.absence.settling(now) && !isRefused(conn.reached, cause):
 		c.backoff.down(now)
 		return c.backoff.pace(c.rnd, time.Duration(now-c.absence.since))
@@ -61,9 +61,9 @@ func (c *Client) pause(conn *Conn, cause error) time.Duration {
 	return c.backoff.next(c.rnd, now)
 }
 
-// isRefused reports whether a handshake failed for a reason that stays, such as a
-// wrong password, or for a broker that has more to do than it can. Many brokers
-// answer a wrong password by hanging up.
+// isRefused reports whether a handshake failed for a lasting reason, such as a wrong
+// password, or because the broker is overloaded. Many brokers answer a wrong password
+// by closing the socket.
 func isRefused(reached connState, cause error) bool {
 	var ce *amqpproto.ConnectionError
 	told := errors.As(cause, &ce)
@@ -71,9 +71,9 @@ func isRefused(reached connState, cause error) bool {
 		reached == awaitOpenOk && errors.Is(cause, errNoAnswer)
 }
 
-// isPassing reports whether a channel's end is that of a queue whose node is not
-// there, or not yet: RabbitMQ calls it not found. One that does not exist is
-// somebody's mistake.
+// isPassing reports whether a channel ended because the node of its queue is not
+// available, which may pass: RabbitMQ answers 404 NOT_FOUND for it. The same code for a
+// queue that does not exist has another text, and is a mistake.
 func isPassing(cause error) bool {
 	var ce *amqpproto.ChannelError
 	return errors.As(cause, &ce) && ce.Code == amqpproto.NotFound &&

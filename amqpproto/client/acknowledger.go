@@ -5,21 +5,21 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// An Acknowledger acks, rejects and nacks what came on one channel: a consumer's, or that of the gets
-// from one queue. Deliveries are told apart by the epoch, the incarnation of the
-// channel, and their tag.
+// An Acknowledger acks, rejects and nacks the deliveries of one channel: that of a
+// consumer, or of the gets from one queue. A delivery is identified by its tag and
+// its epoch, which counts the incarnations of the channel.
 type Acknowledger struct {
 	of       *Client
 	on       *channel
 	noAck    bool
 	prefetch uint16
-	epoch    uint32 // of the channel that is open, or was last
+	epoch    uint32 // of the channel that is open, or was open last
 	live     bool   // deliveries of epoch can be settled
-	eager    bool   // acks wait for no others
-	leaving  bool   // what is given back stays until the channel ends: see leave.go
+	eager    bool   // acks are not delayed
+	leaving  bool   // deliveries that are given back are kept until the channel ends: see leave.go
 	queued   bool   // it is in Conn.acking
 	settled  window
-	after    func() // something has been settled
+	after    func() // called when something has been settled
 }
 
 // begin starts the epoch of a new channel.
@@ -30,8 +30,7 @@ func (s *Acknowledger) begin(ch *channel) {
 	s.settled.reset()
 }
 
-// end is called when the channel is gone: no tag of its epoch means anything any
-// more.
+// end is called when the channel has ended. Tags of its epoch are invalid from now on.
 func (s *Acknowledger) end() {
 	s.on = nil
 	s.live, s.queued, s.leaving = false, false, false
@@ -41,10 +40,11 @@ func (s *Acknowledger) end() {
 // Outstanding is the number of deliveries that are not settled.
 func (s *Acknowledger) Outstanding() int { return s.settled.outstanding }
 
-// clean tells that all that came is settled, and the broker has been told.
+// clean reports whether all deliveries are settled and all acks are encoded.
 func (s *Acknowledger) clean() bool { return s.settled.outstanding == 0 && len(s.settled.acked) == 0 }
 
-// Ack settles a delivery. It leaves with the turn, together with others.
+// Ack settles a delivery. The ack is sent at the end of the turn or, with
+// Config.AckDelay, together with later ones.
 func (s *Acknowledger) Ack(epoch uint32, tag uint64) {
 	if !s.settle(epoch, tag, tagAcked) {
 		return
@@ -62,8 +62,8 @@ func (s *Acknowledger) Ack(epoch uint32, tag uint64) {
 	conn.wake()
 }
 
-// Reject refuses a delivery: back to its queue, or to the dead letter exchange.
-// Where a queue has a delivery limit, it counts.
+// Reject refuses a delivery: it goes back to its queue, or to the dead letter
+// exchange. It counts towards the delivery limit of a queue.
 func (s *Acknowledger) Reject(epoch uint32, tag uint64, requeue bool) {
 	if s.settle(epoch, tag, tagFinal) {
 		out := s.refuse()
@@ -72,8 +72,8 @@ func (s *Acknowledger) Reject(epoch uint32, tag uint64, requeue bool) {
 	}
 }
 
-// Nack gives a delivery back for reasons that are not its own, as a shutdown;
-// otherwise as Reject.
+// Nack does the same for a reason that has nothing to do with the message, such as a
+// shutdown.
 func (s *Acknowledger) Nack(epoch uint32, tag uint64, requeue bool) {
 	if s.leaving && requeue {
 		s.keep(epoch, tag)
@@ -86,8 +86,9 @@ func (s *Acknowledger) Nack(epoch uint32, tag uint64, requeue bool) {
 	}
 }
 
-// settle counts and drops what must not be sent: a tag of a channel that is gone
-// may be another message's tag on the next one.
+// settle moves a tag to its new state, and reports whether the broker is to be told.
+// It drops and counts a tag of an earlier epoch, which may be the tag of another
+// message on the current channel.
 func (s *Acknowledger) settle(epoch uint32, tag uint64, to tagState) bool {
 	if s.noAck {
 		return false
@@ -103,8 +104,8 @@ func (s *Acknowledger) settle(epoch uint32, tag uint64, to tagState) bool {
 	return true
 }
 
-// refuse makes room for a reject or nack. They leave at once, that is before the
-// acks of the turn: a multiple ack may pass over their tags.
+// refuse returns the output for a reject or nack. It is encoded at once, before the
+// acks of the turn, because a multiple ack may include its tag.
 func (s *Acknowledger) refuse() *endpoint.Output {
 	s.of.stats.Rejected++
 	conn := s.on.conn
@@ -139,12 +140,12 @@ func (c *Conn) flushAcks(all bool) {
 	}
 }
 
-// ackBatchMax is the most acks that wait for others, whatever the prefetch is.
+// ackBatchMax is how many acks wait for others at most, whatever the prefetch is.
 const ackBatchMax = 256
 
-// holdsAcks reports whether its acks may wait: nothing else leaves now, and the
-// broker has enough of its prefetch left to go on. Config.AckDelay bounds how
-// long.
+// holdsAcks reports whether its acks may wait: nothing else is to be sent now, and
+// enough of the prefetch is left for the broker to keep delivering. Config.AckDelay
+// bounds the wait.
 func (s *Acknowledger) holdsAcks() bool {
 	batch := ackBatchMax
 	if s.prefetch > 0 {

@@ -7,8 +7,8 @@ import (
 	"zamqp/amqpproto"
 )
 
-// channelState is named for what the channel waits for. Besides, an open channel
-// may await the answer of one synchronous method.
+// channelState is named for what the channel waits for. An open channel may also
+// wait for the answer to one synchronous method.
 type channelState uint8
 
 const (
@@ -20,13 +20,13 @@ const (
 
 var channelStateNames = [...]string{"awaitChannelOpenOk", "open", "awaitChannelCloseOk", "over"}
 
-// owner is what a channel is for: a registration, publishes, gets or requests. An error ends the
-// connection.
+// owner is what uses a channel: a registration, publishes, gets or requests. An error
+// from one of its methods ends the connection.
 type owner interface {
 	opened() error                                        // channel.open-ok came
 	answered(id amqpproto.MethodID, args []byte) error    // the answer to the method came
 	onMethod(id amqpproto.MethodID, args []byte) error    // any other method came
-	contentMethod(id amqpproto.MethodID) amqpproto.Method // scratch for a method that may bring content now; nil = it may not
+	contentMethod(id amqpproto.MethodID) amqpproto.Method // where to decode this method if it may bring content now; nil = it may not
 	onContent(ct *content) error                          // a content is complete; its views die at return
 	onTooLarge(cause *amqpproto.ChannelError) error       // a header declares more than BodyMax
 	onChannelOver(cause error)                            // the channel is gone; nil = closed as asked
@@ -38,13 +38,13 @@ type channel struct {
 	number uint16
 	state  channelState
 	owner  owner
-	await  amqpproto.MethodID // of the answer to the method in flight; 0 = none
+	await  amqpproto.MethodID // the answer to the method in flight; 0 = none
 	limit  deadline           // for that answer
 	cause  error              // why we closed it
-	// unanswered tells that this was a method without an answer.
+	// unanswered says that we closed it because a method got no answer.
 	unanswered bool
 	in         content
-	counted    int // octets of in that are counted
+	counted    int // octets of in that Client.coming includes
 }
 
 // String names the channel and what it waits for, for errors.
@@ -56,8 +56,8 @@ func (ch *channel) String() string {
 	return s
 }
 
-// openChannel opens the lowest free number. A number is free when close-ok has
-// gone out or come in; until then its frames may still be on their way. §4.7.
+// openChannel opens the channel with the lowest free number. A number is free again
+// when close-ok was sent or received; until then its frames may still arrive. §4.7.
 func (c *Conn) openChannel(o owner) (*channel, error) {
 	n := 1
 	for n < len(c.channels) && c.channels[n] != nil {
@@ -75,8 +75,8 @@ func (c *Conn) openChannel(o owner) (*channel, error) {
 	return ch, ch.request(&amqpproto.ChannelOpen{}, amqpproto.IDChannelOpenOk)
 }
 
-// request sends a synchronous method. Only one may be in flight: the spec lets a
-// peer answer in order only, and errors are then about one method.
+// request sends a synchronous method. Only one may be in flight, so that an error is
+// always about that one method.
 func (ch *channel) request(m amqpproto.Method, answer amqpproto.MethodID) error {
 	if ch.await != 0 {
 		return fmt.Errorf("%s: %s while another method is in flight", ch, m.ID())
@@ -90,8 +90,8 @@ func (ch *channel) request(m amqpproto.Method, answer amqpproto.MethodID) error 
 	return nil
 }
 
-// close closes the channel for cause; nil means because it is not needed any
-// longer. The owner hears onChannelOver when the broker has agreed.
+// close closes the channel because of cause; nil means that it is no longer needed.
+// The owner's onChannelOver is called when the broker has answered.
 func (ch *channel) close(cause error) {
 	if ch.state >= awaitChannelCloseOk {
 		return
@@ -107,7 +107,7 @@ func (ch *channel) close(cause error) {
 	_ = ch.request(m, amqpproto.IDChannelCloseOk) // its fields are bounded
 }
 
-// onMethod takes every method of this channel.
+// onMethod handles every method of this channel.
 func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 	if id == amqpproto.IDChannelClose {
 		return ch.onClose(args)
@@ -142,8 +142,8 @@ func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 	return ch.owner.onMethod(id, args)
 }
 
-// onClose answers channel.close. When both sides close at once, ours is still to
-// be answered, so the number stays taken.
+// onClose answers channel.close. If both sides close at once, the broker must still
+// answer ours, so the number stays in use.
 func (ch *channel) onClose(args []byte) error {
 	var m amqpproto.ChannelClose
 	if err := m.DecodeArgs(args); err != nil {
@@ -160,8 +160,8 @@ func (ch *channel) onClose(args []byte) error {
 	return nil
 }
 
-// onFlow obeys channel.flow, by which a broker stops content. Only publishes are
-// ours to stop; acks are no content. §1.5.2.3.
+// onFlow obeys channel.flow, with which a broker stops content. We stop publishes and
+// requests only, because acks are not content. §1.5.2.3.
 func (ch *channel) onFlow(args []byte) error {
 	var m amqpproto.ChannelFlow
 	if err := m.DecodeArgs(args); err != nil {
@@ -188,14 +188,15 @@ func (ch *channel) over(cause error) {
 	ch.owner.onChannelOver(cause)
 }
 
-// silentMax bounds the channels of a connection that answer nothing any more.
+// silentMax bounds the channels of a connection that no longer answer.
 const silentMax = 64
 
-// expire is called when the answer did not come in time. In RabbitMQ a channel
-// waits for its queue, and one that is broken, as a quorum queue without a leader,
-// leaves it without an answer for good, also to channel.close. It is left alone, and its number
-// stays in use, because the other channels of the connection work. A broker that does not
-// answer a channel.close for which there was no such reason is not worth keeping.
+// expire is called when the answer did not come in time. In RabbitMQ a channel waits
+// for its queue. If the queue is broken, such as a quorum queue without a leader, the
+// channel never answers again, not even to channel.close. Such a channel is left
+// alone and its number stays in use, because the other channels of the connection
+// work. If a broker does not answer a channel.close that had another reason, the
+// connection is ended.
 func (ch *channel) expire() {
 	err := fmt.Errorf("%s: no answer within %v", ch, ch.conn.client.cfg.HandshakeTimeout)
 	switch {
@@ -213,7 +214,7 @@ func (ch *channel) expire() {
 	}
 }
 
-// forgotten owns a channel that is silent, until it answers after all.
+// forgotten owns a channel that does not answer, until it does.
 type forgotten struct{ conn *Conn }
 
 func (forgotten) opened() error                                     { return nil }

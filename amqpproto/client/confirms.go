@@ -2,38 +2,38 @@ package client
 
 import "zamqp/amqpproto/endpoint"
 
-// Confirm hears the outcome of a publish: exactly once for each that Publish
-// accepted, later than Publish returns. nil is the broker's ack. Otherwise it is
-// a *ReturnError, ErrNacked, ErrConfirmTimeout, a *LostError, ErrClosed, or the
+// Confirm is told the outcome of a publish: exactly once for each that Publish
+// accepted, after Publish has returned. nil is the broker's ack. Otherwise err is a
+// *ReturnError, ErrNacked, ErrConfirmTimeout, a *LostError, ErrClosed, or the
 // *amqpproto.ChannelError that closed the publish channel.
 type Confirm interface{ Confirmed(err error) }
 
-// LateConfirm is a Confirm that does not take ErrConfirmTimeout for an outcome. Of
-// a publish that has left, and has none when the time is over, it hears Late; then
-// Confirmed still comes, once, with the broker's answer or with what ended the
-// channel. Until then the publish counts against PublishMax, as the broker may
-// still have it. One that has not left hears ErrConfirmTimeout as usual.
+// LateConfirm is a Confirm for which ErrConfirmTimeout is no outcome. If a publish
+// was sent and has no outcome in time, Late is called. Confirmed still follows, once,
+// with the broker's answer or with the error that ended the channel. Until then the
+// publish counts against PublishMax, because the broker may have it. A publish that
+// was not sent in time gets ErrConfirmTimeout as usual.
 type LateConfirm interface {
 	Confirm
 	Late()
 }
 
-// Lender is a Confirm that may take back what its publish has lent before the
-// outcome. While Lends says no, the publish is not sent another time: it ends with
-// a *LostError when its channel does. A publish that has not left ends so with its
-// connection, and does not wait for the next: the Lender can send it again.
+// Lender is a Confirm that may take lent content back before the outcome. While Lends
+// returns false, the publish is not resent: it ends with a *LostError when its
+// channel ends. A publish that was not sent yet ends in the same way with its
+// connection and does not wait for the next one: the Lender can publish it again.
 type Lender interface {
 	Confirm
 	Lends() bool
 }
 
-// isGone tells that what was lent was taken back.
+// isGone reports whether the lent content was taken back.
 func isGone(done Confirm) bool {
 	l, is := done.(Lender)
 	return is && !l.Lends()
 }
 
-// outcome is a Confirm with what it is to hear.
+// outcome is a Confirm and the error to call it with.
 type outcome struct {
 	done Confirm
 	err  error
@@ -50,29 +50,29 @@ type entry struct {
 	done          Confirm
 	deadline      int64 // 0 until the next Tick
 	route         uint64
-	content       uint64 // hashes of what a basic.return of it would show; mandatory only
+	content       uint64 // hashes to match a basic.return with; mandatory only
 	returned      *ReturnError
 	size          int    // counts against PublishMax
 	end           uint64 // where it ends in the output; NoConfirms only
-	at            int64  // when it was seen to be on its way: at the next Tick
+	at            int64  // when it was sent; set at the next Tick
 	out           Outgoing
 	id            uint64 // number of the message id that it got from us; 0 = none
 	seq           uint64 // its number on the channel that refused it
 	settled       bool   // the broker answered; done has been told
-	expired       bool   // done has been told of the timeout, and is kept if it wants the answer all the same
-	over          bool   // done has been told, and hears nothing more
+	expired       bool   // done has been told of the timeout; a LateConfirm still waits for the answer
+	over          bool   // done has been told, and is told nothing more
 	watched       bool   // mandatory: it may be returned
-	indeterminate bool   // it is sent again, and the broker may have it
-	nacked        bool   // it is sent again, as a channel refused it
+	indeterminate bool   // it is resent, and the broker may have the first copy
+	nacked        bool   // it is resent because it was nacked
 }
 
-// confirms is the publishes of one channel that have no outcome, by their number.
+// confirms holds the publishes of one channel that have no outcome, by number.
 type confirms struct {
-	endpoint.Sequence[entry]        // its first one is not settled
+	endpoint.Sequence[entry]        // the first entry is never settled
 	stamped                  uint64 // entries before it have a deadline
 	unsettled                int
-	over                     int    // of those, how many wait for nothing but the broker's answer
-	scan                     uint64 // where the search for a returned publish begins
+	over                     int    // of those, how many have been told already
+	scan                     uint64 // where the search for a returned publish starts
 }
 
 // confirmsKeep is the length of ring that empty confirms keep.
@@ -84,20 +84,20 @@ func (l *confirms) reset() {
 	l.shrink()
 }
 
-// push appends an entry. The pointer is good until the next push.
+// push appends an entry. The pointer is valid until the next push.
 func (l *confirms) push() *entry {
 	l.unsettled++
 	return l.Push()
 }
 
-// holds tells whether seq awaits the broker's answer.
+// holds reports whether seq waits for the broker's answer.
 func (l *confirms) holds(seq uint64) bool { return l.Has(seq) && !l.At(seq).settled }
 
-// settle takes the broker's answer to seq, which is among the confirms.
+// settle records the broker's answer to seq, which must be held, and returns its entry.
 func (l *confirms) settle(seq uint64) (e entry) {
 	p := l.At(seq)
 	e = *p
-	// Nothing of it is kept alive.
+	// Let the garbage collector free what it refers to.
 	p.done, p.returned, p.out, p.settled, p.watched = nil, nil, Outgoing{}, true, false
 	l.unsettled--
 	if e.over {
@@ -110,7 +110,7 @@ func (l *confirms) settle(seq uint64) (e entry) {
 	return e
 }
 
-// take empties the confirms for a new channel. What they held is returned in order.
+// take removes and returns all entries without outcome, in order, for a new channel.
 func (l *confirms) take() []entry {
 	var held []entry
 	for s := l.Base(); s < l.Next(); s++ {
@@ -122,11 +122,11 @@ func (l *confirms) take() []entry {
 	return held
 }
 
-// shrink gives back the memory of a burst.
+// shrink frees the memory of a burst.
 func (l *confirms) shrink() { l.Shrink(confirmsKeep) }
 
-// stamp gives the entries since the last call their deadline; false if there
-// were none without.
+// stamp sets the deadline of the entries since the last call, and reports whether
+// there were any without one.
 func (l *confirms) stamp(now, at int64) (any bool) {
 	for ; l.stamped < l.Next(); l.stamped++ {
 		e := l.At(l.stamped)
@@ -138,8 +138,9 @@ func (l *confirms) stamp(now, at int64) (any bool) {
 	return any
 }
 
-// expire appends the outcomes of entries whose deadline has passed, and lowers
-// *next to the first that has not. They stay, as their numbers do.
+// expire appends the outcomes of entries whose deadline has passed, and lowers *next
+// to the first deadline that has not. The entries stay, because the broker may still
+// answer them.
 func (l *confirms) expire(c *Client, now int64, next *int64, out []outcome) []outcome {
 	for s := l.Base(); s < l.Next(); s++ {
 		e := l.At(s)
@@ -157,7 +158,7 @@ func (l *confirms) expire(c *Client, now int64, next *int64, out []outcome) []ou
 		}
 		out = append(out, outcome{e.done, c.unanswered(ErrConfirmTimeout)})
 		e.done, e.over = nil, true
-		e.out = Outgoing{} // what was lent may be gone from now on
+		e.out = Outgoing{} // the caller may reuse lent memory from now on
 		l.over++
 	}
 	return out

@@ -1,17 +1,17 @@
 package client
 
-// copied is a request that was sent at once, as long as it may have to be sent
-// again. Its memory is used again by the next request of the slot.
+// copied is the copy of a request that was sent at once, kept while it may have to be
+// resent. The next request of the slot reuses its memory.
 type copied struct {
 	data                []byte // exchange, routing key, properties, body
-	exchange, key, head int    // where each but the body ends
+	exchange, key, head int    // where exchange, routing key and properties end
 	mandatory           bool
 }
 
 // copiedMax bounds the memory that a free slot keeps.
 const copiedMax = 4096
 
-// keep keeps what is sent until the broker is known to have it.
+// keep keeps the sent message until we know that the broker has it.
 func (k *request) keep(o *Outgoing) {
 	if o.Lent {
 		k.request.out = *o
@@ -26,7 +26,8 @@ func (k *request) keep(o *Outgoing) {
 	c.mandatory = o.Mandatory
 }
 
-// outgoing is the request of a request that has no outcome and was not taken.
+// outgoing returns the message of a request that has no outcome and that the broker
+// may not have.
 func (k *request) outgoing() Outgoing {
 	if k.request.out.Lent {
 		return k.request.out
@@ -36,7 +37,7 @@ func (k *request) outgoing() Outgoing {
 		RawProperties: c.data[c.key:c.head], Body: c.data[c.head:]}
 }
 
-// emptied is the memory for the next one.
+// emptied returns the memory for the next request, or nothing if it is too large.
 func (c *copied) emptied() copied {
 	if cap(c.data) > copiedMax {
 		return copied{}
@@ -44,9 +45,10 @@ func (c *copied) emptied() copied {
 	return copied{data: c.data[:0]}
 }
 
-// lane is the channel that a request is to be sent over. Those to exchanges that are
-// not trusted, or with a foreign user id, have one of their own, as a bad one ends
-// its channel. What the broker has refused once is apart from those as well.
+// lane returns the channel for a request. Requests to exchanges that are not trusted,
+// or with a foreign user id, use the isolated channel, because a failed one ends its
+// channel. Those that are like one that the broker has refused use the failing
+// channel.
 func (t *requests) lane(k *request) *requestChannel {
 	return t.laneOf(k.request.out.Exchange, k.foreign)
 }
@@ -96,12 +98,12 @@ func (t *requests) sweep(now int64, next *int64) {
 // lost is called when the connection is over.
 func (t *requests) lost(err error) { t.each(func(lane *requestChannel) { lane.lost(err) }) }
 
-// moving tells that some requests may leave at the next flush.
+// moving reports whether the next flush may send some requests.
 func (t *requests) moving() bool {
 	return t.woken && len(t.waiting) > t.left && (t.common.clear() || t.isolated.clear() || t.failing.clear())
 }
 
-// flush encodes the requests that may leave, until the output is full.
+// flush encodes the requests that may be sent, until the output is full.
 func (t *requests) flush() {
 	if !t.moving() {
 		return

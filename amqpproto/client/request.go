@@ -10,11 +10,11 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// Reply hears the outcome of a request: exactly once for each that Request accepted,
-// later than Request returns.
+// Reply is told the outcome of a request: exactly once for each that Request
+// accepted, after Request has returned.
 //
-//	d, nil    the reply; d and its slices die when Replied returns, and there is
-//	          nothing to settle
+//	d, nil    the reply; d and its slices are valid until Replied returns, and there
+//	          is nothing to settle
 //	nil, err  a *ReturnError if no queue took a mandatory request, ErrNacked,
 //	          ErrReplyTimeout, a *LostError, ErrClosed, the
 //	          *amqpproto.ChannelError for which the broker closed the channel, as
@@ -24,8 +24,8 @@ type Reply interface {
 	Replied(d *Delivery, err error)
 }
 
-// RequestID names a request that is under way. No two of one client are equal, unless
-// four thousand million requests lie between them.
+// RequestID identifies a request that is under way. An id of one client is used again
+// after 2³² requests in the same slot.
 type RequestID uint64
 
 // request is a slot of the table of requests, reused.
@@ -35,10 +35,10 @@ type request struct {
 	timeout  time.Duration
 	deadline int64           // 0 until the next Tick
 	size     int             // counts against PublishMax
-	request  parked          // while it waits to be sent, and may have to be sent again
-	copied   copied          // the same, of what was sent at once
-	via      *requestChannel // that it was sent over; nil = it was not
-	order    uint64          // in which it was sent
+	request  parked          // kept while it waits to be sent or may have to be resent
+	copied   copied          // the same for a request that was sent at once
+	via      *requestChannel // the channel that it was sent over; nil = it was not sent
+	order    uint64          // counts requests in the order of sending
 	received bool            // the broker has it for certain
 	foreign  bool            // its user id is not that of the login
 }
@@ -46,28 +46,28 @@ type request struct {
 // requests is the table of a client's requests, with those that wait to be sent.
 type requests struct {
 	client         *Client
-	common         *requestChannel // of what is trusted
-	isolated       *requestChannel
-	failing        *requestChannel // of what the broker has refused
-	refused        map[string]bool // exchanges, on this connection
-	foreignRefused bool            // it has refused a foreign user id
+	common         *requestChannel // for trusted exchanges
+	isolated       *requestChannel // for requests that may end their channel
+	failing        *requestChannel // for exchanges and user ids that the broker has refused
+	refused        map[string]bool // these exchanges, on this connection
+	foreignRefused bool            // the broker has refused a foreign user id
 
 	slots  []request
-	unused []uint32 // free ones
+	unused []uint32 // free slots
 	live   int
-	sent   uint64      // counts requests that have left
-	fresh  []RequestID // have no deadline yet
+	sent   uint64      // counts sent requests
+	fresh  []RequestID // those without a deadline
 	late   []RequestID // scratch
-	expiry int64       // when to look for requests that are too late
+	expiry int64       // when to look for expired requests
 
-	waiting []RequestID // cannot leave yet, in order; some may have had their outcome
-	left    int         // waiting[:left] has left
-	woken   bool        // some of it may leave now
+	waiting []RequestID // cannot be sent yet, in order; some may already have an outcome
+	left    int         // waiting[:left] was sent
+	woken   bool        // some of them may be sent now
 
-	nonce [8]byte // begins every correlation id
+	nonce [8]byte // the first part of every correlation id
 }
 
-// correlation ids are made of the client's own 8 digits, the number of the request
+// A correlation id consists of the client's own 8 digits, the number of the request
 // in its slot, and the slot.
 const (
 	correlationSize = 24
@@ -75,16 +75,16 @@ const (
 	requestRoom = 2*(1+amqpproto.ShortstrMax) + 2
 )
 
-// Request publishes a request and waits for its reply. reply_to and correlation_id
-// are filled in, whatever o.RawProperties say of them; all of o is copied. Any
-// number of requests may be under way, over channels of their own: by direct
-// reply-to, or Config.ReplyQueue. p is what it waits for, as with Publish, and may be nil.
+// Request publishes a request and calls r with its reply. It sets reply_to and
+// correlation_id, even if o.RawProperties has them, and copies all of o. Many requests
+// may be under way at once. They use channels of their own, with direct reply-to or,
+// with Config.ReplyQueue, a reply queue. p is as with Publish, and may be nil.
 //
-// While the request cannot leave it waits, as a publish does, and counts towards
-// PublishMax until its outcome. After timeout, which starts at the next Tick, the
-// outcome is ErrReplyTimeout; a reply that comes later is counted and dropped. An
-// error says that nothing was kept and r hears nothing: ErrPublishMax, ErrBusy
-// over Config.RequestsMax, ErrClosed, or what is wrong with o.
+// A request that cannot be sent yet waits like a publish, and counts towards
+// PublishMax until its outcome. timeout starts at the next Tick; when it is over, the
+// outcome is ErrReplyTimeout, and a later reply is counted and dropped. If Request
+// returns an error (ErrPublishMax, ErrBusy over Config.RequestsMax, ErrClosed, or what
+// is wrong with o), nothing was kept and r is not called.
 func (c *Client) Request(p *Producer, o *Outgoing, timeout time.Duration, r Reply) (RequestID, error) {
 	if c.closing {
 		return 0, ErrClosed
@@ -132,8 +132,8 @@ func (c *Client) Request(p *Producer, o *Outgoing, timeout time.Duration, r Repl
 	return id, nil
 }
 
-// Forget ends a request whose outcome nobody wants any more: its Reply hears
-// nothing. It reports false, and does nothing, if the outcome has been told.
+// Forget drops a request: its Reply is not called. It does nothing and returns false
+// if the Reply has been called already.
 func (c *Client) Forget(id RequestID) bool {
 	if c.requests.find(id) == nil {
 		return false
@@ -163,7 +163,7 @@ func (t *requests) id(slot uint32) RequestID {
 	return RequestID(t.slots[slot].number)<<32 | RequestID(slot)
 }
 
-// find returns the request of that id, or nil if it has had its outcome.
+// find returns the request with that id, or nil if it has had its outcome.
 func (t *requests) find(id RequestID) *request {
 	slot := int(id & math.MaxUint32)
 	if slot >= len(t.slots) {
@@ -175,8 +175,8 @@ func (t *requests) find(id RequestID) *request {
 	return nil
 }
 
-// free empties the slot of a request. Lists that hold its id find out for
-// themselves.
+// free empties the slot of a request. Its id may stay in lists, where find no longer
+// finds it.
 func (t *requests) free(id RequestID) (r Reply) {
 	k := t.find(id)
 	r = k.reply
@@ -191,7 +191,7 @@ func (t *requests) free(id RequestID) (r Reply) {
 	return r
 }
 
-// end tells the outcome of a request, unless it has had one.
+// end reports the outcome of a request, unless it has had one.
 func (t *requests) end(id RequestID, d *Delivery, err error) {
 	if t.find(id) != nil {
 		t.free(id).Replied(d, err)
@@ -208,7 +208,7 @@ func (t *requests) appendCorrelation(dst []byte, id RequestID) []byte {
 	return dst
 }
 
-// correlated is the request that a correlation id names; 0 is none.
+// correlated returns the request that a correlation id names, or 0.
 func (t *requests) correlated(b []byte) RequestID {
 	if len(b) != correlationSize || string(b[:len(t.nonce)]) != string(t.nonce[:]) {
 		return 0
@@ -224,7 +224,7 @@ func (t *requests) correlated(b []byte) RequestID {
 	return id
 }
 
-// tick starts the timeouts of new requests and ends those that are too late.
+// tick sets the deadlines of new requests and ends the expired ones.
 func (t *requests) tick(now int64) {
 	for _, id := range t.fresh {
 		if k := t.find(id); k != nil {
@@ -252,7 +252,7 @@ func (t *requests) tick(now int64) {
 	}
 	t.expiry = next
 	late := t.late
-	t.late = nil // those that are told may come back here
+	t.late = nil // the callbacks may call tick again
 	for _, id := range late {
 		if k := t.find(id); k != nil {
 			t.client.stats.RequestTimeouts++

@@ -9,23 +9,23 @@ import (
 type tagState uint8
 
 const (
-	tagFinal       tagState = iota // settled, and the broker has been or is being told
+	tagFinal       tagState = iota // settled, and the answer to the broker is encoded
 	tagOutstanding                 // delivered, not settled
-	tagAcked                       // to be acked; leaves with the next flush
-	tagKept                        // given back, but only the end of the channel tells the broker
+	tagAcked                       // acked; the next flush encodes the ack
+	tagKept                        // given back, which the broker learns when the channel ends
 )
 
-// window holds the state of the tags of one channel from the lowest that is not
-// final up to the last that came: an octet for each.
+// window holds the state of the tags of one channel, from the lowest that is not
+// final to the last delivered one: one octet for each.
 type window struct {
 	tags        endpoint.Sequence[tagState]
 	outstanding int      // not settled
 	kept        int      // in state tagKept
-	offsets     []int64  // of a stream, a ring as long as that of tags; nil for other queues
+	offsets     []int64  // stream offsets, a ring as long as that of tags; nil for other queues
 	acked       []uint64 // in state tagAcked, in the order of their Acks
 }
 
-// windowKeep is the size of ring that is never given back.
+// windowKeep is the size of the ring that is never freed.
 const windowKeep = 4096
 
 // reset starts the tags of a new channel.
@@ -35,13 +35,13 @@ func (w *window) reset() {
 	w.tags.Shrink(windowKeep)
 }
 
-// take notes the delivery of tag; false if it is not the one that must come.
+// take records the delivery of tag. It returns false if another tag was expected.
 func (w *window) take(tag uint64) bool {
 	if tag != w.tags.Next() || tag == 0 {
 		return false
 	}
 	if w.tags.Len() == w.tags.Cap() {
-		// What was rejected or needs no ack is not passed over by any flush.
+		// flush does not remove tags that were rejected or need no ack.
 		for w.tags.Len() > 0 && *w.tags.At(w.tags.Base()) == tagFinal {
 			w.tags.Pass()
 		}
@@ -51,8 +51,8 @@ func (w *window) take(tag uint64) bool {
 	return true
 }
 
-// settle moves an outstanding tag on; false if it was settled before or never
-// came.
+// settle moves an outstanding tag to a new state. It returns false if the tag was
+// settled before or never came.
 func (w *window) settle(tag uint64, to tagState) bool {
 	if !w.tags.Has(tag) || *w.tags.At(tag) != tagOutstanding {
 		return false
@@ -68,7 +68,7 @@ func (w *window) settle(tag uint64, to tagState) bool {
 	return true
 }
 
-// giveBack appends what returns each tag that was kept.
+// giveBack appends a nack or reject with requeue for each kept tag.
 func (w *window) giveBack(dst []byte, channel uint16, has capabilities) []byte {
 	for t := w.tags.Base(); t < w.tags.Next() && w.kept > 0; t++ {
 		if s := w.tags.At(t); *s == tagKept {
@@ -80,10 +80,10 @@ func (w *window) giveBack(dst []byte, channel uint16, has capabilities) []byte {
 	return dst
 }
 
-// flush appends the acks: those from the base up to the first outstanding tag as
-// one multiple ack, which saves the broker most of its work, those beyond it one
-// by one. A reject or nack goes out at once and so is always ahead of the
-// multiple ack that passes over its tag. frames counts the basic.acks.
+// flush appends the acks. Those from the base to the first outstanding tag become one
+// multiple ack, which saves the broker most of its work. Those after it are acked one
+// by one. Rejects and nacks are encoded at once, so they always come before a
+// multiple ack that includes their tag. frames counts the basic.acks.
 func (w *window) flush(dst []byte, channel uint16) (out []byte, frames int) {
 	last := uint64(0)
 	for w.tags.Len() > 0 {

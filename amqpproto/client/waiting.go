@@ -6,17 +6,17 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// parked is a publish that could not leave at once.
+// parked is a publish that could not be sent at once.
 type parked struct {
 	producer *Producer
 	done     Confirm
 	deadline int64 // 0 until the next Tick
 	out      Outgoing
 	size     int    // counts against PublishMax
-	turn     uint64 // that it was published in
+	turn     uint64 // in which it was published
 }
 
-// park keeps a publish: a copy if what it lends may be taken back.
+// park keeps a publish. It makes a copy if the caller may take lent content back.
 func park(p *Producer, o *Outgoing, size int, done Confirm) parked {
 	w := parked{producer: p, done: done, out: *o, size: size, turn: p.client.turn}
 	if _, is := done.(Lender); is {
@@ -30,9 +30,9 @@ func park(p *Producer, o *Outgoing, size int, done Confirm) parked {
 // waitingKeep is the capacity that a waiting list never gives back.
 const waitingKeep = 1024
 
-// waiting is the queue of publishes that cannot leave, in the order of Publish.
-// They leave in that order, but those of a producer whose topology is not declared
-// are overtaken.
+// waiting is the list of publishes that cannot be sent yet, in the order of Publish.
+// They are sent in that order, but they may overtake those of a producer whose
+// topology is not declared yet.
 type waiting struct {
 	list    []parked
 	head    int // list[:head] has left
@@ -40,13 +40,13 @@ type waiting struct {
 	woken   bool
 }
 
-// wake says that something may be able to leave now.
+// wake says that some of them may be sent now.
 func (w *waiting) wake() { w.woken = true }
 
 func (w *waiting) len() int { return len(w.list) - w.head }
 
-// moving tells that some of it may leave at the next flush, and is not to be
-// overtaken.
+// moving reports whether the next flush may send some of them. New publishes must not
+// overtake those.
 func (w *waiting) moving() bool { return w.woken && w.len() > 0 }
 
 func (w *waiting) push(p parked) {
@@ -54,7 +54,8 @@ func (w *waiting) push(p parked) {
 	w.woken = w.woken || p.producer.ready
 }
 
-// stamp gives what came since the last call its deadline; false if nothing did.
+// stamp sets the deadline of those that came since the last call, and reports whether
+// there were any.
 func (w *waiting) stamp(at int64) (any bool) {
 	for w.stamped = max(w.stamped, w.head); w.stamped < len(w.list); w.stamped++ {
 		if p := &w.list[w.stamped]; p.deadline == 0 {
@@ -64,11 +65,11 @@ func (w *waiting) stamp(at int64) (any bool) {
 	return any
 }
 
-// remove takes out, from the head on, everything that cut says is out, until it
-// says stop. The order of the rest stays. cut must not push.
+// remove calls cut for each publish from the head on, and removes those for which it
+// returns out, until it returns stop. The rest keep their order. cut must not push.
 func (w *waiting) remove(cut func(p *parked) (out, stop bool)) {
 	keep, i := w.head, w.head
-	fresh := -1 // the first without a deadline of those that stay
+	fresh := -1 // the first of the rest that has no deadline
 	for i < len(w.list) {
 		out, stop := cut(&w.list[i])
 		if stop {
@@ -88,7 +89,7 @@ func (w *waiting) remove(cut func(p *parked) (out, stop bool)) {
 	if gone := i - keep; gone > 0 {
 		unstamped := len(w.list) - max(w.stamped, i)
 		if keep == w.head {
-			clear(w.list[keep:i]) // the usual case: all that was looked at left
+			clear(w.list[keep:i]) // the usual case: all that were checked are removed
 			w.head = i
 		} else {
 			n := keep + copy(w.list[keep:], w.list[i:])
@@ -103,7 +104,7 @@ func (w *waiting) remove(cut func(p *parked) (out, stop bool)) {
 	w.tidy()
 }
 
-// tidy gives back the space of what has left.
+// tidy frees the space of those that were removed.
 func (w *waiting) tidy() {
 	switch {
 	case w.head == len(w.list):
@@ -118,7 +119,7 @@ func (w *waiting) tidy() {
 	}
 }
 
-// flushWaiting encodes what may leave, until the output is full.
+// flushWaiting encodes the publishes that may be sent, until the output is full.
 func (c *Client) flushWaiting() {
 	w := &c.waiting
 	if !w.moving() || !c.pub.clear() && !c.isolated.clear() {
@@ -149,8 +150,8 @@ func (c *Client) flushWaiting() {
 	})
 }
 
-// borrowed takes out the publishes of Lenders, which keep an order of their own: at
-// the end of a connection they hear it of all that they have given to the client.
+// borrowed removes and returns the publishes of Lenders. A Lender keeps its own order,
+// so at the end of a connection all its publishes end.
 func (w *waiting) borrowed() (held []entry) {
 	w.remove(func(p *parked) (out, stop bool) {
 		if _, is := p.done.(Lender); !is {
@@ -162,8 +163,8 @@ func (w *waiting) borrowed() (held []entry) {
 	return held
 }
 
-// expireWaiting appends the outcomes of what has waited too long, and lowers
-// *next to the next deadline.
+// expireWaiting removes the publishes that have waited too long and appends their
+// outcomes to out. It lowers *next to the next deadline.
 func (c *Client) expireWaiting(now int64, next *int64, out []outcome) []outcome {
 	c.waiting.remove(func(p *parked) (bool, bool) {
 		if p.deadline == 0 || p.deadline > now {
@@ -178,8 +179,8 @@ func (c *Client) expireWaiting(now int64, next *int64, out []outcome) []outcome 
 	return out
 }
 
-// whyWaiting is late with what the publish or request has waited for; channel is why
-// there is no channel for it, if there is none.
+// whyWaiting adds to the error late what the publish or request has waited for.
+// channel is why it has no channel, or nil.
 func (c *Client) whyWaiting(late error, p *Producer, channel error) error {
 	switch {
 	case !c.isOpen() && c.lastErr != nil:
