@@ -7,11 +7,11 @@ import (
 	"zamqp/amqpproto"
 )
 
-// asksMax is how many admin requests, or gets from one queue, wait at a time.
+// asksMax is how many admin requests, or gets from one queue, may wait at a time.
 const asksMax = 1024
 
-// adminRequest is one thing to ask of the broker, answered by one method or, for a
-// topology, by one for each declaration.
+// adminRequest is one request to the broker. The answer is one method or, for a
+// topology, one for each declaration.
 type adminRequest struct {
 	method, reply amqpproto.Method // reply is filled in
 	topology      *Topology        // instead of both
@@ -22,51 +22,51 @@ type adminRequest struct {
 type adminState uint8
 
 const (
-	adminIdle         adminState = iota // nothing is asked
+	adminIdle         adminState = iota // there is no request
 	adminAwaitChannel                   // list[0] waits for the channel
 	adminAwaitAnswer                    // list[0] is in flight
-	adminTelling                        // the caller is told an answer; what it asks meanwhile comes after
+	adminTelling                        // the callback runs; a request that it makes comes after it
 )
 
 var adminStateNames = [...]string{"idle", "awaitChannel", "awaitAnswer", "telling"}
 
-// adminChannel makes one request after the other, over a channel that may die of
-// the answer: nothing else lives on it. It is opened for the first request, and
-// again for the one after an error.
+// adminChannel sends one request after the other. The broker may close its channel as
+// the answer, so nothing else uses it. It is opened for the first request, and again
+// for the next one after an error.
 type adminChannel struct {
 	client *Client
 	ch     *channel
 	list   []adminRequest
 	state  adminState
-	sent   bool   // something of list[0] has been
+	sent   bool   // a method of list[0] was sent
 	turn   uint64 // counts the requests
 	replay declaration
 }
 
-// QueueInfo asks for the length of a queue and the number of its consumers, by
-// passive declare: it never creates one. messages are those ready to be
-// delivered, not those that consumers hold. done is called exactly once, later
-// than QueueInfo returns; the error is a *LostError, ErrClosed, or the
-// *amqpproto.ChannelError of the broker (404 no such queue, 405 a queue that is
-// another connection's). If QueueInfo returns an error, done is not called: a
-// *LostError where there is no connection, ErrClosed, ErrBusy.
+// QueueInfo asks for the length of a queue and the number of its consumers, with a
+// passive declare, so it never creates a queue. messages counts those ready to be
+// delivered, not those that consumers hold. done is called exactly once, after
+// QueueInfo has returned. Its error is a *LostError, ErrClosed, or the
+// *amqpproto.ChannelError of the broker (404 no such queue, 405 the exclusive queue of
+// another connection). If QueueInfo returns an error (a *LostError if there is no
+// connection, ErrClosed, ErrBusy), done is not called.
 func (c *Client) QueueInfo(queue string, done func(messages, consumers uint32, err error)) error {
 	var ok amqpproto.QueueDeclareOk
 	return c.ask(queue, adminRequest{method: &amqpproto.QueueDeclare{Queue: []byte(queue), Passive: true}, reply: &ok,
 		done: func(_ []string, err error) { done(ok.MessageCount, ok.ConsumerCount, err) }})
 }
 
-// PurgeQueue drops the messages of a queue that nobody holds, and tells how many;
-// errors as with QueueInfo.
+// PurgeQueue drops the messages of a queue that are ready to be delivered, and reports
+// how many there were. Errors are as with QueueInfo.
 func (c *Client) PurgeQueue(queue string, done func(messages uint32, err error)) error {
 	var ok amqpproto.QueuePurgeOk
 	return c.ask(queue, adminRequest{method: &amqpproto.QueuePurge{Queue: []byte(queue)}, reply: &ok,
 		done: func(_ []string, err error) { done(ok.MessageCount, err) }})
 }
 
-// DeleteQueue deletes a queue, or only if it is unused and empty, if asked so,
-// and tells how many messages were in it; errors as with QueueInfo. A queue that
-// does not exist is none.
+// DeleteQueue deletes a queue, if asked only when it is unused or empty, and reports
+// how many messages were in it. Errors are as with QueueInfo. It is no error if the
+// queue does not exist.
 func (c *Client) DeleteQueue(queue string, ifUnused, ifEmpty bool, done func(messages uint32, err error)) error {
 	var ok amqpproto.QueueDeleteOk
 	m := &amqpproto.QueueDelete{Queue: []byte(queue), IfUnused: ifUnused, IfEmpty: ifEmpty}
@@ -74,20 +74,20 @@ func (c *Client) DeleteQueue(queue string, ifUnused, ifEmpty bool, done func(mes
 		done: func(_ []string, err error) { done(ok.MessageCount, err) }})
 }
 
-// Declare declares a topology now, once: it is not replayed after a reconnect, as
-// that of a Producer is. done hears the names of t.Queues as the broker has them;
-// errors as with QueueInfo, of the broker a *TopologyError. What was declared
-// before an error stays. t is not to be changed until then.
+// Declare declares a topology now and once: unlike that of a Producer, it is not
+// replayed after a reconnect. done gets the names of t.Queues in the broker. Errors
+// are as with QueueInfo, but an error of the broker is a *TopologyError. What was
+// declared before an error stays. t must not change until done is called.
 func (c *Client) Declare(t *Topology, done func(queues []string, err error)) error {
 	return c.ask("", adminRequest{topology: t, done: done})
 }
 
-// asking says that a request is under way.
+// asking reports whether a request is under way.
 func (a *adminChannel) asking() bool {
 	return a.state == adminAwaitChannel || a.state == adminAwaitAnswer
 }
 
-// ask enters a request about a queue, unless there is nobody to ask.
+// ask adds a request about a queue, unless there is no connection.
 func (c *Client) ask(queue string, q adminRequest) error {
 	if err := c.refusesAsks(queue, len(c.admin.list)); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (c *Client) ask(queue string, q adminRequest) error {
 	return nil
 }
 
-// refusesAsks is why a request cannot be taken; nil if it can.
+// refusesAsks returns why a request cannot be accepted, or nil if it can.
 func (c *Client) refusesAsks(queue string, waiting int) error {
 	switch {
 	case c.closing:
@@ -113,7 +113,7 @@ func (c *Client) refusesAsks(queue string, waiting int) error {
 	return nil
 }
 
-// start makes the first request of the list, if none is under way.
+// start sends the first request of the list, if none is under way.
 func (a *adminChannel) start() {
 	if a.state != adminIdle || len(a.list) == 0 {
 		return
@@ -131,7 +131,7 @@ func (a *adminChannel) start() {
 	}
 	if a.ch.state == channelOpen {
 		a.send()
-	} // else its close or open is answered first
+	} // else the answer to its open or close comes first
 }
 
 func (a *adminChannel) opened() error {
@@ -155,7 +155,7 @@ func (a *adminChannel) send() {
 	a.declare()
 }
 
-// declare goes on with a topology.
+// declare sends the next declaration of a topology.
 func (a *adminChannel) declare() {
 	done, err := a.replay.next(a.ch)
 	switch {
@@ -188,7 +188,7 @@ func (a *adminChannel) answered(id amqpproto.MethodID, args []byte) error {
 	return nil
 }
 
-// tell ends the first request, and makes the next.
+// tell reports the outcome of the first request and sends the next.
 func (a *adminChannel) tell(err error) {
 	q := a.list[0]
 	a.list[0] = adminRequest{}
@@ -208,8 +208,8 @@ func (a *adminChannel) tell(err error) {
 	}
 }
 
-// failSoon ends the first request for what was found inside of the caller's own
-// call.
+// failSoon ends the first request at the next Tick. It is for an error that is found
+// while the caller is still inside its own call.
 func (a *adminChannel) failSoon(err error) {
 	turn := a.turn
 	a.client.soon(func() {
@@ -219,7 +219,7 @@ func (a *adminChannel) failSoon(err error) {
 	})
 }
 
-// fail is what the broker makes of a request.
+// fail ends the first request with the broker's error.
 func (a *adminChannel) fail(err error) {
 	if q := &a.list[0]; q.topology != nil && a.replay.what != "" {
 		err = explain(&TopologyError{Step: a.replay.what, Err: err})

@@ -11,15 +11,15 @@ import (
 	"zamqp/amqpproto"
 )
 
-// The mechanisms that we know.
+// The authentication mechanisms that we support.
 const (
 	mechanismPlain    = "PLAIN"
 	mechanismAMQPlain = "AMQPLAIN"
 	mechanismExternal = "EXTERNAL"
 )
 
-// authResponse makes the response of start-ok, if the broker offers the
-// configured mechanism. offered is a list with spaces between. §1.4.2.1.
+// authResponse returns the response for start-ok, if the broker offers the configured
+// mechanism. offered is a list separated by spaces. §1.4.2.1.
 func authResponse(cfg *Config, offered []byte) ([]byte, error) {
 	found := false
 	for _, m := range bytes.Fields(offered) {
@@ -39,8 +39,8 @@ func authResponse(cfg *Config, offered []byte) ([]byte, error) {
 	return nil, fmt.Errorf("mechanism %q is not known: use %s, %s or %s", cfg.Mechanism, mechanismPlain, mechanismAMQPlain, mechanismExternal)
 }
 
-// clientProperties is what we tell of ourselves. The capabilities are what the
-// code depends on, so they cannot be configured away.
+// clientProperties returns what we tell the broker about ourselves. The code depends
+// on the capabilities, so the configuration cannot change them.
 func clientProperties(cfg *Config) (amqpproto.RawTable, error) {
 	t := amqp.Table{
 		"product":         "zamqp",
@@ -63,7 +63,7 @@ func clientProperties(cfg *Config) (amqpproto.RawTable, error) {
 	return table, nil
 }
 
-// serverName is the broker's product and version, as far as it tells.
+// serverName returns the broker's product and version, with "?" for what is missing.
 func serverName(properties amqpproto.RawTable) string {
 	get := func(key string) string {
 		if f, ok := properties.Lookup(key); ok {

@@ -6,42 +6,41 @@ import (
 )
 
 const (
-	// stableAfter is how long something must have lived before its next failure
-	// counts as the first again. Resetting on success alone would let a broker that
-	// accepts and drops be asked at the shortest delay for ever.
+	// stableAfter is how long something must work before its next failure counts as the
+	// first again. If every success did this, a broker that accepts connections and
+	// drops them would always be retried after the shortest delay.
 	stableAfter = 10 * time.Second
 
-	// paceShare bounds how much longer an outage becomes by our pauses: by a part in
-	// so many.
+	// paceShare bounds how much our pauses prolong an outage: by at most 1/paceShare.
 	paceShare = 600
 
-	// patienceShare is the same for a dial that nobody answers, as the SYN to a host
+	// patienceShare is the same for a dial that nobody answers, such as one to a host
 	// that is down.
 	patienceShare = 20
 
-	// settleTime is how long a broker that has just come back may refuse what it will
-	// take soon: its vhosts and queues follow its port.
+	// settleTime is how long a broker that has just come back may still refuse things:
+	// it opens its port before its vhosts and queues are ready.
 	settleTime = 30 * time.Second
 )
 
-// backoff spreads retries, so that clients that lost the same broker at one
-// instant do not come back at one instant. It knows two kinds of pause:
+// backoff spreads retries, so that clients that lost the same broker at the same time
+// do not all come back at the same time. It has two kinds of pause:
 //
-// next is for what was refused, and will be refused again as a rule. It has full
+// next is for what was refused, and will probably be refused again. It has full
 // jitter: random between nothing and a ceiling that doubles from min to max.
 //
-// pace is for what is away, and may be back at any moment. It costs the other
-// side next to nothing, so it goes on steadily.
+// pace is for what is unavailable and may come back at any moment. Such a try costs
+// the other side almost nothing, so the pause stays short.
 type backoff struct {
 	min, max time.Duration
 	attempts uint8
 	since    int64 // when it came up; 0 while down
 }
 
-// up notes that it works, from now on.
+// up records that it works from now on.
 func (b *backoff) up(now int64) { b.since = max(now, 1) }
 
-// down notes that it works no more.
+// down records that it no longer works.
 func (b *backoff) down(now int64) {
 	if b.since != 0 && now-b.since >= int64(stableAfter) {
 		b.attempts = 0
@@ -62,9 +61,8 @@ func (b *backoff) next(rnd *rand.Rand, now int64) time.Duration {
 	return 1 + time.Duration(rnd.Int64N(int64(ceiling)))
 }
 
-// pace returns the delay before the next look at what has been away for so long:
-// min, and after min times paceShare a fixed part of the outage, up to max. The
-// half of it is random.
+// pace returns the delay before the next try after an outage of length away: min at
+// first, then 1/paceShare of the outage, up to max. Half of the delay is random.
 func (b *backoff) pace(rnd *rand.Rand, away time.Duration) time.Duration {
 	d := min(max(away/paceShare, b.min), b.max)
 	return d - time.Duration(rnd.Int64N(int64(d/2)+1))

@@ -10,14 +10,14 @@ import (
 	"zamqp/amqpproto"
 )
 
-// capabilities are RabbitMQ's extensions of AMQP 0-9-1, as far as the broker says
-// in connection.start that it has them. What is missing is decided here, in one
-// place: adapt replaces it, or missingArguments refuses what needs it, before it
-// costs a connection.
+// capabilities are RabbitMQ's extensions of AMQP 0-9-1 that the broker says it has in
+// connection.start. What to do without one is decided here, in one place: adapt uses
+// a replacement, or missingArguments refuses what needs it, because the broker would
+// close the connection.
 type capabilities struct {
 	confirms         bool // publisher_confirms; else class tx
 	nack             bool // basic.nack; else basic.reject, one by one
-	cancelNotify     bool // consumer_cancel_notify; without it nobody tells that a queue is gone
+	cancelNotify     bool // consumer_cancel_notify; else the broker does not tell us that a queue is gone
 	directReply      bool // direct_reply_to; else a queue of our own
 	exchangeBindings bool // exchange_exchange_bindings
 	arguments        bool // of queues and exchanges, such as x-message-ttl; no list names them
@@ -25,8 +25,8 @@ type capabilities struct {
 
 var everything = capabilities{true, true, true, true, true, true}
 
-// capabilitiesOf reads what the server says of itself. Who has none of RabbitMQ's
-// extensions has no list of them.
+// capabilitiesOf reads the server's properties. A broker without RabbitMQ's
+// extensions sends no list of capabilities.
 func capabilitiesOf(properties amqpproto.RawTable) (has capabilities) {
 	value := func(key string) any {
 		if f, ok := properties.Lookup(key); ok {
@@ -42,9 +42,9 @@ func capabilitiesOf(properties amqpproto.RawTable) (has capabilities) {
 			directReply: is("direct_reply_to"), exchangeBindings: is("exchange_exchange_bindings"), arguments: true}
 	}
 	if value("product") == nil {
-		return everything // it says nothing of itself, so nothing is held against it
+		return everything // it says nothing about itself, so we assume that it has all
 	}
-	// Qpid Broker-J has confirms and says so in its own way.
+	// Qpid Broker-J has confirms, but says so in another property.
 	has.confirms = value("qpid.confirmed_publish_supported") == "true"
 	return has
 }
@@ -70,22 +70,22 @@ func (has capabilities) missing() string {
 	return strings.Join(names, ", ")
 }
 
-// adapt makes do with what the broker has, for this connection.
+// adapt adjusts the configuration to what the broker has, for this connection.
 func (c *Client) adapt(has capabilities) {
 	c.has = has
 	c.cfg.TxSelect = c.asked.TxSelect || !has.confirms && !c.cfg.NoConfirms
 	c.cfg.ReplyQueue = c.asked.ReplyQueue || !has.directReply
 }
 
-// HasArguments tells whether the broker takes RabbitMQ's arguments of queues, as
-// far as it is known: before the first connection, it is supposed to.
+// HasArguments reports whether the broker supports RabbitMQ's queue arguments. Before
+// the first connection it assumes that it does.
 func (c *Client) HasArguments() bool { return c.has.arguments }
 
-// confirmsRequests tells whether the channel of the requests has confirms.
+// confirmsRequests reports whether request channels use confirms.
 func (c *Client) confirmsRequests() bool { return !c.cfg.NoConfirms && c.has.confirms }
 
-// appendGiveBack appends what returns one delivery, to its queue or to where its
-// dead letters go.
+// appendGiveBack appends the method that returns one delivery, to its queue or to its
+// dead letter exchange.
 func (has capabilities) appendGiveBack(dst []byte, channel uint16, tag uint64, requeue bool) []byte {
 	if has.nack {
 		return amqpproto.AppendBasicNack(dst, channel, tag, false, requeue)
@@ -93,9 +93,9 @@ func (has capabilities) appendGiveBack(dst []byte, channel uint16, tag uint64, r
 	return amqpproto.AppendBasicReject(dst, channel, tag, requeue)
 }
 
-// missingArguments is the error for arguments that are RabbitMQ's, on a broker
-// that is none: Qpid closes the connection for them. Its own, and the one that it
-// has taken over, pass.
+// missingArguments returns an error for RabbitMQ's arguments on a broker that does not
+// support them: Qpid closes the connection for them. Qpid's own arguments, and the one
+// that it shares with RabbitMQ, are allowed.
 func (has capabilities) missingArguments(args amqp.Table) error {
 	if has.arguments {
 		return nil
@@ -109,12 +109,13 @@ func (has capabilities) missingArguments(args amqp.Table) error {
 	return nil
 }
 
-// errExpiration refuses what would be lost without a word.
+// errExpiration is the error for a message that the broker would silently drop.
 var errExpiration = errors.New("amqp client: an expiration in milliseconds is RabbitMQ's, and this broker does not list RabbitMQ's extensions: " +
 	"Qpid would take it for a date long past, and drop the message: leave it out")
 
-// missingExpiration is the error for a message that is to expire. What the field
-// means is left to the broker by the specification.
+// missingExpiration returns an error for a message with an expiration, if the broker
+// is not known to treat it as RabbitMQ does. The specification leaves its meaning to
+// the broker.
 func (has capabilities) missingExpiration(p *amqpproto.Properties) error {
 	if !has.arguments && p.Has(amqpproto.FlagExpiration) {
 		return errExpiration
@@ -122,8 +123,8 @@ func (has capabilities) missingExpiration(p *amqpproto.Properties) error {
 	return nil
 }
 
-// argumentsFor are the queue's arguments, without those that it can do without
-// where the broker does not take them.
+// argumentsFor returns the queue's arguments. If the broker does not support
+// RabbitMQ's arguments, it leaves those in Spare out.
 func (q *Queue) argumentsFor(has *capabilities) amqp.Table {
 	if has.arguments || len(q.Spare) == 0 {
 		return q.Args

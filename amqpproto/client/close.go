@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// ConnState tells how far the connection is.
+// ConnState is the state of the connection.
 type ConnState uint8
 
 // The states of a Client.
 const (
-	Disconnected ConnState = iota // a socket is waited for
-	Connecting                    // the handshake is on
+	Disconnected ConnState = iota // waits for a socket
+	Connecting                    // in the handshake
 	Connected                     // open
 	Closing                       // Close was called
-	Closed                        // and is done
+	Closed                        // Close is complete
 )
 
 var connectionStateNames = [...]string{"disconnected", "connecting", "connected", "closing", "closed"}
 
 func (s ConnState) String() string { return connectionStateNames[s] }
 
-// State tells how far the connection is.
+// State returns the state of the connection.
 func (c *Client) State() ConnState {
 	switch {
 	case c.closing && c.conn == nil:
@@ -36,28 +36,29 @@ func (c *Client) State() ConnState {
 	case c.conn.state < connOpen:
 		return Connecting
 	}
-	return Disconnected // it has failed, and Lost is to come
+	return Disconnected // it has failed, and Lost will be called
 }
 
-// Ready tells that a publish without a producer would leave now, except for a
-// block: the connection is open, and everybody has had a turn to declare.
+// Ready reports whether a publish without a producer would be sent now, unless the
+// connection is blocked: it is open, and every registration has had its turn to
+// declare.
 func (c *Client) Ready() bool { return c.isOpen() && c.pub.live && c.replay.open }
 
-// Clear tells that a publish whose producer is up would be encoded at once: nothing
-// waits before it, and the output has room. Who keeps an order of its own publishes
-// only then: what waits in the client outlives the connection, and would leave by
-// the next one before what the last one has lost.
+// Clear reports whether a publish whose producer is up would be encoded at once:
+// nothing waits before it, and the output has room. A caller that keeps its own order
+// publishes only then. What waits in the client outlives the connection, so on the
+// next connection it would be sent before the publishes that the last one lost.
 func (c *Client) Clear() bool {
 	return c.pub.clear() && !c.waiting.moving() && !c.full(c.turn)
 }
 
-// Blocked tells whether the broker takes no publishes at present, and its reason.
-// Publishes wait then; acks are still sent, but RabbitMQ may stop reading from the
-// socket of a publisher altogether: where consumers must go on under an alarm,
-// give them a connection of their own.
+// Blocked reports whether the broker currently takes no publishes, and its reason.
+// Publishes wait in that time. Acks are still sent, but RabbitMQ may stop reading from
+// the socket of a publisher at all. If consumers must continue during an alarm, give
+// them a connection of their own.
 func (c *Client) Blocked() (bool, string) { return c.blocked, c.reason }
 
-// BlockedSince is when the broker has said so; zero if it takes publishes.
+// BlockedSince returns when the broker said so; the zero time if it takes publishes.
 func (c *Client) BlockedSince() time.Time {
 	if !c.blocked {
 		return time.Time{}
@@ -65,8 +66,8 @@ func (c *Client) BlockedSince() time.Time {
 	return c.since
 }
 
-// unanswered is late for what has left and has no outcome: a broker that blocks
-// publishers may not have read it.
+// unanswered adds to the error late, for a message that was sent and has no outcome,
+// that the broker blocks publishers: it may not have read the message.
 func (c *Client) unanswered(late error) error {
 	if !c.blocked {
 		return late
@@ -74,19 +75,20 @@ func (c *Client) unanswered(late error) error {
 	return fmt.Errorf("%w: the broker blocks publishers since %s: %s", late, c.since.Format(time.TimeOnly), c.reason)
 }
 
-// Err says why there is no connection; nil while there is, or none was tried.
+// Err says why there is no connection. It is nil while there is one, and before the
+// first try.
 func (c *Client) Err() error { return c.lastErr }
 
 // Stats returns the counters.
 func (c *Client) Stats() Stats { return c.stats }
 
-// Close ends the connection in order: publishes that wait leave, all confirms are
-// awaited, acks leave, then connection.close. Meanwhile nothing new is published
-// or delivered; what still arrives goes back with the connection. done, which may
-// be nil, hears nil, or what broke the order. Without an open connection what
-// waits ends with ErrClosed, and done is called before Close returns or, if a socket is there,
-// when it is gone. How long all this may take is the caller's to say: it cuts
-// the wire when it has waited enough.
+// Close ends the connection in order. It sends waiting publishes, waits for all
+// confirms, sends the acks, and then sends connection.close. Nothing new is published
+// or delivered in that time; messages that still arrive return to their queues when
+// the connection ends. done may be nil. It is called with nil, or with the error that
+// interrupted this. If no connection is open, waiting publishes end with ErrClosed,
+// and done is called before Close returns or, if there is a socket, when the socket is
+// gone. Close has no timeout: the caller aborts the wire when it has waited enough.
 func (c *Client) Close(done func(error)) {
 	if done != nil {
 		c.onClose = append(c.onClose, done)
@@ -100,11 +102,12 @@ func (c *Client) Close(done func(error)) {
 		c.conn.quit = true
 		c.conn.wire.Close()
 	case first:
-		c.wake() // Tick finds out when all is done
+		c.wake() // Tick checks when everything has its outcome
 	}
 }
 
-// finish tells that the end has come.
+// finish ends all registrations, waiting publishes and requests, and calls the
+// callbacks of Close.
 func (c *Client) finish(err error) {
 	for _, k := range slices.Clone(c.consumers) {
 		k.ended()

@@ -17,12 +17,12 @@ type Config struct {
 	Username string // "guest"; not used by EXTERNAL
 	Password string // never shown in an error
 
-	// Mechanism of authentication: PLAIN (the default), AMQPLAIN, or EXTERNAL,
-	// by which the broker takes the name from the TLS certificate.
+	// Mechanism of authentication: PLAIN (the default), AMQPLAIN, or EXTERNAL. With
+	// EXTERNAL the broker takes the user's name from the TLS certificate.
 	Mechanism string
 
 	ConnectionName string     // shown by the broker's management; Name
-	Properties     amqp.Table // more client properties; they win over ours, save capabilities
+	Properties     amqp.Table // more client properties; they replace ours, except capabilities
 
 	// Heartbeat is the interval to propose, in whole seconds, rounded up. Zero
 	// means none in either direction, so it has no default; 60 s is usual.
@@ -30,54 +30,55 @@ type Config struct {
 
 	FrameMax   uint32 // largest frame, octets with its overhead; 131072, at least 4096
 	ChannelMax uint16 // highest channel number; 2047
-	BodyMax    uint64 // largest body that is taken, octets; 128 MiB
+	BodyMax    uint64 // largest body that is accepted, octets; 128 MiB
 
-	// PublishMax bounds what publishes that wait or are not confirmed may hold
-	// together, in octets of content and names plus 256 each; 64 MiB.
+	// PublishMax bounds all publishes together that wait or are not confirmed, in octets
+	// of content and names plus 256 for each; 64 MiB.
 	PublishMax int
 
-	// AckDelay is how long acks may wait for others to leave with: a quarter of the
-	// consumer's prefetch, or anything else that is sent. It saves the broker most
-	// of its work on acks and both sides their system calls. Zero means not at all.
+	// AckDelay is how long acks may wait, so that several are sent together. They are
+	// sent earlier when they are a quarter of the consumer's prefetch, or when anything
+	// else is sent. This saves the broker most of its work on acks, and both sides
+	// system calls. Zero means that acks do not wait.
 	AckDelay time.Duration
 
 	ConfirmTimeout   time.Duration // from Publish to its outcome; 30 s
 	HandshakeTimeout time.Duration // for the handshake, and for the answer of any synchronous method; 30 s
 
-	// ProbeTimeout is how long a dial, and then the broker's greeting, may take at
-	// first: see DialTimeout. 3 s, and at most HandshakeTimeout.
+	// ProbeTimeout is how long a dial, and then the broker's greeting, may take at first:
+	// see DialTimeout. 3 s, and never more than HandshakeTimeout.
 	ProbeTimeout time.Duration
 
-	BackoffMin time.Duration // pause between looks at a broker that is away, and ceiling of the first delay; 1 s
+	BackoffMin time.Duration // pause between tries while the broker is unavailable, and ceiling of the first delay; 1 s
 	BackoffMax time.Duration // ceiling of all delays; 60 s
 	Seed       uint64        // of the jitter; give each process another one
 
-	// NoConfirms publishes without confirm.select: a publish is Confirmed(nil)
-	// when its octets have left, whatever the broker makes of them.
+	// NoConfirms publishes without confirm.select: a publish is Confirmed(nil) when its
+	// octets have been sent, even if the broker then fails to handle it.
 	NoConfirms bool
 
-	// KeepIDs leaves a publish without a message id as it is, also where its second
-	// copy cannot be told then: for tools that move messages of others.
+	// KeepIDs adds no message id to a publish without one, although a receiver then
+	// cannot recognize a second copy. It is for tools that move the messages of others.
 	KeepIDs bool
 
-	// TxSelect publishes in transactions of class tx instead of with confirms: what
-	// is published in one turn leaves with one tx.commit, and its outcome is that
-	// of the commit. Limits: one commit is in flight at a time, each a round trip,
-	// and nothing is published meanwhile; RabbitMQ does not promise that one is whole
-	// if it dies during the commit; settlements of deliveries are on other channels
-	// and no part of it. A publish that the
-	// broker refuses with an error of the channel, as for an exchange that does not
-	// exist, fails all of its transaction, and nothing of it reaches a queue.
+	// TxSelect publishes in transactions of class tx instead of with confirms: all
+	// publishes of one turn are sent with one tx.commit, and the outcome of the commit is
+	// theirs. Limits: one commit is in flight at a time, it is a round trip, and nothing
+	// is published meanwhile. RabbitMQ does not promise that a transaction is whole if it
+	// dies during the commit. Acks of deliveries are on other channels and not part of
+	// the transaction. If the broker refuses one publish with a channel error, for
+	// example because its exchange does not exist, the whole transaction fails, and
+	// nothing of it reaches a queue.
 	TxSelect bool
 
-	// ReplyQueue has the replies of requests sent to a queue of our own, exclusive and
-	// named by the broker, in place of direct reply-to (amq.rabbitmq.reply-to).
+	// ReplyQueue makes replies come to an exclusive queue of our own, named by the
+	// broker, and not by direct reply-to (amq.rabbitmq.reply-to).
 	ReplyQueue bool
 	// RequestsMax bounds the requests under way; 65536.
 	RequestsMax int
 }
 
-// DefaultConfig is what a Config without any field comes to.
+// DefaultConfig returns a Config with all defaults.
 func DefaultConfig() Config { return Config{}.withDefaults() }
 
 // withDefaults fills the zero fields.

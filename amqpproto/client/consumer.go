@@ -9,45 +9,46 @@ import (
 	"zamqp/amqpproto"
 )
 
-// ConsumerSpec says what to consume, and what to declare before.
+// ConsumerSpec says what to consume and what to declare first.
 type ConsumerSpec struct {
 	Name string // in errors and events
 	Topology
 	Prefetch  uint16 // unsettled deliveries at a time; 0 = no bound
-	NoAck     bool   // the broker forgets a message as it sends it
+	NoAck     bool   // the broker drops a message when it has sent it
 	Exclusive bool
-	// SingleActive tells that the queue is, where its declaration does not say so.
+	// SingleActive says that the queue has x-single-active-consumer, if its declaration
+	// here does not show it.
 	SingleActive bool
 	Tag          string // consumer tag shown by the broker; Name if empty
-	// Args of the consumer. After the first delivery of a stream, x-stream-offset is
-	// where the consumer has come to, or the first delivery that was not settled. A
-	// stream delivers nothing again for a Nack or Reject.
+	// Args of the consumer. After the first delivery from a stream, x-stream-offset is
+	// replaced by the first delivery that was not settled, or else by the next offset.
+	// A stream never redelivers after a Nack or Reject.
 	Args amqp.Table
 	// DeclareOnly declares the topology and consumes nothing.
 	DeclareOnly bool
 }
 
-// Delivery is one message. It is reused for the next one, and it and all of its
-// slices die when Deliver returns. To settle it later, keep Acknowledger, Epoch and Tag.
+// Delivery is one message. It is reused for the next one: it and its slices are valid
+// until Deliver returns. To settle it later, keep Acknowledger, Epoch and Tag.
 type Delivery struct {
-	Consumer             *Consumer     // nil for one that a Get brought
-	Acknowledger         *Acknowledger // settles it: of the consumer, or of the Get
-	Epoch                uint32        // incarnation of the consumer's channel; tags start anew with each
+	Consumer             *Consumer     // nil for a message from Get
+	Acknowledger         *Acknowledger // settles it: that of the consumer, or of the Get
+	Epoch                uint32        // incarnation of the channel; tags start again at 1 with each
 	Tag                  uint64        // delivery tag
 	Redelivered          bool
 	Exchange, RoutingKey []byte
 	RawProperties        []byte // flags and values, for amqpproto.Properties.Decode
 	Body                 []byte
-	// Fault says that the message is not fit for a handler: its content header is
-	// over 16 times frame_max and over 1 MiB. It is here in full, and to be settled as
-	// any other.
+	// Fault says that the message must not go to a handler: its content header is over
+	// 16 times frame_max and over 1 MiB. The message is complete, and must be settled
+	// like any other.
 	Fault error
-	// Owned says that nothing else uses the memory of Body, as it is large: who gets
-	// it may keep it.
+	// Owned says that nothing else uses the memory of Body, because it is large: the
+	// receiver may keep it.
 	Owned bool
 }
 
-// Sink takes deliveries. Deliver may settle at once, publish, or close.
+// Sink receives deliveries. Deliver may settle them, publish, or close the client.
 type Sink interface{ Deliver(*Delivery) }
 
 // Consumer is one registered consumer. It lives until Cancel, over any number of
@@ -59,13 +60,13 @@ type Consumer struct {
 	sink Sink
 	tag  string
 
-	flowing  bool     // basic.consume was answered and not cancelled
+	flowing  bool     // basic.consume was answered, and not cancelled since
 	paused   bool     // Pause was called
 	place    position // in a stream
 	delivery Delivery // lent to the sink
 	onCancel []func()
-	syncing  []func() // told by the answer that is awaited
-	sync     []func() // told by the next one
+	syncing  []func() // called at the answer in flight
+	sync     []func() // called at the answer after that
 }
 
 // Consume registers a consumer, before or after connecting. It is replayed after
@@ -92,11 +93,12 @@ func (c *Client) Consume(spec ConsumerSpec, sink Sink) *Consumer {
 // State tells what the consumer waits for.
 func (k *Consumer) State() State { return k.state }
 
-// Err says why the consumer is not up; nil while it is, or has had no chance.
+// Err says why the consumer is not up. It is nil while it is up, and before the first
+// try.
 func (k *Consumer) Err() error { return k.err }
 
-// Queue is the name of the consumed queue; for one that the broker names, empty
-// until it has.
+// Queue returns the name of the consumed queue. It is empty until the broker has
+// named it, if the broker gives the name.
 func (k *Consumer) Queue() string {
 	if len(k.replay.queues) > 0 {
 		return k.replay.queues[0]
@@ -113,9 +115,10 @@ func (k *Consumer) opened() error {
 	return k.registration.opened()
 }
 
-// declared goes on to qos and consume, or is content.
+// declared continues with basic.qos and basic.consume, if there is something to
+// consume.
 func (k *Consumer) declared() error {
-	defer k.client.handOn(&k.registration) // what follows concerns nobody else
+	defer k.client.handOn(&k.registration) // the next registration need not wait for what follows
 	if k.spec.DeclareOnly {
 		k.up()
 		k.ch.close(nil)
@@ -133,7 +136,7 @@ func (k *Consumer) declared() error {
 		return k.consume()
 	}
 	k.state = AwaitQosOk
-	// Never global: RabbitMQ gives that another meaning, and 4.3 refuses it.
+	// Never global: it has another meaning in RabbitMQ, and 4.3 refuses it.
 	return k.ch.request(&amqpproto.BasicQos{PrefetchCount: k.spec.Prefetch}, amqpproto.IDBasicQosOk)
 }
 
@@ -204,8 +207,8 @@ func (k *Consumer) up() {
 	k.syncNow()
 }
 
-// onMethod takes the broker's own cancel: the queue is gone, or its leader is.
-// The channel stays, so that what was delivered can still be settled.
+// onMethod handles a basic.cancel from the broker: the queue or its leader is gone.
+// The channel stays open, so that deliveries can still be settled.
 func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
 	if id != amqpproto.IDBasicCancel || !k.flowing {
 		return unexpected(k, id)
@@ -223,10 +226,10 @@ func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
 		}
 	}
 	k.flowing = false
-	k.conn = nil // a queue that the broker named will not come back by that name
+	k.conn = nil // a queue named by the broker will get another name
 	k.place.known = false
 	if k.cancelling() || k.state == AwaitPauseOk {
-		return nil // both at once: the answer to ours still comes
+		return nil // both sides cancelled at once: the answer to our cancel still comes
 	}
 	k.err = errors.New("cancelled by the broker: its queue was deleted, or moved, or a message was in hand for longer than the broker's consumer_timeout")
 	k.state = AwaitRetry
@@ -237,8 +240,7 @@ func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
 	return nil
 }
 
-// lose is called when the channel is gone: no tag of its epoch means anything
-// any more.
+// lose is called when the channel has ended: tags of its epoch are invalid from now on.
 func (k *Consumer) lose() {
 	k.flowing = false
 	k.sync, k.syncing = nil, nil
@@ -250,11 +252,11 @@ func (k *Consumer) lose() {
 
 func (k *Consumer) failure() EventKind { return EventConsumerFailed }
 
-// Cancel stops the consumer for good, and calls done when the broker will send
-// nothing more, or at once if there is nobody to ask. What arrives until then is
-// handed back unseen. What was delivered before can still be settled; the
-// channel is closed behind the last one. For a consumer that is the only one of
-// its queue, done is called behind the last one as well: see leave.go.
+// Cancel stops the consumer for good. It calls done when the broker will send nothing
+// more, or at once if there is no connection. Messages that arrive until then are
+// given back, and the sink does not see them. Earlier deliveries can still be settled;
+// the channel is closed after the last one. For a consumer that is the only one of its
+// queue, done too is called only after the last one: see leave.go.
 func (k *Consumer) Cancel(done func()) {
 	if done != nil {
 		k.onCancel = append(k.onCancel, done)
@@ -266,7 +268,7 @@ func (k *Consumer) Cancel(done func()) {
 	k.retry.stop()
 	k.eager = true
 	if was == AwaitPauseOk && k.ch != nil {
-		k.state = AwaitCancelOk // the answer to the pause's cancel will do
+		k.state = AwaitCancelOk // the answer to the cancel of the pause ends this one too
 		return
 	}
 	if was == Up && k.flowing && k.ch != nil && k.client.isOpen() {
@@ -276,7 +278,7 @@ func (k *Consumer) Cancel(done func()) {
 		return
 	}
 	if k.ch != nil && (was == AwaitChannel || was == AwaitTopology || was == AwaitQosOk || was == AwaitConsumeOk) {
-		// Half way: a consume may be on its way that no tag stops yet.
+		// A basic.consume may be in flight, and we cannot cancel it before its answer.
 		k.state = AwaitCancelOk
 		k.ch.close(nil)
 		k.client.wake()
@@ -286,7 +288,7 @@ func (k *Consumer) Cancel(done func()) {
 	k.client.wake()
 }
 
-// ended makes the cancel final. It may be called again when the channel goes.
+// ended completes the cancel. It may be called again when the channel ends.
 func (k *Consumer) ended() {
 	k.state = Cancelled
 	k.client.forget(k)
@@ -298,8 +300,8 @@ func (k *Consumer) ended() {
 	}
 }
 
-// release closes the channel of a consumer that is cancelled, or leaves, once
-// nothing is left to be settled on it.
+// release closes the channel of a consumer that is cancelled or leaving, when all its
+// deliveries are settled.
 func (k *Consumer) release() {
 	if (k.state == Cancelled || k.leaving) && k.ch != nil && k.ch.state == channelOpen && k.clean() {
 		k.ch.close(nil)

@@ -7,13 +7,13 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// content is a content that comes to a channel in pieces.
+// content assembles a content that arrives in several pieces.
 type content struct {
 	endpoint.Assembly
-	fault error // why nobody is to look into the properties; nil as a rule
+	fault error // why the properties must not be decoded; usually nil
 }
 
-// begin takes the method, once its arguments have shown to be whole.
+// begin starts a content with its method, after decoding the arguments as a check.
 func (ct *content) begin(m amqpproto.Method, args []byte) error {
 	if err := m.DecodeArgs(args); err != nil {
 		return err
@@ -22,7 +22,7 @@ func (ct *content) begin(m amqpproto.Method, args []byte) error {
 	return ct.Begin(m.ID(), args)
 }
 
-// onFrame takes a content header or body of this channel.
+// onFrame handles a content header or body frame of this channel.
 func (ch *channel) onFrame(f amqpproto.Frame) error {
 	if ch.state == awaitChannelCloseOk {
 		return nil
@@ -48,9 +48,9 @@ func (ch *channel) onFrame(f amqpproto.Frame) error {
 	return err
 }
 
-// countBody counts what has come of a body that is not whole. What a whole one leaves
-// for the next is not counted: there are few channels, and the broker's count,
-// which has it, may stop publishers.
+// countBody updates Client.coming for a body that is not complete. The buffer that a
+// complete body leaves for the next one is not counted, because there are few
+// channels. (The broker counts it, because its count may stop publishers.)
 func (ch *channel) countBody() {
 	n := 0
 	if ch.in.Busy() {
@@ -60,15 +60,14 @@ func (ch *channel) countBody() {
 	ch.counted = n
 }
 
-// Coming is how many octets of memory the bodies of deliveries and replies take that
-// have begun to come and are not whole: one at most for each channel. The connection
-// is read however many they are, as nobody but the broker can end them; Prefetch and
-// BodyMax bound them.
+// Coming returns how many octets of memory incomplete bodies of deliveries and replies
+// use, at most one body for each channel. The connection is read however many these
+// are, because only the broker can complete them. Prefetch and BodyMax bound them.
 func (c *Client) Coming() int { return c.coming }
 
-// deliverWhole is the way that nearly all deliveries take: f is a basic.deliver,
-// and its header and only body follow it in rest. Nothing is copied, and no state
-// is kept. n is what it took of rest; took is false if it is not such a
+// deliverWhole is the fast path for nearly all deliveries: f is a basic.deliver, and
+// its header and single body frame follow in rest. Nothing is copied and no state is
+// kept. n is how many octets of rest it used. took is false if this is not such a
 // delivery, and then nothing has happened.
 func (c *Conn) deliverWhole(f amqpproto.Frame, rest []byte) (n int, took bool, err error) {
 	k, t := c.flowing(f.Channel)
@@ -88,8 +87,8 @@ func (c *Conn) deliverWhole(f amqpproto.Frame, rest []byte) (n int, took bool, e
 	return n, true, k.deliver(&c.deliver, properties, body, nil)
 }
 
-// flowing returns the consumer, or the requests, of a channel that may take a
-// delivery now.
+// flowing returns the consumer or request channel that may receive a delivery on this
+// channel number now.
 func (c *Conn) flowing(channel uint16) (*Consumer, *requestChannel) {
 	if int(channel) >= len(c.channels) || c.channels[channel] == nil {
 		return nil, nil

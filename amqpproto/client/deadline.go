@@ -6,14 +6,14 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// clock is the time as the machine knows it: nanoseconds since just before its
-// first Tick, so that 0 is free to mean none.
+// clock is the client's time: nanoseconds since just before the first Tick, so that 0
+// can mean none.
 type clock struct {
 	base time.Time
 	now  int64
 }
 
-// set moves the clock to t; it never goes back.
+// set moves the clock to t. It never moves back.
 func (k *clock) set(t time.Time) int64 {
 	if k.base.IsZero() {
 		k.base = t.Add(-1)
@@ -22,7 +22,7 @@ func (k *clock) set(t time.Time) int64 {
 	return k.now
 }
 
-// time turns an instant of the clock back, 0 to the zero Time.
+// time converts a time of the clock to a time.Time, and 0 to the zero Time.
 func (k *clock) time(at int64) time.Time {
 	if at == 0 {
 		return time.Time{}
@@ -30,9 +30,8 @@ func (k *clock) time(at int64) time.Time {
 	return k.base.Add(time.Duration(at))
 }
 
-// deadline is a span that starts at the next Tick. Between Ticks the machine's
-// idea of now may be as old as half a heartbeat, so a deadline that is set there
-// must not be reckoned from it.
+// deadline is a duration that starts at the next Tick. Between Ticks the clock may be
+// as old as half a heartbeat interval, so a deadline must not be computed from it.
 type deadline struct {
 	in time.Duration // 0 = not set
 	at int64         // 0 = starts at the next Tick
@@ -44,8 +43,8 @@ func (d *deadline) stop() { *d = deadline{} }
 
 func (d *deadline) armed() bool { return d.in != 0 }
 
-// due reports, once, that the deadline has passed. Until then it starts it if
-// need be and lowers *next to it.
+// due reports, once, that the deadline has passed. Before that it starts the deadline
+// if necessary and lowers *next to it.
 func (d *deadline) due(now int64, next *int64) bool {
 	if d.in == 0 {
 		return false

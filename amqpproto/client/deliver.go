@@ -2,7 +2,7 @@ package client
 
 import "zamqp/amqpproto"
 
-// contentMethod lets deliveries in while a consume is in force. §1.8.3.3.
+// contentMethod accepts deliveries while basic.consume is in force. §1.8.3.3.
 func (k *Consumer) contentMethod(id amqpproto.MethodID) amqpproto.Method {
 	if !k.flowing || id != amqpproto.IDBasicDeliver {
 		return nil
@@ -10,7 +10,7 @@ func (k *Consumer) contentMethod(id amqpproto.MethodID) amqpproto.Method {
 	return &k.ch.conn.deliver
 }
 
-// onContent is called by the channel with a delivery that came in pieces.
+// onContent is called by the channel with a delivery that arrived in several pieces.
 func (k *Consumer) onContent(ct *content) error {
 	m := &k.ch.conn.deliver
 	if err := m.DecodeArgs(ct.Args()); err != nil {
@@ -23,8 +23,8 @@ func (k *Consumer) onContent(ct *content) error {
 	return err
 }
 
-// deliver checks a delivery and gives it to the sink. All slices are views. fault
-// says what is wrong with the message alone.
+// deliver checks a delivery and gives it to the sink. All slices are views. fault is
+// an error of this message only.
 func (k *Consumer) deliver(m *amqpproto.BasicDeliver, properties, body []byte, fault error) error {
 	if string(m.ConsumerTag) != k.tag {
 		return connectionError(amqpproto.CommandInvalid, amqpproto.IDBasicDeliver,
@@ -41,7 +41,7 @@ func (k *Consumer) deliver(m *amqpproto.BasicDeliver, properties, body []byte, f
 		k.settled.tags.Pass()
 	}
 	if k.leaving || c.closing && k.state == Up && !k.noAck {
-		// It goes back with the channel: a nack would only bring it again.
+		// It returns to its queue when the channel closes; after a nack it would come again.
 		if k.place.stream {
 			k.place.came(&k.settled, m.DeliveryTag, properties)
 		}
@@ -68,9 +68,9 @@ func (k *Consumer) deliver(m *amqpproto.BasicDeliver, properties, body []byte, f
 	return nil
 }
 
-// handBack returns a delivery that nobody wants any more, so that another
-// consumer gets it now and not when our channel closes. It is a nack: a reject
-// would count towards RabbitMQ's delivery limit.
+// handBack returns a delivery that is no longer wanted, so that another consumer gets
+// it now and not when our channel closes. It uses basic.nack, because a reject counts
+// towards RabbitMQ's delivery limit.
 func (k *Consumer) handBack(tag uint64) {
 	if !k.settled.settle(tag, tagFinal) {
 		return
@@ -81,10 +81,10 @@ func (k *Consumer) handBack(tag uint64) {
 	out.Buf = k.client.has.appendGiveBack(out.Buf, k.ch.number, tag, true)
 }
 
-// onTooLarge refuses a message over BodyMax, at the price of this consumer only:
-// its channel is closed, and it tries again with its backoff. Rejecting the
-// message would lose it where no dead letter exchange is set. The message stays
-// in the queue and Err tells of it, until somebody raises the limit or moves it.
+// onTooLarge refuses a message over BodyMax. Only this consumer is affected: its
+// channel is closed, and it tries again with its backoff. A reject would lose the
+// message if the queue has no dead letter exchange. So the message stays in the queue
+// and Err reports it, until somebody raises the limit or moves the message.
 func (k *Consumer) onTooLarge(cause *amqpproto.ChannelError) error {
 	k.ch.close(cause)
 	return nil

@@ -9,36 +9,36 @@ import (
 )
 
 var (
-	// ErrClosed is what Publish returns, and a waiting publish gets, after Close.
+	// ErrClosed is returned by Publish after Close, and is the outcome of a publish that
+	// waited when the client was closed.
 	ErrClosed = errors.New("amqp client: closed")
 
-	// ErrPublishMax says that the unconfirmed and unsent publishes hold all the
-	// memory they may. Nothing of the refused publish was kept.
+	// ErrPublishMax says that waiting and unconfirmed publishes have reached
+	// Config.PublishMax. Nothing of the refused publish was kept.
 	ErrPublishMax = errors.New("amqp client: too many unconfirmed publishes: wait for confirms, or raise publish_max")
 
-	// ErrNacked says that the broker took the publish and could not handle it,
-	// as a full queue with overflow reject-publish does.
+	// ErrNacked says that the broker refused the publish with basic.nack, for example
+	// because a queue with overflow reject-publish is full.
 	ErrNacked = errors.New("amqp client: the broker refused the message (basic.nack)")
 
-	// ErrConfirmTimeout says that the publish had no outcome in time. One that had
-	// not left by then is never sent; one that had may still reach its queue.
+	// ErrConfirmTimeout says that the publish had no outcome in time. If it was not sent
+	// by then, it is never sent; if it was, it may still reach its queue.
 	ErrConfirmTimeout = errors.New("amqp client: no confirm in time")
 
 	// ErrReplyTimeout is the outcome of a request whose reply did not come in time.
 	ErrReplyTimeout = errors.New("amqp client: no reply in time")
 
-	// ErrBusy says that as many gets or admin requests wait for the broker's answer as
-	// may.
+	// ErrBusy says that too many gets, admin requests or requests wait for an answer.
 	ErrBusy = errors.New("amqp client: too many gets and admin requests wait for the broker's answer: ask less often")
 
-	// ErrConnected is the cause given to a wire that was handed to Connect while
-	// the client already had one.
+	// ErrConnected is the cause with which a second wire is aborted: Connect was called
+	// while the client already had one.
 	ErrConnected = errors.New("amqp client: already connected")
 )
 
 // ReturnError is the outcome of a mandatory publish that no queue took.
 type ReturnError struct {
-	Code                 uint16 // 312 NO_ROUTE as a rule
+	Code                 uint16 // usually 312 NO_ROUTE
 	Text                 string
 	Exchange, RoutingKey string
 }
@@ -54,9 +54,9 @@ func (e *ReturnError) Error() string {
 	return s + fmt.Sprintf("no queue is bound to exchange %q for routing key %q: bind one", e.Exchange, e.RoutingKey)
 }
 
-// LostError is the outcome of a publish, request, get or admin request whose connection ended
-// before the broker's answer came, or of one that had none. A publish may or may
-// not have reached its queue.
+// LostError is the outcome of a publish, request, get or admin request whose
+// connection ended before the broker's answer came, or that had no connection. A
+// publish may or may not have reached its queue.
 type LostError struct {
 	Connection string
 	Cause      error // nil before the first connection
@@ -71,11 +71,11 @@ func (e *LostError) Error() string {
 
 func (e *LostError) Unwrap() error { return e.Cause }
 
-// ReplyLostError is the outcome of a request whose channel ended, for another request as
-// a rule, before its reply came. The request may or may not have been handled.
+// ReplyLostError is the outcome of a request whose channel ended before its reply came,
+// usually because of another request. The request may or may not have been handled.
 type ReplyLostError struct {
 	Connection string
-	Cause      error // what ended the channel; nil if that is another request's error
+	Cause      error // what ended the channel; nil if another request's error did
 }
 
 func (e *ReplyLostError) Error() string {
@@ -89,8 +89,8 @@ func (e *ReplyLostError) Error() string {
 
 func (e *ReplyLostError) Unwrap() error { return e.Cause }
 
-// ConnectError says why a connection never opened, as far as it got, and what
-// may help. It never shows the password.
+// ConnectError says why a connection never opened, how far it got, and what may help.
+// It never contains the password.
 type ConnectError struct {
 	Connection, User, Vhost string
 	State                   string // how far it got: greeting, login, opening of the vhost
@@ -118,8 +118,8 @@ type TopologyError struct {
 	Step string // such as `queue.declare "billing"`
 	Err  error
 
-	// Of a 406, the argument that differs from what exists, as the broker words
-	// them. Empty where it is about something else.
+	// For a 406 error, the argument that differs from what exists, as the broker writes
+	// it. Empty if the error is about something else.
 	Argument, Received, Current string
 	Remedy                      string // what to do; may be empty
 }
@@ -137,13 +137,13 @@ func (e *TopologyError) Error() string {
 
 func (e *TopologyError) Unwrap() error { return e.Err }
 
-// connectionError is a violation that ends the connection with code.
+// connectionError returns the error for a protocol violation that ends the connection.
 func connectionError(code uint16, id amqpproto.MethodID, format string, args ...any) error {
 	return &amqpproto.ConnectionError{Code: code, Text: fmt.Sprintf(format, args...), Method: id}
 }
 
-// unexpected names the state and what came in it. 503 COMMAND_INVALID is the
-// spec's code for a method out of its sequence.
+// unexpected returns the error for a method that is not allowed in this state. 503
+// COMMAND_INVALID is the spec's code for it.
 func unexpected(state fmt.Stringer, id amqpproto.MethodID) error {
 	return connectionError(amqpproto.CommandInvalid, id, "%s: unexpected %s", state, id)
 }

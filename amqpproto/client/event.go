@@ -2,20 +2,20 @@ package client
 
 import "time"
 
-// Wire is what a Conn asks of its socket. All three return at once; Lost comes
+// Wire is what a Conn needs from its socket. All three return at once. Lost is called
 // later, never inside them.
 type Wire interface {
-	Wake()             // take another turn: Feed what was kept, Tick, flush
-	Close()            // flush, then close in good order
+	Wake()             // take another turn: Feed kept input, Tick, flush
+	Close()            // flush, then close in order
 	Abort(cause error) // close without flushing
 }
 
-// Host is what a Client asks of its surroundings.
+// Host is what a Client needs from its owner.
 type Host interface {
-	// Redial asks for a new socket after that delay: dial, then Client.Connect or
-	// Client.DialFailed. Never asked again before one of them was called.
+	// Redial asks for a new socket after a delay: dial, then call Client.Connect or
+	// Client.DialFailed. It is not called again before one of them was called.
 	Redial(after time.Duration)
-	// Note tells an event of the connection's life, for log and metrics.
+	// Note reports an event of the connection, for log and metrics.
 	Note(Event)
 }
 
@@ -25,11 +25,11 @@ type EventKind uint8
 // The kinds, with the fields of Event that they fill besides Connection.
 const (
 	EventConnected             EventKind = iota + 1 // open; Text is the broker's product and version
-	EventReady                                      // all was replayed, or had its try; publishes leave
+	EventReady                                      // every registration has had its turn; publishes are sent
 	EventLost                                       // Err, After; nil Err after Close
 	EventDialFailed                                 // Err, After
 	EventBlocked                                    // Text is the broker's reason; publishes wait
-	EventUnblocked                                  // they leave again
+	EventUnblocked                                  // publishes are sent again
 	EventConsumerUp                                 // Name, Text is the queue
 	EventConsumerFailed                             // Name, Err, After
 	EventConsumerCancelled                          // by the broker; Name, After
@@ -39,8 +39,8 @@ const (
 	EventReturned                                   // Err is the *ReturnError; Text says so if no publish was found for it
 	EventConsumerPaused                             // Name
 	EventRequestChannelClosed                       // Err; After is zero when it is opened again at once or at the next request
-	EventSecretUpdated                              // the broker has taken the new one
-	EventPublishChannelRenewed                      // Err is why: the broker does not serve the one before
+	EventSecretUpdated                              // the broker has accepted the new one
+	EventPublishChannelRenewed                      // Err is why: the broker does not serve the old one
 )
 
 var eventNames = [...]string{

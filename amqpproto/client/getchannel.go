@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// getChannelsMax is how many queues have a channel for their gets at a time.
+	// getChannelsMax is how many queues may have a get channel at a time.
 	getChannelsMax = 64
-	// getIdleMax is how long a channel for gets stays when nothing is asked of it
-	// and nothing that it brought is to be settled.
+	// getIdleMax is how long a get channel stays open without a get and without an
+	// unsettled message.
 	getIdleMax = 30 * time.Second
 )
 
-// get is one basic.get to ask.
+// get is one basic.get to send.
 type get struct {
 	noAck bool
 	done  func(d *Delivery, err error)
@@ -27,10 +27,10 @@ type get struct {
 type getState uint8
 
 const (
-	getIdle         getState = iota // nothing is asked
+	getIdle         getState = iota // there is no get
 	getAwaitChannel                 // list[0] waits for the channel
 	getAwaitAnswer                  // list[0] is in flight
-	getTelling                      // the caller is told an answer; what it asks meanwhile comes after
+	getTelling                      // the callback runs; a get that it makes comes after it
 )
 
 var getStateNames = [...]string{"idle", "awaitChannel", "awaitAnswer", "telling"}
@@ -49,20 +49,20 @@ type getChannel struct {
 	delivery Delivery // lent to done
 }
 
-// Get asks for one message of a queue (basic.get). done hears, exactly once and
-// later than Get returns:
+// Get asks for one message of a queue (basic.get). done is called exactly once, after
+// Get has returned, with:
 //
-//	d, nil    a message; d and its slices die when done returns. Unless noAck
-//	          was set it is to be settled with d.Acknowledger, by d.Epoch and d.Tag
+//	d, nil    a message; d and its slices are valid until done returns. Unless noAck
+//	          was set, settle it with d.Acknowledger, by d.Epoch and d.Tag
 //	nil, nil  the queue is empty
 //	nil, err  a *LostError, ErrClosed, or one with the *amqpproto.ChannelError of the
 //	          broker (404 no such queue, 403 no permission, 405 a queue that is
 //	          another connection's)
 //
-// The gets of one queue are answered in their order, over a channel that no other
-// queue shares: what is asked of a queue that does not exist takes no message
-// from anybody's hands. If Get returns an error, done hears nothing: a
-// *LostError where there is no connection, ErrClosed, ErrBusy.
+// The gets of one queue are answered in order, over a channel that no other queue
+// shares. So a get from a queue that does not exist, which ends its channel, does not
+// affect messages of other queues. If Get returns an error (a *LostError if there is
+// no connection, ErrClosed, ErrBusy), done is not called.
 func (c *Client) Get(queue string, noAck bool, done func(d *Delivery, err error)) error {
 	i := slices.IndexFunc(c.getChannels, func(g *getChannel) bool { return g.queue == queue })
 	waiting := 0
@@ -90,8 +90,8 @@ func (c *Client) Get(queue string, noAck bool, done func(d *Delivery, err error)
 	return nil
 }
 
-// roomForGetChannel makes room for one more, at the cost of the one that has been
-// idle longest.
+// roomForGetChannel makes room for one more get channel: it closes the first idle one
+// if there are too many.
 func (c *Client) roomForGetChannel() bool {
 	if len(c.getChannels) < getChannelsMax {
 		return true
@@ -105,7 +105,7 @@ func (c *Client) roomForGetChannel() bool {
 	return false
 }
 
-// retire gives the channel back.
+// retire closes the channel.
 func (g *getChannel) retire() {
 	c := g.client
 	c.getChannels = slices.DeleteFunc(c.getChannels, func(other *getChannel) bool { return other == g })
@@ -115,7 +115,7 @@ func (g *getChannel) retire() {
 	}
 }
 
-// rest starts the time after which the channel is given back, if it is idle.
+// rest starts the time after which the channel is closed, if it is idle.
 func (g *getChannel) rest() {
 	if len(g.list) == 0 && g.clean() {
 		g.idle.set(getIdleMax)
@@ -123,7 +123,7 @@ func (g *getChannel) rest() {
 	}
 }
 
-// start asks for the first of the list, if none is under way.
+// start sends the first get of the list, if none is under way.
 func (g *getChannel) start() {
 	if g.state != getIdle || len(g.list) == 0 {
 		return
@@ -161,7 +161,7 @@ func (g *getChannel) opened() error {
 	return nil
 }
 
-// asking says that a get is under way.
+// asking reports whether a get is under way.
 func (g *getChannel) asking() bool { return g.state == getAwaitChannel || g.state == getAwaitAnswer }
 
 func (g *getChannel) send() error {
@@ -170,7 +170,7 @@ func (g *getChannel) send() error {
 	return g.ch.request(m, amqpproto.IDBasicGetEmpty)
 }
 
-// answered takes get-empty; get-ok comes with a content.
+// answered handles get-empty; get-ok comes with a content.
 func (g *getChannel) answered(id amqpproto.MethodID, _ []byte) error {
 	if g.state != getAwaitAnswer {
 		return unexpected(g, id)
@@ -186,7 +186,7 @@ func (g *getChannel) contentMethod(id amqpproto.MethodID) amqpproto.Method {
 	return &g.answer
 }
 
-// onContent takes the message.
+// onContent handles the message.
 func (g *getChannel) onContent(ct *content) error {
 	m := &g.answer
 	if err := m.DecodeArgs(ct.Args()); err != nil {
@@ -211,7 +211,7 @@ func (g *getChannel) onContent(ct *content) error {
 	return nil
 }
 
-// tell ends the first get, and asks the next.
+// tell reports the outcome of the first get and sends the next.
 func (g *getChannel) tell(d *Delivery, err error) {
 	first := g.list[0]
 	g.list[0] = get{}
@@ -231,7 +231,7 @@ func (g *getChannel) tell(d *Delivery, err error) {
 
 func (g *getChannel) onMethod(id amqpproto.MethodID, _ []byte) error { return unexpected(g, id) }
 
-// onTooLarge refuses a message over BodyMax at the price of this channel: the
+// onTooLarge refuses a message over BodyMax. It closes only this channel, and the
 // message stays in its queue.
 func (g *getChannel) onTooLarge(cause *amqpproto.ChannelError) error {
 	g.ch.close(cause)

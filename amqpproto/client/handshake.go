@@ -12,21 +12,21 @@ import (
 type connState uint8
 
 const (
-	awaitStart   connState = iota // the protocol header has gone out
-	awaitTune                     // start-ok has
-	awaitOpenOk                   // tune-ok and open have
+	awaitStart   connState = iota // the protocol header was sent
+	awaitTune                     // start-ok was sent
+	awaitOpenOk                   // tune-ok and open were sent
 	connOpen                      // in use
-	awaitCloseOk                  // connection.close has gone out, everything else is discarded
-	connFailed                    // it is over, Lost will say so
+	awaitCloseOk                  // connection.close was sent, everything else is discarded
+	connFailed                    // it has ended, and Lost will be called
 	connOver                      // Lost was called
 )
 
-// connStateNames are read by whoever looks for the mistake in a URL.
+// connStateNames appear in errors, and help to find the mistake in a URL.
 var connStateNames = [...]string{"greeting", "login", "opening of the vhost", "open", "closing", "failed", "over"}
 
 func (s connState) String() string { return connStateNames[s] }
 
-// onMethod takes the methods of channel 0.
+// onMethod handles the methods of channel 0.
 func (c *Conn) onMethod(id amqpproto.MethodID, args []byte) error {
 	switch {
 	case id == amqpproto.IDConnectionClose:
@@ -46,7 +46,7 @@ func (c *Conn) onMethod(id amqpproto.MethodID, args []byte) error {
 	case c.state == awaitOpenOk && id == amqpproto.IDConnectionOpenOk:
 		c.state, c.reached = connOpen, connOpen
 		c.handshake.stop()
-		c.updateSecret() // it may have changed meanwhile
+		c.updateSecret() // it may have changed during the handshake
 		c.client.opened(c)
 		return nil
 	case c.state == connOpen && id == amqpproto.IDConnectionBlocked:
@@ -98,8 +98,8 @@ func (c *Conn) onStart(args []byte) error {
 	})
 }
 
-// onTune takes the lower of both sides' limits, 0 being none. We always have
-// limits, so that what we send back is never 0. §1.4.2.6.
+// onTune chooses the lower limit of both sides, where 0 means no limit. We always have
+// limits, so we never answer 0. §1.4.2.6.
 func (c *Conn) onTune(args []byte) error {
 	var m amqpproto.ConnectionTune
 	if err := m.DecodeArgs(args); err != nil {
@@ -131,8 +131,8 @@ func (c *Conn) onTune(args []byte) error {
 	return c.send(0, &amqpproto.ConnectionOpen{VirtualHost: []byte(cfg.Vhost)})
 }
 
-// onClose answers connection.close, which may come in any state. The error that
-// it makes ends the conversation once close-ok has left.
+// onClose answers connection.close, which may come in any state. It returns an error
+// that ends the connection after close-ok was sent.
 func (c *Conn) onClose(args []byte) error {
 	var m amqpproto.ConnectionClose
 	if err := m.DecodeArgs(args); err != nil {
@@ -151,22 +151,22 @@ func (c *Conn) onClose(args []byte) error {
 	return c.err
 }
 
-// await gives the broker HandshakeTimeout from now.
+// await starts the HandshakeTimeout for the broker's next answer.
 func (c *Conn) await() {
 	c.patience = c.client.cfg.HandshakeTimeout
 	c.handshake.set(c.patience)
 }
 
-// sendClose starts the orderly end.
+// sendClose starts the orderly close.
 func (c *Conn) sendClose() {
 	c.state = awaitCloseOk
 	c.await()
-	// Every field is a constant within its bound, so it cannot fail.
+	// Every field is a valid constant, so encoding cannot fail.
 	_ = c.send(0, &amqpproto.ConnectionClose{ReplyCode: 200, ReplyText: []byte("Goodbye")})
 }
 
-// fail ends the conversation for a fault of the peer, telling it why if it has
-// got far enough to understand.
+// fail ends the connection because of an error of the peer. It tells the peer why,
+// unless the peer has not even sent connection.start.
 func (c *Conn) fail(err error) error {
 	if c.state >= connFailed {
 		return c.err

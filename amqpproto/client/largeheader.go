@@ -7,30 +7,30 @@ import (
 	"zamqp/amqpproto"
 )
 
-// A content header cannot be split over frames, and a broker makes those that it
-// got longer: x-death, for one. RabbitMQ sends them however large they are. So
-// frame_max is no bound for the header frames that we receive. They are collected
-// in the pieces in which they come, since the loop holds no frame of that size.
+// A content header cannot be split over frames, and a broker may make a header longer
+// than it received it, for example with x-death. RabbitMQ sends it however large it
+// is. So frame_max does not bound the header frames that we receive. Larger ones are
+// collected piece by piece, because the loop does not buffer a frame of that size.
 
-// headerMaxLeast is the least headerMax.
+// headerMaxLeast is the lower bound of headerMax.
 const headerMaxLeast = 1 << 20
 
-// headerMax is the largest content header frame, in octets, whose message is fit
-// for a handler: see Delivery.Fault. One that is over BodyMax as well is refused as
-// a body of that size is.
+// headerMax is the largest content header frame, in octets, whose message may go to a
+// handler: see Delivery.Fault. A header over BodyMax is refused like a body of that
+// size.
 func (c *Conn) headerMax() uint64 { return max(16*uint64(c.frameMax), headerMaxLeast) }
 
-// largeHeader is a content header over frame_max on its way in.
+// largeHeader is a content header over frame_max that is being received.
 type largeHeader struct {
 	on      bool
-	skip    bool // nobody wants it: its octets are dropped
+	skip    bool // its octets are dropped
 	channel uint16
 	size    uint64 // octets of the payload and the frame-end
-	got     uint64 // of them
-	buf     []byte // grows with what comes, not with what was declared
+	got     uint64 // how many of them have arrived
+	buf     []byte // grows with the octets that arrive, not to the declared size
 }
 
-// beginsLarge tells whether in begins with a content header over frame_max.
+// beginsLarge reports whether in begins with a content header over frame_max.
 func (c *Conn) beginsLarge(in []byte) bool {
 	if len(in) < 7 || in[0] != amqpproto.FrameHeader || c.state != connOpen && c.state != awaitCloseOk {
 		return false
@@ -39,8 +39,8 @@ func (c *Conn) beginsLarge(in []byte) bool {
 	return size+amqpproto.FrameOverhead > uint64(c.frameMax)
 }
 
-// takeLarge takes a piece of a large header: its first one, or the next. When the
-// last has come, the channel gets the frame.
+// takeLarge handles the first or next piece of a large header. After the last piece
+// the channel gets the frame.
 func (c *Conn) takeLarge(in []byte) (n int, err error) {
 	l := &c.large
 	if !l.on {

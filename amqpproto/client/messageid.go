@@ -5,16 +5,16 @@ import (
 	"strconv"
 )
 
-// messageIDs makes ids for messages that have none, so that a receiver can tell
-// when one comes twice: a prefix of this process and connection, and a number.
+// messageIDs makes ids for messages that have none, so that a receiver can recognize a
+// second copy. An id is a prefix of this process and connection, and a number.
 type messageIDs struct {
 	number uint64 // of the newest
 	newest []byte // its text
-	older  []byte // scratch: the text of one that is sent again
+	older  []byte // scratch: the text of one that is resent
 	prefix int    // length of it
 }
 
-// messageIDRoom is what an id of ours takes in the properties at most.
+// messageIDRoom is how many octets an id of ours adds to the properties at most.
 const messageIDRoom = 2 + 1 + 16 + 1 + 20
 
 func newMessageIDs() messageIDs {
@@ -23,8 +23,8 @@ func newMessageIDs() messageIDs {
 		older: append(make([]byte, 0, messageIDRoom), prefix...), prefix: len(prefix)}
 }
 
-// next makes an id, and returns its number. The text is counted on in place,
-// which costs a tenth of formatting the number.
+// next makes an id and returns its number. It increments the text in place, which
+// costs a tenth of formatting the number.
 func (m *messageIDs) next() uint64 {
 	m.number++
 	for i := len(m.newest) - 1; i >= m.prefix; i-- {
@@ -38,7 +38,7 @@ func (m *messageIDs) next() uint64 {
 	return m.number
 }
 
-// text is the id of a number. It is overwritten by the next.
+// text returns the id of a number. The next call overwrites it.
 func (m *messageIDs) text(number uint64) []byte {
 	if number == m.number {
 		return m.newest
@@ -46,6 +46,6 @@ func (m *messageIDs) text(number uint64) []byte {
 	return strconv.AppendUint(m.older[:m.prefix], number, 10)
 }
 
-// MessageID is a new id, of the same kind as those that publishes without one
-// get when they are sent. It is overwritten by the next use of the client.
+// MessageID returns a new id, of the same kind as those that publishes without an id
+// get when they are sent. The next use of the client overwrites it.
 func (c *Client) MessageID() []byte { return c.ids.text(c.ids.next()) }

@@ -2,12 +2,13 @@ package client
 
 import "zamqp/amqpproto"
 
-// Pause stops deliveries (basic.cancel; see leave.go for a consumer that is the
-// only one of its queue) without giving up anything else: the topology stays
-// declared, what is in hand can be settled, and Resume goes on, also over
-// reconnects. What arrives until the broker has agreed is handed back
-// unseen; a consumer with NoAck, which cannot hand back, still gets it. The end of
-// its last consumer ends a queue that is AutoDelete: Resume declares it anew.
+// Pause stops deliveries with basic.cancel; for a consumer that is the only one of its
+// queue, see leave.go. All else stays: the topology stays declared, deliveries in hand
+// can be settled, and the pause lasts over reconnects until Resume. Messages that
+// arrive before the broker's answer are given back, and the sink does not see them. A
+// consumer with NoAck cannot give them back, so its sink still gets them. The broker
+// deletes an AutoDelete queue when its last consumer is cancelled: Resume declares it
+// again.
 func (k *Consumer) Pause() {
 	if k.paused || k.cancelling() {
 		return
@@ -22,21 +23,21 @@ func (k *Consumer) Resume() {
 		return
 	}
 	k.paused = false
-	if k.leaving && k.ch.state == channelOpen && !k.place.stream { // a stream brings nothing again for a nack
+	if k.leaving && k.ch.state == channelOpen && !k.place.stream { // a stream does not redeliver after a nack
 		k.stay()
 		return
 	}
 	if k.state == Paused && k.client.isOpen() {
 		k.start()
 		k.client.wake()
-	} // else what is under way finds out
+	} // else the next step sees k.paused
 }
 
-// IsPaused tells whether Pause was called and not ended by Resume or Cancel.
+// IsPaused reports whether Pause was called, and no Resume or Cancel since.
 func (k *Consumer) IsPaused() bool { return k.paused }
 
-// pause cancels at the broker, if there is something to cancel yet. What is half
-// way looks at k.paused when it comes to that.
+// pause sends the cancel if the consumer is up. A consumer that is still starting
+// checks k.paused later.
 func (k *Consumer) pause() {
 	if k.state != Up || !k.flowing || k.ch == nil || !k.client.isOpen() {
 		return
@@ -47,8 +48,8 @@ func (k *Consumer) pause() {
 	k.client.wake()
 }
 
-// cancel asks the broker to send nothing more, or leaves that to the answer that
-// is awaited: a Sync may be under way.
+// cancel asks the broker to send nothing more. If a Sync is under way, its answer
+// calls cancel again.
 func (k *Consumer) cancel() error {
 	if k.IsSole() {
 		k.leave()
@@ -60,11 +61,11 @@ func (k *Consumer) cancel() error {
 	return k.ch.request(&amqpproto.BasicCancel{ConsumerTag: []byte(k.tag)}, amqpproto.IDBasicCancelOk)
 }
 
-// rest is the state that a paused consumer is in.
+// rest puts the consumer into the paused state.
 func (k *Consumer) rest() {
 	k.state, k.err = Paused, nil
 	if len(k.spec.Queues) > 0 && k.spec.Queues[0].AutoDelete {
-		k.conn = nil // the name that the broker gave it has gone with it
+		k.conn = nil // the queue is gone, and with it the name that the broker gave
 	}
 	k.client.note(Event{Kind: EventConsumerPaused, Name: k.name, Text: k.Queue()})
 }

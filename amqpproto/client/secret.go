@@ -2,11 +2,10 @@ package client
 
 import "zamqp/amqpproto"
 
-// UpdateSecret replaces the password for connects to come and, where there is a
-// connection, tells the broker (connection.update-secret), so that a token that
-// expires does not end it. The outcome is an event: EventSecretUpdated, or
-// EventLost where the broker refuses it. A secret that is in use already is not
-// told again.
+// UpdateSecret replaces the password for later connects. If there is a connection, it
+// also tells the broker (connection.update-secret), so that an expired token does not
+// end it. The outcome is an event: EventSecretUpdated, or EventLost if the broker
+// refuses it. The broker is not told if the secret has not changed.
 func (c *Client) UpdateSecret(secret string) {
 	c.cfg.Password = secret
 	if c.isOpen() {
@@ -15,7 +14,7 @@ func (c *Client) UpdateSecret(secret string) {
 	}
 }
 
-// updateSecret tells the broker of a password that is another than it knows.
+// updateSecret sends the password to the broker if it has changed.
 func (c *Conn) updateSecret() {
 	cfg := &c.client.cfg
 	if cfg.Password == c.secret || cfg.Mechanism == mechanismExternal {
@@ -30,7 +29,7 @@ func (c *Conn) updateSecret() {
 	c.updates++
 }
 
-// onSecretUpdated takes the broker's agreement.
+// onSecretUpdated handles connection.update-secret-ok.
 func (c *Conn) onSecretUpdated(id amqpproto.MethodID) error {
 	if c.updates == 0 {
 		return unexpected(c.state, id)

@@ -9,24 +9,24 @@ type Stats struct {
 	Expired     uint64 // had no outcome within ConfirmTimeout
 	Unconfirmed uint64 // ended with their connection or channel
 
-	Resent              uint64 // publishes sent again over a new channel, as the one before ended or refused them
-	ResentIndeterminate uint64 // of those, the broker may have had the first copy: possible duplicates
+	Resent              uint64 // publishes resent over a new channel, because the old one ended or nacked them
+	ResentIndeterminate uint64 // of those, the ones of which the broker may have the first copy: possible duplicates
 	Renewed             uint64 // publish channels replaced for nacks or stalled confirms
 
 	Delivered     uint64 // given to a Sink
 	Redelivered   uint64 // of those, with the redelivered flag
-	Acked         uint64 // each one settled as ack, however many share a frame
-	AckFrames     uint64 // basic.ack frames that carried them
+	Acked         uint64 // deliveries acked, even if many share a frame
+	AckFrames     uint64 // basic.ack frames that carried these acks
 	Rejected      uint64 // basic.reject and basic.nack
-	OldEpoch      uint64 // settled after their channel was gone, dropped
+	OldEpoch      uint64 // settled after their channel had ended, dropped
 	DoubleSettled uint64 // settled twice, or never delivered, ignored
 	HandedBack    uint64 // arrived after Cancel or Close, returned to the broker
 
-	Requests        uint64 // accepted by Call
+	Requests        uint64 // accepted by Request
 	Replies         uint64 // of those, answered in time
 	RequestTimeouts uint64 // of those, not
-	LateReplies     uint64 // came when their request had its outcome, dropped
-	Gets            uint64 // messages that a Get brought
+	LateReplies     uint64 // came after the outcome of their request, dropped
+	Gets            uint64 // messages from Get
 
 	Connects       uint64 // opened
 	Reconnects     uint64 // of those, after the first

@@ -8,17 +8,16 @@ import (
 	"zamqp/amqpproto"
 )
 
-// The arguments by which RabbitMQ knows a stream and a place in it. It tells the
-// place of each delivery in a header of the same name.
+// RabbitMQ's arguments for a stream and for a position in it. Each delivery has its
+// position in a header of the same name.
 const (
 	argQueueType    = "x-queue-type"
 	argStreamOffset = "x-stream-offset"
 )
 
-// position is how far a consumer of a stream has come. The broker keeps no such
-// thing for AMQP 0-9-1, so that a consumer which consumed again from where its
-// declaration says would read everything twice, or miss what came while it was
-// away.
+// position is how far a consumer of a stream has read. The broker does not remember
+// this for AMQP 0-9-1. A consumer that started again at its declared offset would read
+// messages twice, or miss those that came while it was disconnected.
 type position struct {
 	stream bool
 	known  bool
@@ -26,7 +25,7 @@ type position struct {
 	props  amqpproto.Properties
 }
 
-// isStream tells whether a spec consumes from a stream.
+// isStream reports whether a spec consumes from a stream.
 func isStream(spec *ConsumerSpec) bool {
 	if _, is := spec.Args[argStreamOffset]; is {
 		return true
@@ -34,9 +33,9 @@ func isStream(spec *ConsumerSpec) bool {
 	return len(spec.Queues) > 0 && spec.Queues[0].Args[argQueueType] == "stream"
 }
 
-// came notes the offset of a delivery that goes to the sink. One whose headers
-// cannot be read is taken for the next in the stream: without an offset of its own
-// the window would give it that of another delivery, long ago.
+// came records the offset of a delivery. If its headers cannot be read, it is assumed
+// to be the next one in the stream, because otherwise the window would still hold the
+// offset of an old delivery for this tag.
 func (p *position) came(w *window, tag uint64, properties []byte) {
 	offset, ok := p.offset(properties)
 	if !ok {
@@ -61,15 +60,15 @@ func (p *position) offset(properties []byte) (offset int64, ok bool) {
 	return f.Int()
 }
 
-// back goes back to the first delivery that was not settled, when the channel is
-// gone: it is not delivered again otherwise.
+// back moves the position to the first delivery that was not settled, when the channel
+// has ended, so that it is delivered again.
 func (p *position) back(w *window) {
 	if offset, any := w.lowestOffset(); any {
 		p.next = min(p.next, offset)
 	}
 }
 
-// args are the arguments to consume with.
+// args returns the arguments for basic.consume.
 func (p *position) args(of amqp.Table) amqp.Table {
 	if !p.known {
 		return of
@@ -82,7 +81,7 @@ func (p *position) args(of amqp.Table) amqp.Table {
 	return t
 }
 
-// setOffset notes the stream offset of a tag that the window holds.
+// setOffset records the stream offset of a tag in the window.
 func (w *window) setOffset(tag uint64, offset int64) {
 	if len(w.offsets) != w.tags.Cap() {
 		old := w.offsets
@@ -94,7 +93,7 @@ func (w *window) setOffset(tag uint64, offset int64) {
 	w.offsets[tag&uint64(len(w.offsets)-1)] = offset
 }
 
-// lowestOffset is that of the first tag that is not settled.
+// lowestOffset returns the offset of the first tag that is not settled.
 func (w *window) lowestOffset() (offset int64, any bool) {
 	if len(w.offsets) != w.tags.Cap() {
 		return 0, false

@@ -2,12 +2,12 @@ package client
 
 import "zamqp/amqpproto"
 
-// Sync calls done when the broker has taken everything that was settled before:
-// an ack has no answer, but a method behind it on the same channel has. It is
-// basic.qos with the prefetch that is in force. false says that it is not possible
-// now, as while the consumer is paused. If the channel ends before the answer, or
-// the consumer is cancelled, done is never called: what was settled may come
-// again, with a new epoch.
+// Sync calls done when the broker has received all earlier acks, rejects and nacks. An
+// ack has no answer, but a later method on the same channel has: Sync sends basic.qos
+// with the current prefetch. It returns false if this is not possible now, for example
+// while the consumer is paused. If the channel ends before the answer, or the consumer
+// is cancelled, done is never called: the settled messages may come again, with a new
+// epoch.
 func (k *Consumer) Sync(done func()) bool {
 	if k.state != Up || k.ch == nil || !k.flowing || !k.client.isOpen() {
 		return false
@@ -27,7 +27,7 @@ func (k *Consumer) syncNow() {
 	k.check(k.ch.request(&amqpproto.BasicQos{PrefetchCount: k.spec.Prefetch}, amqpproto.IDBasicQosOk))
 }
 
-// synced takes the answer.
+// synced handles the answer.
 func (k *Consumer) synced() {
 	told := k.syncing
 	k.syncing = nil

@@ -2,25 +2,24 @@ package client
 
 import "zamqp/amqpproto"
 
-// txState is what a publish channel with Config.TxSelect knows of its
-// transactions. One commit is in flight at a time; what is published meanwhile
-// waits for the next.
+// txState is the state of the transactions of a publish channel with Config.TxSelect.
+// One commit is in flight at a time; publishes in that time wait for the next one.
 type txState struct {
 	end  uint64 // the commit in flight covers publishes before it
-	turn uint64 // in which the last publish left the caller or the waiting list
+	turn uint64 // in which the last sent publish was published
 }
 
-// commitTx ends the transaction of the turn, at the end of it.
+// commitTx commits the transaction of the turn, at the end of the turn.
 func (p *publishChannel) commitTx() {
 	if !p.client.cfg.TxSelect || p.state != publishReady || p.ch.await != 0 || p.confirms.Next() == p.tx.end {
 		return
 	}
 	p.tx.end = p.confirms.Next()
-	_ = p.ch.request(&amqpproto.TxCommit{}, amqpproto.IDTxCommitOk) // it has no field that could not be encoded
+	_ = p.ch.request(&amqpproto.TxCommit{}, amqpproto.IDTxCommitOk) // it has no fields, so encoding cannot fail
 }
 
-// committed is the outcome of all publishes before the commit. A message that no
-// queue took has been returned by now.
+// committed settles all publishes before the commit. A message that no queue took has
+// been returned by now.
 func (p *publishChannel) committed() error {
 	l := &p.confirms
 	for seq := l.Base(); seq < p.tx.end; seq++ {
@@ -38,8 +37,8 @@ func (p *publishChannel) committed() error {
 	return nil
 }
 
-// full tells that no more publishes are to be encoded now. One transaction is not
-// torn apart: what is published in one turn stays together.
+// full reports whether no more publishes may be encoded now. With transactions it lets
+// all publishes of one turn through, so that a transaction stays whole.
 func (c *Client) full(turn uint64) bool {
 	return c.conn.out.Len() >= outMark && !(c.cfg.TxSelect && c.pub.tx.turn == turn)
 }
