@@ -14,30 +14,30 @@ const (
 	streamMax  = 256 << 10 // bytes held in either direction
 )
 
-// stream is an adopted connection: two goroutines pump it into buffers, which take the place of a socket's. The loop
-// sees the same interface as read, write and the poller give.
+// stream is an adopted connection. Two goroutines copy between it and buffers, which replace those of a socket. The loop
+// uses it through the same interface as a socket.
 type stream struct {
 	conn *Conn
 	nc   net.Conn
 	tell func() // conn's event handler, made once
 
 	mu      sync.Mutex
-	changed sync.Cond // for the goroutines: room in in, something in out, or the end
+	changed sync.Cond // wakes the goroutines: in has room, out has bytes, or the stream ends
 	in      []byte    // received, not yet taken: in[inAt:]
 	inAt    int
 	inErr   error  // after in; io.EOF for an orderly end
 	out     []byte // to be sent
 	flying  int    // bytes being written
 	outErr  error
-	told    bool // tell is posted and has not begun
-	done    bool // send what is left, then shut the write side
+	told    bool // tell is posted and has not run yet
+	done    bool // send what is left, then shut down the write side
 	closed  bool
 	pumping int // goroutines left; the last closes nc
 }
 
-// Adopt pumps any stream that is no bare socket (TLS, a pipe) into a Peer, under the same contract. The loop owns nc
-// from here on. accept is called inside Adopt; if it returns nil, nc is closed. The goroutines hold up to 256 KiB
-// either way and end with the connection.
+// Adopt connects a stream that is not a plain socket (TLS, a pipe) to a Peer, with the same rules as a socket. The loop
+// owns nc from now on. accept is called inside Adopt; if it returns nil, nc is closed. Two goroutines hold up to 256 KiB
+// in each direction, and end with the connection.
 func (l *Loop) Adopt(nc net.Conn, accept func(*Conn) Peer) *Conn {
 	l.debug.onThread(l, "Loop.Adopt")
 	c := l.newConn(-1, endpoint{})
@@ -47,7 +47,7 @@ func (l *Loop) Adopt(nc net.Conn, accept func(*Conn) Peer) *Conn {
 		s.mu.Lock()
 		s.told = false
 		s.mu.Unlock()
-		l.blame(c) // to blame for a panic, which a posted function has nobody for
+		l.blame(c) // a panic here is one of this connection, not of the posted function
 		c.ready(readable | writable)
 		l.blame(nil)
 	}
@@ -129,8 +129,8 @@ func (s *stream) send() {
 	}
 }
 
-// shutWrite ends the sending in order if the stream can do that alone. If not, it is closed altogether: the other side
-// would wait for the end otherwise.
+// shutWrite shuts down the write side if the stream can do that. If not, it closes the whole stream, because otherwise the
+// other side would wait for the end.
 func (s *stream) shutWrite() {
 	if h, ok := s.nc.(interface{ CloseWrite() error }); ok && h.CloseWrite() == nil {
 		return
@@ -138,7 +138,7 @@ func (s *stream) shutWrite() {
 	_ = s.nc.Close()
 }
 
-// leave ends a goroutine; the last one closes the stream. TLS may take its time for that.
+// leave ends a goroutine. The last one closes the stream, which may take long with TLS.
 func (s *stream) leave() {
 	s.mu.Lock()
 	s.pumping--
@@ -153,7 +153,7 @@ func (s *stream) leave() {
 	s.conn.loop.pumps.Done()
 }
 
-// wake makes the loop look at the connection, once for all that has happened until it does.
+// wake makes the loop check the connection. Several calls before that cause one check.
 func (s *stream) wake() {
 	s.mu.Lock()
 	told := s.told || s.closed
@@ -174,7 +174,7 @@ func (s *stream) again() {
 	}
 }
 
-// take is what read is for a socket.
+// take works like read on a socket.
 func (s *stream) take(b []byte) (int, syscall.Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +203,7 @@ func (s *stream) take(b []byte) (int, syscall.Errno) {
 	return n, 0
 }
 
-// put is what write is for a socket.
+// put works like write on a socket.
 func (s *stream) put(p []byte) (int, syscall.Errno) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,14 +233,14 @@ func (s *stream) failure() error {
 func (s *stream) remoteAddr() net.Addr { return s.nc.RemoteAddr() }
 func (s *stream) localAddr() net.Addr  { return s.nc.LocalAddr() }
 
-// unsent says whether bytes that put took have not left yet.
+// unsent reports whether bytes that put accepted have not been written yet.
 func (s *stream) unsent() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.out)+s.flying > 0 && s.outErr == nil
 }
 
-// shut ends the sending in order; receiving goes on.
+// shut shuts down the write side in order. Receiving continues.
 func (s *stream) shut() {
 	s.mu.Lock()
 	s.done = true

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// ErrFlushTimeout is the cause of Lost when a connection was to be closed in order, but the other side did not read
-// what was to be sent before.
+// ErrFlushTimeout is the cause of Lost when a connection could not be closed in order because the other side did not read
+// the remaining output.
 var ErrFlushTimeout = errors.New("loop: the other side did not read the last answer in time")
 
 // finish begins an orderly close: no more feeding, flush what is pending, then lose the peer with cause.
@@ -23,7 +23,7 @@ func (c *Conn) finish(cause error) {
 	c.mark(0)
 }
 
-// doom puts the connection in the line of phase 7, where it is closed, or begins to linger.
+// doom adds the connection to the list for phase 7, where it is closed or begins to linger.
 func (c *Conn) doom(cause error, linger bool) {
 	if c.stage == stageDoomed || c.stage == stageClosed {
 		return
@@ -55,8 +55,8 @@ func (l *Loop) closeSome() {
 	}
 }
 
-// close parts with the peer, and with the descriptor unless it is to linger. Lost comes after everything of ours, so
-// that a panic in it leaves nothing behind.
+// close releases the peer and, unless the connection lingers, the descriptor. Lost is called after all cleanup, so that a
+// panic in it leaves nothing behind.
 func (c *Conn) close() {
 	peer, cause := c.peer, c.cause
 	c.peer, c.cause = nil, nil
@@ -88,8 +88,9 @@ func (c *Conn) discard() {
 	l.release(int(c.fd))
 }
 
-// linger shuts the write side and waits for the other side to do the same. Closing at once, with input unread or on
-// its way, would send a reset, which makes the other side forget what it has not read yet: the last answer.
+// linger shuts down the write side and waits for the other side to do the same. If the socket were closed at once while
+// input is unread or still arriving, the kernel would send a reset. Then the other side could lose the last answer, if it
+// has not read it yet.
 func (c *Conn) linger() {
 	l := c.loop
 	l.count.Lingers++

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// stage of a connection, named for what it waits for.
+// stage is the state of a connection, named for what it waits for.
 type stage uint8
 
 const (
@@ -30,35 +30,35 @@ const (
 	fEOF                         // the other side sends no more
 	fLinger                      // doomed: linger instead of closing at once
 	fLingering                   // counted as lingering
-	fOff                         // taken out of the poller, which would tell of a hang-up for ever
-	fUnwriting                   // writing has failed; what arrived is read all the same
-	fReading                     // read, however much output waits
+	fOff                         // removed from the poller, which would report the hang-up again and again
+	fUnwriting                   // writing has failed; input is still read
+	fReading                     // read even if much output waits
 	fPaused                      // not read: its peer asked for it
-	fLine                        // stands in the line of long outputs
+	fLine                        // waits in the list of long outputs
 )
 
-// transport is what takes the place of a socket: an adopted stream, or an end of a pipe. It is asked as a socket
-// is, and tells that something has happened by wake, once for all that has happened until the loop looks.
+// transport replaces a socket: an adopted stream, or a pipe end. It is read and written like a socket. It calls wake when
+// something has happened, once until the loop has checked it.
 type transport interface {
-	take(b []byte) (int, syscall.Errno) // as read: 0 is the end, EAGAIN nothing now, EIO the failure
-	put(p []byte) (int, syscall.Errno)  // as write
-	failure() error                     // behind EIO
-	unsent() bool                       // bytes that put took have not left yet
-	wake()                              // make the loop look at the connection
+	take(b []byte) (int, syscall.Errno) // like read: 0 is the end, EAGAIN nothing now, EIO a failure
+	put(p []byte) (int, syscall.Errno)  // like write
+	failure() error                     // the error behind EIO
+	unsent() bool                       // bytes that put accepted have not been sent yet
+	wake()                              // make the loop check the connection
 	again()                             // wake if there is something to take
-	shut()                              // end the sending in order; receiving goes on
-	close()                             // end both
+	shut()                              // shut down the write side in order; receiving continues
+	close()                             // close both directions
 	remoteAddr() net.Addr
 	localAddr() net.Addr
 }
 
-// Conn is one connection of a loop: a socket, an adopted stream or an end of a pipe, and its Peer. Its methods are for the loop's
-// thread. They do nothing once the connection is closed, so it may be kept longer than it lasts.
+// Conn is one connection of a loop: a socket, an adopted stream or a pipe end, and its Peer. Its methods are for the
+// loop's thread. They do nothing after the connection is closed, so a Conn may be kept for longer.
 type Conn struct {
 	loop     *Loop
 	peer     Peer
 	input    *inputBuffer // input that the peer did not take; nil if there is none
-	stream   transport    // in place of a socket; nil for a socket
+	stream   transport    // instead of a socket; nil for a socket
 	cause    error        // why it is closed, for Lost
 	id       uint64
 	deadline int64 // ns after Loop.base; 0 for none
@@ -84,15 +84,15 @@ func (c *Conn) Wake() {
 	}
 }
 
-// KeepReading lifts the high-water mark from this connection: its peer bounds its output by itself, and is fed however
-// much of it waits. Between two peers that both stop reading when the other does not, nothing would move any more.
+// KeepReading removes the high-water mark from this connection: its peer bounds its output itself, and is fed even if much
+// output waits. Otherwise two peers that each stop reading while the other does not read would both stop for ever.
 func (c *Conn) KeepReading() {
 	c.loop.debug.onThread(c.loop, "Conn.KeepReading")
 	c.flags |= fReading
 }
 
-// Pause stops the reading of this connection, and begins it again. What has been
-// read is offered to the peer as ever. Its end is not seen meanwhile.
+// Pause stops or resumes reading from this connection. Input that was already read is still offered to the peer. While
+// reading is paused, the loop does not notice the end of the input.
 func (c *Conn) Pause(on bool) {
 	c.loop.debug.onThread(c.loop, "Conn.Pause")
 	if on {
@@ -117,7 +117,7 @@ func (c *Conn) Abort(cause error) {
 	c.doom(cause, false)
 }
 
-// RemoteAddr is the other side's address; nil if it is not known.
+// RemoteAddr returns the other side's address, or nil if it is unknown.
 func (c *Conn) RemoteAddr() net.Addr {
 	if c.stream != nil {
 		return c.stream.remoteAddr()
@@ -125,7 +125,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return c.remote.addr()
 }
 
-// LocalAddr is this side's address; nil if it is not known, or not any more.
+// LocalAddr returns this side's address, or nil if it is unknown or the socket is closed.
 func (c *Conn) LocalAddr() net.Addr {
 	if c.stream != nil {
 		return c.stream.localAddr()
@@ -136,7 +136,7 @@ func (c *Conn) LocalAddr() net.Addr {
 	return localEndpoint(int(c.fd)).addr()
 }
 
-// mark puts the connection in the line for phase 6.
+// mark adds the connection to the list for phase 6.
 func (c *Conn) mark(f flags) {
 	c.flags |= f
 	if c.flags&fDirty == 0 {
@@ -151,8 +151,8 @@ func (l *Loop) newConn(fd int, remote endpoint) *Conn {
 	return &Conn{loop: l, id: l.ids, fd: int32(fd), remote: remote}
 }
 
-// open asks for the connection's peer; its descriptor is in the poller already, so that a panic here is cleaned up like
-// any other. The first Tick and flush come in this turn.
+// open calls accept for the connection's peer. The descriptor is in the poller already, so that a panic here is cleaned up
+// like any other. The first Tick and flush come in this turn.
 func (c *Conn) open(accept func(*Conn) Peer) {
 	l := c.loop
 	l.count.Open++
@@ -172,7 +172,7 @@ func (c *Conn) ask(accept func(*Conn) Peer) {
 	c.peer = accept(c)
 }
 
-// ready handles what the poller tells of a socket.
+// ready handles an event of the poller for a socket.
 func (c *Conn) ready(ev readiness) {
 	if c.stage == stageDoomed || c.stage == stageClosed {
 		return
@@ -192,9 +192,9 @@ func (c *Conn) ready(ev readiness) {
 	}
 }
 
-// hungUp handles an error told of a connection that is not being read. Without an error the other side is just gone
-// altogether; the poller would say so for ever, so it is left out of it until the connection is read again or a write
-// finds out.
+// hungUp handles a hang-up event for a connection that is not being read. If there is no socket error, the other side has
+// closed both directions. The poller would report this again and again, so the connection is removed from it until it is
+// read again or a write fails.
 func (c *Conn) hungUp() {
 	if c.stream != nil {
 		return
@@ -233,7 +233,7 @@ func (c *Conn) interest() {
 	c.want = want
 	switch {
 	case c.stream != nil:
-		// The stream has told what it had while nobody listened.
+		// The stream has called wake while the connection was not read.
 		c.stream.wake()
 	case c.flags&fOff != 0:
 		c.flags &^= fOff

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listeners leave a share of the descriptors alone: files, a journal's next segment for one, and connections that the
-// server opens itself must not fail because clients have taken all of them.
+// Listeners do not use a share of the descriptors: files, such as a journal's next segment, and connections that the
+// server opens itself must not fail because clients use all descriptors.
 const (
 	descriptorShare = 8 // the share is one of so many
 	descriptorsMin  = 16
@@ -30,8 +30,8 @@ func descriptorsLeft(limit int) int {
 	return min(max(limit/descriptorShare, descriptorsMin), descriptorsMax, limit/2)
 }
 
-// tooMany says that a connection that was accepted would take from the share. The system gives the lowest descriptor
-// that is free, so its number says how many are in use at least; and those that are closed by others bring it down again.
+// tooMany reports whether an accepted connection uses a descriptor of the share. The system gives out the lowest free
+// descriptor, so its number shows how many are in use at least, and it falls again when others are closed.
 func (l *Loop) tooMany(fd int) bool { return fd >= l.acceptMax }
 
 // TakesFromShare is tooMany for a connection that a listener of package net has accepted. Any thread may ask.

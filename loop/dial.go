@@ -24,7 +24,7 @@ type target struct {
 	name   string
 }
 
-// dial is a connection in the making. It is in the poller while one of its addresses is being tried.
+// dial is a connection that is being opened. It is in the poller while one of its addresses is being tried.
 type dial struct {
 	loop    *Loop
 	network string
@@ -40,10 +40,10 @@ type dial struct {
 }
 
 // Dial opens a connection to addr; network is tcp, tcp4, tcp6 or unix. It never blocks: names are resolved on another
-// goroutine, and the addresses found are tried in turn, each with its share of what is left of timeout (30 s if it is
-// 0). done is called
-// exactly once, on the loop, and never inside Dial: with the connection, whose Peer it returns (nil closes it), or
-// with an error that names the address; then its result is ignored. When the loop ends first, the error is ErrStopped.
+// goroutine, and the addresses found are tried one after the other, each with a share of the remaining timeout (30 s if
+// timeout is 0). done is called exactly once, on the loop, and never inside Dial. It gets the connection and returns its
+// Peer (nil closes it), or it gets an error that names the address; then its result is ignored. If the loop ends first,
+// the error is ErrStopped.
 func (l *Loop) Dial(network, addr string, timeout time.Duration, done func(*Conn, error) Peer) {
 	l.debug.onThread(l, "Loop.Dial")
 	if timeout <= 0 {
@@ -166,7 +166,7 @@ func (d *dial) next() {
 	}
 }
 
-// try begins a connect; nil means that the poller will tell how it went.
+// try starts a connect. nil means that the poller will report its result.
 func (d *dial) try() error {
 	l := d.loop
 	fd, err := socket(d.trying.family)
@@ -181,7 +181,7 @@ func (d *dial) try() error {
 		closeFD(fd)
 		return os.NewSyscallError("connect", err)
 	}
-	// A connect that is done already is told by the poller, too.
+	// The poller also reports a connect that is complete already.
 	if err := l.register(fd, d, writable); err != nil {
 		closeFD(fd)
 		return os.NewSyscallError("poll", err)
@@ -190,7 +190,7 @@ func (d *dial) try() error {
 	return nil
 }
 
-// ready is told when the connect has succeeded or failed.
+// ready is called when the connect has succeeded or failed.
 func (d *dial) ready(readiness) {
 	l := d.loop
 	if err := d.outcome(); err != nil {
@@ -208,7 +208,7 @@ func (d *dial) ready(readiness) {
 	l.occupy(fd, c)
 	l.count.Dialed++
 	if err := l.poll.change(fd, l.gen, readable); err != nil {
-		// The Peer that done returns will be told by Lost.
+		// The loop calls Lost of the Peer that done returns.
 		defer c.doom(os.NewSyscallError("poll", err), false)
 	}
 	c.open(func(c *Conn) Peer { return done(c, nil) })
@@ -225,8 +225,8 @@ func (d *dial) outcome() error {
 	if err != nil {
 		return err
 	}
-	// A port of this machine that nobody listens on may be the one that the system chose for our own end: TCP then
-	// connects the socket with itself.
+	// If nobody listens on a local port, the system may choose the same port for our own end. TCP then connects the socket
+	// to itself.
 	if local := localEndpoint(d.fd); local == endpointOf(peer) {
 		return syscall.ECONNREFUSED
 	}

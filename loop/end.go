@@ -2,7 +2,7 @@ package loop
 
 import "time"
 
-// end is what Run does last: everything is lost, closed and ended, and whatever that sets off is run.
+// end is the last step of Run: it loses all connections, closes and ends everything, and runs what this causes.
 func (l *Loop) end() {
 	l.stop.Store(true)
 	l.tick()
@@ -67,7 +67,7 @@ func (l *Loop) loseAll() {
 	l.closeDoomed()
 }
 
-// loseNow dooms whatever the connection waits for.
+// loseNow dooms the connection in any stage.
 func (c *Conn) loseNow() {
 	if c.stage == stageDoomed { // not yet reached by phase 7
 		c.flags &^= fLinger
@@ -76,8 +76,8 @@ func (c *Conn) loseNow() {
 	c.doom(ErrStopped, false)
 }
 
-// awaitPumps waits for the loop's goroutines. They have been told to end; one that is held by what it calls (a blocking
-// function, a stream that cannot be interrupted) is not waited for long.
+// awaitPumps waits for the loop's goroutines, which have been told to end. It does not wait long for one that is blocked
+// in a call (a blocking function, a stream that cannot be interrupted).
 func (l *Loop) awaitPumps() {
 	ended := make(chan struct{})
 	go func() {

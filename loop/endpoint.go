@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endpoint is an address in the room that it needs: most connections are never asked for theirs.
+// endpoint is an address in compact form, because most connections are never asked for theirs.
 type endpoint struct {
 	ip     [16]byte
 	zone   uint32

@@ -38,15 +38,15 @@ func (c *Conn) read() {
 	c.again()
 }
 
-// again makes the loop come back to an adopted stream, which does not tell twice of what was left in it.
+// again makes the loop return to an adopted stream, which does not report the same remaining input twice.
 func (c *Conn) again() {
 	if c.stream != nil {
 		c.stream.again()
 	}
 }
 
-// room is where to read: into the shared buffer, behind a copy of a short rest, or behind a long rest in its own
-// buffer. front is the length of the rest copied in front of the shared one; -1 means the input buffer.
+// room returns where to read to: the shared buffer, after a copy of a short rest, or the input buffer, after a long rest.
+// front is the length of the rest that was copied to the front of the shared buffer; -1 means the input buffer.
 func (c *Conn) room() (b []byte, front int) {
 	l := c.loop
 	k := c.input
@@ -57,7 +57,7 @@ func (c *Conn) room() (b []byte, front int) {
 		copy(l.buf[headroom-n:], k.b[k.r:k.w])
 		return l.buf[headroom:], n
 	}
-	// A quarter of a read's worth of room is enough to go on; less is not worth the call.
+	// Room for a quarter of ReadSize is enough. Less is not worth a system call.
 	if len(k.b)-k.w < l.opt.ReadSize/4 {
 		n := k.w - k.r
 		if k.r >= l.opt.ReadSize/4 && k.r >= n { // moving it is cheap, compared with what was taken
@@ -134,7 +134,7 @@ func (c *Conn) offer() {
 	c.full(k.w - k.r)
 }
 
-// full stops the reading of a peer that refuses too much, and begins it again.
+// full stops reading from a connection whose peer refuses too much input, and resumes it later.
 func (c *Conn) full(n int) {
 	if n >= c.loop.opt.InputMax {
 		c.flags |= fFull
@@ -159,8 +159,8 @@ func (c *Conn) releaseInput() {
 	}
 }
 
-// feed offers b until the peer takes nothing more of it, and returns how much it took. A peer that took something and
-// woke itself meanwhile (it has answered one request of several) is offered the rest at once.
+// feed offers b until the peer takes no more of it, and returns how much it took. If a peer took something and woke itself
+// in Feed (because it has answered one of several requests), it is offered the rest at once.
 func (c *Conn) feed(b []byte) (took int) {
 	l := c.loop
 	l.doing = "feed"
@@ -177,7 +177,7 @@ func (c *Conn) feed(b []byte) (took int) {
 			return took
 		}
 		if n == 0 {
-			// Taking nothing and waking itself, a peer would be offered the same for ever.
+			// A peer that takes nothing and wakes itself would be offered the same input for ever.
 			c.flags &^= fWoken
 			return took
 		}

@@ -7,8 +7,8 @@ import (
 
 // flushDirty is phase 6.
 func (l *Loop) flushDirty() {
-	// First all held input, because what peers do with it may make others dirty, and those should be written in this
-	// turn, too. The line may grow meanwhile, but nobody stands in it twice.
+	// First offer all held input, because peers may make others dirty when they handle it, and those should be written in
+	// this turn too. The list may grow in this loop, but no connection is in it twice.
 	for l.cursor = 0; l.cursor < len(l.dirty); {
 		l.offerKept()
 	}
@@ -43,7 +43,7 @@ func (l *Loop) offerKept() {
 	l.blame(nil)
 }
 
-// offerable says whether held input is to be offered again.
+// offerable reports whether held input is to be offered again.
 func (c *Conn) offerable() bool {
 	return c.flags&fWoken != 0 && c.input != nil && c.stage == stageOpen && c.flags&fHigh == 0
 }
@@ -68,8 +68,8 @@ func (c *Conn) turn() {
 	if c.flags&fTick != 0 {
 		c.tick()
 	}
-	// A Wake up to here is answered by this flush, one after it by the next; but one for held input has come too late
-	// for this turn's offer.
+	// This flush answers a Wake before this point, and the next flush a later one. But a Wake for held input came too late
+	// for the offer of this turn.
 	woken := c.flags & fWoken
 	c.flags &^= fDirty | fTick | fWoken
 	if woken != 0 && c.input != nil && c.stage == stageOpen {
@@ -88,20 +88,19 @@ func (c *Conn) tick() {
 	l := c.loop
 	l.doing = "tick"
 	next := c.peer.Tick(l.now)
-	if c.stage != stageOpen { // the closing has its own
+	if c.stage != stageOpen { // a closing connection has its own deadline
 		return
 	}
 	if next.IsZero() {
 		c.arm(0)
 		return
 	}
-	// A time that has passed already would make the loop turn without rest.
+	// A time in the past would make the loop turn without ever waiting.
 	const soonest = int64(time.Millisecond)
 	c.arm(max(int64(next.Sub(l.base)), l.at+soonest))
 }
 
-// flush writes Pending once; first says that the connection has its turn among
-// those with long outputs.
+// flush writes Pending once. first says that it is the connection's turn among those with long outputs.
 func (c *Conn) flush(first bool) {
 	l := c.loop
 	l.doing = "flush"
@@ -143,7 +142,7 @@ func (c *Conn) flush(first bool) {
 		left := len(p) - n
 		c.peer.Sent(n)
 		if left == 0 {
-			// More may have been encoded for the room that has become free.
+			// The peer may have encoded more, now that there is room.
 			if p = c.peer.Pending(); len(p) == 0 {
 				c.flushed()
 			} else {
@@ -156,7 +155,7 @@ func (c *Conn) flush(first bool) {
 			c.arm(l.at + int64(l.opt.FlushTime))
 		}
 	}
-	if n == most { // the rest has to wait for its turn, not for the other side
+	if n == most { // the rest waits for its turn, not for the other side
 		c.stand()
 		c.pressure(len(p) - n)
 		return
@@ -167,7 +166,7 @@ func (c *Conn) flush(first bool) {
 	}
 }
 
-// pressure pauses the reading of a peer with too much output, and begins it again under half.
+// pressure stops reading from a connection with too much output, and resumes when the output is under half of HighWater.
 func (c *Conn) pressure(left int) {
 	high := c.loop.opt.HighWater
 	switch {
@@ -191,13 +190,13 @@ func (c *Conn) flushed() {
 	case c.stage == stageOpen:
 		c.interest()
 	case c.stream != nil && c.stream.unsent():
-		c.flags |= fBlocked // the goroutine that writes will tell
+		c.flags |= fBlocked // the writing goroutine will call wake
 	default:
 		c.doom(c.cause, true)
 	}
 }
 
-// unwritable handles a failed write. What the other side said before it went is still worth reading: it is often the
+// unwritable handles a failed write. What the other side sent before it closed is still read, because it is often the
 // reason.
 func (c *Conn) unwritable(errno syscall.Errno) {
 	err := c.failure("write", errno)

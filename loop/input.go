@@ -2,8 +2,8 @@ package loop
 
 import "math/bits"
 
-// headroom is how much held input is copied in front of the shared read buffer, instead of reading behind it in its
-// own: the usual rest is the beginning of one frame, and moving it is cheaper than holding a buffer for it.
+// headroom is how much held input may be copied to the front of the shared read buffer, so that its own buffer is freed.
+// The usual rest is the beginning of one frame, and copying it is cheaper than a buffer for each connection.
 const headroom = 4 << 10
 
 const (

@@ -3,21 +3,21 @@ package loop
 import "time"
 
 const (
-	// computeMin is the time from which on a piece of work may be one that computes. Most that wait for a database or a
-	// file take less.
+	// computeMin is how long a piece of work must take before it is tried whether it computes. Most work that waits for a
+	// database or a file takes less.
 	computeMin = 5 * time.Millisecond
 
 	// computeStay is how many pieces in a row must compute less before their kind is no longer one that computes.
 	computeStay = 16
 
-	// trialRest is how many long pieces pass after a trial that has shown that they wait and do not compute.
+	// trialRest is how many long pieces are not tried after a trial has shown that they wait and do not compute.
 	trialRest = 256
 )
 
-// kinds is what the loop has learned of offloaded work, by its kind. Go does not tell how much a goroutine computes, and
-// the kernel knows threads only. So work that takes long is tried once on a thread of its own: if it computes, the next
-// ones of its kind go to such threads, too, which have the lowest priority. The others are spared the switches of threads
-// that this costs: 15 µs of CPU a piece of work become 50.
+// kinds is what the loop has learned about offloaded work, by its kind. Go does not report how much CPU time a goroutine
+// uses, and the kernel measures only threads. So work that takes long is tried once on a thread of its own. If it computes,
+// later work of its kind also goes to such threads, which have the lowest priority. Other work does not, because the
+// thread switches are expensive: 15 µs of CPU for a piece of work become 50.
 type kinds struct {
 	seen    map[uintptr]*kind // as many as the program has functions that it offloads
 	threads offload           // goroutines that are locked to threads of the lowest priority
@@ -25,7 +25,7 @@ type kinds struct {
 
 // kind is guarded by the mutex of the pool that it belongs to.
 type kind struct {
-	low  int // pieces that go to the threads before it must have shown again that it computes
+	low  int // how many more pieces go to the threads; a piece that computes resets it
 	rest int // long pieces until the next trial
 }
 
@@ -45,7 +45,7 @@ func (k *kinds) of(id uintptr) *kind {
 	return w
 }
 
-// took learns of a piece of work that was done by any thread, in so much time.
+// took records how long a piece of work took on any thread.
 func (w *kind) took(d time.Duration) {
 	switch {
 	case d < computeMin:
@@ -56,7 +56,7 @@ func (w *kind) took(d time.Duration) {
 	}
 }
 
-// used learns of one that was done by a thread of the lowest priority, in so much time of a processor.
+// used records how much CPU time a piece of work used on a thread of the lowest priority.
 func (w *kind) used(d time.Duration) {
 	if d >= computeMin {
 		w.low, w.rest = computeStay, 0

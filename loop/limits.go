@@ -12,14 +12,14 @@ type Options struct {
 	PostTurnMax   int // posted functions run in a turn; 1024
 	TimerTurnMax  int // timers and deadlines run in a turn; 4096
 
-	HighWater int // bytes of Pending left after a write above which that peer is not read; 1 MiB
-	InputMax  int // bytes of input refused by its peer above which a socket is not read; 256 KiB
+	HighWater int // a connection is not read while more bytes of Pending than this are left after a write; 1 MiB
+	InputMax  int // a socket is not read while its peer has refused more bytes of input than this; 256 KiB
 
 	LingerTime time.Duration // how long a closed connection waits for the other side to read and close; 2 s
 	LingerMax  int           // bytes of input dropped meanwhile; 32 MiB
 	FlushTime  time.Duration // how long a connection being closed may go without any progress of its flush; 10 s
 
-	// AcceptPause is how long a listener rests when there is no descriptor left, not even by giving up the reserve;
+	// AcceptPause is how long a listener pauses when there is no free descriptor, not even after closing the reserved one;
 	// 100 ms.
 	AcceptPause time.Duration
 
@@ -30,15 +30,15 @@ type Options struct {
 
 	OffloadWorkers int // goroutines that Offload may use at once; 16
 
-	// Tasks runs the tasks made ready, once or twice a turn. more keeps the next poll from waiting.
+	// Tasks runs the tasks that are ready, once or twice in a turn. If it returns more, the next poll does not wait.
 	Tasks func() (more bool)
 
-	// OnPanic is told of panics that the loop caught: on the loop's thread, but for those of offloaded functions. nil
-	// prints them to standard error.
+	// OnPanic is called with each panic that the loop caught: on the loop's thread, except for panics of offloaded
+	// functions. nil prints them to standard error.
 	OnPanic func(*PanicError)
 }
 
-// HighWaterDefault is HighWater where nobody sets it.
+// HighWaterDefault is the default of HighWater.
 const HighWaterDefault = 1 << 20
 
 // PollMax is the number of events taken from the system in a turn.

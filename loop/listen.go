@@ -34,10 +34,10 @@ func (l *Loop) Listen(network, addr string, accept func(*Conn) Peer) (*Listener,
 	default:
 		return nil, fmt.Errorf("loop: cannot listen on network %q; use tcp, tcp4, tcp6 or unix", network)
 	}
-	// Package net knows how to bind on each system (both families, address reuse, the longest backlog). Its socket is
-	// duplicated and given up.
+	// Package net knows how to bind on each system (both families, address reuse, the longest backlog). We duplicate its
+	// socket and close the original.
 	var config net.ListenConfig
-	config.SetMultipathTCP(false) // costs every accept something, and nobody here can use it
+	config.SetMultipathTCP(false) // it makes every accept slower, and nothing here can use it
 	nl, err := config.Listen(context.Background(), network, addr)
 	if err != nil {
 		return nil, err
@@ -57,8 +57,8 @@ func (l *Loop) Listen(network, addr string, accept func(*Conn) Peer) (*Listener,
 	return ln, ln.begin()
 }
 
-// ListenFile accepts connections on a listening socket that was inherited, from a service manager for example. f stays
-// the caller's and may be closed. A unix socket's file is left in place at Close: it is not ours.
+// ListenFile accepts connections on an inherited listening socket, for example from a service manager. The caller still
+// owns f and may close it. Close leaves the file of a unix socket in place, because it is not ours.
 func (l *Loop) ListenFile(f *os.File, accept func(*Conn) Peer) (*Listener, error) {
 	l.debug.onThread(l, "Loop.ListenFile")
 	nl, err := net.FileListener(f)
@@ -98,11 +98,11 @@ func duplicate(sc syscall.Conn) (int, error) {
 	return fd, err
 }
 
-// removeStale removes a unix socket's file that was left behind: nobody listens on it.
+// removeStale removes the file of a unix socket if nobody listens on it any more.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode()&os.ModeSocket == 0 {
-		return nil // bind will say what is wrong, if anything is
+		return nil // bind will report the error, if there is one
 	}
 	c, err := net.Dial("unix", path)
 	if err == nil {
@@ -120,7 +120,7 @@ func removeStale(path string) error {
 
 func (ln *Listener) begin() error {
 	_ = unix.SetNonblock(ln.fd, true)
-	noDelay(ln.fd) // accepted sockets inherit it, and the next one
+	noDelay(ln.fd) // accepted sockets inherit this option and the next one
 	boundUnsent(ln.fd)
 	if err := ln.loop.register(ln.fd, ln, readable); err != nil {
 		closeFD(ln.fd)
@@ -131,7 +131,7 @@ func (ln *Listener) begin() error {
 	return nil
 }
 
-// Addr is the address listened on, with the port that the system chose if it was left to it.
+// Addr returns the listening address, with the port that the system chose if none was given.
 func (ln *Listener) Addr() net.Addr { return ln.addr }
 
 // Close stops accepting. Connections accepted before live on. More than one call does nothing.
@@ -156,7 +156,8 @@ func (ln *Listener) shut() {
 	if ln.rest != nil {
 		ln.rest.Stop()
 	}
-	// Somebody else may hold the same socket (whoever passed it on), and then closing it does not take it from the poller.
+	// Another process may hold the same socket (the one that passed it on), and then closing it does not remove it from the
+	// poller.
 	ln.loop.poll.remove(ln.fd)
 	ln.loop.release(ln.fd)
 	ln.fd = -1
@@ -182,7 +183,7 @@ func (ln *Listener) ready(readiness) {
 				return
 			}
 		default:
-			// Out of memory, or something that no list names. Trying at once would fail at once.
+			// Out of memory, or an unknown error. A new try at once would fail too.
 			ln.pause()
 			return
 		}
@@ -207,8 +208,8 @@ func (ln *Listener) accepted(fd int, remote endpoint) {
 	c.open(ln.accept)
 }
 
-// refuse gives up the reserve so that one connection can be accepted and closed: otherwise it would wait for ever, and
-// the poller would tell of it for ever. It returns false if even that cannot be done.
+// refuse closes the reserved descriptor, so that one connection can be accepted and closed. Otherwise the connection would
+// wait for ever, and the poller would report it again and again. It returns false if even that is not possible.
 func (ln *Listener) refuse() bool {
 	l := ln.loop
 	if l.reserve < 0 {
@@ -224,7 +225,7 @@ func (ln *Listener) refuse() bool {
 	return errno == 0 || errno == syscall.EAGAIN || errno == syscall.ECONNABORTED
 }
 
-// pause takes the listener out of the poller for a while. Connections wait in its backlog.
+// pause removes the listener from the poller for some time. Connections wait in its backlog.
 func (ln *Listener) pause() {
 	l := ln.loop
 	l.count.Pauses++

@@ -22,11 +22,11 @@ type readiness uint8
 const (
 	readable readiness = 1 << iota
 	writable
-	hungUp // an error or both directions shut; told even when not asked for
+	hungUp // an error, or both directions are closed; reported even when not asked for
 )
 
-// slot is the entry of one descriptor. The generation is that of the registration: an event that carries another one
-// was meant for a descriptor closed since, whose number has been given out again.
+// slot is the entry of one descriptor. The generation identifies the registration: an event with another generation
+// belongs to a closed descriptor whose number was reused.
 type slot struct {
 	p   pollable
 	gen uint32
@@ -57,16 +57,16 @@ type Loop struct {
 	pipeEnds      map[*pipeEnd]struct{} // of pipes, not closed yet
 	readablePipes []*pipeEnd            // those with something to take, or room to put
 	pumps         sync.WaitGroup        // their goroutines
-	acceptMax     int                   // descriptors from here on are not for accepted connections
-	reserve       int                   // descriptor given up to accept and refuse when there is no other; -1 if lost
+	acceptMax     int                   // accepted connections may not use descriptors from this number on
+	reserve       int                   // closed when no descriptor is free, to accept and refuse a connection; -1 if lost
 
-	cur     *Conn  // whose method is being called; blamed for a panic
+	cur     *Conn  // whose peer is being called; a panic closes it
 	doing   string // what is being called, for panics
 	cursor  int    // where the phase in progress goes on after a panic
 	tasks   bool   // Options.Tasks has more
 	busy    bool   // the last poll gave several events
 	yielded int64  // when the loop last went through Go's scheduler
-	helped  bool   // in this turn other goroutines were given work, or gave some
+	helped  bool   // in this turn other goroutines got work from the loop or gave it some
 	alone   bool   // Go has one processor
 
 	helpers atomic.Int64 // goroutines at work for this loop, or about to be
@@ -131,14 +131,14 @@ func (l *Loop) Run() error {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// Deferred, because runtime.Goexit in a peer ends this goroutine, and nobody else would release what it holds.
+	// Deferred, because runtime.Goexit in a peer ends this goroutine, and nothing else would release what it holds.
 	defer l.end()
 	l.debug.own()
 	l.alone = runtime.GOMAXPROCS(0) == 1
 	l.watch.start(l)
 	l.tick()
 	for _, fn := range l.starts {
-		fn() // a panic here is not survived: whatever was to be made is missing
+		fn() // a panic here ends the program, because something that is needed is missing
 	}
 	for !l.stop.Load() {
 		if err := l.turn(); err != nil {
@@ -195,9 +195,9 @@ func (l *Loop) turn() error {
 	return nil
 }
 
-// await polls, under load at first without waiting: something is always ready then, and the call need not go through
-// the scheduler's bookkeeping for calls that may block. The wait proper does, because a thread that slept outside of
-// the scheduler's knowledge would hold up the garbage collector.
+// await polls. Under load it polls first without waiting: then something is usually ready, and the call need not be
+// announced to Go's scheduler as one that may block. The real wait is announced, because a thread that sleeps without the
+// scheduler's knowledge would delay the garbage collector.
 func (l *Loop) await() (int, error) {
 	var timeout int
 	if !l.busy {
@@ -227,12 +227,12 @@ func (l *Loop) await() (int, error) {
 		n, err = l.poll.wait(timeout, l.gen)
 	}
 	l.mail.awake()
-	// One event at a time means that a look after it would find nothing, too.
+	// With one event at a time, another poll without waiting would find nothing.
 	l.busy = n > 1
 	return n, err
 }
 
-// yieldEvery is below the 10 ms after which the runtime's monitor takes a processor for one that is hogged.
+// yieldEvery is below the 10 ms after which the runtime's monitor takes the processor from a goroutine that runs on.
 const yieldEvery = int64(5 * time.Millisecond)
 
 // yield goes through Go's scheduler before a wait, every few milliseconds. The loop's goroutine never blocks in Go's
@@ -246,19 +246,19 @@ func (l *Loop) yield() {
 	}
 }
 
-// leftover says whether there is work that does not come from the poller.
+// leftover reports whether there is work that does not come from the poller.
 func (l *Loop) leftover() bool {
 	return len(l.dirty) > 0 || len(l.doomed) > 0 || len(l.readablePipes) > 0 || l.shares.waiting() > 0 || l.tasks || l.mail.waiting()
 }
 
-// generous says whether to wait as a goroutine rather than in a system call. In a system call the thread keeps its
-// processor, in Go's sense, until the runtime's monitor takes it away, up to 10 ms later; what this thread has made
-// ready is queued there. With one processor so is everything else: measured, 300 µs for a Post and its answer, against
-// 20. A waiting goroutine gives the processor away at once, but needs two more switches of threads to come back, so it
-// is done only when other goroutines have something to do with this loop.
+// generous reports whether to wait as a goroutine and not in a system call. In a system call the thread keeps its Go
+// processor until the runtime's monitor takes it away, up to 10 ms later, and goroutines that this thread has made ready
+// wait in its queue. With one processor all others wait too: we measured 300 µs for a Post and its answer, against 20. A
+// waiting goroutine releases the processor at once, but needs two more thread switches to continue. So the loop does this
+// only when other goroutines work for it.
 //
-// With more processors another one takes what is queued here, so the loop does not do it. It would cost a lot, and go
-// on to do so: Go's own poller has the loop's one in it from the first such wait, and wakes a thread for each event.
+// With more processors another one takes what is queued, so the loop never does it. The cost would be high and lasting:
+// after the first such wait, Go's own poller contains the loop's poller and wakes a thread for each event.
 func (l *Loop) generous() bool {
 	if !l.alone {
 		return false
@@ -270,7 +270,8 @@ func (l *Loop) generous() bool {
 	return l.helpers.Load() > 0
 }
 
-// timeout says how long the poll may wait, in ms; -1 for ever. It rounds up: waking early would only turn for nothing.
+// timeout returns how long the poll may wait, in ms; -1 for ever. It rounds up, because a turn that comes too early has
+// nothing to do.
 func (l *Loop) timeout() int {
 	if l.leftover() {
 		return 0
@@ -292,7 +293,7 @@ func (l *Loop) tick() {
 	l.at = int64(l.now.Sub(l.base))
 }
 
-// readEvents handles the events from the cursor on. Like every phase it goes on where it was when a peer panics.
+// readEvents handles the events from the cursor on. Like every phase, it continues at the cursor after a panic of a peer.
 func (l *Loop) readEvents(n int) {
 	defer l.rescue()
 	for l.cursor < n {
@@ -307,7 +308,7 @@ func (l *Loop) readEvents(n int) {
 			l.count.Stale++
 			continue
 		}
-		// The type assertion spares connections, nearly all events, a call through the interface.
+		// The type assertion saves a call through the interface for connections, which are nearly all events.
 		if c, ok := s.p.(*Conn); ok {
 			c.ready(ev)
 		} else {
@@ -323,7 +324,7 @@ func (l *Loop) runTasks() {
 	l.tasks = l.opt.Tasks()
 }
 
-// register puts a descriptor under the poller, watching for want.
+// register adds a descriptor to the poller, which watches for want.
 func (l *Loop) register(fd int, p pollable, want readiness) error {
 	l.occupy(fd, p)
 	if err := l.poll.add(fd, l.gen, want); err != nil {
@@ -342,8 +343,8 @@ func (l *Loop) occupy(fd int, p pollable) {
 	l.slots[fd] = slot{p: p, gen: l.gen}
 }
 
-// release closes a registered descriptor, by which it also leaves the poller. Events of this turn that still name it are
-// stale from here on.
+// release closes a registered descriptor, which also removes it from the poller. Later events of this turn for it are
+// stale.
 func (l *Loop) release(fd int) {
 	l.slots[fd] = slot{}
 	closeFD(fd)

@@ -9,15 +9,15 @@ import (
 // offloadIdle is how long a goroutine of the pool waits for work before it ends.
 const offloadIdle = 10 * time.Second
 
-// offload is a bounded pool of goroutines for what blocks. Work waits in line without bound: each piece belongs to a
-// call that is parked meanwhile, so whoever bounds the calls bounds the line.
+// offload is a bounded pool of goroutines for blocking work. The queue of waiting work has no bound of its own: each piece
+// belongs to a request that waits for it, so the bound on requests also bounds the queue.
 type offload struct {
 	loop    *Loop
 	mu      sync.Mutex
 	jobs    []job
 	workers int
 	max     int
-	idle    []chan struct{} // one for each worker that waits; the last to come is the first to be called
+	idle    []chan struct{} // one for each waiting worker; the last one is woken first
 	ended   bool
 	low     bool // these are the threads of kinds
 }
@@ -27,15 +27,15 @@ type job struct {
 	kind     *kind // nil if nothing is to be learned
 }
 
-// Offload runs fn on a bounded pool of goroutines and then done on the loop's thread; done may be nil. If the loop
-// ends first, done is not run, and work that still waits in line is dropped. A panic of fn is reported to
-// Options.OnPanic, on that goroutine, and done runs all the same: who needs the outcome catches it in fn.
+// Offload runs fn on a bounded pool of goroutines and then done on the loop's thread; done may be nil. If the loop ends
+// first, done is not run, and waiting work is dropped. A panic of fn is reported to Options.OnPanic on that goroutine, and
+// done still runs: to know the outcome, recover in fn.
 func (l *Loop) Offload(fn func(), done func()) { l.offload.start(job{fn, done, nil}) }
 
-// OffloadKind is Offload of work that is like other work of the same kind, such as the address of the code that it
-// runs. If this kind computes, it is done by threads of the lowest priority, where the system has them.
+// OffloadKind is Offload for work of a kind, which is, for example, the address of its code. If work of this kind
+// computes, it runs on threads of the lowest priority, on systems that have them.
 func (l *Loop) OffloadKind(id uintptr, fn func(), done func()) {
-	if l.alone { // a thread of low priority would hold the only processor while others take its time
+	if l.alone { // a thread of low priority would keep the only Go processor while other threads run
 		l.Offload(fn, done)
 		return
 	}
@@ -49,11 +49,11 @@ func (l *Loop) OffloadKind(id uintptr, fn func(), done func()) {
 	o.start(job{fn, done, w})
 }
 
-// OffloadDisk is Offload on a few goroutines of its own: what a server writes for everybody must not stand in line
-// behind the work of a few calls.
+// OffloadDisk is Offload on a few goroutines of its own: writes that all requests depend on must not wait for the work of
+// a few requests.
 func (l *Loop) OffloadDisk(fn func(), done func()) { l.disk.start(job{fn, done, nil}) }
 
-// diskWorkers is for a journal each of the broker and of some spools; a journal has one write under way.
+// diskWorkers is enough for the journals of the broker and of some spools: a journal has one write under way.
 const diskWorkers = 4
 
 func (o *offload) start(j job) {
@@ -111,7 +111,7 @@ func (o *offload) work() {
 	}
 }
 
-// leave also runs if fn called runtime.Goexit; then work may wait in line that only a new worker will do.
+// leave also runs if fn called runtime.Goexit. Then work may be waiting that needs a new worker.
 func (o *offload) leave(timer *time.Timer) {
 	timer.Stop()
 	o.mu.Lock()
@@ -125,7 +125,7 @@ func (o *offload) leave(timer *time.Timer) {
 	o.loop.pumps.Done()
 }
 
-// unlist takes a worker from the idle ones; false if somebody has done so to call it.
+// unlist removes a worker from the idle ones. It returns false if the worker was removed already to be woken.
 func (o *offload) unlist(call chan struct{}) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -155,7 +155,7 @@ func (o *offload) do(j job) {
 	j.fn()
 }
 
-// clock is what the length of work is measured by: the thread's time where goroutines are locked to threads.
+// clock returns the time for measuring work: the thread's CPU time if goroutines are locked to threads.
 func (o *offload) clock() time.Duration {
 	if o.low {
 		return threadTime()
@@ -174,7 +174,7 @@ func (o *offload) learn(w *kind, d time.Duration) {
 	}
 }
 
-// close drops the line and sends the idle workers home. A worker in the middle of fn ends after it.
+// close drops the waiting work and ends the idle workers. A worker that runs fn ends after it.
 func (o *offload) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -2,8 +2,8 @@ package loop
 
 import "time"
 
-// Peer is one end of a conversation with the socket taken away. All its methods are called on the loop's thread; the
-// package comment says when.
+// Peer is one end of a connection without its socket: a protocol's state machine. All its methods are called on the loop's
+// thread; the package comment says when.
 type Peer interface {
 	// Feed takes a prefix of in and returns its length. in is borrowed until Feed returns. A Wake inside a Feed that
 	// takes nothing does not make the loop offer the same again.
@@ -13,7 +13,7 @@ type Peer interface {
 	Pending() []byte
 	// Sent tells that the first n bytes of Pending have left.
 	Sent(n int)
-	// Tick is the only way time gets in. It returns when it wants to be called next; the zero Time means that the peer
+	// Tick is the only way that a Peer learns the time. It returns when to call it next; the zero Time means that the peer
 	// has no deadline.
 	Tick(now time.Time) (next time.Time)
 	// Lost tells that the wire is gone, exactly once and last. nil means orderly.

@@ -22,9 +22,9 @@ type pipeEnd struct {
 	closed bool
 }
 
-// Pipe connects two peers of this loop as a socket would, without one: what one has pending is fed to the other in the
-// next turn, under the same rules and bounds, and no system call is made. a is asked for its peer first, then b; if one
-// returns nil, the other is told of an orderly end.
+// Pipe connects two peers of this loop without a socket: the Pending of one is fed to the other in the next turn, with the
+// same rules and bounds as a socket, and without system calls. a is called for its peer first, then b. If one returns nil,
+// the other sees an orderly end.
 func (l *Loop) Pipe(a, b func(*Conn) Peer) {
 	l.debug.onThread(l, "Loop.Pipe")
 	x, y := l.newPipeEnd(), l.newPipeEnd()
@@ -43,8 +43,8 @@ func (l *Loop) newPipeEnd() *pipeEnd {
 	return h
 }
 
-// readPipes lets the connections with something to read be read, as the events of the poller do for sockets. What becomes readable
-// meanwhile is for the next turn.
+// readPipes reads the pipe ends that are readable, as the events of the poller do for sockets. Those that become readable
+// in this call are read in the next turn.
 func (l *Loop) readPipes() {
 	n := len(l.readablePipes)
 	for l.cursor = 0; l.cursor < n; {
@@ -113,7 +113,7 @@ func (h *pipeEnd) put(p []byte) (int, syscall.Errno) {
 
 func (h *pipeEnd) failure() error { return errPipeClosed }
 
-// unsent is false: what was put is with the other end already, which takes it also when this one is closed.
+// unsent returns false: the other end already has what was put, and can take it even when this end is closed.
 func (h *pipeEnd) unsent() bool { return false }
 
 func (h *pipeEnd) shut() {

@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller is epoll, level-triggered: a short read or a pause needs no bookkeeping of what the kernel will not tell
-// again. It is kept this narrow so that a completion-based engine can stand in its place.
+// poller is epoll, level-triggered: after a short read or a pause the kernel reports the same readiness again, so we need
+// not remember it. Its interface is small, so that a completion-based engine can replace it.
 type poller struct {
 	fd     int
 	wakeFD int // eventfd
 	events [PollMax]unix.EpollEvent
 
-	// For park: the same epoll under the eyes of Go's own poller.
+	// For park: the same epoll descriptor, registered in Go's own poller.
 	file  *os.File
 	raw   syscall.RawConn
 	found func(uintptr) bool
@@ -68,7 +68,8 @@ func (p *poller) change(fd int, gen uint32, want readiness) error {
 	return p.control(unix.EPOLL_CTL_MOD, fd, gen, want)
 }
 
-// remove is called before a close, too: a descriptor that a child process has inherited stays in the poller otherwise.
+// remove is also called before a close, because otherwise a descriptor that a child process has inherited would stay in
+// the poller.
 func (p *poller) remove(fd int) { _ = p.control(unix.EPOLL_CTL_DEL, fd, 0, 0) }
 
 func (p *poller) control(op, fd int, gen uint32, want readiness) error {
@@ -86,19 +87,19 @@ func (p *poller) control(op, fd int, gen uint32, want readiness) error {
 	return nil
 }
 
-// look polls without waiting. The generation is for engines whose events carry none.
+// look polls without waiting. The generation is for pollers whose events carry none.
 func (p *poller) look(uint32) (int, error) { return p.unseen(0) }
 
-// unseen polls for up to timeout ms, which must be short, out of the scheduler's sight.
+// unseen polls for up to timeout ms without telling Go's scheduler. The timeout must be short.
 func (p *poller) unseen(timeout int) (int, error) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), PollMax, uintptr(timeout), 0, 0)
 	return polled(int(n), errno)
 }
 
-// unseenMax is how long a wait begins out of the scheduler's sight, in ms. Known to it, a wait over 20 µs costs the loop
-// its processor, in Go's sense, and keeps the runtime's monitor from sleeping. The collector is not held up: its signal
-// ends the wait, and with one processor it does not run while the loop has it. Other goroutines may have to wait that
-// long for the processor, if there is only one and nobody has told the loop of them (see generous).
+// unseenMax is how long the first part of a wait is not announced to Go's scheduler, in ms. An announced wait over 20 µs
+// costs the loop its Go processor, and keeps the runtime's monitor awake. The garbage collector is not delayed: its signal
+// ends the wait, and with one processor it does not run while the loop has it. With one processor, other goroutines may
+// wait for unseenMax, unless the loop knows of them (see generous).
 const unseenMax = 2
 
 // wait polls for up to timeout ms; -1 is for ever.
@@ -114,11 +115,11 @@ func (p *poller) wait(timeout int, _ uint32) (int, error) {
 	return polled(int(n), errno)
 }
 
-// park waits as wait does, but as a goroutine that gives its processor away at once.
+// park waits like wait, but as a goroutine that releases its Go processor at once.
 func (p *poller) park(timeout int, _ uint32) (int, error) {
 	if p.file == nil {
 		fd, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil { // out of descriptors: another time
+		if err != nil { // out of descriptors: try again later
 			return p.wait(timeout, 0)
 		}
 		_ = unix.SetNonblock(fd, true) // tells NewFile that this one can be waited for
@@ -177,5 +178,5 @@ func (p *poller) event(i int) (fd int, gen uint32, ev readiness) {
 	return int(e.Fd), uint32(e.Pad), ev
 }
 
-// current says whether an event of generation gen is for what the slot holds now.
+// current reports whether an event of generation gen belongs to what the slot holds now.
 func (s *slot) current(gen uint32) bool { return s.gen == gen }

@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller is kqueue. Its events have no room for a generation that the garbage collector would not take for a pointer,
-// but it forgets a descriptor when it is closed: only what was opened since the poll can get another's event.
+// poller is kqueue. Its events have no field for a generation that the garbage collector would not mistake for a pointer.
+// But it forgets a descriptor when it is closed, so only a descriptor that was opened after the poll can get the event of
+// another.
 type poller struct {
 	fd     int
 	wakeFD [2]int // pipe
@@ -48,8 +49,8 @@ func (p *poller) close() {
 	closeFD(p.wakeFD[1])
 }
 
-// wake ends a wait in progress, or the next. Any goroutine may call it while the poller is open. A full pipe wakes
-// just as well.
+// wake ends a wait in progress, or the next. Any goroutine may call it while the poller is open. A full pipe also wakes
+// the poller.
 func (p *poller) wake() { _, _ = unix.Write(p.wakeFD[1], []byte{1}) }
 
 func (p *poller) add(fd int, _ uint32, want readiness) error {
@@ -87,7 +88,7 @@ func (p *poller) change(fd int, _ uint32, want readiness) error {
 
 func (p *poller) remove(fd int) { _ = p.change(fd, 0, 0) }
 
-// look polls without waiting. newest is the generation of the last registration before.
+// look polls without waiting. newest is the generation of the last registration before the poll.
 func (p *poller) look(newest uint32) (int, error) { return p.poll(&unix.Timespec{}, newest) }
 
 // wait polls for up to timeout ms; -1 is for ever.

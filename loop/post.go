@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// mailbox takes functions from other goroutines. The system call that wakes the poll is made only if the loop sleeps,
-// and once for all that is posted until it is awake.
+// mailbox receives functions from other goroutines. The system call that wakes the poller is made only if the loop sleeps,
+// and only once until it is awake.
 type mailbox struct {
 	loop    *Loop
 	mu      sync.Mutex
@@ -14,8 +14,8 @@ type mailbox struct {
 	ended   bool
 	filled  atomic.Bool // in is not empty
 	asleep  atomic.Bool // the loop waits in the poll, and nobody has woken it yet
-	running []func()    // taken out; the loop's own
-	at      int         // of running
+	running []func()    // being run; only the loop uses it
+	at      int         // the next one of running
 }
 
 // Post runs fn on the loop's thread, in the order of posting. It is the only entry for other goroutines, and may be
@@ -29,13 +29,13 @@ func (l *Loop) Post(fn func()) bool {
 	}
 	m.in = append(m.in, fn)
 	m.filled.Store(true)
-	// Under the lock, so that the descriptor cannot be closed, and its number be reused, under the write.
+	// Under the lock, so that the descriptor cannot be closed and its number reused during the write.
 	m.wakeSleeper()
 	m.mu.Unlock()
 	return true
 }
 
-// wake makes the loop look around, without a function for it.
+// wake makes the loop turn, without a function to run.
 func (m *mailbox) wake() {
 	m.mu.Lock()
 	if !m.ended {
@@ -50,8 +50,8 @@ func (m *mailbox) wakeSleeper() {
 	}
 }
 
-// sleep announces that the loop is about to wait. It returns false if there is something to do instead. The order
-// matters: first the announcement, then the look, so that whoever comes between finds one or the other.
+// sleep announces that the loop is about to wait. It returns false if there is work to do instead. The order matters: it
+// announces first and checks for work after that, so that a Post in between is either found or wakes the loop.
 func (m *mailbox) sleep() bool {
 	m.asleep.Store(true)
 	if m.waiting() || m.loop.stop.Load() {
@@ -79,7 +79,7 @@ func (m *mailbox) run() {
 func (m *mailbox) runSome() {
 	l := m.loop
 	l.doing = "post"
-	l.helped = true // whoever posted may wait for the answer
+	l.helped = true // the goroutine that posted may wait for the answer
 	defer l.rescue()
 	for m.at < len(m.running) && l.cursor < l.opt.PostTurnMax {
 		fn := m.running[m.at]
@@ -94,7 +94,7 @@ func (m *mailbox) runSome() {
 
 // fetch swaps the two queues.
 func (m *mailbox) fetch() bool {
-	const keepMax = 4096 // a burst's queue is not kept for ever
+	const keepMax = 4096 // a larger queue, left by a burst, is freed
 	if cap(m.running) > keepMax {
 		m.running = nil
 	}

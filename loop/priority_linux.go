@@ -7,18 +7,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lowest is the priority of threads that compute, as a nice value. The kernel gives such a thread a 68th of what another
-// gets that wants the same processor, and takes it away at once when the other wakes.
+// lowest is the priority of threads that compute, as a nice value. If another thread wants the same processor, the kernel
+// gives such a thread 1/68 of the other's time, and stops it at once when the other wakes.
 const lowest = 19
 
-// lowThreads says that a thread may have a priority of its own.
+// lowThreads says that a thread can have a priority of its own.
 const lowThreads = true
 
-// enterLow locks the calling goroutine to its thread, which ends with it, and gives the thread the lowest priority. That
-// needs no privilege; to raise it again would.
+// enterLow locks the calling goroutine to its thread and gives the thread the lowest priority. The thread ends with the
+// goroutine, because raising the priority again would need a privilege.
 func enterLow() {
 	runtime.LockOSThread()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), lowest) // without it the work is done all the same
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), lowest) // if this fails, the work is still done
 }
 
 // threadTime is the CPU time that the calling thread has used.

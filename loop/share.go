@@ -1,24 +1,22 @@
 package loop
 
-// smallWrite is the longest output that is written in the turn in which it came,
-// whatever else there is to write: nearly every answer and every frame. More than
-// that stands in line.
+// smallWrite is the longest output that is always written in the turn in which it came: nearly every answer and every
+// frame. Longer outputs wait in a list.
 const smallWrite = 16 << 10
 
-// shares hands out what is written of long outputs in a turn: up to WriteConnMax
-// octets to each connection in its turn, the first come first, and up to
-// WriteTurnMax to all. So a thousand slow readers of large answers take no more of a
-// turn than a few fast ones, and nobody waits for them.
+// shares divides the writing of long outputs in a turn: up to WriteConnMax octets for each connection, in the order of
+// arrival, and up to WriteTurnMax for all. So a thousand slow readers of large answers use no more of a turn than a few
+// fast ones, and other connections do not wait for them.
 type shares struct {
-	line []*Conn // with fLine; some may be closed
-	at   int     // the first that still stands in it
-	left int     // octets of this turn
-	todo int     // of the line, in this turn
+	line []*Conn // those with fLine; some may be closed
+	at   int     // the first one that still waits
+	left int     // octets that may still be written in this turn
+	todo int     // how many of line are still to be served in this turn
 }
 
 func (s *shares) waiting() int { return len(s.line) - s.at }
 
-// stand puts a connection at the end of the line.
+// stand adds a connection to the end of the list.
 func (c *Conn) stand() {
 	if c.flags&fLine != 0 {
 		return
@@ -36,7 +34,7 @@ func (c *Conn) stand() {
 	s.line = append(s.line, c)
 }
 
-// serveLine writes for those who stand in line, until the turn's share is used up.
+// serveLine writes for the connections in the list until the turn's share is used up.
 func (l *Loop) serveLine() {
 	for l.shares.todo = l.shares.waiting(); l.shares.todo > 0 && l.shares.left > 0; {
 		l.serveSome()
@@ -61,8 +59,8 @@ func (l *Loop) serveSome() {
 	l.blame(nil)
 }
 
-// portion is how much of n octets of output may be written now; 0 when the
-// connection has to wait for its turn, which first says that it has come.
+// portion returns how much of n octets of output may be written now. It is 0 if the connection must wait for its turn;
+// first says that it is its turn now.
 func (c *Conn) portion(n int, first bool) int {
 	s := &c.loop.shares
 	if n <= smallWrite {

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openReserve opens the descriptor that is given up when there is no other.
+// openReserve opens the reserved descriptor, which is closed when no other is free.
 func openReserve() int {
 	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -15,12 +15,12 @@ func openReserve() int {
 	return fd
 }
 
-// closeFD closes fd. There is nobody to tell of an error, and nothing to do about it: the descriptor is gone anyway.
+// closeFD closes fd. An error is ignored, because the descriptor is closed anyway.
 func closeFD(fd int) { _ = unix.Close(fd) }
 
 func shutdownWrite(fd int) { _ = unix.Shutdown(fd, unix.SHUT_WR) }
 
-// socketError takes the error that waits at a socket.
+// socketError returns and clears the pending error of a socket.
 func socketError(fd int) error {
 	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
@@ -32,6 +32,6 @@ func socketError(fd int) error {
 	return nil
 }
 
-// noDelay turns Nagle's algorithm off: a turn's output leaves in one write, so there is nothing to wait for. On a
-// socket of another family it fails, and that is all right.
+// noDelay turns Nagle's algorithm off: the output of a turn is one write, so there is nothing to wait for. It fails on a
+// socket that is not TCP, which does no harm.
 func noDelay(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Stall tells that the thread has been held too long, and by whom.
+// Stall reports that something has held the loop's thread for too long.
 type Stall struct {
 	Name  string        // what Enter was given; "" if nothing was
-	Peer  string        // address of the other side of the connection that is at work; "" if none is, or it has none
+	Peer  string        // remote address of the connection whose peer is being called; "" if there is none
 	Held  time.Duration // at least this long so far
 	Stack []byte        // of the goroutine or coroutine on the loop's thread, as runtime.Stack prints it
 
-	// Read from the stack, so that they cost the loop nothing; "" if it does not show them.
+	// These are read from the stack, so they cost the loop nothing; "" if the stack does not show them.
 	Phase    string // of the turn: "reading", "timers", "posted functions", "tasks", "writing", "closing", "ending"
 	Function string // the innermost one that is not of Go's own library: "zamqp/amqpproto/broker.(*queue).purge"
 }
@@ -54,8 +54,8 @@ func frame(line string) string {
 	return line[:i]
 }
 
-// standard says whether a function is of Go's own library: no other path begins with a word that has no dot, but this
-// module's, and a program's main.
+// standard reports whether a function belongs to Go's standard library. Its import paths begin with a word without a dot,
+// as only this module's paths and a program's main do otherwise.
 func standard(function string) bool {
 	first, _, more := strings.Cut(function, "/")
 	if !more {

@@ -20,23 +20,23 @@ type Stats struct {
 	Accepted  uint64 // connections accepted
 	Dialed    uint64 // dials that succeeded
 	DialFail  uint64 // dials that failed
-	Refused   uint64 // connections closed at once for want of descriptors
-	Pauses    uint64 // times that a listener had to rest
+	Refused   uint64 // connections closed at once because no descriptor was free
+	Pauses    uint64 // times that a listener paused
 	Open      int    // connections, lingering ones included
 	Lingers   int    // of those, lingering without their peer
 	Timers    uint64 // timers and deadlines run
 	Pending   int    // timers and deadlines waiting
 	Posts     uint64 // posted functions run
-	InputHeld int    // bytes in buffers of input that peers did not take yet
+	InputHeld int    // bytes in input buffers, not taken by peers yet
 	Panics    uint64 // panics caught
 	Stalls    uint64 // times that the thread was held longer than StallWarning
 }
 
-// showEvery is how stale Stats may be while the loop is busy. When it waits, they are exact.
+// showEvery is how old the Stats may be while the loop is busy. When it waits, they are exact.
 const showEvery = int64(5 * time.Millisecond)
 
-// shownStats is the copy that other goroutines may read. Counting in atomics would cost the hot path several times
-// what it costs to copy the whole now and then.
+// shownStats is the copy that other goroutines may read. Atomic counters would cost the hot path several times as much as
+// this occasional copy.
 type shownStats struct {
 	mu     sync.Mutex
 	stats  Stats

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// watch is the watchdog. Its goroutine looks at a counter that the loop moves with every phase, and with every event
-// and posted function; each costs the loop an atomic store.
+// watch is the watchdog. Its goroutine checks a counter that the loop increments with every phase, event and posted
+// function. Each increment costs the loop an atomic store.
 type watch struct {
 	beats  atomic.Uint64 // moves so far; 0 while the loop waits in the poll
 	n      uint64        // the same, the loop's own
@@ -21,11 +21,11 @@ type watch struct {
 	on     bool
 }
 
-// Enter names who holds the thread from here on, for the watchdog; nil for nobody. The string must not change. It may
-// be called inside tasks and costs an atomic store.
+// Enter tells the watchdog the name of what uses the thread from now on; nil for nothing. The string must not change.
+// Enter may be called inside tasks, and costs an atomic store.
 func (l *Loop) Enter(name *string) { l.watch.holder.Store(name) }
 
-// blame says whose methods are called from here on, for panics and the watchdog; nil for nobody's.
+// setCurrent says whose peer is called from now on, for panics and the watchdog; nil for none.
 func (l *Loop) blame(c *Conn) {
 	l.cur = c
 	if l.watch.on {
@@ -33,7 +33,8 @@ func (l *Loop) blame(c *Conn) {
 	}
 }
 
-// Look tells what runs on the loop's thread now. Any goroutine may call it; it costs as much as all stacks of the process.
+// Look returns what runs on the loop's thread now. Any goroutine may call it. It prints the stacks of the whole process,
+// so it is expensive.
 func (l *Loop) Look() Stall {
 	var s Stall
 	if holder := l.watch.holder.Load(); holder != nil {
@@ -49,7 +50,7 @@ func (l *Loop) Look() Stall {
 	return s
 }
 
-// start begins the watch if there is somebody to tell.
+// start starts the watchdog if it has a callback.
 func (w *watch) start(l *Loop) {
 	w.id.Store(goroutineID())
 	if l.opt.StallWarning <= 0 && l.opt.StallLimit <= 0 {
@@ -69,7 +70,7 @@ func (w *watch) beat() {
 	}
 }
 
-// rest marks that the loop is going to wait.
+// rest marks that the loop is about to wait.
 func (w *watch) rest() {
 	if w.on {
 		w.beats.Store(0)
@@ -83,7 +84,7 @@ func (w *watch) stop() {
 	}
 }
 
-// patrol is the longest time between two looks of the watchdog.
+// patrol is the longest time between two checks of the watchdog.
 const patrol = time.Second
 
 func (w *watch) run(l *Loop) {
@@ -96,10 +97,10 @@ func (w *watch) run(l *Loop) {
 	often := min(max(pace/4, time.Millisecond), patrol)
 	timer := time.NewTimer(often)
 	defer timer.Stop()
-	var seen uint64           // the beat looked at last
-	var who *string           // the holder then
-	var since, last time.Time // when it was seen first, and last
-	var held time.Duration    // seen to be held, without the time in which this goroutine was stopped, too
+	var seen uint64           // the beat at the last check
+	var who *string           // what used the thread then
+	var since, last time.Time // when this beat was seen first and last
+	var held time.Duration    // how long it has lasted, without time in which this goroutine was stopped too
 	told, limited := false, false
 	for {
 		select {
@@ -109,7 +110,7 @@ func (w *watch) run(l *Loop) {
 		}
 		now, holder := w.beats.Load(), w.holder.Load()
 		if now == 0 && seen == 0 {
-			timer.Reset(min(pace, patrol)) // an idle server is not to be woken forty times a second
+			timer.Reset(min(pace, patrol)) // do not wake an idle server forty times a second
 			continue
 		}
 		timer.Reset(often)
@@ -124,7 +125,7 @@ func (w *watch) run(l *Loop) {
 			told = true
 			w.stalls.Add(1)
 			if l.opt.OnStall != nil {
-				// The stack is taken after the look: it is of what came next if the stall ended just then.
+				// The stack is taken after the check. If the stall has just ended, it shows what runs next.
 				s := l.Look()
 				s.Held = at.Sub(since)
 				l.opt.OnStall(s)
@@ -141,8 +142,8 @@ func (w *watch) run(l *Loop) {
 	}
 }
 
-// goroutineID reads the number of the calling goroutine from its stack's head line: there is no other way, and it is
-// asked once a run.
+// goroutineID reads the number of the calling goroutine from the first line of its stack. There is no other way, and it is
+// needed once for each Run.
 func goroutineID() uint64 {
 	var b [64]byte
 	id, _ := headLine(b[:runtime.Stack(b[:], false)])
@@ -161,9 +162,9 @@ func headLine(stack []byte) (id uint64, status []byte) {
 	return id, rest
 }
 
-// stackOf finds the stack of what runs on the thread of the loop whose goroutine is id. That is this goroutine, unless
-// it waits for a coroutine: then the lock on the thread has gone with the switch, and the one that has it now is a
-// coroutine, made by this goroutine or by another coroutine of it.
+// stackOf finds the stack of what runs on the thread of the loop whose goroutine is id. That is this goroutine, unless it
+// waits for a coroutine. Then the thread is locked to the coroutine that runs now, which was made by this goroutine or by
+// another of its coroutines.
 func stackOf(id uint64) []byte {
 	all := allStacks()
 	parent := map[uint64]uint64{}
@@ -209,7 +210,7 @@ func creator(stack []byte) uint64 {
 	return id
 }
 
-// allStacks is every stack, up to a size at which a process has other troubles.
+// allStacks returns all stacks, up to a size that no healthy process reaches.
 func allStacks() []byte {
 	const most = 16 << 20
 	for size := 64 << 10; ; size *= 4 {

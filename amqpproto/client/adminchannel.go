@@ -64,9 +64,9 @@ func (c *Client) PurgeQueue(queue string, done func(messages uint32, err error))
 		done: func(_ []string, err error) { done(ok.MessageCount, err) }})
 }
 
-// DeleteQueue deletes a queue, if asked only when it is unused or empty, and reports
-// how many messages were in it. Errors are as with QueueInfo. It is no error if the
-// queue does not exist.
+// DeleteQueue deletes a queue and reports how many messages were in it. With ifUnused
+// the broker refuses if the queue has consumers, with ifEmpty if it has messages.
+// Errors are as with QueueInfo. It is no error if the queue does not exist.
 func (c *Client) DeleteQueue(queue string, ifUnused, ifEmpty bool, done func(messages uint32, err error)) error {
 	var ok amqpproto.QueueDeleteOk
 	m := &amqpproto.QueueDelete{Queue: []byte(queue), IfUnused: ifUnused, IfEmpty: ifEmpty}
