@@ -47,9 +47,9 @@ func (l *Loop) Adopt(nc net.Conn, accept func(*Conn) Peer) *Conn {
 		s.mu.Lock()
 		s.told = false
 		s.mu.Unlock()
-		l.blame(c) // a panic here is one of this connection, not of the posted function
+		l.setCurrent(c) // a panic here is one of this connection, not of the posted function
 		c.ready(readable | writable)
-		l.blame(nil)
+		l.setCurrent(nil)
 	}
 	c.stream = s
 	c.want = readable

@@ -9,7 +9,7 @@ import (
 // turn's share is used up. The poller is level-triggered, so what is left comes again.
 func (c *Conn) read() {
 	l := c.loop
-	l.blame(c)
+	l.setCurrent(c)
 	for left := l.opt.ReadTurnMax; left > 0; {
 		room, front := c.room()
 		n, errno := c.recv(room)
@@ -34,7 +34,7 @@ func (c *Conn) read() {
 		}
 	}
 	c.mark(fTick)
-	l.blame(nil)
+	l.setCurrent(nil)
 	c.again()
 }
 

@@ -36,11 +36,11 @@ func (l *Loop) offerKept() {
 		c := l.dirty[l.cursor]
 		l.cursor++
 		if c.offerable() {
-			l.blame(c)
+			l.setCurrent(c)
 			c.offer()
 		}
 	}
-	l.blame(nil)
+	l.setCurrent(nil)
 }
 
 // offerable reports whether held input is to be offered again.
@@ -57,10 +57,10 @@ func (l *Loop) flushSome() {
 			c.flags &^= fDirty
 			continue
 		}
-		l.blame(c)
+		l.setCurrent(c)
 		c.turn()
 	}
-	l.blame(nil)
+	l.setCurrent(nil)
 }
 
 // turn gives the peer its Tick and its write.

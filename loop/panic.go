@@ -37,7 +37,7 @@ func (l *Loop) rescue() {
 	}
 	e := &PanicError{Doing: l.doing, Value: v, Stack: debug.Stack()}
 	c := l.cur
-	l.blame(nil)
+	l.setCurrent(nil)
 	if c != nil {
 		if a := c.RemoteAddr(); a != nil {
 			e.Addr = a.String()

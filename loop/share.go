@@ -53,10 +53,10 @@ func (l *Loop) serveSome() {
 		if c.stage > stageClosing {
 			continue
 		}
-		l.blame(c)
+		l.setCurrent(c)
 		c.flush(true)
 	}
-	l.blame(nil)
+	l.setCurrent(nil)
 }
 
 // portion returns how much of n octets of output may be written now. It is 0 if the connection must wait for its turn;

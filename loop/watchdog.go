@@ -26,7 +26,7 @@ type watch struct {
 func (l *Loop) Enter(name *string) { l.watch.holder.Store(name) }
 
 // setCurrent says whose peer is called from now on, for panics and the watchdog; nil for none.
-func (l *Loop) blame(c *Conn) {
+func (l *Loop) setCurrent(c *Conn) {
 	l.cur = c
 	if l.watch.on {
 		l.watch.conn.Store(c)
