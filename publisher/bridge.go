@@ -8,34 +8,35 @@ import (
 	"zamqp/amqpproto"
 )
 
-// A bridge joins a call, parked on the loop, and the net/http handler that runs
-// for it on a goroutine of its own. What the handler wants of the call is
-// carried to the loop, is done there by the call's task, and the result is
-// carried back. Any goroutine may ask, one thing after the other, until the
-// handler has returned; later ones get ErrOver.
+// A bridge connects a call, parked on the loop, with its net/http handler, which
+// runs on a goroutine of its own. The handler's requests are jobs: the bridge
+// brings a job to the loop, the call's task does it there, and the bridge brings
+// the result back. Any goroutine may ask, one job after the other, until the
+// handler has returned. After that it gets ErrOver.
 type bridge struct {
 	server *Server
 	over   chan struct{} // closed when the handler has returned
 
-	// For the loop's thread.
+	// Loop thread only.
 	call     *Request
-	jobs     []*job   // asked for and not done yet, in order
+	jobs     []*job   // to be done, in order
 	pauses   []*pause // of goroutines that wait
-	full     *pause   // of a Write whose octets the client has not taken
-	returned bool     // the handler has
-	failure  error    // its panic
+	full     *pause   // of a Write that waits until the client has read more
+	returned bool     // the handler has returned
+	failure  error    // the handler's panic
 	ended    bool
-	taken    *hijacked // the connection, once the handler has it: the call is over
+	taken    *hijacked // set when the handler has taken over the connection: the call is over
 }
 
 // A job is one thing to be done on the loop.
 type job struct {
 	fn   func(r *Request) error
-	done chan struct{} // closed when err stands
+	done chan struct{} // closed when err is set
 	err  error
 }
 
-// newBridge lends the call's octets to a handler: views of them may outlive it.
+// newBridge lends the call's octets to a handler: its views of them may outlive the
+// call.
 func newBridge(r *Request) *bridge {
 	b := &bridge{server: r.server, call: r, over: make(chan struct{})}
 	r.bridge, r.lent = b, true
@@ -44,7 +45,7 @@ func newBridge(r *Request) *bridge {
 }
 
 // outer is the request that the handler gets. It has the call's head and body,
-// which stay what they are, and asks the bridge for all else.
+// which do not change. For everything else it asks the bridge.
 func (b *bridge) outer() *Request {
 	r := b.call
 	r.makePath()
@@ -58,8 +59,8 @@ func (b *bridge) outer() *Request {
 	}
 }
 
-// do carries fn to the call's task and waits for its end. A panic of fn is the
-// caller's. fn does not wait.
+// do runs fn in the call's task and waits for its end. If fn panics, the caller
+// panics. fn must not wait.
 func (b *bridge) do(fn func(r *Request) error) error {
 	if err := b.usable(); err != nil {
 		return err
@@ -90,7 +91,7 @@ func (r *Request) do(fn func(r *Request) error) error {
 	return fn(r)
 }
 
-// usable reports that the handler has returned, as soon as that is known here.
+// usable returns an error once it is known here that the handler has returned.
 func (b *bridge) usable() error {
 	select {
 	case <-b.over:
@@ -102,7 +103,7 @@ func (b *bridge) usable() error {
 	}
 }
 
-// take puts a job in line. Loop thread.
+// take puts a job into the queue. Loop thread.
 func (b *bridge) take(j *job) {
 	if b.ended {
 		j.err = ErrOver
@@ -113,8 +114,8 @@ func (b *bridge) take(j *job) {
 	b.call.wake()
 }
 
-// serve is the call's task while the handler runs: it does the jobs, until the
-// handler has returned and what it asked for before is done.
+// serve is the call's task while the handler runs. It does the jobs until the
+// handler has returned and no job is left.
 func (b *bridge) serve() error {
 	r := b.call
 	for {
@@ -166,12 +167,12 @@ func (b *bridge) end(outer *Request, failure error) {
 		b.call.wake()
 		return
 	}
-	b.taken.cancel(ErrOver) // the call is over, and its request another call's
+	b.taken.cancel(ErrOver) // the call is over, and another call may use its request
 	b.server.hijackerEnded(outer.Pattern(), failure)
 }
 
-// panicOf is the failure of a handler that has not returned; nil is
-// runtime.Goexit.
+// panicOf is the failure of a handler that ended without returning. A nil value
+// means runtime.Goexit.
 func panicOf(value any) error {
 	switch value {
 	case nil:
@@ -231,7 +232,7 @@ func (b *bridge) awaitAs(p *pause, start func(r *Request, p *pause) error) error
 	return b.wait(p)
 }
 
-// resume lets the goroutine of a pause go on. Loop thread.
+// resume lets the goroutine of a pause continue. Loop thread.
 func (b *bridge) resume(p *pause) {
 	for i, known := range b.pauses {
 		if known == p {
@@ -259,15 +260,15 @@ func (b *bridge) cancel(cause error) {
 	}
 }
 
-// room is called when the client has taken enough, or has gone.
+// room is called when the client has read enough, or has gone.
 func (b *bridge) room() {
 	if b.full != nil {
 		b.full.end(nil)
 	}
 }
 
-// offload is [Request.OffloadTo]. fn may use what the goroutine has on its stack,
-// so nothing ends this wait once fn runs.
+// offload is [Request.OffloadTo]. fn may use the goroutine's stack, so nothing
+// ends this wait while fn runs.
 func (b *bridge) offload(pool string, fn func() error) error {
 	return b.awaitAs(&pause{}, func(r *Request, p *pause) error {
 		to, err := r.server.poolOf(pool)
@@ -275,17 +276,17 @@ func (b *bridge) offload(pool string, fn func() error) error {
 			return err
 		}
 		w := &offloaded{r: r, fn: fn, rank: r.rank(), pause: p}
-		p.stop = func() { to.leave(w) } // it is not called once the work runs
+		p.stop = func() { to.leave(w) } // not called once the work runs
 		return to.start(w)
 	})
 }
 
-// publish encodes v here, since its encoder may be the handler's code, and adds
-// the publish to the transaction. That it fails must not depend on whether the
-// handler looks at the error.
+// publish encodes v on this goroutine, because the encoder may be the handler's
+// code. Then it adds the publish to the transaction. After a failure the commit
+// fails too, even if the handler ignores the error.
 func (b *bridge) publish(producer string, v any, options []Option) error {
 	body, failed := b.server.claimed(producer, v, options)
-	own := append([]Option(nil), options...) // or every caller's would be allocated
+	own := append([]Option(nil), options...) // without the copy, the options of every caller would be allocated
 	err := failed
 	carried := b.do(func(r *Request) error {
 		switch {
@@ -308,24 +309,24 @@ func (b *bridge) publish(producer string, v any, options []Option) error {
 	return nil
 }
 
-// claimed is what a publish of v has as its body: a []byte, or an ownBody if it is
-// large. It may be called on any goroutine.
+// claimed returns the body of a publish of v: a []byte, or an ownBody if it is
+// large. Any goroutine may call it.
 func (s *Server) claimed(producer string, v any, options []Option) (any, error) {
 	body, err := s.encode(producer, v, options)
 	if len(body) <= amqpproto.LargeBody {
 		return body, err
 	}
 	if _, raw := v.([]byte); raw {
-		body = append(amqpproto.MakeDirty(len(body)), body...) // here, not on the loop
+		body = append(amqpproto.MakeDirty(len(body)), body...) // copied here, not on the loop
 	}
 	return ownBody(body), err
 }
 
-// encode is the body without its compression.
+// encode returns the body before its compression.
 func (s *Server) encode(producer string, v any, options []Option) ([]byte, error) {
 	p := s.producers[producer]
 	if p == nil {
-		return nil, nil // the publish will say so
+		return nil, nil // the publish itself reports this
 	}
 	codec, typed := p.codec, false
 	for i := range options {

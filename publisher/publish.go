@@ -12,7 +12,7 @@ import (
 	"zamqp/loop/coro"
 )
 
-// An Option sets one property of a publish over its producer's default.
+// An Option sets one property of a publish. It overrides the producer's default.
 type Option struct {
 	kind  optionKind
 	text  string
@@ -59,7 +59,7 @@ func Headers(t Table) Option { return Option{kind: optHeaders, value: t} }
 // ContentType sets the content type. A []byte or string is then sent as it is.
 func ContentType(media string) Option { return Option{kind: optContentType, text: media} }
 
-// Gzip packs the body, or does not, whatever the producer says.
+// Gzip says whether the body is compressed. It overrides the producer.
 func Gzip(yes bool) Option {
 	if yes {
 		return Option{kind: optGzip, num: 1}
@@ -67,8 +67,8 @@ func Gzip(yes bool) Option {
 	return Option{kind: optGzip}
 }
 
-// ContentEncoding says how the body is encoded that is given; to encode it, use
-// [Gzip].
+// ContentEncoding says how the given body is already encoded. To compress the body,
+// use [Gzip].
 func ContentEncoding(coding string) Option { return Option{kind: optContentEncoding, text: coding} }
 
 // CorrelationID sets the correlation id.
@@ -77,8 +77,8 @@ func CorrelationID(id string) Option { return Option{kind: optCorrelationID, tex
 // ReplyTo sets the queue that replies go to.
 func ReplyTo(queue string) Option { return Option{kind: optReplyTo, text: queue} }
 
-// Expiration sets the time after which the broker drops the message from a
-// queue; it is sent in whole milliseconds.
+// Expiration sets the time after which the broker drops the message from a queue.
+// The unit on the wire is the millisecond.
 func Expiration(d time.Duration) Option {
 	return Option{kind: optExpiration, num: uint64(max(0, d.Milliseconds()))}
 }
@@ -86,7 +86,7 @@ func Expiration(d time.Duration) Option {
 // MessageID sets the message id.
 func MessageID(id string) Option { return Option{kind: optMessageID, text: id} }
 
-// Priority sets the priority, 0 to 9 and more where the queue allows.
+// Priority sets the priority: 0 to 9, or more if the queue allows it.
 func Priority(n uint8) Option { return Option{kind: optPriority, num: uint64(n)} }
 
 // Timestamp sets the timestamp, in whole seconds.
@@ -101,7 +101,7 @@ func UserID(id string) Option { return Option{kind: optUserID, text: id} }
 // AppID sets the application id.
 func AppID(id string) Option { return Option{kind: optAppID, text: id} }
 
-// Persistent makes the message survive the broker's restart, or not.
+// Persistent says whether the message survives a restart of the broker.
 func Persistent(yes bool) Option {
 	if yes {
 		return Option{kind: optDeliveryMode, num: 2}
@@ -109,7 +109,7 @@ func Persistent(yes bool) Option {
 	return Option{kind: optDeliveryMode, num: 1}
 }
 
-// Mandatory makes an unroutable publish an error, or not.
+// Mandatory says whether an unroutable publish is an error.
 func Mandatory(yes bool) Option {
 	if yes {
 		return Option{kind: optMandatory, num: 1}
@@ -124,7 +124,7 @@ type draft struct {
 	props         amqpproto.Properties
 	headers       Table
 	typed         bool // the content type was given
-	owned         bool // headers is our copy
+	owned         bool // headers is a copy of ours
 	gzip          bool
 }
 
@@ -133,13 +133,13 @@ func (r *Request) usable() error {
 	switch {
 	case r.toCall != nil:
 		return r.toCall.usable()
-	case r.parked && coro.Self() == 0: // where goroutines are not told apart, most of it is found by this
+	case r.parked && coro.Self() == 0: // finds most foreign goroutines where they cannot be told apart
 		return ErrForeign
 	}
 	return r.own()
 }
 
-// open reports why the transaction takes nothing more.
+// open reports why nothing more can be added to the transaction.
 func (r *Request) open() error {
 	if err := r.usable(); err != nil {
 		return err
@@ -150,11 +150,11 @@ func (r *Request) open() error {
 	return nil
 }
 
-// Publish publishes v by the producer of that name when the call's transaction
-// commits. v is encoded now, so it may change afterwards. An error here is an
-// error of the commit as well, so it need not be looked at. A []byte is sent as
-// it is; so is a string whose [ContentType] is given. Everything else is encoded
-// by the codec of that content type, or else by the producer's.
+// Publish publishes v with the named producer when the call's transaction commits.
+// v is encoded now, so it may change afterwards. You may ignore the error: the commit
+// fails with it too. A []byte is sent as it is, and so is a string if [ContentType] is
+// given. Every other value is encoded by the codec of the given content type, or else
+// by the producer's codec.
 func (r *Request) Publish(producer string, v any, options ...Option) error {
 	if r.toCall != nil {
 		return r.toCall.publish(producer, v, options)
@@ -188,7 +188,7 @@ func (r *Request) publish(name string, v any, options []Option) error {
 	return r.tx.add(r, p, &d, r.claim(v, &d))
 }
 
-// draft is a publish with what the producer gives each message.
+// draft returns a publish with the producer's defaults.
 func (p *producing) draft(now time.Time) (d draft) {
 	d.exchange, d.key, d.mandatory, d.gzip = p.Exchange, p.RoutingKey, p.mandatory, p.Gzip
 	d.props.DeliveryMode, d.props.Flags = p.mode, amqpproto.FlagDeliveryMode
@@ -207,10 +207,11 @@ func (p *producing) draft(now time.Time) (d draft) {
 	return d
 }
 
-// derivedID is the id of a publish that a message with an id causes: made of that
-// one, the consumer and the number of the publish in the call. Whatever repeats
-// the call repeats it, so that the receiver can tell a second copy. It is made in
-// a buffer of the transaction; nil for other publishes.
+// derivedID returns the id of a publish that is made while a message with an id is
+// handled. It consists of that id, the consumer, and the number of the publish in
+// the call. When the call runs again the id is the same, so that the receiver can
+// recognise a second copy. The id is in a buffer of the transaction. It is nil for
+// other publishes.
 func (r *Request) derivedID() []byte {
 	if len(r.props.MessageID) == 0 {
 		return nil
@@ -226,8 +227,8 @@ func (r *Request) derivedID() []byte {
 	return t.id
 }
 
-// add encodes properties and body behind each other into the arena. r is the call;
-// nil outside of one, where the caller's goroutine does all the work.
+// add encodes the properties and then the body into the arena. r is the call. It is
+// nil outside of a call: then the caller's goroutine does all the work.
 func (t *Tx) add(r *Request, p *producing, d *draft, v any) error {
 	if d.gzip {
 		d.set(&d.props.ContentEncoding, amqpproto.FlagContentEncoding, "gzip")
@@ -263,7 +264,7 @@ func (t *Tx) add(r *Request, p *producing, d *draft, v any) error {
 		return err
 	}
 	if len(arena)-bodyAt > amqpproto.LargeBody {
-		// The properties move: the memory is the body's, and no later publish writes to it.
+		// Move the properties. The body keeps this memory, and no later publish writes to it.
 		body := arena[bodyAt:]
 		return t.addLarge(r, p, d, body, append([]byte(nil), arena[:bodyAt]...), start)
 	}
@@ -297,8 +298,8 @@ func (t *Tx) addRaw(r *Request, p *producing, d *draft, body []byte, owned bool)
 	return nil
 }
 
-// addLarge is add for a large body that stays where it is, unless it is compressed:
-// that is done beside the loop.
+// addLarge is add for a large body. The body is not copied. If it has to be
+// compressed, a worker thread does that, not the loop.
 func (t *Tx) addLarge(r *Request, p *producing, d *draft, body, arena []byte, start int) error {
 	if d.gzip {
 		t.arena = arena // the call may wait now
@@ -325,8 +326,8 @@ func (t *Tx) push(p *producing, d *draft, arena []byte, start, bodyAt int) {
 	})
 }
 
-// encodeProperties appends flags and values, with the headers table between
-// them, as on the wire.
+// encodeProperties appends the flags and the values, with the headers table among
+// them, in the format of the wire.
 func (t *Tx) encodeProperties(dst []byte, d *draft) ([]byte, error) {
 	if len(d.headers) > 0 {
 		table, err := amqpproto.AppendTable(t.table[:0], d.headers)
@@ -422,8 +423,9 @@ func (d *draft) addHeader(key string, value any) {
 	d.headers[key] = value
 }
 
-// text is a string on octets that stay as they are while it is used.
+// text returns a string that shares the octets of b: b must not change while the
+// string is used.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// view is the octets of a string, to be read only and not kept.
+// view returns the octets of a string. Read them only, and do not keep them.
 func view(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -15,17 +15,17 @@ import (
 
 // Options are the settings of a server.
 type Options struct {
-	ConflictRetries int                 // runs after the first, when a call meets a conflict
-	CallsMax        int                 // live HTTP calls; one more is answered 503. 0 is no bound
+	ConflictRetries int                 // more runs of a call that meets a conflict
+	CallsMax        int                 // live HTTP calls; above it, the answer is 503. 0 means no limit
 	UnpackMax       int64               // octets of an unpacked body; 0 is 64 MiB
-	LargeDropped    func()              // the call of a large body is over, and its memory can be collected
-	Pools           map[string]PoolSize // what is not 0 replaces the registered size
-	Site            string              // takes the place of [SiteVariable] in names
+	LargeDropped    func()              // called when the call of a large body is over and its memory can be collected
+	Pools           map[string]PoolSize // a size that is not 0 replaces the registered one
+	Site            string              // replaces [SiteVariable] in names
 	Log             zerolog.Logger
 }
 
-// A Server runs the calls of a registry on one loop. Its methods are for the
-// loop's thread, but those that say otherwise.
+// A Server runs the calls of a registry on one loop. Call its methods
+// on the loop's thread, unless a method says otherwise.
 type Server struct {
 	options       Options
 	log           zerolog.Logger
@@ -41,13 +41,13 @@ type Server struct {
 	queues        map[string]Queues // by connection
 	pausers       map[string]Pauser // by consumer
 	pools         map[string]*pool
-	bodies        *pool // works on large bodies
+	bodies        *pool // decodes and encodes large bodies
 	free          []*Request
 	live          []*Request
-	watching      int // of live, on routes that watch the server
+	watching      int // how many of live are on routes that watch the server
 	drained       func()
 	draining      bool
-	messageOctets int64 // of the bodies of messages
+	messageOctets int64 // in the bodies of messages
 	streams       int   // answers that are being streamed
 	registry      *Registry
 	hooks         hooks
@@ -58,8 +58,8 @@ type Server struct {
 	scratch       []byte // of Fingerprint
 	foreign       foreignUses
 	hijacked      map[*hijacked]struct{} // connections that handlers have taken over
-	unhijacked    func()                 // told when none is left
-	contentType   string                 // the last one that was found valid; handlers give the same constants again and again
+	unhijacked    func()                 // called when none is left
+	contentType   string                 // the last valid one: handlers pass the same constants again and again
 	stats         Stats
 }
 
@@ -87,8 +87,8 @@ type consuming struct {
 }
 
 // NewServer checks the registry, as overridden by the settings, and makes a
-// server of it. producers and consumers replace what was registered under
-// their names. All mistakes are told at once.
+// server of it. producers and consumers replace those registered under the same
+// names. The error lists all mistakes.
 func NewServer(g *Registry, producers map[string]Producer, consumers map[string]Consumer, options Options) (*Server, error) {
 	s := &Server{
 		options: options, log: options.Log,
@@ -186,7 +186,8 @@ func newConsuming(name string, c Consumer, h Handler, subscribers map[string][]H
 	return made, nil
 }
 
-// inTurn is a handler that calls others until one fails; nil if there are none.
+// inTurn returns a handler that calls the others in order until one fails. It is nil
+// if there are none.
 func inTurn(handlers []Handler) Handler {
 	switch len(handlers) {
 	case 0:
@@ -207,8 +208,8 @@ func inTurn(handlers []Handler) Handler {
 // DefaultConnection is the connection of producers and consumers that name none.
 const DefaultConnection = "default"
 
-// Start binds the server to its loop. It is called inside the loop's Run: a
-// task made before the thread is locked could not be resumed after.
+// Start binds the server to its loop. Call it inside the loop's Run: a task that
+// is made before the thread is locked cannot be resumed afterwards.
 func (s *Server) Start(rt Runtime) {
 	s.runtime = rt
 	for _, p := range s.eachPool() {
@@ -220,22 +221,22 @@ func (s *Server) Start(rt Runtime) {
 	s.serve()
 }
 
-// Close ends the coroutines of the server when no call lives, on its loop's thread.
-// It is for programs that outlive their server, such as tests: without it, what its
-// coroutines refer to is never given back.
+// Close ends the server's coroutines if no call is live. Call it on the loop's
+// thread. It is for programs that outlive their server, such as tests: without it,
+// the memory that the coroutines refer to is never freed.
 func (s *Server) Close() {
 	if len(s.live) == 0 {
 		s.tasks.Close()
 	}
 }
 
-// Outside is the number of mounted handlers on goroutines of their own that are
-// not waiting for the loop: what they want next is still to come. It is for
-// programs that turn a loop of their own, such as tests. Loop thread only.
+// Outside counts the mounted handlers, on goroutines of their own, that are not
+// waiting for the loop: they may still ask for something. It is for programs that
+// turn a loop of their own, such as tests. Loop thread only.
 func (s *Server) Outside() int { return s.outside }
 
-// End tells that the loop has ended, or will not run: what mounted handlers on
-// goroutines of their own, and those who publish, wait for will not come. Loop
+// End says that the loop has ended, or will not run. It ends the waits of mounted
+// handlers and of other goroutines that publish: nothing would answer them. Loop
 // thread only.
 func (s *Server) End() {
 	s.CancelAll(ErrShutdown)
@@ -246,11 +247,11 @@ func (s *Server) End() {
 
 const tasksIdleMax = 1024
 
-// RunReady resumes the calls whose waits have ended; it is the loop's task
-// phase. more says that there are others already.
+// RunReady resumes the calls whose waits have ended. It is the loop's task phase.
+// more reports that more calls are ready already.
 func (s *Server) RunReady() (more bool) { return s.tasks != nil && s.tasks.RunReady() }
 
-// Producers are the declared producers as overridden, for doors.
+// Producers returns the registered producers with their overrides, for doors.
 func (s *Server) Producers() map[string]Producer {
 	out := make(map[string]Producer, len(s.producers))
 	for name, p := range s.producers {
@@ -259,7 +260,7 @@ func (s *Server) Producers() map[string]Producer {
 	return out
 }
 
-// Consumers are the declared consumers as overridden, for doors.
+// Consumers returns the registered consumers with their overrides, for doors.
 func (s *Server) Consumers() map[string]Consumer {
 	out := make(map[string]Consumer, len(s.consumers))
 	for name, c := range s.consumers {
@@ -268,14 +269,14 @@ func (s *Server) Consumers() map[string]Consumer {
 	return out
 }
 
-// Consumes reports whether the consumer has anybody to handle its messages;
-// one that has not is declared only.
+// Consumes reports whether the consumer has a handler for its messages. Without
+// one, its queue is only declared.
 func (s *Server) Consumes(name string) bool {
 	c := s.consumers[name]
 	return c != nil && len(c.handlers) > 0 && !c.DeclareOnly
 }
 
-// Bind gives a producer the way to its broker; a door calls it.
+// Bind gives a producer the sender that reaches its broker. A door calls it.
 func (s *Server) Bind(producer string, sender Sender) {
 	s.producers[producer].sender = sender
 }
@@ -305,14 +306,14 @@ func (s *Server) NewCall() *Call {
 	return &Call{server: s, source: unanswered{}}
 }
 
-// Discard takes back a call that is not going to be dispatched.
+// Discard takes back a call that will not be dispatched.
 func (s *Server) Discard(c *Call) { s.recycle(c.Request()) }
 
-// Dispatch runs the call. It returns when the call is over or waits. d.Done is
-// called at the end, perhaps before Dispatch returns.
+// Dispatch runs the call. It returns when the call is over or waits. At the end of
+// the call it calls d.Done, perhaps before Dispatch returns.
 func (s *Server) Dispatch(c *Call, d Door) {
 	r := c.Request()
-	if r.large.Busy() { // of a door that does not wait for EndBody
+	if r.large.Busy() { // the door does not wait for EndBody
 		r.body = r.large.Take()
 	}
 	r.door, r.live, r.slot, r.started = d, true, len(s.live), s.runtime.Now()
@@ -346,7 +347,7 @@ func (s *Server) finish(r *Request) {
 	}
 }
 
-// keepMax is the largest buffer that a request keeps for the next call.
+// keepMax is the size of the largest buffer that a request keeps for the next call.
 const keepMax = 64 << 10
 
 func (s *Server) recycle(r *Request) {
@@ -389,11 +390,11 @@ func keepSmall(b []byte) []byte {
 	return b[:0]
 }
 
-// callFailed is the text of the log's line about a failed call.
+// callFailed is the text of the log line about a failed call.
 const callFailed = "the call failed"
 
-// failure counts a failed call and begins the line about it. It is nil, which may be
-// used, where the level is not logged.
+// failure counts a failed call and begins its log line. The event is nil if the level
+// is not logged; a nil event may be used.
 func (s *Server) failure(r *Request, err error, level zerolog.Level) *zerolog.Event {
 	s.stats.Failures++
 	e := s.log.WithLevel(level).Err(err).Stringer("call", r)
@@ -414,9 +415,8 @@ func (c *consuming) fail() {
 	}
 }
 
-// BeginDrain makes the server unready and tells the streams, and the handlers that
-// have taken over their connections. Calls are run as
-// before.
+// BeginDrain makes the server unready. It tells the streams, and the handlers that
+// have taken over their connections. Calls still run.
 func (s *Server) BeginDrain() {
 	s.draining = true
 	for _, r := range append([]*Request(nil), s.live...) {
@@ -427,7 +427,7 @@ func (s *Server) BeginDrain() {
 	s.cancelHijacked(ErrDraining)
 }
 
-// Drain calls done when no call is live. New calls are still run: the doors
+// Drain calls done when no call is live. New calls still run, because the doors
 // stop first.
 func (s *Server) Drain(done func()) {
 	s.draining = true
@@ -438,8 +438,8 @@ func (s *Server) Drain(done func()) {
 	s.drained = done
 }
 
-// CancelAll ends the waits of every live call, and the contexts of handlers that have
-// taken over their connections.
+// CancelAll ends the waits of every live call. It cancels the contexts of handlers
+// that have taken over their connections.
 func (s *Server) CancelAll(cause error) {
 	for _, r := range append([]*Request(nil), s.live...) {
 		r.cancel(cause)
@@ -447,8 +447,8 @@ func (s *Server) CancelAll(cause error) {
 	s.cancelHijacked(cause)
 }
 
-// CancelOlder ends the waits of the calls that began before then. A stream is
-// not one of them: it has a deadline of its own.
+// CancelOlder ends the waits of the calls that began before then, but not those of
+// streams: a stream has a deadline of its own.
 func (s *Server) CancelOlder(then time.Time, cause error) {
 	for _, r := range append([]*Request(nil), s.live...) {
 		if r.started.Before(then) && !r.response.begun {

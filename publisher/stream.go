@@ -9,20 +9,20 @@ import (
 // A Stream takes the body of an answer in pieces. It is an io.Writer.
 type Stream struct {
 	r   *Request
-	err error // of the first Write that failed, but for want of a client
+	err error // of the first Write that failed, unless the client had gone
 }
 
-// Stream answers with a body that fn writes after the commit, in the call's
-// own task: what is slow to send parks the call and not the loop. length is
-// the body's, -1 when it is not known (it is then sent chunked). An error of
-// fn, a failed Write that fn did not tell of, and a body of another length cut the
-// connection, so that the client does not take a part for the whole, and are
-// logged. Only HTTP requests can be answered so.
+// Stream answers with a body that fn writes after the commit. fn runs in the call's
+// own task: a slow client parks the call, not the loop. length is the length of the
+// body. It is -1 if it is not known; the body is then sent in chunks. Three things cut
+// the connection and are logged: fn returns an error, fn hides a failed Write, or the
+// body has another length. The client then does not mistake a part for the whole.
+// Only HTTP requests can be answered in this way.
 //
-// A stream may last: server.call_timeout ends with its first octet, and
-// [StreamTimeout] bounds it. When the server begins to drain, its context ends
-// with the cause [ErrDraining]; what it writes after that still arrives, until
-// server.drain_timeout is over.
+// A stream may take long: server.call_timeout applies only until its first octet, and
+// [StreamTimeout] limits the rest. When the server begins to drain, the stream's
+// context ends with the cause [ErrDraining]. The client still gets what fn writes
+// after that, until server.drain_timeout is over.
 func (r *Request) Stream(status int, contentType string, length int64, fn func(w *Stream) error) error {
 	if r.toCall != nil {
 		return errors.New("stream: write to the http.ResponseWriter, which sends what is flushed")
@@ -54,8 +54,8 @@ func (r *Request) Stream(status int, contentType string, length int64, fn func(w
 	return nil
 }
 
-// Write sends p, waiting while the client is slower. An error says that the
-// client has gone, that the call was cancelled, or that p is more than was announced.
+// Write sends p, and waits while the client is slower. It fails if the client has
+// gone, if the call is cancelled, or if p exceeds the announced length.
 func (w *Stream) Write(p []byte) (int, error) {
 	r := w.r
 	if err := r.own(); err != nil {
@@ -66,7 +66,7 @@ func (w *Stream) Write(p []byte) (int, error) {
 		return 0, ErrOver
 	}
 	written := 0
-	for { // in pieces, so that what waits for the client is bounded however much is written at once
+	for { // in pieces, so that the memory that waits for the client is bounded
 		piece := p[written:min(len(p), written+StreamPiece)]
 		if err := w.write(door, piece); err != nil {
 			if w.err == nil && !errors.Is(err, ErrGone) {
@@ -89,14 +89,14 @@ func (w *Stream) write(door StreamDoor, p []byte) error {
 	if err == nil && !more {
 		r.park()
 	}
-	if err == nil && r.cancelled != ErrGone && r.cancelled != ErrDraining { // the door knows better; it may go on
+	if err == nil && r.cancelled != ErrGone && r.cancelled != ErrDraining { // the door reports a client that has gone; a draining stream may go on
 		err = r.cancelled
 	}
 	return err
 }
 
-// runStream writes the answer. Its head has left, so a failure can only cut it
-// short.
+// runStream writes the answer's body. The head is sent already, so a failure can
+// only cut the answer short.
 func (r *Request) runStream() error {
 	defer r.beginStream()()
 	err := guard(func() error { return r.response.stream(&Stream{r: r}) })
@@ -106,8 +106,8 @@ func (r *Request) runStream() error {
 	return err
 }
 
-// beginStream counts the call among those that are streamed, from its head on,
-// and bounds it. end takes that back.
+// beginStream counts the call as a stream from its head on, and starts the stream's
+// time limit. end undoes both.
 func (r *Request) beginStream() (end func()) {
 	r.response.begun = true
 	s := r.server
@@ -128,7 +128,7 @@ type brokenStream struct{ error }
 func (e *brokenStream) Unwrap() error { return e.error }
 func (e *brokenStream) Error() string { return fmt.Sprintf("the answer was cut short: %v", e.error) }
 
-// isBrokenStream reports whether the answer's head has left already.
+// isBrokenStream reports whether the error came after the answer's head was sent.
 func isBrokenStream(err error) bool {
 	var b *brokenStream
 	return errors.As(err, &b)

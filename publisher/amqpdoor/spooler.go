@@ -12,68 +12,71 @@ import (
 	"zamqp/publisher/spool"
 )
 
-// A spooler stands between the producers of one connection and its client. While
-// the broker takes publishes and answers in time, they go straight to it, and
-// their calls hear its own word for each. What it has not confirmed when it goes
-// away, and all that comes until it is back, goes to disk, and is confirmed when
-// it is there. What it has and does not answer in time goes to disk as well, but
-// is sent again only when the channel that carried it has ended.
+// A spooler is between the producers of one connection and its client. While the
+// broker takes publishes and answers in time, the publishes go straight to it, and
+// each call gets the broker's own answer. When the broker goes away, the publishes
+// that it has not confirmed go to disk, and so do all new ones until it is back. The
+// spooler confirms them when they are on disk. A publish that the broker does not
+// answer in time also goes to disk, but it is sent again only after its channel has
+// ended.
 //
-// The order stays that of the commits: as long as something on disk has not been
-// sent, what comes goes behind it, and before anything is stored, all that was
-// sent and has no outcome is. When little is left on disk, what comes waits for
-// that in memory, or under load there would always be something on disk.
+// The order is the order of the commits. While something on disk is unsent, new
+// publishes go behind it. Before anything new is stored, the publishes that were sent
+// and have no outcome are stored. When little is left on disk, new publishes wait in
+// memory until it is sent: otherwise, under load, there would always be something on
+// disk.
 //
-// spoolTransitions and flightTransitions are the machines.
+// The state machines are spoolTransitions and inFlightTransitions.
 type spooler struct {
 	link  *link
 	store *spool.Spool
 	state spoolState
 
-	lost    []waiting    // were sent, and their channel ended: they come first
-	sent    inFlightList // of calls, with the channel and not on disk
-	overdue int          // of those, have no outcome in time
-	pending []waiting    // to be sent or stored at the end of this turn
-	posted  bool         // a turn is to come
+	lost    []waiting    // sent, but their channel has ended: they come first
+	sent    inFlightList // on a channel and not on disk; their calls wait
+	overdue int          // how many of sent have no outcome in time
+	pending []waiting    // to send or store at the end of this turn
+	posted  bool         // a turn is posted
 
 	fetched     []spool.Entry       // read from the store and not sent
-	head        int                 // fetched[:head] has been
-	withChannel map[uint64]struct{} // numbers of those on disk that a channel has, or that are on their way to the rejected
-	fresh       int                 // publishes in flight that have no outcome and are in time
-	octets      int                 // that those from the store hold
-	failed      int                 // messages to be sent again since the store was read from its beginning
-	careful     uint64              // up to this number one at a time, to find the guilty one; 0 is none
+	head        int                 // fetched[:head] is sent
+	withChannel map[uint64]struct{} // numbers of the messages on disk that a channel has, or that are being moved to the rejected ones
+	fresh       int                 // publishes in flight without an outcome that are not overdue
+	octets      int                 // in memory of the messages from the store
+	failed      int                 // messages to send again, since the store was last read from its beginning
+	careful     uint64              // messages up to this number go one at a time, to find the one that closes the channel; 0 for none
 	highest     uint64              // number of the last one sent
 
 	timer   func() bool // stops the timer
-	stored  uint64      // messages that went to disk since nothing was there
-	drained uint64      // messages that have left since then
+	stored  uint64      // messages stored since the disk was last empty
+	drained uint64      // messages that have left the disk since then
 	expired uint64
-	short   bool // the last read of the store was for want of descriptors in vain
+	short   bool // the last read of the store failed because file descriptors ran out
 	free    []*inFlight
 	out     client.Outgoing // reused
 }
 
-// waiting is a publish whose call waits; its octets belong to the call.
+// waiting is a publish whose call waits. The call owns its octets.
 type waiting struct {
 	p        *publisher.Publication
 	done     publisher.Confirmer
 	producer *client.Producer
-	cause    error // why it has to be stored; nil for one that was not sent
+	cause    error // why it has to be stored; nil if it was not sent
 }
 
-// Bounds of what is read from the store and under way, so that memory does not
-// grow with what is on disk, and of what is done in one turn.
+// These bounds limit what is read ahead from the store, so that memory does not grow
+// with the disk, and the work of one turn.
 const (
 	flightsMax = 1000
 	octetsMax  = 4 << 20
 	fetchCount = 500
 	fetchSize  = 1 << 20
-	storeMax   = 2000    // messages that are stored in one turn
+	storeMax   = 2000    // messages stored in one turn
 	storeSize  = 8 << 20 // and their octets
-	// tailMax is how much may be left on disk for new publishes to wait in memory.
+	// tailMax: if at most this many are left on disk, new publishes wait in memory.
 	tailMax = 1000
-	// spoolerTick is how soon it is noticed that the broker takes publishes again.
+	// spoolerTick is how often the spooler checks whether the broker takes publishes
+	// again.
 	spoolerTick = 50 * time.Millisecond
 )
 
@@ -105,7 +108,7 @@ func (x *spooler) send(producer *client.Producer, p *publisher.Publication, done
 	return nil
 }
 
-// unable is why the store takes nothing; nil if it does.
+// unable says why the store takes nothing. It is nil if the store takes messages.
 func (x *spooler) unable() error {
 	if err := x.store.Err(); err != nil {
 		return err
@@ -113,7 +116,7 @@ func (x *spooler) unable() error {
 	return x.store.Refuses(x.link.door.runtime.Now())
 }
 
-// foresee says why publishes would find no place, neither at the broker nor here.
+// foresee says why neither the broker nor the spool would take these publishes.
 func (x *spooler) foresee(count, octets, size int) error {
 	switch {
 	case x.state == spoolClosed:
@@ -133,8 +136,8 @@ func (x *spooler) foresee(count, octets, size int) error {
 	return nil
 }
 
-// takes reports whether the broker would take a publish now, or when what is under
-// way has made room for it.
+// takes reports whether the broker would take a publish now, or once the publishes
+// in flight have made room for it.
 func (x *spooler) takes() bool {
 	c := x.link.client
 	if blocked, _ := c.Blocked(); blocked || !c.Ready() {
@@ -144,8 +147,8 @@ func (x *spooler) takes() bool {
 	return n > 0 || c.Clear()
 }
 
-// hasRoomLater reports whether a publish has to wait only because others hold all
-// the memory there is for them. Some of those will have an outcome, or be late.
+// hasRoomLater reports whether a publish only waits because other publishes use all
+// the memory for them. Some of those will get an outcome or be overdue.
 func (x *spooler) hasRoomLater(err error) bool {
 	if !errors.Is(err, client.ErrPublishMax) {
 		return false
@@ -154,7 +157,7 @@ func (x *spooler) hasRoomLater(err error) bool {
 	return n > 0
 }
 
-// unsent is how many messages on disk wait to be sent.
+// unsent counts the messages on disk that wait to be sent.
 func (x *spooler) unsent() int { return x.store.Len() - len(x.withChannel) }
 
 // fire makes a transition.
@@ -179,8 +182,8 @@ func (x *spooler) look() {
 	}
 }
 
-// isDirect reports whether a publish may go straight to the broker. With a disk
-// that has failed for good, the order is what can be done without.
+// isDirect reports whether a publish may go straight to the broker. After the disk
+// has failed for good, publishes may, although the order is then lost.
 func (x *spooler) isDirect() bool {
 	return x.state == spoolStraight || x.store.Err() != nil && len(x.lost) == 0 && x.takes()
 }
@@ -192,15 +195,15 @@ func (x *spooler) soon() {
 	}
 }
 
-// later takes another turn for what is left to be stored, or lets the disk's next
-// word do so.
+// later takes another turn for the messages that are left to store, unless the next
+// answer of the disk does so.
 func (x *spooler) later() {
 	if !x.store.Busy() {
 		x.soon()
 	}
 }
 
-// turn does what is due.
+// turn does the work that is due.
 func (x *spooler) turn() {
 	x.posted = false
 	if x.state == spoolClosed {
@@ -216,8 +219,8 @@ func (x *spooler) turn() {
 	x.watch()
 }
 
-// place finds the place of what waits in memory: first of what a channel has
-// lost, then of what it keeps for too long, then of what has come.
+// place sends or stores what waits in memory: first the publishes whose channel has
+// ended, then the overdue ones, then the new ones.
 func (x *spooler) place() {
 	if x.lost = x.storeAll(x.lost, storeMax); len(x.lost) > 0 {
 		x.later()
@@ -268,7 +271,7 @@ func (x *spooler) sendPending() {
 				w.done.Confirmed(err)
 			}
 		}
-		if wait { // in this order
+		if wait { // keep the order
 			x.pending = append(list[i:len(list):len(list)], x.pending...)
 			return
 		}
@@ -330,18 +333,18 @@ func (x *spooler) began(messages int) {
 	entry.Msg("publishes go to the spool")
 }
 
-// spoolSlow is said of a broker that is there and does not answer in time.
+// spoolSlow is the reason if the broker is connected but does not answer in time.
 const spoolSlow = "the broker does not confirm within confirm_timeout"
 
-// close stores what has no outcome and gives the directory free. What was told
-// to be stored is.
+// close stores the publishes without an outcome and releases the directory. Every
+// message that was reported as stored is stored.
 func (x *spooler) close() {
 	if x.state == spoolClosed {
 		return
 	}
 	list := append(x.lost, x.pending...)
 	x.lost, x.pending = nil, nil
-	for n := -1; len(list) != n; { // in steps, as the disk takes them
+	for n := -1; len(list) != n; { // in steps, at the pace of the disk
 		if n = len(list); x.store.Busy() && x.store.Sync() != nil {
 			break
 		}
@@ -356,7 +359,7 @@ func (x *spooler) close() {
 	}
 }
 
-// report is a part of the server's state.
+// report is the spool's part of the server's status.
 func (x *spooler) report() publisher.Status {
 	st := x.store.Stats()
 	s := publisher.Status{Kind: "spool", Name: x.link.name, Ready: st.FailedCause == nil, State: "empty"}

@@ -8,9 +8,9 @@ import (
 	"zamqp/publisher/spool"
 )
 
-// storeAll adds publishes to the store, those of one transaction together: all
-// of them will be there or none. It returns those that are left for another turn,
-// or until the disk has caught up.
+// storeAll adds publishes to the store. The publishes of one transaction go together:
+// all of them are stored, or none. It returns those that are left for another turn, or
+// until the disk has caught up.
 func (x *spooler) storeAll(list []waiting, most int) (rest []waiting) {
 	for size := 0; len(list) > 0 && most > 0 && size < storeSize && !x.store.Busy(); {
 		n := 1
@@ -33,7 +33,7 @@ func (x *spooler) storeAll(list []waiting, most int) (rest []waiting) {
 					w.done.Confirmed(err)
 				}
 			}
-			x.soon() // they can be sent
+			x.soon() // the new messages can be sent
 		}
 		if _, err := x.add(messages, done); err != nil {
 			done(err)
@@ -42,7 +42,7 @@ func (x *spooler) storeAll(list []waiting, most int) (rest []waiting) {
 	return list
 }
 
-// add hands messages to the store; the first gets the number that is returned.
+// add gives messages to the store. It returns the number of the first one.
 func (x *spooler) add(messages []spool.Message, done func(error)) (first uint64, err error) {
 	first = x.store.Next()
 	if err := x.store.Add(x.link.door.runtime.Now(), messages, done); err != nil {
@@ -52,10 +52,10 @@ func (x *spooler) add(messages []spool.Message, done func(error)) (first uint64,
 	return first, nil
 }
 
-// storeSent stores what a channel has and the broker has not answered, before
-// anything that came later is stored. It is not sent again for that. done is
-// false while some is left for another turn; an error says that no more can be
-// stored.
+// storeSent stores the publishes that a channel has and the broker has not answered.
+// This happens before any later publish is stored. They are not sent again because of
+// it. done is false if some are left for another turn. An error means that no more can
+// be stored.
 func (x *spooler) storeSent() (done bool, err error) {
 	for most, size := storeMax, 0; x.sent.first != nil; {
 		if most <= 0 || size >= storeSize || x.store.Busy() {
@@ -86,7 +86,7 @@ func (x *spooler) storeSent() (done bool, err error) {
 	return true, nil
 }
 
-// wrote is called when the disk has written, or not, what storeSent gave it.
+// wrote is called when the disk has written what storeSent gave it, or has failed.
 func (x *spooler) wrote(group []*inFlight, err error) {
 	event := inFlightStored
 	if err != nil {
@@ -98,8 +98,8 @@ func (x *spooler) wrote(group []*inFlight, err error) {
 	x.soon()
 }
 
-// tellOverdue answers the calls whose publishes have no outcome in time and cannot be
-// kept: the outcome is unknown.
+// tellOverdue answers the calls whose publishes are overdue and cannot be stored:
+// their outcome is unknown.
 func (x *spooler) tellOverdue(err error) {
 	for f := x.sent.first; f != nil; {
 		next := f.next
@@ -121,7 +121,7 @@ func (w *waiting) message() spool.Message {
 	return m
 }
 
-// pump sends from the store, and reads what comes next.
+// pump sends messages from the store, and reads the next ones.
 func (x *spooler) pump() {
 	if x.failed > 0 {
 		x.failed = 0
@@ -172,7 +172,7 @@ func (x *spooler) read(entries []spool.Entry, err error) {
 	x.soon()
 }
 
-// launch sends one message of the store; false if it has to wait.
+// launch sends one message of the store. It returns false if the message has to wait.
 func (x *spooler) launch(e *spool.Entry) bool {
 	raw, expired := aged(e.RawProperties, x.link.door.runtime.Now().Sub(e.Since))
 	if expired {
@@ -192,15 +192,16 @@ func (x *spooler) launch(e *spool.Entry) bool {
 	case x.hasRoomLater(err), errors.Is(err, client.ErrClosed):
 		x.release(f)
 		return false
-	default: // no broker of this configuration could take it
+	default: // no broker with this configuration could take it
 		x.release(f)
 		x.reject(e, err.Error())
 		return true
 	}
 }
 
-// gone forgets a message. Far behind one that has no outcome that is written down
-// for each, or a restart would send all of them again.
+// gone forgets a message. If an older message has no outcome yet, and this one is far
+// behind it, the store writes this one down by itself: otherwise a restart would send
+// all the messages between them again.
 func (x *spooler) gone(number uint64) {
 	x.drained++
 	if number > x.store.Oldest()+flightsMax {
@@ -219,19 +220,19 @@ func (x *spooler) drop(number uint64) {
 	}
 }
 
-// again lets a message be sent once more, when the store is read from its
+// again lets a message be sent once more when the store is next read from its
 // beginning.
 func (x *spooler) again(number uint64) {
 	delete(x.withChannel, number)
 	x.failed++
 }
 
-// reject keeps a message that the broker refused.
+// reject moves a message that the broker refused to the rejected ones.
 func (x *spooler) reject(e *spool.Entry, reason string) {
 	x.log().Str("exchange", e.Exchange).Str("routing_key", e.RoutingKey).Str("producer", e.Producer).Uint64("number", e.Number).
 		Str("reason", reason).Msg("a spooled message is put aside: see zamqp spool list")
 	number := e.Number
-	x.withChannel[number] = struct{}{} // not to be sent meanwhile
+	x.withChannel[number] = struct{}{} // must not be sent meanwhile
 	x.store.Reject(x.link.door.runtime.Now(), e, reason, func(err error) {
 		if err == nil {
 			delete(x.withChannel, number)

@@ -6,21 +6,22 @@ import (
 	"zamqp/publisher"
 )
 
-// trials handles the messages of a consumer that may have ended a process, one at
-// a time, so that the next end says which it was: those of the quarantine, and
-// those that cannot move there. The message that was in hand at the fewest ends comes
-// first, so that a message that ends processes lets the others go before.
+// trials handles the messages of a consumer that may have ended a process: those in
+// quarantine, and those that cannot move there. It handles them one at a time, so
+// that the next end of a process shows which message was the cause. The message that
+// was in hand at the fewest ends comes first, so that a message that ends processes
+// does not block the others.
 type trials struct {
 	k       *consumer
 	waiting []delivery
-	busy    bool // one is being handled: the one of the next three
+	busy    bool // a message is being handled: the next three fields describe it
 	sub     *subscription
 	epoch   uint32
 	tag     uint64
 	posted  bool
 }
 
-// begin handles the message, at once or when it is its turn.
+// begin handles the message at once, or when its turn comes.
 func (k *consumer) begin(c delivery) {
 	if h := &c.Message().History; h.Ends > 0 || h.Quarantined {
 		if next := h.Next(&k.declared); next.Trial != publisher.TrialNone || next.Step == publisher.StepQuarantine {
@@ -32,7 +33,7 @@ func (k *consumer) begin(c delivery) {
 	k.dispatch(c, false)
 }
 
-// pump begins the next trial, if one may.
+// pump begins the next trial if that is allowed now.
 func (t *trials) pump() {
 	q := &t.k.link.door.quiet
 	if !t.try(q) && q.k == t.k && !t.busy && !t.wanted() {
@@ -90,7 +91,8 @@ func (t *trials) over(c delivery) {
 	t.soon()
 }
 
-// soon pumps in a later step of the loop, so that many trials in a row make no deep stack.
+// soon pumps in a later step of the loop: many trials in a row would make a deep
+// stack.
 func (t *trials) soon() {
 	if t.posted || len(t.waiting) == 0 {
 		return
@@ -102,26 +104,27 @@ func (t *trials) soon() {
 	})
 }
 
-// quiet is while a message is tried alone, the last time before it is given up: no
-// other handler begins. It waits for those that run, and does not last for ever:
-// what takes too long is tried beside others, and then no end gives it up. It is
-// quiet, too, while a message that was in hand at an end moves to another queue:
-// one more end in that time would bring the original back beside its copy.
+// quiet is a time in which no other handler begins. There are two reasons for it.
+// First, a message has its last trial before it is given up, and is handled alone.
+// The trial waits for the handlers that run. It has a time limit: a message that takes
+// longer is tried beside others, and then the end of a process does not give it up.
+// Second, a message that was in hand at an end moves to another queue: if the process
+// ended in that time, the original would come back beside its copy.
 type quiet struct {
 	door *Door
-	k    *consumer // whose message it is for; nil when no message is tried alone
+	k    *consumer // the consumer whose message is tried alone; nil if there is none
 	late bool      // quietMax is over
-	slot uint32    // of the message, while it is being handled
+	slot uint32    // slot of the message while it is being handled
 	stop func() bool
 
-	moving int // messages that were in hand at an end, and are on their way
+	moving int // messages that were in hand at an end and are moving now
 }
 
-// quietMax bounds how long no other handler begins.
+// quietMax is the longest time in which no other handler begins.
 const quietMax = 10 * time.Second
 
-// reserve reports whether the consumer's message may be handled now. If not, its
-// trials are pumped when it may.
+// reserve reports whether the consumer's message may be handled now. If not, pump is
+// called for its trials when it may.
 func (q *quiet) reserve(k *consumer) bool {
 	if q.k == nil {
 		q.k, q.late = k, false
@@ -143,7 +146,7 @@ func (q *quiet) expire() {
 	if !k.trials.busy {
 		k.trials.pump()
 	}
-	if q.k == k { // it runs, or has found no reason to
+	if q.k == k { // the quiet time is still for this consumer
 		if q.slot != 0 && q.door.hand != nil {
 			q.door.hand.Shared(q.slot)
 		}
@@ -151,7 +154,7 @@ func (q *quiet) expire() {
 	}
 }
 
-// release lets everybody go on.
+// release lets all handlers begin again.
 func (q *quiet) release() {
 	if q.stop != nil {
 		q.stop()
@@ -160,7 +163,8 @@ func (q *quiet) release() {
 	q.open()
 }
 
-// open begins what has waited, in later steps of the loop: trials first.
+// open begins the messages that have waited, in later steps of the loop: trials
+// first.
 func (q *quiet) open() {
 	for _, l := range q.door.links {
 		for _, k := range l.consumers {
@@ -176,8 +180,8 @@ func (q *quiet) open() {
 	})
 }
 
-// move makes it quiet until the function that it returns is called, or quietMax
-// is over.
+// move starts a quiet time. It ends when the returned function is called, or after
+// quietMax.
 func (q *quiet) move() (over func()) {
 	q.moving++
 	done := false
