@@ -12,23 +12,23 @@ func TestHistoryNext(t *testing.T) {
 	type h = publisher.History
 	type next = publisher.Next
 	var (
-		usual    = publisher.Consumer{Queue: "q"}
-		lane     = publisher.Consumer{Queue: "q", Lane: "queue"}
-		quorum   = publisher.Consumer{Queue: "q", QueueType: publisher.QueueQuorum}
-		stream   = publisher.Consumer{Queue: "q", QueueType: publisher.QueueStream}
-		noAck    = publisher.Consumer{Queue: "q", NoAck: true}
-		autoAck  = publisher.Consumer{Queue: "q", AutoAck: true}
-		unbound  = publisher.Consumer{Queue: "q", Retry: publisher.Retry{Crashes: -1}}
-		first    = publisher.Consumer{Queue: "q", Retry: publisher.Retry{Crashes: 1}}
-		once     = publisher.Consumer{Queue: "q", Retry: publisher.Retry{Attempts: 1}}
-		attempts = publisher.Consumer{Queue: "q", Retry: publisher.Retry{Attempts: 3, Min: time.Second, Max: time.Minute}}
-		handle   = next{Step: publisher.StepHandle}
-		apart    = next{Step: publisher.StepHandle, Trial: publisher.TrialApart}
-		alone    = next{Step: publisher.StepHandle, Trial: publisher.TrialAlone}
-		aside    = next{Step: publisher.StepQuarantine}
-		back     = next{Step: publisher.StepRetry}
-		dead     = func(reason string) next { return next{Step: publisher.StepDead, Reason: reason} }
-		after    = func(d time.Duration) next { return next{Step: publisher.StepRetry, Delay: d} }
+		usual      = publisher.Consumer{Queue: "q"}
+		lane       = publisher.Consumer{Queue: "q", Lane: "queue"}
+		quorum     = publisher.Consumer{Queue: "q", QueueType: publisher.QueueQuorum}
+		stream     = publisher.Consumer{Queue: "q", QueueType: publisher.QueueStream}
+		noAck      = publisher.Consumer{Queue: "q", NoAck: true}
+		autoAck    = publisher.Consumer{Queue: "q", AutoAck: true}
+		unbound    = publisher.Consumer{Queue: "q", Retry: publisher.Retry{Crashes: -1}}
+		first      = publisher.Consumer{Queue: "q", Retry: publisher.Retry{Crashes: 1}}
+		once       = publisher.Consumer{Queue: "q", Retry: publisher.Retry{Attempts: 1}}
+		attempts   = publisher.Consumer{Queue: "q", Retry: publisher.Retry{Attempts: 3, Min: time.Second, Max: time.Minute}}
+		handle     = next{Step: publisher.StepHandle}
+		apart      = next{Step: publisher.StepHandle, Trial: publisher.TrialApart}
+		alone      = next{Step: publisher.StepHandle, Trial: publisher.TrialAlone}
+		quarantine = next{Step: publisher.StepQuarantine}
+		back       = next{Step: publisher.StepRetry}
+		dead       = func(reason string) next { return next{Step: publisher.StepDead, Reason: reason} }
+		after      = func(d time.Duration) next { return next{Step: publisher.StepRetry, Delay: d} }
 	)
 	for _, row := range []struct {
 		name string
@@ -38,18 +38,18 @@ func TestHistoryNext(t *testing.T) {
 	}{
 		{"new", usual, h{}, handle},
 		{"came from its retry queue", usual, h{Failed: 2}, handle},
-		{"was in hand at an end", usual, h{Ends: 1, Alone: true}, aside},
-		{"was in hand with others at many ends", usual, h{Ends: 9}, aside},
-		{"was in hand at an end, of a quorum queue", quorum, h{Ends: 1}, aside},
+		{"was in hand at an end", usual, h{Ends: 1, Alone: true}, quarantine},
+		{"was in hand with others at many ends", usual, h{Ends: 9}, quarantine},
+		{"was in hand at an end, of a quorum queue", quorum, h{Ends: 1}, quarantine},
 		{"in the quarantine", usual, h{Crashes: 1, Quarantined: true}, apart},
 		{"in the quarantine, the last time", usual, h{Crashes: 2, Quarantined: true}, alone},
 		{"in the quarantine, over the bound by ends that it shared", usual, h{Crashes: 7, Quarantined: true}, alone},
-		{"ended a process from the quarantine", usual, h{Crashes: 1, Ends: 1, Alone: true, Quarantined: true}, aside},
+		{"ended a process from the quarantine", usual, h{Crashes: 1, Ends: 1, Alone: true, Quarantined: true}, quarantine},
 		{"ended the last process from the quarantine", usual, h{Crashes: 2, Ends: 1, Alone: true, Quarantined: true}, dead(publisher.ReasonCrashed)},
-		{"was not alone at the last end", usual, h{Crashes: 2, Ends: 1, Quarantined: true}, aside},
+		{"was not alone at the last end", usual, h{Crashes: 2, Ends: 1, Quarantined: true}, quarantine},
 		{"failed after its trial, and came back", usual, h{Crashes: 2, Failed: 1}, handle},
-		{"came back from its trial and shared an end", usual, h{Crashes: 2, Ends: 1, Failed: 1}, aside},
-		{"a bound of one end, shared", first, h{Ends: 1}, aside},
+		{"came back from its trial and shared an end", usual, h{Crashes: 2, Ends: 1, Failed: 1}, quarantine},
+		{"a bound of one end, shared", first, h{Ends: 1}, quarantine},
 		{"a bound of one end, tried", first, h{Crashes: 1, Quarantined: true}, alone},
 		{"a bound of one end, alone", first, h{Crashes: 1, Ends: 1, Alone: true, Quarantined: true}, dead(publisher.ReasonCrashed)},
 		{"no bound", unbound, h{Crashes: 9, Ends: 9, Alone: true}, handle},

@@ -10,24 +10,24 @@ import (
 )
 
 // An oldQuarantine moves the messages that an older version left in X.suspects back to
-// X, once: most of them were there without a reason. Their count of crashes is dropped
-// with it. The queue is not made for that, and deleted when it is empty; one of
-// the quorum type stays, since RabbitMQ does not delete those on a condition.
+// X, once: most of them were there without a reason. It drops their counts of crashes.
+// It never declares the queue, and deletes it when it is empty. A quorum queue stays,
+// because RabbitMQ does not delete a quorum queue on a condition.
 type oldQuarantine struct {
 	k     *consumer
 	queue string
-	asked int // times that it was to be deleted
+	asked int // attempts to delete the queue
 	under int // gets and publishes under way
 	moved int
-	over  bool // there was nothing more, or an error
-	again bool // an error
+	over  bool // the queue was empty, or there was an error
+	again bool // there was an error: try again
 }
 
-// oldQuarantineAtOnce is how many messages are under way.
+// oldQuarantineAtOnce is how many messages are moved at once.
 const oldQuarantineAtOnce = 32
 
-// oldQuarantineAsks bounds the attempts to delete: a quorum queue of that name ends the
-// connection for each.
+// oldQuarantineAsks bounds the attempts to delete the queue: if it is a quorum queue,
+// each attempt ends the connection.
 const oldQuarantineAsks = 3
 
 // oldQuarantineAgain is how long to wait after an error, and while there is no
@@ -63,8 +63,7 @@ func (x *oldQuarantine) look() {
 	}
 }
 
-// answered is called with the answer to the question; there says that the queue
-// exists. Deleting a queue that does not exist is no error.
+// answered is called with the broker's answer. there says that the queue exists. Deleting a queue that does not exist is no error.
 func (x *oldQuarantine) answered(err error, there bool, again func()) {
 	var channel *amqpproto.ChannelError
 	isChannel := errors.As(err, &channel)
@@ -77,7 +76,7 @@ func (x *oldQuarantine) answered(err error, there bool, again func()) {
 	}
 }
 
-// more keeps some under way.
+// more gets messages until enough are being moved.
 func (x *oldQuarantine) more() {
 	for !x.over && x.under < oldQuarantineAtOnce {
 		if x.k.stopped || x.k.link.client.Get(x.queue, false, x.got) != nil {
@@ -111,8 +110,8 @@ func (x *oldQuarantine) got(d *client.Delivery, err error) {
 	x.under++
 }
 
-// outgoing is the message without its count of crashes. What cannot be read, or has
-// too large headers, goes in an envelope.
+// outgoing returns the message without its count of crashes. A message that cannot be
+// read, or whose headers are too large, goes in an envelope.
 func (x *oldQuarantine) outgoing(d *client.Delivery) (*client.Outgoing, error) {
 	o := &client.Outgoing{RoutingKey: x.k.declared.Queue, Mandatory: true}
 	var err error
@@ -120,7 +119,7 @@ func (x *oldQuarantine) outgoing(d *client.Delivery) (*client.Outgoing, error) {
 	return o, err
 }
 
-// An oldMessage is one message on its way.
+// An oldMessage is one message that is being moved.
 type oldMessage struct {
 	x            *oldQuarantine
 	acknowledger *client.Acknowledger
@@ -151,7 +150,7 @@ func (x *oldQuarantine) end() {
 		k.link.door.log.Info().Str("consumer", k.name).Str("queue", x.queue).Int("messages", x.moved).
 			Msg("what an older version kept apart was moved back to its queue")
 		if k.declared.Type() != publisher.QueueQuorum {
-			_ = k.link.client.DeleteQueue(x.queue, true, true, func(uint32, error) {}) // or it stays
+			_ = k.link.client.DeleteQueue(x.queue, true, true, func(uint32, error) {}) // if this fails, the queue stays
 		}
 	}
 }

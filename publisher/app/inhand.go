@@ -18,7 +18,7 @@ func (a *application) openInHand() {
 			log.Warn().Err(err).Str("path", path).Msg("a file of what was being handled is left alone")
 		},
 		Failed: func(err error) {
-			log.Error().Err(err).Msg("what is being handled is not written down any more: after a crash, messages may be suspected wrongly or not at all")
+			log.Error().Err(err).Msg("what is being handled is not written down any more: after a crash, messages may be quarantined wrongly or not at all")
 		},
 	})
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"zamqp/publisher"
 )
 
-// pingsMissed is how many pings without an answer make a connection suspect.
+// pingsMissed is how many pings without an answer make the status of a connection bad.
 const pingsMissed = 3
 
 // keepalive sends a message to a queue of its own at intervals, and consumes it. That

@@ -71,7 +71,7 @@ func TestEvidence(t *testing.T) {
 		t.Fatalf("kept %v, left %d", j.Kept(), j.Left())
 	}
 	if slot, _ := j.Claim(1, false); slot != 0 {
-		t.Error("a message that was handled is suspected")
+		t.Error("a message that was handled is still in hand")
 	}
 	a, first := j.Claim(2, false)
 	_, second := j.Claim(2, false)

@@ -76,7 +76,7 @@ func TestBrokerIsKilled(t *testing.T) {
 					t.Errorf("%s: %d dead letters", s.queue, n)
 				}
 				if n := s.isolated(); n != 0 {
-					t.Errorf("%s: %d messages were suspected", s.queue, n)
+					t.Errorf("%s: %d messages were quarantined", s.queue, n)
 				}
 				// RabbitMQ has not synced the acks of the last moment: those come again.
 				t.Logf("%s: %d messages were handled twice", s.queue, twice(s.ledger("end")))
@@ -194,7 +194,7 @@ func TestConnectionIsLost(t *testing.T) {
 					}
 					s.eventually("all are handled", func() bool { return s.handled(backlog) })
 					if n := s.isolated(); n != 0 || s.count(s.queue+".dead") > 0 {
-						t.Errorf("%d messages were suspected, %d are dead", n, s.count(s.queue+".dead"))
+						t.Errorf("%d messages were quarantined, %d are dead", n, s.count(s.queue+".dead"))
 					}
 				})
 			}
@@ -232,8 +232,9 @@ func TestInnocentDeaths(t *testing.T) {
 	}
 }
 
-// TestOldSuspects: what an older version suspected goes back to its queue.
-func TestOldSuspects(t *testing.T) {
+// TestOldQuarantine: the messages that an older version quarantined go back to their
+// queue.
+func TestOldQuarantine(t *testing.T) {
 	for broker, url := range brokers {
 		t.Run(broker, func(t *testing.T) {
 			s := newSite(t, url(t), "usual", "data")

@@ -43,7 +43,7 @@ func TestDrainsAreNoEvidence(t *testing.T) {
 						t.Errorf("%d are dead; the first is %s %v", len(dead), dead[0].Body, dead[0].Headers)
 					}
 					if n := s.isolated(); n > 0 {
-						t.Errorf("%d were suspected", n)
+						t.Errorf("%d were quarantined", n)
 					}
 				})
 			}

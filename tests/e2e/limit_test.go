@@ -63,7 +63,7 @@ func testTooLarge(t *testing.T, s *server) {
 }
 
 // testHeldForTooLong: a message that is held for longer than the broker allows
-// comes again. It is not suspected of having ended a process, and its neighbour
+// comes again. It is not taken for the cause of an end of the process, and its neighbour
 // is handled.
 func testHeldForTooLong(t *testing.T, s *server, node *rabbitmq.Node, consumer string) {
 	ch, key := s.channel(), unique(t)
