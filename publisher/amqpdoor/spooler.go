@@ -67,12 +67,12 @@ type waiting struct {
 // These bounds limit what is read ahead from the store, so that memory does not grow
 // with the disk, and the work of one turn.
 const (
-	flightsMax = 1000
-	octetsMax  = 4 << 20
-	fetchCount = 500
-	fetchSize  = 1 << 20
-	storeMax   = 2000    // messages stored in one turn
-	storeSize  = 8 << 20 // and their octets
+	inFlightMax = 1000
+	octetsMax   = 4 << 20
+	fetchCount  = 500
+	fetchSize   = 1 << 20
+	storeMax    = 2000    // messages stored in one turn
+	storeSize   = 8 << 20 // and their octets
 	// tailMax: if at most this many are left on disk, new publishes wait in memory.
 	tailMax = 1000
 	// spoolerTick is how often the spooler checks whether the broker takes publishes

@@ -91,7 +91,7 @@ var spoolTransitions = [spoolStates][spoolEvents]spoolState{
 func (s spoolState) window() int {
 	switch s {
 	case spoolEmptying:
-		return flightsMax
+		return inFlightMax
 	case spoolAwaitWord, spoolSifting:
 		return 1
 	}

@@ -204,7 +204,7 @@ func (x *spooler) launch(e *spool.Entry) bool {
 // all the messages between them again.
 func (x *spooler) gone(number uint64) {
 	x.drained++
-	if number > x.store.Oldest()+flightsMax {
+	if number > x.store.Oldest()+inFlightMax {
 		x.drop(number)
 		return
 	}

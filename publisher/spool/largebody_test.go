@@ -72,7 +72,7 @@ func TestLargeBodiesAreNotCopied(t *testing.T) {
 	}
 	same("fetched", got)
 	for i := range entries {
-		count("PutAside", func() {
+		count("Reject", func() {
 			s.Reject(noon, &entries[i], "no", nil)
 			s.Flush()
 		})
@@ -90,7 +90,7 @@ func TestLargeBodiesAreNotCopied(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	same("aside", got)
+	same("rejected", got)
 }
 
 // TestLargeBodiesCountUntilTheyAreStored: what is lent to a slow disk is bounded as

@@ -387,8 +387,9 @@ func (s *Spool) tellAll(err error) {
 	}
 }
 
-// PutAside takes a message out of the way, with the reason why it cannot leave;
-// it has left when that is on disk. done, which may be nil, hears of it.
+// Reject moves a message to the rejected ones, with the reason why the broker does not
+// take it. It has left the spool when that is on disk; then done is called. done may be
+// nil.
 func (s *Spool) Reject(now time.Time, e *Entry, reason string, done func(error)) {
 	if done == nil {
 		done = func(error) {}

@@ -42,6 +42,10 @@ var oldWords = []oldWord{
 	{`\b[dD]eeds?\b|\*author\b|\bauthors?_test`, "generators"},
 	{`\bhandovers?\b`, "move"},
 	{`\bshelf\b|\bshelves\b`, "index"},
+	{`(^|[^.])\b[sS]uspect(s|ed)?\b`, "quarantined: only the old queue on a broker is called X.suspects"},
+	{`\bflightsMax\b`, "inFlightMax"},
+	{`\bPutAside\b`, "Reject"},
+	{`\b[cC]arriers?\b`, "transport, call"},
 	{`\b(CallID|callerState|EventCallChannelClosed)\b`, "RequestID: an RPC is a request"},
 	{`\b(openGate|gateMax|pubState|callLedger|newPublisher|roomForGetter)\b`, "replay barrier, publish channel, admin channel, get channel"},
 }
