@@ -5,45 +5,45 @@ import (
 	"math"
 )
 
-// Content is a whole message: what came after a method with content.
+// Content is a complete message: the header and body after a method with content.
 //
-// RawProperties and Body live until the Assembler's next Begin or Reset, or,
-// when the content came whole in one Feed, only as long as that input: treat
-// them as views into the frame that completed it.
+// RawProperties and Body are valid until the Assembler's next Begin or Reset. If the
+// whole content came in one Feed, they are valid only as long as that input: treat
+// them as views into the frame that completed the content.
 type Content struct {
 	Method        MethodID // the method that it belongs to
 	Class         uint16
 	BodySize      uint64
 	RawProperties []byte // flags and values
 	Body          []byte
-	Owned         bool // nothing else uses the memory of Body: who gets it may keep it
+	Owned         bool // nothing else uses the memory of Body: the receiver may keep it
 }
 
-// Assembler puts together the content that follows a method, on one channel,
-// for either role: feed it each frame of the channel, in order.
+// Assembler assembles the content that follows a method on one channel, for either
+// role. Pass it each frame of the channel, in order.
 //
 //	method frame   Begin for every method; with content it is then Busy
 //	header frame   Header; an empty body is Done already
 //	body frame     Body, until done
 //
-// Frames of other channels may come between; frames of this channel in another
-// order are a ConnectionError 505 (AMQP 0-9-1 §4.2.6.2), a content that is not
-// what it declared a 501. After an error the Assembler is reset.
+// Frames of other channels may come in between. Frames of this channel in another
+// order are a ConnectionError 505 (AMQP 0-9-1 §4.2.6.2). A content that differs from
+// its declaration is a ConnectionError 501. After an error the Assembler is reset.
 //
-// Memory: a body that comes in one frame is a view. One of several frames is
-// collected in a buffer that grows as octets arrive, to at most twice what has
-// come, whatever size was declared; it is kept for the next content up to 1 MiB. A
-// large one goes to Room, or else to a [Collector]: no octet of it is copied more
-// than three times, nor many at once.
+// Memory: a body in one frame is a view. A body in several frames is collected in a
+// buffer that grows as octets arrive, to at most twice what has come, whatever size was
+// declared. A buffer of up to 1 MiB is kept for the next content. A large body goes to
+// Room, or else to a [Collector]: no octet of it is copied more than three times, and
+// never many octets at once.
 type Assembler struct {
-	// BodyMax is the largest body taken; 0 means BodyMaxDefault. A larger one is
-	// a ChannelError 311 when it is declared: the channel is to be closed, and
-	// the frames that still come on it dropped until close-ok.
+	// BodyMax is the largest body that is accepted; 0 means BodyMaxDefault. The header of
+	// a larger one is a ChannelError 311: close the channel, and drop the frames that
+	// still come on it until close-ok.
 	BodyMax uint64
-	// Channel is for errors only.
+	// Channel is used in errors only.
 	Channel uint16
-	// Room is where a body over LargeBody is put once as much of it has come; nil
-	// is Go's heap.
+	// Room gives the memory for a body over LargeBody, when that much of it has come. nil
+	// means Go's heap.
 	Room Room
 
 	state   assemblerState
@@ -57,8 +57,8 @@ type Assembler struct {
 
 // A Room gives memory for bodies.
 type Room interface {
-	// Reserve returns size octets of memory. It stays the Room's: it is given up when
-	// the content is done with, or was not completed.
+	// Reserve returns size octets of memory. The Room still owns it: the Assembler stops
+	// using it when the content has been handled, or is dropped.
 	Reserve(size int) []byte
 }
 
@@ -81,8 +81,8 @@ const (
 	propsKeep = 16 << 10
 )
 
-// Begin takes a method frame. A method with content makes the Assembler Busy,
-// one without leaves it idle. A method while content is awaited is a
+// Begin handles a method frame. A method with content makes the Assembler Busy, any
+// other leaves it idle. A method while the rest of a content is expected is a
 // ConnectionError 505.
 func (a *Assembler) Begin(id MethodID) error {
 	if a.state != awaitMethod {
@@ -98,8 +98,8 @@ func (a *Assembler) Begin(id MethodID) error {
 	return nil
 }
 
-// Header takes the payload of a content header frame. With an empty body the
-// content is Done; no body frame follows.
+// Header handles the payload of a content header frame. With an empty body the content
+// is Done; no body frame follows.
 func (a *Assembler) Header(payload []byte) error {
 	if a.state != awaitHeader {
 		return a.unexpected("a content header")
@@ -123,7 +123,7 @@ func (a *Assembler) Header(payload []byte) error {
 		a.state = awaitMethod
 		return nil
 	}
-	// The bodies may come in a later read, when the header's octets have gone.
+	// The bodies may come in a later read, when the header's octets are gone.
 	a.props = append(a.props[:0], h.RawProperties...)
 	c.RawProperties = a.props
 	a.got = 0
@@ -132,9 +132,9 @@ func (a *Assembler) Header(payload []byte) error {
 	return nil
 }
 
-// Body takes the payload of a body frame. done says that the content is
-// complete. A frame without octets is taken while octets are awaited, as
-// RabbitMQ does. More octets than were declared are a ConnectionError 501.
+// Body handles the payload of a body frame. done says that the content is complete. An
+// empty frame is accepted while more octets are expected, as in RabbitMQ. More octets
+// than were declared are a ConnectionError 501.
 func (a *Assembler) Body(payload []byte) (done bool, err error) {
 	if a.state != awaitBody {
 		return false, a.unexpected("a body")
@@ -187,7 +187,7 @@ func (a *Assembler) collect(part []byte) {
 	a.body = append(a.body, part...)
 }
 
-// enlarge goes on with a body that has shown to be large.
+// enlarge moves a body that has become large to Room or a Collector.
 func (a *Assembler) enlarge(part []byte) {
 	if a.Room == nil {
 		a.large.Begin(a.body, int(a.content.BodySize))
@@ -201,12 +201,12 @@ func (a *Assembler) enlarge(part []byte) {
 	a.body, a.roomy = room[:n], true
 }
 
-// Content returns the content that Header or Body completed; see [Content] for
-// how long it lives. Before that it is partial.
+// Content returns the content that Header or Body completed; see [Content] for how long
+// it is valid. Before that it is incomplete.
 func (a *Assembler) Content() *Content { return &a.content }
 
-// Held is how many octets of memory the body takes that is coming, or that the
-// last one has left for the next.
+// Held returns how many octets of memory the current body uses, or the last one has
+// left for the next.
 func (a *Assembler) Held() int {
 	switch {
 	case a.large.Busy():
@@ -217,22 +217,22 @@ func (a *Assembler) Held() int {
 	return cap(a.body)
 }
 
-// Busy says whether a header or body is awaited: any other frame of the channel
-// is an error.
+// Busy reports whether a header or body is expected: any other frame of the channel is
+// an error.
 func (a *Assembler) Busy() bool { return a.state != awaitMethod }
 
-// Done says whether a whole content is there: from Header or Body completing
+// Done reports whether the content is complete: from the Header or Body that completes
 // it until the next Begin or Reset.
 func (a *Assembler) Done() bool { return a.state == awaitMethod && a.content.Method != 0 }
 
-// Reset drops what was being assembled, for a channel that has been closed.
+// Reset drops an incomplete content, for a channel that has been closed.
 func (a *Assembler) Reset() {
 	a.state = awaitMethod
 	a.content = Content{}
 	a.trim()
 }
 
-// trim lets go of buffers that one large content has left.
+// trim frees buffers that a large content has left.
 func (a *Assembler) trim() {
 	a.large = Collector{}
 	if cap(a.body) > bodyKeep || a.roomy {

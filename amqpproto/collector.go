@@ -5,30 +5,30 @@ import (
 	"unsafe"
 )
 
-// A Collector puts a large body together whose octets come in parts. Its buffer
-// doubles; the octets of the smaller one follow into the larger one little by
-// little, two for each that comes, so that no part costs more than three times its
-// length. The memory that is touched is not more than twice what has come.
+// A Collector assembles a large body whose octets come in parts. Its buffer doubles
+// when it is full. The old octets are then copied to the larger buffer bit by bit, two
+// for each new octet, so that no part costs more than three times its length. The
+// memory that is written to is at most twice what has come.
 //
 // The zero value is idle.
 type Collector struct {
-	body  []byte // what has come is in it, but for what is still in old
+	body  []byte // what has come, except what is still in old
 	size  int    // of the body, 0 = unknown
 	old   []byte // the smaller buffer; body[moved:len(old)] is there
 	moved int
 	busy  bool
 }
 
-// Begin begins with what has come of a body, which is copied. size is its length
-// if that is known, else 0.
+// Begin starts with a copy of what has come of a body. size is the length of the body
+// if it is known, else 0.
 func (c *Collector) Begin(head []byte, size int) {
 	*c = Collector{size: size, busy: true}
 	c.body = append(MakeDirty(c.first(2*max(len(head), 1))), head...)
 }
 
-// first is the capacity to begin with, of at least half of least: one that
-// doubles to the size exactly. At the last doubling what is still to come is as
-// much as what has to follow.
+// first returns the capacity to start with, at least half of least: one that becomes
+// exactly the size by doubling. Then, at the last doubling, as many octets are still to
+// come as have to be copied.
 func (c *Collector) first(least int) int {
 	if c.size == 0 {
 		return least
@@ -40,10 +40,10 @@ func (c *Collector) first(least int) int {
 	return n
 }
 
-// Busy says whether a body is being collected.
+// Busy reports whether a body is being collected.
 func (c *Collector) Busy() bool { return c.busy }
 
-// Held is how many octets of memory it takes, without what has not been touched.
+// Held returns how many octets of memory it uses, without those not written to yet.
 func (c *Collector) Held() int {
 	if c.old == nil {
 		return len(c.body)
@@ -51,7 +51,7 @@ func (c *Collector) Held() int {
 	return len(c.body) + c.moved
 }
 
-// Add takes a part of the body.
+// Add adds a part of the body.
 func (c *Collector) Add(part []byte) {
 	for len(part) > 0 {
 		if len(c.body) == cap(c.body) {
@@ -64,7 +64,7 @@ func (c *Collector) Add(part []byte) {
 	}
 }
 
-// grow takes a larger buffer. All has followed into the one that is full.
+// grow allocates a larger buffer. Everything has been copied to the full one before.
 func (c *Collector) grow() {
 	c.follow(len(c.old))
 	n := 2 * cap(c.body)
@@ -87,14 +87,14 @@ func (c *Collector) follow(n int) {
 	}
 }
 
-// Settle copies up to n octets of what has not followed; false says that there is
-// more. It is for a body whose end came unannounced.
+// Settle copies up to n octets that are still in the smaller buffer. It returns false if
+// there are more. It is for a body whose length was not known before.
 func (c *Collector) Settle(n int) (done bool) {
 	c.follow(n)
 	return c.old == nil
 }
 
-// Take ends the body and returns it: the caller's alone.
+// Take ends the body and returns it. The caller owns it.
 func (c *Collector) Take() []byte {
 	c.follow(len(c.old))
 	body := c.body[:len(c.body):len(c.body)]
@@ -102,8 +102,8 @@ func (c *Collector) Take() []byte {
 	return body
 }
 
-// MakeDirty returns an empty slice with room for n octets, which are not cleared: to
-// clear a hundred megabytes takes as long as to copy them. Nobody is to see them
+// MakeDirty returns an empty slice with room for n octets that are not cleared, because
+// clearing a hundred megabytes takes as long as copying them. They must not be read
 // before they are written.
 func MakeDirty(n int) []byte {
 	var b strings.Builder

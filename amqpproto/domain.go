@@ -24,9 +24,9 @@ func cutShortstr(b []byte) (s, rest []byte, ok bool) {
 	return b[1:n:n], b[n:], true
 }
 
-// cutLongstr cuts a long string or a table off b, as a view. The length is
-// compared as it came, before it becomes an int: one over 2 GiB, negative to
-// peers that read it signed, is over any frame and so refused.
+// cutLongstr cuts a long string or a table off b, as a view. The length is compared
+// before it is converted to an int: a length over 2 GiB, which is negative for peers
+// that read it signed, is longer than any frame and so refused.
 func cutLongstr(b []byte) (s, rest []byte, ok bool) {
 	if len(b) < 4 {
 		return nil, b, false
@@ -39,14 +39,14 @@ func cutLongstr(b []byte) (s, rest []byte, ok bool) {
 	return b[4:n:n], b[n:], true
 }
 
-// appendShortstr appends a string that the caller has found to be short.
+// appendShortstr appends a string. The caller has checked that it is short enough.
 func appendShortstr[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, byte(len(s)))
 	return append(dst, s...)
 }
 
-// appendLongstr appends a string or table that the caller has found to be
-// within longMax.
+// appendLongstr appends a string or table. The caller has checked that it is within
+// longMax.
 func appendLongstr[T string | []byte | RawTable](dst []byte, s T) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(s)))
 	return append(dst, s...)

@@ -77,14 +77,14 @@ func ReplyName(code uint16) string {
 	return ""
 }
 
-// ClosesConnection says whether the specification's class of a reply code is
-// hard-error: it ends the connection and not only the channel.
+// ClosesConnection reports whether the specification calls a reply code a hard-error:
+// one that ends the connection and not only the channel.
 func ClosesConnection(code uint16) bool {
 	return code == ConnectionForced || code == InvalidPath || code >= FrameError && code <= InternalError
 }
 
-// ConnectionError ends a connection: the peer broke the protocol, or it closed
-// the connection with this reply.
+// ConnectionError ends a connection: the peer violated the protocol, or it closed the
+// connection with this reply.
 type ConnectionError struct {
 	Code   uint16   // reply code
 	Text   string   // what happened, without the code's name; a peer's text may begin with it
@@ -140,8 +140,7 @@ func (m *ChannelClose) Err(channel uint16) *ChannelError {
 	return &ChannelError{Code: m.ReplyCode, Text: string(m.ReplyText), Method: NewMethodID(m.ClassID, m.MethodID), Channel: channel}
 }
 
-// EncodeError says that a value of the caller does not fit the wire. Nothing
-// was appended.
+// EncodeError says that a value of the caller cannot be encoded. Nothing was appended.
 type EncodeError struct {
 	What string // the thing: `basic.publish: exchange`, `table field "x"`
 	Text string // what is wrong with it
@@ -157,8 +156,8 @@ func describe(code uint16, text string, id MethodID) string {
 	return s
 }
 
-// nameText puts the code's name before the text, unless it is there already:
-// RabbitMQ's texts begin with it.
+// nameText puts the code's name before the text, unless the text begins with it, as
+// RabbitMQ's texts do.
 func nameText(code uint16, text string) string {
 	name := ReplyName(code)
 	switch {
@@ -183,8 +182,8 @@ func replyText(code uint16, text string) string {
 	return s[:n] + more
 }
 
-// The errors below are made in their own functions so that the paths without
-// errors stay small enough to be inlined, and allocate nothing.
+// The errors below have their own functions, so that the paths without errors stay small
+// enough to be inlined, and allocate nothing.
 
 func frameError(format string, args ...any) error {
 	return &ConnectionError{Code: FrameError, Text: fmt.Sprintf(format, args...)}

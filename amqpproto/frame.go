@@ -76,16 +76,15 @@ func knownFrame(typ byte) bool {
 
 func unknownFrame(typ byte) error {
 	if typ == ProtocolHeader[0] {
-		// The usual cause, so worth its own words: a server refuses a protocol
-		// version by sending its own header, and closes. §4.2.2.
+		// The usual cause has its own text: a server refuses a protocol version by sending
+		// its own header, and closes the socket. §4.2.2.
 		return frameError("a protocol header came instead of a frame")
 	}
 	return frameError("frame type %d is unknown", typ)
 }
 
-// checkHeartbeat refuses what is neither content, nor method, nor an empty
-// heartbeat on channel 0. §4.2.7 makes an invalid heartbeat a 501; RabbitMQ
-// refuses its payload too.
+// checkHeartbeat refuses any other frame that is not an empty heartbeat on channel 0. An
+// invalid heartbeat is a 501 (§4.2.7); RabbitMQ also refuses one with a payload.
 func checkHeartbeat(f Frame, size uint32) error {
 	switch {
 	case f.Type != FrameHeartbeat:
@@ -154,11 +153,11 @@ func finishFrame(dst []byte, start int) []byte {
 	return append(dst, FrameEnd)
 }
 
-// CutProtocolHeader recognises a protocol header: the first thing that a server
-// reads, and what a client reads from a server that refuses its version. n is 0
-// while b holds only the beginning of one. version is the last four octets, id,
-// major, minor and revision: [0 0 9 1] for AMQP 0-9-1. The error is a
-// ConnectionError 501: the octets are no protocol header. §4.2.2.
+// CutProtocolHeader recognises a protocol header. A server reads it first, and a client
+// reads it from a server that refuses its version. n is 0 while b has only the beginning
+// of one. version is the last four octets (id, major, minor and revision): [0 0 9 1] for
+// AMQP 0-9-1. The error is a ConnectionError 501: the octets are not a protocol header.
+// §4.2.2.
 func CutProtocolHeader(b []byte) (version [4]byte, n int, err error) {
 	const name = "AMQP"
 	if have := min(len(b), len(name)); string(b[:have]) != name[:have] {

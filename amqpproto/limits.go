@@ -11,8 +11,8 @@ const (
 	FrameOverhead = 8
 	// ShortstrMax is the most octets of a short string, table keys included. §4.2.5.3.
 	ShortstrMax = 255
-	// TableDepthMax is how deep tables and arrays may nest. No real message is
-	// near it; without it a frame of nested headers is a stack overflow.
+	// TableDepthMax is how deep tables and arrays may be nested. No real message comes near
+	// it. Without it a frame of nested headers would overflow the stack.
 	TableDepthMax = 32
 	// BodyMaxDefault is the Assembler's limit when none is set: RabbitMQ's own
 	// default for max_message_size, 128 MiB.
@@ -22,8 +22,8 @@ const (
 	// ChannelMaxDefault is what either role proposes as channel_max: RabbitMQ's own
 	// default.
 	ChannelMaxDefault = 2047
-	// LargeBody is the length in octets over which a body is large: it is worked off
-	// in pieces, so that no turn of a loop handles much more of it than that.
+	// LargeBody is the length in octets above which a body is large: it is handled in
+	// pieces, so that no turn of a loop handles much more than this of it.
 	LargeBody = 1 << 20
 )
 

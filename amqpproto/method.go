@@ -14,17 +14,16 @@ type Method interface {
 	// AppendArgs appends the arguments, without the id and the frame. It fails
 	// with an EncodeError, and dst as it was, if a string or table is too long.
 	AppendArgs(dst []byte) ([]byte, error)
-	// DecodeArgs reads the arguments. []byte and RawTable fields become views
-	// into args. A table is not looked into: its errors come from RawTable's
-	// methods. Too few or too many octets are a ConnectionError 501, and leave
-	// the fields in a state of no meaning.
+	// DecodeArgs reads the arguments. []byte and RawTable fields become views into args.
+	// The inside of a table is not checked: RawTable's methods return its errors. Too few
+	// or too many octets are a ConnectionError 501, and then the fields are undefined.
 	DecodeArgs(args []byte) error
 }
 
 // MethodID is class<<16 | method. Its zero value is no method.
 type MethodID uint32
 
-// methodInfo is what the method table says beyond the arguments.
+// methodInfo is what the method table says in addition to the arguments.
 type methodInfo struct {
 	name                   string
 	fromClient, fromServer bool

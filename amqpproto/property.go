@@ -24,8 +24,8 @@ const (
 
 const flagsUnknown uint16 = 3
 
-// Properties are the fourteen of class basic. A property is there if its flag
-// is set, whatever its value; see SetFlags. Strings and Headers are views.
+// Properties are the fourteen properties of class basic. A property is present if its
+// flag is set, whatever its value is; see SetFlags. Strings and Headers are views.
 type Properties struct {
 	Flags           uint16
 	ContentType     []byte
@@ -44,11 +44,11 @@ type Properties struct {
 	ClusterID       []byte
 }
 
-// Has says whether the property of that flag is there.
+// Has reports whether the property with that flag is present.
 func (p *Properties) Has(flag uint16) bool { return p.Flags&flag != 0 }
 
-// shortFlags are the properties that are short strings, in wire order but for
-// what stands between them.
+// shortFlags are the properties that are short strings, in wire order. Other properties
+// come between some of them.
 const (
 	flagsBeforeHeaders  = FlagContentType | FlagContentEncoding
 	flagsBeforeTime     = FlagCorrelationID | FlagReplyTo | FlagExpiration | FlagMessageID
@@ -56,11 +56,11 @@ const (
 	flagsFixedOrHeaders = FlagHeaders | FlagDeliveryMode | FlagPriority
 )
 
-// Decode reads properties from b, which begins at the flags, and returns what
-// follows them; in a content header nothing should. Whatever p held is gone.
-// Errors are ConnectionErrors 502 (RabbitMQ hands properties on unread, so the
-// fault is the publisher's: a consumer does better to refuse that message than
-// the connection).
+// Decode reads properties from b, which begins at the flags, and returns what follows
+// them; in a content header nothing should follow. It replaces all of p. Errors are
+// ConnectionErrors 502. (RabbitMQ passes properties on without reading them, so the
+// error is the publisher's. A consumer should refuse only that message, not end the
+// connection.)
 func (p *Properties) Decode(b []byte) (rest []byte, err error) {
 	*p = Properties{}
 	if len(b) < 2 {
@@ -105,8 +105,8 @@ func (p *Properties) Decode(b []byte) (rest []byte, err error) {
 	return b, nil
 }
 
-// cutShort cuts a short string property into dst if its flag is set and nothing
-// failed before.
+// cutShort cuts a short string property into dst if its flag is set and there was no
+// error before.
 func cutShort(dst *[]byte, b []byte, flag uint16, ok bool) ([]byte, bool) {
 	if flag == 0 || !ok {
 		return b, ok
@@ -233,9 +233,9 @@ func appendShort[T string | []byte](dst []byte, s T, flag uint16) []byte {
 	return appendShortstr(dst, s)
 }
 
-// AppendMessageID appends raw, from which p was decoded and which has no message
-// id, with one of at most ShortstrMax octets put in. Nothing else is encoded
-// again. An empty raw stands for no properties.
+// AppendMessageID appends raw with a message id added, which has at most ShortstrMax
+// octets. p was decoded from raw, and raw has no message id. Nothing else is encoded
+// again. An empty raw means no properties.
 func (p *Properties) AppendMessageID(dst, raw, id []byte) []byte {
 	flags := FlagMessageID
 	at := 0
@@ -251,7 +251,7 @@ func (p *Properties) AppendMessageID(dst, raw, id []byte) []byte {
 	return append(dst, raw[at:]...)
 }
 
-// behindMessageID is how many octets follow the place of the message id.
+// behindMessageID returns how many octets come after the place of the message id.
 func (p *Properties) behindMessageID() (n int) {
 	if p.Flags&FlagTimestamp != 0 {
 		n = 8

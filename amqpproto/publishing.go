@@ -6,13 +6,13 @@ import (
 	"github.com/streadway/amqp"
 )
 
-// Properties to and from the vocabulary of github.com/streadway/amqp. There, an
-// empty string, a zero number and a zero time mean that the property is absent,
-// and cluster-id does not exist.
+// Conversion of properties to and from the types of github.com/streadway/amqp. There, an
+// empty string, a zero number and a zero time mean that the property is absent, and
+// cluster-id does not exist.
 
 // SetPublishing replaces p by the properties of pub, as copies. The error is an
 // EncodeError about the headers table; over-long strings are found by Append.
-// To publish, AppendPublishing does the same without the detour.
+// To publish, AppendPublishing does the same without the copies.
 func (p *Properties) SetPublishing(pub amqp.Publishing) error {
 	var headers []byte
 	if len(pub.Headers) > 0 {

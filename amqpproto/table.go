@@ -2,10 +2,10 @@ package amqpproto
 
 import "github.com/streadway/amqp"
 
-// RawTable is an encoded field table without its 4-octet length: pairs of a
-// short string and a typed value. It is a view, not validated by the method or
-// properties that it came in: an error in it shows when it is read, as a
-// ConnectionError 502. AMQP 0-9-1 §4.2.5.5.
+// RawTable is an encoded field table without its 4-octet length: pairs of a short string
+// and a typed value. It is a view. Decoding the method or properties does not validate
+// it: an error in it is a ConnectionError 502 when the table is read. AMQP 0-9-1
+// §4.2.5.5.
 type RawTable []byte
 
 // cutPair cuts one pair off b.
@@ -25,8 +25,8 @@ func pairFault(key, value []byte) error {
 	return syntaxError("table field %q: %s", key, fieldFault(value))
 }
 
-// Validate reads the whole table: lengths, types, and depth of nesting, which
-// is checked on the way down. It allocates nothing but an error.
+// Validate checks the whole table: lengths, types, and depth of nesting. It allocates
+// nothing except an error.
 func (t RawTable) Validate() error { return t.validate(1) }
 
 func (t RawTable) validate(depth int) error {
@@ -83,8 +83,8 @@ func (t RawTable) Each(fn func(key []byte, v Field) bool) error {
 	return nil
 }
 
-// Lookup returns the first value of that name. A table that is broken before
-// the name does not have it.
+// Lookup returns the first value with that name. If the table is malformed before the
+// name, the name is not found.
 func (t RawTable) Lookup(name string) (Field, bool) {
 	for b := []byte(t); len(b) > 0; {
 		key, rest, ok := cutShortstr(b)
@@ -124,14 +124,14 @@ func (t RawTable) table(depth int) (amqp.Table, error) {
 	if err := t.Each(func([]byte, Field) bool { n++; return true }); err != nil {
 		return nil, err
 	}
-	// The hint is bounded: n counts duplicates, which take two octets each and no
-	// room in the map.
+	// The hint is bounded, because n includes duplicates, which take two octets each and
+	// no room in the map.
 	table := make(amqp.Table, min(n, 64))
 	var err error
 	for b := []byte(t); len(b) > 0; {
 		key, v, rest, _ := cutPair(b)
 		if _, seen := table[string(key)]; seen {
-			// Not wanted, but a table is broken wherever it is broken.
+			// The value is not used, but the error counts wherever it is in the table.
 			if err := v.validate(depth); err != nil {
 				return nil, err
 			}

@@ -1,11 +1,10 @@
 package amqpproto
 
-// CutContent cuts the header and the only body of a basic content off the front
-// of b, for the way that nearly all messages take: both frames there, in one
-// piece. properties (flags and values) and body are views of b; n is their frames'
-// length. n is 0 if b does not begin with such a content, broken ones and those
-// over bodyMax included: the [Assembler] takes what is left, and finds what is
-// wrong. AMQP 0-9-1 §4.2.6.
+// CutContent cuts the header and the single body of a basic content off the front of b.
+// It is the fast path for nearly all messages, when both frames have arrived.
+// properties (flags and values) and body are views of b; n is the length of the two
+// frames. n is 0 if b does not begin with such a content, or if it is malformed or over
+// bodyMax: then use the [Assembler], which also reports the error. AMQP 0-9-1 §4.2.6.
 func CutContent(b []byte, channel uint16, frameMax uint32, bodyMax uint64) (properties, body []byte, n int) {
 	head, n, _ := CutFrame(b, frameMax)
 	if n == 0 || head.Type != FrameHeader || head.Channel != channel {

@@ -14,7 +14,7 @@ const (
 	awaitChannelCloseOk                     // we closed it; everything else is discarded
 )
 
-// channelMode is what happens to publishes beyond being published.
+// channelMode says whether publishes are also confirmed, or belong to a transaction.
 type channelMode uint8
 
 const (
@@ -32,39 +32,39 @@ type channel struct {
 	due    bool // is in conn.confirming
 	syncs  bool // is in server.syncing
 
-	later  bool    // the answer to the method at hand comes in a later turn
-	chore  chore   // an ack, publish, commit or rollback that goes on in later turns
+	later  bool    // the answer to the current method comes in a later turn
+	chore  chore   // an ack, publish, commit or rollback that continues in later turns
 	ending *ending // the same for its end
 
-	prefetch uint16 // of consumers to come; 0 = no limit
+	prefetch uint16 // for later consumers; 0 = no limit
 	limit    int    // of unacked deliveries of all consumers of classic queues; 0 = none
 	held     int    // of those, while there is a limit; RabbitMQ's count, see onQos and settle
 
 	consumers map[string]*consumer
 	order     roster         // in the order of basic.consume
-	retired   list[consumer] // of these, those that are out of their rotations
-	waking    *wakeChore     // goes on in later turns
+	retired   list[consumer] // of these, those that have left their queue's rotation
+	waking    *wakeChore     // continues in later turns
 	reply     *replyBox      // direct reply-to
-	current   []byte         // the queue declared last, which an empty name stands for
+	current   []byte         // the queue declared last, which an empty name means
 
 	tag       uint64 // of the last delivery
 	unacked   unacked
 	confirms  confirms
 	tx        transaction
-	announced int64 // octets of a body that is to come
+	announced int64 // declared octets of a body that has not come yet
 	in        content
 	counted   int  // octets of in that are counted
 	part      bool // in is counted among conn.parts
 }
 
-// openChannel takes a method on a channel that is not open.
+// openChannel handles a method on a channel that is not open.
 func (c *Conn) openChannel(number uint16, id amqpproto.MethodID, args []byte) error {
 	switch {
 	case !id.Known():
 		return amqpproto.UnknownMethod(id)
 	case c.opened >= int(c.channelMax):
 		return connectionError(amqpproto.NotAllowed, id, "number of channels opened (%d) has reached the negotiated channel_max (%d)", c.opened, c.channelMax)
-	case number > c.channelMax: // RabbitMQ only counts them; here each number up to the highest takes room
+	case number > c.channelMax: // RabbitMQ only counts channels; here each number up to the highest uses memory
 		return connectionError(amqpproto.NotAllowed, id, "channel number %d is over the negotiated channel_max (%d)", number, c.channelMax)
 	case id != amqpproto.IDChannelOpen:
 		return connectionError(amqpproto.ChannelErrorCode, id, "expected 'channel.open'")
@@ -128,7 +128,7 @@ func (ch *channel) onClose(args []byte) error {
 		return err
 	}
 	c := ch.conn
-	if ch.state == awaitChannelCloseOk { // both at once; ours is still to be answered
+	if ch.state == awaitChannelCloseOk { // both sides closed at once; the client must still answer ours
 		c.send(ch.number, &amqpproto.ChannelCloseOk{})
 		return nil
 	}
@@ -143,7 +143,7 @@ func (ch *channel) onClose(args []byte) error {
 		return nil
 	}
 	c.send(ch.number, &amqpproto.ChannelCloseOk{})
-	ch.state = awaitChannelCloseOk // nobody delivers to it any more
+	ch.state = awaitChannelCloseOk // no queue delivers to it from now on
 	ch.endConsumers()
 	ch.giveBack()
 	ch.free()
@@ -161,7 +161,7 @@ func (ch *channel) free() {
 	}
 }
 
-// endConsumers cancels all consumers. None of them gets a message meanwhile.
+// endConsumers cancels all consumers. None of them gets a message during this.
 func (ch *channel) endConsumers() {
 	ch.state = awaitChannelCloseOk
 	ch.consumers = nil
@@ -188,7 +188,7 @@ func (ch *channel) surrender(dst []delivery) []delivery {
 	return dst
 }
 
-// rested frees memory that an idle channel does not need.
+// rested frees the memory that an idle channel does not need.
 func (ch *channel) rested() {
 	if ch.unacked.len() == 0 {
 		ch.unacked = unacked{}
@@ -215,7 +215,7 @@ func (ch *channel) onFlow(args []byte) error {
 	return nil
 }
 
-// onMethod takes a method of the channel.
+// onMethod handles a method of the channel.
 func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 	if ch.state == awaitChannelCloseOk {
 		switch id {
@@ -280,7 +280,7 @@ func (ch *channel) handle(id amqpproto.MethodID, args []byte) error {
 	case amqpproto.IDBasicCancel:
 		return ch.onCancel(args)
 	case amqpproto.IDBasicCancelOk:
-		return nil // answers our basic.cancel, says the specification; RabbitMQ takes it too
+		return nil // the answer to our basic.cancel in the specification; RabbitMQ accepts it too
 	case amqpproto.IDBasicPublish:
 		return ch.onPublish(args)
 	case amqpproto.IDBasicGet:

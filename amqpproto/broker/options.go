@@ -21,9 +21,9 @@ type Options struct {
 	Heartbeat  time.Duration // proposed to clients, in whole seconds; 60 s. Negative: none
 	BodyMax    uint64        // largest message body, octets; 128 MiB, RabbitMQ's max_message_size
 
-	// MemoryMax is how many octets messages and their bookkeeping may take; above
-	// it publishers are not read any more until it is an eighth lower, and for a
-	// second at least. 1 GiB.
+	// MemoryMax is how many octets messages and their bookkeeping may use. Above it the
+	// broker stops reading from publishers, for at least a second, until an eighth is free
+	// again. 1 GiB.
 	MemoryMax int64
 	// OutputMax is how many octets may wait unsent on one connection before its
 	// consumers get no more deliveries; 1 MiB.
@@ -33,8 +33,8 @@ type Options struct {
 	ExchangesMax int // in one vhost; 100,000
 	BindingsMax  int // in one vhost; 1,000,000
 	ConsumersMax int // of all connections; 100,000
-	LeavingMax   int // connections that are over and whose clients have not closed their sockets; 256. More, and the oldest is closed from here.
-	MessagesMax  int // ready in all queues, above which publishers are stopped as over MemoryMax; 0 = no limit
+	LeavingMax   int // closed connections whose clients have not closed their sockets; 256. If there are more, the broker closes the oldest.
+	MessagesMax  int // ready messages in all queues, above which publishers are stopped as above MemoryMax; 0 = no limit
 
 	HandshakeTimeout time.Duration // from the socket to connection.open-ok; 10 s
 
@@ -42,49 +42,49 @@ type Options struct {
 	Version string // in server-properties; "devel"
 	Node    string // in the headers of the firehose; "zamqp@localhost"
 
-	// Allocate and Free are where message memory comes from, in pieces of 1 MiB
-	// and more. nil = make. Memory from outside of Go's heap is not seen by the
-	// garbage collector, nor doubled by it.
+	// Allocate and Free manage message memory, in pieces of 1 MiB and more. nil = make.
+	// The garbage collector does not scan memory outside of Go's heap, and its pacing does
+	// not double it.
 	Allocate func(n int) []byte
 	Free     func([]byte)
-	// Discard takes back the pages of a part of what Allocate returned, which is not
-	// used any more. Large pieces are discarded in parts before they are freed, since
-	// that takes long; nil = they are freed at once.
+	// Discard returns the pages of an unused part of an allocated piece to the system.
+	// Large pieces are discarded in parts before they are freed, because freeing them at
+	// once takes long. nil = they are freed at once.
 	Discard func([]byte)
 
-	// DataDir is where durable exchanges and queues, and the persistent messages
-	// in them, outlive the process; it is made if it is not there. One process
-	// may use it at a time. "" = nothing outlives the process.
+	// DataDir is the directory that stores durable exchanges and queues and their
+	// persistent messages. It is created if it does not exist. Only one process may use it
+	// at a time. "" = nothing outlives the process.
 	DataDir string
 	// Files is the file system of DataDir; nil = the operating system's.
 	Files journal.FS
 	// SegmentSize of the store's files; 0 = journal.SegmentSizeDefault.
 	SegmentSize int64
 
-	// Clock is a clock that goes on within a turn, in nanoseconds since any time;
-	// work that goes on for many turns uses it to leave a turn after a
-	// millisecond. nil: only the work done is counted.
+	// Clock is a clock that advances within a turn, in nanoseconds since any time. Long
+	// work uses it to end its part of a turn after a millisecond. nil: only the amount of
+	// work is counted.
 	Clock func() int64
-	// Reserve is the size of a file that keeps room for acks and the like when the
-	// disk is full, octets; publishers are slowed down so that what waits to be
-	// written fits it. 0 = none.
+	// Reserve is the size, in octets, of a file that keeps room for acks and similar
+	// records when the disk is full. Publishers are slowed down, so that the records that
+	// wait to be written fit into it. 0 = none.
 	Reserve int64
-	// LookAtDisk asks whoever calls Server.DiskRoom to do so soon. May be nil.
+	// LookAtDisk asks the owner to call Server.DiskRoom soon. May be nil.
 	LookAtDisk func()
 
 	// Seed of the generated names; give each process another one.
 	Seed uint64
 }
 
-// User is one who may log in.
+// User is a user who may log in.
 type User struct {
-	// Hash of the password, bcrypt. "" means that the password is the user's name,
-	// and then the login is good from loopback only: guest/guest.
+	// Hash of the password, bcrypt. "" means that the password is the user's name, and then
+	// the login is allowed from loopback only, as for guest/guest.
 	Hash string
 	// Tags are RabbitMQ's. "impersonator" may publish with another user_id.
 	Tags []string
-	// Vhosts that the user may open, and what the user may do there. nil means
-	// all there are, with full permissions.
+	// Vhosts that the user may open, with the permissions there. nil means all vhosts, with
+	// full permissions.
 	Vhosts map[string]Permissions
 }
 
@@ -92,7 +92,7 @@ type User struct {
 // and queues; "" matches no name, ".*" all. They are not anchored.
 type Permissions struct{ Configure, Write, Read string }
 
-// DefaultOptions are what Options without any field come to.
+// DefaultOptions returns Options with all defaults.
 func DefaultOptions() Options { return Options{}.withDefaults() }
 
 // withDefaults fills the zero fields.
@@ -154,7 +154,7 @@ func (o Options) withDefaults() Options {
 // access is a user's compiled permissions on one vhost.
 type access struct{ configure, write, read *regexp.Regexp }
 
-// account is a User made ready.
+// account is a User with compiled permissions.
 type account struct {
 	name        string
 	hash        string

@@ -7,17 +7,17 @@ import (
 	"zamqp/amqpproto"
 )
 
-// Direct reply-to: a client consumes from the pseudo-queue amq.rabbitmq.reply-to
-// and publishes requests with that as reply_to; whoever answers publishes to the
-// name that the broker has put there, and the answer goes straight to the
-// client's channel. https://www.rabbitmq.com/docs/direct-reply-to
+// Direct reply-to: a client consumes from the pseudo-queue amq.rabbitmq.reply-to and
+// publishes requests with this name as reply_to. The broker replaces it by a name of the
+// client's channel. A server publishes its reply to that name, and the broker delivers
+// the reply to the channel at once. https://www.rabbitmq.com/docs/direct-reply-to
 
 const (
 	replyQueue  = "amq.rabbitmq.reply-to"
 	replyPrefix = replyQueue + "."
 
 	// replyMax is how many octets may be unsent on a connection before replies to it are
-	// dropped: no queue could hold them.
+	// dropped. There is no queue that could hold them.
 	replyMax = 16 << 20
 )
 
@@ -25,15 +25,15 @@ const (
 type replyBox struct {
 	ch   *channel
 	tag  string
-	name []byte // what reply_to becomes
+	name []byte // what replaces reply_to
 }
 
 func isReplyName(key []byte) bool { return bytes.HasPrefix(key, []byte(replyPrefix)) }
 
 func isReplyQueue(name []byte) bool { return string(name) == replyQueue || isReplyName(name) }
 
-// replyExists says whether a declare of a pseudo-queue finds it: servers use
-// that to see whether the client is still there.
+// replyExists reports whether a passive declare of such a name succeeds: servers use this
+// to check whether the client is still there.
 func (s *Server) replyExists(name []byte) bool {
 	return string(name) == replyQueue || s.replies[string(name)] != nil
 }
@@ -75,8 +75,8 @@ func (ch *channel) dropReply() {
 	ch.reply = nil
 }
 
-// rewriteReplyTo puts the name of the channel's own box where a request asks for
-// direct reply-to.
+// rewriteReplyTo replaces reply_to by the name of the channel's reply box, if a request
+// asks for direct reply-to.
 func (ch *channel) rewriteReplyTo(p *publishing) error {
 	if !p.properties.Has(amqpproto.FlagReplyTo) || string(p.properties.ReplyTo) != replyQueue {
 		return nil
@@ -94,7 +94,8 @@ func (ch *channel) rewriteReplyTo(p *publishing) error {
 	return nil
 }
 
-// deliverReply gives a publish to the box that its key names, if it is there.
+// deliverReply delivers a publish to the reply box that its routing key names, if it
+// exists.
 func (s *Server) deliverReply(p *publishing) {
 	box := s.replies[string(p.key)]
 	if box == nil {

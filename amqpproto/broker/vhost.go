@@ -14,13 +14,13 @@ type vhost struct {
 	server    *Server
 	exchanges map[string]*exchange
 	queues    map[string]*queue
-	firehose  *exchange                     // of exchanges
-	bindings  int                           // of all exchanges
-	unbinding int                           // removals that have bindings
+	firehose  *exchange                     // one of exchanges
+	bindings  int                           // number of bindings of all exchanges
+	unbinding int                           // removals that still have bindings
 	owned     map[*Conn]map[*queue]struct{} // exclusive queues
 }
 
-// exchangeSpec is what a client says about an exchange. Arguments are copied.
+// exchangeSpec is what a client declares about an exchange. Arguments are copied.
 type exchangeSpec struct {
 	name       string
 	kind       string // direct, fanout, topic, headers
@@ -30,7 +30,7 @@ type exchangeSpec struct {
 	args       amqpproto.RawTable
 }
 
-// queueSpec is what a client says about a queue. Arguments are copied.
+// queueSpec is what a client declares about a queue. Arguments are copied.
 type queueSpec struct {
 	name       string // "" = the server names it
 	durable    bool   // never with exclusive
@@ -39,7 +39,7 @@ type queueSpec struct {
 	args       amqpproto.RawTable
 }
 
-// predeclared are the exchanges that every virtual host has. §3.1.3.
+// predeclared lists the exchanges that every virtual host has. §3.1.3.
 var predeclared = []exchangeSpec{
 	{name: "", kind: "direct", durable: true},
 	{name: "amq.direct", kind: "direct", durable: true},
@@ -65,11 +65,11 @@ func (s *Server) newVhost(name string) *vhost {
 	return v
 }
 
-// All errors below are *amqpproto.ChannelError or *amqpproto.ConnectionError
-// with RabbitMQ's words, without Method and Channel, which the caller knows.
+// All errors below are *amqpproto.ChannelError or *amqpproto.ConnectionError with
+// RabbitMQ's text. The caller adds Method and Channel.
 
-// stripBreaks takes line breaks out of a name, as RabbitMQ does, so that nobody
-// forges lines of its log.
+// stripBreaks removes line breaks from a name, as RabbitMQ does, so that a client cannot
+// forge lines of the log.
 func stripBreaks(name string) string {
 	if !strings.ContainsAny(name, "\r\n") {
 		return name
@@ -77,14 +77,14 @@ func stripBreaks(name string) string {
 	return strings.NewReplacer("\r", "", "\n", "").Replace(name)
 }
 
-// exchange finds an exchange by name without allocating, "" being the default
-// one; nil if there is none.
+// exchange returns the exchange with that name, or nil. "" is the default exchange. It
+// does not allocate.
 func (v *vhost) exchange(name []byte) *exchange { return v.exchanges[string(name)] }
 
-// queue finds a queue by name without allocating; nil if there is none.
+// queue returns the queue with that name, or nil. It does not allocate.
 func (v *vhost) queue(name []byte) *queue { return v.queues[string(name)] }
 
-// needExchange is exchange with the 404 for it.
+// needExchange is exchange, but returns a 404 error if there is none.
 func (v *vhost) needExchange(name []byte) (*exchange, error) {
 	if x := v.exchanges[string(name)]; x != nil {
 		return x, nil
@@ -92,8 +92,8 @@ func (v *vhost) needExchange(name []byte) (*exchange, error) {
 	return nil, v.noExchange(string(name))
 }
 
-// needQueue is queue with the 404, and the 405 for the exclusive queue of a
-// connection other than c.
+// needQueue is queue, but returns a 404 error if there is none, and a 405 error for the
+// exclusive queue of a connection other than c.
 func (v *vhost) needQueue(name []byte, c *Conn) (*queue, error) {
 	q := v.queues[string(name)]
 	if q == nil {
@@ -102,7 +102,7 @@ func (v *vhost) needQueue(name []byte, c *Conn) (*queue, error) {
 	return q, q.mayUse(c)
 }
 
-// mayUse is the 405 for another connection's exclusive queue.
+// mayUse returns a 405 error for the exclusive queue of another connection.
 func (q *queue) mayUse(c *Conn) error {
 	if q.owner != nil && q.owner != c {
 		return q.lockedError()
@@ -115,7 +115,7 @@ func (q *queue) lockedError() error {
 		" or the exclusive property value does not match that of the original declaration.", q)
 }
 
-// checkName is the 403 for names that are reserved.
+// checkName returns a 403 error for a reserved name.
 func checkName(kind, name string) error {
 	if strings.HasPrefix(name, "amq.") {
 		return refused("%s name '%s' contains reserved prefix 'amq.*'", kind, name)
@@ -123,7 +123,7 @@ func checkName(kind, name string) error {
 	return nil
 }
 
-// checkDefault is the 403 for declaring, deleting and binding the default
+// checkDefault returns a 403 error for declaring, deleting or binding the default
 // exchange.
 func checkDefault(name string) error {
 	if name == "" {
@@ -132,7 +132,7 @@ func checkDefault(name string) error {
 	return nil
 }
 
-// generatedName is a name of RabbitMQ's form: amq.gen- and 16 octets in base64.
+// generatedName returns a name like RabbitMQ's: amq.gen- and 16 octets in base64.
 func (s *Server) generatedName() string {
 	var b [16]byte
 	binary.LittleEndian.PutUint64(b[:], s.rng.Uint64())

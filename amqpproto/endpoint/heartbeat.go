@@ -11,26 +11,25 @@ type Heartbeat struct {
 	lastIn  int64 // when octets came last
 	lastOut int64 // when octets left last
 
-	// backlog says that the last write left a rest. The next write that gets
-	// anything out then proves that the peer took what filled the kernel's buffer,
-	// which counts as a sign of life: a loop does not read a peer whose output
-	// piles up, so it does not see that peer's heartbeats. Without it a long upload
-	// would look like a dead peer.
+	// backlog says that the last write was not complete. When a later write succeeds,
+	// the peer has read from the kernel's full buffer, so it is alive. This matters
+	// because a loop does not read a peer with too much output, and so does not see its
+	// heartbeats. Without it a long upload would look like a dead peer.
 	backlog bool
 }
 
-// Fed notes that the connection was offered so many octets and did not take the
-// last kept of them. A Feed that offers only what was kept before brings nothing
-// new: it is the same incomplete frame once more.
+// Fed records that the connection was offered some octets and did not take the last kept
+// of them. A Feed that offers only octets kept before brings nothing new: it is the same
+// incomplete frame once more.
 func (h *Heartbeat) Fed(offered, kept int) {
 	h.heard = h.heard || offered > h.kept
 	h.kept = kept
 }
 
-// Heard says whether octets came since the last Tick.
+// Heard reports whether octets came since the last Tick.
 func (h *Heartbeat) Heard() bool { return h.heard }
 
-// Left notes that n octets have left and rest are pending.
+// Left records that n octets were sent and rest are pending.
 func (h *Heartbeat) Left(now int64, n, rest int) {
 	if n > 0 {
 		h.lastOut = now
@@ -44,10 +43,10 @@ func (h *Heartbeat) Left(now int64, n, rest int) {
 // send after half an interval of silence, so that one that is late still comes in
 // time.
 //
-// idle means that nothing is pending; if something is, a heartbeat behind it would
-// help nobody. readPaused means that we do not read the peer on purpose, so its
-// silence says nothing. A client always reads, because it must hear confirms and
-// connection.blocked; a broker stops reading a publisher that it cannot serve.
+// idle means that nothing is pending; if something is, a heartbeat after it would be of
+// no use. readPaused means that we do not read from the peer on purpose, so its silence
+// means nothing. A client always reads, because it needs confirms and
+// connection.blocked. A broker stops reading from a publisher that it cannot serve.
 func (h *Heartbeat) Tick(now int64, idle, readPaused bool) (send, dead bool, next int64) {
 	if h.heard || h.lastIn == 0 || readPaused {
 		h.lastIn, h.heard = now, false

@@ -2,17 +2,17 @@ package endpoint
 
 import "zamqp/amqpproto"
 
-// bodyPiece is about how many octets of a large body are encoded at a time.
+// bodyPiece is roughly how many octets of a large body are encoded at a time.
 const bodyPiece = 256 << 10
 
-// largeBodies is the bodies that an output was lent. They stay where they are, and
-// are encoded piece by piece as the octets before them leave. All else is in the
-// output's buffer, and each body knows where in it it belongs; so the order on the
-// wire is that of an output that holds everything.
+// largeBodies holds the bodies that were lent to an output. They are not copied, and are
+// encoded piece by piece when the octets before them have been sent. All other octets
+// are in the output's buffer. Each body knows its position in that buffer, so the order
+// on the wire is the same as if everything were in the buffer.
 type largeBodies struct {
 	list   []largeBody
 	piece  []byte // encoded frames of the first one
-	off    int    // octets of piece that have left
+	off    int    // octets of piece that were sent
 	unsent int    // octets of all frames that are not encoded
 }
 
@@ -24,7 +24,7 @@ type largeBody struct {
 	done     func()
 }
 
-// push puts a body behind the first at octets of the buffer.
+// push adds a body after the first at octets of the buffer.
 func (l *largeBodies) push(at int, channel uint16, body []byte, frameMax uint32, done func()) {
 	if frameMax == 0 || frameMax > bodyPiece {
 		frameMax = bodyPiece // a frame may be shorter than it could be
@@ -33,11 +33,11 @@ func (l *largeBodies) push(at int, channel uint16, body []byte, frameMax uint32,
 	l.unsent += bodyFrames(len(body), frameMax)
 }
 
-// len is how many octets are to be sent besides the buffer.
+// len returns how many octets are to be sent in addition to the buffer.
 func (l *largeBodies) len() int { return len(l.piece) - l.off + l.unsent }
 
-// pending returns what is to be sent next, of the buffer, of which off octets have
-// left, or of a body.
+// pending returns the octets to send next: from the buffer, of which off octets were
+// sent already, or from a body.
 func (l *largeBodies) pending(buf []byte, off int) []byte {
 	if len(l.piece) == 0 {
 		switch {
@@ -72,8 +72,8 @@ func (l *largeBodies) encode() {
 	}
 }
 
-// left tells that n octets of what pending returned have left. It returns how many
-// of them were of the buffer.
+// left records that n octets from pending were sent. It returns how many of them were
+// from the buffer.
 func (l *largeBodies) left(n int) (ofBuffer int) {
 	if len(l.piece) == 0 {
 		return n
@@ -87,14 +87,14 @@ func (l *largeBodies) left(n int) (ofBuffer int) {
 	return 0
 }
 
-// moved tells that n octets were taken off the front of the buffer.
+// moved records that n octets were removed from the front of the buffer.
 func (l *largeBodies) moved(n int) {
 	for i := range l.list {
 		l.list[i].at -= n
 	}
 }
 
-// drop lets go of everything.
+// drop releases everything.
 func (l *largeBodies) drop() {
 	list := l.list
 	*l = largeBodies{}

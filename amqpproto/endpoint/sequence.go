@@ -1,9 +1,9 @@
 package endpoint
 
-// Sequence holds what has a number on a channel and is not settled: publishes by
-// the number of their confirm, deliveries by their delivery tag. Both ends count
-// for themselves, from 1 on and without a gap, so a ring needs no map. What is
-// settled out of order stays as a hole until the first of the sequence passes it.
+// Sequence holds what has a number on a channel and is not settled: publishes by the
+// number of their confirm, deliveries by their delivery tag. Both ends count from 1 and
+// without a gap, so a ring is enough and no map is needed. A number that is settled out
+// of order stays as a hole until all numbers before it are removed.
 //
 // The zero value is empty, and its first number is 0; Reset makes that 1.
 type Sequence[T any] struct {
@@ -11,29 +11,30 @@ type Sequence[T any] struct {
 	base, next uint64
 }
 
-// sequenceMin is the least length of a ring.
+// sequenceMin is the smallest length of a ring.
 const sequenceMin = 16
 
-// Base is the first number of the sequence; if it is empty, the next one.
+// Base returns the first number of the sequence or, if it is empty, the next one.
 func (s *Sequence[T]) Base() uint64 { return s.base }
 
-// Next is the number that Push gives next.
+// Next returns the number that the next Push will give out.
 func (s *Sequence[T]) Next() uint64 { return s.next }
 
-// Len is how many numbers the sequence spans, holes included.
+// Len returns how many numbers the sequence spans, holes included.
 func (s *Sequence[T]) Len() int { return int(s.next - s.base) }
 
-// Cap is how many fit before the ring grows.
+// Cap returns how many numbers fit before the ring grows.
 func (s *Sequence[T]) Cap() int { return len(s.ring) }
 
-// Has says whether the sequence spans a number.
+// Has reports whether the sequence spans a number.
 func (s *Sequence[T]) Has(n uint64) bool { return n >= s.base && n < s.next }
 
-// At is what a number of the sequence has. The pointer is good until the next Push.
+// At returns the entry of a number in the sequence. The pointer is valid until the next
+// Push.
 func (s *Sequence[T]) At(n uint64) *T { return &s.ring[n&uint64(len(s.ring)-1)] }
 
-// Push gives out the next number. What it has is zero, and the pointer to it good
-// until the next Push.
+// Push gives out the next number. Its entry is zero, and the pointer to it is valid until
+// the next Push.
 func (s *Sequence[T]) Push() *T {
 	if s.Len() == len(s.ring) {
 		s.grow()
@@ -50,23 +51,24 @@ func (s *Sequence[T]) grow() {
 	}
 }
 
-// Pass lets go of the first number. The sequence is not empty.
+// Pass removes the first number. The sequence must not be empty.
 func (s *Sequence[T]) Pass() {
 	var zero T
 	*s.At(s.base) = zero
 	s.base++
 }
 
-// Pull takes the last number back: Push gives it again. The sequence is not empty.
+// Pull removes the last number: the next Push gives it out again. The sequence must not
+// be empty.
 func (s *Sequence[T]) Pull() {
 	var zero T
 	s.next--
 	*s.At(s.next) = zero
 }
 
-// Range tells which numbers an ack or nack of n is about: n alone or, with
-// multiple, all from the first up to n, where 0 stands for the last. ok is false
-// if the sequence does not span n. AMQP 0-9-1 §1.8.3.13.
+// Range returns which numbers an ack or nack of n is about: n alone or, with multiple,
+// all from the first up to n, where n = 0 means the last. ok is false if the sequence
+// does not span n. AMQP 0-9-1 §1.8.3.13.
 func (s *Sequence[T]) Range(n uint64, multiple bool) (first, last uint64, ok bool) {
 	first = n
 	if multiple {
@@ -86,8 +88,8 @@ func (s *Sequence[T]) Reset() {
 	s.base, s.next = 1, 1
 }
 
-// Shrink gives back the memory of a burst if the sequence is empty and its ring
-// longer than keep.
+// Shrink frees the memory of a burst, if the sequence is empty and its ring is longer
+// than keep.
 func (s *Sequence[T]) Shrink(keep int) {
 	if s.base == s.next && len(s.ring) > keep {
 		s.ring = nil
