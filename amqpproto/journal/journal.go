@@ -27,12 +27,12 @@ type Journal struct {
 	gather   batch // what Append has collected
 	spare    []byte
 	wanted   bool // Flush was called for what is gathered
-	underway bool // the writer has a batch, or has had one whose end was not noticed
+	underway bool // the writer has a batch, or has finished one and notice was not called yet
 
 	// The writer's, while underway.
 	writer   writer
 	job      batch
-	claimed  atomic.Bool   // somebody has begun to write job
+	claimed  atomic.Bool   // a goroutine has begun to write job
 	finished chan struct{} // has room for one: job is done, and failed is set
 	failed   error
 }
@@ -40,11 +40,11 @@ type Journal struct {
 // batch is what one write and one sync put on disk.
 type batch struct {
 	octets  []byte
-	lent    []lent   // what comes in between
+	lent    []lent   // lent parts, which come in between
 	first   uint64   // number of its first record; 0 = it has none
-	opens   uint64   // number of the first record of the segment that it begins; 0 if it goes on with the last
+	opens   uint64   // number of the first record of the segment that it begins; 0 if it continues the last one
 	last    uint64   // number of its last record
-	removes []uint64 // segments that go when it is on disk, by their first records
+	removes []uint64 // segments to remove when it is on disk, by their first records
 
 	stored   bool // its records are on disk
 	rebuilds bool // the writer tries to build its reserve again
@@ -53,7 +53,7 @@ type batch struct {
 // A lent part of a record is written from where it is.
 type lent struct {
 	record int // where its record begins in the batch's octets
-	at     int // it comes behind so many of them
+	at     int // it comes after so many of these octets
 	end    int // where its record ends in them
 	octets []byte
 	sealed bool // the record has its CRC
@@ -70,26 +70,24 @@ func (b *batch) size() int64 {
 
 func (b *batch) empty() bool { return len(b.octets) == 0 && len(b.removes) == 0 && !b.rebuilds }
 
-// Append copies a record, which is its parts put together, into the batch being
-// gathered and returns its number. It is stored when OnSynced has reported this
-// number, or a higher one. It does not allocate, but to make the batch larger.
-// After a failure it does nothing, and the number is never reported. A record
-// over RecordMax is the caller's bug, and panics.
+// Append copies a record, given in parts, into the batch being gathered and returns its
+// number. The record is stored when OnSynced has reported this number or a higher one.
+// Append allocates only to make the batch larger. After a final failure it does nothing,
+// and the number is never reported. It panics if the record is over RecordMax.
 func (j *Journal) Append(parts ...[]byte) uint64 { return j.append(nil, parts) }
 
-// AppendLent is Append for a record with a last part that is large. It is not copied:
-// it has to stay as it is until the number is reported, or the journal has failed.
+// AppendLent is Append for a record with a large last part. This part is not copied, and
+// must not change until the number is reported or the journal has failed.
 func (j *Journal) AppendLent(last []byte, parts ...[]byte) uint64 { return j.append(last, parts) }
 
-// A Piece is a part of a record. One that is lent is written from where it is, as the
-// last part of [Journal.AppendLent] is.
+// A Piece is a part of a record. A lent one is not copied, like the last part of
+// [Journal.AppendLent].
 type Piece struct {
 	Octets []byte
 	Lent   bool
 }
 
-// AppendPieces is Append for a record with several large parts, of which each may be
-// lent.
+// AppendPieces is Append for a record with several large parts, each of which may be lent.
 func (j *Journal) AppendPieces(pieces []Piece) uint64 {
 	length := 0
 	for _, p := range pieces {
@@ -136,8 +134,8 @@ func (j *Journal) append(last []byte, parts [][]byte) uint64 {
 	return seq
 }
 
-// number gives the next record its number. It is to be appended at was of the batch's
-// octets, unless the journal has ended.
+// number returns the number of the next record and its offset in the batch's octets. If
+// the journal has ended, the record must not be appended.
 func (j *Journal) number(length int) (seq uint64, was int) {
 	if length > RecordMax {
 		panic(fmt.Sprintf("journal: a record of %d octets; the maximum is %d", length, RecordMax))
@@ -249,7 +247,7 @@ func (j *Journal) done() {
 	case err != nil && !j.job.stored:
 		j.suffer(err)
 		return
-	case err != nil: // what is left is to remove segments
+	case err != nil: // only the removal of segments is left to do
 		j.job = batch{removes: j.job.removes, stored: true}
 		j.suffer(err)
 	default:
@@ -287,7 +285,7 @@ func (j *Journal) Sync() error {
 	j.again()
 	j.hand()
 	for j.underway {
-		// The goroutine that should do the work may not run any more.
+		// The goroutine for this work may have ended already.
 		j.work()
 		<-j.finished
 		j.done()
@@ -324,8 +322,8 @@ func (j *Journal) Synced() uint64 { return j.synced }
 // Err is the failure that ended the journal, or nil.
 func (j *Journal) Err() error { return j.err }
 
-// Trouble is why only records that free room should be appended: the disk takes nothing
-// now, or only by the reserve. nil if all is well.
+// Trouble returns why only records that free room should be appended: the disk takes
+// nothing now, or only in the reserve. nil if all is well.
 func (j *Journal) Trouble() error { return j.trouble.cause }
 
 // Segments lists the files, oldest first. A segment's records end where the next

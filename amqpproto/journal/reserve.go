@@ -14,13 +14,13 @@ type reserve struct {
 	file   File  // nil while there is none
 	has    int64 // its size
 	tried  bool  // to build it, since the journal was opened
-	wanted bool  // the next segment is made of it
+	wanted bool  // it becomes the next segment
 	spent  bool  // it was used, and has not been built again
 }
 
 const reserveName = "reserve"
 
-// find takes what is there when the journal is opened.
+// find uses the reserve that exists when the journal is opened.
 func (r *reserve) find(w *writer) {
 	if r.size == 0 {
 		return
@@ -37,12 +37,13 @@ func (r *reserve) find(w *writer) {
 	r.file, r.has, r.tried = f, size, true
 }
 
-// reserveLeast says which part of its size a reserve should have at least, on a
-// small disk.
+// reserveLeast is the smallest part of its size that a reserve should have on a small
+// disk.
 const reserveLeast = 8
 
-// build makes the file, and checks that as much again is free, or its room would be
-// missing at once. On a small disk it is smaller, but never smaller than it was.
+// build makes the file. It checks that as much space again is free, because otherwise
+// records would lack space at once. On a small disk the file is smaller, but never smaller
+// than it was.
 func (r *reserve) build(w *writer) {
 	r.tried = true
 	if r.size == 0 || r.file != nil {
@@ -71,7 +72,7 @@ func (r *reserve) build(w *writer) {
 	_ = w.fs.Remove(name)
 }
 
-// use makes a segment of the file.
+// use turns the file into a segment.
 func (r *reserve) use(w *writer, first uint64) error {
 	f := r.file
 	r.file, r.wanted, r.spent = nil, false, true
@@ -93,7 +94,7 @@ func (r *reserve) use(w *writer, first uint64) error {
 	return nil
 }
 
-// serves says whether a batch can be saved by the reserve.
+// serves reports whether the batch fits into the reserve.
 func (r *reserve) serves(b *batch) bool {
 	return r.file != nil && b.size()+headSize <= r.has
 }

@@ -20,12 +20,12 @@ type SlotFile struct {
 	boot  string
 	slots []byte   // all of them, as in the file
 	free  []uint32 // unused slots
-	freed []freed  // those that may not be used as yet, in order
-	past  int      // of freed, that are free by now
+	freed []freed  // slots that may not be used yet, in order
+	past  int      // how many of freed are free by now
 	dirty []uint32 // pages to be written
 	stale []bool   // by page: it is among the dirty ones
-	err   error    // of a write that failed: until all is written the file is not to be believed
-	again bool     // it is to be tried again
+	err   error    // of a failed write: the file does not count as whole until all is written
+	again bool     // the next Write tries again
 	doubt bool     // the slots in the file are not whole
 }
 
@@ -35,9 +35,9 @@ type freed struct {
 	slot uint32
 }
 
-// A slot is the id of what it is about, which is not 0, and a value. The file
-// begins with a page that says whether the slots can be believed: it holds the
-// run of the machine in which they were written, or that they have been synced.
+// A slot is the id of what it is about, which is not 0, and a value. The file begins with
+// a page that says whether the slots are whole: it names the run of the machine in which
+// they were written, or says that they have been synced.
 const (
 	slotFileName = "board" // on disk since the first version
 	slotFilePage = 4096
@@ -83,14 +83,14 @@ func (j *Journal) OpenSlotFile(use func(slot uint32, id, value uint64) bool) (b 
 			copy(b.slots[at:], slots[at:at+slotSize])
 		default:
 			b.free = append(b.free, i)
-			b.touch(i) // the id may be somebody else's by now
+			b.touch(i) // the id may belong to something else by now
 		}
 	}
-	// The head before anything changes: if the power goes then, the slots are old.
+	// Write the head before anything changes: after a power loss the slots are old then.
 	switch {
 	case !whole:
-		// A new file has nothing that could be believed, nor will it after a power
-		// loss: it needs no sync.
+		// A new file has no slots yet, and does not count as whole after a power loss, so it
+		// needs no sync.
 		if b.doubt = true; size > 0 {
 			err = b.writeHead("", true)
 		}
@@ -104,7 +104,7 @@ func (j *Journal) OpenSlotFile(use func(slot uint32, id, value uint64) bool) (b 
 	return b, whole, nil
 }
 
-// loadSlotFile reads the file; what cannot be read is not there.
+// loadSlotFile reads the file. What cannot be read counts as missing.
 func loadSlotFile(f File, size int64) (head, slots []byte) {
 	b := make([]byte, size)
 	if n, err := f.ReadAt(b, 0); err != nil {
@@ -177,9 +177,9 @@ func (b *SlotFile) touch(slot uint32) {
 	}
 }
 
-// Free frees a slot. It is used again only when record number at is on disk, which says
-// that the thing of the slot is gone; Reuse tells how far the disk is. at never
-// decreases.
+// Free frees a slot. The slot is used again only when record number at is on disk, the
+// record that says that its message is gone. Reuse says which records are on disk. at
+// never decreases.
 func (b *SlotFile) Free(slot uint32, at uint64) {
 	b.freed = append(b.freed, freed{at, slot})
 }

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// trouble is a passing error of the disk. The batch that has met it is kept, and
-// tried again until it is on disk; what is appended meanwhile gathers behind it.
+// trouble is a passing error of the disk. The batch that failed is kept, and tried again
+// until it is on disk. Records appended meanwhile are gathered for the next batch.
 type trouble struct {
 	cause error // nil = none
 	holds bool  // job waits for another try
 	wait  time.Duration
-	armed bool // Options.After is going to call
-	round uint // of armed: an earlier call is out of date
+	armed bool // Options.After will call
+	round uint // which call armed is about: earlier ones are ignored
 }
 
 func (t *trouble) end() { *t = trouble{round: t.round + 1} }
@@ -40,8 +40,8 @@ func isPassing(err error) bool {
 	return true
 }
 
-// IsShortage says that an error comes from a lack of descriptors, memory or room, which
-// others use now. It says nothing about the files.
+// IsShortage reports whether an error comes from a lack of descriptors, memory or disk
+// space, which others use now. Such an error says nothing about the files.
 func IsShortage(err error) bool {
 	for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN, syscall.ENOSPC, syscall.EDQUOT} {
 		if errors.Is(err, errno) {
@@ -51,12 +51,12 @@ func IsShortage(err error) bool {
 	return false
 }
 
-// isFull says that there is no room on the disk.
+// isFull reports whether an error says that the disk is full.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// suffer handles a passing error. After the first one on a full disk the reserve is
+// suffer handles a passing error. After the first error of a full disk, the reserve is
 // used at once.
 func (j *Journal) suffer(err error) {
 	t := &j.trouble
@@ -80,8 +80,8 @@ func (j *Journal) suffer(err error) {
 	j.later()
 }
 
-// recover handles a batch that is on disk. If the reserve is used, there is room only
-// for records that free room.
+// recover handles a batch that is on disk after trouble. While the reserve is in use,
+// there is room only for records that free room.
 func (j *Journal) recover() {
 	t := &j.trouble
 	if t.cause == nil {
@@ -118,7 +118,7 @@ func (j *Journal) later() {
 	})
 }
 
-// again has the writer try once more.
+// again makes the writer try once more.
 func (j *Journal) again() {
 	if j.trouble.holds && !j.underway && j.err == nil {
 		j.job.rebuilds = true
@@ -126,7 +126,7 @@ func (j *Journal) again() {
 	}
 }
 
-// rebuild has the next batch build the reserve, or an empty one.
+// rebuild makes the next batch, which may be empty, build the reserve again.
 func (j *Journal) rebuild() {
 	if j.trouble.cause == nil || j.trouble.holds {
 		return
@@ -135,9 +135,9 @@ func (j *Journal) rebuild() {
 	j.hand()
 }
 
-// move has the records of the job written to a segment that begins with them.
-// Until they are on disk there, those in the old file say nothing: recovery reads
-// a segment up to where the next one begins.
+// move makes the writer put the records of the job into a new segment that begins with
+// them. The copies in the old file no longer count: recovery reads a segment only up to
+// where the next one begins.
 func (j *Journal) move() {
 	b := &j.job
 	if b.first == 0 || b.opens == b.first {
@@ -154,11 +154,11 @@ func (j *Journal) move() {
 		rest += j.gather.size()
 		moved.Size = headSize + rest
 	}
-	if at == 0 { // released meanwhile, and so is what is moved
+	if at == 0 { // it was released meanwhile, and with it the records to be moved
 		j.gather.removes = append(j.gather.removes, b.first)
 		return
 	}
-	if j.segments[at-1].First == b.first { // it had only been begun, by an earlier process
+	if j.segments[at-1].First == b.first { // an earlier process had only begun it
 		return
 	}
 	j.segments[at-1].Size -= rest

@@ -16,22 +16,22 @@ type writer struct {
 	fs       FS
 	salt     uint64
 	size     int64  // of a segment
-	anew     bool   // the directory is new, and its identity not on disk as yet
-	identity File   // the file of that, if it is open
+	anew     bool   // the directory is new, and its identity is not on disk yet
+	identity File   // the file of the identity, if it is open
 	file     File   // the segment being written; nil if the next batch begins one
 	first    uint64 // number of its first record, if the writer has begun it
-	begun    uint64 // the last segment that was tried to be begun
+	begun    uint64 // the last segment that the writer tried to begin
 	offset   int64  // where the next batch goes: all before it is on disk
-	filled   int64  // the file reaches to here, with zeros
-	doubtful bool   // the file is not to be written to any more: a sync of it has failed, or the reserve follows
+	filled   int64  // length of the file, with zeros at its end
+	doubtful bool   // write no more to the file: a sync of it has failed, or the reserve follows
 
 	reserve reserve
 }
 
-// A file is extended with zeros ahead of small batches: a sync that does not
-// have to record a new length is up to twice as fast. It is as much again as the
-// file has, so that the first batch of all does not have to wait for the most.
-// Large batches do not gain by writing everything twice.
+// A file is extended with zeros before small batches are written, because a sync that
+// does not change the length is up to twice as fast. Its length doubles each time, so
+// that the first batch does not wait for many zeros. Large batches would only be slower
+// if everything were written twice.
 const (
 	aheadMin      = 16 << 10
 	aheadMax      = 256 << 10
@@ -40,8 +40,8 @@ const (
 
 var zeros [aheadMax + aheadBatchMax]byte
 
-// do writes a batch. After an error it can be called again with the same batch,
-// and goes on with what is not done.
+// do writes a batch. After an error it can be called again with the same batch, and
+// continues with what is not done.
 func (w *writer) do(b *batch) error {
 	if err := w.store(b); err != nil {
 		return err
@@ -86,10 +86,9 @@ func (w *writer) store(b *batch) error {
 	return nil
 }
 
-// giveUp lets go of a file whose sync has failed: what a later sync of it says
-// proves nothing. What was written and not synced is cut off for those who read
-// the file now; for those who read it after a crash the name of the segment that
-// follows says where it ends.
+// giveUp abandons a file whose sync has failed, because a later successful sync of it
+// proves nothing. It cuts off what was written and not synced, for cursors that read the
+// file now. After a crash, the name of the next segment says where this file ends.
 func (w *writer) giveUp() {
 	if w.file != nil {
 		_ = w.file.Truncate(w.offset)
@@ -109,7 +108,7 @@ func (w *writer) open(first uint64) error {
 	if err := w.keepIdentity(); err != nil {
 		return err
 	}
-	if w.begun == first { // what is left of the last try
+	if w.begun == first { // a file left by the last try
 		err := w.fs.Remove(filepath.Join(w.dir, segmentName(first)))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -132,8 +131,8 @@ func (w *writer) open(first uint64) error {
 	return nil
 }
 
-// keepIdentity puts the identity of a new directory on disk. After a sync of it
-// that failed it is written anew, to another file.
+// keepIdentity puts the identity of a new directory on disk. If its sync failed, it is
+// written again to another file.
 func (w *writer) keepIdentity() error {
 	if !w.anew {
 		return nil
@@ -160,7 +159,7 @@ func (w *writer) write(b *batch) error {
 	end := w.offset + size
 	if end > w.filled && size <= aheadBatchMax && end < w.size {
 		ahead := min(end+min(max(end, aheadMin), aheadMax), w.size)
-		// Without room for it the batch may have room.
+		// The batch may fit even if the zeros do not.
 		if _, err := w.file.WriteAt(zeros[:ahead-w.filled], w.filled); err == nil {
 			w.filled = ahead
 		}
@@ -200,8 +199,8 @@ func (w *writer) writeParts(b *batch) error {
 	return put(b.octets[from:])
 }
 
-// pieceMax is how much of what was lent is worked on at once. Between two pieces
-// others get their turn, where there is one processor for all.
+// pieceMax is how much of a lent part is handled at once. With one processor, other
+// goroutines can run between two pieces.
 const pieceMax = 256 << 10
 
 // seal gives a record its CRC, whose first lent part is that of index i.
@@ -223,8 +222,8 @@ func (b *batch) seal(seed uint32, i int) {
 	binary.LittleEndian.PutUint32(b.octets[record:], sum)
 }
 
-// finish gives back what was reserved and closes the segment. All that it holds
-// was synced; the shorter length need not be.
+// finish cuts the zeros off and closes the segment. All its records were synced; the
+// shorter length need not be.
 func (w *writer) finish() error {
 	f := w.file
 	w.file, w.first = nil, 0
@@ -242,7 +241,7 @@ func (w *writer) finish() error {
 // outlive the one that undoes it.
 func (w *writer) remove(first uint64) error {
 	err := w.fs.Remove(filepath.Join(w.dir, segmentName(first)))
-	if err != nil && !errors.Is(err, os.ErrNotExist) { // it is gone after a try whose sync has failed
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // an earlier try, whose sync failed, has removed it
 		return err
 	}
 	return w.fs.SyncDir(w.dir)
