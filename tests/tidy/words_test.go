@@ -48,6 +48,13 @@ var oldWords = []oldWord{
 	{`\b[cC]arriers?\b`, "transport, call"},
 	{`\b(CallID|callerState|EventCallChannelClosed)\b`, "RequestID: an RPC is a request"},
 	{`\b(openGate|gateMax|pubState|callLedger|newPublisher|roomForGetter)\b`, "replay barrier, publish channel, admin channel, get channel"},
+	{`\baccus(e|es|ed|ation)\b`, "the subject of a channel error"},
+	{`\b[hH]eirs?\b|\boutcasts?\b`, "successor, failing channel"},
+	{`\b[dD]eaf\b`, "readPaused, unresponsive"},
+	{`ResentUnsure`, "ResentIndeterminate"},
+	{`\bblame[ds]?\(`, "setCurrent, declarationRefused"},
+	{`\bhandOver\b`, "moveNacked"},
+	{`amqpproto/client/(accusation|again|blame|refusal|guilty_test|blame_test)\.go`, "channelerror, resend, endedrequests, connecterror"},
 }
 
 // wordsExempt are files that tell history, or quote the words themselves.
