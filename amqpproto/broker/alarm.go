@@ -41,7 +41,7 @@ func (s *Server) checkMemory() {
 	s.updateAlarm()
 }
 
-// over says whether publishers have to wait. They do from the limit on, until memory
+// over reports whether publishers have to wait. They do from the limit on, until memory
 // is below the lower mark.
 func (s *Server) over(used int64) bool {
 	memory, messages := s.opts.MemoryMax, int64(s.opts.MessagesMax)

@@ -53,7 +53,7 @@ func (ch *channel) answered(id amqpproto.MethodID, at int, before uint64) error 
 	return ch.holdAnswer(id, at, need)
 }
 
-// aboutBindings says whether a method would see bindings that are left of what
+// aboutBindings reports whether a method would see bindings that are left of what
 // has been deleted.
 func aboutBindings(id amqpproto.MethodID) bool {
 	return id.Class() == amqpproto.ClassExchange || id == amqpproto.IDQueueBind || id == amqpproto.IDQueueUnbind

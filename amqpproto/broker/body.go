@@ -69,7 +69,7 @@ func (ch *channel) resetContent() {
 	ch.in.Init(ch.number, ch.conn.server.opts.BodyMax, ch)
 }
 
-// dropComing lets go of a large body that was coming.
+// dropComing releases a large body that was coming.
 func (ch *channel) dropComing() {
 	if ch.in.large != 0 {
 		ch.conn.server.dropBody(ch.in.large)
@@ -92,7 +92,7 @@ func (s *Server) lend(number uint64, b bodyRef) {
 	s.lent = append(s.lent, writing{number, b})
 }
 
-// written lets go of bodies that the journal has on disk, or will never write.
+// written releases bodies that the journal has on disk, or will never write.
 func (s *Server) written() {
 	n := 0
 	for n < len(s.lent) && (s.lent[n].number <= s.synced() || s.storeErr() != nil) {

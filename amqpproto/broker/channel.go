@@ -14,7 +14,7 @@ const (
 	awaitChannelCloseOk                     // we closed it; everything else is discarded
 )
 
-// channelMode says whether publishes are also confirmed, or belong to a transaction.
+// channelMode reports whether publishes are also confirmed, or belong to a transaction.
 type channelMode uint8
 
 const (

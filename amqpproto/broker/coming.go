@@ -37,7 +37,7 @@ func (ch *channel) countBody() {
 	}
 }
 
-// mayFinish says whether the connection may go on with an incomplete body while memory
+// mayFinish reports whether the connection may go on with an incomplete body while memory
 // is full. A connection that holds more than all messages together may take can
 // neither go on nor wait for others: its error is a ConnectionError 506.
 func (c *Conn) mayFinish() (bool, error) {
@@ -67,7 +67,7 @@ func (c *Conn) mayFinish() (bool, error) {
 	return false, nil
 }
 
-// fullWithout says whether memory is full without the bodies that are coming.
+// fullWithout reports whether memory is full without the bodies that are coming.
 func (s *Server) fullWithout() bool {
 	return s.memoryUsed()-s.coming.octets+s.behind() > s.opts.MemoryMax
 }

@@ -65,7 +65,7 @@ type Conn struct {
 	stalled bool  // a consumer got nothing because output has piled up
 	full    bool  // Feed has stopped because output has piled up
 	waits   bool  // for a chore, see errBusy
-	works   int   // chores of its own; not read until they are done
+	works   int   // chores of this connection; it is not read until they are done
 	halted  bool  // is in server.coming.halted
 	coming  int64 // octets of bodies that have come in parts
 	parts   int   // such bodies that are not whole

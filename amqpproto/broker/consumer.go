@@ -129,7 +129,7 @@ func (q *queue) wait(c *consumer) {
 	c.level.push(&c.turn, c)
 }
 
-// waiting says whether c is in the rotation.
+// waiting reports whether c is in the rotation.
 func (c *consumer) waiting() bool { return c.turn.in != nil }
 
 // retire takes a consumer that is not ready out of the rotation until it is

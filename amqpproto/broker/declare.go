@@ -236,7 +236,7 @@ func (v *vhost) checkExchange(name []byte) error {
 	return nil
 }
 
-// deleteExchange is exchange.delete; one that is not there is no error.
+// deleteExchange is exchange.delete. It is no error if the exchange does not exist.
 func (v *vhost) deleteExchange(name []byte, ifUnused bool) error {
 	n := stripBreaks(string(name))
 	if err := checkDefault(n); err != nil {

@@ -128,8 +128,7 @@ func withDeliveryCount(props []byte, n uint32) []byte {
 	return out
 }
 
-// cancelled tells that the queue has ended k: it was deleted. The queue has
-// forgotten k already.
+// cancelled is called when the queue of k was deleted. The queue has already removed k.
 func (ch *channel) cancelled(k *consumer) {
 	c := ch.conn
 	if ch.consumers[k.tag] != k {

@@ -19,10 +19,10 @@ type diskRoom struct {
 	coming int64 // octets of bodies whose headers have come and which have not
 }
 
-// holds says whether publishers have to wait.
+// holds reports whether publishers have to wait.
 func (d *diskRoom) holds() bool { return d.trouble != nil || d.low || d.lags }
 
-// isFull says that there is no room on the disk.
+// isFull reports whether the disk is full.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

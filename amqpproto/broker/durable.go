@@ -20,7 +20,7 @@ func (s *Server) storeErr() error { return s.store.Err() }
 // behind is how many octets wait to be written.
 func (s *Server) behind() int64 { return s.store.Behind() }
 
-// inStore says whether the store has to know x. The predeclared exchanges are
+// inStore reports whether the store has to know x. The predeclared exchanges are
 // there anyway.
 func (x *exchange) inStore() bool {
 	return x.durable && x.name != "" && !strings.HasPrefix(x.name, "amq.")
@@ -44,7 +44,7 @@ func (s *Server) forgetExchange(x *exchange) {
 	}
 }
 
-// inStore says whether the store knows q.
+// inStore reports whether the store knows q.
 func (q *queue) inStore() bool { return q.storeID != 0 && !q.unstored }
 
 func (q *queue) storeForm() store.Queue {
@@ -68,7 +68,7 @@ func (s *Server) forgetQueue(q *queue) {
 	}
 }
 
-// inStore says whether the store knows b: a binding is durable if both its ends
+// inStore reports whether the store knows b: a binding is durable if both its ends
 // are. Bindings of the default exchange are not made by anybody.
 func (b *binding) inStore() bool {
 	if !b.source.durable || b.source.name == "" {
@@ -170,7 +170,7 @@ func (s *Server) forgetEntry(q *queue, m *message) {
 	}
 }
 
-// forgetMessage lets go of a message that nobody holds any more: the queues that
+// forgetMessage releases a message that nothing holds any more: the queues that
 // had it were deleted.
 func (s *Server) forgetMessage(m *message) {
 	s.store.Forget(m.id, m.storeSize())

@@ -11,7 +11,7 @@ type ending struct {
 	consumers []*consumer // to be cancelled
 	owned     []*queue    // exclusive queues to be deleted
 	holding   holding
-	last      func() // what the client is told then; nil = nothing
+	last      func() // sends the answer to the client then; nil = none
 	over      bool
 }
 

@@ -18,7 +18,7 @@ type serverEngine struct {
 	compacting bool  // Tick goes on with it
 
 	timers timers
-	wake   int64 // when Tick is due as far as the host knows; 0 = never
+	wake   int64 // the time that the host last got for the next Tick; 0 = never
 
 	router router
 	deaths []death // to be dead-lettered when the queue at work has done

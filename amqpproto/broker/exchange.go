@@ -256,7 +256,7 @@ func (x *exchange) unbindOne() {
 	x.vhost.removeBinding(x.targets[len(x.targets)-1])
 }
 
-// leads says whether the target of b is still there.
+// leads reports whether the target of b is still there.
 func (b *binding) leads() bool {
 	if b.queue != nil {
 		return !b.queue.gone

@@ -19,7 +19,7 @@ func (ch *channel) onExchangeDeclare(args []byte) error {
 		}
 		return ch.exchangeDeclared(&m)
 	}
-	if len(m.Exchange) > 0 { // the default exchange is refused whoever asks
+	if len(m.Exchange) > 0 { // the default exchange is always refused
 		if err := c.mayConfigure("exchange", m.Exchange); err != nil {
 			return err
 		}

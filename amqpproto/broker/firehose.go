@@ -19,7 +19,7 @@ import (
 
 const firehoseName = "amq.rabbitmq.trace"
 
-// traces says whether something is bound to the firehose.
+// traces reports whether something is bound to the firehose.
 func (v *vhost) traces() bool { return len(v.firehose.bindings) > 0 }
 
 // tracer is the scratch of the firehose, one for a server: a copy on its way.
@@ -79,7 +79,7 @@ func (ch *channel) traceDelivery(q *queue, redelivered bool, m parts) {
 	ch.conn.vhost.trace(b, m.body, m.large)
 }
 
-// wanted says whether a binding matches the key of the copy. If none does, there is no
+// wanted reports whether a binding matches the key of the copy. If none does, there is no
 // copy.
 func (t *tracer) wanted(v *vhost) bool {
 	if len(t.copy.key) > amqpproto.ShortstrMax {
@@ -203,7 +203,7 @@ func (v *vhost) trace(props, body []byte, large bodyRef) {
 	p.body = nil
 }
 
-// hasRoom says whether the broker stays within its limits with a copy of n octets.
+// hasRoom reports whether the broker stays within its limits with a copy of n octets.
 // Deliveries go on when memory is over its limit, so copies of them must not.
 func (s *Server) hasRoom(n int) bool {
 	return s.memoryUsed()+s.behind()+int64(n) <= s.opts.MemoryMax && (s.opts.MessagesMax == 0 || s.messages < s.opts.MessagesMax)

@@ -75,7 +75,7 @@ func newHeadersRule(args amqpproto.RawTable) *headersRule {
 	return h
 }
 
-// fits says whether the rule takes a message with these headers. A rule that wants
+// fits reports whether the rule takes a message with these headers. A rule that wants
 // nothing takes everything if it wants all of it, and nothing if it wants any.
 func (h *headersRule) fits(headers amqpproto.RawTable) bool {
 	for _, w := range h.want {

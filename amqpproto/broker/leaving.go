@@ -28,7 +28,7 @@ func (c *Conn) remove() {
 // the connection has nothing but its socket: channels and exclusive queues are
 // gone before the client hears of it. The socket stays open until the client
 // closes it, since many clients take an end of the stream during their own close
-// for a failure. state is what is awaited meanwhile.
+// for a failure. state is what the connection waits for until then.
 func (c *Conn) leave(state connState, why error) {
 	s := c.server
 	c.err, c.parted = why, true

@@ -71,7 +71,7 @@ func queueTypeOf(args amqpproto.RawTable) (t *queueType, fault string) {
 	return &classicType, fmt.Sprintf("\"unsupported queue type '%s'\"", f.Raw)
 }
 
-// others says whether an argument belongs to other types and not to this one.
+// others reports whether an argument belongs to other types and not to this one.
 func (t *queueType) others(argument string) bool {
 	if slices.Contains(t.arguments, argument) {
 		return false

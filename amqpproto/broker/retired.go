@@ -20,7 +20,7 @@ type wakeChore struct {
 	ch    *channel
 	next  *consumer // that is to be woken
 	upTo  uint64    // leftAt of the last one
-	again bool      // wakeConsumers was called meanwhile
+	again bool      // wakeConsumers was called again meanwhile
 }
 
 func (ch *channel) wakeConsumersLater() {

@@ -52,7 +52,7 @@ type Server struct {
 	ended      []*consumer          // to be told that their queues have ended
 	closing    bool
 	closer     *closing
-	removal    *removal // of the method at hand
+	removal    *removal // of the current method
 	coming     coming
 	unsent     int64 // octets that wait to be sent, over what connections may keep
 
@@ -104,7 +104,7 @@ func New(o Options, h Host) (*Server, error) {
 	return s, nil
 }
 
-// Connect returns the machine for an accepted socket. remote says whether the client
+// Connect returns the machine for an accepted socket. remote reports whether the client
 // is on loopback; nil, and an address that is no IP address, count as loopback.
 func (s *Server) Connect(w Wire, remote net.Addr) *Conn {
 	c := &Conn{server: s, wire: w, frameMax: amqpproto.FrameMin, loopback: true}

@@ -10,14 +10,14 @@ type slabs struct {
 	give     func([]byte)
 	all      []slab
 	roomy    []uint32 // numbers of slabs with room; the last one is used next
-	idle     int      // slabs with memory and nobody in it; one is kept
+	idle     int      // slabs with memory and without any entry; one is kept
 }
 
 // slab is a run of messages. Freed ones are a list, through their offset field.
 type slab struct {
 	mem      []byte    // what messages lie in; nil = none as yet, or given back
 	messages []message // mem
-	fresh    uint32    // from here on nobody has lived
+	fresh    uint32    // entries from here on were never used
 	free     uint32    // the first of the list, plus one
 	live     uint32
 }

@@ -36,7 +36,7 @@ type chunk struct {
 
 const (
 	ChunkSize    = 1 << 20       // octets of a chunk that many records share
-	chunkAlone   = ChunkSize / 4 // a record from here on has a chunk of its own
+	chunkAlone   = ChunkSize / 4 // a record of this size or more has a chunk of its own
 	chunkSpares  = 4             // emptied chunks that are kept
 	recordPrefix = 8
 	noChunk      = ^uint32(0)
@@ -80,7 +80,7 @@ func (a *Arena) Add(id uint32, n int) (number, offset uint32, octets []byte) {
 }
 
 // open makes a chunk of size octets. A current one that it replaces may be empty
-// by now, or becomes so later; either way nobody appends to it any more.
+// by now, or becomes so later; either way nothing appends to it any more.
 func (a *Arena) open(size int) uint32 {
 	if size == ChunkSize && a.current != noChunk {
 		if old := &a.chunks[a.current]; old.live == 0 {

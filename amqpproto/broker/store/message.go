@@ -168,7 +168,7 @@ func (s *Store) drop(m uint32, k *stored, queue uint32) bool {
 	return found
 }
 
-// Forget lets go of a message that no queue has any more: the queues that had it
+// Forget releases a message that no queue has any more: the queues that had it
 // were removed.
 func (s *Store) Forget(m uint32, size int) {
 	k := s.index.of(m)

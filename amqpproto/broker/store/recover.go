@@ -19,7 +19,7 @@ const BodyMax = uint64(journal.RecordMax - recordSlack)
 // messages in their queues. All calls come during Open.
 type Restorer interface {
 	// RestoreMessage returns the broker's id for a message; false says that it
-	// makes no sense. The broker holds it until ReleaseMessage; stored says whether
+	// makes no sense. The broker holds it until ReleaseMessage; stored reports whether
 	// the store still knows it then. The octets are valid until the return.
 	RestoreMessage(m Restored) (id uint32, ok bool)
 	ReleaseMessage(id uint32, stored bool)
@@ -205,7 +205,7 @@ func (r *recovery) gone(c *cursor) {
 	}
 }
 
-// drop takes a message out of a queue, and lets go of it after the last one.
+// drop takes a message out of a queue, and releases it after the last one.
 func (r *recovery) drop(seq uint64, id uint32, queue uint32) {
 	f := &r.s.index
 	k := f.of(id)
@@ -222,7 +222,7 @@ func (r *recovery) remove(id uint32, k *stored) {
 	r.s.index.remove(id, k, m.cost())
 }
 
-// delivered takes a slot: false if nobody has the message any more.
+// delivered uses a slot. It returns false if no queue has the message any more.
 func (r *recovery) delivered(slot uint32, seq, value uint64) bool {
 	id, ok := r.live[seq]
 	if !ok {

@@ -158,7 +158,7 @@ func (t *topology) restore(s *Store, to Restorer) error {
 	return nil
 }
 
-// still says whether an exchange is the one that a binding was made for.
+// still reports whether an exchange is the one that a binding was made for.
 func (t *topology) still(vhost, name string, x *readExchange) bool {
 	return strings.HasPrefix(name, "amq.") || x != nil && t.exchanges[inVhost(vhost, name)] == x
 }

@@ -15,7 +15,7 @@ type Owner interface {
 	Offload(work, done func()) // run work on another thread, then done on this one
 
 	// Later calls step in this turn or a later one, again and again until it is
-	// done. Charge says whether this turn has room for one thing more; step
+	// done. Charge reports whether this turn has room for one thing more; step
 	// returns when it has none.
 	Later(step func() (done bool))
 	Charge() bool
