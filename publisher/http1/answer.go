@@ -13,10 +13,11 @@ const (
 	answerEmpty               // it has none: HEAD, 204, 205, 304
 )
 
-// Answer answers the current request at once. fields are ready lines as
-// AppendField makes them, without Content-Length and Transfer-Encoding; a Server,
-// Date or Connection field takes the place of the machine's own. All is copied. It
-// does nothing if there is no request to be answered, or its answer has begun.
+// Answer answers the current request at once. fields are complete field lines, as
+// AppendField makes them, without Content-Length and Transfer-Encoding. A Server,
+// Date or Connection field among them replaces the machine's own. Everything is
+// copied. Answer does nothing if no request waits for an answer, or if the answer has
+// begun.
 //
 // 204 and 304 have no body and no Content-Length; HEAD has the Content-Length
 // that GET would have. A status outside of 200–999 becomes 500.
@@ -49,13 +50,13 @@ func (c *Conn) Answer(status int, contentType string, fields, body []byte) {
 	c.finish()
 }
 
-// UntilClose as the length of an answer marks its end by that of the connection,
-// for HTTP/1.1, too.
+// UntilClose as the length of an answer means that the body ends when the connection
+// closes, for HTTP/1.1 too.
 const UntilClose = -2
 
-// Start begins an answer whose body comes by Write and ends with Finish. Its
-// Content-Type, if any, is one of fields. contentLength -1: not known; the
-// body goes out in chunks, or ends with the connection for HTTP/1.0.
+// Start begins an answer. Write adds to its body, and Finish ends it. A Content-Type
+// is one of fields. contentLength is -1 if the length is not known: then the body is
+// sent in chunks, or for HTTP/1.0 ends when the connection closes.
 func (c *Conn) Start(status int, fields []byte, contentLength int64) {
 	if c.flags&flagOpen == 0 || c.answer != answerNone {
 		return
@@ -91,9 +92,9 @@ func (c *Conn) Start(status int, fields []byte, contentLength int64) {
 	c.wake()
 }
 
-// Write appends to the body of an answer that was started. p is copied. A piece
-// that exceeds the length given to Start is an error, and aborts the connection:
-// an answer that is not what was announced must not look like one that is.
+// Write appends p to the body of an answer that was started. p is copied. It is an
+// error to write more than the length given to Start, and the connection is aborted:
+// a wrong answer must not look like a right one.
 func (c *Conn) Write(p []byte) error {
 	if len(p) == 0 {
 		return nil // an empty chunk would end the body
@@ -121,15 +122,15 @@ func (c *Conn) Write(p []byte) error {
 	return nil
 }
 
-// Inform sends an informational answer, 1xx, ahead of the answer; fields are ready
-// lines. It does nothing for HTTP/1.0, which has none, and once the answer has
-// begun. RFC 9110 §15.2.
+// Inform sends an informational answer, 1xx, before the answer. fields are complete
+// field lines. It does nothing for HTTP/1.0, which has no such answers, or after the
+// answer has begun. RFC 9110 §15.2.
 func (c *Conn) Inform(status int, fields []byte) {
 	if c.flags&flagOpen == 0 || c.flags&flagOld != 0 || c.answer != answerNone || status < 100 || status > 199 {
 		return
 	}
 	c.room(headRoom + len(fields))
-	if status == 101 { // the last answer there is, as the head of any other
+	if status == 101 { // 101 is the last answer; its head is like that of any other
 		c.appendStatus(status, ownFields(fields))
 	} else {
 		c.out = append(c.out, "HTTP/1.1 "...)
@@ -143,10 +144,10 @@ func (c *Conn) Inform(status int, fields []byte) {
 // Finish ends an answer that was started, without trailer fields.
 func (c *Conn) Finish() { c.FinishWith(nil) }
 
-// FinishWith ends an answer that was started. trailers are ready lines; only
-// a body in chunks can have them. If octets are still owed, the
-// connection is closed behind what there is: nothing else tells the other side that
-// it got less than was meant.
+// FinishWith ends an answer that was started. trailers are complete field lines; only
+// a body in chunks can have them. If the body is shorter than announced, the
+// connection closes after it: only that tells the other side that something is
+// missing.
 func (c *Conn) FinishWith(trailers []byte) {
 	switch {
 	case c.answer == answerNone:
@@ -163,16 +164,17 @@ func (c *Conn) FinishWith(trailers []byte) {
 	c.finish()
 }
 
-// SetClose makes the answer of the current request the last one. It has to be
-// called before Answer or Start to be announced by Connection: close.
+// SetClose makes the answer of the current request the last one. If it is called
+// before Answer or Start, the answer says so with Connection: close.
 func (c *Conn) SetClose() {
 	if c.flags&flagOpen != 0 {
 		c.flags |= flagClosing
 	}
 }
 
-// Err tells whether the answer has another length than announced, were it to end
-// now; or the last one, if none has begun: ErrShortAnswer, ErrLongAnswer or nil.
+// Err compares the length of the answer, if it ended now, with the announced length.
+// If no answer has begun, it does so for the last one. It returns ErrShortAnswer,
+// ErrLongAnswer or nil.
 func (c *Conn) Err() error {
 	switch {
 	case c.flags&flagShort != 0, c.answer == answerLength && c.answerLeft > 0:
@@ -183,17 +185,17 @@ func (c *Conn) Err() error {
 	return nil
 }
 
-// settleClosing decides whether the connection survives this answer, just
-// before that is written into its head.
+// settleClosing decides whether the connection stays open after this answer. It is
+// called just before the answer's head says so.
 func (c *Conn) settleClosing() {
 	if c.in != awaitAnswer && c.flags&flagDrop == 0 || c.flags&flagDraining != 0 || c.srv.last {
-		// Before the request was read, its end cannot be waited for: the
+		// The request is not read to its end. We cannot wait for that: the
 		// refused client may send for hours.
 		c.flags |= flagClosing
 	}
 }
 
-// finish closes the exchange and lets the input go on.
+// finish ends the exchange and lets the input continue.
 func (c *Conn) finish() {
 	c.answer = answerNone
 	c.flags &^= flagOpen | flagHead | flagOld | flagWaiting
@@ -208,7 +210,7 @@ func (c *Conn) finish() {
 		c.flags |= flagUnread // Feed returns ErrUnread, which closes
 		return
 	}
-	// After EOF, input that the wire has kept may hold further requests.
+	// After EOF, the wire's input buffer may hold further requests.
 	last := c.flags&flagEOF != 0 && c.flags&flagRest == 0 && !feeding
 	if c.in != awaitAnswer || c.flags&(flagClosing|flagDraining) != 0 || last {
 		c.in, c.due = awaitClose, 0
@@ -220,8 +222,8 @@ func (c *Conn) finish() {
 	c.wake()
 }
 
-// wake asks for a flush, and for the kept input, unless Feed is running and
-// both will come anyway.
+// wake asks for a flush and for the rest of the input. While Feed is running it does
+// nothing, because both will come anyway.
 func (c *Conn) wake() {
 	if c.flags&flagFeeding == 0 {
 		c.wire.Wake()

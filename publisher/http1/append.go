@@ -8,12 +8,12 @@ import (
 
 const (
 	dateLen        = len("Mon, 02 Jan 2006 15:04:05 GMT")
-	headRoom       = 256 // octets that the machine's own lines take at most, with a short ServerName
+	headRoom       = 256 // most octets that the machine's own lines take, with a short ServerName
 	continueAnswer = "HTTP/1.1 100 Continue\r\n\r\n"
 )
 
-// Pending returns what is to be sent. It stays the machine's, and valid until
-// the next call of any method.
+// Pending returns the octets to send. The machine owns them. They are valid until the
+// next call of any method.
 func (c *Conn) Pending() []byte {
 	if c.dates != 0 {
 		c.stamp()
@@ -21,8 +21,8 @@ func (c *Conn) Pending() []byte {
 	return c.out[c.sent:]
 }
 
-// Sent tells that the first n octets of Pending have left. With the last of
-// them the buffer goes back to the Server.
+// Sent says that the first n octets of Pending are sent. When all are sent, the buffer
+// goes back to the Server.
 func (c *Conn) Sent(n int) {
 	c.sent = min(c.sent+n, len(c.out))
 	if n > 0 && c.writeDue != 0 {
@@ -64,12 +64,12 @@ func (c *Conn) room(n int) {
 	c.sent = 0
 }
 
-// appendStatus appends the status line, Server and Date. The time is known
-// only after the turn's input has been read, so Date is left blank and filled
-// in by stamp, just before it leaves. Blanks are chained: each holds the
-// offset+1 of the one before it.
+// appendStatus appends the status line, Server and Date. The time is known only after
+// the turn's input has been read. So Date stays blank until stamp fills it in, just
+// before it is sent. The blanks are a chain: each holds the offset+1 of the one before
+// it.
 //
-// A Server or Date among the answer's own fields takes the place of the machine's.
+// A Server or Date among the answer's own fields replaces the machine's.
 func (c *Conn) appendStatus(status int, own ownSet) {
 	line := c.srv.lines[status]
 	if line == nil {
@@ -92,7 +92,7 @@ func (c *Conn) appendStatus(status int, own ownSet) {
 	c.out = append(c.out, "\r\n"...)
 }
 
-// makeLine renders what all answers of a status begin with.
+// makeLine renders the beginning that all answers with a status have in common.
 func (s *Server) makeLine(status int) []byte {
 	line := append([]byte("HTTP/1.1 "), strconv.Itoa(status)...)
 	line = append(append(line, ' '), StatusText(status)...)
@@ -104,7 +104,7 @@ func (s *Server) makeLine(status int) []byte {
 	return s.lines[status]
 }
 
-// ownSet is which of the fields that the machine makes an answer brings itself.
+// ownSet says which of the machine's fields the answer sets itself.
 type ownSet uint8
 
 const (
@@ -114,7 +114,7 @@ const (
 	ownClose // Connection with the option close
 )
 
-// ownFields looks for them in ready lines.
+// ownFields finds them among complete field lines.
 func ownFields(lines []byte) (own ownSet) {
 	for len(lines) > 0 {
 		end := bytes.IndexByte(lines, '\n') + 1
@@ -161,8 +161,8 @@ func (c *Conn) appendLength(n int64) {
 	c.out = append(c.out, "\r\n"...)
 }
 
-// appendConnection says whether the connection goes on, where the other side
-// could not know: HTTP/1.1 goes on by default, 1.0 does not. RFC 9112 §9.3.
+// appendConnection says whether the connection stays open, if that is not the default:
+// HTTP/1.1 stays open by default, 1.0 does not. RFC 9112 §9.3.
 func (c *Conn) appendConnection(own ownSet) {
 	switch {
 	case c.flags&flagClosing != 0:

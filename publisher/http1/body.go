@@ -2,7 +2,7 @@ package http1
 
 import "bytes"
 
-// feedBody passes on what has come of a body with Content-Length.
+// feedBody passes on the next octets of a body with Content-Length.
 func (c *Conn) feedBody(in []byte) int {
 	p := in[:min(int64(len(in)), c.left)]
 	c.left -= int64(len(p))
@@ -21,13 +21,13 @@ func (c *Conn) feedBody(in []byte) int {
 	return len(p)
 }
 
-// dropMax is how much of a body is thrown away for the sake of its connection.
+// dropMax is how much of a body is thrown away to keep its connection open.
 const dropMax = 256 << 10
 
-// DropBody lets the connection outlive an answer that is given inside
-// Handler.Head, before the body has come: what comes of that is thrown away. A long
-// body is not waited for, and neither is one that may never come, since the
-// client expects to be told to go on; then the answer is the last one.
+// DropBody keeps the connection open after an answer that is given inside
+// Handler.Head, before the body has come. The body is thrown away when it comes. There
+// are two exceptions: the body is long, or the client waits for 100 Continue and may
+// never send the body. Then the answer is the last one.
 func (c *Conn) DropBody() {
 	h := &c.srv.head
 	if c.flags&flagOpen != 0 && !h.Expect100 && h.ContentLength <= dropMax {
@@ -35,9 +35,9 @@ func (c *Conn) DropBody() {
 	}
 }
 
-// Hold tells that the body is not read for a while, for want of room. Its rate
-// does not count meanwhile, but if it takes longer than BodyStallMax the request
-// is refused with 503.
+// Hold says that the body is not read for a while, because there is no room for it.
+// BodyRateMin does not apply meanwhile. After BodyStallMax the request is refused with
+// 503.
 func (c *Conn) Hold() { c.flags |= flagWaiting | flagFresh }
 
 // Go ends Hold.
@@ -53,8 +53,8 @@ func (c *Conn) body(p []byte) {
 	}
 }
 
-// feedChunkSize reads a chunk-size line. It is short by its limit, so that it
-// may be looked at again from its start when more comes. RFC 9112 §7.1.
+// feedChunkSize reads a chunk-size line. chunkLineMax keeps the line short, so an
+// incomplete one may be read again from its start when more comes. RFC 9112 §7.1.
 func (c *Conn) feedChunkSize(in []byte) (int, *Error) {
 	n, err := lineEnd(in)
 	if n == 0 || err != nil {
@@ -71,8 +71,8 @@ func (c *Conn) feedChunkSize(in []byte) (int, *Error) {
 	if c.got += size; c.got > c.srv.cfg.BodyMax || c.flags&flagDrop != 0 && c.got > dropMax {
 		return 0, errBodyLong
 	}
-	// Many small chunks with long extensions would make us work for nothing:
-	// 16 octets of framing a chunk, and two for one of data, are fair.
+	// Many small chunks with long extensions cost work and carry no data. So we
+	// allow 16 octets of framing for each chunk, and two for each octet of data.
 	excess := max(0, int64(c.excess)+int64(n)+2-16-2*size)
 	if excess > chunkExcess {
 		return 0, errChunkExcess
@@ -183,7 +183,7 @@ func tokenEnd(b []byte, i int) int {
 	return i
 }
 
-// feedChunkData passes on what has come of a chunk.
+// feedChunkData passes on the next octets of a chunk.
 func (c *Conn) feedChunkData(in []byte) int {
 	p := in[:min(int64(len(in)), c.left)]
 	c.left -= int64(len(p))

@@ -14,12 +14,12 @@ const (
 	isDigit
 )
 
-// class is what each octet may be part of.
+// class says for each octet where it is allowed.
 //
 // A request-target takes every octet but controls, space and #, as net/http does.
-// RFC 3986 allows fewer, but clients send what was typed: UTF-8, quotes, braces.
-// Where such a target ends is as plain as it is of any other. # would begin a
-// fragment, which two recipients could cut off or keep.
+// RFC 3986 allows fewer, but clients send what a user typed: UTF-8, quotes, braces.
+// The end of such a target is still clear. # would begin a fragment, and one recipient
+// could cut it off while another keeps it.
 //
 // A host takes no percent sign: no DNS name needs one, and what it decodes to
 // would have to be checked all over again.
@@ -62,9 +62,9 @@ var lower = func() (t [256]uint8) {
 	return t
 }()
 
-// equalFold tells whether b is want, which must be in lower case, regardless
-// of ASCII case. Other than bytes.EqualFold it folds no Unicode: the Kelvin
-// sign is no k in a protocol element.
+// equalFold reports whether b equals want without regard to ASCII case. want must be
+// in lower case. Unlike bytes.EqualFold it does not fold Unicode: the Kelvin sign is
+// not a k in a protocol element.
 func equalFold(b []byte, want string) bool {
 	if len(b) != len(want) {
 		return false

@@ -1,8 +1,8 @@
 package http1
 
-// refuse answers an error that the machine itself has found, and ends the
-// connection's input. An answer that has begun already is left cut, and a request
-// that was answered before its body is not answered again.
+// refuse answers an error that the machine itself has found, and ends the connection's
+// input. If an answer has begun, it stays cut. If the request was answered before its
+// body came, it is not answered again.
 func (c *Conn) refuse(e *Error) {
 	c.srv.stats.Refused++
 	open := c.flags&flagOpen != 0
@@ -24,15 +24,15 @@ func (c *Conn) refuseStatus(status int) *Error {
 	return &e
 }
 
-// EOF tells that the other side has ended its input. It may still read: more
-// means that an answer is due, after which the machine asks its wire to Close.
+// EOF says that the other side has ended its output. It may still read. more means that
+// an answer is due; after it the machine asks its wire to Close.
 func (c *Conn) EOF() (more bool) {
 	c.flags |= flagEOF
 	switch {
 	case c.in == awaitAnswer:
 		return true
 	case c.in == awaitHead && c.flags&(flagRest|flagBegun) == flagRest:
-		return true // the wire keeps requests that were not looked at yet
+		return true // the wire's input buffer holds more requests
 	case c.flags&flagOpen != 0:
 		c.refuse(errBodyCut)
 	}
@@ -40,8 +40,8 @@ func (c *Conn) EOF() (more bool) {
 	return false
 }
 
-// Lost tells that the wire is gone. The Conn must not be used any more, except
-// that a late answer is ignored.
+// Lost says that the wire is gone. The Conn must not be used any more, but a late
+// answer is allowed and ignored.
 func (c *Conn) Lost(cause error) {
 	c.srv.release(c.out)
 	c.srv.stats.Open--
@@ -58,19 +58,19 @@ func (c *Conn) gone(cause error) {
 	}
 }
 
-// noWire takes the place of a wire that is gone, for those who answer late.
+// noWire replaces a wire that is gone, for late answers.
 type noWire struct{}
 
 func (noWire) Wake()       {}
 func (noWire) Close()      {}
 func (noWire) Abort(error) {}
 
-// Retire makes the next answer of each connection its last one, which says so.
-// Idle connections stay open: whoever keeps one may be about to use it.
+// Retire makes the next answer of each connection its last one, and the answer says so.
+// Idle connections stay open, because a client may be about to use one.
 func (s *Server) Retire() { s.last = true }
 
-// Shutdown drains the connection: an idle one is closed, any other after its
-// next answer, which says so.
+// Shutdown drains the connection. An idle connection is closed now, any other after its
+// next answer, and the answer says so.
 func (c *Conn) Shutdown() {
 	c.flags |= flagDraining
 	if c.in == awaitHead && c.flags&(flagBegun|flagHeld|flagRest) == 0 {
@@ -79,9 +79,10 @@ func (c *Conn) Shutdown() {
 	}
 }
 
-// Cut ends the connection in the middle of an answer, behind what was written, so
-// that the other side sees what it got and that more was meant. An answer that
-// ends with its connection cannot show that: it is aborted.
+// Cut ends the connection in the middle of an answer, after the octets that were
+// written. The other side gets those and sees that the answer is not complete. If the
+// answer's end is the end of the connection, it could not see that: then the
+// connection is aborted.
 func (c *Conn) Cut(cause error) {
 	if c.answer == answerClose {
 		c.Abort(cause)
@@ -92,8 +93,8 @@ func (c *Conn) Cut(cause error) {
 	c.wire.Close()
 }
 
-// Abort closes the connection at once, so that the other side sees an answer
-// that has begun cut short.
+// Abort closes the connection at once. The other side sees that an answer that has
+// begun is cut short.
 func (c *Conn) Abort(cause error) {
 	c.in, c.answer, c.due = awaitClose, answerNone, 0
 	c.flags &^= flagOpen

@@ -7,7 +7,7 @@ type Conn struct {
 	wire    Wire
 	handler Handler
 
-	out   []byte // what is to be sent, from sent on; nil when all was
+	out   []byte // octets to send, from offset sent on; nil when all are sent
 	sent  int
 	dates int // offset+1 in out of the last Date not yet filled in; 0 = none
 
@@ -20,12 +20,12 @@ type Conn struct {
 	at     progress // in an incomplete head or trailer line
 	credit int32    // octets of the body since the last Tick
 	flags  flags
-	excess int16 // chunk framing that was not balanced by data yet; up to chunkExcess
+	excess int16 // octets of chunk framing beyond the fair share; up to chunkExcess
 	in     inState
 	answer answerState
 }
 
-// inState is named for what the input waits for.
+// inState says what the input waits for.
 type inState uint8
 
 const (
@@ -36,13 +36,13 @@ const (
 	awaitChunkEnd  // the CRLF behind the data
 	awaitTrailer
 	awaitAnswer // the request is complete; nothing is taken until it is answered
-	awaitClose  // nothing is taken any more, whatever comes is thrown away
+	awaitClose  // the rest of the input is thrown away
 )
 
 type flags uint32
 
 const (
-	flagFresh    flags = 1 << iota // a new deadline is to be set at the next Tick
+	flagFresh    flags = 1 << iota // set a new deadline at the next Tick
 	flagFeeding                    // inside Feed, so that no Wake is needed
 	flagBegun                      // part of a head has come
 	flagCRLF                       // the one empty line allowed before a head has come
@@ -52,20 +52,19 @@ const (
 	flagClosing                    // its answer is the last one
 	flagDraining                   // the next answer is the last one
 	flagEOF                        // the other side sends no more
-	flagRest                       // the last Feed left octets with the wire
-	flagHeld                       // requests are held back until output has left
+	flagRest                       // the last Feed left octets in the wire's input buffer
+	flagHeld                       // requests wait until output is sent
 	flagUnread                     // answered before the request was read
 	flagGone                       // the Handler has been told
 	flagLong                       // more was written than announced
 	flagShort                      // less was written than announced
-	flagDrop                       // answered before its body has come, which is thrown away
-	flagWaiting                    // its body is not read for want of room
+	flagDrop                       // answered before its body has come: the body is thrown away
+	flagWaiting                    // its body is not read because there is no room
 )
 
-// Feed takes what it can use of in. It leaves an incomplete head or line, and
-// whatever follows a request that is not answered yet. An error means that the
-// connection is at its end: Pending has the last answer, nothing more is to be
-// fed.
+// Feed uses as much of in as it can. It leaves an incomplete head or line, and
+// everything that follows a request without an answer. An error means that the
+// connection ends: Pending has the last answer, and Feed must not be called again.
 func (c *Conn) Feed(in []byte) (n int, err error) {
 	c.flags = c.flags&^flagRest | flagFeeding
 	for n < len(in) {
@@ -115,8 +114,8 @@ func (c *Conn) Feed(in []byte) (n int, err error) {
 	return n, nil
 }
 
-// feedHead reads a head and announces it. What precedes the body in the output
-// (100 Continue, or an answer to a request without a body) is appended here.
+// feedHead reads a head and announces it. It appends what the output needs before the
+// body is read: 100 Continue, or the answer to a request without a body.
 func (c *Conn) feedHead(in []byte) (int, *Error) {
 	s := c.srv
 	if in[0] == '\r' && c.flags&flagCRLF == 0 {
@@ -152,8 +151,8 @@ func (c *Conn) feedHead(in []byte) (int, *Error) {
 	return n, nil
 }
 
-// noteHead notes whether the head that in begins with is of a HEAD request: a
-// refusal of one has no body, either (RFC 9110 §9.3.2).
+// noteHead notes whether in begins with a HEAD request: the refusal of one has no body
+// either (RFC 9110 §9.3.2).
 func (c *Conn) noteHead(in []byte) {
 	const method = "HEAD "
 	if len(in) >= len(method) && string(in[:len(method)]) == method {
@@ -177,7 +176,7 @@ func (c *Conn) leadingCRLF(in []byte) (int, *Error) {
 	return 2, nil
 }
 
-// begin opens the exchange for a head that was found sound.
+// begin opens the exchange for a valid head.
 func (c *Conn) begin(h *Head) {
 	c.srv.stats.Requests++
 	f := c.flags &^ (flagBegun | flagCRLF | flagHead | flagOld | flagClosing | flagLong | flagShort | flagDrop | flagWaiting)

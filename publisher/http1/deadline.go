@@ -35,7 +35,7 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 	return c.srv.base.Add(time.Duration(due))
 }
 
-// deadline returns when what the input now waits for must have come; 0 =
+// deadline returns the time by which the input must have what it waits for; 0 =
 // never. t is now, in nanoseconds since the Server's first Tick.
 func (c *Conn) deadline(t int64) int64 {
 	cfg := &c.srv.cfg
@@ -62,10 +62,9 @@ func (c *Conn) deadline(t int64) int64 {
 	return t + int64(d)
 }
 
-// extend moves the deadline of a body by the time that the octets read since
-// the last Tick are worth at the minimum rate. However much has come, the
-// deadline is never further away than BodyStallMax, so that a fast start
-// cannot buy an hour of silence.
+// extend moves the deadline of a body: by the time that the octets since the last Tick
+// may take at the minimum rate. The deadline is never further away than BodyStallMax:
+// otherwise a client could send fast for a while and then be silent for an hour.
 func (c *Conn) extend(t int64) {
 	cfg := &c.srv.cfg
 	if c.due == 0 {
@@ -75,19 +74,19 @@ func (c *Conn) extend(t int64) {
 	c.due = max(c.due, min(due, t+int64(cfg.BodyStallMax)))
 }
 
-// took moves the deadline of an answer by the time that n octets are worth at the
-// minimum rate. As with a body it is never further away than WriteTimeout.
+// took moves the deadline of an answer by the time that n octets may take at the
+// minimum rate. The deadline is never further away than WriteTimeout.
 func (c *Conn) took(n int) {
 	rate := c.srv.cfg.AnswerRateMin
 	if rate <= 0 {
-		c.writeDue = 0 // anything is progress
+		c.writeDue = 0 // without a minimum rate, any octet is progress
 		return
 	}
 	c.writeDue += int64(n) * int64(time.Second) / rate
 }
 
 // expire ends the connection whose deadline has passed. An idle one is closed
-// without a word; one in the middle of a request gets 408, RFC 9110 §15.5.9.
+// without an answer; one in the middle of a request gets 408, RFC 9110 §15.5.9.
 func (c *Conn) expire() {
 	c.due = 0
 	switch {

@@ -26,15 +26,15 @@ var (
 	// ErrShortAnswer aborts a connection whose answer is shorter than the
 	// length given to Start: the other side must see that it is cut.
 	ErrShortAnswer = errors.New("http1: the answer is shorter than its Content-Length: write all of it, or start with -1")
-	// ErrLongAnswer aborts a connection to whose answer more was written than the
-	// length given to Start: nobody knows which of the two was meant.
+	// ErrLongAnswer aborts a connection whose answer is longer than the length given
+	// to Start: nobody knows which of the two is right.
 	ErrLongAnswer = errors.New("http1: the answer is longer than its Content-Length: write no more, or start with -1")
 	// ErrWriteTimeout aborts a connection whose other side has stopped reading, or
 	// reads too slowly.
 	ErrWriteTimeout = errors.New("http1: the other side takes its answer too slowly or not at all: aborting")
 )
 
-// What is refused. One value each, so that refusing allocates nothing.
+// Reasons for refusals. Each is one value, so that refusing allocates nothing.
 var (
 	// Request line, RFC 9112 §3.
 	errMethod        = &Error{400, "the method is not a token followed by one space (RFC 9112 §3.1)"}

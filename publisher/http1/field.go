@@ -2,9 +2,9 @@ package http1
 
 import "fmt"
 
-// AppendField appends a field line. A name that is no token and a value with
-// control characters are errors, and dst is returned as it was: an answer
-// cannot be split by what a handler was given. RFC 9110 §5.1, §5.5.
+// AppendField appends a field line. If name is not a token, or value has control
+// characters, it returns an error and dst unchanged: input that a handler copies into a
+// field cannot split the answer. RFC 9110 §5.1, §5.5.
 func AppendField(dst []byte, name, value string) ([]byte, error) {
 	if !validToken(name) {
 		return dst, fmt.Errorf("http1: field name %q is not a token: use letters, digits and hyphens", name)
@@ -46,9 +46,9 @@ func kindOf(name string) fieldKind {
 	return fieldFree
 }
 
-// IsReserved reports whether the machine writes a field itself: those that frame the
-// message or govern the connection, and Date. Server is not one of them: a Server
-// field given to Answer or Start takes the place of the machine's.
+// IsReserved reports whether the machine writes a field itself: the fields that frame
+// the message or govern the connection, and Date. Server is not reserved: a Server
+// field given to Answer or Start replaces the machine's.
 func IsReserved(name string) bool { return kindOf(name) != fieldFree }
 
 // IsFraming reports whether a field says where the body ends. It must never be given

@@ -139,8 +139,8 @@ func (h *Head) setCoding(coded, chunked, unknown bool) *Error {
 }
 
 // setHost checks the Host field. In absolute-form the target's host rules and
-// the field must still be there and be sound, RFC 9112 §3.2.2. An empty one is
-// sound: it says that the client knows no name for this server (§3.2, §3.3).
+// the field must still be there and be valid, RFC 9112 §3.2.2. An empty Host is
+// valid: it says that the client knows no name for this server (§3.2, §3.3).
 func (h *Head) setHost(n int, host []byte) *Error {
 	switch {
 	case n > 1:

@@ -6,8 +6,8 @@ type Field struct {
 	Value []byte // without the white space around it; may hold obs-text (0x80–0xFF)
 }
 
-// Head is a request head that was found sound. It and everything in it belongs
-// to the Server and dies when Handler.Head returns.
+// Head is a valid request head. It and everything in it belongs to the Server, and is
+// valid until Handler.Head returns.
 type Head struct {
 	Method []byte
 	Target []byte     // the request-target as sent
@@ -39,11 +39,11 @@ func (h *Head) Get(name string) []byte {
 func (h *Head) HasBody() bool { return h.Chunked || h.ContentLength > 0 }
 
 // progress is how far an incomplete head (or trailer section) at the front of
-// the input has been found sound. Without it, a head that comes octet by octet
-// would be scanned from its start at each of them.
+// the input has been checked. Without it, a head that comes octet by octet would be
+// scanned from its start each time.
 type progress struct {
 	line   int32 // offset of the first line that is not complete
-	ok     int32 // octets before this offset are fine in the target or value that the line has got to
+	ok     int32 // octets before this offset are checked, in the line's current target or value
 	fields int32 // field lines before line
 }
 
@@ -90,8 +90,8 @@ func (s *Server) parseHead(in []byte, p *progress) (int, *Error) {
 		return 0, errHeadEnd
 	}
 	if p.line > 0 {
-		// The earlier lines were only checked, since the scratch space is
-		// shared and views do not outlive a Feed: now read them all.
+		// The earlier lines were only checked, because the scratch space is
+		// shared and views end with a Feed. Now read all lines.
 		*p = progress{}
 		return s.parseHead(in, p)
 	}

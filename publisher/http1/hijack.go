@@ -2,9 +2,9 @@ package http1
 
 import "time"
 
-// Hijack ends the machine, while its connection goes on without it. It returns what
-// is still to be sent, as a copy. The Handler is not told; nothing of the Conn may be
-// called any more.
+// Hijack ends the machine, but not its connection. It returns a copy of the octets that
+// are not sent yet. The Handler is not told. Do not call any method of the Conn after
+// it.
 func (c *Conn) Hijack(now time.Time) (unsent []byte) {
 	c.srv.clock(now)
 	unsent = append(unsent, c.Pending()...)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Config is what a Server is told. A zero value of any limit means its
+// Config has the limits of a Server. A zero value of any limit means its
 // default; a negative duration or rate switches that deadline off.
 type Config struct {
 	TargetMax int   // octets of the request-target; more is 414. 8 KiB
@@ -17,19 +17,20 @@ type Config struct {
 	IdleTimeout  time.Duration // from accept or the last answer to the first octet of a head. 75 s
 	HeadTimeout  time.Duration // from the first octet of a head to its last; 408 after. 10 s
 	BodyGrace    time.Duration // time a body has before BodyRateMin holds. 5 s
-	BodyStallMax time.Duration // longest silence that a fast start can buy a body. 60 s
+	BodyStallMax time.Duration // longest silence in a body, even if it was fast before. 60 s
 	WriteTimeout time.Duration // longest time in which the other side takes nothing of an answer. 60 s
 	BodyRateMin  int64         // octets a second of a body; 408 below. 100
 
-	// AnswerRateMin is how many octets a second of an answer the other side has to
-	// take; the connection is aborted below, after WriteTimeout at the soonest. 100
+	// AnswerRateMin is how many octets of an answer the other side has to read in a
+	// second. If it reads fewer, the connection is aborted, but not before
+	// WriteTimeout. 100
 	AnswerRateMin int64
 
 	ServerName string // value of the Server field; "" = no Server field
 }
 
-// Bounds that no configuration needs to move. They are far above what is in
-// use, and keep rescanning after a partial read cheap.
+// Limits that no configuration needs to change. They are far above real requests, and
+// keep rescanning after a partial read cheap.
 const (
 	methodMax    = 32        // octets of a method; more is 501, RFC 9112 §3
 	nameMax      = 256       // octets of a field name; more is 431

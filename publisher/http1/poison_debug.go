@@ -2,7 +2,7 @@
 
 package http1
 
-// poison overwrites a returned buffer, so that whoever still reads it is found.
+// poison overwrites a returned buffer, so that tests find code that still reads it.
 func poison(b []byte) {
 	b = b[:cap(b)]
 	for i := range b {

@@ -2,29 +2,28 @@ package http1
 
 import "time"
 
-// Wire is what a Conn asks of whatever carries its bytes.
+// Wire is what a Conn needs of its transport.
 type Wire interface {
 	Wake()             // offer the kept input again, Tick, and send what is Pending
 	Close()            // send what is Pending, then close in an orderly way
 	Abort(cause error) // close without sending
 }
 
-// Handler is told what a connection reads. All slices die when the call
-// returns. Its methods may call those of their Conn; none is called again
-// before it has returned.
+// Handler gets what a connection reads. All slices are valid only until the method
+// returns. The methods may call those of their Conn. No method is called while another
+// one runs.
 type Handler interface {
-	// Head announces a request. 0 = go on; any other status is answered with,
-	// and the connection is closed, since the body was not asked for.
-	// Answering inside Head is allowed as well: then nothing more of this
-	// request follows.
+	// Head announces a request. 0 = continue. Any other status is the answer, and
+	// then the connection is closed, because the body is not read. Answering inside
+	// Head is allowed as well: then nothing more of this request follows.
 	Head(h *Head) (status int)
 	// Body is the next piece of the decoded body; never empty.
 	Body(p []byte)
-	// End tells that the request is complete: it is to be answered, now or
-	// later, exactly once.
+	// End says that the request is complete. The Handler must answer it exactly once,
+	// now or later.
 	End()
-	// Gone tells, exactly once, that no more requests will come and that the
-	// present one, if there is one, cannot be answered any more. nil = orderly.
+	// Gone is called exactly once: no more requests come, and the current one, if any,
+	// cannot be answered any more. nil = orderly.
 	Gone(cause error)
 }
 
@@ -56,8 +55,8 @@ type Stats struct {
 	Refused  uint64 // requests that the machine itself answered with an error
 }
 
-// Output buffers. What an idle connection does not hold, the Server holds for
-// all of them; above these bounds it is left to the garbage collector.
+// Output buffers. The Server keeps the free ones for all connections; idle connections
+// have none. Above these limits a buffer is left to the garbage collector.
 const (
 	bufferMin  = 4 << 10  // capacity of a new buffer, or a multiple
 	bufferMax  = 64 << 10 // largest buffer that is kept

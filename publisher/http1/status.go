@@ -11,8 +11,8 @@ func validStatus(status int) int {
 	return status
 }
 
-// StatusText returns the reason phrase of a status, RFC 9110 §15 and the IANA
-// registry; for others the name of their class, as recipients read them.
+// StatusText returns the reason phrase of a status, from RFC 9110 §15 and the IANA
+// registry. For other statuses it returns the name of the class.
 func StatusText(status int) string {
 	if t, ok := statusTexts[status]; ok {
 		return t

@@ -87,9 +87,9 @@ func schemeLen(t []byte) int {
 	return 0
 }
 
-// checkEscapes refuses a percent sign that begins no escape: two recipients
-// may not agree on what such a path decodes to. Queries are left alone, as
-// browsers send stray percent signs in them.
+// checkEscapes refuses a percent sign that does not begin an escape: two recipients may
+// decode such a path differently. It does not check queries, because browsers send
+// stray percent signs in them.
 func checkEscapes(path []byte) *Error {
 	for {
 		i := bytes.IndexByte(path, '%')
