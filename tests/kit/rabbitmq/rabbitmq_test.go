@@ -47,6 +47,7 @@ func TestTwoNodesAndAPowerCut(t *testing.T) {
 	}
 	declare(t, own.URL, "survives", 3)
 	own.WaitQueue(t, "survives", func(q rabbitmq.Queue) bool { return q == rabbitmq.Queue{Messages: 3} })
+	own.Sync(t)
 	own.Kill(t)
 	if _, err := amqp.Dial(own.URL); err == nil {
 		t.Fatal("a killed node answers")
@@ -71,6 +72,7 @@ func TestVersions(t *testing.T) {
 				t.Errorf("version %s", got)
 			}
 			declare(t, n.URL, "survives", 3)
+			n.Sync(t)
 			n.Kill(t)
 			n.Restart(t)
 			n.WaitQueue(t, "survives", func(q rabbitmq.Queue) bool { return q.Messages == 3 })
