@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -31,6 +32,38 @@ func (s *Server) Refuse(c *Call, status int, text string) {
 	s.refuse(r, status, text)
 	r.live = false
 	s.stats.Requests++
+}
+
+// RedirectToTLS makes the response of a call that is only redirected to https, at a port. It
+// returns false for a call on a route that watches the server: whoever checks its health or
+// reads its metrics need not know its certificate.
+func (s *Server) RedirectToTLS(c *Call, port int) bool {
+	r := c.Request()
+	host := stripPort(r.host)
+	if isClean(r.path) {
+		if m := s.router.find(host, r.method, r.path, r.parts[:0]); m.route != nil && m.route.monitoring {
+			return false
+		}
+	}
+	if len(host) == 0 {
+		s.Refuse(c, http.StatusBadRequest, "this server speaks https: name it in the Host field, or connect to its other port")
+		return true
+	}
+	to := "https://" + string(host)
+	if port != 443 {
+		to += ":" + strconv.Itoa(port)
+	}
+	if r.path[0] == '/' {
+		to += string(r.path)
+	}
+	if r.query != nil {
+		to += "?" + string(r.query)
+	}
+	s.Refuse(c, http.StatusPermanentRedirect, http.StatusText(http.StatusPermanentRedirect))
+	r.live = true
+	r.setHeader("Location", encodeTarget(to))
+	r.live = false
+	return true
 }
 
 // route finds the request's route, unless Admit has, and looks whether there is

@@ -94,7 +94,7 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 		Method: r.Method(), URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: r.Headers(), Body: http.NoBody, ContentLength: int64(len(r.body)),
 		Host: r.Host(), RemoteAddr: r.RemoteAddr(), RequestURI: string(r.target), Pattern: r.Pattern(),
-		Close: r.protocol.closes,
+		Close: r.protocol.closes, TLS: r.TLS(),
 	}
 	if minor := r.protocol.minor; minor != 1 {
 		req.Proto, req.ProtoMinor = "HTTP/1."+strconv.Itoa(int(minor)), int(minor)

@@ -3,6 +3,7 @@ package publisher
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -124,6 +125,31 @@ func (r *Request) RemoteAddr() string {
 		return ""
 	}
 	return r.remote.RemoteAddr().String()
+}
+
+// TLS is what the TLS handshake of the client's connection has agreed: version, server
+// name, the client's certificates. It is nil for a request without TLS, and for a message.
+// It is shared by all requests of the connection, and must not be changed.
+func (r *Request) TLS() *tls.ConnectionState {
+	if s, ok := r.remote.(secured); ok {
+		return s.TLS()
+	}
+	return nil
+}
+
+// secured is a [Remote] that may have TLS.
+type secured interface{ TLS() *tls.ConnectionState }
+
+// Scheme is "https" if the client's connection to this server has TLS, and "http" if not;
+// "" for a message.
+func (r *Request) Scheme() string {
+	switch {
+	case r.remote == nil:
+		return ""
+	case r.TLS() != nil:
+		return "https"
+	}
+	return "http"
 }
 
 // Pattern is the pattern of the route that matched; "" for a message that went

@@ -38,6 +38,9 @@ func (a *application) drain(why string) {
 		for _, ln := range a.listeners {
 			ln.Close()
 		}
+		if a.secure != nil {
+			a.secure.close()
+		}
 		a.shut = a.loop.Now()
 		a.http.Drain(one)
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type embedded struct {
 	server   *broker.Server
 	memory   *messageMemory
 	closers  []func() // of the listeners
+	secure   *tlsDoor // the listeners for TLS; nil = there are none
 	tick     *loop.Timer
 	due      time.Time // when tick runs; zero = it does not
 	failed   error     // of the store
@@ -170,6 +172,19 @@ func (e *embedded) listenAt(address string) (net.Addr, error) {
 	}
 	e.closers = append(e.closers, ln.Close)
 	return ln.Addr(), nil
+}
+
+// listenTLS opens a listener for AMQP over TLS.
+func (e *embedded) listenTLS(address string) (net.Addr, error) {
+	if e.secure == nil {
+		d, err := newTLSDoor(e.loop, e.log, "broker", e.settings.Certificates(), func(c *loop.Conn, _ *tls.ConnectionState) loop.Peer { return e.accept(c) })
+		if err != nil {
+			return nil, fmt.Errorf("broker.tls_cert and broker.tls_key: %w", err)
+		}
+		e.secure = d
+		e.closers = append(e.closers, d.close)
+	}
+	return e.secure.listen(address)
 }
 
 // dialable is the address to dial, on this machine, for a listener's address.

@@ -51,6 +51,9 @@ func (e *embedded) Measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "broker_store_waits", Help: "1 while the disk takes nothing, or only acks and the like: publishers are blocked, and it is tried again.", Value: publisher.Bit(e.trouble != nil)},
 		publisher.Metric{Name: "broker_store_failed", Help: "1 when the store has failed: persistent messages are not confirmed until the next start.", Value: publisher.Bit(e.failed != nil)},
 	)
+	if e.secure != nil {
+		dst = e.secure.Measure(dst)
+	}
 	dst = e.measureTraffic(dst)
 	for i := range queues {
 		q := &queues[i]

@@ -36,6 +36,10 @@ func serve(ctx context.Context, s *config.Settings, log zerolog.Logger, last *la
 	if err != nil {
 		return err
 	}
+	_, embedded := plan.Embeds()
+	if err := s.CheckCertificates(embedded && len(s.Broker.Listen) > 0); err != nil {
+		return err
+	}
 	s.GiveApps()
 	a, err := newApplication(plan, publisher.Default, log, last)
 	if err != nil {
@@ -44,7 +48,6 @@ func serve(ctx context.Context, s *config.Settings, log zerolog.Logger, last *la
 	for _, m := range meters {
 		a.server.AddMeter(m)
 	}
-	_, embedded := plan.Embeds()
 	limitGo(s, embedded, log)
 	return a.run(ctx)
 }
@@ -63,6 +66,7 @@ type application struct {
 	links     []*link
 	embedded  *embedded // nil unless a connection in use is "embedded"
 	listeners []*loop.Listener
+	secure    *tlsDoor // the listeners of http.tls; nil = there are none
 	draining  bool
 	shut      time.Time // when the draining server stopped listening
 	hurried   bool      // a second signal has ended the drain
@@ -97,6 +101,7 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 	a.server.AddMeter(a.runtime)
 	a.amqp = amqpdoor.New(a.server, a.runtime, log)
 	a.http = httpdoor.New(a.server, httpConfig(&s.HTTP), httpdoor.Limits{Connections: s.HTTP.ConnectionsMax, Bodies: int64(s.HTTP.BodiesMax)})
+	a.http.RedirectTo(s.HTTP.TLS.PublicPort())
 	return a, nil
 }
 
@@ -115,6 +120,7 @@ func httpConfig(h *config.HTTP) http1.Config {
 	cfg := http1.Config{
 		TargetMax: int(h.TargetMax), HeadMax: int(h.HeadMax), FieldsMax: h.FieldsMax, BodyMax: int64(h.BodyMax),
 		IdleTimeout: h.IdleTimeout, HeadTimeout: h.HeadTimeout, BodyRateMin: int64(h.BodyRateMin), ServerName: h.ServerName,
+		StrictTransport: h.TLS.HSTS,
 	}
 	if h.BodyRateMin == 0 {
 		cfg.BodyRateMin = -1
@@ -206,6 +212,11 @@ func (a *application) start() {
 			return
 		}
 	}
+	if err := a.listenTLS(); err != nil {
+		a.fail(err)
+		a.loop.Stop()
+		return
+	}
 	a.openInHand()
 	for _, name := range a.plan.Connections {
 		a.connect(name)
@@ -225,8 +236,12 @@ func (a *application) listen(address string) error {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, at = "unix", path
 	}
+	accept := a.http.Accept
+	if a.plan.Settings.HTTP.TLS.Redirect && network == "tcp" {
+		accept = a.http.AcceptRedirected
+	}
 	ln, err := a.loop.Listen(network, at, func(c *loop.Conn) loop.Peer {
-		if x := a.http.Accept(c); x != nil {
+		if x := accept(c); x != nil {
 			return x
 		}
 		return nil // the interface must be nil, not hold a nil pointer

@@ -4,33 +4,51 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
+	"io"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"zamqp/loop"
+	"zamqp/publisher"
+	"zamqp/publisher/certificate"
 )
 
 const (
 	tlsHandshakeTimeout = 10 * time.Second
-	// tlsHandshakesMax is how many handshakes a listener computes at once.
+	// tlsHandshakesMax is how many handshakes a tlsDoor computes at once.
 	tlsHandshakesMax = 64
 	// tlsWaitingMax is how many handshakes are under way at once, with those whose client
 	// has sent nothing.
 	tlsWaitingMax = 512
 )
 
-// tlsDoor is a listener whose connections make their handshake on goroutines; the loop
-// then adopts the streams. A handshake that waits for its client holds no slot, so that a
+// tlsDoor is listeners for TLS that share certificates: those of http.tls, or those of the
+// embedded broker. Their connections make their handshake on goroutines; the loop then
+// adopts the streams. A handshake that waits for its client holds no slot, so that a
 // silent client does not keep others waiting.
 type tlsDoor struct {
-	config *tls.Config
+	name   string // in logs and metrics
+	loop   *loop.Loop
+	log    zerolog.Logger
+	store  *certificate.Store
+	accept func(*loop.Conn, *tls.ConnectionState) loop.Peer
+	// plain is the answer to a client that speaks HTTP without TLS; "" = none.
+	plain  string
 	slots  chan struct{} // one is held while a handshake is computed
+	opened []net.Listener
+	ended  chan struct{} // closed when the loop has ended
 
 	mu      sync.Mutex
 	waiting []*shaking // in the order in which they came
+
+	done   atomic.Uint64 // handshakes that succeeded
+	failed atomic.Uint64
+	hurry  atomic.Uint64 // closed to make room for others
 }
 
 // shaking is a connection during its handshake.
@@ -41,25 +59,44 @@ type shaking struct {
 	shaken bool // the handshake is over; for the goroutine that reads
 }
 
-// listenTLS opens a listener for AMQP over TLS.
-func (e *embedded) listenTLS(address string) (net.Addr, error) {
-	cert, err := tls.LoadX509KeyPair(e.settings.TLSCert, e.settings.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("broker.tls_cert and broker.tls_key: %w", err)
+// newTLSDoor reads the certificates. accept gets the connections whose handshake is over.
+func newTLSDoor(l *loop.Loop, log zerolog.Logger, name string, o certificate.Options, accept func(*loop.Conn, *tls.ConnectionState) loop.Peer) (*tlsDoor, error) {
+	d := &tlsDoor{name: name, loop: l, log: log, accept: accept, slots: make(chan struct{}, tlsHandshakesMax), ended: make(chan struct{})}
+	o.Hello = d.hear
+	var err error
+	if d.store, err = certificate.Open(o); err != nil {
+		return nil, err
 	}
-	ln, err := net.Listen("tcp", address)
+	l.OnEnd(func() {
+		d.close()
+		close(d.ended)
+	})
+	d.warnOfExpiry(time.Now())
+	go d.renew()
+	return d, nil
+}
+
+// listen opens a listener.
+func (d *tlsDoor) listen(address string) (net.Addr, error) {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false) // as the loop's own
+	ln, err := config.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	d := &tlsDoor{slots: make(chan struct{}, tlsHandshakesMax)}
-	d.config = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, GetConfigForClient: d.hear}
-	e.closers = append(e.closers, func() { _ = ln.Close() })
-	e.loop.OnEnd(func() { _ = ln.Close() })
-	go e.acceptTLS(ln, d)
+	d.opened = append(d.opened, ln)
+	go d.acceptAll(ln)
 	return ln.Addr(), nil
 }
 
-func (e *embedded) acceptTLS(ln net.Listener, d *tlsDoor) {
+// close ends the listeners. Connections live on.
+func (d *tlsDoor) close() {
+	for _, ln := range d.opened {
+		_ = ln.Close()
+	}
+}
+
+func (d *tlsDoor) acceptAll(ln net.Listener) {
 	for {
 		nc, err := ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -69,30 +106,65 @@ func (e *embedded) acceptTLS(ln net.Listener, d *tlsDoor) {
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		if e.loop.TakesFromShare(nc) {
+		if d.loop.TakesFromShare(nc) {
 			_ = nc.Close()
 			continue
 		}
-		c := d.enter(nc)
-		go e.shakeHands(c)
+		go d.shakeHands(d.enter(nc))
 	}
 }
 
 // shakeHands holds a slot while it does not wait for the client.
-func (e *embedded) shakeHands(c *shaking) {
+func (d *tlsDoor) shakeHands(c *shaking) {
 	ctx, cancel := context.WithTimeout(context.Background(), tlsHandshakeTimeout)
 	defer cancel()
-	nc := tls.Server(c, c.door.config)
-	c.door.slots <- struct{}{}
+	nc := tls.Server(c, d.store.Config())
+	d.slots <- struct{}{}
 	err := nc.HandshakeContext(ctx)
-	<-c.door.slots
+	<-d.slots
 	c.shaken = true
-	c.door.leave(c)
-	if err != nil || !e.loop.Post(func() {
-		e.loop.Adopt(nc, func(c *loop.Conn) loop.Peer { return e.accept(c) })
+	d.leave(c)
+	if err != nil {
+		d.failed.Add(1)
+		d.log.Debug().Str("listener", d.name).Stringer("remote", c.RemoteAddr()).Err(err).Msg("a TLS handshake failed")
+		d.answerPlain(err)
+		_ = c.Conn.Close()
+		return
+	}
+	d.done.Add(1)
+	state := nc.ConnectionState()
+	if !d.loop.Post(func() {
+		d.loop.Adopt(nc, func(c *loop.Conn) loop.Peer { return d.accept(c, &state) })
 	}) {
 		_ = nc.Close()
 	}
+}
+
+// answerPlain tells a client that speaks HTTP without TLS what is wrong, if the failure
+// of the handshake shows that it does.
+func (d *tlsDoor) answerPlain(err error) {
+	var header tls.RecordHeaderError
+	if d.plain == "" || !errors.As(err, &header) || header.Conn == nil || !looksLikeHTTP(header.RecordHeader) {
+		return
+	}
+	nc := header.Conn.(*shaking).Conn
+	_ = nc.SetDeadline(time.Now().Add(time.Second))
+	if _, err := io.WriteString(nc, d.plain); err != nil {
+		return
+	}
+	// Closing with input unread would be a reset, and the client could lose the answer.
+	if half, ok := nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, nc, 64<<10)
+	}
+}
+
+// looksLikeHTTP reports whether what is in the place of a record's header begins a request.
+func looksLikeHTTP(header [5]byte) bool {
+	switch string(header[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH":
+		return true
+	}
+	return false
 }
 
 // Read gives the slot away while it waits.
@@ -115,6 +187,7 @@ func (d *tlsDoor) enter(nc net.Conn) *shaking {
 		i := max(0, slices.IndexFunc(d.waiting, func(c *shaking) bool { return !c.heard }))
 		_ = d.waiting[i].Conn.Close()
 		d.waiting = slices.Delete(d.waiting, i, i+1)
+		d.hurry.Add(1)
 	}
 	c := &shaking{Conn: nc, door: d}
 	d.waiting = append(d.waiting, c)
@@ -130,11 +203,31 @@ func (d *tlsDoor) leave(c *shaking) {
 }
 
 // hear is called when the whole ClientHello has come.
-func (d *tlsDoor) hear(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+func (d *tlsDoor) hear(hello *tls.ClientHelloInfo) {
 	if c, ok := hello.Conn.(*shaking); ok {
 		d.mu.Lock()
 		c.heard = true
 		d.mu.Unlock()
 	}
-	return nil, nil
+}
+
+// Measure appends the numbers of the listeners, and how long their certificates are valid.
+func (d *tlsDoor) Measure(dst []publisher.Metric) []publisher.Metric {
+	d.mu.Lock()
+	waiting := len(d.waiting)
+	d.mu.Unlock()
+	dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "listener", Value: d.name}},
+		publisher.Metric{Name: "tls_handshakes_total", Help: "TLS handshakes of clients that succeeded.", Value: float64(d.done.Load())},
+		publisher.Metric{Name: "tls_handshakes_failed_total", Help: "TLS handshakes of clients that failed: no TLS, no common version, no certificate, too slow. The log has them at the level debug.", Value: float64(d.failed.Load())},
+		publisher.Metric{Name: "tls_handshakes_evicted_total", Help: "Connections closed during their handshake because 512 others were in theirs. They count as failed, too.", Value: float64(d.hurry.Load())},
+		publisher.Metric{Name: "tls_handshakes_waiting", Help: "Connections that are in their TLS handshake.", Value: float64(waiting)},
+		publisher.Metric{Name: "tls_reload_failures_total", Help: "Times that changed files of certificates could not be read, so that the old ones stayed.", Value: float64(d.store.Failures())},
+	)
+	now, pairs := time.Now(), d.store.Pairs()
+	for i, c := range d.store.Certificates() {
+		dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "listener", Value: d.name}, {Name: "file", Value: pairs[i].Cert}},
+			publisher.Metric{Name: "tls_certificate_expiry_seconds", Help: "Seconds until the certificate expires; negative when it has.", Value: certificate.Left(c, now).Seconds()},
+		)
+	}
+	return dst
 }

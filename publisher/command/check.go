@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"zamqp/publisher"
+	"zamqp/publisher/certificate"
 	"zamqp/publisher/config"
 )
 
@@ -38,6 +39,10 @@ declared, as serve does when it starts.`,
 				return err
 			}
 			plan, err := config.Resolve(s, c.Registry)
+			if err == nil {
+				_, embeds := plan.Embeds()
+				err = s.CheckCertificates(embeds && len(s.Broker.Listen) > 0)
+			}
 			if err == nil {
 				err = writePlan(c.Stdout, plan)
 			}
@@ -69,7 +74,10 @@ func writePlan(w io.Writer, p *config.Plan) error {
 	s := p.Settings
 	fmt.Fprintf(t, "listeners\n")
 	for _, address := range s.HTTP.Listen {
-		fmt.Fprintf(t, "  http\t%s\n", address)
+		fmt.Fprintf(t, "  http\t%s%s\n", address, words(word("redirects to https", s.HTTP.TLS.Redirect && !strings.HasPrefix(address, "unix:"))))
+	}
+	if err := writeTLS(t, &s.HTTP.TLS); err != nil {
+		return err
 	}
 	_, embeds := p.Embeds()
 	for _, address := range s.Broker.Listen {
@@ -77,7 +85,7 @@ func writePlan(w io.Writer, p *config.Plan) error {
 			fmt.Fprintf(t, "  amqp\t%s%s\n", address, words(word("TLS", s.Broker.TLSCert != "")))
 		}
 	}
-	if len(s.HTTP.Listen) == 0 && !(embeds && len(s.Broker.Listen) > 0) {
+	if len(s.HTTP.Listen)+len(s.HTTP.TLS.Listen) == 0 && !(embeds && len(s.Broker.Listen) > 0) {
 		fmt.Fprintf(t, "  none\n")
 	}
 	fmt.Fprintf(t, "connections\n")
@@ -109,6 +117,31 @@ func writePlan(w io.Writer, p *config.Plan) error {
 		return err
 	}
 	return writeRoutes(w, "  ", p.Routes)
+}
+
+// writeTLS prints the listeners of https and their certificates.
+func writeTLS(w io.Writer, t *config.HTTPTLS) error {
+	if len(t.Listen) == 0 {
+		return nil
+	}
+	for _, address := range t.Listen {
+		fmt.Fprintf(w, "  https\t%s%s\n", address, words("TLS "+t.MinVersion+" and later",
+			word("clients have to have a certificate", t.ClientCAFile != "" && t.ClientAuth == "require"),
+			word("clients may have a certificate", t.ClientCAFile != "" && t.ClientAuth == "optional")))
+	}
+	now := time.Now()
+	for _, p := range t.Certificates().Pairs {
+		c, err := certificate.Load(p)
+		if err != nil { // it was good a moment ago
+			return err
+		}
+		text := certificate.Expired(c, now)
+		if text == "" {
+			text = "is valid until " + c.Leaf.NotAfter.UTC().Format(time.DateTime) + " UTC"
+		}
+		fmt.Fprintf(w, "  certificate\t%s, for %s, %s\n", p.Cert, strings.Join(certificate.Names(c), ", "), text)
+	}
+	return nil
 }
 
 func connectionText(s *config.Settings, c *config.Connection) string {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"zamqp/publisher/command"
+	"zamqp/tests/kit/selfsigned"
 )
 
 // run runs a command in an empty folder and returns what it leaves.
@@ -97,12 +98,15 @@ routes
 
 func TestCheckPrintsTheBroker(t *testing.T) {
 	t.Chdir(t.TempDir())
+	own := selfsigned.New(t)
 	for _, row := range []struct {
 		options []string
 		want    string
 	}{
+		{[]string{"-o", "http.tls.listen=:8443", "-o", "http.tls.cert_file=" + own.Cert, "-o", "http.tls.key_file=" + own.Key, "-o", "http.tls.redirect=true"},
+			"listeners\n  http         127.0.0.1:8080 (redirects to https)\n  https        :8443 (TLS 1.2 and later)\n  certificate  " + own.Cert + ", for localhost, 127.0.0.1, is valid until "},
 		{nil, "listeners\n  http  127.0.0.1:8080\n  amqp  127.0.0.1:5672\nconnections\n  default  the embedded broker, virtual host /; nothing outlives the process\nconsumers\n"},
-		{[]string{"-o", "broker.data_dir=/d", "-o", "broker.listen=[::1]:1", "-o", "broker.tls_cert=c", "-o", "broker.tls_key=k", "-o", "http.listen="},
+		{[]string{"-o", "broker.data_dir=/d", "-o", "broker.listen=[::1]:1", "-o", "broker.tls_cert=" + own.Cert, "-o", "broker.tls_key=" + own.Key, "-o", "http.listen="},
 			"listeners\n  amqp  [::1]:1 (TLS)\nconnections\n  default  the embedded broker, virtual host /; kept in /d\nconsumers\n"},
 		{[]string{"-o", "broker.listen=", "-o", "http.listen="}, "listeners\n  none\nconnections\n"},
 		{[]string{"-o", "connection.default.url=amqp://h"}, "listeners\n  http  127.0.0.1:8080\nconnections\n  default  amqp://h\n"},

@@ -21,6 +21,7 @@ func (s *Settings) check(found Problems) Problems {
 		c.unread[p.Key] = true
 	}
 	c.http()
+	c.httpTLS()
 	c.broker()
 	for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
 		c.connection(name, s.Connections[name])

@@ -23,7 +23,7 @@ func TestProblems(t *testing.T) {
 		{name: "dash", file: `http.idle-timeout = "1s"`, want: `F:1: http.idle-timeout: unknown key; did you mean http.idle_timeout?`},
 		{name: "table", file: "[logg]\nlevel = 1", want: `F:1: logg: unknown key; did you mean log?`},
 		{name: "elsewhere", file: "[http]\nheartbeat = \"1s\"", want: `F:2: http.heartbeat: unknown key; did you mean broker.heartbeat or connection.NAME.heartbeat?`},
-		{name: "top", file: `listen = ""`, want: `F:1: listen: unknown key; did you mean broker.listen or http.listen?`},
+		{name: "top", file: `listen = ""`, want: `F:1: listen: unknown key; did you mean broker.listen or http.listen or http.tls.listen?`},
 		{name: "far", file: "[site]\nzzzzz = 1", want: `F:2: site.zzzzz: unknown key; [site] has id`},
 		{name: "no table", file: "[zzzzz]", want: `F:1: zzzzz: unknown key; there are the tables log, http, loop, server, site, broker, pool, connection, consumer, producer, app`},
 		{name: "connection key", file: "[connection.default]\nhartbeat = \"1s\"", want: `F:2: connection.default.hartbeat: unknown key; did you mean connection.default.heartbeat?`},

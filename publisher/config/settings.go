@@ -57,7 +57,8 @@ type HTTP struct {
 	// the end of the call.
 	BodiesMax Size `key:"bodies_max" min:"64KiB" max:"1024GiB" off:"nothing bounds the bodies of all connections together"`
 	// ConnectionsMax counts all HTTP connections; 0 = no bound but descriptors.
-	ConnectionsMax int `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
+	ConnectionsMax int     `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
+	TLS            HTTPTLS `key:"tls"`
 }
 
 // Loop tunes the reactor.
@@ -142,5 +143,6 @@ func defaultHTTP() HTTP {
 		FieldsMax:     c.FieldsMax,
 		BodyMax:       Size(c.BodyMax),
 		BodiesMax:     256 * MiB,
+		TLS:           defaultHTTPTLS(),
 	}
 }

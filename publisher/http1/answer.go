@@ -41,6 +41,7 @@ func (c *Conn) Answer(status int, contentType string, fields, body []byte) {
 		}
 		c.appendLength(int64(len(body)))
 	}
+	c.appendTransport(own)
 	c.appendConnection(own)
 	c.out = append(c.out, fields...)
 	c.out = append(c.out, "\r\n"...)
@@ -86,6 +87,7 @@ func (c *Conn) Start(status int, fields []byte, contentLength int64) {
 	case c.answer == answerChunked:
 		c.out = append(c.out, "Transfer-Encoding: chunked\r\n"...)
 	}
+	c.appendTransport(own)
 	c.appendConnection(own)
 	c.out = append(c.out, fields...)
 	c.out = append(c.out, "\r\n"...)

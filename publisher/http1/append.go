@@ -112,6 +112,7 @@ const (
 	ownDate
 	ownConnection
 	ownClose // Connection with the option close
+	ownTransport
 )
 
 // ownFields finds them among complete field lines.
@@ -122,6 +123,8 @@ func ownFields(lines []byte) (own ownSet) {
 		case 's':
 			if isField(line, "server:") {
 				own |= ownServer
+			} else if isField(line, "strict-transport-security:") {
+				own |= ownTransport
 			}
 		case 'd':
 			if isField(line, "date:") {
@@ -161,6 +164,14 @@ func (c *Conn) appendLength(n int64) {
 	c.out = append(c.out, "\r\n"...)
 }
 
+// appendTransport appends Strict-Transport-Security to an answer on a connection with
+// TLS.
+func (c *Conn) appendTransport(own ownSet) {
+	if c.flags&flagSecure != 0 && own&ownTransport == 0 {
+		c.out = append(c.out, c.srv.transport...)
+	}
+}
+
 // appendConnection says whether the connection stays open, if that is not the default:
 // HTTP/1.1 stays open by default, 1.0 does not. RFC 9112 §9.3.
 func (c *Conn) appendConnection(own ownSet) {
@@ -190,6 +201,7 @@ func (c *Conn) appendError(e *Error) {
 	c.appendStatus(e.Status, 0)
 	c.out = append(c.out, "Content-Type: text/plain; charset=utf-8\r\n"...)
 	c.appendLength(int64(n))
+	c.appendTransport(0)
 	c.appendConnection(0)
 	c.out = append(c.out, "\r\n"...)
 	if c.flags&flagHead == 0 {

@@ -60,6 +60,7 @@ const (
 	flagShort                      // less was written than announced
 	flagDrop                       // answered before its body has come: the body is thrown away
 	flagWaiting                    // its body is not read because there is no room
+	flagSecure                     // the connection has TLS
 )
 
 // Feed uses as much of in as it can. It leaves an incomplete head or line, and

@@ -27,6 +27,10 @@ type Config struct {
 	AnswerRateMin int64
 
 	ServerName string // value of the Server field; "" = no Server field
+
+	// StrictTransport is the value of the Strict-Transport-Security field, in answers on
+	// connections with TLS; "" = no such field. RFC 6797.
+	StrictTransport string
 }
 
 // Limits that no configuration needs to change. They are far above real requests, and
@@ -66,6 +70,9 @@ func (c Config) Validate() error {
 	}
 	if !validValue(c.ServerName) {
 		return fmt.Errorf("http1: ServerName %q holds control characters: use printable ones", c.ServerName)
+	}
+	if !validValue(c.StrictTransport) {
+		return fmt.Errorf("http1: StrictTransport %q holds control characters: use printable ones", c.StrictTransport)
 	}
 	return nil
 }

@@ -44,6 +44,8 @@ type Server struct {
 	lines [1000][]byte // by status: status line, Server, and "Date: ", made when first used
 	types typeCache
 
+	transport []byte // the line of Strict-Transport-Security; empty = none
+
 	free      [][]byte // output buffers, empty
 	freeBytes int      // sum of their capacities
 }
@@ -70,9 +72,15 @@ func NewServer(cfg Config) *Server {
 	if !validValue(cfg.ServerName) {
 		cfg.ServerName = ""
 	}
+	if !validValue(cfg.StrictTransport) {
+		cfg.StrictTransport = ""
+	}
 	s := &Server{cfg: cfg.withDefaults(), free: make([][]byte, 0, firstFrees)}
 	s.head.Fields = make([]Field, 0, s.cfg.FieldsMax)
 	s.setDate(time.Unix(0, 0))
+	if value := s.cfg.StrictTransport; value != "" {
+		s.transport = append(append(append(s.transport, "Strict-Transport-Security: "...), value...), "\r\n"...)
+	}
 	return s
 }
 
@@ -88,6 +96,9 @@ func (s *Server) NewConn(w Wire, h Handler) *Conn {
 	s.stats.Open++
 	return &Conn{srv: s, wire: w, handler: h, flags: flagFresh}
 }
+
+// Secure says that the connection has TLS.
+func (c *Conn) Secure() { c.flags |= flagSecure }
 
 // clock takes the time and returns it as nanoseconds since the first call.
 func (s *Server) clock(now time.Time) int64 {

@@ -1,6 +1,7 @@
 package httpdoor
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
 	"time"
@@ -36,6 +37,8 @@ type Door struct {
 	drain    func()    // told when the last has closed
 	closed   bool
 	refuse   uint64
+
+	securePort int // of https
 }
 
 // New returns a door with the machine's limits.
@@ -44,6 +47,29 @@ func New(server *publisher.Server, cfg http1.Config, limits Limits) *Door {
 	d.bodies = bodies{max: limits.Bodies, one: d.http.BodyMax()}
 	server.AddMeter(d)
 	return d
+}
+
+// RedirectTo sets the port that AcceptRedirected names.
+func (d *Door) RedirectTo(port int) { d.securePort = port }
+
+// AcceptTLS is Accept for a connection with TLS, whose handshake is over.
+func (d *Door) AcceptTLS(w Wire, state *tls.ConnectionState) *exchange {
+	x := d.Accept(w)
+	if x != nil {
+		x.tls = state
+		x.Conn.Secure()
+	}
+	return x
+}
+
+// AcceptRedirected is Accept for a connection without TLS whose requests are answered with
+// redirects to https, except those on routes that watch the server.
+func (d *Door) AcceptRedirected(w Wire) *exchange {
+	x := d.Accept(w)
+	if x != nil {
+		x.redirects = true
+	}
+	return x
 }
 
 // Accept returns the peer for a fresh connection, nil when there are too many.
@@ -114,6 +140,8 @@ type exchange struct {
 	body       body   // what is held of the request's body
 	rest       []byte // of a large answer, which leaves as the client takes it
 	local      net.Addr
+	tls        *tls.ConnectionState // nil without TLS
+	redirects  bool                 // its requests are redirected to https
 }
 
 // RemoteAddr is the client's address.
@@ -128,6 +156,9 @@ func (x *exchange) LocalAddr() net.Addr {
 	return x.local
 }
 
+// TLS is what the handshake of the connection has agreed; nil without TLS.
+func (x *exchange) TLS() *tls.ConnectionState { return x.tls }
+
 // Head begins a request: the head is copied, here and only here.
 func (x *exchange) Head(h *http1.Head) (status int) {
 	if string(h.Method) == "AMQP" { // a mounted router knows messages by it
@@ -136,6 +167,11 @@ func (x *exchange) Head(h *http1.Head) (status int) {
 	x.call = x.door.server.NewCall()
 	x.call.SetHTTP(h.Method, h.Target, h.Host, h.Fields, x)
 	x.call.SetProtocol(h.Minor, h.KeepAlive)
+	if x.redirects && x.door.server.RedirectToTLS(x.call, x.door.securePort) {
+		x.DropBody()
+		x.refuse()
+		return 0
+	}
 	if h.HasBody() {
 		x.call.ExpectBody(h.ContentLength)
 		x.expectBody()

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	_ "zamqp/handlers/metrics"
+	"zamqp/tests/kit/selfsigned"
 	"zamqp/tests/kit/wait"
 )
 
@@ -119,7 +120,9 @@ func TestMetricsOfTheSpool(t *testing.T) {
 // TestMetricsAreDocumented holds the guide's table to what a server with one of
 // everything shows, and the names to the rules.
 func TestMetricsAreDocumented(t *testing.T) {
-	s := start(t, embedded, "connection.default.spool=file", "connection.default.spool_dir="+t.TempDir(), "connection.default.keepalive=1h")
+	own := selfsigned.New(t)
+	s := start(t, embedded, "connection.default.spool=file", "connection.default.spool_dir="+t.TempDir(), "connection.default.keepalive=1h",
+		"http.tls.listen=127.0.0.1:0", "http.tls.cert_file="+own.Cert, "http.tls.key_file="+own.Key)
 	guide, err := os.ReadFile("../../docs/guide/metrics.md")
 	if err != nil {
 		t.Fatal(err)
