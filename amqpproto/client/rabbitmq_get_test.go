@@ -399,3 +399,51 @@ func TestRabbitMQLargeHeaders(t *testing.T) {
 	}
 	p.finish()
 }
+
+// TestRabbitMQGetsComeBack: CloseGets and NackGets return what is not settled. An ack of
+// the same turn comes before it.
+func TestRabbitMQGetsComeBack(t *testing.T) {
+	for name, comeBack := range map[string]func(*client.Client, string) error{"close": (*client.Client).CloseGets, "nack": (*client.Client).NackGets} {
+		t.Run(name, func(t *testing.T) { testGetsComeBack(t, comeBack) })
+	}
+}
+
+func testGetsComeBack(t *testing.T, comeBack func(*client.Client, string) error) {
+	p := opened(t, nil)
+	queues, err := p.declare(client.Topology{Queues: []client.Queue{{Exclusive: true}}})
+	must(t, err)
+	q := queues[0]
+	must(t, comeBack(p.client, q)) // there is no channel
+	bodies := []string{"one", "two", "three", "four"}
+	p.send(q, bodies...)
+	var taken []client.Delivery
+	for range bodies {
+		d, _, err := p.get(q, false)
+		must(t, err)
+		taken = append(taken, *d)
+	}
+	asked := false
+	must(t, p.client.Get(q, false, func(*client.Delivery, error) { asked = true }))
+	if err := comeBack(p.client, q); !errors.Is(err, client.ErrBusy) {
+		t.Errorf("with a get that waits: %v", err)
+	}
+	p.until("get", func() bool { return asked })
+	taken[0].Acknowledger.Ack(taken[0].Epoch, taken[0].Tag)
+	taken[3].Acknowledger.Ack(taken[3].Epoch, taken[3].Tag)
+	must(t, comeBack(p.client, q))
+	must(t, comeBack(p.client, q)) // there is nothing more
+	for _, want := range []string{"two", "three"} {
+		var d *client.Delivery
+		var body string
+		for d == nil {
+			d, body, err = p.get(q, true)
+			must(t, err)
+		}
+		if body != want || !d.Redelivered {
+			t.Errorf("%q, redelivered %v; want %q", body, d.Redelivered, want)
+		}
+	}
+	if n, _, err := p.info(q); err != nil || n != 0 {
+		t.Errorf("%d are left: %v", n, err)
+	}
+}

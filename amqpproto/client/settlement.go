@@ -80,6 +80,23 @@ func (w *window) giveBack(dst []byte, channel uint16, has capabilities) []byte {
 	return dst
 }
 
+// nackAll appends one nack with requeue for all tags that are not settled. Acks must be
+// encoded before, because the nack includes their tags.
+func (w *window) nackAll(dst []byte, channel uint16) []byte {
+	last := uint64(0)
+	for ; w.tags.Len() > 0; w.tags.Pass() {
+		if s := *w.tags.At(w.tags.Base()); s == tagOutstanding || s == tagKept {
+			last = w.tags.Base() // the nack must name a tag that the broker still holds
+		}
+	}
+	w.outstanding, w.kept = 0, 0
+	w.tags.Shrink(windowKeep)
+	if last != 0 {
+		dst = amqpproto.AppendBasicNack(dst, channel, last, true, true)
+	}
+	return dst
+}
+
 // flush appends the acks. Those from the base to the first outstanding tag become one
 // multiple ack, which saves the broker most of its work. Those after it are acked one
 // by one. Rejects and nacks are encoded at once, so they always come before a

@@ -27,7 +27,7 @@ QUEUE is the name of a queue, or of a consumer, whose dead-letter queue is meant
 AMQP cannot show a message without taking it from its queue. While one of these
 commands runs, other consumers of the queue do not get the messages that it holds.
 Messages that it puts back are marked as redelivered, and a quorum queue counts each
-look toward its x-delivery-limit.`,
+look toward its x-delivery-limit (RabbitMQ before 4.3).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -144,6 +144,7 @@ func (d *deadCommand) listOne(ctx context.Context, c *CLI, s *session, q deadQue
 		return err
 	}
 	var counts causes
+	var notBack error // the messages were counted all the same
 	looked := 0
 	if d.pick.limit > 0 && n > 0 {
 		err = s.walk(ctx, q.queue, min(n, d.pick.limit), func(m *taken) {
@@ -152,7 +153,9 @@ func (d *deadCommand) listOne(ctx context.Context, c *CLI, s *session, q deadQue
 			death := deathOf(m.Headers)
 			counts.add(&death)
 		})
-		if err != nil {
+		if errors.Is(err, errNotBack) {
+			notBack = err
+		} else if err != nil {
 			return err
 		}
 	}
@@ -162,7 +165,7 @@ func (d *deadCommand) listOne(ctx context.Context, c *CLI, s *session, q deadQue
 		if left > 0 {
 			line["causes_left_out"], line["messages_left_out"] = left, messages
 		}
-		return json.NewEncoder(c.Stdout).Encode(line)
+		return errors.Join(json.NewEncoder(c.Stdout).Encode(line), notBack)
 	}
 	fmt.Fprintf(c.Stdout, "%s  %s", q.queue, counted(n, "message"))
 	if looked < n && d.pick.limit > 0 {
@@ -170,5 +173,5 @@ func (d *deadCommand) listOne(ctx context.Context, c *CLI, s *session, q deadQue
 	}
 	fmt.Fprintln(c.Stdout)
 	writeCauses(c.Stdout, list, left, messages)
-	return nil
+	return notBack
 }

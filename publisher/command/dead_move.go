@@ -90,7 +90,7 @@ func (d *deadCommand) drop(c *CLI, cmd *cobra.Command, arg string) error {
 			m.ack()
 			dropped++
 		})
-		if err == nil {
+		if err == nil || errors.Is(err, errNotBack) {
 			fmt.Fprintf(c.Stdout, "%s dropped from %s\n", counted(dropped, "message"), q.queue)
 		}
 		return err

@@ -133,7 +133,7 @@ type selection struct {
 	limit     int
 
 	ranges [][2]int
-	found  map[string]bool // what has matched, of ids and positions
+	found  map[string]bool // those of ids and positions that have matched
 }
 
 func (x *selection) add(cmd *cobra.Command, limit int) {
@@ -187,7 +187,9 @@ func (x *selection) matches(position int, id string, texts ...string) bool {
 	if x.found == nil {
 		x.found = map[string]bool{}
 	}
-	x.found["message id "+strconv.Quote(id)] = true
+	if len(x.ids) > 0 {
+		x.found["message id "+strconv.Quote(id)] = true
+	}
 	if at >= 0 {
 		x.found["position "+rangeText(x.ranges[at])] = true
 	}

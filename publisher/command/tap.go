@@ -47,7 +47,7 @@ exchange cannot be tapped: that would take a binding, which it refuses.
 AMQP has no way to look at a message without taking it: while the command shows
 them, consumers do not see these messages, afterwards they are marked as
 redelivered, and a quorum queue counts the look as one more delivery toward its
-x-delivery-limit. What consumers have in hand cannot be seen. To follow what comes
+x-delivery-limit (RabbitMQ before 4.3). What consumers have in hand cannot be seen. To follow what comes
 into a queue, tap the exchange that it is bound to.
 
 --trace shows every message that the broker takes and delivers, by its firehose,

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,10 +20,16 @@ type walk struct {
 	seen  int
 	empty bool // the queue has no more
 	each  func(*taken)
-	kept  []mark
+	kept  int    // messages to put back
+	epoch uint32 // of the message that came last
 	err   error
 	done  func(error)
 	over  bool
+
+	before    int // messages in the queue before the walk
+	consumers int // and its consumers
+	put       int // messages that were put back
+	target    int // messages in the queue when they are all there
 }
 
 // mark identifies a delivery.
@@ -44,32 +51,51 @@ type taken struct {
 // publishes up to publish_max.
 const walkAhead = 32
 
+// errNotBack is the error of a walk that has done its work, but not all messages that
+// it put back are in the queue again.
+var errNotBack = errors.New("messages that were put back are not there")
+
 // walk calls each with up to n messages of a queue, on the loop's thread, and returns when
 // all of them are done. each calls keep, ack or publish.
 func (s *session) walk(ctx context.Context, queue string, n int, each func(*taken)) error {
-	w := &walk{s: s, queue: queue, left: n, each: each}
-	err := s.await(ctx, func(done func(error)) {
+	before, consumers, err := s.info(ctx, queue)
+	if err != nil {
+		return err
+	}
+	w := &walk{s: s, queue: queue, left: n, each: each, before: before, consumers: consumers}
+	err = s.await(ctx, func(done func(error)) {
 		w.done = done
 		w.on()
 	})
-	if err == nil && len(w.kept) > 0 {
-		err = s.settle(ctx, queue, len(w.kept))
+	if err == nil && w.put > 0 {
+		err = s.settle(ctx, w)
 	}
 	return err
 }
 
 // settle waits until the broker has put messages back, so that the next command finds
-// them, or until there are consumers that take them. A broker may close a connection
-// before it has put them back.
-func (s *session) settle(ctx context.Context, queue string, kept int) error {
-	for range 100 {
-		n, consumers, err := s.info(ctx, queue)
-		if err != nil || n >= kept || consumers > 0 {
+// them, or until there are consumers that take them: a broker may confirm the end of a
+// channel or connection before that. settle gives up when the queue has not grown for the
+// session's timeout.
+func (s *session) settle(ctx context.Context, w *walk) error {
+	most, grown := -1, time.Now()
+	for {
+		n, consumers, err := s.info(ctx, w.queue)
+		if err != nil || n >= w.target || min(consumers, w.consumers) > 0 {
 			return err
+		}
+		if n > most {
+			most, grown = n, time.Now()
+		}
+		if time.Since(grown) > s.timeout {
+			if consumers > 0 {
+				return nil // they came meanwhile
+			}
+			return fmt.Errorf("queue %q: %w: %d of %d, and it has not grown for %s (--timeout): others took them, they expired or a limit of the queue removed them, or the broker is not done yet: count them again with zamqp dead list",
+				w.queue, errNotBack, min(w.target-n, w.put), w.put, s.timeout)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return nil // somebody else takes them
 }
 
 func (w *walk) on() {
@@ -85,10 +111,45 @@ func (w *walk) on() {
 		return
 	}
 	w.over = true
-	for _, m := range w.kept {
-		m.acknowledger.Nack(m.epoch, m.tag, true)
+	w.putBack()
+}
+
+// putBack ends the walk. It puts all kept messages back to the queue in one operation.
+// Before that it asks how many messages are there, so that settle knows how many there
+// must be. After an error they go back when the session's connection ends.
+//
+// A classic queue gets them back soonest by the end of their channel. RabbitMQ counts that
+// towards the delivery limit of a quorum queue, also from 4.3 on, where it does not count
+// a nack. It is a quorum queue if the unsettled gets are consumers of it.
+func (w *walk) putBack() {
+	if w.kept == 0 || w.err != nil {
+		w.done(w.err)
+		return
 	}
-	w.done(w.err)
+	end := func(err error) {
+		if err != nil {
+			err = fmt.Errorf("queue %q: %w", w.queue, err)
+		}
+		w.done(err)
+	}
+	err := w.s.Client.QueueInfo(w.queue, func(messages, consumers uint32, err error) {
+		if err == nil {
+			w.put = w.kept
+			if w.target = int(messages) + w.put; !w.s.Client.HasArguments() {
+				// Not RabbitMQ: Qpid counts also messages that are not settled.
+				w.target = w.before - (w.seen - w.put)
+			}
+			if int(consumers) > w.consumers {
+				err = w.s.Client.NackGets(w.queue)
+			} else {
+				err = w.s.Client.CloseGets(w.queue)
+			}
+		}
+		end(err)
+	})
+	if err != nil {
+		end(err)
+	}
 }
 
 func (w *walk) got(d *client.Delivery, err error) {
@@ -104,6 +165,9 @@ func (w *walk) got(d *client.Delivery, err error) {
 		w.seen++
 		m := deliveredMessage(d, time.Now())
 		m.Position = w.seen
+		if w.epoch != d.Epoch {
+			w.epoch, w.kept = d.Epoch, 0 // the end of their channel has put them back
+		}
 		t := &taken{message: m, delivery: d, walk: w, mark: mark{d.Acknowledger, d.Epoch, d.Tag}}
 		if w.err != nil {
 			t.keep()
@@ -118,7 +182,7 @@ func (w *walk) got(d *client.Delivery, err error) {
 func (w *walk) stop() { w.left = 0 }
 
 // keep leaves the message in its queue.
-func (t *taken) keep() { t.walk.kept = append(t.walk.kept, t.mark) }
+func (t *taken) keep() { t.walk.kept++ }
 
 // ack takes the message out of its queue for good.
 func (t *taken) ack() { t.mark.acknowledger.Ack(t.mark.epoch, t.mark.tag) }
