@@ -56,7 +56,8 @@ const walkAhead = 32
 var errNotBack = errors.New("messages that were put back are not there")
 
 // walk calls each with up to n messages of a queue, on the loop's thread, and returns when
-// all of them are done. each calls keep, ack or publish.
+// all of them are done, or ctx or the connection has ended. each calls keep, ack or
+// publish. Nothing of it is called after walk has returned.
 func (s *session) walk(ctx context.Context, queue string, n int, each func(*taken)) error {
 	before, consumers, err := s.info(ctx, queue)
 	if err != nil {
@@ -67,10 +68,28 @@ func (s *session) walk(ctx context.Context, queue string, n int, each func(*take
 		w.done = done
 		w.on()
 	})
-	if err == nil && w.put > 0 {
+	if err != nil {
+		s.cut(w)
+		return err
+	}
+	if w.put > 0 {
 		err = s.settle(ctx, w)
 	}
 	return err
+}
+
+// cut ends a walk from outside of the loop's thread. What is not settled goes back when
+// the session's connection ends.
+func (s *session) cut(w *walk) {
+	over := make(chan struct{})
+	s.Loop.Post(func() {
+		w.over = true
+		close(over)
+	})
+	select {
+	case <-over:
+	case <-s.ended:
+	}
 }
 
 // settle waits until the broker has put messages back, so that the next command finds
@@ -99,6 +118,9 @@ func (s *session) settle(ctx context.Context, w *walk) error {
 }
 
 func (w *walk) on() {
+	if w.over {
+		return
+	}
 	for w.left > 0 && w.asked+w.busy < walkAhead && !w.empty && w.err == nil {
 		if err := w.s.Client.Get(w.queue, false, w.got); err != nil {
 			w.err = err
@@ -107,7 +129,7 @@ func (w *walk) on() {
 		w.left--
 		w.asked++
 	}
-	if w.asked > 0 || w.busy > 0 || w.over {
+	if w.asked > 0 || w.busy > 0 {
 		return
 	}
 	w.over = true
@@ -155,6 +177,7 @@ func (w *walk) putBack() {
 func (w *walk) got(d *client.Delivery, err error) {
 	w.asked--
 	switch {
+	case w.over:
 	case err != nil:
 		if w.err == nil {
 			w.err = fmt.Errorf("queue %q: %w", w.queue, err)
@@ -188,7 +211,8 @@ func (t *taken) keep() { t.walk.kept++ }
 func (t *taken) ack() { t.mark.acknowledger.Ack(t.mark.epoch, t.mark.tag) }
 
 // publish sends the message to another queue. When the broker has confirmed that, the
-// message leaves its own queue; after an error it stays. told is called with the outcome.
+// message leaves its own queue; after an error it stays. told is called with the outcome,
+// if the walk is not over by then.
 func (t *taken) publish(o *client.Outgoing, told func(error)) {
 	w := t.walk
 	w.busy++
@@ -198,6 +222,9 @@ func (t *taken) publish(o *client.Outgoing, told func(error)) {
 			t.ack()
 		} else {
 			t.keep()
+		}
+		if w.over {
+			return
 		}
 		told(err)
 		w.on()

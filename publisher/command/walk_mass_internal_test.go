@@ -2,11 +2,14 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -292,5 +295,43 @@ func testMessagesThatDoNotComeBack(t *testing.T, url string) {
 	})
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("queue %q: messages that were put back are not there: 3 of 3, and it has not grown for 2s (--timeout)", queue)) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestInterruptedWalk: when a walk has been interrupted, nothing of it is called any more,
+// so that a command can say what it has done. All messages are in one of the queues.
+func TestInterruptedWalk(t *testing.T) {
+	for name, start := range massBrokers {
+		t.Run(name, func(t *testing.T) { testInterruptedWalk(t, start(t)) })
+	}
+}
+
+func testInterruptedWalk(t *testing.T, url string) {
+	s := massSession(t, url, time.Minute)
+	dead, work := massQueue(t, s, nil), massQueue(t, s, nil)
+	const messages = 1000
+	fill(t, s, dead, messages)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var returned atomic.Bool
+	seen, moved := 0, 0 // the race detector sees it when they change too late
+	err := s.walk(ctx, dead, messages, func(m *taken) {
+		if seen++; seen == 100 {
+			interrupt()
+		}
+		m.publish(&client.Outgoing{RoutingKey: work, Mandatory: true, Body: m.Body}, func(err error) {
+			if moved++; err != nil || returned.Load() {
+				t.Errorf("moved, after the return %v: %v", returned.Load(), err)
+			}
+		})
+	})
+	returned.Store(true)
+	if !errors.Is(err, context.Canceled) || seen < 100 || moved > seen {
+		t.Errorf("%v, %d seen, %d moved", err, seen, moved)
+	}
+	// All answers that were under way have come when the broker has answered this.
+	atWork, _, err := s.info(t.Context(), work)
+	if err != nil || atWork < moved || atWork > seen {
+		t.Errorf("%v: %d of %d are in the other queue, and %d were moved", err, atWork, seen, moved)
 	}
 }
