@@ -22,21 +22,23 @@ const EnvelopeType = "application/vnd.zamqp.envelope"
 // version of its format.
 const TraceEnvelope = "x-zamqp-envelope"
 
-// AppendEnvelope appends the body of an envelope.
-func AppendEnvelope(dst, properties, body []byte) []byte {
+// AppendEnvelope appends what the body of an envelope has before the body of the
+// message inside. That one may be large, so it is not copied.
+func AppendEnvelope(dst, properties []byte) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(properties)))
-	return append(append(dst, properties...), body...)
+	return append(dst, properties...)
 }
 
-// Wrap makes an envelope that has no other properties.
-func Wrap(properties, body []byte) (outer, content []byte, err error) {
+// Wrap makes an envelope that has no other properties. The body of the message inside
+// follows the prefix.
+func Wrap(properties []byte) (outer, prefix []byte, err error) {
 	p := amqpproto.Properties{ContentType: []byte(EnvelopeType), DeliveryMode: 2}
 	if p.Headers, err = amqpproto.AppendTable(nil, Table{TraceEnvelope: int32(1)}); err != nil {
 		return nil, nil, err
 	}
 	p.SetFlags()
 	outer, err = p.Append(nil)
-	return outer, AppendEnvelope(make([]byte, 0, 4+len(properties)+len(body)), properties, body), err
+	return outer, AppendEnvelope(nil, properties), err
 }
 
 // isEnvelope reports whether a message with these properties is an envelope.

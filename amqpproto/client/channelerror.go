@@ -83,7 +83,7 @@ func (a *errorSubject) matches(o *Outgoing) bool {
 	case subjectTopic:
 		return a.isExchange(o) && o.RoutingKey == a.topic
 	case subjectSize:
-		return len(o.Body) == a.size
+		return o.bodySize() == a.size
 	case subjectUser, subjectExpiration:
 		var p amqpproto.Properties
 		if len(o.RawProperties) == 0 {

@@ -19,7 +19,7 @@ func (k *request) keep(o *Outgoing) {
 	}
 	c := &k.copied
 	c.data = append(append(c.data[:0], o.Exchange...), o.RoutingKey...)
-	c.data = append(append(c.data, o.RawProperties...), o.Body...)
+	c.data = append(append(append(c.data, o.RawProperties...), o.Prefix...), o.Body...)
 	c.exchange = len(o.Exchange)
 	c.key = c.exchange + len(o.RoutingKey)
 	c.head = c.key + len(o.RawProperties)

@@ -24,12 +24,19 @@ type Outgoing struct {
 	// RawProperties must be made by amqpproto.Properties.Append, because a malformed
 	// headers table ends the connection. Empty means none.
 	RawProperties []byte
-	Body          []byte
+	// Prefix is the first part of the message's body, and Body is the rest. It is for a
+	// few octets before a large body, which need not be copied for that. Usually it is
+	// empty.
+	Prefix []byte
+	Body   []byte
 	// Group marks the publishes of one turn that are one transaction of the caller:
 	// with Config.TxSelect they are committed together or fail together. nil means no
 	// group. The value must be comparable, such as a pointer.
 	Group any
 }
+
+// bodySize is the length of the whole body.
+func (o *Outgoing) bodySize() int { return len(o.Prefix) + len(o.Body) }
 
 // kept returns the message in a form that can be kept until its outcome.
 func (o *Outgoing) kept() Outgoing {
@@ -40,12 +47,12 @@ func (o *Outgoing) kept() Outgoing {
 	k.Exchange, k.RoutingKey = strings.Clone(o.Exchange), strings.Clone(o.RoutingKey)
 	k.Lent = true
 	if len(o.Body) > amqpproto.LargeBody && o.LargeLent {
-		k.RawProperties = slices.Clone(o.RawProperties)
+		k.RawProperties, k.Prefix = slices.Clone(o.RawProperties), slices.Clone(o.Prefix)
 		return k
 	}
-	data := make([]byte, 0, len(o.RawProperties)+len(o.Body))
-	data = append(append(data, o.RawProperties...), o.Body...)
-	k.RawProperties, k.Body = data[:len(o.RawProperties):len(o.RawProperties)], data[len(o.RawProperties):]
+	data := make([]byte, 0, len(o.RawProperties)+o.bodySize())
+	data = append(append(append(data, o.RawProperties...), o.Prefix...), o.Body...)
+	k.RawProperties, k.Prefix, k.Body = data[:len(o.RawProperties):len(o.RawProperties)], nil, data[len(o.RawProperties):]
 	return k
 }
 
@@ -83,8 +90,8 @@ func (c *Client) check(o *Outgoing, frameMax uint32) error {
 	case len(o.RawProperties) > int(frameMax)-amqpproto.ContentHeaderOverhead:
 		return fmt.Errorf("amqp client: properties of %d octets do not fit into a frame of frame_max %d: send fewer headers",
 			len(o.RawProperties), frameMax)
-	case c.bodyLimit > 0 && len(o.Body) > c.bodyLimit:
-		return fmt.Errorf("amqp client: body of %d octets: this broker takes %d at most: send less, or raise its max_message_size", len(o.Body), c.bodyLimit)
+	case c.bodyLimit > 0 && o.bodySize() > c.bodyLimit:
+		return fmt.Errorf("amqp client: body of %d octets: this broker takes %d at most: send less, or raise its max_message_size", o.bodySize(), c.bodyLimit)
 	case len(o.RawProperties) == 0:
 		c.props = amqpproto.Properties{}
 		return nil
@@ -121,12 +128,15 @@ func (p *publishChannel) send(o *Outgoing, size int, done Confirm, id uint64) *e
 	switch {
 	case e.id != 0:
 		text := c.ids.text(e.id)
-		out.Buf = amqpproto.AppendContentHeaderID(out.Buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), o.RawProperties, &c.props, text)
+		out.Buf = amqpproto.AppendContentHeaderID(out.Buf, p.ch.number, amqpproto.ClassBasic, uint64(o.bodySize()), o.RawProperties, &c.props, text)
 		c.props.MessageID = text // for the hash by which a return is matched
 	case len(o.RawProperties) == 0:
-		out.Buf = amqpproto.AppendContentHeader(out.Buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), noProperties)
+		out.Buf = amqpproto.AppendContentHeader(out.Buf, p.ch.number, amqpproto.ClassBasic, uint64(o.bodySize()), noProperties)
 	default:
-		out.Buf = amqpproto.AppendContentHeader(out.Buf, p.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), o.RawProperties)
+		out.Buf = amqpproto.AppendContentHeader(out.Buf, p.ch.number, amqpproto.ClassBasic, uint64(o.bodySize()), o.RawProperties)
+	}
+	if len(o.Prefix) > 0 {
+		out.Body(p.ch.number, o.Prefix, conn.frameMax)
 	}
 	appendBody(out, p.ch.number, o.Body, conn.frameMax)
 	e.end = out.End()
@@ -142,7 +152,7 @@ func (p *publishChannel) send(o *Outgoing, size int, done Confirm, id uint64) *e
 	if o.Mandatory {
 		e.watched = true
 		e.route = c.hash.route(o.Exchange, o.RoutingKey)
-		e.content = c.hash.content(&c.props, o.Body)
+		e.content = c.hash.content(&c.props, o.Prefix, o.Body)
 	}
 	return e
 }

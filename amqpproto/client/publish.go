@@ -31,7 +31,7 @@ func (c *Client) Publish(p *Producer, o *Outgoing, done Confirm) error {
 	} else if p.client != c {
 		return fmt.Errorf("amqp connection %q: producer %q belongs to another connection", c.cfg.Name, p.name)
 	}
-	size := entryCost + len(o.Exchange) + len(o.RoutingKey) + len(o.RawProperties) + len(o.Body)
+	size := entryCost + len(o.Exchange) + len(o.RoutingKey) + len(o.RawProperties) + o.bodySize()
 	if size > c.cfg.PublishMax-c.held {
 		return ErrPublishMax
 	}

@@ -101,7 +101,7 @@ func (c *Client) Request(p *Producer, o *Outgoing, timeout time.Duration, r Repl
 	} else if p.client != c {
 		return 0, fmt.Errorf("amqp connection %q: producer %q belongs to another connection", c.cfg.Name, p.name)
 	}
-	size := entryCost + len(o.Exchange) + len(o.RoutingKey) + len(o.RawProperties) + requestRoom + len(o.Body)
+	size := entryCost + len(o.Exchange) + len(o.RoutingKey) + len(o.RawProperties) + requestRoom + o.bodySize()
 	t := &c.requests
 	switch {
 	case size > c.cfg.PublishMax-c.held:

@@ -147,9 +147,12 @@ func (t *requestChannel) send(id RequestID, o *Outgoing) {
 		own := o.kept()
 		o = &own
 	}
-	out.Grow(len(properties)+len(o.Exchange)+len(o.RoutingKey)+64, o.Body, conn.frameMax)
+	out.Grow(len(properties)+len(o.Exchange)+len(o.RoutingKey)+len(o.Prefix)+64, o.Body, conn.frameMax)
 	out.Buf = amqpproto.AppendBasicPublish(out.Buf, t.ch.number, o.Exchange, o.RoutingKey, o.Mandatory, false)
-	out.Buf = amqpproto.AppendContentHeader(out.Buf, t.ch.number, amqpproto.ClassBasic, uint64(len(o.Body)), properties)
+	out.Buf = amqpproto.AppendContentHeader(out.Buf, t.ch.number, amqpproto.ClassBasic, uint64(o.bodySize()), properties)
+	if len(o.Prefix) > 0 {
+		out.Body(t.ch.number, o.Prefix, conn.frameMax)
+	}
 	appendBody(out, t.ch.number, o.Body, conn.frameMax)
 	k := t.find(id)
 	k.keep(o)

@@ -26,14 +26,33 @@ func (x contentHash) route(exchange, key string) uint64 {
 
 // content hashes what distinguishes messages of one route. Of the properties it
 // uses only the ids, because a broker may encode the others differently.
-func (x contentHash) content(p *amqpproto.Properties, body []byte) uint64 {
-	h := join(uint64(len(body)), maphash.Bytes(x.seed, p.MessageID))
+func (x contentHash) content(p *amqpproto.Properties, prefix, body []byte) uint64 {
+	h := join(uint64(len(prefix)+len(body)), maphash.Bytes(x.seed, p.MessageID))
 	h = join(h, maphash.Bytes(x.seed, p.CorrelationID))
+	if len(prefix) > 0 {
+		body = bothEnds(prefix, body)
+	}
 	if len(body) > 2*hashEnd {
 		h = join(h, maphash.Bytes(x.seed, body[:hashEnd]))
 		body = body[len(body)-hashEnd:]
 	}
 	return join(h, maphash.Bytes(x.seed, body))
+}
+
+// bothEnds joins the two parts of a body, without octets of the middle that the hash
+// does not use.
+func bothEnds(prefix, body []byte) []byte {
+	if len(prefix)+len(body) <= 2*hashEnd {
+		return append(append(make([]byte, 0, 2*hashEnd), prefix...), body...)
+	}
+	ends := make([]byte, 0, 2*hashEnd+1)
+	n := min(len(prefix), hashEnd)
+	ends = append(append(ends, prefix[:n]...), body[:min(len(body), hashEnd-n)]...)
+	ends = append(ends, 0) // more than 2*hashEnd octets, so that only the ends count
+	if n = hashEnd - min(len(body), hashEnd); n > 0 {
+		ends = append(ends, prefix[len(prefix)-n:]...)
+	}
+	return append(ends, body[max(0, len(body)-hashEnd):]...)
 }
 
 // contentMethod accepts basic.return, the only content on a publish channel.
@@ -76,7 +95,7 @@ func (p *publishChannel) findReturned(e *ReturnError, ct *content) uint64 {
 	if _, err := p.client.props.Decode(ct.Content().RawProperties); err != nil {
 		p.client.props = amqpproto.Properties{} // only the route can be compared
 	}
-	hash := p.client.hash.content(&p.client.props, ct.Content().Body)
+	hash := p.client.hash.content(&p.client.props, nil, ct.Content().Body)
 	fallback := uint64(0)
 	look := func(from, to uint64) uint64 {
 		for seq := from; seq < to; seq++ {

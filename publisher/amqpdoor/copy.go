@@ -66,9 +66,10 @@ func cut(text string, most int) string {
 // the broker adds x-death to it, and some clients take no header over frame_max.
 const deathRoom = 2048
 
-// encode returns the properties and the body of the copy. If the properties have
-// more than most octets, the copy is an envelope.
-func (p *traced) encode(most int, body []byte) (raw, content []byte, err error) {
+// encode returns the properties of the copy, and what its body has before that of the
+// message: nothing usually. If the properties have more than most octets, the copy is
+// an envelope.
+func (p *traced) encode(most int) (raw, prefix []byte, err error) {
 	if p.retry {
 		most -= deathRoom
 	}
@@ -81,9 +82,9 @@ func (p *traced) encode(most int, body []byte) (raw, content []byte, err error) 
 		q.Flags |= amqpproto.FlagHeaders
 	}
 	if raw, err = q.Append(nil); err != nil || len(raw) <= most {
-		return raw, body, err
+		return raw, nil, err
 	}
-	return p.wrap(most, raw, body)
+	return p.wrap(most, raw)
 }
 
 // original is what the copy has of the message's own headers.
@@ -133,8 +134,9 @@ func (p *traced) otherDeaths(deaths amqpproto.Field) amqpproto.Field {
 }
 
 // wrap puts the copy into an envelope, which has our traces outside as well, for
-// people who look at the queue.
-func (p *traced) wrap(most int, raw, body []byte) (properties, content []byte, err error) {
+// people who look at the queue. The prefix comes before the message's body, which is
+// not copied for that.
+func (p *traced) wrap(most int, raw []byte) (properties, prefix []byte, err error) {
 	headers := publisher.Table{publisher.TraceEnvelope: int32(1)}
 	for key, value := range p.headers {
 		headers[key] = value
@@ -149,15 +151,15 @@ func (p *traced) wrap(most int, raw, body []byte) (properties, content []byte, e
 		}
 		delete(headers, publisher.TraceError) // it is inside
 	}
-	return properties, publisher.AppendEnvelope(make([]byte, 0, 4+len(raw)+len(body)), raw, body), err
+	return properties, publisher.AppendEnvelope(nil, raw), err
 }
 
 // moved is a message that goes to another queue without one of its headers, and
 // otherwise as it is.
-func moved(raw, body []byte, most int, without string) (properties, content []byte, err error) {
+func moved(raw []byte, most int, without string) (properties, prefix []byte, err error) {
 	p := &traced{headers: publisher.Table{}}
 	if _, err := p.Decode(raw); err != nil || p.Headers.Validate() != nil {
-		return p.wrap(most, raw, body)
+		return p.wrap(most, raw)
 	}
 	var rest []byte
 	_ = p.Headers.Each(func(key []byte, v amqpproto.Field) bool {
@@ -167,7 +169,7 @@ func moved(raw, body []byte, most int, without string) (properties, content []by
 		return true
 	})
 	p.Headers = rest
-	return p.encode(most, body)
+	return p.encode(most)
 }
 
 // outside are the properties that an envelope has of the message inside.
@@ -182,15 +184,15 @@ func (p *traced) outside() amqpproto.Properties {
 // move publishes the copy; the original is acked when that is confirmed. An
 // error says that nothing was done.
 func (sub *subscription) move(c *publisher.Call, p *traced, queue string) error {
-	raw, body, err := p.encode(sub.k.link.client.PropertiesMax(), c.Request().Body())
+	raw, prefix, err := p.encode(sub.k.link.client.PropertiesMax())
 	if err != nil {
 		return err
 	}
-	return sub.send(c, raw, body, queue)
+	return sub.send(c, raw, prefix, queue)
 }
 
-func (sub *subscription) send(c *publisher.Call, raw, body []byte, queue string) error {
-	o := client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Body: body,
+func (sub *subscription) send(c *publisher.Call, raw, prefix []byte, queue string) error {
+	o := client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Prefix: prefix, Body: c.Request().Body(),
 		LargeLent: true} // no request uses the memory of a large body again
 	mv := sub.newMove(c, queue)
 	if err := sub.k.link.client.Publish(nil, &o, mv); err != nil {

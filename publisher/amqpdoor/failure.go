@@ -137,9 +137,9 @@ func (sub *subscription) envelop(c *publisher.Call, dead string) {
 	p.failed(c, publisher.ReasonMalformed)
 	p.DeliveryMode = 2
 	p.Flags |= amqpproto.FlagDeliveryMode
-	raw, body, err := p.wrap(sub.k.link.client.PropertiesMax(), c.Message().Properties, c.Request().Body())
+	raw, prefix, err := p.wrap(sub.k.link.client.PropertiesMax(), c.Message().Properties)
 	if err == nil {
-		err = sub.send(c, raw, body, dead)
+		err = sub.send(c, raw, prefix, dead)
 	}
 	if err != nil {
 		sub.stays(c, dead, err)

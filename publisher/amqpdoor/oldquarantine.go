@@ -113,9 +113,9 @@ func (x *oldQuarantine) got(d *client.Delivery, err error) {
 // outgoing returns the message without its count of crashes. A message that cannot be
 // read, or whose headers are too large, goes in an envelope.
 func (x *oldQuarantine) outgoing(d *client.Delivery) (*client.Outgoing, error) {
-	o := &client.Outgoing{RoutingKey: x.k.declared.Queue, Mandatory: true}
+	o := &client.Outgoing{RoutingKey: x.k.declared.Queue, Mandatory: true, Body: d.Body, LargeLent: d.Owned}
 	var err error
-	o.RawProperties, o.Body, err = moved(d.RawProperties, d.Body, x.k.link.client.PropertiesMax(), publisher.TraceCrashes)
+	o.RawProperties, o.Prefix, err = moved(d.RawProperties, x.k.link.client.PropertiesMax(), publisher.TraceCrashes)
 	return o, err
 }
 

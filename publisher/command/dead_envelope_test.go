@@ -14,7 +14,7 @@ import (
 // envelope is a dead letter whose properties are in its body.
 func (s *observer) envelope(inside []byte, body string, outside amqp.Table) amqp.Publishing {
 	outside[publisher.TraceEnvelope] = int32(1)
-	return amqp.Publishing{ContentType: publisher.EnvelopeType, Headers: outside, Body: publisher.AppendEnvelope(nil, inside, []byte(body))}
+	return amqp.Publishing{ContentType: publisher.EnvelopeType, Headers: outside, Body: append(publisher.AppendEnvelope(nil, inside), body...)}
 }
 
 func TestDeadLettersInEnvelopes(t *testing.T) { onBothBrokers(t, testDeadLettersInEnvelopes) }

@@ -75,10 +75,10 @@ func (d *deadCommand) revive(m *taken, death death, from string) (to string, o *
 	if err != nil {
 		return "", nil, err
 	}
-	o = &client.Outgoing{RoutingKey: to, Mandatory: true, RawProperties: raw, Body: m.Body}
+	o = &client.Outgoing{RoutingKey: to, Mandatory: true, RawProperties: raw, Body: m.Body, LargeLent: true}
 	if most := m.walk.s.Client.PropertiesMax(); len(raw) > most && d.to == "" {
 		// Its headers are too large for a frame. Its own consumer can read an envelope.
-		o.RawProperties, o.Body, err = publisher.Wrap(raw, m.Body)
+		o.RawProperties, o.Prefix, err = publisher.Wrap(raw)
 	}
 	return to, o, err
 }

@@ -154,7 +154,7 @@ func (f *messageFlags) outgoing(body []byte, changed *pflag.FlagSet, now time.Ti
 	if err != nil {
 		return nil, err
 	}
-	return &client.Outgoing{Exchange: f.exchange, RoutingKey: f.key, Mandatory: true, RawProperties: raw, Body: body}, nil
+	return &client.Outgoing{Exchange: f.exchange, RoutingKey: f.key, Mandatory: true, RawProperties: raw, Body: body, LargeLent: true}, nil
 }
 
 func parseTimestamp(text string, now time.Time) (time.Time, error) {
