@@ -178,14 +178,12 @@ func greets(addr string) bool {
 
 // Pause freezes the broker: its connections stay, and nothing is answered. Resume
 // before the test ends.
-func (n *Node) Pause(t testing.TB) { t.Helper(); n.signal(t, syscall.SIGSTOP) }
+func (n *Node) Pause(t testing.TB) { t.Helper(); process.Freeze(t, n.Pid()) }
 
 // Resume lets a paused broker go on.
-func (n *Node) Resume(t testing.TB) { t.Helper(); n.signal(t, syscall.SIGCONT) }
-
-func (n *Node) signal(t testing.TB, sig syscall.Signal) {
+func (n *Node) Resume(t testing.TB) {
 	t.Helper()
-	if err := n.process.Signal(sig); err != nil {
+	if err := n.process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -24,6 +24,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"zamqp/tests/kit/process"
 )
 
 const (
@@ -221,12 +223,17 @@ func (n *Node) Restart(t testing.TB) {
 
 // Pause freezes the node: its connections stay, and nothing is answered. Resume
 // before the test ends.
-func (n *Node) Pause(t testing.TB) { t.Helper(); n.signal(t, syscall.SIGSTOP) }
+func (n *Node) Pause(t testing.TB) { t.Helper(); process.Freeze(t, n.pid(t)) }
 
 // Resume lets a paused node go on.
-func (n *Node) Resume(t testing.TB) { t.Helper(); n.signal(t, syscall.SIGCONT) }
+func (n *Node) Resume(t testing.TB) {
+	t.Helper()
+	if err := syscall.Kill(n.pid(t), syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+}
 
-func (n *Node) signal(t testing.TB, sig syscall.Signal) {
+func (n *Node) pid(t testing.TB) int {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(n.dir, "node.pid"))
 	if err != nil {
@@ -236,9 +243,7 @@ func (n *Node) signal(t testing.TB, sig syscall.Signal) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(pid, sig); err != nil {
-		t.Fatal(err)
-	}
+	return pid
 }
 
 // Queue is what the broker says about one queue.
