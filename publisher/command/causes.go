@@ -3,9 +3,11 @@ package command
 import (
 	"fmt"
 	"io"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"zamqp/publisher/logging"
 )
@@ -16,23 +18,41 @@ type cause struct {
 	Queue   string `json:"queue,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 	Handler string `json:"handler,omitempty"`
-	Error   string `json:"error,omitempty"`   // their errors' shape, or the text if it is the same of all
-	Example string `json:"example,omitempty"` // one of the texts, if there are several
+	Error   string `json:"error,omitempty"`        // their errors' shape, or the text if it is the same of all
+	Example string `json:"example,omitempty"`      // one of the texts, if there are several
+	Others  bool   `json:"other_errors,omitempty"` // they have rare errors, which are counted together
 }
 
-// causes counts dead letters by queue, reason, handler and shape of the error.
-type causes struct{ of map[cause]*cause }
+const (
+	// causesMax is how many rows are kept. Errors can all be different, and what is
+	// looked at is bounded by --limit alone.
+	causesMax = 1000
+	// causeNameMax is how much of a queue, reason or handler is kept: the length of a
+	// queue's name in AMQP. The headers come from others and can be long.
+	causeNameMax = 255
+)
+
+// causes counts dead letters by queue, reason, handler and shape of the error. When there
+// are too many rows, the rarest become one for each queue, reason and handler. If there
+// are too many of these, the rarest are counted without a row. A frequent cause that
+// comes late gets a row all the same.
+type causes struct {
+	of   map[cause]*cause
+	rest int // messages without a row
+}
 
 func (c *causes) add(d *death) {
 	text := firstLine(d.Error)
-	key := cause{Queue: d.Queue, Reason: d.Reason, Handler: d.Handler, Error: shape(text)}
-	if c.of == nil {
-		c.of = map[cause]*cause{}
-	}
+	key := cause{Queue: cut(d.Queue, causeNameMax), Reason: cut(d.Reason, causeNameMax), Handler: cut(d.Handler, causeNameMax), Error: shape(text)}
 	row := c.of[key]
 	if row == nil {
-		row = &cause{Queue: d.Queue, Reason: d.Reason, Handler: d.Handler, Error: text}
-		c.of[key] = row
+		if len(c.of) >= causesMax {
+			c.fold()
+		}
+		// The texts are parts of headers, which must not stay for them.
+		key.Queue, key.Reason, key.Handler = strings.Clone(key.Queue), strings.Clone(key.Reason), strings.Clone(key.Handler)
+		row = c.row(key)
+		row.Error = strings.Clone(text)
 	}
 	row.Count++
 	if row.Example == "" && row.Error != text {
@@ -40,17 +60,59 @@ func (c *causes) add(d *death) {
 	}
 }
 
-// most returns up to rows rows, those with the most messages first; 0 = all. left is how
-// many rows were left out, with how many messages.
+// row returns the row of a key, which it makes if there is none.
+func (c *causes) row(key cause) *cause {
+	row := c.of[key]
+	if row == nil {
+		if c.of == nil {
+			c.of = map[cause]*cause{}
+		}
+		row = &cause{Queue: key.Queue, Reason: key.Reason, Handler: key.Handler, Others: key.Others}
+		c.of[key] = row
+	}
+	return row
+}
+
+// fold makes room for more rows.
+func (c *causes) fold() {
+	rows := c.sorted()
+	for _, key := range rows[len(rows)/2:] {
+		if !key.Others {
+			n := c.of[key].Count
+			delete(c.of, key)
+			c.row(cause{Queue: key.Queue, Reason: key.Reason, Handler: key.Handler, Others: true}).Count += n
+		}
+	}
+	if room := causesMax * 3 / 4; len(c.of) > room {
+		for _, key := range c.sorted()[room:] {
+			c.rest += c.of[key].Count
+			delete(c.of, key)
+		}
+	}
+}
+
+// sorted returns the keys, those with the most messages first.
+func (c *causes) sorted() []cause {
+	return slices.SortedFunc(maps.Keys(c.of), func(a, b cause) int { return rarer(c.of[a], c.of[b]) })
+}
+
+// rarer sorts rows: those with the most messages first, and others by their texts.
+func rarer(a, b *cause) int {
+	if a.Count != b.Count {
+		return b.Count - a.Count
+	}
+	return strings.Compare(a.Queue+a.Reason+a.Handler+a.Error, b.Queue+b.Reason+b.Handler+b.Error)
+}
+
+// most returns up to rows rows, those with the most messages first; 0 = all that are
+// kept. left is how many rows were left out. messages is how many messages they have,
+// with those that have no row.
 func (c *causes) most(rows int) (list []cause, left, messages int) {
 	list = make([]cause, 0, len(c.of))
-	for _, row := range c.of {
-		list = append(list, *row)
+	for _, key := range c.sorted() {
+		list = append(list, *c.of[key])
 	}
-	sort.Slice(list, func(i, j int) bool {
-		a, b := &list[i], &list[j]
-		return a.Count > b.Count || a.Count == b.Count && a.Queue+a.Reason+a.Handler+a.Error < b.Queue+b.Reason+b.Handler+b.Error
-	})
+	messages = c.rest
 	if rows > 0 && len(list) > rows {
 		for _, row := range list[rows:] {
 			left++
@@ -70,6 +132,9 @@ func (c *cause) text() string {
 	if c.Handler != "" {
 		text += ", handler " + logging.OneLine(c.Handler)
 	}
+	if c.Others {
+		text += ": other errors, too many to list"
+	}
 	if c.Error != "" {
 		text += ": " + logging.OneLine(c.Error)
 	}
@@ -80,8 +145,11 @@ func writeCauses(w io.Writer, list []cause, left, messages int) {
 	for i := range list {
 		fmt.Fprintf(w, "  %6d  %s\n", list[i].Count, list[i].text())
 	}
-	if left > 0 {
+	switch {
+	case left > 0:
 		fmt.Fprintf(w, "  %6d  in %s that are not shown: --causes 0 shows all\n", messages, counted(left, "more kind"))
+	case messages > 0:
+		fmt.Fprintf(w, "  %6d  in more kinds, too many to list\n", messages)
 	}
 }
 
@@ -131,4 +199,15 @@ func firstLine(text string) string {
 		}
 	}
 	return text
+}
+
+// cut is a text of at most most octets and, if it was longer, a mark.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most] + "…"
 }

@@ -162,7 +162,7 @@ func (d *deadCommand) listOne(ctx context.Context, c *CLI, s *session, q deadQue
 	list, left, messages := counts.most(d.causes)
 	if d.json {
 		line := map[string]any{"connection": q.connection, "queue": q.queue, "messages": n, "looked_at": looked, "causes": list}
-		if left > 0 {
+		if messages > 0 {
 			line["causes_left_out"], line["messages_left_out"] = left, messages
 		}
 		return errors.Join(json.NewEncoder(c.Stdout).Encode(line), notBack)

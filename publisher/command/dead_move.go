@@ -15,22 +15,31 @@ import (
 	"zamqp/publisher"
 )
 
+// staysMax is how many messages that stay retry names: a queue can be full of them.
+const staysMax = 20
+
 func (d *deadCommand) retry(c *CLI, cmd *cobra.Command, arg string) error {
 	return d.within(c, cmd, arg, true, func(ctx context.Context, s *session, q deadQueue, n int) error {
-		moved, failed := map[string]int{}, 0
+		moved, failed := map[string]int{}, 0 // only queues that exist are in moved
+		stays := func(position int, err error) {
+			switch failed++; {
+			case failed <= staysMax:
+				fmt.Fprintf(c.Stderr, "#%d stays: %v\n", position, err)
+			case failed == staysMax+1:
+				fmt.Fprintln(c.Stderr, "others stay, too: their number comes at the end")
+			}
+		}
 		err := d.picked(ctx, s, q, n, func(m *taken, death death) {
 			to, o, err := d.revive(m, death, q.queue)
 			if err != nil {
-				failed++
 				m.keep()
-				fmt.Fprintf(c.Stderr, "#%d stays: %v\n", m.Position, err)
+				stays(m.Position, err)
 				return
 			}
 			position := m.Position
 			m.publish(o, func(err error) {
 				if err != nil {
-					failed++
-					fmt.Fprintf(c.Stderr, "#%d stays: %v\n", position, err)
+					stays(position, err)
 					return
 				}
 				moved[to]++

@@ -103,7 +103,9 @@ func (x *spoolCommand) matches(number uint64, m *spool.Message, reason string) b
 	if !x.pick.matches(0, id, reason) {
 		return false
 	}
-	x.pick.found[numberText(uint(number))] = true
+	if len(x.numbers) > 0 {
+		x.pick.found[numberText(uint(number))] = true
+	}
 	return true
 }
 

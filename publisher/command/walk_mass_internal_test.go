@@ -70,12 +70,18 @@ func massQueue(t *testing.T, s *session, args amqp.Table) string {
 // fill publishes n messages with ids of their own, and waits for the confirms.
 func fill(t *testing.T, s *session, queue string, n int) {
 	t.Helper()
+	fillWith(t, s, queue, n, func(i int) amqp.Publishing { return amqp.Publishing{MessageId: fmt.Sprintf("message %d", i)} })
+}
+
+func fillWith(t *testing.T, s *session, queue string, n int, message func(i int) amqp.Publishing) {
+	t.Helper()
 	for sent := 0; sent < n; {
 		some := min(n-sent, 500)
 		err := s.do(t.Context(), "publish", func(done func(error)) {
 			left := some
 			for i := range some {
-				properties, err := amqpproto.AppendPublishing(nil, &amqp.Publishing{MessageId: fmt.Sprintf("message %d", sent+i)})
+				m := message(sent + i)
+				properties, err := amqpproto.AppendPublishing(nil, &m)
 				if err == nil {
 					err = s.Client.Publish(nil, &client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: properties, Body: []byte("x")}, confirmed(func(err error) {
 						if left--; err != nil || left == 0 {
