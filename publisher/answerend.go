@@ -94,32 +94,23 @@ func (w *responseWriter) endWith(p *Response) {
 }
 
 // finishUnwatched is for a call without a client: a status that is no success is its
-// failure. 1xx and 3xx cannot pass: nobody follows a redirection, and nothing was done.
+// failure; see verdictOf.
 func (w *responseWriter) finishUnwatched(r *Request, err error) error {
-	if err != nil {
-		return err
-	}
 	switch {
+	case err != nil:
+		return err
 	case w.implicit && r.response.set:
 		return nil
 	case w.implicit && w.informed > 0:
-		return Permanent(fmt.Errorf("the mounted handler gave a %s no answer but %d", r.Origin(), w.informed))
-	case w.status < 200 || w.status >= 300 && w.status < 400:
-		return Permanent(fmt.Errorf("the mounted handler answered %d %s, which is no success for a %s%s",
-			w.status, http.StatusText(w.status), r.Origin(), location(w.sent)))
-	case w.status >= 600:
-		return fmt.Errorf("the mounted handler answered %d, which is no status", w.status)
-	case w.status >= 400:
-		return &StatusError{Status: w.status, Text: string(w.body)}
+		return Permanent(fmt.Errorf("the HTTP handler gave a %s no answer but %d", r.Origin(), w.informed))
+	}
+	if err := w.head(r); err != nil {
+		return err
+	}
+	if err := r.unsuccessful(w.status, w.body); err != nil {
+		return err
 	}
 	return w.answer(r)
-}
-
-func location(h http.Header) string {
-	if to := h.Get("Location"); to != "" {
-		return fmt.Sprintf(" (Location: %q)", to)
-	}
-	return ""
 }
 
 // answer gives the whole answer to the call. Loop thread.

@@ -824,6 +824,9 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 	b := newBench(t)
 	b.reg.Handle("GET /hello", func(r *publisher.Request) error { return r.Text(200, "Hello, World!") })
 	b.reg.Consume("c", publisher.Consumer{}, func(*publisher.Request) error { return nil })
+	b.reg.Handle("PUT /items/{id}", func(r *publisher.Request) error { return nil })
+	b.reg.Consume("routed", publisher.Consumer{Route: "PUT /items/7?x=1"}, nil)
+	b.reg.Consume("filled", publisher.Consumer{Route: "PUT /items/{routing_key}"}, nil)
 	b.start(publisher.Options{})
 	b.discard = true
 	method, target, host := []byte("GET"), []byte("/hello?x=1"), []byte("localhost")
@@ -839,15 +842,17 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := publisher.Message{Connection: "default", Consumer: "c", Properties: raw, Body: make([]byte, 256)}
-	if n := testing.AllocsPerRun(1000, func() {
-		r := b.server.NewCall()
-		if err := r.SetMessage(&m); err != nil {
-			t.Fatal(err)
+	for _, consumer := range []string{"c", "routed", "filled"} {
+		m := publisher.Message{Connection: "default", Consumer: consumer, RoutingKey: []byte("key"), Properties: raw, Body: make([]byte, 256)}
+		if n := testing.AllocsPerRun(1000, func() {
+			r := b.server.NewCall()
+			if err := r.SetMessage(&m); err != nil {
+				t.Fatal(err)
+			}
+			b.server.Dispatch(r, b)
+		}); n != 0 {
+			t.Errorf("a message of consumer %s: %v allocations", consumer, n)
 		}
-		b.server.Dispatch(r, b)
-	}); n != 0 {
-		t.Errorf("a message: %v allocations", n)
 	}
 }
 

@@ -159,6 +159,15 @@ type Consumer struct {
 	// properties.content_type.
 	HeadersContentType bool `key:"headers_content_type"`
 
+	// Route is the request line of a route, such as "POST /orders": each message runs the
+	// route's HTTP handler, and its answer is the reply. A part of the path may be
+	// {routing_key}, {message_id}, {correlation_id}, {type} or {header:NAME}, which each
+	// message fills in. The consumer has no handler of its own then.
+	Route string `key:"route"`
+	// RouteHeaders are the keys of the headers table that the handler sees as header
+	// fields, besides those that describe the body, the condition and the trace.
+	RouteHeaders []string `key:"route_headers"`
+
 	// Retry is what follows a failure that may pass.
 	Retry Retry `key:"retry"`
 	// DeadLetter is the queue of the given-up; "" is the queue's name with ".dead" behind

@@ -64,6 +64,7 @@ type StatusError struct {
 	Cause  error // for the log, not for the client; may be nil
 
 	fields []answerField
+	answer *keptAnswer // that the error was made of; nil if it was not
 }
 
 // An answerField is a header field that an error gives to its answer.
@@ -151,11 +152,7 @@ func IsPermanent(err error) bool {
 	if !errors.As(err, &s) {
 		return false
 	}
-	switch s.Status {
-	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests:
-		return false
-	}
-	return s.Status >= 400 && s.Status < 500
+	return s.Status >= 400 && verdictOf(s.Status) == verdictDead
 }
 
 // statusOf maps a call's failure to an HTTP status and to the text that the

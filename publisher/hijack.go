@@ -3,6 +3,7 @@ package publisher
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -78,6 +79,9 @@ func (w *hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func (r *Request) hijack(w *responseWriter) (conn net.Conn, read, unsent []byte, err error) {
 	door, ok := r.door.(HijackDoor)
 	if !ok || !r.source.hasClient() {
+		if !r.source.hasClient() {
+			r.response.unfit = fmt.Errorf("hijack: a %s has no connection to take over", r.Origin())
+		}
 		return nil, nil, nil, http.ErrNotSupported
 	}
 	if err := r.mayHijack(w); err != nil {

@@ -15,6 +15,9 @@ type History struct {
 	Alone       bool
 	Quarantined bool    // it was delivered by the quarantine of its queue
 	Failure     Failure // how the attempt ended; none before the first
+	// Asked is the delay that the failure asks for. It is a lower bound, as far as there
+	// are such delays.
+	Asked time.Duration
 }
 
 // Failure is how an attempt to handle a message failed.
@@ -77,7 +80,7 @@ func (h *History) Next(c *Consumer) Next {
 		if final || !again {
 			return Next{Step: StepDead, Reason: ReasonAttempts}
 		}
-		return Next{Step: StepRetry, Delay: delay}
+		return Next{Step: StepRetry, Delay: c.Retry.atLeast(delay, h.Asked)}
 	}
 	if h.Crashes+h.Ends == 0 || final || c.Retry.Crashes < 0 || c.Type() == QueueStream {
 		return Next{Step: StepHandle}

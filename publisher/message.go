@@ -40,7 +40,9 @@ var methodAMQP = []byte("AMQP")
 func (c *Call) SetMessage(m *Message) error {
 	r := c.Request()
 	r.source, r.protocol = messageSource{}, http11
-	r.consumer = r.server.consumers[m.Consumer]
+	if r.consumer = r.server.consumers[m.Consumer]; r.consumer != nil && r.consumer.via != nil {
+		r.source = routeSource{}
+	}
 	r.message, r.delivered = *m, true
 	r.reserve(len(m.Exchange) + len(m.RoutingKey) + len(m.Properties))
 	r.message.Exchange = r.keep(m.Exchange)
@@ -69,14 +71,18 @@ func (c *Call) SetMessage(m *Message) error {
 
 // path is /{connection}/{exchange}/{routing key}.
 func (messageSource) path(r *Request) {
-	p := make([]byte, 0, 64)
-	p = appendEscaped(append(p, '/'), r.message.Connection)
-	if p = append(p, '/'); len(r.message.Exchange) == 0 {
+	r.path = r.message.appendPath(make([]byte, 0, 64))
+	r.target = r.path
+}
+
+// appendPath appends where the message comes from, as a path.
+func (m *Message) appendPath(p []byte) []byte {
+	p = appendEscaped(append(p, '/'), m.Connection)
+	if p = append(p, '/'); len(m.Exchange) == 0 {
 		p = append(p, DefaultExchange...)
 	}
-	p = appendEscaped(p, string(r.message.Exchange))
-	r.path = appendEscaped(append(p, '/'), string(r.message.RoutingKey))
-	r.target = r.path
+	p = appendEscaped(p, text(m.Exchange))
+	return appendEscaped(append(p, '/'), text(m.RoutingKey))
 }
 
 // appendEscaped escapes what would end or change a part of a path.
@@ -169,12 +175,15 @@ func (messageSource) fields(r *Request) http.Header {
 	return h
 }
 
-// properties are the header fields that a message's properties make, in the
-// order of the spec, §4.2.6.1. An empty text is a missing field.
-var properties = [...]struct {
+// A property is a header field that a message's property makes.
+type property struct {
 	name string
 	text func(p *amqpproto.Properties) string
-}{
+}
+
+// properties are the header fields that a message's properties make, in the
+// order of the spec, §4.2.6.1. An empty text is a missing field.
+var properties = [...]property{
 	{"Content-Type", func(p *amqpproto.Properties) string { return string(p.ContentType) }},
 	{"Content-Encoding", func(p *amqpproto.Properties) string { return string(p.ContentEncoding) }},
 	{"Delivery-Mode", func(p *amqpproto.Properties) string {

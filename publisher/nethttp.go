@@ -28,8 +28,8 @@ import (
 // larger than [AnswerHeldMax] fails the call, too.
 //
 // A status of 400 or more aborts the transaction; see [Commit]. A message can be
-// sent through a mounted handler, too: its method is AMQP, and any status but
-// 200 to 299 is its failure.
+// sent through a mounted handler, too: its method is AMQP, or that of the route
+// ([Consumer.Route]), and any status but 200 to 299 is its failure.
 //
 // The connection can be taken over ([http.Hijacker]) before anything is answered,
 // published, joined or got. The call is over then: its methods give [ErrOver]. A drain

@@ -80,7 +80,8 @@ type Request struct {
 // Origin says where the request comes from.
 func (r *Request) Origin() Origin { return r.source.origin() }
 
-// Method is the HTTP method, or "AMQP" for a message.
+// Method is the HTTP method, "AMQP" for a message, and for a message that runs a route
+// ([Consumer.Route]) the method of that.
 func (r *Request) Method() string {
 	switch string(r.method) { // the compiler makes no copy for these
 	case "GET":
@@ -100,7 +101,7 @@ func (r *Request) Target() string {
 }
 
 // Path is the unescaped path. For a message it is
-// /{connection}/{exchange or (default)}/{routing key}.
+// /{connection}/{exchange or (default)}/{routing key}, or that of its consumer's Route.
 func (r *Request) Path() string {
 	r.makePath()
 	if bytes.IndexByte(r.path, '%') < 0 {

@@ -22,6 +22,7 @@ type Response struct {
 	raw     amqpproto.RawTable  // the request's own headers table, given back
 	stream  func(*Stream) error // writes the body after the commit
 	err     error               // the first mistake in a header, which fails the call
+	unfit   error               // what the handler tried that a call without a client cannot do
 	set     bool
 	begun   bool // the head has left
 	cut     bool // there is no answer: the connection is cut
@@ -49,7 +50,7 @@ func (p *Response) Ends() bool { return p.ends }
 
 func (p *Response) reset() {
 	p.Status, p.ContentType, p.Body, p.lines = 0, "", p.Body[:0], p.lines[:0]
-	p.headers, p.raw, p.stream, p.err, p.set, p.begun = nil, nil, nil, nil, false, false
+	p.headers, p.raw, p.stream, p.err, p.unfit, p.set, p.begun = nil, nil, nil, nil, nil, false, false
 	p.cut, p.closes, p.ends, p.commit, p.trailers = false, false, false, false, p.trailers[:0]
 }
 

@@ -59,6 +59,21 @@ func (r Retry) Delays() (delays []time.Duration) {
 	}
 }
 
+// atLeast is the first of the delays that is not below the one that was asked for, or
+// else the longest.
+func (r Retry) atLeast(delay, asked time.Duration) time.Duration {
+	if delay >= asked {
+		return delay
+	}
+	delays := r.Delays()
+	for _, d := range delays {
+		if d >= asked {
+			return d
+		}
+	}
+	return delays[len(delays)-1]
+}
+
 // IsCrashed reports whether a message that was in hand at the end of that many
 // processes is to be given up.
 func (r Retry) IsCrashed(crashes int) bool {

@@ -82,6 +82,7 @@ type consuming struct {
 	label    string // for the watchdog and the log
 	handlers []Handler
 	handler  Handler // calls them in turn; nil without any
+	via      *via    // to the route whose handler that is; nil without a Route
 	calls    uint64
 	failures uint64
 }
@@ -117,7 +118,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		if !ok {
 			c = registered.value
 		}
-		made, err := newConsuming(name, c, registered.handler, g.subscribers)
+		made, err := newConsuming(name, c, registered.handler, g)
 		if err != nil {
 			mistakes = append(mistakes, fmt.Errorf("consumer %s (registered at %s): %w", name, registered.place, err))
 			continue
@@ -160,7 +161,7 @@ func newProducing(name string, p Producer) (*producing, error) {
 	return made, nil
 }
 
-func newConsuming(name string, c Consumer, h Handler, subscribers map[string][]Handler) (*consuming, error) {
+func newConsuming(name string, c Consumer, h Handler, g *Registry) (*consuming, error) {
 	if c.Queue == "" && !c.ServerNamed {
 		c.Queue = name
 	}
@@ -172,7 +173,7 @@ func newConsuming(name string, c Consumer, h Handler, subscribers map[string][]H
 		made.handlers = append(made.handlers, h)
 	}
 	if c.Marker != "" {
-		made.handlers = append(made.handlers, subscribers[c.Marker]...)
+		made.handlers = append(made.handlers, g.subscribers[c.Marker]...)
 		if len(made.handlers) == 0 {
 			return nil, fmt.Errorf("nobody subscribes to its marker %q: call publisher.Subscribe(%q, …)", c.Marker, c.Marker)
 		}
@@ -180,6 +181,15 @@ func newConsuming(name string, c Consumer, h Handler, subscribers map[string][]H
 	if c.Codec != "" {
 		if _, err := codecFor([]byte(c.Codec)); err != nil {
 			return nil, err
+		}
+	}
+	if !c.Disabled {
+		var err error
+		if made.via, err = g.via(name, c); err != nil {
+			return nil, fmt.Errorf("route %q: %w", c.Route, err)
+		}
+		if made.via != nil {
+			made.handlers = []Handler{made.via.route.Handler}
 		}
 	}
 	made.handler = inTurn(made.handlers)

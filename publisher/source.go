@@ -54,6 +54,9 @@ type source interface {
 	setField(r *Request, name, value string)
 	// setTable gives the answer header fields of any AMQP type.
 	setTable(r *Request, t Table)
+	// answered is called with a final answer. It returns the failure that the answer is,
+	// where no client takes it for one.
+	answered(r *Request) error
 	// reply adds the answer to the publishes of the call, if it leaves as a message.
 	reply(r *Request) error
 
@@ -90,6 +93,7 @@ func (unanswered) fields(*Request) http.Header        { return http.Header{} }
 func (unanswered) hasClient() bool                    { return false }
 func (unanswered) setField(*Request, string, string)  {}
 func (unanswered) setTable(*Request, Table)           {}
+func (unanswered) answered(r *Request) error          { return r.serverError() }
 func (unanswered) reply(*Request) error               { return nil }
 func (unanswered) failed(_ *Request, err error) error { return err }
 

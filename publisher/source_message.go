@@ -51,6 +51,8 @@ func (messageSource) setField(r *Request, name, value string) {
 
 func (messageSource) setTable(r *Request, t Table) { r.response.headers = maps.Clone(t) }
 
+func (messageSource) answered(r *Request) error { return r.serverError() }
+
 // StatusHeader is the key of the headers table with the status of an error reply.
 const StatusHeader = "x-status"
 
@@ -137,7 +139,7 @@ func (messageSource) decide(r *Request, err error) {
 		c = r.consumer.Consumer
 	}
 	h := &r.message.History
-	h.Failure = failureOf(err)
+	h.Failure, h.Asked = failureOf(err), askedDelay(err, r.Now())
 	next := h.Next(&c)
 	if next.Step == StepRetry {
 		r.outcome.Settlement, r.outcome.Delay = SettleRetry, next.Delay
@@ -153,9 +155,15 @@ func (messageSource) replyFailure(r *Request, err error) {
 	}
 	status, cause := statusOf(err)
 	r.tx.reset()
-	r.keepFields(err)
-	_ = r.text(status, cause)
-	r.reportFields()
+	if s := (*StatusError)(nil); errors.As(err, &s) && s.answer != nil {
+		r.response.reset()
+		_ = r.answer(status, s.answer.contentType, s.answer.body)
+		r.response.headers = s.answer.headers
+	} else {
+		r.keepFields(err)
+		_ = r.text(status, cause)
+		r.reportFields()
+	}
 	if err := guard(r.endWith); err != nil {
 		r.server.log.Warn().Err(err).Str("reply_to", string(r.props.ReplyTo)).Msg("the error reply was not sent")
 	}

@@ -31,7 +31,7 @@ func (r *Request) Stream(status int, contentType string, length int64, fn func(w
 		return err
 	}
 	if !r.source.hasClient() {
-		return errors.New("stream: a message's reply is sent whole: use Bytes")
+		return Permanent(errors.New("stream: a message's reply is sent whole: use Bytes"))
 	}
 	if err := r.answer(status, contentType, nil); err != nil {
 		return err

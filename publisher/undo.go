@@ -10,13 +10,17 @@ func Commit(r *Request) {
 }
 
 // undo aborts the transaction of a call whose answer says that what was asked for
-// was not done: 500 and more, and 400 and more without [Commit]. The answer itself
-// is still given. For a message 500 and more is a failure, as by [Errorf]: it is tried
-// again; with 400 and more it is done, since the handler has answered it.
+// was not done: 500 and more, 400 and more without [Commit], and what is no success
+// for a message. The answer itself is still given. What it is for a message that has
+// no client, its source says; verdictOf has the table.
 func (r *Request) undo() error {
 	p := &r.response
 	t := &r.tx
-	if !p.set || p.Status < http.StatusBadRequest || p.Status < http.StatusInternalServerError && p.commit {
+	if !p.set {
+		return nil
+	}
+	failure := r.source.answered(r)
+	if failure == nil && (p.Status < http.StatusBadRequest || p.Status < http.StatusInternalServerError && p.commit) {
 		return nil
 	}
 	if p.err != nil { // the call fails for it, and says so
@@ -31,8 +35,14 @@ func (r *Request) undo() error {
 			Msg("the answer is a refusal, so the call was aborted: publisher.Commit keeps what a 4xx has published")
 		r.abort()
 	}
-	if !r.source.hasClient() && p.Status >= http.StatusInternalServerError {
-		return &StatusError{Status: p.Status, Text: string(p.Body)}
+	return failure
+}
+
+// serverError is the failure that an answer of 500 and more is, as by [Errorf].
+func (r *Request) serverError() error {
+	p := &r.response
+	if p.Status < http.StatusInternalServerError {
+		return nil
 	}
-	return nil
+	return &StatusError{Status: p.Status, Text: string(p.Body)}
 }

@@ -44,7 +44,7 @@ declared, as serve does when it starts.`,
 				err = s.CheckCertificates(embeds && len(s.Broker.Listen) > 0)
 			}
 			if err == nil {
-				err = writePlan(c.Stdout, plan)
+				err = writePlan(c.Stdout, plan, messagesOf(c.Registry, plan.Consumers))
 			}
 			if err != nil {
 				return failure{err}
@@ -69,7 +69,7 @@ declared, as serve does when it starts.`,
 
 // writePlan prints the plan for a person. Each listener, connection, consumer, producer
 // and route has a line.
-func writePlan(w io.Writer, p *config.Plan) error {
+func writePlan(w io.Writer, p *config.Plan, messages map[string][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	s := p.Settings
 	fmt.Fprintf(t, "listeners\n")
@@ -116,7 +116,7 @@ func writePlan(w io.Writer, p *config.Plan) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	return writeRoutes(w, "  ", p.Routes)
+	return writeRoutes(w, "  ", p.Routes, messages)
 }
 
 // writeTLS prints the listeners of https and their certificates.
@@ -168,6 +168,9 @@ func consumerText(k publisher.Consumer) string {
 		if keys := strings.Join(k.RoutingKeys, ", "); keys != "" {
 			b.WriteString(" by " + keys)
 		}
+	}
+	if k.Route != "" {
+		b.WriteString("; by route " + k.Route)
 	}
 	if k.DeclareOnly {
 		return b.String() + "; declared, not consumed; dead letters: " + deadLetterText(k)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"zamqp/publisher"
 	"zamqp/publisher/command"
 	"zamqp/tests/kit/selfsigned"
 )
@@ -195,6 +196,29 @@ func TestRoutes(t *testing.T) {
 	want := "any  /any/{path...}  command/registry_test.go:11\nGET  /hello          command/registry_test.go:10\n"
 	if code != 0 || stderr != "" || stdout != want {
 		t.Errorf("exit %d, stderr %q, stdout\n%s", code, stderr, stdout)
+	}
+}
+
+// TestRoutesOfMessages: routes and check say which consumers' messages a route gets.
+func TestRoutesOfMessages(t *testing.T) {
+	g := publisher.NewRegistry()
+	g.Handle("POST /orders/{id}", func(*publisher.Request) error { return nil })
+	g.Consume("billing", publisher.Consumer{Route: "POST /orders/42"}, nil)
+	g.Consume("import", publisher.Consumer{Route: "POST /orders/{routing_key}"}, nil)
+	for args, want := range map[string]string{
+		"routes": "and messages of billing, import\n",
+		"check":  "; by route POST /orders/42; ",
+		"check -o consumer.import.route=POST_/orders/7": "by route POST /orders/7; ",
+	} {
+		var out, errs bytes.Buffer
+		c := &command.CLI{Registry: g, Stdout: &out, Stderr: &errs}
+		var words []string
+		for word := range strings.FieldsSeq(args) {
+			words = append(words, strings.ReplaceAll(word, "_", " "))
+		}
+		if code := c.Run(context.Background(), words); code != 0 || !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "and messages of billing, import") {
+			t.Errorf("%s: exit %d\n%s%s", args, code, out.String(), errs.String())
+		}
 	}
 }
 

@@ -3,6 +3,9 @@ package command
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -15,11 +18,12 @@ func (c *CLI) routesCommand() *cobra.Command {
 		Use:   "routes",
 		Short: "Print the routes of the compiled-in handlers",
 		Long: `Print each pattern with the place that registers it. The more specific pattern
-wins, whatever the order. No configuration is read.`,
+wins, whatever the order. A route that gets the messages of consumers, too, has their
+names. No configuration is read: check prints the routes with what it changes.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			if err := writeRoutes(c.Stdout, "", c.Registry.Routes()); err != nil {
+			if err := writeRoutes(c.Stdout, "", c.Registry.Routes(), messagesOf(c.Registry, c.Registry.Consumers())); err != nil {
 				return failure{err}
 			}
 			return nil
@@ -27,8 +31,20 @@ wins, whatever the order. No configuration is read.`,
 	}
 }
 
-// writeRoutes prints a line for each route: method, host and path, place.
-func writeRoutes(w io.Writer, indent string, routes []*publisher.Route) error {
+// messagesOf are the names of the consumers whose messages a route gets, by its
+// pattern. Those with a mistake are left out: check prints it.
+func messagesOf(g *publisher.Registry, consumers map[string]publisher.Consumer) map[string][]string {
+	by := map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(consumers)) {
+		if route, err := g.RouteOf(name, consumers[name]); route != nil && err == nil {
+			by[route.Pattern] = append(by[route.Pattern], name)
+		}
+	}
+	return by
+}
+
+// writeRoutes prints a line for each route: method, host and path, place, consumers.
+func writeRoutes(w io.Writer, indent string, routes []*publisher.Route, messages map[string][]string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, route := range routes {
 		method, rest := route.Method, route.Pattern
@@ -37,7 +53,11 @@ func writeRoutes(w io.Writer, indent string, routes []*publisher.Route) error {
 		} else {
 			rest = rest[len(method)+1:]
 		}
-		fmt.Fprintf(table, "%s%s\t%s\t%s\n", indent, method, rest, route.Place)
+		fmt.Fprintf(table, "%s%s\t%s\t%s", indent, method, rest, route.Place)
+		if names := messages[route.Pattern]; len(names) > 0 {
+			fmt.Fprintf(table, "\tand messages of %s", strings.Join(names, ", "))
+		}
+		fmt.Fprintln(table)
 	}
 	return table.Flush()
 }

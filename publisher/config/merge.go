@@ -42,6 +42,9 @@ func (c *planner) consumer(name string, k publisher.Consumer) publisher.Consumer
 			fmt.Sprintf("more than retry.max, %s: swap them", FormatDuration(k.Retry.Max)))
 	}
 	c.contradictions(key, &k)
+	if _, err := c.registry.RouteOf(name, k); err != nil {
+		c.declaration(key+".route", show(k.Route), err.Error())
+	}
 	if !k.NoDeclare && !k.NoDeclareExchange {
 		c.exchange(k.Connection, k.Exchange, declared{key, k.ExchangeType, k.Transient || k.ExchangeTransient, k.ExchangeAutoDelete, k.ExchangeArguments})
 	}
@@ -67,6 +70,9 @@ func (c *planner) consumerDefaults(key, name string, k *publisher.Consumer) {
 	k.Retry = k.Retry.WithDefaults()
 	orDefault(&k.QueueType, k.Type())
 	orDefault(&k.Burst, 1)
+	if len(k.RouteHeaders) == 0 {
+		k.RouteHeaders = nil
+	}
 	if dead := k.DeadLetterQueue(); dead != "" && k.DeadLetter == "" {
 		k.DeadLetter = dead
 		c.length(key+".dead_letter", dead)

@@ -52,7 +52,7 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 		Consumers: map[string]publisher.Consumer{},
 		Producers: registry.Producers(),
 	}
-	c := &planner{checker: checker{settings: s}, exchanges: map[string]declared{}}
+	c := &planner{checker: checker{settings: s}, registry: registry, exchanges: map[string]declared{}}
 	used := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(p.Producers)) {
 		producer := p.Producers[name]
@@ -93,6 +93,7 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 // planner completes declarations and reports what will not work.
 type planner struct {
 	checker
+	registry  *publisher.Registry
 	exchanges map[string]declared // by connection and name
 }
 

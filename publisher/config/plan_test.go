@@ -247,6 +247,40 @@ func TestPlanProblems(t *testing.T) {
 	}
 }
 
+// TestPlanRoutes: what is wrong with the route of a consumer is a problem of its key.
+func TestPlanRoutes(t *testing.T) {
+	registry := func() *publisher.Registry {
+		r := publisher.NewRegistry()
+		r.Handle("POST /orders", func(*publisher.Request) error { return nil })
+		r.Handle("POST /orders/{id}", func(*publisher.Request) error { return nil })
+		r.Consume("work", publisher.Consumer{Route: "POST /nowhere"}, nil)
+		return r
+	}
+	for option, want := range map[string]string{
+		"":                                     "compiled-in handlers: consumer.work.route = \"POST /nowhere\": there is no such route: `zamqp routes` prints those that there are",
+		"consumer.work.route=/orders":          `-o: consumer.work.route = "/orders": a route is "METHOD [HOST]/PATH": write one such as "POST /orders"; there are routes of that path for POST`,
+		"consumer.work.route=GET /orders":      `-o: consumer.work.route = "GET /orders": no route takes GET there, but one takes POST: write that`,
+		"consumer.work.route=POST /orders/{x}": `-o: consumer.work.route = "POST /orders/{x}": the wildcard {x} has no value: write one, or {routing_key}, {message_id}, {correlation_id}, {type} or {header:NAME} for what each message brings`,
+		"consumer.work.route=POST /orders/42":  "",
+		"consumer.work.enabled=false":          "",
+	} {
+		var options []string
+		if option != "" {
+			options = []string{option}
+		}
+		s, err := config.Load(config.Sources{Options: options}, registry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch _, err = config.Resolve(s, registry()); {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", option, err)
+		case want != "" && (err == nil || err.Error() != want):
+			t.Errorf("%s: %v\nwant %s", option, err, want)
+		}
+	}
+}
+
 func TestPlanUnknownConnectionOfHandler(t *testing.T) {
 	r := publisher.NewRegistry()
 	r.Produce("p", publisher.Producer{Connection: "defaut"})

@@ -55,6 +55,9 @@ func IsReserved(name string) bool { return kindOf(name) != fieldFree }
 // to Answer or Start.
 func IsFraming(name string) bool { return kindOf(name) == fieldFraming }
 
+// ValidName reports whether s can be the name of a field: a token. RFC 9110 §5.6.2.
+func ValidName(s string) bool { return validToken(s) }
+
 func validToken(s string) bool {
 	for i := range len(s) {
 		if class[s[i]]&isToken == 0 {
