@@ -1,9 +1,12 @@
 package publisher
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"sync"
+	"sync/atomic"
 
 	"zamqp/amqpproto"
 )
@@ -17,6 +20,10 @@ type bridge struct {
 	server *Server
 	over   chan struct{} // closed when the handler has returned
 
+	parent          atomic.Bool // the handler has used Go
+	childContext    atomic.Pointer[context.Context]
+	childGoroutines sync.Map // by coro.Identity
+
 	// Loop thread only.
 	call     *Request
 	jobs     []*job   // to be done, in order
@@ -25,6 +32,7 @@ type bridge struct {
 	returned bool     // the handler has returned
 	failure  error    // the handler's panic
 	ended    bool
+	children bridgeChildren
 	taken    *hijacked // set when the handler has taken over the connection: the call is over
 }
 
@@ -152,6 +160,7 @@ func (b *bridge) run(h http.Handler, w *hijackWriter, req *http.Request) {
 		if !returned {
 			failure = panicOf(recover())
 		}
+		failure = b.joinChildren(failure)
 		w.close()
 		close(b.over)
 		b.server.runtime.Post(func() { b.end(w.r, failure) })

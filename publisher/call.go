@@ -12,10 +12,10 @@ import (
 // them again in place, since only the losers of a race see one.
 func (c *Call) Run(t *coro.Task) {
 	r := c.Request()
-	r.task = t
-	r.owner.Store(coro.Self())
 	s := r.server
-	s.runtime.Enter(r.label)
+	r.main.task, r.main.self = t, coro.Self()
+	r.enter(&r.main)
+	stop := r.startLimit()
 	err := r.attempt(r.handle)
 	for again := 0; again < s.options.ConflictRetries && errors.Is(err, ErrConflict) && !r.response.begun; again++ {
 		s.stats.Conflicts++
@@ -27,6 +27,9 @@ func (c *Call) Run(t *coro.Task) {
 	if err == nil && r.response.stream != nil {
 		err = r.runStream()
 	}
+	if stop != nil {
+		stop()
+	}
 	r.settle(err)
 	s.runtime.Enter(nil)
 	s.finish(r)
@@ -36,13 +39,14 @@ func (c *Call) Run(t *coro.Task) {
 func (r *Request) attempt(h func() error) error {
 	r.tx.reset()
 	r.response.reset()
-	err := guard(h)
+	err := r.join(guard(h))
 	if err == nil {
-		err = guard(r.end)
+		err = r.join(guard(r.end))
 	}
 	if err != nil {
 		err = checkError(err)
 		r.abort()
+		_ = r.join(nil)
 	}
 	return err
 }

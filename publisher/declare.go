@@ -150,6 +150,10 @@ type Consumer struct {
 	// Lane is "routing_key", "queue" or "header:NAME": messages of one key in order, one
 	// after the other.
 	Lane string `key:"lane"`
+	// Timeout is how long a call may take, waits included, in place of
+	// server.call_timeout; 0 is that. A call that takes longer has failed, and its message
+	// is tried again.
+	Timeout time.Duration `key:"timeout" min:"1ms" max:"24h" off:"server.call_timeout is the limit"`
 	// Rate is messages a second at most; 0 is no bound.
 	Rate float64 `key:"rate"`
 	// Burst is how many may come at once within Rate; 0 is 1.

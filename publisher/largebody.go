@@ -57,7 +57,8 @@ func (r *Request) copyBody(dst, body []byte) []byte {
 // yield lets the loop have a turn.
 func (r *Request) yield() {
 	over := false
-	if !r.server.runtime.Post(func() { over = true; r.wake() }) {
+	s := r.running
+	if !r.server.runtime.Post(func() { over = true; s.wake() }) {
 		return
 	}
 	for !over {
@@ -69,7 +70,7 @@ func (r *Request) yield() {
 // thread back to the loop.
 func (r *Request) canWait() bool {
 	self := coro.Self()
-	return r != nil && self != 0 && r.toCall == nil && r.owner.Load() == self && r.task != nil
+	return r != nil && self != 0 && r.toCall == nil && r.owner.Load() == self && r.main.task != nil
 }
 
 // apart runs fn, which takes long for a large body, on another goroutine while the call

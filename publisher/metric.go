@@ -55,6 +55,7 @@ func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
 		Metric{Name: "requests_total", Help: "HTTP requests that became calls.", Value: float64(s.stats.Requests)},
 		Metric{Name: "messages_total", Help: "Messages that became calls, each attempt.", Value: float64(s.stats.Messages)},
 		Metric{Name: "failures_total", Help: "Calls that ended in an error.", Value: float64(s.stats.Failures)},
+		Metric{Name: "children_total", Help: "Functions given to Go that were started.", Value: float64(s.stats.Children)},
 		Metric{Name: "panics_total", Help: "Calls that ended by a panic; they are failures, too.", Value: float64(s.stats.Panics)},
 		Metric{Name: "undone_total", Help: "Calls whose answer was a refusal (400 and more), which aborted what they had published or joined.", Value: float64(s.stats.Undone)},
 		Metric{Name: "conflicts_total", Help: "Runs that were repeated for a conflict.", Value: float64(s.stats.Conflicts)},

@@ -1,10 +1,12 @@
 package publisher
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
 	"reflect"
+	"strconv"
 	"time"
 )
 
@@ -65,6 +67,7 @@ const (
 // offloaded is one piece of work. It is in a line until it starts.
 type offloaded struct {
 	r          *Request
+	strand     *strand // that waits; nil for a goroutine
 	pool       *pool
 	fn         func() error
 	rank       workRank
@@ -140,9 +143,23 @@ func (p *pool) wait(q *workLine, w *offloaded) {
 // the rest is for the log.
 func (p *pool) full(format string, args ...any) error {
 	p.refused++
-	return &StatusError{
+	e := &StatusError{
 		Status: http.StatusServiceUnavailable, Text: fmt.Sprintf("the pool %q is full", p.name), Cause: fmt.Errorf(format, args...),
 	}
+	return e.With("Retry-After", p.retryAfter())
+}
+
+// retryAfterMax bounds what a client is told to wait, in seconds.
+const retryAfterMax = 60
+
+// retryAfter is after how many seconds a refused client may find room: as long as the
+// first in line has waited, for whoever comes now will wait as long.
+func (p *pool) retryAfter() string {
+	seconds := 1
+	if w := p.line.first; w != nil {
+		seconds = int(p.runtime.Now().Sub(w.since)/time.Second) + 1
+	}
+	return strconv.Itoa(min(seconds, retryAfterMax))
 }
 
 func (p *pool) run(w *offloaded) {
@@ -163,7 +180,12 @@ func (w *offloaded) kind() uintptr {
 	return reflect.ValueOf(w.fn).Pointer()
 }
 
-func (w *offloaded) run() { w.err = guard(w.fn) }
+func (w *offloaded) run() {
+	w.err = errOffloadExit // unless fn returns or panics
+	w.err = guard(w.fn)
+}
+
+var errOffloadExit = errors.New("a function given to Offload has ended its goroutine: runtime.Goexit was called, as by FailNow of package testing")
 
 // done ends the work on the loop's thread and gives its worker to the next.
 func (w *offloaded) done() {
@@ -183,7 +205,7 @@ func (w *offloaded) done() {
 		w.pause.end(w.err)
 		return
 	}
-	w.r.wake()
+	w.strand.wake()
 }
 
 func (p *pool) next(q *workLine, busy *int) {

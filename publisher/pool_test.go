@@ -1,6 +1,8 @@
 package publisher_test
 
 import (
+	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -69,6 +71,9 @@ func TestPoolIsBounded(t *testing.T) {
 	b.request("GET", "/bank", "", "")
 	if o := b.last(); o.status != 503 || o.body != "the pool \"bank\" is full\n" {
 		t.Errorf("the fourth: %+v", o)
+	}
+	if o := b.last(); o.lines != "Retry-After: 1\r\n" {
+		t.Errorf("the fourth has the fields %q", o.lines)
 	}
 	if !strings.Contains(b.log.String(), "pool.bank.queue") {
 		t.Errorf("the log does not name the key: %s", b.log.String())
@@ -178,5 +183,31 @@ func TestPoolIsDeclaredOnce(t *testing.T) {
 			}()
 			declare()
 		}()
+	}
+}
+
+// TestOffloadSaysHowItEnded: a panic has its stack, and a goroutine that fn has ended is
+// no success.
+func TestOffloadSaysHowItEnded(t *testing.T) {
+	b := newBench(t)
+	var got []error
+	b.reg.Handle("GET /", func(r *publisher.Request) error {
+		got = append(got, r.Offload(func() error { panic("at the disco") }))
+		got = append(got, r.Offload(func() error { runtime.Goexit(); return nil }))
+		return got[0]
+	})
+	b.start(publisher.Options{})
+	b.request("GET", "/", "", "")
+	b.offloadedElsewhere()
+	b.offloadedElsewhere()
+	var p *publisher.PanicError
+	if len(got) != 2 || !errors.As(got[0], &p) || !strings.Contains(string(p.Stack), "pool_test.go") || !strings.Contains(p.Error(), "panicked: at the disco") {
+		t.Fatalf("%v", got)
+	}
+	if got[1] == nil || !strings.Contains(got[1].Error(), "Goexit") {
+		t.Errorf("Goexit gave %v", got[1])
+	}
+	if !strings.Contains(b.log.String(), "pool_test.go") {
+		t.Errorf("the log has no stack: %s", b.log.String())
 	}
 }

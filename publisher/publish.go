@@ -133,7 +133,7 @@ func (r *Request) usable() error {
 	switch {
 	case r.toCall != nil:
 		return r.toCall.usable()
-	case r.parked && coro.Self() == 0: // finds most foreign goroutines where they cannot be told apart
+	case coro.Self() == 0 && r.running != nil && r.running.parked: // finds most foreign goroutines where they cannot be told apart
 		return ErrForeign
 	}
 	return r.own()

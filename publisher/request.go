@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"zamqp/amqpproto"
-	"zamqp/loop/coro"
 	"zamqp/publisher/http1"
 )
 
@@ -60,16 +59,18 @@ type Request struct {
 	tx       Tx
 
 	owner     atomic.Uintptr // the goroutine that runs the call; 0 for none
-	task      *coro.Task
-	label     *string // for the watchdog: who holds the thread
+	main      strand         // the handler's
+	running   *strand        // that has the thread, or had it last
+	children  *children      // nil without any
+	label     *string        // for the watchdog: who holds the thread
 	started   time.Time
 	bridge    *bridge // to the mounted handler that runs on a goroutine of its own
 	toCall    *bridge // back to the call, where this is what such a handler got
 	lent      bool    // that one has views of arena and body: they are not used again
 	slot      int     // in the server's list of live calls
 	live      bool
+	limited   bool // it has a limit of its own, see limit
 	watches   bool // counted in server.watching
-	parked    bool
 	cancelled error
 	told      bool // a wait has ended by ErrDraining
 	ctx       context.Context
@@ -258,7 +259,15 @@ func (r *Request) decodeApart(contentType []byte, e contentEncoding, body []byte
 // server's drain cuts the call off; that of a [Request.Stream] ends when the
 // drain begins, with the cause [ErrDraining]. It may be handed to other goroutines,
 // such as the function given to [Request.Offload].
+//
+// From the first [Request.Go] until [Request.Wait] has returned, it also ends when a
+// child of the call fails.
 func (r *Request) Context() context.Context {
+	if b := r.toCall; b != nil {
+		if ctx := b.childContext.Load(); ctx != nil {
+			return *ctx
+		}
+	}
 	if r.ctx == nil {
 		r.ctx, r.cancelCtx = context.WithCancelCause(context.Background())
 		if r.cancelled != nil {

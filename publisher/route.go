@@ -15,6 +15,7 @@ type Route struct {
 	Handler Handler
 	Place   string // file:line of the registration
 
+	timeout       time.Duration // of a call; 0 = server.call_timeout
 	streamTimeout time.Duration // of a Stream; 0 = no bound
 	monitoring    bool          // see Monitoring
 

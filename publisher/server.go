@@ -362,7 +362,8 @@ const keepMax = 64 << 10
 
 func (s *Server) recycle(r *Request) {
 	r.owner.Store(0)
-	r.live, r.watches, r.label, r.route, r.consumer, r.handler, r.door, r.task = false, false, nil, nil, nil, nil, nil, nil
+	r.live, r.watches, r.label, r.route, r.consumer, r.handler, r.door = false, false, nil, nil, nil, nil, nil
+	r.main, r.running, r.children, r.limited = strand{}, nil, nil, false
 	r.ctx, r.cancelCtx, r.cancelled, r.told, r.remote = nil, nil, nil, false, nil
 	if r.outcome, r.path = (Outcome{}), nil; r.delivered {
 		r.message = Message{}
@@ -458,10 +459,10 @@ func (s *Server) CancelAll(cause error) {
 }
 
 // CancelOlder ends the waits of the calls that began before then, but not those of
-// streams: a stream has a deadline of its own.
+// streams, and of calls with a limit of their own.
 func (s *Server) CancelOlder(then time.Time, cause error) {
 	for _, r := range append([]*Request(nil), s.live...) {
-		if r.started.Before(then) && !r.response.begun {
+		if r.started.Before(then) && !r.response.begun && !r.limited {
 			r.cancel(cause)
 		}
 	}

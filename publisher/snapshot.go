@@ -10,6 +10,7 @@ type Stats struct {
 	Panics    uint64 // of them, by a panic
 	Undone    uint64 // calls whose answer was a refusal, which aborted what they had done
 	Conflicts uint64 // runs that were repeated for a conflict
+	Children  uint64 // functions given to Go that were started
 	Refused   uint64 // requests answered without a handler: no route, too many calls
 }
 

@@ -61,6 +61,9 @@ func (w *Stream) Write(p []byte) (int, error) {
 	if err := r.own(); err != nil {
 		return 0, err
 	}
+	if r.isChild() {
+		return 0, errors.New("stream: written to in " + childName + ": return to the function of the stream")
+	}
 	door, ok := r.door.(StreamDoor)
 	if !ok {
 		return 0, ErrOver
@@ -99,7 +102,7 @@ func (w *Stream) write(door StreamDoor, p []byte) error {
 // only cut the answer short.
 func (r *Request) runStream() error {
 	defer r.beginStream()()
-	err := guard(func() error { return r.response.stream(&Stream{r: r}) })
+	err := r.join(guard(func() error { return r.response.stream(&Stream{r: r}) }))
 	if err != nil {
 		err = &brokenStream{checkError(err)}
 	}

@@ -5,24 +5,6 @@ import (
 	"time"
 )
 
-// park gives the thread back to the loop until wake. Spurious wakes are
-// possible: callers look at what they wait for.
-func (r *Request) park() {
-	rt := r.server.runtime
-	rt.Enter(nil)
-	r.parked = true
-	_ = r.task.Park()
-	r.parked = false
-	rt.Enter(r.label)
-}
-
-// wake makes a parked call go on in this turn's task phase.
-func (r *Request) wake() {
-	if r.live && r.parked {
-		r.task.Wake()
-	}
-}
-
 // cancel ends the waits of a call with cause, and its [Request.Context]. What
 // has begun to commit goes on. Doors and the drain call it.
 func (r *Request) cancel(cause error) {
@@ -36,6 +18,9 @@ func (r *Request) cancel(cause error) {
 	if r.bridge != nil {
 		r.bridge.cancel(cause)
 	}
+	if r.children != nil {
+		r.children.cancelled(cause)
+	}
 	r.wake()
 }
 
@@ -43,7 +28,8 @@ func (r *Request) cancel(cause error) {
 // handler. It outlives the call if it must: what ends it late finds that nobody
 // waits. All but done and err, once done is closed, is for the loop's thread.
 type pause struct {
-	r      *Request      // whose task waits; nil for a goroutine
+	r      *Request      // whose strand waits; nil for a goroutine
+	strand *strand       // that waits
 	bridge *bridge       // whose goroutine waits; nil for a task
 	done   chan struct{} // closed at the end, for a goroutine
 	stop   func()        // gives up what is waited for; may be nil
@@ -62,7 +48,7 @@ func (p *pause) end(err error) {
 		p.bridge.resume(p)
 	}
 	if p.r != nil {
-		p.r.wake()
+		p.strand.wake()
 	}
 }
 
@@ -93,16 +79,27 @@ func (p *pause) wait() error {
 	p.r = nil
 	if !p.over {
 		r.told = r.cancelled == ErrDraining
-		p.cut(r.cancelled)
+		p.cut(r.cause())
 	}
 	return p.err
 }
 
-// interrupted reports whether a wait of the call has to end. A drain ends one
-// wait of a stream: a stream that goes on all the same waits as before, and
+// interrupted reports whether a wait of the running strand has to end. A drain ends
+// one wait of a stream: a stream that goes on all the same waits as before, and
 // does not turn in a circle until it is cut.
 func (r *Request) interrupted() bool {
-	return r.cancelled != nil && !(r.cancelled == ErrDraining && r.told)
+	if r.cancelled != nil {
+		return !(r.cancelled == ErrDraining && r.told)
+	}
+	return r.cause() != nil
+}
+
+// cause is why the waits of the running strand end; nil if they do not.
+func (r *Request) cause() error {
+	if r.cancelled == nil && r.children != nil && r.children.err != nil && r.isChild() {
+		return ErrSibling
+	}
+	return r.cancelled
 }
 
 // await begins something on the loop's thread and waits until its pause is over,
@@ -114,7 +111,7 @@ func (r *Request) await(start func(r *Request, p *pause) error) error {
 	if err := r.own(); err != nil {
 		return err
 	}
-	p := &pause{r: r}
+	p := &pause{r: r, strand: r.running}
 	if err := start(r, p); err != nil {
 		return err
 	}
@@ -150,7 +147,7 @@ func (r *Request) Await(start func(done func(error))) error {
 		start(func(err error) { rt.Post(func() { p.end(err) }) })
 		return b.wait(p)
 	}
-	p := &pause{r: r}
+	p := &pause{r: r, strand: r.running}
 	start(func(err error) { rt.Post(func() { p.end(err) }) })
 	return p.wait()
 }
@@ -158,7 +155,7 @@ func (r *Request) Await(start func(done func(error))) error {
 // Offload runs fn on another goroutine and waits for it without holding the
 // loop. It is for all that blocks: SQL, files, any library. fn must not use the
 // request but for its Context and Body. A panic in fn is the error
-// [PanicError]. The wait cannot be cut short once fn runs: hand fn the
+// [PanicError], which has its stack. The wait cannot be cut short once fn runs: hand fn the
 // [Request.Context].
 //
 // It is [Request.OffloadTo] the [DefaultPool].
@@ -190,16 +187,16 @@ func (r *Request) OffloadTo(pool string, fn func() error) error {
 // offload runs fn in a pool while the call's own task waits.
 func (r *Request) offload(p *pool, fn func() error) error {
 	r.Context() // made here: fn may ask for it on its own goroutine
-	w := &offloaded{r: r, fn: fn, rank: r.rank()}
+	w := &offloaded{r: r, strand: r.running, fn: fn, rank: r.rank()}
 	if err := p.start(w); err != nil {
 		return err
 	}
-	before := r.cancelled
+	before := r.cause()
 	for !w.over {
 		r.park()
-		if w.rank == rankFree && w.waiting() && r.cancelled != before {
+		if w.rank == rankFree && w.waiting() && r.cause() != before {
 			p.leave(w)
-			return r.cancelled
+			return r.cause()
 		}
 	}
 	return w.err
