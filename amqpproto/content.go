@@ -15,7 +15,7 @@ import (
 type ContentHeader struct {
 	Class         uint16
 	BodySize      uint64
-	RawProperties []byte // flags and values, a view; see Properties.Decode
+	RawProperties []byte // flags and values, as a view; see Properties.Decode
 }
 
 const contentHeaderMin = 14
@@ -36,7 +36,8 @@ func (h *ContentHeader) Decode(payload []byte) error {
 	return nil
 }
 
-// ContentHeaderOverhead is what AppendContentHeader adds to rawProperties.
+// ContentHeaderOverhead is how many octets AppendContentHeader adds to
+// rawProperties.
 const ContentHeaderOverhead = FrameOverhead + 12
 
 // AppendContentHeader appends one content header frame. rawProperties are flags
@@ -49,8 +50,8 @@ func AppendContentHeader(dst []byte, channel uint16, class uint16, bodySize uint
 	return append(dst, FrameEnd)
 }
 
-// AppendContentHeaderProperties is AppendContentHeader with properties still to
-// be encoded. The error is that of Properties.Append; dst is then as it was.
+// AppendContentHeaderProperties is AppendContentHeader for properties that are not
+// encoded yet. The error is that of Properties.Append; dst is then unchanged.
 func AppendContentHeaderProperties(dst []byte, channel uint16, class uint16, bodySize uint64, p *Properties) ([]byte, error) {
 	start := len(dst)
 	dst = appendContentHead(dst, channel, class, bodySize, 0)
@@ -61,16 +62,16 @@ func AppendContentHeaderProperties(dst []byte, channel uint16, class uint16, bod
 	return finishFrame(dst, start), nil
 }
 
-// AppendContentHeaderID is AppendContentHeader with a message id put in by
-// Properties.AppendMessageID, which adds one octet and those of the id.
+// AppendContentHeaderID is AppendContentHeader with a message id that
+// Properties.AppendMessageID inserts. It adds one octet and those of the id.
 func AppendContentHeaderID(dst []byte, channel, class uint16, bodySize uint64, rawProperties []byte, p *Properties, id []byte) []byte {
 	dst = appendContentHead(dst, channel, class, bodySize, uint32(12+max(2, len(rawProperties))+1+len(id)))
 	dst = p.AppendMessageID(dst, rawProperties, id)
 	return append(dst, FrameEnd)
 }
 
-// appendContentHead appends the head of a header frame and what comes before
-// the flags.
+// appendContentHead appends the head of a header frame and the fields before the
+// flags.
 func appendContentHead(dst []byte, channel uint16, class uint16, bodySize uint64, size uint32) []byte {
 	return append(dst, FrameHeader, byte(channel>>8), byte(channel),
 		byte(size>>24), byte(size>>16), byte(size>>8), byte(size),
@@ -79,9 +80,9 @@ func appendContentHead(dst []byte, channel uint16, class uint16, bodySize uint64
 		byte(bodySize>>24), byte(bodySize>>16), byte(bodySize>>8), byte(bodySize))
 }
 
-// AppendBody appends body in as many frames as frameMax asks for, none for an
-// empty body: a header with size 0 is the whole content. frameMax 0 means no
-// limit; one that leaves no room for a payload counts as FrameMin.
+// AppendBody appends body in as many frames as frameMax requires. An empty body
+// needs none: a header with size 0 is the whole content. frameMax 0 means no limit;
+// one that leaves no room for a payload counts as FrameMin.
 func AppendBody(dst []byte, channel uint16, body []byte, frameMax uint32) []byte {
 	room := bodyRoom(frameMax)
 	for len(body) > 0 {
@@ -92,7 +93,7 @@ func AppendBody(dst []byte, channel uint16, body []byte, frameMax uint32) []byte
 	return dst
 }
 
-// bodyRoom is how many octets of a body a frame takes.
+// bodyRoom is how many octets of a body fit into a frame.
 func bodyRoom(frameMax uint32) int {
 	switch {
 	case frameMax > FrameOverhead:

@@ -9,10 +9,10 @@ import (
 	"github.com/streadway/amqp"
 )
 
-// Field types: RabbitMQ's and every client's variant of AMQP 0-9-1 §4.2.5.5,
-// see https://www.rabbitmq.com/amqp-0-9-1-errata. U (short-int in the
-// specification) and s as a short string are absent: RabbitMQ closes the
-// connection of a peer that sends U, and reads s as a short integer.
+// Field types: the variant of AMQP 0-9-1 §4.2.5.5 that RabbitMQ and all clients
+// use, see https://www.rabbitmq.com/amqp-0-9-1-errata. U (short-int in the
+// specification) and s as a short string are absent: RabbitMQ closes the connection
+// of a peer that sends U, and reads s as a short integer.
 const (
 	FieldBool      byte = 't' // 1 octet
 	FieldInt8      byte = 'b'
@@ -34,8 +34,8 @@ const (
 	FieldVoid      byte = 'V' // nothing
 )
 
-// Field is one value of a table or array, as a view. Raw is the value's octets;
-// for S, x, A and F those after the length.
+// Field is one value of a table or array, as a view. Raw holds the octets of the
+// value; for S, x, A and F those after the length.
 type Field struct {
 	Type byte
 	Raw  []byte
@@ -46,7 +46,7 @@ const (
 	widthPrefix  = 0xfe // a 4-octet length comes first
 )
 
-// fieldWidths has the octets of each type's value.
+// fieldWidths is the number of octets of each type's value.
 var fieldWidths = func() (w [256]uint8) {
 	for i := range w {
 		w[i] = widthUnknown
@@ -61,9 +61,9 @@ var fieldWidths = func() (w [256]uint8) {
 	return w
 }()
 
-// cutField cuts one typed value off b. Lengths are checked against b before
-// anything is done with them. ok is false if the type is unknown or b too short;
-// fieldFault says which.
+// cutField cuts one typed value off b. It checks lengths against b before it uses
+// them. ok is false if the type is unknown or b is too short; fieldFault says
+// which.
 func cutField(b []byte) (f Field, rest []byte, ok bool) {
 	if len(b) == 0 {
 		return Field{}, b, false
@@ -125,7 +125,7 @@ func (f Field) Int() (n int64, ok bool) {
 	return int64(binary.BigEndian.Uint64(f.Raw)), true
 }
 
-// Bool returns the value of a bool.
+// Bool returns the value of a boolean.
 func (f Field) Bool() (v, ok bool) {
 	if f.Type != FieldBool || len(f.Raw) != 1 {
 		return false, false
@@ -141,8 +141,8 @@ func (f Field) Bytes() (b []byte, ok bool) {
 // Table returns a nested table, as a view.
 func (f Field) Table() (t RawTable, ok bool) { return RawTable(f.Raw), f.Type == FieldTable }
 
-// Each calls fn for each value of an array until it returns false. Any other
-// type has no values. The error is a ConnectionError 502.
+// Each calls fn for each value of an array until fn returns false. Any other type
+// has no values. The error is a ConnectionError 502.
 func (f Field) Each(fn func(v Field) bool) error {
 	if f.Type != FieldArray {
 		return nil
@@ -167,7 +167,7 @@ func (f Field) Each(fn func(v Field) bool) error {
 // TableDepthMax.
 func (f Field) Value() (any, error) { return f.value(0) }
 
-// value is Value at a depth of nesting.
+// value is Value at a given depth of nesting.
 func (f Field) value(depth int) (any, error) {
 	if w := fieldWidths[f.Type]; w != widthPrefix && (w == widthUnknown || len(f.Raw) != int(w)) {
 		return nil, syntaxError("field type %q with %d octets", f.Type, len(f.Raw))
@@ -185,7 +185,8 @@ func (f Field) value(depth int) (any, error) {
 	return f.scalar(), nil
 }
 
-// scalar is the value of a type of fixed width, whose width has been checked.
+// scalar returns the value of a type of fixed width. The caller has checked the
+// width.
 func (f Field) scalar() any {
 	b := f.Raw
 	switch f.Type {
@@ -221,7 +222,7 @@ func (f Field) scalar() any {
 // (§4.2.5.4), but times before 1970 travel as two's complement in practice.
 func timestamp(seconds uint64) time.Time { return time.Unix(int64(seconds), 0).UTC() }
 
-// array returns the values of an array that is depth levels down.
+// array returns the values of an array that is nested depth levels deep.
 func (f Field) array(depth int) (any, error) {
 	if depth > TableDepthMax {
 		return nil, tooDeep()
@@ -249,7 +250,7 @@ func tooDeep() error {
 	return syntaxError("tables and arrays nest over %d levels", TableDepthMax)
 }
 
-// String shows the value for logs and transcripts: "S:text", "I:5", "V".
+// String returns the value for logs and transcripts: "S:text", "I:5", "V".
 func (f Field) String() string {
 	switch f.Type {
 	case FieldString, FieldBytes:

@@ -2,9 +2,9 @@ package amqpproto
 
 import "strconv"
 
-// The encoders below write the methods that go out once a message. They do what
-// AppendMethod does with the method's struct, but take strings and numbers, and
-// grow dst once.
+// The encoders below write the methods that are sent once for each message. They
+// write the same octets as AppendMethod with the method's struct, but take strings
+// and numbers, and grow dst once.
 
 // AppendBasicAck appends a basic.ack frame.
 func AppendBasicAck(dst []byte, channel uint16, deliveryTag uint64, multiple bool) []byte {
@@ -21,7 +21,7 @@ func AppendBasicReject(dst []byte, channel uint16, deliveryTag uint64, requeue b
 	return appendSettle(dst, channel, IDBasicReject, deliveryTag, bit(requeue))
 }
 
-// appendSettle appends one of the three methods that are a tag and bits.
+// appendSettle appends one of the three methods whose arguments are a tag and bits.
 func appendSettle(dst []byte, channel uint16, id MethodID, tag uint64, bits byte) []byte {
 	return append(dst, FrameMethod, byte(channel>>8), byte(channel), 0, 0, 0, 4+8+1,
 		byte(id>>24), byte(id>>16), byte(id>>8), byte(id),
@@ -29,9 +29,9 @@ func appendSettle(dst []byte, channel uint16, id MethodID, tag uint64, bits byte
 		bits, FrameEnd)
 }
 
-// AppendBasicPublish appends a basic.publish frame; the content is to follow.
-// The caller has made sure that both names are within ShortstrMax: a longer one
-// panics, because the peer would read the rest of it as frames.
+// AppendBasicPublish appends a basic.publish frame; the content has to follow. The
+// caller makes sure that both names are within ShortstrMax: a longer name panics,
+// because the peer would read the rest of it as frames.
 func AppendBasicPublish(dst []byte, channel uint16, exchange, routingKey string, mandatory, immediate bool) []byte {
 	mustShort(exchange)
 	mustShort(routingKey)
@@ -42,8 +42,8 @@ func AppendBasicPublish(dst []byte, channel uint16, exchange, routingKey string,
 	return append(dst, bit(mandatory)|bit(immediate)<<1, FrameEnd)
 }
 
-// AppendBasicDeliver appends a basic.deliver frame; the content is to follow.
-// Names are checked as AppendBasicPublish does.
+// AppendBasicDeliver appends a basic.deliver frame; the content has to follow. The
+// limits of names are those of AppendBasicPublish.
 func AppendBasicDeliver(dst []byte, channel uint16, consumerTag string, deliveryTag uint64, redelivered bool, exchange, routingKey string) []byte {
 	mustShort(consumerTag)
 	mustShort(exchange)
@@ -68,6 +68,6 @@ func appendMethodHead(dst []byte, channel uint16, id MethodID, argsSize int) []b
 
 func mustShort(s string) {
 	if len(s) > ShortstrMax {
-		panic("amqpproto: a name of " + strconv.Itoa(len(s)) + " octets, at most 255 fit: the caller checks")
+		panic("amqpproto: a name of " + strconv.Itoa(len(s)) + " octets: at most 255 fit, and the caller has to check that")
 	}
 }

@@ -33,8 +33,8 @@ func AppendTable(dst []byte, t amqp.Table) ([]byte, error) {
 	return out, nil
 }
 
-// AppendTableField appends one pair, for tables that are written field by
-// field. Errors and types are AppendTable's.
+// AppendTableField appends one pair, for tables that are written field by field. It
+// has the errors and types of AppendTable.
 func AppendTableField(dst []byte, key string, v any) ([]byte, error) {
 	out, err := appendPair(dst, key, v, 1)
 	if err != nil {
@@ -44,12 +44,12 @@ func AppendTableField(dst []byte, key string, v any) ([]byte, error) {
 }
 
 // AppendField appends one pair as it was read from another table, with its field
-// type. The key has at most ShortstrMax octets, as every key that was read.
+// type. The key has at most ShortstrMax octets, like every key that was read.
 func AppendField(dst, key []byte, f Field) []byte {
 	return AppendValue(appendShortstr(dst, key), f)
 }
 
-// AppendValue appends a type and a value as they were read, as an array has them.
+// AppendValue appends a type and a value as they were read from an array.
 func AppendValue(dst []byte, f Field) []byte {
 	dst = append(dst, f.Type)
 	if fieldWidths[f.Type] == widthPrefix {
@@ -85,7 +85,7 @@ func appendPair(dst []byte, key string, v any, depth int) ([]byte, error) {
 	return dst, nil
 }
 
-// within puts a name before an error's path: table field "a" "b" [3].
+// within puts a name before the path of an error: table field "a" "b" [3].
 func within(name string, err error) error {
 	e, ok := err.(*EncodeError)
 	if !ok {
@@ -95,8 +95,8 @@ func within(name string, err error) error {
 	return &EncodeError{prefix + " " + name + strings.TrimPrefix(e.What, prefix), e.Text}
 }
 
-// appendField appends the type and the value of a field of a table or array
-// that is depth levels down.
+// appendField appends the type and the value of a field of a table or array that is
+// nested depth levels deep.
 func appendField(dst []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
@@ -159,8 +159,8 @@ func appendPrefixed[T string | []byte](dst []byte, typ byte, s T) ([]byte, error
 	return appendLongstr(append(dst, typ), s), nil
 }
 
-// appendNested appends an array or table that is depth levels down, and
-// patches its length.
+// appendNested appends an array or table that is nested depth levels deep, and then
+// fills in its length.
 func appendNested(dst []byte, v any, depth int) (_ []byte, err error) {
 	if depth > TableDepthMax {
 		return dst, &EncodeError{"table field", fmt.Sprintf("tables and arrays nest over %d levels", TableDepthMax)}
@@ -178,7 +178,7 @@ func appendNested(dst []byte, v any, depth int) (_ []byte, err error) {
 	case map[string]any:
 		dst, err = appendPairs(dst, v, depth)
 	case RawTable:
-		// Depth counts from here in the reader, so it must count here too.
+		// The reader counts depth from here, so it must count here too.
 		if err := v.validate(depth); err != nil {
 			return dst, &EncodeError{"table field", err.Error()}
 		}

@@ -1,7 +1,7 @@
 package broker
 
-// classicType is the queue that keeps a place for each message: what comes back
-// goes to where it was.
+// classicType is the queue that keeps a place for each message: a message that
+// comes back goes to the place that it had.
 var classicType = queueType{
 	name:   "classic",
 	module: "rabbit_classic_queue",

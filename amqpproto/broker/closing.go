@@ -2,10 +2,10 @@ package broker
 
 import "zamqp/amqpproto"
 
-// closing is the end of all connections.
+// closing closes all connections, in slices.
 type closing struct {
 	text string
-	next *Conn // to be closed
+	next *Conn // the connections that are still to be closed
 }
 
 func (e *closing) step(s *Server) (done bool) {

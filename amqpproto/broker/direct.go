@@ -1,6 +1,6 @@
 package broker
 
-// directType sends a message to the bindings whose key is its routing key.
+// directType sends a message to the bindings whose key equals its routing key.
 // §3.1.3.1.
 var directType = exchangeType{
 	newIndex: func(*exchange) bindingIndex { return directIndex{} },
@@ -8,7 +8,7 @@ var directType = exchangeType{
 	units:    followUnits,
 }
 
-// directIndex is bindings by key.
+// directIndex finds bindings by their key.
 type directIndex map[string][]*binding
 
 func (d directIndex) add(b *binding) {

@@ -6,7 +6,7 @@ var fanoutType = exchangeType{
 	units:    followUnits,
 }
 
-// fanoutIndex needs no more than the bindings that the exchange has.
+// fanoutIndex uses only the list of bindings that the exchange has anyway.
 type fanoutIndex struct{ x *exchange }
 
 func (fanoutIndex) add(*binding)    {}

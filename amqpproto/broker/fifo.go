@@ -1,14 +1,15 @@
 package broker
 
-// fifo is a list that things are added to at the end and taken from at the
-// beginning. It grows without moving what is in it: there may be a million.
+// fifo is a list to which things are added at the end and from which they are taken
+// at the beginning. It grows without moving its contents, because it may hold a
+// million things.
 type fifo[T any] struct {
 	blocks [][]T
-	head   int // of the first block: what is before it is taken
+	head   int // index in the first block; everything before it has been taken
 	n      int
 }
 
-// fifoBlock is how many things are in a block.
+// fifoBlock is the number of things in a block.
 const fifoBlock = 256
 
 func (p *fifo[T]) push(v T) {
@@ -21,10 +22,10 @@ func (p *fifo[T]) push(v T) {
 	p.n++
 }
 
-// first is the first thing; there is one.
+// first returns the first thing. The list must not be empty.
 func (p *fifo[T]) first() *T { return &p.blocks[0][p.head] }
 
-// shift takes the first thing away; there is one.
+// shift removes the first thing. The list must not be empty.
 func (p *fifo[T]) shift() T {
 	var none T
 	v := p.blocks[0][p.head]

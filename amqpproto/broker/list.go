@@ -1,20 +1,20 @@
 package broker
 
-// list is a list of things that are in it by a node of their own, so that one can
-// be taken out of the middle, and nothing is allocated.
+// list is a linked list. Each thing brings its own node, so that it can be removed
+// from the middle, and nothing is allocated.
 type list[T any] struct {
 	first, last *node[T]
 	n           int
 }
 
-// node is a thing's place in a list. Its zero value is in none.
+// node is a thing's place in a list. The zero value is in no list.
 type node[T any] struct {
-	in         *list[T] // nil = none
+	in         *list[T] // nil = in no list
 	thing      *T
 	next, prev *node[T]
 }
 
-// push adds a thing at the end. It must not be in a list by this node.
+// push adds a thing at the end. Its node must not be in a list.
 func (l *list[T]) push(n *node[T], thing *T) {
 	*n = node[T]{in: l, thing: thing, prev: l.last}
 	if l.last != nil {
@@ -26,10 +26,10 @@ func (l *list[T]) push(n *node[T], thing *T) {
 	l.n++
 }
 
-// head is the first thing; nil if there is none.
+// head returns the first thing, or nil if the list is empty.
 func (l *list[T]) head() *T { return l.first.get() }
 
-// after is the thing behind this one; nil if there is none.
+// after returns the thing behind this one, or nil if this is the last.
 func (n *node[T]) after() *T { return n.next.get() }
 
 func (n *node[T]) get() *T {
@@ -39,7 +39,7 @@ func (n *node[T]) get() *T {
 	return n.thing
 }
 
-// remove takes the thing out of the list, if it is in one.
+// remove takes the thing out of the list if it is in one.
 func (n *node[T]) remove() {
 	l := n.in
 	if l == nil {

@@ -10,19 +10,19 @@ import (
 	"zamqp/amqpproto"
 )
 
-// mechanisms are what connection.start offers.
+// mechanisms are the SASL mechanisms that connection.start offers.
 const mechanisms = "PLAIN AMQPLAIN"
 
-// loginCache remembers logins that were good, as salted digests, so that a
-// client that connects again does not cost a bcrypt each time. It is as secret
-// as the hashes are weak: it lives in memory only.
+// loginCache remembers good logins as salted digests, so that a client that
+// connects again does not cost a bcrypt each time. Whoever reads the cache can try
+// passwords faster than with the hashes, so it stays in memory only.
 type loginCache struct {
 	salt [16]byte
 	good map[[sha256.Size]byte]struct{}
 }
 
-// loginsKept bounds the cache: one entry for each user's password is all that is
-// needed, and bad passwords never come in.
+// loginsKept bounds the cache. It needs one entry for each user's password, and
+// wrong passwords never enter it.
 const loginsKept = 10_000
 
 func (l *loginCache) digest(hash string, password []byte) [sha256.Size]byte {
@@ -41,12 +41,13 @@ func (l *loginCache) add(d [sha256.Size]byte) {
 	l.good[d] = struct{}{}
 }
 
-// nobody's hash is compared when the user is unknown, so that the time that a
-// refusal takes does not tell which users there are.
+// If the user is unknown, the password is compared with the hash of nobody: the
+// time that a refusal takes must not show which users exist.
 const nobody = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 
-// credentials takes a mechanism's response apart. The views are into response.
-// The error is for the log: clients only hear that they were refused.
+// credentials parses the response of a mechanism. The results are views into
+// response. The error is for the log only: clients only learn that they were
+// refused.
 func credentials(mechanism string, response []byte) (user, password []byte, err error) {
 	switch mechanism {
 	case "PLAIN": // RFC 4616: authorization identity, which is not used, NUL, user, NUL, password
@@ -80,8 +81,8 @@ func stringOf(f amqpproto.Field, ok bool) ([]byte, bool) {
 	return f.Bytes()
 }
 
-// login checks a start-ok's credentials and goes on with c.welcome or
-// c.refuse, at once or, if a password has to be hashed, in a later turn.
+// login checks the credentials of a start-ok and goes on with c.welcome or
+// c.refuse: at once, or in a later turn if a password has to be hashed.
 func (c *Conn) login(mechanism string, response []byte) {
 	s := c.server
 	if c.user != nil { // see ConnectOwn
@@ -136,7 +137,7 @@ func (c *Conn) login(mechanism string, response []byte) {
 	})
 }
 
-// welcome proposes limits to a client that is who it says.
+// welcome proposes limits to a client that has logged in.
 func (c *Conn) welcome(a *account) {
 	c.user = a
 	o := &c.server.opts
@@ -144,9 +145,9 @@ func (c *Conn) welcome(a *account) {
 	c.send(0, &amqpproto.ConnectionTune{ChannelMax: o.ChannelMax, FrameMax: o.FrameMax, Heartbeat: o.heartbeatSeconds()})
 }
 
-// refuse ends a login. Only clients that know authentication_failure_close are
-// told; the others would take connection.close for a broken handshake. The
-// socket stays a while.
+// refuse ends a login. Only clients that announce authentication_failure_close are
+// told; others would take connection.close for a broken handshake. The socket stays
+// open for a while.
 func (c *Conn) refuse(mechanism string, err error) {
 	ce := &amqpproto.ConnectionError{Code: amqpproto.AccessRefused, Text: fmt.Sprintf(
 		"Login was refused using authentication mechanism %.40s. For details see the broker logfile.", mechanism)}

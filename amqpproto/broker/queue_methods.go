@@ -2,10 +2,10 @@ package broker
 
 import "zamqp/amqpproto"
 
-// The methods of class queue: permissions, the name that "" stands for, and the
-// answers. The rest is in vhost.
+// The methods of class queue: permissions, the queue that the name "" means, and
+// the answers. vhost.go does the rest.
 
-// currentQueue is name, or for "" the queue that the channel declared last.
+// currentQueue returns name, or for "" the queue that the channel declared last.
 func (ch *channel) currentQueue(name []byte) ([]byte, error) {
 	if len(name) > 0 {
 		return name, nil
@@ -16,7 +16,7 @@ func (ch *channel) currentQueue(name []byte) ([]byte, error) {
 	return ch.current, nil
 }
 
-// readable is the queue that a method names, which the user may read.
+// readable returns the queue that a method names, if the user may read it.
 func (ch *channel) readable(named []byte) (*queue, error) {
 	name, err := ch.currentQueue(named)
 	if err != nil {
@@ -57,7 +57,8 @@ func (ch *channel) onQueueDeclare(args []byte) error {
 	}
 	spec := queueSpec{name: string(m.Queue), durable: m.Durable, exclusive: m.Exclusive, autoDelete: m.AutoDelete, args: m.Arguments}
 	if c.access != nil {
-		// Permissions are for names, so the server's name has to be known here.
+		// Permissions depend on the name, so the name that the server chooses has
+		// to be known here.
 		for spec.name == "" || len(m.Queue) == 0 && c.vhost.queue([]byte(spec.name)) != nil {
 			spec.name = c.server.generatedName()
 		}
@@ -70,7 +71,7 @@ func (ch *channel) onQueueDeclare(args []byte) error {
 			}
 		}
 		if len(m.Queue) == 0 {
-			spec.name = "" // checkName refuses names like it from clients
+			spec.name = "" // checkName refuses such names from clients
 		}
 	}
 	if q := c.vhost.queue([]byte(stripBreaks(spec.name))); q != nil && q.busy() {

@@ -1,7 +1,7 @@
 package broker
 
-// quorumType is the queue that counts deliveries. In RabbitMQ it is replicated; of
-// that, nothing is here.
+// quorumType is the queue that counts deliveries. RabbitMQ replicates it; we do
+// not.
 var quorumType = queueType{
 	name:   "quorum",
 	module: "rabbit_quorum_queue",
@@ -30,12 +30,14 @@ func (quorumBehavior) checkProperties(q *queue) error {
 	return nil
 }
 
-// read: a quorum queue takes reject-publish-dlx, and drops its head then.
+// looks wrong, but is right: a quorum queue accepts reject-publish-dlx, and drops
+// its head then.
 func (quorumBehavior) read(r *queueRules, args argumentValues) {
 	r.deliveryLimit = max(args.number("x-delivery-limit", -1), -1)
 }
 
-// quorumReturns is the lane of what comes back and goes before all others.
+// quorumReturns is the lane of entries that have come back and go before all
+// others.
 const quorumReturns = 1
 
 func (quorumBehavior) lanes(*queueRules) int { return 1 + quorumReturns }
@@ -47,11 +49,12 @@ func (quorumBehavior) laneOf(q *queue, _ *message, deliveries uint32) int {
 	return 0
 }
 
-// refuses: a quorum queue tells its publishers when it has become too long.
+// refuses makes a quorum queue tell its publishers that it is too long.
 func (quorumBehavior) refuses(q *queue, _ *message) bool { return q.over() }
 
-// bringBack gives an entry back to a queue that knows no places: before all others
-// if its channel has ended or if it counts towards a limit, else behind them.
+// bringBack gives an entry back to a queue that keeps no places. The entry goes
+// before all others if its channel has ended or if the return counts towards a
+// limit, else behind them.
 func (quorumBehavior) bringBack(q *queue, e entry, ended bool) {
 	e.deliveries++
 	e.order = q.nextOrder

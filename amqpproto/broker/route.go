@@ -1,21 +1,22 @@
 package broker
 
-// router is route's scratch, one for a server. Who carries the number of the
-// route at work has been visited: a queue gets a message once, however many
-// bindings lead there, and exchanges that are bound in a circle end.
+// router is the scratch memory of route, one for a server. A queue or exchange that
+// has the number of the current route has been visited: so a queue gets a message
+// once, however many bindings lead there, and a circle of exchanges ends.
 type router struct {
 	marks  uint64
-	pub    *publishing // that is routed
-	queues []*queue    // that it goes to
-	work   []*exchange // still to be asked
-	left   int         // units; below 0 = not all bindings were followed
+	pub    *publishing // the message that is routed
+	queues []*queue    // the queues that it goes to
+	work   []*exchange // exchanges that are still to be asked
+	left   int         // units that are left; below 0 = not all bindings were followed
 
-	// Of the exchange that is asked.
-	units int  // of each of its bindings
-	found bool // one of them fits, even if it leads where others have led already
+	// Of the exchange that is asked:
+	units int  // the cost of each of its bindings
+	found bool // a binding matches, even if it leads to a queue that has been visited
 }
 
-// routeSome is route as long as the units last; router.left tells.
+// routeSome is route within a budget of units; router.left tells what is left of
+// it.
 func (v *vhost) routeSome(x *exchange, p *publishing, dst []*queue, units int) []*queue {
 	r := &v.server.router
 	r.left = units
@@ -42,7 +43,8 @@ func (v *vhost) routeSome(x *exchange, p *publishing, dst []*queue, units int) [
 	return dst
 }
 
-// direct is the default exchange: to the queue of that name.
+// direct routes for the default exchange: to the queue whose name is the routing
+// key.
 func (r *router) direct(v *vhost) {
 	r.queue(v.queues[string(r.pub.key)])
 	for more := r.pub.more; len(more) > 0; {
@@ -66,7 +68,7 @@ func (r *router) exchange(x *exchange) {
 	}
 }
 
-// visit asks x for the bindings that fit.
+// visit asks x for the bindings that match.
 func (r *router) visit(x *exchange) {
 	r.found, r.units = false, x.typ.units
 	x.index.match(r.pub.key, r)

@@ -12,9 +12,9 @@ import (
 // storeName is the directory of the store in Options.DataDir.
 const storeName = "broker"
 
-// openStore reads what is in the data directory, and keeps it up to date from
-// then on. The error is one that the operator has to look at: the broker does
-// not start with less than what it had, unless that is lost.
+// openStore reads the data directory, and from then on keeps it up to date. The
+// operator has to act on an error: the broker does not start with less than it had,
+// unless what is missing is lost.
 func (s *Server) openStore() error {
 	if s.opts.DataDir == "" {
 		return nil
@@ -39,11 +39,11 @@ func (s *Server) openStore() error {
 	return nil
 }
 
-// CloseStore waits until everything is on disk and releases the data directory.
-// The connections have to be gone.
+// CloseStore waits until everything is on disk and releases the data directory. All
+// connections have to be closed before.
 func (s *Server) CloseStore() error { return s.store.Close() }
 
-// storeOwner is the broker as its store sees it.
+// storeOwner is the broker as the store sees it.
 type storeOwner Server
 
 var _ store.Owner = (*storeOwner)(nil)
@@ -120,14 +120,15 @@ func (o *storeOwner) Walk() store.Walk {
 
 // storeWalk goes through all vhosts.
 type storeWalk struct {
-	vhosts   []*vhost // still to be walked; the first of them is at work
+	vhosts   []*vhost // vhosts that are still to be walked; the first of them is being walked
 	phase    walkPhase
-	things   *reflect.MapIter // the exchanges or queues of it; it bears changes
-	exchange *exchange        // whose bindings are walked, from the last
-	left     int              // of its bindings
+	things   *reflect.MapIter // its exchanges or queues; they may change during the walk
+	exchange *exchange        // the exchange whose bindings are walked, from the last to the first
+	left     int              // index into its bindings
 }
 
-// walkPhase is what of a vhost is walked. A binding's ends come before it.
+// walkPhase is the part of a vhost that is walked. Both ends of a binding come
+// before the binding.
 type walkPhase uint8
 
 const (
@@ -159,8 +160,9 @@ func (w *storeWalk) Next(to *store.Writer) (done bool) {
 	return false
 }
 
-// nextBinding goes from the last binding of an exchange to the first: one that is
-// taken out leaves its place to one from behind.
+// nextBinding goes from the last binding of an exchange to the first. When a
+// binding is deleted, one from behind takes its place, and that one has been
+// walked.
 func (w *storeWalk) nextBinding(v *vhost, to *store.Writer) {
 	x := w.exchange
 	if x == nil {
@@ -179,7 +181,7 @@ func (w *storeWalk) nextBinding(v *vhost, to *store.Writer) {
 	}
 }
 
-// next is the next thing of a map; nil ends the phase.
+// next returns the next thing of a map; nil ends the phase.
 func next[T *exchange | *queue](w *storeWalk, all map[string]T) T {
 	if w.things == nil {
 		w.things = reflect.ValueOf(all).MapRange()
@@ -192,7 +194,7 @@ func next[T *exchange | *queue](w *storeWalk, all map[string]T) T {
 	return nil
 }
 
-// restorer makes what the store has kept.
+// restorer creates in the broker what the store has kept.
 type restorer struct {
 	s      *Server
 	queues map[uint32]*queue // by their ids in the store
@@ -222,8 +224,8 @@ func (r *restorer) ReleaseMessage(id uint32, stored bool) {
 	r.s.release(m)
 }
 
-// vhost is a vhost, made if the options do not name it: what is in it should not
-// be lost with a line of the configuration.
+// vhost returns a vhost, and creates it if the options do not name it: removing a
+// line of the configuration must not lose what is in the vhost.
 func (r *restorer) vhost(name string) *vhost {
 	if r.s.vhosts[name] == nil {
 		r.s.vhosts[name] = r.s.newVhost(name)
@@ -240,7 +242,7 @@ func (r *restorer) RestoreExchange(x store.Exchange) {
 func (r *restorer) RestoreQueue(stored store.Queue) error {
 	v := r.vhost(stored.Vhost)
 	if v.queues[stored.Name] != nil {
-		return nil // the record that said that the first one was deleted is lost
+		return nil // the record of the first one's deletion is lost
 	}
 	q, err := v.makeQueue(queueSpec{name: stored.Name, durable: true, autoDelete: stored.AutoDelete, args: stored.Args}, nil)
 	if err != nil {

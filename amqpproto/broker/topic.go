@@ -2,8 +2,8 @@ package broker
 
 import "zamqp/amqpproto/broker/topic"
 
-// topicType sends a message to the bindings whose key is a pattern that its routing
-// key fits. §3.1.3.3.
+// topicType sends a message to the bindings whose key is a pattern that matches its
+// routing key. §3.1.3.3.
 var topicType = exchangeType{
 	newIndex: func(*exchange) bindingIndex { return &topicIndex{} },
 	keyed:    true,
@@ -24,6 +24,6 @@ func (t *topicIndex) match(key []byte, to follower) {
 	}
 }
 
-// Key and Place are for the trie.
+// Key and Place are what the trie needs of an item.
 func (b *binding) Key() string { return b.key }
 func (b *binding) Place() *int { return &b.inIndex }

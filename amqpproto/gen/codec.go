@@ -30,8 +30,8 @@ func group(args []argument) []part {
 	return parts
 }
 
-// emitAppend writes AppendArgs: the length checks first, so that an error
-// leaves dst as it was.
+// emitAppend writes AppendArgs. The length checks come first, so that an error
+// leaves dst unchanged.
 func emitAppend(w *bytes.Buffer, name string, args []argument) {
 	recv := "m"
 	if len(args) == 0 || allReserved(args) {

@@ -9,8 +9,8 @@ import (
 
 // argument is one parsed argument of a method.
 type argument struct {
-	name     string // the specification's: "consumer-tag"
-	field    string // Go's: "ConsumerTag"
+	name     string // the specification's name: "consumer-tag"
+	field    string // Go's name: "ConsumerTag"
 	typ      string // "shortstr" …
 	reserved bool   // sent as zeros, ignored when read, absent from the struct
 }

@@ -1,5 +1,5 @@
-// Command gen writes method_gen.go, the methods of AMQP 0-9-1, from the table
-// in methods.go. Run it by "go generate" in the package directory.
+// Command gen writes method_gen.go, the methods of AMQP 0-9-1, from the table in
+// methods.go. "go generate" in the package directory runs it.
 package main
 
 import (

@@ -8,26 +8,26 @@ import (
 	"syscall"
 )
 
-// FS is what a journal asks of a file system. Tests give one that fails, or that
+// FS is the file system that a journal needs. Tests use one that fails, or that
 // forgets what was not synced.
 type FS interface {
-	// MakeDir makes a directory and its parents, if they are not there.
+	// MakeDir makes a directory and its parents if they do not exist.
 	MakeDir(dir string) error
-	// Lock takes an exclusive lock that ends with the process, on a file that it
-	// makes; ErrLocked if another has it.
+	// Lock creates a file and takes an exclusive lock on it, which ends with the
+	// process. The error is ErrLocked if another process has it.
 	Lock(name string) (io.Closer, error)
 	// Names lists a directory, in order.
 	Names(dir string) ([]string, error)
-	// Open opens a file for reading and writing; os.O_CREATE and os.O_EXCL may be
-	// given, too.
+	// Open opens a file for reading and writing; flag may contain os.O_CREATE and
+	// os.O_EXCL.
 	Open(name string, flag int) (File, error)
 	Remove(name string) error
 	// Rename gives a file another name in the same directory.
 	Rename(from, to string) error
-	// SyncDir puts names that were made and removed on disk.
+	// SyncDir makes new and removed names durable.
 	SyncDir(dir string) error
-	// Boot names this run of the machine: as long as it is the same, what was
-	// written is there though it was not synced. "" = not known.
+	// Boot names this run of the machine. As long as it is the same, data that was
+	// written but not synced is still there. "" = not known.
 	Boot() string
 }
 
@@ -38,10 +38,10 @@ type File interface {
 	io.Closer
 	Size() (int64, error)
 	Truncate(size int64) error
-	// Allocate makes the file size octets long, with room on disk for all of them:
-	// a write there does not run out of it.
+	// Allocate makes the file size octets long and reserves disk space for all of
+	// them, so that a write there cannot find the disk full.
 	Allocate(size int64) error
-	// Sync puts data on disk, and of the metadata what is needed to read it back.
+	// Sync makes data durable, with the metadata that is needed to read it.
 	Sync() error
 }
 
@@ -122,7 +122,7 @@ func (f osFile) Allocate(size int64) error { return allocate(f.File, size) }
 
 func (f osFile) Sync() error { return dataSync(f.File) }
 
-// fill is Allocate where the system cannot do it.
+// fill is Allocate for systems that cannot allocate.
 func fill(f *os.File, size int64) error {
 	for at := int64(0); at < size; at += int64(len(zeros)) {
 		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at); err != nil {

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// dataSync leaves out the file's times, which would cost a second write.
+// dataSync does not sync the file's times, which would cost a second write.
 func dataSync(f *os.File) error {
 	for {
 		err := syscall.Fdatasync(int(f.Fd()))
@@ -16,7 +16,7 @@ func dataSync(f *os.File) error {
 	}
 }
 
-// allocate takes the blocks without writing them, where the file system can.
+// allocate reserves the blocks without writing them, where the file system can.
 func allocate(f *os.File, size int64) error {
 	for {
 		switch err := syscall.Fallocate(int(f.Fd()), 0, 0, size); err {
@@ -31,7 +31,7 @@ func allocate(f *os.File, size int64) error {
 	}
 }
 
-// bootID is the kernel's name for the time since it was started.
+// bootID returns the kernel's name for this boot.
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

@@ -52,7 +52,7 @@ func appendHead(dst []byte, salt, first uint64) []byte {
 	return append(dst, 0, 0, 0, 0)
 }
 
-// parseHead reads a head; ok is false if it is not whole.
+// parseHead reads a head; ok is false if the head is not whole.
 func parseHead(b []byte) (salt, first uint64, ok bool) {
 	if len(b) < headSize || string(b[:8]) != magic {
 		return 0, 0, false
@@ -63,8 +63,8 @@ func parseHead(b []byte) (salt, first uint64, ok bool) {
 	return binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), true
 }
 
-// appendRecord appends a record of parts to dst. If they are less than length,
-// because some are lent, the CRC is not the record's as yet: see seal.
+// appendRecord appends a record of parts to dst. If the parts are shorter than
+// length, because some are lent, the CRC is not final yet: see seal.
 func appendRecord(dst []byte, seed uint32, seq uint64, beginsBatch bool, length int, parts [][]byte) []byte {
 	at := len(dst)
 	word := uint32(length)
@@ -81,12 +81,12 @@ func appendRecord(dst []byte, seed uint32, seq uint64, beginsBatch bool, length 
 	return dst
 }
 
-// sealWhole gives a record of which nothing is lent its CRC.
+// sealWhole gives a record its CRC. Nothing of the record is lent.
 func sealWhole(seed uint32, record []byte) {
 	binary.LittleEndian.PutUint32(record, crc32.Update(seed, castagnoli, record[4:]))
 }
 
-// record is one that was found whole.
+// record is a whole record that was found.
 type record struct {
 	seq         uint64
 	beginsBatch bool
@@ -94,8 +94,8 @@ type record struct {
 	size        int    // with its head
 }
 
-// peekRecord reads a record's head without believing it; ok says that it would
-// fit into b.
+// peekRecord reads a record's head without trusting it; ok says that the record
+// would fit into b.
 func peekRecord(b []byte) (r record, ok bool) {
 	if len(b) < recordHead {
 		return r, false
@@ -112,7 +112,7 @@ func peekRecord(b []byte) (r record, ok bool) {
 	return r, true
 }
 
-// whole says whether the CRC of the record at the beginning of b is right.
+// whole reports whether the CRC of the record at the beginning of b is right.
 func (r record) whole(b []byte, seed uint32) bool {
 	return crc32.Update(seed, castagnoli, b[4:r.size]) == binary.LittleEndian.Uint32(b)
 }

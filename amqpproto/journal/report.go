@@ -5,25 +5,25 @@ import (
 	"strings"
 )
 
-// Report is what opening a journal has found.
+// Report says what was found when a journal was opened.
 type Report struct {
-	Segments int    // files
-	Records  int    // whole records, all of which were replayed
+	Segments int    // number of files
+	Records  int    // number of whole records; all of them were replayed
 	Bytes    int64  // octets of records, with their heads
 	First    uint64 // number of the first record; 0 if there is none
-	Last     uint64 // and of the last
+	Last     uint64 // number of the last record
 
-	// Torn is how many octets were cut off the end: a batch that was not wholly
-	// written when the process or the machine died. Nobody had been told that it
-	// was stored.
+	// Torn is how many octets were cut off the end: a batch that was not completely
+	// written when the process or the machine died. The journal had not confirmed
+	// it to anybody.
 	Torn int64
 
-	// Damage is what had been stored and is not readable any more, oldest first.
+	// Damage lists what had been stored and cannot be read any more, oldest first.
 	Damage []Damage
 }
 
-// Damage is one place in a segment that does not hold what was written there, or
-// a gap between segments.
+// Damage is one place in a segment that does not hold what was written there, or a
+// gap between segments.
 type Damage struct {
 	Segment string // file name
 	Offset  int64  // where it begins

@@ -19,11 +19,11 @@ type scan struct {
 	salted bool // salt is known
 
 	report   Report
-	segments []Segment // with their whole sizes
-	empty    []string  // files at the end that were begun and hold nothing
+	segments []Segment // the segments, with their whole sizes
+	empty    []string  // files at the end that were created and hold nothing yet
 	next     uint64    // number that the next record should have
-	sound    bool      // the last segment may be written on
-	fileSize int64     // of the last segment
+	sound    bool      // the journal may append to the last segment
+	fileSize int64     // end of the records in the last segment
 
 	buf []byte
 }
@@ -57,7 +57,7 @@ func (s *scan) run() error {
 	return nil
 }
 
-// findSalt looks into every head until one is whole.
+// findSalt looks into the heads until it finds a whole one.
 func (s *scan) findSalt(files []Segment) error {
 	names := []string{identityName}
 	for _, f := range files {
@@ -80,7 +80,7 @@ func (s *scan) findSalt(files []Segment) error {
 		}
 	}
 	if len(files) > 0 {
-		return fmt.Errorf("%s: no file in it has a whole head, so none of its records can be told from noise; restore it, or move it away to begin anew", s.dir)
+		return fmt.Errorf("%s: no file in it has a whole head, so none of its records can be recognized; restore the directory, or move it away to start with an empty one", s.dir)
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (s *scan) segment(first, end uint64) error {
 	}
 	s.fileSize = int64(len(b))
 	if !s.sound && w.records == 0 && last {
-		// Begun, and not finished before the end.
+		// Created, but not finished before the process ended.
 		s.report.Torn += int64(len(bytes.TrimRight(b, "\x00")))
 		s.empty = append(s.empty, name)
 		return nil
@@ -118,7 +118,7 @@ func (s *scan) segment(first, end uint64) error {
 	return nil
 }
 
-// gap says what is missing between the last segment and the one that w walks.
+// gap reports what is missing between the last segment and the one that w reads.
 func (s *scan) gap(w *walk) {
 	if len(s.segments) == 0 || w.first <= s.next {
 		return
@@ -131,7 +131,7 @@ func (s *scan) gap(w *walk) {
 	w.damage(0, 0, s.next, lost, "records missing before it")
 }
 
-// load reads a whole file. What cannot be read comes as zeros, and bad is true.
+// load reads a whole file. Parts that cannot be read become zeros, and bad is true.
 func (s *scan) load(name string) (b []byte, bad bool, err error) {
 	f, err := s.fs.Open(filepath.Join(s.dir, name), 0)
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 // Segment is one file of a journal.
 type Segment struct {
 	First uint64 // number of its first record
-	Size  int64  // octets of records and heads, without what is only reserved
+	Size  int64  // octets of its records and heads, without space that is only reserved
 }
 
 func segmentName(first uint64) string { return fmt.Sprintf("%016x%s", first, segmentTail) }
 
-// parseSegmentName is false for files that are no segments.
+// parseSegmentName returns false for files that are not segments.
 func parseSegmentName(name string) (first uint64, ok bool) {
 	hex, ok := strings.CutSuffix(name, segmentTail)
 	if !ok || len(hex) != 16 {
@@ -31,7 +31,7 @@ const (
 	lockName     = "lock"
 )
 
-// makeFile makes a file that holds only a head. how is os.O_TRUNC or os.O_EXCL.
+// makeFile creates a file that holds only a head. how is os.O_TRUNC or os.O_EXCL.
 func makeFile(fs FS, dir, name string, how int, head []byte) (File, error) {
 	f, err := fs.Open(filepath.Join(dir, name), os.O_CREATE|how)
 	if err != nil {
@@ -44,7 +44,7 @@ func makeFile(fs FS, dir, name string, how int, head []byte) (File, error) {
 	return f, nil
 }
 
-// keepFile puts a new file and its name on disk.
+// keepFile makes a new file and its name durable.
 func keepFile(fs FS, dir string, f File) error {
 	if err := f.Sync(); err != nil {
 		return err

@@ -4,20 +4,21 @@ package arena
 // plus one. 0 is none.
 type Large uint32
 
-// OpenLarge makes room for a large body of more than ChunkSize. The caller holds it.
+// OpenLarge makes room for a body of more than ChunkSize octets. The caller holds
+// it.
 func (a *Arena) OpenLarge(size int) (Large, []byte) {
-	number := a.open(RecordSize(size)) // more than ChunkSize: nothing else comes there
+	number := a.open(RecordSize(size)) // over ChunkSize, so that no other body goes into this chunk
 	c := &a.chunks[number]
 	c.used, c.live, c.holds = len(c.mem), len(c.mem), 1
 	a.live += int64(c.live)
 	return Large(number + 1), c.mem[:size:size]
 }
 
-// LargeOctets are the n octets of a large body.
+// LargeOctets returns the n octets of a large body.
 func (a *Arena) LargeOctets(l Large, n uint32) []byte { return a.chunks[l-1].mem[:n:n] }
 
-// Complete says that a large body has come. It returns what it takes, octets, when
-// it is called for the first time, and 0 later.
+// Complete marks a large body as complete. The first call returns how many octets
+// the body takes; later calls return 0.
 func (a *Arena) Complete(l Large) int64 {
 	c := &a.chunks[l-1]
 	if c.whole {
@@ -30,8 +31,8 @@ func (a *Arena) Complete(l Large) int64 {
 // Hold adds a holder.
 func (a *Arena) Hold(l Large) { a.chunks[l-1].holds++ }
 
-// Drop takes a holder away. After the last one it returns the memory, which is the
-// caller's to give back, and what Complete has returned.
+// Drop removes a holder. When the last one drops it, Drop returns the memory, which
+// the caller has to free, and what Complete has returned.
 func (a *Arena) Drop(l Large) (mem []byte, counted int64) {
 	c := &a.chunks[l-1]
 	if c.holds--; c.holds > 0 {

@@ -3,13 +3,13 @@ package backlog
 
 import "math/bits"
 
-// Backlog is the ready messages of a queue: one lane for each priority, the
-// highest first. They are cells without Go pointers, in blocks, so that a long queue
-// is cheap for the garbage collector.
+// Backlog holds the ready messages of a queue in one lane for each priority, the
+// highest first. They are cells without Go pointers, in blocks, so that a long
+// queue is cheap for the garbage collector.
 type Backlog struct {
 	lanes []lane
-	some  [4]uint64 // lanes that are not empty, a bit each
-	n     int       // cells in all
+	some  [4]uint64 // the lanes that are not empty: one bit for each
+	n     int       // number of cells in all lanes
 }
 
 // Cell is a message's place in a queue.
@@ -24,7 +24,7 @@ const (
 	CellSize    = 24      // octets
 	Redelivered = 1 << 31 // a bit of Cell.Deliveries
 	blockCells  = 128
-	blockSpares = 64 // empty blocks that a server keeps
+	blockSpares = 64 // how many empty blocks a server keeps
 )
 
 // block is a piece of a lane's queue.
@@ -33,8 +33,8 @@ type block struct {
 	cells [blockCells]Cell
 }
 
-// Spare is the empty blocks of a server: a queue that is kept empty, and
-// there may be many, has none.
+// Spare keeps the empty blocks of a server. Many queues may be nearly empty all the
+// time, so an empty queue keeps no block of its own.
 type Spare struct {
 	first *block
 	n     int
@@ -58,11 +58,11 @@ func (l *Spare) put(b *block) {
 	}
 }
 
-// lane is a queue of one priority. New entries come to its end; those that come
-// back go to their places by order, which are nearly always before all others.
+// lane is the queue of one priority. New cells go to its end. Cells that come back
+// go to their place by order, which is nearly always before all others.
 type lane struct {
 	head, tail     *block
-	headAt, tailAt int    // the first cell in head, the end of the cells in tail
+	headAt, tailAt int    // the first cell in head, and the end of the cells in tail
 	returned       []Cell // a heap by order
 }
 
@@ -82,7 +82,7 @@ func (l *lane) append(c Cell, spare *Spare) {
 	l.tailAt++
 }
 
-// first is the cell that pop would take. The lane is not empty.
+// first returns the cell that pop would take. The lane must not be empty.
 func (l *lane) first() *Cell {
 	if len(l.returned) > 0 && (l.head == nil || l.returned[0].Order < l.head.cells[l.headAt].Order) {
 		return &l.returned[0]
@@ -90,7 +90,7 @@ func (l *lane) first() *Cell {
 	return &l.head.cells[l.headAt]
 }
 
-// pop takes the cell with the lowest order. The lane is not empty.
+// pop takes the cell with the lowest order. The lane must not be empty.
 func (l *lane) pop(spare *Spare) Cell {
 	c := *l.first()
 	if len(l.returned) > 0 && l.returned[0].Order == c.Order {
@@ -110,7 +110,7 @@ func (l *lane) pop(spare *Spare) Cell {
 	return c
 }
 
-// put adds a cell that has been in the lane before.
+// put adds a cell that was in the lane before.
 func (l *lane) put(c Cell) {
 	h := append(l.returned, c)
 	for i := len(h) - 1; i > 0; {
@@ -143,15 +143,15 @@ func (l *lane) popReturned() {
 		i = least
 	}
 	if last == 0 && cap(h) > blockCells {
-		h = nil // one large requeue must not hold memory for ever
+		h = nil // so that one large requeue does not hold its memory for ever
 	}
 	l.returned = h
 }
 
-// Len is how many cells there are.
+// Len returns the number of cells.
 func (b *Backlog) Len() int { return b.n }
 
-// Take takes all cells away.
+// Take removes all cells.
 func (b *Backlog) Take() (all Backlog) {
 	all = *b
 	*b = Backlog{}
@@ -159,7 +159,7 @@ func (b *Backlog) Take() (all Backlog) {
 	return all
 }
 
-// Init makes a backlog of n lanes.
+// Init prepares a backlog with n lanes.
 func (b *Backlog) Init(n int) { b.lanes = make([]lane, n) }
 
 // Append adds a cell at the end of a lane. Its order is above all others.
@@ -179,7 +179,7 @@ func (b *Backlog) added(lane int) {
 	b.n++
 }
 
-// Top is the highest lane that is not empty. The backlog is not.
+// Top returns the highest lane that is not empty. The backlog must not be empty.
 func (b *Backlog) Top() int {
 	for i := len(b.some) - 1; i > 0; i-- {
 		if b.some[i] != 0 {
@@ -189,10 +189,10 @@ func (b *Backlog) Top() int {
 	return 63 - bits.LeadingZeros64(b.some[0])
 }
 
-// First is the cell that Pop would take. The backlog is not empty.
+// First returns the cell that Pop would take. The backlog must not be empty.
 func (b *Backlog) First() *Cell { return b.lanes[b.Top()].first() }
 
-// Pop takes the first cell of the highest lane. The backlog is not empty.
+// Pop takes the first cell of the highest lane. The backlog must not be empty.
 func (b *Backlog) Pop(spare *Spare) Cell {
 	top := b.Top()
 	l := &b.lanes[top]
@@ -204,8 +204,8 @@ func (b *Backlog) Pop(spare *Spare) Cell {
 	return c
 }
 
-// Each calls fn with all cells: by lane, the highest first, and within it those
-// that came back before the others.
+// Each calls fn with all cells: lane by lane, the highest first. Within a lane,
+// cells that came back come before the others.
 func (b *Backlog) Each(fn func(c Cell)) {
 	for i := len(b.lanes) - 1; i >= 0; i-- {
 		l := &b.lanes[i]

@@ -1,17 +1,18 @@
 package store
 
 const (
-	// garbageSegments is how many segments' worth of garbage are left alone.
+	// garbageSegments is how many segments of garbage are tolerated.
 	garbageSegments = 4
 
-	// compactBudget is how many octets of survivors are written again in one turn.
+	// compactBudget is how many octets of live messages are rewritten in one turn.
 	compactBudget = 256 << 10
 )
 
-// compact gives room on disk back. Segments go oldest first, and those whose
-// messages have all gone go at once. A message that stays for long would hold
-// back all that came after it, so when there is more garbage than not, the
-// oldest messages are written again, and then the oldest segment goes.
+// compact gives disk space back. Segments are deleted oldest first. A segment whose
+// messages are all gone is deleted at once. A message that stays for long would
+// hold back all segments after its own; so when more than half of the journal is
+// garbage, the oldest messages are written again, and then the oldest segment is
+// deleted.
 func (s *Store) compact() {
 	if s.journal.Err() != nil {
 		return
@@ -36,7 +37,7 @@ func (s *Store) compact() {
 	if s.completeAt < before {
 		if s.topology > topologyAtOnce {
 			s.rewriteTopologyLater()
-			before = s.completeAt // what is older than that may go now
+			before = s.completeAt // segments before it may be deleted now
 		} else {
 			s.rewriteTopology()
 		}
@@ -44,7 +45,7 @@ func (s *Store) compact() {
 	s.journal.Release(before)
 }
 
-// rewriteMessages writes messages of the oldest segment again, up to the budget.
+// rewriteMessages writes messages of the oldest segment again, within the budget.
 func (s *Store) rewriteMessages() {
 	segments := s.journal.Segments()
 	if len(segments) < 2 {

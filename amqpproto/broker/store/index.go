@@ -5,9 +5,9 @@ package store
 // the garbage collector nothing.
 type stored struct {
 	at         uint64 // number of the message's newest record
-	time       int64  // of the publish, milliseconds since 1970
-	prev, next uint32 // neighbours by at: message ids plus one, 0 = none
-	queueRef          // the first queue; queue is 0 when no queue has the message
+	time       int64  // time of the publish, milliseconds since 1970
+	prev, next uint32 // neighbours in the order of records: message ids plus one, 0 = none
+	queueRef          // the first queue that has it; queue is 0 when no queue has the message
 	more       uint32 // further queues: place in index.nodes, 0 = none
 }
 
@@ -25,31 +25,32 @@ type refNode struct {
 	depth      uint32 // how many nodes were behind it when it was added
 }
 
-// wideFrom is how many queues besides the first a message has when its nodes get
-// a map: going through the list for each of its acks would take quadratic time.
+// wideFrom is how many queues besides the first a message has when its nodes get a
+// map. Without the map, going through the list for each ack would take quadratic
+// time.
 const wideFrom = 32
 
 // index is the stored messages by id, and in the order of their records.
 type index struct {
 	chunks      [][]stored // nil where no message is stored
 	counts      []int      // of messages stored, by chunk
-	spare       []stored   // a chunk to be used again
+	spare       []stored   // a chunk to use again
 	first, last uint32     // message ids plus one
 	nodes       []refNode
 	free        uint32                       // the list of unused nodes
 	wide        map[uint32]map[uint32]uint32 // of messages in many queues: their nodes by queue
-	looks       int                          // nodes that were looked at, ever
+	looks       int                          // how many nodes were looked at, ever
 	n           int
-	live        int64 // octets of the newest records of stored messages, about
+	live        int64 // octets of the newest records of the stored messages, roughly
 }
 
-// A chunk of the index is for this many ids in a row.
+// A chunk of the index holds this many consecutive ids.
 const (
 	chunkBits     = 14
 	chunkMessages = 1 << chunkBits
 )
 
-// of is the place of a message that is in the index, or about to be appended.
+// of returns the entry of a message that is in the index, or about to be appended.
 func (f *index) of(id uint32) *stored {
 	number := int(id >> chunkBits)
 	for number >= len(f.chunks) {
@@ -67,13 +68,13 @@ func (f *index) of(id uint32) *stored {
 
 func (f *index) at(id uint32) *stored { return &f.chunks[id>>chunkBits][id&(chunkMessages-1)] }
 
-// pin keeps the place of a message that is about to be appended; unpin comes
-// before append.
+// pin keeps the entry of a message that is about to be appended. unpin comes before
+// append.
 func (f *index) pin(id uint32)   { f.counts[id>>chunkBits]++ }
 func (f *index) unpin(id uint32) { f.counts[id>>chunkBits]-- }
 
-// append puts a message at the end: its record, which takes about cost octets, is
-// the newest.
+// append puts a message at the end, because its record is the newest. The record
+// takes about cost octets.
 func (f *index) append(id uint32, k *stored, at uint64, cost int64) {
 	f.link(id, k, at)
 	f.n++
@@ -81,13 +82,13 @@ func (f *index) append(id uint32, k *stored, at uint64, cost int64) {
 	f.live += cost
 }
 
-// move puts a message that is in the index at the end.
+// move puts a message that is in the index at the end, because it has a new record.
 func (f *index) move(id uint32, k *stored, at uint64) {
 	f.unlink(k)
 	f.link(id, k, at)
 }
 
-// remove takes a message out. k is void after it.
+// remove deletes a message. k must not be used after it.
 func (f *index) remove(id uint32, k *stored, cost int64) {
 	f.unlink(k)
 	f.n--
@@ -152,10 +153,11 @@ func (f *index) add(id uint32, k *stored, r queueRef) {
 	}
 }
 
-// nodesOf is the map of a message in many queues; nil if it is not in so many.
+// nodesOf returns the map of a message that is in many queues, or nil if it is in
+// few.
 func (f *index) nodesOf(id uint32) map[uint32]uint32 {
 	if len(f.wide) == 0 {
-		return nil // nearly always
+		return nil // nearly always the case
 	}
 	return f.wide[id]
 }
@@ -171,7 +173,7 @@ func (f *index) widen(id uint32, k *stored) {
 	f.wide[id] = nodes
 }
 
-// locate is the node of a queue; 0 if that queue has none.
+// locate returns the node of a queue, or 0 if that queue has none.
 func (f *index) locate(id uint32, k *stored, queue uint32) uint32 {
 	if nodes := f.nodesOf(id); nodes != nil {
 		return nodes[queue]
@@ -184,8 +186,8 @@ func (f *index) locate(id uint32, k *stored, queue uint32) uint32 {
 	return 0
 }
 
-// find is a queue's ref of the message; nil if that queue does not have it.
-// It is valid until the next add.
+// find returns a queue's ref of the message, or nil if that queue does not have it.
+// The ref is valid until the next add.
 func (f *index) find(id uint32, k *stored, queue uint32) *queueRef {
 	if k.queue == queue {
 		return &k.queueRef
@@ -196,8 +198,8 @@ func (f *index) find(id uint32, k *stored, queue uint32) *queueRef {
 	return nil
 }
 
-// drop takes a queue away from those that have the message. After the last one
-// k.queue is 0.
+// drop removes a queue from those that have the message. After the last one k.queue
+// is 0.
 func (f *index) drop(id uint32, k *stored, queue uint32) (dropped queueRef, found bool) {
 	if k.queue == queue {
 		dropped, k.queueRef = k.queueRef, queueRef{}
@@ -212,7 +214,7 @@ func (f *index) drop(id uint32, k *stored, queue uint32) (dropped queueRef, foun
 	return queueRef{}, false
 }
 
-// release takes a node out of a message's list.
+// release takes a node out of a message's list and frees it.
 func (f *index) release(id uint32, k *stored, i uint32) queueRef {
 	n := f.nodes[i]
 	if n.prev != 0 {
@@ -233,8 +235,8 @@ func (f *index) release(id uint32, k *stored, i uint32) queueRef {
 	return n.queueRef
 }
 
-// each calls fn with all queues that have the message. fn may change the ref,
-// and not which there are.
+// each calls fn with all queues that have the message. fn may change the ref, but
+// must not add or drop queues.
 func (f *index) each(k *stored, fn func(r *queueRef)) {
 	if k.queue == 0 {
 		return

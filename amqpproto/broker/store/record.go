@@ -6,10 +6,10 @@ import (
 	"zamqp/amqpproto"
 )
 
-// What is in the store's records. Each begins with its kind; numbers are
-// unsigned varints unless said otherwise, strings a number and that many octets.
-// Queues are known by ids, which are never used again, because most records
-// name one.
+// The format of the store's records. Each record begins with its kind. Numbers are
+// unsigned varints unless said otherwise; a string is its length and that many
+// octets. Most records name a queue, so queues have short ids, which are never
+// used again.
 //
 //	message   id or 0 | time | queues: n, and n × (queue id, deliveries)
 //	          | lengths of exchange, key, bcc, properties | all of their octets, and the body's
@@ -17,17 +17,17 @@ import (
 //	exchange  vhost | name | kind | flags | arguments
 //	queue     queue id | vhost | name | flags | arguments
 //	binding   vhost | source | flags | destination | key | arguments
-//	no…       what of the above identifies the thing: it is deleted
+//	no…       the fields of the above that identify the thing: it is deleted
 //	topology  highest queue id ever | n: n parts follow, all the exchanges, queues
 //	          and bindings that there are
 //	part      number of the topology's record | an exchange, queue or binding
 //
-// A message's id is the number of its first record, in which it is 0; when it is
-// written again, so that the old record may go, it keeps the id, and with it its
-// place in the queues. Its time is that of the publish, in milliseconds since
-// 1970. Deliveries are how often a queue has handed it out. They are not written
-// each time, but kept on a slot file of the journal, whose slots have a message id, and
-// a queue id and deliveries in one number.
+// A message's id is the number of its first record; that record has 0 instead. When
+// the message is written again, so that the old record may be deleted, it keeps its
+// id and its place in the queues. Its time is that of the publish, in milliseconds
+// since 1970. Deliveries are how often a queue has delivered it. They are not
+// written to the journal each time, but to a slot file of it. A slot holds a message
+// id, and a queue id and the deliveries in one number.
 type recordKind byte
 
 const (
@@ -54,8 +54,8 @@ func appendString[T string | []byte | amqpproto.RawTable](dst []byte, v T) []byt
 	return append(binary.AppendUvarint(dst, uint64(len(v))), v...)
 }
 
-// Exchange, Queue and Binding are what the store keeps about those. All of them are
-// durable.
+// Exchange, Queue and Binding are what the store keeps about these things. All of
+// them are durable.
 type Exchange struct {
 	Vhost, Name, Kind    string
 	AutoDelete, Internal bool
@@ -105,8 +105,8 @@ func appendQueue(dst []byte, q Queue) []byte {
 	return appendString(append(dst, flags), q.Args)
 }
 
-// appendBinding is for both kinds of its record: a binding is identified by all
-// that it is.
+// appendBinding writes both kinds of binding records, because all fields of a
+// binding identify it.
 func appendBinding(dst []byte, kind recordKind, b Binding) []byte {
 	dst = appendString(append(dst, byte(kind)), b.Vhost)
 	dst = appendString(dst, b.Source)
@@ -118,7 +118,8 @@ func appendBinding(dst []byte, kind recordKind, b Binding) []byte {
 	return appendString(appendString(dst, b.Key), b.Args)
 }
 
-// The three are the record of a message, up to its octets.
+// These three methods append the parts of the record of a message that come before
+// its octets.
 func appendMessageHead(b []byte, id uint64, ms int64, refs int) []byte {
 	b = binary.AppendUvarint(append(b, byte(recordMessage)), id)
 	b = binary.AppendUvarint(b, uint64(ms))
@@ -134,7 +135,8 @@ func appendLengths(b []byte, m *Message) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(b, uint64(m.BCCLen)), uint64(m.PropsLen))
 }
 
-// cursor reads a record. After a fault everything is zero and bad is true.
+// cursor reads a record. After the first error all values are zero, and bad is
+// true.
 type cursor struct {
 	b   []byte
 	bad bool
@@ -179,7 +181,7 @@ func (c *cursor) flags() byte {
 	return v
 }
 
-// octets is a view.
+// octets returns a view into the record.
 func (c *cursor) octets() []byte { return c.take(c.number()) }
 
 func (c *cursor) take(n uint64) []byte {
@@ -194,5 +196,5 @@ func (c *cursor) take(n uint64) []byte {
 
 func (c *cursor) fail() { c.b, c.bad = nil, true }
 
-// end says that the record was read to its end, and no further.
+// end reports whether the record was read exactly to its end.
 func (c *cursor) end() bool { return !c.bad && len(c.b) == 0 }

@@ -5,10 +5,10 @@ import "encoding/binary"
 // topologyAtOnce is how many octets of topology are written in one turn.
 const topologyAtOnce = 32 << 10
 
-// Writer takes the durable things of a broker, one after the other.
+// Writer receives the durable things of a broker, one after the other.
 type Writer struct {
 	s    *Store
-	take func(record []byte) // the record is valid until the return
+	take func(record []byte) // the record is valid until the method returns
 }
 
 // Exchange takes an exchange.
@@ -25,16 +25,16 @@ func (w *Writer) give(record []byte) {
 	w.take(record)
 }
 
-// Walk goes through the durable things of a broker in steps. Things may come and
-// go between the steps.
+// Walk goes through the durable things of a broker in steps. Things may be added
+// and deleted between the steps.
 type Walk interface {
 	// Next looks at the next thing, and gives it to w if it is durable. done says
-	// that there was none.
+	// that there was nothing left.
 	Next(w *Writer) (done bool)
 }
 
-// beginSegment is called for each new segment. A topology that is small is put
-// at its head, so that damage to one segment costs no more than what is in it.
+// beginSegment is called for each new segment. It puts a small topology at the head
+// of the segment, so that damage to one segment loses no more than what is in it.
 func (s *Store) beginSegment() {
 	switch {
 	case s.topology <= min(topologyAtOnce, s.journal.SegmentSize()/8):
@@ -44,8 +44,8 @@ func (s *Store) beginSegment() {
 	}
 }
 
-// rewriteTopology writes everything durable but messages. It may run in the
-// middle of appending another record, so it has its own scratch.
+// rewriteTopology writes all durable things except messages. It may run while
+// another record is being appended, so it has its own scratch memory.
 func (s *Store) rewriteTopology() {
 	n := 0
 	s.owner.Durable(&Writer{s, func([]byte) { n++ }})
@@ -62,9 +62,9 @@ func (s *Store) rewriteTopology() {
 	s.flushLater()
 }
 
-// rewriting writes the topology again in steps, as the records that it was first
-// written in. What is made and deleted meanwhile is recorded where that happens,
-// so that the records from the first one on are all that is needed at the end.
+// rewriting writes the topology again in steps, as the same records as the first
+// time. Meanwhile, changes are recorded as usual; so at the end the records from
+// the first one on describe everything.
 type rewriting struct {
 	s      *Store
 	walk   Walk
@@ -74,13 +74,14 @@ type rewriting struct {
 	octets int64
 }
 
-// rewriteTopologyLater has the topology written again in the turns to come.
+// rewriteTopologyLater starts a rewrite of the topology in the turns to come.
 func (s *Store) rewriteTopologyLater() {
 	if s.rewriting != nil || s.completeAt != 0 && s.journal.Appended()-s.rewrittenTo < 2*s.topology {
-		return // most of what is behind the last one is that one itself
+		return // most of the records behind the last rewrite are that rewrite itself
 	}
-	// The highest queue id must not go with the old records. One part is missing
-	// for ever, so that recovery goes by the records that follow.
+	// The highest queue id must survive when the old records are deleted. One part
+	// is left out on purpose, so that recovery does not take this record for a
+	// whole topology but uses the records that follow.
 	b := binary.AppendUvarint(append(s.item[:0], byte(recordTopology)), uint64(s.lastQueue))
 	s.item = binary.AppendUvarint(b, 1)
 	s.writeGone()
@@ -102,7 +103,7 @@ func (r *rewriting) step() (done bool) {
 	}
 	s.topology += r.octets - r.was
 	s.completeAt, s.rewrittenTo, s.rewriting = r.from, s.journal.Appended(), nil
-	s.flushLater() // there may be segments to release
+	s.flushLater() // segments may have become free
 	return true
 }
 

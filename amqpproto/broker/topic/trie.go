@@ -1,4 +1,4 @@
-// Package topic finds the patterns that a routing key fits, as topic exchanges do.
+// Package topic finds the patterns that match a routing key, as topic exchanges do.
 package topic
 
 import (
@@ -6,42 +6,42 @@ import (
 	"strings"
 )
 
-// Item is what is found: something with a pattern.
+// Item is something with a pattern.
 type Item interface {
 	Key() string // the pattern
-	Place() *int // room for the trie to note where the item is
+	Place() *int // room in which the trie notes where the item is
 }
 
-// Trie is items by their patterns.
+// Trie finds items by their patterns.
 type Trie[T Item] struct {
 	root      Node[T]
-	now, next []*Node[T] // scratch of Match
+	now, next []*Node[T] // scratch memory of Match
 	marks     uint64
 }
 
 // Add adds an item.
 func (t *Trie[T]) Add(item T) { t.root.add(item) }
 
-// Remove takes an item out that was added.
+// Remove removes an item that was added.
 func (t *Trie[T]) Remove(item T) { t.root.remove(item) }
 
-// Node is a place in a trie of keys, word by word:
-// words are parted by dots, * stands for one word, # for any number of them. An
-// empty key has no words.
+// Node is a place in a trie of keys, word by word. Dots separate words; * stands
+// for one word, # for any number of them. An empty key has no words.
 type Node[T Item] struct {
 	parent *Node[T]
-	word   string // that leads here from parent
+	word   string // the word that leads here from parent
 	words  map[string]*Node[T]
 	star   *Node[T]
 	hash   *Node[T]
 	items  []T
-	mark   uint64 // Trie.marks
+	mark   uint64 // the mark of Trie.marks that visited it last
 }
 
-// Items is what is here: all of it has the same key. It is the node's.
+// Items returns the items of this node, which all have the same key. The slice
+// belongs to the node.
 func (n *Node[T]) Items() []T { return n.items }
 
-// add puts an item where its key leads.
+// add puts an item at the node of its key.
 func (n *Node[T]) add(item T) {
 	if key := item.Key(); key != "" {
 		for word := range strings.SplitSeq(key, ".") {
@@ -80,7 +80,7 @@ func (n *Node[T]) child(word string) *Node[T] {
 	return c
 }
 
-// remove takes an item away, and the places that only it needed.
+// remove takes an item away, and the nodes that only it needed.
 func (n *Node[T]) remove(item T) {
 	if key := item.Key(); key != "" {
 		for word := range strings.SplitSeq(key, ".") {
@@ -107,10 +107,11 @@ func (n *Node[T]) remove(item T) {
 	}
 }
 
-// Match returns the places whose items fit. They are the trie's until the next call.
+// Match returns the nodes whose items match. The slice belongs to the trie and is
+// valid until the next call.
 //
-// It goes through the key once, with the set of all places that the words so far
-// lead to; trying one way after the other would take exponential time for keys with
+// It goes through the key once, with the set of all nodes that the words so far
+// lead to. Trying one way after the other would take exponential time for keys with
 // many #.
 func (t *Trie[T]) Match(key []byte) []*Node[T] {
 	t.marks++
@@ -135,7 +136,7 @@ func (t *Trie[T]) Match(key []byte) []*Node[T] {
 	return t.next
 }
 
-// enter adds a place, and those that # lets enter without a word.
+// enter adds a node, and the nodes that # reaches from it without a word.
 func (t *Trie[T]) enter(set []*Node[T], n *Node[T]) []*Node[T] {
 	for ; n != nil && n.mark != t.marks; n = n.hash {
 		n.mark = t.marks
