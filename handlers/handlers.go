@@ -1,5 +1,5 @@
 // Package handlers is the list of the handler packages that the server binary
-// is built with. A blank import is all that it takes.
+// contains. To add one, add a blank import.
 package handlers
 
 import (

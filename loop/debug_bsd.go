@@ -2,5 +2,5 @@
 
 package loop
 
-// threadID is the same everywhere where the system does not tell it cheaply: the check passes.
+// threadID is always the same, because the system has no cheap way to tell it: the check passes.
 func threadID() int64 { return 1 }

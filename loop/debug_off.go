@@ -2,7 +2,7 @@
 
 package loop
 
-// debugState does nothing without the build tag loopdebug; the calls vanish.
+// debugState does nothing without the build tag loopdebug. The compiler removes the calls.
 type debugState struct{}
 
 const debugging = false

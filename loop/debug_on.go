@@ -10,41 +10,41 @@ import (
 
 const debugging = true
 
-// debugState checks what the contract forbids and nothing else would notice.
+// debugState checks breaches of the contract that nothing else would notice.
 type debugState struct {
-	thread atomic.Int64     // of Run; 0 before
-	left   map[*Conn][]byte // what each connection's Pending held after the last flush
+	thread atomic.Int64     // the thread of Run; 0 before it
+	left   map[*Conn][]byte // what was left of each connection's Pending after the last flush
 }
 
-// own remembers the thread. It is the thread that counts and not the goroutine, because a task has a goroutine of its
-// own on the same thread.
+// own remembers the thread. It is the thread and not the goroutine, because a task has a goroutine of its own on the
+// same thread.
 func (d *debugState) own() { d.thread.Store(threadID()) }
 
-// disown forgets it: after the end nothing runs that could be disturbed.
+// disown forgets the thread: after the end there is nothing to disturb.
 func (d *debugState) disown() { d.thread.Store(0) }
 
-// onThread panics if a method for the loop's thread is called elsewhere while the loop runs.
+// onThread panics if a method of the loop's thread is called on another thread while the loop runs.
 func (d *debugState) onThread(_ *Loop, method string) {
 	if t := d.thread.Load(); t != 0 && t != threadID() {
 		panic(fmt.Sprintf("loop: %s called outside of the loop's thread; use Post", method))
 	}
 }
 
-// poison spoils bytes that a peer may have kept a view of.
+// poison overwrites bytes of which a peer may have kept a view.
 func (d *debugState) poison(b []byte) {
 	for i := range b {
 		b[i] = 0xDB
 	}
 }
 
-// pending checks that what was left of Pending is still its beginning.
+// pending checks that the rest of Pending is still at its beginning.
 func (d *debugState) pending(c *Conn, p []byte) {
 	if old := d.left[c]; !bytes.HasPrefix(p, old) {
 		panic(fmt.Sprintf("loop: Pending of %T changed %d bytes that Sent did not name", c.peer, len(old)))
 	}
 }
 
-// unsent remembers what is left.
+// unsent remembers the rest of Pending.
 func (d *debugState) unsent(c *Conn, p []byte) {
 	if d.left == nil {
 		d.left = map[*Conn][]byte{}

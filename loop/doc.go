@@ -1,19 +1,19 @@
-// Package loop is the reactor: it moves bytes between sockets and anything shaped like [Peer]. It knows bytes and
-// time, and no protocol.
+// Package loop is the reactor: it moves bytes between sockets and anything that implements [Peer]. It knows bytes
+// and time, but no protocol.
 //
-// One thread runs one loop. Everything but [Loop.Post], [Loop.Stop], [Loop.Stats] and [Loop.Enter] belongs to that
-// thread: it may be called before Run, and inside Run by peers, timers, posted functions and tasks.
+// One thread runs one loop. All methods except [Loop.Post], [Loop.Stop], [Loop.Stats] and [Loop.Enter] belong to
+// that thread: call them before Run, or inside Run in peers, timers, posted functions and tasks.
 //
 // # One turn
 //
 //  1. Poll. Once without waiting; only if nothing is ready and nothing is left over from the last turn, wait for a
 //     socket, the next deadline or a Post.
 //  2. Read. Every readable connection is read and fed, up to ReadTurnMax bytes each; a read that filled less than
-//     its buffer was the last. Listeners accept up to AcceptTurnMax.
-//     Pipes are read as sockets are. With [PollMax] events at most, this bounds the phase.
+//     its buffer is the last one. Listeners accept up to AcceptTurnMax.
+//     Pipes are read like sockets. With [PollMax] events at most, this bounds the phase.
 //  3. Timers whose time has come run, oldest first. Deadlines of peers make their connection dirty.
 //  4. Posted functions run, up to PostTurnMax.
-//  5. Options.Tasks runs the tasks made ready.
+//  5. Options.Tasks runs the tasks that are ready.
 //  6. Dirty connections: held input is offered again to woken peers, then each peer gets one Tick and one write of its
 //     Pending. What is longer than 16 KiB is written in portions of WriteConnMax, the connections in turn, and of all of
 //     them up to WriteTurnMax. The write goes first; writability is asked for only when it did not finish.
@@ -21,8 +21,8 @@
 //  8. Options.Tasks once more, for tasks that phases 6 and 7 made ready. What they say leaves in the next turn, which
 //     then does not wait.
 //
-// So an answer only appends to its peer's Pending and calls Wake: all acks, publishes and responses of a turn leave in
-// one write per connection.
+// An answer therefore only appends to its peer's Pending and calls Wake. All acks, publishes and responses of a turn
+// leave in one write per connection.
 //
 // # Rules that a Peer can rely on
 //
@@ -35,7 +35,7 @@
 //  4. Pending is called after Tick, and again in later turns until it is empty. What it returned and Sent did not
 //     name must stay a prefix of what it returns next.
 //  5. [Conn.Wake] makes dirty for this turn, or for the next if the flush has passed. [Conn.Close] flushes and closes in
-//     order, [Conn.Abort] closes at once. None of them calls back: Lost is called in phase 7, exactly once, last.
+//     order, [Conn.Abort] closes at once. None of them calls the peer: Lost is called in phase 7, once, last.
 //  6. When the other side ends its sending, EOF is told at once to a [HalfCloser], even while input is kept: held input
 //     is still offered on Wake, so a peer that refused some takes it before it closes.
 //  7. Lost is called when nothing more can be sent or received. After an orderly close the descriptor lingers a while

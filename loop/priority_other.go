@@ -4,7 +4,7 @@ package loop
 
 import "time"
 
-// lowThreads is false: here a priority is that of a whole process.
+// lowThreads is false: on this system a priority belongs to the whole process.
 const lowThreads = false
 
 func enterLow() {}

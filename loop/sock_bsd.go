@@ -33,8 +33,8 @@ func errnoOf(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// accept takes one connection. Not all of these systems have accept4; the fork lock keeps a child from inheriting the
-// socket in between.
+// accept takes one connection. Some of these systems do not have accept4, so accept holds the fork lock: otherwise a
+// child process could inherit the socket.
 func accept(fd int) (int, endpoint, syscall.Errno) {
 	syscall.ForkLock.RLock()
 	n, sa, err := unix.Accept(fd)
@@ -52,7 +52,7 @@ func accept(fd int) (int, endpoint, syscall.Errno) {
 	return n, endpointOf(sa), 0
 }
 
-// socket makes a stream socket that does not block.
+// socket makes a non-blocking stream socket.
 func socket(family int) (int, error) {
 	syscall.ForkLock.RLock()
 	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
@@ -70,5 +70,5 @@ func socket(family int) (int, error) {
 	return fd, nil
 }
 
-// boundUnsent is for Linux.
+// boundUnsent does something on Linux only.
 func boundUnsent(int) {}

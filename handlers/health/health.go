@@ -1,4 +1,4 @@
-// Package health answers those who watch the server: is it alive, can it work.
+// Package health answers programs that watch the server: is it alive, can it work.
 package health
 
 import "zamqp/publisher"
@@ -8,7 +8,7 @@ func init() {
 	publisher.Handle("GET /readyz", ready, publisher.Monitoring)
 }
 
-// live answers as long as the loop turns.
+// live answers as long as the loop runs.
 func live(r *publisher.Request) error {
 	return r.Text(200, "ok\n")
 }
@@ -17,11 +17,11 @@ func live(r *publisher.Request) error {
 type Report struct {
 	Ready    bool               `json:"ready"`
 	Draining bool               `json:"draining"`
-	Calls    int                `json:"calls"` // live ones, this one included
+	Calls    int                `json:"calls"` // calls in progress, this one included
 	Parts    []publisher.Status `json:"parts"` // connections and consumers
 }
 
-// ready answers 200 when every connection and consumer works, 503 otherwise.
+// ready answers 200 if every connection and consumer works, else 503.
 func ready(r *publisher.Request) error {
 	snap := r.Server().Snapshot()
 	report := Report{Ready: snap.Ready(), Draining: snap.Draining, Calls: snap.Live, Parts: snap.Parts}

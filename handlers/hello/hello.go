@@ -1,5 +1,5 @@
-// Package hello answers both wires with one function each. It is the exemplar
-// to copy for a handler package of one's own.
+// Package hello answers HTTP and AMQP with one function each. Copy it to begin a
+// handler package of your own.
 package hello
 
 import "zamqp/publisher"
@@ -14,8 +14,8 @@ func hello(r *publisher.Request) error {
 	return r.Text(200, "Hello, World!")
 }
 
-// echo answers a message, at its reply_to, with the same body, content type
-// and headers. The server adds the correlation id.
+// echo answers a message at its reply_to, with the same body, content type and
+// headers. The server adds the correlation id.
 func echo(r *publisher.Request) error {
 	r.EchoHeaders()
 	return r.Bytes(200, string(r.ContentType()), r.Body())

@@ -8,14 +8,14 @@ import (
 	"zamqp/publisher"
 )
 
-// prefix begins the names of all of the server's own metrics.
+// prefix begins the name of each of the server's own metrics.
 const prefix = "zamqp_"
 
-// A collector gives the metrics of one scrape to the library's registry, which
-// checks and sorts them.
+// A collector gives the metrics of one scrape to the Prometheus library's registry,
+// which checks and sorts them.
 type collector []publisher.Metric
 
-// Describe describes nothing: which metrics there are depends on what runs.
+// Describe describes nothing, because the metrics depend on what runs.
 func (c collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect sends the metrics.
@@ -25,7 +25,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		m := &c[i]
 		names, values := make([]string, len(m.Labels)), make([]string, len(m.Labels))
 		for k, label := range m.Labels {
-			// Queues are named by clients, in any octets.
+			// Clients name queues, with any octets.
 			names[k], values[k] = label.Name, strings.ToValidUTF8(label.Value, "\uFFFD")
 		}
 		desc := descs[m.Name]

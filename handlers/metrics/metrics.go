@@ -1,4 +1,4 @@
-// Package metrics shows the server's numbers to Prometheus.
+// Package metrics exports the server's numbers to Prometheus.
 package metrics
 
 import (
@@ -16,10 +16,10 @@ func init() {
 	publisher.Handle("GET /metrics", scrape, publisher.Monitoring)
 }
 
-// scrape answers with the page in the format that is asked for. On the loop's
-// thread it only reads the counters; the page is made on another one, with what
-// Go and the process tell of themselves, and with the metrics that handlers have
-// registered with the library.
+// scrape answers with the page in the format that the request asks for. The loop's
+// thread only reads the counters. Another thread makes the page, with what Go and
+// the process report about themselves, and with the metrics that handlers have
+// registered with the Prometheus library.
 func scrape(r *publisher.Request) error {
 	metrics := r.Server().Metrics()
 	format := expfmt.NegotiateAccept(http.Header{"Accept": r.Headers()["Accept"]}, expfmt.DefaultOpenMetricsAcceptedFormats()...)
@@ -31,8 +31,8 @@ func scrape(r *publisher.Request) error {
 	return r.Bytes(200, string(format), page.Bytes())
 }
 
-// write makes the page. A collector of somebody else's that fails must not hide
-// the server's own numbers: what could be gathered is shown.
+// write makes the page. If somebody else's collector fails, that must not hide the
+// server's own numbers: the page shows what could be gathered.
 func write(page *bytes.Buffer, format expfmt.Format, metrics []publisher.Metric) error {
 	own := prometheus.NewRegistry()
 	if err := own.Register(collector(metrics)); err != nil {

@@ -1,6 +1,6 @@
 package orders
 
-// ledgerMax is how many orders are remembered; the oldest are forgotten first.
+// ledgerMax is how many orders are remembered. The oldest are forgotten first.
 const ledgerMax = 100_000
 
 // A ledger counts orders by id. It needs no lock: handlers run on one thread.

@@ -1,5 +1,5 @@
 // Package orders takes orders by HTTP, publishes them, and counts them as the
-// consumer of its own messages. It shows a transaction on both wires.
+// consumer of its own messages. It demonstrates a transaction over both protocols.
 package orders
 
 import (
@@ -9,15 +9,15 @@ import (
 	"zamqp/publisher"
 )
 
-// An Order is what a client posts and what the message carries.
+// An Order is what a client posts and what the message contains.
 type Order struct {
 	ID       string `json:"id"`
 	Item     string `json:"item"`
 	Quantity int    `json:"quantity,omitempty"`
 }
 
-// exchange is where the orders go. All names that the demonstration gives to a
-// broker begin like this: beside a real RabbitMQ it touches nobody's queues.
+// exchange is where the orders go. All names that the demonstration declares begin
+// like this, so that it touches nobody's queues on a real RabbitMQ.
 const exchange = "zamqp-demo.orders"
 
 func init() {
@@ -50,7 +50,7 @@ func create(r *publisher.Request) error {
 	return r.Reply(202, Receipt{o.ID})
 }
 
-// idMax is what fits into a message id.
+// idMax is the longest message id, in octets.
 const idMax = 255
 
 // A Receipt is the answer to an order.
@@ -58,7 +58,7 @@ type Receipt struct {
 	ID string `json:"id"`
 }
 
-// bill counts an order. A real one would write to a database, by r.Offload.
+// bill counts an order. A real handler would write to a database, by r.Offload.
 func bill(r *publisher.Request) error {
 	var o Order
 	if err := r.Decode(&o); err != nil {
@@ -68,13 +68,13 @@ func bill(r *publisher.Request) error {
 	return nil
 }
 
-// A Seen tells how often the consumer has seen an order.
+// A Seen says how often the consumer has seen an order.
 type Seen struct {
 	ID   string `json:"id"`
 	Seen int    `json:"seen"`
 }
 
-// show tells whether the consumer has seen an order, and how often.
+// show answers how often the consumer has seen an order.
 func show(r *publisher.Request) error {
 	id := r.PathValue("id")
 	n := billed.count[id]
@@ -86,6 +86,6 @@ func show(r *publisher.Request) error {
 
 func newID() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails: crypto/rand says so
+	_, _ = rand.Read(b[:]) // crypto/rand promises never to fail
 	return hex.EncodeToString(b[:])
 }

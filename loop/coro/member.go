@@ -7,9 +7,8 @@ import (
 	"sync"
 )
 
-// members are the coroutines of a pool, told apart by their Identity. A
-// coroutine enters and leaves once in its life, not once a run, so that a run
-// costs nothing for it.
+// members are the coroutines of a pool, by their Identity. A coroutine is added and removed once in its life, not
+// once for each run, so a run costs nothing for it.
 type members struct {
 	mu  sync.Mutex
 	all map[uintptr]struct{}
@@ -30,8 +29,8 @@ func (m *members) enter() (leave func()) {
 	}
 }
 
-// Inside reports whether the calling goroutine is a coroutine of the pool, in the
-// middle of a run. Any goroutine may call it.
+// Inside reports whether the calling goroutine is a coroutine of the pool in the middle of a run. Any goroutine may
+// call it.
 func (p *Pool) Inside() bool {
 	self := Identity()
 	p.members.mu.Lock()
@@ -40,8 +39,7 @@ func (p *Pool) Inside() bool {
 	return is
 }
 
-// Identity is Self, or, where that is 0, the number of the goroutine, which takes
-// some microseconds to find.
+// Identity is Self. Where Self is 0, it is the number of the goroutine, which takes some microseconds to find.
 func Identity() uintptr {
 	if self := Self(); self != 0 {
 		return self

@@ -7,7 +7,7 @@ type Pool struct {
 	idleMax int
 	onPanic func(Runner, *PanicError)
 
-	current   *Task // whose code is on the thread; nil outside of tasks
+	current   *Task // the task whose code runs now; nil outside of tasks
 	idle      *Task // stack of coroutines without a run, the warmest on top
 	readyHead *Task // woken tasks, oldest first
 	readyTail *Task
@@ -26,11 +26,11 @@ type Stats struct {
 	Idle      int    // coroutines kept for the next Start
 	Started   uint64 // runs begun since the pool was made
 	Panics    uint64 // runs that ended by a panic or by Goexit
-	Abandoned uint64 // coroutines lost to Goexit; each holds its stack for ever
+	Abandoned uint64 // coroutines lost to Goexit; each keeps its stack for ever
 }
 
-// NewPool makes an empty pool that keeps up to idleMax coroutines without work. onPanic may be nil; otherwise it is
-// called on the thread, outside of any task's stack, after a run that panicked.
+// NewPool makes an empty pool that keeps up to idleMax coroutines without work. onPanic may be nil. It is called
+// after a run that panicked, on the thread, outside of any task's stack.
 func NewPool(idleMax int, onPanic func(Runner, *PanicError)) *Pool {
 	return &Pool{idleMax: idleMax, onPanic: onPanic}
 }
@@ -62,7 +62,7 @@ func (p *Pool) grow() *Task {
 	return t
 }
 
-// switchTo gives the thread to t until it parks or its run ends, then settles the run if it ended.
+// switchTo gives the thread to t until t parks or its run ends. If the run has ended, it settles it.
 func (p *Pool) switchTo(t *Task) {
 	outer := p.current
 	p.current = t
@@ -74,12 +74,12 @@ func (p *Pool) switchTo(t *Task) {
 	}
 }
 
-// settle takes back a coroutine whose run is over and reports how the run ended, if it was a panic.
+// settle takes back a coroutine whose run is over. If the run ended by a panic, it reports that.
 func (p *Pool) settle(t *Task) {
 	r, failed := t.runner, t.failed
 	t.runner, t.failed, t.cancel = nil, nil, nil
 	t.woken = false
-	t.epoch++ // Refs of the ended run are void
+	t.epoch++ // Refs of the ended run do nothing from now on
 	p.stats.Live--
 	if t.state == stateIdle {
 		t.next = p.idle
@@ -108,7 +108,7 @@ func (p *Pool) forget(t *Task) {
 	p.all = p.all[:len(p.all)-1]
 }
 
-// RunReady resumes the tasks that were woken when it was entered, in the order of their waking. more reports that
+// RunReady resumes the tasks that had been woken before the call, in the order of their waking. more reports that
 // others have been woken meanwhile and wait for the next call. It is the loop's Options.Tasks.
 func (p *Pool) RunReady() (more bool) {
 	for n := p.ready; n > 0 && p.readyHead != nil; n-- {
@@ -132,7 +132,7 @@ func (p *Pool) Close() {
 		panic("coro: Close called inside a task")
 	}
 	p.closed = true
-	// Cancelled runs may start others, which end at once too; so the list is looked at until nothing waits.
+	// Cancelled runs may start others, which end at once too; so this looks at the list until nothing waits.
 	for again := true; again; {
 		again = false
 		for i := 0; i < len(p.all); i++ {
@@ -149,12 +149,12 @@ func (p *Pool) Close() {
 		p.idle = t.next
 		t.next = nil
 		p.stats.Idle--
-		t.resume() // its runner is nil: it ends
+		t.resume() // its runner is nil, so it ends
 		p.forget(t)
 	}
 }
 
-// Stats returns the counts of this moment.
+// Stats returns the current counts.
 func (p *Pool) Stats() Stats {
 	s := p.stats
 	s.Ready = p.ready

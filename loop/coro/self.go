@@ -2,7 +2,6 @@
 
 package coro
 
-// Self tells the calling goroutine, or the coroutine of a task, from all others
-// that live: it is the same through parks and wakes, and is never 0. It costs
-// about a nanosecond. The address must not be followed.
+// Self identifies the calling goroutine, or the coroutine of a task, among all that live. It stays the same through
+// parks and wakes, and is never 0. It costs about a nanosecond. Nobody may dereference the address.
 func Self() uintptr

@@ -2,5 +2,5 @@
 
 package coro
 
-// Self is 0 on this platform: goroutines are not told apart.
+// Self is 0 on this platform, where goroutines cannot be told apart cheaply.
 func Self() uintptr { return 0 }

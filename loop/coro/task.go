@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 )
 
-// Runner is what a task runs: one call of a handler, say.
+// Runner is what a task runs: for example one call of a handler.
 type Runner interface {
 	Run(t *Task)
 }
@@ -17,16 +17,16 @@ var ErrClosed = errors.New("coro: the task pool is closed")
 // ErrGoexit is the Value of the PanicError of a run that called runtime.Goexit.
 var ErrGoexit = errors.New("coro: runtime.Goexit called in a task")
 
-// PanicError is how a run ended that did not return.
+// PanicError says how a run ended that did not return.
 type PanicError struct {
-	Value any    // what was panicked with, or ErrGoexit
-	Stack []byte // of the task at the panic, as debug.Stack prints it
+	Value any    // the value of the panic, or ErrGoexit
+	Stack []byte // the task's stack at the panic, as debug.Stack prints it
 }
 
-// Error names the value only; the stack is for the log.
+// Error contains only the value; the stack is for the log.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// Unwrap gives the value if it was an error.
+// Unwrap returns the value if it is an error.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
@@ -50,7 +50,7 @@ type Task struct {
 	resume func() (struct{}, bool) // next of iter.Pull: switches to the coroutine
 	yield  func(struct{}) bool     // switches back
 
-	epoch  uint64      // goes up with each run and each end of a Park; what a Ref compares
+	epoch  uint64      // rises with each run and each end of a Park; a Ref compares it
 	at     int         // index in Pool.all
 	next   *Task       // in the idle stack or the ready queue
 	answer error       // what the Park in progress returns
@@ -58,10 +58,10 @@ type Task struct {
 	failed *PanicError // how the run ended, for Pool.settle
 
 	state state
-	woken bool // a Ref's Wake came before its Park
+	woken bool // a Ref's Wake came before the Park
 }
 
-// Park gives the thread back until Wake or Cancel. It is called inside the task's own Run only. It returns nil after
+// Park gives the thread back until Wake or Cancel. Only code of the task's own Run may call it. It returns nil after
 // Wake, the cause after Cancel, and ErrClosed without waiting once the pool is closed.
 func (t *Task) Park() error {
 	p := t.pool
@@ -86,23 +86,23 @@ func (t *Task) Park() error {
 	return t.leave(err)
 }
 
-// leave ends a wait: Refs made for it are void from here on.
+// leave ends a wait: Refs that were made for it do nothing from here on.
 func (t *Task) leave(err error) error {
 	t.epoch++
 	t.woken = false
 	return err
 }
 
-// Wake queues the parked task for the next RunReady. A task that is not parked is left alone: one that may be woken
-// before it parks should hand out a Ref.
+// Wake queues the parked task for the next RunReady. It does nothing to a task that is not parked; for a task that
+// may be woken before it parks, use a Ref.
 func (t *Task) Wake() {
 	if t.state == stateParked {
 		t.enqueue(nil)
 	}
 }
 
-// Cancel is Wake, but Park returns cause, which must not be nil. If the task is not parked, its next Park returns
-// cause at once; of several causes the first is kept.
+// Cancel is like Wake, but Park returns cause, which must not be nil. If the task is not parked, its next Park
+// returns cause at once. Of several causes the first one counts.
 func (t *Task) Cancel(cause error) {
 	switch t.state {
 	case stateParked:
@@ -138,11 +138,11 @@ type Ref struct {
 // Ref makes a handle for the current or next Park.
 func (t *Task) Ref() Ref { return Ref{task: t, epoch: t.epoch} }
 
-// Valid reports whether the wait that the Ref was made for is still to end.
+// Valid reports whether the wait that the Ref was made for has not ended yet.
 func (r Ref) Valid() bool { return r.task != nil && r.task.epoch == r.epoch }
 
-// Wake ends the wait. Called before the Park, it makes that Park return nil at once, so that something that answers
-// immediately need not be told apart from something that answers later.
+// Wake ends the wait. If it comes before the Park, that Park returns nil at once. So code that answers immediately
+// works like code that answers later.
 func (r Ref) Wake() {
 	if !r.Valid() {
 		return
@@ -161,7 +161,7 @@ func (r Ref) Cancel(cause error) {
 	}
 }
 
-// loop is the body of the coroutine: one run after another until the pool has no use for it.
+// loop is the body of the coroutine: one run after another until the pool does not need it any more.
 func (t *Task) loop(yield func(struct{}) bool) {
 	t.yield = yield
 	defer t.pool.members.enter()()
@@ -180,7 +180,8 @@ func (t *Task) loop(yield func(struct{}) bool) {
 	}
 }
 
-// once runs the Runner and turns a panic into t.failed, with the stack taken while the panicking frames still stand.
+// once runs the Runner and turns a panic into t.failed. It takes the stack while the frames of the panic are still
+// there.
 func (t *Task) once() {
 	finished := false
 	defer func() {
@@ -192,8 +193,8 @@ func (t *Task) once() {
 			t.failed = &PanicError{Value: v, Stack: debug.Stack()}
 			return
 		}
-		// Goexit cannot be recovered from. If this function returned, iter.Pull would go on with it in whoever
-		// resumed the task, in the end the loop itself. So the coroutine stops here for good.
+		// Nobody can recover from Goexit. If this function returned, iter.Pull would repeat the Goexit in whatever
+		// resumed the task, in the end in the loop itself. So the coroutine stops here for good.
 		t.failed = &PanicError{Value: ErrGoexit, Stack: debug.Stack()}
 		t.state = stateDead
 		for {

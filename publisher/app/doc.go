@@ -1,3 +1,3 @@
 // Package app is the composition root: it joins handlers, doors and machines to one
-// loop by the plan of publisher/config, and stops them in order.
+// loop, as the plan of publisher/config says, and stops them in order.
 package app

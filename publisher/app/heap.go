@@ -7,17 +7,17 @@ import (
 )
 
 // heapFloor is the ballast of the heap. The collector runs when the heap has
-// doubled: over the few MiB of a server that would be many times a second, and with
-// several processors each run wakes other threads. With the ballast it runs after
-// each 32 MiB of garbage. The ballast is never touched, so it takes addresses only;
-// the garbage is real.
+// doubled. For the few MiB of a server that would be many times a second, and with
+// several processors each run wakes other threads. With the ballast the collector
+// runs after each 32 MiB of garbage. Nothing touches the ballast, so it takes
+// addresses but no memory; the garbage takes memory.
 const heapFloor = 32 * config.MiB
 
 var ballast []byte
 
-// floorHeap takes the ballast, less of it where memory is short, and returns its
-// size. Where the environment tunes the collector, it does nothing. limit is the
-// memory that there is; 0 = not known.
+// floorHeap allocates the ballast, a smaller one where memory is short, and returns
+// its size. If the environment tunes the collector, it does nothing. limit is the
+// memory of the machine; 0 = not known.
 func floorHeap(limit config.Size) config.Size {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return 0

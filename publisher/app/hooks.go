@@ -11,42 +11,43 @@ import (
 	"time"
 )
 
-// stops is the run of the handlers' OnStop functions. For the loop's thread, and
-// after the loop for its goroutine.
+// stops runs the handlers' OnStop functions. During the loop it belongs to the
+// loop's thread, afterwards to the goroutine that ran the loop.
 type stops struct {
 	begun, over bool
-	cancel      context.CancelCauseFunc // of their context, once begun
+	cancel      context.CancelCauseFunc // cancels their context; nil before they run
 }
 
-// endSignals are the signals that ask for the end.
+// endSignals are the signals that end the server.
 func endSignals() []os.Signal {
 	signals := []os.Signal{syscall.SIGTERM, syscall.SIGINT}
-	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+	if !signal.Ignored(syscall.SIGHUP) { // under nohup it stays ignored
 		signals = append(signals, syscall.SIGHUP)
 	}
 	return signals
 }
 
-// untilSignal is a context that the first signal ends, with that as cause. The
-// second one does what it does to any program: nobody else may listen.
+// untilSignal returns a context that the first signal cancels, with the signal as
+// its cause. A second signal does what it does to any program, so nothing else may
+// listen for it.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(ctx, endSignals()...)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
 }
 
-// abandon ends a start that came no further than the OnStart functions. end ends
-// their context.
+// abandon ends a start that did not come further than the OnStart functions. end
+// cancels their context.
 func (a *application) abandon(serving context.Context, end func(), err error) error {
 	a.server.End()
-	a.draining = true // what was posted of a signal comes to nothing
+	a.draining = true // nothing may come of a signal that was posted
 	a.loop.Stop()
-	if err := a.loop.Run(); err != nil { // which releases what it holds
+	if err := a.loop.Run(); err != nil { // which releases the loop's resources
 		a.log.Warn().Err(err).Msg("the loop was not released in good order")
 	}
 	a.fail(err)
 	if cause := context.Cause(serving); cause != nil && (errors.Is(err, cause) || errors.Is(err, serving.Err())) {
-		a.log.Info().Str("reason", cause.Error()).Msg("the start was ended before the server served")
+		a.log.Info().Str("reason", cause.Error()).Msg("the start was ended before the server was ready")
 		a.err = nil
 	}
 	end()
@@ -88,9 +89,8 @@ func (a *application) cutStops(cause error) {
 	}
 }
 
-// stopLate is for the time after the loop. It runs the OnStop functions, within
-// bound, if the drain did not come to them: the start has failed, or calls did not
-// end.
+// stopLate runs after the loop. It runs the OnStop functions, within bound, if the
+// drain did not reach them because the start failed or calls did not end.
 func (a *application) stopLate(bound time.Duration) {
 	switch {
 	case a.stops.over || !a.server.HasOnStop():
@@ -119,7 +119,7 @@ func (a *application) stopWithin(bound time.Duration) {
 		return
 	case <-ctx.Done():
 	}
-	select { // those that heed their context
+	select { // waits for the functions that heed their context
 	case <-done:
 	case <-time.After(cutGrace):
 		a.leaveStops()
@@ -129,6 +129,6 @@ func (a *application) stopWithin(bound time.Duration) {
 // leaveStops goes on without an OnStop function that does not return.
 func (a *application) leaveStops() {
 	name := cmp.Or(a.server.RunningHook(), "an OnStop function")
-	a.log.Error().Str("function", name).Msg("an OnStop function has not returned: the server ends without it, and without those that were to follow")
+	a.log.Error().Str("function", name).Msg("an OnStop function has not returned: the server ends without waiting for it, and does not run the ones after it")
 	a.fail(fmt.Errorf("%s has not returned", name))
 }

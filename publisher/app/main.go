@@ -12,8 +12,8 @@ import (
 	"zamqp/publisher/logging"
 )
 
-// Main runs the command line (without the program's name) of a binary whose
-// handlers are in publisher.Default, and returns the exit code.
+// Main runs the command line (without the program's name) of a binary and returns
+// the exit code. The handlers of the binary are in publisher.Default.
 func Main(args []string) int {
 	c := &command.CLI{
 		Registry:    publisher.Default,

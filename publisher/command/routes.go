@@ -18,8 +18,9 @@ func (c *CLI) routesCommand() *cobra.Command {
 		Use:   "routes",
 		Short: "Print the routes of the compiled-in handlers",
 		Long: `Print each pattern with the place that registers it. The more specific pattern
-wins, whatever the order. A route that gets the messages of consumers, too, has their
-names. No configuration is read: check prints the routes with what it changes.`,
+wins, in whatever order they are registered. If a route also gets messages of
+consumers, their names follow. No configuration is read: check prints the routes as
+the configuration changes them.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
@@ -31,8 +32,8 @@ names. No configuration is read: check prints the routes with what it changes.`,
 	}
 }
 
-// messagesOf are the names of the consumers whose messages a route gets, by its
-// pattern. Those with a mistake are left out: check prints it.
+// messagesOf returns the names of the consumers whose messages a route gets, by its
+// pattern. It leaves out consumers with a mistake: check prints the mistake.
 func messagesOf(g *publisher.Registry, consumers map[string]publisher.Consumer) map[string][]string {
 	by := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(consumers)) {

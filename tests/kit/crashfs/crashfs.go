@@ -1,6 +1,6 @@
-// Package crashfs is a file system in memory for the tests of what has to outlive
-// crashes. It knows what is on disk, and what would be lost by a power loss now;
-// it can fail, and be looked into.
+// Package crashfs is a file system in memory that tests crashes. It knows what is
+// on disk and what a power loss would destroy. It can be made to fail, and tests
+// can look into it.
 package crashfs
 
 import (
@@ -17,28 +17,28 @@ import (
 	"zamqp/amqpproto/journal"
 )
 
-// FS is the file system. Its exported fields may be set while nobody uses it.
+// FS is the file system. Set its exported fields only while nobody uses it.
 type FS struct {
 	mu     sync.Mutex
 	Files  map[string]*File // by path, as programs see them
 	synced map[string]*File // names that are on disk
 	locked map[string]bool
 
-	Steps  int             // operations that change something
+	Steps  int             // number of operations that changed something
 	FailAt int             // the step that fails, 0 = none
-	Fail   error           // how
-	Short  bool            // a write that fails writes half of it
-	Room   int             // octets of all files together, over which the disk is full; 0 = no bound
+	Fail   error           // how it fails
+	Short  bool            // a write that fails writes its first half
+	Room   int             // the disk is full when all files together have more octets; 0 = no bound
 	boots  int             // power losses so far
 	During func(op string) // called before each step; may call Crash
 }
 
-// File is a file's octets, and those of its sectors that are on disk.
+// File has a file's octets, and the octets of each of its sectors that are on disk.
 type File struct {
 	Data   []byte
 	disk   []byte
 	length int    // that is on disk
-	clean  []byte // what it held when a sync failed: the system takes that to be on disk
+	clean  []byte // what it held when a sync failed: the system believes that to be on disk
 }
 
 const sector = 512
@@ -48,7 +48,7 @@ func New() *FS {
 	return &FS{Files: map[string]*File{}, synced: map[string]*File{}, locked: map[string]bool{}}
 }
 
-// step counts an operation and says whether it fails.
+// step counts an operation and reports whether it fails.
 func (m *FS) step(op string) error {
 	if m.During != nil {
 		m.mu.Unlock()
@@ -62,8 +62,8 @@ func (m *FS) step(op string) error {
 	return nil
 }
 
-// Crash is what a power loss leaves: all that was synced, and of the rest
-// whatever the disk had got around to.
+// Crash returns what a power loss leaves: everything that was synced, and a random
+// part of the rest.
 func (m *FS) Crash(rng *rand.Rand) *FS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -97,7 +97,7 @@ func (m *FS) Crash(rng *rand.Rand) *FS {
 	return after
 }
 
-// Kill is what the end of a process leaves: everything.
+// Kill returns what the end of a process leaves: everything.
 func (m *FS) Kill() *FS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -113,7 +113,7 @@ func (m *FS) Kill() *FS {
 // Boot changes with each Crash.
 func (m *FS) Boot() string { return strconv.Itoa(m.boots) }
 
-// MakeDir implements journal.FS. Directories are there, and stay.
+// MakeDir implements journal.FS. All directories exist.
 func (m *FS) MakeDir(string) error { return nil }
 
 type unlock func()
@@ -191,7 +191,7 @@ func (m *FS) Rename(from, to string) error {
 	return nil
 }
 
-// grow makes a file longer, as far as there is room.
+// grow makes a file longer, as far as there is space.
 func (m *FS) grow(f *File, size int) error {
 	if size <= len(f.Data) {
 		return nil

@@ -31,7 +31,7 @@ func (h *brokerHost) Offload(fn, done func()) {
 
 func (h *brokerHost) tick() {
 	if h.dead || h.w.frozen {
-		return // Thaw does it
+		return // Thaw wakes it
 	}
 	if next := h.w.Broker.Tick(h.w.Clock.Now()); !next.IsZero() {
 		h.WakeAt(next)
@@ -49,15 +49,15 @@ func (w *World) startBroker() {
 	}
 	w.Broker = s
 	w.T.Cleanup(func() {
-		_ = s.CloseStore() // or its writer keeps all that the broker holds
+		_ = s.CloseStore() // else its writer keeps everything that the broker holds
 		m.end()
 	})
 	w.host.tick()
 }
 
-// CrashBroker takes the power away from the broker, now, and starts it again with
+// CrashBroker takes the power away from the broker now, and starts it again with
 // what its disk has left: Options.Files, a crashfs.FS after FS.Crash or FS.Kill.
-// It may be called by OnOperation.
+// OnOperation may call it.
 func (w *World) CrashBroker(after journal.FS) {
 	w.after, w.host.dead = after, true
 	for _, p := range w.processes {
@@ -67,8 +67,8 @@ func (w *World) CrashBroker(after journal.FS) {
 	}
 }
 
-// restartBroker is the rest of CrashBroker, when nobody is in the middle of
-// anything.
+// restartBroker does the rest of CrashBroker when no machine is in the middle of
+// something.
 func (w *World) restartBroker() {
 	w.options.Files, w.after = w.after, nil
 	for _, l := range w.links {

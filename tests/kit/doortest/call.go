@@ -6,7 +6,7 @@ import (
 	"zamqp/publisher"
 )
 
-// Call is a request to a process, as HTTP brings one.
+// Call is an HTTP request to a process.
 type Call struct {
 	Body   string
 	Over   bool
@@ -26,7 +26,7 @@ func (p *Process) Call(target, body string) *Call {
 	return c
 }
 
-// Done makes the call the door of its own request.
+// Done makes Call the door of its own request.
 func (c *Call) Done(r *publisher.Call) {
 	c.Over, c.Status, c.Err = true, r.Response().Status, r.Outcome().Err
 }

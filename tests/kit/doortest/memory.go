@@ -2,14 +2,15 @@ package doortest
 
 import "sync"
 
-// pieces is message memory of brokers whose tests are over, by size, for the next
-// ones: calls that wait for ever keep their brokers, one for each step of a story.
+// pieces is message memory of brokers whose tests are over, by size. The next
+// brokers use it again: calls that wait for ever keep their brokers, one for each
+// step of a story.
 var pieces = struct {
 	sync.Mutex
 	free map[int][][]byte
 }{free: map[int][][]byte{}}
 
-// memory is what one broker has taken.
+// memory counts what one broker has taken.
 type memory struct{ taken map[*byte][]byte }
 
 func (m *memory) allocate(n int) []byte {
@@ -32,7 +33,7 @@ func (m *memory) release(b []byte) {
 	pieces.free[cap(b)] = append(pieces.free[cap(b)], b[:cap(b)])
 }
 
-// end gives back what the broker still has: it must not be used any more.
+// end gives back what the broker still has. The broker must not be used afterwards.
 func (m *memory) end() {
 	for _, b := range m.taken {
 		m.release(b)

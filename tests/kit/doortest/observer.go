@@ -10,7 +10,7 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// observer is a client of the test's own, on a calm wire that is never cut.
+// observer is a client of the test itself, on a calm wire that is never cut.
 type observer struct {
 	w      *World
 	client *client.Client
@@ -69,7 +69,7 @@ func (w *World) Declare(t client.Topology) {
 	w.Until("a declaration", time.Minute, func() bool { return over })
 }
 
-// Delete deletes a queue with all that is in it.
+// Delete deletes a queue with all its messages.
 func (w *World) Delete(queue string) {
 	w.T.Helper()
 	over := false
@@ -83,14 +83,14 @@ func (w *World) Delete(queue string) {
 	w.Until("a queue is deleted", time.Minute, func() bool { return over })
 }
 
-// Message is one that was taken out of a queue.
+// Message is a message that was taken out of a queue.
 type Message struct {
 	amqp.Publishing
 	Exchange, RoutingKey string
 	Redelivered          bool
 }
 
-// Take takes all messages out of a queue, those that unacked hold left out.
+// Take takes all ready messages out of a queue.
 func (w *World) Take(queue string) (all []Message) {
 	w.T.Helper()
 	for c := w.observe(); ; {
@@ -123,8 +123,8 @@ func (w *World) Take(queue string) (all []Message) {
 	}
 }
 
-// Messages is how many messages stand in a queue, those in hand included; -1
-// says that there is no such queue.
+// Messages returns how many messages are in a queue, unacked ones included; -1
+// means that there is no such queue.
 func (w *World) Messages(queue string) int {
 	for _, q := range w.Broker.QueueStats(1 << 20) {
 		if q.Name == queue {

@@ -20,11 +20,11 @@ import (
 type Setup struct {
 	Registry     *publisher.Registry
 	Client       client.Config
-	Prefetch     int         // of consumers that name none
-	Spool        *crashfs.FS // the disk of the connection's spool; nil without
+	Prefetch     int         // of consumers that name no prefetch
+	Spool        *crashfs.FS // the disk of the connection's spool; nil = no spool
 	SpoolMax     int64
 	SpoolReserve int64
-	InHand       string // the directory of the journal of what is in hand; "" = without
+	InHand       string // the directory of the in-hand files; "" = none
 }
 
 // Process is one run of a server with one connection, "default".
@@ -32,7 +32,7 @@ type Process struct {
 	Server *publisher.Server
 	Door   *amqpdoor.Door
 	Client *client.Client
-	Store  *spool.Spool // nil without
+	Store  *spool.Spool // nil = no spool
 	Log    *strings.Builder
 	Calls  []*Call
 
@@ -99,10 +99,10 @@ func (p *Process) tick() {
 	}
 }
 
-// Redial and Note make the process the client's host.
+// Redial and Note make the process the host of its client.
 func (p *Process) Redial(after time.Duration) { p.w.Clock.After(after, p.dial) }
 
-// Note hears what happens to the connection.
+// Note receives the events of the connection.
 func (p *Process) Note(client.Event) {}
 
 var errRefused = errors.New("doortest: connection refused")
@@ -122,9 +122,9 @@ func (p *Process) dial() {
 	}
 }
 
-// turn does what was posted, one thing after the other, and runs the calls that
-// can go on after each. What was offloaded is slower than all of that, and than
-// what the wires carry in the meantime.
+// turn runs the posted functions in order, and after each the calls that can go on.
+// Offloaded work is slower than all of that, and slower than what the wires carry
+// meanwhile.
 func (p *Process) turn() (busy bool) {
 	for !p.dead {
 		for !p.dead && p.Server.RunReady() {
@@ -138,7 +138,7 @@ func (p *Process) turn() (busy bool) {
 		next()
 		busy = true
 	}
-	if !busy && !p.dead && len(p.offloaded) > 0 { // the wires go on before the next
+	if !busy && !p.dead && len(p.offloaded) > 0 { // the wires go on before the next piece of offloaded work
 		next := p.offloaded[0]
 		p.offloaded = p.offloaded[1:]
 		next()
@@ -147,13 +147,13 @@ func (p *Process) turn() (busy bool) {
 	return busy
 }
 
-// Crash ends the process and takes the power away from its disk: what was synced
-// is there, and of the rest whatever the disk had got around to. disk is what was
-// left of it at the moment that the test has chosen, by crashfs.FS.Crash.
+// Crash ends the process and takes the power away from its disk. The disk has what
+// was synced, and a random part of the rest. disk is what crashfs.FS.Crash has left
+// at the moment that the test has chosen.
 func (p *Process) Crash() { p.die() }
 
-// Kill ends the process as kill -9 does: nothing of it runs any more, and its
-// disk has all that was written. The disk is for the next process.
+// Kill ends the process as kill -9 does: none of its code runs any more, and its
+// disk has everything that was written. The disk is for the next process.
 func (p *Process) Kill() *crashfs.FS {
 	p.die()
 	if p.disk == nil {
@@ -162,7 +162,7 @@ func (p *Process) Kill() *crashfs.FS {
 	return p.disk.Kill()
 }
 
-// Killed reports whether the process was ended by Crash or Kill.
+// Killed reports whether Crash or Kill has ended the process.
 func (p *Process) Killed() bool { return p.dead }
 
 func (p *Process) die() {
@@ -172,8 +172,8 @@ func (p *Process) die() {
 	}
 }
 
-// end lets go of the process when its test is over. The calls of one that was
-// killed wait for ever, and keep what they refer to: that is not to be much.
+// end releases the process when its test is over. The calls of a killed process
+// wait for ever and keep what they refer to, so it must not refer to much.
 func (p *Process) end() {
 	p.die()
 	p.Server.Close()
@@ -184,8 +184,8 @@ func (p *Process) end() {
 	}
 }
 
-// Shutdown ends the process in good order, as SIGTERM does; it returns when that
-// is done.
+// Shutdown ends the process in good order, as SIGTERM does. It returns when that is
+// done.
 func (p *Process) Shutdown(most time.Duration) {
 	p.w.T.Helper()
 	over := false
@@ -198,7 +198,7 @@ func (p *Process) Shutdown(most time.Duration) {
 	p.dead = true
 }
 
-// Status is what the process reports of one of its parts.
+// Status is what the process reports about one of its parts.
 func (p *Process) Status(kind, name string) publisher.Status {
 	for _, s := range p.Door.Report() {
 		if s.Kind == kind && s.Name == name {

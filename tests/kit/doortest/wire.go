@@ -6,8 +6,8 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// side is one end of a process's wire: it counts operations, cuts, and can be
-// frozen (the broker's) or dead (the process's).
+// side is one end of a process's wire. It counts operations and cuts. The broker's
+// side can be frozen, the process's side can be dead.
 type side struct {
 	wiretest.Peer
 	w      *World
@@ -42,8 +42,8 @@ func (s *side) Feed(in []byte) (n int, err error) {
 	return n, err
 }
 
-// Pending says nothing while the broker is frozen. Nothing is ever half sent
-// then: a Freeze comes when all is quiet.
+// Pending is empty while the broker is frozen. Nothing is ever half sent then,
+// because Freeze comes when all is quiet.
 func (s *side) Pending() []byte {
 	if s.p.dead && !s.broker || s.frozen() {
 		return nil
@@ -67,7 +67,7 @@ func (s *side) operation() {
 	}
 }
 
-// Tick is withheld from who is frozen or dead.
+// Tick is not called on a frozen or dead side.
 func (s *side) Tick(now time.Time) time.Time {
 	if s.p.dead && !s.broker || s.frozen() {
 		return time.Time{}
@@ -75,7 +75,7 @@ func (s *side) Tick(now time.Time) time.Time {
 	return s.Peer.Tick(now)
 }
 
-// Lost is not heard by the dead.
+// Lost is not called on a dead side.
 func (s *side) Lost(cause error) {
 	if s.broker || !s.p.dead {
 		s.Peer.Lost(cause)

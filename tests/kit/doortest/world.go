@@ -22,32 +22,33 @@ type World struct {
 
 	// Operations of the processes' wires so far: a Feed or a write of either side.
 	Operations int
-	// CutAt cuts the wire that does this operation, right after it; 0 is never.
+	// CutAt cuts the wire that does the operation with this number, right after it;
+	// 0 is never.
 	CutAt int
 	// OnOperation, if set, is called after each operation with its number. It may
 	// kill the process.
 	OnOperation func(n int)
-	// Down refuses the processes' dials.
+	// Down refuses the dials of processes.
 	Down bool
-	// SlowDisk holds back what the broker has to do on its disk, with DataDir: it
-	// confirms no persistent message meanwhile, and all others.
+	// SlowDisk delays the broker's work on its disk, with DataDir. Meanwhile it
+	// confirms no persistent message, but all others.
 	SlowDisk bool
 
 	options   broker.Options
 	host      *brokerHost
 	seed      int64
 	frozen    bool
-	thawed    []*wiretest.Wire // to be woken: what came in the meantime waits
+	thawed    []*wiretest.Wire // woken while time stands still: waits for Settle
 	links     []*wiretest.Link
 	processes []*Process
 	observer  *observer
 	todo      []func()   // of the broker
 	disk      []func()   // of the broker, while it is slow
-	after     journal.FS // what the broker's power loss has left; nil = none to come
+	after     journal.FS // what the broker's power loss has left; nil = no crash to come
 }
 
-// New returns a world with a broker and nobody else. The seed is of the wires: 0
-// is calm, others cut the octets anywhere.
+// New returns a world with a broker and no process. The seed is for the wires: 0 is
+// calm, others cut the octets anywhere.
 func New(t testing.TB, seed int64, o broker.Options) *World {
 	t.Helper()
 	w := &World{T: t, Clock: wiretest.NewClock(), options: o, seed: seed}
@@ -55,11 +56,11 @@ func New(t testing.TB, seed int64, o broker.Options) *World {
 	return w
 }
 
-// settleMax bounds what happens at one instant: who answers each other for ever
-// is a finding, not a test that hangs.
+// settleMax bounds what happens at one instant. Machines that answer each other for
+// ever are a finding, not a test that hangs.
 const settleMax = 100_000
 
-// Settle lets everybody do what there is to do without time passing.
+// Settle lets all machines do what they can do without time passing.
 func (w *World) Settle() {
 	w.T.Helper()
 	for range settleMax {
@@ -104,8 +105,8 @@ func (w *World) turn() (busy bool) {
 	return busy
 }
 
-// Advance moves time forward. Whatever becomes due on the way happens at its
-// instant, and everything that follows from it, before time goes on.
+// Advance moves time forward. Whatever becomes due happens at its own instant, with
+// everything that follows from it, before time goes on.
 func (w *World) Advance(d time.Duration) {
 	w.T.Helper()
 	target := w.Clock.Now().Add(d)
@@ -129,7 +130,7 @@ func (w *World) Advance(d time.Duration) {
 	w.Settle()
 }
 
-// Until advances in steps until holds, or fails the test after at most most.
+// Until advances in steps until holds returns true. It fails the test after most.
 func (w *World) Until(what string, most time.Duration, holds func() bool) {
 	w.T.Helper()
 	w.Settle()
@@ -141,8 +142,8 @@ func (w *World) Until(what string, most time.Duration, holds func() bool) {
 	}
 }
 
-// Freeze stops the broker as SIGSTOP does: its connections stay, what is sent to
-// it is kept, and nothing is answered.
+// Freeze stops the broker as SIGSTOP does: its connections stay, it keeps what is
+// sent to it, and it answers nothing.
 func (w *World) Freeze() { w.Settle(); w.frozen = true }
 
 // Thaw lets a frozen broker go on.
@@ -165,8 +166,8 @@ func (w *World) Cut() {
 }
 
 // EveryCut runs a story on an undisturbed wire, and then once for each of its
-// operations with the wire cut after that one. story makes its world by world, and
-// returns the number of operations in which a cut is of interest.
+// operations, with the wire cut after that one. story makes its world by calling
+// world, and returns the number of operations in which a cut is of interest.
 func EveryCut(t *testing.T, seed int64, story func(t *testing.T, world func(o broker.Options) *World) (operations int)) {
 	t.Helper()
 	Every(t, fmt.Sprintf("seed=%d/cut", seed), func(t *testing.T, at int) int {
@@ -178,8 +179,8 @@ func EveryCut(t *testing.T, seed int64, story func(t *testing.T, world func(o br
 	})
 }
 
-// Every runs a story undisturbed, at 0, and then once for each of the moments that
-// it has counted, until one fails.
+// Every runs a story undisturbed (0), and then once for each of the moments that
+// the first run counted, until one fails.
 func Every(t *testing.T, name string, story func(t *testing.T, at int) (moments int)) {
 	t.Helper()
 	moments := 0

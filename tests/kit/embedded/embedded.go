@@ -1,10 +1,10 @@
-// Package embedded gives tests the embedded broker as its users run it: the
-// binary of this repository as `zamqp broker`, a process of its own.
+// Package embedded gives tests the embedded broker as users run it: the binary of
+// this repository as `zamqp broker`, in a process of its own.
 //
 //	url := embedded.Start(t)                       // one for the whole test binary
 //	node := embedded.New(t, embedded.Options{})    // one of this test's own, to be killed
 //
-// tests/kit/rabbitmq has the same for RabbitMQ.
+// tests/kit/rabbitmq does the same for RabbitMQ.
 package embedded
 
 import (
@@ -32,9 +32,9 @@ const URLEnv = "ZAMQP_TEST_EMBEDDED_URL"
 
 // Options of a broker.
 type Options struct {
-	Binary  string   // "" builds it
+	Binary  string   // the program; "" builds it
 	DataDir string   // broker.data_dir; "" keeps nothing
-	Vhosts  []string // beside "/"
+	Vhosts  []string // virtual hosts besides "/"
 	Set     []string // more settings, as "broker.memory_max=1GiB"
 	Command []string // put before the binary, as "taskset", "-c", "0"
 }
@@ -50,17 +50,17 @@ type Node struct {
 }
 
 // Binary builds zamqp once for this process and returns its path, in a directory
-// that the system clears.
+// that the system cleans up.
 var Binary = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("zamqp-embedded-%d", os.Getuid()))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	// Test binaries run beside each other: each builds under its own name, and the
-	// build cache makes all but the first quick.
+	// Test binaries run at the same time, so each builds under a name of its own.
+	// The build cache makes all builds but the first quick.
 	path := filepath.Join(dir, fmt.Sprint("zamqp-", os.Getpid()))
-	// Tests of other modules start it too, and their go.mod does not have what it
-	// needs: it is built where it lives.
+	// Tests of other modules start it too, and their go.mod lacks what it needs: so
+	// it is built in its own directory.
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "zamqp").Output()
 	if err != nil {
 		return "", fmt.Errorf("go list -m zamqp: %w", err)
@@ -107,8 +107,8 @@ func New(t testing.TB, o Options) *Node {
 	return n
 }
 
-// Launch starts a broker on a free port and returns when it greets. The caller
-// ends it; it also ends when the thread that started it does.
+// Launch starts a broker on a free port and returns when it greets. The caller ends
+// it. It also ends when the thread that started it does.
 func Launch(o Options) (*Node, error) {
 	if o.Binary == "" {
 		var err error
@@ -124,7 +124,7 @@ func Launch(o Options) (*Node, error) {
 	return n, n.Restart()
 }
 
-// Restart starts a broker that has ended again, on the same port with the same
+// Restart starts a broker again that has ended, on the same port with the same
 // data, and returns when it greets.
 func (n *Node) Restart() error {
 	o := n.options
@@ -136,7 +136,7 @@ func (n *Node) Restart() error {
 		argv = append(argv, "-o", s)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	// Away from any config.toml, and from the settings of the tests themselves.
+	// Away from any config.toml, and without the settings of the tests.
 	cmd.Dir, cmd.Env = os.TempDir(), process.Environment()
 	cmd.Stdout, cmd.Stderr = &n.log, &n.log
 	cmd.SysProcAttr = process.WithParent()
@@ -166,7 +166,7 @@ func greets(addr string) bool {
 	if err != nil {
 		return false
 	}
-	defer func() { _ = conn.Close() }() // one octet is all that was wanted
+	defer func() { _ = conn.Close() }() // one octet is enough
 	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
 	if _, err := io.WriteString(conn, amqpproto.ProtocolHeader); err != nil {
 		return false
@@ -176,7 +176,7 @@ func greets(addr string) bool {
 	return err == nil && first[0] == amqpproto.FrameMethod
 }
 
-// Pause freezes the broker: its connections stay, and nothing is answered. Resume
+// Pause freezes the broker: its connections stay, and it answers nothing. Resume
 // before the test ends.
 func (n *Node) Pause(t testing.TB) { t.Helper(); process.Freeze(t, n.Pid()) }
 
@@ -195,15 +195,15 @@ func (n *Node) Kill() {
 	}
 }
 
-// Stop ends it in good order. The log says how it ended.
+// Stop ends the broker in good order. The log says how it ended.
 func (n *Node) Stop() {
 	if n.process != nil {
 		_ = n.process.Stop()
 	}
 }
 
-// Pid is the process that Restart has started last: the broker, unless a command
-// was put before it that does not become it.
+// Pid is the process that Restart started last. It is the broker, unless a command
+// was put before it that does not exec.
 func (n *Node) Pid() int { return n.process.Pid() }
 
 // Ended is closed when the process has ended, for whatever reason.

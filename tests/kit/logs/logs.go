@@ -25,14 +25,14 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return b.buf.Write(p)
 }
 
-// String is everything that has been written so far.
+// String returns everything that has been written so far.
 func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
 }
 
-// Ends is the log without its middle, for a test's report: at most n octets of
+// Ends returns the log without its middle, for a test's report: at most n octets of
 // its beginning and of its end.
 func (b *Buffer) Ends(n int) string {
 	s := b.String()
@@ -42,7 +42,7 @@ func (b *Buffer) Ends(n int) string {
 	return s[:n] + "\n…\n" + s[len(s)-n:]
 }
 
-// Entry is one line of a log in JSON, with the fields that tests ask for.
+// Entry is one line of a JSON log, with the fields that tests look at.
 type Entry struct{ Message, Address, URL string }
 
 // Find returns the first entry with a message.

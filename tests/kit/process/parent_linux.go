@@ -2,8 +2,8 @@ package process
 
 import "syscall"
 
-// WithParent ends a child when the thread that started it ends, and so with the
-// test binary, however that ends.
+// WithParent ends a child when the thread that started it ends, so also when the
+// test binary ends, in whatever way.
 func WithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -16,14 +16,14 @@ import (
 	"zamqp/tests/kit/wait"
 )
 
-// Process is a program that runs, or has run.
+// Process is a program that runs or has ended.
 type Process struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // closed at its end
 	err   error         // what Wait returned; valid after ended
 }
 
-// Start starts cmd. Whoever starts a process ends it.
+// Start starts cmd. The caller has to end it.
 func Start(cmd *exec.Cmd) (*Process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -36,10 +36,10 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
-// Pid is its process id.
+// Pid returns the process id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// State tells how it ended, with its exit code. It waits for the end.
+// State says how it ended, with its exit code. It waits for the end.
 func (p *Process) State() *os.ProcessState { <-p.ended; return p.cmd.ProcessState }
 
 // Ended is closed when the process has ended, for whatever reason.
@@ -55,10 +55,10 @@ func (p *Process) Running() bool {
 	}
 }
 
-// Err is how it ended: nil for exit code 0. It waits for the end.
+// Err returns how it ended: nil for exit code 0. It waits for the end.
 func (p *Process) Err() error { <-p.ended; return p.err }
 
-// Signal sends a signal. It is no error that the process has ended.
+// Signal sends a signal. A process that has ended is no error.
 func (p *Process) Signal(sig syscall.Signal) error {
 	if err := p.cmd.Process.Signal(sig); !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -75,8 +75,8 @@ func (p *Process) Kill() {
 // ErrStuck is the error of a process that did not end when it was asked to.
 var ErrStuck = errors.New("the process did not end, and was killed")
 
-// Stop asks it to end by SIGTERM and returns how it ended. A process that still
-// runs after [wait.Patience] is killed: [ErrStuck].
+// Stop ends it by SIGTERM and returns how it ended. A process that still runs after
+// [wait.Patience] is killed: [ErrStuck].
 func (p *Process) Stop() error {
 	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (p *Process) Stop() error {
 	return p.Wait()
 }
 
-// Wait waits for its end, as Stop does, without asking for it.
+// Wait waits for its end, like Stop, but without a signal.
 func (p *Process) Wait() error {
 	select {
 	case <-p.ended:
@@ -95,8 +95,9 @@ func (p *Process) Wait() error {
 	}
 }
 
-// Environment is this process's environment without ZAMQP_ variables, and with
-// more: to a server each of them is a setting, and an unknown one is an error.
+// Environment returns this process's environment without ZAMQP_ variables, and with
+// more. A server takes each of these variables as a setting, and an unknown one is
+// an error.
 func Environment(more ...string) []string {
 	own := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ZAMQP_") })
 	return append(own, more...)
@@ -112,7 +113,7 @@ func FreeAddress(t testing.TB) string {
 	return addr
 }
 
-// UnusedAddress is FreeAddress outside of a test.
+// UnusedAddress is FreeAddress for code outside of a test.
 func UnusedAddress() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -21,14 +21,14 @@ func Main(m *testing.M, server func(args []string) int) {
 	os.Exit(m.Run())
 }
 
-// Self is the command that runs this test binary as a server: [Main] there sees
-// args. More environment goes to the end of Env.
+// Self is the command that runs this test binary as a server: [Main] there gets
+// args. Append more environment to Env.
 func Self(args ...string) *exec.Cmd {
 	return AsSelf(exec.Command(os.Args[0], args...))
 }
 
-// AsSelf is Self for a command that starts [os.Args][0] in its turn, such as sh
-// or nsenter.
+// AsSelf is Self for a command that itself starts [os.Args][0], such as sh or
+// nsenter.
 func AsSelf(cmd *exec.Cmd) *exec.Cmd {
 	cmd.Env = Environment(selfEnv + "=1")
 	return cmd

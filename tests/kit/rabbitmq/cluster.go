@@ -10,11 +10,11 @@ import (
 
 // Place is where a node of a cluster runs.
 type Place struct {
-	// Address of its sockets, which the other nodes reach it by. Empty is loopback,
-	// and then it has to be empty for all nodes.
+	// Address is the address of its sockets, by which the other nodes reach it.
+	// Empty means loopback; then it has to be empty for all nodes.
 	Address string
-	// Command is put before the node's, as "nsenter", "--net=…": it brings the node
-	// to its address.
+	// Command is put before the node's command, as "nsenter", "--net=…": it starts
+	// the node where that address is.
 	Command []string
 }
 
@@ -24,7 +24,8 @@ type Cluster struct {
 	names []string
 }
 
-// epmdPort of a cluster in namespaces, where each node has the ports for itself.
+// epmdPort is the port in a cluster of namespaces, where each node has all ports
+// for itself.
 const epmdPort = 4369
 
 // NewCluster starts a node in each place and joins them. They end with t.
@@ -63,7 +64,7 @@ func NewCluster(t testing.TB, places []Place) *Cluster {
 	return c
 }
 
-// file is what the script reads of a place, and the node's name.
+// file is the file that tells the script about a place, and the node's name.
 func (p Place) file(i, shared int) (text, name string) {
 	if p.Address == "" {
 		name = fmt.Sprintf("zamqp-%d-%d@localhost", shared, i+1)
@@ -73,7 +74,7 @@ func (p Place) file(i, shared int) (text, name string) {
 	return fmt.Sprintf("address=%s\nname=%s\nlongname=1\nepmd_port=%d\n", p.Address, name, epmdPort), name
 }
 
-// startEpmd runs one epmd for nodes on loopback: they may die, and it stays.
+// startEpmd runs one epmd for nodes on loopback. Nodes may die, and it stays.
 func startEpmd(t testing.TB) (port int) {
 	t.Helper()
 	port = 20000 + os.Getpid()%10000
@@ -88,7 +89,7 @@ func startEpmd(t testing.TB) (port int) {
 	return port
 }
 
-// URLs of the nodes, in their order.
+// URLs returns the nodes' URLs in their order.
 func (c *Cluster) URLs() (urls []string) {
 	for _, n := range c.Nodes {
 		urls = append(urls, n.URL)
@@ -96,7 +97,7 @@ func (c *Cluster) URLs() (urls []string) {
 	return urls
 }
 
-// Leader is the number of the node that leads a quorum queue, asked of the node
+// Leader returns the number of the node that leads a quorum queue. It asks the node
 // with the number asked.
 func (c *Cluster) Leader(t testing.TB, asked int, queue string) int {
 	t.Helper()

@@ -31,11 +31,11 @@ import (
 const (
 	// URLEnv names a broker to use instead of starting one.
 	URLEnv = "ZAMQP_TEST_AMQP_URL"
-	// DirEnv names the directory in which the script runs that broker. Without it
-	// a given broker cannot be asked about its queues, stopped or killed.
+	// DirEnv names the directory in which the script runs that broker. Without it,
+	// a test cannot ask the broker about its queues, and cannot stop or kill it.
 	DirEnv = "ZAMQP_TEST_RABBITMQ_DIR"
 	// VersionEnv is the version of the nodes that a run starts: 3.10, 4.0 or 4.3.
-	// Without it, it is the installed one.
+	// Without it, the installed version is used.
 	VersionEnv = "ZAMQP_TEST_RABBITMQ"
 )
 
@@ -46,8 +46,8 @@ var script []byte
 type Node struct {
 	URL string
 	dir string // empty for a given broker
-	sh  string // the script
-	// version asked for, as 4.0; empty is that of the whole run.
+	sh  string // runs the script
+	// the version asked for, as 4.0; empty means the version of the whole run
 	version string
 	// command is put before the script, as "nsenter", "--net=…".
 	command []string
@@ -59,8 +59,8 @@ var shared = sync.OnceValues(func() (*Node, error) {
 		if n.dir == "" {
 			return n, nil
 		}
-		// Into that directory, which somebody else removes. A name of this process's
-		// own, as test binaries run beside each other.
+		// The test run gives this directory and removes it. Test binaries run at
+		// the same time, so the name is this process's own.
 		n.sh = filepath.Join(n.dir, fmt.Sprint("rabbitmq.", os.Getpid()))
 		return n, os.WriteFile(n.sh, script, 0o755)
 	}
@@ -110,7 +110,7 @@ func own(t testing.TB, version, conf string, plugins ...string) *Node {
 	return n
 }
 
-// Installed reports whether a node could be started here.
+// Installed reports whether a node can be started here.
 func Installed() bool {
 	if v := os.Getenv(VersionEnv); v != "" {
 		_, ok := has(v)
@@ -174,7 +174,7 @@ func (n *Node) run(args ...string) (string, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	// The watcher outlives the script and must not hold its output open.
+	// The watcher lives longer than the script and must not hold its output open.
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("rabbitmq %s: %w: %s", args[0], err, errs.String())
@@ -221,7 +221,7 @@ func (n *Node) Restart(t testing.TB) {
 	n.must(t, "start", "-for", strconv.Itoa(os.Getpid()), "-rm", n.dir)
 }
 
-// Pause freezes the node: its connections stay, and nothing is answered. Resume
+// Pause freezes the node: its connections stay, and it answers nothing. Resume
 // before the test ends.
 func (n *Node) Pause(t testing.TB) { t.Helper(); process.Freeze(t, n.pid(t)) }
 
@@ -246,7 +246,7 @@ func (n *Node) pid(t testing.TB) int {
 	return pid
 }
 
-// Queue is what the broker says about one queue.
+// Queue is what the broker reports about one queue.
 type Queue struct {
 	Messages       int // ready and unacknowledged
 	Unacknowledged int
@@ -272,11 +272,11 @@ func (n *Node) Queues(t testing.TB) map[string]Queue {
 	return queues
 }
 
-// patience is how long the figures of a queue may take on a machine with other work.
+// patience is how long a queue's figures may take to appear on a busy machine.
 const patience = time.Minute
 
-// WaitQueue asks until the queue looks as ok wants it; RabbitMQ updates
-// its figures with some delay.
+// WaitQueue asks until ok accepts the queue. RabbitMQ updates its figures with some
+// delay.
 func (n *Node) WaitQueue(t testing.TB, name string, ok func(Queue) bool) {
 	t.Helper()
 	var q Queue

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// NewVersion is NewWith of a certain version, whichever the run's is. It skips the
-// test when that version is not here, and does not fetch it: that takes minutes,
-// and is for the script.
+// NewVersion is NewWith of the given version, whichever the run's is. It skips the
+// test if that version is not installed. It does not fetch it, because that takes
+// minutes: use the script.
 func NewVersion(t testing.TB, version, conf string, plugins ...string) *Node {
 	t.Helper()
 	if why, ok := has(version); !ok {
@@ -25,7 +25,7 @@ func NewVersion(t testing.TB, version, conf string, plugins ...string) *Node {
 	return own(t, version, conf, plugins...)
 }
 
-// has reports whether a version can be started at once, or why not.
+// has reports whether a version can be started at once, and if not, why.
 func has(version string) (why string, ok bool) {
 	cmd := exec.Command("bash", "-s", "--", "has", version)
 	cmd.Stdin = bytes.NewReader(script)
@@ -33,7 +33,7 @@ func has(version string) (why string, ok bool) {
 	return strings.TrimSpace(string(out)), err == nil
 }
 
-// AtLeast reports whether the node's version is this one, as 4.0, or a later one.
+// AtLeast reports whether the node has this version, as 4.0, or a later one.
 func (n *Node) AtLeast(t testing.TB, version string) bool {
 	t.Helper()
 	return slices.Compare(numbers(n.Version(t)), numbers(version)) >= 0
@@ -47,7 +47,8 @@ func numbers(version string) (ns []int) {
 	return ns
 }
 
-// Version of the node, as 4.0.5, in its own words: the first that it sends.
+// Version returns the node's version, as 4.0.5, which it reads from the node's
+// connection.start.
 func (n *Node) Version(t testing.TB) string {
 	t.Helper()
 	u, err := url.Parse(n.URL)
@@ -69,7 +70,7 @@ func (n *Node) Version(t testing.TB) string {
 	if _, err := io.ReadFull(conn, start); err != nil {
 		t.Fatal(err)
 	}
-	// A field of the table of its properties: a short name, S, a long string.
+	// A field of the server properties: a short string as name, S, a long string.
 	_, value, found := bytes.Cut(start, []byte("\x07versionS"))
 	if !found || len(value) < 4 || uint64(len(value)) < 4+uint64(binary.BigEndian.Uint32(value)) {
 		t.Fatalf("%s tells no version", u.Host)

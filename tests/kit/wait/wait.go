@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// Patience bounds each wait for what must come. It only ends a hang: a busy
-// machine gets there.
+// Patience bounds each wait for something that must come. It only ends a hang: even
+// a busy machine is faster.
 const Patience = 2 * time.Minute
 
 // interval is the pause between two questions. It is short: most questions are
 // cheap, and tests wait often.
 const interval = 5 * time.Millisecond
 
-// Until polls until ok returns true. It fails t, naming what it has waited for,
-// when Patience is over.
+// Until polls until ok returns true. After Patience it fails t, and names what it
+// has waited for.
 func Until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	if !For(ok) {

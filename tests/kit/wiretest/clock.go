@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Epoch is where every clock starts: an instant with no monotonic reading, so
-// that equal times print alike everywhere.
+// Epoch is where every clock starts. It has no monotonic reading, so that equal
+// times print the same everywhere.
 var Epoch = time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
 
-// Clock is time that moves only when a test says so. It owns the links joined
-// on it and the timers set on it, and on Advance runs each of them at its due
-// instant, in order.
+// Clock is time that moves only when a test moves it. It owns the links that are
+// joined on it and the timers that are set on it. Advance runs each of them at its
+// due instant, in order.
 type Clock struct {
 	now    time.Time
 	seq    int
@@ -33,8 +33,8 @@ func NewClock() *Clock { return &Clock{now: Epoch} }
 // Now is the clock's time.
 func (c *Clock) Now() time.Time { return c.now }
 
-// After runs fn once d has passed, inside Advance. A machine's host uses it for
-// what it would ask of the loop's timers, such as dialling again after a pause.
+// After runs fn once d has passed, inside Advance. The host of a machine uses it
+// instead of the loop's timers, for example to dial again after a pause.
 func (c *Clock) After(d time.Duration, fn func()) *Timer {
 	c.seq++
 	t := &Timer{at: c.now.Add(max(d, 0)), seq: c.seq, fn: fn}
@@ -49,9 +49,9 @@ func (t *Timer) Stop() bool {
 	return was
 }
 
-// Advance moves time forward by d. On the way it stops at every deadline and
-// timer in order of time, ticks what is due, and runs all links until they are
-// quiet; so nothing is ever late, and nothing early.
+// Advance moves time forward by d. On the way it stops at every deadline and timer
+// in order of time, ticks what is due, and runs all links until they are quiet. So
+// nothing happens late, and nothing early.
 func (c *Clock) Advance(d time.Duration) {
 	target := c.now.Add(d)
 	c.run()
@@ -60,7 +60,7 @@ func (c *Clock) Advance(d time.Duration) {
 		if next.IsZero() || next.After(target) {
 			break
 		}
-		// A deadline in the past is due now; time never goes back.
+		// A deadline in the past is due now, because time never goes back.
 		if next.After(c.now) {
 			c.now, spins = next, 0
 		} else if spins++; spins > 1000 {
@@ -73,7 +73,7 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = target
 }
 
-// Next is the earliest instant at which something is due, zero if nothing is.
+// Next is the earliest instant at which something is due; zero if nothing is.
 func (c *Clock) Next() time.Time {
 	var next time.Time
 	earlier := func(t time.Time) {
@@ -92,7 +92,7 @@ func (c *Clock) Next() time.Time {
 	return next
 }
 
-// fire runs the timers that are due, and ticks the peers that are.
+// fire runs the timers that are due, and ticks the peers that are due.
 func (c *Clock) fire() {
 	var due []*Timer
 	kept := c.timers[:0]
@@ -113,7 +113,7 @@ func (c *Clock) fire() {
 		return due[i].seq < due[j].seq
 	})
 	for _, t := range due {
-		if !t.done { // an earlier one may have stopped it
+		if !t.done { // an earlier timer may have stopped it
 			t.done = true
 			t.fn()
 		}

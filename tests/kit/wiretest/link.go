@@ -11,11 +11,11 @@ import (
 // ErrReset is the cause that a peer gets when the other side aborted.
 var ErrReset = errors.New("wiretest: connection reset by peer")
 
-// turnsMax bounds one Run; two machines that answer each other for ever are a
+// turnsMax bounds one Run. Two machines that answer each other for ever are a
 // finding, not a test that hangs.
 const turnsMax = 5_000_000
 
-// poison is what a lent buffer holds after Feed has returned.
+// poison overwrites a lent buffer after Feed has returned.
 const poison = 0xDB
 
 // Link is a connection between two peers, a and b.
@@ -31,8 +31,8 @@ type Link struct {
 	Tap func(from byte, p []byte)
 }
 
-// end is one side of a link: the peer, its wire, and what a kernel and a loop
-// would hold for it.
+// end is one side of a link: the peer, its wire, and what a kernel and a loop would
+// keep for it.
 type end struct {
 	name  byte
 	peer  Peer
@@ -42,12 +42,12 @@ type end struct {
 	inbox    []byte // sent by the other side, not yet read
 	rest     []byte // read, but not yet taken by Feed
 	eof      bool   // the other side will send no more
-	eofSeen  bool   // and the peer was told
+	eofSeen  bool   // and the peer knows
 	reset    bool   // the other side cut the connection
 	unsent   []byte // copy of what Pending had left after the last short write
-	flushing bool   // Pending was not yet seen empty
+	flushing bool   // Pending has not been empty yet
 	closing  bool   // no more input; close once Pending is empty
-	cause    error  // what Lost will get then
+	cause    error  // the cause that Lost will get then
 	lost     bool
 	deadline time.Time
 }
@@ -85,8 +85,8 @@ func Pump(t testing.TB, a, b Peer, seed int64) *Link {
 // Clock is the link's clock.
 func (l *Link) Clock() *Clock { return l.clock }
 
-// Run serves both sides, in random order, until neither has anything to do
-// without time passing. It returns the number of turns that did something.
+// Run serves both sides, in random order, until neither can do anything without
+// time passing. It returns the number of turns that did something.
 func (l *Link) Run() int {
 	l.t.Helper()
 	turns := 0
@@ -109,11 +109,11 @@ func (l *Link) Run() int {
 	}
 }
 
-// Over reports whether both sides have been told Lost.
+// Over reports whether Lost has been called on both sides.
 func (l *Link) Over() bool { return l.a.lost && l.b.lost }
 
-// Cut takes the wire away from both, as a pulled cable that was noticed: bytes
-// on their way are gone, Lost gets cause on both sides.
+// Cut takes the wire away from both sides, like a pulled cable that was noticed:
+// bytes on their way are gone, and both get Lost with cause.
 func (l *Link) Cut(cause error) {
 	for _, e := range []*end{l.a, l.b} {
 		e.inbox, e.rest = nil, nil
@@ -125,7 +125,7 @@ func (l *Link) Cut(cause error) {
 func (l *Link) turn(e *end) (did bool) {
 	l.t.Helper()
 	if e.lost {
-		e.inbox = nil // the kernel's answer to data for a closed socket: none
+		e.inbox = nil // the kernel does not answer data for a closed socket
 		return false
 	}
 	if e.wire.aborted {
@@ -141,7 +141,8 @@ func (l *Link) turn(e *end) (did bool) {
 	ended := e.eof && !e.eofSeen && len(e.inbox) == 0 && !e.closing
 	if read || woken {
 		l.feed(e)
-		// Woken inside Feed: the same turn or the next, at random; both are allowed.
+		// Woken inside Feed: the same turn or the next, at random. Both are
+		// allowed.
 		if e.wire.woken && l.seed != 0 && l.rng.Intn(2) == 0 {
 			e.wire.woken = false
 			l.feed(e)
@@ -192,8 +193,8 @@ func (l *Link) read(e *end) bool {
 	return true
 }
 
-// cut picks how many of n bytes move: all on the calm wire; else mostly few, at
-// times one, at times everything.
+// cut picks how many of n bytes move: on the calm wire all; else mostly few,
+// sometimes one, sometimes all.
 func (l *Link) cut(n int) int {
 	if l.seed == 0 || n == 1 {
 		return n
@@ -211,7 +212,8 @@ func (l *Link) cut(n int) int {
 	return n
 }
 
-// feed offers the rest in a buffer of exactly its size, and spoils it afterwards.
+// feed offers the rest in a buffer of exactly its size, and overwrites it
+// afterwards.
 func (l *Link) feed(e *end) {
 	l.t.Helper()
 	if len(e.rest) == 0 || e.closing || e.wire.closing || e.wire.aborted {
@@ -235,7 +237,7 @@ func (l *Link) feed(e *end) {
 	}
 }
 
-// hangup tells the peer that the other side has said its last byte.
+// hangup tells the peer that the other side has sent its last byte.
 func (l *Link) hangup(e *end) {
 	e.eofSeen = true
 	if h, ok := e.peer.(HalfCloser); ok && h.EOF() {
@@ -246,8 +248,8 @@ func (l *Link) hangup(e *end) {
 
 func (l *Link) tick(e *end) { e.deadline = e.peer.Tick(l.clock.now) }
 
-// flush is one write: some of Pending leaves. It checks that what was left of
-// the last write still leads, as a kernel has no way to take bytes back.
+// flush is one write: some of Pending leaves. It checks that what was left after
+// the last write still comes first, because a kernel cannot take bytes back.
 func (l *Link) flush(e *end) {
 	l.t.Helper()
 	p := e.peer.Pending()
@@ -270,8 +272,8 @@ func (l *Link) flush(e *end) {
 	e.peer.Sent(n)
 }
 
-// doom serves an Abort. The other side sees a reset, or, when the cut came after
-// everything was read, sometimes a plain end.
+// doom serves an Abort. The other side sees a reset or, if it had already read
+// everything, sometimes a plain end.
 func (l *Link) doom(e *end) bool {
 	unread := len(e.inbox)+len(e.rest) > 0
 	if unread || l.seed != 0 && l.rng.Intn(2) == 0 {

@@ -2,9 +2,9 @@ package wiretest
 
 import "time"
 
-// Peer is one end of a conversation with the socket taken away. It has the shape
-// of the loop's Peer and is declared anew here, so that machines are tested
-// without the loop.
+// Peer is one end of a conversation without its socket. It has the methods of the
+// loop's Peer, and is declared again here so that machines are tested without the
+// loop.
 type Peer interface {
 	Feed(in []byte) (n int, err error)   // take a prefix of in; in is borrowed until return
 	Pending() []byte                     // bytes to send; the peer still owns them
@@ -13,20 +13,20 @@ type Peer interface {
 	Lost(cause error)                    // the wire is gone; nil means orderly
 }
 
-// HalfCloser is a Peer that can go on talking after the other side has said its
-// last byte. EOF returning false closes the wire after what is pending; true
-// leaves it open until the peer asks its wire to close.
+// HalfCloser is a Peer that can go on sending after the other side has sent its
+// last byte. If EOF returns false, the wire closes after what is pending. If it
+// returns true, the wire stays open until the peer asks to close it.
 type HalfCloser interface {
 	EOF() (more bool)
 }
 
-// Wire is what a machine is given to ask of its socket. It satisfies the Wire
-// interfaces that the machines declare for themselves. Make it first, hand it to
-// the machine, and bind the two: Join(t, clock, seed, wire.Bind(machine), other).
+// Wire is what a machine uses to control its socket. It satisfies the Wire
+// interfaces that the machines declare. Make it first, give it to the machine, and
+// bind the two: Join(t, clock, seed, wire.Bind(machine), other).
 type Wire struct {
 	woken   bool
 	closing bool
-	shut    bool // a Script's half-close; machines have no such wish
+	shut    bool // a Script's half-close; machines do not need it
 	aborted bool
 	cause   error
 
@@ -38,7 +38,7 @@ type Wire struct {
 // NewWire returns a wire that nothing is bound to.
 func NewWire() *Wire { return &Wire{} }
 
-// Wake asks for another turn: kept input is offered again, Tick, flush.
+// Wake asks for another turn: kept input is offered again, then Tick, then flush.
 func (w *Wire) Wake() { w.Woken++; w.woken = true }
 
 // Close asks for an orderly close once everything pending has left.
@@ -52,7 +52,7 @@ func (w *Wire) Abort(cause error) {
 	}
 }
 
-// Cause is what the first Abort was given.
+// Cause is the argument of the first Abort.
 func (w *Wire) Cause() error { return w.cause }
 
 // Bind returns p as a Peer that a Link serves through w.
@@ -63,8 +63,8 @@ type bound struct {
 	wire *Wire
 }
 
-// unbind separates a peer from its wire; a peer that was never bound gets a wire
-// that nobody else holds.
+// unbind separates a peer from its wire. A peer that was never bound gets a new
+// wire.
 func unbind(p Peer) (Peer, *Wire) {
 	if b, ok := p.(bound); ok {
 		return b.Peer, b.wire

@@ -2,23 +2,23 @@ package wiretest
 
 import "time"
 
-// Script is a peer that the test itself plays: it records what it is told and
-// says what it is given, right or wrong. Use it as the hostile other side.
+// Script is a peer that the test plays itself: it records what it receives, and
+// sends what the test says, right or wrong. Use it as the hostile other side.
 type Script struct {
 	*Wire
 
-	// On, if set, is called with all bytes that have come so far; it returns how
-	// many of them it took and may call Say, Close or Abort. Without it everything
-	// is collected in Got.
+	// On, if set, is called with all bytes that have come so far. It returns how
+	// many of them it took, and may call Say, Close or Abort. Without On, all bytes
+	// are collected in Got.
 	On func(in []byte) (n int, err error)
 
 	Got   []byte    // what came, when On is nil
-	Ended bool      // the other side has said its last byte
+	Ended bool      // the other side has sent its last byte
 	Gone  bool      // Lost was called
-	Cause error     // with this
-	Now   time.Time // of the last Tick
+	Cause error     // the cause that Lost got
+	Now   time.Time // time of the last Tick
 
-	// HalfOpen keeps the wire after the other side's end until Close.
+	// HalfOpen keeps the wire open after the other side's end, until Close.
 	HalfOpen bool
 
 	out []byte
@@ -30,16 +30,16 @@ func NewScript() *Script { return &Script{Wire: NewWire()} }
 // Peer returns the script bound to its wire.
 func (s *Script) Peer() Peer { return s.Bind(s) }
 
-// Say appends p to what leaves next.
+// Say appends p to what it sends next.
 func (s *Script) Say(p ...byte) { s.out = append(s.out, p...); s.Wake() }
 
 // SayString is Say for text.
 func (s *Script) SayString(p string) { s.Say([]byte(p)...) }
 
-// Shut ends what the script says, and leaves it listening: a half-close.
+// Shut ends what the script sends, but it still receives: a half-close.
 func (s *Script) Shut() { s.shut = true; s.Wake() }
 
-// Take returns what has been collected and forgets it.
+// Take returns what has been collected, and empties it.
 func (s *Script) Take() []byte {
 	got := s.Got
 	s.Got = nil

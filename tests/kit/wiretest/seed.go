@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// SeedEnv names the environment variable that repeats one seed's run.
+// SeedEnv names the environment variable that repeats the run of one seed.
 const SeedEnv = "ZAMQP_WIRE_SEED"
 
-// Seeds runs fn as n subtests, each with a seed of its own: first the calm wire
-// (0), then 1, 2, …, and last one that is different every time. With
-// ZAMQP_WIRE_SEED set it runs that seed only.
+// Seeds runs fn as n subtests, each with a seed of its own: first 0, the calm wire,
+// then 1, 2, …, and last a random one. If ZAMQP_WIRE_SEED is set, it runs only that
+// seed.
 func Seeds(t *testing.T, n int, fn func(t *testing.T, seed int64)) {
 	t.Helper()
 	if s := os.Getenv(SeedEnv); s != "" {

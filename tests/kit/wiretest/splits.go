@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// Bounds of AllSplits. Every two-way split of inputs up to twoWayMax bytes, and
-// every three-way split up to threeWayMax, else a sample of that many cuts.
+// Bounds of AllSplits. It tries every two-way split of inputs up to twoWayMax
+// bytes, and every three-way split up to threeWayMax; of longer inputs a sample of
+// that many cuts.
 const (
 	twoWayMax      = 2048
 	threeWayMax    = 72
@@ -17,10 +18,10 @@ const (
 	byteWiseMax    = 1 << 16
 )
 
-// AllSplits runs run on input cut in every way that matters, and fails unless
-// the result is the same each time: whole, byte by byte, every two-way split and
-// every three-way split; long inputs get a sample that is a function of the input.
-// Each chunk is an allocation of its own, and is run's to spoil.
+// AllSplits runs run on input cut in every way that matters: whole, byte by byte,
+// every two-way split and every three-way split. It fails unless the result is
+// always the same. Long inputs get a sample of cuts that depends only on the input.
+// Each chunk is an allocation of its own, which run may overwrite.
 func AllSplits(t testing.TB, input []byte, run func(chunks [][]byte) string) {
 	t.Helper()
 	want := run(chop(input))
@@ -50,7 +51,7 @@ func AllSplits(t testing.TB, input []byte, run func(chunks [][]byte) string) {
 		check(every...)
 	}
 	for i := 1; i < n; i++ {
-		// Both ends matter most: headers in front, trailers behind.
+		// Both ends matter most: headers are in front, trailers at the end.
 		if n <= twoWayMax || i <= twoWayMax/4 || i >= n-twoWayMax/4 {
 			check(i)
 		}
@@ -81,7 +82,8 @@ func AllSplits(t testing.TB, input []byte, run func(chunks [][]byte) string) {
 	}
 }
 
-// chop returns copies of the pieces of p between the cuts, which ascend.
+// chop returns copies of the pieces of p between the cuts, which are in ascending
+// order.
 func chop(p []byte, cuts ...int) [][]byte {
 	chunks := make([][]byte, 0, len(cuts)+1)
 	from := 0
@@ -92,9 +94,9 @@ func chop(p []byte, cuts ...int) [][]byte {
 	return append(chunks, bytes.Clone(p[from:]))
 }
 
-// FeedChunks gives chunks to feed as the loop would: what is not taken is kept
-// and offered again in front of the next chunk; the lent buffer is spoiled
-// afterwards. It returns what was never taken, and the first error.
+// FeedChunks gives chunks to feed as the loop would: what feed does not take is
+// kept and offered again in front of the next chunk, and the lent buffer is
+// overwritten afterwards. It returns what was never taken, and the first error.
 func FeedChunks(feed func(in []byte) (n int, err error), chunks [][]byte) (rest []byte, err error) {
 	for _, c := range chunks {
 		if len(c) == 0 {
@@ -118,8 +120,8 @@ func FeedChunks(feed func(in []byte) (n int, err error), chunks [][]byte) (rest 
 	return rest, nil
 }
 
-// FeedAll is FeedChunks for a decoder that takes one unit a call and is to be
-// called again while it takes anything, as a machine does with its frames.
+// FeedAll is FeedChunks for a decoder that takes one unit per call. It calls the
+// decoder again as long as it takes something, as a machine does with its frames.
 func FeedAll(feed func(in []byte) (n int, err error), chunks [][]byte) (rest []byte, err error) {
 	return FeedChunks(func(in []byte) (int, error) {
 		total := 0

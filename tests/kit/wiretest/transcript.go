@@ -50,12 +50,12 @@ func line(lines []string, i int) string {
 	return "(end of file)"
 }
 
-// Transcript collects a conversation as lines of C: (client) and S: (server).
-// Bytes are shown as in a Go string without its quotes, a line ends after \n.
-// For a binary protocol set Show.
+// Transcript collects a conversation as lines of C: (client) and S: (server). Bytes
+// are shown as in a Go string without its quotes; a line ends after \n. For a
+// binary protocol set Show.
 type Transcript struct {
-	// Show turns the bytes one side has said without interruption into lines; it
-	// returns how much it used, and is asked again about the rest with more.
+	// Show turns the bytes that one side has sent without interruption into lines.
+	// It returns how many it used; the rest is offered again with more.
 	Show func(p []byte) (lines []string, n int)
 
 	text strings.Builder
@@ -63,8 +63,8 @@ type Transcript struct {
 	held map[byte][]byte
 }
 
-// Tap records what side 'C' or 'S' has said. Give Link.Tap a function that maps
-// A and B to them.
+// Tap records what side 'C' or 'S' has sent. Give Link.Tap a function that maps A
+// and B to them.
 func (x *Transcript) Tap(side byte, p []byte) {
 	if x.held == nil {
 		x.held = map[byte][]byte{}
@@ -95,8 +95,8 @@ func (x *Transcript) String() string {
 	return x.text.String()
 }
 
-// flush writes out what the side that is speaking has said. With Show, a unit
-// that is incomplete stays held until its rest comes.
+// flush writes what the side that is sending has sent. With Show, an incomplete
+// unit waits for its rest.
 func (x *Transcript) flush() {
 	if x.Show != nil || x.side == 0 {
 		return
@@ -119,7 +119,7 @@ func splitLines(p []byte) []string {
 	return lines
 }
 
-// escape is strconv.Quote without the quotes and with " left alone.
+// escape is strconv.Quote without the quotes, and leaves " as it is.
 func escape(s string) string {
 	q := strconv.Quote(s)
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
@@ -129,12 +129,12 @@ func unescape(s string) (string, error) {
 	return strconv.Unquote(`"` + strings.ReplaceAll(s, `"`, `\"`) + `"`)
 }
 
-// Play runs the transcript at path against a fresh machine: the lines of side in
-// ('C' when the machine is a server, 'S' when it is a client) are fed to it, and
-// what it answers must be the other side's lines. What is fed in one go ends at
-// an answer or at an empty line; "C: (end)" half-closes the wire, and the machine
-// closing it shows as "S: (end)". Lines starting with # are comments. Under
-// -update the answers are rewritten. One file is input and expectation together.
+// Play runs the transcript at path against a new machine. It feeds it the lines of
+// side in ('C' when the machine is a server, 'S' when it is a client); what the
+// machine answers must be the other side's lines. An answer or an empty line ends
+// what is fed in one go. "C: (end)" half-closes the wire; if the machine closes it,
+// that shows as "S: (end)". Lines that start with # are comments. With -update the
+// answers are rewritten. So one file is both input and expectation.
 func Play(t *testing.T, path string, in byte, machine func(w *Wire) Peer) {
 	t.Helper()
 	file, err := os.ReadFile(path)
@@ -174,12 +174,12 @@ type player struct {
 	me    *Script
 	other byte
 	said  string // collected, not yet fed
-	end   bool   // half-close after it
-	over  bool   // the machine's end has been written down
+	end   bool   // half-close after the input
+	over  bool   // the end of the machine has been written down
 	got   strings.Builder
 }
 
-// answer feeds what was collected and writes down what comes back.
+// answer feeds what was collected and writes what comes back.
 func (p *player) answer() {
 	p.me.SayString(p.said)
 	p.said = ""
