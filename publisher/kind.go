@@ -14,12 +14,25 @@ type kind[T any] struct {
 	function string // that declares one, for errors
 }
 
-// tables are those of all kinds.
-var tables []string
+// tables are those of all kinds, and callMethods those of calls that what is declared makes.
+var (
+	tables      []string
+	callMethods map[string]string
+)
 
 func newKind[T any](table, function string) kind[T] {
 	tables = append(tables, table)
 	return kind[T]{table, function}
+}
+
+// calling says that each declaration makes calls by itself, with this method and its name
+// as path. They are listed with the routes.
+func (k kind[T]) calling(method string) kind[T] {
+	if callMethods == nil {
+		callMethods = map[string]string{}
+	}
+	callMethods[k.table] = method
+	return k
 }
 
 // registered is a declaration with the place that made it, for errors.
@@ -33,6 +46,18 @@ type registered[T any] struct {
 type declarations[T any] map[string]*registered[T]
 
 func (d declarations[T]) names() []string { return slices.Sorted(maps.Keys(d)) }
+
+func (d declarations[T]) each(fn func(name string, value any, place string)) {
+	for _, name := range d.names() {
+		fn(name, d[name].value, d[name].place)
+	}
+}
+
+// declared are the [declarations] of any kind.
+type declared interface {
+	names() []string
+	each(fn func(name string, value any, place string))
+}
 
 // in are the declarations of a registry, to be read only.
 func (k kind[T]) in(g *Registry) declarations[T] {
@@ -62,6 +87,28 @@ func (k kind[T]) values(g *Registry) map[string]T {
 		out[name] = r.value
 	}
 	return out
+}
+
+// Each calls fn with every declaration of the kind that [table.NAME] configures, in the
+// order of their names.
+func (g *Registry) Each(table string, fn func(name string, value any)) {
+	if d := g.declared[table]; d != nil {
+		d.each(func(name string, value any, _ string) { fn(name, value) })
+	}
+}
+
+// Listing are the routes, sorted by pattern, and then what makes calls by itself, such as
+// clocks: with the method and the path of those calls as pattern.
+func (g *Registry) Listing() []*Route {
+	all := g.Routes()
+	for _, table := range tables {
+		if d := g.declared[table]; d != nil && callMethods[table] != "" {
+			d.each(func(name string, _ any, place string) {
+				all = append(all, &Route{Pattern: callMethods[table] + " /" + name, Method: callMethods[table], Place: place})
+			})
+		}
+	}
+	return all
 }
 
 // Names are the names of all that is declared, by the table that configures it:

@@ -25,7 +25,7 @@ type ErrorHandler func(r *Request, err error) error
 // functions fill one that the server binary runs; tests make their own.
 type Registry struct {
 	routes        []*Route
-	declared      map[string]interface{ names() []string } // [declarations] by table
+	declared      map[string]declared // by table
 	subscribers   map[string][]Handler
 	errorHandlers map[string]*registered[ErrorHandler]
 	app           []AppSettings
@@ -47,7 +47,7 @@ var Default = NewRegistry()
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
 	return &Registry{
-		declared:      map[string]interface{ names() []string }{},
+		declared:      map[string]declared{},
 		subscribers:   map[string][]Handler{},
 		errorHandlers: map[string]*registered[ErrorHandler]{},
 		mux:           http.NewServeMux(),

@@ -52,12 +52,7 @@ func Load(src Sources, registry *publisher.Registry) (*Settings, error) {
 	}
 
 	s := Defaults()
-	for name, k := range registry.Consumers() {
-		s.Consumers[name] = &k
-	}
-	for name, p := range registry.Producers() {
-		s.Producers[name] = &p
-	}
+	s.addRegistered(registry)
 	d.site = siteOf(tree, lookup)
 	d.table(reflect.ValueOf(s).Elem(), settingsSchema, nil, tree)
 	s.apps = d.apps(tables, tree)
@@ -73,6 +68,30 @@ func Load(src Sources, registry *publisher.Registry) (*Settings, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// addRegistered fills the tables [table.NAME] of what handler packages register with
+// copies of it, where the settings have the same type.
+func (s *Settings) addRegistered(registry *publisher.Registry) {
+	for _, r := range settingsSchema.rules {
+		if r.kind == kindNamed {
+			registry.Each(r.name, func(name string, value any) { s.add(r, name, reflect.ValueOf(value)) })
+		}
+	}
+}
+
+// add puts a copy of a value into a table, if it is of the table's type.
+func (s *Settings) add(r *rule, name string, value reflect.Value) {
+	field := r.field(reflect.ValueOf(s).Elem())
+	if field.Type().Elem().Elem() != value.Type() {
+		return
+	}
+	if field.IsNil() {
+		field.Set(reflect.MakeMap(field.Type()))
+	}
+	made := reflect.New(value.Type())
+	made.Elem().Set(value)
+	field.SetMapIndex(reflect.ValueOf(name), made)
 }
 
 // environment makes the lookup for ${NAME}.
