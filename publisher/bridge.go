@@ -63,7 +63,7 @@ func (b *bridge) outer() *Request {
 		method: r.method, target: r.target, path: r.path, query: r.query, host: r.host,
 		fields: append([]Field(nil), r.fields...), protocol: r.protocol,
 		body: r.body, remote: r.remote, message: r.message, props: r.props, delivered: r.delivered,
-		started: r.started, ctx: r.Context(), toCall: b,
+		started: r.started, scheduled: r.scheduled, ctx: r.Context(), toCall: b,
 	}
 }
 

@@ -64,10 +64,11 @@ type Request struct {
 	children  *children      // nil without any
 	label     *string        // for the watchdog: who holds the thread
 	started   time.Time
-	bridge    *bridge // to the mounted handler that runs on a goroutine of its own
-	toCall    *bridge // back to the call, where this is what such a handler got
-	lent      bool    // that one has views of arena and body: they are not used again
-	slot      int     // in the server's list of live calls
+	scheduled time.Time // by a clock; zero for other calls
+	bridge    *bridge   // to the mounted handler that runs on a goroutine of its own
+	toCall    *bridge   // back to the call, where this is what such a handler got
+	lent      bool      // that one has views of arena and body: they are not used again
+	slot      int       // in the server's list of live calls
 	live      bool
 	limited   bool // it has a limit of its own, see limit
 	watches   bool // counted in server.watching

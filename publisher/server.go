@@ -471,5 +471,8 @@ func (s *Server) CancelOlder(then time.Time, cause error) {
 // Now is the time of the loop's turn.
 func (s *Server) Now() time.Time { return s.runtime.Now() }
 
+// Draining reports whether the drain has begun: nothing should make new calls by itself.
+func (s *Server) Draining() bool { return s.draining }
+
 // Live is the number of calls that run or wait.
 func (s *Server) Live() int { return len(s.live) }

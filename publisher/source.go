@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -70,7 +71,7 @@ type source interface {
 // from sets the source of a call, and clears what the call before has left of another
 // one. The method of Call that fills the call begins with it.
 func (r *Request) from(s source) {
-	r.source, r.protocol = s, http11
+	r.source, r.protocol, r.scheduled = s, http11, time.Time{}
 	if r.delivered {
 		r.delivered, r.props = false, amqpproto.Properties{}
 	}

@@ -16,6 +16,7 @@ import (
 	"zamqp/loop"
 	"zamqp/publisher"
 	"zamqp/publisher/amqpdoor"
+	"zamqp/publisher/clockdoor"
 	"zamqp/publisher/config"
 	"zamqp/publisher/http1"
 	"zamqp/publisher/httpdoor"
@@ -63,6 +64,7 @@ type application struct {
 	runtime   *loopRuntime
 	amqp      *amqpdoor.Door
 	http      *httpdoor.Door
+	clocks    *clockdoor.Door
 	links     []*link
 	embedded  *embedded // nil unless a connection in use is "embedded"
 	listeners []*loop.Listener
@@ -86,6 +88,13 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 		Pools: poolSizes(s), LargeDropped: a.collectLater,
 	})
 	if err != nil {
+		return nil, err
+	}
+	clocks := make(map[string]publisher.Clock, len(s.Clocks))
+	for name, c := range s.Clocks {
+		clocks[name] = *c
+	}
+	if a.clocks, err = clockdoor.New(a.server, clocks, log); err != nil {
 		return nil, err
 	}
 	a.loop, err = loop.New(loop.Options{
@@ -222,6 +231,7 @@ func (a *application) start() {
 		a.connect(name)
 	}
 	a.sweep()
+	a.clocks.Start(func(turn func()) clockdoor.Timer { return a.loop.After(0, turn) })
 }
 
 func (a *application) fail(err error) {

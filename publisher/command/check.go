@@ -111,6 +111,14 @@ func writePlan(w io.Writer, p *config.Plan, messages map[string][]string) error 
 	for _, name := range slices.Sorted(maps.Keys(p.Producers)) {
 		fmt.Fprintf(t, "  %s\t%s\n", name, producerText(p.Producers[name]))
 	}
+	table := ""
+	for _, other := range p.Others {
+		if other.Table != table {
+			table = other.Table
+			fmt.Fprintf(t, "%ss\n", table)
+		}
+		fmt.Fprintf(t, "  %s\t%s\n", other.Name, other.Text)
+	}
 	s.WriteApps(t)
 	fmt.Fprintf(t, "routes\n")
 	if err := t.Flush(); err != nil {

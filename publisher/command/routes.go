@@ -16,15 +16,16 @@ import (
 func (c *CLI) routesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "routes",
-		Short: "Print the routes of the compiled-in handlers",
+		Short: "Print the routes and clocks of the compiled-in handlers",
 		Long: `Print each pattern with the place that registers it. The more specific pattern
 wins, in whatever order they are registered. If a route also gets messages of
-consumers, their names follow. No configuration is read: check prints the routes as
-the configuration changes them.`,
+consumers, their names follow. Clocks come last: CLOCK and the path of their calls.
+No configuration is read: check prints the routes as the configuration changes them,
+and when the clocks tick.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			if err := writeRoutes(c.Stdout, "", c.Registry.Routes(), messagesOf(c.Registry, c.Registry.Consumers())); err != nil {
+			if err := writeRoutes(c.Stdout, "", c.Registry.Listing(), messagesOf(c.Registry, c.Registry.Consumers())); err != nil {
 				return failure{err}
 			}
 			return nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"zamqp/publisher"
 	"zamqp/publisher/config"
@@ -52,6 +53,7 @@ func TestShippedExamples(t *testing.T) {
 	r := publisher.NewRegistry()
 	r.Consume("hello", publisher.Consumer{}, nothing)
 	r.Produce("orders", publisher.Producer{})
+	r.Every("report", publisher.Clock{Period: 10 * time.Second}, nothing)
 	resolve := func(text string) *config.Plan {
 		s, err := config.Load(config.Sources{File: write(t, text)}, r)
 		if err != nil {
@@ -86,6 +88,13 @@ func TestShippedExamples(t *testing.T) {
 	if !reflect.DeepEqual(gotProducer, wantProducer) {
 		t.Errorf("producer: config.toml %+v\nregistered %+v", gotProducer, wantProducer)
 	}
+	if want := *resolve("").Settings.Clocks["report"]; want != (publisher.Clock{Period: 10 * time.Second}) {
+		t.Errorf("clock: %+v", want)
+	}
+	got := *resolve(commented.ReplaceAllString(shippedText(t), "$1")).Settings.Clocks["report"]
+	if got.Overlap = ""; got != (publisher.Clock{Period: 10 * time.Second}) { // skip
+		t.Errorf("clock: config.toml %+v", got)
+	}
 }
 
 // TestShippedFileIsComplete: every key that can be set is in config.toml, with
@@ -113,7 +122,7 @@ func TestShippedFileIsComplete(t *testing.T) {
 		got = append(got, table+key)
 	}
 	slices.Sort(got)
-	want := config.SchemaKeys("default", "hello", "orders")
+	want := config.SchemaKeys("default", "hello", "orders", "report")
 	if !slices.Equal(got, want) {
 		t.Errorf("config.toml has\n%s\nthe schema has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -125,7 +134,7 @@ func TestGuideIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range config.SchemaKeys("NAME", "NAME", "NAME") {
+	for _, key := range config.SchemaKeys("NAME", "NAME", "NAME", "NAME") {
 		if !strings.Contains(string(guide), "`"+key+"`") {
 			t.Errorf("docs/guide/configuration.md does not mention `%s`", key)
 		}

@@ -15,7 +15,7 @@ import (
 // defaults filled in.
 type Plan struct {
 	Settings *Settings
-	Routes   []*publisher.Route
+	Routes   []*publisher.Route // and what makes calls by itself, such as clocks
 	// Consumers are the enabled ones. Connection, Queue, ExchangeType, RoutingKeys,
 	// Prefetch, Retry and DeadLetter are set, so that no other package has to know the
 	// defaults. Queue is empty where the broker names it, RoutingKeys where there is
@@ -27,6 +27,8 @@ type Plan struct {
 	Disabled []string
 	// Connections are the names of the connections in use, sorted. Others are not opened.
 	Connections []string
+	// Others describe what is registered of other kinds, by table and name.
+	Others []Other
 }
 
 // Embeds reports whether the plan needs a broker in this process, and names the first
@@ -48,7 +50,7 @@ var compiledIn = Origin{Source: "compiled-in handlers"}
 func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 	p := &Plan{
 		Settings:  s,
-		Routes:    registry.Routes(),
+		Routes:    registry.Listing(),
 		Consumers: map[string]publisher.Consumer{},
 		Producers: registry.Producers(),
 	}
@@ -83,6 +85,7 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 		}
 	}
 	p.Connections = slices.Sorted(maps.Keys(used))
+	c.others(p, registry)
 	c.exchangeTypes(p)
 	if err := c.problems.err(); err != nil {
 		return nil, err

@@ -23,10 +23,11 @@ type Settings struct {
 	// Connections always holds "default". Only those that an enabled consumer or a
 	// producer names are opened.
 	Connections map[string]*Connection `key:"connection"`
-	// Consumers and Producers are copies of what handler packages registered, with what
-	// the configuration changes of them. Resolve fills in the defaults.
+	// Consumers, Producers and Clocks are copies of what handler packages registered, with
+	// what the configuration changes of them. Resolve fills in the defaults.
 	Consumers map[string]*publisher.Consumer `key:"consumer"`
 	Producers map[string]*publisher.Producer `key:"producer"`
+	Clocks    map[string]*publisher.Clock    `key:"clock"`
 
 	apps    []appTable        // what [app] holds, by name
 	origins map[string]Origin // by dotted path, for problems that Resolve finds

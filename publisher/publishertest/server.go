@@ -1,7 +1,8 @@
 // Package publishertest runs handlers in a test without sockets and without a
 // broker: calls go in, and what they answered, published and would have done
-// to their message comes out. Time stands still but for sleeping handlers, and
-// every publish is confirmed unless the test says otherwise.
+// to their message comes out. Time stands still but for sleeping handlers and
+// [Server.Advance], which makes clocks tick, and every publish is confirmed unless the
+// test says otherwise.
 //
 //	s := publishertest.New(t, publisher.Default)
 //	if got := s.Request("GET", "/hello", "", ""); got.Status != 200 { … }
@@ -25,12 +26,15 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/publisher"
+	"zamqp/publisher/clockdoor"
 )
 
 // A Server runs the handlers of a registry on the test's goroutine.
 type Server struct {
 	t         testing.TB
+	registry  *publisher.Registry
 	server    *publisher.Server
+	clocks    *clockdoor.Door
 	now       time.Time
 	timers    []*timer
 	todo      []func()    // ends of offloaded work, confirms
@@ -64,9 +68,11 @@ type Result struct {
 }
 
 type timer struct {
-	at   time.Time
-	fn   func()
-	done bool
+	s     *Server
+	at    time.Time
+	fn    func()
+	done  bool
+	clock bool // of the clocks: nobody waits for it
 }
 
 // New returns a server for the handlers of a registry. It runs their OnStart
@@ -74,7 +80,7 @@ type timer struct {
 // OnStop functions, whose errors are in the test's log.
 func New(t testing.TB, registry *publisher.Registry) *Server {
 	t.Helper()
-	s := &Server{t: t, now: time.Now(), posted: make(chan func(), postedMax), queues: map[string][]publisher.Publishing{}}
+	s := &Server{t: t, registry: registry, now: time.Now(), posted: make(chan func(), postedMax), queues: map[string][]publisher.Publishing{}}
 	log := zerolog.New(zerolog.NewTestWriter(t))
 	server, err := publisher.NewServer(registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log, Site: publisher.SiteVariable})
 	if err != nil {
@@ -92,6 +98,10 @@ func New(t testing.TB, registry *publisher.Registry) *Server {
 		server.BindConsumer(name, &pauser{})
 	}
 	server.BindQueues(publisher.DefaultConnection, queues{s})
+	if s.clocks, err = clockdoor.New(server, registry.Clocks(), log); err != nil {
+		t.Fatal(err)
+	}
+	s.startClocks()
 	return s
 }
 
@@ -227,19 +237,16 @@ func (s *Server) outside() bool {
 // handlerPatience only bounds a hang.
 const handlerPatience = time.Minute
 
-// sleep moves time to the next timer.
+// sleep moves time to the next timer that a call waits for, or to a tick before it.
 func (s *Server) sleep() bool {
-	var next *timer
-	for _, t := range s.timers {
-		if !t.done && (next == nil || t.at.Before(next.at)) {
-			next = t
-		}
-	}
+	next := s.earliest(false)
 	if next == nil {
 		return false
 	}
-	s.now, next.done = next.at, true
-	next.fn()
+	if tick := s.earliest(true); tick.at.Before(next.at) {
+		next = tick
+	}
+	s.fire(next)
 	return true
 }
 
@@ -334,7 +341,7 @@ func (r runtime) Offload(_ uintptr, fn, done func()) {
 }
 
 func (r runtime) After(d time.Duration, fn func()) func() bool {
-	t := &timer{at: r.s.now.Add(d), fn: fn}
+	t := &timer{s: r.s, at: r.s.now.Add(d), fn: fn}
 	r.s.timers = append(r.s.timers, t)
-	return func() bool { was := !t.done; t.done = true; return was }
+	return t.Stop
 }

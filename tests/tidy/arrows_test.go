@@ -24,6 +24,7 @@ const (
 	brotli     = "github.com/andybalholm/brotli"
 	xxhash     = "github.com/cespare/xxhash/v2"
 	zstd       = "github.com/klauspost/compress/zstd"
+	cron       = "github.com/robfig/cron/v3"
 	toml       = "github.com/pelletier/go-toml/v2"
 	cobra      = "github.com/spf13/cobra"
 	pflag      = "github.com/spf13/pflag"
@@ -53,19 +54,21 @@ var rows = []row{
 	{"amqpproto/broker/backlog", 0, nil},
 	{"amqpproto/broker/topic", 0, nil},
 	{"amqpproto/broker/store", 1, []string{"amqpproto", "amqpproto/journal"}},
-	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", vocabulary, msgpack, ogrek, charsets, brotli, zstd, xxhash, zerolog}},
+	{"publisher/schedule", 0, []string{cron}},
+	{"publisher", 1, []string{"loop/coro", "amqpproto", "publisher/http1", "publisher/schedule", vocabulary, msgpack, ogrek, charsets, brotli, zstd, xxhash, zerolog}},
 	{"publisher/spool", 1, []string{"amqpproto/journal"}},
 	{"publisher/inhand", 0, []string{xsys}},
-	{"publisher/publishertest", 2, []string{"publisher", "amqpproto", zerolog}},
+	{"publisher/publishertest", 4, []string{"publisher", "publisher/clockdoor", "amqpproto", zerolog}},
 	{"publisher/httpdoor", 3, []string{"publisher", "publisher/http1"}},
 	{"publisher/amqpdoor", 3, []string{"publisher", "amqpproto", "publisher/spool", "publisher/inhand", "amqpproto/client", "amqpproto/journal", rate, zerolog}},
+	{"publisher/clockdoor", 3, []string{"publisher", "publisher/schedule", zerolog}},
 	{"publisher/config", 3, []string{"publisher", "publisher/spool", "publisher/http1", "publisher/certificate", "amqpproto", "amqpproto/client", "amqpproto/broker", vocabulary, toml, bcrypt}},
 	{"publisher/dial", 4, []string{"publisher/config", "amqpproto/client", "loop"}},
 	{"publisher/logging", 4, []string{"publisher/config", "publisher", zerolog}},
 	{"publisher/command", 5, []string{"publisher/config", "publisher/certificate", "publisher/dial", "publisher/logging", "publisher", "publisher/amqpdoor", "publisher/spool",
 		"amqpproto", "amqpproto/client", "amqpproto/journal", "loop", vocabulary, zerolog, cobra, pflag, bcrypt, xsys}},
 	{"publisher/app", 6, []string{"publisher/config", "publisher/dial", "publisher/logging", "publisher/command", "publisher", "publisher/httpdoor",
-		"publisher/amqpdoor", "publisher/http1", "publisher/certificate", "publisher/spool", "publisher/inhand", "amqpproto", "amqpproto/client", "amqpproto/broker",
+		"publisher/amqpdoor", "publisher/clockdoor", "publisher/http1", "publisher/certificate", "publisher/spool", "publisher/inhand", "amqpproto", "amqpproto/client", "amqpproto/broker",
 		"amqpproto/journal", "loop", zerolog, xsys}},
 	{"handlers", 5, []string{"handlers/*"}},
 	{"handlers/*", 4, []string{"publisher", "third-party"}},

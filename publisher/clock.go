@@ -1,0 +1,187 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"zamqp/publisher/schedule"
+)
+
+// OriginClock is a tick of a clock.
+const OriginClock Origin = "clock"
+
+// MethodClock is the method of calls that a clock makes.
+const MethodClock = "CLOCK"
+
+// A Clock says when a handler is called without anybody asking for it: at each multiple
+// of Period, or by a line of Cron.
+//
+// The tags of a field say what the configuration may make of it in [clock.NAME]: see
+// [Settings].
+type Clock struct {
+	// Disabled never ticks, until the configuration enables it.
+	Disabled bool `not:"enabled"`
+	// Period is the distance of the ticks. They are at its multiples since 1970-01-01
+	// 00:00 UTC: with an hour at each full hour, in all processes.
+	Period time.Duration `key:"period" min:"1ms" max:"8760h" off:"cron says when"`
+	// Cron is a line of cron, "minute hour day month weekday", or a word such as @daily.
+	Cron string `key:"cron"`
+	// Zone is the time zone of Cron, such as Europe/Berlin; "" is the machine's own.
+	Zone string `key:"zone"`
+	// Jitter delays each tick by a random time below it, so that not all processes begin
+	// at once.
+	Jitter time.Duration `key:"jitter" min:"1ms" max:"24h" off:"ticks are on time"`
+	// Overlap says what becomes of a tick while the call of the tick before still runs:
+	// "skip" (default) drops it, "queue" lets one wait.
+	Overlap string `key:"overlap" oneof:"skip queue"`
+	// RunAtStart ticks once more when the server has started.
+	RunAtStart bool `key:"run_at_start"`
+	// Timeout ends the waits of a call that takes longer, in place of
+	// server.call_timeout.
+	Timeout time.Duration `key:"timeout" min:"1ms" max:"8760h" off:"server.call_timeout holds"`
+}
+
+// The words of Clock.Overlap.
+const (
+	OverlapSkip  = "skip"
+	OverlapQueue = "queue"
+)
+
+var clockKind = newKind[Clock]("clock", "Every").calling(MethodClock)
+
+// Every declares a clock, whose ticks are calls of h: with the method CLOCK, the path
+// /{name}, and a transaction as every other call. A failure is logged and counted; the
+// next tick is the next try. A bad or duplicate name and a nil handler panic.
+func Every(name string, c Clock, h Handler) { Default.every(name, c, h, caller(2)) }
+
+// Every is the package's [Every] for this registry.
+func (g *Registry) Every(name string, c Clock, h Handler) { g.every(name, c, h, caller(2)) }
+
+func (g *Registry) every(name string, c Clock, h Handler, place string) {
+	if h == nil {
+		panic(fmt.Sprintf("publisher: Every(%q) at %s: the handler is nil", name, place))
+	}
+	clockKind.add(g, name, c, h, place)
+}
+
+// Clocks returns the declared clocks by name.
+func (g *Registry) Clocks() map[string]Clock { return clockKind.values(g) }
+
+// Check returns what is wrong with the clock, and the key that it is about.
+func (c Clock) Check() (key string, err error) {
+	switch {
+	case c.Period < 0:
+		return "period", errors.New("a period is positive")
+	case c.Period == 0 && c.Cron == "":
+		return "period", errors.New(`it says not when to tick: set period, like "10s", or cron, like "0 3 * * *"`)
+	case c.Period != 0 && c.Cron != "":
+		return "cron", errors.New(`there is a period, too: set one of them, and the other to "off" or ""`)
+	case c.Zone != "" && c.Cron == "":
+		return "zone", errors.New("a period has no time zone: remove this, or set cron in place of period")
+	case c.Period != 0 && c.Jitter >= c.Period:
+		return "jitter", fmt.Errorf("it is less than the period, %s: or ticks would pass each other", c.Period)
+	}
+	if _, err := schedule.Zone(c.Zone); err != nil {
+		return "zone", fmt.Errorf(`%w: write a name of the IANA database, like "Europe/Berlin"`, err)
+	}
+	if _, err := c.Schedule(); err != nil {
+		return "cron", err
+	}
+	return "", nil
+}
+
+// Schedule is the times of the clock.
+func (c Clock) Schedule() (schedule.Schedule, error) {
+	if c.Cron == "" {
+		return schedule.Every(c.Period), nil
+	}
+	zone, err := schedule.Zone(c.Zone)
+	if err != nil {
+		return schedule.Schedule{}, err
+	}
+	return schedule.Cron(c.Cron, zone)
+}
+
+// String describes the clock for people.
+func (c Clock) String() string {
+	var b strings.Builder
+	if c.Disabled {
+		return "disabled"
+	}
+	if c.Cron != "" {
+		fmt.Fprintf(&b, "at %s", c.Cron)
+		if c.Zone != "" {
+			b.WriteString(" in " + c.Zone)
+		}
+	} else {
+		fmt.Fprintf(&b, "every %s", c.Period)
+	}
+	if c.Jitter > 0 {
+		fmt.Fprintf(&b, ", up to %s later", c.Jitter)
+	}
+	if c.RunAtStart {
+		b.WriteString(", and at the start")
+	}
+	if c.Overlap == OverlapQueue {
+		b.WriteString("; one tick waits for the one before")
+	}
+	if c.Timeout > 0 {
+		fmt.Fprintf(&b, "; timeout %s", c.Timeout)
+	}
+	return b.String()
+}
+
+// A ClockSource is one clock as a source of calls. Its calls follow each other: the next
+// one is made when the last one is over.
+type ClockSource struct {
+	unanswered
+	label   string
+	target  []byte
+	handler Handler
+	limited bool // the clock has a timeout
+}
+
+// ClockSource returns the source of a clock that the server's registry has declared.
+func (s *Server) ClockSource(name string, c Clock) *ClockSource {
+	return &ClockSource{label: "clock " + name, target: []byte("/" + name), handler: clockKind.in(s.registry)[name].handler, limited: c.Timeout > 0}
+}
+
+// SetClock fills the call of one tick. at is the time of the schedule that it is for.
+func (c *Call) SetClock(k *ClockSource, at time.Time) {
+	r := c.Request()
+	r.from(k)
+	r.method, r.target, r.path = clockMethod, k.target, k.target
+	r.scheduled, r.limited = at, k.limited // the door ends its waits
+}
+
+var clockMethod = []byte(MethodClock)
+
+// Scheduled is the time of the clock's schedule that this call is for. It is the same in
+// all processes, however late the call begins, so it can name what is done: the report
+// of that hour. For [Clock.RunAtStart] it is the time of the start. It is zero for calls
+// that no clock has made.
+func (r *Request) Scheduled() time.Time { return r.scheduled }
+
+func (*ClockSource) origin() Origin { return OriginClock }
+
+func (*ClockSource) identify(r *Request, c zerolog.Context) zerolog.Context {
+	return c.Time("scheduled", r.scheduled)
+}
+
+func (k *ClockSource) begin(r *Request) bool {
+	r.handler, r.label = k.handler, &k.label
+	return true
+}
+
+// settle logs the failure. That a broker is away is a warning, as for a message.
+func (*ClockSource) settle(r *Request, err error) {
+	level := zerolog.ErrorLevel
+	if errors.Is(err, ErrUnavailable) {
+		level = zerolog.WarnLevel
+	}
+	r.server.failure(r, err, level).Time("scheduled", r.scheduled).Msg(callFailed)
+}

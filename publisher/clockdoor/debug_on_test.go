@@ -1,0 +1,5 @@
+//go:build loopdebug
+
+package clockdoor_test
+
+const debugging = true

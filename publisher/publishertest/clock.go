@@ -1,0 +1,118 @@
+package publishertest
+
+import (
+	"time"
+
+	"zamqp/publisher"
+	"zamqp/publisher/clockdoor"
+)
+
+// Advance moves time on, and does what it brings, in order: ticks of clocks, the ends of
+// sleeps, deadlines. Time stands still in between, so a test of a clock needs no more
+// time than its handler.
+//
+//	s.Advance(time.Hour) // a clock with a period of ten minutes ticks six times
+//
+// A clock ticks at the multiples of its period, or as its line of cron says: from
+// [Server.SetNow] on, a test knows when that is.
+func (s *Server) Advance(d time.Duration) {
+	s.t.Helper()
+	until := s.now.Add(d)
+	s.settle()
+	for {
+		next := s.earliest(true)
+		if next == nil || next.at.After(until) {
+			break
+		}
+		s.fire(next)
+		s.settle()
+	}
+	s.now = until
+}
+
+// SetNow sets the time, before clocks have ticked. They plan their next ticks from then
+// on.
+func (s *Server) SetNow(now time.Time) {
+	s.now = now
+	s.startClocks()
+}
+
+// Now is the time of the server.
+func (s *Server) Now() time.Time { return s.now }
+
+// Tick makes a clock tick once, now, whatever its schedule says and also if it is
+// disabled. It waits for the end of the call.
+func (s *Server) Tick(clock string) publisher.Outcome {
+	s.t.Helper()
+	declared, ok := s.registry.Clocks()[clock]
+	if !ok {
+		s.t.Fatalf("publishertest: no clock %q is registered", clock)
+	}
+	c := s.server.NewCall()
+	c.SetClock(s.server.ClockSource(clock, declared), s.now.Round(0))
+	w := &waiter{}
+	s.run(c, w)
+	return w.outcome
+}
+
+// startClocks starts the registry's clocks, or starts them again.
+func (s *Server) startClocks() {
+	if s.clocks != nil {
+		s.clocks.Stop()
+	}
+	s.clocks.Start(func(turn func()) clockdoor.Timer {
+		t := &timer{s: s, at: s.now, fn: turn, clock: true}
+		s.timers = append(s.timers, t)
+		return t
+	})
+}
+
+// settle does what is to be done without time passing.
+func (s *Server) settle() {
+	s.t.Helper()
+	for {
+		for s.server.RunReady() {
+		}
+		if len(s.todo) > 0 {
+			next := s.todo[0]
+			s.todo = s.todo[1:]
+			next()
+		} else if !s.outside() {
+			return
+		}
+	}
+}
+
+// earliest is the timer that runs first, with those of clocks or without; nil is none.
+func (s *Server) earliest(clocks bool) *timer {
+	var next *timer
+	for _, t := range s.timers {
+		if !t.done && (clocks || !t.clock) && (next == nil || t.at.Before(next.at)) {
+			next = t
+		}
+	}
+	return next
+}
+
+// fire moves time to a timer and runs it.
+func (s *Server) fire(t *timer) {
+	if t.at.After(s.now) {
+		s.now = t.at
+	}
+	t.done = true
+	t.fn()
+}
+
+// Reset makes the timer one that can be set again.
+func (t *timer) Reset(d time.Duration) bool {
+	was := t.Stop()
+	t.at, t.done = t.s.now.Add(d), false
+	return was
+}
+
+// Stop ends the timer.
+func (t *timer) Stop() bool {
+	was := !t.done
+	t.done = true
+	return was
+}
