@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// A comparison with an earlier revision: -before builds that revision's server
-// and lets it take part in each of our workloads as one more contestant, so that
-// both run in the same rounds.
+// Comparison with an earlier revision: -before builds that revision's server. It
+// takes part in each of our workloads as one more contestant, so both run in the
+// same rounds.
 
-// earlier is how the server of the earlier revision is called.
+// earlier is the name of the earlier revision's server.
 const earlier = ours + " before"
 
-// sourceOfBefore is where the earlier revision's source is unpacked.
+// sourceOfBefore is the directory of the earlier revision's source.
 const sourceOfBefore = "bin/before"
 
 // withBefore puts the earlier server in place of the peers. Workloads of the
@@ -36,7 +36,7 @@ func withBefore(all []workload) []workload {
 	return kept
 }
 
-// before is the same program of the earlier revision.
+// before is the same program at the earlier revision.
 func (p *program) before() *program {
 	root, _ := filepath.Abs(sourceOfBefore)
 	bin, _ := filepath.Abs(filepath.Join("bin", p.name+"-before"))
@@ -68,9 +68,10 @@ func (b *bench) unpackBefore(revision string) error {
 	return nil
 }
 
-// change is our cost by that of the earlier revision: the geometric mean of the
-// rounds' ratios, and between what bounds it is with 95 % confidence (Student's t
-// over the logarithms). It is not known without the earlier one, or of one round.
+// change is our cost divided by that of the earlier revision: the geometric mean of
+// the rounds' ratios, and the bounds of its 95 % confidence interval (Student's t
+// over the logarithms). It is not known without the earlier revision, or after only
+// one round.
 func (r *result) change() (ratio, low, high float64, known bool) {
 	if len(r.contestants) != 2 || r.contestants[1].name != earlier || len(r.samples[0]) < 2 {
 		return 0, 0, 0, false
@@ -94,5 +95,5 @@ func student(freedom int) float64 {
 	if freedom <= len(table) {
 		return table[freedom-1]
 	}
-	return 1.96 + 2.5/float64(freedom) // within 0.01 of it
+	return 1.96 + 2.5/float64(freedom) // correct within 0.01
 }

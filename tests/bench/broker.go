@@ -12,11 +12,11 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// A broker is the RabbitMQ that all contestants share, and the runner's own
+// A broker is the RabbitMQ that all contestants share, and the bench's own
 // connection to it.
 type broker struct {
 	url  string
-	dir  string // of the node that we started; "" when it was given
+	dir  string // of the node that we started; "" for a given one
 	conn *amqp.Connection
 }
 
@@ -25,13 +25,13 @@ const (
 	urlEnv       = "ZAMQP_TEST_AMQP_URL"
 )
 
-// startBroker starts RabbitMQ when anything needs it, or takes the given one.
+// startBroker starts RabbitMQ if anything needs it, or uses the given one.
 func (b *bench) startBroker(workloads []workload) error {
 	needed := false
 	for _, w := range workloads {
 		needed = needed || w.broker
 		for _, c := range w.contestants {
-			needed = needed || c.prog.isOurs() // it holds its connection throughout
+			needed = needed || c.prog.isOurs() // the watcher keeps its connection all the time
 		}
 	}
 	if !needed {
@@ -41,7 +41,8 @@ func (b *bench) startBroker(workloads []workload) error {
 	if br.url == "" {
 		b.progress("starting RabbitMQ")
 		br.dir = b.dir + "-rabbitmq"
-		// -for and -rm: the node and its directory end with us, however we end.
+		// -for and -rm: the node and its directory end with us, in whatever way we
+		// end.
 		cmd := exec.CommandContext(b.ctx, rabbitScript, "start", "-for", strconv.Itoa(os.Getpid()), "-rm", br.dir)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()
@@ -72,18 +73,18 @@ func (b *bench) stopBroker() {
 	}
 }
 
-// with runs f on a channel of its own, since a refusal closes the channel.
+// with runs f on a channel of its own, because a refusal closes the channel.
 func (br *broker) with(f func(*amqp.Channel) error) error {
 	ch, err := br.conn.Channel()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = ch.Close() }() // closed already if f was refused
+	defer func() { _ = ch.Close() }() // it is closed already if f was refused
 	return f(ch)
 }
 
-// fresh declares a durable queue, since RabbitMQ 4.3 refuses transient ones
-// that are not exclusive, and empties it.
+// fresh declares a durable queue and empties it. RabbitMQ 4.3 refuses transient
+// queues that are not exclusive.
 func (br *broker) fresh(queue string) error {
 	return br.with(func(ch *amqp.Channel) error {
 		if _, err := ch.QueueDeclare(queue, true, false, false, false, nil); err != nil {
@@ -94,7 +95,7 @@ func (br *broker) fresh(queue string) error {
 	})
 }
 
-// depth is how many messages are ready in the queue.
+// depth returns how many messages are ready in the queue.
 func (br *broker) depth(queue string) (n int, err error) {
 	err = br.with(func(ch *amqp.Channel) error {
 		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
@@ -104,8 +105,8 @@ func (br *broker) depth(queue string) (n int, err error) {
 	return n, err
 }
 
-// await waits until the queue has exactly n ready messages and still has them
-// a little later.
+// await waits until the queue has exactly n ready messages and still has n a little
+// later.
 func (br *broker) await(ctx context.Context, queue string, n int, limit time.Duration) error {
 	var got int
 	for end := time.Now().Add(limit); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
@@ -128,7 +129,7 @@ const (
 	window      = 1000
 )
 
-// preload fills a fresh queue with n messages of the kind that is consumed.
+// preload fills a fresh queue with n messages for the consume workload.
 func (br *broker) preload(ctx context.Context, queue string, n int) error {
 	if err := br.fresh(queue); err != nil {
 		return err

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A target is a broker under load: ours or RabbitMQ, on one core. The load comes
-// from another.
+// A target is a broker under load, ours or RabbitMQ, on one core. The load comes
+// from another core.
 type target struct {
 	b    *bench
 	url  string
@@ -27,7 +27,7 @@ type target struct {
 	dir  string // data of the broker
 	stop func()
 
-	began time.Time // its process
+	began time.Time // the broker's process
 }
 
 // brokerWorkloads compare the embedded broker with RabbitMQ.
@@ -44,9 +44,9 @@ func brokerWorkloads(p programSet) []workload {
 		{name: "broker-consume-durable", title: "Broker: consume and ack, persistent", unit: "message", run: loadOf(1, "consume", "-persistent"), goals: []goal{timesFaster(rabbit, 2)},
 			what: "The same with persistent messages in a durable queue."},
 		{name: "broker-rpc-1", title: "Broker: RPC, 1 outstanding", unit: "call", share: oneByOne, run: loadOf(oneByOne, "rpc", "-window", "1"),
-			what: "Calls by direct reply-to to an echo consumer: two messages through the broker, one call at a time."},
+			what: "Requests by direct reply-to to an echo consumer: two messages through the broker, one request at a time."},
 		{name: "broker-rpc-64", title: "Broker: RPC, 64 outstanding", unit: "call", run: loadOf(1, "rpc", "-window", "64"), goals: []goal{timesFaster(rabbit, 5)},
-			what: "The same with 64 calls under way."},
+			what: "The same with 64 requests outstanding."},
 		{name: "broker-start", title: "Broker: start to first confirmed message", unit: "start", latency: true, run: startOfBroker, goals: []goal{within(50 * time.Millisecond)},
 			what: "From the start of the process, with an empty data directory, to the confirm of the first persistent message, a client trying all the time."},
 		{name: "broker-memory", title: "Broker: memory of 1,000,000 queued messages", unit: "message", memory: true, memoryKind: "resident", once: true, run: memoryOfBroker, goals: []goal{atMostResident(600e6)},
@@ -58,12 +58,12 @@ func brokerWorkloads(p programSet) []workload {
 	return list
 }
 
-// oneByOne is by how much fewer calls are made where each waits for the one
-// before: RabbitMQ takes most of a millisecond for one, so that as many as
-// elsewhere would be minutes a round, about as long as a run may take.
+// oneByOne is by how much fewer requests are made where each waits for the one
+// before. RabbitMQ takes most of a millisecond for one, so the usual number would
+// take minutes a round.
 const oneByOne = 20
 
-// rabbit is how RabbitMQ is called as a contestant.
+// rabbit is the name of RabbitMQ as a contestant.
 const rabbit = "RabbitMQ"
 
 // pinned puts a command on one core, if there are two.
@@ -74,22 +74,23 @@ func pinned(core int, argv ...string) []string {
 	return append([]string{"taskset", "-c", strconv.Itoa(core)}, argv...)
 }
 
-// startPinned starts a command on one core, if there are two. It inherits that
-// from this thread: taskset would be started first, and that takes milliseconds.
+// startPinned starts a command on one core, if there are two. The command inherits
+// the core from this thread, because starting taskset first would take
+// milliseconds.
 func startPinned(core int, cmd *exec.Cmd) error {
 	var all, one unix.CPUSet
 	if runtime.NumCPU() < 2 || unix.SchedGetaffinity(0, &all) != nil {
 		return cmd.Start()
 	}
 	one.Set(core)
-	if unix.SchedSetaffinity(0, &one) == nil { // fails if we may not use that core: then it runs on any
-		defer func() { _ = unix.SchedSetaffinity(0, &all) }() // it was so before
+	if unix.SchedSetaffinity(0, &one) == nil { // fails if we may not use that core; then it runs on any
+		defer func() { _ = unix.SchedSetaffinity(0, &all) }() // as before
 	}
 	return cmd.Start()
 }
 
-// target starts a broker. RabbitMQ takes long to start, so that one node serves
-// all workloads that do not ask for a fresh one; ours starts each time.
+// target starts a broker. RabbitMQ takes long to start, so one node serves all
+// workloads that do not ask for a fresh one. Ours starts for each workload.
 func (b *bench) target(c contestant, persistent, fresh bool) (*target, error) {
 	if c.name != rabbit {
 		return b.startOurBroker(persistent, "")
@@ -110,7 +111,7 @@ func (b *bench) target(c contestant, persistent, fresh bool) (*target, error) {
 	return &shared, nil
 }
 
-// startOurBroker starts `zamqp broker` at an address, a free one if none is given.
+// startOurBroker starts `zamqp broker` at an address; "" picks a free one.
 func (b *bench) startOurBroker(persistent bool, addr string) (*target, error) {
 	t := &target{b: b}
 	if addr == "" {
@@ -140,12 +141,12 @@ func (b *bench) startOurBroker(persistent bool, addr string) (*target, error) {
 		if err := cmd.Wait(); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: zamqp broker: %v: %s\n", err, log.String())
 		}
-		_ = os.RemoveAll(t.dir) // below b.dir anyway
+		_ = os.RemoveAll(t.dir) // it is below b.dir, which is removed anyway
 	}
 	return t, nil
 }
 
-// startRabbit starts a node of its own, on a port if one is given.
+// startRabbit starts a RabbitMQ node, on the given port if there is one.
 func (b *bench) startRabbit(port string) (*target, error) {
 	b.started++
 	t := &target{b: b, dir: fmt.Sprintf("%s-rabbitmq-%d", b.dir, b.started)}
@@ -169,12 +170,12 @@ func (b *bench) startRabbit(port string) (*target, error) {
 	if t.pid, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
 		return nil, err
 	}
-	t.stop = func() { _ = exec.Command(rabbitScript, "stop", t.dir).Run() } // -for ends it otherwise
+	t.stop = func() { _ = exec.Command(rabbitScript, "stop", t.dir).Run() } // else -for ends it
 	return t, nil
 }
 
-// load runs the load generator in a mode to its end, with CPU clocks read when
-// it says "first" and "done".
+// load runs the load generator in a mode to its end, and reads the CPU clocks when
+// it prints "first" and "done".
 func (t *target) load(args ...string) (sample, error) {
 	argv := pinned(1, append([]string{"bin/brokerload", "-url", t.url}, args...)...)
 	p, err := t.b.start(contestant{name: "brokerload", prog: &program{name: "brokerload", argv: argv}}, nil)
@@ -213,8 +214,8 @@ func (t *target) load(args ...string) (sample, error) {
 	return s, nil
 }
 
-// loadOf is the run of a workload that is one mode of the load generator, with
-// one in share of the messages that were asked for.
+// loadOf returns the run of a workload that is one mode of the load generator. It
+// uses one in share of the messages that were asked for.
 func loadOf(share int, mode string, flags ...string) func(*bench, contestant) (sample, error) {
 	return func(b *bench, c contestant) (s sample, err error) {
 		persistent := slices.Contains(flags, "-persistent")
@@ -244,7 +245,7 @@ func loadOf(share int, mode string, flags ...string) func(*bench, contestant) (s
 	}
 }
 
-// ready waits until the broker takes a message. What is measured comes later.
+// ready waits until the broker takes a message. The measurement comes later.
 func (t *target) ready(ctx context.Context) error {
 	if _, err := t.load("-queue", "brokerload.ready", "once"); err != nil {
 		return err
@@ -253,8 +254,8 @@ func (t *target) ready(ctx context.Context) error {
 	return errors.Join(err, ctx.Err())
 }
 
-// startOfBroker measures until the first confirm, with a client that has been
-// refused once before the broker starts.
+// startOfBroker measures the time until the first confirm. Its client is refused
+// once before the broker starts.
 func startOfBroker(b *bench, c contestant) (sample, error) {
 	addr, err := freeAddr()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // besides is how many requests compute while GET /hello is measured.
 const besides = 4
 
-// httpCompute is GET /hello on one connection beside requests that compute.
+// httpCompute measures GET /hello on one connection beside requests that compute.
 func httpCompute(b *bench, c contestant) (sample, error) {
 	s, err := b.startServer(c)
 	if err != nil {
@@ -50,7 +50,7 @@ func httpCompute(b *bench, c contestant) (sample, error) {
 	return sample{count: counts.Requests, wall: micro(counts.Microseconds), cpu: after - before, p50: micro(counts.P50), p99: micro(counts.P99)}, nil
 }
 
-// compute keeps requests that compute under way until stop is called. It is an
+// compute keeps requests that compute in progress until stop is called. It is an
 // error if one failed, or if none was answered.
 func (s *server) compute(ctx context.Context) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -87,7 +87,7 @@ func (s *server) computeOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = resp.Body.Close() }() // it has been read
+	defer func() { _ = resp.Body.Close() }() // the body has been read
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// idle opens keep-alive connections, has each answered once and reads what
-// the process grew by when all are silent.
+// idle opens keep-alive connections and gets one answer on each. When all are
+// silent, it reads by how much the process has grown.
 func idle(b *bench, c contestant) (sample, error) {
 	if err := raiseFiles(b.options.idle + 500); err != nil {
 		return sample{}, err
@@ -24,7 +24,7 @@ func idle(b *bench, c contestant) (sample, error) {
 		return sample{}, err
 	}
 	defer s.stop()
-	// What it needs for any client at all is no connection's own.
+	// What the process needs for any client at all does not count for a connection.
 	for range 20 {
 		if _, err := s.probe(); err != nil {
 			return sample{}, err
@@ -46,7 +46,7 @@ func idle(b *bench, c contestant) (sample, error) {
 		return sample{}, s.fail(err)
 	}
 	wall := time.Since(began)
-	time.Sleep(b.warm) // for what the server does later
+	time.Sleep(b.warm) // for work that the server does later
 	after, err := s.private()
 	if err != nil {
 		return sample{}, err
@@ -55,7 +55,7 @@ func idle(b *bench, c contestant) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	// They must still be served, or nothing was held.
+	// The connections must still be served; else the server did not hold them.
 	for i := 0; i < len(conns); i += max(1, len(conns)/100) {
 		if err := s.hello(conns[i]); err != nil {
 			return sample{}, s.fail(fmt.Errorf("connection %d after a pause: %w", i, err))
@@ -64,7 +64,7 @@ func idle(b *bench, c contestant) (sample, error) {
 	return sample{count: len(conns), wall: wall, cpu: cpuAfter - cpuBefore, bytes: after - before}, nil
 }
 
-// hold opens n connections; those it opened come back with an error, too.
+// hold opens n connections. After an error it still returns those that it opened.
 func (s *server) hold(b *bench, n int) (conns []net.Conn, err error) {
 	for range n {
 		if b.ctx.Err() != nil {
@@ -82,7 +82,7 @@ func (s *server) hold(b *bench, n int) (conns []net.Conn, err error) {
 	return conns, nil
 }
 
-// hello has one connection answered once.
+// hello gets one answer on the connection.
 func (s *server) hello(conn net.Conn) error {
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return err
@@ -93,16 +93,16 @@ func (s *server) hello(conn net.Conn) error {
 	return readHello(bufio.NewReaderSize(conn, 512))
 }
 
-// drop closes with a reset: ten thousand sockets in TIME_WAIT would use up the
-// ports of the next contestants.
+// drop closes the connection with a reset: ten thousand sockets in TIME_WAIT would
+// use up the ports of the next contestants.
 func drop(conns []net.Conn) {
 	for _, conn := range conns {
-		_ = conn.(*net.TCPConn).SetLinger(0) // at worst it lingers
-		_ = conn.Close()                     // nothing more is expected of it
+		_ = conn.(*net.TCPConn).SetLinger(0) // if it fails, the socket lingers
+		_ = conn.Close()                     // nothing more is expected from it
 	}
 }
 
-// private returns the octets that belong to the process alone.
+// private returns the octets of memory that belong only to this process.
 func (s *server) private() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", s.cmd.Process.Pid))
 	if err != nil {
@@ -123,8 +123,7 @@ func (s *server) private() (int64, error) {
 	return kib << 10, nil
 }
 
-// raiseFiles makes room for n descriptors, in this process and in those that
-// it starts.
+// raiseFiles allows n descriptors, in this process and in those that it starts.
 func raiseFiles(n int) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

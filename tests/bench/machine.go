@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// A machine is what a figure is worth nothing without.
+// A machine describes where a figure was measured; without it the figure says
+// nothing.
 type machine struct {
 	when    time.Time
 	cores   int
@@ -18,7 +19,7 @@ type machine struct {
 	kernel  string
 	golang  string
 	rabbit  string
-	commit  string // short, with a plus when the tree had changes
+	commit  string // short, with a plus if the tree has changes
 	command string
 }
 
@@ -27,7 +28,8 @@ func describeMachine() machine {
 		kernel: said("uname", "-sr"), commit: said("git", "rev-parse", "--short", "HEAD"),
 		rabbit:  said("dpkg-query", "-W", "-f", "${Version}", "rabbitmq-server"),
 		command: commandLine(os.Args[1:])}
-	// Pages do not count: the one of the run before may not be committed yet.
+	// Pages do not count, because the page of the run before may not be committed
+	// yet.
 	if said("git", "status", "--porcelain", "--untracked-files=no", "--", "../..", ":!../../docs/bench") != "" {
 		m.commit += "+"
 	}
@@ -36,7 +38,8 @@ func describeMachine() machine {
 	return m
 }
 
-// commandLine is what to type again, with quotes where a shell needs them.
+// commandLine is what to type to repeat the run, with quotes where a shell needs
+// them.
 func commandLine(args []string) string {
 	line := "go run ."
 	for _, arg := range args {
@@ -48,7 +51,7 @@ func commandLine(args []string) string {
 	return line
 }
 
-// said is what a command prints, "" if it cannot be run.
+// said returns what a command prints, or "" if it cannot run.
 func said(name string, args ...string) string {
 	out, err := exec.Command(name, args...).Output()
 	if err != nil {
@@ -57,7 +60,7 @@ func said(name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// field is the first "name: value" of a file under /proc.
+// field returns the first "name: value" of a file under /proc.
 func field(path, name string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -72,7 +75,7 @@ func field(path, name string) string {
 	return ""
 }
 
-// lines is the machine as rows of a table.
+// lines returns the machine as rows of a table.
 func (m machine) lines() [][2]string {
 	return [][2]string{
 		{"date", m.when.UTC().Format("2006-01-02 15:04 UTC")},

@@ -1,6 +1,6 @@
-// Command bench measures zamqp beside the servers and clients that a user
-// would otherwise take, all on this machine, in interleaved rounds, and writes
-// what it found to docs/bench. Run it from its own directory:
+// Command bench compares zamqp with the servers and clients that a user could take
+// instead. It runs all of them on this machine in interleaved rounds, and writes a
+// page to docs/bench. Run it from its own directory:
 //
 //	go run . [-smoke] [-broker] [-rounds N] [-only REGEX] [-skip REGEX] [-before REVISION] [-out DIR] [-profile DIR]
 //
@@ -19,11 +19,11 @@ import (
 	"time"
 )
 
-// The kernel ends a child when the thread that started it ends (Pdeathsig), so
-// all of them are started by a thread that lives as long as the process.
+// The kernel ends a child when the thread that started it ends (Pdeathsig). So one
+// thread that lives as long as the process starts all of them.
 func init() { runtime.LockOSThread() }
 
-// options are what the command line says, and the sizes that follow from it.
+// options are the options of the command line, and the sizes that follow from them.
 type options struct {
 	smoke    bool
 	brokers  bool // only the workloads that compare brokers
@@ -31,18 +31,18 @@ type options struct {
 	only     *regexp.Regexp // of "workload/server"; nil is all
 	skip     *regexp.Regexp
 	out      string
-	load     time.Duration // of one measured HTTP or RPC load; wrk wants whole seconds
-	warm     time.Duration // before it
-	messages int           // of one consume or publish run
+	load     time.Duration // length of one measured HTTP or RPC load; wrk wants whole seconds
+	warm     time.Duration // length of the warm-up before it
+	messages int           // messages of one consume or publish run
 	idle     int           // connections held open
-	before   string        // an earlier revision of ours that takes the place of the peers
-	profile  string        // directory for CPU profiles of ours; "" takes none
+	before   string        // an earlier revision of ours that replaces the peers
+	profile  string        // directory for CPU profiles of ours; "" = no profiles
 }
 
 func main() {
 	o, err := parse(os.Args[1:])
 	if err != nil {
-		os.Exit(2) // flag has said why
+		os.Exit(2) // flag has printed the reason
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -55,7 +55,7 @@ func main() {
 func parse(args []string) (*options, error) {
 	o := &options{}
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
-	set.BoolVar(&o.smoke, "smoke", false, "run everything once and tiny, write no page; fails if something breaks")
+	set.BoolVar(&o.smoke, "smoke", false, "run everything once with tiny sizes, write no page; fail if something breaks")
 	set.BoolVar(&o.brokers, "broker", false, "only the embedded broker beside RabbitMQ")
 	set.IntVar(&o.rounds, "rounds", 5, "rounds; each runs every server once")
 	set.DurationVar(&o.load, "load", 2*time.Second, "length of one HTTP or RPC load, in whole seconds")

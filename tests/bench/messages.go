@@ -11,10 +11,10 @@ import (
 
 const (
 	benchQueue = "bench"
-	runLimit   = 3 * time.Minute // of one consume or publish run
+	runLimit   = 3 * time.Minute // octets of a message in a consume or publish run
 )
 
-// warmMessages precede the measured ones.
+// warmMessages is how many messages come before the measured ones.
 func (b *bench) warmMessages() int { return b.messages / 20 }
 
 func (b *bench) job(mode, queue string) []string {
@@ -22,8 +22,8 @@ func (b *bench) job(mode, queue string) []string {
 		"-count", strconv.Itoa(b.messages), "-warm", strconv.Itoa(b.warmMessages()), mode}
 }
 
-// consume preloads the queue, starts the contestant and reads its CPU clock
-// when the first messages are through and when the last one is.
+// consume preloads the queue, starts the contestant and reads its CPU clock when
+// the first messages are done and when the last one is.
 func consume(b *bench, c contestant) (sample, error) {
 	total := b.messages + b.warmMessages()
 	if err := b.broker.preload(b.ctx, benchQueue, total); err != nil {
@@ -48,12 +48,12 @@ func consume(b *bench, c contestant) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	// What was not acked is back in the queue now.
+	// Messages that were not acked are back in the queue now.
 	return got, b.broker.await(b.ctx, benchQueue, 0, 5*time.Second)
 }
 
-// between measures from a process's "first" to its "done" and checks what it
-// says to have seen.
+// between measures from a process's "first" to its "done" and checks the numbers
+// that it prints.
 func (b *bench) between(p *process, total int) (sample, error) {
 	if _, err := p.expect(b.ctx, "first", runLimit); err != nil {
 		return sample{}, err
@@ -78,7 +78,7 @@ func (b *bench) between(p *process, total int) (sample, error) {
 	return sample{count: b.messages, wall: wall, cpu: after - before}, nil
 }
 
-// publish has the contestant publish into a fresh queue.
+// publish lets the contestant publish into a fresh queue.
 func publish(b *bench, c contestant) (sample, error) {
 	if err := b.broker.fresh(benchQueue); err != nil {
 		return sample{}, err
@@ -109,8 +109,8 @@ func (b *bench) publishPeer(c contestant, total int) (sample, error) {
 	return b.between(p, total)
 }
 
-// Our publishes leave when a transaction commits, so 1000 outstanding are four
-// calls under way that publish 250 each.
+// Our publishes leave when a transaction commits, so 1000 outstanding publishes are
+// four calls that publish 250 each.
 const (
 	burstCalls = 4
 	burstSize  = window / burstCalls
@@ -138,8 +138,8 @@ func (b *bench) publishOurs(c contestant) (sample, error) {
 	return sample{count: b.messages, wall: wall, cpu: after - before}, err
 }
 
-// bursts has the server publish n messages; each answer says that all of its
-// burst are confirmed.
+// bursts makes the server publish n messages. Each answer says that all messages of
+// its burst are confirmed.
 func (s *server) bursts(n int) error {
 	sizes := make(chan int)
 	errs := make(chan error, burstCalls)

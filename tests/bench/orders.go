@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// orders64 posts orders from 64 connections. The CPU clock is read when the
-// consumer has taken the last of them as well.
+// orders64 posts orders from 64 connections. It reads the CPU clock when the
+// consumer has taken the last order too.
 func orders64(b *bench, c contestant) (sample, error) {
 	queue := "bench.billing"
 	var flags []string
@@ -23,8 +23,8 @@ func orders64(b *bench, c contestant) (sample, error) {
 		return sample{}, err
 	}
 	defer s.stop()
-	// The queue has no ready message while the consumer keeps up with it; those
-	// in its hands are settled soon after.
+	// The queue has no ready message while the consumer keeps up with it. The
+	// consumer settles its unacked messages soon after.
 	settle := func() error {
 		if err := b.broker.await(b.ctx, queue, 0, 30*time.Second); err != nil {
 			return err
@@ -43,12 +43,12 @@ func orders64(b *bench, c contestant) (sample, error) {
 	return got, b.broker.await(b.ctx, queue, 0, 5*time.Second) // nothing was left unacked
 }
 
-// askedMax bounds the orders that are asked for. Kept answers are 64 orders
-// apart, and our server remembers the last 100,000.
+// askedMax bounds how many orders are checked. Kept answers are 64 orders apart,
+// and our server remembers the last 100,000.
 const askedMax = 500
 
-// checkOrders asks for the latest orders whose answers wrk kept: each must have
-// been seen by the consumer exactly once.
+// checkOrders checks the latest orders whose answers wrk kept: the consumer must
+// have seen each of them exactly once.
 func checkOrders(s *server, counts *wrkCounts) error {
 	if len(counts.rest) < 2 || counts.rest[0] != "refused 0" {
 		return fmt.Errorf("%w: not every order was answered 202: %.200q", errWrong, counts.rest)

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// writePage writes the Markdown page and its plot, named by date and commit,
-// and returns the page's path.
+// writePage writes the Markdown page and its plot, and returns the page's path.
+// Date and commit name both.
 func writePage(o *options, m machine, results []*result) (string, error) {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return "", err
 	}
 	name := m.when.UTC().Format("2006-01-02") + "-" + strings.TrimSuffix(m.commit, "+")
-	switch { // beside the page of the same commit about all else
+	switch { // next to the page of the same commit about everything else
 	case o.brokers:
 		name += "-broker"
 	case o.before != "":

@@ -17,8 +17,8 @@ const (
 	margin     = 16
 )
 
-// plot draws one panel of bars a workload, two beside each other, as SVG. A
-// shorter bar is better everywhere.
+// plot draws one panel of bars for each workload as SVG, two panels beside each
+// other. A shorter bar is always better.
 func plot(results []*result) string {
 	var b strings.Builder
 	y := 0

@@ -22,11 +22,11 @@ import (
 type bench struct {
 	*options
 	ctx     context.Context
-	dir     string // logs; removed at the end
+	dir     string // for logs; removed at the end
 	broker  *broker
 	rabbit  *target  // the node that broker workloads share
-	atEnd   []func() // in the order of starting
-	started int      // processes, to number their logs
+	atEnd   []func() // in the order in which they started
+	started int      // number of processes, which names their logs
 	running string   // the workload
 }
 
@@ -44,10 +44,10 @@ func (b *bench) close() {
 	for _, f := range b.atEnd {
 		f()
 	}
-	_ = os.RemoveAll(b.dir) // in the system's temporary directory anyway
+	_ = os.RemoveAll(b.dir) // it is in the system's temporary directory anyway
 }
 
-// progress shows what runs now, on a terminal on one line that changes.
+// progress shows what runs now, on a terminal in one line that changes.
 func (b *bench) progress(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
@@ -61,9 +61,9 @@ func (b *bench) progress(format string, args ...any) {
 type process struct {
 	name   string
 	cmd    *exec.Cmd
-	lines  chan string // of standard output
+	lines  chan string // lines of standard output
 	exited chan struct{}
-	log    string // path of what it wrote to standard error
+	log    string // path of its standard error
 }
 
 // start starts a contestant with more flags and environment.
@@ -95,17 +95,17 @@ func (b *bench) start(c contestant, env []string, args ...string) (*process, err
 		for scan := bufio.NewScanner(out); scan.Scan(); {
 			select {
 			case p.lines <- scan.Text():
-			default: // a talkative server is not waited for
+			default: // nobody waits for a server that prints too much
 			}
 		}
-		_ = p.cmd.Wait() // how it ended is told by fail
+		_ = p.cmd.Wait() // fail says how it ended
 		close(p.exited)
 	}()
 	return p, nil
 }
 
-// environment is ours without what would configure a server behind the
-// runner's back.
+// environment is our environment without the variables that would configure a
+// server without the bench's knowledge.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(setting string) bool {
 		return strings.HasPrefix(setting, "ZAMQP_") || strings.HasPrefix(setting, "GO")
@@ -132,8 +132,8 @@ func (p *process) expect(ctx context.Context, word string, limit time.Duration) 
 	}
 }
 
-// cpu returns the user and system time of all its threads so far. It is the
-// sum that /proc/PID/stat rounds to hundredths of a second, in nanoseconds.
+// cpu returns the user and system time of all its threads so far, in nanoseconds.
+// /proc/PID/stat has the same sum, rounded to hundredths of a second.
 func (p *process) cpu() (time.Duration, error) {
 	used, err := cpuOf(p.cmd.Process.Pid)
 	if err != nil {
@@ -152,16 +152,16 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// quiet waits until the process has no work left that it does by itself, such
-// as the acks behind its last handler call, and returns its CPU clock then.
+// quiet waits until the process has finished the work that it does by itself, such
+// as the acks after its last handler call. It returns its CPU clock then.
 func (p *process) quiet(ctx context.Context) (time.Duration, error) { return quiet(ctx, p.cpu) }
 
 // quiet waits for any process whose CPU clock can be read.
 func quiet(ctx context.Context, cpu func() (time.Duration, error)) (time.Duration, error) {
 	const (
 		pause = 20 * time.Millisecond
-		idle  = 200 * time.Microsecond // of a pause; runtimes tick a little
-		calm  = 3                      // pauses in a row: a busy machine may give it no turn in one
+		idle  = 200 * time.Microsecond // in a pause; runtimes tick a little
+		calm  = 3                      // pauses in a row: on a busy machine the process may get no time in one of them
 	)
 	last, err := cpu()
 	for still := 0; err == nil && still < calm; {
@@ -181,7 +181,7 @@ func quiet(ctx context.Context, cpu func() (time.Duration, error)) (time.Duratio
 	return last, err
 }
 
-// stop asks the process to end and waits until it has.
+// stop asks the process to end and waits until it has ended.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
 	select {
@@ -194,7 +194,7 @@ func (p *process) stop() {
 
 // fail adds the end of the process's log to an error about it.
 func (p *process) fail(err error) error {
-	text, _ := os.ReadFile(p.log) // an empty one adds nothing
+	text, _ := os.ReadFile(p.log) // an empty log adds nothing
 	const most = 2000
 	text = text[max(0, len(text)-most):]
 	if len(text) == 0 {
@@ -209,10 +209,9 @@ func freeAddr() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = ln.Close() }() // only its port was wanted
+	defer func() { _ = ln.Close() }() // only its port is needed
 	return ln.Addr().String(), nil
 }
 
-// errWrong marks answers that are not what was asked for: a fast server that
-// answers wrongly is no result.
+// errWrong marks wrong answers: a fast server that answers wrongly is no result.
 var errWrong = errors.New("wrong answers")

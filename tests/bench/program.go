@@ -11,17 +11,17 @@ import (
 // A program is built once and started many times.
 type program struct {
 	name   string
-	argv   []string // how it is started, without its flags
-	build  []string // the command that builds it, or that shows it is there
-	needs  string   // a file without which there is nothing to build
+	argv   []string // the command that starts it, without its flags
+	build  []string // the command that builds it, or that shows that it is there
+	needs  string   // a file without which it cannot be built
 	remedy string   // what to do when the build fails
 }
 
-// isOurs reports whether the program is a zamqp server: it is configured by
-// config.toml and the environment, the peers by flags.
+// isOurs reports whether the program is a zamqp server. config.toml and the
+// environment configure it; flags configure the peers.
 func (p *program) isOurs() bool { return strings.HasPrefix(p.name, ours) }
 
-// catalogue of programs; a struct, so that a typing error does not compile.
+// catalogue of programs. It is a struct, so that a misspelt name does not compile.
 type programSet struct {
 	zamqp, zamqpBench    *program
 	evio, gnet, fasthttp *program
@@ -49,7 +49,8 @@ func programs() programSet {
 		pika: &program{name: "pika", argv: []string{"/usr/bin/python3", "peers/pika/peer.py"},
 			build:  []string{"/usr/bin/python3", "-c", "import pika"},
 			remedy: "install pika: apt-get install python3-pika"},
-		// Not called zamqp: that is configured as a server, which this is not.
+		// Its name is not zamqp, because a program of that name is configured as a
+		// server.
 		zamqpBroker: &program{name: "broker", build: []string{"go", "build", "-C", "../..", "-o", "tests/bench/bin/zamqp", "."}},
 		rabbitmq:    &program{name: "rabbitmq", build: []string{"true"}},
 		brokerload:  goPeer("brokerload"),

@@ -17,15 +17,15 @@ func newResult(w workload) *result {
 	return &result{workload: w, samples: make([][]sample, len(w.contestants))}
 }
 
-// A row is one contestant's medians.
+// A row holds one contestant's medians.
 type row struct {
 	name      string
 	rate      float64 // units a second
 	p50       float64 // microseconds, of a tail workload
 	cost      float64 // CPU microseconds a unit, octets a connection, or microseconds of the slowest hundredth
 	low, high float64 // of cost, over the rounds
-	ratio     float64 // cost by ours, the median of the rounds; NaN without ours
-	faster    float64 // our rate by this one's, likewise
+	ratio     float64 // cost divided by ours, the median of the rounds; NaN without ours
+	faster    float64 // our rate divided by this one's, likewise
 }
 
 // rows returns the contestants, the cheapest first.
@@ -39,8 +39,8 @@ func (r *result) rows() []row {
 			rates = append(rates, s.rate())
 			costs = append(costs, cost)
 			middles = append(middles, float64(s.p50.Microseconds()))
-			// A round's neighbours ran on the same machine in the same minute, so
-			// its ratio is worth more than a ratio of medians.
+			// The samples of a round come from the same minute on the same machine,
+			// so the ratio of a round says more than a ratio of medians.
 			if our >= 0 {
 				ratios = append(ratios, cost/r.samples[our][round].cost(r.memory))
 				if !r.memory {
@@ -63,7 +63,8 @@ func (r *result) rows() []row {
 	return rows
 }
 
-// median is the middle value, or the mean of the two in the middle; NaN of none.
+// median returns the middle value, or the mean of the two in the middle; NaN of no
+// values.
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -76,7 +77,7 @@ func median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// A goal is a figure that the project set itself.
+// A goal is a figure that the project wants to reach.
 type goal struct {
 	text string
 	met  func(rows []row) (met, known bool)
@@ -90,7 +91,7 @@ func find(rows []row, name string) (row, bool) {
 	return rows[i], true
 }
 
-// cheapest: nobody costs less than ours.
+// cheapest: no contestant costs less than ours.
 func cheapest() goal {
 	return goal{"less CPU than every other", func(rows []row) (bool, bool) {
 		_, known := find(rows, ours)
@@ -98,8 +99,8 @@ func cheapest() goal {
 	}}
 }
 
-// atMost: ours costs no more than so many microseconds. The figure was set on
-// a certain machine, so that timesCheaper stands beside it.
+// atMost: ours costs no more than so many microseconds. That figure is for a
+// certain machine, so timesCheaper stands beside it.
 func atMost(microseconds float64) goal {
 	return goal{fmt.Sprintf("at most %.0f µs", microseconds), func(rows []row) (bool, bool) {
 		r, known := find(rows, ours)
@@ -107,7 +108,7 @@ func atMost(microseconds float64) goal {
 	}}
 }
 
-// timesCheaper: the peer costs at least so many times what ours does.
+// timesCheaper: the peer costs at least so many times as much as ours.
 func timesCheaper(peer string, times float64) goal {
 	return goal{fmt.Sprintf("%s costs at least %.1f times as much", peer, times), func(rows []row) (bool, bool) {
 		r, known := find(rows, peer)
@@ -115,7 +116,7 @@ func timesCheaper(peer string, times float64) goal {
 	}}
 }
 
-// timesFaster: ours does at least so many times as many a second.
+// timesFaster: ours does at least so many times as many units a second.
 func timesFaster(peer string, times float64) goal {
 	return goal{fmt.Sprintf("at least %.1f times as many a second as %s", times, peer), func(rows []row) (bool, bool) {
 		r, known := find(rows, peer)
@@ -123,7 +124,7 @@ func timesFaster(peer string, times float64) goal {
 	}}
 }
 
-// within: one of ours takes less than this.
+// within: one unit of ours takes less than this.
 func within(d time.Duration) goal {
 	return goal{fmt.Sprintf("within %v", d), func(rows []row) (bool, bool) {
 		r, known := find(rows, ours)
@@ -139,7 +140,7 @@ func slowestWithin(d time.Duration) goal {
 	}}
 }
 
-// atMostResident: a million of ours take no more than so many octets.
+// atMostResident: a million messages in ours take no more than so many octets.
 func atMostResident(octets float64) goal {
 	return goal{fmt.Sprintf("1,000,000 within %.0f MB", octets/1e6), func(rows []row) (bool, bool) {
 		r, known := find(rows, ours)
@@ -147,7 +148,7 @@ func atMostResident(octets float64) goal {
 	}}
 }
 
-// verdicts are the workload's goals with what came of them.
+// verdicts returns the workload's goals, and whether they are reached.
 func (r *result) verdicts(rows []row) []string {
 	var said []string
 	for _, g := range r.goals {

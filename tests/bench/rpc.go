@@ -13,7 +13,7 @@ import (
 func rpc1(b *bench, c contestant) (sample, error)  { return b.rpc(c, 1) }
 func rpc64(b *bench, c contestant) (sample, error) { return b.rpc(c, 64) }
 
-// rpc calls an echo consumer with so many calls outstanding.
+// rpc sends requests to an echo consumer, with so many of them outstanding.
 func (b *bench) rpc(c contestant, outstanding int) (sample, error) {
 	var p *process
 	queue := "bench.rpc"
@@ -71,7 +71,7 @@ type caller struct {
 	replies <-chan amqp.Delivery
 	body    []byte
 	sent    int
-	open    map[string]bool // correlation ids without a reply
+	open    map[string]bool // correlation ids without a reply yet
 }
 
 func newCaller(ch *amqp.Channel, queue string) (*caller, error) {
@@ -79,8 +79,8 @@ func newCaller(ch *amqp.Channel, queue string) (*caller, error) {
 	return &caller{ch: ch, queue: queue, replies: replies, body: bytes.Repeat([]byte("r"), messageSize), open: make(map[string]bool)}, err
 }
 
-// run keeps outstanding calls under way for a time and returns how many were
-// answered; at its end none is open.
+// run keeps requests outstanding for a time and returns how many were answered. At
+// its end none is open.
 func (c *caller) run(outstanding int, d time.Duration) (answered int, err error) {
 	for range outstanding {
 		if err := c.send(); err != nil {

@@ -19,9 +19,9 @@ type server struct {
 
 const startLimit = 30 * time.Second
 
-// startServer starts a contestant of an HTTP workload and waits until it
-// answers. Peers take flags; ours takes what config.toml has, with the port and
-// the broker from the environment.
+// startServer starts a contestant of an HTTP workload and waits until it answers.
+// Peers take flags. Ours takes config.toml, with the port and the broker from the
+// environment.
 func (b *bench) startServer(c contestant, flags ...string) (*server, error) {
 	addr, err := freeAddr()
 	if err != nil {
@@ -44,14 +44,14 @@ func (b *bench) startServer(c contestant, flags ...string) (*server, error) {
 	return s, nil
 }
 
-// The queues of the demonstration's handlers, which our server is told: a
-// revision to compare with may have registered others.
+// The queues of the demonstration's handlers. Our server is told their names,
+// because an earlier revision may have registered others.
 const (
 	demoHello   = "zamqp-demo.hello"
 	demoBilling = "zamqp-demo.billing"
 )
 
-// oursEnv is all that our server is told beside config.toml.
+// oursEnv is everything that our server is told besides config.toml.
 func (b *bench) oursEnv(addr string) []string {
 	env := []string{"ZAMQP_HTTP__LISTEN=" + addr, "ZAMQP_CONNECTION__DEFAULT__URL=" + b.broker.url, "ZAMQP_LOG__LEVEL=warn",
 		"ZAMQP_CONSUMER__HELLO__QUEUE=" + demoHello, "ZAMQP_CONSUMER__BILLING__QUEUE=" + demoBilling}
@@ -61,7 +61,7 @@ func (b *bench) oursEnv(addr string) []string {
 	return env
 }
 
-// await returns when the server answers path: anything but "not ready".
+// await returns when the server answers path with anything but "not ready".
 func (s *server) await(path string) error {
 	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	var last string
@@ -76,7 +76,7 @@ func (s *server) await(path string) error {
 		case err != nil:
 			last = err.Error()
 		default:
-			_ = resp.Body.Close() // the status is all that was wanted
+			_ = resp.Body.Close() // only the status is needed
 			if last = resp.Status; resp.StatusCode < 500 {
 				return nil
 			}
@@ -88,19 +88,19 @@ func (s *server) await(path string) error {
 
 const helloBody = "Hello, World!"
 
-// helloRequest is what wrk sends as well, as near as it matters.
+// helloRequest is nearly the same request as wrk sends.
 func (s *server) helloRequest() string {
 	return "GET /hello HTTP/1.1\r\nHost: " + s.addr + "\r\n\r\n"
 }
 
-// probe asks for /hello sixteen times in one write and checks every answer:
+// probe sends sixteen requests for /hello in one write and checks every answer:
 // status, the four fields and the body. It returns the length of one answer.
 func (s *server) probe() (size int, err error) {
 	conn, err := net.DialTimeout("tcp", s.addr, 5*time.Second)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = conn.Close() }() // all answers are in
+	defer func() { _ = conn.Close() }() // all answers have been read
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return 0, err
 	}
@@ -143,7 +143,7 @@ func readHello(in *bufio.Reader) error {
 	return nil
 }
 
-// countingReader counts what was read through it.
+// countingReader counts what is read through it.
 type countingReader struct {
 	r io.Reader
 	n int

@@ -13,7 +13,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Slow readers ask for a large answer and take a little of it now and then.
+// Slow readers ask for a large answer and read a little of it now and then.
 const (
 	slowReaders = 1000
 	slowOctets  = 32
@@ -28,7 +28,7 @@ type slow struct {
 	came    chan struct{}
 }
 
-// startSlow starts a server and lets slow readers come.
+// startSlow starts a server and prepares slow readers.
 func (b *bench) startSlow(c contestant) (*slow, error) {
 	n := min(slowReaders, b.options.idle)
 	if err := raiseFiles(n + 500); err != nil {
@@ -45,7 +45,7 @@ func (b *bench) startSlow(c contestant) (*slow, error) {
 	return &slow{server: s, readers: n}, nil
 }
 
-// begin lets the readers come. All of them have when came is closed.
+// begin starts the readers. When came is closed, all of them have connected.
 func (s *slow) begin(b *bench) {
 	ctx, cancel := context.WithCancel(b.ctx)
 	errs := make([]error, s.readers)
@@ -63,8 +63,8 @@ func (s *slow) begin(b *bench) {
 	}
 }
 
-// readSlowly is one of them; begun is called when it has its first octets, or will
-// have none.
+// readSlowly is one reader. begun is called when it has its first octets, or will
+// not get any.
 func (s *slow) readSlowly(ctx context.Context, begun func()) error {
 	began := sync.OnceFunc(begun)
 	defer began()
@@ -90,7 +90,7 @@ func (s *slow) readSlowly(ctx context.Context, begun func()) error {
 	}
 }
 
-// stopped leaves out errors of what was stopped.
+// stopped leaves out errors of readers that were stopped on purpose.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -98,7 +98,8 @@ func stopped(ctx context.Context, err error) error {
 	return err
 }
 
-// httpSlow is GET /hello on one connection, while slow readers come and after that.
+// httpSlow measures GET /hello on one connection, while slow readers come and after
+// that.
 func httpSlow(b *bench, c contestant) (sample, error) {
 	s, err := b.startSlow(c)
 	if err != nil {
@@ -116,7 +117,7 @@ func httpSlow(b *bench, c contestant) (sample, error) {
 		counts, err = b.wrkOn(1, "http://"+s.addr+"/hello", "report.lua", b.options.load+time.Second)
 		loaded <- err
 	}()
-	time.Sleep(300 * time.Millisecond) // wrk is to be connected before them
+	time.Sleep(300 * time.Millisecond) // so that wrk is connected before them
 	s.begin(b)
 	if err := <-loaded; err != nil {
 		return sample{}, s.fail(errors.Join(err, s.stop()))
@@ -130,7 +131,8 @@ func httpSlow(b *bench, c contestant) (sample, error) {
 	return sample{count: counts.Requests, wall: micro(counts.Microseconds), cpu: after - before, p50: micro(counts.P50), p99: micro(counts.P99)}, nil
 }
 
-// slowMemory is what the process has grown by when all slow readers are there.
+// slowMemory measures by how much the process has grown when all slow readers are
+// there.
 func slowMemory(b *bench, c contestant) (sample, error) {
 	s, err := b.startSlow(c)
 	if err != nil {
@@ -144,7 +146,7 @@ func slowMemory(b *bench, c contestant) (sample, error) {
 	began := time.Now()
 	s.begin(b)
 	<-s.came
-	time.Sleep(max(b.warm, 100*time.Millisecond)) // for what the server does later
+	time.Sleep(max(b.warm, 100*time.Millisecond)) // for work that the server does later
 	after, err := s.private()
 	if err := errors.Join(err, s.stop()); err != nil {
 		return sample{}, s.fail(err)
@@ -152,7 +154,8 @@ func slowMemory(b *bench, c contestant) (sample, error) {
 	return sample{count: s.readers, wall: time.Since(began), bytes: after - before}, nil
 }
 
-// rpcSlow is a call over AMQP, one at a time, while slow readers come and after that.
+// rpcSlow measures one request over AMQP at a time, while slow readers come and
+// after that.
 func rpcSlow(b *bench, c contestant) (sample, error) {
 	s, err := b.startSlow(c)
 	if err != nil {

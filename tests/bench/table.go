@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// head is the names of a workload's columns.
+// head returns the names of a workload's columns.
 func (r *result) head() []string {
 	if r.memory {
 		return []string{"server", r.kind() + " KiB/" + r.unit, "lowest–highest", "× " + ours}
@@ -23,7 +23,7 @@ func (r *result) head() []string {
 	return []string{"server", r.unit + "s/s", "CPU µs/" + r.unit, "lowest–highest", "× " + ours}
 }
 
-// kind is which memory was measured.
+// kind says which memory was measured.
 func (w *workload) kind() string {
 	if w.memoryKind != "" {
 		return w.memoryKind
@@ -31,7 +31,7 @@ func (w *workload) kind() string {
 	return "private"
 }
 
-// cells is one row as text.
+// cells returns one row as text.
 func (r *result) cells(w row) []string {
 	ratio := "–"
 	if !math.IsNaN(w.ratio) {
@@ -51,7 +51,7 @@ func (r *result) cells(w row) []string {
 	return []string{w.name, rate, figure(w.cost), figure(w.low) + "–" + figure(w.high), ratio}
 }
 
-// figure has as many decimals as are worth reading.
+// figure prints as many decimals as are worth reading.
 func figure(v float64) string {
 	switch {
 	case v >= 100:
@@ -72,8 +72,8 @@ func thousands(v float64) string {
 	return strings.Join(append([]string{digits}, groups...), ",")
 }
 
-// printTables writes one table a workload, for a terminal, and what came of the
-// goals, which a tiny run cannot tell.
+// printTables prints one table for each workload on a terminal, and whether the
+// goals were reached, which a tiny run cannot tell.
 func printTables(w io.Writer, results []*result, goals bool) {
 	for _, r := range results {
 		rows := r.rows()
@@ -107,8 +107,8 @@ func printTables(w io.Writer, results []*result, goals bool) {
 	fmt.Fprintln(w)
 }
 
-// changeText says by how much ours costs more than the earlier revision; "" where
-// there is none.
+// changeText says how much more ours costs than the earlier revision; "" without
+// one.
 func (r *result) changeText() string {
 	ratio, low, high, known := r.change()
 	if !known {
@@ -125,8 +125,8 @@ func mark(name string) string {
 	return "  "
 }
 
-// align puts names to the left and numbers to the right. fmt pads by octets
-// where a cell has other letters than ASCII, so it is done here.
+// align aligns names left and numbers right. fmt counts octets, which is wrong for
+// cells with letters beyond ASCII, so this counts runes.
 func align(cells []string, widths []int) string {
 	padded := make([]string, len(cells))
 	for i, cell := range cells {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A contestant is one server as it takes part in a workload.
+// A contestant is one server that takes part in a workload.
 type contestant struct {
 	name  string // as printed: "fasthttp, 1 core"
 	prog  *program
@@ -21,17 +21,17 @@ type workload struct {
 	what        string // one sentence for the page
 	broker      bool   // needs RabbitMQ
 	memory      bool   // measures bytes and not time
-	memoryKind  string // private unless said
-	latency     bool   // what counts is how long one takes
-	tail        bool   // what counts is how long the slowest hundredth takes
-	share       int    // one in so many of -messages is measured; 0 is 1
-	once        bool   // takes so long that it is measured in the first round only
+	memoryKind  string // which memory; private if empty
+	latency     bool   // the duration of one unit counts
+	tail        bool   // the duration of the slowest hundredth counts
+	share       int    // of so many of -messages, one is measured; 0 means 1
+	once        bool   // takes so long that only the first round measures it
 	contestants []contestant
 	run         func(*bench, contestant) (sample, error)
 	goals       []goal
 }
 
-// A sample is what one contestant did in one round.
+// A sample is the result of one contestant in one round.
 type sample struct {
 	count int
 	wall  time.Duration
@@ -44,8 +44,9 @@ type sample struct {
 // rate is in units a second.
 func (s sample) rate() float64 { return float64(s.count) / s.wall.Seconds() }
 
-// cost is what is compared, less is better: CPU microseconds a unit, octets of
-// private memory a connection, or the microseconds of the slowest hundredth.
+// cost is the figure that is compared; less is better. It is CPU microseconds a
+// unit, octets of private memory a connection, or the microseconds of the slowest
+// hundredth.
 func (s sample) cost(memory bool) float64 {
 	if s.p99 > 0 {
 		return float64(s.p99.Microseconds())
@@ -56,11 +57,11 @@ func (s sample) cost(memory bool) float64 {
 	return float64(s.cpu.Nanoseconds()) / 1e3 / float64(s.count)
 }
 
-// ours is how our own server is called in every workload.
+// ours is the name of our own server in every workload.
 const ours = "zamqp"
 
-// goCores lists a Go program twice: on one core, as a reactor would run, and
-// as it runs when nobody sets anything.
+// goCores lists a Go program twice: on one core, like a reactor, and with the
+// default of Go.
 func goCores(name string, prog *program) []contestant {
 	return []contestant{{name + ", 1 core", prog, 1}, {name, prog, 0}}
 }
@@ -91,7 +92,7 @@ func catalog(o *options) []workload {
 			what:  "`wrk -t1 -c1`, while 1,000 clients come that read 32 octets of a stream of 3 MB every 5 s, and after they have come."},
 		{name: "rpc-slow", title: "RPC over AMQP beside slow readers", unit: "call", broker: true, tail: true, contestants: beside[:1], run: rpcSlow,
 			goals: []goal{slowestWithin(20 * time.Millisecond)},
-			what:  "One call at a time to an echo consumer, beside the same clients."},
+			what:  "One request at a time to an echo consumer, beside the same clients."},
 		{name: "slow-memory", title: "Memory of a slow reader", unit: "connection", memory: true, contestants: beside, run: slowMemory,
 			what: "The same clients: private memory of the process (`smaps_rollup`) when all have come, less what it had before."},
 		{name: "consume", title: "AMQP consume and ack", unit: "message", broker: true, contestants: withBench, run: consume,
@@ -103,9 +104,9 @@ func catalog(o *options) []workload {
 			goals: []goal{atMost(25), timesCheaper("net/http + amqp091-go, 1 core", 61.0/25)},
 			what:  "`wrk -t1 -c64` posts JSON orders; the answer follows the broker's confirm; a consumer in the same process takes each order from the queue and acks it."},
 		{name: "rpc-1", title: "RPC over AMQP, 1 outstanding", unit: "call", broker: true, contestants: withHello, run: rpc1,
-			what: "A client calls an echo consumer through the broker (`reply_to`, `correlation_id`), one call at a time."},
+			what: "A client sends requests to an echo consumer through the broker (`reply_to`, `correlation_id`), one request at a time."},
 		{name: "rpc-64", title: "RPC over AMQP, 64 outstanding", unit: "call", broker: true, contestants: withHello, run: rpc64,
-			what: "The same with 64 calls under way."},
+			what: "The same with 64 requests outstanding."},
 		{name: "idle", title: "Memory of an idle connection", unit: "connection", memory: true, contestants: hello, run: idle,
 			what: "Keep-alive connections that have had one answer each and then stay silent: private memory of the process (`smaps_rollup`), less what it had before."},
 	}, brokerWorkloads(p)...)
@@ -115,8 +116,8 @@ func catalog(o *options) []workload {
 	return all
 }
 
-// choose applies -only and -skip. A smoke run leaves out a program's second
-// appearance with other GOMAXPROCS: it would run the same code again.
+// choose applies -only and -skip. A smoke run leaves out a program that differs
+// from another one only in GOMAXPROCS: it would run the same code again.
 func choose(all []workload, o *options) []workload {
 	var chosen []workload
 	for _, w := range all {
@@ -143,8 +144,9 @@ func matches(re *regexp.Regexp, name string, absent bool) bool {
 	return re.MatchString(name)
 }
 
-// measure runs every contestant of every workload once a round. The first one
-// is another in each round, so that none always runs on a cold or a hot machine.
+// measure runs every contestant of every workload once in each round. Each round
+// begins with another contestant, so that none always runs on a cold or a hot
+// machine.
 func (b *bench) measure(workloads []workload) ([]*result, error) {
 	results := make([]*result, len(workloads))
 	for i := range workloads {

@@ -53,8 +53,8 @@ func (b *bench) wrkOn(connections int, url, script string, d time.Duration) (*wr
 	return &counts, nil
 }
 
-// load warms a server up and then loads it, reading its CPU clock around it.
-// settle, if any, waits for work that goes on after the last answer.
+// load warms a server up, then loads it, and reads its CPU clock before and after.
+// settle, if given, waits for work that goes on after the last answer.
 func (b *bench) load(s *server, path, script string, settle func() error) (sample, *wrkCounts, error) {
 	url := "http://" + s.addr + path
 	if b.warm > 0 {
@@ -91,7 +91,7 @@ func (b *bench) load(s *server, path, script string, settle func() error) (sampl
 func httpPlain(b *bench, c contestant) (sample, error)     { return b.http(c, "report.lua", 1) }
 func httpPipelined(b *bench, c contestant) (sample, error) { return b.http(c, "pipeline.lua", 16) }
 
-// http is GET /hello with so many requests in a write.
+// http measures GET /hello with so many requests in a write.
 func (b *bench) http(c contestant, script string, deep int) (sample, error) {
 	s, err := b.startServer(c)
 	if err != nil {
@@ -106,8 +106,8 @@ func (b *bench) http(c contestant, script string, deep int) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	// Every octet that wrk read belongs to an answer of the probed length; those
-	// that were under way at the end are counted as octets but not as answers.
+	// Every octet that wrk read belongs to an answer of the probed length. Answers
+	// that were incomplete at the end count as octets but not as answers.
 	under := wrkConnections * deep * size
 	if d := counts.Bytes - counts.Requests*size; d < -counts.Requests || d > under+counts.Requests {
 		return sample{}, fmt.Errorf("%w: %d requests gave %d octets, at %d each", errWrong, counts.Requests, counts.Bytes, size)

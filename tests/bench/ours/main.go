@@ -1,4 +1,4 @@
-// Command zamqp-bench is the server zamqp with the bench's handlers beside the
+// Command zamqp-bench is the zamqp server with the bench's handlers besides the
 // usual ones. With BENCH_PROFILE=FILE it writes a CPU profile of its whole run.
 package main
 

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// NormalMax is how long work may take to go on once an independent client finds
-// the broker well.
+// NormalMax is how long it may take until work goes on, once an independent client
+// finds the broker well.
 const NormalMax = 3 * time.Second
 
-// CaughtUpMax is how long the work may take that a fault has left behind: several
-// times what the slowest handler of the plan needs for it.
+// CaughtUpMax is how long the work may take that has piled up during a fault:
+// several times as long as the slowest handler of the plan needs for it.
 const CaughtUpMax = 30 * time.Second
 
 // Queue is what a check knows about a queue of the run.
@@ -19,11 +19,11 @@ type Queue struct {
 	Prefetch int
 	// Ordered: the messages of a key are begun in the order of their numbers.
 	Ordered bool
-	// From is the queue whose handler publishes into this one; each message that it
+	// From is the queue whose handler publishes into this one: each message that it
 	// has handled has to be handled here, too. Empty: a producer publishes.
 	From string
-	// Refused says which messages their handler refuses for good, so that they are
-	// dead letters rightly.
+	// Refused says which messages their handler refuses for good, so that it is
+	// right that they are dead letters.
 	Refused func(ID) bool
 }
 
@@ -31,20 +31,22 @@ type Queue struct {
 type Fault struct {
 	Kind  string
 	Begin time.Time
-	// Deaths of processes of ours: each costs a queue at most its prefetch in second
-	// deliveries. Negative: the fault is the broker's, which may cost more.
+	// Deaths is how many of our processes died. Each death allows a queue at most
+	// its prefetch in second deliveries. Negative: the fault is the broker's, which
+	// may cost more.
 	Deaths int
-	// Unordered: two processes consumed, and a lane is in order within one.
+	// Unordered: two processes consumed. A lane is in order within one process
+	// only.
 	Unordered bool
-	// Normal are the times that work took to go on after the broker was well, and
-	// CaughtUp until all that was confirmed by then had been handled.
+	// Normal is how long it took until work went on after the broker was well, and
+	// CaughtUp until everything that was confirmed by then had been handled.
 	Normal   []time.Duration
 	CaughtUp time.Duration
-	// Stalled says what had not come by the end of the wait for it.
+	// Stalled says what had not come when the wait for it ended.
 	Stalled string
 }
 
-// Row is what the faults of a kind have cost.
+// Row is the cost of all faults of one kind.
 type Row struct {
 	Kind                                             string
 	Count                                            int
@@ -59,7 +61,7 @@ type Result struct {
 	Violations []string
 }
 
-// Total is the sum of all rows.
+// Total returns the sum of all rows.
 func (r *Result) Total() Row {
 	t := Row{Kind: "all"}
 	for i := range r.Rows {
@@ -85,11 +87,11 @@ func (r *Row) Add(o *Row) {
 	r.CaughtUp = append(r.CaughtUp, o.CaughtUp...)
 }
 
-// None is the kind of what happens before the first fault.
+// None is the kind of everything that happens before the first fault.
 const None = "none"
 
-// Check reads the books of a run. Each event counts for the fault that began
-// last before it.
+// Check reads the ledgers of a run. Each event counts for the last fault that began
+// before it.
 func Check(entries []Entry, faults []Fault, queues map[string]Queue) *Result {
 	c := &check{queues: queues, faults: append([]Fault{{Kind: None}}, faults...), lives: map[ID]*life{}}
 	c.again = make([]map[string]int, len(c.faults))
@@ -114,12 +116,12 @@ func Check(entries []Entry, faults []Fault, queues map[string]Queue) *Result {
 	return &Result{Rows: c.byKind(), Violations: c.violations}
 }
 
-// life is all that the ledgers tell of one message.
+// life is everything that the ledgers say about one message.
 type life struct {
 	published, handled, failed int
 	confirmed                  time.Time
 	starts                     []time.Time
-	dead                       string // why; empty: it is not
+	dead                       string // the reason; empty: it is not dead
 	isDead                     bool
 }
 
@@ -130,7 +132,7 @@ type check struct {
 	again      []map[string]int // for each fault, second runs by queue
 	lives      map[ID]*life
 	violations []string
-	said       map[string]int // violations of a kind, of which the first few are told one by one
+	said       map[string]int // violations of a kind; only the first few are reported one by one
 }
 
 func (c *check) life(id ID) *life {
@@ -142,7 +144,7 @@ func (c *check) life(id ID) *life {
 	return l
 }
 
-// at is the number of the fault that began last before t.
+// at returns the number of the last fault that began before t.
 func (c *check) at(t time.Time) int {
 	i, _ := slices.BinarySearchFunc(c.faults[1:], t, func(f Fault, t time.Time) int {
 		if f.Begin.After(t) {
@@ -178,8 +180,8 @@ func (c *check) enter(e *Entry) {
 	}
 }
 
-// owe enters what handlers have published on: once for each time that they ended
-// well, confirmed with that.
+// owe enters what handlers have published: once for each time that they ended well,
+// because that confirms the publish.
 func (c *check) owe() {
 	for name, q := range c.queues {
 		if q.From == "" {
@@ -222,7 +224,7 @@ func (c *check) close(id ID, l *life) {
 	}
 }
 
-// order looks for messages that were begun after a later one of their key.
+// order finds messages that were begun after a later one of their key.
 func (c *check) order() {
 	type key struct{ queue, key string }
 	keys := map[key][]ID{}
@@ -234,7 +236,7 @@ func (c *check) order() {
 	}
 	for _, ids := range keys {
 		slices.SortFunc(ids, func(a, b ID) int { return b.Seq - a.Seq })
-		first := c.lives[ids[0]].starts[0] // of all with a greater number
+		first := c.lives[ids[0]].starts[0] // the smallest time of all with a greater number
 		for _, id := range ids[1:] {
 			began := c.lives[id].starts[0]
 			if at := c.at(began); began.After(first) && !c.faults[at].Unordered {
@@ -248,7 +250,7 @@ func (c *check) order() {
 	}
 }
 
-// goals holds one fault against what is promised about it.
+// goals compares one fault with what is promised about it.
 func (c *check) goals(i int) {
 	f, row := &c.faults[i], &c.rows[i]
 	row.Kind, row.Count = f.Kind, 1
@@ -276,7 +278,8 @@ func (c *check) goals(i int) {
 	}
 }
 
-// byKind adds the faults of a kind, in the order of their first ones.
+// byKind adds up the faults of each kind, in the order in which the kinds appear
+// first.
 func (c *check) byKind() (rows []Row) {
 	for i := range c.rows {
 		at := slices.IndexFunc(rows, func(r Row) bool { return r.Kind == c.rows[i].Kind })
@@ -289,7 +292,7 @@ func (c *check) byKind() (rows []Row) {
 	return rows
 }
 
-// violate tells of the first few of a kind.
+// violate reports the first few violations of a kind.
 func (c *check) violate(kind, format string, args ...any) {
 	const few = 5
 	if c.said == nil {

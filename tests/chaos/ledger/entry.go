@@ -1,6 +1,6 @@
-// Package ledger keeps the books of a chaos run outside of the processes that
-// are killed in it, and checks them: what was confirmed has to be handled, in
-// order, and not more often than a fault excuses.
+// Package ledger records a chaos run outside of the processes that are killed in
+// it, and checks the records: what was confirmed has to be handled, in order, and
+// not more often than a fault excuses.
 package ledger
 
 import (
@@ -18,14 +18,14 @@ type Kind string
 
 const (
 	Published Kind = "published" // offered to the broker or to HTTP, once for each attempt
-	Confirmed Kind = "confirmed" // by the broker, or answered 202
-	Started   Kind = "started"   // a handler has begun with it
+	Confirmed Kind = "confirmed" // confirmed by the broker, or answered 202
+	Started   Kind = "started"   // a handler has begun to handle it
 	Handled   Kind = "handled"   // the handler is about to return nil
 	Failed    Kind = "failed"    // the handler is about to return an error, on purpose
 	Dead      Kind = "dead"      // found in a dead-letter queue at the end
 )
 
-// ID names a message for its whole life. Seq counts the messages of a key of a
+// ID names a message for its whole life. Seq counts the messages of a key in a
 // queue from 0.
 type ID struct {
 	Queue string
@@ -40,14 +40,14 @@ type Entry struct {
 	Kind Kind
 	ID
 	Time        time.Time
-	Process     int  // that handled it
-	Attempt     int  // as the handler was told
-	Redelivered bool // as the broker said
+	Process     int  // the process that handled it
+	Attempt     int  // as the handler saw it
+	Redelivered bool // as the broker reported it
 	Note        string
 }
 
-// Append adds the entry's line to dst. It does not allocate where dst has room:
-// handlers call it on the server's thread.
+// Append adds the entry's line to dst. It does not allocate if dst has room,
+// because handlers call it on the server's thread.
 func (e *Entry) Append(dst []byte) []byte {
 	dst = append(append(dst, e.Kind...), '\t')
 	dst = append(append(dst, e.Queue...), '\t')
@@ -59,7 +59,7 @@ func (e *Entry) Append(dst []byte) []byte {
 	return append(append(dst, e.Note...), '\n')
 }
 
-// Parse is the inverse of Append, for a line without its end.
+// Parse is the inverse of Append, for a line without its line end.
 func Parse(line string) (Entry, error) {
 	f := strings.SplitN(line, "\t", 9)
 	if len(f) != 9 {
@@ -77,15 +77,15 @@ func Parse(line string) (Entry, error) {
 	return e, nil
 }
 
-// File is a ledger that is written to. A line is one write, so that a kill of
-// the writer leaves whole lines; they are in the system's hands from then on.
+// File is a ledger that is being written. A line is one write, so a killed writer
+// leaves whole lines, and the system has them.
 type File struct {
 	mu   sync.Mutex
 	file *os.File
 	line []byte
 }
 
-// Open opens the ledger at path, to go on at its end.
+// Open opens the ledger at path and appends to it.
 func Open(path string) (*File, error) {
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	return &File{file: f}, err
@@ -103,10 +103,10 @@ func (f *File) Add(e Entry) error {
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
 
-// Tail reads a ledger while it is written.
+// Tail reads a ledger while it is being written.
 type Tail struct {
 	file *os.File
-	rest string // of a line whose end is not there yet
+	rest string // a line whose end has not come yet
 }
 
 // NewTail reads the ledger at path from its beginning.

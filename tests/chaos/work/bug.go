@@ -15,8 +15,8 @@ var seeded = os.Getenv(plan.BugEnv)
 // held is the message that waits for the next one of its lane.
 var held *ledger.Entry
 
-// bug does to one message what the environment asks for; done means that its
-// handler is not to be called.
+// bug does to one message what the environment asks for. done means that its
+// handler must not be called.
 func bug(r *publisher.Request, e ledger.Entry) (done bool, err error) {
 	switch {
 	case seeded == plan.BugLose && e.Queue == plan.Post && e.Seq == 5:
@@ -40,7 +40,7 @@ func bug(r *publisher.Request, e ledger.Entry) (done bool, err error) {
 	return false, nil
 }
 
-// Slow is how long a new process has to wait before it serves.
+// Slow returns how long a new process has to wait before it serves.
 func Slow() time.Duration {
 	if seeded == plan.BugSlow {
 		return 2 * ledger.NormalMax

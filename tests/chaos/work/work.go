@@ -1,5 +1,5 @@
-// Package work is the handler package of the server under test. Its handlers
-// write down what they do, in a file that outlives the process.
+// Package work is the handler package of the server under test. Its handlers record
+// what they do, in a file that outlives the process.
 package work
 
 import (
@@ -22,7 +22,7 @@ func init() {
 	publisher.Consume(plan.Next, publisher.Consumer{Prefetch: plan.Queues[plan.Next].Prefetch}, seen(plan.Next, nothing))
 }
 
-// book is where the handlers write.
+// book is the ledger to which the handlers write.
 var book *ledger.File
 
 // Open opens the ledger that the environment names.
@@ -38,7 +38,7 @@ func post(r *publisher.Request) error {
 	return r.Text(202, "taken\n")
 }
 
-// seen writes down that h begins with a message, and how it ends.
+// seen records that h begins with a message, and how it ends.
 func seen(queue string, h func(*publisher.Request, ledger.ID) error) publisher.Handler {
 	return func(r *publisher.Request) error {
 		if string(r.Body()) == plan.Probe {
@@ -60,7 +60,7 @@ func seen(queue string, h func(*publisher.Request, ledger.ID) error) publisher.H
 		}
 		err := h(r, id)
 		if r.Context().Err() != nil {
-			return err // cut off: it comes again
+			return err // cut off: it will be delivered again
 		}
 		e.Kind, e.Time = ledger.Handled, time.Now()
 		if err != nil {

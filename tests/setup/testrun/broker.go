@@ -10,14 +10,14 @@ import (
 
 const brokerScript = "tests/kit/rabbitmq/rabbitmq"
 
-// brokerDir is where the node of this run lives; empty when it has none.
+// brokerDir is the directory of this run's node; empty without one.
 var brokerDir string
 
-// brokerUsers are the steps whose tests talk to RabbitMQ.
+// brokerUsers are the steps whose tests use RabbitMQ.
 var brokerUsers = []string{"unit", "race", "loopdebug", "interop", "brokers", "amqp091"}
 
-// broker starts one RabbitMQ node for all steps that use one, and returns what
-// stops it. A broker that the environment names is used as it is.
+// broker starts one RabbitMQ node for all steps that use one, and returns a
+// function that stops it. If the environment names a broker, that one is used.
 func broker(chosen []step) (stop func()) {
 	needed := slices.ContainsFunc(chosen, func(s step) bool { return slices.Contains(brokerUsers, s.name) })
 	if !needed || os.Getenv("ZAMQP_TEST_AMQP_URL") != "" {
@@ -44,8 +44,8 @@ func broker(chosen []step) (stop func()) {
 	}
 }
 
-// freshBroker takes away what an earlier step has left in our node: the same
-// tests run in several steps, and each may count on an empty broker.
+// freshBroker removes what an earlier step has left in our node: the same tests run
+// in several steps, and each may expect an empty broker.
 func freshBroker(s step) error {
 	if brokerDir == "" || !slices.Contains(brokerUsers, s.name) {
 		return nil

@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// fuzzTime is for each target; longer hunts are `make fuzz FUZZTIME=10m`.
+// fuzzTime is the time for each target; for longer runs use `make fuzz
+// FUZZTIME=10m`.
 func fuzzTime() string {
 	if s := os.Getenv("FUZZTIME"); s != "" {
 		return s
@@ -43,9 +44,9 @@ func fuzz() *outcome {
 	return o
 }
 
-// fuzzOne runs one target. The testing package at times reports the end of its
-// own fuzz time as a failure ("context deadline exceeded", golang/go#48591); that
-// is no finding, as a finding writes down its input.
+// fuzzOne runs one target. The testing package sometimes reports the end of its own
+// fuzz time as a failure ("context deadline exceeded", golang/go#48591). That is
+// not a finding: a finding writes its input to a file.
 func fuzzOne(target id) (string, error) {
 	out, err := command(".", nil, "go", "test", "-run", "^$", "-fuzz", "^"+target.test+"$",
 		"-fuzztime", fuzzTime(), "-parallel", "2", target.pkg)
@@ -55,7 +56,7 @@ func fuzzOne(target id) (string, error) {
 	return out, err
 }
 
-// fuzzTargets asks the test binaries, so that none is forgotten.
+// fuzzTargets asks the test binaries, so that no target is forgotten.
 func fuzzTargets(o *outcome) []id {
 	out, err := command(".", nil, "go", "test", "-list", "^Fuzz", "./...")
 	if err != nil {

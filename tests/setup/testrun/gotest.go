@@ -22,16 +22,16 @@ type id struct{ pkg, test string }
 
 // tally counts the events of one `go test`.
 type tally struct {
-	open      map[id]bool // run, but without a result yet
+	open      map[id]bool // started, but without a result yet
 	output    map[id]*strings.Builder
 	result    map[id]string
 	order     []id
-	loose     strings.Builder // lines that are no events, and failed builds
+	loose     strings.Builder // lines that are not events, and failed builds
 	badBuilds int
 }
 
-// goTest runs `go test -json` afresh and counts every test and subtest. A
-// package that fails without a failing test (it did not build, it panicked
+// goTest runs `go test -json` without the cache and counts every test and subtest.
+// A package that fails without a failing test (it did not build, it panicked
 // outside a test, it was killed) counts as one failure.
 func goTest(dir string, env []string, args ...string) *outcome {
 	cmd := exec.Command("go", append([]string{"test", "-json", "-count=1"}, args...)...)
@@ -53,7 +53,7 @@ func goTest(dir string, env []string, args ...string) *outcome {
 	t.read(pipe)
 	err = cmd.Wait()
 	t.into(o)
-	// The exit code has the last word: no failure may go uncounted.
+	// The exit code decides: no failure may go uncounted.
 	if err != nil && o.failed == 0 {
 		o.fail("go test %s: %v\n%s", strings.Join(args, " "), err, t.loose.String())
 	}
@@ -65,7 +65,7 @@ func newTally() *tally {
 }
 
 func (t *tally) read(r io.Reader) {
-	// Lines may be of any length: a test that prints a body of a megabyte.
+	// Lines may have any length: a test may print a body of a megabyte.
 	in := bufio.NewReader(r)
 	for {
 		line, err := in.ReadBytes('\n')
@@ -125,7 +125,7 @@ func (t *tally) into(o *outcome) {
 			o.passed++
 		case "skip":
 			o.skip("skipped %s %s: %s", room(k.pkg), k.test, t.reason(k))
-		default: // failed, or never came to an end
+		default: // failed, or never ended
 			failures[k.pkg]++
 			o.fail("%s %s\n%s", k.pkg, k.test, t.text(k))
 		}
@@ -136,7 +136,7 @@ func (t *tally) into(o *outcome) {
 	for _, k := range broken {
 		o.fail("%s\n%s", k.pkg, t.text(k))
 	}
-	// What goes wrong around a failing test, such as a panic, is told by the package.
+	// The package reports what goes wrong around a failing test, such as a panic.
 	for _, k := range t.order {
 		if k.test == "" && t.result[k] == "fail" && failures[k.pkg] > 0 {
 			o.report.WriteString(t.text(k))
@@ -150,7 +150,8 @@ func (t *tally) into(o *outcome) {
 	}
 }
 
-// text is what a test or a package has printed, without the frame.
+// text returns what a test or a package has printed, without the lines of go test
+// itself.
 func (t *tally) text(k id) string {
 	if t.output[k] == nil {
 		return ""
@@ -164,7 +165,7 @@ func (t *tally) text(k id) string {
 	return b.String()
 }
 
-// reason is the last thing a skipped test said, in one line.
+// reason returns the last line that a skipped test has printed.
 func (t *tally) reason(k id) string {
 	last := ""
 	for line := range strings.Lines(t.text(k)) {

@@ -1,15 +1,13 @@
-// Command testrun is what `make test` runs: every check of the repository, one
-// after another, each to its end even if an earlier one failed, and at the end
-// one line of counts.
+// Command testrun is what `make test` runs: all checks of the repository, one after
+// the other. It goes on after a failure, and prints one line of counts at the end.
 //
 //	go run ./tests/setup/testrun                   everything
 //	go run ./tests/setup/testrun -only vet,unit    some steps
 //	go run ./tests/setup/testrun -rabbitmq all     with each version of RabbitMQ
 //	go run ./tests/setup/testrun -list             the steps and what they are for
 //
-// It reads nothing from standard input and needs the tools that
-// tests/setup/install brings; a step whose tool is missing counts as skipped and
-// says so.
+// It reads nothing from standard input. It needs the tools that tests/setup/install
+// installs; a step whose tool is missing counts as skipped and says so.
 package main
 
 import (
@@ -22,11 +20,11 @@ import (
 	"strings"
 )
 
-// outcome is what a step or a test run has to report.
+// outcome is the result of a step or a test run.
 type outcome struct {
 	passed, failed, skipped int
 	report                  strings.Builder // why something failed
-	notes                   []string        // one-line remarks, printed in any case
+	notes                   []string        // one-line remarks, always printed
 }
 
 func (o *outcome) fail(format string, args ...any) {
@@ -52,8 +50,8 @@ type step struct {
 	name, what string
 	run        func() *outcome
 	part       bool // of another step: runs only when asked for
-	beside     bool // runs beside the steps after it, after other such ones
-	alone      bool // waits for all before it
+	beside     bool // runs at the same time as the steps after it, one such step at a time
+	alone      bool // waits for all steps before it
 }
 
 func main() {
@@ -76,8 +74,8 @@ func main() {
 		os.Exit(runVersions(*rabbitmq, *only))
 	}
 	chosen := choose(*only, *skip)
-	// All but the race detector builds without a C compiler, and then nothing is
-	// compiled twice.
+	// All builds but those of the race detector do without a C compiler, so that
+	// nothing is compiled twice.
 	if os.Getenv("CGO_ENABLED") == "" {
 		_ = os.Setenv("CGO_ENABLED", "0")
 	}
@@ -87,7 +85,7 @@ func main() {
 	os.Exit(code)
 }
 
-// repository is the folder of the module that testrun is run in.
+// repository is the directory of the module in which testrun runs.
 func repository() string {
 	out, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
@@ -115,8 +113,8 @@ func choose(only, skip string) []step {
 	return chosen
 }
 
-// indent sets a report apart, and cuts what nobody reads: a log of a thousand
-// lines keeps its two ends.
+// indent indents a report, and shortens a long one: of a log of a thousand lines it
+// keeps the two ends.
 func indent(report string) string {
 	const keep = 150
 	lines := strings.Split(strings.TrimRight(report, "\n"), "\n")

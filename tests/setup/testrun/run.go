@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// run is what has been run so far. Steps that run beside each other share it.
+// run is what has run so far. Steps that run at the same time share it.
 type run struct {
 	mu     sync.Mutex
 	total  outcome
 	broken []string // names of steps that failed
 }
 
-// runAll runs the steps and prints a line for each, with the reasons above it.
+// runAll runs the steps and prints a line for each, after the reasons of its
+// failures.
 func runAll(chosen []step) int {
 	var r run
 	began := time.Now()
@@ -52,7 +53,7 @@ func runAll(chosen []step) int {
 	return 0
 }
 
-// step runs one step and prints what came of it.
+// step runs one step and prints its result.
 func (r *run) step(s step) {
 	if terminal() {
 		fmt.Printf("run   %-10s %s\n", s.name, s.what)
@@ -82,7 +83,7 @@ func (r *run) step(s step) {
 	r.total.skipped += o.skipped
 }
 
-// terminal reports whether somebody watches.
+// terminal reports whether the output is a terminal.
 func terminal() bool {
 	info, err := os.Stdout.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0

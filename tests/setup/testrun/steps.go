@@ -11,10 +11,11 @@ import (
 	"strings"
 )
 
-// steps in the order of what they cost, so that cheap findings come first. Parts
-// of others run only when asked for. kill and chaos bring brokers of their own and
-// wait for most of their time: they run beside what follows them. brokers lets
-// messages expire on two brokers at once, and a busy machine would tell them apart.
+// steps in the order of their cost, so that cheap findings come first. Parts of
+// other steps run only when asked for. kill and chaos start brokers of their own
+// and mostly wait, so they run at the same time as the steps after them. brokers
+// waits for them, because it lets messages expire on two brokers at once, and a
+// busy machine would show a difference.
 var steps = []step{
 	{name: "gofmt", what: "every Go file is formatted", run: gofmt},
 	{name: "vet", what: "go vet, also with the loopdebug tag and in the modules below tests", run: vet},
@@ -40,7 +41,8 @@ var steps = []step{
 // apart are the packages of tests that have steps of their own.
 var apart = []string{"/tests/interop", "/tests/differential", "/tests/durability"}
 
-// command runs a tool and returns all it printed. No step reads standard input.
+// command runs a tool and returns everything it printed. No step reads standard
+// input.
 func command(dir string, env []string, name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
@@ -49,7 +51,7 @@ func command(dir string, env []string, name string, args ...string) (string, err
 	return string(out), err
 }
 
-// check is a step of one command: it passes or fails as a whole.
+// check is a step of one command, which passes or fails as a whole.
 func (o *outcome) check(dir string, env []string, name string, args ...string) {
 	out, err := command(dir, env, name, args...)
 	if err != nil {
@@ -71,7 +73,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// modules lists the modules below tests: what they require stays out of the
+// modules lists the modules below tests. Their requirements stay out of the
 // server's own go.mod.
 func modules() []string {
 	var dirs []string
@@ -97,7 +99,7 @@ func gofmt() *outcome {
 	return o
 }
 
-// sourceFiles lists the files with this ending, leaving out what git ignores.
+// sourceFiles lists the files with this ending, except those that git ignores.
 func sourceFiles(ending string) []string {
 	var files []string
 	_ = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -140,7 +142,7 @@ func static() *outcome {
 }
 
 // gen runs the generators and compares the generated files before and after. It
-// leaves what they wrote, as that is what has to be committed.
+// keeps the new files, because they have to be committed.
 func gen() *outcome {
 	o := &outcome{}
 	sums := func() map[string][32]byte {
@@ -183,8 +185,8 @@ func cross() *outcome {
 	return o
 }
 
-// vuln fails on what govulncheck finds; a database that cannot be reached is
-// said aloud, as then nothing was checked.
+// vuln fails on findings of govulncheck. If the database cannot be reached, it says
+// so in capitals, because nothing was checked.
 func vuln() *outcome {
 	o := &outcome{}
 	path, ok := tool("govulncheck")
@@ -207,7 +209,7 @@ func vuln() *outcome {
 	return o
 }
 
-// packages lists the module's packages apart from those named.
+// packages lists the module's packages except those named.
 func packages(o *outcome, without ...string) []string {
 	out, err := command(".", nil, "go", "list", "./...")
 	if err != nil {
@@ -231,11 +233,11 @@ func unit() *outcome {
 	return o
 }
 
-// unrepeated are the packages whose tests gain nothing from being run again with
-// another build: they test the tree, or other programs.
+// unrepeated are the packages whose tests gain nothing from another build: they
+// test the tree, or other programs.
 var unrepeated = append([]string{"/tests/kit/rabbitmq", "/tests/kit/embedded", "/tests/crash", "/tests/spool", "/tests/qpid", "/tests/tidy"}, apart...)
 
-// race is the one step that needs cgo.
+// race is the only step that needs cgo.
 func race() *outcome {
 	o := &outcome{}
 	if _, err := exec.LookPath("gcc"); err != nil {

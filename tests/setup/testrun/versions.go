@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// versions of RabbitMQ that the server is tested with: those of Debian's bookworm,
+// versions of RabbitMQ with which the server is tested: those of Debian's bookworm,
 // trixie and sid.
 var versions = []string{"3.10", "4.0", "4.3"}
 
-// suites are what is run with each of them.
+// suites are the tests that run with each version.
 var suites = []step{
 	{name: "client", what: "the client machine; a cluster that loses a node", run: func() *outcome {
 		return goTest(".", []string{"ZAMQP_TEST_LONG=1"}, "-timeout", "20m", "./amqpproto/client")
@@ -28,11 +28,11 @@ var suites = []step{
 	{name: "chaos", what: "the short form of the rig, and a bad network", run: chaos},
 }
 
-// crash starts brokers of its own: some of its tests kill them.
+// crash starts its own brokers, because some of its tests kill them.
 func crash() *outcome { return goTest(".", nil, "-timeout", "15m", "./tests/crash") }
 
-// runVersions runs the suites with the versions that are asked for, "all" of them
-// or some, and prints a table.
+// runVersions runs the suites with the given versions, or with "all", and prints a
+// table.
 func runVersions(asked, only string) (code int) {
 	began := time.Now()
 	chosen := strings.Split(asked, ",")
@@ -53,13 +53,13 @@ func runVersions(asked, only string) (code int) {
 	return code
 }
 
-// runVersion runs the suites with one version and returns a cell for each. Words
-// takes what is to be read below all of it: why something was skipped.
+// runVersion runs the suites with one version and returns a cell for each. It adds
+// to words what is printed below the table: why something was skipped.
 func runVersion(version, only string, words *strings.Builder) (column []string, failed bool) {
 	_ = os.Setenv("ZAMQP_TEST_RABBITMQ", version)
 	_ = os.Unsetenv("ZAMQP_TEST_AMQP_URL")
 	_ = os.Unsetenv("ZAMQP_TEST_RABBITMQ_DIR")
-	// It is fetched first, as that takes minutes: no test waits so long.
+	// It is fetched first, because that takes minutes, and no test waits so long.
 	if out, err := command(".", nil, "bash", brokerScript, "fetch", version); err != nil {
 		fmt.Fprintf(words, "RabbitMQ %s is skipped: %s", version, out)
 		return nil, false
@@ -93,7 +93,7 @@ func runs(s step, only string) bool {
 	return only == "" || slices.Contains(strings.Split(only, ","), s.name)
 }
 
-// table has a line for each suite and a column for each version.
+// table returns a line for each suite and a column for each version.
 func table(chosen []string, only string, columns [][]string) string {
 	var b strings.Builder
 	line := func(name string, cells []string) {

@@ -1,5 +1,5 @@
-// Command emfile shows that one EMFILE in accept ends evio's Serve, and with
-// it every connection that was doing well.
+// Command emfile shows that one EMFILE in accept ends evio's Serve, and with it
+// every healthy connection.
 package main
 
 import (
@@ -32,8 +32,8 @@ func main() {
 	address := <-addr
 	healthy := dial(address)
 	fmt.Println("a healthy connection:", echo(healthy))
-	// Take every descriptor but one; the next client needs it, so that the
-	// accept of that client finds none.
+	// Take all descriptors but one. The next client needs that one, so its accept
+	// finds none.
 	var files []*os.File
 	for {
 		f, err := os.Open(os.DevNull)
@@ -63,7 +63,7 @@ func dial(address string) net.Conn {
 	return conn
 }
 
-// echo sends four bytes and tells what came back.
+// echo sends four bytes and says what came back.
 func echo(conn net.Conn) string {
 	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
 	if _, err := conn.Write([]byte("ping")); err != nil {

@@ -1,5 +1,5 @@
 // Package benchhandlers does in zamqp what the AMQP peers do in their main
-// functions: it looks at messages of a queue, and publishes bursts.
+// functions: it reads messages of a queue, and publishes bursts.
 package benchhandlers
 
 import (
@@ -12,7 +12,7 @@ import (
 	"zamqp/tests/bench/peers/report"
 )
 
-const queue = "bench" // declared and filled by the runner
+const queue = "bench" // the bench declares and fills it
 
 func init() {
 	publisher.Produce("bench", publisher.Producer{RoutingKey: queue, Transient: true, NoDeclare: true})
@@ -27,7 +27,7 @@ func init() {
 	publisher.Consume("bench", publisher.Consumer{Queue: queue, Prefetch: 1000, NoDeclare: true, DeadLetter: "off"}, t.handle)
 }
 
-// number is a setting that the runner always gives.
+// number is a setting that the bench always gives.
 func number(name string) int {
 	n, err := strconv.Atoi(os.Getenv(name))
 	if err != nil {
@@ -36,9 +36,9 @@ func number(name string) int {
 	return n
 }
 
-// tally counts on the loop's thread, as all handlers run.
+// tally counts on the loop's thread, like all handlers.
 type tally struct {
-	count, warm int // expected
+	count, warm int // expected messages
 	seen, bytes int
 }
 
@@ -65,7 +65,7 @@ var (
 	headers = publisher.Table{"x-source": "bench", "x-attempt": int32(1)}
 )
 
-// burst publishes n messages in one transaction; the answer follows the last
+// burst publishes n messages in one transaction. The answer follows the last
 // confirm.
 func burst(r *publisher.Request) error {
 	n, err := strconv.Atoi(r.Query().Get("n"))
@@ -94,7 +94,7 @@ func large(r *publisher.Request) error {
 	})
 }
 
-// compute offloads what takes a processor for some time.
+// compute offloads work that takes a processor for some time.
 func compute(r *publisher.Request) error {
 	var sum uint64
 	if err := r.Offload(func() error { sum = report.Compute(); return nil }); err != nil {

@@ -20,7 +20,7 @@ type conn struct {
 	lastConfirm uint64
 }
 
-// frame is the part of a frame that is looked at.
+// frame is the part of a frame that brokerload reads.
 type frame struct {
 	typ     byte
 	payload []byte
@@ -33,7 +33,7 @@ func (f frame) method() amqpproto.MethodID {
 	return amqpproto.MethodID(binary.BigEndian.Uint32(f.payload))
 }
 
-// confirms is how many publishes the frame confirms.
+// confirms returns how many publishes the frame confirms.
 func (f frame) confirms(last *uint64) int {
 	if f.method() != amqpproto.IDBasicAck {
 		return 0
@@ -43,8 +43,9 @@ func (f frame) confirms(last *uint64) int {
 	if multiple {
 		n = int(tag - *last)
 	}
-	// A broker may confirm one by one out of order; then the next multiple one is
-	// counted from the highest, and falls short, which is found at the end.
+	// A broker may confirm single messages out of order. Then the next multiple
+	// confirm is counted from the highest tag and counts too few; the check at the
+	// end finds that.
 	*last = max(*last, tag)
 	return n
 }
@@ -60,7 +61,7 @@ func (j *job) dial() (*conn, error) {
 // open does the handshake and opens channel 1.
 func (j *job) open(nc net.Conn) (*conn, error) {
 	c := &conn{Conn: nc, buf: make([]byte, 1<<20)}
-	_ = nc.SetDeadline(time.Now().Add(5 * time.Minute)) // of the whole job
+	_ = nc.SetDeadline(time.Now().Add(5 * time.Minute)) // for the whole job
 	if _, err := io.WriteString(nc, amqpproto.ProtocolHeader); err != nil {
 		return nil, err
 	}
@@ -159,7 +160,7 @@ func (j *job) publicationTo(key, replyTo string, n int) []byte {
 	}
 	p.SetFlags()
 	body := make([]byte, j.size)
-	one, _ := amqpproto.AppendMethod(nil, 1, &amqpproto.BasicPublish{RoutingKey: []byte(key)}) // short enough, all of it
+	one, _ := amqpproto.AppendMethod(nil, 1, &amqpproto.BasicPublish{RoutingKey: []byte(key)}) // all of it is short enough
 	one, _ = amqpproto.AppendContentHeaderProperties(one, 1, amqpproto.ClassBasic, uint64(len(body)), p)
 	if len(body) > 0 {
 		one = amqpproto.AppendFrame(one, amqpproto.FrameBody, 1, body)

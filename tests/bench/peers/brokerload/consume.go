@@ -7,8 +7,8 @@ import (
 	"zamqp/amqpproto"
 )
 
-// consume takes warm+count messages with a prefetch of window, and acks each by
-// a frame of its own; the acks of one read leave in one write.
+// consume takes warm+count messages with a prefetch of window, and acks each with a
+// frame of its own. The acks of one read leave in one write.
 func (j *job) consume() error {
 	c, err := j.dial()
 	if err != nil {
@@ -56,7 +56,8 @@ func (j *job) consume() error {
 			j.count = total - n
 		}
 	}
-	// The last acks have been worked off when a call behind them has its reply.
+	// When a request behind the last acks has its reply, the broker has processed
+	// the acks.
 	if err := c.call(1, &amqpproto.ExchangeDeclare{Exchange: []byte("amq.direct"), Passive: true}, amqpproto.IDExchangeDeclareOk); err != nil {
 		return err
 	}

@@ -1,10 +1,10 @@
-// Command brokerload puts load on a broker and is not what limits it: frames are
-// built before the clock runs, and of what comes only the frames' heads are
-// read. It knows as much of AMQP as this takes.
+// Command brokerload puts load on a broker without being the bottleneck: it builds
+// its frames before the clock runs, and reads only the heads of the frames that
+// come. It knows only as much of AMQP as this needs.
 //
 //	brokerload -url URL [-count N] [-warm N] [-window N] [-persistent] publish|consume|rpc|fill|once|drop
 //
-// It prints "first" when the warm-up is through, and at the end "done", what it
+// It prints "first" at the end of the warm-up, and at the end "done", what it
 // counted, and the nanoseconds between the two.
 package main
 
@@ -30,9 +30,9 @@ func main() {
 	j := &job{}
 	raw := flag.String("url", "amqp://guest:guest@127.0.0.1:5672/", "broker")
 	flag.StringVar(&j.queue, "queue", "brokerload", "queue")
-	flag.IntVar(&j.count, "count", 100000, "messages or calls that are measured")
-	flag.IntVar(&j.warm, "warm", 5000, "messages or calls before them")
-	flag.IntVar(&j.window, "window", 2000, "publishes without a confirm, prefetch, or calls under way")
+	flag.IntVar(&j.count, "count", 100000, "messages or requests that are measured")
+	flag.IntVar(&j.warm, "warm", 5000, "messages or requests before them")
+	flag.IntVar(&j.window, "window", 2000, "publishes without a confirm, prefetch, or requests outstanding")
 	flag.IntVar(&j.size, "size", 256, "octets of a body")
 	flag.BoolVar(&j.persistent, "persistent", false, "durable queue and persistent messages")
 	flag.Parse()
@@ -78,9 +78,9 @@ func (c *clock) done(count int) {
 	fmt.Println("done", count, time.Since(c.began).Nanoseconds())
 }
 
-// once is what a program that starts with its broker has to wait for: it
-// connects as soon as it can, and publishes one message and has it confirmed. It
-// prints "trying" when it has been refused first.
+// once does what a program does that starts together with its broker: it connects
+// as soon as it can, publishes one message and waits for the confirm. It prints
+// "trying" when it has been refused for the first time.
 func (j *job) once() error {
 	var c *conn
 	told := false
@@ -90,7 +90,7 @@ func (j *job) once() error {
 			if c, err = j.open(nc); err == nil {
 				break
 			}
-			_ = nc.Close() // it does not serve yet
+			_ = nc.Close() // the broker does not serve yet
 		}
 		if time.Now().After(end) {
 			return err

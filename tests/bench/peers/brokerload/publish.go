@@ -7,11 +7,11 @@ import (
 	"zamqp/amqpproto"
 )
 
-// batch is how many publishes go out in one write.
+// batch is how many publishes leave in one write.
 const batch = 50
 
-// publish sends count messages behind the warm ones with at most window of them
-// unconfirmed. measured prints the marks; fill wants none.
+// publish sends count messages after the warm ones, with at most window of them
+// unconfirmed. measured prints the marks; fill does not want them.
 func (j *job) publish(measured bool) error {
 	c, err := j.dial()
 	if err != nil {
@@ -57,7 +57,7 @@ func (j *job) publish(measured bool) error {
 	return <-failed
 }
 
-// write sends as the window allows.
+// write sends as much as the window allows.
 func (j *job) write(c *conn, total int, confirmed *atomic.Int64, moved <-chan struct{}) error {
 	many := j.publication(batch)
 	one := len(many) / batch

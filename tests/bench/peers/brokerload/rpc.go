@@ -8,9 +8,9 @@ import (
 
 const direct = "amq.rabbitmq.reply-to"
 
-// rpc keeps window calls under way, with direct reply-to, to an echo server that
-// is in this process too: two connections, so that a call and its reply go
-// through the broker once each.
+// rpc keeps window requests outstanding, with direct reply-to, to an echo server in
+// this process. It uses two connections, so that a request and its reply go through
+// the broker once each.
 func (j *job) rpc() error {
 	server, err := j.dial()
 	if err != nil {
@@ -25,11 +25,11 @@ func (j *job) rpc() error {
 	failed := make(chan error, 2)
 	go func() { failed <- j.echo(server) }()
 	go func() { failed <- j.callers() }()
-	err = <-failed // the callers end, the echo does not
+	err = <-failed // the requests end, the echo server does not
 	return errors.Join(err, server.Close())
 }
 
-// echo answers each delivery by a prepared message.
+// echo answers each delivery with a prepared message.
 func (j *job) echo(c *conn) error {
 	var one []byte
 	var out []byte
@@ -38,7 +38,7 @@ func (j *job) echo(c *conn) error {
 			if f.typ != amqpproto.FrameHeader {
 				return nil
 			}
-			// There is one caller, so that its address is in the first call.
+			// There is one requester, so its address is in the first request.
 			if one == nil {
 				var p amqpproto.Properties
 				if _, err := p.Decode(f.payload[12:]); err != nil {

@@ -16,14 +16,14 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
 	flag.Parse()
 
-	// Both are touched on the one loop only.
+	// Only the one loop touches both.
 	date := time.Now().UTC().Format(http.TimeFormat)
 	var out []byte
 
 	events := evio.Events{NumLoops: 1}
 	events.Opened = func(c evio.Conn) ([]byte, evio.Options, evio.Action) {
 		c.SetContext(new(evio.InputStream))
-		// InputStream copies what it keeps, so the read buffer can be lent.
+		// InputStream copies what it keeps, so it may get the read buffer.
 		return nil, evio.Options{ReuseInputBuffer: true}, evio.None
 	}
 	events.Data = func(c evio.Conn, in []byte) ([]byte, evio.Action) {

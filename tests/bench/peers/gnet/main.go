@@ -12,7 +12,7 @@ import (
 	"zamqp/tests/bench/peers/httphead"
 )
 
-// server's fields are touched on the one event loop only.
+// Only the one event loop touches the fields of server.
 type server struct {
 	gnet.BuiltinEventEngine
 	date string

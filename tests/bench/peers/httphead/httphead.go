@@ -1,6 +1,6 @@
-// Package httphead is the HTTP/1.1 that a user of evio or gnet has to bring
-// along, since both move bytes and know no protocol: a request head parser and
-// an answer encoder, shared so that the two are compared and not their parsers.
+// Package httphead is the HTTP/1.1 that a user of evio or gnet has to write, because
+// both move bytes and know no protocol: a request head parser and an answer encoder.
+// Both use this one, so that the bench does not compare parsers.
 //
 // It reads what a careful small server reads: the request line, Connection,
 // Content-Length; it refuses transfer codings. It is far from a strict parser
@@ -16,17 +16,17 @@ import (
 // Request holds views into the bytes that were parsed.
 type Request struct {
 	Method, Path []byte
-	Close        bool // the client wants no further answer on this connection
+	Close        bool // the client does not want another answer on this connection
 }
 
-// ErrMalformed says that the bytes are no request; the connection must end.
+// ErrMalformed says that the bytes are not a request. The connection must end.
 var ErrMalformed = errors.New("malformed request")
 
-// headMax bounds a head that never ends, in octets.
+// headMax bounds an endless head, in octets.
 const headMax = 64 << 10
 
-// Cut returns the first whole request in b and its length with its body;
-// 0 if b holds less than one.
+// Cut returns the first whole request in b and its length with its body. The length
+// is 0 if b does not hold a whole request.
 func Cut(b []byte) (r Request, n int, err error) {
 	end := bytes.Index(b, []byte("\r\n\r\n"))
 	if end < 0 {
@@ -62,7 +62,7 @@ func (r *Request) fields(rest []byte) (body int, err error) {
 		if !ok || len(name) == 0 {
 			return 0, ErrMalformed
 		}
-		switch len(name) { // spares most names the comparison
+		switch len(name) { // so that most names are not compared
 		case len("connection"):
 			if bytes.EqualFold(name, []byte("connection")) {
 				value = bytes.TrimSpace(value)
@@ -84,7 +84,7 @@ func (r *Request) fields(rest []byte) (body int, err error) {
 	return body, nil
 }
 
-// AppendAnswer appends one answer with the four usual fields. date is ready
+// AppendAnswer appends one answer with the four usual fields. date is already
 // formatted; statusLine is like "200 OK".
 func AppendAnswer(dst []byte, server, date, statusLine, body string, closing bool) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
@@ -102,8 +102,8 @@ func AppendAnswer(dst []byte, server, date, statusLine, body string, closing boo
 	return append(dst, body...)
 }
 
-// Serve answers every whole request in b, appending to dst. It returns how
-// much of b it used and whether the connection must end after the answers.
+// Serve answers every whole request in b and appends the answers to dst. It returns
+// how much of b it used, and whether the connection must end after the answers.
 func Serve(dst, b []byte, server, date string) (out []byte, n int, closing bool) {
 	for n < len(b) && !closing {
 		r, used, err := Cut(b[n:])

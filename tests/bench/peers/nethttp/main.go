@@ -27,7 +27,7 @@ func main() {
 	})
 	mux.HandleFunc("GET /hello", func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
-		h.Set("Server", "net/http") // the library sends none by itself
+		h.Set("Server", "net/http") // the library does not send one by itself
 		h.Set("Content-Type", "text/plain")
 		_, _ = io.WriteString(w, "Hello, World!") // the client has left; nobody to tell
 	})

@@ -1,8 +1,8 @@
-// Command orders is what a good Go team would write for the orders service
-// with the usual parts: net/http in front, amqp091-go behind, one process.
+// Command orders is the orders service as a good Go team would write it with the
+// usual parts: net/http in front, amqp091-go behind, one process.
 // POST /orders answers 202 after the broker has confirmed order.created; a
 // consumer goroutine in the same process bills each order; GET /orders/{id}
-// tells how often it has.
+// says how often it has.
 package main
 
 import (
@@ -28,14 +28,14 @@ const (
 	confirmTimeout = 30 * time.Second
 )
 
-// order is a customer's order, on both wires.
+// order is a customer's order, in HTTP and in AMQP.
 type order struct {
 	ID       string `json:"id"`
 	Item     string `json:"item"`
 	Quantity int    `json:"quantity,omitempty"`
 }
 
-// receipt answers an order, seen a question about one.
+// receipt answers an order, and seen answers a question about one.
 type (
 	receipt struct {
 		ID string `json:"id"`
@@ -46,7 +46,7 @@ type (
 	}
 )
 
-// service ties the two wires together.
+// service joins HTTP and AMQP.
 type service struct {
 	publisher *amqp.Channel // has its own lock
 
@@ -64,8 +64,8 @@ func main() {
 	}
 }
 
-// run uses one connection a direction, as RabbitMQ advises: flow control of a
-// publishing connection must not hold up deliveries.
+// run uses one connection for each direction, as RabbitMQ advises: flow control of
+// a publishing connection must not delay deliveries.
 func (s *service) run(addr, url string) error {
 	out, err := openChannel(url)
 	if err != nil {

@@ -1,6 +1,6 @@
 package report
 
-// Compute takes a processor for some 50 ms; its work is always the same.
+// Compute uses a processor for about 50 ms. The work is always the same.
 func Compute() uint64 {
 	x := uint64(1)
 	for range uint64(40_000_000) {

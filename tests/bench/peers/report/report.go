@@ -1,4 +1,4 @@
-// Package report is what a Go peer says to the runner, one line each on
+// Package report is how a Go peer reports to the bench: one line for each event on
 // standard output. Peers in other languages print the same lines.
 //
 //	ready          it is connected and serves
@@ -14,17 +14,18 @@ import (
 	"os"
 )
 
-// Job is what the runner asks of an AMQP peer on its command line.
+// Job is what the bench tells an AMQP peer on its command line.
 type Job struct {
 	Mode   string // consume, publish or echo
 	URL    string // amqp://…
-	Queue  string // already declared by the runner
+	Queue  string // the bench has declared it
 	Count  int    // measured messages
 	Warm   int    // messages before them
 	Window int    // prefetch, or publishes outstanding
 }
 
-// Parse reads the Job; it ends the process with usage when it is wrong.
+// Parse reads the Job from the command line. If that is wrong, it prints the usage
+// and ends the process.
 func Parse() Job {
 	var j Job
 	flag.StringVar(&j.URL, "url", "amqp://guest:guest@127.0.0.1/", "broker")
@@ -40,22 +41,22 @@ func Parse() Job {
 	return j
 }
 
-// Ready says that the peer is connected and serves.
+// Ready reports that the peer is connected and serves.
 func Ready() { fmt.Println("ready") }
 
-// First says that warm-up is over.
+// First reports that the warm-up is over.
 func First() { fmt.Println("first") }
 
-// Done says that count measured messages are settled and how many octets all
-// bodies had, so that a peer which loses or invents some is found.
+// Done reports that count measured messages are settled, and how many octets all
+// bodies had. So the bench notices a peer that loses or invents messages.
 func Done(count, bytes int) { fmt.Println("done", count, bytes) }
 
-// Check ends the process when err is not nil: a peer has nothing to recover.
+// Check ends the process when err is not nil: a peer does not recover.
 func Check(err error) {
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-// Forever keeps the process until the runner ends it.
+// Forever keeps the process until the bench ends it.
 func Forever() { select {} }

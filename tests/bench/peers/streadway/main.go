@@ -29,7 +29,7 @@ func main() {
 	report.Forever()
 }
 
-// tally is the handler: it looks at what a real one would look at.
+// tally is the handler: it reads what a real handler would read.
 type tally struct{ count, bytes int }
 
 func (t *tally) handle(d *amqp.Delivery) error {
