@@ -95,17 +95,17 @@ func (f *inFlight) Confirmed(err error) {
 	default:
 		x.fire(spoolChannelEnded)
 	}
-	if event == inFlightGuilty && f.entry.Number != 0 {
+	if event == inFlightChannelClosed && f.entry.Number != 0 {
 		x.careful = max(x.careful, x.highest)
 	}
 	f.hear(event, err)
 	x.soon()
 }
 
-// eventOf says what an outcome means. An error of the channel is said to the guilty
-// one alone, except that of a tx.commit, which is said to all of its transaction: so it
-// refuses one that was alone. A publish whose producer's
-// declarations fail waits for something that is this call's error.
+// eventOf says what an outcome means. Only the publish that caused an error of the
+// channel hears of it, with one exception: all publishes of a transaction hear of an
+// error of tx.commit. So such an error refuses a publish that was alone. A publish whose
+// producer's declarations fail waits for something that is this call's error.
 func (f *inFlight) eventOf(err error) inFlightEvent {
 	var lost *client.LostError
 	var closed *amqpproto.ChannelError
@@ -120,7 +120,7 @@ func (f *inFlight) eventOf(err error) inFlightEvent {
 		}
 		return inFlightUnanswered
 	case errors.As(err, &closed) && !(f.alone && len(f.x.withChannel) == 1):
-		return inFlightGuilty
+		return inFlightChannelClosed
 	}
 	return inFlightRefused
 }

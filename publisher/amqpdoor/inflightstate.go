@@ -33,18 +33,18 @@ func (s inFlightState) String() string { return inFlightStateNames[s] }
 type inFlightEvent uint8
 
 const (
-	inFlightConfirmed  inFlightEvent = iota
-	inFlightRefused                  // returned, nacked, or nothing that could be sent
-	inFlightUnanswered               // its channel or connection ended, or it has never left
-	inFlightGuilty                   // the broker closed the channel, for this publish or for another
-	inFlightLate                     // no outcome in time
-	inFlightWritten                  // handed to the disk
-	inFlightStored                   // on disk
-	inFlightUnstored                 // it will not be
-	inFlightEvents                   // their number
+	inFlightConfirmed     inFlightEvent = iota
+	inFlightRefused                     // returned, nacked, or nothing that could be sent
+	inFlightUnanswered                  // its channel or connection ended, or it has never left
+	inFlightChannelClosed               // the broker closed the channel, for this publish or for another
+	inFlightLate                        // no outcome in time
+	inFlightWritten                     // handed to the disk
+	inFlightStored                      // on disk
+	inFlightUnstored                    // it will not be
+	inFlightEvents                      // their number
 )
 
-var inFlightEventNames = [...]string{"confirmed", "refused", "unanswered", "guilty", "late", "written", "stored", "unstored"}
+var inFlightEventNames = [...]string{"confirmed", "refused", "unanswered", "channel closed", "late", "written", "stored", "unstored"}
 
 func (e inFlightEvent) String() string { return inFlightEventNames[e] }
 
@@ -76,21 +76,21 @@ type inFlightStep struct {
 }
 
 // inFlightTransitions is the whole machine. A publish is sent again only after
-// actionLost and actionAgain, and so after inFlightUnanswered and inFlightGuilty: never while
+// actionLost and actionAgain, and so after inFlightUnanswered and inFlightChannelClosed: never while
 // its channel may still bring it to its queue.
 var inFlightTransitions = [inFlightStates][inFlightEvents]inFlightStep{
 	inFlightSent: {
-		inFlightConfirmed: {actionTell, inFlightFree}, inFlightRefused: {actionTell, inFlightFree}, inFlightGuilty: {actionTell, inFlightFree},
+		inFlightConfirmed: {actionTell, inFlightFree}, inFlightRefused: {actionTell, inFlightFree}, inFlightChannelClosed: {actionTell, inFlightFree},
 		inFlightUnanswered: {actionLost, inFlightFree}, inFlightLate: {actionStore, inFlightSent},
 		inFlightWritten: {actionNothing, inFlightStoring}, inFlightUnstored: {actionTellMaybe, inFlightUnknown},
 	},
 	inFlightStoring: {
-		inFlightConfirmed: {actionTellGone, inFlightTold}, inFlightRefused: {actionTellGone, inFlightTold}, inFlightGuilty: {actionAgain, inFlightOrphaned},
+		inFlightConfirmed: {actionTellGone, inFlightTold}, inFlightRefused: {actionTellGone, inFlightTold}, inFlightChannelClosed: {actionAgain, inFlightOrphaned},
 		inFlightUnanswered: {actionAgain, inFlightOrphaned}, inFlightLate: {actionNothing, inFlightStoring},
 		inFlightStored: {actionTell, inFlightOwned}, inFlightUnstored: {actionRelist, inFlightSent},
 	},
 	inFlightOwned: {
-		inFlightConfirmed: {actionGone, inFlightFree}, inFlightRefused: {actionReject, inFlightFree}, inFlightGuilty: {actionAgain, inFlightFree},
+		inFlightConfirmed: {actionGone, inFlightFree}, inFlightRefused: {actionReject, inFlightFree}, inFlightChannelClosed: {actionAgain, inFlightFree},
 		inFlightUnanswered: {actionAgain, inFlightFree}, inFlightLate: {actionNothing, inFlightOwned},
 	},
 	inFlightOrphaned: {
@@ -100,7 +100,7 @@ var inFlightTransitions = [inFlightStates][inFlightEvents]inFlightStep{
 		inFlightStored: {actionNothing, inFlightFree}, inFlightUnstored: {actionNothing, inFlightFree},
 	},
 	inFlightUnknown: {
-		inFlightConfirmed: {actionNothing, inFlightFree}, inFlightRefused: {actionNothing, inFlightFree}, inFlightGuilty: {actionNothing, inFlightFree},
+		inFlightConfirmed: {actionNothing, inFlightFree}, inFlightRefused: {actionNothing, inFlightFree}, inFlightChannelClosed: {actionNothing, inFlightFree},
 		inFlightUnanswered: {actionNothing, inFlightFree}, inFlightLate: {actionNothing, inFlightUnknown},
 	},
 }

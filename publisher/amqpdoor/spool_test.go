@@ -411,9 +411,9 @@ func TestFullSpoolWhileFrozen(t *testing.T) {
 	}
 }
 
-// TestGuiltyAmongManyInSpool: messages to an exchange that does not exist close
-// the channel. They are put aside, and no other is; the wire is cut everywhere.
-func TestGuiltyAmongManyInSpool(t *testing.T) {
+// TestAChannelErrorAmongManyInSpool: messages to an exchange that does not exist
+// close the channel. They are put aside, and no other is; the wire is cut everywhere.
+func TestAChannelErrorAmongManyInSpool(t *testing.T) {
 	doortest.EveryCut(t, 0, func(t *testing.T, world func(broker.Options) *doortest.World) int {
 		w := world(broker.Options{})
 		w.Down = true

@@ -79,7 +79,7 @@ func TestFlightTransitions(t *testing.T) {
 				t.Errorf("%s and %s: %s, then %s", s, e, step.action, step.to)
 			}
 			// Nothing is sent again while its channel may still bring it to its queue.
-			if again := step.action == actionLost || step.action == actionAgain; again && e != inFlightUnanswered && e != inFlightGuilty {
+			if again := step.action == actionLost || step.action == actionAgain; again && e != inFlightUnanswered && e != inFlightChannelClosed {
 				t.Errorf("%s and %s: it is sent again", s, e)
 			}
 			// Late is no outcome.
@@ -90,7 +90,7 @@ func TestFlightTransitions(t *testing.T) {
 	}
 	// Whatever is with the channel has an answer to all that the channel may say.
 	for _, s := range []inFlightState{inFlightSent, inFlightStoring, inFlightOwned, inFlightUnknown} {
-		for _, e := range []inFlightEvent{inFlightConfirmed, inFlightRefused, inFlightUnanswered, inFlightGuilty, inFlightLate} {
+		for _, e := range []inFlightEvent{inFlightConfirmed, inFlightRefused, inFlightUnanswered, inFlightChannelClosed, inFlightLate} {
 			if inFlightTransitions[s][e].action == actionIllegal {
 				t.Errorf("%s and %s: illegal", s, e)
 			}

@@ -54,6 +54,7 @@ var oldWords = []oldWord{
 	{`ResentUnsure`, "ResentIndeterminate"},
 	{`\bblame[ds]?\(`, "setCurrent, declarationRefused"},
 	{`\bhandOver\b`, "moveNacked"},
+	{`\b[gG]uilty|[a-z]Guilty`, "the publish that caused the error, channel closed"},
 	{`amqpproto/client/(accusation|again|blame|refusal|guilty_test|blame_test)\.go`, "channelerror, resend, endedrequests, connecterror"},
 }
 
