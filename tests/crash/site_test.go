@@ -45,6 +45,7 @@ func serve(path string) error {
 	if err != nil {
 		return err
 	}
+	serveClock(ledger)
 	handle := func(r *publisher.Request) error {
 		body := string(r.Body())
 		fmt.Fprintln(ledger, "begin", body)
