@@ -62,6 +62,9 @@ func (c *Conn) close() {
 	c.peer, c.cause = nil, nil
 	c.loop.debug.forget(c)
 	c.releaseInput()
+	if c.layer != nil && (cause == nil || c.flags&fLinger != 0) {
+		c.layer.close()
+	}
 	if c.flags&fLinger != 0 {
 		c.linger()
 	} else {

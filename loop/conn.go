@@ -35,6 +35,7 @@ const (
 	fReading                     // read even if much output waits
 	fPaused                      // not read: its peer asked for it
 	fLine                        // waits in the list of long outputs
+	fQueued                      // in Loop.readQueue
 )
 
 // transport replaces a socket: an adopted stream, or a pipe end. It is read and written like a socket. It calls wake when
@@ -59,6 +60,7 @@ type Conn struct {
 	peer     Peer
 	input    *inputBuffer // input that the peer did not take; nil if there is none
 	stream   transport    // instead of a socket; nil for a socket
+	layer    *layer       // between the socket and the peer; nil if there is none
 	cause    error        // why it is closed, for Lost
 	id       uint64
 	deadline int64 // ns after Loop.base; 0 for none
@@ -247,10 +249,16 @@ func (c *Conn) interest() {
 			c.doom(os.NewSyscallError("poll", err), false)
 		}
 	}
+	if c.layer != nil {
+		c.layer.again()
+	}
 }
 
 // recv reads into b: the number of bytes, 0 for the end, EAGAIN for nothing now.
 func (c *Conn) recv(b []byte) (int, syscall.Errno) {
+	if c.layer != nil {
+		return c.layer.take(b)
+	}
 	c.loop.count.Reads++
 	if c.stream != nil {
 		return c.stream.take(b)
@@ -260,8 +268,11 @@ func (c *Conn) recv(b []byte) (int, syscall.Errno) {
 
 // failure is the error behind an errno of recv or send.
 func (c *Conn) failure(op string, errno syscall.Errno) error {
-	if c.stream != nil {
+	switch {
+	case c.stream != nil:
 		return c.stream.failure()
+	case c.layer != nil && c.layer.err != nil:
+		return c.layer.err
 	}
 	return os.NewSyscallError(op, errno)
 }

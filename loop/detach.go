@@ -16,7 +16,8 @@ var ErrNotDetachable = errors.New("loop: only an open socket can be detached")
 // keepAlive is what package net sets on the connections of its own listeners.
 const keepAlive = 15 * time.Second
 
-// Detach gives the socket to the caller, as a connection of package net that Go's own poller watches. rest is input that
+// Detach gives the socket to the caller, as a connection of package net that Go's own poller watches; or the stream over it,
+// if AdoptOver was given one. rest is input that
 // was read but not taken by the peer. The peer is not called again, not even its Lost; the caller must send what it has
 // pending. On an error nothing has changed. Do not call it inside a method of the peer.
 func (c *Conn) Detach() (nc net.Conn, rest []byte, err error) {
@@ -27,6 +28,9 @@ func (c *Conn) Detach() (nc net.Conn, rest []byte, err error) {
 	}
 	if nc, err = netConn(int(c.fd)); err != nil {
 		return nil, nil, fmt.Errorf("loop: detach: %w", err)
+	}
+	if c.layer != nil {
+		nc = c.layer.detach(nc)
 	}
 	if k := c.input; k != nil {
 		rest = append([]byte(nil), k.b[k.r:k.w]...)

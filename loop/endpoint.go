@@ -70,3 +70,11 @@ func localEndpoint(fd int) endpoint {
 	}
 	return endpointOf(sa)
 }
+
+func remoteEndpoint(fd int) endpoint {
+	sa, err := unix.Getpeername(fd)
+	if err != nil {
+		return endpoint{}
+	}
+	return endpointOf(sa)
+}

@@ -40,8 +40,11 @@ func (c *Conn) read() {
 
 // again makes the loop return to an adopted stream, which does not report the same remaining input twice.
 func (c *Conn) again() {
-	if c.stream != nil {
+	switch {
+	case c.stream != nil:
 		c.stream.again()
+	case c.layer != nil:
+		c.layer.again()
 	}
 }
 

@@ -106,6 +106,10 @@ func (c *Conn) flush(first bool) {
 	l.doing = "flush"
 	p := c.peer.Pending()
 	l.debug.pending(c, p)
+	if c.layer != nil && !c.flushLayer() {
+		c.pressure(len(p))
+		return
+	}
 	if len(p) == 0 {
 		c.flushed()
 		return
@@ -166,6 +170,33 @@ func (c *Conn) flush(first bool) {
 	}
 }
 
+// flushLayer sends what the stream over the socket has sealed. It returns false if some of it is left.
+func (c *Conn) flushLayer() bool {
+	if c.flags&(fBlocked|fUnwriting) != 0 {
+		return len(c.layer.out) == 0
+	}
+	left := len(c.layer.out)
+	errno := c.layer.send()
+	if len(c.layer.out) < left && c.stage == stageClosing {
+		c.arm(c.loop.at + int64(c.loop.opt.FlushTime))
+	}
+	switch errno {
+	case 0:
+		return true
+	case syscall.EAGAIN:
+		c.awaitLayer()
+	default:
+		c.unwritable(errno)
+	}
+	return false
+}
+
+// awaitLayer waits until the socket takes more of what is sealed.
+func (c *Conn) awaitLayer() {
+	c.flags |= fBlocked
+	c.interest()
+}
+
 // pressure stops reading from a connection with too much output, and resumes when the output is under half of HighWater.
 func (c *Conn) pressure(left int) {
 	high := c.loop.opt.HighWater
@@ -187,6 +218,8 @@ func (c *Conn) pressure(left int) {
 func (c *Conn) flushed() {
 	c.pressure(0)
 	switch {
+	case c.layer != nil && len(c.layer.out) > 0:
+		c.awaitLayer()
 	case c.stage == stageOpen:
 		c.interest()
 	case c.stream != nil && c.stream.unsent():
@@ -209,8 +242,11 @@ func (c *Conn) unwritable(errno syscall.Errno) {
 }
 
 func (c *Conn) send(p []byte) (int, syscall.Errno) {
-	if c.stream != nil {
+	switch {
+	case c.stream != nil:
 		return c.stream.put(p)
+	case c.layer != nil:
+		return c.layer.put(p)
 	}
 	return write(int(c.fd), p)
 }

@@ -44,21 +44,22 @@ type Loop struct {
 	now  time.Time // of this turn
 	at   int64     // the same, relative to base
 
-	buf           []byte // headroom for a short kept rest, then ReadSize bytes to read into
-	inputs        inputPool
-	heap          heap
-	dirty         []*Conn // to be offered, ticked and flushed in phase 6
-	flushing      []*Conn // the dirty ones of the flush in progress
-	doomed        []*Conn // to be closed in phase 7
-	shares        shares  // of long outputs
-	listeners     []*Listener
-	dials         map[*dial]struct{}
-	streams       map[*stream]struct{}  // adopted connections whose goroutines run
-	pipeEnds      map[*pipeEnd]struct{} // of pipes, not closed yet
-	readablePipes []*pipeEnd            // those with something to take, or room to put
-	pumps         sync.WaitGroup        // their goroutines
-	acceptMax     int                   // accepted connections may not use descriptors from this number on
-	reserve       int                   // closed when no descriptor is free, to accept and refuse a connection; -1 if lost
+	buf       []byte // headroom for a short kept rest, then ReadSize bytes to read into
+	inputs    inputPool
+	heap      heap
+	dirty     []*Conn // to be offered, ticked and flushed in phase 6
+	flushing  []*Conn // the dirty ones of the flush in progress
+	doomed    []*Conn // to be closed in phase 7
+	shares    shares  // of long outputs
+	listeners []*Listener
+	dials     map[*dial]struct{}
+	streams   map[*stream]struct{}  // adopted connections whose goroutines run
+	pipeEnds  map[*pipeEnd]struct{} // of pipes, not closed yet
+	readQueue []*Conn               // to be read, although no event of the poller says so
+	pumps     sync.WaitGroup        // their goroutines
+	scratch   []byte                // what streams over sockets have sealed, while one of them is called
+	acceptMax int                   // accepted connections may not use descriptors from this number on
+	reserve   int                   // closed when no descriptor is free, to accept and refuse a connection; -1 if lost
 
 	cur     *Conn  // whose peer is being called; a panic closes it
 	doing   string // what is being called, for panics
@@ -162,8 +163,8 @@ func (l *Loop) turn() error {
 	for l.cursor < n {
 		l.readEvents(n)
 	}
-	if len(l.readablePipes) > 0 {
-		l.readPipes()
+	if len(l.readQueue) > 0 {
+		l.readQueued()
 	}
 	if l.heap.due(l.at) {
 		l.watch.beat()
@@ -248,7 +249,7 @@ func (l *Loop) yield() {
 
 // leftover reports whether there is work that does not come from the poller.
 func (l *Loop) leftover() bool {
-	return len(l.dirty) > 0 || len(l.doomed) > 0 || len(l.readablePipes) > 0 || l.shares.waiting() > 0 || l.tasks || l.mail.waiting()
+	return len(l.dirty) > 0 || len(l.doomed) > 0 || len(l.readQueue) > 0 || l.shares.waiting() > 0 || l.tasks || l.mail.waiting()
 }
 
 // generous reports whether to wait as a goroutine and not in a system call. In a system call the thread keeps its Go

@@ -17,7 +17,6 @@ type pipeEnd struct {
 	other  *pipeEnd
 	in     []byte // put by the other, not yet taken: in[inAt:]
 	inAt   int
-	queued bool // in Loop.readablePipes
 	done   bool // sends no more
 	closed bool
 }
@@ -43,33 +42,43 @@ func (l *Loop) newPipeEnd() *pipeEnd {
 	return h
 }
 
-// readPipes reads the pipe ends that are readable, as the events of the poller do for sockets. Those that become readable
-// in this call are read in the next turn.
-func (l *Loop) readPipes() {
-	n := len(l.readablePipes)
+// readQueued reads what the poller does not know of, as its events do for sockets: pipe ends, and streams over sockets that
+// hold input. Those that become readable in this call are read in the next turn.
+func (l *Loop) readQueued() {
+	n := len(l.readQueue)
 	for l.cursor = 0; l.cursor < n; {
-		l.readSomePipes(n)
+		l.readSomeQueued(n)
 	}
-	l.readablePipes = append(l.readablePipes[:0], l.readablePipes[n:]...)
+	l.readQueue = append(l.readQueue[:0], l.readQueue[n:]...)
 }
 
-func (l *Loop) readSomePipes(n int) {
+func (l *Loop) readSomeQueued(n int) {
 	defer l.rescue()
 	for l.cursor < n {
-		h := l.readablePipes[l.cursor]
+		c := l.readQueue[l.cursor]
 		l.cursor++
 		l.watch.beat()
-		h.queued = false
-		h.conn.ready(readable | writable)
+		c.flags &^= fQueued
+		if c.stream != nil {
+			c.ready(readable | writable)
+		} else {
+			c.ready(readable)
+		}
 	}
 	l.cur = nil
 }
 
+// queueRead has the connection read in the next turn.
+func (c *Conn) queueRead() {
+	if c.flags&fQueued == 0 {
+		c.flags |= fQueued
+		c.loop.readQueue = append(c.loop.readQueue, c)
+	}
+}
+
 func (h *pipeEnd) wake() {
-	if !h.queued && !h.closed {
-		h.queued = true
-		l := h.conn.loop
-		l.readablePipes = append(l.readablePipes, h)
+	if !h.closed {
+		h.conn.queueRead()
 	}
 }
 

@@ -20,7 +20,7 @@ type Stall struct {
 
 // phases are the loop's methods that a turn consists of.
 var phases = map[string]string{
-	"(*Loop).readEvents": "reading", "(*Loop).readPipes": "reading", "(*Loop).runTimers": "timers", "(*mailbox).run": "posted functions",
+	"(*Loop).readEvents": "reading", "(*Loop).readQueued": "reading", "(*Loop).runTimers": "timers", "(*mailbox).run": "posted functions",
 	"(*Loop).runTasks": "tasks", "(*Loop).flushDirty": "writing", "(*Loop).closeDoomed": "closing", "(*Loop).end": "ending",
 }
 

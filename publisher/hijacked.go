@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -29,6 +30,9 @@ func (h *hijacked) own(nc net.Conn) net.Conn {
 	case *net.UnixConn:
 		h.close = watchConn(h, nc)
 		return &hijackedUnix{nc, h.leave}
+	case *tls.Conn:
+		h.close = watchConn(h, nc)
+		return &hijackedTLS{nc, h.leave}
 	}
 	h.close = func() { _ = nc.Close() }
 	return &hijackedConn{nc, h.leave}
@@ -55,6 +59,10 @@ type (
 		*net.UnixConn
 		leave func()
 	}
+	hijackedTLS struct {
+		*tls.Conn
+		leave func()
+	}
 	hijackedConn struct {
 		net.Conn
 		leave func()
@@ -63,6 +71,7 @@ type (
 
 func (c *hijackedTCP) Close() error  { defer c.leave(); return c.TCPConn.Close() }
 func (c *hijackedUnix) Close() error { defer c.leave(); return c.UnixConn.Close() }
+func (c *hijackedTLS) Close() error  { defer c.leave(); return c.Conn.Close() }
 func (c *hijackedConn) Close() error { defer c.leave(); return c.Conn.Close() }
 
 // takeOver notes a connection that a handler has from now on.

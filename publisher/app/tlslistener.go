@@ -29,7 +29,7 @@ const (
 
 // tlsDoor is listeners for TLS that share certificates: those of http.tls, or those of the
 // embedded broker. Their connections make their handshake on goroutines; the loop then
-// adopts the streams. A handshake that waits for its client holds no slot, so that a
+// takes them over, and needs no goroutine for them any more. A handshake that waits for its client holds no slot, so that a
 // silent client does not keep others waiting.
 type tlsDoor struct {
 	name   string // in logs and metrics
@@ -53,7 +53,7 @@ type tlsDoor struct {
 
 // shaking is a connection during its handshake.
 type shaking struct {
-	net.Conn
+	*loop.Lower
 	door   *tlsDoor
 	heard  bool // its whole ClientHello has come; under door.mu
 	shaken bool // the handshake is over; for the goroutine that reads
@@ -134,7 +134,10 @@ func (d *tlsDoor) shakeHands(c *shaking) {
 	d.done.Add(1)
 	state := nc.ConnectionState()
 	if !d.loop.Post(func() {
-		d.loop.Adopt(nc, func(c *loop.Conn) loop.Peer { return d.accept(c, &state) })
+		err := d.loop.AdoptOver(c.Lower, nc, func(c *loop.Conn) loop.Peer { return d.accept(c, &state) })
+		if err != nil {
+			d.log.Warn().Str("listener", d.name).Stringer("remote", c.RemoteAddr()).Err(err).Msg("a connection with TLS was closed")
+		}
 	}) {
 		_ = nc.Close()
 	}
@@ -147,7 +150,7 @@ func (d *tlsDoor) answerPlain(err error) {
 	if d.plain == "" || !errors.As(err, &header) || header.Conn == nil || !looksLikeHTTP(header.RecordHeader) {
 		return
 	}
-	nc := header.Conn.(*shaking).Conn
+	nc := header.Conn.(*shaking).Lower.Conn
 	_ = nc.SetDeadline(time.Now().Add(time.Second))
 	if _, err := io.WriteString(nc, d.plain); err != nil {
 		return
@@ -170,10 +173,10 @@ func looksLikeHTTP(header [5]byte) bool {
 // Read gives the slot away while it waits.
 func (c *shaking) Read(b []byte) (int, error) {
 	if c.shaken {
-		return c.Conn.Read(b)
+		return c.Lower.Read(b)
 	}
 	<-c.door.slots
-	n, err := c.Conn.Read(b)
+	n, err := c.Lower.Read(b)
 	c.door.slots <- struct{}{}
 	return n, err
 }
@@ -189,7 +192,7 @@ func (d *tlsDoor) enter(nc net.Conn) *shaking {
 		d.waiting = slices.Delete(d.waiting, i, i+1)
 		d.hurry.Add(1)
 	}
-	c := &shaking{Conn: nc, door: d}
+	c := &shaking{Lower: loop.NewLower(nc), door: d}
 	d.waiting = append(d.waiting, c)
 	return c
 }

@@ -373,6 +373,41 @@ func TestReloadUnderLoad(t *testing.T) {
 	ask(t, httpsClient(&tls.Config{RootCAs: pool}), "https://"+at+"/tls/call")
 }
 
+// TestHijackOverTLS: a handler of net/http takes over the connection, and goes on with the same
+// stream.
+func TestHijackOverTLS(t *testing.T) {
+	own := selfsigned.New(t)
+	s, at := startTLS(t, own)
+	nc, err := tls.Dial("tcp", at, &tls.Config{RootCAs: own.Pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	fmt.Fprint(nc, "GET /tls/call HTTP/1.1\r\nHost: h\r\n\r\nGET /net/hijack/echo HTTP/1.1\r\nHost: x\r\n\r\nbehind\n")
+	in := bufio.NewReader(nc)
+	for _, want := range []int{200, 101} {
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil || resp.StatusCode != want {
+			t.Fatalf("%v, %v", resp, err)
+		}
+		if want == 200 {
+			_, _ = io.Copy(io.Discard, resp.Body)
+		}
+	}
+	if line, err := in.ReadString('\n'); line != "behind\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+	echoes(t, nc, in)
+	if err := nc.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(in); err != nil || len(rest) > 0 {
+		t.Errorf("%q, %v", rest, err)
+	}
+	wait.Until(t, "it is counted out", func() bool { return s.metric("http_connections_hijacked") == 0 })
+}
+
 // TestExpiredCertificate: it is served, and the log warns.
 func TestExpiredCertificate(t *testing.T) {
 	own := selfsigned.Until(t, time.Now().Add(-time.Minute), "localhost")
