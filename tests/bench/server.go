@@ -58,7 +58,7 @@ func (b *bench) oursEnv(addr string) []string {
 	if b.profile != "" {
 		env = append(env, "BENCH_PROFILE="+filepath.Join(b.profile, fmt.Sprintf("%s-%d.pprof", b.running, b.started)))
 	}
-	return env
+	return append(env, b.tlsEnv...)
 }
 
 // await returns when the server answers path with anything but "not ready".

@@ -78,12 +78,17 @@ func catalog(o *options) []workload {
 	withBench := append([]contestant{{ours, p.zamqpBench, 0}}, clients...)
 	withHello := append([]contestant{{ours, p.zamqp, 0}}, clients...)
 	beside := append([]contestant{{ours, p.zamqpBench, 0}}, goCores("net/http", p.nethttp)...)
+	secure := append([]contestant{{ours, p.zamqp, 0}}, goCores("net/http", p.nethttp)...)
 	orders := append([]contestant{{ours, p.zamqp, 0}}, goCores("net/http + amqp091-go", p.orders)...)
 	all := append([]workload{
 		{name: "http-plain", title: "HTTP GET /hello", unit: "request", contestants: hello, run: httpPlain, goals: []goal{cheapest()},
 			what: "`wrk -t1 -c64`, one request at a time on each connection."},
 		{name: "http-pipelined", title: "HTTP GET /hello, 16 deep", unit: "request", contestants: hello, run: httpPipelined,
 			what: "`wrk -t1 -c64`, sixteen requests in one write."},
+		{name: "https-plain", title: "HTTPS GET /hello", unit: "request", contestants: secure, run: httpsPlain, goals: []goal{cheapest()},
+			what: "`wrk -t1 -c64` over TLS 1.3 with AES-128-GCM, one request at a time on each connection."},
+		{name: "https-handshake", title: "HTTPS handshake and one GET /hello", unit: "connection", contestants: secure, run: handshakes,
+			what: "Four clients connect again and again, each time with a whole handshake (ECDSA, P-256), and ask once."},
 		{name: "http-compute", title: "HTTP GET /hello beside work that computes", unit: "request", tail: true, contestants: beside, run: httpCompute,
 			goals: []goal{slowestWithin(2 * time.Millisecond)},
 			what:  "`wrk -t1 -c1`, while four other requests at a time each compute for some 50 ms: in `r.Offload`, or in the handler's goroutine."},

@@ -56,7 +56,10 @@ func (b *bench) wrkOn(connections int, url, script string, d time.Duration) (*wr
 // load warms a server up, then loads it, and reads its CPU clock before and after.
 // settle, if given, waits for work that goes on after the last answer.
 func (b *bench) load(s *server, path, script string, settle func() error) (sample, *wrkCounts, error) {
-	url := "http://" + s.addr + path
+	return b.loadURL(s, "http://"+s.addr+path, script, settle)
+}
+
+func (b *bench) loadURL(s *server, url, script string, settle func() error) (sample, *wrkCounts, error) {
 	if b.warm > 0 {
 		if _, err := b.wrk(url, script, b.warm); err != nil {
 			return sample{}, nil, s.fail(err)
