@@ -39,6 +39,9 @@ func (s *Server) Refuse(c *Call, status int, text string) {
 // reads its metrics need not know its certificate.
 func (s *Server) RedirectToTLS(c *Call, port int) bool {
 	r := c.Request()
+	if r.scheme == "https" { // a trusted proxy has done it
+		return false
+	}
 	host := stripPort(r.host)
 	if isClean(r.path) {
 		if m := s.router.find(host, r.method, r.path, r.parts[:0]); m.route != nil && m.route.monitoring {

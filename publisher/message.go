@@ -39,7 +39,7 @@ var methodAMQP = []byte("AMQP")
 // the message, and [Call.Message] has the properties as they came.
 func (c *Call) SetMessage(m *Message) error {
 	r := c.Request()
-	r.source, r.protocol = messageSource{}, http11
+	r.source, r.protocol, r.scheduled, r.scheme, r.prefix = messageSource{}, http11, time.Time{}, "", nil
 	if r.consumer = r.server.consumers[m.Consumer]; r.consumer != nil && r.consumer.via != nil {
 		r.source = routeSource{}
 	}

@@ -96,6 +96,9 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 		Host: r.Host(), RemoteAddr: r.RemoteAddr(), RequestURI: string(r.target), Pattern: r.Pattern(),
 		Close: r.protocol.closes, TLS: r.TLS(),
 	}
+	if r.scheme != "" || !r.source.hasClient() && req.Host != "" {
+		u.Scheme, u.Host = r.Scheme(), req.Host
+	}
 	if minor := r.protocol.minor; minor != 1 {
 		req.Proto, req.ProtoMinor = "HTTP/1."+strconv.Itoa(int(minor)), int(minor)
 	}

@@ -44,6 +44,8 @@ type Request struct {
 	fields []Field
 	body   []byte
 	remote Remote
+	scheme string // as a trusted proxy says; "" without one
+	prefix []byte // of the paths, as it says
 	protocol
 
 	large    amqpproto.Collector // of a large body that is coming
@@ -119,8 +121,15 @@ func (r *Request) Query() url.Values {
 	return values
 }
 
-// Host is the Host field's value, or the target's authority.
-func (r *Request) Host() string { return string(r.host) }
+// Host is the Host field's value, or the target's authority; behind a trusted proxy
+// (http.trusted_proxies) what the client has sent to that. For a message it is the
+// host of site.base_url.
+func (r *Request) Host() string {
+	if base := r.server.options.BaseURL; base != nil && len(r.host) == 0 && !r.source.hasClient() {
+		return base.Host
+	}
+	return string(r.host)
+}
 
 // RemoteAddr is the address of the client, host:port; "" for a message.
 func (r *Request) RemoteAddr() string {
@@ -144,15 +153,21 @@ func (r *Request) TLS() *tls.ConnectionState {
 type secured interface{ TLS() *tls.ConnectionState }
 
 // Scheme is "https" if the client's connection to this server has TLS, and "http" if not;
-// "" for a message.
+// behind a trusted proxy (http.trusted_proxies) it is that of the client's connection to
+// that. For a message it is that of site.base_url; "" without one.
 func (r *Request) Scheme() string {
+	base := r.server.options.BaseURL
 	switch {
-	case r.remote == nil:
-		return ""
+	case r.scheme != "":
+		return r.scheme
 	case r.TLS() != nil:
 		return "https"
+	case r.source.hasClient():
+		return "http"
+	case base != nil:
+		return base.Scheme
 	}
-	return "http"
+	return ""
 }
 
 // Pattern is the pattern of the route that matched; "" for a message that went

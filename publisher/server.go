@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -21,6 +22,8 @@ type Options struct {
 	LargeDropped    func()              // called when the call of a large body is over and its memory can be collected
 	Pools           map[string]PoolSize // a size that is not 0 replaces the registered one
 	Site            string              // replaces [SiteVariable] in names
+	BaseURL         *BaseURL            // of calls without a client; may be nil
+	Proxies         Proxies             // that are believed
 	Log             zerolog.Logger
 }
 
@@ -61,6 +64,8 @@ type Server struct {
 	unhijacked    func()                 // called when none is left
 	contentType   string                 // the last valid one: handlers pass the same constants again and again
 	stats         Stats
+	noBase        atomic.Bool // warned: site.base_url is missing
+	badForwarded  atomic.Bool // warned: a malformed field of a trusted proxy
 }
 
 // producing is a producer as the server uses it.
@@ -403,6 +408,13 @@ func keepSmall(b []byte) []byte {
 
 // callFailed is the text of the log line about a failed call.
 const callFailed = "the call failed"
+
+// warnOnce logs what each call could say, once. Any goroutine may call it.
+func (s *Server) warnOnce(warned *atomic.Bool, text string) {
+	if warned.CompareAndSwap(false, true) {
+		s.log.Warn().Msg(text + "; this is said once")
+	}
+}
 
 // failure counts a failed call and begins its log line. The event is nil if the level
 // is not logged; a nil event may be used.

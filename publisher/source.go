@@ -71,7 +71,7 @@ type source interface {
 // from sets the source of a call, and clears what the call before has left of another
 // one. The method of Call that fills the call begins with it.
 func (r *Request) from(s source) {
-	r.source, r.protocol, r.scheduled = s, http11, time.Time{}
+	r.source, r.protocol, r.scheduled, r.scheme, r.prefix = s, http11, time.Time{}, "", nil
 	if r.delivered {
 		r.delivered, r.props = false, amqpproto.Properties{}
 	}

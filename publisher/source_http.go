@@ -55,6 +55,9 @@ func (c *Call) SetHTTP(method, target, host []byte, fields []Field, remote Remot
 		r.fields = append(r.fields, Field{Name: r.keep(fields[i].Name), Value: r.keep(fields[i].Value)})
 	}
 	r.splitTarget()
+	if r.server.options.Proxies.believesAny() {
+		r.readForwarded()
+	}
 }
 
 // SetProtocol sets the version of the request, HTTP/1.minor, and whether the

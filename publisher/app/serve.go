@@ -82,10 +82,13 @@ type application struct {
 func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog.Logger, last *lastWords) (*application, error) {
 	s := plan.Settings
 	a := &application{plan: plan, log: log, last: last}
-	var err error
+	proxies, base, err := believed(s)
+	if err != nil {
+		return nil, err
+	}
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
-		Pools: poolSizes(s), LargeDropped: a.collectLater,
+		Pools: poolSizes(s), LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies,
 	})
 	if err != nil {
 		return nil, err
@@ -116,6 +119,20 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 
 // ownWorkers are for work of the server itself: passwords, replays of a spool.
 const ownWorkers = 16
+
+// believed is what the server knows of its own address: whom it believes about it, and
+// what it is in calls without a client.
+func believed(s *config.Settings) (proxies publisher.Proxies, base *publisher.BaseURL, err error) {
+	if s.Site.BaseURL != "" {
+		if base, err = publisher.ParseBaseURL(s.Site.BaseURL); err != nil {
+			return proxies, nil, fmt.Errorf("site.base_url: %w", err)
+		}
+	}
+	if proxies, err = publisher.ParseProxies(s.HTTP.TrustedProxies, s.HTTP.Forwarded == "forwarded"); err != nil {
+		return proxies, nil, fmt.Errorf("http.trusted_proxies: %w", err)
+	}
+	return proxies, base, nil
+}
 
 func poolSizes(s *config.Settings) map[string]publisher.PoolSize {
 	sizes := make(map[string]publisher.PoolSize, len(s.Pools))

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"zamqp/amqpproto"
+	"zamqp/publisher"
 )
 
 // check looks at what the type of a key does not say: addresses, URLs, and keys that
@@ -21,6 +22,7 @@ func (s *Settings) check(found Problems) Problems {
 		c.unread[p.Key] = true
 	}
 	c.http()
+	c.site()
 	c.httpTLS()
 	c.broker()
 	for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
@@ -65,6 +67,24 @@ func (c *checker) http() {
 	if strings.ContainsFunc(h.ServerName, func(r rune) bool { return r < ' ' || r > '~' }) {
 		c.fail("http.server_name", show(h.ServerName), "a header field holds visible ASCII: remove the rest")
 	}
+	for _, network := range h.TrustedProxies {
+		if _, err := publisher.ParseProxies([]string{network}, false); err != nil {
+			c.fail("http.trusted_proxies", show(network), err.Error())
+		}
+	}
+}
+
+// site checks site.base_url, which may hold the site's id.
+func (c *checker) site() {
+	s := &c.settings.Site
+	text, err := publisher.ExpandSite(s.BaseURL, s.ID)
+	if err == nil && text != "" {
+		_, err = publisher.ParseBaseURL(text)
+	}
+	if err != nil {
+		c.fail("site.base_url", show(MaskURLs([]string{s.BaseURL})), err.Error())
+	}
+	s.BaseURL = text
 }
 
 func checkListen(address string) error {

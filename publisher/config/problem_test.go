@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"zamqp/publisher"
 	"zamqp/publisher/config"
 )
 
@@ -24,7 +25,7 @@ func TestProblems(t *testing.T) {
 		{name: "table", file: "[logg]\nlevel = 1", want: `F:1: logg: unknown key; did you mean log?`},
 		{name: "elsewhere", file: "[http]\nheartbeat = \"1s\"", want: `F:2: http.heartbeat: unknown key; did you mean broker.heartbeat or connection.NAME.heartbeat?`},
 		{name: "top", file: `listen = ""`, want: `F:1: listen: unknown key; did you mean broker.listen or http.listen or http.tls.listen?`},
-		{name: "far", file: "[site]\nzzzzz = 1", want: `F:2: site.zzzzz: unknown key; [site] has id`},
+		{name: "far", file: "[site]\nzzzzz = 1", want: `F:2: site.zzzzz: unknown key; [site] has id, base_url`},
 		{name: "no table", file: "[zzzzz]", want: `F:1: zzzzz: unknown key; there are the tables log, http, loop, server, site, broker, pool, connection, consumer, producer, clock, app`},
 		{name: "connection key", file: "[connection.default]\nhartbeat = \"1s\"", want: `F:2: connection.default.hartbeat: unknown key; did you mean connection.default.heartbeat?`},
 		{name: "consumer key", file: "[consumer.billing]\nprefech = 1", want: `F:2: consumer.billing.prefech: unknown key; did you mean consumer.billing.prefetch?`},
@@ -126,6 +127,24 @@ func TestProblems(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
+	}
+}
+
+// TestAddressProblems: what the server believes about its own address is checked.
+func TestAddressProblems(t *testing.T) {
+	for option, want := range map[string]string{
+		"site.base_url=shop.example.com":       `-o: site.base_url = "shop.example.com": want "https://HOST", "http://HOST:PORT" or one with a path behind it`,
+		"site.base_url=https://a/?b":           `-o: site.base_url = "https://a/?b": it ends with the path: remove the query and the fragment`,
+		"site.base_url=https://${site_id}.a":   `-o: site.base_url = "https://${site_id}.a": site.id is not set: name this deployment there`,
+		"http.trusted_proxies=10.0.0.1/8":      `-o: http.trusted_proxies = "10.0.0.1/8": an address within a network: write 10.0.0.0/8, or the address without the slash`,
+		"http.trusted_proxies=proxy.local":     `-o: http.trusted_proxies = "proxy.local": not a network: write "10.0.0.0/8", "192.0.2.7" or "unix"`,
+		`http.trusted_proxies=["unix","::1"]`:  "",
+		"site.base_url=https://shop.example/a": "",
+	} {
+		_, err := config.Load(config.Sources{Options: []string{option}}, publisher.NewRegistry())
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%s: %v\nwant %s", option, err, want)
+		}
 	}
 }
 

@@ -57,6 +57,10 @@ type HTTP struct {
 	// BodiesMax bounds the bodies of all connections together, from the first octet to
 	// the end of the call.
 	BodiesMax Size `key:"bodies_max" min:"64KiB" max:"1024GiB" off:"nothing bounds the bodies of all connections together"`
+	// TrustedProxies holds networks, addresses and "unix"; empty = nobody is believed.
+	TrustedProxies []string `key:"trusted_proxies"`
+	// Forwarded is the field by which they say how a client came.
+	Forwarded string `key:"forwarded" oneof:"x-forwarded forwarded"`
 	// ConnectionsMax counts all HTTP connections; 0 = no bound but descriptors.
 	ConnectionsMax int     `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
 	TLS            HTTPTLS `key:"tls"`
@@ -93,7 +97,8 @@ type Server struct {
 
 // Site names this deployment.
 type Site struct {
-	ID string `key:"id"` // replaces ${site_id}
+	ID      string `key:"id"`       // replaces ${site_id}
+	BaseURL string `key:"base_url"` // of calls without a client; "" = none
 }
 
 // Size is a number of octets. In the configuration it has a unit: "64KiB".
@@ -133,17 +138,19 @@ func Defaults() *Settings {
 func defaultHTTP() HTTP {
 	c := http1.DefaultConfig()
 	return HTTP{
-		Listen:        []string{"127.0.0.1:8080"},
-		ServerName:    c.ServerName,
-		IdleTimeout:   c.IdleTimeout,
-		HeadTimeout:   c.HeadTimeout,
-		BodyRateMin:   Size(c.BodyRateMin),
-		AnswerRateMin: Size(c.AnswerRateMin),
-		HeadMax:       Size(c.HeadMax),
-		TargetMax:     Size(c.TargetMax),
-		FieldsMax:     c.FieldsMax,
-		BodyMax:       Size(c.BodyMax),
-		BodiesMax:     256 * MiB,
-		TLS:           defaultHTTPTLS(),
+		Listen:         []string{"127.0.0.1:8080"},
+		ServerName:     c.ServerName,
+		IdleTimeout:    c.IdleTimeout,
+		HeadTimeout:    c.HeadTimeout,
+		BodyRateMin:    Size(c.BodyRateMin),
+		AnswerRateMin:  Size(c.AnswerRateMin),
+		HeadMax:        Size(c.HeadMax),
+		TargetMax:      Size(c.TargetMax),
+		FieldsMax:      c.FieldsMax,
+		BodyMax:        Size(c.BodyMax),
+		BodiesMax:      256 * MiB,
+		Forwarded:      "x-forwarded",
+		TrustedProxies: []string{},
+		TLS:            defaultHTTPTLS(),
 	}
 }

@@ -106,6 +106,9 @@ func checkEscapes(path []byte) *Error {
 // validAuthority tells whether b is uri-host [ ":" port ] with a host that is
 // not empty (RFC 9110 §4.2.1); needPort asks for a port. User information is
 // refused, RFC 9110 §4.2.4.
+// ValidHost reports whether b can be the value of a Host field. RFC 9110 §7.2.
+func ValidHost(b []byte) bool { return len(b) > 0 && validAuthority(b, false) }
+
 func validAuthority(b []byte, needPort bool) bool {
 	i := 0
 	if len(b) > 0 && b[0] == '[' {

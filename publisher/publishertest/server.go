@@ -2,7 +2,7 @@
 // broker: calls go in, and what they answered, published and would have done
 // to their message comes out. Time stands still but for sleeping handlers and
 // [Server.Advance], which makes clocks tick, and every publish is confirmed unless the
-// test says otherwise.
+// test says otherwise. The base URL is http://localhost, of messages as of requests.
 //
 //	s := publishertest.New(t, publisher.Default)
 //	if got := s.Request("GET", "/hello", "", ""); got.Status != 200 { … }
@@ -82,7 +82,7 @@ func New(t testing.TB, registry *publisher.Registry) *Server {
 	t.Helper()
 	s := &Server{t: t, registry: registry, now: time.Now(), posted: make(chan func(), postedMax), queues: map[string][]publisher.Publishing{}}
 	log := zerolog.New(zerolog.NewTestWriter(t))
-	server, err := publisher.NewServer(registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log, Site: publisher.SiteVariable})
+	server, err := publisher.NewServer(registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log, Site: publisher.SiteVariable, BaseURL: &publisher.BaseURL{Scheme: "http", Host: "localhost"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,3 +81,23 @@ func TestRouteSettings(t *testing.T) {
 		}
 	}
 }
+
+func init() {
+	publisher.Handle("POST /link", link)
+	publisher.Consume("links-in", publisher.Consumer{Route: "POST /link"}, nil)
+}
+
+func link(r *publisher.Request) error {
+	return r.Reply(201, r.URL("/orders/7"))
+}
+
+// TestLinks: both wires make the same link.
+func TestLinks(t *testing.T) {
+	s := publishertest.New(t, publisher.Default)
+	if got := s.Request("POST", "/link", "", ""); got.Body != "http://localhost/orders/7" {
+		t.Errorf("%+v", got)
+	}
+	if got := s.Deliver("links-in", publisher.Publishing{ReplyTo: "answers"}); got.Reply == nil || string(got.Reply.Body) != "http://localhost/orders/7" {
+		t.Errorf("%+v", got)
+	}
+}
