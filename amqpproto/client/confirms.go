@@ -1,6 +1,10 @@
 package client
 
-import "zamqp/amqpproto/endpoint"
+import (
+	"time"
+
+	"zamqp/amqpproto/endpoint"
+)
 
 // Confirm is told the outcome of a publish: exactly once for each that Publish
 // accepted, after Publish has returned. nil is the broker's ack. Otherwise err is a
@@ -73,15 +77,39 @@ type confirms struct {
 	unsettled                int
 	over                     int    // of those, how many have been told already
 	scan                     uint64 // where the search for a returned publish starts
+	peak                     int    // the most numbers that it spanned since the last rest
 }
 
-// confirmsKeep is the length of ring that empty confirms keep.
-const confirmsKeep = 64 << 10
+const (
+	// confirmsKeep is the length of ring that empty confirms keep at first.
+	confirmsKeep = 64 << 10
+	// restAfter is how often confirms with a long ring are looked at: a ring that is
+	// much too long for what was needed in that time is made shorter.
+	restAfter = 10 * time.Second
+	// restKeep is the length of ring that confirms always keep.
+	restKeep = 1024
+	// restMax is how many numbers the sequence may have spanned. It bounds the work of
+	// one rest.
+	restMax = 4096
+)
 
 func (l *confirms) reset() {
 	l.Reset()
-	l.stamped, l.scan, l.unsettled, l.over = 1, 1, 0, 0
-	l.shrink()
+	l.stamped, l.scan, l.unsettled, l.over, l.peak = 1, 1, 0, 0, 0
+	l.Shrink(restKeep)
+}
+
+// mayRest reports whether the ring may be too long.
+func (l *confirms) mayRest() bool { return l.Cap() > restKeep && l.Len() <= restMax }
+
+// rest makes the ring shorter if an eighth of it was enough since the last rest. The
+// new ring is four times as long as what was needed, so that steady traffic neither
+// shrinks nor grows it.
+func (l *confirms) rest() {
+	needed := max(l.peak, l.Len())
+	if l.peak = l.Len(); needed <= restMax && needed <= l.Cap()/8 {
+		l.Fit(max(4*needed, restKeep))
+	}
 }
 
 // push appends an entry. The pointer is valid until the next push.
@@ -95,6 +123,7 @@ func (l *confirms) holds(seq uint64) bool { return l.Has(seq) && !l.At(seq).sett
 
 // settle records the broker's answer to seq, which must be held, and returns its entry.
 func (l *confirms) settle(seq uint64) (e entry) {
+	l.peak = max(l.peak, l.Len())
 	p := l.At(seq)
 	e = *p
 	// Let the garbage collector free what it refers to.
@@ -122,7 +151,7 @@ func (l *confirms) take() []entry {
 	return held
 }
 
-// shrink frees the memory of a burst.
+// shrink frees the memory of a large burst at once; rest does so for others.
 func (l *confirms) shrink() { l.Shrink(confirmsKeep) }
 
 // stamp sets the deadline of the entries since the last call, and reports whether

@@ -33,6 +33,7 @@ type publishChannel struct {
 	retry    deadline
 	resend   resendList
 	renewal  renewal
+	rest     deadline // when the ring of the confirms is looked at; set while it is long
 	returned amqpproto.BasicReturn
 }
 
@@ -161,6 +162,7 @@ func (p *publishChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool
 // settledSome is called after one or more outcomes.
 func (p *publishChannel) settledSome() {
 	p.confirms.shrink()
+	p.restLater()
 	if p.confirms.unsettled == 0 {
 		p.proceed()
 	}
@@ -257,6 +259,15 @@ func (p *publishChannel) settleSent() {
 		outcome{e.done, nil}.tell()
 	}
 	l.shrink()
+	p.restLater()
+}
+
+// restLater has the ring of the confirms looked at after a while, if it is long.
+func (p *publishChannel) restLater() {
+	if p.confirms.mayRest() && !p.rest.armed() {
+		p.rest.set(restAfter)
+		p.client.rearm = true
+	}
 }
 
 // isChannelError reports whether the broker closed the channel with an error. If we

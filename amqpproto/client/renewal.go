@@ -185,6 +185,10 @@ func (p *publishChannel) sweep(now int64, next *int64) {
 	if p.resend.pace.due(now, next) {
 		p.proceed()
 	}
+	if p.rest.due(now, next) {
+		p.confirms.rest()
+		p.restLater()
+	}
 }
 
 // watch renews the channel if a publish has no confirm while later ones have theirs.

@@ -43,9 +43,12 @@ func (s *Sequence[T]) Push() *T {
 	return s.At(s.next - 1)
 }
 
-func (s *Sequence[T]) grow() {
+func (s *Sequence[T]) grow() { s.move(max(sequenceMin, 2*len(s.ring))) }
+
+// move moves the entries to a ring of another length.
+func (s *Sequence[T]) move(length int) {
 	old := *s
-	s.ring = make([]T, max(sequenceMin, 2*len(old.ring)))
+	s.ring = make([]T, length)
 	for n := old.base; n < old.next; n++ {
 		*s.At(n) = *old.At(n)
 	}
@@ -86,6 +89,18 @@ func (s *Sequence[T]) Reset() {
 		clear(s.ring)
 	}
 	s.base, s.next = 1, 1
+}
+
+// Fit makes the ring as short as it may be for want numbers, and for those that the
+// sequence spans. It never makes it longer.
+func (s *Sequence[T]) Fit(want int) {
+	length := sequenceMin
+	for length < max(want, s.Len()) {
+		length *= 2
+	}
+	if length < len(s.ring) {
+		s.move(length)
+	}
 }
 
 // Shrink frees the memory of a burst, if the sequence is empty and its ring is longer

@@ -44,6 +44,9 @@ func TestSequenceAgainstAMap(t *testing.T) {
 					clear(want)
 					base, next = 1, 1
 				}
+				if want := rnd.IntN(100); rnd.IntN(4) == 0 {
+					s.Fit(want)
+				}
 				if s.Shrink(64); s.Len() == 0 && s.Cap() > 64 {
 					t.Fatalf("seed %d: an empty sequence keeps a ring of %d", seed, s.Cap())
 				}
@@ -110,5 +113,27 @@ func TestSequenceAllocates(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(1000, func() { s.Push()[0] = 1; s.Pass() }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Fit gives back what a burst has taken, and keeps what is there.
+func TestSequenceFit(t *testing.T) {
+	var s endpoint.Sequence[uint64]
+	s.Reset()
+	for range 5000 {
+		*s.Push() = s.Next()
+	}
+	for s.Len() > 100 {
+		s.Pass()
+	}
+	for _, row := range []struct{ want, cap int }{{9000, 8192}, {1000, 1024}, {100, 128}, {0, 128}} {
+		if s.Fit(row.want); s.Cap() != row.cap || s.Len() != 100 {
+			t.Errorf("Fit(%d): %d of %d, want 100 of %d", row.want, s.Len(), s.Cap(), row.cap)
+		}
+	}
+	for n := s.Base(); n < s.Next(); n++ {
+		if *s.At(n) != n+1 {
+			t.Fatalf("%d has %d", n, *s.At(n))
+		}
 	}
 }
