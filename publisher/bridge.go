@@ -290,6 +290,21 @@ func (b *bridge) offload(pool string, fn func() error) error {
 	})
 }
 
+// replyAs encodes v on this goroutine, because the encoder may be the handler's code.
+func (b *bridge) replyAs(status int, c Codec, v any) error {
+	if err := b.usable(); err != nil {
+		return err
+	}
+	body, err := c.Append(nil, v)
+	if err != nil {
+		return fmt.Errorf("reply: %w", err)
+	}
+	return b.do(func(r *Request) error {
+		r.response.Body = body
+		return r.answer(status, c.ContentType(), body)
+	})
+}
+
 // publish encodes v on this goroutine, because the encoder may be the handler's
 // code. Then it adds the publish to the transaction. After a failure the commit
 // fails too, even if the handler ignores the error.
@@ -326,7 +341,7 @@ func (s *Server) claimed(producer string, v any, options []Option) (any, error) 
 		return body, err
 	}
 	if _, raw := v.([]byte); raw {
-		body = append(amqpproto.MakeDirty(len(body)), body...) // copied here, not on the loop
+		body = cloneBody(body) // here, not on the loop
 	}
 	return ownBody(body), err
 }
@@ -353,6 +368,9 @@ func (s *Server) encode(producer string, v any, options []Option) ([]byte, error
 	case []byte:
 		return v, nil
 	case string:
+		if typed && len(v) > amqpproto.LargeBody {
+			return view(v), nil // nobody writes to it
+		}
 		if typed {
 			return []byte(v), nil
 		}

@@ -107,7 +107,7 @@ func decodeBody(contentType []byte, e *contentEncoding, body []byte, limit int64
 	codec, charset, err := contentCodec(contentType)
 	if err != nil {
 		if octets, ok := v.(*[]byte); ok {
-			*octets = append([]byte(nil), body...)
+			*octets = cloneBody(body)
 			return nil
 		}
 		return err
@@ -140,6 +140,9 @@ func (jsonCodec) ContentType() string { return "application/json" }
 
 func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
 	b, err := json.Marshal(v)
+	if len(dst) == 0 && cap(dst) < len(b) {
+		return b, err // without a copy, which may be large
+	}
 	return append(dst, b...), err
 }
 
@@ -165,11 +168,11 @@ func (textCodec) Append(dst []byte, v any) ([]byte, error) {
 func (textCodec) Decode(b []byte, v any) error {
 	switch v := v.(type) {
 	case *string:
-		*v = string(b)
+		*v = text(cloneBody(b))
 	case *[]byte:
-		*v = append([]byte(nil), b...)
+		*v = cloneBody(b)
 	case *any:
-		*v = string(b)
+		*v = text(cloneBody(b))
 	default:
 		return fmt.Errorf("text: cannot decode into a %T: give a *string", v)
 	}

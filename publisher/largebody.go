@@ -1,6 +1,9 @@
 package publisher
 
 import (
+	"encoding/json"
+	"strings"
+
 	"zamqp/amqpproto"
 	"zamqp/loop/coro"
 )
@@ -44,6 +47,75 @@ func (r *Request) copyLarge(body []byte) []byte {
 			r.yield()
 		}
 	}
+}
+
+// A value that is one text, such as a string, has a known size, so that a large one is
+// encoded as other large bodies are handled: on another goroutine. The size of every
+// other value shows only when it has been encoded.
+func textSize(v any) int {
+	switch v := v.(type) {
+	case string:
+		return len(v)
+	case []byte:
+		return len(v)
+	case json.RawMessage:
+		return len(v)
+	}
+	return 0
+}
+
+// encodeLarge encodes a value of large textSize, and compresses it if that is asked
+// for. The result may be a view of a string, which must not be written to. r may be nil.
+func (r *Request) encodeLarge(codec Codec, v any, gzip bool) (body []byte, err error) {
+	s, same := v.(string)
+	if same {
+		_, same = codec.(textCodec)
+	}
+	if same && !gzip {
+		return view(s), nil
+	}
+	failed := r.apart(func() error {
+		if body = view(s); !same {
+			body, err = codec.Append(nil, v)
+		}
+		if err == nil && gzip {
+			body, err = gzipped(body)
+		}
+		return nil
+	})
+	if failed != nil {
+		return nil, failed
+	}
+	return body, err
+}
+
+// callHere is the call that the calling code is a part of; nil for other goroutines.
+func callHere() *Request {
+	if c, ok := coro.Current().(*Call); ok {
+		return c.Request()
+	}
+	return nil
+}
+
+// errorTextMax bounds the text that an error takes from a body.
+const errorTextMax = 64 << 10
+
+// errorText is a body as the text of an error.
+func errorText(body []byte) string {
+	if len(body) <= errorTextMax {
+		return string(body)
+	}
+	return strings.ToValidUTF8(string(body[:errorTextMax]), "") + "…"
+}
+
+// cloneBody copies a body on any goroutine. Go cannot interrupt a copy, so a large body
+// is copied in pieces.
+func cloneBody(body []byte) []byte {
+	if len(body) > amqpproto.LargeBody {
+		var nobody *Request
+		return nobody.copyLarge(body)
+	}
+	return append([]byte(nil), body...)
 }
 
 // copyBody puts a body into dst, whose memory is used again unless the body is large.

@@ -254,6 +254,14 @@ func (t *Tx) add(r *Request, p *producing, d *draft, v any) error {
 	if ready {
 		return t.addRaw(r, p, d, raw, owned)
 	}
+	if textSize(v) > amqpproto.LargeBody {
+		body, err := r.encodeLarge(codec, v, d.gzip)
+		if err != nil {
+			return err
+		}
+		d.gzip = false
+		return t.addRaw(r, p, d, body, true)
+	}
 	start := len(t.arena)
 	arena, err := t.encodeProperties(t.arena, d)
 	if err != nil {

@@ -2,6 +2,8 @@ package publisher
 
 import (
 	"fmt"
+
+	"zamqp/amqpproto"
 )
 
 // A Queue is a queue at a broker, to be looked at and to be read from, one message
@@ -112,9 +114,14 @@ func (q *Queue) Get() (*Delivery, error) {
 	return got, nil
 }
 
-// DecodeDelivery fills v from the body of a message that [Queue.Get] returned.
+// DecodeDelivery fills v from the body of a message that [Queue.Get] returned. A body
+// over a MiB is decoded on another goroutine while the call waits, as by
+// [Request.Decode].
 func DecodeDelivery(d *Delivery, v any) error {
-	return decode(d.ContentType, d.ContentEncoding, d.Headers, d.Body, 0, v)
+	if len(d.Body) <= amqpproto.LargeBody && d.ContentEncoding == "" && d.Headers[compressionHeader] == nil {
+		return decode(d.ContentType, "", nil, d.Body, 0, v)
+	}
+	return callHere().decode(d.ContentType, d.ContentEncoding, d.Headers, d.Body, 0, v)
 }
 
 func unavailable(err error) error {

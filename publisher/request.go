@@ -256,7 +256,7 @@ func (r *Request) Decode(v any) error {
 		}
 	}
 	if len(body) > amqpproto.LargeBody {
-		err = r.decodeApart(contentType, e, body, v)
+		err = r.decodeApart(contentType, e, body, r.server.options.UnpackMax, v)
 	} else {
 		err = decodeBody(contentType, &e, body, r.server.options.UnpackMax, v)
 	}
@@ -267,8 +267,8 @@ func (r *Request) Decode(v any) error {
 }
 
 // decodeApart decodes a large body beside the loop.
-func (r *Request) decodeApart(contentType []byte, e contentEncoding, body []byte, v any) error {
-	return r.apart(func() error { return decodeBody(contentType, &e, body, r.server.options.UnpackMax, v) })
+func (r *Request) decodeApart(contentType []byte, e contentEncoding, body []byte, limit int64, v any) error {
+	return r.apart(func() error { return decodeBody(contentType, &e, body, limit, v) })
 }
 
 // Context ends when the call is over, when the client has gone and when the

@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -58,50 +57,58 @@ func (p *Response) reset() {
 // (application/octet-stream), nil as an empty body, everything else as JSON.
 // The answer leaves after the commit; a later one replaces it.
 func (r *Request) Reply(status int, v any) error {
-	if r.toCall != nil {
-		return r.toCall.do(func(r *Request) error { return r.Reply(status, v) })
-	}
-	if err := r.own(); err != nil {
-		return err
-	}
-	p := &r.response
 	switch v := v.(type) {
 	case nil:
-		return r.answer(status, "", nil)
+		return r.Bytes(status, "", nil)
 	case string:
-		return r.text(status, v)
+		return r.Text(status, v)
 	case []byte:
-		return r.answer(status, "application/octet-stream", v)
+		return r.Bytes(status, "application/octet-stream", v)
 	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("reply: %w", err)
-	}
-	if len(b) > amqpproto.LargeBody {
-		p.Body = b
-	} else {
-		p.Body = append(p.Body[:0], b...)
-	}
-	return r.answer(status, "application/json", p.Body)
+	return r.replyAs(status, jsonCodec{}, v)
 }
 
 // ReplyAs answers with a value encoded by the codec of that name or content
 // type.
 func (r *Request) ReplyAs(status int, codec string, v any) error {
-	if r.toCall != nil {
-		return r.toCall.do(func(r *Request) error { return r.ReplyAs(status, codec, v) })
-	}
-	if err := r.own(); err != nil {
-		return err
-	}
 	c, err := codecFor([]byte(codec))
 	if err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
-	if r.response.Body, err = c.Append(r.response.Body[:0], v); err != nil {
+	return r.replyAs(status, c, v)
+}
+
+// replyAs answers with an encoded value.
+func (r *Request) replyAs(status int, c Codec, v any) error {
+	if r.toCall != nil {
+		return r.toCall.replyAs(status, c, v)
+	}
+	if err := r.own(); err != nil {
+		return err
+	}
+	body, err := r.encodeReply(c, v)
+	if err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
-	return r.answer(status, c.ContentType(), r.response.Body)
+	r.response.Body = body
+	return r.answer(status, c.ContentType(), body)
+}
+
+// encodeReply encodes a value into the memory of the answer, unless it is large.
+func (r *Request) encodeReply(c Codec, v any) ([]byte, error) {
+	if textSize(v) <= amqpproto.LargeBody {
+		return c.Append(r.response.Body[:0], v)
+	}
+	if _, same := c.(textCodec); same { // the answer gets a copy of its own
+		octets, is := v.([]byte)
+		if s, ok := v.(string); ok {
+			octets, is = view(s), true
+		}
+		if is {
+			return r.copyLarge(octets), nil
+		}
+	}
+	return r.encodeLarge(c, v, false)
 }
 
 // Text answers with text/plain, without an allocation.

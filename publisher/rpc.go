@@ -31,24 +31,28 @@ func (a *Answer) Decode(v any) error {
 }
 
 func (a *Answer) decode(v any) error {
-	r := a.request
-	if r == nil || !r.canWait() {
-		return decode(a.ContentType, a.Encoding, a.Headers, a.Body, a.unpackMax, v)
+	return a.request.decode(a.ContentType, a.Encoding, a.Headers, a.Body, a.unpackMax, v)
+}
+
+// decode fills v from a body that is not the request's own, beside the loop if it is
+// large. r may be nil.
+func (r *Request) decode(contentType, encoding string, headers Table, body []byte, limit int64, v any) error {
+	if !r.canWait() {
+		return decode(contentType, encoding, headers, body, limit, v)
 	}
-	e, err := readEncoding(a.Encoding, tableText(a.Headers, compressionHeader))
+	e, err := readEncoding(encoding, tableText(headers, compressionHeader))
 	if err != nil {
 		return err
 	}
-	body := a.Body
 	if len(e.packings) > 0 {
-		if body, err = r.unpack(&e, body, a.unpackMax); err != nil {
+		if body, err = r.unpack(&e, body, limit); err != nil {
 			return err
 		}
 	}
 	if len(body) > amqpproto.LargeBody {
-		return r.decodeApart([]byte(a.ContentType), e, body, v)
+		return r.decodeApart([]byte(contentType), e, body, limit, v)
 	}
-	return decodeBody([]byte(a.ContentType), &e, body, a.unpackMax, v)
+	return decodeBody([]byte(contentType), &e, body, limit, v)
 }
 
 // CallTimeout is how long a [Request.Call] waits for its answer, unless it has a
@@ -93,7 +97,7 @@ func (r *Request) Call(producer string, v any, options ...Option) (*Answer, erro
 		return nil, fmt.Errorf("call %s: %w", producer, err)
 	}
 	if answer.Status >= 400 {
-		return answer, fmt.Errorf("call %s: %w", producer, &StatusError{Status: answer.Status, Text: string(answer.Body)})
+		return answer, fmt.Errorf("call %s: %w", producer, &StatusError{Status: answer.Status, Text: errorText(answer.Body)})
 	}
 	return answer, nil
 }

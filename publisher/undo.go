@@ -44,5 +44,5 @@ func (r *Request) serverError() error {
 	if p.Status < http.StatusInternalServerError {
 		return nil
 	}
-	return &StatusError{Status: p.Status, Text: string(p.Body)}
+	return &StatusError{Status: p.Status, Text: errorText(p.Body)}
 }

@@ -7,36 +7,45 @@ import (
 	"sync"
 )
 
-// members are the coroutines of a pool, by their Identity. A coroutine is added and removed once in its life, not
-// once for each run, so a run costs nothing for it.
-type members struct {
-	mu  sync.Mutex
-	all map[uintptr]struct{}
-}
+// members has the pool of each coroutine, by the coroutine's Identity. A coroutine is added and removed once in its life,
+// not once for each run, so a run costs nothing for it.
+var members = struct {
+	sync.Mutex
+	pools map[uintptr]*Pool
+}{pools: map[uintptr]*Pool{}}
 
-func (m *members) enter() (leave func()) {
+// enter makes the calling coroutine a member of the pool.
+func (p *Pool) enter() (leave func()) {
 	self := Identity()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.all == nil {
-		m.all = map[uintptr]struct{}{}
-	}
-	m.all[self] = struct{}{}
+	members.Lock()
+	defer members.Unlock()
+	members.pools[self] = p
 	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.all, self)
+		members.Lock()
+		defer members.Unlock()
+		delete(members.pools, self)
 	}
 }
 
-// Inside reports whether the calling goroutine is a coroutine of the pool in the middle of a run. Any goroutine may
-// call it.
-func (p *Pool) Inside() bool {
+// poolHere is the pool of the calling coroutine; nil for every other goroutine.
+func poolHere() *Pool {
 	self := Identity()
-	p.members.mu.Lock()
-	defer p.members.mu.Unlock()
-	_, is := p.members.all[self]
-	return is
+	members.Lock()
+	defer members.Unlock()
+	return members.pools[self]
+}
+
+// Inside reports whether the calling goroutine is a coroutine of the pool, in the
+// middle of a run. Any goroutine may call it.
+func (p *Pool) Inside() bool { return poolHere() == p }
+
+// Current is the Runner whose run the calling code is a part of; nil outside of runs.
+// Any goroutine may call it. It takes a lock, so it is not for each call.
+func Current() Runner {
+	if p := poolHere(); p != nil && p.current != nil { // which runs, so nobody changes it
+		return p.current.runner
+	}
+	return nil
 }
 
 // Identity is Self. Where Self is 0, it is the number of the goroutine, which takes some microseconds to find.

@@ -46,3 +46,56 @@ func TestInside(t *testing.T) {
 		}
 	})
 }
+
+// TestCurrent: the code of a run finds its Runner, before and after its waits and beside
+// runs of other pools, and all other code finds none.
+func TestCurrent(t *testing.T) {
+	onThread(t, func() {
+		p, other := coro.NewPool(8, nil), coro.NewPool(8, nil)
+		defer p.Close()
+		defer other.Close()
+		none := func(where string) {
+			if r := coro.Current(); r != nil {
+				t.Errorf("%s: found %v", where, r)
+			}
+		}
+		var made [2]*currentRunner
+		for i := range made {
+			made[i] = &currentRunner{t: t}
+		}
+		made[0].inside = func() { other.Start(made[1]) }
+		made[1].inside = func() {
+			done := make(chan struct{})
+			go func() { none("another goroutine, while a run is on the thread"); close(done) }()
+			<-done
+		}
+		p.Start(made[0])
+		none("the loop's own goroutine")
+		for _, r := range made {
+			r.task.Wake()
+		}
+		p.RunReady()
+		other.RunReady()
+		none("the loop's own goroutine, at the end")
+	})
+}
+
+type currentRunner struct {
+	t      *testing.T
+	task   *coro.Task
+	inside func()
+}
+
+func (r *currentRunner) Run(task *coro.Task) {
+	r.task = task
+	check := func(when string) {
+		if got := coro.Current(); got != coro.Runner(r) {
+			r.t.Errorf("%s: found %v, want the run itself", when, got)
+		}
+	}
+	check("at first")
+	r.inside()
+	check("after another run")
+	_ = task.Park()
+	check("after a wait")
+}

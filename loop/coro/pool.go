@@ -15,7 +15,6 @@ type Pool struct {
 	all       []*Task // every coroutine that has not ended, for Close
 	closed    bool
 	stats     Stats
-	members   members
 }
 
 // Stats counts a pool's tasks.

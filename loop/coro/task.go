@@ -164,7 +164,7 @@ func (r Ref) Cancel(cause error) {
 // loop is the body of the coroutine: one run after another until the pool does not need it any more.
 func (t *Task) loop(yield func(struct{}) bool) {
 	t.yield = yield
-	defer t.pool.members.enter()()
+	defer t.pool.enter()()
 	for {
 		t.once()
 		if p := t.pool; p.closed || p.stats.Idle >= p.idleMax {
