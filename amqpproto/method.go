@@ -57,9 +57,6 @@ func (id MethodID) FromClient() bool { info := id.info(); return info != nil && 
 // FromServer says whether a server may send the method.
 func (id MethodID) FromServer() bool { info := id.info(); return info != nil && info.fromServer }
 
-// Sync says whether the method asks for a reply; a no-wait argument may waive it.
-func (id MethodID) Sync() bool { info := id.info(); return info != nil && len(info.replies) > 0 }
-
 // Replies returns the methods that answer this one, nil if it is not
 // synchronous. The slice is shared: do not change it.
 func (id MethodID) Replies() []MethodID {

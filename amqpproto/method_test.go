@@ -239,10 +239,10 @@ func TestMethodFacts(t *testing.T) {
 		t.Errorf("content: %s", have)
 	}
 	unknown := amqpproto.NewMethodID(60, 250)
-	if unknown.Sync() || unknown.FromClient() || unknown.FromServer() || unknown.Replies() != nil || unknown.HasContent() {
+	if unknown.FromClient() || unknown.FromServer() || unknown.Replies() != nil || unknown.HasContent() {
 		t.Error("an unknown method has facts")
 	}
-	if !amqpproto.IDBasicGet.Sync() || amqpproto.IDBasicPublish.Sync() {
+	if amqpproto.IDBasicGet.Replies() == nil || amqpproto.IDBasicPublish.Replies() != nil {
 		t.Error("basic.get is synchronous, basic.publish is not")
 	}
 }

@@ -62,19 +62,15 @@ type Conn struct {
 	stream   transport    // instead of a socket; nil for a socket
 	layer    *layer       // between the socket and the peer; nil if there is none
 	cause    error        // why it is closed, for Lost
-	id       uint64
-	deadline int64 // ns after Loop.base; 0 for none
-	fd       int32 // -1 without a socket
-	heapAt   int32 // place in the heap plus one; 0 if not in it
-	dropped  int32 // bytes, while lingering
+	deadline int64        // ns after Loop.base; 0 for none
+	fd       int32        // -1 without a socket
+	heapAt   int32        // place in the heap plus one; 0 if not in it
+	dropped  int32        // bytes, while lingering
 	flags    flags
 	stage    stage
 	want     readiness // what the poller watches for
 	remote   endpoint
 }
-
-// ID is unique among the connections of a loop, and never reused.
-func (c *Conn) ID() uint64 { return c.id }
 
 // Wake makes the connection dirty: in this turn, or in the next if the flush has passed, held input is offered again,
 // the peer gets a Tick, and its Pending is written.
@@ -149,8 +145,7 @@ func (c *Conn) mark(f flags) {
 
 // newConn makes a connection without a peer; fd is not yet in the poller.
 func (l *Loop) newConn(fd int, remote endpoint) *Conn {
-	l.ids++
-	return &Conn{loop: l, id: l.ids, fd: int32(fd), remote: remote}
+	return &Conn{loop: l, fd: int32(fd), remote: remote}
 }
 
 // open calls accept for the connection's peer. The descriptor is in the poller already, so that a panic here is cleaned up

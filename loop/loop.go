@@ -38,7 +38,6 @@ type Loop struct {
 	poll  poller
 	slots []slot // by descriptor
 	gen   uint32 // of the last registration
-	ids   uint64 // of the last connection
 
 	base time.Time // what the times of the heap are relative to, in ns
 	now  time.Time // of this turn

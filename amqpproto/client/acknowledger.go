@@ -37,9 +37,6 @@ func (s *Acknowledger) end() {
 	s.settled.reset()
 }
 
-// Outstanding is the number of deliveries that are not settled.
-func (s *Acknowledger) Outstanding() int { return s.settled.outstanding }
-
 // clean reports whether all deliveries are settled and all acks are encoded.
 func (s *Acknowledger) clean() bool { return s.settled.outstanding == 0 && len(s.settled.acked) == 0 }
 

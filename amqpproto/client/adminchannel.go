@@ -56,14 +56,6 @@ func (c *Client) QueueInfo(queue string, done func(messages, consumers uint32, e
 		done: func(_ []string, err error) { done(ok.MessageCount, ok.ConsumerCount, err) }})
 }
 
-// PurgeQueue drops the messages of a queue that are ready to be delivered, and reports
-// how many there were. Errors are as with QueueInfo.
-func (c *Client) PurgeQueue(queue string, done func(messages uint32, err error)) error {
-	var ok amqpproto.QueuePurgeOk
-	return c.ask(queue, adminRequest{method: &amqpproto.QueuePurge{Queue: []byte(queue)}, reply: &ok,
-		done: func(_ []string, err error) { done(ok.MessageCount, err) }})
-}
-
 // DeleteQueue deletes a queue and reports how many messages were in it. With ifUnused
 // the broker refuses if the queue has consumers, with ifEmpty if it has messages.
 // Errors are as with QueueInfo. It is no error if the queue does not exist.

@@ -33,9 +33,6 @@ func (k *Consumer) Resume() {
 	} // else the next step sees k.paused
 }
 
-// IsPaused reports whether Pause was called, and no Resume or Cancel since.
-func (k *Consumer) IsPaused() bool { return k.paused }
-
 // pause sends the cancel if the consumer is up. A consumer that is still starting
 // checks k.paused later.
 func (k *Consumer) pause() {

@@ -553,7 +553,7 @@ func TestASpoolGoesOnAfterAFullDisk(t *testing.T) {
 		if cause == "full" { // all can leave
 			emptied(w, p)
 			w.Advance(time.Second)
-			if p.Store.Trouble() == nil {
+			if p.Store.Stats().Trouble == nil {
 				t.Error("the reserve was not needed")
 			}
 			s, _, err := spool.Open(spool.Options{Dir: "spool", FS: disk.Kill()})

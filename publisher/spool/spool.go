@@ -446,7 +446,7 @@ func (s *Spool) Err() error { return s.err }
 func (s *Spool) Stats() Stats {
 	return Stats{
 		Counters: s.counters, Messages: s.Len(), Bytes: s.held, Rejected: len(s.rejections), RejectedBytes: s.rejectedBytes,
-		Max: s.o.Max, DiskBytes: s.queue.Size() + s.rejected.Size(), Oldest: s.out, FailedCause: s.err, Trouble: s.Trouble(),
+		Max: s.o.Max, DiskBytes: s.queue.Size() + s.rejected.Size(), Oldest: s.out, FailedCause: s.err, Trouble: s.trouble(),
 	}
 }
 

@@ -13,7 +13,7 @@ const patience = 5 * time.Second
 
 // Refuses says why nothing can be added, as far as the disk is concerned.
 func (s *Spool) Refuses(now time.Time) error {
-	err := s.Trouble()
+	err := s.trouble()
 	if err == nil {
 		return nil
 	}
@@ -32,9 +32,9 @@ func (s *Spool) Busy() bool {
 	return s.err == nil && s.o.Reserve > 0 && s.behind() > s.o.Reserve/2
 }
 
-// Trouble is why the disk takes nothing now, or only what gives room back; nil if
-// all is well.
-func (s *Spool) Trouble() error {
+// trouble returns why the disk takes nothing now, or only records that free space; nil
+// if all is well.
+func (s *Spool) trouble() error {
 	if err := s.queue.Trouble(); err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (s *Spool) Trouble() error {
 // troubled is told by one of the journals.
 func (s *Spool) troubled(err error) {
 	if err == nil {
-		if err = s.Trouble(); err == nil {
+		if err = s.trouble(); err == nil {
 			s.since = time.Time{}
 		}
 	}
