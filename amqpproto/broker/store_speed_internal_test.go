@@ -12,10 +12,9 @@ import (
 	"zamqp/tests/kit/crashfs"
 )
 
-// TestStoreDoesNotAllocate: a persistent publish, its delivery and its ack cost
-// no allocation on the broker's thread.
-func TestStoreDoesNotAllocate(t *testing.T) {
-	h := openShop(t, Options{DataDir: t.TempDir()})
+// persistentTurn returns a turn of 100 persistent messages that are published, delivered
+// and acked.
+func persistentTurn(h *shop) func() {
 	q := h.queue("q", nil)
 	props := amqpproto.Properties{DeliveryMode: 2}
 	props.SetFlags()
@@ -23,7 +22,7 @@ func TestStoreDoesNotAllocate(t *testing.T) {
 	p.props, _ = props.Append(nil)
 	_ = p.parse()
 	queues := []*queue{q}
-	turn := func() {
+	return func() {
 		for range 100 {
 			m := h.newMessage(p)
 			h.storeMessage(m, queues)
@@ -36,6 +35,13 @@ func TestStoreDoesNotAllocate(t *testing.T) {
 		h.noteDeliveries()
 		h.host.turn()
 	}
+}
+
+// TestStoreDoesNotAllocate: a persistent publish, its delivery and its ack cost
+// no allocation on the broker's thread.
+func TestStoreDoesNotAllocate(t *testing.T) {
+	h := openShop(t, Options{DataDir: t.TempDir()})
+	turn := persistentTurn(h)
 	for range 5 {
 		turn()
 	}
@@ -129,25 +135,9 @@ func TestAMillionMessagesComeBack(t *testing.T) {
 // published, delivered and acked.
 func BenchmarkPersistentPublishAck(b *testing.B) {
 	h := openShop(b, Options{DataDir: b.TempDir()})
-	q := h.queue("q", nil)
-	props := amqpproto.Properties{DeliveryMode: 2}
-	props.SetFlags()
-	p := &publishing{key: []byte("q"), body: make([]byte, 256)}
-	p.props, _ = props.Append(nil)
-	_ = p.parse()
-	queues := []*queue{q}
+	turn := persistentTurn(h)
 	b.ReportAllocs()
 	for b.Loop() {
-		for range 100 {
-			m := h.newMessage(p)
-			h.storeMessage(m, queues)
-			q.push(m)
-			h.release(m)
-		}
-		for range 100 {
-			q.settle(h.take(q))
-		}
-		h.noteDeliveries()
-		h.host.turn()
+		turn()
 	}
 }

@@ -13,17 +13,7 @@ good order; a second signal ends it at once. Of the configuration it uses [broke
 [loop] and [log]. Handlers, HTTP and connections are not started.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := c.load()
-			if err != nil {
-				return err
-			}
-			log, w := c.openLog(s.Log)
-			if err := c.ServeBroker(cmd.Context(), s, log, w); err != nil {
-				return failure{err}
-			}
-			return nil
-		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return c.runServer(cmd, c.ServeBroker) },
 	}
 	cmd.AddCommand(c.brokerHashCommand())
 	return cmd

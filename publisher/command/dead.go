@@ -56,16 +56,11 @@ code is 0 also when there are some.`,
 
 func (c *CLI) deadShowCommand() *cobra.Command {
 	var d deadCommand
-	cmd := &cobra.Command{
-		Use:               "show [flags] QUEUE",
-		Short:             "Show dead letters with headers and body",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: c.completeConsumers,
-		Example:           "  zamqp dead show billing --position 1-3\n  zamqp dead show billing.dead --reason timeout --json",
-		RunE:              func(cmd *cobra.Command, args []string) error { return d.show(c, cmd, args[0]) },
-	}
-	d.broker.add(cmd, c)
-	d.pick.add(cmd, 20)
+	cmd := d.ofQueue(c, d.show, 20, &cobra.Command{
+		Use:     "show [flags] QUEUE",
+		Short:   "Show dead letters with headers and body",
+		Example: "  zamqp dead show billing --position 1-3\n  zamqp dead show billing.dead --reason timeout --json",
+	})
 	cmd.Flags().BoolVar(&d.json, "json", false, "one JSON object a line")
 	cmd.Flags().BoolVar(&d.noBody, "no-body", false, "leave out the bodies (not with --json)")
 	return cmd
@@ -73,7 +68,7 @@ func (c *CLI) deadShowCommand() *cobra.Command {
 
 func (c *CLI) deadRetryCommand() *cobra.Command {
 	var d deadCommand
-	cmd := &cobra.Command{
+	cmd := d.ofQueue(c, d.retry, 1_000_000, &cobra.Command{
 		Use:   "retry [flags] QUEUE",
 		Short: "Move dead letters back to the queue where they failed",
 		Long: `Move dead letters back to the queue where they failed, which their headers name,
@@ -82,29 +77,29 @@ attempts before them again. A message leaves the dead-letter queue when the brok
 has confirmed that the other queue has it, so none is lost; if this command is
 killed between the two, the message is in both. The exit code is 1 when one could
 not be moved; it stays where it was.`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: c.completeConsumers,
-		Example:           "  zamqp dead retry billing --all\n  zamqp dead retry billing.dead --message-id 4711 --to billing-by-hand",
-		RunE:              func(cmd *cobra.Command, args []string) error { return d.retry(c, cmd, args[0]) },
-	}
-	d.broker.add(cmd, c)
-	d.pick.add(cmd, 1_000_000)
+		Example: "  zamqp dead retry billing --all\n  zamqp dead retry billing.dead --message-id 4711 --to billing-by-hand",
+	})
 	cmd.Flags().StringVar(&d.to, "to", "", "move them to this `QUEUE`")
 	return cmd
 }
 
 func (c *CLI) deadDropCommand() *cobra.Command {
 	var d deadCommand
-	cmd := &cobra.Command{
-		Use:               "drop [flags] QUEUE",
-		Short:             "Delete dead letters",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: c.completeConsumers,
-		Example:           "  zamqp dead drop billing --position 1\n  zamqp dead drop billing --reason 'no such customer'",
-		RunE:              func(cmd *cobra.Command, args []string) error { return d.drop(c, cmd, args[0]) },
-	}
+	return d.ofQueue(c, d.drop, 1_000_000, &cobra.Command{
+		Use:     "drop [flags] QUEUE",
+		Short:   "Delete dead letters",
+		Example: "  zamqp dead drop billing --position 1\n  zamqp dead drop billing --reason 'no such customer'",
+	})
+}
+
+// ofQueue completes a command that runs on the dead letters of one queue, its argument. limit
+// is the default of --limit.
+func (d *deadCommand) ofQueue(c *CLI, run func(*CLI, *cobra.Command, string) error, limit int, cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ExactArgs(1)
+	cmd.ValidArgsFunction = c.completeConsumers
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return run(c, cmd, args[0]) }
 	d.broker.add(cmd, c)
-	d.pick.add(cmd, 1_000_000)
+	d.pick.add(cmd, limit)
 	return cmd
 }
 

@@ -1,7 +1,13 @@
 package command
 
 import (
+	"context"
+
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+
+	"zamqp/publisher/config"
+	"zamqp/publisher/logging"
 )
 
 func (c *CLI) serveCommand() *cobra.Command {
@@ -14,16 +20,19 @@ when a handler has held the thread past loop.stall_limit, and 71 when one held i
 and a signal got no answer.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := c.load()
-			if err != nil {
-				return err
-			}
-			log, w := c.openLog(s.Log)
-			if err := c.Serve(cmd.Context(), s, log, w); err != nil {
-				return failure{err}
-			}
-			return nil
-		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return c.runServer(cmd, c.Serve) },
 	}
+}
+
+// runServer reads the configuration, opens the log, and runs what cmd serves.
+func (c *CLI) runServer(cmd *cobra.Command, serve func(context.Context, *config.Settings, zerolog.Logger, *logging.Writer) error) error {
+	s, err := c.load()
+	if err != nil {
+		return err
+	}
+	log, w := c.openLog(s.Log)
+	if err := serve(cmd.Context(), s, log, w); err != nil {
+		return failure{err}
+	}
+	return nil
 }

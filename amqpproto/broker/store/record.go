@@ -152,13 +152,13 @@ func (c *cursor) number() uint64 {
 	return v
 }
 
+// signed reads what binary.AppendVarint has written: the sign is the lowest bit.
 func (c *cursor) signed() int64 {
-	v, n := binary.Varint(c.b)
-	if n <= 0 {
-		c.fail()
-		return 0
+	u := c.number()
+	v := int64(u >> 1)
+	if u&1 != 0 {
+		v = ^v
 	}
-	c.b = c.b[n:]
 	return v
 }
 
