@@ -185,8 +185,8 @@ func TestPublishingRefuses(t *testing.T) {
 // everyShortPublishing has a property of every kind in few octets.
 var everyShortPublishing = amqp.Publishing{ContentType: "t", Headers: amqp.Table{"k": int8(1)}, Priority: 1, Timestamp: time.Unix(1, 0)}
 
-// TestAppendMessageID puts an id into every set of properties, and expects what
-// encoding all of them anew gives.
+// TestAppendMessageID puts an id into every set of properties, and expects the same
+// octets as encoding all of them again.
 func TestAppendMessageID(t *testing.T) {
 	for flags := 0; flags < 1<<14; flags++ {
 		p := everyProperty

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the events of testdata/*.txt anew
 type scanner struct {
 	max    uint32
 	kept   []byte
-	header bool // a protocol header is to come first
+	header bool // a protocol header has to come first
 	asm    map[uint16]*amqpproto.Assembler
 	method map[uint16]string
 	events []string

@@ -166,7 +166,7 @@ func TestStopDuringDial(t *testing.T) {
 	r.end()
 }
 
-// A peer whose first act is to close still gets its say, and its Lost.
+// A peer that closes first thing still gets its output sent, and its Lost.
 func TestDialThenClose(t *testing.T) {
 	r := start(t, loop.Options{})
 	got := make(chan string, 1)

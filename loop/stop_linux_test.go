@@ -23,7 +23,8 @@ func descriptors(t *testing.T) int {
 	return len(list)
 }
 
-// Stop, with connections of all kinds in all states: each peer is told once, and no descriptor and no goroutine stays.
+// Stop, with connections of all kinds in all states: each peer gets Lost once, and no descriptor and no goroutine
+// stays.
 func TestStopLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	// Package net's own poller, once opened, stays.

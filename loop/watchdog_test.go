@@ -91,7 +91,7 @@ func TestWatchdogFindsWhoHoldsTheThread(t *testing.T) {
 	r.do(func() { pool.Close() })
 }
 
-// The limit is told once, with or without a warning before it.
+// The limit is reported once, with or without a warning before it.
 func TestWatchdogTellsOfTheLimit(t *testing.T) {
 	for _, warning := range []time.Duration{0, time.Millisecond, time.Hour} {
 		limits := make(chan loop.Stall, 16)

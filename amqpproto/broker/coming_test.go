@@ -117,7 +117,7 @@ func TestBodiesOfManyConnections(t *testing.T) {
 	}
 }
 
-// One connection that alone holds more than all messages may take is told.
+// A connection that alone holds more than all messages may take gets an error.
 func TestBodiesOfOneConnectionAreBounded(t *testing.T) {
 	f := newFixture(t, broker.Options{MemoryMax: 2 << 20, BodyMax: 1 << 20})
 	p := f.open(30)

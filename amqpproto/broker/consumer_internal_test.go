@@ -9,7 +9,7 @@ import (
 	"github.com/streadway/amqp"
 )
 
-// deliveredTo publishes and says who got what since the last time.
+// deliveredTo publishes and returns which consumers got what since the last time.
 func (b *bench) deliveredTo(queue string, bodies ...string) string {
 	b.t.Helper()
 	for _, body := range bodies {

@@ -11,8 +11,8 @@ import (
 	"zamqp/tests/kit/crashfs"
 )
 
-// TestDiskLow: publishers are told and held at their first publish, and go on when
-// there is room; who does not publish notices nothing.
+// TestDiskLow: publishers are told and blocked at their first publish, and go on
+// when there is room. A client that does not publish notices nothing.
 func TestDiskLow(t *testing.T) {
 	f := newFixture(t, broker.Options{DataDir: t.TempDir()})
 	p, other := f.open(1), f.open(1)

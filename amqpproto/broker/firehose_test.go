@@ -77,8 +77,8 @@ func TestFirehose(t *testing.T) {
 	}
 }
 
-// A dead letter of a copy is no message to be copied either: whoever took it from
-// the firehose would go on for ever.
+// The firehose does not copy a dead letter of a copy either: else a consumer of the
+// firehose would cause copies for ever.
 func TestFirehoseDeadLetters(t *testing.T) {
 	f := newFixture(t, broker.Options{})
 	p := f.open(2)
@@ -217,7 +217,8 @@ func TestFirehoseWithinAFrame(t *testing.T) {
 	}
 }
 
-// Who may not read the exchange may not listen, and nobody publishes to it.
+// A user who may not read the exchange may not bind to it, and nobody may publish
+// to it.
 func TestFirehosePermissions(t *testing.T) {
 	f := newFixture(t, broker.Options{Users: map[string]broker.User{"guest": {}, "narrow": {Vhosts: map[string]broker.Permissions{
 		"/": {Configure: ".*", Write: ".*", Read: "^mine"}}}}})

@@ -22,8 +22,8 @@ func (p *peer) hangUp() {
 	p.lose(nil)
 }
 
-// After close-ok the socket is the client's to close: one that is told of the
-// end of the stream during its own close takes it for a failure.
+// After close-ok it is the client that closes the socket: a client that finds the
+// end of the stream during its own close takes that for a failure.
 func TestCloseOkLeavesTheSocketOpen(t *testing.T) {
 	f := newFixture(t, broker.Options{})
 	p := f.open(1)
@@ -93,8 +93,9 @@ func TestHeartbeatShortensTheWait(t *testing.T) {
 	p.want("eof")
 }
 
-// What belongs to a connection is gone when its end is told: another client that
-// waits for that finds the name of an exclusive queue free, and messages back.
+// What belongs to a connection is gone when its end is reported: another client
+// that waits for that finds the name of an exclusive queue free, and the messages
+// back.
 func TestAllIsGoneAtCloseOk(t *testing.T) {
 	for name, end := range map[string]func(p *peer){
 		"client": func(p *peer) { p.method(0, goodbye) },
@@ -138,14 +139,14 @@ func TestLeavingAreBounded(t *testing.T) {
 	}
 }
 
-// A server that shuts down waits for nobody who has left already.
+// A server that shuts down does not wait for clients that have already left.
 func TestCloseServerWithLeaving(t *testing.T) {
 	f := newFixture(t, broker.Options{LeavingMax: 1})
 	p, busy, late := f.open(0), f.open(0), f.open(0)
 	p.method(0, goodbye).want("0 connection.close-ok")
 	f.server.Close("bye")
 	p.want("eof")
-	for _, q := range []*peer{busy, late} { // both are told, bound or not
+	for _, q := range []*peer{busy, late} { // both get the close, bound or not
 		q.want("0 connection.close [320 CONNECTION_FORCED - bye method(0,0)]")
 		q.method(0, &amqpproto.ConnectionCloseOk{}).want("eof")
 	}

@@ -256,9 +256,8 @@ func (c *crowd) restart(n int) *broker.Server {
 	return again.server
 }
 
-// A topology that is large is written again in slices. What is changed meanwhile
-// is as it was after a restart, and the room that the old records took is given
-// back.
+// A large topology is written again in slices. Changes during that survive a
+// restart, and the disk space of the old records is freed.
 func TestTopologyOfManyIsWrittenInSlices(t *testing.T) {
 	const n = 8000
 	files := crashfs.New()

@@ -25,7 +25,7 @@ type crowd struct {
 	posted []func()
 	peers  []*crowdPeer
 	hold   bool     // the disk does nothing
-	held   []func() // what it is to do
+	held   []func() // what it should do
 	gauges func() []int
 	most   int // the largest change of a gauge in one turn
 	turns  int

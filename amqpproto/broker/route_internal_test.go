@@ -95,7 +95,8 @@ func TestRouteThroughExchanges(t *testing.T) {
 	toExchange("out", "in", "*.b")
 	wantRoute(t, b.routed("in", "a.b", nil), "a b")
 	wantRoute(t, b.routed("in", "a", nil), "a")
-	// A binding to an exchange counts as a route, whatever comes of it there.
+	// A binding to an exchange counts as a route, whether or not the message goes
+	// further from there.
 	wantRoute(t, b.routed("in", "z.b", nil), "")
 	wantRoute(t, b.routed("in", "z", nil), "rest")
 

@@ -102,8 +102,8 @@ func TestPublishDeliverAckAllocatesNothing(t *testing.T) {
 	}
 }
 
-// Who listens to the firehose costs no garbage either: neither with a binding
-// that fits nothing, nor with a consumer of all the copies.
+// A consumer of the firehose costs no garbage either: neither one whose binding
+// matches nothing, nor one that gets all copies.
 func TestFirehoseAllocatesNothing(t *testing.T) {
 	for key, copies := range map[string]uint64{"publish.nothing": 0, "#": 2} {
 		f, pub, con := pair(t, true)

@@ -75,7 +75,8 @@ func TestSlotFileOutlivesAKill(t *testing.T) {
 		}
 		for id := range on {
 			if _, ok := want[id]; !ok {
-				// Freed, and not overwritten: it is given up by who knows that it is gone.
+				// Freed, and not overwritten: the owner, who knows that it is gone,
+				// frees it again.
 				b.Free(uint32(on[id][0]), 1)
 				delete(on, id)
 			}

@@ -45,7 +45,7 @@ func newPatient(t testing.TB, fs *crashfs.FS, o journal.Options) *patient {
 	return p
 }
 
-// run does all that is to be done without waiting.
+// run does everything that can be done without waiting.
 func (p *patient) run() {
 	for len(p.work) > 0 {
 		fn := p.work[0]
@@ -174,8 +174,8 @@ func TestAFailedSyncIsNotBelieved(t *testing.T) {
 	}
 }
 
-// TestReserve: on a full disk what gives room back is written all the same, and
-// publishers are to wait until the reserve is there again.
+// TestReserve: on a full disk, records that free space are still written, and
+// publishers have to wait until the reserve is there again.
 func TestReserve(t *testing.T) {
 	fs := crashfs.New()
 	p := newPatient(t, fs, journal.Options{SegmentSize: 20_000, Reserve: 10_000})
@@ -242,8 +242,8 @@ func TestRetriesBackOff(t *testing.T) {
 	}
 }
 
-// TestCursorOverMovedRecords reads on where a segment's last records were written
-// anew to another.
+// TestCursorOverMovedRecords reads on where the last records of a segment were
+// moved to another segment.
 func TestCursorOverMovedRecords(t *testing.T) {
 	for _, cut := range []bool{true, false} {
 		fs := crashfs.New()

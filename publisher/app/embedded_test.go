@@ -119,8 +119,8 @@ permissions.shop = { configure = "^own$", write = "^own$", read = "^own$" }
 	}
 }
 
-// TestBrokerPermissionsAreNamed: a command that may not do something says what
-// its user is to be given.
+// TestBrokerPermissionsAreNamed: if a command may not do something, its error says
+// which permission the user needs.
 func TestBrokerPermissionsAreNamed(t *testing.T) {
 	t.Chdir(t.TempDir())
 	url, _ := serveBroker(t, `

@@ -159,7 +159,8 @@ func TestProblemsOfHandlersSettings(t *testing.T) {
 	}
 }
 
-// TestStructsThatCannotBeSettings: a mistake in the program is told with its place.
+// TestStructsThatCannotBeSettings: a mistake in the program is reported with its
+// place.
 func TestStructsThatCannotBeSettings(t *testing.T) {
 	type part struct {
 		Parts map[string]*part `key:"parts"`

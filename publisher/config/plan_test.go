@@ -140,8 +140,8 @@ func TestEveryOptionHasAKey(t *testing.T) {
 	}
 }
 
-// TestDisabledUntilEnabled: a handler package may leave a consumer to those who
-// configure it.
+// TestDisabledUntilEnabled: a handler package can register a consumer that runs
+// only if the configuration enables it.
 func TestDisabledUntilEnabled(t *testing.T) {
 	r := publisher.NewRegistry()
 	r.Consume("audit", publisher.Consumer{Disabled: true}, nothing)
@@ -333,8 +333,9 @@ func TestDeadLetterDefault(t *testing.T) {
 	}
 }
 
-// TestExchangeTypeNamedOnce: who names no type takes that of the others of the
-// same exchange, whichever is looked at first; nobody's is direct.
+// TestExchangeTypeNamedOnce: a declaration without a type takes the type that
+// others give to the same exchange, in whatever order they are read; if nobody
+// gives one, it is direct.
 func TestExchangeTypeNamedOnce(t *testing.T) {
 	r := publisher.NewRegistry()
 	r.Produce("a", publisher.Producer{Exchange: "one"})

@@ -11,8 +11,8 @@ import (
 	"zamqp/publisher/config"
 )
 
-// hostile is what no terminal and no page is to see: it clears a screen in two ways,
-// turns a line round, begins another one, and is no UTF-8.
+// hostile is text that must not reach a terminal or a page: it clears the screen in
+// two ways, reverses a line, begins another line, and is not UTF-8.
 const hostileText = "\x1b[2J\u009b2J\u202e\r\x7f\u2028\xff"
 
 func obeyed(text string) bool {

@@ -9,9 +9,9 @@ import (
 	"zamqp/tests/kit/rabbitmq"
 )
 
-// TestCloseIsClean: a client that closes its connection in good order hears of
-// no failure. A broker that closes the socket as soon as it has answered makes
-// one: the client's reader finds the end of the stream while the close goes on.
+// TestCloseIsClean: a client that closes its connection in good order gets no
+// error. A broker that closes the socket as soon as it has answered causes one: the
+// client's reader finds the end of the stream while the close goes on.
 func TestCloseIsClean(t *testing.T) {
 	for name, url := range map[string]string{"RabbitMQ": rabbitmq.Start(t), "embedded": embedded.Start(t)} {
 		t.Run(name, func(t *testing.T) {

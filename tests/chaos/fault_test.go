@@ -16,7 +16,7 @@ type fault struct {
 	// deaths, unordered: see ledger.Fault.
 	deaths    int
 	unordered bool
-	backlog   int           // messages that are to wait when it comes
+	backlog   int           // messages that should wait when it comes
 	hold      time.Duration // between break and heal, about
 	breaks    func(*rig)
 	heals     func(*rig)
@@ -71,8 +71,8 @@ func faultsOfOurs(ours bool) []fault {
 	}
 }
 
-// rolling replaces our process by another one, which runs before the old one is told
-// to end.
+// rolling replaces our process with another one, which starts before the old one is
+// asked to end.
 func rolling() fault {
 	return fault{kind: "ours: rolling", deaths: 1, unordered: true, ours: true,
 		breaks: func(r *rig) { r.ours[1].start(); r.ours[1].awaitReady() },

@@ -11,7 +11,7 @@ import (
 	"zamqp/tests/kit/wait"
 )
 
-// load posts orders from several connections until it is told to end.
+// load posts orders from several connections until it is asked to end.
 type load struct {
 	server *server
 	size   int // octets of a body, about

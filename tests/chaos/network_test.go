@@ -178,9 +178,9 @@ func TestBandwidth(t *testing.T) {
 	saysWhy(t, s.log.String())
 }
 
-// saysWhy looks for the reason in each line of the log about a call that failed: the
-// client is told only that there is no service. On a busy machine the connection
-// may end as well, or the broker hold publishers.
+// saysWhy looks for the reason in each line of the log about a failed call, because
+// the client learns only that there is no service. On a busy machine the connection
+// may end as well, or the broker may block publishers.
 func saysWhy(t *testing.T, log string) {
 	t.Helper()
 	whys := []string{"publish_max", "no confirm in time", `connection "default"`, "connection.blocked"}

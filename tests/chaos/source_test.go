@@ -110,7 +110,7 @@ func (s *source) wait(d time.Duration) {
 	}
 }
 
-// open returns the channel that all share, made anew if need be.
+// open returns the channel that all share, and opens a new one if necessary.
 func (s *source) open() (*amqp.Channel, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

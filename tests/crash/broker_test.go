@@ -39,8 +39,9 @@ var nodes = map[string]func(t *testing.T) node{
 	},
 }
 
-// TestBrokerIsKilled: the broker is, again and again, and the server is not: a
-// backlog is nobody's fault. RabbitMQ flags all of it as redelivered.
+// TestBrokerIsKilled: the broker is killed again and again, and the server is not.
+// No message of the backlog is to blame, but RabbitMQ flags all of them as
+// redelivered.
 func TestBrokerIsKilled(t *testing.T) {
 	for name, start := range nodes {
 		t.Run(name, func(t *testing.T) {

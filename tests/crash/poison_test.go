@@ -81,7 +81,7 @@ func (s *site) consumers() int {
 	return q.Consumers
 }
 
-// wantDead looks at the dead letters: one for each message that is to be there.
+// wantDead checks the dead letters: one for each message that should be there.
 func (s *site) wantDead(poisons int) {
 	s.t.Helper()
 	all := s.drain(s.queue + ".dead")

@@ -1,6 +1,7 @@
 // Package crash ends processes with messages in hand, on RabbitMQ and on our own
-// broker, and counts what became of each message: who is handled, who is given up,
-// and how many processes it took. The server is this test binary, run again.
+// broker, and counts what becomes of each message: which are handled, which are
+// given up, and how many processes it takes. The server is this test binary, run
+// again.
 package crash_test
 
 import (

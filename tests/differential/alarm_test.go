@@ -129,7 +129,7 @@ func (s *alarmScript) run() string {
 	s.hear("other", other, true)
 	for range 2 {
 		s.b.set()
-		pub.send(1, marker) // who does not publish is not concerned
+		pub.send(1, marker) // the alarm does not concern a client that does not publish
 		s.hear("publisher", pub, true)
 		s.publish(pub, "taken")
 		s.hear("publisher", pub, true)

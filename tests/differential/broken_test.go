@@ -219,7 +219,7 @@ func (r *run) handshake(o *operation) {
 		m := l.last
 		r.say("", "%s", show(m))
 		if m.id == amqpproto.IDConnectionCloseOk {
-			return // who closes the socket then is of no interest
+			return // it does not matter which side closes the socket then
 		}
 		if m.id == amqpproto.IDConnectionClose {
 			l.send(0, &amqpproto.ConnectionCloseOk{})

@@ -115,7 +115,7 @@ func (l *link) hears(t *testing.T, id amqpproto.MethodID) {
 	}
 }
 
-// TestEnds: when a socket is closed, and by whom, is the same on both brokers.
+// TestEnds: both brokers close a socket at the same time and from the same side.
 func TestEnds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compares with RabbitMQ")

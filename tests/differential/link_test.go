@@ -26,10 +26,9 @@ type message struct {
 	fault   string // what was wrong with it on the wire
 }
 
-// link is one connection with the least there can be between a program and
-// the wire: it writes octets as they are told, and reads messages one by one.
-// A machine with an opinion, such as our own client, would hide what is to be
-// seen here.
+// link is one connection with as little as possible between a program and the wire:
+// it writes the octets that it is given, and reads messages one by one. A machine
+// with rules of its own, such as our client, would hide what the test looks for.
 type link struct {
 	nc    net.Conn
 	chunk []byte
@@ -42,7 +41,7 @@ type link struct {
 	last  *message            // what read has found
 
 	heartbeat uint16 // what tune-ok says, in seconds
-	dumb      bool   // start-ok tells of no capabilities
+	dumb      bool   // start-ok announces no capabilities
 }
 
 func dial(addr string) (*link, error) {

@@ -40,7 +40,7 @@ type line struct{ group, text string }
 
 // watched is a queue whose figures are looked at after every step.
 type watched struct {
-	owner *end // who declared it exclusive
+	owner *end // the connection that declared it exclusive
 	last  string
 }
 
@@ -116,7 +116,8 @@ func (r *run) finish() []string {
 	symbols := strings.NewReplacer(append(slices.Clone(r.names), r.prefix, "@", "'"+r.b.vhost+"'", "'/'")...)
 	clean := func(s string) string {
 		if r.quorum {
-			// RabbitMQ counts whoever holds a message by basic.get among the consumers.
+			// RabbitMQ counts a client that holds a message by basic.get among the
+			// consumers.
 			s = consumerCount.ReplaceAllString(s, "consumers=?")
 		}
 		return replyAddress.ReplaceAllString(symbols.Replace(s), "amq.rabbitmq.reply-to.*")
@@ -211,7 +212,8 @@ func (r *run) look() (changed bool) {
 			w.owner, text = nil, r.observer.figures(r.name(name)) // the queue ends with its owner, some time
 		}
 		if w.owner == nil && strings.HasPrefix(text, "channel.close 405") {
-			// It is exclusive; only its owner may ask. Who that is, is found by asking.
+			// It is exclusive, so only its owner may ask. The test finds the owner
+			// by asking.
 			changed = true
 			for _, owner := range r.ends {
 				if answer := owner.figures(r.name(name)); strings.HasPrefix(answer, "queue.declare-ok") {

@@ -11,7 +11,7 @@ import (
 // purpose or because RabbitMQ's answer is an accident; docs/guide/broker-differences.md
 // has the reasons. Random programs leave them out.
 var known = map[string]bool{
-	// The peer is told what it did; RabbitMQ hangs up, in a handshake after three
+	// The peer learns what it did; RabbitMQ hangs up, in a handshake after three
 	// seconds of silence.
 	"frame-oversize": true, "table-key-cut": true, "unknown-class": true, "unknown-method": true,
 	"bad-frame-early": true, "channel-before-open": true, "channel-max-large": true, "close-early": true, "frame-max-large": true,
@@ -27,8 +27,8 @@ var known = map[string]bool{
 	"access-request": true, "amqp-0-8": true, "amqp-0-9": true,
 }
 
-// knownLater are those that only RabbitMQ 4 answers differently: who speaks another
-// protocol is told of AMQP 1.0, which it has and we have not.
+// knownLater are those that only RabbitMQ 4 answers differently: to a client of
+// another protocol it offers AMQP 1.0, which it has and we do not.
 var knownLater = map[string]bool{"amqp-1-0": true, "amqp-sasl": true, "http": true}
 
 // alike are the names of a table without the known differences.

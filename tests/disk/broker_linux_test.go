@@ -17,9 +17,9 @@ import (
 	"zamqp/tests/kit/selfsigned"
 )
 
-// TestAFullDiskEmpties: another program fills the disk of the broker. Consumers go on,
-// and what they ack is gone for good; publishers wait, are told why, and go on when
-// there is room.
+// TestAFullDiskEmpties: another program fills the disk of the broker. Consumers go
+// on, and what they ack is gone for good. Publishers wait, learn why, and go on
+// when there is room.
 func TestAFullDiskEmpties(t *testing.T) {
 	z := newZamqp(t)
 	disk := z.onDisk(64)
@@ -219,7 +219,7 @@ func TestTLSLeavesDescriptors(t *testing.T) {
 		most = max(most, len(open))
 		return closed.Load() >= 52
 	})
-	if most > 64-8 { // 16 are kept; a few of them are for looking at who is sent away
+	if most > 64-8 { // 16 are kept; a few of them serve to look at clients that are refused
 		t.Errorf("%d of 64 descriptors were in use", most)
 	}
 }
@@ -241,7 +241,8 @@ func TestABlockedConnectionIsNamed(t *testing.T) {
 		z.start("serve", "", "connection.default.url="+node.URL, "connection.default.confirm_timeout=500ms")
 		z.until("it is ready", func() bool { return strings.HasPrefix(z.ready(), "200 ") })
 		node.Ctl(t, "set_disk_free_limit", "100000GB")
-		// RabbitMQ says that it blocks to who publishes, and not before.
+		// RabbitMQ tells a client that it is blocked when the client publishes, and
+		// not before.
 		z.until("publishers are blocked", func() bool { return z.postTo("/work", "x") == 503 })
 		z.namesTheBlock("low on disk", "publishes go on by themselves")
 		node.Ctl(t, "set_disk_free_limit", "1MB")

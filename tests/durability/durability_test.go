@@ -56,8 +56,8 @@ func TestKill(t *testing.T) {
 		(starting / time.Duration(max(1, *cycles))).Round(time.Microsecond), l.summary())
 }
 
-// TestStop is TestKill with an orderly end, after which nothing at all may be
-// lost that was sent before connection.close-ok, nor be delivered twice.
+// TestStop is TestKill with an orderly end. Nothing that was sent before
+// connection.close-ok may be lost or delivered twice.
 func TestStop(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts brokers")

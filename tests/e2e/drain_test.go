@@ -9,8 +9,8 @@ import (
 	"zamqp/tests/kit/wait"
 )
 
-// TestDrainDelay: who comes within the delay is served, and can see that it is
-// time to go elsewhere. A feed ends itself and does not hold the stop.
+// TestDrainDelay: a client that comes within the delay is served, and can see that
+// it should go elsewhere. A feed ends itself and does not delay the stop.
 func TestDrainDelay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for the delay")

@@ -121,7 +121,7 @@ func TestUnreadableHeaders(t *testing.T) {
 		s.publish(ch, name, amqp.Publishing{Body: []byte("ahead " + key)})
 		s.publish(ch, name, amqp.Publishing{Headers: amqp.Table{"deep": nested(100), "key": key}, Body: []byte("deep " + key), MessageId: key})
 		s.publish(ch, name, amqp.Publishing{Body: []byte("behind " + key)})
-		if name == "e2e-retry" || name == "e2e-quorum" { // as it was: this test's client cannot read it either
+		if name == "e2e-retry" || name == "e2e-quorum" { // unchanged: this test's client cannot read it either
 			s.buries(ch, name)
 		} else if d := s.takeDead(ch, name+".dead", key); d.ContentType != publisher.EnvelopeType || d.MessageId != key ||
 			!strings.Contains(string(d.Body), "innermost") || d.Headers[publisher.TraceReason] != publisher.ReasonMalformed {

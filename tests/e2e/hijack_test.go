@@ -125,8 +125,8 @@ func TestHijack(t *testing.T) {
 	}
 }
 
-// TestDrainOfHijackedConnections: who listens to the context says goodbye and does
-// not hold the drain; who does not is closed.
+// TestDrainOfHijackedConnections: a handler that watches its context says goodbye
+// and does not delay the drain; a handler that does not is closed.
 func TestDrainOfHijackedConnections(t *testing.T) {
 	for _, way := range []string{"listens", "echo"} {
 		t.Run(way, func(t *testing.T) {

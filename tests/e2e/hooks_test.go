@@ -46,7 +46,7 @@ func hook(t *testing.T, start, stop publisher.Hook) {
 	t.Cleanup(func() { hooked.Store(nil) })
 }
 
-// serveTo runs a server that is to end by itself, or by its context.
+// serveTo runs a server that ends by itself, or by its context.
 func serveTo(t *testing.T, ctx context.Context, option string) (log string, err error) {
 	t.Helper()
 	all := []string{"http.listen=127.0.0.1:0", "broker.listen=127.0.0.1:0", "connection.default.url=embedded", "server.data_dir=",

@@ -123,8 +123,8 @@ func TestFailover(t *testing.T) {
 	s.stop()
 }
 
-// TestPasswordFile: the file is read again while the server runs, the broker is
-// told, and the next connect uses what it holds.
+// TestPasswordFile: the server reads the file again while it runs and tells the
+// broker, and the next connect uses the new password.
 func TestPasswordFile(t *testing.T) {
 	broker := hostOf(t, rabbitmq.Start(t))
 	g := newGate(t, broker)

@@ -7,9 +7,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// TestClientsThemselves runs the clients against a consumer of amqp091-go that
-// does what the handler hello does. When the demonstration fails and this does
-// not, the server is to blame; when both fail, the clients are.
+// TestClientsThemselves runs the clients against a consumer of amqp091-go that does
+// the same as the handler hello. If the demonstration fails and this does not, the
+// server is wrong; if both fail, the clients are.
 func TestClientsThemselves(t *testing.T) {
 	everywhere(t, clientsThemselves)
 }

@@ -103,8 +103,8 @@ func openChannel(t *testing.T, url string) *amqp.Channel {
 	return ch
 }
 
-// TestStopTellsTheClients: who else talks to a broker that stops gets a close
-// with 320, and the server's own calls are finished before.
+// TestStopTellsTheClients: other clients of a broker that stops get a close with
+// 320. The server's own calls are finished before.
 func TestStopTellsTheClients(t *testing.T) {
 	n := newInside(t)
 	s := n.launch(t)

@@ -116,7 +116,7 @@ func watchHello(t *testing.T, s *server, stop <-chan struct{}) *greeter {
 	return g
 }
 
-// buyers post orders until they are told to stop, come what may.
+// buyers post orders until they are stopped, whatever happens.
 type buyers struct {
 	shop    *shop
 	stop    chan struct{}

@@ -12,9 +12,8 @@ import (
 	"zamqp/tests/kit/process"
 )
 
-// outsider builds, once, the server in testdata/outside: a module of somebody
-// else's that uses zamqp as a dependency. The drain tests use it for its slow
-// handlers.
+// outsider builds, once, the server in testdata/outside: a foreign module that uses
+// zamqp as a dependency. The drain tests use it for its slow handlers.
 var outsider = sync.OnceValues(func() (string, error) {
 	dir, err := module("outside", "example.org/shop")
 	if err != nil {
@@ -30,8 +29,8 @@ var outsider = sync.OnceValues(func() (string, error) {
 	return build(dir, "shop")
 })
 
-// module makes a module of somebody else's that requires zamqp, and other modules,
-// from a folder in testdata, and returns its own folder.
+// module makes a foreign module that requires zamqp, and other modules, from a
+// folder in testdata, and returns the folder of the new module.
 func module(name, path string, requires ...string) (dir string, err error) {
 	dir = filepath.Join(scratch, name)
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", name))); err != nil {
@@ -88,7 +87,7 @@ func TestHandlerPackageOfAnotherModule(t *testing.T) {
 	}
 }
 
-// TestSettingsOfAnotherModule: nor for settings of its own.
+// TestSettingsOfAnotherModule: a foreign module has settings of its own.
 func TestSettingsOfAnotherModule(t *testing.T) {
 	path, err := outsider()
 	if err != nil {

@@ -154,8 +154,7 @@ func lagsBehind(t *testing.T, n stoppable, servers map[string]*server) map[strin
 	return lags
 }
 
-// logsIn reports whether a client of somebody else's gets a connection and a
-// channel.
+// logsIn reports whether a foreign client gets a connection and a channel.
 func logsIn(url string) bool {
 	conn, err := amqp.DialConfig(url, amqp.Config{Dial: amqp.DefaultDial(2 * time.Second)})
 	if err != nil {

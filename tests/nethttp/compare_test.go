@@ -198,7 +198,8 @@ func (d *differences) write(t *testing.T) {
 	}
 }
 
-// TestReasonsAreInTheGuide: whoever moves a handler here reads there what differs.
+// TestReasonsAreInTheGuide: a user who moves a handler here finds the differences
+// in the guide.
 func TestReasonsAreInTheGuide(t *testing.T) {
 	text, err := os.ReadFile("../../docs/guide/handlers.md")
 	if err != nil {

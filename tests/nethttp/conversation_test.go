@@ -50,10 +50,10 @@ func converse(t *testing.T, address, request, then string) []byte {
 	return append(answer, rest...)
 }
 
-// render makes an answer comparable and readable. All stays octet by octet, but what
-// the guide says of every answer: fields are in the order of their names, the reason
-// phrase (RFC 9110 §15.1) and the value of Date are left out, and what HTTP/1.0
-// clients are told besides. A long body is shown by its hash.
+// render makes an answer comparable and readable. Everything stays octet by octet,
+// except for what the guide says about every answer: fields are sorted by name, and
+// the reason phrase (RFC 9110 §15.1), the value of Date and what HTTP/1.0 clients
+// get in addition are left out. A long body is shown by its hash.
 func render(answer []byte, method string, old bool) string {
 	var b strings.Builder
 	for len(answer) > 0 {

@@ -132,7 +132,8 @@ func TestHijack(t *testing.T) {
 	})
 }
 
-// TestHijackOutlivesItsHandler: whoever takes the connection may leave it to another goroutine.
+// TestHijackOutlivesItsHandler: a handler that takes over the connection may leave
+// it to another goroutine.
 func TestHijackOutlivesItsHandler(t *testing.T) {
 	over := make(chan error, 1)
 	h := func(w http.ResponseWriter, r *http.Request) {

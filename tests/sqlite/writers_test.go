@@ -96,9 +96,9 @@ func serve(t *testing.T) string {
 
 const clients, each = 40, 10
 
-// TestWritersOfOneLock: more clients write than a pool has workers, all want SQLite's
-// one lock, and whoever has it needs the pool to let it go. Everybody is served, and
-// there is a message for each row.
+// TestWritersOfOneLock: more clients write than a pool has workers, all need
+// SQLite's one lock, and the holder needs the pool to release it. All requests are
+// served, and there is a message for each row.
 func TestWritersOfOneLock(t *testing.T) {
 	for _, pool := range []string{publisher.DefaultPool, "sqlite"} {
 		t.Run(pool, func(t *testing.T) {
