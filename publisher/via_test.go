@@ -258,3 +258,13 @@ func TestRouteNeedsAClient(t *testing.T) {
 		}
 	}
 }
+
+// TestURLByTime: a clock's call has the base URL, too.
+func TestURLByTime(t *testing.T) {
+	g := publisher.NewRegistry()
+	got := ""
+	g.Every("report", publisher.Clock{Period: time.Hour}, func(r *publisher.Request) error { got = r.URL("/x"); return nil })
+	if s := publishertest.New(t, g); s.Tick("report").Err != nil || got != "http://localhost/x" {
+		t.Errorf("%q", got)
+	}
+}
