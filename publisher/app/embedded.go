@@ -87,12 +87,12 @@ func newEmbedded(l *loop.Loop, s *config.Broker, log zerolog.Logger) (*embedded,
 	if s.DataDir != "" {
 		stats := e.server.Stats()
 		log.Info().Str("data_dir", s.DataDir).Int("queues", stats.Queues).Int("messages", stats.Messages).
-			Dur("took", time.Since(began).Round(100*time.Microsecond)).Msg("broker: what was kept is back")
+			Dur("took", time.Since(began).Round(100*time.Microsecond)).Msg("broker: its data directory has been read")
 	}
 	// Appended records get to the disk, whatever ends the loop.
 	l.OnEnd(func() {
 		if err := e.server.CloseStore(); err != nil {
-			log.Error().Err(err).Msg("broker: what was kept may be incomplete")
+			log.Error().Err(err).Msg("broker: some of what its data directory kept may be lost")
 		}
 	})
 	return e, nil

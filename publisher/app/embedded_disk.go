@@ -42,7 +42,7 @@ func (e *embedded) watchDisk() {
 	e.loop.OffloadDisk(func() { free, err = diskFree(e.settings.DataDir) }, func() {
 		w.looking = false
 		if err != nil && w.err == nil {
-			e.log.Warn().Err(err).Str("data_dir", e.settings.DataDir).Msg("broker: how much of the disk is free cannot be told: broker.disk_free_min is not kept")
+			e.log.Warn().Err(err).Str("data_dir", e.settings.DataDir).Msg("broker: the free space of the disk is unknown: broker.disk_free_min has no effect")
 		}
 		w.err = err
 		every := diskEvery

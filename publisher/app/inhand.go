@@ -15,18 +15,18 @@ func (a *application) openInHand() {
 	j, err := inhand.Open(inhand.Options{
 		Dir: dir, Now: a.loop.Now,
 		Report: func(path string, err error) {
-			log.Warn().Err(err).Str("path", path).Msg("a file of what was being handled is left alone")
+			log.Warn().Err(err).Str("path", path).Msg("an in-hand file cannot be used and is left alone")
 		},
 		Failed: func(err error) {
-			log.Error().Err(err).Msg("what is being handled is not written down any more: after a crash, messages may be quarantined wrongly or not at all")
+			log.Error().Err(err).Msg("messages in hand are no longer recorded: after a crash, messages may be quarantined wrongly or not at all")
 		},
 	})
 	if err != nil {
-		log.Warn().Err(err).Msg("server.data_dir cannot be used: after a crash it is not known which messages were being handled")
+		log.Warn().Err(err).Msg("server.data_dir cannot be used: after a crash nothing shows which messages were being handled")
 		return
 	}
 	if n := j.Left(); n > 0 {
-		log.Warn().Int("messages", n).Msg("messages were being handled when a process ended: each is tried apart when it comes again")
+		log.Warn().Int("messages", n).Msg("messages were being handled when a process ended: each will be handled alone when it comes again")
 	}
 	a.amqp.InHand(j)
 }

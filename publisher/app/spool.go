@@ -58,11 +58,11 @@ func (a *application) openSpools() error {
 				log.Error().Stringer("damage", d).Msg("the spool is damaged: what is whole will be sent")
 			}
 			if r.Torn > 0 {
-				log.Info().Int64("octets", r.Torn).Msg("the end of the spool was cut off: its writing had not been finished, and nobody had been answered")
+				log.Info().Int64("octets", r.Torn).Msg("the end of the spool was cut off: it was not completely written, and no call was told that it was")
 			}
 		}
 		if report.Messages > 0 || report.Rejected > 0 {
-			log.Info().Int("messages", report.Messages).Int("aside", report.Rejected).Int64("octets", report.Bytes).Msg("the spool has messages from last time")
+			log.Info().Int("messages", report.Messages).Int("aside", report.Rejected).Int64("octets", report.Bytes).Msg("the spool has messages of an earlier process")
 		}
 		a.amqp.Spool(name, store)
 	}
