@@ -239,7 +239,7 @@ func (s *Server) poolOf(name string) (*pool, error) {
 // together: the goroutines that [Runtime.Offload] needs so that none of its own
 // lines gets in between.
 func (s *Server) Workers() int {
-	n := 2*s.bodies.size.Workers + poolHeldMax
+	n := 2*s.bodies.size.Workers + poolHeldMax + s.outgoing.options.RequestsMax
 	for _, p := range s.pools {
 		n += 2*p.size.Workers + poolHeldMax
 	}

@@ -21,6 +21,7 @@ type Options struct {
 	UnpackMax       int64               // octets of an unpacked body; 0 is 64 MiB
 	LargeDropped    func()              // called when the call of a large body is over and its memory can be collected
 	Pools           map[string]PoolSize // a size that is not 0 replaces the registered one
+	Client          ClientOptions       // of [Request.Client]
 	Site            string              // replaces [SiteVariable] in names
 	BaseURL         *BaseURL            // of calls without a client; may be nil
 	Proxies         Proxies             // that are believed
@@ -45,6 +46,7 @@ type Server struct {
 	pausers       map[string]Pauser // by consumer
 	pools         map[string]*pool
 	bodies        *pool // decodes and encodes large bodies
+	outgoing      *outgoing
 	free          []*Request
 	live          []*Request
 	watching      int // how many of live are on routes that watch the server
@@ -105,6 +107,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		detached: detaching{serving: make(chan struct{})}, ended: make(chan struct{}), hijacked: map[*hijacked]struct{}{},
 	}
 	s.makePools(g.Pools(), options.Pools)
+	s.outgoing = newOutgoing(options.Client)
 	var mistakes []error
 	for name, registered := range producerKind.in(g) {
 		p, ok := producers[name]
@@ -257,6 +260,7 @@ func (s *Server) End() {
 	s.CancelAll(ErrShutdown)
 	s.CloseHijacked()
 	s.detach()
+	s.outgoing.transport.CloseIdleConnections()
 	close(s.ended)
 }
 

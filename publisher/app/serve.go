@@ -86,9 +86,13 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 	if err != nil {
 		return nil, err
 	}
+	client, err := clientOptions(&s.Client)
+	if err != nil {
+		return nil, err
+	}
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
-		Pools: poolSizes(s), LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies,
+		Pools: poolSizes(s), Client: client, LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies,
 	})
 	if err != nil {
 		return nil, err

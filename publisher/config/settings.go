@@ -16,6 +16,7 @@ type Settings struct {
 	HTTP   HTTP   `key:"http"`
 	Loop   Loop   `key:"loop"`
 	Server Server `key:"server"`
+	Client Client `key:"client"`
 	Site   Site   `key:"site"`
 	Broker Broker `key:"broker"`
 	// Pools always holds "default", and those that handlers register. 0 = not set.
@@ -83,6 +84,16 @@ type Pool struct {
 	Queue   int `key:"queue" min:"1" max:"10000000"`
 }
 
+// Client bounds the requests that handlers send by r.Client.
+type Client struct {
+	HostMax        int           `key:"host_max" min:"1" max:"10000"`
+	RequestsMax    int           `key:"requests_max" min:"1" max:"10000"`
+	Queue          int           `key:"queue" min:"1" max:"10000000"`
+	ConnectTimeout time.Duration `key:"connect_timeout" min:"1ms" max:"10m"`
+	IdleTimeout    time.Duration `key:"idle_timeout" min:"1ms" max:"24h"`
+	TLSCA          string        `key:"tls_ca"` // PEM file; "" = the system's
+}
+
 // Server bounds calls of any source.
 type Server struct {
 	DrainTimeout time.Duration `key:"drain_timeout" min:"1ms" max:"24h" off:"a stop waits for nothing"`
@@ -126,6 +137,13 @@ func Defaults() *Settings {
 			ConflictRetries: 3,
 			UnpackMax:       publisher.UnpackMax,
 			DataDir:         "data",
+		},
+		Client: Client{
+			HostMax:        publisher.ClientHostMax,
+			RequestsMax:    publisher.ClientRequestsMax,
+			Queue:          publisher.ClientQueue,
+			ConnectTimeout: publisher.ClientConnectTimeout,
+			IdleTimeout:    publisher.ClientIdleTimeout,
 		},
 		Broker:      defaultBroker(),
 		Pools:       map[string]*Pool{publisher.DefaultPool: {Workers: publisher.PoolWorkers, Queue: publisher.PoolQueue}},

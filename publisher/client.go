@@ -1,0 +1,301 @@
+package publisher
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"zamqp/loop/coro"
+)
+
+// A ClientOption changes one thing of a [Request.Client].
+type ClientOption func(*callTransport)
+
+// Retries makes a client send a request again, up to n times, when its host could not
+// be reached or has answered 502, 503 or 504. It does so only for what may be done twice: the
+// methods GET, HEAD, OPTIONS, TRACE, PUT and DELETE, and requests with a field
+// Idempotency-Key. A body must be one that http.NewRequest can give again. Between the
+// tries the call waits 100 ms, then twice as long each time, or what Retry-After says if
+// that is at most 10 s.
+func Retries(n int) ClientOption { return func(t *callTransport) { t.retries = n } }
+
+// Client is a client of net/http for this call. In a handler on the loop a request
+// parks the call until its answer has come, and so does reading the answer's body;
+// on other goroutines, those of [HTTP] and those in [Request.Offload], it blocks that
+// goroutine only. Connections belong to the server and are shared by all calls.
+//
+// The request ends with the call's [Request.Context]. It gets the header fields
+// X-Request-Id, Traceparent and Tracestate of the call, if the call has them and
+// the request does not. At most client.host_max requests to one host are under way;
+// others wait until the answers of those have been read or closed. The error of a host that
+// cannot be reached is an [ErrUnavailable].
+//
+// What the handler has not read of an answer when the call is over is dropped. The
+// client is for this call alone.
+func (r *Request) Client(options ...ClientOption) *http.Client {
+	t := &callTransport{r: r, server: r.server, ctx: r.Context(), hasClient: r.source.hasClient()}
+	for _, name := range passedOn {
+		if value := r.Header(name); value != "" {
+			t.fields = append(t.fields, answerField{name, value})
+		}
+	}
+	for _, o := range options {
+		o(t)
+	}
+	return &http.Client{Transport: t}
+}
+
+// passedOn are the fields of a call that its requests get.
+var passedOn = [...]string{"X-Request-Id", "Traceparent", "Tracestate"}
+
+// callTransport is the http.RoundTripper of one call.
+type callTransport struct {
+	r         *Request // for the call's own coroutines and goroutines only
+	server    *Server
+	ctx       context.Context // which has ended when r may be another call
+	hasClient bool
+	fields    []answerField
+	retries   int
+}
+
+// place says where a round trip runs.
+type place uint8
+
+const (
+	onLoop  place = iota // a strand of the call: it parks
+	mounted              // a goroutine of a mounted handler: it waits through its bridge
+	beside               // any other goroutine: it blocks
+)
+
+// where finds the place of the caller.
+func (t *callTransport) where() (place, error) {
+	if t.ctx.Err() != nil {
+		return 0, context.Cause(t.ctx)
+	}
+	switch self := coro.Self(); {
+	case t.r.toCall != nil:
+		return mounted, nil
+	case self != 0 && t.r.owner.Load() == self:
+		return onLoop, nil
+	case !t.server.tasks.Inside():
+		return beside, nil
+	case self == 0: // it cannot be told apart from other calls' coroutines
+		return onLoop, nil
+	}
+	return 0, ErrForeign
+}
+
+// RoundTrip sends a request and returns its answer, once or more often.
+func (t *callTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	at, err := t.where()
+	if err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, err
+	}
+	x := &roundTrip{t: t, at: at, in: req, host: req.URL.Host}
+	for try := 0; ; try++ {
+		resp, err := x.once()
+		if try >= t.retries || !x.repeatable(resp, err) {
+			return resp, err
+		}
+		pause := retryPause(resp, try)
+		if resp != nil {
+			_ = resp.Body.Close()
+		}
+		if err := x.sleep(pause); err != nil {
+			return nil, err
+		}
+		t.server.outgoing.count(func(o *outgoing) { o.retried++ })
+	}
+}
+
+// roundTrip is one request of a client, with its repetitions.
+type roundTrip struct {
+	t    *callTransport
+	at   place
+	in   *http.Request
+	host string
+	body []byte // a copy of a body in memory, for the transport, which may read it after the call
+	read bool   // body is that
+}
+
+// context is what ends the round trip besides the request's own context.
+func (x *roundTrip) context() context.Context {
+	if x.at == beside {
+		return x.t.ctx
+	}
+	return x.t.r.Context()
+}
+
+// once makes one try.
+func (x *roundTrip) once() (*http.Response, error) {
+	o := x.t.server.outgoing
+	slot, err := x.slot(o)
+	if err != nil {
+		return nil, err
+	}
+	outer := x.context()
+	ctx, cancel := context.WithCancelCause(x.in.Context())
+	stop := context.AfterFunc(outer, func() {
+		cancel(context.Cause(outer))
+		slot.release()
+	})
+	end := func() {
+		stop()
+		cancel(nil)
+		slot.release()
+	}
+	var resp *http.Response
+	var whole []byte
+	var failed error // while the body was read
+	err = x.elsewhere(func() (err error) {
+		if resp, err = x.send(ctx, o); err != nil {
+			return err
+		}
+		if resp.StatusCode != http.StatusSwitchingProtocols && resp.ContentLength >= 0 && resp.ContentLength <= bodyAhead {
+			whole, failed = io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		cause := context.Cause(ctx)
+		end()
+		return nil, x.failure(err, cause)
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		if x.at == onLoop {
+			end()
+			return nil, fmt.Errorf("host %s has switched protocols, which a handler on the loop cannot use: mount it by publisher.HTTP", x.host)
+		}
+		slot.release()
+	case resp.ContentLength >= 0 && resp.ContentLength <= bodyAhead:
+		end()
+		resp.Body = &aheadBody{Reader: bytes.NewReader(whole), err: failed}
+	default:
+		resp.Body = &clientBody{x: x, from: resp.Body, end: end}
+	}
+	return resp, nil
+}
+
+// send gives the request to the transport. It runs where it may block.
+func (x *roundTrip) send(ctx context.Context, o *outgoing) (*http.Response, error) {
+	out := x.in.Clone(ctx)
+	if out.Header == nil {
+		out.Header = http.Header{}
+	}
+	for _, f := range x.t.fields {
+		if _, set := out.Header[f.name]; !set {
+			out.Header.Set(f.name, f.value)
+		}
+	}
+	if x.in.Body == nil || x.in.Body == http.NoBody {
+		return o.transport.RoundTrip(out)
+	}
+	if x.in.GetBody == nil { // it is read once
+		cut := &cutBody{from: x.in.Body}
+		out.Body = cut
+		defer cut.cut()
+		return o.transport.RoundTrip(out)
+	}
+	if !x.read {
+		body, err := io.ReadAll(x.in.Body)
+		_ = x.in.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		x.body, x.read = body, true
+	}
+	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.body)), nil }
+	out.Body, _ = out.GetBody()
+	return o.transport.RoundTrip(out)
+}
+
+// failure is the error of a round trip.
+func (x *roundTrip) failure(err, cause error) error {
+	x.t.server.outgoing.count(func(o *outgoing) { o.failed++ })
+	switch {
+	case errors.Is(cause, context.DeadlineExceeded):
+		return fmt.Errorf("host %s has not answered in time: %w", x.host, cause)
+	case cause != nil:
+		return cause
+	}
+	return fmt.Errorf("%w: host %s: %w", ErrUnavailable, x.host, err)
+}
+
+// repeatable reports whether a try may be followed by another.
+func (x *roundTrip) repeatable(resp *http.Response, err error) bool {
+	req := x.in
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+	default:
+		if req.Header.Get("Idempotency-Key") == "" {
+			return false
+		}
+	}
+	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+		return false
+	}
+	if err != nil {
+		var full *StatusError
+		return errors.Is(err, ErrUnavailable) && !errors.As(err, &full)
+	}
+	switch resp.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// Bounds of the pauses between tries.
+const (
+	retryPauseMin = 100 * time.Millisecond
+	retryPauseMax = 10 * time.Second
+)
+
+func retryPause(resp *http.Response, try int) time.Duration {
+	if resp != nil {
+		if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n >= 0 && n <= int(retryPauseMax/time.Second) {
+			return max(time.Duration(n)*time.Second, retryPauseMin)
+		}
+	}
+	return min(retryPauseMin<<min(try, 10), retryPauseMax)
+}
+
+// sleep waits before the next try.
+func (x *roundTrip) sleep(d time.Duration) error {
+	if x.at != beside {
+		return x.t.r.Sleep(d)
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-x.t.ctx.Done():
+		return context.Cause(x.t.ctx)
+	case <-x.in.Context().Done():
+		return context.Cause(x.in.Context())
+	}
+}
+
+// elsewhere runs fn where it may block, and waits for its end.
+func (x *roundTrip) elsewhere(fn func() error) error {
+	if x.at != onLoop {
+		return fn()
+	}
+	r := x.t.r
+	over := false
+	err := errOffloadExit
+	s := r.running
+	r.server.runtime.Offload(0, func() { err = guardAs("a request's body", fn) }, func() { over = true; s.wake() })
+	for !over {
+		r.park()
+	}
+	return err
+}
