@@ -168,7 +168,12 @@ func (p *pump) lose() {
 // until runs turns until done says so.
 func (p *pump) until(what string, done func() bool) {
 	p.t.Helper()
-	end := time.Now().Add(time.Minute)
+	p.within(time.Minute, what, done)
+}
+
+func (p *pump) within(limit time.Duration, what string, done func() bool) {
+	p.t.Helper()
+	end := time.Now().Add(limit)
 	for !done() {
 		if time.Now().After(end) {
 			p.t.Fatalf("%s did not happen; stats %+v", what, p.client.Stats())
