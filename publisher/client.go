@@ -199,6 +199,9 @@ func (x *roundTrip) send(ctx context.Context, o *outgoing) (*http.Response, erro
 	if x.in.Body == nil || x.in.Body == http.NoBody {
 		return o.transport.RoundTrip(out)
 	}
+	if x.in.GetBody == nil && x.at == mounted { // what it reads of a call stays valid: see bridge
+		return o.transport.RoundTrip(out)
+	}
 	if x.in.GetBody == nil { // it is read once
 		cut := &cutBody{from: x.in.Body}
 		out.Body = cut
