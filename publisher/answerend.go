@@ -94,7 +94,7 @@ func (w *responseWriter) endWith(p *Response) {
 }
 
 // finishUnwatched is for a call without a client: a status that is no success is its
-// failure; see verdictOf.
+// failure; see settlementOf.
 func (w *responseWriter) finishUnwatched(r *Request, err error) error {
 	switch {
 	case err != nil:

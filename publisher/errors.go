@@ -152,7 +152,7 @@ func IsPermanent(err error) bool {
 	if !errors.As(err, &s) {
 		return false
 	}
-	return s.Status >= 400 && verdictOf(s.Status) == verdictDead
+	return s.Status >= 400 && settlementOf(s.Status) == SettleDeadLetter
 }
 
 // statusOf maps a call's failure to an HTTP status and to the text that the

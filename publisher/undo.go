@@ -12,7 +12,7 @@ func Commit(r *Request) {
 // undo aborts the transaction of a call whose answer says that what was asked for
 // was not done: 500 and more, 400 and more without [Commit], and what is no success
 // for a message. The answer itself is still given. What it is for a message that has
-// no client, its source says; verdictOf has the table.
+// no client, its source says; settlementOf has the table.
 func (r *Request) undo() error {
 	p := &r.response
 	t := &r.tx

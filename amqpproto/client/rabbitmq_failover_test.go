@@ -218,7 +218,7 @@ func (f *failover) run() {
 		f.p.woken = true
 		for _, q := range f.queues {
 			if !q.served && time.Since(begin) > servedMax {
-				f.p.t.Skipf("RabbitMQ has not served %s over a fresh channel for %s: no verdict on the client", q.name, servedMax)
+				f.p.t.Skipf("RabbitMQ has not served %s over a fresh channel for %s: this says nothing about the client", q.name, servedMax)
 			}
 			if q.acks < 3 {
 				return false

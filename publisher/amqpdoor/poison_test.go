@@ -62,7 +62,7 @@ func TestPoisonsOfTwoQueues(t *testing.T) {
 			dir := t.TempDir()
 			x.start(w, dir)
 			w.Advance(time.Second)
-			poisons, innocents := 0, 0
+			poisons, harmless := 0, 0
 			put := func(queue, body string) {
 				w.Put(queue, amqp.Publishing{DeliveryMode: amqp.Persistent, MessageId: body, Body: []byte(body)})
 			}
@@ -71,8 +71,8 @@ func TestPoisonsOfTwoQueues(t *testing.T) {
 					poisons++
 					put(queue, fmt.Sprintf("poison %s %d", queue, i))
 					for j := range 3 {
-						innocents++
-						put(queue, fmt.Sprintf("innocent %s %d %d", queue, i, j))
+						harmless++
+						put(queue, fmt.Sprintf("harmless %s %d %d", queue, i, j))
 					}
 				}
 			}
@@ -82,7 +82,7 @@ func TestPoisonsOfTwoQueues(t *testing.T) {
 					dir = copied(t, dir)
 					x.start(w, dir)
 				}
-				return dead() >= poisons && len(x.done) == innocents && w.Messages("red")+w.Messages("blue")+
+				return dead() >= poisons && len(x.done) == harmless && w.Messages("red")+w.Messages("blue")+
 					w.Messages("red.quarantine")+w.Messages("blue.quarantine") == 0
 			})
 			w.Advance(time.Minute)

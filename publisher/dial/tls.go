@@ -57,7 +57,7 @@ type brokerStream struct {
 	*tls.Conn
 	explainer *tlsExplainer
 	mu        sync.Mutex
-	verdict   error // of a read
+	refusal   error // the broker's, as a read explained it
 }
 
 func (s *brokerStream) Read(b []byte) (int, error) {
@@ -66,7 +66,7 @@ func (s *brokerStream) Read(b []byte) (int, error) {
 		if explained := s.explainer.explain(err); explained != err {
 			err = fmt.Errorf("tls: %w", explained)
 			s.mu.Lock()
-			s.verdict = err
+			s.refusal = err
 			s.mu.Unlock()
 		}
 	}
@@ -82,10 +82,10 @@ func (s *brokerStream) Write(b []byte) (int, error) {
 	_ = s.SetReadDeadline(time.Now().Add(time.Second)) // the refusal has come by now, or never will
 	for range 20 {
 		s.mu.Lock()
-		verdict := s.verdict
+		refusal := s.refusal
 		s.mu.Unlock()
-		if verdict != nil {
-			return n, verdict
+		if refusal != nil {
+			return n, refusal
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -303,12 +303,12 @@ func (b sender) Send(p *publisher.Publication, done publisher.Confirmer) error {
 	if err != nil {
 		return err
 	}
-	verdict := b.s.confirm
+	answer := b.s.confirm
 	if b.reply {
-		verdict = nil
+		answer = nil
 	}
 	b.s.published = append(b.s.published, published)
-	b.s.todo = append(b.s.todo, func() { done.Confirmed(verdict) })
+	b.s.todo = append(b.s.todo, func() { done.Confirmed(answer) })
 	return nil
 }
 

@@ -62,11 +62,11 @@ func page(o *options, m machine, results []*result, plotted string) string {
 		if text := r.changeText(); text != "" {
 			fmt.Fprintf(&b, "\n%s\n", text)
 		}
-		for i, verdict := range r.verdicts(rows) {
+		for i, goal := range r.judged(rows) {
 			if i == 0 {
 				b.WriteString("\nGoals:\n\n")
 			}
-			fmt.Fprintf(&b, "- %s\n", verdict)
+			fmt.Fprintf(&b, "- %s\n", goal)
 		}
 	}
 	return b.String()

@@ -148,8 +148,8 @@ func atMostResident(octets float64) goal {
 	}}
 }
 
-// verdicts returns the workload's goals, and whether they are reached.
-func (r *result) verdicts(rows []row) []string {
+// judged returns the workload's goals, and whether they are reached.
+func (r *result) judged(rows []row) []string {
 	var said []string
 	for _, g := range r.goals {
 		met, known := g.met(rows)

@@ -40,19 +40,19 @@ func TestWithoutOursThereIsNoRatio(t *testing.T) {
 	if !math.IsNaN(rows[0].ratio) {
 		t.Errorf("ratio to nothing: %v", rows[0].ratio)
 	}
-	if said := r.verdicts(rows); said != nil {
-		t.Errorf("verdicts without ours: %q", said)
+	if said := r.judged(rows); said != nil {
+		t.Errorf("goals judged without ours: %q", said)
 	}
 }
 
-func TestVerdictsNameWhatIsKnown(t *testing.T) {
+func TestJudgedNamesWhatIsKnown(t *testing.T) {
 	r := twoRounds()
 	want := []string{"met: less CPU than every other", "met: at most 5 µs", "met: slow costs at least 3.0 times as much"}
-	if got := r.verdicts(r.rows()); strings.Join(got, "|") != strings.Join(want, "|") {
+	if got := r.judged(r.rows()); strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	r.goals = []goal{atMost(4)}
-	if got := r.verdicts(r.rows()); len(got) != 1 || got[0] != "MISSED: at most 4 µs" {
+	if got := r.judged(r.rows()); len(got) != 1 || got[0] != "MISSED: at most 4 µs" {
 		t.Errorf("got %q", got)
 	}
 }

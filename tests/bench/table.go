@@ -100,8 +100,8 @@ func printTables(w io.Writer, results []*result, goals bool) {
 		if !goals {
 			continue
 		}
-		for _, verdict := range r.verdicts(rows) {
-			fmt.Fprintln(w, "  goal", verdict)
+		for _, goal := range r.judged(rows) {
+			fmt.Fprintln(w, "  goal", goal)
 		}
 	}
 	fmt.Fprintln(w)

@@ -75,7 +75,7 @@ func (n *network) within(f func()) bool {
 	case <-done:
 		return true
 	case <-time.After(30 * time.Second):
-		n.t.Log("toxiproxy stands still: no verdict on the server")
+		n.t.Log("toxiproxy hangs: this says nothing about the server")
 		return false
 	}
 }

@@ -39,7 +39,7 @@ func newPage(whole time.Duration) *page {
 // next chooses a fault: each of a site once, then those that the whole run has
 // had the fewest of.
 // enough reports whether a site has had its share of the time. Where all of the
-// run lasts long enough for a verdict, a site may take half as long again for the
+// run lasts long enough to judge it, a site may take half as long again for the
 // kinds that have not been done often enough.
 func (p *page) enough(faults []fault, spent, share time.Duration) bool {
 	owes := p.whole >= 30*time.Minute && slices.ContainsFunc(faults, func(f fault) bool { return p.done[f.kind] < countMin })
@@ -115,7 +115,7 @@ func (p *page) write(t *testing.T) {
 		b.WriteString("- " + v + "\n")
 	}
 	if short := p.short(); len(short) > 0 {
-		b.WriteString("\nToo little for a verdict: " + strings.Join(short, "; ") + ".\n")
+		b.WriteString("\nToo few to judge: " + strings.Join(short, "; ") + ".\n")
 	}
 	b.WriteString(p.sites.String())
 	t.Log("\n" + b.String())

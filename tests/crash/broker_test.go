@@ -213,7 +213,7 @@ func TestInnocentDeaths(t *testing.T) {
 				s.options = append(s.options, "consumer."+consumer+".prefetch=100")
 				s.connect()
 				s.prepare()
-				all := bodies(100, "innocent %d 50ms")
+				all := bodies(100, "harmless %d 50ms")
 				s.publish(all...)
 				for kill := range 3 {
 					p := s.start()

@@ -41,12 +41,12 @@ func TestPoisonInside(t *testing.T) {
 			s := newInside(t, consumer)
 			s.prepareInside()
 			done := s.idle()
-			innocent := bodies(30, "innocent %d 30ms")
-			s.publish(innocent[:10]...)
+			harmless := bodies(30, "harmless %d 30ms")
+			s.publish(harmless[:10]...)
 			s.publish("poison at once")
-			s.publish(innocent[10:]...)
+			s.publish(harmless[10:]...)
 			done()
-			s.loop(publisher.RetryCrashes, func() bool { return s.count(s.queue+".dead") > 0 && s.handled(innocent) })
+			s.loop(publisher.RetryCrashes, func() bool { return s.count(s.queue+".dead") > 0 && s.handled(harmless) })
 			if s.deaths != publisher.RetryCrashes {
 				t.Errorf("%d ends of the process, want %d", s.deaths, publisher.RetryCrashes)
 			}

@@ -15,8 +15,8 @@ func TestKilledWhileMoving(t *testing.T) {
 	for _, broker := range []string{"rabbitmq", "embedded", "inside"} {
 		t.Run(broker, func(t *testing.T) {
 			s, done := newBulk(t, broker)
-			innocent := bodies(99, "innocent %d 10ms")
-			s.publish(innocent...)
+			harmless := bodies(99, "harmless %d 10ms")
+			s.publish(harmless...)
 			s.publish("poison at once")
 			done()
 			p := s.start()
@@ -37,9 +37,9 @@ func TestKilledWhileMoving(t *testing.T) {
 			}
 			// Each kill makes one more copy at most, and each copy may end three processes.
 			s.loop(5*publisher.RetryCrashes, func() bool {
-				return s.count(s.queue+".dead") > 0 && s.handled(innocent) && s.count(s.queue) == 0 && s.count(s.queue+".quarantine") == 0
+				return s.count(s.queue+".dead") > 0 && s.handled(harmless) && s.count(s.queue) == 0 && s.count(s.queue+".quarantine") == 0
 			})
-			t.Logf("%d moves, %d ends more, %d of %d innocents were handled twice", s.isolated(), s.deaths, twice(s.ledger("end")), len(innocent))
+			t.Logf("%d moves, %d ends more, %d of %d harmless messages were handled twice", s.isolated(), s.deaths, twice(s.ledger("end")), len(harmless))
 			if s.broker != nil {
 				defer s.idle()()
 			} else {

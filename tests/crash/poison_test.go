@@ -51,12 +51,12 @@ func testPoison(t *testing.T, s *site, most int) { testPoisonOf(t, s, "poison 20
 func testPoisonOf(t *testing.T, s *site, poison string, most int) {
 	s.connect()
 	s.prepare()
-	innocent := bodies(30, "innocent %d 30ms")
-	s.publish(innocent[:10]...)
+	harmless := bodies(30, "harmless %d 30ms")
+	s.publish(harmless[:10]...)
 	s.publish(poison)
-	s.publish(innocent[10:]...)
+	s.publish(harmless[10:]...)
 	dead := s.queue + ".dead"
-	s.loop(most, func() bool { return s.count(dead) > 0 && s.handled(innocent) })
+	s.loop(most, func() bool { return s.count(dead) > 0 && s.handled(harmless) })
 	if s.deaths != most {
 		t.Errorf("%d ends of the process, want %d", s.deaths, most)
 	}
@@ -126,22 +126,22 @@ func TestPoisonUnderLoad(t *testing.T) {
 			s := newSite(t, url(t), "usual", "data")
 			s.connect()
 			s.prepare()
-			var innocent []string
+			var harmless []string
 			n := 0
 			s.publish("poison 0 at once")
 			s.loop(9, func() bool {
 				if n < 2000 {
-					next := bodies(20, fmt.Sprintf("innocent %d-%%d 1ms", n))
+					next := bodies(20, fmt.Sprintf("harmless %d-%%d 1ms", n))
 					n += len(next)
-					innocent = append(innocent, next...)
+					harmless = append(harmless, next...)
 					s.publish(next...)
 					if n == 400 || n == 800 {
 						s.publish(fmt.Sprintf("poison %d at once", n))
 					}
 				}
-				return n >= 2000 && s.count(s.queue+".dead") == 3 && s.handled(innocent)
+				return n >= 2000 && s.count(s.queue+".dead") == 3 && s.handled(harmless)
 			})
-			t.Logf("%d ends, %d of %d innocents were begun twice", s.deaths, twice(s.ledger("begin")), len(innocent))
+			t.Logf("%d ends, %d of %d harmless messages were begun twice", s.deaths, twice(s.ledger("begin")), len(harmless))
 			s.empty(0)
 			s.wantDead(3)
 		})

@@ -183,7 +183,7 @@ func testPoison(t *testing.T, at broker) {
 	key := unique(t)
 	const others = 40
 	for i := range others {
-		body := fmt.Sprint("innocent ", i, " ", key)
+		body := fmt.Sprint("harmless ", i, " ", key)
 		if i == others/2 {
 			body = "poison " + key
 		}
@@ -220,7 +220,7 @@ func testPoison(t *testing.T, at broker) {
 		return len(survivors) == others-1
 	})
 	if len(survivors) != others-1 {
-		t.Errorf("%d innocents came through, of %d", len(survivors), others-1)
+		t.Errorf("%d harmless messages came through, of %d", len(survivors), others-1)
 	}
 }
 

@@ -55,6 +55,8 @@ var oldWords = []oldWord{
 	{`\bblame[ds]?\(`, "setCurrent, declarationRefused"},
 	{`\bhandOver\b`, "moveNacked"},
 	{`\b[gG]uilty|[a-z]Guilty`, "the publish that caused the error, channel closed"},
+	{`\b[iI]nnocents?\b`, "harmless, other messages"},
+	{`\b[vV]erdicts?\b|\bverdict(Of|Done|Again|Dead)\b`, "settlement, refusal, result"},
 	{`amqpproto/client/(accusation|again|blame|refusal|guilty_test|blame_test)\.go`, "channelerror, resend, endedrequests, connecterror"},
 }
 

@@ -65,19 +65,19 @@ func (r *run) step(s step) {
 	o := s.run()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	verdict := "ok  "
+	result := "ok  "
 	switch {
 	case o.failed > 0:
-		verdict, r.broken = "FAIL", append(r.broken, s.name)
+		result, r.broken = "FAIL", append(r.broken, s.name)
 		fmt.Print(indent(o.report.String()))
 	case o.passed == 0:
-		verdict = "skip"
+		result = "skip"
 	}
 	for _, n := range o.notes {
 		fmt.Printf("      %s\n", n)
 	}
 	fmt.Printf("%s  %-10s %6.1f s  %d passed, %d failed, %d skipped\n",
-		verdict, s.name, time.Since(began).Seconds(), o.passed, o.failed, o.skipped)
+		result, s.name, time.Since(began).Seconds(), o.passed, o.failed, o.skipped)
 	r.total.passed += o.passed
 	r.total.failed += o.failed
 	r.total.skipped += o.skipped

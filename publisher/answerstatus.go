@@ -10,34 +10,25 @@ import (
 	"unicode/utf8"
 )
 
-// A verdict is what becomes of a message after its handler has answered with a
-// status. An error with a status has the same verdict; see [IsPermanent].
-type verdict uint8
-
-const (
-	verdictDone  verdict = iota // it is acked
-	verdictAgain                // it is tried again
-	verdictDead                 // it goes to the dead-letter queue
-)
-
-// verdictOf is the table for handlers that answer as HTTP handlers do: those of a
-// route, and mounted ones.
+// settlementOf says how a message is settled after its handler has answered with a
+// status. It is for handlers that answer as HTTP handlers do: those of a route, and
+// mounted ones. An error with a status counts the same; see [IsPermanent].
 //
 // A consumer's own handler that answers by [Request.Reply] has seen the message, and
 // knows that it is one. There 500 and more is tried again, and all else is done, since
 // its caller reads the status in the reply.
-func verdictOf(status int) verdict {
+func settlementOf(status int) Settlement {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests:
-		return verdictAgain // the same request may succeed later
+		return SettleRetry // the same request may succeed later
 	}
 	switch {
 	case status >= 200 && status < 300:
-		return verdictDone
+		return SettleAck
 	case status >= 500:
-		return verdictAgain
+		return SettleRetry
 	}
-	return verdictDead // also 1xx and 3xx: nothing was done, and nobody follows a redirection
+	return SettleDeadLetter // also 1xx and 3xx: nothing was done, and nobody follows a redirection
 }
 
 // A keptAnswer is an answer that is a failure. Whoever asked gets it when no further
@@ -57,7 +48,7 @@ const statusTextMax = 512
 func (r *Request) unsuccessful(status int, body []byte) error {
 	p := &r.response
 	switch {
-	case verdictOf(status) == verdictDone, status >= 400 && status < 500 && p.commit:
+	case settlementOf(status) == SettleAck, status >= 400 && status < 500 && p.commit:
 		return nil
 	case status < 400:
 		return Permanent(fmt.Errorf("the HTTP handler answered %d %s, which is no success for a %s%s",
