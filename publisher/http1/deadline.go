@@ -75,7 +75,9 @@ func (c *Conn) extend(t int64) {
 }
 
 // took moves the deadline of an answer by the time that n octets may take at the
-// minimum rate. The deadline is never further away than WriteTimeout.
+// minimum rate. It does not know the time: Tick, which follows each turn's reads and
+// writes, brings the deadline back to at most WriteTimeout from then. Otherwise a
+// client could read fast for a while and then nothing for an hour.
 func (c *Conn) took(n int) {
 	rate := c.srv.cfg.AnswerRateMin
 	if rate <= 0 {
