@@ -17,9 +17,12 @@ type Acknowledger struct {
 	live     bool   // deliveries of epoch can be settled
 	eager    bool   // acks are not delayed
 	leaving  bool   // deliveries that are given back are kept until the channel ends: see leave.go
-	queued   bool   // it is in Conn.acking
-	settled  window
-	after    func() // called when something has been settled
+	// givesBackByClosing is set for streams, which take no basic.reject and basic.nack: a
+	// delivery that is given back is kept at any time, and one that is refused is acked.
+	givesBackByClosing bool
+	queued             bool // it is in Conn.acking
+	settled            window
+	after              func() // called when something has been settled
 }
 
 // begin starts the epoch of a new channel.
@@ -62,6 +65,10 @@ func (s *Acknowledger) Ack(epoch uint32, tag uint64) {
 // Reject refuses a delivery: it goes back to its queue, or to the dead letter
 // exchange. It counts towards the delivery limit of a queue.
 func (s *Acknowledger) Reject(epoch uint32, tag uint64, requeue bool) {
+	if s.givesBackByClosing {
+		s.settleInStream(epoch, tag, requeue)
+		return
+	}
 	if s.settle(epoch, tag, tagFinal) {
 		out := s.refuse()
 		out.Buf = amqpproto.AppendBasicReject(out.Buf, s.on.number, tag, requeue)
@@ -72,6 +79,10 @@ func (s *Acknowledger) Reject(epoch uint32, tag uint64, requeue bool) {
 // Nack does the same for a reason that has nothing to do with the message, such as a
 // shutdown.
 func (s *Acknowledger) Nack(epoch uint32, tag uint64, requeue bool) {
+	if s.givesBackByClosing {
+		s.settleInStream(epoch, tag, requeue)
+		return
+	}
 	if s.leaving && requeue {
 		s.keep(epoch, tag)
 		return
@@ -80,6 +91,16 @@ func (s *Acknowledger) Nack(epoch uint32, tag uint64, requeue bool) {
 		out := s.refuse()
 		out.Buf = s.of.has.appendGiveBack(out.Buf, s.on.number, tag, requeue)
 		s.after()
+	}
+}
+
+// settleInStream does for a stream what Reject and Nack do for a queue: the next channel
+// starts with what was given back, and what was refused is passed over.
+func (s *Acknowledger) settleInStream(epoch uint32, tag uint64, requeue bool) {
+	if requeue {
+		s.keep(epoch, tag)
+	} else {
+		s.Ack(epoch, tag)
 	}
 }
 

@@ -22,7 +22,7 @@ type ConsumerSpec struct {
 	Tag          string // consumer tag shown by the broker; Name if empty
 	// Args of the consumer. After the first delivery from a stream, x-stream-offset is
 	// replaced by the first delivery that was not settled, or else by the next offset.
-	// A stream never redelivers after a Nack or Reject.
+	// A stream redelivers what was given back when the channel ends, not before.
 	Args amqp.Table
 	// DeclareOnly declares the topology and consumes nothing.
 	DeclareOnly bool
@@ -79,6 +79,7 @@ func (c *Client) Consume(spec ConsumerSpec, sink Sink) *Consumer {
 	k.enter(c, k, spec.Name, &k.spec.Topology)
 	k.Acknowledger = Acknowledger{of: c, noAck: spec.NoAck, prefetch: spec.Prefetch, after: k.release}
 	k.place.stream = isStream(&k.spec)
+	k.givesBackByClosing = k.place.stream && !spec.NoAck
 	k.delivery.Consumer, k.delivery.Acknowledger = k, &k.Acknowledger
 	if c.closing {
 		k.state, k.err = Cancelled, ErrClosed

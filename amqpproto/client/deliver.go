@@ -40,7 +40,7 @@ func (k *Consumer) deliver(m *amqpproto.BasicDeliver, properties, body []byte, f
 		k.settled.settle(m.DeliveryTag, tagFinal)
 		k.settled.tags.Pass()
 	}
-	if k.leaving || c.closing && k.state == Up && !k.noAck {
+	if k.leaving || k.givesBackByClosing && k.state != Up || c.closing && k.state == Up && !k.noAck {
 		// It returns to its queue when the channel closes; after a nack it would come again.
 		if k.place.stream {
 			k.place.came(&k.settled, m.DeliveryTag, properties)

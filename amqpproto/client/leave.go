@@ -16,6 +16,9 @@ const argSingleActive = "x-single-active-consumer"
 // them to the queue; after a nack the broker would only deliver them again. The
 // prefetch bounds how many are kept.
 
+// A consumer of a stream leaves in the same way. RabbitMQ ends the connection with 540
+// when a message of a stream is rejected or nacked, whatever else the connection does.
+
 // IsSole reports whether the consumer is the only one of its queue, and so leaves in
 // this way. With NoAck it never does, because nothing can be kept.
 func (k *Consumer) IsSole() bool {

@@ -48,7 +48,7 @@ func (k *Consumer) pause() {
 // cancel asks the broker to send nothing more. If a Sync is under way, its answer
 // calls cancel again.
 func (k *Consumer) cancel() error {
-	if k.IsSole() {
+	if k.IsSole() || k.givesBackByClosing {
 		k.leave()
 		return nil
 	}

@@ -339,6 +339,24 @@ func TestRabbitMQStream(t *testing.T) {
 	if s.bodies[9] != "6" {
 		t.Fatal(s.bodies)
 	}
+
+	// What is given back at any moment comes again after the pause, and the connection
+	// lives: RabbitMQ ends it for a basic.nack or basic.reject of a stream's message.
+	lost := func(e client.Event) bool { return e.Kind == client.EventLost }
+	p.events = slices.DeleteFunc(p.events, lost) // the connection that was cut above
+	k.Ack(s.epochs[9], s.tags[9])
+	p.send(q, "7", "8", "9")
+	p.until("three", func() bool { return len(s.bodies) == 13 })
+	k.Reject(s.epochs[10], s.tags[10], false) // passed over
+	k.Nack(s.epochs[11], s.tags[11], true)
+	k.Pause()
+	k.Nack(s.epochs[12], s.tags[12], true)
+	p.until("pause", func() bool { return k.State() == client.Paused })
+	k.Resume()
+	p.until("both again", func() bool { return len(s.bodies) == 15 })
+	if want := []string{"8", "9"}; !slices.Equal(s.bodies[13:], want) || slices.ContainsFunc(p.events, lost) {
+		t.Fatal(s.bodies, p.events)
+	}
 	bare := p.client.Consume(client.ConsumerSpec{Name: "bare", Topology: client.Topology{Queues: []client.Queue{{Name: q, NoDeclare: true}}}}, s)
 	p.until("refusal", func() bool { return bare.Err() != nil })
 	if !strings.Contains(bare.Err().Error(), "a stream is consumed with a prefetch") {
