@@ -311,3 +311,31 @@ func TestReserved(t *testing.T) {
 		}
 	}
 }
+
+// TestStrictTransport: only on connections with TLS, in answers of all kinds, and once.
+func TestStrictTransport(t *testing.T) {
+	const field = "Strict-Transport-Security: max-age=60\r\n"
+	for _, row := range []struct {
+		name, in string
+		do       func(c *http1.Conn)
+		secure   bool
+		times    int
+	}{
+		{"plain", get11, func(c *http1.Conn) { c.Answer(200, "", nil, nil) }, false, 0},
+		{"answer", get11, func(c *http1.Conn) { c.Answer(200, "", nil, nil) }, true, 1},
+		{"HEAD", head11, func(c *http1.Conn) { c.Answer(200, "", nil, nil) }, true, 1},
+		{"stream", get11, func(c *http1.Conn) { c.Start(200, nil, -1); c.Finish() }, true, 1},
+		{"refusal", "GET\r\n\r\n", func(*http1.Conn) {}, true, 1},
+		{"its own", get11, func(c *http1.Conn) { c.Answer(200, "", []byte("strict-transport-security: max-age=1\r\n"), nil) }, true, 0},
+	} {
+		r := newRecorder(http1.Config{StrictTransport: "max-age=60"})
+		r.onEnd = func() { row.do(r.conn) }
+		if row.secure {
+			r.conn.Secure()
+		}
+		_, _ = r.conn.Feed([]byte(row.in))
+		if got := string(r.conn.Pending()); strings.Count(got, field) != row.times {
+			t.Errorf("%s: %q", row.name, got)
+		}
+	}
+}

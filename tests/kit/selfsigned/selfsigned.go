@@ -110,3 +110,13 @@ func (c Certificate) Replace(t testing.TB, by Certificate) {
 		}
 	}
 }
+
+// PEM is the text of the certificate's file.
+func (c Certificate) PEM(t testing.TB) []byte {
+	t.Helper()
+	text, err := os.ReadFile(c.Cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
