@@ -153,6 +153,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 		if strings.HasPrefix(row, "| `zamqp_log_") {
 			continue // of the log that the command makes; these servers have the test's
 		}
+		if strings.HasPrefix(row, "| `zamqp_client_host_") {
+			continue // of hosts that calls have asked; this server has asked none
+		}
 		t.Errorf("docs/guide/metrics.md has what is not there:\n%s", row)
 	}
 	_, text := s.get("/metrics")
