@@ -36,7 +36,7 @@ func ParseProxies(list []string, standard bool) (Proxies, error) {
 		case err != nil:
 			return Proxies{}, errors.New(`not a network: write "10.0.0.0/8", "192.0.2.7" or "unix"`)
 		case prefix.Addr().Is4In6():
-			return Proxies{}, errors.New("write an IPv4 network as such, without ::ffff:")
+			return Proxies{}, errors.New("write an IPv4 network as such, without the prefix ::ffff")
 		case prefix != prefix.Masked():
 			return Proxies{}, errors.New("an address within a network: write " + prefix.Masked().String() + ", or the address without the slash")
 		}
