@@ -350,6 +350,27 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
+// TestFastReaderThatStops: a write causes no Tick, so the bound takes hold at the
+// deadline that was set before the write.
+func TestFastReaderThatStops(t *testing.T) {
+	at := wiretest.Epoch
+	later := func(d time.Duration) time.Time { return at.Add(d) }
+	cfg := http1.DefaultConfig()
+	cfg.IdleTimeout = -1
+	r := newRecorder(cfg)
+	r.onEnd = func() { r.conn.Answer(200, "", nil, make([]byte, 100_000)) }
+	_, _ = r.conn.Feed([]byte(get11))
+	r.conn.Tick(later(0))
+	r.conn.Sent(50_000) // 500 s at the minimum rate; nothing ticks before the old deadline
+	if next := r.conn.Tick(later(60 * time.Second)); next != later(120*time.Second) || r.wire.Aborted != 0 {
+		t.Fatalf("the deadline is %v, aborted %d times", next.Sub(at), r.wire.Aborted)
+	}
+	r.conn.Tick(later(120 * time.Second))
+	if !errors.Is(r.wire.Cause(), http1.ErrWriteTimeout) {
+		t.Fatal(r.wire.Cause())
+	}
+}
+
 func TestShutdown(t *testing.T) {
 	r := newRecorder(limits)
 	r.conn.Shutdown()

@@ -75,9 +75,10 @@ func (c *Conn) extend(t int64) {
 }
 
 // took moves the deadline of an answer by the time that n octets may take at the
-// minimum rate. It does not know the time: Tick, which follows each turn's reads and
-// writes, brings the deadline back to at most WriteTimeout from then. Otherwise a
-// client could read fast for a while and then nothing for an hour.
+// minimum rate. It does not know the time, so the bound is in Tick, which brings the
+// deadline back to at most WriteTimeout from then. A write alone causes no Tick: the next
+// one comes at the deadline that was set before the write, at the latest. So a client
+// that has read fast and then stops is aborted at most twice WriteTimeout later.
 func (c *Conn) took(n int) {
 	rate := c.srv.cfg.AnswerRateMin
 	if rate <= 0 {
