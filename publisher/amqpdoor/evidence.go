@@ -5,27 +5,27 @@ import (
 	"zamqp/publisher/inhand"
 )
 
-// InHand gives the door, before Link, the journal of what is being handled. The
-// door closes it.
+// InHand gives the door the journal of the messages that are being handled. Call it
+// before Link. The door closes the journal.
 func (d *Door) InHand(j *inhand.Journal) { d.hand = j }
 
-// isExact reports whether it is known what ended processes were handling: what is
-// not in the journal was not.
+// isExact reports whether the journal is complete: a message that is not in it was not
+// being handled when a process ended.
 func (d *Door) isExact() bool { return d.hand != nil && d.hand.Kept() }
 
-// guessMax is how many redelivered messages are taken for those that a process ended
-// with, at the start of a consumer without a prefetch, if nothing is known.
+// guessMax is for the start of a consumer without a prefetch, if nothing is known: this many
+// redelivered messages may have been in the hands of a process that ended.
 const guessMax = 100
 
-// recall adds to the history of a message what its headers do not tell. That a
-// message comes again is no evidence: brokers flag whatever was on its way when a
-// connection ended, and RabbitMQ flags the whole of a classic queue after a crash
+// recall adds to the history of a message what its headers do not tell. The flag
+// "redelivered" is no evidence: brokers set it for every message that was on its way when a
+// connection ended, and RabbitMQ sets it for all messages of a classic queue after a crash
 // of its own.
 func (sub *subscription) recall(c *publisher.Call) {
 	k, m := sub.k, c.Message()
 	h := &m.History
-	// A copy is new in the quarantine, but may be there by another process, which
-	// knew nothing of the ends of ours with the copy before it.
+	// A copy in the quarantine is new, but another process may have put it there. That
+	// process did not know how often ours ended with the copy before.
 	known := !m.Redelivered
 	if m.Redelivered {
 		var failed int
@@ -52,26 +52,26 @@ func (sub *subscription) recall(c *publisher.Call) {
 	}
 }
 
-// counts reports whether the consumer's messages can end processes again and
-// again, and are to be given up for it.
+// counts reports whether the consumer gives a message up after it has ended processes
+// several times.
 func (k *consumer) counts() bool {
 	c := &k.declared
 	return !c.NoAck && !c.AutoAck && c.Retry.Crashes >= 0 && c.Type() != publisher.QueueStream
 }
 
-// guess is for messages that the journal does not know: those of other
-// processes, and all where the journal is not kept.
+// guess is for messages that the journal does not know: messages of other processes, and
+// all messages if there is no journal.
 //
-// A quorum queue counts how often a message came back. Where that is a count of
-// failures it is evidence, except for one time if this process knows its own past.
-// Where it also counts what a drain gave back, it says no more than the flag of
-// other queues. Of those nothing can be known: the first that come after a start, at
-// most a prefetch of them, may have been in the hands of the process before.
+// A quorum queue counts how often a message came back. If it counts failures only, the count
+// is evidence; one return is subtracted if this process knows its own past. If it also counts
+// what a drain gave back, the count tells no more than the flag "redelivered". The flag tells
+// little: the first messages after a start, at most as many as the prefetch, may have been
+// in the hands of the process before.
 func (sub *subscription) guess(c *publisher.Call) {
 	k := sub.k
 	h := &c.Message().History
 	exact := k.link.door.isExact()
-	count := c.DeliveryCount() - sub.losses // each of them may have added one
+	count := c.DeliveryCount() - sub.losses // each lost connection may have added one
 	failures := sub.countsFailures(c)
 	if exact {
 		count--
@@ -80,8 +80,8 @@ func (sub *subscription) guess(c *publisher.Call) {
 	case count > 0 && failures:
 		h.Ends, h.Alone = count, h.Quarantined
 		if !exact && !k.declared.Quarantines() && !k.condemned && k.declared.Retry.IsCrashed(count) {
-			// In place, others were counted along with it. The first one is what was
-			// tried when the last process ended.
+			// Messages that are tried in place are counted together. The first of them
+			// was being tried when the last process ended.
 			h.Alone, k.condemned = true, true
 		}
 	case exact || !k.declared.Quarantines():
@@ -93,14 +93,14 @@ func (sub *subscription) guess(c *publisher.Call) {
 	}
 }
 
-// countsFailures reports whether the message's count leaves out what a drain gives
-// back. The only consumer of a queue gives it back by closing its channel, which
-// every version counts.
+// countsFailures reports whether the broker's count of the message leaves out what a drain
+// gives back. The only consumer of a queue gives back by closing its channel, and every
+// version counts that.
 func (sub *subscription) countsFailures(c *publisher.Call) bool {
 	return c.CountsFailures() && !(sub == sub.k.main && sub.machine.IsSole())
 }
 
-// unclaim gives back the evidence of a message that is not handled now.
+// unclaim frees the evidence of a message that is not being handled any more.
 func (d *Door) unclaim(m *publisher.Message) {
 	if m.Slot != 0 {
 		d.hand.Unclaim(m.Slot)
@@ -114,8 +114,8 @@ func (d *Door) free(slot uint32) {
 	}
 }
 
-// dispatch calls the handler. The journal knows of it before: the process may not
-// be there any more after.
+// dispatch calls the handler. It writes to the journal first, because the process may not
+// survive the handler.
 func (k *consumer) dispatch(c delivery, alone bool) {
 	d, m := k.link.door, c.Message()
 	if d.hand != nil && k.counts() {
@@ -125,8 +125,8 @@ func (k *consumer) dispatch(c delivery, alone bool) {
 	d.server.Dispatch(c.Call, c.sub)
 }
 
-// over is called when a handler has ended, whatever it did: it is not what ends
-// the process.
+// over is called when a handler has ended. Whatever its result is, it did not end the
+// process.
 func (k *consumer) over(c delivery) {
 	d, m := k.link.door, c.Message()
 	d.running--

@@ -10,19 +10,18 @@ import (
 	"zamqp/publisher"
 )
 
-// A move is a message on its way to another queue of ours: a copy is published there.
-// The original is acked when the broker has confirmed the copy, and not before, so
-// that the message exists at any time.
+// A move publishes a copy of a message to another queue of ours. The original is acked
+// only after the broker has confirmed the copy, so the message exists at any time.
 type move struct {
 	sub      *subscription
 	epoch    uint32
 	tag      uint64
-	hash     uint64 // for k.known, if it has to go back after all
+	hash     uint64 // for k.known, if the message has to go back
 	untold   int
 	queue    string
 	slot     uint32 // of its evidence
 	death    *death // of a message that is given up
-	endQuiet func() // ends the quiet in which a message that may have ended a process moves; nil for others
+	endQuiet func() // ends the time without other handlers that a message needs which may have ended a process; nil for others
 }
 
 // Confirmed is called when the broker has confirmed or refused the copy.
@@ -41,12 +40,13 @@ func (mv *move) Confirmed(err error) {
 	mv.requeueLater(err)
 }
 
-// Late makes a move wait for the broker's answer, however long that takes: if the
-// original went back while a slow broker has the copy, there would be two.
+// Late does nothing: a move waits for the broker's answer however long that takes. If the
+// original went back while a slow broker has the copy, there would be two messages.
 func (mv *move) Late() {}
 
-// requeueLater gives the original back after a while: the handler has to try it
-// again, since no queue of ours took it. A lost connection has done that itself.
+// requeueLater gives the original back after a delay, because no queue of ours took the
+// copy. The handler will try it again. After a lost connection there is nothing to do: the
+// broker has taken the original back.
 func (mv *move) requeueLater(err error) {
 	k := mv.sub.k
 	var lost *client.LostError
@@ -63,16 +63,16 @@ func (mv *move) requeueLater(err error) {
 	})
 }
 
-// requeueDelay is how long a message waits that could be moved to no queue of
-// ours, before it is tried again.
+// requeueDelay is how long a message waits before it is tried again, if it could not be
+// moved to a queue of ours.
 const requeueDelay = 10 * time.Second
 
 func (k *consumer) complain(err error, queue, text string) {
 	k.link.door.log.Error().Err(err).Str("consumer", k.name).Str("queue", queue).Msg(text)
 }
 
-// retry lets the message wait for its next attempt: in a retry queue, or here. It
-// reports whether the message waits here.
+// retry makes the message wait for its next attempt, in a retry queue or in this process.
+// It reports whether the message waits in this process.
 func (sub *subscription) retry(c *publisher.Call) (here bool) {
 	k, m, outcome := sub.k, c.Message(), c.Outcome()
 	if errors.Is(outcome.Err, publisher.ErrShutdown) || k.stopped && outcome.Delay <= 0 {
@@ -81,7 +81,7 @@ func (sub *subscription) retry(c *publisher.Call) (here bool) {
 	}
 	k.retries++
 	p := copyOf(m)
-	// Another user's id would be refused, and a header in its place proves nothing.
+	// The broker would refuse the user id of somebody else, and a header with that id would prove nothing.
 	if !k.declared.RetriesInQueues() || !k.link.client.HasArguments() || len(p.UserID) > 0 {
 		sub.delay(c)
 		return true
@@ -99,15 +99,15 @@ func (sub *subscription) retry(c *publisher.Call) (here bool) {
 	return false
 }
 
-// unread gives up a message that no handler can get, now or later, though the
-// broker let it pass: err says what is wrong with its properties. A queue with a
-// dead-letter exchange keeps it as it is; elsewhere it goes into an envelope.
+// unread gives up a message that no handler can ever get, although the broker delivered
+// it: err says what is wrong with its properties. If the queue has a dead-letter exchange,
+// the message goes there unchanged. If not, it goes to the dead-letter queue in an envelope.
 func (sub *subscription) unread(c *publisher.Call, err error) {
 	k, m := sub.k, c.Message()
 	k.unread++
 	dead := k.declared.DeadLetterQueue()
 	var broken *amqpproto.ConnectionError
-	if errors.As(err, &broken) { // no connection ends for it
+	if errors.As(err, &broken) { // the connection goes on
 		err = fmt.Errorf("its headers cannot be read: %s", broken.Text)
 	}
 	note := k.link.door.log.Error().Err(err).Str("consumer", k.name).Str("exchange", string(m.Exchange)).
@@ -130,7 +130,7 @@ func (sub *subscription) unread(c *publisher.Call, err error) {
 	sub.refuse(m)
 }
 
-// envelop gives up a message as it came.
+// envelop puts a message, as it came, into an envelope and gives it up.
 func (sub *subscription) envelop(c *publisher.Call, dead string) {
 	p := copyOf(c.Message())
 	p.headers[publisher.TraceAttempt] = int64(0)
@@ -146,8 +146,8 @@ func (sub *subscription) envelop(c *publisher.Call, dead string) {
 	}
 }
 
-// hasDeadLetters reports whether a refused message goes to a dead-letter exchange, as
-// far as we know: a policy of the broker may set one as well.
+// hasDeadLetters reports whether the declaration names a dead-letter exchange for refused
+// messages. A policy of the broker, which we do not see, may set one as well.
 func (sub *subscription) hasDeadLetters() bool {
 	c := &sub.k.declared
 	if c.NoDeclare || c.NoDeclareQueue || c.Type() == publisher.QueueStream || !sub.k.link.client.HasArguments() {
@@ -157,13 +157,13 @@ func (sub *subscription) hasDeadLetters() bool {
 	return given || c.DeadLetterQueue() != ""
 }
 
-// stays is for a message that is given up and that the dead-letter queue did not
-// take: where refusing it would lose it, it goes back to its queue in a while.
+// stays is for a message that is given up, when the dead-letter queue did not take the
+// copy. If a refusal would lose the message, it goes back to its queue after a delay.
 func (sub *subscription) stays(c *publisher.Call, dead string, err error) {
 	m := c.Message()
 	passing := errors.Is(err, client.ErrPublishMax) || errors.Is(err, client.ErrClosed)
 	if !passing && sub.hasDeadLetters() && !sub.isFinal() {
-		sub.k.complain(err, dead, "a message is given up without a word about it")
+		sub.k.complain(err, dead, "a message goes to the dead-letter exchange of its queue without the headers that say why: the copy with them could not be published")
 		sub.k.count(c.Outcome().Reason)
 		sub.refuse(m)
 		return
@@ -172,8 +172,9 @@ func (sub *subscription) stays(c *publisher.Call, dead string, err error) {
 	sub.newMove(c, dead).Confirmed(err)
 }
 
-// giveUp moves the message to the queue for dead letters, with its story; where
-// there is no such queue, the message is refused, for the dead-letter exchange of its queue.
+// giveUp moves the message to the dead-letter queue, with headers that say what happened.
+// If there is no such queue, it refuses the message, for the dead-letter exchange of its
+// queue.
 func (sub *subscription) giveUp(c *publisher.Call, reason string) {
 	m := c.Message()
 	c.Outcome().Reason = reason
@@ -208,8 +209,8 @@ func (sub *subscription) refuse(m *publisher.Message) {
 	sub.reject(m.Epoch, m.DeliveryTag, false)
 }
 
-// moving keeps the evidence of a message that moves because of it, until the
-// original is gone. No handler begins in that time.
+// moving is for a message that moves because it may have ended a process. It keeps this
+// evidence until the original is gone. No handler begins in that time.
 func (sub *subscription) moving(mv *move, c *publisher.Call) {
 	m := c.Message()
 	if m.History.Ends == 0 || m.History.Failure != publisher.FailureNone {

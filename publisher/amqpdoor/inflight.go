@@ -9,10 +9,10 @@ import (
 	"zamqp/publisher/spool"
 )
 
-// An inFlight is a publish in flight: on its way through a spooler to the broker, for a
-// call that waits or from the store. It is the client's LateConfirm and Lender: it
-// hears the outcome however long that takes, and takes back the octets that it has lent
-// when the publish is on disk.
+// An inFlight is a publish in flight: a spooler has sent it to the broker, for a call
+// that waits or from the disk. It is the client's LateConfirm and Lender: it hears the
+// outcome however long that takes, and it takes back the octets that it has lent as soon
+// as the publish is on disk.
 type inFlight struct {
 	x          *spooler
 	state      inFlightState
@@ -33,7 +33,7 @@ func (x *spooler) newInFlight() *inFlight {
 	return &inFlight{x: x}
 }
 
-// flightsKept bounds the unused ones.
+// inFlightKept bounds how many unused ones are kept for the next publishes.
 const inFlightKept = 4096
 
 func (x *spooler) release(f *inFlight) {
@@ -62,13 +62,14 @@ func (f *inFlight) leaveWindow() {
 	}
 }
 
-// Lends reports whether the octets of the publish are still there. Those of a call
-// are not when it has been told, as when the publish is on disk.
+// Lends reports whether the octets of the publish are still there. The octets of a call
+// are gone when the call has been told the outcome, for example because the publish is
+// on disk.
 func (f *inFlight) Lends() bool {
 	return f.done != nil || f.entry.RawProperties != nil || f.entry.Body != nil
 }
 
-// Late is called when there is no outcome in time, and it will
+// Late is called when confirm_timeout is over without an outcome. The outcome will still
 // come.
 func (f *inFlight) Late() {
 	f.leaveWindow()
@@ -146,7 +147,7 @@ func (f *inFlight) hear(event inFlightEvent, err error) {
 	}
 }
 
-// do does what a step asks for.
+// do carries out the action of a step.
 func (x *spooler) do(f *inFlight, action inFlightAction, err error) {
 	switch action {
 	case actionNothing:
@@ -192,8 +193,8 @@ func (f *inFlight) tell(err error) {
 	}
 }
 
-// unknown is the error of a call whose publish was sent, has no outcome, and cannot
-// be kept: it may have been done.
+// unknown is the error of a call whose publish was sent, has no outcome, and cannot be
+// kept. The broker may have taken the message or not.
 func (w *waiting) unknown(err error) error {
 	if err == nil {
 		return nil
@@ -205,9 +206,9 @@ func (w *waiting) unknown(err error) error {
 	return fmt.Errorf("%w; whether the broker has the message is not known, and it could not be kept: %w", cause, err)
 }
 
-// refused puts a message of the store among the rejected ones. Of one that a call had sent there
-// are no octets in memory any more: it is sent again for that, as the broker has
-// said that it has not taken it.
+// refused moves a message of the store to the rejected ones. If a call had sent the
+// message, its octets are no longer in memory. Then the message is sent from the disk once
+// more, which is safe because the broker has said that it did not take it.
 func (x *spooler) refused(f *inFlight, err error) {
 	if f.entry.RawProperties == nil && f.entry.Body == nil {
 		x.again(f.entry.Number)
@@ -216,7 +217,7 @@ func (x *spooler) refused(f *inFlight, err error) {
 	x.reject(&f.entry, err.Error())
 }
 
-// An inFlightList holds publishes in flight, the first sent first.
+// An inFlightList holds publishes in flight, in the order in which they were sent.
 type inFlightList struct {
 	first, last *inFlight
 	count       int

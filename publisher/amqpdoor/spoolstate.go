@@ -1,20 +1,21 @@
 package amqpdoor
 
-// spoolState says where the publishes of a connection go, and what is sent from
-// the disk meanwhile.
+// spoolState says where the publishes of a connection go, and how much is sent from the
+// disk at the same time.
 //
 //	state      what it waits for                  a new publish        sent from disk
-//	straight   nothing                            to the broker        nothing is there
+//	straight   nothing                            to the broker        the disk is empty
 //	away       a broker that takes publishes      to disk              nothing
-//	awaitWord  the broker's word on anything      to disk              one at a time
-//	emptying   the end of what is on disk         behind that          up to the window
-//	sifting    the one that closed the channel    behind that          one at a time
+//	awaitWord  an outcome of any publish          to disk              one at a time
+//	emptying   the disk to become empty           behind the disk      up to the window
+//	sifting    the publish that closed the        behind the disk      one at a time
+//	           channel to be found
 //	closed     nothing                            refused              nothing
 //
-// awaitWord is for a broker that is there and slow: a publish has no outcome
-// within confirm_timeout. Its channel still has it, so it is not sent again; what
-// comes is safe on disk and answered by it; and one message of those is sent at a
-// time, which ends the state when only some queue was slow.
+// awaitWord is for a broker that is connected but slow: a publish has no outcome within
+// confirm_timeout. The publish is still on its channel, so it is not sent again. New
+// publishes go to the disk, and their calls are answered when they are stored. One message
+// at a time is sent from the disk: if only one queue was slow, its outcome ends the state.
 type spoolState uint8
 
 const (
@@ -31,21 +32,21 @@ var spoolStateNames = [...]string{"straight", "away", "awaitWord", "emptying", "
 
 func (s spoolState) String() string { return spoolStateNames[s] }
 
-// spoolEvent is something that may change the state. The first four happen; the
-// others are looked at each time that the spooler does anything, in this order.
+// spoolEvent is something that may change the state. The first four are reported when they
+// happen. The spooler checks the others in this order each time that it does anything.
 type spoolEvent uint8
 
 const (
-	spoolLate         spoolEvent = iota // a publish that has left has no outcome in time
+	spoolLate         spoolEvent = iota // a publish that was sent has no outcome in time
 	spoolWord                           // the broker has confirmed or refused one
-	spoolChannelEnded                   // what was on a channel ended with it
+	spoolChannelEnded                   // a channel ended, and its publishes with it
 	spoolClose                          // the door closes
 	spoolTakesNone                      // no connection, or it blocks publishers
 	spoolTakes                          // a publish would leave now
-	spoolCulprit                        // one of those on disk has closed the channel, and it is not known which
-	spoolCleared                        // none has
-	spoolBacklog                        // something on disk is to be sent
-	spoolEmptied                        // nothing is
+	spoolCulprit                        // a message from the disk closed the channel, and it is not known which one
+	spoolCleared                        // none of them did
+	spoolBacklog                        // there is something on the disk to send
+	spoolEmptied                        // there is nothing on the disk to send
 	spoolEvents                         // their number
 )
 
@@ -53,7 +54,7 @@ var spoolEventNames = [...]string{"late", "word", "channelEnded", "close", "take
 
 func (e spoolEvent) String() string { return spoolEventNames[e] }
 
-// spoolTransitions is the whole machine: the state that follows.
+// spoolTransitions is the whole machine: it gives the next state.
 var spoolTransitions = [spoolStates][spoolEvents]spoolState{
 	spoolStraight: {
 		spoolLate: spoolAwaitWord, spoolWord: spoolStraight, spoolChannelEnded: spoolStraight, spoolClose: spoolClosed,
@@ -87,7 +88,7 @@ var spoolTransitions = [spoolStates][spoolEvents]spoolState{
 	},
 }
 
-// window is how many messages of the disk may be under way and in time.
+// window is how many messages from the disk may be in flight and not late.
 func (s spoolState) window() int {
 	switch s {
 	case spoolEmptying:
@@ -98,6 +99,6 @@ func (s spoolState) window() int {
 	return 0
 }
 
-// isBehind reports whether publishes that come may wait in memory for the little
-// that is left on disk.
+// isBehind reports whether new publishes may wait in memory until the little that is left
+// on the disk has been sent.
 func (s spoolState) isBehind() bool { return s == spoolEmptying || s == spoolSifting }

@@ -9,14 +9,14 @@ import (
 	"zamqp/publisher"
 )
 
-// A throttle decides when messages go to their handlers: not while the consumer is
-// paused, not faster than its rate, and those of one lane one after the other. What
-// waits is bounded by the prefetch. Most throttles let everything through at once.
+// A throttle decides when messages go to their handlers: not while the consumer is paused,
+// not faster than its rate, and the messages of one lane one after the other. The prefetch
+// bounds how many wait. Most throttles let everything through at once.
 type throttle struct {
 	k       *consumer
 	limiter *rate.Limiter // nil without a bound
 	waiting []delivery
-	stop    func() bool // of the timer for the next one that the rate lets in; nil without
+	stop    func() bool // of the timer for the next message that the rate allows; nil if none is set
 	lane    func(c *publisher.Call) []byte
 	lanes   map[string]*lane
 	posted  bool
@@ -25,7 +25,7 @@ type throttle struct {
 // A lane holds the messages of one key. One of them is handled at a time.
 type lane struct {
 	waiting []delivery
-	sub     *subscription // of the one that is handled
+	sub     *subscription // of the message that is being handled
 	epoch   uint32
 	tag     uint64
 }
@@ -41,8 +41,8 @@ func (t *throttle) init(k *consumer) {
 	}
 }
 
-// laneOf returns how the key of a lane is got from a message; nil without lanes.
-// A message without a key, as when the header is missing, has no lane.
+// laneOf returns the function that finds the key of a message's lane, or nil if there are
+// no lanes. A message without a key, for example without the header, has no lane.
 func laneOf(setting string) func(c *publisher.Call) []byte {
 	name, isHeader := strings.CutPrefix(setting, "header:")
 	switch {
@@ -57,7 +57,7 @@ func laneOf(setting string) func(c *publisher.Call) []byte {
 	return nil
 }
 
-// enter dispatches the message, or keeps it until it may.
+// enter dispatches the message, or keeps it until it may be dispatched.
 func (t *throttle) enter(c delivery) {
 	if t.limiter == nil && t.lane == nil && !t.k.paused && !t.k.link.door.quiet.isOn() {
 		t.k.begin(c)
@@ -67,7 +67,7 @@ func (t *throttle) enter(c delivery) {
 	t.pump()
 }
 
-// pump lets in what may come in now.
+// pump dispatches the messages that may be dispatched now.
 func (t *throttle) pump() {
 	for len(t.waiting) > 0 && !t.k.paused && !t.k.stopped && !t.k.link.door.quiet.isOn() {
 		if t.limiter != nil && !t.allowed() {
@@ -90,7 +90,7 @@ func (t *throttle) allowed() bool {
 	}
 	if t.stop == nil {
 		missing := max(0, 1-t.limiter.TokensAt(now))
-		// An hour at most: the pause of a tiny rate is more than a Duration holds.
+		// At most an hour: with a tiny rate the time does not fit into a Duration.
 		seconds := min(missing/float64(t.limiter.Limit()), time.Hour.Seconds())
 		wait := time.Duration(seconds*float64(time.Second)) + time.Microsecond
 		t.stop = t.k.link.door.runtime.After(wait, func() {
@@ -117,7 +117,7 @@ func (t *throttle) join(c delivery) {
 	t.k.begin(c)
 }
 
-// open goes on after it was quiet.
+// open goes on after a time in which no handler was to begin.
 func (t *throttle) open() {
 	t.pump()
 	if len(t.lanes) > 0 {
@@ -125,8 +125,8 @@ func (t *throttle) open() {
 	}
 }
 
-// leave frees the message's lane for the next one. That one is begun in a later
-// step of the loop: begun here, a long lane would be a deep stack.
+// leave frees the message's lane for the next message. That message is dispatched in a
+// later step of the loop, because a long lane would make a deep stack here.
 func (t *throttle) leave(c delivery) {
 	if t.lane == nil {
 		return
@@ -150,11 +150,11 @@ func (t *throttle) free(key []byte, sub *subscription, m *publisher.Message) {
 	}
 }
 
-// next begins the first message of each lane that is free.
+// next dispatches the first message of each lane that is free.
 func (t *throttle) next() {
 	t.posted = false
 	if t.k.link.door.quiet.isOn() {
-		return // open comes back to it
+		return // open calls it again
 	}
 	for key, l := range t.lanes {
 		if l.sub != nil || t.k.stopped {
@@ -172,7 +172,7 @@ func (t *throttle) next() {
 	}
 }
 
-// count is how many wait.
+// count is how many messages wait.
 func (t *throttle) count() int {
 	n := len(t.waiting) + len(t.k.trials.waiting)
 	for _, l := range t.lanes {
@@ -181,13 +181,13 @@ func (t *throttle) count() int {
 	return n
 }
 
-// forget drops what waits of a subscription whose channel is gone: it comes again,
-// and then waits until the message in its lane is done.
+// forget drops the waiting messages of a subscription whose channel has ended. They come
+// again, and then wait until the message that is being handled in their lane is done.
 func (t *throttle) forget(sub *subscription) {
 	t.take(func(c delivery) bool { return c.sub == sub && c.Message().Epoch != sub.epoch }, nil)
 }
 
-// empty hands back all that waits.
+// empty gives all waiting messages back.
 func (t *throttle) empty() {
 	if t.stop != nil {
 		t.stop()
@@ -199,7 +199,7 @@ func (t *throttle) empty() {
 	})
 }
 
-// take takes out what waits and is wanted.
+// take removes the waiting messages that wanted selects, and calls do with each.
 func (t *throttle) take(wanted func(c delivery) bool, do func(c delivery)) {
 	from := func(list []delivery, leave bool) []delivery {
 		keep := list[:0]
@@ -225,5 +225,5 @@ func (t *throttle) take(wanted func(c delivery) bool, do func(c delivery)) {
 		l.waiting = from(l.waiting, false)
 	}
 	t.k.trials.waiting = from(t.k.trials.waiting, true)
-	t.k.trials.pump() // it may be quiet for one that has gone
+	t.k.trials.pump() // a trial may have waited for one that is gone
 }
