@@ -12,7 +12,7 @@ import (
 func (s *sender) Request(p *publisher.Publication, timeout time.Duration, done func(*publisher.Answer, error)) (forget func(), err error) {
 	s.out = client.Outgoing{
 		Exchange: p.Exchange, RoutingKey: p.RoutingKey, Mandatory: p.Mandatory,
-		RawProperties: p.RawProperties, Body: p.Body, Lent: true, // it was made for this request
+		RawProperties: p.RawProperties, Body: p.Body, Lent: true, // they were made for this request
 	}
 	id, err := s.client.Request(s.producer, &s.out, timeout, replier(done))
 	s.out = client.Outgoing{}
@@ -25,7 +25,7 @@ func (s *sender) Request(p *publisher.Publication, timeout time.Duration, done f
 // A replier is called with the outcome of one request.
 type replier func(*publisher.Answer, error)
 
-// Replied copies the reply, which dies when it returns.
+// Replied copies the reply, which is valid only until Replied returns.
 func (done replier) Replied(d *client.Delivery, err error) {
 	if err != nil {
 		done(nil, err)
@@ -42,7 +42,7 @@ func (done replier) Replied(d *client.Delivery, err error) {
 	done(a, err)
 }
 
-// queues are those of one connection, for handlers.
+// queues gives handlers the queues of one connection.
 type queues struct {
 	door   *Door
 	client *client.Client
@@ -71,7 +71,7 @@ func (q queues) Get(queue string, done func(d *publisher.Delivery, settle func(a
 			acknowledger.Nack(epoch, tag, true)
 		}
 		out, err := got(d)
-		if err != nil { // it would be the first of the queue for ever
+		if err != nil { // given back, it would stay the first message of the queue for ever
 			q.door.log.Error().Err(err).Str("queue", queue).Str("exchange", string(d.Exchange)).Str("routing_key", string(d.RoutingKey)).
 				Msg("nobody can get a message: it is refused, and lost if its queue has no dead-letter exchange")
 			acknowledger.Reject(epoch, tag, false)
@@ -82,7 +82,7 @@ func (q queues) Get(queue string, done func(d *publisher.Delivery, settle func(a
 	})
 }
 
-// got copies what a Get brought.
+// got copies the message of a Get.
 func got(d *client.Delivery) (*publisher.Delivery, error) {
 	if d.Fault != nil {
 		return nil, d.Fault

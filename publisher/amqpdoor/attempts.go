@@ -7,26 +7,26 @@ import (
 	"zamqp/publisher"
 )
 
-// attempts counts the failed attempts of messages that went back to their queue
-// without a trace in them, since no queue of ours took them. A message is known
-// by a hash of what the broker leaves as it is; messages that are the same in all
-// of that can stand for each other, so each hash has one count for each of them.
+// attempts counts the failed attempts of messages that went back to their queue unchanged,
+// because no queue of ours took them. A message is identified by a hash of what the broker
+// does not change. Messages with equal hashes are interchangeable, so each hash has a list
+// with one count for each of them.
 type attempts struct {
 	seed   maphash.Seed
 	counts map[uint64][]int
 	size   int
 }
 
-// attemptsMax bounds what is remembered. Over it something is forgotten: a
-// message may then be tried more often than its consumer's retry says.
+// attemptsMax bounds how many counts are kept. Over it one of them is dropped, and that
+// message may be tried more often than its consumer's retry allows.
 const attemptsMax = 1 << 16
 
 func newAttempts() *attempts {
 	return &attempts{seed: maphash.MakeSeed(), counts: map[uint64][]int{}}
 }
 
-// take returns how many attempts have failed for a redelivered message; known
-// is false for one that did not go back by us.
+// take returns how many attempts have failed for a redelivered message. known is false for a
+// message that we did not give back.
 func (a *attempts) take(c *publisher.Call) (failed int, known bool) {
 	if a.size == 0 {
 		return 0, false
@@ -46,7 +46,7 @@ func (a *attempts) take(c *publisher.Call) (failed int, known bool) {
 	return failed, true
 }
 
-// put remembers that so many attempts have failed for a message.
+// put records how many attempts of a message have failed.
 func (a *attempts) put(h uint64, failed int) {
 	if a.size >= attemptsMax {
 		for other, counts := range a.counts {
@@ -59,8 +59,8 @@ func (a *attempts) put(h uint64, failed int) {
 	a.size++
 }
 
-// hashEnd is how much of either end of a body is hashed. To hash a hundred megabytes
-// takes as long as to handle thousands of messages.
+// hashEnd is how many octets at each end of a body are hashed. Hashing a hundred megabytes
+// would take as long as handling thousands of messages.
 const hashEnd = 64 << 10
 
 func (a *attempts) hash(c *publisher.Call) uint64 {

@@ -5,8 +5,8 @@ import (
 	"zamqp/publisher"
 )
 
-// A consumer makes calls of the deliveries of one queue and of its quarantine, and
-// settles each message by the outcome of its call.
+// A consumer makes a call of each delivery of one queue and of its quarantine, and settles
+// the message by the outcome of the call.
 type consumer struct {
 	link       *link
 	name       string
@@ -14,32 +14,32 @@ type consumer struct {
 	spec       client.ConsumerSpec
 	apart      client.ConsumerSpec // of the quarantine; without a queue if there is no quarantine
 	main       *subscription
-	quarantine *subscription // nil without
+	quarantine *subscription // nil if there is none
 	throttle   throttle
 	trials     trials
 	isolated   uint64                     // messages that were moved to the quarantine
-	retries    uint64                     // failed attempts that are followed by another
+	retries    uint64                     // failed attempts after which there is another one
 	deaths     [4]uint64                  // by reason, as in reasons
 	unread     uint64                     // messages that no handler could get
-	condemned  bool                       // one was given up by what its queue counts
+	condemned  bool                       // a message was given up because of its queue's count
 	delayed    map[*delayedRetry]struct{} // failed messages that wait here for their next attempt
 	known      *attempts                  // of messages that went back to the queue
 	paused     bool
 	stopped    bool
 }
 
-// A subscription is one basic.consume of a consumer: of its queue, or of its
-// quarantine. It gets the deliveries, and is the door of the calls made of them.
+// A subscription is one basic.consume of a consumer, for its queue or for its quarantine.
+// It gets the deliveries, and hears the end of the calls made of them.
 type subscription struct {
 	k       *consumer
 	machine *client.Consumer
 	message publisher.Message  // reused: SetMessage copies it
-	epoch   uint32             // of the channel that the last delivery came by
+	epoch   uint32             // of the channel of the last delivery
 	inHand  int                // of this epoch: delivered and not settled
-	owed    int                // redeliveries to come of what was in hand when the last epoch ended
+	owed    int                // redeliveries that are still to come of messages that were in hand when the last epoch ended
 	losses  int                // channels that were lost
-	guesses int                // redelivered messages that may still be taken for those of an ended process
-	moves   map[*move]struct{} // by evidence, of this epoch, that are not over
+	guesses int                // how many more redelivered messages may have been in hand when a process ended
+	moves   map[*move]struct{} // moves of this epoch, because of evidence, that are not over
 }
 
 // start consumes.
@@ -107,8 +107,8 @@ func (sub *subscription) Deliver(d *client.Delivery) {
 	k.throttle.enter(delivery{c, sub})
 }
 
-// queue is the name of the queue that the message is one of; one in the quarantine
-// is still one of the queue that it came from.
+// queue returns the name of the queue that the message belongs to. A message in quarantine
+// still belongs to the queue that it came from.
 func (sub *subscription) queue() string {
 	if sub.k.declared.Queue != "" {
 		return sub.k.declared.Queue
@@ -116,13 +116,13 @@ func (sub *subscription) queue() string {
 	return sub.machine.Queue()
 }
 
-// begin starts a new epoch: the channel is another one than before. What was in
-// hand comes again, and that is no sign of a crash; what has not been
-// begun is not to be handled twice.
+// begin starts a new epoch, on a new channel. The messages that were in hand come again,
+// which is no sign of a crash. Those that no handler has begun with are dropped here, so
+// that they are not handled twice.
 func (sub *subscription) begin(epoch uint32) {
 	if sub.epoch != 0 {
 		sub.losses++
-		sub.guesses = 0 // what comes again was in our own hands
+		sub.guesses = 0 // the messages that come again were in hand in this process
 	}
 	sub.owed += sub.inHand
 	sub.epoch, sub.inHand = epoch, 0
@@ -151,7 +151,7 @@ func (sub *subscription) Done(c *publisher.Call) {
 		sub.giveUp(c, outcome.Reason)
 	case publisher.SettleRetry:
 		if sub.retry(c) {
-			return // it keeps its lane
+			return // the message keeps its lane
 		}
 	}
 	k.throttle.leave(delivery{c, sub})
@@ -164,8 +164,8 @@ func (sub *subscription) ack(epoch uint32, tag uint64) {
 	}
 }
 
-// reject gives the message to the queue's dead-letter exchange. It is
-// basic.reject, which a quorum queue counts as a failure.
+// reject gives the message back to its queue or, without requeue, to the queue's
+// dead-letter exchange. It is basic.reject, which a quorum queue counts as a failure.
 func (sub *subscription) reject(epoch uint32, tag uint64, requeue bool) {
 	if !sub.isFinal() {
 		sub.settled(epoch)
@@ -173,7 +173,7 @@ func (sub *subscription) reject(epoch uint32, tag uint64, requeue bool) {
 	}
 }
 
-// handBack gives the message back for reasons that are not its own.
+// handBack gives the message back for a reason that has nothing to do with the message.
 func (sub *subscription) handBack(epoch uint32, tag uint64) {
 	if !sub.isFinal() {
 		sub.settled(epoch)
@@ -190,8 +190,8 @@ func (sub *subscription) settled(epoch uint32) {
 	}
 }
 
-// Pause stops the deliveries. A queue that ends with its last consumer goes on to
-// be consumed, and its messages wait here.
+// Pause stops the deliveries. From a queue that is deleted with its last consumer, the
+// deliveries go on, and its messages wait in this process.
 func (k *consumer) Pause() {
 	if k.paused || k.stopped {
 		return
@@ -202,8 +202,8 @@ func (k *consumer) Pause() {
 	}
 	for _, sub := range k.subscriptions() {
 		sub.machine.Pause()
-		// What is on its way is handed back unseen, and is no sign of a crash when it
-		// comes again.
+		// The client hands back the deliveries that are on their way. When they come
+		// again, that is no sign of a crash.
 		sub.owed += int(k.spec.Prefetch)
 	}
 	if k.leaves() {
@@ -211,13 +211,13 @@ func (k *consumer) Pause() {
 	}
 }
 
-// leaves reports whether the pause ends with the channel, behind the calls that
-// run: nothing may be begun or wait here meanwhile.
+// leaves reports whether the pause closes the channel after the running calls have ended.
+// Until then no call may begin, and no message may wait here.
 func (k *consumer) leaves() bool {
 	return k.paused && !k.declared.AutoDelete && k.main.machine.IsSole()
 }
 
-// giveBack hands back what waits here, for its turn or for another attempt.
+// giveBack hands back the messages that wait here, for their turn or for another attempt.
 func (k *consumer) giveBack() {
 	k.throttle.empty()
 	for w := range k.delayed {
@@ -251,8 +251,8 @@ func (k *consumer) subscriptions() []*subscription {
 	return []*subscription{k.main, k.quarantine}
 }
 
-// stop cancels the consumer, and then gives back what waits here: the other way
-// round it would come again.
+// stop cancels the consumer, and then gives back the messages that wait here. In the
+// other order the broker would deliver them again.
 func (k *consumer) stop(done func()) {
 	k.stopped = true
 	subscriptions := k.subscriptions()

@@ -8,24 +8,24 @@ import (
 	"zamqp/publisher"
 )
 
-// A traced is a copy of a message's properties in the making. The headers that the
-// message came with stay as they are, octet by octet, except those that would make the
-// broker treat the copy in another way; ours are added.
+// A traced builds the properties of a copy of a message. The headers of the message stay
+// as they are, octet by octet, except headers that would make the broker treat the copy
+// differently. Our headers are added.
 type traced struct {
 	amqpproto.Properties                 // its Headers are those that the message came with
 	headers              publisher.Table // ours
-	queue                string          // that the message is one of
-	retry                bool            // it comes back: see otherDeaths
+	queue                string          // the queue that the message belongs to
+	retry                bool            // the copy comes back to this queue: see otherDeaths
 }
 
-// copyOf begins a copy: what would make the broker treat it in another way than
-// the original is taken out, and where it came from is put in.
+// copyOf begins a copy. It removes what would make the broker treat the copy differently
+// from the original, and adds where the message came from.
 func copyOf(m *publisher.Message) *traced {
 	p := &traced{headers: publisher.Table{}, queue: m.Queue}
 	if _, err := p.Decode(m.Properties); err != nil {
-		p.Properties = amqpproto.Properties{} // it goes in an envelope: see unread
+		p.Properties = amqpproto.Properties{} // they cannot be read; it goes in an envelope: see unread
 	}
-	if len(p.Expiration) > 0 { // or its delay, or its time as a dead letter, would be that
+	if len(p.Expiration) > 0 { // it would also end the delay of a retry, or the time as a dead letter
 		p.headers[publisher.TraceExpiration] = string(p.Expiration)
 		p.Expiration = nil
 		p.Flags &^= amqpproto.FlagExpiration
@@ -41,7 +41,7 @@ func copyOf(m *publisher.Message) *traced {
 	return p
 }
 
-// failed adds the failure's own traces.
+// failed adds headers that describe the failure.
 func (p *traced) failed(c *publisher.Call, reason string) {
 	p.headers[publisher.TraceHandler] = c.Message().Consumer
 	p.headers[publisher.TraceTime] = c.Request().Now()
@@ -62,13 +62,13 @@ func cut(text string, most int) string {
 	return strings.ToValidUTF8(text, "")
 }
 
-// deathRoom is what the headers of a copy that comes back leave free of a frame:
-// the broker adds x-death to it, and some clients take no header over frame_max.
+// deathRoom is how much of a frame the headers of a copy that comes back leave free. The
+// broker adds x-death to them, and some clients accept no header frame over frame_max.
 const deathRoom = 2048
 
-// encode returns the properties of the copy, and what its body has before that of the
-// message: nothing usually. If the properties have more than most octets, the copy is
-// an envelope.
+// encode returns the properties of the copy, and the octets that come before the message's
+// body, usually none. If the properties have more than most octets, the copy is an
+// envelope.
 func (p *traced) encode(most int) (raw, prefix []byte, err error) {
 	if p.retry {
 		most -= deathRoom
@@ -87,7 +87,7 @@ func (p *traced) encode(most int) (raw, prefix []byte, err error) {
 	return p.wrap(most, raw)
 }
 
-// original is what the copy has of the message's own headers.
+// original returns those of the message's own headers that the copy keeps.
 func (p *traced) original() []byte {
 	out := make([]byte, 0, len(p.Headers)+1024)
 	_ = p.Headers.Each(func(key []byte, v amqpproto.Field) bool { // SetMessage has read them
@@ -113,9 +113,9 @@ func (p *traced) original() []byte {
 	return out
 }
 
-// otherDeaths leaves out the deaths in the message's own queue, if it comes back to
-// it: with one of them the broker would take the way back from the retry queue for a
-// circle, and drop the message there. Those that count are in the attempts.
+// otherDeaths removes the deaths in the message's own queue, if the message comes back to
+// it. With such a death the broker would take the way back from the retry queue for a cycle
+// and drop the message. The header of attempts has the count.
 func (p *traced) otherDeaths(deaths amqpproto.Field) amqpproto.Field {
 	if !p.retry || deaths.Type != amqpproto.FieldArray {
 		return deaths
@@ -133,9 +133,9 @@ func (p *traced) otherDeaths(deaths amqpproto.Field) amqpproto.Field {
 	return deaths
 }
 
-// wrap puts the copy into an envelope, which has our traces outside as well, for
-// people who look at the queue. The prefix comes before the message's body, which is
-// not copied for that.
+// wrap puts the copy into an envelope. The envelope's own headers have our traces as well,
+// for people who look at the queue. The prefix comes before the message's body, so the body
+// is not copied.
 func (p *traced) wrap(most int, raw []byte) (properties, prefix []byte, err error) {
 	headers := publisher.Table{publisher.TraceEnvelope: int32(1)}
 	for key, value := range p.headers {
@@ -154,8 +154,7 @@ func (p *traced) wrap(most int, raw []byte) (properties, prefix []byte, err erro
 	return properties, publisher.AppendEnvelope(nil, raw), err
 }
 
-// moved is a message that goes to another queue without one of its headers, and
-// otherwise as it is.
+// moved copies a message for another queue, unchanged but for one header, which is removed.
 func moved(raw []byte, most int, without string) (properties, prefix []byte, err error) {
 	p := &traced{headers: publisher.Table{}}
 	if _, err := p.Decode(raw); err != nil || p.Headers.Validate() != nil {
@@ -172,7 +171,7 @@ func moved(raw []byte, most int, without string) (properties, prefix []byte, err
 	return p.encode(most)
 }
 
-// outside are the properties that an envelope has of the message inside.
+// outside returns the properties of the message that its envelope has as well.
 func (p *traced) outside() amqpproto.Properties {
 	outer := p.Properties
 	outer.Flags &= amqpproto.FlagDeliveryMode | amqpproto.FlagPriority | amqpproto.FlagMessageID | amqpproto.FlagCorrelationID | amqpproto.FlagTimestamp
@@ -181,8 +180,8 @@ func (p *traced) outside() amqpproto.Properties {
 	return outer
 }
 
-// move publishes the copy; the original is acked when that is confirmed. An
-// error says that nothing was done.
+// move publishes the copy. The original is acked when the copy is confirmed. If it returns
+// an error, nothing was done.
 func (sub *subscription) move(c *publisher.Call, p *traced, queue string) error {
 	raw, prefix, err := p.encode(sub.k.link.client.PropertiesMax())
 	if err != nil {
@@ -193,7 +192,7 @@ func (sub *subscription) move(c *publisher.Call, p *traced, queue string) error 
 
 func (sub *subscription) send(c *publisher.Call, raw, prefix []byte, queue string) error {
 	o := client.Outgoing{RoutingKey: queue, Mandatory: true, RawProperties: raw, Prefix: prefix, Body: c.Request().Body(),
-		LargeLent: true} // no request uses the memory of a large body again
+		LargeLent: true} // the memory of a large body is not reused for another request
 	mv := sub.newMove(c, queue)
 	if err := sub.k.link.client.Publish(nil, &o, mv); err != nil {
 		return err

@@ -9,8 +9,8 @@ import (
 	"zamqp/publisher"
 )
 
-// A death is what is said of a message that is given up, as soon as it is known
-// where it has gone.
+// A death is what the log and the metrics say about a message that is given up, as soon as
+// it is known where the message has gone.
 type death struct {
 	reason    string // a Reason constant
 	attempts  int
@@ -18,7 +18,7 @@ type death struct {
 	err       error
 }
 
-// reasons are all there are, so that each has its number from the start.
+// reasons lists all reasons, so that each has a metric from the start.
 var reasons = []string{publisher.ReasonAttempts, publisher.ReasonCrashed, publisher.ReasonMalformed, publisher.ReasonPermanent}
 
 func deathOf(c *publisher.Call) *death {
@@ -29,11 +29,11 @@ func deathOf(c *publisher.Call) *death {
 	}
 }
 
-// failedAttempts counts those that a handler has ended by an error.
+// failedAttempts returns how many attempts have ended with an error of the handler.
 func failedAttempts(m *publisher.Message, reason string) int {
 	failed := m.History.Failed + m.History.Untold
 	if reason != publisher.ReasonCrashed && reason != publisher.ReasonMalformed {
-		failed++ // the one that has just failed
+		failed++ // the attempt that has just failed
 	}
 	return failed
 }
@@ -44,8 +44,8 @@ func (d *death) moved(k *consumer, queue string) {
 	d.entry(k).Str("queue", queue).Msgf("given up after %s, now in %s: zamqp dead show %s", d.times(), queue, shellWord(queue))
 }
 
-// refused is called before the message goes to the dead-letter exchange of its
-// queue, if that has one.
+// refused is called before the message is refused, for the dead-letter exchange of its queue
+// if there is one.
 func (d *death) refused(sub *subscription) {
 	sub.k.count(d.reason)
 	where := "it is refused, and gone if its queue has no dead-letter exchange"
@@ -70,7 +70,7 @@ func (d *death) times() string {
 	return fmt.Sprintf("%d attempts", d.attempts)
 }
 
-// shellWord quotes a name of others for a command line, where it has to be.
+// shellWord quotes a name that comes from elsewhere for a command line, if that is necessary.
 func shellWord(name string) string {
 	plain := name != "" && strings.IndexFunc(name, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-:/@", c))
@@ -94,7 +94,7 @@ func (k *consumer) count(reason string) {
 func (k *consumer) measureFailures(dst []publisher.Metric) []publisher.Metric {
 	connection, name := publisher.Label{Name: "connection", Value: k.link.name}, publisher.Label{Name: "consumer", Value: k.name}
 	dst = publisher.AppendMetrics(dst, []publisher.Label{connection, name},
-		publisher.Metric{Name: "consumer_retries_total", Help: "Failed attempts of messages that are followed by another one.", Value: float64(k.retries)})
+		publisher.Metric{Name: "consumer_retries_total", Help: "Failed attempts of messages after which there is another attempt.", Value: float64(k.retries)})
 	for i, reason := range reasons {
 		dst = publisher.AppendMetrics(dst, []publisher.Label{connection, name, {Name: "reason", Value: reason}},
 			publisher.Metric{Name: "consumer_dead_letters_total", Help: "Messages that were given up: attempts (as often as retry allows), permanent (an error that does not pass), crashed (ended the process each time), malformed (no handler can read them).", Value: float64(k.deaths[i])})

@@ -15,7 +15,7 @@ import (
 type delayedRetry struct {
 	sub     *subscription
 	message publisher.Message
-	lane    []byte // that it goes on to hold
+	lane    []byte // which it still holds
 	hash    uint64
 	untold  int // attempts that failed without a trace in the message
 	stop    func() bool
@@ -28,7 +28,7 @@ func (sub *subscription) delay(c *publisher.Call) {
 	m := &w.message
 	m.Exchange, m.RoutingKey = slices.Clone(m.Exchange), slices.Clone(m.RoutingKey)
 	m.Properties, m.Body = slices.Clone(m.Properties), c.Request().Body()
-	if m.Owned = len(m.Body) > amqpproto.LargeBody; !m.Owned { // no request uses the memory of a large one again
+	if m.Owned = len(m.Body) > amqpproto.LargeBody; !m.Owned { // the memory of a large body is not reused for another request
 		m.Body = slices.Clone(m.Body)
 	}
 	if k.throttle.lane != nil {
@@ -50,8 +50,8 @@ func (sub *subscription) delay(c *publisher.Call) {
 	w.stop = k.link.door.runtime.After(delay, w.again)
 }
 
-// again makes another call of the message. Exchange and key are already those
-// that it had at first; the rest of its story is counted anew from its headers.
+// again makes another call of the message. Exchange and routing key are already the
+// original ones. The rest of its history is read from its headers again.
 func (w *delayedRetry) again() {
 	k := w.sub.k
 	if k.link.door.quiet.isOn() {
@@ -63,13 +63,13 @@ func (w *delayedRetry) again() {
 	m.History.Untold, m.History.Failure = w.untold, publisher.FailureNone // SetMessage adds what the headers tell
 	c := k.link.door.server.NewCall()
 	if err := c.SetMessage(&m); err != nil {
-		w.sub.unread(c, err) // cannot be: it was read once
+		w.sub.unread(c, err) // impossible: it was read before
 		return
 	}
 	k.begin(delivery{c, w.sub})
 }
 
-// quietAgain is how often a message that waits here looks whether handlers may
+// quietAgain is the interval at which a message that waits here checks whether handlers may
 // begin again.
 const quietAgain = 50 * time.Millisecond
 

@@ -20,7 +20,7 @@ type Door struct {
 	log     zerolog.Logger
 	links   map[string]*link
 	spools  map[string]*spool.Spool
-	hand    *inhand.Journal // what is being handled; nil without
+	hand    *inhand.Journal // of the messages that are being handled; nil if there is none
 	running int             // messages that are being handled
 	quiet   quiet
 	stopped bool // Stop was called
@@ -34,7 +34,7 @@ type link struct {
 	reply     *sender
 	consumers []*consumer
 	producers []*client.Producer
-	spool     *spooler // nil without
+	spool     *spooler // nil if there is none
 }
 
 // New returns a door without links.
@@ -46,20 +46,19 @@ func New(server *publisher.Server, runtime publisher.Runtime, log zerolog.Logger
 	return d
 }
 
-// Spool gives a connection, before Link, a store for what its broker cannot take.
-// The door closes it.
+// Spool gives a connection a store for publishes that its broker cannot take. Call it before
+// Link. The door closes the store.
 func (d *Door) Spool(name string, store *spool.Spool) { d.spools[name] = store }
 
-// Link registers the server's producers and consumers of one connection with
-// its client. prefetch is for the consumers that name none; a consumer that
-// enabled does not pass is left out.
+// Link registers the server's producers and consumers of one connection with its client.
+// prefetch is for consumers that set none. A consumer is left out if enabled returns false.
 func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(consumer string) bool) {
 	l := &link{door: d, name: name, client: c, reply: &sender{client: c}}
 	d.links[name] = l
 	d.server.BindQueues(name, queues{d, c})
 	if store := d.spools[name]; store != nil {
 		l.spool = newSpooler(l, store)
-		l.spool.turn() // what is there from last time
+		l.spool.turn() // sends what an earlier process left on the disk
 	}
 	t := newTopology(name, d.server.Producers(), d.server.Consumers())
 	for _, p := range t.producers {
@@ -104,10 +103,10 @@ func (l *link) consume(name string, t *topology, prefetch int) {
 	l.consumers = append(l.consumers, k)
 }
 
-// streamPrefetch is for consumers of streams that name none: they must have one.
+// streamPrefetch is the prefetch for consumers of streams that set none: RabbitMQ requires one.
 const streamPrefetch = 100
 
-// consumeArguments are those of basic.consume.
+// consumeArguments returns the arguments of basic.consume.
 func consumeArguments(c *publisher.Consumer) publisher.Table {
 	args := publisher.Table{}
 	if c.Priority != 0 {
@@ -122,8 +121,8 @@ func consumeArguments(c *publisher.Consumer) publisher.Table {
 	return args
 }
 
-// streamOffset turns the setting into what RabbitMQ wants: a word, a number, a
-// time, or an age such as "1h".
+// streamOffset turns the setting into a value that RabbitMQ knows: a word, a number, a time,
+// or an age such as "1h".
 func streamOffset(text string) any {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n
@@ -134,13 +133,13 @@ func streamOffset(text string) any {
 	return text
 }
 
-// Report is the state of the connections and their consumers.
+// Report returns the state of the connections and their consumers.
 func (d *Door) Report() []publisher.Status {
 	var all []publisher.Status
 	for _, l := range d.links {
 		s := l.report()
 		away := !s.Ready && l.spool != nil && l.spool.unable() == nil
-		if away { // HTTP is served all the same, and readyz is for that
+		if away { // HTTP is served without the broker, and /readyz is about HTTP
 			s.Ready = true
 		}
 		all = append(all, s)
@@ -156,7 +155,7 @@ func (d *Door) Report() []publisher.Status {
 	return all
 }
 
-// report is the state of the connection alone.
+// report returns the state of the connection alone.
 func (l *link) report() publisher.Status {
 	s := publisher.Status{Kind: "connection", Name: l.name, Ready: l.client.Ready(), State: l.client.State().String()}
 	if s.State == client.Connected.String() && !s.Ready {
@@ -172,7 +171,7 @@ func (l *link) report() publisher.Status {
 	return s
 }
 
-// Stop cancels every consumer, gives back what waits for another attempt, and
+// Stop cancels every consumer and gives back the messages that wait for another attempt. It
 // calls done when no more deliveries can come.
 func (d *Door) Stop(done func()) {
 	d.stopped = true
@@ -216,9 +215,9 @@ func (d *Door) Close(done func(error)) {
 	one(nil)
 }
 
-// End gives the spools' directories free, also where Close had no time to come to
-// its end. What was confirmed to be stored is. No calls may live any more. Without
-// Stop before, as when the loop panics, the evidence of what was being handled stays.
+// End releases the directories of the spools, even if Close has not ended. Every message
+// that was reported as stored is stored. No call may be left. If Stop was not called, for
+// example because the loop panicked, the evidence of the messages in hand stays.
 func (d *Door) End() {
 	for _, l := range d.links {
 		if l.spool != nil {
@@ -239,16 +238,16 @@ func (d *Door) sorted() []*link {
 	return links
 }
 
-// sender is the way of one producer to its broker; without a producer, the way
-// of the replies.
+// A sender publishes for one producer of a connection. The one without a producer sends the
+// replies.
 type sender struct {
 	client   *client.Client
 	producer *client.Producer
-	spool    *spooler        // nil without
+	spool    *spooler        // nil if there is none
 	out      client.Outgoing // reused
 }
 
-// Foresee says what would fail now.
+// Foresee returns the error with which these publishes would fail now, or nil.
 func (s *sender) Foresee(count, octets, size int) error {
 	if s.spool != nil {
 		return s.spool.foresee(count, octets, size)
@@ -256,8 +255,8 @@ func (s *sender) Foresee(count, octets, size int) error {
 	return s.client.Foresee(s.producer, count, octets)
 }
 
-// Send publishes. The publication lives until it is confirmed, so the client
-// need not copy it.
+// Send publishes. The publication stays valid until it is confirmed, so the client does not
+// copy it.
 func (s *sender) Send(p *publisher.Publication, done publisher.Confirmer) error {
 	if s.spool != nil {
 		return s.spool.send(s.producer, p, done)

@@ -2,7 +2,7 @@ package amqpdoor
 
 import "fmt"
 
-// inFlightState says what a publish on its way waits for, and who waits for it.
+// inFlightState says what a publish in flight waits for, and who waits for it.
 //
 //	state     the publish                        its call waits for
 //	sent      is with the channel                the broker
@@ -34,13 +34,13 @@ type inFlightEvent uint8
 
 const (
 	inFlightConfirmed     inFlightEvent = iota
-	inFlightRefused                     // returned, nacked, or nothing that could be sent
-	inFlightUnanswered                  // its channel or connection ended, or it has never left
+	inFlightRefused                     // returned, nacked, or impossible to send
+	inFlightUnanswered                  // its channel or connection ended, or it was never sent
 	inFlightChannelClosed               // the broker closed the channel, for this publish or for another
 	inFlightLate                        // no outcome in time
 	inFlightWritten                     // handed to the disk
 	inFlightStored                      // on disk
-	inFlightUnstored                    // it will not be
+	inFlightUnstored                    // it could not be stored
 	inFlightEvents                      // their number
 )
 
@@ -75,9 +75,9 @@ type inFlightStep struct {
 	to     inFlightState
 }
 
-// inFlightTransitions is the whole machine. A publish is sent again only after
-// actionLost and actionAgain, and so after inFlightUnanswered and inFlightChannelClosed: never while
-// its channel may still bring it to its queue.
+// inFlightTransitions is the whole machine. A publish is sent again only after actionLost and
+// actionAgain, and so only after inFlightUnanswered and inFlightChannelClosed. It is never
+// sent again while its channel may still bring it to its queue.
 var inFlightTransitions = [inFlightStates][inFlightEvents]inFlightStep{
 	inFlightSent: {
 		inFlightConfirmed: {actionTell, inFlightFree}, inFlightRefused: {actionTell, inFlightFree}, inFlightChannelClosed: {actionTell, inFlightFree},
@@ -105,7 +105,7 @@ var inFlightTransitions = [inFlightStates][inFlightEvents]inFlightStep{
 	},
 }
 
-// illegal says which pair was met that cannot be.
+// illegal names the state and the event that cannot come together.
 func illegal(s inFlightState, e inFlightEvent) error {
 	return fmt.Errorf("a publish that is %s has heard %s: please report this", s, e)
 }

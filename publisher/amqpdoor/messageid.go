@@ -9,8 +9,8 @@ import (
 	"zamqp/publisher"
 )
 
-// identify sets the id of a publish, if it has none, so that a receiver can tell
-// when it comes twice: once from the call, and once from the disk.
+// identify sets the message id of a publish that has none. So a receiver can recognise a
+// message that comes twice, once from the call and once from the disk.
 func (x *spooler) identify(p *publisher.Publication) error {
 	if len(p.RawProperties) >= 2 && binary.BigEndian.Uint16(p.RawProperties)&amqpproto.FlagMessageID != 0 {
 		return nil
@@ -25,18 +25,18 @@ func (x *spooler) identify(p *publisher.Publication) error {
 	return nil
 }
 
-// aged takes the time that a message has waited here from its expiration. expired
-// says that nothing is left of it.
+// aged subtracts the time that a message has waited here from its expiration. expired is
+// true if nothing is left.
 func aged(raw []byte, waited time.Duration) (_ []byte, expired bool) {
 	if len(raw) < 2 || binary.BigEndian.Uint16(raw)&amqpproto.FlagExpiration == 0 {
 		return raw, false
 	}
 	var props amqpproto.Properties
 	if _, err := props.Decode(raw); err != nil {
-		return raw, false // the client will say so
+		return raw, false // the client will report the error
 	}
 	ms, err := strconv.ParseInt(string(props.Expiration), 10, 64)
-	if err != nil || ms == 0 { // 0 is for a consumer that waits; the broker decides
+	if err != nil || ms == 0 { // 0 delivers only to a consumer that is waiting, which the broker decides
 		return raw, false
 	}
 	left := ms - waited.Milliseconds()

@@ -7,8 +7,8 @@ import (
 	"zamqp/publisher"
 )
 
-// diverted looks at a message that may be one that ends the process each time: it
-// was delivered again, or is in the quarantine. It reports whether it is not to be
+// diverted decides about a message that may end the process each time, because it was
+// delivered again or is in the quarantine. It returns true if the message is not to be
 // handled now.
 func (sub *subscription) diverted(c *publisher.Call) bool {
 	sub.recall(c)
@@ -33,12 +33,13 @@ func (k *consumer) note(c *publisher.Call, text string) {
 		Int("crashes", h.Crashes+h.Ends).Msg(text)
 }
 
-// isolate moves the message to the quarantine, to its end if it is there already.
-// What cannot move is tried where it is: isolate returns false.
+// isolate moves the message to the quarantine, or to the end of the quarantine if it is
+// there already. It returns false if the message cannot be moved; then it is tried where it
+// is.
 func (sub *subscription) isolate(c *publisher.Call) bool {
 	k, m := sub.k, c.Message()
 	p := copyOf(m)
-	if len(p.UserID) > 0 { // another user's would be refused
+	if len(p.UserID) > 0 { // the broker would refuse the id of another user
 		return false
 	}
 	p.headers[publisher.TraceCrashes] = int64(m.History.Crashes + m.History.Ends)
@@ -54,10 +55,10 @@ func (sub *subscription) isolate(c *publisher.Call) bool {
 	return true
 }
 
-// A move to the quarantine is over when the original cannot come again: its ack
-// was written, and the broker has answered something sent after it. Until then no
-// handler begins: if the copy, or another message, ended the process while the
-// original was there still, each end would make one more of it.
+// A move to the quarantine is over when the original cannot come again: its ack was
+// written, and the broker has answered a request that was sent after the ack. Until then no
+// handler begins. If the copy or another message ended the process before, the original
+// would come again beside its copy, and each such end would add one more.
 
 // isMoving reports whether a move is not over.
 func (k *consumer) isMoving() bool {
@@ -75,7 +76,7 @@ func (mv *move) settle() {
 	sub.ack(mv.epoch, mv.tag)
 	switch _, moving := sub.moves[mv]; {
 	case !moving:
-	case sub.k.stopped: // the connection is closed in good order, and the ack with it
+	case sub.k.stopped: // the connection is closed in good order, which sends the ack
 		mv.end()
 	default:
 		mv.prove()
@@ -92,10 +93,10 @@ func (mv *move) prove() {
 	}
 }
 
-// proveAgain is for a consumer that is paused, or about to lose its channel.
+// proveAgain is for a consumer that is paused or is about to lose its channel.
 const proveAgain = time.Second
 
-// end takes note that the original is gone.
+// end is called when the original is gone.
 func (mv *move) end() {
 	if _, moving := mv.sub.moves[mv]; !moving {
 		return
@@ -104,7 +105,7 @@ func (mv *move) end() {
 	mv.sub.k.link.door.free(mv.slot)
 }
 
-// abandon takes note that the original is going to come again.
+// abandon is called when the original is going to come again.
 func (mv *move) abandon() {
 	if _, moving := mv.sub.moves[mv]; !moving {
 		return
@@ -115,7 +116,7 @@ func (mv *move) abandon() {
 	}
 }
 
-// over lets go on what waited for the end of the move.
+// over continues what waited for the end of the move.
 func (mv *move) over() {
 	delete(mv.sub.moves, mv)
 	mv.endQuiet()

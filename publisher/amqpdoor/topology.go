@@ -8,9 +8,9 @@ import (
 	"zamqp/publisher"
 )
 
-// A topology is what one connection declares. Exchanges and queues are known
-// by name: two that declare the same one must say the same about it, or the broker
-// refuses. The configuration has checked before that they do.
+// A topology is what one connection declares. Exchanges and queues are identified by name.
+// Two declarations of the same name must be equal, or the broker refuses the second. The
+// configuration has checked this before.
 type topology struct {
 	producers []string // sorted
 	consumers []string // sorted
@@ -18,7 +18,7 @@ type topology struct {
 	declared  map[string]publisher.Consumer
 	exchanges map[string]client.Exchange
 	queues    map[string]client.Queue // of the consumers, by name
-	dead      map[string]client.Queue // for dead letters; a consumer's own declaration comes first
+	dead      map[string]client.Queue // dead-letter queues; a consumer's own declaration comes first
 }
 
 func newTopology(connection string, producers map[string]publisher.Producer, consumers map[string]publisher.Consumer) *topology {
@@ -59,7 +59,7 @@ func newTopology(connection string, producers map[string]publisher.Producer, con
 	return t
 }
 
-// exchange takes note of what one producer or consumer says of an exchange.
+// exchange records what one producer or consumer declares about an exchange.
 func (t *topology) exchange(e client.Exchange) {
 	if old, known := t.exchanges[e.Name]; known {
 		if old.Type == "" {
@@ -73,8 +73,8 @@ func (t *topology) exchange(e client.Exchange) {
 	t.exchanges[e.Name] = e
 }
 
-// deadLetters takes note of a queue for dead letters, which is of the safer type
-// where several consumers share it.
+// deadLetters records a dead-letter queue. If several consumers share it, it gets the safer
+// of their types.
 func (t *topology) deadLetters(name, kind string) {
 	q := client.Queue{Name: name, Durable: true}
 	if kind == publisher.QueueQuorum {
@@ -85,7 +85,7 @@ func (t *topology) deadLetters(name, kind string) {
 	}
 }
 
-// declare is the exchange's declaration; none where somebody else's is used.
+// declare returns the exchange's declaration, or none if somebody else declares it.
 func (t *topology) declare(name string, noDeclare bool) []client.Exchange {
 	if name == "" || noDeclare {
 		return nil
@@ -97,7 +97,7 @@ func (t *topology) declare(name string, noDeclare bool) []client.Exchange {
 	return []client.Exchange{e}
 }
 
-// producer is what is declared for a producer before it publishes.
+// producer returns what is declared for a producer before it publishes.
 func (t *topology) producer(name string) client.Topology {
 	p := t.produced[name]
 	top := client.Topology{Exchanges: t.declare(p.Exchange, p.NoDeclare || p.NoDeclareExchange)}
@@ -128,8 +128,8 @@ func (t *topology) deadQueue(name string) client.Queue {
 	return client.Queue{Name: name, NoDeclare: true}
 }
 
-// consumer is what is declared for a consumer: its own queue is the first, the
-// ones for its failures follow.
+// consumer returns what is declared for a consumer: first its own queue, then the queues
+// for its failures.
 func (t *topology) consumer(name string) client.Topology {
 	c := t.declared[name]
 	top := client.Topology{Exchanges: t.declare(c.Exchange, c.NoDeclare || c.NoDeclareExchange)}
@@ -163,18 +163,18 @@ func (t *topology) quarantine(name string) (client.Queue, bool) {
 	args := withType(nil, c.Type())
 	spare := deadLetter(args, &c)
 	if exchange, given := c.Arguments["x-dead-letter-exchange"]; given {
-		// What is refused here goes where the consumer's queue sends it. Its own
-		// routing key is lost by the move, as it is after a retry.
+		// A message that is refused here goes where the consumer's queue sends refused
+		// messages. The move loses its own routing key, as a retry does.
 		args["x-dead-letter-exchange"] = exchange
 		args["x-dead-letter-routing-key"] = cmp.Or(c.Arguments["x-dead-letter-routing-key"], any(c.Queue))
 	}
 	return client.Queue{Name: publisher.QuarantineQueue(c.Queue), Durable: true, Args: args, Spare: spare}, true
 }
 
-// delayArguments are those of a queue without a consumer: what is in it goes
-// back to the consumer's queue when its time is over. Of the quorum type, it
-// forgets a message only when that queue has taken it; such queues have to
-// refuse what they have no room for.
+// delayArguments returns the arguments of a queue without a consumer. Its messages go back
+// to the consumer's queue when their time is over. A quorum queue drops a message only
+// after the consumer's queue has taken it; RabbitMQ permits that only for queues that
+// refuse messages for which they have no room.
 func delayArguments(c *publisher.Consumer, ms int64) publisher.Table {
 	args := publisher.Table{"x-message-ttl": ms, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": c.Queue}
 	if c.Type() == publisher.QueueQuorum {
@@ -185,7 +185,7 @@ func delayArguments(c *publisher.Consumer, ms int64) publisher.Table {
 	return args
 }
 
-// bindingsOf are the bindings of the consumer's queue.
+// bindingsOf returns the bindings of the consumer's queue.
 func bindingsOf(c *publisher.Consumer) (bindings []client.Binding) {
 	if c.Exchange == "" {
 		return nil // the default exchange is bound to every queue by its name
@@ -200,8 +200,8 @@ func bindingsOf(c *publisher.Consumer) (bindings []client.Binding) {
 	return bindings
 }
 
-// queueOf is the declaration of the consumer's queue. What is not durable is
-// exclusive: a transient queue that others can use is refused by RabbitMQ 4.3.
+// queueOf returns the declaration of the consumer's queue. A queue that is not durable is
+// exclusive, because RabbitMQ 4.3 refuses transient queues that others can use.
 func queueOf(c *publisher.Consumer) client.Queue {
 	q := client.Queue{Name: c.Queue, AutoDelete: c.AutoDelete, Args: withType(c.Arguments, c.QueueType)}
 	if c.ServerNamed {
@@ -218,9 +218,9 @@ func queueOf(c *publisher.Consumer) client.Queue {
 	return q
 }
 
-// deadLetter lets the broker move what expires or is refused to the queue for
-// dead letters, too: what we give up ourselves is published there with its story.
-// A broker without such arguments is not asked to: spare names them.
+// deadLetter makes the broker move expired and refused messages to the dead-letter queue
+// as well. Messages that we give up are published there by us, with headers that say what
+// happened. spare names the arguments, for brokers that do not know them.
 func deadLetter(args publisher.Table, c *publisher.Consumer) (spare []string) {
 	dead := c.DeadLetterQueue()
 	if _, given := args["x-dead-letter-exchange"]; dead == "" || given {
@@ -249,8 +249,8 @@ type Declared struct {
 	client.Topology
 }
 
-// Declares lists what Link would have declared, in its order, to check
-// beforehand whether the broker agrees.
+// Declares lists what Link would declare, in the same order, so that one can check first
+// whether the broker agrees.
 func Declares(connection string, producers map[string]publisher.Producer, consumers map[string]publisher.Consumer) (all []Declared) {
 	t := newTopology(connection, producers, consumers)
 	for _, name := range t.producers {
