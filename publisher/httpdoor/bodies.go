@@ -11,23 +11,23 @@ import (
 // bodies counts the octets of request bodies that all connections of a door hold,
 // from the first octet of each to the end of its call.
 //
-// At the bound new bodies are refused, and those that are half read are not read on,
-// but for one: the oldest. It may go over the bound until its call is over, and then
-// the next one may. So the bound is exceeded by one body, and by what was already
-// read when it was reached, and half-read bodies cannot wait for each other. What
-// waits too long is refused by its machine's deadline.
+// At the bound, new bodies are refused, and half-read bodies are not read further. Only the
+// oldest one is: it may go over the bound until its call is over, and then the next one may.
+// So half-read bodies cannot wait for each other. The bound is exceeded by at most one body
+// and by the octets that were already read when it was reached. The HTTP machine's deadline
+// refuses a body that waits too long.
 type bodies struct {
 	max         int64 // 0 = no bound
 	one         int64 // the longest body
 	held        int64
-	first, last *exchange   // whose body is being read, the oldest first
+	first, last *exchange   // exchanges whose body is being read, the oldest first
 	favoured    *exchange   // may go over the bound
-	line        []*exchange // that wait, in order; those that wait no more stay in it until their turn
+	line        []*exchange // exchanges that wait, in order; those that no longer wait stay in it until their turn
 	waiting     int
 	refused     uint64
 }
 
-// body is what an exchange holds of its request's body.
+// body describes the request body that an exchange holds.
 type body struct {
 	octets     int64
 	progress   int64     // when its last octet came, in Unix nanoseconds
@@ -36,12 +36,12 @@ type body struct {
 	waits      bool      // in bodies.line
 }
 
-// bodyStall is how long a body may stand still at the bound, where http.body_rate_min
-// does not tell.
+// bodyStall is how long a body may make no progress at the bound, if http.body_rate_min is
+// off.
 const bodyStall = time.Minute
 
-// expectBody looks at the head of a request with a body whether it is to be read.
-// Otherwise the answer goes out here, before 100 Continue and before the body.
+// expectBody decides by the head of a request whether its body is to be read. If not, it
+// sends the answer, before 100 Continue and before the body.
 func (x *exchange) expectBody() {
 	d := x.door
 	b := &d.bodies
@@ -113,8 +113,8 @@ func (b *bodies) press(x *exchange) {
 	}
 }
 
-// stand puts a body at the end of the line, and takes those out of it that wait no
-// more, when they are most of it.
+// stand puts a body at the end of the line. If most bodies of the line no longer wait, it
+// removes those.
 func (b *bodies) stand(x *exchange) {
 	if len(b.line) > 64+2*b.waiting {
 		b.line = slices.DeleteFunc(b.line, func(x *exchange) bool { return !x.body.waits })
@@ -128,7 +128,7 @@ func (b *bodies) favour() {
 	b.resume(b.first)
 }
 
-// resume reads a body on.
+// resume continues to read a body.
 func (b *bodies) resume(x *exchange) {
 	if x == nil || !x.body.waits {
 		return
@@ -160,7 +160,7 @@ func (b *bodies) read(x *exchange) {
 	x.body.prev, x.body.next, x.body.reading = nil, nil, false
 }
 
-// release gives back what a request held, and lets others go on.
+// release subtracts the octets of a request, and lets other bodies continue.
 func (b *bodies) release(x *exchange) {
 	b.read(x)
 	if x.body.octets == 0 && b.favoured != x {
@@ -181,7 +181,7 @@ func (b *bodies) release(x *exchange) {
 		}
 		return
 	}
-	// Each of them may bring what is read at once before it is stopped again.
+	// Each of them may add one read of its socket before it is stopped again.
 	const share = 64 << 10
 	for room := b.max - b.held; room >= 0 && len(b.line) > 0; {
 		next := b.line[0]
@@ -194,8 +194,8 @@ func (b *bodies) release(x *exchange) {
 	}
 }
 
-// endStalled ends old bodies that stand still at the bound, so that they do not
-// keep others out for ever.
+// endStalled ends old bodies that make no progress at the bound, so that they do not block
+// others for ever.
 func (b *bodies) endStalled(s *publisher.Server) {
 	x := b.first
 	for looked := 0; x != nil && looked < 16; looked++ {

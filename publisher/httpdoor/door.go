@@ -17,7 +17,7 @@ type Wire interface {
 	Pause(on bool) // stop reading, and begin again
 }
 
-// Limits bound what all connections hold together; 0 is no bound.
+// Limits bound what all connections together hold; 0 is no bound.
 type Limits struct {
 	Connections int   // at once
 	Bodies      int64 // octets of request bodies, from their first octet to the end of their call
@@ -29,12 +29,12 @@ type Door struct {
 	http     *http1.Server
 	max      int // connections at once; 0 is no bound
 	bodies   bodies
-	turn     time.Time // of the loop, in which so many octets were streamed
+	turn     time.Time // the turn of the loop in which the next field was counted
 	octets   int
-	first    *exchange // the open ones, a list
+	first    *exchange // of the list of open exchanges
 	open     int       // connections, hijacked ones included
-	hijacked int       // of those, without an exchange any more
-	drain    func()    // told when the last has closed
+	hijacked int       // of those, which have no exchange any more
+	drain    func()    // called when the last has closed
 	closed   bool
 	refuse   uint64
 
@@ -72,7 +72,7 @@ func (d *Door) AcceptRedirected(w Wire) *exchange {
 	return x
 }
 
-// Accept returns the peer for a fresh connection, nil when there are too many.
+// Accept returns the peer for a new connection, or nil when there are too many.
 func (d *Door) Accept(w Wire) *exchange {
 	if d.closed || d.max > 0 && d.open >= d.max {
 		d.refuse++
@@ -107,11 +107,11 @@ func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 	)
 }
 
-// Retire makes the next answer of each connection its last one, and goes on.
+// Retire makes the next answer of each connection its last one. New connections are served.
 func (d *Door) Retire() { d.http.Retire() }
 
-// Drain closes each connection as soon as it is idle, and calls done when
-// none is left but hijacked ones.
+// Drain closes each connection as soon as it is idle. It calls done when only hijacked
+// connections are left.
 func (d *Door) Drain(done func()) {
 	d.closed = true
 	if d.first == nil {
@@ -124,8 +124,8 @@ func (d *Door) Drain(done func()) {
 	}
 }
 
-// An exchange is one connection: the machine that reads and writes it, and the
-// call that it has in hand, if any. It is the loop's peer and the call's door.
+// An exchange is one connection: the machine that reads and writes it, and its current call
+// if there is one. It is the loop's peer and the call's door.
 type exchange struct {
 	*http1.Conn
 	door       *Door
@@ -133,12 +133,12 @@ type exchange struct {
 	call       *publisher.Call // being read, then being answered
 	prev, next *exchange
 	busy       bool // call was dispatched
-	ending     bool // it is to be, when its body is in one place
-	eof        bool // the client sends no more
+	ending     bool // the call will be dispatched when its body is in one piece
+	eof        bool // the client will send nothing more
 	gone       bool
 	full       bool   // a stream waits for the client to take more
-	body       body   // what is held of the request's body
-	rest       []byte // of a large answer, which leaves as the client takes it
+	body       body   // the request's body
+	rest       []byte // of a large answer, sent as fast as the client takes it
 	local      net.Addr
 	tls        *tls.ConnectionState // nil without TLS
 	redirects  bool                 // its requests are redirected to https
@@ -147,8 +147,8 @@ type exchange struct {
 // RemoteAddr is the client's address.
 func (x *exchange) RemoteAddr() net.Addr { return x.wire.RemoteAddr() }
 
-// LocalAddr is the address that the client has connected to; nil if it is not known.
-// The system is asked once for a connection.
+// LocalAddr is the address to which the client has connected, or nil if it is not known.
+// The system is asked once per connection.
 func (x *exchange) LocalAddr() net.Addr {
 	if l, ok := x.wire.(interface{ LocalAddr() net.Addr }); ok && x.local == nil && !x.gone {
 		x.local = l.LocalAddr()
@@ -156,10 +156,10 @@ func (x *exchange) LocalAddr() net.Addr {
 	return x.local
 }
 
-// TLS is what the handshake of the connection has agreed; nil without TLS.
+// TLS is the result of the connection's handshake, or nil without TLS.
 func (x *exchange) TLS() *tls.ConnectionState { return x.tls }
 
-// Head begins a request: the head is copied, here and only here.
+// Head begins a request. It is the only place that copies the head.
 func (x *exchange) Head(h *http1.Head) (status int) {
 	if string(h.Method) == "AMQP" { // a mounted router knows messages by it
 		return http.StatusNotImplemented
@@ -185,7 +185,7 @@ func (x *exchange) End() {
 	x.dispatch()
 }
 
-// dispatch makes the request a call, once its body is in one place.
+// dispatch makes a call of the request, once its body is in one piece.
 func (x *exchange) dispatch() {
 	if x.ending = !x.call.EndBody(); x.ending {
 		x.wire.Wake()
@@ -196,7 +196,7 @@ func (x *exchange) dispatch() {
 	x.cancelled()
 }
 
-// Tick goes on with what was too much for one turn.
+// Tick continues work that was too much for one turn.
 func (x *exchange) Tick(now time.Time) (next time.Time) {
 	if x.ending {
 		x.dispatch()
@@ -207,10 +207,9 @@ func (x *exchange) Tick(now time.Time) (next time.Time) {
 	return next
 }
 
-// EOF is the end of what the client sends. As in net/http, the waits of the call in
-// hand end by it, since nearly always nobody is there any more, and so do those
-// of the requests that came before it and wait for their turn. But the answers
-// are still sent, to a client that has only shut its side.
+// EOF is the end of the client's input. As in net/http, it ends the waits of the current
+// call and of the requests that wait for their turn, because nearly always the client has
+// gone. The answers are still sent, because the client may have closed only its side.
 func (x *exchange) EOF() (more bool) {
 	x.eof = true
 	more = x.Conn.EOF()
@@ -220,15 +219,15 @@ func (x *exchange) EOF() (more bool) {
 	return more
 }
 
-// cancelled ends the waits of the call in hand, if the client sends no more.
+// cancelled ends the waits of the current call, if the client's input has ended.
 func (x *exchange) cancelled() {
 	if x.eof && x.busy {
 		x.call.Cancel(publisher.ErrGone)
 	}
 }
 
-// Gone is the end of the connection. A call that runs goes on: what it
-// publishes must not depend on whether anybody waits for the answer. Its waits end.
+// Gone is the end of the connection. It ends the waits of a running call, but not the call:
+// what a call publishes must not depend on whether the client waits for the answer.
 func (x *exchange) Gone(error) {
 	x.gone, x.rest = true, nil
 	c := x.call
@@ -236,7 +235,7 @@ func (x *exchange) Gone(error) {
 	case c == nil:
 	case x.busy:
 		c.Cancel(publisher.ErrGone)
-		c.Wake() // from a stream's wait, which EOF does not end
+		c.Wake() // ends the wait of a stream, which EOF does not end
 	default:
 		x.call, x.ending = nil, false
 		x.door.server.Discard(c)
@@ -298,10 +297,10 @@ func (x *exchange) Done(c *publisher.Call) {
 	x.Answer(p.Status, p.ContentType, p.Lines(), p.Body)
 }
 
-// largeAnswer is the length over which an answer is not copied whole to the output.
+// largeAnswer is the length above which an answer is copied to the output in pieces.
 const largeAnswer = 1 << 20
 
-// hasBody reports whether an answer of a status has a body. RFC 9110 §15.3.5, §15.3.6,
+// hasBody reports whether an answer with this status has a body. RFC 9110 §15.3.5, §15.3.6,
 // §15.4.5.
 func hasBody(status int) bool {
 	return status != http.StatusNoContent && status != http.StatusResetContent && status != http.StatusNotModified
@@ -310,24 +309,23 @@ func hasBody(status int) bool {
 // answerPiece is how much of a large answer is copied to the output at a time.
 const answerPiece = 256 << 10
 
-// more copies the next piece of a large answer, and ends the answer behind the last.
+// more copies the next piece of a large answer, and ends the answer after the last piece.
 func (x *exchange) more() {
 	n := min(len(x.rest), answerPiece)
-	_ = x.Conn.Write(x.rest[:n]) // its length is as announced
+	_ = x.Conn.Write(x.rest[:n]) // no error: the answer has the announced length
 	if x.rest = x.rest[n:]; len(x.rest) == 0 {
 		x.rest = nil
 		x.Finish()
 	}
 }
 
-// highWater is how much of a stream may wait for the client, but for the last piece of
-// it. Nothing waits when the next piece is made, so that a client that stops reading
-// costs the memory of one. The system has more in its own buffer, and keeps the line
-// busy meanwhile.
+// highWater is how many octets of a stream, besides its last piece, may wait for the client.
+// The next piece is made when nothing waits, so a client that stops reading costs the memory
+// of one piece. The system's own buffer has more, and keeps the network busy meanwhile.
 const highWater = publisher.StreamPiece - 1
 
-// streamTurnMax is how much all streams may produce in a turn of the loop. Beyond
-// it each goes on when some of its output has left.
+// streamTurnMax is how many octets all streams may produce in a turn of the loop. Beyond it,
+// each stream continues when some of its output has been sent.
 const streamTurnMax = 1 << 20
 
 // Start sends the head of a streamed answer.
@@ -371,7 +369,7 @@ func (x *exchange) Write(_ *publisher.Call, p []byte) (more bool, err error) {
 		d.turn, d.octets = now, 0
 	}
 	d.octets += len(p)
-	waiting := x.OutLen() // it is 0 for HEAD, and then nothing would wake the stream
+	waiting := x.OutLen() // 0 for HEAD: then nothing would wake the stream
 	x.full = waiting > highWater || waiting > 0 && d.octets > streamTurnMax
 	return !x.full, nil
 }
@@ -384,7 +382,7 @@ func (x *exchange) Written(*publisher.Call) error {
 	return x.Err()
 }
 
-// Sent lets a stream go on when the client has taken enough.
+// Sent lets a stream continue when the client has taken enough.
 func (x *exchange) Sent(n int) {
 	x.Conn.Sent(n)
 	if len(x.rest) > 0 && x.OutLen() <= highWater/2 {

@@ -13,20 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Slots of a file. What finds none free is handled without one.
+// Slots of a file. A message that finds no free slot is handled without one.
 const Slots = 1 << 16
 
-// A file is a head and its slots. A slot is two words: the fingerprint of a
-// message, 0 where it is unused, and a note. A kill of the process never leaves
-// half a word. All is in the byte order of the machine.
+// A file has a head and slots. A slot has two words: the fingerprint of a message, 0 if the
+// slot is unused, and a note. A kill of the process never leaves half a word. Everything is
+// in the byte order of the machine.
 const (
 	headSize = 4096
 	slotSize = 16
 	fileSize = headSize + Slots*slotSize
 )
 
-// magic begins each file; the digits are the version of its form. Read on a
-// machine of the other byte order, it is another number.
+// magic begins each file. Its last digits are the version of the format. On a machine with
+// the other byte order it reads as another number.
 const magic = uint64(0x7a616d7168640001) // "zamqhd" and 1
 
 // note is the second word of a slot: ends in the low 16 bits, flags, and the time
@@ -35,7 +35,7 @@ type note uint64
 
 const (
 	noteStarted note = 1 << 16 // the handler runs
-	noteAlone   note = 1 << 17 // and no other
+	noteAlone   note = 1 << 17 // and no other handler
 	noteApart   note = 1 << 18 // the message was delivered by the quarantine
 )
 
@@ -47,15 +47,15 @@ func newNote(e Evidence, flags note, now time.Time) note {
 	return n
 }
 
-// evidence is what the note says.
+// evidence returns what the note says.
 func (n note) evidence() Evidence {
 	return Evidence{Ends: int(n & (1<<16 - 1)), Alone: n&noteAlone != 0}
 }
 
-// time in seconds at which it was written.
+// time at which the note was written, in seconds.
 func (n note) time() int64 { return int64(uint32(n >> 32)) }
 
-// word is the note's place in a slot.
+// word is a slot in memory: a fingerprint and a note.
 type word = [2]uint64
 
 // mapping is a file in memory.
@@ -101,8 +101,8 @@ func (m *mapping) open(path string) error {
 	}
 	switch was.Size() {
 	case 0: // new
-		// Written, not only made longer: a page that is first written to when the disk
-		// is full would end the process.
+		// Write the whole file now. If a page were first written when the disk is full,
+		// the signal would end the process.
 		if _, err := m.file.WriteAt(make([]byte, fileSize), 0); err != nil {
 			_ = m.file.Truncate(0)
 			return err
@@ -138,7 +138,7 @@ func readSlots(path string) (m *mapping, err error) {
 	m = &mapping{data: make([]byte, fileSize)}
 	switch _, err := io.ReadFull(f, m.data); {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return m, nil // it is just being made, or is no file of ours
+		return m, nil // it is just being made, or is not a file of ours
 	case err != nil:
 		return nil, err
 	}
@@ -155,9 +155,9 @@ func (m *mapping) close() {
 	m.file.Close() // and with it the lock
 }
 
-// store writes a slot: the note first, so that at no time an id has another's. A
-// page that cannot be written, as one of a file that somebody cut, is an error
-// and not the end of the process.
+// store writes a slot. It writes the note first, so that a fingerprint never has the note of
+// another message. A page that cannot be written, for example because somebody cut the file,
+// is an error and does not end the process.
 func (m *mapping) store(slot uint32, id uint64, n note) (err error) {
 	defer m.guard(debug.SetPanicOnFault(true), &err)
 	w := &m.slots[slot]
@@ -170,7 +170,7 @@ func (m *mapping) store(slot uint32, id uint64, n note) (err error) {
 	return nil
 }
 
-// guard ends what touches the pages.
+// guard is deferred by what touches the pages: it turns a fault into an error.
 func (m *mapping) guard(was bool, err *error) {
 	debug.SetPanicOnFault(was)
 	if p := recover(); p != nil {
@@ -178,7 +178,7 @@ func (m *mapping) guard(was bool, err *error) {
 	}
 }
 
-// load reads a slot; one that cannot be read is unused.
+// load reads a slot. A slot that cannot be read counts as unused.
 func (m *mapping) load(slot uint32) (id uint64, n note) {
 	var err error
 	defer m.guard(debug.SetPanicOnFault(true), &err)

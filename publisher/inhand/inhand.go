@@ -14,29 +14,28 @@ import (
 	"time"
 )
 
-// A Journal is the file of this process, with what earlier ones have left. It
-// belongs to one thread.
+// A Journal is the file of this process, together with the evidence that earlier processes
+// left. It belongs to one thread.
 type Journal struct {
 	m      *mapping
 	free   []uint32
-	left   map[key][]uint32 // slots of evidence that nobody has claimed yet
-	fail   func(error)      // is told once why nothing is written any more
+	left   map[key][]uint32 // slots of evidence that is not claimed yet
+	fail   func(error)      // called once with the reason why nothing is written any more
 	failed bool
 	kept   bool
 	now    func() time.Time
 }
 
-// key tells the messages of a queue from those of its quarantine: a copy has the
-// fingerprint of its original.
+// key distinguishes the messages of a queue from those of its quarantine, because a copy has
+// the fingerprint of its original.
 type key struct {
 	id    uint64
 	apart bool
 }
 
-// Evidence says what is known of a message that was being handled when a process
-// ended.
+// Evidence is what is known about a message that was being handled when a process ended.
 type Evidence struct {
-	Ends  int  // that no header tells
+	Ends  int  // ends of processes that no header tells
 	Alone bool // at the last of them no other message was being handled
 }
 
@@ -44,23 +43,22 @@ type Evidence struct {
 type Options struct {
 	Dir    string
 	Now    func() time.Time             // nil is time.Now
-	Report func(path string, err error) // of a file that is not used; nil = silent
-	Failed func(error)                  // of the file in use, at most once
+	Report func(path string, err error) // called for a file that is not used; nil = not reported
+	Failed func(error)                  // called when the file in use fails, at most once
 }
 
 const (
 	prefix = "inhand-"
 	suffix = ".slots"
-	// staleAfter is how long evidence waits for its message: one that has not come
+	// staleAfter is how long evidence waits for its message. A message that has not come
 	// again after a week is not expected any more.
 	staleAfter = 7 * 24 * time.Hour
 )
 
-// Open makes the file of this process in a directory, or takes over one whose
-// process has ended, with what that has left. Several processes may share a
-// directory. Each takes over one file: those of others are left to others, or one
-// that took all would leave nothing to the rest of them, and a message could end
-// each of these as often as if it were new.
+// Open makes the file of this process in a directory, or takes over the file of a process
+// that has ended, with its evidence. Several processes may share a directory. Each takes
+// over one file only. If one process took all files, the others would have no evidence, and
+// a message could end each of them as often as a new message could.
 func Open(o Options) (*Journal, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("in hand: %w", err)
@@ -90,16 +88,16 @@ func Open(o Options) (*Journal, error) {
 	return j, nil
 }
 
-// candidate is a file that may have been left.
+// candidate is a file that a process may have left.
 type candidate struct {
 	path     string
 	evidence bool
 	last     int64 // when the last of its messages began or was claimed
 }
 
-// look returns the files of the directory, the one that tells of the last end
-// first: a process that is started again and again finds what it has left. Those
-// of others that run are among them.
+// look returns the files of the directory. The file with the latest end of a process comes
+// first, so that a process that is restarted again and again finds its own file. The files
+// of running processes are among them.
 func (j *Journal) look(o Options, entries []os.DirEntry) (found []candidate) {
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), prefix) || !strings.HasSuffix(e.Name(), suffix) {
@@ -122,7 +120,7 @@ func (j *Journal) look(o Options, entries []os.DirEntry) (found []candidate) {
 	return found
 }
 
-// lastOf looks for the last evidence in the slots of a process that has ended.
+// lastOf finds the time of the latest evidence in the slots of a process that has ended.
 func (j *Journal) lastOf(slots []word) (last int64, found bool) {
 	for _, w := range slots {
 		if n := note(w[1]); w[0] != 0 {
@@ -134,7 +132,7 @@ func (j *Journal) lastOf(slots []word) (last int64, found bool) {
 	return last, found
 }
 
-// take locks a file of a process that has ended; nil if there is a reason not to.
+// take locks the file of a process that has ended. It returns nil if it cannot use the file.
 func (j *Journal) take(o Options, path string) *mapping {
 	m, err := mapFile(path)
 	switch {
@@ -148,7 +146,7 @@ func (j *Journal) take(o Options, path string) *mapping {
 	return nil
 }
 
-// tidy removes a file that is of no use to anybody.
+// tidy removes a file that nobody needs.
 func (j *Journal) tidy(path string) {
 	m, err := mapFile(path)
 	if err != nil {
@@ -177,7 +175,7 @@ func newFile(dir string) (*mapping, error) {
 	return m, err
 }
 
-// adopt makes evidence of what is in our file from the process before.
+// adopt turns what the process before left in our file into evidence.
 func (j *Journal) adopt() {
 	j.free = make([]uint32, 0, Slots)
 	for slot := int64(Slots) - 1; slot >= 0; slot-- {
@@ -197,7 +195,7 @@ func (j *Journal) adopt() {
 	}
 }
 
-// ended turns the note of an ended process into evidence: false if there is none.
+// ended turns the note of an ended process into evidence. It returns false if there is none.
 func (j *Journal) ended(id uint64, n note) (note, bool) {
 	if id == 0 || j.now().Unix()-n.time() > int64(staleAfter.Seconds()) {
 		return 0, false
@@ -210,15 +208,15 @@ func (j *Journal) ended(id uint64, n note) (note, bool) {
 	return n, n.evidence().Ends > 0
 }
 
-// Kept reports whether an earlier process has used the directory, or another one
-// uses it: so that what ended processes had in hand is known, and what is not in
-// the journal was not being handled.
+// Kept reports whether an earlier process has used the directory, or another process uses it
+// now. Then it is known what ended processes had in hand: a message that is not in the
+// journal was not being handled.
 func (j *Journal) Kept() bool { return j.kept }
 
 // Any reports whether there is evidence that has not been claimed.
 func (j *Journal) Any() bool { return len(j.left) > 0 }
 
-// Left is how many messages have evidence that has not been claimed.
+// Left returns how many messages have evidence that has not been claimed.
 func (j *Journal) Left() (n int) {
 	for _, slots := range j.left {
 		n += len(slots)
@@ -226,9 +224,9 @@ func (j *Journal) Left() (n int) {
 	return n
 }
 
-// Claim takes the evidence of a message that was delivered again. Equal messages
-// have one for each time that one of them was being handled. The slot is not 0
-// and is the caller's: to be given to Start, Free or Unclaim.
+// Claim takes the evidence of a message that was delivered again. Equal messages have one
+// piece of evidence for each time that one of them was being handled. The slot is not 0. It
+// belongs to the caller, who gives it to Start, Free or Unclaim.
 func (j *Journal) Claim(id uint64, apart bool) (slot uint32, e Evidence) {
 	if len(j.left) == 0 {
 		return 0, Evidence{}
@@ -248,7 +246,7 @@ func (j *Journal) Claim(id uint64, apart bool) (slot uint32, e Evidence) {
 	return s + 1, n.evidence()
 }
 
-// Unclaim gives evidence back that was not made use of: the message is going to be
+// Unclaim gives back evidence that was not used, because the message is going to be
 // delivered again.
 func (j *Journal) Unclaim(slot uint32) {
 	if slot == 0 {
@@ -262,9 +260,9 @@ func (j *Journal) Unclaim(slot uint32) {
 	j.left[k] = append(j.left[k], slot-1)
 }
 
-// Start notes that a message begins to be handled, in the slot that it has, or in
-// a new one for slot 0. ends are those of which no header tells. It returns 0 if
-// there is no room.
+// Start records that the handling of a message begins, in the message's slot or, for slot 0,
+// in a new one. ends is the number of ends of processes that no header tells. It returns 0 if
+// no slot is free.
 func (j *Journal) Start(slot uint32, id uint64, ends int, alone, apart bool) uint32 {
 	if slot == 0 {
 		if len(j.free) == 0 {
@@ -280,7 +278,7 @@ func (j *Journal) Start(slot uint32, id uint64, ends int, alone, apart bool) uin
 	return slot
 }
 
-// Shared notes that a message is not handled alone any more.
+// Shared records that a message is no longer handled alone.
 func (j *Journal) Shared(slot uint32) {
 	if slot == 0 {
 		return
@@ -290,7 +288,7 @@ func (j *Journal) Shared(slot uint32) {
 	}
 }
 
-// Free gives a slot back; 0 is none.
+// Free gives a slot back. Slot 0 is none.
 func (j *Journal) Free(slot uint32) {
 	if slot == 0 {
 		return
@@ -317,9 +315,9 @@ func (j *Journal) write(slot uint32, id uint64, n note) {
 	}
 }
 
-// Close ends the journal. After a stop in good order, what is being handled still
-// was cut off, and has ended no process; without one it may have, and stays as
-// evidence. Evidence that was not claimed stays in any case.
+// Close ends the journal. After a stop in good order, the messages that are still being
+// handled were cut off and have not ended the process. Without such a stop they may have
+// ended it, and stay as evidence. Evidence that was not claimed stays in any case.
 func (j *Journal) Close(orderly bool) {
 	if j.m == nil || j.m.data == nil {
 		return
