@@ -12,25 +12,25 @@ import (
 	"zamqp/publisher/config"
 )
 
-// Dialer makes the sockets of a client. All of it is for the loop's thread.
+// A Dialer makes the sockets of a client. Loop thread only.
 type Dialer struct {
 	Loop     *loop.Loop
 	Name     string // of the connection
 	Settings *config.Connection
 	Client   *client.Client
-	// Join connects to the broker of this process rather than by a socket; nil = dial
-	// the settings' URL.
+	// Join connects to the broker of this process, without a socket. If it is nil, the
+	// settings' URL is dialled.
 	Join func(client func(*loop.Conn) loop.Peer)
 	Node config.Node // the one that was dialled last
 
-	// round is the order in which the nodes are dialled; round[:tried] have been. The
-	// round goes on until a connection is open, so that a node that takes connections
-	// and drops them again is not tried for ever.
+	// round is the order in which the nodes are dialled; round[:tried] were dialled. The
+	// round goes on until a connection is open, so that a node that accepts connections
+	// and drops them is not tried for ever.
 	round  []config.Node
 	tried  int
 	failed []error // of the dials since the client asked for a socket
 	began  time.Time
-	slow   map[config.Node]bool // took long to fail the last time, and are dialled after the others
+	slow   map[config.Node]bool // the nodes whose last dial took long to fail; they are dialled last
 }
 
 // slowAfter distinguishes a host that is down from a port where nothing listens.
@@ -52,12 +52,12 @@ func ClientConfig(name string, c *config.Connection) client.Config {
 	return machine
 }
 
-// ackDelay is how long an ack may wait for others. Under load it is enough for all
+// ackDelay is how long an ack may wait for others. Under load this is long enough for all
 // messages of one read of the socket.
 const ackDelay = 2 * time.Millisecond
 
-// Dial makes the socket that the client wants. It tries the nodes in turn, beginning
-// with the next one, until one takes a connection.
+// Dial makes the socket that the client asks for. It tries the nodes in turn, beginning with
+// the next one, until one accepts a connection.
 func (d *Dialer) Dial() {
 	if d.Join != nil {
 		d.Join(d.connect)
@@ -87,8 +87,8 @@ func (d *Dialer) Dial() {
 	})
 }
 
-// connect gives the client its socket. The socket is read also while much output waits:
-// a broker may stop reading until its deliveries are read, and two peers that do so would
+// connect gives the client its socket. The socket is read even while much output waits. A
+// broker may stop reading until its deliveries are read; if both sides did so, they would
 // wait for each other for ever. publish_max bounds the output.
 func (d *Dialer) connect(c *loop.Conn) loop.Peer {
 	c.KeepReading()
@@ -120,7 +120,7 @@ func (d *Dialer) slowness(n config.Node) int {
 	return 0
 }
 
-// dialFailed goes on to the next node. The client only waits after a whole round.
+// dialFailed tries the next node. The client waits only after a whole round.
 func (d *Dialer) dialFailed(err error) {
 	d.failed = append(d.failed, err)
 	if d.slow == nil {
@@ -147,8 +147,8 @@ func (d *Dialer) dialFailed(err error) {
 // Opened is called when a connection is open. The next dial begins a new round.
 func (d *Dialer) Opened() { d.tried, d.slow = len(d.round), nil }
 
-// Tick gives the client the time, also while it has no connection, so that publishes
-// that wait for one expire. It calls itself by a timer.
+// Tick tells the client the time, even without a connection, so that publishes that wait for
+// one expire. It calls itself by a timer.
 func (d *Dialer) Tick() {
 	now := d.Loop.Now()
 	wait := tickMax

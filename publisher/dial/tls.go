@@ -16,14 +16,14 @@ import (
 	"zamqp/publisher/config"
 )
 
-// tlsRefusal is the error of a handshake in which one side refused the other's
-// certificate or version. A handshake without an answer is another error.
+// tlsRefusal is the error of a handshake in which one side refused the other's certificate
+// or version. It is not used for a handshake without an answer.
 type tlsRefusal struct{ error }
 
 func (e *tlsRefusal) Unwrap() error { return e.error }
 
-// dialTLS dials and makes the handshake, not on the loop's thread. timeout is for each of
-// the two.
+// dialTLS dials and makes the handshake. It does not run on the loop's thread. timeout
+// bounds each of the two steps.
 func dialTLS(c *config.Connection, name string, node config.Node, address string, timeout time.Duration) (net.Conn, error) {
 	config, key, err := c.TLSConfig()
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *brokerStream) Write(b []byte) (int, error) {
 // tlsExplainer adds a remedy to an error of TLS.
 type tlsExplainer struct {
 	connection  string
-	host        string // that the certificate must name
+	host        string // name that the certificate must have
 	certificate bool   // we have one
 	ca          bool   // a ca_file is set
 }

@@ -7,7 +7,7 @@ import (
 	"zamqp/publisher"
 )
 
-// Request hands a request to the test's answer.
+// Request gives a request to the function of Answer.
 func (b sender) Request(p *publisher.Publication, _ time.Duration, done func(*publisher.Answer, error)) (forget func(), err error) {
 	request, err := copyOf(p)
 	if err != nil {
@@ -26,7 +26,7 @@ func (b sender) Request(p *publisher.Publication, _ time.Duration, done func(*pu
 	return func() { wanted = false }, nil
 }
 
-// queues are those that the test has put something into.
+// queues holds the queues into which the test has put something.
 type queues struct{ s *Server }
 
 var errNoQueue = errors.New("404 NOT_FOUND: the test has put nothing into this queue")

@@ -8,16 +8,16 @@ import (
 	"zamqp/publisher"
 )
 
-// Server is the publisher's server under this one, whose Publish is
-// [publisher.Publish] without a doubt of which server is meant.
+// Server returns the publisher's server under this one. Its Publish is [publisher.Publish] on
+// exactly this server.
 //
-// Publish on the test's own goroutine, and in what a test calls there, needs
-// nothing else: it does what the publish waits for.
+// On the test's own goroutine, Publish needs nothing else: it runs what the publish waits
+// for.
 func (s *Server) Server() *publisher.Server { return s.server }
 
-// Run runs fn on a goroutine of its own and does meanwhile what it waits for, such
-// as the confirms of its [publisher.Publish], and that of goroutines that it starts
-// and waits for. Time stands still. It returns what fn returns.
+// Run runs fn on a goroutine of its own. In that time it runs what fn waits for, such as the
+// confirms of its [publisher.Publish], also for goroutines that fn starts and waits for. Time
+// stands still. Run returns what fn returns.
 func (s *Server) Run(fn func() error) error {
 	s.t.Helper()
 	ended := make(chan error, 1)
@@ -55,8 +55,8 @@ func (s *Server) Run(fn func() error) error {
 
 var errGoexit = errors.New("publishertest: the function has ended its goroutine")
 
-// untilEnd runs the OnStop functions when the test is over. It returns the context
-// of the OnStart functions, which ends just before that.
+// untilEnd runs the OnStop functions when the test is over. It returns the context of the
+// OnStart functions, which ends just before.
 func (s *Server) untilEnd() context.Context {
 	ctx, end := context.WithCancel(context.Background())
 	s.t.Cleanup(func() {

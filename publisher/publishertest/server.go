@@ -1,8 +1,8 @@
-// Package publishertest runs handlers in a test without sockets and without a
-// broker: calls go in, and what they answered, published and would have done
-// to their message comes out. Time stands still but for sleeping handlers and
-// [Server.Advance], which makes clocks tick, and every publish is confirmed unless the
-// test says otherwise. The base URL is http://localhost, of messages as of requests.
+// Package publishertest runs handlers in a test, without sockets and without a broker. The
+// test makes calls and sees what they answered and published, and how their messages were
+// settled. Time moves only when handlers sleep and by [Server.Advance], which makes clocks
+// tick. Every publish is confirmed unless the test says otherwise. The base URL is
+// http://localhost, for messages and for requests.
 //
 //	s := publishertest.New(t, publisher.Default)
 //	if got := s.Request("GET", "/hello", "", ""); got.Status != 200 { … }
@@ -10,8 +10,8 @@
 //	if got.Settlement != publisher.SettleAck { … }
 //	for _, p := range s.Published() { … }
 //
-// It shows what a handler does, not that a broker would agree: unroutable
-// publishes and bad declarations need a real one, as tests/e2e has it.
+// It shows what a handler does, not whether a broker accepts it. Tests of unroutable publishes
+// and bad declarations need a real broker, as in tests/e2e.
 package publishertest
 
 import (
@@ -45,7 +45,7 @@ type Server struct {
 	queues    map[string][]publisher.Publishing
 }
 
-// A Published is one publish that has left.
+// A Published is one publish that was sent.
 type Published struct {
 	Exchange, RoutingKey string
 	Mandatory            bool
@@ -56,12 +56,12 @@ type Published struct {
 type Response struct {
 	Status      int
 	ContentType string
-	Header      http.Header // besides what the wire adds
+	Header      http.Header // without the fields that the connection adds
 	Body        string
-	Err         error // why the call failed; nil for one that did not
+	Err         error // why the call failed, or nil
 }
 
-// A Result is what became of a message.
+// A Result says how a message was settled.
 type Result struct {
 	publisher.Outcome
 	Reply *Published // nil if none was sent
@@ -72,7 +72,7 @@ type timer struct {
 	at    time.Time
 	fn    func()
 	done  bool
-	clock bool // of the clocks: nobody waits for it
+	clock bool // a tick of a clock, for which nobody waits
 }
 
 // New returns a server for the handlers of a registry. It runs their OnStart
@@ -108,18 +108,17 @@ func New(t testing.TB, registry *publisher.Registry) *Server {
 // Confirm makes the broker answer every later publish with err: nil confirms it.
 func (s *Server) Confirm(err error) { s.confirm = err }
 
-// Answer makes the other side of each later [publisher.Request.Call]: fn gets the
-// request. Without it, nobody's queue takes a request.
+// Answer sets the function that answers each later [publisher.Request.Call]: fn gets the
+// request. Without it, requests are returned as unroutable.
 func (s *Server) Answer(fn func(Published) (*publisher.Answer, error)) { s.answer = fn }
 
-// Put adds a message to a queue that handlers look at by [publisher.Request.Queue].
-// Only queues that something was put into are there.
+// Put adds a message to a queue that handlers use by [publisher.Request.Queue]. A queue exists
+// only if something was put into it.
 func (s *Server) Put(queue string, p publisher.Publishing) {
 	s.queues[queue] = append(s.queues[queue], p)
 }
 
-// Published returns what has been published since the last call, replies left
-// out.
+// Published returns what was published since it was called last, without replies.
 func (s *Server) Published() []Published {
 	out := s.published
 	s.published = nil
@@ -149,8 +148,8 @@ func (s *Server) Request(method, target, contentType, body string, fields ...str
 	return w.response
 }
 
-// Deliver hands a message to a consumer and waits for its outcome. Its
-// exchange and routing key are those of a message sent straight to the queue.
+// Deliver gives a message to a consumer and waits for its outcome. The exchange and the
+// routing key are those of a message that was published to the queue by the default exchange.
 func (s *Server) Deliver(consumer string, p publisher.Publishing) Result {
 	s.t.Helper()
 	var props amqpproto.Properties
@@ -184,14 +183,14 @@ func (s *Server) Deliver(consumer string, p publisher.Publishing) Result {
 	return result
 }
 
-// run dispatches a call and does what it waits for, one thing after the other.
+// run dispatches a call, and then runs what the call waits for, one function after the other.
 func (s *Server) run(r *publisher.Call, w *waiter) {
 	s.t.Helper()
 	s.server.Dispatch(r, w)
 	s.turn(func() bool { return w.over })
 }
 
-// turn does one thing after the other until over.
+// turn runs one function after the other until over returns true.
 func (s *Server) turn(over func() bool) {
 	s.t.Helper()
 	for !over() {
@@ -210,11 +209,11 @@ func (s *Server) turn(over func() bool) {
 	}
 }
 
-// postedMax is how much other goroutines may post before the test looks.
+// postedMax is how many functions other goroutines may post before the test runs them.
 const postedMax = 1 << 16
 
-// outside does what has been posted; it waits for that while a mounted handler
-// runs on its own goroutine.
+// outside runs the posted functions. It waits for one while a mounted handler runs on its own
+// goroutine.
 func (s *Server) outside() bool {
 	if s.server.Outside() == 0 {
 		select {
@@ -234,7 +233,7 @@ func (s *Server) outside() bool {
 	return true
 }
 
-// handlerPatience only bounds a hang.
+// handlerPatience bounds how long a test hangs.
 const handlerPatience = time.Minute
 
 // sleep moves time to the next timer that a call waits for, or to a tick before it.
@@ -256,19 +255,19 @@ type waiter struct {
 	outcome  publisher.Outcome
 	response Response
 	streamed []byte
-	length   int64 // that was announced of streamed; -1 for none
+	length   int64 // announced length of streamed; -1 for none
 }
 
 // Start begins a streamed answer.
 func (w *waiter) Start(_ *publisher.Call, length int64) { w.length = length }
 
-// Write takes a piece of a streamed answer; nobody is slow here.
+// Write takes a piece of a streamed answer. It never waits.
 func (w *waiter) Write(_ *publisher.Call, p []byte) (more bool, err error) {
 	w.streamed = append(w.streamed, p...)
 	return true, nil
 }
 
-// Written fails a stream that is not as long as was announced.
+// Written fails a stream that does not have the announced length.
 func (w *waiter) Written(*publisher.Call) error {
 	if w.length >= 0 && w.length != int64(len(w.streamed)) {
 		return fmt.Errorf("%d octets were announced and %d written", w.length, len(w.streamed))
@@ -276,7 +275,7 @@ func (w *waiter) Written(*publisher.Call) error {
 	return nil
 }
 
-// Done keeps what the call came to.
+// Done keeps the outcome of the call.
 func (w *waiter) Done(r *publisher.Call) {
 	p := r.Response()
 	w.over, w.outcome = true, *r.Outcome()
@@ -291,7 +290,7 @@ func (w *waiter) Done(r *publisher.Call) {
 	}
 }
 
-// sender is a broker that confirms.
+// A sender stands for a broker that confirms.
 type sender struct {
 	s     *Server
 	reply bool
@@ -312,7 +311,7 @@ func (b sender) Send(p *publisher.Publication, done publisher.Confirmer) error {
 	return nil
 }
 
-// copyOf takes a publish apart.
+// copyOf decodes a publish.
 func copyOf(p *publisher.Publication) (Published, error) {
 	var props amqpproto.Properties
 	if _, err := props.Decode(p.RawProperties); err != nil {
@@ -326,7 +325,7 @@ func copyOf(p *publisher.Publication) (Published, error) {
 	return Published{strings.Clone(p.Exchange), strings.Clone(p.RoutingKey), p.Mandatory, publishing}, nil
 }
 
-// runtime is the loop under the publisher.
+// runtime stands for the loop under the publisher.
 type runtime struct{ s *Server }
 
 func (r runtime) Now() time.Time      { return r.s.now }

@@ -10,9 +10,9 @@ import (
 	"zamqp/amqpproto/journal"
 )
 
-// List reads what is in a directory, without changing it: first the messages
-// that are to leave, oldest first, and then the rejected ones. each gets views. The
-// error is [journal.ErrLocked], wrapped, while a process has the spool open.
+// List reads the contents of a directory without changing it: first the messages that wait to
+// be sent, oldest first, and then the rejected ones. each gets views, valid only during the
+// call. The error is [journal.ErrLocked], wrapped, while a process has the spool open.
 func List(dir string, queued func(*Entry), rejected func(*Rejected)) error {
 	var out uint64
 	gone := map[uint64]bool{}
@@ -54,7 +54,7 @@ func List(dir string, queued func(*Entry), rejected func(*Rejected)) error {
 }
 
 func listRejected(dir string, rejected func(*Rejected)) error {
-	last := map[uint64]int{} // by number, the index of its last record
+	last := map[uint64]int{} // index of the last record of each number
 	i := 0
 	err := readRecords(dir, func(kind byte, rest []byte) error {
 		i++
@@ -82,7 +82,7 @@ func listRejected(dir string, rejected func(*Rejected)) error {
 	})
 }
 
-// scanFirst is the number that a record begins with.
+// scanFirst reads the number at the beginning of a record.
 func scanFirst(rest []byte) (uint64, error) {
 	s := scanner{rest: rest}
 	n := s.number()
@@ -105,8 +105,8 @@ func readRecords(dir string, each func(kind byte, rest []byte) error) error {
 	return nil
 }
 
-// Drop deletes a message, whether it is to leave or was rejected. It is lost when
-// Flush and the disk have done their work.
+// Drop deletes a message that waits to be sent or was rejected. The deletion is on disk some
+// time after the next Flush.
 func (s *Spool) Drop(number uint64) error {
 	if s.err != nil {
 		return s.err
@@ -124,9 +124,9 @@ func (s *Spool) Drop(number uint64) error {
 	return nil
 }
 
-// Retry puts rejected messages behind those that are to leave. It works on
-// the owner's thread and waits for the disk: for programs without a loop. After a
-// kill in the middle a message may be in both places.
+// Retry puts rejected messages behind those that wait to be sent. It is for programs without
+// a loop: it works on the owner's thread and waits for the disk. After a kill in the middle,
+// a message may be in both places.
 func (s *Spool) Retry(now time.Time, numbers []uint64) error {
 	var moved []uint64
 	c := s.rejected.Cursor(1)
@@ -150,7 +150,7 @@ func (s *Spool) Retry(now time.Time, numbers []uint64) error {
 			continue
 		}
 		var outcome error
-		// It makes room for itself.
+		// The message leaves the rejected ones, which makes room for it.
 		s.rejectedBytes -= int64(s.rejections[a.Number])
 		err = s.Add(now, []Message{a.Message}, func(err error) { outcome = err })
 		s.rejectedBytes += int64(s.rejections[a.Number])
@@ -168,8 +168,8 @@ func (s *Spool) Retry(now time.Time, numbers []uint64) error {
 	return s.Sync()
 }
 
-// Compact gives back the space of messages that are not among the rejected any more. It works
-// as Retry does.
+// Compact frees the space of messages that are no longer among the rejected ones. As Retry, it
+// is for programs without a loop.
 func (s *Spool) Compact() error {
 	if s.err != nil {
 		return s.err
@@ -209,7 +209,7 @@ func (s *Spool) Compact() error {
 			}
 		}
 	}
-	s.rejected.Append(appendNumber(nil, recordGone, 0)) // so that a segment follows
+	s.rejected.Append(appendNumber(nil, recordGone, 0)) // so that a new segment begins
 	s.rejected.Release(last + 1)
 	return s.Sync()
 }

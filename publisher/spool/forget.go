@@ -2,7 +2,7 @@ package spool
 
 import "math"
 
-// Gone says that a message has left, or is not wanted any more.
+// Gone tells the spool that a message has left or is not wanted any more.
 func (s *Spool) Gone(number uint64) {
 	if number < s.out || number >= s.next {
 		return
@@ -12,11 +12,11 @@ func (s *Spool) Gone(number uint64) {
 	s.forgetGone()
 }
 
-// forgetMax is how many messages are forgotten in one turn. One that has stayed for
-// long may have any number of others behind it that have left.
+// forgetMax is how many messages are forgotten in one turn. Behind a message that stayed for
+// a long time, any number of other messages may have left.
 const forgetMax = 4096
 
-// stepsMax is forgetMax, or no bound without a loop, where nothing waits.
+// stepsMax is forgetMax. Without a loop, where nothing else waits, there is no bound.
 func (s *Spool) stepsMax() int {
 	if s.o.Offload == nil {
 		return math.MaxInt
@@ -24,16 +24,16 @@ func (s *Spool) stepsMax() int {
 	return forgetMax
 }
 
-// forgetGone forgets messages from the oldest on that have left, as many as this
-// turn may.
+// forgetGone forgets messages that have left, beginning with the oldest, as many as this turn
+// allows.
 func (s *Spool) forgetGone() {
 	for ; s.steps > 0 && s.Lags(); s.steps-- {
 		s.leaveUpTo(s.out + 1)
 	}
 }
 
-// Lags reports whether messages that have left are still to be forgotten: the next
-// Flush goes on with it.
+// Lags reports whether there are messages that have left and are not forgotten yet. The next
+// Flush continues.
 func (s *Spool) Lags() bool {
 	_, gone := s.gone[s.out]
 	return gone

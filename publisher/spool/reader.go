@@ -8,19 +8,19 @@ import (
 	"zamqp/amqpproto/journal"
 )
 
-// Entry is a message that is to leave. It owns its octets.
+// An Entry is a message that waits to be sent. It owns its octets.
 type Entry struct {
 	Number uint64
 	Since  time.Time // when it was added
 	Message
 }
 
-// reader is how far the messages have been given back.
+// reader records how far the messages have been given back.
 type reader struct {
-	next   uint64 // number of the next one to be given
+	next   uint64 // number of the next message to give back
 	cursor *journal.Cursor
-	busy   bool // a piece of work has the cursor
-	turned bool // Rewind came meanwhile
+	busy   bool // an offloaded function is using the cursor
+	turned bool // Rewind was called in that time
 }
 
 func (r *reader) close() {
@@ -33,9 +33,9 @@ func (r *reader) close() {
 // chunk is one read of the cursor, on another goroutine.
 type chunk struct {
 	cursor  *journal.Cursor
-	from    uint64 // number of the first message that is wanted
-	safe    uint64 // number behind the last one that is on disk
-	last    uint64 // record that is on disk
+	from    uint64 // number of the first message to return
+	safe    uint64 // one more than the number of the last message on disk
+	last    uint64 // the last record on disk
 	count   int
 	octets  int
 	entries []Entry
@@ -69,12 +69,12 @@ func (c *chunk) read() {
 	}
 }
 
-// Fetch reads the messages that come next, about count and octets of them at
-// most, and gives them to done on the owner's thread. It reports false, and done
-// is not called, when there is nothing to read, or while it is reading. Each is
-// given once, until Rewind. What cannot be read any more is lost: the error says
-// so, beside the entries that could be read; of one that [journal.IsShortage]
-// nothing is lost, and it can be tried again later.
+// Fetch reads the next messages, at most about count messages and octets octets, and gives
+// them to done on the owner's thread. If there is nothing to read, or a read is under way, it
+// returns false and done is not called. Each message is given back once, until Rewind.
+// Messages that cannot be read any more are lost. Then the error says so, beside the entries
+// that could be read. After an error that [journal.IsShortage] reports, nothing is lost and
+// Fetch can be tried again later.
 func (s *Spool) Fetch(count, octets int, done func([]Entry, error)) bool {
 	r := &s.reader
 	if r.busy {
@@ -123,14 +123,14 @@ func (s *Spool) fetched(c *chunk, done func([]Entry, error)) {
 		}
 	}
 	if len(c.entries) == 0 && c.err == nil {
-		// All that was safe was read, and what was to come is not there.
+		// Everything on disk was read, and the expected messages were not there.
 		s.lose(c.safe)
 	}
 	done(entries, c.err)
 }
 
-// lose gives up the messages before a number that should have come and whose records
-// are lost. It returns false where that is too many for one turn.
+// lose gives up the messages before a number, whose records are lost. It returns false if
+// they are too many for one turn.
 func (s *Spool) lose(number uint64) (all bool) {
 	r := &s.reader
 	for n := 0; r.next < number; r.next++ {
@@ -142,7 +142,7 @@ func (s *Spool) lose(number uint64) (all bool) {
 	return true
 }
 
-// seqOf is a record at or before that of a message.
+// seqOf returns a record at or before the record of a message.
 func (s *Spool) seqOf(number uint64) uint64 {
 	n := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].first > number })
 	if n == 0 {

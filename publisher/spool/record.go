@@ -9,13 +9,13 @@ import (
 	"zamqp/amqpproto/journal"
 )
 
-// Records begin with an octet that says what they are. Numbers are unsigned
-// varints, texts have their length before them.
+// A record begins with an octet for its type. Numbers are unsigned varints. A text follows
+// its length.
 const (
 	recordGroup    = 'G' // number of the first message, time in ms, how many, messages
 	recordState    = 'S' // number of the first message that has not left
 	recordRejected = 'A' // number, time in ms, reason, message
-	recordGone     = 'D' // number of a message that is not rejected any more
+	recordGone     = 'D' // number of a message that is no longer among the rejected ones
 )
 
 // Message is one publish.
@@ -27,19 +27,19 @@ type Message struct {
 	Body                 []byte
 }
 
-// MessageCost is what a message takes besides its octets: frames of records, and
-// the memory of who waits for it.
+// MessageCost is what a message takes besides its octets: the framing of records, and the
+// memory for the call that waits for it.
 const MessageCost = 64
 
-// Size is what the message counts against Options.Max, in octets.
+// Size returns how many octets of Options.Max the message uses.
 func (m *Message) Size() int64 {
 	return MessageCost + int64(len(m.Producer)+len(m.Exchange)+len(m.RoutingKey)+len(m.RawProperties)+len(m.Body))
 }
 
 const flagMandatory = 1
 
-// largeBody is the length over which a body is not copied into its record, but written
-// from where it is: to copy a hundred megabytes would hold the owner's thread.
+// largeBody is the length above which a body is not copied into its record but written from
+// where it is. To copy a hundred megabytes would hold the owner's thread.
 const largeBody = 1 << 20
 
 // An encoder makes a record. Its buffer is used again.
@@ -49,17 +49,17 @@ type encoder struct {
 	pieces []journal.Piece // scratch
 }
 
-// A largePart is a large body that comes behind so many octets.
+// A largePart is a large body and its position among the other octets.
 type largePart struct {
 	at   int
 	body []byte
 }
 
-// encoderKeep is how large a buffer for records is kept.
+// encoderKeep is the size up to which a buffer for records is kept.
 const encoderKeep = 1 << 20
 
-// appendTo gives the record to a journal. lent is how many octets have to stay as they
-// are until it is on disk.
+// appendTo gives the record to a journal. lent is the number of octets that must not change
+// until the record is on disk.
 func (e *encoder) appendTo(j *journal.Journal) (seq uint64, lent int64) {
 	if len(e.large) == 0 {
 		seq = j.Append(e.octets)
@@ -105,11 +105,11 @@ func appendText[T string | []byte](dst []byte, text T) []byte {
 	return append(dst, text...)
 }
 
-// errRecord is the error of a record that is whole, by its checksum, and says
-// nothing that this version understands.
+// errRecord is the error of a record whose checksum is right but which this version does not
+// understand.
 var errRecord = errors.New("a record that is none of this version's: was the directory written by a newer one?")
 
-// scanner takes a record apart; after a mistake everything is empty.
+// A scanner decodes a record. After an error, all values that it returns are empty.
 type scanner struct {
 	rest []byte
 	bad  bool
@@ -135,7 +135,7 @@ func (s *scanner) octet() byte {
 	return b
 }
 
-// text is a view.
+// text returns a view of the record.
 func (s *scanner) text() []byte {
 	n := s.number()
 	if n > uint64(len(s.rest)) {
@@ -147,7 +147,7 @@ func (s *scanner) text() []byte {
 	return text
 }
 
-// message has views of the record for its octets.
+// message returns a message whose octets are views of the record.
 func (s *scanner) message() (m Message) {
 	m.Mandatory = s.octet()&flagMandatory != 0
 	m.Producer, m.Exchange, m.RoutingKey = string(s.text()), string(s.text()), string(s.text())
@@ -155,7 +155,7 @@ func (s *scanner) message() (m Message) {
 	return m
 }
 
-// end is the error of the whole scan.
+// end returns the error of the whole scan.
 func (s *scanner) end() error {
 	if s.bad || len(s.rest) > 0 {
 		return errRecord
@@ -163,7 +163,7 @@ func (s *scanner) end() error {
 	return nil
 }
 
-// group is the head of a recordGroup.
+// group holds the head of a recordGroup.
 type group struct {
 	first uint64
 	at    time.Time
@@ -180,7 +180,7 @@ func (e *encoder) group(g group, messages []Message) {
 	}
 }
 
-// scanGroup reads a recordGroup behind its first octet, and tells each message.
+// scanGroup reads a recordGroup after its first octet, and calls each for its messages.
 func scanGroup(rest []byte, each func(g group, number uint64, m Message)) error {
 	s := scanner{rest: rest}
 	g := group{first: s.number(), at: time.UnixMilli(int64(s.number())), count: s.number()}
@@ -200,7 +200,7 @@ func scanGroup(rest []byte, each func(g group, number uint64, m Message)) error 
 	return nil
 }
 
-// Rejected is a message that the broker refused, with its reason.
+// Rejected is a message that the broker refused, with the broker's reason.
 type Rejected struct {
 	Number uint64
 	Since  time.Time
@@ -233,7 +233,7 @@ func scanNumber(rest []byte) (uint64, error) {
 	return n, s.end()
 }
 
-// unknown is the error of a record of another kind.
+// unknown returns the error for a record of an unknown type.
 func unknown(rec []byte) error {
 	if len(rec) == 0 {
 		return errRecord

@@ -17,46 +17,47 @@ const (
 	rejectedDir = "aside"
 )
 
-// MaxDefault bounds a spool that says nothing else.
+// MaxDefault is the bound of a spool whose Options set none.
 const MaxDefault = 1 << 30
 
-// behindMax bounds what waits in memory for a disk that is slower than its
+// behindMax bounds how many octets wait in memory for a disk that is slower than the
 // writers.
 const behindMax = 64 << 20
 
-// segmentSize is smaller than the journal's own: what has left is given back to
-// the disk by whole segments.
+// segmentSize is smaller than the journal's default, because the space of messages that have
+// left is freed by whole segments.
 const segmentSize = 4 << 20
 
 var (
-	// ErrFull says that the spool holds all that it may. Nothing was kept.
+	// ErrFull says that the spool is full. Nothing was kept.
 	ErrFull = errors.New("the spool is full")
 	// ErrClosed is the outcome after Close.
 	ErrClosed = errors.New("the spool is closed")
-	// ErrDisk says that the disk takes nothing now. Nothing was kept.
+	// ErrDisk says that the disk does not take anything now. Nothing was kept.
 	ErrDisk = errors.New("the spool's disk takes nothing now")
 )
 
 // Options describe a spool.
 type Options struct {
-	Dir string // made if it is not there
-	Max int64  // octets that messages may hold, rejected ones included, 64 for each on top; 0 is MaxDefault
+	Dir string // made if it does not exist
+	Max int64  // bound on the octets of all messages, rejected ones included, plus 64 for each; 0 is MaxDefault
 
-	// Offload runs work on another goroutine, then done on the owner's thread. Nil
-	// is for programs without a loop, which wait with Sync.
+	// Offload runs work on another goroutine, and then done on the owner's thread. It is
+	// nil in programs without a loop, which wait with Sync.
 	Offload func(work, done func())
-	// Failed is told once that the disk has failed: nothing is stored any more.
+	// Failed is called once when the disk has failed. Nothing is stored any more.
 	Failed func(error)
-	// Troubled is told a passing error of the disk, and nil when it is over. What was
-	// added is kept and tried again; Add refuses meanwhile.
+	// Troubled is called with an error of the disk that may pass, and with nil when it has
+	// passed. Messages that were added are kept and written again. Add refuses new ones
+	// until then.
 	Troubled func(error)
-	// After runs fn on the owner's thread after a time, for those tries. Nil is for
+	// After runs fn on the owner's thread after a delay, for these attempts. It is nil in
 	// programs without a loop.
 	After func(wait time.Duration, fn func())
-	// Reserve is room kept on the disk, octets, so that what has left can be written
-	// when it is full; 0 = none.
+	// Reserve is how many octets of the disk are kept free, so that a full disk can still
+	// record which messages have left; 0 = none.
 	Reserve int64
-	// FS is where the files are; nil is the operating system's. For tests.
+	// FS is the file system, for tests; nil is that of the operating system.
 	FS          journal.FS
 	SegmentSize int64 // 0 is 4 MiB
 }
@@ -67,38 +68,37 @@ type Spool struct {
 	queue    *journal.Journal
 	rejected *journal.Journal
 	err      error     // the disk's, or ErrClosed
-	since    time.Time // an Add has first met the trouble of the disk
+	since    time.Time // when an Add first found the disk in trouble
 
 	next  uint64   // number of the next message
-	out   uint64   // of the first that has not left
+	out   uint64   // number of the first message that has not left
 	sizes []uint32 // of the messages from out on
 	held  int64    // their sum
 	gone  map[uint64]struct{}
-	steps int    // how many may still be forgotten before the next Flush
-	told  uint64 // out as the journal has it
-	marks []mark // where in the journal messages are
+	steps int    // how many messages may still be forgotten before the next Flush
+	told  uint64 // value of out in the journal
+	marks []mark // positions of messages in the journal
 	span  int64  // octets since the last mark
-	safe  uint64 // number of the first that is not on disk yet
+	safe  uint64 // number of the first message that is not on disk yet
 
-	rejections    map[uint64]uint32 // sizes of those that were rejected
+	rejections    map[uint64]uint32 // sizes of the rejected messages
 	rejectedBytes int64
 
 	waiting  []waiter // for the queue's journal
-	moving   []waiter // for that of the rejected
+	moving   []waiter // for the journal of the rejected
 	lent     int64    // octets of large bodies that the queue's journal has not written yet
 	encoder  encoder
 	reader   reader
 	counters Counters
 }
 
-// mark says that message first is in record seq or later. There is one for each
+// A mark says that message first is in record seq or later. There is one mark for each
 // markEvery octets.
 type mark struct{ first, seq uint64 }
 
 const markEvery = 64 << 10
 
-// waiter is told when record seq is on disk, and with it all messages before
-// until.
+// A waiter is called when record seq is on disk, and with it all messages before until.
 type waiter struct {
 	seq   uint64
 	until uint64
@@ -106,17 +106,17 @@ type waiter struct {
 	done  func(error)
 }
 
-// Counters count since Open; they only rise.
+// Counters count from Open on; they never fall.
 type Counters struct {
 	Added      uint64
 	Left       uint64 // confirmed by the broker, or dropped
-	Rejections uint64 // put among the rejected
+	Rejections uint64 // moved to the rejected ones
 }
 
 // Stats is what a spool holds now.
 type Stats struct {
 	Counters
-	Messages      int   // to leave
+	Messages      int   // that wait to be sent
 	Bytes         int64 // that they hold
 	Rejected      int
 	RejectedBytes int64
@@ -124,7 +124,7 @@ type Stats struct {
 	DiskBytes     int64 // of all files
 	Oldest        uint64
 	FailedCause   error
-	Trouble       error // passing
+	Trouble       error // an error of the disk that may pass
 }
 
 // Report is what Open found.
@@ -146,7 +146,7 @@ func Open(o Options) (*Spool, Report, error) {
 	s := &Spool{o: o, next: 1, out: 1, gone: map[uint64]struct{}{}, rejections: map[uint64]uint32{}, steps: math.MaxInt}
 	var r Report
 	var err error
-	// The directory says by whom it is in use before anything is read.
+	// Lock the directory before anything is read.
 	s.queue, r.Queue, err = journal.Open(filepath.Join(o.Dir, queueDir), s.options(s.synced, s.segment, o.Reserve), s.replayQueue)
 	if err != nil {
 		return nil, r, fmt.Errorf("spool %s: %w", o.Dir, err)
@@ -157,7 +157,7 @@ func Open(o Options) (*Spool, Report, error) {
 		return nil, r, fmt.Errorf("spool %s: %w", o.Dir, err)
 	}
 	for n := range s.rejections {
-		s.forget(n) // the end came between the two
+		s.forget(n) // the process ended between the two writes
 	}
 	s.counters = Counters{}
 	s.steps = s.stepsMax()
@@ -174,7 +174,7 @@ func (s *Spool) options(synced func(uint64), segment func(), reserve int64) jour
 	}
 }
 
-// replayQueue takes a record at Open.
+// replayQueue applies one record at Open.
 func (s *Spool) replayQueue(seq uint64, rec []byte) error {
 	if len(rec) == 0 {
 		return unknown(rec)
@@ -202,8 +202,8 @@ func (s *Spool) replayQueue(seq uint64, rec []byte) error {
 	return unknown(rec)
 }
 
-// enter takes note of a message. Numbers are without gaps, but where damage has
-// eaten some.
+// enter records a message. Numbers have gaps only where damage to the files has destroyed
+// messages.
 func (s *Spool) enter(number, seq uint64, size int64) {
 	if number < s.next {
 		return
@@ -269,11 +269,11 @@ func (s *Spool) reject(number uint64, size int64) {
 	s.rejections[number] = uint32(min(size, 1<<32-1))
 }
 
-// Add stores messages, all or none of them: after a kill in the middle either
-// all are there or none. done hears later, never inside, that they are on disk,
-// or why they will not be. After an error nothing was kept and done hears
-// nothing. The messages are copied, but a body over a MiB: it has to stay as it is until
-// done hears. Flush lets them go to disk.
+// Add stores messages, all or none of them. After a kill in the middle, either all are there
+// or none. done is called later, never within Add, when they are on disk, or with the reason
+// why they are not. If Add returns an error, nothing was kept and done is not called. The
+// messages are copied, except bodies over a MiB, which must not change until done is called.
+// Flush sends the messages to the disk.
 func (s *Spool) Add(now time.Time, messages []Message, done func(error)) error {
 	if s.err != nil {
 		return s.err
@@ -307,10 +307,10 @@ func (s *Spool) Add(now time.Time, messages []Message, done func(error)) error {
 	return nil
 }
 
-// behind is how many octets wait for the disk.
+// behind returns how many octets wait for the disk.
 func (s *Spool) behind() int64 { return int64(s.queue.Behind()) + s.lent }
 
-// Flush lets what was added since the last call go to disk. Once a turn.
+// Flush sends what was added since the last call to the disk. Call it once a turn.
 func (s *Spool) Flush() {
 	s.steps = s.stepsMax()
 	s.forgetGone()
@@ -324,10 +324,10 @@ func (s *Spool) Flush() {
 	s.rejected.Flush()
 }
 
-// tellEvery is how many messages may leave before that is written.
+// tellEvery is how many messages may leave before the journal records it.
 const tellEvery = 256
 
-// tell writes what has left, and gives its segments back.
+// tell records which messages have left, and frees their segments.
 func (s *Spool) tell() {
 	s.told = s.out
 	s.queue.Append(appendNumber(nil, recordState, s.out))
@@ -339,18 +339,18 @@ func (s *Spool) tell() {
 	}
 }
 
-// segment begins each segment with what has left: the last word on it may be in
-// one that goes.
+// segment begins each new segment with a record of what has left, because the segment with
+// the last such record may be removed.
 func (s *Spool) segment() {
 	s.queue.Append(appendNumber(nil, recordState, s.out))
 }
 
-// synced is the journal's word that records are on disk.
+// synced is called by the journal when records are on disk.
 func (s *Spool) synced(seq uint64) { s.tellTo(&s.waiting, seq) }
 
 func (s *Spool) moved(seq uint64) { s.tellTo(&s.moving, seq) }
 
-// tellTo tells those whose records are on disk. They may add to the list.
+// tellTo calls the waiters whose records are on disk. They may add to the list.
 func (s *Spool) tellTo(list *[]waiter, seq uint64) {
 	n := 0
 	for n < len(*list) && (*list)[n].seq <= seq {
@@ -367,7 +367,7 @@ func (s *Spool) tellTo(list *[]waiter, seq uint64) {
 	}
 }
 
-// fail is told that one of the journals has failed.
+// fail is called when one of the journals has failed.
 func (s *Spool) fail(err error) {
 	if s.err != nil {
 		return
@@ -387,8 +387,8 @@ func (s *Spool) tellAll(err error) {
 	}
 }
 
-// Reject moves a message to the rejected ones, with the reason why the broker does not
-// take it. It has left the spool when that is on disk; then done is called. done may be
+// Reject moves a message to the rejected ones, with the reason why the broker does not take
+// it. When that is on disk, the message has left the spool and done is called. done may be
 // nil.
 func (s *Spool) Reject(now time.Time, e *Entry, reason string, done func(error)) {
 	if done == nil {
@@ -411,8 +411,8 @@ func (s *Spool) Reject(now time.Time, e *Entry, reason string, done func(error))
 	}})
 }
 
-// forget is Gone for a message that leaves out of its turn, so that no restart
-// brings it back.
+// forget is Gone for a message that leaves before older ones. It is recorded, so that no
+// restart brings the message back.
 func (s *Spool) forget(number uint64) {
 	if _, gone := s.gone[number]; gone || number < s.out || number >= s.next {
 		return
@@ -421,28 +421,28 @@ func (s *Spool) forget(number uint64) {
 	s.Gone(number)
 }
 
-// Oldest is the number of the first message that is to leave, or of the next one.
+// Oldest returns the number of the first message that waits to be sent, or else of the next one.
 func (s *Spool) Oldest() uint64 { return s.out }
 
-// Next is the number that the next message gets.
+// Next returns the number that the next message will get.
 func (s *Spool) Next() uint64 { return s.next }
 
-// Holds reports whether a message is to leave.
+// Holds reports whether a message waits to be sent.
 func (s *Spool) Holds(number uint64) bool {
 	_, gone := s.gone[number]
 	return number >= s.out && number < s.next && !gone
 }
 
-// Empty reports whether nothing is to leave.
+// Empty reports whether no message waits to be sent.
 func (s *Spool) Empty() bool { return len(s.sizes) == 0 }
 
-// Len is how many messages are to leave.
+// Len returns how many messages wait to be sent.
 func (s *Spool) Len() int { return len(s.sizes) - len(s.gone) }
 
-// Err is why nothing is stored any more; nil while it is.
+// Err returns why nothing is stored any more, or nil while messages are stored.
 func (s *Spool) Err() error { return s.err }
 
-// Stats tells what the spool holds.
+// Stats returns what the spool holds.
 func (s *Spool) Stats() Stats {
 	return Stats{
 		Counters: s.counters, Messages: s.Len(), Bytes: s.held, Rejected: len(s.rejections), RejectedBytes: s.rejectedBytes,
@@ -459,13 +459,13 @@ func (s *Spool) Sync() error {
 	return err
 }
 
-// Close writes what is not written yet and gives the directory free.
+// Close writes what is not written yet and releases the directory.
 func (s *Spool) Close() error {
 	if errors.Is(s.err, ErrClosed) {
 		return nil
 	}
 	s.steps = math.MaxInt
-	s.forgetGone() // or they would come back
+	s.forgetGone() // without it they would come back
 	if s.err == nil && s.told != s.out {
 		s.tell()
 	}

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// patience is how long messages are still added to a disk that takes nothing: most
-// of its troubles are over by then. A full one is not.
+// patience is how long messages are still accepted while the disk takes nothing. Most such
+// errors have passed by then, except a full disk.
 const patience = 5 * time.Second
 
-// Refuses says why nothing can be added, as far as the disk is concerned.
+// Refuses returns why the disk is the reason that nothing can be added, or nil.
 func (s *Spool) Refuses(now time.Time) error {
 	err := s.trouble()
 	if err == nil {
@@ -26,8 +26,8 @@ func (s *Spool) Refuses(now time.Time) error {
 	return nil
 }
 
-// Busy says that so much waits for the disk that more should wait elsewhere: what
-// is behind it has to fit the reserve when the disk is full.
+// Busy reports whether so much waits for the disk that more should wait elsewhere. What waits
+// must fit into the reserve if the disk becomes full.
 func (s *Spool) Busy() bool {
 	return s.err == nil && s.o.Reserve > 0 && s.behind() > s.o.Reserve/2
 }
@@ -41,7 +41,7 @@ func (s *Spool) trouble() error {
 	return s.rejected.Trouble()
 }
 
-// troubled is told by one of the journals.
+// troubled is called by one of the journals.
 func (s *Spool) troubled(err error) {
 	if err == nil {
 		if err = s.trouble(); err == nil {
