@@ -10,9 +10,9 @@ import (
 // They are few and short, and must be answered when everything else is refused.
 const monitoringMax = 32
 
-// Admit finds the route of an HTTP request whose body is still to come. It returns
-// false if there is no route, or too many calls. The response then says which; the
-// door sends it at once, without reading the body, and discards the call.
+// Admit finds the route of an HTTP request before its body is read. It returns false if
+// there is no route, or if there are too many calls. Then the response says which; the door
+// sends it at once, without reading the body, and discards the call.
 func (s *Server) Admit(c *Call) bool {
 	r := c.Request()
 	r.live = true // as far as answering it goes
@@ -69,8 +69,8 @@ func (s *Server) RedirectToTLS(c *Call, port int) bool {
 	return true
 }
 
-// route finds the request's route, unless Admit has, and looks whether there is
-// room for the call; without them it answers itself.
+// route finds the request's route, unless Admit has found it, and checks whether there is
+// room for the call. If there is no route or no room, it answers the request.
 func (s *Server) route(r *Request) bool {
 	if r.route == nil {
 		return s.find(r, 0)
@@ -82,8 +82,8 @@ func (s *Server) route(r *Request) bool {
 	return true
 }
 
-// full reports whether the calls that are live leave no room for another; more are
-// those to be added to the live ones.
+// full reports whether there is no room for another call. more is the number of calls to add
+// to the live ones.
 func (s *Server) full(route *Route, more int) bool {
 	if route != nil && route.monitoring {
 		return s.watching >= monitoringMax
@@ -95,7 +95,7 @@ func (s *Server) refuseFull(r *Request) {
 	s.refuse(r, http.StatusServiceUnavailable, "too many calls at once")
 }
 
-// find finds the request's route; without one, or without room, it answers itself.
+// find finds the request's route. If there is no route or no room, it answers the request.
 func (s *Server) find(r *Request, more int) bool {
 	host := r.host
 	if len(s.router.hosts) > 0 {
@@ -143,7 +143,7 @@ func (s *Server) refuse(r *Request, status int, text string) {
 	_ = r.text(status, text+"\n")
 }
 
-// stripPort cuts ":port" off a Host value; the brackets of an IPv6 address stay.
+// stripPort cuts ":port" off a Host value. The brackets of an IPv6 address stay.
 func stripPort(host []byte) []byte {
 	for i := len(host) - 1; i >= 0; i-- {
 		switch c := host[i]; {

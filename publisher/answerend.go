@@ -10,8 +10,8 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// close ends the writing, where the handler has run. What it leaves is the call's.
-// It may wait for a Write on another goroutine, so it is not for the loop.
+// close ends the writing on the handler's goroutine. What was written belongs to the call
+// from then on. It may wait for a Write on another goroutine, so the loop does not call it.
 func (w *responseWriter) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -21,8 +21,8 @@ func (w *responseWriter) close() {
 	w.over = true
 }
 
-// finish makes what was written the call's answer, once it is closed. failure is
-// how the handler ended otherwise than by returning.
+// finish makes what was written the call's answer, after close. failure is how the handler
+// ended if it did not return.
 func (w *responseWriter) finish(r *Request, failure error) error {
 	err := failure
 	if err == nil && w.failure != nil && !errors.Is(w.failure, ErrGone) {
@@ -53,20 +53,20 @@ func (w *responseWriter) finish(r *Request, failure error) error {
 	return w.answer(r)
 }
 
-// short reports that less was written than declared: the client must see that.
+// short reports whether less was written than declared, which the client must see.
 func (w *responseWriter) short() bool { return w.length > w.taken && !w.noBody && hasBody(w.status) }
 
 func (w *responseWriter) shortError() error {
 	return fmt.Errorf("%d octets were written of a declared %d", w.taken, w.length)
 }
 
-// cut is the failure of a call whose client is not to get an answer, or no more of it.
+// cut is the failure of a call whose client gets no answer, or not the rest of it.
 func (r *Request) cut(err error) error {
 	r.response.cut = true
 	return &brokenStream{err}
 }
 
-// finishBegun ends an answer whose head has left.
+// finishBegun ends an answer whose head was sent.
 func (w *responseWriter) finishBegun(r *Request, err error) error {
 	w.end()
 	if err == nil {
@@ -93,8 +93,8 @@ func (w *responseWriter) endWith(p *Response) {
 	p.ends = p.ends || w.written > w.taken && !w.noBody // as net/http does, where more was written than declared
 }
 
-// finishUnwatched is for a call without a client: a status that is no success is its
-// failure; see settlementOf.
+// finishUnwatched is for a call without a client. A status that is not a success is a failure
+// of the call; see settlementOf.
 func (w *responseWriter) finishUnwatched(r *Request, err error) error {
 	switch {
 	case err != nil:

@@ -9,7 +9,7 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// sortedNames are the names of header fields in their order: a map has none.
+// sortedNames returns the names of header fields in order, because a map has no order.
 func sortedNames(h http.Header) []string {
 	names := make([]string, 0, len(h))
 	for name := range h {
@@ -19,9 +19,9 @@ func sortedNames(h http.Header) []string {
 	return names
 }
 
-// clean is a field's value as net/http sends it: line ends are spaces, and there
-// are none at the ends. The other control characters, which net/http sends as they
-// are, are spaces, too (RFC 9110 §5.5).
+// clean returns a field's value as net/http sends it: line ends become spaces, and spaces at
+// both ends are removed. Other control characters become spaces too (RFC 9110 §5.5), which
+// net/http sends unchanged.
 func clean(value string) string {
 	for i := range len(value) {
 		if isControl(value[i]) {
@@ -40,8 +40,8 @@ func clean(value string) string {
 
 func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-// appendFields appends the lines of a header, but those that frame the message and
-// those that cannot be sent.
+// appendFields appends the lines of a header, except fields that frame the message and
+// fields that cannot be sent.
 func appendFields(dst []byte, h http.Header) []byte {
 	for _, name := range sortedNames(h) {
 		if http1.IsFraming(name) {
@@ -54,9 +54,9 @@ func appendFields(dst []byte, h http.Header) []byte {
 	return dst
 }
 
-// headLines appends the lines of the answer's head, but the content type and what
-// frames the message. As with net/http, a malformed name is left out; here that
-// is logged.
+// headLines appends the lines of the answer's head, except the content type and the fields
+// that frame the message. As in net/http, a field with a malformed name is left out; here
+// that is logged.
 func (w *responseWriter) headLines(r *Request) {
 	p := &r.response
 	for _, name := range sortedNames(w.sent) {
@@ -105,8 +105,7 @@ func first(values []string) string {
 	return values[0]
 }
 
-// lengthIsFree reports that the handler has left it to the server how the end of
-// the body is marked.
+// lengthIsFree reports whether the server decides how the end of the body is marked.
 func (w *responseWriter) lengthIsFree() bool {
 	if first(w.sent["Transfer-Encoding"]) != "" || len(w.sent["Trailer"]) > 0 {
 		return false
@@ -119,7 +118,7 @@ func (w *responseWriter) lengthIsFree() bool {
 	return true
 }
 
-// plain reports that the answer is a whole body, whose length is to be told.
+// plain reports whether the answer is a whole body that is sent with its length.
 func (w *responseWriter) plain() bool {
 	switch {
 	case w.noBody, len(w.trailers) > 0, w.written > w.taken:
@@ -130,8 +129,7 @@ func (w *responseWriter) plain() bool {
 	return w.lengthIsFree()
 }
 
-// isTrailer reports whether the handler has declared a field as one that follows
-// the body.
+// isTrailer reports whether the handler has declared the field as a trailer.
 func (w *responseWriter) isTrailer(name string) bool {
 	return slices.ContainsFunc(w.sent["Trailer"], func(list string) bool {
 		for declared := range strings.SplitSeq(list, ",") {

@@ -11,31 +11,31 @@ import (
 	"zamqp/amqpproto"
 )
 
-// AnswerHeldMax bounds what a mounted handler may write while it must be held.
+// AnswerHeldMax bounds how much a mounted handler may write while its answer must be held.
 const AnswerHeldMax = 8 << 20
 
-// answerBuffer is how much of an answer is collected before it leaves by itself.
-// It is larger than net/http's, so that most answers wait for the commit.
+// answerBuffer is how much of an answer is collected before it is sent. It is larger than
+// net/http's, so that most answers wait for the commit.
 const answerBuffer = 64 << 10
 
 var errHeld = fmt.Errorf("the answer is larger than %d octets, and must be held until the commit: answer before anything is published, or with less", AnswerHeldMax)
 
 // responseWriter is the http.ResponseWriter of a mounted handler. Its methods may
-// be called on any goroutine; net/http asks for less, and http.TimeoutHandler needs
-// no more.
+// be called on any goroutine, which is more than net/http promises and what
+// http.TimeoutHandler needs.
 type responseWriter struct {
 	r *Request // what the handler gets
 
 	mu       sync.Mutex
-	header   http.Header // the handler's
+	header   http.Header // that the handler changes
 	sent     http.Header // a copy, as it was when the head was written
 	status   int         // 0 before WriteHeader
 	length   int64       // declared; -1 if not
 	framing  int64       // what Start gets: the length, or that it is unknown
-	written  int64       // octets, also those that were refused
-	taken    int64       // octets, without those
+	written  int64       // octets, refused ones included
+	taken    int64       // octets, without refused ones
 	body     []byte      // not sent yet
-	begun    bool        // the head has left
+	begun    bool        // the head was sent
 	mustHold bool        // there is something to be committed
 	noBody   bool        // to HEAD
 	over     bool        // the handler has returned
@@ -54,8 +54,8 @@ func (w *responseWriter) open(r *Request) {
 
 func (w *responseWriter) Header() http.Header { return w.header }
 
-// WriteHeader takes the status, and the header as it is now. As under net/http,
-// 1xx except 101 leaves at once, and an invalid status panics.
+// WriteHeader takes the status, and the header as it is now. As in net/http, 1xx except 101
+// is sent at once, and an invalid status panics.
 func (w *responseWriter) WriteHeader(status int) {
 	if status < 100 || status > 999 {
 		panic(fmt.Sprintf("invalid WriteHeader code %v", status))
@@ -82,7 +82,7 @@ func (w *responseWriter) writeHeader(status int) {
 	w.frame()
 }
 
-// Write collects a piece of the body, and sends what is more than the buffer.
+// Write collects a piece of the body, and sends it when the buffer is full.
 func (w *responseWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -124,8 +124,8 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// enough is how much leaves by itself. What has begun leaves in small pieces, so that
-// a client that stops reading costs the memory of two of them.
+// enough is how much is collected before it is sent. After the head the pieces are small, so
+// that a client that stops reading costs the memory of two of them.
 func (w *responseWriter) enough() int {
 	if w.begun {
 		return 2 * StreamPiece
@@ -133,7 +133,7 @@ func (w *responseWriter) enough() int {
 	return answerBuffer
 }
 
-// room is how much is collected before the next look.
+// room is how much is collected before the next check.
 func (w *responseWriter) room() int {
 	if n := w.enough() - len(w.body); n > 0 {
 		return n
@@ -141,7 +141,7 @@ func (w *responseWriter) room() int {
 	return amqpproto.LargeBody // it is held
 }
 
-// ended is why nothing can be written any more.
+// ended returns why nothing can be written any more.
 func (w *responseWriter) ended() error {
 	if w.conn != nil {
 		return http.ErrHijacked
@@ -162,11 +162,10 @@ func hasBody(status int) bool {
 	return status >= 200
 }
 
-// Flush sends what was written, if it may leave before the commit.
+// Flush sends what was written, if it may be sent before the commit.
 func (w *responseWriter) Flush() { _ = w.FlushError() }
 
-// FlushError is Flush for http.ResponseController. It is no error if the answer must
-// be held.
+// FlushError is Flush for http.ResponseController. It returns nil if the answer must be held.
 func (w *responseWriter) FlushError() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -226,7 +225,7 @@ func (w *responseWriter) send(r *Request) (more bool, err error) {
 	return r.door.(StreamDoor).Write(r.forDoor(), body)
 }
 
-// begin lets the head leave. Loop thread.
+// begin sends the head. Loop thread.
 func (w *responseWriter) begin(r *Request) error {
 	if err := w.head(r); err != nil {
 		return err
@@ -237,8 +236,8 @@ func (w *responseWriter) begin(r *Request) error {
 	return nil
 }
 
-// mayBegin reports whether an answer may leave before the commit: nothing waits for
-// that, and its client is on a wire that can take it in pieces.
+// mayBegin reports whether an answer may be sent before the commit: there is nothing to
+// commit, and the client's connection can take an answer in pieces.
 func (r *Request) mayBegin() bool {
 	t := &r.tx
 	_, ok := r.door.(StreamDoor)
@@ -246,7 +245,7 @@ func (r *Request) mayBegin() bool {
 		len(t.pubs)+len(t.participants)+len(t.gets) == 0
 }
 
-// inform sends an informational answer, where the wire has them.
+// inform sends an informational answer, if the protocol has them.
 func (r *Request) inform(status int, header http.Header) error {
 	d, ok := r.door.(informer)
 	if ok && r.source.hasClient() {
@@ -255,12 +254,12 @@ func (r *Request) inform(status int, header http.Header) error {
 	return nil
 }
 
-// An informer is a door whose wire has informational answers.
+// An informer is a door whose protocol has informational answers.
 type informer interface {
 	Inform(c *Call, status int, lines []byte)
 }
 
-// SetReadDeadline is there for http.ResponseController: the body is here already.
+// SetReadDeadline exists for http.ResponseController. The body has been read already.
 func (w *responseWriter) SetReadDeadline(t time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -270,7 +269,7 @@ func (w *responseWriter) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline bounds how long a Write waits for a client that is slow.
+// SetWriteDeadline bounds how long a Write waits for a slow client.
 func (w *responseWriter) SetWriteDeadline(t time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

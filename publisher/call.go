@@ -8,8 +8,8 @@ import (
 	"zamqp/loop/coro"
 )
 
-// Run is the call's task: the handler, the commit, the outcome. A conflict runs
-// them again in place, since only the losers of a race see one.
+// Run is the call's task: the handler, the commit, the outcome. After a conflict it runs them
+// again at once, because only a call that lost a race meets a conflict.
 func (c *Call) Run(t *coro.Task) {
 	r := c.Request()
 	s := r.server
@@ -51,8 +51,8 @@ func (r *Request) attempt(h func() error) error {
 	return err
 }
 
-// checkError returns err, or the panic of its own methods: they are a handler's code,
-// too (a typed nil is the usual mistake), and later nobody would catch it.
+// checkError returns err, or the panic of err's methods. They are a handler's code as well,
+// and a typed nil is the usual mistake. Later nobody would catch that panic.
 func checkError(err error) error {
 	panicked := guard(func() error {
 		_, _, _ = err.Error(), IsPermanent(err), errors.Is(err, ErrConflict)
@@ -68,8 +68,8 @@ func checkError(err error) error {
 // handle calls the handler that the source has set.
 func (r *Request) handle() error { return r.handler(r) }
 
-// end adds the reply to the publishes and commits. The reply goes out last, so
-// that the rest is done when it arrives.
+// end adds the reply to the publishes and commits. The reply is sent last, so that everything
+// else is done when it arrives.
 func (r *Request) end() error {
 	if err := r.undo(); err != nil {
 		return err
@@ -77,7 +77,7 @@ func (r *Request) end() error {
 	return r.endWith()
 }
 
-// endWith is end for whatever the answer says.
+// endWith is end, whatever the status of the answer is.
 func (r *Request) endWith() error {
 	if err := r.source.reply(r); err != nil {
 		return err
@@ -95,7 +95,7 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// settle makes the outcome of the call, and for a failure the answer to it.
+// settle makes the outcome of the call and, after a failure, the answer.
 func (r *Request) settle(err error) {
 	r.outcome = Outcome{Err: err, Settlement: SettleAck}
 	if err == nil {

@@ -45,7 +45,7 @@ func findCharset(name string) (charset, bool) {
 	return charset{plain, e}, ok
 }
 
-// isUTF8 reports that a text needs no conversion.
+// isUTF8 reports whether a text needs no conversion.
 func (c *charset) isUTF8() bool { return c.encoding == nil && c.name != "utf16" && c.name != "utf32" }
 
 // Marks of the order of octets, at the start of a text.
@@ -57,8 +57,8 @@ var (
 	bomUTF32BE = []byte("\x00\x00\xfe\xff")
 )
 
-// toUTF8 converts a text of the character set of that name; the result has limit
-// octets at most. What that set cannot have is an error, not a replacement.
+// toUTF8 converts a text from the character set of that name. The result has at most limit
+// octets. Octets that are invalid in the character set are an error; they are not replaced.
 func toUTF8(name string, body []byte, limit int64) ([]byte, error) {
 	if limit <= 0 {
 		limit = UnpackMax
@@ -93,8 +93,9 @@ func toUTF8(name string, body []byte, limit int64) ([]byte, error) {
 	return text, nil
 }
 
-// order is the encoding of a text, and the text without its mark. Without one the
-// zeros of its first character tell, and else big-endian is meant (RFC 2781 §4.3).
+// order returns the encoding of a text, and the text without its byte order mark. Without a
+// mark, the zeros in the first character show the order; otherwise it is big-endian
+// (RFC 2781 §4.3).
 func (c *charset) order(body []byte) (encoding.Encoding, []byte) {
 	switch {
 	case c.name == "utf32le", c.name == "utf32" && (bytes.HasPrefix(body, bomUTF32LE) || len(body) > 3 && body[0] != 0 && body[3] == 0):
@@ -109,8 +110,8 @@ func (c *charset) order(body []byte) (encoding.Encoding, []byte) {
 	return c.encoding, body
 }
 
-// textual reports that bodies of a codec are text, so that a character set means
-// something; others are octets whatever their sender says.
+// textual reports whether the bodies of a codec are text, so that a character set matters.
+// Other bodies are octets, whatever their sender says.
 func textual(c Codec) bool {
 	media, _, _ := strings.Cut(strings.ToLower(c.ContentType()), ";")
 	media = strings.TrimSpace(media)

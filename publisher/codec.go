@@ -10,7 +10,7 @@ import (
 // A Codec turns values into bodies and back. One codec serves many calls, so
 // it keeps nothing between them.
 type Codec interface {
-	// ContentType is what an encoded body is labelled with.
+	// ContentType is the content type of an encoded body.
 	ContentType() string
 	// Append appends the encoding of v to dst.
 	Append(dst []byte, v any) ([]byte, error)
@@ -21,9 +21,9 @@ type Codec interface {
 // codecs by nick name and by content type, in lower case, without parameters.
 var codecs = map[string]Codec{}
 
-// RegisterCodec makes c known by each of the names: nick names for a
-// producer's Codec setting ("json") and content types for bodies that are to
-// be decoded ("application/json"). A name that is taken panics.
+// RegisterCodec registers c under each of the names: nick names for a producer's Codec
+// setting ("json"), and content types for bodies to decode ("application/json"). It panics
+// if a name is taken.
 func RegisterCodec(c Codec, names ...string) {
 	for _, name := range append(names, c.ContentType()) {
 		name = strings.ToLower(name)
@@ -42,11 +42,11 @@ func init() {
 	RegisterCodec(msgpackCodec{}, "msgpack", "application/msgpack", "application/vnd.msgpack")
 }
 
-// FindCodec returns the codec of a nick name or content type; the error names it.
+// FindCodec returns the codec of a nick name or content type. The error has the name.
 func FindCodec(name string) (Codec, error) { return codecFor([]byte(name)) }
 
-// codecFor finds the codec that writes a content type, or of a nick name. Of its
-// parameters only the charset matters: what is written is UTF-8.
+// codecFor finds the codec that writes a content type, or the codec of a nick name. Of the
+// parameters only charset matters, because codecs write UTF-8.
 func codecFor(contentType []byte) (Codec, error) {
 	codec, charset, err := readContentType(contentType)
 	if err != nil || charset == "" {
@@ -58,8 +58,8 @@ func codecFor(contentType []byte) (Codec, error) {
 	return codec, nil
 }
 
-// readContentType finds the codec of a content type or nick name, and the charset
-// that it names.
+// readContentType finds the codec of a content type or nick name, and the charset that the
+// content type names.
 func readContentType(contentType []byte) (codec Codec, charset string, err error) {
 	if c := codecs[string(contentType)]; c != nil { // the usual case: spelt as registered
 		return c, "", nil
@@ -78,8 +78,8 @@ func readContentType(contentType []byte) (codec Codec, charset string, err error
 	return c, params["charset"], nil
 }
 
-// saysNothing reports that a content type says nothing about a body: there is none,
-// or one by which a client marks what it does not know.
+// saysNothing reports whether a content type says nothing about a body: it is missing, or it
+// is one that clients use for unknown content.
 func saysNothing(contentType []byte) bool {
 	switch string(contentType) {
 	case "", "application/octet-stream", "application/data":
@@ -100,9 +100,9 @@ func decode(contentType, encoding string, headers Table, body []byte, limit int6
 	return decodeBody([]byte(contentType), &e, body, limit, v)
 }
 
-// decodeBody fills v from a body without its compressions. A character set of
-// the content encoding is that of the octets; the one of the content type may be
-// what a text was before its client encoded it.
+// decodeBody fills v from a body without its compressions. A character set in the content
+// encoding describes the octets. The one in the content type may describe the text before
+// the client encoded it.
 func decodeBody(contentType []byte, e *contentEncoding, body []byte, limit int64, v any) error {
 	codec, charset, err := contentCodec(contentType)
 	if err != nil {
@@ -148,7 +148,7 @@ func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
 
 func (jsonCodec) Decode(b []byte, v any) error { return json.Unmarshal(b, v) }
 
-// textCodec is the identity, for strings, byte slices and what prints itself.
+// textCodec is for strings, byte slices and values with a String method, which it sends unchanged.
 type textCodec struct{}
 
 func (textCodec) ContentType() string { return "text/plain" }

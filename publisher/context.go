@@ -8,12 +8,12 @@ func withRequest(ctx context.Context, r *Request) context.Context {
 	return context.WithValue(ctx, requestKey{}, r)
 }
 
-// FromContext is the call that a net/http handler mounted by [HTTP] or [Inline]
-// runs in; nil outside of one.
+// FromContext returns the call in which a net/http handler mounted by [HTTP] or [Inline]
+// runs, or nil outside of such a handler.
 //
-// Under [HTTP] its methods may be called on any goroutine until the handler has
-// returned, and give [ErrOver] after that. What they do is done on the loop, in
-// the order of the calls. What they read of the request stays valid.
+// Under [HTTP] the call's methods may be used on any goroutine until the handler has
+// returned; then they return [ErrOver]. They work on the loop, in the order in which they
+// are called. What they return of the request stays valid.
 func FromContext(ctx context.Context) *Request {
 	r, _ := ctx.Value(requestKey{}).(*Request)
 	return r

@@ -19,8 +19,8 @@ import (
 //   - a slice of structs: the exported fields, named by their csv or json tag,
 //     are the header.
 //
-// All types become strings, and only strings are read back; octets that are no
-// UTF-8 are left out. Into an any, it is []map[string]string.
+// Values of all types are written as strings, and only strings are read back. Octets that are
+// not UTF-8 are left out. Decoded into an any, the value is a []map[string]string.
 type csvCodec struct{}
 
 func (csvCodec) ContentType() string { return "text/csv" }
@@ -81,8 +81,8 @@ func appendMaps[V any](dst []byte, rows []map[string]V) ([]byte, error) {
 	return dst, nil
 }
 
-// csvText is the text of a field: empty for nil, as Python's None is, and what a
-// pointer points to.
+// csvText returns the text of a field: empty for nil, as for Python's None, and for a pointer
+// the value that it points to.
 func csvText(value any) string {
 	switch value := value.(type) {
 	case nil:
@@ -169,7 +169,7 @@ func decodeStructs(header []string, lines [][]string, v any) error {
 	for j, key := range header {
 		at := slices.Index(columns.names, key)
 		if at < 0 {
-			continue // as encoding/json: what the struct lacks is passed over
+			continue // as in encoding/json, unknown fields are skipped
 		}
 		for i, line := range lines {
 			if err := setField(out.Index(i).Field(columns.index[at]), line[j]); err != nil {
@@ -203,7 +203,7 @@ func setField(field reflect.Value, text string) error {
 	return fmt.Errorf("%q follows the value", rest)
 }
 
-// columns are the exported fields of a struct by their names in the header.
+// columns returns the exported fields of a struct by their names in the header.
 type columns struct {
 	names []string
 	index []int

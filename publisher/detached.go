@@ -19,22 +19,20 @@ import (
 // The server is the one that runs in this process with the handlers of [Default];
 // [Server.Publish] names another. Before it serves, Publish waits; see [OnStart].
 //
-// nil says that the broker has confirmed the message, or that the connection's
-// spool has it on disk. An error that is an [ErrUnavailable] is that of a call's
-// publish: returned as unroutable, nacked, no confirm within confirm_timeout,
-// publish_max reached, the connection lost, the server at its end. A second try may
-// publish the message twice where the connection was lost after it had been sent;
-// an id by [MessageID] lets receivers tell.
+// nil means that the broker has confirmed the message, or that the connection's spool has it
+// on disk. An [ErrUnavailable] has the same reasons as for the publish of a call: returned as
+// unroutable, nacked, no confirm within confirm_timeout, publish_max reached, the connection
+// lost, the server stopping. If the connection was lost after the message was sent, a second
+// attempt may publish it twice; with a [MessageID] receivers can recognise that.
 //
-// When ctx ends first, the error is its cause, and says what is known: that the
-// message was not sent, or, by an [ErrUnknownOutcome], that it may have been. ctx
-// takes nothing back.
+// If ctx ends first, the error has its cause and says whether the message was not sent or,
+// as an [ErrUnknownOutcome], may have been sent. A message that was sent is not taken back.
 func Publish(ctx context.Context, producer string, v any, options ...Option) error {
 	return Default.Publish(ctx, producer, v, options...)
 }
 
-// Publish is the package's [Publish] for the server that runs with this registry;
-// the one started last, if there are several.
+// Publish is the package's [Publish] for the server that runs with this registry. If there
+// are several, it is the one that was started last.
 func (g *Registry) Publish(ctx context.Context, producer string, v any, options ...Option) error {
 	s := g.running.Load()
 	if s == nil {
@@ -51,16 +49,16 @@ func (s *Server) Publish(ctx context.Context, producer string, v any, options ..
 	return nil
 }
 
-// detaching is what the server has for publishes outside of calls.
+// detaching is the server's state for publishes outside of calls.
 type detaching struct {
 	serving chan struct{} // closed when the loop runs
-	thread  uintptr       // the loop's own goroutine; stands when serving is closed
+	thread  uintptr       // the loop's own goroutine; set when serving is closed
 	refused bool          // the connections are about to be closed; for the loop's thread
 	total   uint64        // taken by the loop, for the loop's thread
 	failed  uint64
 }
 
-// attach makes the server the one that its registry publishes by.
+// attach makes the server the one that its registry uses to publish.
 func (s *Server) attach() { s.registry.running.Store(s) }
 
 func (s *Server) serve() {
@@ -71,9 +69,9 @@ func (s *Server) serve() {
 
 func (s *Server) detach() { s.registry.running.CompareAndSwap(s, nil) }
 
-// RefusePublishes ends the time of publishes outside of calls: the brokers'
-// connections are about to be closed in good order, which waits for the confirms of
-// those that are under way. Loop thread only.
+// RefusePublishes refuses publishes outside of calls from now on. It is called before the
+// connections to brokers are closed in good order, which waits for the confirms of publishes
+// that are under way. Loop thread only.
 func (s *Server) RefusePublishes() { s.detached.refused = true }
 
 // detached is one publish outside of a call.
@@ -82,7 +80,7 @@ type detached struct {
 	p       *producing // as declared; its sender is read on the loop's thread
 	tx      Tx
 	claim   atomic.Uint32 // who has it
-	outcome chan error    // has room for the one
+	outcome chan error    // buffered
 }
 
 // States of a detached publish: only the loop or the caller gets it.
@@ -207,7 +205,7 @@ func (d *detached) Confirmed(err error) {
 	}
 }
 
-// leave ends the caller's wait, and says what is known.
+// leave ends the caller's wait, and returns what is known of the outcome.
 func (d *detached) leave(cause error) error {
 	if d.claim.CompareAndSwap(detachedPosted, detachedGivenUp) {
 		return fmt.Errorf("%w: nothing was sent", cause)

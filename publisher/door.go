@@ -2,18 +2,18 @@ package publisher
 
 import "time"
 
-// A Call is a [Request] as the door sees it that made it: with the methods that fill
-// it, and with what came of it. Handlers get the Request.
+// A Call is a [Request] as the door that made it sees it, with the methods that fill it and
+// with its outcome. Handlers get the Request.
 type Call Request
 
-// Request is the call as its handler sees it.
+// Request returns the call as its handler sees it.
 func (c *Call) Request() *Request { return (*Request)(c) }
 
-// forDoor is the call as its door sees it.
+// forDoor returns the call as its door sees it.
 func (r *Request) forDoor() *Call { return (*Call)(r) }
 
-// A Door turns what a protocol machine says into a call, and the call's outcome back
-// into what the machine says.
+// A Door makes calls of what a protocol machine receives, and gives the outcome of each call
+// back to the machine.
 type Door interface {
 	// Done is called once, on the loop's thread, when a call is over. The door takes
 	// what it needs from c.Outcome and c.Response: c is recycled when Done returns.
@@ -34,14 +34,14 @@ type StreamDoor interface {
 	Written(c *Call) error
 }
 
-// Lengths of an answer that are none: its end is marked by the last chunk, or, for
-// HTTP/1.0 and where that is asked for, by the end of the connection.
+// Values for an answer without a known length. Its end is marked by the last chunk, or by the
+// end of the connection for HTTP/1.0 and if the handler asks for that.
 const (
 	LengthUnknown    = -1
 	LengthUntilClose = -2
 )
 
-// A Settlement says what becomes of a message.
+// A Settlement says how a message is settled.
 type Settlement uint8
 
 const (
@@ -74,17 +74,17 @@ type Outcome struct {
 // Outcome is how the call ended.
 func (c *Call) Outcome() *Outcome { return &c.outcome }
 
-// Response is the answer as it stands.
+// Response returns the answer as it is now.
 func (c *Call) Response() *Response { return &c.response }
 
-// Streamed reports whether the answer was sent by Start and Write already, or was
-// cut before: then there is nothing to answer.
+// Streamed reports whether the answer was already sent by Start and Write, or was cut. Then
+// there is nothing left to answer.
 func (c *Call) Streamed() bool {
 	p := &c.response
 	return p.stream != nil || p.begun || p.cut
 }
 
-// Wake lets a call that waits in a [Stream] go on.
+// Wake lets a call that waits in a [Stream] continue.
 func (c *Call) Wake() {
 	if c.bridge != nil {
 		c.bridge.room()
