@@ -10,14 +10,14 @@ import (
 
 // ErrConflict says that the call lost a race against another (a row changed
 // under it). The call is run again in place, up to conflict_retries times,
-// then fails: 409 for HTTP, a failure that may pass for a message. Wrap it
-// with %w to say what conflicted.
+// then it fails: 409 for HTTP, a failure that may pass for a message. Wrap it with %w to say
+// what conflicted.
 var ErrConflict = errors.New("conflict")
 
 // ErrUnavailable is wrapped by every error of a commit that could not hand its
 // publishes to the broker: a return, a nack, a lost connection, a deadline, a
-// full buffer. 503 for HTTP, whose reason is for the log alone; a failure that may
-// pass for a message.
+// full buffer. For HTTP it is 503, and only the log has the reason. For a message it is a
+// failure that may pass.
 var ErrUnavailable = errors.New("unavailable")
 
 // ErrContentType says that a body's content type has no codec: 415, or the
@@ -27,7 +27,7 @@ var ErrContentType = errors.New("no codec for content type")
 // ErrOver is the error of a call's methods after the call is over.
 var ErrOver = errors.New("the call is over")
 
-// ErrSent is the error of what comes too late in a [Request.Stream]: the call has
+// ErrSent is the error of methods that come too late in a [Request.Stream]: the call has
 // committed, and its answer has begun.
 var ErrSent = errors.New("the answer has begun already")
 
@@ -37,18 +37,16 @@ var ErrGone = errors.New("the client has gone")
 // ErrShutdown ends a wait of a call that the server's drain cut off.
 var ErrShutdown = errors.New("the server shuts down")
 
-// ErrNotServing is the error of a [Publish] where no server is there to do it:
-// none runs in this process, or an [OnStart] function asks, for which the server
-// waits.
+// ErrNotServing is the error of a [Publish] without a server: none runs in this process, or an
+// [OnStart] function publishes, for which the server waits.
 var ErrNotServing = errors.New("the server does not serve")
 
 // ErrOnLoop is the error of a [Publish] in a handler that runs on the loop's
 // thread: to wait for the loop there would hold it for ever. Use [Request.Publish].
 var ErrOnLoop = errors.New("called in a handler on the loop's thread: use r.Publish, which is a part of the call's transaction")
 
-// ErrUnknownOutcome says that a [Publish] was handed over and that its wait was
-// ended before its outcome was known: the broker may have the message, or may
-// still get it.
+// ErrUnknownOutcome says that a [Publish] was started and that the wait for its outcome was
+// ended. The broker may have the message, or may still get it.
 var ErrUnknownOutcome = errors.New("whether the broker has the message is not known")
 
 // ErrDraining ends the context of a [Request.Stream], and its wait, when the
@@ -57,7 +55,7 @@ var ErrUnknownOutcome = errors.New("whether the broker has the message is not kn
 var ErrDraining = errors.New("the server drains")
 
 // A StatusError is an error with an HTTP status and a text for the client. For
-// a message a 4xx is a failure that will not pass, but 408, 409, 425 and 429.
+// a message a 4xx is a failure that will not pass, except 408, 409, 425 and 429.
 type StatusError struct {
 	Status int
 	Text   string
@@ -70,9 +68,9 @@ type StatusError struct {
 // An answerField is a header field that an error gives to its answer.
 type answerField struct{ name, value string }
 
-// With returns the error with a header field for the answer, such as Retry-After
-// or WWW-Authenticate, in place of one that was set before; for a message the
-// reply's headers table gets it. e stays as it is.
+// With returns a copy of the error with a header field for the answer, such as Retry-After or
+// WWW-Authenticate. It replaces an earlier value. For a message the reply's headers table
+// gets it.
 func (e *StatusError) With(name, value string) *StatusError {
 	with := *e
 	with.fields = append(slices.Clip(with.fields), answerField{name, value})
@@ -111,8 +109,8 @@ type permanent struct{ error }
 
 func (e *permanent) Unwrap() error { return e.error }
 
-// A DecodeError says that a body is not what its content type or the value
-// asked for: 400, or the dead-letter queue.
+// A DecodeError says that a body does not fit its content type or the value to decode into:
+// 400, or the dead-letter queue.
 type DecodeError struct {
 	ContentType string
 	Cause       error
@@ -140,8 +138,7 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("%s panicked: %v", who, e.Value)
 }
 
-// IsPermanent reports whether an error is one that will not pass, so that a
-// message that met it is not tried again.
+// IsPermanent reports whether an error will not pass, so that its message is not tried again.
 func IsPermanent(err error) bool {
 	var p *permanent
 	var d *DecodeError
@@ -155,8 +152,8 @@ func IsPermanent(err error) bool {
 	return s.Status >= 400 && settlementOf(s.Status) == SettleDeadLetter
 }
 
-// statusOf maps a call's failure to an HTTP status and to the text that the
-// client may read. What the client can do nothing about is not told to it.
+// statusOf maps a call's failure to an HTTP status and to the text for the client. The text
+// has no reasons about which the client can do nothing.
 func statusOf(err error) (status int, text string) {
 	var s *StatusError
 	var d *DecodeError

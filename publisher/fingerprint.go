@@ -6,14 +6,13 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// fingerprintEnd is how much of either end of a body counts.
+// fingerprintEnd is how many octets at each end of a body count.
 const fingerprintEnd = 1024
 
-// Fingerprint tells messages apart, and is the same for one message at each
-// delivery, in each process, and for its copy in a quarantine or a retry queue: it
-// is made of what neither a broker nor zamqp changes on the way. Equal messages
-// have equal ones, so a fingerprint stands for as many messages as were counted
-// under it. It is never 0.
+// Fingerprint distinguishes messages. It is the same for each delivery of a message, in each
+// process, and for its copy in a quarantine or a retry queue, because it is made of what
+// neither a broker nor zamqp changes. Equal messages have equal fingerprints, so one
+// fingerprint may stand for several messages. It is never 0.
 func (c *Call) Fingerprint() uint64 {
 	r := c.Request()
 	m, p := &r.message, &r.props

@@ -14,9 +14,9 @@ import (
 )
 
 // ErrForeign is the error of a call's methods on a goroutine that is not its
-// handler's: of a go statement, or of a function given to [Request.Offload]. They
-// do nothing then, and the log has the place. Return to the handler first; or mount
-// it by [HTTP], under which every goroutine may call them.
+// handler's: one started by a go statement, or that of a function given to [Request.Offload].
+// The methods do nothing there, and the log names the place. Return to the handler first, or
+// mount the handler by [HTTP], under which every goroutine may call them.
 var ErrForeign = errors.New("called on a goroutine that is not the handler's (a go statement, or a function given to Offload): return to the handler first")
 
 // own reports why a method of a native handler's request cannot be used here. Only
@@ -29,8 +29,8 @@ func (r *Request) own() error {
 	return r.server.foreign.refuse(r.server, owner)
 }
 
-// foreignUses are the methods called where they cannot work. It is for any
-// goroutine.
+// foreignUses counts calls of methods on goroutines where they cannot work. Any goroutine may
+// use it.
 type foreignUses struct {
 	total  atomic.Uint64
 	mu     sync.Mutex
@@ -42,10 +42,10 @@ type foreignPlace struct {
 	missed int // uses since then
 }
 
-// foreignEvery bounds what one place may log.
+// foreignEvery is the least time between two log lines about the same place.
 const foreignEvery = time.Second
 
-// refuse logs a use and gives its error.
+// refuse logs a use and returns its error.
 func (f *foreignUses) refuse(s *Server, owner uintptr) error {
 	err := ErrForeign
 	if owner == 0 || owner == coro.Self() { // the owner is here, but not in this call any more
@@ -65,8 +65,8 @@ func (f *foreignUses) log(s *Server, err error) {
 	}
 }
 
-// tell gives how many uses of a place are to be logged now, this one included;
-// 0 is none.
+// tell returns how many uses of a place the next log line reports, including this one. 0 means
+// that no line is logged now.
 func (f *foreignUses) tell(pc uintptr) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -24,7 +24,7 @@ type HijackDoor interface {
 type Hijacked struct {
 	Conn   net.Conn
 	Read   []byte        // what the client has sent behind its request
-	Unsent func() []byte // ends the door's part; what has to be sent before all else
+	Unsent func() []byte // ends the part of the door and returns what has to be sent before all else
 	Closed func()        // is called once, when Conn is closed
 }
 
@@ -38,13 +38,12 @@ var (
 	errOld   = errors.New("hijack: an HTTP/1.0 client cannot switch protocols")
 )
 
-// unsentMax is how long Hijack waits for a client that does not take what was
-// answered before.
+// unsentMax is how long Hijack waits for a client to take earlier answers.
 const unsentMax = time.Minute
 
-// Hijack gives the connection to the handler, as [http.Hijacker] says: with
-// deadlines, Close, and Read beside Write. The call is over with it. Its context ends
-// when the handler returns, and with [ErrDraining] when the server begins to drain.
+// Hijack gives the connection to the handler, as [http.Hijacker] says: it has deadlines, Close,
+// and Read at the same time as Write. The call is over. Its context ends when the handler
+// returns, or with [ErrDraining] when the server begins to drain.
 func (w *hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -70,12 +69,12 @@ func (w *hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	in := bufio.NewReaderSize(&behind{first: read, rest: conn}, max(4096, len(read)))
-	_, _ = in.Peek(len(read)) // so that it is in the buffer, where callers look for it
+	_, _ = in.Peek(len(read)) // moves it to the buffer, where callers look for it
 	return conn, bufio.NewReadWriter(in, bufio.NewWriter(conn)), nil
 }
 
-// hijack ends the call and takes its connection, with what the client has sent
-// behind its request, and what was answered and not sent. Loop thread.
+// hijack ends the call and takes its connection, with the octets that the client has sent
+// after its request, and the answers that were not sent yet. Loop thread.
 func (r *Request) hijack(w *responseWriter) (conn net.Conn, read, unsent []byte, err error) {
 	door, ok := r.door.(HijackDoor)
 	if !ok || !r.source.hasClient() {
@@ -107,8 +106,8 @@ func (r *Request) hijack(w *responseWriter) (conn net.Conn, read, unsent []byte,
 	return conn, given.Read, unsent, nil
 }
 
-// mayHijack reports why the connection cannot be taken over. A head that the handler
-// has written is made ready.
+// mayHijack returns why the connection cannot be taken over, or nil. It prepares a head that
+// the handler has written.
 func (r *Request) mayHijack(w *responseWriter) error {
 	switch {
 	case r.tx.err != nil:
@@ -125,7 +124,7 @@ func (r *Request) mayHijack(w *responseWriter) error {
 	return nil
 }
 
-// sendUnsent sends what was answered on a connection before it was taken over.
+// sendUnsent sends the answers that were not sent before the connection was taken over.
 func sendUnsent(c net.Conn, unsent []byte, deadline time.Time) error {
 	if len(unsent) == 0 {
 		return nil
@@ -139,7 +138,7 @@ func sendUnsent(c net.Conn, unsent []byte, deadline time.Time) error {
 	return err
 }
 
-// behind reads what was read already, and then the rest.
+// behind reads first what was read before, and then from the connection.
 type behind struct {
 	first []byte
 	rest  io.Reader

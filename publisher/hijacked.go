@@ -20,8 +20,8 @@ type hijacked struct {
 	over   atomic.Bool             // it is closed
 }
 
-// own is the connection for the handler. Its end is noticed: by Close, or because
-// nobody refers to it any more, when package net closes it.
+// own returns the connection for the handler. Its end is noticed when the handler calls Close,
+// or when package net closes it because nothing refers to it any more.
 func (h *hijacked) own(nc net.Conn) net.Conn {
 	switch nc := nc.(type) {
 	case *net.TCPConn:
@@ -38,7 +38,7 @@ func (h *hijacked) own(nc net.Conn) net.Conn {
 	return &hijackedConn{nc, h.leave}
 }
 
-// watchConn returns how to close the connection, without a reference to it.
+// watchConn returns a function that closes the connection without a reference to it.
 func watchConn[T any](h *hijacked, nc *T) (end func()) {
 	runtime.AddCleanup(nc, (*hijacked).leave, h)
 	known := weak.Make(nc)
@@ -74,7 +74,7 @@ func (c *hijackedUnix) Close() error { defer c.leave(); return c.UnixConn.Close(
 func (c *hijackedTLS) Close() error  { defer c.leave(); return c.Conn.Close() }
 func (c *hijackedConn) Close() error { defer c.leave(); return c.Conn.Close() }
 
-// takeOver notes a connection that a handler has from now on.
+// takeOver records a connection that belongs to a handler from now on.
 func (s *Server) takeOver(h *hijacked) {
 	s.hijacked[h] = struct{}{}
 	if s.draining {
@@ -82,14 +82,14 @@ func (s *Server) takeOver(h *hijacked) {
 	}
 }
 
-// leave reports to the server that the connection is closed. Any goroutine.
+// leave tells the server that the connection is closed. Any goroutine.
 func (h *hijacked) leave() {
 	if !h.over.Swap(true) {
 		h.server.runtime.Post(func() { h.server.forget(h) })
 	}
 }
 
-// forget takes a closed connection out of the count. Loop thread.
+// forget removes a closed connection from the count. Loop thread.
 func (s *Server) forget(h *hijacked) {
 	delete(s.hijacked, h)
 	h.closed()
@@ -99,11 +99,11 @@ func (s *Server) forget(h *hijacked) {
 	}
 }
 
-// Hijacked is the number of connections that handlers have taken over and not
-// closed yet. Loop thread only.
+// Hijacked returns the number of connections that handlers have taken over and not closed.
+// Loop thread only.
 func (s *Server) Hijacked() int { return len(s.hijacked) }
 
-// AwaitHijacked calls done when no connection is left that a handler has taken over.
+// AwaitHijacked calls done when all connections that handlers have taken over are closed.
 // Loop thread only.
 func (s *Server) AwaitHijacked(done func()) {
 	if len(s.hijacked) == 0 {

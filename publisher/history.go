@@ -2,21 +2,21 @@ package publisher
 
 import "time"
 
-// History is all that decides over the next step of a message: what its headers
-// tell, what they do not tell because the message never left its queue for it,
-// and how the last attempt went.
+// History is everything that decides the next step of a message: what its headers tell, what
+// they cannot tell because the message did not leave its queue, and the result of the last
+// attempt.
 type History struct {
 	Failed  int // attempts that have failed, as the headers tell; see TraceAttempt and x-death
-	Untold  int // further ones, which no header records
+	Untold  int // further failed attempts, which no header records
 	Crashes int // ends of a process with the message in hand, as the headers tell; see TraceCrashes
 	Ends    int // further ones, which no header records
-	// Alone says that at the last of Ends no other message was being handled: it is
-	// the message that ended the process, as far as anybody can know.
+	// Alone says that at the last of Ends no other message was being handled. As far as
+	// anybody can know, this message ended the process.
 	Alone       bool
 	Quarantined bool    // it was delivered by the quarantine of its queue
 	Failure     Failure // how the attempt ended; none before the first
-	// Asked is the delay that the failure asks for. It is a lower bound, as far as there
-	// are such delays.
+	// Asked is the delay that the failure asks for: a lower bound, among the delays that the
+	// consumer has.
 	Asked time.Duration
 }
 
@@ -31,7 +31,7 @@ const (
 	FailureMalformed                // no handler can read its properties
 )
 
-// Step is what becomes of a message.
+// A Step is what happens to a message next.
 type Step uint8
 
 const (
@@ -41,16 +41,16 @@ const (
 	StepDead                   // it is given up
 )
 
-// Trial says which other messages may be handled at the same time.
+// A Trial says which other messages may be handled at the same time.
 type Trial uint8
 
 const (
-	TrialNone  Trial = iota // everybody
+	TrialNone  Trial = iota // all of them
 	TrialApart              // no other message that may have ended a process
 	TrialAlone              // no other message at all: with one more end, this one is given up
 )
 
-// Next is the next step of a message, with what it needs.
+// Next is the next step of a message, with the details of the step.
 type Next struct {
 	Step   Step
 	Trial  Trial         // of StepHandle
@@ -58,11 +58,10 @@ type Next struct {
 	Reason string        // of StepDead: a Reason constant
 }
 
-// Attempt counts the attempts, 1 for the first.
+// Attempt returns the number of the attempt, 1 for the first.
 func (h *History) Attempt() int { return 1 + h.Failed + h.Untold + h.Crashes + h.Ends }
 
-// Next decides over the next step of a message of consumer c. It looks at nothing
-// but its arguments.
+// Next decides the next step of a message of consumer c. It depends only on its arguments.
 func (h *History) Next(c *Consumer) Next {
 	final := c.NoAck || c.AutoAck
 	switch h.Failure {
@@ -88,8 +87,8 @@ func (h *History) Next(c *Consumer) Next {
 	return h.afterCrash(c)
 }
 
-// afterCrash decides over a message that was in hand when a process ended. An end
-// that it shared with others never gives it up.
+// afterCrash decides the next step of a message that was in hand when a process ended. An end
+// with other messages in hand never gives the message up.
 func (h *History) afterCrash(c *Consumer) Next {
 	ends := h.Crashes + h.Ends
 	switch {
@@ -98,7 +97,7 @@ func (h *History) afterCrash(c *Consumer) Next {
 	case h.Ends > 0 && c.Quarantines():
 		return Next{Step: StepQuarantine} // within the quarantine it moves to the end of the queue
 	case h.Ends == 0 && !h.Quarantined:
-		return Next{Step: StepHandle} // what the headers tell has had its trial
+		return Next{Step: StepHandle} // the ends that the headers tell have had their trial
 	case c.Retry.IsCrashed(ends + 1):
 		return Next{Step: StepHandle, Trial: TrialAlone}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // A Hook is a function that a server runs once, when it starts or when it stops.
-// Nothing of it is on the loop's thread: it may block.
+// It does not run on the loop's thread and may block.
 type Hook func(ctx context.Context) error
 
 // OnStart adds a function that the server runs before it serves: no listener is
@@ -22,9 +22,9 @@ type Hook func(ctx context.Context) error
 // the settings have been read. Nothing but ctx bounds how long that may take. An
 // error or a panic ends the start, with the place of this registration.
 //
-// ctx ends when the server begins to stop: with the signal as cause, during the
-// start or later, or when the start fails. So it is right for goroutines that the
-// function starts, which an [OnStop] function waits for:
+// ctx ends when the server begins to stop, with the signal as cause, also during the start,
+// or when the start fails. So it is right for goroutines that the function starts, for which
+// an [OnStop] function waits:
 //
 //	var ticks sync.WaitGroup
 //
@@ -36,8 +36,8 @@ type Hook func(ctx context.Context) error
 //		publisher.OnStop(func(context.Context) error { ticks.Wait(); return nil })
 //	}
 //
-// [Publish] on such a goroutine waits until the server serves. In the function
-// itself, for which the server waits, it is refused.
+// [Publish] on such a goroutine waits until the server serves. In the function itself it is
+// refused, because the server waits for the function.
 func OnStart(fn Hook) { Default.onStart(fn, 1) }
 
 // OnStop adds a function that the server runs when it stops: when all calls have
@@ -45,15 +45,14 @@ func OnStart(fn Hook) { Default.onStart(fn, 1) }
 // functions run one after the other, in the reverse order of registration, on a
 // goroutine of their own. An error or a panic is logged, and the next one runs.
 //
-// ctx ends when server.drain_timeout is over. A second later the server ends
-// without what still runs, does not begin the rest, and says so in the log and in
-// its exit status. If calls have not ended by then, the functions have that second
-// alone, and no broker. A second signal ends the process at once, without them.
+// ctx ends when server.drain_timeout is over. A second later the server ends without waiting
+// for the function that still runs, and does not run the others; the log and the exit status
+// say so. If calls have not ended before, the functions have only that second, and no broker.
+// A second signal ends the process at once, without them.
 //
-// They also run after a start that failed, but not all of them. The first OnStop
-// of a package belongs to its first OnStart, the second to the second, and more
-// of them to the last: a function runs if the one that it belongs to has returned
-// nil. It always runs if its package has no OnStart.
+// After a start that failed, some of them run. The first OnStop of a package belongs to its
+// first OnStart, the second to the second, and all further ones to the last. A function runs
+// if the one to which it belongs has returned nil, or if its package has no OnStart.
 func OnStop(fn Hook) { Default.onStop(fn, 1) }
 
 // OnStart is the package's [OnStart] for this registry.
@@ -86,7 +85,7 @@ func newHook(kind string, fn Hook, skip int) hook {
 	return hook{fn: fn, place: place, home: callerPackage(skip + 2)}
 }
 
-// callerPackage is the import path of the caller.
+// callerPackage returns the import path of the caller.
 func callerPackage(skip int) string {
 	pc, _, _, ok := runtime.Caller(skip)
 	if !ok {
@@ -111,7 +110,7 @@ func (s *Server) HasOnStart() bool { return len(s.hooks.starts) > 0 }
 // HasOnStop is for who runs them on a goroutine.
 func (s *Server) HasOnStop() bool { return len(s.hooks.stops) > 0 }
 
-// RunningHook names the hook that runs now, with its place; "" is none. Any
+// RunningHook returns the hook that runs now, with the place of its registration, or "". Any
 // goroutine may call it.
 func (s *Server) RunningHook() string {
 	if name := s.hooks.current.Load(); name != nil {
@@ -120,7 +119,7 @@ func (s *Server) RunningHook() string {
 	return ""
 }
 
-// hookSlow is how long an OnStart function may take until the log names it.
+// hookSlow is how long an OnStart function may run before the log names it.
 const hookSlow = 10 * time.Second
 
 // RunOnStart runs the functions that [OnStart] has added, until one fails. It is
@@ -149,9 +148,8 @@ func (s *Server) RunOnStart(ctx context.Context) error {
 	return nil
 }
 
-// RunOnStop runs the functions that [OnStop] has added and that have something to
-// undo. It begins none when ctx has ended. It is called once, not on the loop's
-// thread.
+// RunOnStop runs the [OnStop] functions whose start has run. It begins none after ctx has
+// ended. It is called once, not on the loop's thread.
 func (s *Server) RunOnStop(ctx context.Context) {
 	h := &s.hooks
 	for i := len(h.stops) - 1; i >= 0; i-- {

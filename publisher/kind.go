@@ -6,15 +6,16 @@ import (
 	"slices"
 )
 
-// A kind is one kind of thing that handler packages declare by name: producers,
-// consumers, pools. All of one kind are configured by the tables [TABLE.NAME]. A new
-// kind is a variable made by newKind, beside the functions that declare it.
+// A kind is a kind of thing that handler packages declare by name, such as producers, consumers
+// and pools. The tables [TABLE.NAME] configure all things of a kind. A new kind is a variable
+// made by newKind, beside the functions that declare it.
 type kind[T any] struct {
 	table    string
 	function string // that declares one, for errors
 }
 
-// tables are those of all kinds, and callMethods those of calls that what is declared makes.
+// tables has the tables of all kinds. callMethods has the methods of the calls that
+// declarations make by themselves.
 var (
 	tables      []string
 	callMethods map[string]string
@@ -25,8 +26,8 @@ func newKind[T any](table, function string) kind[T] {
 	return kind[T]{table, function}
 }
 
-// calling says that each declaration makes calls by itself, with this method and its name
-// as path. They are listed with the routes.
+// calling says that each declaration makes calls by itself, with this method, and with its
+// name as path. Such declarations are listed with the routes.
 func (k kind[T]) calling(method string) kind[T] {
 	if callMethods == nil {
 		callMethods = map[string]string{}
@@ -35,14 +36,14 @@ func (k kind[T]) calling(method string) kind[T] {
 	return k
 }
 
-// registered is a declaration with the place that made it, for errors.
+// registered is a declaration with its place, for errors.
 type registered[T any] struct {
 	value   T
 	handler Handler
 	place   string
 }
 
-// declarations are those of one kind, by name.
+// declarations holds the declarations of one kind, by name.
 type declarations[T any] map[string]*registered[T]
 
 func (d declarations[T]) names() []string { return slices.Sorted(maps.Keys(d)) }
@@ -79,7 +80,7 @@ func (k kind[T]) add(g *Registry, name string, value T, h Handler, place string)
 	d[name] = &registered[T]{value, h, place}
 }
 
-// values is a copy of what a registry declares.
+// values returns a copy of what a registry declares.
 func (k kind[T]) values(g *Registry) map[string]T {
 	d := k.in(g)
 	out := make(map[string]T, len(d))
@@ -111,8 +112,8 @@ func (g *Registry) Listing() []*Route {
 	return all
 }
 
-// Names are the names of all that is declared, by the table that configures it:
-// "consumer" for [consumer.NAME]. Each kind has an entry, empty or not.
+// Names returns the names of all declarations, by the table that configures them: "consumer"
+// for [consumer.NAME]. Each kind has an entry, which may be empty.
 func (g *Registry) Names() map[string][]string {
 	names := make(map[string][]string, len(tables))
 	for _, table := range tables {

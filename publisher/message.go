@@ -10,7 +10,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// A Message is what a door knows of a delivery. Its slices are the caller's.
+// A Message is what a door knows about a delivery. Its slices belong to the caller.
 type Message struct {
 	Connection  string
 	Consumer    string // by its registered name
@@ -34,9 +34,9 @@ const DefaultExchange = "(default)"
 
 var methodAMQP = []byte("AMQP")
 
-// SetMessage makes the request of a message. Everything is copied here. An
-// error says that the properties or the headers are malformed: then no handler gets
-// the message, and [Call.Message] has the properties as they came.
+// SetMessage makes the request of a message. It copies everything. An error says that the
+// properties or the headers are malformed. Then no handler gets the message, and
+// [Call.Message] has the properties as they came.
 func (c *Call) SetMessage(m *Message) error {
 	r := c.Request()
 	r.source, r.protocol, r.scheduled, r.scheme, r.prefix = messageSource{}, http11, time.Time{}, "", nil
@@ -98,14 +98,14 @@ func appendEscaped(dst []byte, s string) []byte {
 	return dst
 }
 
-// Delivery is the message as Go's AMQP users know it, a copy; nil for an HTTP
-// request. Its Acknowledger is nil: the transaction settles the message.
+// Delivery returns a copy of the message in the type that Go's AMQP users know, or nil for an
+// HTTP request. Its Acknowledger is nil, because the transaction settles the message.
 func (r *Request) Delivery() *Delivery {
 	if !r.delivered {
 		return nil
 	}
 	p, err := r.props.Publishing()
-	if err != nil { // cannot be: SetMessage would have refused it
+	if err != nil { // impossible: SetMessage would have refused it
 		plain := r.props
 		plain.Headers, plain.Flags = nil, plain.Flags&^amqpproto.FlagHeaders
 		p, _ = plain.Publishing()
@@ -127,17 +127,16 @@ func (r *Request) Delivery() *Delivery {
 	}
 }
 
-// Message is what SetMessage was given; the slices are the call's. Exchange and
-// routing key are those with which the message was published first, even if it comes
-// back from a retry queue.
+// Message returns what SetMessage got; the slices belong to the call. Exchange and routing key
+// are those of the first publish of the message, even if it comes back from a retry queue.
 func (c *Call) Message() *Message { return &c.message }
 
-// Attempt counts the attempts for a message, 1 for the first: those that failed,
-// those that ended with their process, and, as x-death tells, those that a
+// Attempt returns the number of the attempt for a message, 1 for the first. It counts attempts
+// that failed, attempts that ended with their process and, by x-death, messages that a
 // dead-letter exchange of the user's brought back. It is 1 for an HTTP request.
 func (r *Request) Attempt() int { return r.message.History.Attempt() }
 
-// field is a property by its HTTP-like name, or a simple value of the headers table.
+// field returns a property by its HTTP-like name, or a simple value of the headers table.
 func (messageSource) field(r *Request, name string) (value string) {
 	for i := range properties {
 		if p := &properties[i]; len(p.name) == len(name) && strings.EqualFold(p.name, name) {
@@ -157,8 +156,8 @@ func (messageSource) field(r *Request, name string) (value string) {
 	return value
 }
 
-// fields are those of properties and headers table; a property hides a key of the
-// headers table of the same name.
+// fields returns the fields of the properties and of the headers table. A property hides a key
+// of the headers table with the same name.
 func (messageSource) fields(r *Request) http.Header {
 	h := http.Header{}
 	_ = r.props.Headers.Each(func(key []byte, v amqpproto.Field) bool {
@@ -212,8 +211,7 @@ func number(set bool, n uint64) string {
 	return strconv.FormatUint(n, 10)
 }
 
-// simple is the text of a field value that has one; tables, arrays and void
-// have none.
+// simple returns the text of a simple field value. Tables, arrays and void have none.
 func simple(v amqpproto.Field) (string, bool) {
 	if b, ok := v.Bytes(); ok {
 		return string(b), true
@@ -241,8 +239,8 @@ func (r *Request) MessageID() []byte { return r.props.MessageID }
 // request.
 func (r *Request) CorrelationID() []byte { return r.props.CorrelationID }
 
-// DeliveryCount is how often a quorum queue has delivered the message before;
-// 0 where the queue does not count.
+// DeliveryCount returns how often a quorum queue has delivered the message before, or 0 if the
+// queue does not count.
 func (c *Call) DeliveryCount() int {
 	f, ok := c.props.Headers.Lookup(deliveryCount)
 	if !ok {
@@ -253,8 +251,8 @@ func (c *Call) DeliveryCount() int {
 	return max(0, min(n, 1<<30))
 }
 
-// CountsFailures reports whether DeliveryCount leaves out what was given back by
-// basic.nack. RabbitMQ does so since 4.3, which counts both in one more header.
+// CountsFailures reports whether DeliveryCount leaves out returns by basic.nack. RabbitMQ leaves
+// them out since 4.3, which counts all returns in another header.
 func (c *Call) CountsFailures() bool {
 	_, ok := c.props.Headers.Lookup(acquiredCount)
 	return ok

@@ -1,8 +1,8 @@
 package publisher
 
-// A Metric is one number of [Server.Metrics]. Its name follows Prometheus, without a
-// prefix for the program: what it is of, what it counts, the base unit, and _total
-// at the end of what only rises.
+// A Metric is one number of [Server.Metrics]. Its name follows Prometheus, without a prefix for
+// the program: the part that it describes, what it counts, the base unit, and _total at the
+// end of a counter.
 type Metric struct {
 	Name   string
 	Help   string
@@ -10,8 +10,8 @@ type Metric struct {
 	Value  float64
 }
 
-// A Label tells apart metrics of one name. Its values come from the
-// configuration, or are bounded by whoever measures.
+// A Label distinguishes metrics of one name. Its values come from the configuration, or the
+// meter bounds them.
 type Label struct{ Name, Value string }
 
 // A Meter measures parts of the server; doors are meters. Measure appends to dst.
@@ -30,7 +30,7 @@ func AppendMetrics(dst []Metric, labels []Label, metrics ...Metric) []Metric {
 	return dst
 }
 
-// Bit is 1 for what holds.
+// Bit returns 1 for true and 0 for false.
 func Bit(holds bool) float64 {
 	if holds {
 		return 1
@@ -38,8 +38,8 @@ func Bit(holds bool) float64 {
 	return 0
 }
 
-// Metrics are what a [Snapshot] has, and the numbers of each part, in no order. They
-// are separate because they are many more, and frequent readers need only the others.
+// Metrics returns the numbers of a [Snapshot] and of each part, in no order. They are separate
+// from Snapshot because they are many, and frequent readers need only the Snapshot.
 func (s *Server) Metrics() []Metric {
 	snap := s.Snapshot()
 	dst := s.measure(nil, &snap)

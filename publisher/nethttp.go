@@ -21,11 +21,11 @@ import (
 // gone, when the call is older than server.call_timeout, and when a drain runs
 // out of time.
 //
-// The answer is held until the handler has returned and the call has committed.
-// What is flushed, or is larger than the writer's buffer, leaves before that if
-// nothing is published and nobody has joined; after that [Request.Publish] and
-// [Request.Join] fail, and fail the call. An answer that must be held and is
-// larger than [AnswerHeldMax] fails the call, too.
+// The answer is held until the handler has returned and the call has committed. If nothing is
+// published and nobody has joined, an answer that is flushed or larger than the writer's
+// buffer is sent before. From then on [Request.Publish] and [Request.Join] fail, and the call
+// with them. An answer that must be held and is larger than [AnswerHeldMax] fails the call
+// too.
 //
 // A status of 400 or more aborts the transaction; see [Commit]. A message can be
 // sent through a mounted handler, too: its method is AMQP, or that of the route
@@ -48,7 +48,7 @@ func HTTP(h http.Handler) Handler {
 		go b.run(h, w, req)
 		err = b.serve()
 		if b.taken != nil {
-			return nil // there is nobody left to answer
+			return nil // there is no connection left to answer on
 		}
 		return w.finish(r, err)
 	}
@@ -82,8 +82,8 @@ var errTarget = Errorf(http.StatusBadRequest, "the request target is malformed")
 // httputil.ReverseProxy cuts an answer that it cannot complete only if it finds one.
 var httpServer = &http.Server{}
 
-// HTTPRequest is the request as net/http has it, a copy but for the body, which
-// dies with the call.
+// HTTPRequest returns the request as net/http has it. It is a copy, except the body, which is
+// valid only until the call is over.
 func (r *Request) HTTPRequest() (*http.Request, error) {
 	r.makePath()
 	u, err := url.ParseRequestURI(string(r.target))
@@ -122,11 +122,10 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 	return req.WithContext(withRequest(ctx, r)), nil
 }
 
-// local is a [Remote] that knows this side's address, too.
+// local is a [Remote] that also knows this side's address.
 type local interface{ LocalAddr() net.Addr }
 
-// requestBody reads a body that is there. Like net/http's it may be used by several
-// goroutines.
+// requestBody reads a body that is in memory. As in net/http, several goroutines may use it.
 type requestBody struct {
 	mu     sync.Mutex
 	rest   []byte
@@ -154,8 +153,8 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
-// moveFraming takes the fields out of the header that net/http keeps elsewhere.
-// The values of trailer fields are not read: their names are there without.
+// moveFraming removes the fields from the header that net/http keeps elsewhere. The values of
+// trailer fields are not read: the request has their names only.
 func (r *Request) moveFraming(req *http.Request) {
 	h := req.Header
 	h.Del("Host")
