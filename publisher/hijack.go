@@ -24,7 +24,7 @@ type HijackDoor interface {
 type Hijacked struct {
 	Conn   net.Conn
 	Read   []byte        // what the client has sent behind its request
-	Unsent func() []byte // ends the part of the door and returns what has to be sent before all else
+	Unsent func() []byte // ends the part of the door and returns what must be sent first
 	Closed func()        // is called once, when Conn is closed
 }
 

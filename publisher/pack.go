@@ -10,11 +10,11 @@ import (
 	"zamqp/amqpproto"
 )
 
-// Content is the body without its compressions, by its content encoding and, of a
-// message, by kombu's header compression; a character set is left as it is. It is
-// a view that dies with the call. The error can be returned as it is: an encoding
-// that is not known is a 415, or the dead-letter queue; a body that is not what
-// its encoding says, or is larger than unpack_max when it is unpacked, a 400 or 413.
+// Content returns the body without its compressions: those of its content encoding and, for a
+// message, of kombu's header compression. It does not convert character sets. The result is a
+// view, valid until the call is over. The error can be returned as it is: for an unknown
+// encoding it is a 415, or sends the message to the dead-letter queue; for a body that does not
+// fit its encoding it is a 400, and for one that unpacks to more than unpack_max a 413.
 func (r *Request) Content() ([]byte, error) {
 	e, err := r.encoding()
 	if err != nil {
@@ -40,8 +40,8 @@ func (r *Request) content(e *contentEncoding) ([]byte, error) {
 	return body, nil
 }
 
-// unpack undoes compressions, beside the loop if the body is large. How large it
-// becomes is not known before: one that becomes large is begun anew there.
+// unpack undoes compressions. A large body is unpacked on another goroutine. The size of the
+// result is not known before, so a body that becomes large is begun again there.
 func (r *Request) unpack(e *contentEncoding, body []byte, limit int64) ([]byte, error) {
 	if limit <= 0 {
 		limit = UnpackMax
@@ -77,7 +77,7 @@ func (r *Request) pack(arena []byte, bodyAt int) ([]byte, error) {
 	return r.server.packer.pack(arena, bodyAt)
 }
 
-// gzipped is the gzip of a large body.
+// gzipped compresses a large body.
 func gzipped(body []byte) ([]byte, error) {
 	out := newCollecting(nil)
 	z := gzip.NewWriter(out)
@@ -86,8 +86,8 @@ func gzipped(body []byte) ([]byte, error) {
 	return out.take(), err
 }
 
-// collecting collects what becomes a large body. No step of it takes long, as Go
-// cannot interrupt a copy: where there is one processor, that would hold up the loop.
+// collecting collects a body that becomes large. It copies in short steps, because Go cannot
+// interrupt a copy, and with one processor a long copy would hold up the loop.
 type collecting struct{ amqpproto.Collector }
 
 func newCollecting(head []byte) *collecting {
@@ -108,13 +108,13 @@ func (c *collecting) take() []byte {
 	return c.Take()
 }
 
-// packer gzips bodies; it is made when it is needed and then kept.
+// A packer compresses bodies with gzip. It is made when it is first needed, and kept.
 type packer struct {
 	writer *gzip.Writer
 	out    bytes.Buffer
 }
 
-// pack replaces what the arena holds from bodyAt on by its gzip.
+// pack compresses what the arena holds from bodyAt on, in place.
 func (p *packer) pack(arena []byte, bodyAt int) ([]byte, error) {
 	if p.writer == nil {
 		p.writer = gzip.NewWriter(io.Discard)

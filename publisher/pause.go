@@ -9,12 +9,12 @@ type Pauser interface {
 	IsPaused() bool
 }
 
-// BindConsumer gives the server the way to a consumer; a door calls it.
+// BindConsumer gives the server access to a consumer. A door calls it.
 func (s *Server) BindConsumer(name string, p Pauser) { s.pausers[name] = p }
 
-// Pause stops the deliveries to a consumer until [Server.Resume], or until the
-// process ends; what is in hand is finished. Loop thread only: from a handler,
-// r.Server().Pause("billing"). It is no failure to pause twice.
+// Pause stops the deliveries to a consumer until [Server.Resume] or the end of the process.
+// Messages in hand are finished. Loop thread only: from a handler,
+// r.Server().Pause("billing"). Pausing twice is no error.
 func (s *Server) Pause(consumer string) error {
 	p, err := s.pauser(consumer)
 	if err == nil {

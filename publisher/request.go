@@ -18,7 +18,7 @@ import (
 // A Field is a header field of a request, as views into the request.
 type Field = http1.Field
 
-// A Remote knows the address of the other side.
+// A Remote knows the address of the peer.
 type Remote interface{ RemoteAddr() net.Addr }
 
 // A Request is one call: an HTTP request or a message, with its transaction and its
@@ -33,7 +33,7 @@ type Request struct {
 	route    *Route
 	consumer *consuming
 	handler  Handler
-	parts    [][]byte // what the route's wildcards took, escaped
+	parts    [][]byte // the parts that the route's wildcards matched, escaped
 
 	arena  []byte // the head of the request, copied once
 	method []byte
@@ -44,14 +44,14 @@ type Request struct {
 	fields []Field
 	body   []byte
 	remote Remote
-	scheme string // as a trusted proxy says; "" without one
-	prefix []byte // of the paths, as it says
+	scheme string // from a trusted proxy; "" without one
+	prefix []byte // prefix of the paths, from the same proxy
 	protocol
 
-	large    amqpproto.Collector // of a large body that is coming
+	large    amqpproto.Collector // of a large body that is being received
 	expected int                 // its declared length, 0 = none
-	counted  int                 // octets of body among the server's
-	unpacked []byte              // the body without its content encoding, once somebody asked
+	counted  int                 // octets of body that the server's count includes
+	unpacked []byte              // the body without its content encoding, after the first request for it
 
 	message   Message
 	props     amqpproto.Properties
@@ -62,14 +62,14 @@ type Request struct {
 
 	owner     atomic.Uintptr // the goroutine that runs the call; 0 for none
 	main      strand         // the handler's
-	running   *strand        // that has the thread, or had it last
+	running   *strand        // the strand that has the thread, or had it last
 	children  *children      // nil without any
-	label     *string        // for the watchdog: who holds the thread
+	label     *string        // for the watchdog: what holds the thread
 	started   time.Time
 	scheduled time.Time // by a clock; zero for other calls
 	bridge    *bridge   // to the mounted handler that runs on a goroutine of its own
-	toCall    *bridge   // back to the call, where this is what such a handler got
-	lent      bool      // that one has views of arena and body: they are not used again
+	toCall    *bridge   // from the request that such a handler got back to the call
+	lent      bool      // such a handler has views of arena and body: their memory is not reused
 	slot      int       // in the server's list of live calls
 	live      bool
 	limited   bool // it has a limit of its own, see limit
@@ -81,7 +81,7 @@ type Request struct {
 	outcome   Outcome
 }
 
-// Origin says where the request comes from.
+// Origin returns where the request comes from.
 func (r *Request) Origin() Origin { return r.source.origin() }
 
 // Method is the HTTP method, "AMQP" for a message, and for a message that runs a route
@@ -98,7 +98,7 @@ func (r *Request) Method() string {
 	return string(r.method)
 }
 
-// Target is the request target as it was sent; for a message its path.
+// Target returns the request target as it was sent, or the path of a message.
 func (r *Request) Target() string {
 	r.makePath()
 	return string(r.target)
@@ -114,8 +114,7 @@ func (r *Request) Path() string {
 	return unescape(string(r.path))
 }
 
-// Query is the parsed query of the target; a pair that cannot be parsed is
-// left out.
+// Query returns the parsed query of the target. Pairs that cannot be parsed are left out.
 func (r *Request) Query() url.Values {
 	values, _ := url.ParseQuery(string(r.query))
 	return values
@@ -131,7 +130,7 @@ func (r *Request) Host() string {
 	return string(r.host)
 }
 
-// RemoteAddr is the address of the client, host:port; "" for a message.
+// RemoteAddr returns the address of the client, host:port, or "" for a message.
 func (r *Request) RemoteAddr() string {
 	if r.remote == nil {
 		return ""
@@ -149,7 +148,7 @@ func (r *Request) TLS() *tls.ConnectionState {
 	return nil
 }
 
-// secured is a [Remote] that may have TLS.
+// secured is a [Remote] whose connection may have TLS.
 type secured interface{ TLS() *tls.ConnectionState }
 
 // Scheme is "https" if the client's connection to this server has TLS, and "http" if not;
@@ -170,8 +169,7 @@ func (r *Request) Scheme() string {
 	return ""
 }
 
-// Pattern is the pattern of the route that matched; "" for a message that went
-// straight to its consumer.
+// Pattern returns the pattern of the matched route, or "" for a message that has no route.
 func (r *Request) Pattern() string {
 	if r.route == nil {
 		return ""
@@ -179,8 +177,8 @@ func (r *Request) Pattern() string {
 	return r.route.Pattern
 }
 
-// PathValue is what the route's wildcard of that name took, unescaped; "" if
-// there is none.
+// PathValue returns the part of the path that the route's wildcard of that name matched,
+// unescaped, or "" if there is no such wildcard.
 func (r *Request) PathValue(name string) string {
 	if r.route == nil {
 		return ""
@@ -193,8 +191,8 @@ func (r *Request) PathValue(name string) string {
 	return ""
 }
 
-// Header is the value of a header field, the first if there are several; names
-// are compared without case. A message has the fields Content-Type,
+// Header returns the value of a header field, the first if there are several. Names are
+// compared without case. A message has the fields Content-Type,
 // Content-Encoding, Correlation-Id, Reply-To, Message-Id, Type, User-Id,
 // App-Id, Expiration, Priority, Delivery-Mode and Timestamp from its
 // properties, and those of its headers table that have a simple value.
@@ -211,15 +209,15 @@ func (r *Request) HeaderBytes(name string) []byte {
 	return nil
 }
 
-// Headers is a copy of all header fields, as net/http has them.
+// Headers returns a copy of all header fields, in net/http's type.
 func (r *Request) Headers() http.Header { return r.source.fields(r) }
 
-// Body is the whole body as it was sent, compressed or not, a view that dies with
-// the call; [Request.Content] is the body without its compressions.
+// Body returns the whole body as it was sent, compressed or not. It is a view, valid until the
+// call is over. [Request.Content] is the body without its compressions.
 func (r *Request) Body() []byte { return r.body }
 
-// ContentType is the media type of the body as it was sent, a view that dies
-// with the call.
+// ContentType returns the media type of the body as it was sent. It is a view, valid until the
+// call is over.
 func (r *Request) ContentType() []byte {
 	if len(r.props.ContentType) > 0 {
 		return r.props.ContentType
@@ -227,12 +225,11 @@ func (r *Request) ContentType() []byte {
 	return r.HeaderBytes("Content-Type")
 }
 
-// Decode fills v from the body by the codec of its content type, HTTP or AMQP
-// alike, after its compressions are undone and a text of another character set is
-// made UTF-8. A message whose content type says nothing is decoded by its
-// consumer's Codec. A *[]byte takes the octets of a content type without a codec.
-// The error can be returned as it is: it is a 400 (415 for a content type or an
-// encoding that is not known), or sends the message to the dead-letter queue.
+// Decode fills v from the body by the codec of its content type, for HTTP and AMQP. Before that
+// it undoes compressions and converts texts in other character sets to UTF-8. If the content
+// type of a message says nothing, the consumer's Codec decodes it. A *[]byte gets the octets of
+// a content type without a codec. The error can be returned as it is: it is a 400, or a 415 for
+// an unknown content type or encoding, or it sends the message to the dead-letter queue.
 //
 // A body over a MiB is decoded on another goroutine while the call waits, as by
 // [Request.Offload]: an unmarshal method of a handler's type must not use what other
@@ -266,15 +263,15 @@ func (r *Request) Decode(v any) error {
 	return err
 }
 
-// decodeApart decodes a large body beside the loop.
+// decodeApart decodes a large body on another goroutine.
 func (r *Request) decodeApart(contentType []byte, e contentEncoding, body []byte, limit int64, v any) error {
 	return r.apart(func() error { return decodeBody(contentType, &e, body, limit, v) })
 }
 
-// Context ends when the call is over, when the client has gone and when the
-// server's drain cuts the call off; that of a [Request.Stream] ends when the
-// drain begins, with the cause [ErrDraining]. It may be handed to other goroutines,
-// such as the function given to [Request.Offload].
+// Context returns a context that ends when the call is over, when the client has gone, and when
+// the server's drain cuts the call off. The context of a [Request.Stream] ends when the drain
+// begins, with the cause [ErrDraining]. It may be given to other goroutines, such as the
+// function of [Request.Offload].
 //
 // From the first [Request.Go] until [Request.Wait] has returned, it also ends when a
 // child of the call fails.
@@ -293,7 +290,7 @@ func (r *Request) Context() context.Context {
 	return r.ctx
 }
 
-// Server is the server that runs the call.
+// Server returns the server that runs the call.
 func (r *Request) Server() *Server { return r.server }
 
 // Now is the time of the loop's turn.
@@ -304,14 +301,14 @@ func (r *Request) Now() time.Time {
 	return r.server.runtime.Now()
 }
 
-// count counts the body of a message among those of the server.
+// count adds the body of a message to the server's count.
 func (r *Request) count(n int) {
 	r.server.messageOctets += int64(n - r.counted)
 	r.counted = n
 }
 
-// reserve empties the arena and makes it large enough, so that what keep
-// returns stays where it is.
+// reserve empties the arena and makes it large enough, so that the memory that keep returns does
+// not move.
 func (r *Request) reserve(size int) {
 	if cap(r.arena) < size {
 		r.arena = make([]byte, 0, max(size, 512))
@@ -342,7 +339,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// String names the call for logs.
+// String returns the name of the call for logs.
 func (r *Request) String() string { return r.source.name(r) }
 
 // makePath makes the path of a call that has none yet.

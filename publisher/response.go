@@ -18,25 +18,25 @@ type Response struct {
 
 	lines   []byte              // ready header lines, for HTTP
 	headers Table               // for a reply
-	raw     amqpproto.RawTable  // the request's own headers table, given back
+	raw     amqpproto.RawTable  // the request's own headers table, for the reply
 	stream  func(*Stream) error // writes the body after the commit
 	err     error               // the first mistake in a header, which fails the call
-	unfit   error               // what the handler tried that a call without a client cannot do
+	unfit   error               // what the handler tried to do, but a call without a client cannot
 	set     bool
-	begun   bool // the head has left
+	begun   bool // the head was sent
 	cut     bool // there is no answer: the connection is cut
 
 	closes   bool   // the connection ends with this answer, which says so
-	ends     bool   // the same, where the head has left
+	ends     bool   // the same, if the head was sent before
 	trailers []byte // ready lines behind a body of unknown length
 	commit   bool   // see [Commit]
 }
 
-// Lines are the header lines besides those that the wire makes itself, each
-// ended by CRLF; for doors.
+// Lines returns the header lines without those that the connection adds. Each ends with CRLF.
+// For doors.
 func (p *Response) Lines() []byte { return p.lines }
 
-// Trailers are ready lines that follow a body of unknown length; for doors.
+// Trailers returns ready lines that follow a body of unknown length. For doors.
 func (p *Response) Trailers() []byte { return p.trailers }
 
 // Closes reports whether the handler ends the connection with this answer; for
@@ -53,9 +53,9 @@ func (p *Response) reset() {
 	p.cut, p.closes, p.ends, p.commit, p.trailers = false, false, false, false, p.trailers[:0]
 }
 
-// Reply answers with a value: a string as text/plain, bytes as they are
-// (application/octet-stream), nil as an empty body, everything else as JSON.
-// The answer leaves after the commit; a later one replaces it.
+// Reply answers with a value: a string as text/plain, bytes unchanged as
+// application/octet-stream, nil as an empty body, everything else as JSON. The answer is sent
+// after the commit. A later answer replaces it.
 func (r *Request) Reply(status int, v any) error {
 	switch v := v.(type) {
 	case nil:
@@ -68,8 +68,7 @@ func (r *Request) Reply(status int, v any) error {
 	return r.replyAs(status, jsonCodec{}, v)
 }
 
-// ReplyAs answers with a value encoded by the codec of that name or content
-// type.
+// ReplyAs answers with a value that the codec of that name or content type encodes.
 func (r *Request) ReplyAs(status int, codec string, v any) error {
 	c, err := codecFor([]byte(codec))
 	if err != nil {
@@ -127,8 +126,7 @@ func (r *Request) text(status int, text string) error {
 	return r.answer(status, "text/plain; charset=utf-8", r.response.Body)
 }
 
-// Bytes answers with a ready body, which is copied. An empty content type
-// sends none.
+// Bytes answers with a ready body, which is copied. If the content type is empty, none is sent.
 func (r *Request) Bytes(status int, contentType string, body []byte) error {
 	if r.toCall != nil {
 		return r.toCall.do(func(r *Request) error { return r.Bytes(status, contentType, body) })
@@ -192,8 +190,7 @@ func (r *Request) setHeader(name, value string) {
 	r.source.setField(r, name, value)
 }
 
-// dropLines takes the field lines whose name drop wants out of ready lines, in
-// place.
+// dropLines removes from ready lines, in place, the lines whose name drop selects.
 func dropLines(lines []byte, drop func(name string) bool) []byte {
 	kept := lines[:0]
 	for len(lines) > 0 {
@@ -207,8 +204,8 @@ func dropLines(lines []byte, drop func(name string) bool) []byte {
 	return kept
 }
 
-// SetHeaders gives the reply of a message the headers table t, with values of
-// every AMQP type; an HTTP answer gets the simple ones as fields.
+// SetHeaders gives the reply of a message the headers table t, with values of any AMQP type. An
+// HTTP answer gets the simple values as fields.
 func (r *Request) SetHeaders(t Table) {
 	if r.toCall != nil {
 		_ = r.toCall.do(func(r *Request) error { r.SetHeaders(t); return nil })

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Retry bounds the attempts for a message whose handler failed in a way that
-// may pass. The zero value means 5 attempts, 1 s to 60 s apart.
+// Retry bounds the attempts for a message whose handler failed in a way that may pass. The zero
+// value means 5 attempts, 1 s to 60 s apart.
 //
-// A failed message goes to a queue beside its own, which gives it back after
-// the delay; see [Retry.Delays] and [RetryQueue]. In place, it waits in this
-// process instead, unacked: so do messages whose queue ends with the connection
-// or is not ours to declare, those of streams and of lanes.
+// A failed message goes to a retry queue, which gives it back after the delay; see
+// [Retry.Delays] and [RetryQueue]. With InPlace it waits in this process instead, unacked. So do
+// messages of streams and of lanes, and messages whose queue ends with the connection or is not
+// declared by us.
 type Retry struct {
-	// Attempts counts all attempts, also the first; 1 means no retry.
+	// Attempts is the number of all attempts, including the first; 1 means no retry.
 	Attempts int `key:"attempts" min:"1" max:"1000"`
 	// Min is the first delay. It doubles up to Max.
 	Min time.Duration `key:"min" min:"1ms" max:"24h" unit:"ms"`
@@ -32,8 +32,8 @@ const (
 	RetryCrashes  = 3
 )
 
-// Delay returns the pause before the attempt that follows the given number of
-// failed ones, and whether there is to be one.
+// Delay returns the delay before the next attempt after the given number of failed attempts, and
+// whether there is a next attempt.
 func (r Retry) Delay(failed int) (time.Duration, bool) {
 	r = r.WithDefaults()
 	if failed >= r.Attempts {
@@ -46,9 +46,9 @@ func (r Retry) Delay(failed int) (time.Duration, bool) {
 	return min(d, r.Max), true
 }
 
-// Delays are the different pauses, the shortest first. Each has its queue: a
-// queue drops expired messages only from its head, so that a short delay behind
-// a long one would take as long as that.
+// Delays returns the different delays, the shortest first. Each has a queue of its own, because
+// a queue drops expired messages only at its head: a short delay behind a long one would take as
+// long as the long one.
 func (r Retry) Delays() (delays []time.Duration) {
 	for failed := 1; ; failed++ {
 		d, again := r.Delay(failed)
@@ -59,8 +59,8 @@ func (r Retry) Delays() (delays []time.Duration) {
 	}
 }
 
-// atLeast is the first of the delays that is not below the one that was asked for, or
-// else the longest.
+// atLeast returns the first delay that is not shorter than the one asked for, or the longest
+// delay if there is none.
 func (r Retry) atLeast(delay, asked time.Duration) time.Duration {
 	if delay >= asked {
 		return delay
@@ -74,14 +74,14 @@ func (r Retry) atLeast(delay, asked time.Duration) time.Duration {
 	return delays[len(delays)-1]
 }
 
-// IsCrashed reports whether a message that was in hand at the end of that many
-// processes is to be given up.
+// IsCrashed reports whether a message is to be given up that was in hand when that many processes
+// ended.
 func (r Retry) IsCrashed(crashes int) bool {
 	r = r.WithDefaults()
 	return r.Crashes > 0 && crashes >= r.Crashes
 }
 
-// WithDefaults has the defaults where r says nothing.
+// WithDefaults returns r with the defaults for unset fields.
 func (r Retry) WithDefaults() Retry {
 	if r.Attempts == 0 {
 		r.Attempts = RetryAttempts
@@ -98,8 +98,8 @@ func (r Retry) WithDefaults() Retry {
 	return r
 }
 
-// RetryQueue is the name of the queue in which messages of another wait for
-// their next attempt: "billing.retry.1m30s".
+// RetryQueue returns the name of the queue in which messages of a queue wait for their next
+// attempt, such as "billing.retry.1m30s".
 func RetryQueue(queue string, delay time.Duration) string {
 	text := delay.String()
 	if strings.HasSuffix(text, "m0s") {
@@ -111,32 +111,32 @@ func RetryQueue(queue string, delay time.Duration) string {
 	return queue + ".retry." + text
 }
 
-// QuarantineQueue is the name of the queue in which messages of another wait that
-// were in hand when a process ended. They are handled one at a time, so that
-// the next end of a process says which of them it was.
+// QuarantineQueue returns the name of the queue for messages of a queue that were in hand when a
+// process ended. They are handled one at a time, so that the next end of a process shows which
+// message was the cause.
 func QuarantineQueue(queue string) string { return queue + ".quarantine" }
 
-// OldQuarantineQueue is the name that older versions gave to the quarantine.
+// OldQuarantineQueue returns the name of the quarantine in older versions.
 func OldQuarantineQueue(queue string) string { return queue + ".suspects" }
 
-// DeadQueue is the name of the queue for the given-up messages of another, unless
-// its consumer names one.
+// DeadQueue returns the name of the dead-letter queue of a queue, unless its consumer names
+// another one.
 func DeadQueue(queue string) string { return queue + ".dead" }
 
-// RetriesInQueues reports whether the consumer's failed messages wait in queues
-// of the broker: where their own queue outlives the connection, is declared by
-// us and has no order to keep.
+// RetriesInQueues reports whether the consumer's failed messages wait in queues of the broker.
+// They do if their own queue outlives the connection, is declared by us, and has no order to
+// keep.
 func (c *Consumer) RetriesInQueues() bool {
 	return c.ownsQueue() && c.Type() != QueueStream && c.Lane == "" && !c.Retry.InPlace && !c.NoAck && !c.AutoAck
 }
 
-// Quarantines reports whether the consumer has a quarantine: where its messages
-// can move, and somebody handles them, and their ends of processes are counted.
+// Quarantines reports whether the consumer has a quarantine: its messages can move, they have a
+// handler, and their ends of processes are counted.
 func (c *Consumer) Quarantines() bool {
 	return c.RetriesInQueues() && c.Retry.Crashes >= 0 && !c.DeclareOnly
 }
 
-// Type is the type of the queue: QueueType, or what its arguments say.
+// Type returns the type of the queue, from QueueType or from its arguments.
 func (c *Consumer) Type() string {
 	if given, ok := c.Arguments["x-queue-type"].(string); ok && c.QueueType == "" {
 		return given
@@ -144,16 +144,15 @@ func (c *Consumer) Type() string {
 	return c.QueueType
 }
 
-// ownsQueue reports whether the queue is ours to declare and outlives us.
+// ownsQueue reports whether we declare the queue and it outlives the connection.
 func (c *Consumer) ownsQueue() bool {
 	return !c.ServerNamed && !c.Exclusive && !c.Transient && !c.AutoDelete && !c.NoDeclare && !c.NoDeclareQueue
 }
 
-// DeadLetterQueue is where the consumer's given-up messages are published to; ""
-// where they are only refused, for the dead-letter exchange of the queue if it
-// has one. That is so with an x-dead-letter-exchange among its arguments, and
-// for queues that are not ours to declare or end with the connection, unless a
-// DeadLetter is named.
+// DeadLetterQueue returns the queue to which the consumer's given-up messages are published. It
+// is "" if they are only refused, for the dead-letter exchange of their queue if it has one.
+// That is so for a queue with the argument x-dead-letter-exchange and, unless DeadLetter is set,
+// for a queue that we do not declare or that ends with the connection.
 func (c *Consumer) DeadLetterQueue() string {
 	switch {
 	case c.DeadLetter == "off":

@@ -46,8 +46,8 @@ type segment struct {
 	multi    bool
 }
 
-// parseRoute reads a pattern. What it lets pass is checked again by net/http's
-// own mux when the route is registered, so it only has to take apart.
+// parseRoute splits a pattern into its parts. It checks little, because net/http's own mux checks
+// the pattern again when the route is registered.
 func parseRoute(pattern string, h Handler, place string) (*Route, error) {
 	route := &Route{Pattern: pattern, Handler: h, Place: place}
 	rest := pattern
@@ -102,8 +102,8 @@ func unescape(s string) string {
 	return s
 }
 
-// appendUnescaped appends s with %XX replaced; false where an escape is broken,
-// and then s is appended as it is, as net/http's mux takes it.
+// appendUnescaped appends s with each %XX replaced. If an escape is invalid, it returns false and
+// appends s unchanged, as net/http's mux does.
 func appendUnescaped(dst, s []byte) ([]byte, bool) {
 	start := len(dst)
 	for i := 0; i < len(s); i++ {

@@ -8,9 +8,9 @@ import (
 )
 
 // A router finds the route of a request: host, then method, then the parts of
-// the path, the literal before {name} before {name...}. The rules, and the
-// redirects, are those of net/http's ServeMux, against which it is fuzzed; it
-// differs in working on bytes and in not allocating.
+// the path, where a literal comes before {name}, and {name} before {name...}. The rules and the
+// redirects are those of net/http's ServeMux; a fuzz test compares both. It works on bytes and
+// does not allocate.
 type router struct {
 	hosts map[string]*methods
 	any   *methods
@@ -89,8 +89,8 @@ func (n *node) add(route *Route) {
 	n.leaf = route
 }
 
-// A match is a found route with the parts of the path that its wildcards took,
-// still escaped, as views into the path.
+// A match is a route with the parts of the path that its wildcards matched: escaped, as views
+// into the path.
 type match struct {
 	route *Route
 	parts [][]byte
@@ -149,8 +149,7 @@ func (n *node) find(p []byte, parts [][]byte) match {
 	return match{}
 }
 
-// isSlash reports whether a part is the trailing slash; net/http takes an
-// escaped one for it, too.
+// isSlash reports whether a part is the trailing slash. As in net/http, an escaped one counts too.
 func isSlash(seg []byte) bool {
 	return string(seg) == "/" || len(seg) == 3 && string(seg[:2]) == "%2" && lower(seg[2]) == 'f'
 }
@@ -177,9 +176,8 @@ func firstSegment(p []byte) (seg, rest []byte) {
 	return p, nil
 }
 
-// redirect returns the path to send the client to, when the path as given has
-// no exact route but its cleaned form, or its form with a trailing slash, has;
-// "" if there is none.
+// redirect returns the path of a redirection, or "". There is one if the given path has no exact
+// route, but its cleaned form or its form with a trailing slash has.
 func (t *router) redirect(host, method, p []byte, m match) string {
 	clean := p
 	if !isClean(p) {
@@ -198,9 +196,9 @@ func (t *router) redirect(host, method, p []byte, m match) string {
 	return ""
 }
 
-// encodeTarget escapes the octets of a target that no URI may hold (RFC 3986 §2).
-// They are taken from clients as they come, and never sent on. A backslash is among
-// them: to a browser "/\host" is another host.
+// encodeTarget escapes the octets that a URI must not have (RFC 3986 §2). They are accepted from
+// clients, but never sent. A backslash is one of them: a browser reads "/\host" as another
+// host.
 func encodeTarget(target string) string {
 	const never = "\"<>\\^`{|}"
 	var b []byte
@@ -260,7 +258,7 @@ func dots(p []byte) bool {
 	return len(p) == 1 || p[1] == '/'
 }
 
-// cleanPath is net/http's: path.Clean that keeps a trailing slash.
+// cleanPath works as in net/http: path.Clean, but it keeps a trailing slash.
 func cleanPath(p string) string {
 	if p == "" || p[0] != '/' {
 		p = "/" + p

@@ -8,7 +8,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// An Answer is the reply to a [Request.Call], a copy that is the caller's.
+// An Answer is the reply to a [Request.Call]: a copy, which belongs to the caller.
 type Answer struct {
 	Status      int // from the header x-status of a zamqp server that failed; 200 without
 	ContentType string
@@ -17,7 +17,7 @@ type Answer struct {
 	Body        []byte
 
 	unpackMax int64
-	request   *Request // that has called; it may be another call's by now
+	request   *Request // the request that has called; another call may use it by now
 }
 
 // Decode fills v from the body by the codec of its content type, as
@@ -34,8 +34,8 @@ func (a *Answer) decode(v any) error {
 	return a.request.decode(a.ContentType, a.Encoding, a.Headers, a.Body, a.unpackMax, v)
 }
 
-// decode fills v from a body that is not the request's own, beside the loop if it is
-// large. r may be nil.
+// decode fills v from a body that is not the request's own. It decodes a large one on another
+// goroutine. r may be nil.
 func (r *Request) decode(contentType, encoding string, headers Table, body []byte, limit int64, v any) error {
 	if !r.canWait() {
 		return decode(contentType, encoding, headers, body, limit, v)
@@ -62,8 +62,7 @@ const CallTimeout = 30 * time.Second
 // Timeout sets how long a [Request.Call] waits for its answer.
 func Timeout(d time.Duration) Option { return Option{kind: optTimeout, num: uint64(max(0, d))} }
 
-// A Requester is a [Sender] that can wait for answers. For handlers a request over AMQP
-// is [Request.Call], as it calls another service.
+// A Requester is a [Sender] that can wait for answers. Handlers use it by [Request.Call].
 type Requester interface {
 	// Request publishes a request, of which it keeps nothing, and calls done once,
 	// later, on the loop's thread, with the reply or why there is none. forget ends
@@ -75,15 +74,15 @@ type Requester interface {
 // holding the loop. Any number of calls, of this handler's and of others, wait at
 // once on the same channels. Options are those of [Request.Publish], and [Timeout].
 //
-// The request leaves at once, outside of the transaction: it is not taken back if
-// the call fails later, and it is sent again if the call is run again.
+// The request is sent at once, outside of the transaction. It is not taken back if the call fails
+// later, and it is sent again if the call is run again.
 //
 // An answer with a status of 400 or more is returned together with an error that
-// is a [StatusError] of that status. Any other error is an [ErrUnavailable], as
-// when no queue takes the request or no answer comes in time, or says that this
-// call was cancelled meanwhile.
+// is a [StatusError] of that status. Any other error is an [ErrUnavailable], for example because
+// no queue takes the request or no answer comes in time, or it says that this call was
+// cancelled.
 func (r *Request) Call(producer string, v any, options ...Option) (*Answer, error) {
-	if r.toCall != nil { // what encodes v may be the handler's: it runs where that does
+	if r.toCall != nil { // the encoder may be the handler's code: it runs on the handler's goroutine
 		body, err := r.server.claimed(producer, v, options)
 		if err != nil {
 			return nil, fmt.Errorf("call %s: %w", producer, err)

@@ -7,8 +7,8 @@ type Stats struct {
 	Requests  uint64 // HTTP requests dispatched
 	Messages  uint64 // messages dispatched
 	Failures  uint64 // calls that ended in an error
-	Panics    uint64 // of them, by a panic
-	Undone    uint64 // calls whose answer was a refusal, which aborted what they had done
+	Panics    uint64 // the failures by a panic
+	Undone    uint64 // calls that were aborted because of the status of their answer
 	Conflicts uint64 // runs that were repeated for a conflict
 	Children  uint64 // functions given to Go that were started
 	Refused   uint64 // requests answered without a handler: no route, too many calls

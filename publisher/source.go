@@ -19,14 +19,14 @@ const (
 
 func (o Origin) String() string { return string(o) }
 
-// A source is where calls come from: HTTP clients, queues. Whatever differs between
-// calls for that reason is asked of the source, so that only the source's own files
-// know it. A Request holds its source as an interface value; nothing is allocated for
-// it, since one value serves all calls.
+// A source is where calls come from, such as HTTP clients and queues. It answers every question
+// whose answer depends on that, so that only the source's own files know the difference. A
+// Request holds its source as an interface value. One value serves all calls, so nothing is
+// allocated for it.
 //
-// A new source implements this contract in one file, embedding [unanswered] for what
-// it does not care about; that file has the method of [Call] which fills a call and
-// sets its source. A door, in a folder of its own, makes and dispatches the calls.
+// A new source implements this contract in one file, and embeds [unanswered] for methods that it
+// does not need. That file also has the method of [Call] that fills a call and sets its source.
+// A door, in a folder of its own, makes and dispatches the calls.
 type source interface {
 	// origin is the source as handlers know it.
 	origin() Origin
