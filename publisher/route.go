@@ -26,8 +26,8 @@ type Route struct {
 // A RouteOption changes one thing of a route.
 type RouteOption func(*Route)
 
-// StreamTimeout bounds how long a [Request.Stream] of the route may last. Without
-// it there is no bound but the client's going away and the server's drain.
+// StreamTimeout bounds how long a [Request.Stream] of the route may last. Without it, a stream
+// ends only with its client and with the server's drain.
 func StreamTimeout(d time.Duration) RouteOption {
 	return func(r *Route) { r.streamTimeout = d }
 }

@@ -37,8 +37,8 @@ func TestHooksOfAnotherModule(t *testing.T) {
 		"all is well":          {"writers=0", []string{"serving http"}, 0, []string{"stopped"}, "OnStop"},
 		"the stop fails":       {"stop=fail", []string{"serving http"}, 0, []string{"OnStop (registered at slow/ticks.go:", "it does not stop ticking", "stopped"}, ""},
 		"the stop takes long":  {"stop=hang", []string{"serving http"}, 1, []string{"OnStop (registered at slow/ticks.go:", "drain_timeout", "stopped"}, ""},
-		"the stop never ends":  {"stop=forever", []string{"serving http"}, 1, []string{"OnStop (registered at slow/ticks.go:", "drain_timeout", "ends without it"}, "stopped"},
-		"a signal in that one": {"stop=forever,server.drain_timeout=1h", []string{"serving http", "the stop hangs"}, 1, []string{"a second terminated ended the drain", "ends without it"}, "stopped"},
+		"the stop never ends":  {"stop=forever", []string{"serving http"}, 1, []string{"OnStop (registered at slow/ticks.go:", "drain_timeout", "ends without waiting for it"}, "stopped"},
+		"a signal in that one": {"stop=forever,server.drain_timeout=1h", []string{"serving http", "the stop hangs"}, 1, []string{"a second terminated ended the drain", "ends without waiting for it"}, "stopped"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
