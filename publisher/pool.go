@@ -15,44 +15,42 @@ const DefaultPool = "default"
 
 // PoolSize bounds the offloaded work of one pool.
 type PoolSize struct {
-	Workers int // pieces of work at once, of calls that hold nothing
+	Workers int // how many functions run at once, for calls without a participant
 	Queue   int // HTTP calls that may wait for a worker; one more is answered 503
 }
 
-// The sizes of a pool that nobody has set.
+// Default sizes of a pool.
 const (
 	PoolWorkers = 16
 	PoolQueue   = 1000
 )
 
-// poolHeldMax bounds the pieces of work at once of calls that have joined a
-// participant. It keeps the process below Go's limit of threads.
+// poolHeldMax bounds how many functions of calls that have joined a participant run at once. It
+// keeps the process below Go's limit of threads.
 const poolHeldMax = 1000
 
-// A pool bounds the offloaded work of one kind, so that what is slow in one
-// place does not hold up the others. It lives on the loop's thread; the
-// runtime's goroutines run what it starts.
+// A pool bounds the offloaded work of one kind, so that slow work of one kind does not hold up
+// other kinds. It is used on the loop's thread; the runtime's goroutines run the work.
 //
-// Work is of three ranks. A call without a participant holds nothing that
-// others wait for: it stands in line for one of the workers. A call that has
-// joined a participant may hold a lock (SQLite has one for all writers) that
-// the work on all workers waits for. If it stood in line behind them, nobody
-// would ever go on. So it starts at once, and is refused when too many do.
-// Commit and Abort release: they have workers of their own, which no work that
-// waits for a lock can occupy, and they are never refused.
+// Work has one of three ranks. A call without a participant holds nothing that others wait for,
+// so its work waits in line for one of the workers. A call with a participant may hold a lock
+// (SQLite has one for all writers) for which the work on all workers waits. If its work waited
+// behind them, no work would ever continue. So it starts at once, and is refused when there is
+// too much of it. Commit and Abort release locks: they have workers of their own, which no work
+// that waits for a lock can occupy, and they are never refused.
 type pool struct {
 	name    string
 	size    PoolSize
 	runtime Runtime
 	busy    int      // workers at work
 	line    workLine // for a worker
-	held    int      // pieces of work of calls with a participant
+	held    int      // running functions of calls with a participant
 	ending  int      // commits and aborts at work
 	ends    workLine // commits and aborts that wait, for commits and aborts only
 
 	started uint64
 	refused uint64
-	waited  time.Duration // in line, of all that have left it
+	waited  time.Duration // total time in line of the work that has left it
 }
 
 // workRank says what a piece of work may wait for.
@@ -67,7 +65,7 @@ const (
 // offloaded is one piece of work. It is in a line until it starts.
 type offloaded struct {
 	r          *Request
-	strand     *strand // that waits; nil for a goroutine
+	strand     *strand // the strand that waits; nil for a goroutine
 	pool       *pool
 	fn         func() error
 	rank       workRank
@@ -78,7 +76,7 @@ type offloaded struct {
 	err        error
 }
 
-// workLine is a queue out of whose middle a cancelled call can go.
+// A workLine is a queue from whose middle a cancelled call can be removed.
 type workLine struct {
 	first, last *offloaded
 	n           int
@@ -139,8 +137,8 @@ func (p *pool) wait(q *workLine, w *offloaded) {
 	q.push(w)
 }
 
-// full is the error of work that is refused. The pool's name is for the client;
-// the rest is for the log.
+// full returns the error of work that is refused. The client sees the pool's name; the log has the
+// rest.
 func (p *pool) full(format string, args ...any) error {
 	p.refused++
 	e := &StatusError{
@@ -149,11 +147,11 @@ func (p *pool) full(format string, args ...any) error {
 	return e.With("Retry-After", p.retryAfter())
 }
 
-// retryAfterMax bounds what a client is told to wait, in seconds.
+// retryAfterMax bounds Retry-After, in seconds.
 const retryAfterMax = 60
 
-// retryAfter is after how many seconds a refused client may find room: as long as the
-// first in line has waited, for whoever comes now will wait as long.
+// retryAfter returns after how many seconds a refused client may find room. It is the time for
+// which the first in line has waited, because new work will wait about as long.
 func (p *pool) retryAfter() string {
 	seconds := 1
 	if w := p.line.first; w != nil {
@@ -170,9 +168,8 @@ func (p *pool) run(w *offloaded) {
 	p.runtime.Offload(w.kind(), w.run, w.done)
 }
 
-// kind is the function that the handler has given, whatever it holds. Work that
-// others may wait for has none: it is never given to threads that the system
-// lets wait.
+// kind identifies the function that the handler has given. Work for which others may wait has no
+// kind: it never runs on the threads of low priority.
 func (w *offloaded) kind() uintptr {
 	if w.rank != rankFree {
 		return 0
@@ -218,7 +215,7 @@ func (p *pool) next(q *workLine, busy *int) {
 	}
 }
 
-// leave takes work that has not started out of the line.
+// leave removes work that has not started from the line.
 func (p *pool) leave(w *offloaded) {
 	p.line.remove(w)
 	p.waited += p.runtime.Now().Sub(w.since)
@@ -235,9 +232,8 @@ func (s *Server) poolOf(name string) (*pool, error) {
 	return nil, fmt.Errorf("offload: no such pool: register it by publisher.Pool(%q, …)", name)
 }
 
-// Workers is how many pieces of work the pools have under way at most, all
-// together: the goroutines that [Runtime.Offload] needs so that none of its own
-// lines gets in between.
+// Workers returns how many functions all pools together run at most. [Runtime.Offload] needs that
+// many goroutines, so that work does not wait a second time there.
 func (s *Server) Workers() int {
 	n := 2*s.bodies.size.Workers + poolHeldMax + s.outgoing.options.RequestsMax
 	for _, p := range s.pools {
@@ -246,8 +242,8 @@ func (s *Server) Workers() int {
 	return n
 }
 
-// makePools makes the pools of the registry and the default one, with the sizes
-// that replace the registered ones.
+// makePools makes the pools of the registry and the default pool. Configured sizes replace the
+// registered ones.
 func (s *Server) makePools(registered, sizes map[string]PoolSize) {
 	s.bodies = &pool{name: bodiesPool, size: PoolSize{bodiesWorkers, PoolQueue}}
 	s.pools = map[string]*pool{DefaultPool: {}}

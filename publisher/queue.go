@@ -6,33 +6,33 @@ import (
 	"zamqp/amqpproto"
 )
 
-// A Queue is a queue at a broker, to be looked at and to be read from, one message
-// at a time.
+// A Queue is a queue of a broker. A handler can ask for its length and get messages from it, one at
+// a time.
 type Queue struct {
 	r          *Request
 	name       string
 	connection string
 }
 
-// Queues answers for the queues of one connection; doors implement it. done is
-// called once, later, on the loop's thread, unless an error is returned.
+// Queues gives access to the queues of one connection. Doors implement it. Unless an error is
+// returned, done is called once, later, on the loop's thread.
 type Queues interface {
 	QueueInfo(queue string, done func(messages, consumers int, err error)) error
-	// Get takes one message; nil is an empty queue. It stays unacked until settle
-	// is called, which is safe after the connection has gone.
+	// Get takes one message, or nil from an empty queue. The message stays unacked until
+	// settle is called, which is safe after the connection has ended.
 	Get(queue string, done func(d *Delivery, settle func(ack bool), err error)) error
 }
 
 // BindQueues gives the server the queues of a connection; a door calls it.
 func (s *Server) BindQueues(connection string, q Queues) { s.queues[connection] = q }
 
-// Queue is the queue of that name, on the connection "default"; see [Queue.On].
-// Nothing is declared, and nothing asked yet.
+// Queue returns the queue of that name, on the connection "default"; see [Queue.On]. It declares
+// nothing and does not ask the broker yet.
 func (r *Request) Queue(name string) *Queue {
 	return &Queue{r: r, name: name, connection: DefaultConnection}
 }
 
-// On is the queue of the same name on another connection.
+// On returns the queue of the same name on another connection.
 func (q *Queue) On(connection string) *Queue {
 	return &Queue{r: q.r, name: q.name, connection: connection}
 }
@@ -56,15 +56,15 @@ func (q *Queue) of(r *Request) (Queues, error) {
 	return nil, fmt.Errorf("%w: the connection %q is not set up", ErrUnavailable, q.connection)
 }
 
-// Len is the number of messages that wait in the queue, those in hand left out,
-// and Consumers that of its consumers: a passive declare asks the broker, while
-// the call waits. It creates nothing; a queue that does not exist is an error.
+// Len returns the number of messages that wait in the queue, without messages in hand. It asks the
+// broker by a passive declare while the call waits. It creates nothing; a queue that does not
+// exist is an error.
 func (q *Queue) Len() (messages int, err error) {
 	messages, _, err = q.info()
 	return messages, err
 }
 
-// Consumers is the number of the queue's consumers; see [Queue.Len].
+// Consumers returns the number of the queue's consumers; see [Queue.Len].
 func (q *Queue) Consumers() (consumers int, err error) {
 	_, consumers, err = q.info()
 	return consumers, err
@@ -87,9 +87,9 @@ func (q *Queue) info() (messages, consumers int, err error) {
 	return messages, consumers, nil
 }
 
-// Get takes one message out of the queue (basic.get), as a part of the call's
-// transaction: it is acked when that commits and goes back when it aborts. nil
-// says that the queue is empty. The message is a copy; [DecodeDelivery] reads it.
+// Get takes one message from the queue (basic.get), as a part of the call's transaction. The message
+// is acked when the transaction commits, and goes back when it aborts. nil means that the queue
+// is empty. The message is a copy; [DecodeDelivery] reads it.
 func (q *Queue) Get() (*Delivery, error) {
 	var got *Delivery
 	err := q.r.await(func(r *Request, w *pause) error {
@@ -131,7 +131,7 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// settleGets ends what the transaction has got from queues.
+// settleGets settles the messages that the transaction has got from queues.
 func (t *Tx) settleGets(ack bool) {
 	for _, settle := range t.gets {
 		settle(ack)

@@ -10,15 +10,14 @@ import (
 	"sync/atomic"
 )
 
-// A Handler answers one call. nil commits the call's transaction, an error
-// aborts it. r and all bytes got from it are the call's: they die when the
-// handler's call is over.
+// A Handler answers one call. nil commits the call's transaction, an error aborts it. r and all
+// octets got from it are valid only until the call is over.
 type Handler func(r *Request) error
 
-// An ErrorHandler sees the failure of a message-born call before the
-// failure's ordinary way is taken. nil means handled: what the error handler
-// itself published leaves and the message is acked. An error (the same or
-// another) goes on in place of the first.
+// An ErrorHandler gets the failure of a message's call before the failure is treated in the usual
+// way. If it returns nil, the failure is handled: its own publishes are sent, and the message is
+// acked. If it returns an error, the same or another one, that error is treated in the usual
+// way.
 type ErrorHandler func(r *Request, err error) error
 
 // A Registry holds what the handler packages declare. The package's own
@@ -31,7 +30,7 @@ type Registry struct {
 	app           []AppSettings
 	starts, stops []hook
 	mux           *http.ServeMux         // never serves: it knows syntax and conflicts of patterns
-	running       atomic.Pointer[Server] // that [Publish] uses
+	running       atomic.Pointer[Server] // the server that [Publish] uses
 }
 
 // What handler packages declare by name.
@@ -191,8 +190,8 @@ func (g *Registry) Producers() map[string]Producer { return producerKind.values(
 // Consumers returns a copy of the declared consumers by name.
 func (g *Registry) Consumers() map[string]Consumer { return consumerKind.values(g) }
 
-// checkName wants names that can be a key in the file, the environment and on
-// the command line.
+// checkName requires names that can be keys in the file, in the environment and on the command
+// line.
 func checkName(what, name, place string) {
 	for _, c := range name {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' {

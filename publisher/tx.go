@@ -4,18 +4,18 @@ import (
 	"fmt"
 )
 
-// A Publication is a publish on its way to the broker. Its slices, and its
-// strings, belong to the transaction and die when its confirm has come.
+// A Publication is a publish on its way to the broker. Its slices and strings belong to the
+// transaction, and are valid until the confirm has come.
 type Publication struct {
 	Exchange      string
 	RoutingKey    string
 	Mandatory     bool
 	RawProperties []byte // flags and values as on the wire
 	Body          []byte
-	Tx            *Tx // that it is a part of
+	Tx            *Tx // the transaction to which it belongs
 }
 
-// Group is what all publishes of one call have in common; nil for none.
+// Group is the same for all publishes of one call, or nil.
 func (p *Publication) Group() any {
 	if p.Tx == nil {
 		return nil
@@ -27,22 +27,21 @@ func (p *Publication) Group() any {
 // never inside Send: nil when the broker has taken responsibility for it.
 type Confirmer interface{ Confirmed(err error) }
 
-// A Sender hands publishes to a broker. An error from Send means that nothing
-// was kept and done will not be called.
+// A Sender gives publishes to a broker. If Send returns an error, nothing was kept and done is not
+// called.
 type Sender interface {
 	Send(p *Publication, done Confirmer) error
 }
 
-// A Foreseer is a Sender that can say what it would refuse now. Foresee is called
-// before a participant commits, with the number of publishes, their octets together,
-// and the octets of the last one. nil promises nothing.
+// A Foreseer is a Sender that can say whether it would refuse publishes now. Foresee is called
+// before a participant commits, with the number of publishes, their octets together, and the
+// octets of the last one. nil is no promise.
 type Foreseer interface {
 	Foresee(count, octets, size int) error
 }
 
-// A Tx is the transaction of one call: the joined participants and the
-// publishes that leave when it commits. The message, if there is one, is
-// settled by its outcome.
+// A Tx is the transaction of one call: the participants that joined, and the publishes that are
+// sent when it commits. Its outcome decides how the call's message is settled.
 type Tx struct {
 	participants []Participant
 	gets         []func(ack bool) // of messages got from queues
@@ -51,13 +50,12 @@ type Tx struct {
 	arena        []byte // encoded properties and bodies of pubs
 	table        []byte // scratch: a headers table before it is put into its place
 	id           []byte // scratch: a derived message id
-	waiting      int    // confirms to come
-	ending       bool   // a participant's Commit or Abort runs
+	waiting      int    // confirms that are still to come
+	ending       bool   // a participant's Commit or Abort is running
 	err          error  // the first publish that failed while it was built
 }
 
-// publication is a Publication in the making: its slices are known as offsets
-// until the arena has stopped growing.
+// publication becomes a Publication. It holds offsets, because the arena may still grow and move.
 type publication struct {
 	Publication
 	request                *Request
@@ -75,8 +73,8 @@ func (t *Tx) reset() {
 	t.prepared, t.waiting, t.err, t.ending = 0, 0, nil, false
 }
 
-// commit runs the steps in their order: participants prepare, then commit; the
-// publishes go out in order; their confirms are awaited.
+// commit runs the steps in order: the participants prepare and then commit, the publishes are sent
+// in order, and their confirms are awaited.
 func (r *Request) commit() error {
 	t := &r.tx
 	if r.response.err != nil {
@@ -98,7 +96,7 @@ func (r *Request) commit() error {
 	for _, p := range t.participants {
 		t.prepared++
 		if err := r.commitOne(p); err != nil {
-			if t.prepared > 1 { // no conflict any more: another run would commit the first ones twice
+			if t.prepared > 1 { // not a conflict: another run would commit the first ones twice
 				return fmt.Errorf("commit, after others have committed: %v", err)
 			}
 			return fmt.Errorf("commit: %w", err)
@@ -111,8 +109,8 @@ func (r *Request) commit() error {
 	return nil
 }
 
-// foresee refuses what is known to fail, before a participant has committed: the
-// publishes leave only after that, and cannot take it back.
+// foresee refuses publishes that are known to fail, before a participant commits. The publishes
+// are sent only after the commit, which they cannot take back.
 func (t *Tx) foresee() error {
 	octets := 0
 	for i := range t.pubs {
@@ -128,16 +126,16 @@ func (t *Tx) foresee() error {
 	return nil
 }
 
-// commitOne runs a participant's Commit. What it offloads does not wait for work
-// that may want what it holds.
+// commitOne runs a participant's Commit. The work that Commit offloads does not wait behind work
+// that may need a lock which the participant holds.
 func (r *Request) commitOne(p Participant) error {
 	r.tx.ending = true
 	defer func() { r.tx.ending = false }()
 	return p.Commit(r)
 }
 
-// send lets the publishes leave and waits until each is confirmed or failed.
-// The wait cannot be cancelled: the broker has them, and their bytes are ours.
+// send sends the publishes and waits until each is confirmed or has failed. The wait cannot be
+// cancelled, because the publishes still use the call's memory.
 func (r *Request) send() error {
 	t := &r.tx
 	var first error
@@ -151,7 +149,7 @@ func (r *Request) send() error {
 		p.Tx = t
 		if err := p.sender.Send(&p.Publication, p); err != nil {
 			first = p.failure(err)
-			break // the order would be broken by sending the next ones
+			break // sending the next ones would break the order
 		}
 		t.waiting++
 	}

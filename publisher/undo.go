@@ -2,17 +2,17 @@ package publisher
 
 import "net/http"
 
-// Commit says that the call commits although its answer has a status of 400 to
-// 499, which would abort it: what it has published leaves, as the record of a
-// refusal. An answer of 500 and more aborts all the same.
+// Commit makes the call commit although its answer has a status of 400 to 499, which would abort
+// it. Its publishes are sent, for example as the record of a refusal. An answer of 500 or more
+// still aborts.
 func Commit(r *Request) {
 	_ = r.do(func(r *Request) error { r.response.commit = true; return nil })
 }
 
-// undo aborts the transaction of a call whose answer says that what was asked for
-// was not done: 500 and more, 400 and more without [Commit], and what is no success
-// for a message. The answer itself is still given. What it is for a message that has
-// no client, its source says; settlementOf has the table.
+// undo aborts the transaction of a call whose answer says that the request was not done: 500 and
+// more, 400 and more without [Commit], and for a message every status that is not a success. The
+// answer is still given. For a message, which has no client, the source decides what follows;
+// settlementOf has the table.
 func (r *Request) undo() error {
 	p := &r.response
 	t := &r.tx
@@ -38,7 +38,7 @@ func (r *Request) undo() error {
 	return failure
 }
 
-// serverError is the failure that an answer of 500 and more is, as by [Errorf].
+// serverError returns the failure for an answer of 500 and more, as [Errorf] would make it.
 func (r *Request) serverError() error {
 	p := &r.response
 	if p.Status < http.StatusInternalServerError {

@@ -8,7 +8,7 @@ import (
 // cancel ends the waits of a call with cause, and its [Request.Context]. What
 // has begun to commit goes on. Doors and the drain call it.
 func (r *Request) cancel(cause error) {
-	if !r.live || r.cancelled != nil && r.cancelled != ErrDraining { // a stream may be told that first, and be cut later
+	if !r.live || r.cancelled != nil && r.cancelled != ErrDraining { // a stream may hear ErrDraining first, and be cut later
 		return
 	}
 	r.cancelled = cause
@@ -24,17 +24,17 @@ func (r *Request) cancel(cause error) {
 	r.wake()
 }
 
-// A pause is one wait, of the call's own task or of a goroutine of a mounted
-// handler. It outlives the call if it must: what ends it late finds that nobody
-// waits. All but done and err, once done is closed, is for the loop's thread.
+// A pause is one wait, of the call's own task or of a goroutine of a mounted handler. It may
+// outlive the call: what ends it late finds that nobody waits. Only the loop's thread uses its
+// fields, except done, and err after done is closed.
 type pause struct {
-	r      *Request      // whose strand waits; nil for a goroutine
-	strand *strand       // that waits
-	bridge *bridge       // whose goroutine waits; nil for a task
+	r      *Request      // the call of the strand; nil for a goroutine
+	strand *strand       // the strand that waits
+	bridge *bridge       // the bridge of the goroutine; nil for a task
 	done   chan struct{} // closed at the end, for a goroutine
-	stop   func()        // gives up what is waited for; may be nil
-	firm   bool          // nothing but its own end ends it
-	writes bool          // it waits for a client to take octets
+	stop   func()        // cancels what the pause waits for; may be nil
+	firm   bool          // a cancelled call does not end it
+	writes bool          // it waits until a client takes octets
 	over   bool
 	err    error
 }
@@ -52,14 +52,14 @@ func (p *pause) end(err error) {
 	}
 }
 
-// ignores reports that a cancelled call does not end the pause. Of a client that
-// is gone, a Write hears by its door, which knows who has only shut its side; and
-// an answer goes on while the server begins to drain.
+// ignores reports whether a cancelled call does not end the pause. A Write hears from its door
+// that a client has gone, because the door knows whether the client has only closed its side.
+// And an answer goes on when the server begins to drain.
 func (p *pause) ignores(cause error) bool {
 	return p.firm || p.writes && (cause == ErrGone || cause == ErrDraining)
 }
 
-// cut ends the pause before what it waits for has come.
+// cut ends the pause early.
 func (p *pause) cut(err error) {
 	if p.over {
 		return
@@ -84,9 +84,9 @@ func (p *pause) wait() error {
 	return p.err
 }
 
-// interrupted reports whether a wait of the running strand has to end. A drain ends
-// one wait of a stream: a stream that goes on all the same waits as before, and
-// does not turn in a circle until it is cut.
+// interrupted reports whether a wait of the running strand has to end. A drain ends only one wait
+// of a stream. If the stream goes on, its next waits work as before, so that it does not loop
+// without waiting until it is cut.
 func (r *Request) interrupted() bool {
 	if r.cancelled != nil {
 		return !(r.cancelled == ErrDraining && r.told)
@@ -94,7 +94,7 @@ func (r *Request) interrupted() bool {
 	return r.cause() != nil
 }
 
-// cause is why the waits of the running strand end; nil if they do not.
+// cause returns why the waits of the running strand end, or nil if they do not.
 func (r *Request) cause() error {
 	if r.cancelled == nil && r.children != nil && r.children.err != nil && r.isChild() {
 		return ErrSibling
@@ -118,8 +118,8 @@ func (r *Request) await(start func(r *Request, p *pause) error) error {
 	return p.wait()
 }
 
-// Sleep waits without holding the loop. An error says that the call was
-// cancelled meanwhile.
+// Sleep waits without holding the loop. An error says that the call was cancelled during the
+// wait.
 func (r *Request) Sleep(d time.Duration) error {
 	if err := r.usable(); err != nil {
 		return fmt.Errorf("sleep: %w", err)
@@ -139,7 +139,7 @@ func (r *Request) Await(start func(done func(error))) error {
 		return fmt.Errorf("await: %w", err)
 	}
 	rt := r.server.runtime
-	if b := r.toCall; b != nil { // start is the handler's: it runs where that does
+	if b := r.toCall; b != nil { // start is the handler's code: it runs on the handler's goroutine
 		p, err := b.hold()
 		if err != nil {
 			return fmt.Errorf("await: %w", err)
@@ -153,17 +153,15 @@ func (r *Request) Await(start func(done func(error))) error {
 }
 
 // Offload runs fn on another goroutine and waits for it without holding the
-// loop. It is for all that blocks: SQL, files, any library. fn must not use the
-// request but for its Context and Body. A panic in fn is the error
-// [PanicError], which has its stack. The wait cannot be cut short once fn runs: hand fn the
-// [Request.Context].
+// loop. It is for everything that blocks: SQL, files, any library. fn must not use the request,
+// except its Context and Body. A panic in fn becomes the error [PanicError], which has the stack.
+// Once fn runs, nothing ends the wait before fn returns: give fn the [Request.Context].
 //
 // It is [Request.OffloadTo] the [DefaultPool].
 func (r *Request) Offload(fn func() error) error { return r.OffloadTo(DefaultPool, fn) }
 
-// OffloadTo is [Request.Offload] to a pool that [Pool] has declared. Work that
-// is slow, or that many calls do, has a pool of its own, so that no other work
-// waits for it.
+// OffloadTo is [Request.Offload] with a pool that [Pool] has declared. Give slow work, and work
+// that many calls do, a pool of its own, so that no other work waits for it.
 //
 // A call that has joined no participant waits for a worker of the pool. The
 // wait ends early when the call is cancelled. When too many wait, an HTTP call
@@ -202,7 +200,7 @@ func (r *Request) offload(p *pool, fn func() error) error {
 	return w.err
 }
 
-// rank says what the call's offloaded work may wait for.
+// rank returns what the call's offloaded work may wait for.
 func (r *Request) rank() workRank {
 	switch {
 	case r.tx.ending:
