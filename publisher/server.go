@@ -21,10 +21,10 @@ type Options struct {
 	UnpackMax       int64               // octets of an unpacked body; 0 is 64 MiB
 	LargeDropped    func()              // called when the call of a large body is over and its memory can be collected
 	Pools           map[string]PoolSize // a size that is not 0 replaces the registered one
-	Client          ClientOptions       // of [Request.Client]
+	Client          ClientOptions       // options of [Request.Client]
 	Site            string              // replaces [SiteVariable] in names
-	BaseURL         *BaseURL            // of calls without a client; may be nil
-	Proxies         Proxies             // that are believed
+	BaseURL         *BaseURL            // for calls without a client; may be nil
+	Proxies         Proxies             // whose forwarding fields are believed
 	Log             zerolog.Logger
 }
 
@@ -253,9 +253,9 @@ func (s *Server) Close() {
 // turn a loop of their own, such as tests. Loop thread only.
 func (s *Server) Outside() int { return s.outside }
 
-// End says that the loop has ended, or will not run. It ends the waits of mounted
-// handlers and of other goroutines that publish: nothing would answer them. Loop
-// thread only.
+// End tells the server that the loop has ended, or will not run. It ends the waits of
+// mounted handlers and of other goroutines that publish, because nothing would answer
+// them. Loop thread only.
 func (s *Server) End() {
 	s.CancelAll(ErrShutdown)
 	s.CloseHijacked()
@@ -344,7 +344,7 @@ func (s *Server) Dispatch(c *Call, d Door) {
 	s.tasks.Start(c)
 }
 
-// finish calls the door and takes the request back.
+// finish reports the end of the call to its door, and keeps the request for another call.
 func (s *Server) finish(r *Request) {
 	last := len(s.live) - 1
 	s.live[r.slot] = s.live[last]
@@ -413,7 +413,7 @@ func keepSmall(b []byte) []byte {
 // callFailed is the text of the log line about a failed call.
 const callFailed = "the call failed"
 
-// warnOnce logs what each call could say, once. Any goroutine may call it.
+// warnOnce logs a warning once, so that not every call repeats it. Any goroutine may call it.
 func (s *Server) warnOnce(warned *atomic.Bool, text string) {
 	if warned.CompareAndSwap(false, true) {
 		s.log.Warn().Msg(text + "; this is said once")
@@ -474,8 +474,8 @@ func (s *Server) CancelAll(cause error) {
 	s.cancelHijacked(cause)
 }
 
-// CancelOlder ends the waits of the calls that began before then, but not those of
-// streams, and of calls with a limit of their own.
+// CancelOlder ends the waits of the calls that began before then. It leaves out streams,
+// and calls with a time limit of their own.
 func (s *Server) CancelOlder(then time.Time, cause error) {
 	for _, r := range append([]*Request(nil), s.live...) {
 		if r.started.Before(then) && !r.response.begun && !r.limited {
@@ -487,7 +487,8 @@ func (s *Server) CancelOlder(then time.Time, cause error) {
 // Now is the time of the loop's turn.
 func (s *Server) Now() time.Time { return s.runtime.Now() }
 
-// Draining reports whether the drain has begun: nothing should make new calls by itself.
+// Draining reports whether the drain has begun. From then on, nothing should begin new calls
+// by itself.
 func (s *Server) Draining() bool { return s.draining }
 
 // Live is the number of calls that run or wait.

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Settings declares the table [app.NAME] of the configuration. into points to a
-// struct that holds the defaults; its fields get what the file, the environment
-// (ZAMQP_APP__NAME__KEY) and -o say, before any
-// handler is called. It stays the caller's, who only reads it from then on. A bad or duplicate
-// name panics, and so does a value that is no pointer to a struct.
+// Settings declares the table [app.NAME] of the configuration. into points to a struct
+// that holds the defaults. Before any handler is called, its fields are set from the
+// file, the environment (ZAMQP_APP__NAME__KEY) and -o. The caller keeps the struct, and
+// may only read it from then on. Settings panics if the name is bad or a duplicate, or
+// if into is not a pointer to a struct.
 //
 //	var config = struct {
 //		Bank    string        `key:"bank" secret:"url"`
@@ -20,17 +20,21 @@ import (
 //
 //	func init() { publisher.Settings("shop", &config) }
 //
-// A field without a key tag is left alone. The tags: key is the name, made of a-z,
-// 0-9 and _; min and max are the range, in the field's own notation; off says what
-// 0 and "off" do, which are refused without it; oneof lists the words that are
-// allowed, with blanks between; not, in place of key, names the key of a bool that
-// has the opposite of its value; unit "ms" or "s" refuses fractions of it; zero is
-// what the field gets for 0 and "off", if that is another value; secret:"url" masks a password in a URL, and
-// secret:"all" the whole value, wherever it is shown. Types are string, int, bool,
-// [time.Duration], [Size], []string, pointers to these (nil is not set), [Table],
-// structs, and maps from string to pointers to structs, for tables whose names are
-// the user's. If *into has a method Check() error, it is asked about the whole; its
-// error is one of the configuration.
+// A field without a key tag is left alone. These are the tags:
+//   - key is the name, made of a-z, 0-9 and _.
+//   - not, in place of key, is the key of a bool. The field gets the opposite of its value.
+//   - min and max are the range, in the field's own notation.
+//   - off says what 0 and "off" do. Without it they are refused.
+//   - zero is the value that the field gets for 0 and "off", if it is another one.
+//   - oneof lists the allowed words, separated by blanks.
+//   - unit "ms" or "s" refuses fractions of that unit.
+//   - secret:"url" masks a password in a URL wherever the value is shown. secret:"all"
+//     masks the whole value.
+//
+// The types are string, int, bool, [time.Duration], [Size], []string, pointers to these
+// (nil means not set), [Table], structs, and maps from string to pointers to structs, for
+// tables whose names the user chooses. If *into has a method Check() error, it is called
+// to check the whole struct. Its error is an error of the configuration.
 func Settings(name string, into any) { Default.settings(name, into, caller(2)) }
 
 // Settings is the package's [Settings] for this registry.
@@ -40,7 +44,7 @@ func (g *Registry) Settings(name string, into any) { g.settings(name, into, call
 type AppSettings struct {
 	Name  string
 	Into  any    // a pointer to a struct
-	Place string // that declared it
+	Place string // in the source, where it was declared
 }
 
 func (g *Registry) settings(name string, into any, place string) {

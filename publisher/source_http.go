@@ -13,7 +13,7 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// protocol is what the head of a request says besides its fields.
+// protocol is the HTTP version of a request, and whether its connection ends.
 type protocol struct {
 	minor  uint8 // of the version: HTTP/1.minor
 	closes bool  // the client ends the connection after this request
@@ -148,7 +148,7 @@ func (httpSource) fields(r *Request) http.Header {
 
 func (httpSource) hasClient() bool { return true }
 
-// setField adds a ready line. Of a Server field there is one at most.
+// setField adds a ready line. An answer has at most one Server field.
 func (httpSource) setField(r *Request, name, value string) {
 	p := &r.response
 	lines, err := http1.AppendField(p.lines, name, value)
@@ -163,7 +163,7 @@ func (httpSource) setField(r *Request, name, value string) {
 	p.lines = lines
 }
 
-// setTable adds what has a simple value.
+// setTable adds the entries with simple values.
 func (httpSource) setTable(r *Request, t Table) {
 	for name, value := range t {
 		switch value := value.(type) {
@@ -180,8 +180,8 @@ func (httpSource) answered(*Request) error            { return nil }
 func (httpSource) reply(*Request) error               { return nil } // the door sends the answer
 func (httpSource) failed(_ *Request, err error) error { return err }
 
-// settle answers with the status of the error. The log is loud about what the client
-// can do nothing about, unless it has gone away.
+// settle answers with the status of the error. It logs at a higher level what the client
+// cannot help, unless the client has gone away.
 func (httpSource) settle(r *Request, err error) {
 	status, cause := statusOf(err)
 	level := zerolog.ErrorLevel

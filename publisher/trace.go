@@ -23,7 +23,7 @@ const (
 	TraceBCC = "x-zamqp-bcc"
 )
 
-// movedKeys has the first name of what a copy has under another.
+// movedKeys maps the name that a header has in a copy to its name in the original.
 var movedKeys = map[string]string{TraceCC: "CC", TraceBCC: "BCC"}
 
 // TraceErrorMax bounds the text of an error in a message's headers, in octets.
@@ -37,16 +37,16 @@ const (
 	ReasonMalformed = "malformed" // its properties cannot be read
 )
 
-// traceKeys are all of them.
+// traceKeys are the keys of the traces, without TraceCC and TraceBCC.
 var traceKeys = [...]string{TraceAttempt, TraceCrashes, TraceExchange, TraceRoutingKey, TraceQueue,
 	TraceReason, TraceError, TraceHandler, TraceTime, TraceExpiration, TraceUserID}
 
 // Untrace takes the traces of failures out of a message that is to be published
 // again as if nothing had happened: from a dead-letter queue, after a repair. Only
 // TraceCC and TraceBCC stay. It returns the exchange and the routing key that the
-// message had at first; ok is false if zamqp has left none. The broker's own
-// x-death goes, too: with it, the broker would drop the message at the end of its
-// next delay, as one that goes in a circle.
+// message had at first; ok is false if zamqp has left no traces. Untrace also removes the
+// broker's own x-death. Otherwise the broker would take the message for one that goes in a
+// circle, and drop it at the end of its next delay.
 func Untrace(p *Publishing) (exchange, key string, ok bool) {
 	if p.Headers == nil {
 		return "", "", false
@@ -72,12 +72,11 @@ func Untrace(p *Publishing) (exchange, key string, ok bool) {
 	return exchange, key, ok
 }
 
-// brokerTraces are the keys in which a broker keeps what has happened to a
-// message.
+// brokerTraces are the keys in which a broker records what has happened to a message.
 var brokerTraces = [...]string{"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
 	"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason", "x-delivery-count", "x-acquired-count"}
 
-// number is the whole number of a field of the message's headers; 0 without one.
+// number returns a whole number from the message's headers; 0 if it is missing.
 func (r *Request) number(key string) int {
 	if !r.props.Has(amqpproto.FlagHeaders) {
 		return 0
@@ -91,7 +90,7 @@ func (r *Request) number(key string) int {
 }
 
 // readTrace fills the message's history from its headers: how often it was
-// tried, and where it came from before it went through queues of ours.
+// tried, and where it came from before it went through zamqp's own queues.
 func (r *Request) readTrace() {
 	h := &r.message.History
 	h.Failed, h.Crashes = 0, 0
@@ -102,8 +101,9 @@ func (r *Request) readTrace() {
 	}
 }
 
-// readOrigin replaces the default exchange, by which a message comes back from a
-// retry queue or a dead-letter queue, by what it was published to at first.
+// readOrigin restores the exchange and the routing key that the message was first
+// published with. A message comes back from a retry queue or a dead-letter queue through
+// the default exchange.
 func (r *Request) readOrigin() {
 	key, ok := r.props.Headers.Lookup(TraceRoutingKey)
 	if !ok || len(r.message.Exchange) != 0 {
@@ -114,8 +114,8 @@ func (r *Request) readOrigin() {
 	r.message.RoutingKey, _ = key.Bytes()
 }
 
-// deaths counts how often the message's own queue has rejected it, as x-death
-// tells where a topology of the user's brings it back.
+// deaths counts how often the message was rejected from its own queue. It reads x-death,
+// which counts if the user's own topology brings messages back.
 func (r *Request) deaths() (n int) {
 	f, ok := r.props.Headers.Lookup("x-death")
 	if !ok || r.message.Queue == "" {

@@ -19,7 +19,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// UnpackMax bounds an unpacked body where [Options] do not.
+// UnpackMax is the largest unpacked body, in octets, if [Options] set no limit.
 const UnpackMax = 64 << 20
 
 // compressionHeader is the header in which kombu names a compression.
@@ -29,10 +29,10 @@ const compressionHeader = "compression"
 type packing struct {
 	name      string // for errors
 	unpack    func(b []byte, limit int64) ([]byte, error)
-	looksBack bool // the bound also says how far it may look back: see narrow
+	looksBack bool // the bound also limits the window: see narrow
 }
 
-// packings by the names that a content encoding has for them.
+// packings maps the names of content encodings to their packings.
 var packings = map[string]packing{
 	"gzip":      {name: "gzip", unpack: ungzip},
 	"x-gzip":    {name: "gzip", unpack: ungzip},
@@ -47,8 +47,8 @@ var packings = map[string]packing{
 	"lzma":      {name: "lzma", unpack: unxz},
 }
 
-// kombuPackings by the names that kombu writes into its header compression, and
-// their short names. What it calls gzip is zlib's format.
+// kombuPackings maps the names that kombu writes into the header compression, and
+// their short names. kombu's gzip is in zlib's format.
 var kombuPackings = map[string]packing{
 	"application/x-gzip":   {name: "application/x-gzip", unpack: gunzipOrInflate},
 	"application/gzip":     {name: "application/gzip", unpack: gunzipOrInflate},
@@ -75,10 +75,10 @@ var kombuPackings = map[string]packing{
 	"none":                 {},
 }
 
-// errUnpackMax says that a body unpacks to more than it may.
+// errUnpackMax is the error of a body that unpacks to more octets than the limit.
 var errUnpackMax = errors.New("too large")
 
-// errNoUnpacker says that nothing here reads a compression.
+// errNoUnpacker is the error of a compression that zamqp cannot read.
 var errNoUnpacker = errors.New("no unpacker")
 
 // fail is the error of a call whose body does not unpack.
@@ -96,8 +96,8 @@ func tooLarge(limit int64) error {
 	return &StatusError{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("the body unpacks to more than %d octets (server.unpack_max)", limit)}
 }
 
-// readAll reads to the end, to limit octets at most: a small body can hold a
-// thousand times its size. Memory is taken by what comes, not by what is promised.
+// readAll reads to the end, but fails above limit octets: a small body can unpack to a
+// thousand times its size. It allocates for what has arrived, not for an announced size.
 func readAll(z io.Reader, packed int, limit int64) ([]byte, error) {
 	out := bytes.NewBuffer(make([]byte, 0, min(int64(4*packed), limit, amqpproto.LargeBody)+bytes.MinRead))
 	n, err := io.Copy(out, io.LimitReader(z, min(limit, amqpproto.LargeBody)+1))
@@ -120,8 +120,8 @@ func readAll(z io.Reader, packed int, limit int64) ([]byte, error) {
 	return large.take(), nil
 }
 
-// hitBound reports whether a body may unpack with a higher bound than that of which
-// err was the outcome: it is larger, or looks back farther than the bound.
+// hitBound reports whether a body that failed with err may unpack with a higher bound:
+// it is larger than the bound, or its window is.
 func (e *contentEncoding) hitBound(body []byte, err error) bool {
 	if s := (*StatusError)(nil); errors.As(err, &s) {
 		return s.Status == http.StatusRequestEntityTooLarge
@@ -134,7 +134,7 @@ func (e *contentEncoding) hitBound(body []byte, err error) bool {
 	return false
 }
 
-// finished is an error when something follows what was read.
+// finished returns an error if octets follow the compressed data.
 func finished(out []byte, err error, rest *bytes.Reader) ([]byte, error) {
 	if err == nil && rest.Len() > 0 {
 		return nil, fmt.Errorf("%d octets follow the end", rest.Len())
@@ -160,8 +160,8 @@ func unzlib(b []byte, limit int64) ([]byte, error) {
 	return finished(out, err, in)
 }
 
-// inflate reads HTTP's deflate, which is the format of zlib (RFC 9110 §8.4.1.2);
-// some clients send it without zlib's head and sum.
+// inflate reads HTTP's deflate, which is zlib's format (RFC 9110 §8.4.1.2). Some
+// clients send it without zlib's header and checksum; inflate reads that, too.
 func inflate(b []byte, limit int64) ([]byte, error) {
 	out, err := unzlib(b, limit)
 	if err == nil || errors.Is(err, errUnpackMax) {
@@ -175,7 +175,7 @@ func inflate(b []byte, limit int64) ([]byte, error) {
 	return nil, err
 }
 
-// gunzipOrInflate goes by what the body is.
+// gunzipOrInflate looks at the first octets of the body to tell gzip from deflate.
 func gunzipOrInflate(b []byte, limit int64) ([]byte, error) {
 	if len(b) > 1 && b[0] == 0x1f && b[1] == 0x8b {
 		return ungzip(b, limit)
@@ -195,12 +195,12 @@ func unbrotli(b []byte, limit int64) ([]byte, error) {
 
 func unxz([]byte, int64) ([]byte, error) { return nil, errNoUnpacker }
 
-// zstdDecoders by the logarithm of what they unpack, of which a process has one or
-// two. One holds tables that take longer to make than a message to unpack.
+// zstdDecoders maps the binary logarithm of a limit to its decoder. A process has one or
+// two. Making a decoder's tables takes longer than unpacking a message.
 var zstdDecoders sync.Map
 
-// unzstd takes memory for the size that a frame promises, but for an octet that
-// came not more than 32 KiB, which one can stand for.
+// unzstd allocates the size that a frame announces, but at most 32 KiB per octet
+// received, because one octet can stand for that much.
 func unzstd(b []byte, limit int64) ([]byte, error) {
 	if len(b) == 0 {
 		return nil, io.ErrUnexpectedEOF
@@ -224,10 +224,10 @@ func unzstd(b []byte, limit int64) ([]byte, error) {
 	return out, nil
 }
 
-// narrow lowers how far a frame says that it looks back, its window, to 1<<log
-// octets. A stream says so before it knows its length, 128 MiB at the highest
-// level; one that has fewer octets than the bound cannot look farther back.
-// RFC 8878 §3.1.1.
+// narrow lowers the window that a frame announces to 1<<log octets. The window is how
+// far the frame may look back. A sender that streams announces it before it knows the
+// length: 128 MiB at the highest level. A frame that unpacks to fewer octets than the
+// bound cannot look farther back than the bound. RFC 8878 §3.1.1.
 func narrow(b []byte, log int) []byte {
 	if isFar(b, log) {
 		b = bytes.Clone(b)
@@ -236,7 +236,7 @@ func narrow(b []byte, log int) []byte {
 	return b
 }
 
-// isFar reports whether a frame says that it looks back more than 1<<log octets.
+// isFar reports whether a frame announces a window of more than 1<<log octets.
 func isFar(b []byte, log int) bool {
 	const singleSegment = 0x20
 	return len(b) >= 6 && bytes.HasPrefix(b, []byte("\x28\xb5\x2f\xfd")) && b[4]&singleSegment == 0 && b[5] > byte(log-10)<<3

@@ -10,14 +10,14 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// A via is the route that the messages of a consumer run, with the head of the
-// requests that are made of them.
+// A via is the route that a consumer's messages run, with the head of the requests that
+// are made from them.
 type via struct {
 	route               *Route
 	method, host, query []byte
 	pieces              []piece  // of the path
-	target, path        []byte   // where no piece differs from message to message
-	parts               [][]byte // what the route's wildcards take; the same
+	target, path        []byte   // set if no piece differs from message to message
+	parts               [][]byte // what the route's wildcards match; set in the same case
 	fields              []string // further header fields that pass; see routeFields
 }
 
@@ -169,9 +169,9 @@ func (v *via) withQuery(path []byte) []byte {
 	return append(append(path, '?'), v.query...)
 }
 
-// wildcards appends what the route's wildcards take of a path: each takes the part in
-// its own place. The route of a consumer is always the same, also where a value would
-// match another one.
+// wildcards appends the parts of a path that the route's wildcards match. Each matches
+// the part in its own place. A consumer always keeps its route, even if a value would
+// match another route.
 func (v *via) wildcards(dst [][]byte, path []byte) [][]byte {
 	rest := path
 	for _, s := range v.route.segments {
