@@ -21,11 +21,11 @@ const sourceOfBefore = "bin/before"
 
 // withBefore puts the earlier server in place of the peers. Workloads of the
 // embedded broker stay out: they start it with commands of their own. So do those
-// of latency and of slow readers: an earlier revision may not have their handler.
+// of latency, of slow readers and of HTTPS: an earlier revision may not have them.
 func withBefore(all []workload) []workload {
 	var kept []workload
 	for _, w := range all {
-		if strings.HasPrefix(w.name, "broker-") || strings.HasPrefix(w.name, "slow-") || w.tail {
+		if strings.HasPrefix(w.name, "broker-") || strings.HasPrefix(w.name, "slow-") || strings.HasPrefix(w.name, "https-") || w.tail {
 			continue
 		}
 		now := w.contestants[0]
