@@ -265,7 +265,7 @@ const (
 
 func retryPause(resp *http.Response, try int) time.Duration {
 	if resp != nil {
-		if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && n >= 0 && n <= int(retryPauseMax/time.Second) {
+		if n, err := strconv.Atoi(resp.Header.Get(retryAfter)); err == nil && n >= 0 && n <= int(retryPauseMax/time.Second) {
 			return max(time.Duration(n)*time.Second, retryPauseMin)
 		}
 	}

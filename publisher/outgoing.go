@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -101,10 +100,10 @@ func (o *outgoing) acquire(name string, refusable bool, grant func()) (*outgoing
 		o.take(s)
 	case refusable && h.line.Len() >= o.options.Queue:
 		o.refused++
-		wait := time.Since(h.line.Front().Value.(*outgoingSlot).since)/time.Second + 1
+		waited := time.Since(h.line.Front().Value.(*outgoingSlot).since)
 		e := &StatusError{Status: http.StatusServiceUnavailable, Text: http.StatusText(http.StatusServiceUnavailable), Cause: fmt.Errorf(
 			"%d requests to %s are under way and %d wait: is it slow? See client.host_max, client.requests_max and client.queue", h.busy, name, h.line.Len())}
-		return nil, e.With("Retry-After", strconv.Itoa(int(min(wait, retryAfterMax))))
+		return nil, e.With(retryAfter, retryAfterOf(waited))
 	default: // a message waits, as in a pool
 		s.at = h.line.PushBack(s)
 		o.waiting++

@@ -144,20 +144,20 @@ func (p *pool) full(format string, args ...any) error {
 	e := &StatusError{
 		Status: http.StatusServiceUnavailable, Text: fmt.Sprintf("the pool %q is full", p.name), Cause: fmt.Errorf(format, args...),
 	}
-	return e.With("Retry-After", p.retryAfter())
+	var waited time.Duration
+	if w := p.line.first; w != nil {
+		waited = p.runtime.Now().Sub(w.since)
+	}
+	return e.With(retryAfter, retryAfterOf(waited))
 }
 
 // retryAfterMax bounds Retry-After, in seconds.
 const retryAfterMax = 60
 
-// retryAfter returns after how many seconds a refused client may find room. It is the time for
-// which the first in line has waited, because new work will wait about as long.
-func (p *pool) retryAfter() string {
-	seconds := 1
-	if w := p.line.first; w != nil {
-		seconds = int(p.runtime.Now().Sub(w.since)/time.Second) + 1
-	}
-	return strconv.Itoa(min(seconds, retryAfterMax))
+// retryAfterOf returns after how many seconds a refused client may find room, if the first in
+// line has waited for this long: new work will wait about as long.
+func retryAfterOf(waited time.Duration) string {
+	return strconv.Itoa(int(min(waited/time.Second+1, retryAfterMax)))
 }
 
 func (p *pool) run(w *offloaded) {
