@@ -159,9 +159,14 @@ func (messageSource) field(r *Request, name string) (value string) {
 // fields returns the fields of the properties and of the headers table. A property hides a key
 // of the headers table with the same name.
 func (messageSource) fields(r *Request) http.Header {
+	return r.messageFields(func(string) bool { return true })
+}
+
+// messageFields is fields with those keys of the headers table for which passes returns true.
+func (r *Request) messageFields(passes func(key string) bool) http.Header {
 	h := http.Header{}
 	_ = r.props.Headers.Each(func(key []byte, v amqpproto.Field) bool {
-		if text, ok := simple(v); ok {
+		if text, ok := simple(v); ok && passes(string(key)) {
 			h.Add(string(key), text)
 		}
 		return true

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-
-	"zamqp/amqpproto"
 )
 
 // routeSource is a queue whose messages run the HTTP handler of a route; see
@@ -43,18 +41,7 @@ func (s routeSource) field(r *Request, name string) string {
 }
 
 func (routeSource) fields(r *Request) http.Header {
-	h := http.Header{}
-	_ = r.props.Headers.Each(func(key []byte, v amqpproto.Field) bool {
-		if text, ok := simple(v); ok && r.consumer.via.passes(string(key)) {
-			h.Add(string(key), text)
-		}
-		return true
-	})
-	for _, p := range properties {
-		if text := p.text(&r.props); text != "" {
-			h.Set(p.name, text)
-		}
-	}
+	h := r.messageFields(r.consumer.via.passes)
 	if len(r.props.ContentType) == 0 && r.consumer.HeadersContentType {
 		if text := headersContentType(r.props.Headers); len(text) > 0 {
 			h.Set("Content-Type", string(text))
