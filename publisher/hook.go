@@ -104,10 +104,7 @@ type hooks struct {
 	current       atomic.Pointer[string] // what runs now, for the log; nil is nothing
 }
 
-// HasOnStart and HasOnStop report whether there is anything to run.
-func (s *Server) HasOnStart() bool { return len(s.hooks.starts) > 0 }
-
-// HasOnStop is for who runs them on a goroutine.
+// HasOnStop reports whether RunOnStop has anything to run, so that no goroutine is made for nothing.
 func (s *Server) HasOnStop() bool { return len(s.hooks.stops) > 0 }
 
 // RunningHook returns the hook that runs now, with the place of its registration, or "". Any
