@@ -71,13 +71,8 @@ func (s *Server) startClocks() {
 func (s *Server) settle() {
 	s.t.Helper()
 	for {
-		for s.server.RunReady() {
-		}
-		if len(s.todo) > 0 {
-			next := s.todo[0]
-			s.todo = s.todo[1:]
-			next()
-		} else if !s.outside() {
+		s.runReady()
+		if !s.doNext() && !s.outside() {
 			return
 		}
 	}

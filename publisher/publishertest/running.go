@@ -34,12 +34,8 @@ func (s *Server) Run(fn func() error) error {
 	}()
 	timeout := time.After(handlerPatience)
 	for {
-		for s.server.RunReady() {
-		}
-		if len(s.todo) > 0 {
-			next := s.todo[0]
-			s.todo = s.todo[1:]
-			next()
+		s.runReady()
+		if s.doNext() {
 			continue
 		}
 		select {

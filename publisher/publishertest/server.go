@@ -194,19 +194,30 @@ func (s *Server) run(r *publisher.Call, w *waiter) {
 func (s *Server) turn(over func() bool) {
 	s.t.Helper()
 	for !over() {
-		for s.server.RunReady() {
-		}
+		s.runReady()
 		switch {
-		case over():
-		case len(s.todo) > 0:
-			next := s.todo[0]
-			s.todo = s.todo[1:]
-			next()
-		case s.outside():
+		case over(), s.doNext(), s.outside():
 		case !s.sleep():
 			s.t.Fatal("the call waits for something that nobody will bring: an Await whose done is not called?")
 		}
 	}
+}
+
+// runReady resumes the calls that can go on, until none can.
+func (s *Server) runReady() {
+	for s.server.RunReady() {
+	}
+}
+
+// doNext does the first thing that is to be done, if there is any.
+func (s *Server) doNext() bool {
+	if len(s.todo) == 0 {
+		return false
+	}
+	next := s.todo[0]
+	s.todo = s.todo[1:]
+	next()
+	return true
 }
 
 // postedMax is how many functions other goroutines may post before the test runs them.
