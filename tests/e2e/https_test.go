@@ -373,16 +373,23 @@ func TestReloadUnderLoad(t *testing.T) {
 	ask(t, httpsClient(&tls.Config{RootCAs: pool}), "https://"+at+"/tls/call")
 }
 
+// dialTLS connects to a server with the certificate, until t ends.
+func dialTLS(t *testing.T, at string, own selfsigned.Certificate) *tls.Conn {
+	t.Helper()
+	nc, err := tls.Dial("tcp", at, &tls.Config{RootCAs: own.Pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	return nc
+}
+
 // TestHijackOverTLS: a handler of net/http takes over the connection, and goes on with the same
 // stream.
 func TestHijackOverTLS(t *testing.T) {
 	own := selfsigned.New(t)
 	s, at := startTLS(t, own)
-	nc, err := tls.Dial("tcp", at, &tls.Config{RootCAs: own.Pool})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := dialTLS(t, at, own)
 	_ = nc.SetDeadline(time.Now().Add(patience))
 	fmt.Fprint(nc, "GET /tls/call HTTP/1.1\r\nHost: h\r\n\r\nGET /net/hijack/echo HTTP/1.1\r\nHost: x\r\n\r\nbehind\n")
 	in := bufio.NewReader(nc)
@@ -422,11 +429,7 @@ func TestExpiredCertificate(t *testing.T) {
 func TestDrainOfTLS(t *testing.T) {
 	own := selfsigned.New(t)
 	s, at := startTLS(t, own)
-	nc, err := tls.Dial("tcp", at, &tls.Config{RootCAs: own.Pool})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := dialTLS(t, at, own)
 	_, _ = io.WriteString(nc, "GET /tls/call HTTP/1.1\r\nHost: h\r\n\r\n")
 	in := bufio.NewReader(nc)
 	resp, err := http.ReadResponse(in, nil)
