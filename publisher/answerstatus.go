@@ -10,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// settlementOf says how a message is settled after its handler has answered with a
-// status. It is for handlers that answer as HTTP handlers do: those of a route, and
-// mounted ones. An error with a status counts the same; see [IsPermanent].
+// settlementOf says how a message is settled after its handler has answered with a status. It
+// is for handlers that answer as HTTP handlers do: mounted handlers and those of a route. An
+// error with a status counts as that status; see [IsPermanent].
 //
-// A consumer's own handler that answers by [Request.Reply] has seen the message, and
-// knows that it is one. There 500 and more is tried again, and all else is done, since
-// its caller reads the status in the reply.
+// A consumer's own handler that answers by [Request.Reply] knows that it handles a message.
+// After its reply the message is tried again if the status is 500 or more, and acked
+// otherwise, because the caller reads the status in the reply.
 func settlementOf(status int) Settlement {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -43,8 +43,9 @@ type keptAnswer struct {
 // octets. It goes to the log and to the headers of a dead letter.
 const statusTextMax = 512
 
-// unsuccessful is the failure that the response is, for a call without a client whose
-// handler answers as an HTTP handler does; nil for a success. body is the answer's.
+// unsuccessful returns the failure that the response stands for, or nil if it is a success.
+// It is for a call without an HTTP client whose handler answers as an HTTP handler does. body
+// is the body of the answer.
 func (r *Request) unsuccessful(status int, body []byte) error {
 	p := &r.response
 	switch {

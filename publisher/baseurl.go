@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// A BaseURL is where clients reach the server, as [Request.URL] writes it in calls
-// without a client: scheme, host with port, and a prefix of all paths, which a proxy
-// takes away.
+// A BaseURL is where clients reach the server. [Request.URL] uses it in calls without a
+// client. It has a scheme, a host with port, and a prefix of all paths, which a proxy
+// removes.
 type BaseURL struct {
 	Scheme, Host string
 	Prefix       string // "" or "/shop"
@@ -32,11 +32,11 @@ func ParseBaseURL(text string) (*BaseURL, error) {
 	return &BaseURL{Scheme: u.Scheme, Host: u.Host, Prefix: prefix}, nil
 }
 
-// URL is the absolute URL of a path of this server, which may have a query. For an
-// HTTP request it has the scheme and the host by which the client came, as a trusted
-// proxy says (http.trusted_proxies), or else as the connection and the Host field say.
-// For any other call it has those of site.base_url; without that setting it is the
-// path alone, and the log says so.
+// URL returns the absolute URL of a path of this server; the path may have a query. For an
+// HTTP request the URL has the scheme and the host that a trusted proxy reports
+// (http.trusted_proxies), or those of the connection and the Host field. For any other call
+// it has those of site.base_url. Without that setting the result is only the path, and the
+// log says so.
 func (r *Request) URL(path string) string {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
@@ -52,7 +52,7 @@ func (r *Request) URL(path string) string {
 		r.server.warnOnce(&r.server.noBase, "URL gives a path without a host: set site.base_url for calls that no HTTP client has made")
 		return prefix + path
 	}
-	if scheme == "" { // a route with a host of its own, and no base URL
+	if scheme == "" { // the call has a host, from a route, but there is no base URL
 		scheme = "http"
 	}
 	return scheme + "://" + host + prefix + path

@@ -36,15 +36,15 @@ const childName = "a function given to Go"
 // before Go returns, unless 100 children of the call are waiting already; then it
 // begins when one of them has ended.
 //
-// The first error of a child ends the waits of the others, with [ErrSibling], and the
-// call's [Request.Context] until Wait has returned. A panic is such an error, a
+// The first error of a child ends the waits of the other children, with [ErrSibling], and the
+// call's [Request.Context] until Wait has returned. A panic counts as an error, a
 // [PanicError]. The handler's own waits go on.
 //
-// A child ends with its call. When the handler returns before its children have ended,
-// the call waits for them before it commits. If the handler has returned an error,
-// they are told as by the error of a child. If it has returned nil, the error of a
-// child is the call's. What ends the waits of a call ends those of its children:
-// its client has gone, its time is up, a drain is cut short.
+// A child ends with its call. When the handler returns before its children have ended, the
+// call waits for them before it commits. If the handler has returned an error, the waits of
+// the children end as after the error of a child. If it has returned nil, the error of a
+// child becomes the call's. Whatever ends the waits of a call also ends those of its
+// children: its client has gone, its time is up, a drain is cut short.
 //
 // Under [HTTP] the child runs on a goroutine of its own. Then an error of another
 // child ends only its Context.
@@ -53,11 +53,11 @@ func (r *Request) Go(fn func() error) {
 		r.toCall.startChild(fn)
 		return
 	}
-	if r.usable() != nil { // which has logged it
+	if r.usable() != nil { // usable has logged it
 		return
 	}
 	g := r.openChildren()
-	if g.err != nil { // it would be told to stop at once
+	if g.err != nil { // fn would have to stop at once
 		return
 	}
 	if len(g.running) >= childrenMax || len(g.line) > 0 {
@@ -86,15 +86,15 @@ func (r *Request) Wait() error {
 
 var errWaitInChild = errors.New("wait: called in " + childName + ", which would wait for itself: return to the handler")
 
-// children are those of one call, from the first Go to the end of Wait.
+// children are the children of one call, from the first Go to the end of Wait.
 type children struct {
 	r       *Request
 	running []*child
 	line    []func() error // to be started when others have ended
 	pumping bool           // a function is posted that starts some of them
-	err     error          // the first one's
+	err     error          // of the child that failed first
 	cancel  context.CancelCauseFunc
-	outer   context.Context // the call's, while the children's is in its place
+	outer   context.Context // the call's context, while that of the children replaces it
 }
 
 // A child is one function given to Go.
@@ -105,8 +105,8 @@ type child struct {
 	slot int // in of.running
 }
 
-// openChildren returns the call's children. It makes the context that ends when one of
-// them fails: no other goroutine reads r.ctx now, as no offloaded work is under way.
+// openChildren returns the call's children. It makes the context that ends when one of them
+// fails. No offloaded work is under way, so no other goroutine reads r.ctx now.
 func (r *Request) openChildren() *children {
 	if r.children == nil {
 		g := &children{r: r, outer: r.Context()}
@@ -136,8 +136,7 @@ func (c *child) Run(t *coro.Task) {
 	err = guardAs(childName, c.fn)
 }
 
-// end takes the child out. Its coroutine may serve another call from here on, so the
-// call is no longer its own.
+// end removes a child that has ended. Its coroutine may serve another call from here on.
 func (c *child) end(err error) {
 	g := c.of
 	r := g.r
@@ -159,8 +158,9 @@ func (c *child) end(err error) {
 
 func (g *children) over() bool { return len(g.running)+len(g.line) == 0 }
 
-// pump has the loop start children of the line. They are not started here, on the stack
-// of one that has ended, since thousands may end without a wait.
+// pump posts a function that starts children from the line. They are not started here, on the
+// stack of a child that has ended: thousands may end without a wait, and the stack would grow
+// with each.
 func (g *children) pump() {
 	if len(g.line) == 0 || g.pumping || len(g.running) >= childrenMax {
 		return
@@ -177,13 +177,14 @@ func (g *children) pump() {
 	})
 }
 
-// startApart is start outside of the call's strands.
+// startApart is start for callers that are not a strand of the call.
 func (g *children) startApart(fn func() error) {
 	g.start(fn)
 	g.r.server.runtime.Enter(nil)
 }
 
-// fail notes the first error and tells the others. Those that have not begun never do.
+// fail keeps the first error and ends the waits of the other children. Children that have not
+// begun never begin.
 func (g *children) fail(err error) {
 	if g.err != nil {
 		return
@@ -199,7 +200,7 @@ func (g *children) wake() {
 	}
 }
 
-// cancelled is called when the call is.
+// cancelled is called when the call is cancelled.
 func (g *children) cancelled(cause error) {
 	if cause == ErrDraining { // a stream may go on
 		g.wake()
@@ -212,7 +213,7 @@ func (g *children) cancelled(cause error) {
 	}
 }
 
-// waitForChildren is Wait, whoever asks.
+// waitForChildren is Wait without its checks of the caller.
 func (r *Request) waitForChildren() error {
 	g := r.children
 	if g == nil {
@@ -221,12 +222,12 @@ func (r *Request) waitForChildren() error {
 	for !g.over() {
 		r.park()
 	}
-	r.children, r.ctx = nil, g.outer // the children's own context ends with the call's: a body that one has got can still be read
+	r.children, r.ctx = nil, g.outer // the children's context ends with the call, so a body that a child has received can still be read
 	return g.err
 }
 
-// join ends the call's children when err is what their handler has returned. It returns
-// how the call goes on.
+// join ends the call's children. err is what their handler has returned. join returns the
+// error with which the call goes on.
 func (r *Request) join(err error) error {
 	g := r.children
 	if g == nil {
@@ -238,7 +239,7 @@ func (r *Request) join(err error) error {
 		g.fail(err)
 	}
 	failed := r.waitForChildren()
-	if err == nil || first != nil && errors.Is(err, context.Canceled) { // which is only what a child's error has led to
+	if err == nil || first != nil && errors.Is(err, context.Canceled) { // a child's error may have caused the handler's Canceled
 		return failed
 	}
 	return err
@@ -255,8 +256,8 @@ func guardAs(who string, f func() error) error {
 	return err
 }
 
-// bridgeChildren are the children of a mounted handler, on goroutines. All but ids is
-// for the loop's thread.
+// bridgeChildren are the children of a mounted handler, each on a goroutine. All fields
+// except ids are for the loop's thread.
 type bridgeChildren struct {
 	live    int
 	err     error
@@ -292,7 +293,7 @@ func (b *bridge) startChild(fn func() error) {
 	}()
 }
 
-// endChild takes a child out. Loop thread.
+// endChild removes a child that has ended. Loop thread.
 func (b *bridge) endChild(err error) {
 	g := &b.children
 	g.live--

@@ -16,27 +16,26 @@ import (
 // A ClientOption changes one thing of a [Request.Client].
 type ClientOption func(*callTransport)
 
-// Retries makes a client send a request again, up to n times, when its host could not
-// be reached or has answered 502, 503 or 504. It does so only for what may be done twice: the
-// methods GET, HEAD, OPTIONS, TRACE, PUT and DELETE, and requests with a field
-// Idempotency-Key. A body must be one that http.NewRequest can give again. Between the
-// tries the call waits 100 ms, then twice as long each time, or what Retry-After says if
+// Retries makes a client send a request again, up to n times, when its host cannot be reached
+// or answers 502, 503 or 504. It does so only for requests that may be made twice: those with
+// the methods GET, HEAD, OPTIONS, TRACE, PUT and DELETE, and those with a field
+// Idempotency-Key. http.NewRequest must be able to give the body again. Between two tries the
+// call waits 100 ms at first and twice as long each time, or as long as Retry-After says if
 // that is at most 10 s.
 func Retries(n int) ClientOption { return func(t *callTransport) { t.retries = n } }
 
-// Client is a client of net/http for this call. In a handler on the loop a request
-// parks the call until its answer has come, and so does reading the answer's body;
-// on other goroutines, those of [HTTP] and those in [Request.Offload], it blocks that
-// goroutine only. Connections belong to the server and are shared by all calls.
+// Client returns a client of net/http for this call. In a handler on the loop a request parks
+// the call until its answer has come, and so does reading the answer's body. On other
+// goroutines, those of [HTTP] and of [Request.Offload], it blocks only that goroutine.
+// Connections belong to the server and are shared by all calls.
 //
-// The request ends with the call's [Request.Context]. It gets the header fields
-// X-Request-Id, Traceparent and Tracestate of the call, if the call has them and
-// the request does not. At most client.host_max requests to one host are under way;
-// others wait until the answers of those have been read or closed. The error of a host that
-// cannot be reached is an [ErrUnavailable].
+// The request ends with the call's [Request.Context]. It gets the call's header fields
+// X-Request-Id, Traceparent and Tracestate, unless the request sets them itself. At most
+// client.host_max requests to one host are under way. Others wait until answers have been
+// read or closed. If a host cannot be reached, the error is an [ErrUnavailable].
 //
-// What the handler has not read of an answer when the call is over is dropped. The
-// client is for this call alone.
+// When the call is over, the unread rest of an answer is dropped. The client is for this call
+// alone.
 func (r *Request) Client(options ...ClientOption) *http.Client {
 	t := &callTransport{r: r, server: r.server, ctx: r.Context(), hasClient: r.source.hasClient()}
 	for _, name := range passedOn {
@@ -57,7 +56,7 @@ var passedOn = [...]string{"X-Request-Id", "Traceparent", "Tracestate"}
 type callTransport struct {
 	r         *Request // for the call's own coroutines and goroutines only
 	server    *Server
-	ctx       context.Context // which has ended when r may be another call
+	ctx       context.Context // it has ended before r becomes another call
 	hasClient bool
 	fields    []answerField
 	retries   int
@@ -72,7 +71,7 @@ const (
 	beside               // any other goroutine: it blocks
 )
 
-// where finds the place of the caller.
+// where says on what kind of goroutine the caller runs.
 func (t *callTransport) where() (place, error) {
 	if t.ctx.Err() != nil {
 		return 0, context.Cause(t.ctx)
@@ -84,13 +83,13 @@ func (t *callTransport) where() (place, error) {
 		return onLoop, nil
 	case !t.server.tasks.Inside():
 		return beside, nil
-	case self == 0: // it cannot be told apart from other calls' coroutines
+	case self == 0: // this coroutine may be another call's
 		return onLoop, nil
 	}
 	return 0, ErrForeign
 }
 
-// RoundTrip sends a request and returns its answer, once or more often.
+// RoundTrip sends a request, again if [Retries] allows it, and returns the answer.
 func (t *callTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	at, err := t.where()
 	if err != nil {
@@ -116,17 +115,17 @@ func (t *callTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// roundTrip is one request of a client, with its repetitions.
+// roundTrip is one request of a client, with all its tries.
 type roundTrip struct {
 	t    *callTransport
 	at   place
 	in   *http.Request
 	host string
-	body []byte // a copy of a body in memory, for the transport, which may read it after the call
-	read bool   // body is that
+	body []byte // a copy of a body in memory: the transport may read it after the call
+	read bool   // body has been copied
 }
 
-// context is what ends the round trip besides the request's own context.
+// context returns the context that ends the round trip besides the request's own.
 func (x *roundTrip) context() context.Context {
 	if x.at == beside {
 		return x.t.ctx
@@ -154,7 +153,7 @@ func (x *roundTrip) once() (*http.Response, error) {
 	}
 	var resp *http.Response
 	var whole []byte
-	var failed error // while the body was read
+	var failed error // of reading the body
 	err = x.elsewhere(func() (err error) {
 		if resp, err = x.send(ctx, o); err != nil {
 			return err
@@ -185,7 +184,7 @@ func (x *roundTrip) once() (*http.Response, error) {
 	return resp, nil
 }
 
-// send gives the request to the transport. It runs where it may block.
+// send gives the request to the transport. It runs on a goroutine that may block.
 func (x *roundTrip) send(ctx context.Context, o *outgoing) (*http.Response, error) {
 	out := x.in.Clone(ctx)
 	if out.Header == nil {
@@ -199,10 +198,10 @@ func (x *roundTrip) send(ctx context.Context, o *outgoing) (*http.Response, erro
 	if x.in.Body == nil || x.in.Body == http.NoBody {
 		return o.transport.RoundTrip(out)
 	}
-	if x.in.GetBody == nil && x.at == mounted { // what it reads of a call stays valid: see bridge
+	if x.in.GetBody == nil && x.at == mounted { // what it reads from a call stays valid: see bridge
 		return o.transport.RoundTrip(out)
 	}
-	if x.in.GetBody == nil { // it is read once
+	if x.in.GetBody == nil { // the body can be read only once
 		cut := &cutBody{from: x.in.Body}
 		out.Body = cut
 		defer cut.cut()
@@ -221,7 +220,7 @@ func (x *roundTrip) send(ctx context.Context, o *outgoing) (*http.Response, erro
 	return o.transport.RoundTrip(out)
 }
 
-// failure is the error of a round trip.
+// failure returns the error of a round trip.
 func (x *roundTrip) failure(err, cause error) error {
 	x.t.server.outgoing.count(func(o *outgoing) { o.failed++ })
 	switch {
@@ -233,7 +232,7 @@ func (x *roundTrip) failure(err, cause error) error {
 	return fmt.Errorf("%w: host %s: %w", ErrUnavailable, x.host, err)
 }
 
-// repeatable reports whether a try may be followed by another.
+// repeatable reports whether the request may be sent again.
 func (x *roundTrip) repeatable(resp *http.Response, err error) bool {
 	req := x.in
 	switch req.Method {
@@ -287,7 +286,7 @@ func (x *roundTrip) sleep(d time.Duration) error {
 	}
 }
 
-// elsewhere runs fn where it may block, and waits for its end.
+// elsewhere runs fn on a goroutine that may block, and waits for its end.
 func (x *roundTrip) elsewhere(fn func() error) error {
 	if x.at != onLoop {
 		return fn()

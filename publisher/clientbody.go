@@ -10,13 +10,13 @@ import (
 // bodyAhead is the length up to which the body of an answer is read together with its head.
 const bodyAhead = 64 << 10
 
-// bodyChunk is how much of a longer one is read at once, while the call waits.
+// bodyChunk is how much of a longer body is read at once, while the call waits.
 const bodyChunk = 32 << 10
 
 // aheadBody is a body that has been read.
 type aheadBody struct {
 	*bytes.Reader
-	err error // at its end; nil for a whole one
+	err error // that the read ended with; nil for a whole body
 }
 
 func (b *aheadBody) Read(p []byte) (int, error) {
@@ -27,7 +27,7 @@ func (b *aheadBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo hides that of the Reader, which knows no error.
+// WriteTo hides the method of bytes.Reader, which does not return err.
 func (b *aheadBody) WriteTo(w io.Writer) (int64, error) {
 	n, err := b.Reader.WriteTo(w)
 	if err == nil {
@@ -38,20 +38,20 @@ func (b *aheadBody) WriteTo(w io.Writer) (int64, error) {
 
 func (b *aheadBody) Close() error { return nil }
 
-// clientBody is a body that is read as it comes. Like other bodies it is for one
+// clientBody is a body that is read while it arrives. Like other bodies it is for one
 // goroutine at a time.
 type clientBody struct {
 	x     *roundTrip
 	from  io.ReadCloser
-	end   func() // gives back what the round trip holds
+	end   func() // releases what the round trip holds
 	chunk []byte
-	rest  []byte // of chunk, not read yet
+	rest  []byte // the part of chunk that is not read yet
 	err   error
 }
 
 var errClosedBody = errors.New("read of a closed body")
 
-// Read waits for octets: on the loop by parking the call.
+// Read waits for input. On the loop it parks the call.
 func (b *clientBody) Read(p []byte) (int, error) {
 	if len(b.rest) == 0 && b.err == nil {
 		at, err := b.x.t.where()
@@ -66,7 +66,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 		if b.chunk == nil {
 			b.chunk = make([]byte, bodyChunk)
 		}
-		x := *b.x // which may have begun elsewhere
+		x := *b.x // the round trip may have begun on another goroutine
 		x.at = onLoop
 		n := 0
 		err = x.elsewhere(func() (err error) { n, err = b.from.Read(b.chunk); return err })
@@ -88,7 +88,7 @@ func (b *clientBody) fail(err error) {
 	}
 }
 
-// Close drops what has not been read, with the connection.
+// Close drops the unread rest, and with it the connection.
 func (b *clientBody) Close() error {
 	b.rest = nil
 	if b.err == nil {
@@ -109,8 +109,8 @@ func (b *clientBody) close() {
 	_ = from.Close()
 }
 
-// cutBody is a request's body for the time of its round trip. After that the transport
-// may still ask for more, while what the handler's reader reads is another call's.
+// cutBody is a request's body for the time of its round trip. After that it gives nothing:
+// the transport may still read, but the handler's reader may belong to another call by then.
 type cutBody struct {
 	mu   sync.Mutex
 	from io.ReadCloser

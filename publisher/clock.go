@@ -17,35 +17,36 @@ const OriginClock Origin = "clock"
 // MethodClock is the method of calls that a clock makes.
 const MethodClock = "CLOCK"
 
-// A Clock says when a handler is called without anybody asking for it: at each multiple
-// of Period, or by a line of Cron.
+// A Clock says when the server calls a handler by itself: at each multiple of Period, or by a
+// line of Cron.
 //
-// The tags of a field say what the configuration may make of it in [clock.NAME]: see
-// [Settings].
+// The tags of a field say what the configuration may set in [clock.NAME]: see [Settings].
 type Clock struct {
 	// Disabled never ticks, until the configuration enables it.
 	Disabled bool `not:"enabled"`
-	// Period is the distance of the ticks. They are at its multiples since 1970-01-01
-	// 00:00 UTC: with an hour at each full hour, in all processes.
+	// Period is the time between two ticks. Ticks are at its multiples since 1970-01-01 00:00
+	// UTC, so in all processes at the same times: a period of an hour ticks at each full
+	// hour.
 	Period time.Duration `key:"period" min:"1ms" max:"8760h" off:"cron says when"`
 	// Cron is a line of cron, "minute hour day month weekday", or a word such as @daily.
 	Cron string `key:"cron"`
-	// Zone is the time zone of Cron, such as Europe/Berlin; "" is the machine's own.
+	// Zone is the time zone of Cron, such as Europe/Berlin; "" is the time zone of the
+	// machine.
 	Zone string `key:"zone"`
-	// Jitter delays each tick by a random time below it, so that not all processes begin
-	// at once.
+	// Jitter delays each tick by a random time that is shorter than Jitter, so that not all
+	// processes begin at once.
 	Jitter time.Duration `key:"jitter" min:"1ms" max:"24h" off:"ticks are on time"`
-	// Overlap says what becomes of a tick while the call of the tick before still runs:
-	// "skip" (default) drops it, "queue" lets one wait.
+	// Overlap says what happens to a tick while the call of an earlier tick still runs:
+	// "skip" (default) drops it, "queue" lets one tick wait.
 	Overlap string `key:"overlap" oneof:"skip queue"`
-	// RunAtStart ticks once more when the server has started.
+	// RunAtStart adds a tick when the server has started.
 	RunAtStart bool `key:"run_at_start"`
 	// Timeout ends the waits of a call that takes longer, in place of
 	// server.call_timeout.
 	Timeout time.Duration `key:"timeout" min:"1ms" max:"8760h" off:"server.call_timeout holds"`
 }
 
-// The words of Clock.Overlap.
+// The values of Clock.Overlap.
 const (
 	OverlapSkip  = "skip"
 	OverlapQueue = "queue"
@@ -53,9 +54,10 @@ const (
 
 var clockKind = newKind[Clock]("clock", "Every").calling(MethodClock)
 
-// Every declares a clock, whose ticks are calls of h: with the method CLOCK, the path
-// /{name}, and a transaction as every other call. A failure is logged and counted; the
-// next tick is the next try. A bad or duplicate name and a nil handler panic.
+// Every declares a clock, whose ticks are calls of h. Such a call has the method CLOCK, the
+// path /{name}, and a transaction like every other call. A failure is logged and counted, and
+// the handler is called again at the next tick. Every panics on a bad or duplicate name and
+// on a nil handler.
 func Every(name string, c Clock, h Handler) { Default.every(name, c, h, caller(2)) }
 
 // Every is the package's [Every] for this registry.
@@ -77,13 +79,13 @@ func (c Clock) Check() (key string, err error) {
 	case c.Period < 0:
 		return "period", errors.New("a period is positive")
 	case c.Period == 0 && c.Cron == "":
-		return "period", errors.New(`it says not when to tick: set period, like "10s", or cron, like "0 3 * * *"`)
+		return "period", errors.New(`it does not say when to tick: set period, like "10s", or cron, like "0 3 * * *"`)
 	case c.Period != 0 && c.Cron != "":
 		return "cron", errors.New(`there is a period, too: set one of them, and the other to "off" or ""`)
 	case c.Zone != "" && c.Cron == "":
 		return "zone", errors.New("a period has no time zone: remove this, or set cron in place of period")
 	case c.Period != 0 && c.Jitter >= c.Period:
-		return "jitter", fmt.Errorf("it is less than the period, %s: or ticks would pass each other", c.Period)
+		return "jitter", fmt.Errorf("it must be shorter than the period, %s: otherwise ticks would overtake each other", c.Period)
 	}
 	if _, err := schedule.Zone(c.Zone); err != nil {
 		return "zone", fmt.Errorf(`%w: write a name of the IANA database, like "Europe/Berlin"`, err)
@@ -94,7 +96,7 @@ func (c Clock) Check() (key string, err error) {
 	return "", nil
 }
 
-// Schedule is the times of the clock.
+// Schedule returns the times at which the clock ticks.
 func (c Clock) Schedule() (schedule.Schedule, error) {
 	if c.Cron == "" {
 		return schedule.Every(c.Period), nil
@@ -135,8 +137,8 @@ func (c Clock) String() string {
 	return b.String()
 }
 
-// A ClockSource is one clock as a source of calls. Its calls follow each other: the next
-// one is made when the last one is over.
+// A ClockSource is one clock as a source of calls. It makes one call at a time: the next one
+// when the last one is over.
 type ClockSource struct {
 	unanswered
 	label   string
@@ -145,25 +147,25 @@ type ClockSource struct {
 	limited bool // the clock has a timeout
 }
 
-// ClockSource returns the source of a clock that the server's registry has declared.
+// ClockSource returns the source of a clock that is declared in the server's registry.
 func (s *Server) ClockSource(name string, c Clock) *ClockSource {
 	return &ClockSource{label: "clock " + name, target: []byte("/" + name), handler: clockKind.in(s.registry)[name].handler, limited: c.Timeout > 0}
 }
 
-// SetClock fills the call of one tick. at is the time of the schedule that it is for.
+// SetClock fills in the call of one tick. at is the scheduled time of the tick.
 func (c *Call) SetClock(k *ClockSource, at time.Time) {
 	r := c.Request()
 	r.from(k)
 	r.method, r.target, r.path = clockMethod, k.target, k.target
-	r.scheduled, r.limited = at, k.limited // the door ends its waits
+	r.scheduled, r.limited = at, k.limited // then the door ends its waits, not the server
 }
 
 var clockMethod = []byte(MethodClock)
 
-// Scheduled is the time of the clock's schedule that this call is for. It is the same in
-// all processes, however late the call begins, so it can name what is done: the report
-// of that hour. For [Clock.RunAtStart] it is the time of the start. It is zero for calls
-// that no clock has made.
+// Scheduled is the time in the clock's schedule that this call is for. It is the same in all
+// processes, however late the call begins, so it can identify the work, such as the report of
+// that hour. For [Clock.RunAtStart] it is the time of the start. It is zero for calls that no
+// clock has made.
 func (r *Request) Scheduled() time.Time { return r.scheduled }
 
 func (*ClockSource) origin() Origin { return OriginClock }
@@ -177,7 +179,7 @@ func (k *ClockSource) begin(r *Request) bool {
 	return true
 }
 
-// settle logs the failure. That a broker is away is a warning, as for a message.
+// settle logs the failure. A missing broker is only a warning, as it is for a message.
 func (*ClockSource) settle(r *Request, err error) {
 	level := zerolog.ErrorLevel
 	if errors.Is(err, ErrUnavailable) {

@@ -6,15 +6,15 @@ import (
 	"github.com/streadway/amqp"
 )
 
-// The vocabulary of Go's AMQP users: the types of github.com/streadway/amqp.
+// These are types of github.com/streadway/amqp, which AMQP users of Go know.
 type (
 	Publishing = amqp.Publishing
 	Delivery   = amqp.Delivery
 	Table      = amqp.Table
 )
 
-// A Producer says where publishes go and what is declared for them. The zero
-// value publishes to the default exchange, as json.
+// A Producer says where publishes go and what is declared for them. The zero value publishes
+// to the default exchange, as json.
 //
 // The tags of a field say what the configuration may make of it in
 // [producer.NAME]: see [Settings]. A field with not instead of key has the opposite
@@ -28,30 +28,31 @@ type Producer struct {
 	ExchangeType string `key:"exchange_type" oneof:"direct fanout topic headers x-"`
 	// RoutingKey is used when a publish names no key; "" falls back to Queue.
 	RoutingKey string `key:"routing_key" kind:"name"`
-	// Queue is declared and bound when named, so that nothing is published into the void.
+	// Queue, if named, is declared and bound, so that publishes are not lost for lack of a
+	// queue.
 	Queue string `key:"queue" kind:"name"`
 
 	// Codec by name: json (default), text, csv, msgpack, pickle, or a registered one.
 	Codec string `key:"codec"`
-	// Gzip packs each body.
+	// Gzip compresses each body.
 	Gzip bool `key:"gzip"`
 	// Transient is delivery mode 1, and an exchange that does not survive the broker.
 	Transient bool `not:"durable"`
-	// NoMandatory makes an unroutable publish no error; mandatory is on where a queue is
-	// named.
+	// NoMandatory makes an unroutable publish no error, even where a queue is named.
 	NoMandatory bool `not:"mandatory"`
-	// Mandatory makes an unroutable publish an error also where no queue is named.
+	// Mandatory makes an unroutable publish an error even where no queue is named.
 	Mandatory bool `key:"mandatory"`
-	// Expiration is after which the broker drops a message from its queue; 0 is never.
+	// Expiration is the time after which the broker drops a message from its queue; 0 is
+	// never.
 	Expiration time.Duration `key:"expiration" min:"1ms" max:"8760h" off:"messages do not expire" unit:"ms"`
 	// Priority of the messages; 0 sets none.
 	Priority uint8 `key:"priority" min:"1" max:"255" off:"messages have none"`
 	// ReplyTo is the queue that answers go to.
 	ReplyTo string `key:"reply_to" kind:"name"`
 	AppID   string `key:"app_id" kind:"name"`
-	// UserID is compared with the login by RabbitMQ.
+	// UserID must be the login's name: RabbitMQ compares them.
 	UserID string `key:"user_id" kind:"name"`
-	// Timestamp stamps each publish with the time.
+	// Timestamp sets the property timestamp of each publish to the current time.
 	Timestamp bool `key:"timestamp"`
 
 	// NoDeclare: exchange, queue and binding exist already and are not declared.
@@ -62,21 +63,21 @@ type Producer struct {
 	NoDeclareQueue bool `not:"auto_declare_queue"`
 	// ExchangeTransient is an exchange that does not survive the broker, while messages do.
 	ExchangeTransient bool `not:"exchange_durable"`
-	// AutoDelete is of the exchange.
+	// AutoDelete deletes the exchange when its last binding is removed.
 	AutoDelete bool `key:"auto_delete"`
 	// Arguments are of the exchange.
 	Arguments Table `key:"arguments"`
-	// QueueType is classic, quorum or stream, of a queue that no consumer declares.
+	// QueueType is classic, quorum or stream, for a queue that no consumer declares.
 	QueueType string `key:"queue_type" oneof:"default classic quorum stream"`
-	// QueueArguments are of the same.
+	// QueueArguments are the arguments of that queue.
 	QueueArguments Table `key:"queue_arguments"`
 }
 
 // IsMandatory reports whether unroutable publishes are errors.
 func (p *Producer) IsMandatory() bool { return (p.Queue != "" || p.Mandatory) && !p.NoMandatory }
 
-// A Consumer says what is declared and consumed. The zero value consumes the
-// durable queue that has the consumer's name.
+// A Consumer says what is declared and consumed. The zero value consumes the durable queue
+// that has the consumer's name.
 //
 // The tags of a field say what the configuration may make of it in
 // [consumer.NAME]: see [Settings]. A field with not instead of key has the opposite
@@ -90,7 +91,7 @@ type Consumer struct {
 	Exchange string `key:"exchange" kind:"name"`
 	// ExchangeType is direct (default), fanout, topic, headers or x-…
 	ExchangeType string `key:"exchange_type" oneof:"direct fanout topic headers x-"`
-	// RoutingKeys make one binding each; none binds the queue's name.
+	// RoutingKeys make one binding each. Without any, the binding has the queue's name.
 	RoutingKeys []string `key:"routing_keys" kind:"name"`
 	// Queue "" is the consumer's name.
 	Queue string `key:"queue" kind:"name"`
@@ -114,7 +115,8 @@ type Consumer struct {
 	NoDeclareExchange bool `not:"auto_declare_exchange"`
 	// NoDeclareQueue: the queue and its bindings exist already.
 	NoDeclareQueue bool `not:"auto_declare_queue"`
-	// ExchangeTransient is an exchange that does not survive the broker, with a queue that does.
+	// ExchangeTransient is an exchange that does not survive the broker, while the queue
+	// does.
 	ExchangeTransient bool `not:"exchange_durable"`
 	// ExchangeAutoDelete: the exchange ends with its last binding.
 	ExchangeAutoDelete bool `key:"exchange_auto_delete"`
@@ -125,42 +127,42 @@ type Consumer struct {
 
 	// DeclareOnly declares everything and consumes nothing.
 	DeclareOnly bool `key:"declare_only"`
-	// Prefetch is how many messages are in hand at once; 0 is the connection's.
+	// Prefetch is the number of unacked messages that the broker sends at most; 0 is the
+	// connection's.
 	Prefetch int `key:"prefetch" min:"1" max:"65535"`
 	// Priority of the consumer, x-priority.
 	Priority int `key:"priority" min:"-1000" max:"1000"`
 	// ExclusiveConsumer: nobody else may consume the queue.
 	ExclusiveConsumer bool `key:"exclusive_consumer"`
-	// SingleActive: of all consumers of the queue, one at a time is given messages.
+	// SingleActive: of all consumers of the queue, only one at a time gets messages.
 	SingleActive bool `key:"single_active"`
 	// StreamOffset is where a stream is read from: first, last, next (default), an offset,
 	// a time or an age like "1h".
 	StreamOffset string `key:"stream_offset"`
 	// NoAck: the broker forgets a message when it is sent; a failure loses it.
 	NoAck bool `key:"no_ack"`
-	// AutoAck acks before the handler is called; a failure loses the message, but for the
-	// dead-letter queue.
+	// AutoAck acks before the handler is called. A failure loses the message, unless there is
+	// a dead-letter queue.
 	AutoAck bool `key:"auto_ack"`
 
 	// Codec is for messages whose content type says nothing: none, application/octet-stream
 	// or application/data.
 	Codec string `key:"codec"`
-	// Marker whose subscribers see the messages.
+	// Marker is the name whose subscribers also see the messages.
 	Marker string `key:"marker"`
-	// Lane is "routing_key", "queue" or "header:NAME": messages of one key in order, one
-	// after the other.
+	// Lane is "routing_key", "queue" or "header:NAME". Messages with the same key are handled
+	// in order, one after the other.
 	Lane string `key:"lane"`
-	// Timeout is how long a call may take, waits included, in place of
-	// server.call_timeout; 0 is that. A call that takes longer has failed, and its message
-	// is tried again.
+	// Timeout is how long a call may take, waits included, in place of server.call_timeout; 0
+	// uses that. A call that takes longer fails, and its message is tried again.
 	Timeout time.Duration `key:"timeout" min:"1ms" max:"24h" off:"server.call_timeout is the limit"`
-	// Rate is messages a second at most; 0 is no bound.
+	// Rate is the number of messages a second at most; 0 is no limit.
 	Rate float64 `key:"rate"`
 	// Burst is how many may come at once within Rate; 0 is 1.
 	Burst int `key:"burst" min:"1" max:"1000000"`
 
-	// HeadersContentType: a message without a content type has it in its headers, at
-	// properties.content_type.
+	// HeadersContentType: the content type of a message without one is in its headers table,
+	// at properties.content_type.
 	HeadersContentType bool `key:"headers_content_type"`
 
 	// Route is the request line of a route, such as "POST /orders": each message runs the
@@ -172,10 +174,10 @@ type Consumer struct {
 	// fields, besides those that describe the body, the condition and the trace.
 	RouteHeaders []string `key:"route_headers"`
 
-	// Retry is what follows a failure that may pass.
+	// Retry says what follows a temporary failure.
 	Retry Retry `key:"retry"`
-	// DeadLetter is the queue of the given-up; "" is the queue's name with ".dead" behind
-	// it, "off" is none: the broker drops them.
+	// DeadLetter is the queue for messages that are given up. "" is the queue's name with
+	// ".dead" appended. "off" is no queue: the broker drops them.
 	DeadLetter string `key:"dead_letter" kind:"name"`
 }
 

@@ -7,22 +7,21 @@ import (
 	"zamqp/amqpproto"
 )
 
-// encodingsMax bounds the names in one content encoding. Each compression costs
-// as much as a body of unpack_max.
+// encodingsMax limits the number of names in one content encoding. Each compression may cost
+// as much memory as a body of unpack_max.
 const encodingsMax = 4
 
 // A contentEncoding says what was done to a body before it was sent.
 type contentEncoding struct {
 	packings []packing // in the order in which they are undone
-	charset  string    // as it was named; "" where none was
+	charset  string    // as the message names it; "" is none
 }
 
-// acceptEncoding is what an HTTP client hears that sends an encoding which is not
-// read. RFC 9110 §12.5.3.
+// acceptEncoding tells an HTTP client which encodings are read, after it has sent another
+// one. RFC 9110 §12.5.3.
 const acceptEncoding = "gzip, deflate, zstd, br"
 
-// An encodingError says that nothing here reads an encoding; it is an
-// [ErrContentType].
+// An encodingError says that an encoding is not supported. It is an [ErrContentType].
 type encodingError struct{ text string }
 
 func encodingErrorf(format string, args ...any) error {
@@ -32,10 +31,9 @@ func encodingErrorf(format string, args ...any) error {
 func (e *encodingError) Error() string { return e.text }
 func (e *encodingError) Unwrap() error { return ErrContentType }
 
-// readEncoding reads a content encoding, which HTTP defines as a list of
-// compressions (RFC 9110 §8.4), and in which AMQP clients also name a character
-// set or MIME's "binary"; and the compression header of kombu, which compresses
-// after everything else.
+// readEncoding reads a content encoding and the compression header of kombu, which compresses
+// after everything else. HTTP defines a content encoding as a list of compressions (RFC 9110
+// §8.4); AMQP clients also name a character set there, or MIME's "binary".
 func readEncoding(list, compression string) (e contentEncoding, err error) {
 	if compression != "" {
 		p, ok := kombuPackings[strings.ToLower(strings.TrimSpace(compression))]
@@ -68,7 +66,7 @@ func readEncoding(list, compression string) (e contentEncoding, err error) {
 	return e, nil
 }
 
-// unpack undoes the compressions; no step may make more than limit octets.
+// unpack undoes the compressions. No step may produce more than limit octets.
 func (e *contentEncoding) unpack(body []byte, limit int64) ([]byte, error) {
 	if limit <= 0 {
 		limit = UnpackMax
@@ -82,8 +80,8 @@ func (e *contentEncoding) unpack(body []byte, limit int64) ([]byte, error) {
 	return body, nil
 }
 
-// encoding is what the request says was done to its body. The names that most
-// clients send by default cost nothing.
+// encoding returns what the request says was done to its body. The names that most clients
+// send by default allocate nothing.
 func (r *Request) encoding() (contentEncoding, error) {
 	raw, compression := r.props.ContentEncoding, r.compression()
 	if len(raw) == 0 {
@@ -104,7 +102,7 @@ func (r *Request) encoding() (contentEncoding, error) {
 	return readEncoding(list, compression)
 }
 
-// compression is the header in which kombu says how it has compressed a body.
+// compression returns the header in which kombu says how it has compressed a body.
 func (r *Request) compression() string {
 	f, ok := r.props.Headers.Lookup(compressionHeader)
 	if !ok {
@@ -114,8 +112,8 @@ func (r *Request) compression() string {
 	return string(b)
 }
 
-// fieldList is the value of a field that may come in several lines: one list.
-// RFC 9110 §5.3.
+// fieldList returns the value of a field that may come in several lines, as one list. RFC
+// 9110 §5.3.
 func (r *Request) fieldList(name string) string {
 	var list []string
 	for i := range r.fields {
@@ -137,8 +135,8 @@ func tableText(t Table, key string) string {
 	return ""
 }
 
-// headersContentType is the content type at properties.content_type of a headers
-// table, where some clients put the properties that they cannot set.
+// headersContentType returns the content type at properties.content_type of a headers table.
+// Some clients put properties there that they cannot set.
 func headersContentType(headers amqpproto.RawTable) []byte {
 	f, ok := headers.Lookup("properties")
 	if !ok {

@@ -8,10 +8,10 @@ import (
 	"zamqp/amqpproto"
 )
 
-// An envelope is a message that holds another one in its body: one whose headers
-// fit into no frame of ours any more, or cannot be read. Retry queues and
-// dead-letter queues get such; whoever consumes them with zamqp sees the message
-// inside. The body is, in this order,
+// An envelope is a message that holds another message in its body, because the headers of
+// that one no longer fit into a frame, or cannot be read. Envelopes are in retry queues and
+// dead-letter queues. A consumer of zamqp sees the message inside. The body is, in this
+// order,
 //
 //	4 octets    length of the properties
 //	properties  flags and values, as a content header has them
@@ -22,15 +22,15 @@ const EnvelopeType = "application/vnd.zamqp.envelope"
 // version of its format.
 const TraceEnvelope = "x-zamqp-envelope"
 
-// AppendEnvelope appends what the body of an envelope has before the body of the
-// message inside. That one may be large, so it is not copied.
+// AppendEnvelope appends the part of an envelope's body that comes before the body of the
+// message inside. That body may be large, so it is not copied.
 func AppendEnvelope(dst, properties []byte) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(properties)))
 	return append(dst, properties...)
 }
 
-// Wrap makes an envelope that has no other properties. The body of the message inside
-// follows the prefix.
+// Wrap returns the properties of an envelope, and the prefix that comes before the body of
+// the message inside.
 func Wrap(properties []byte) (outer, prefix []byte, err error) {
 	p := amqpproto.Properties{ContentType: []byte(EnvelopeType), DeliveryMode: 2}
 	if p.Headers, err = amqpproto.AppendTable(nil, Table{TraceEnvelope: int32(1)}); err != nil {
@@ -51,10 +51,10 @@ func isEnvelope(p *amqpproto.Properties) bool {
 	return ok && version == 1
 }
 
-// Unwrap returns the message that an envelope holds; any other as it is. What the
-// broker has added to the envelope's headers, as x-death, is added to those of the
-// message, whose properties are then a copy; the body is a view. The error says that the
-// properties of the message cannot be read: inside is then what the envelope holds.
+// Unwrap returns the message that an envelope holds, and any other message unchanged. Headers
+// that the broker has added to the envelope, such as x-death, are added to those of the
+// message. Its properties are then a copy; the body is a view. An error says that the
+// properties of the message inside cannot be read; inside is then what the envelope holds.
 func Unwrap(properties, body []byte) (inside, content []byte, err error) {
 	var outer, inner amqpproto.Properties
 	if _, err := outer.Decode(properties); err != nil || !isEnvelope(&outer) {
@@ -81,8 +81,8 @@ func Unwrap(properties, body []byte) (inside, content []byte, err error) {
 	return merged, content, nil
 }
 
-// readable decodes properties, and says what is wrong with them or with their
-// headers, which nothing else checks.
+// readable decodes properties and returns what is wrong with them, or with their headers,
+// which nothing else checks.
 func readable(p *amqpproto.Properties, raw []byte) error {
 	_, err := p.Decode(raw)
 	if err == nil && p.Has(amqpproto.FlagHeaders) {
@@ -91,8 +91,8 @@ func readable(p *amqpproto.Properties, raw []byte) error {
 	return err
 }
 
-// added puts the headers that a broker has added to an envelope over those of the
-// message inside.
+// added returns the headers of the message inside, replaced by those that a broker has added
+// to the envelope.
 func added(inner, outer amqpproto.RawTable) (amqpproto.RawTable, error) {
 	const ours = "x-zamqp-"
 	var out []byte
@@ -131,7 +131,7 @@ func added(inner, outer amqpproto.RawTable) (amqpproto.RawTable, error) {
 // traceDeath is the key in which a broker lists the queues that a message died in.
 const traceDeath = "x-death"
 
-// unwrap makes the request of an envelope that of the message inside.
+// unwrap replaces a request that holds an envelope by the message inside.
 func (r *Request) unwrap() error {
 	properties, body, err := Unwrap(r.message.Properties, r.body)
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// keepFields empties the response for the answer to a failure. The header fields
-// that the handler had set stay if they describe the answer, whatever it is: a
-// request id, WWW-Authenticate, Retry-After, cookies. Those of the body that is
-// not sent go. What the error itself brings is added.
+// keepFields empties the response for the answer to a failure. Header fields that the handler
+// has set stay if they describe the answer in general: a request id, WWW-Authenticate,
+// Retry-After, cookies. Fields that describe the body that is not sent are removed. The
+// fields of the error itself are added.
 func (r *Request) keepFields(err error) {
 	p := &r.response
 	lines, headers := dropLines(p.lines, isOfBody), p.headers
@@ -24,7 +24,7 @@ func (r *Request) keepFields(err error) {
 	if !errors.As(err, &s) || !isFinal(s.Status) {
 		return
 	}
-	for i := range s.fields { // before any is added, as an error may bring two of a name
+	for i := range s.fields { // all are removed before any is added, as an error may bring two fields of one name
 		name := s.fields[i].name
 		p.lines = dropLines(p.lines, func(set string) bool { return strings.EqualFold(set, name) })
 		maps.DeleteFunc(p.headers, func(set string, _ any) bool { return strings.EqualFold(set, name) })
@@ -34,8 +34,8 @@ func (r *Request) keepFields(err error) {
 	}
 }
 
-// reportFields logs what was wrong with the fields of an error, whose call has
-// failed already.
+// reportFields logs what is wrong with the fields of an error. The call has failed already,
+// so this cannot become its error.
 func (r *Request) reportFields() {
 	p := &r.response
 	if p.err != nil {
@@ -44,9 +44,9 @@ func (r *Request) reportFields() {
 	}
 }
 
-// isOfBody reports whether a field describes the body that a handler meant to
-// send, or where it is to be found: it would be wrong beside another one.
-// RFC 9110 §8, §10.2.2, §14.3; RFC 9111 §5.
+// isOfBody reports whether a field describes the body that the handler meant to send, or
+// where that body is. Such a field would be wrong beside another body. RFC 9110 §8, §10.2.2,
+// §14.3; RFC 9111 §5.
 func isOfBody(name string) bool {
 	switch name = http.CanonicalHeaderKey(name); name {
 	case "Accept-Ranges", "Age", "Cache-Control", "Digest", "Etag", "Expires", "Last-Modified", "Location", "Repr-Digest":

@@ -10,17 +10,17 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// Proxies are the peers that are believed when they say how a client came to them. The
-// zero value believes nobody.
+// Proxies are the peers that are believed when they say how a client came to them. The zero
+// value believes nobody.
 type Proxies struct {
 	prefixes []netip.Prefix
-	unix     bool // whoever connects to a unix socket
-	standard bool // by Forwarded (RFC 7239); else by X-Forwarded-*
+	unix     bool // all peers on a unix socket
+	standard bool // read Forwarded (RFC 7239), not X-Forwarded-*
 }
 
-// ParseProxies reads a list of networks such as "10.0.0.0/8", addresses, and "unix".
-// standard believes the field Forwarded in place of X-Forwarded-*: one of the two, for
-// a proxy that sets the one passes on the other as the client has sent it.
+// ParseProxies reads a list of networks such as "10.0.0.0/8", addresses, and "unix". If
+// standard is set, the field Forwarded is believed, otherwise X-Forwarded-*. It is never
+// both, because a proxy that sets one passes on the other as the client has sent it.
 func ParseProxies(list []string, standard bool) (Proxies, error) {
 	p := Proxies{standard: standard}
 	for _, text := range list {
@@ -70,9 +70,8 @@ func (p *Proxies) believes(addr netip.Addr) bool {
 	return false
 }
 
-// readForwarded takes scheme, host and prefix from what a trusted proxy says. What a
-// client may have put in front of that is not looked at. What is malformed changes
-// nothing.
+// readForwarded takes scheme, host and prefix from what a trusted proxy says. It ignores what
+// the client may have put in front of that. A malformed field changes nothing.
 func (r *Request) readForwarded() {
 	p := &r.server.options.Proxies
 	if !p.believesPeer(r.remote) {
@@ -94,15 +93,16 @@ func (r *Request) readForwarded() {
 	r.prefix = f.prefix
 }
 
-// forwarded is how a client came to the first trusted proxy.
+// forwarded says how a client came to the first trusted proxy.
 type forwarded struct {
 	scheme       string
 	host, prefix []byte
 }
 
-// readXForwarded reads X-Forwarded-For, -Proto, -Host and -Prefix. Each proxy appends
-// to the first. It tells how many of the last proxies are trusted, and so which values
-// of the others are theirs: a list that is shorter is that of the first of them.
+// readXForwarded reads X-Forwarded-For, -Proto, -Host and -Prefix. Each proxy appends to
+// X-Forwarded-For, so this list says how many of the last proxies are trusted, and which
+// values of the other fields are theirs. If one of the other lists is shorter than that, its
+// first value counts.
 func (p *Proxies) readXForwarded(fields []Field) (f forwarded, ok bool) {
 	hops := 1 // the peer
 	path := listOf(fields, "X-Forwarded-For")
@@ -140,8 +140,8 @@ func (p *Proxies) readXForwarded(fields []Field) (f forwarded, ok bool) {
 	return f, ok
 }
 
-// readStandard reads Forwarded (RFC 7239), to which each proxy appends an element with
-// all that it knows. The one that counts is that of the first trusted proxy.
+// readStandard reads Forwarded (RFC 7239). Each proxy appends an element with all that it
+// knows. The element of the first trusted proxy counts.
 func (p *Proxies) readStandard(fields []Field) (f forwarded, ok bool) {
 	elements := listOf(fields, "Forwarded")
 	for i := len(elements) - 1; i >= 0; i-- {
@@ -156,7 +156,7 @@ func (p *Proxies) readStandard(fields []Field) (f forwarded, ok bool) {
 	return f, true
 }
 
-// add takes what one element says, and returns its for.
+// add reads one element and returns the value of its parameter "for".
 func (f *forwarded) add(element []byte) (node []byte, ok bool) {
 	for len(element) > 0 {
 		var pair []byte
@@ -184,7 +184,7 @@ func (f *forwarded) add(element []byte) (node []byte, ok bool) {
 	return node, true
 }
 
-// listOf are the values of a list field, in the order of the lines. RFC 9110 §5.6.1.
+// listOf returns the values of a list field, in the order of the lines. RFC 9110 §5.6.1.
 func listOf(fields []Field, name string) (values [][]byte) {
 	for i := range fields {
 		if len(fields[i].Name) != len(name) || !equalFold(fields[i].Name, name) {
@@ -217,7 +217,7 @@ func cutOutside(b []byte, separator byte) (before, after []byte) {
 	return b, nil
 }
 
-// unquote is the value of a token or of a quoted string. RFC 9110 §5.6.4.
+// unquote returns the value of a token or of a quoted string. RFC 9110 §5.6.4.
 func unquote(b []byte, ok bool) ([]byte, bool) {
 	if !ok || len(b) == 0 {
 		return nil, false
@@ -238,7 +238,7 @@ func unquote(b []byte, ok bool) ([]byte, bool) {
 			return nil, false
 		}
 		if b[i] == '\\' {
-			if i++; i == len(b) { // it escapes the quote at the end
+			if i++; i == len(b) { // the backslash escapes the quote at the end
 				return nil, false
 			}
 		}
@@ -247,8 +247,8 @@ func unquote(b []byte, ok bool) ([]byte, bool) {
 	return out, true
 }
 
-// nodeAddr is the address of a node, which may have a port; there is none of an
-// unknown or a hidden one. RFC 7239 §6.
+// nodeAddr returns the address of a node, which may have a port. An "unknown" or a hidden
+// node has no address. RFC 7239 §6.
 func nodeAddr(node []byte) (addr netip.Addr, ok bool) {
 	text := string(node)
 	if at, err := netip.ParseAddrPort(text); err == nil {

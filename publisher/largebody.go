@@ -8,17 +8,17 @@ import (
 	"zamqp/loop/coro"
 )
 
-// A large body, over [amqpproto.LargeBody], is never handled whole in one turn of the
-// loop: it is copied in pieces, with turns in between, and what goes through all of it,
-// such as decompressing or decoding, runs on another goroutine while the call waits.
-// Its memory is not used for a second body, so whoever sends or stores it may do so
-// from where it is, also after the call has ended.
+// The loop never handles a large body, one over [amqpproto.LargeBody], whole in one turn. It
+// copies the body in pieces, with turns in between. Work that reads all of the body, such as
+// decompressing or decoding, runs on another goroutine while the call waits. The memory of a
+// large body is not used again for another body. So a door or a store may use it where it is,
+// also after the call has ended.
 
 // ownBody is a body that belongs to the transaction: nobody writes to its memory.
 type ownBody []byte
 
-// claim makes a large body that needs no codec the transaction's own; other values stay
-// as they are. r may be nil.
+// claim makes a large body that needs no codec the transaction's own. It returns other values
+// unchanged. r may be nil.
 func (r *Request) claim(v any, d *draft) any {
 	switch body := v.(type) {
 	case []byte:
@@ -33,8 +33,8 @@ func (r *Request) claim(v any, d *draft) any {
 	return v
 }
 
-// copyLarge copies a large body a piece at a time, with turns of the loop in
-// between where the call can wait.
+// copyLarge copies a large body in pieces. Where the call can wait, the loop gets a turn
+// between two pieces.
 func (r *Request) copyLarge(body []byte) []byte {
 	own := amqpproto.MakeDirty(len(body))
 	for {
@@ -49,9 +49,9 @@ func (r *Request) copyLarge(body []byte) []byte {
 	}
 }
 
-// A value that is one text, such as a string, has a known size, so that a large one is
-// encoded as other large bodies are handled: on another goroutine. The size of every
-// other value shows only when it has been encoded.
+// textSize is the size of a value that is one text, such as a string: a large one is encoded
+// on another goroutine. It is 0 for every other value, whose size is known only after
+// encoding.
 func textSize(v any) int {
 	switch v := v.(type) {
 	case string:
@@ -64,8 +64,8 @@ func textSize(v any) int {
 	return 0
 }
 
-// encodeLarge encodes a value of large textSize, and compresses it if that is asked
-// for. The result may be a view of a string, which must not be written to. r may be nil.
+// encodeLarge encodes a value of large textSize, and compresses it if gzip is set. The result
+// may be a view of a string, so nobody may write to it. r may be nil.
 func (r *Request) encodeLarge(codec Codec, v any, gzip bool) (body []byte, err error) {
 	s, same := v.(string)
 	if same {
@@ -89,7 +89,7 @@ func (r *Request) encodeLarge(codec Codec, v any, gzip bool) (body []byte, err e
 	return body, err
 }
 
-// callHere is the call that the calling code is a part of; nil for other goroutines.
+// callHere returns the call that the calling code belongs to. It is nil on other goroutines.
 func callHere() *Request {
 	if c, ok := coro.Current().(*Call); ok {
 		return c.Request()
@@ -100,7 +100,7 @@ func callHere() *Request {
 // errorTextMax bounds the text that an error takes from a body.
 const errorTextMax = 64 << 10
 
-// errorText is a body as the text of an error.
+// errorText returns a body as the text of an error.
 func errorText(body []byte) string {
 	if len(body) <= errorTextMax {
 		return string(body)
@@ -108,8 +108,8 @@ func errorText(body []byte) string {
 	return strings.ToValidUTF8(string(body[:errorTextMax]), "") + "…"
 }
 
-// cloneBody copies a body on any goroutine. Go cannot interrupt a copy, so a large body
-// is copied in pieces.
+// cloneBody copies a body. It may run on any goroutine. Go cannot interrupt a copy, so a
+// large body is copied in pieces.
 func cloneBody(body []byte) []byte {
 	if len(body) > amqpproto.LargeBody {
 		var nobody *Request
@@ -118,7 +118,7 @@ func cloneBody(body []byte) []byte {
 	return append([]byte(nil), body...)
 }
 
-// copyBody puts a body into dst, whose memory is used again unless the body is large.
+// copyBody copies a body into dst. A large body gets memory of its own.
 func (r *Request) copyBody(dst, body []byte) []byte {
 	if len(body) > amqpproto.LargeBody {
 		return r.copyLarge(body)
@@ -145,8 +145,8 @@ func (r *Request) canWait() bool {
 	return r != nil && self != 0 && r.toCall == nil && r.owner.Load() == self && r.main.task != nil
 }
 
-// apart runs fn, which takes long for a large body, on another goroutine while the call
-// waits. Where the call cannot wait, fn runs here.
+// apart runs fn on another goroutine while the call waits, because fn takes long for a large
+// body. Where the call cannot wait, fn runs here.
 func (r *Request) apart(fn func() error) error {
 	if !r.canWait() {
 		return fn()
@@ -158,6 +158,6 @@ func (r *Request) apart(fn func() error) error {
 // No handler can register one of that name.
 const bodiesPool = "large bodies"
 
-// bodiesWorkers is how many large bodies are worked on at once. One holds memory that
-// is some times its size.
+// bodiesWorkers is how many large bodies are worked on at once. Each needs several times its
+// size in memory.
 const bodiesWorkers = 4

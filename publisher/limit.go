@@ -7,14 +7,15 @@ import (
 )
 
 // RouteTimeout is how long a call of the route may take, waits included, in place of
-// server.call_timeout: it may be longer or shorter. When it is over, the waits of the
-// call and its Context end, and a handler that returns the error has answered 503. It
-// does not end a commit or a stream; see [StreamTimeout].
+// server.call_timeout. It may be longer or shorter. After that time the waits of the call and
+// its Context end; if the handler then returns the error, the answer is 503. It does not end
+// a commit or a stream; see [StreamTimeout].
 func RouteTimeout(d time.Duration) RouteOption {
 	return func(r *Route) { r.timeout = max(0, d) }
 }
 
-// limit is how long the call may take, and who says so; 0 is server.call_timeout.
+// limit returns how long the call may take, and the name of the setting; 0 is
+// server.call_timeout.
 func (r *Request) limit() (d time.Duration, name string) {
 	if r.route != nil {
 		d, name = r.route.timeout, "publisher.RouteTimeout"

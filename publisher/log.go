@@ -7,12 +7,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// requestIDMax bounds what a client's X-Request-Id adds to a line.
+// requestIDMax bounds what a client's X-Request-Id adds to a line of the log.
 const requestIDMax = 128
 
-// Log is the server's log for lines about this call: each has the handler, and
-// the request's X-Request-Id or the message's id and attempt. It may be used on
-// any goroutine and after the call, but is made on the handler's own:
+// Log returns the server's log for lines about this call. Each line has the handler, and the
+// request's X-Request-Id or the message's id and attempt. Call Log on the handler's own
+// goroutine; the result may be used on any goroutine and after the call:
 //
 //	log := r.Log()
 //	err := r.Offload(func() error { log.Info().Msg("on its way"); … })
@@ -25,8 +25,8 @@ func (r *Request) Log() *zerolog.Logger {
 	return &log
 }
 
-// foreign is a text of the other side as a line of the log may hold it; the log
-// quotes it.
+// foreign returns a text of the other side, shortened and as valid UTF-8, for a field of the
+// log; the log quotes it.
 func foreign(text []byte) string {
 	return strings.ToValidUTF8(string(text[:min(len(text), requestIDMax)]), "?")
 }

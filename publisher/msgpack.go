@@ -9,7 +9,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// msgpackCodec is MessagePack, sent as application/x-msgpack.
+// msgpackCodec encodes MessagePack, sent as application/x-msgpack.
 type msgpackCodec struct{}
 
 func (msgpackCodec) ContentType() string { return "application/x-msgpack" }
@@ -29,17 +29,17 @@ func (msgpackCodec) Decode(b []byte, v any) error {
 	return msgpack.Unmarshal(b, v)
 }
 
-// msgpackDepth bounds arrays and maps within each other.
+// msgpackDepth limits how deep arrays and maps may be nested.
 const msgpackDepth = 1000
 
 var errMsgpackCut = errors.New("the value is cut short")
 
-// checkMsgpack makes sure that b is one whole value before it is decoded, since
-// the decoder recurses as deep as the value is nested and makes room for as many
-// elements as the value claims: either ends the process, not the call.
+// checkMsgpack makes sure that b is one whole value before it is decoded. The decoder
+// recurses as deep as the value is nested, and allocates as many elements as the value
+// claims. Either would end the process, not only the call.
 func checkMsgpack(b []byte) error {
-	open := []uint64{1} // values to come, of each array or map that is open
-	owed := uint64(1)   // their sum; each has an octet at least
+	open := []uint64{1} // how many values are still to come, for each array or map that is open
+	owed := uint64(1)   // their sum; each value has an octet at least
 	for len(open) > 0 {
 		top := &open[len(open)-1]
 		if *top == 0 {
@@ -69,8 +69,8 @@ func checkMsgpack(b []byte) error {
 	return nil
 }
 
-// msgpackHead returns the octets that the value at the start of b has of its own,
-// and the values that come inside of it.
+// msgpackHead returns the length of the value at the start of b without the values inside it,
+// and their number.
 func msgpackHead(b []byte) (size, inside uint64, err error) {
 	if len(b) == 0 {
 		return 0, 0, errMsgpackCut
@@ -104,8 +104,8 @@ func msgpackHead(b []byte) (size, inside uint64, err error) {
 	return size, inside, nil
 }
 
-// msgpackFormats are the formats c0 to df: the octets of a length n, the octets
-// of every value, and the octets and the values for each of n.
+// msgpackFormats are the formats c0 to df. A format has a length n of length octets, fixed
+// octets in every value, and for each of n each octets and inside values.
 var msgpackFormats = [...]struct {
 	length       int
 	fixed        uint64

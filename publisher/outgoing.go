@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// ClientOptions bound the requests of [Request.Client], of all calls together. A 0
-// is the default.
+// ClientOptions limit the requests of [Request.Client], for all calls together. 0 is the
+// default.
 type ClientOptions struct {
 	HostMax        int            // requests to one host at once
 	RequestsMax    int            // requests at once
 	Queue          int            // HTTP calls that may wait for one host; one more is answered 503
-	ConnectTimeout time.Duration  // of a connection, and of its TLS handshake
-	IdleTimeout    time.Duration  // of a connection without a request
+	ConnectTimeout time.Duration  // to connect, and then for the TLS handshake
+	IdleTimeout    time.Duration  // how long an unused connection stays open
 	RootCAs        *x509.CertPool // nil is the system's
 }
 
@@ -34,15 +34,15 @@ const (
 	ClientIdleTimeout    = 90 * time.Second
 )
 
-// outgoing are the requests of all calls to other servers. A request has a slot from
-// before it is sent until its answer has been read. So a slow host takes the slots of
-// its own, and a request that waits for one takes no goroutine. Any goroutine.
+// outgoing holds the requests of all calls to other servers. A request holds a slot from
+// before it is sent until its answer has been read. So a slow host uses up only its own
+// slots, and a request that waits for a slot needs no goroutine. Any goroutine may use it.
 type outgoing struct {
 	options   ClientOptions
 	transport *http.Transport
 
 	mu      sync.Mutex
-	hosts   map[string]*outgoingHost // that have requests
+	hosts   map[string]*outgoingHost // hosts with requests
 	busy    int
 	waiting int
 	total   uint64
@@ -58,7 +58,8 @@ type outgoingHost struct {
 	line list.List // of *outgoingSlot
 }
 
-// An outgoingSlot is the place of one request, first in line and then under way.
+// An outgoingSlot is the place of one request, first in the line of its host, then among the
+// requests under way.
 type outgoingSlot struct {
 	of    *outgoing
 	host  *outgoingHost
@@ -85,7 +86,8 @@ func (o *outgoing) count(fn func(*outgoing)) {
 	fn(o)
 }
 
-// acquire returns a slot that is held, or stands in line until grant is called.
+// acquire returns a slot. If the slot is not held yet, it stands in line, and grant is called
+// once it is held.
 func (o *outgoing) acquire(name string, refusable bool, grant func()) (*outgoingSlot, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -121,14 +123,14 @@ func (o *outgoing) take(s *outgoingSlot) {
 	o.total++
 }
 
-// held reports whether the slot is no longer in line.
+// held reports whether the slot has left the line.
 func (s *outgoingSlot) held() bool {
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
 	return s.at == nil
 }
 
-// release gives the slot to the next, or leaves the line. Again it does nothing.
+// release gives the slot to the next request, or leaves the line. A second call does nothing.
 func (s *outgoingSlot) release() {
 	o := s.of
 	o.mu.Lock()
@@ -151,8 +153,8 @@ func (s *outgoingSlot) release() {
 	}
 }
 
-// next grants a slot that has become free: to the same host, or to any other where all
-// hosts together had none.
+// next grants a slot that has become free: to a request to the same host, or to any other
+// host if all slots were taken.
 func (o *outgoing) next(h *outgoingHost) {
 	if h.line.Len() == 0 || !o.room(h) {
 		if o.waiting == h.line.Len() {
@@ -217,10 +219,10 @@ func (x *roundTrip) slotBeside(o *outgoing) (*outgoingSlot, error) {
 	return nil, err
 }
 
-// hostsMeasured bounds the rows of single hosts.
+// hostsMeasured limits the number of hosts that have metrics of their own.
 const hostsMeasured = 20
 
-// measure appends the numbers of requests to other servers.
+// measure appends the metrics of requests to other servers.
 func (o *outgoing) measure(dst []Metric) []Metric {
 	o.mu.Lock()
 	defer o.mu.Unlock()

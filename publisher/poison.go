@@ -2,9 +2,9 @@
 
 package publisher
 
-// poison is on in builds with the tag loopdebug: a request is then used for
-// one call only, and its bytes are overwritten when that is over, so that who
-// keeps one of its slices finds out.
+// poison is true in builds with the tag loopdebug. There a request is used for one call only,
+// and its bytes are overwritten when the call is over. So code that keeps one of its slices
+// is found out.
 const poison = false
 
 func (r *Request) poison() {}
