@@ -11,18 +11,19 @@ import (
 	"time"
 )
 
-// Lower is the net.Conn under a stream such as *tls.Conn. At first it is the socket that it was made of, and waits as any
-// net.Conn does: so a handshake can run on a goroutine. From AdoptOver on it belongs to a loop, and its methods never wait:
-// Read returns an error that passes (os.ErrDeadlineExceeded) when there is no input, and Write keeps what the socket does not
-// take. crypto/tls goes on after such an error where it was. After Detach it waits again.
+// Lower is the net.Conn under a stream such as *tls.Conn. At first its methods wait, as those
+// of any net.Conn, so a handshake can run on a goroutine. After AdoptOver it belongs to a
+// loop, and its methods never wait: Read returns a temporary error (os.ErrDeadlineExceeded)
+// when there is no input, and Write keeps what the socket does not take. After such an error
+// crypto/tls can be called again. After Detach the methods wait again.
 type Lower struct {
-	net.Conn            // the socket of package net; closed while the loop has it
-	layer    *layer     // nil unless the loop has it
+	net.Conn            // the socket of package net; it is closed while the loop has a copy
+	layer    *layer     // nil when no loop has it
 	mu       sync.Mutex // of first
-	first    []byte     // sealed and not sent when it was detached
+	first    []byte     // encrypted, but not sent when it was detached
 }
 
-// NewLower makes the Lower of a socket of package net.
+// NewLower returns a Lower over a socket of package net.
 func NewLower(nc net.Conn) *Lower { return &Lower{Conn: nc} }
 
 // Upper is a stream over a Lower. *tls.Conn is one.
@@ -31,14 +32,15 @@ type Upper interface {
 	CloseWrite() error
 }
 
-// sealMax is how much of a peer's output is given to the stream at once. When the socket takes no more, at most so much is
-// sealed and unsent, and the rest stays with the peer.
+// sealMax is how much of a peer's output is given to the stream at once. When the socket
+// takes no more, at most that much is encrypted and unsent; the rest stays with the peer.
 const sealMax = 32 << 10
 
-// repliesMax bounds what a stream may want to send by itself while it reads, such as answers to updates of keys.
+// repliesMax limits what a stream sends by itself while it reads, such as answers to key
+// updates.
 const repliesMax = 64 << 10
 
-// errReplies is the failure of a stream that wants to send more than repliesMax by itself.
+// errReplies is the error of a stream that has more than repliesMax to send by itself.
 var errReplies = errors.New("loop: the other side causes too many replies of the stream, and does not read them")
 
 // layer is the stream between a socket of the loop and its peer.
@@ -46,18 +48,19 @@ type layer struct {
 	conn   *Conn
 	upper  Upper
 	lower  *Lower
-	out    []byte // sealed, not sent
-	sealed []byte // what the stream writes is appended here: the loop's scratch, or out
-	err    error  // the failure behind EIO
-	dry    bool   // the socket had less than was asked for: it is empty
+	out    []byte // encrypted, not sent
+	sealed []byte // the stream's writes are appended here: the loop's scratch, or out
+	err    error  // the error that EIO stands for
+	dry    bool   // the socket gave less than was asked for, so it is empty
 	holds  bool   // the stream may hold input that the poller does not know of
 	ended  bool   // the stream's end has been read
-	shut   bool   // its end has been written
+	shut   bool   // the stream's end has been written
 }
 
-// AdoptOver takes over the socket under a stream, whose handshake must be over, and connects the stream to a Peer, with the
-// same rules as a socket. No goroutine is needed: the stream encrypts and decrypts on the loop's thread. The loop owns both
-// from now on; after an error they are closed. accept is called inside AdoptOver.
+// AdoptOver takes over the socket under a stream, whose handshake must be over, and connects
+// the stream to a Peer, with the same rules as for a socket. It needs no goroutine: the
+// stream encrypts and decrypts on the loop's thread. From now on the loop owns both; after an
+// error both are closed. accept is called inside AdoptOver.
 func (l *Loop) AdoptOver(lower *Lower, upper Upper, accept func(*Conn) Peer) error {
 	l.debug.onThread(l, "Loop.AdoptOver")
 	sc, ok := lower.Conn.(syscall.Conn)
@@ -81,11 +84,12 @@ func (l *Loop) AdoptOver(lower *Lower, upper Upper, accept func(*Conn) Peer) err
 	c.layer, lower.layer = y, y
 	l.count.Accepted++
 	c.open(accept)
-	c.again() // input may have come behind the handshake
+	c.again() // input may have come with the end of the handshake
 	return nil
 }
 
-// again makes the loop read in the next turn what the stream holds: the poller does not know of it.
+// again makes the loop read in the next turn what the stream holds, since the poller does not
+// know of that.
 func (y *layer) again() {
 	if (y.holds || y.ended || y.err != nil) && y.conn.want&readable != 0 {
 		y.conn.queueRead()
@@ -114,12 +118,12 @@ func (y *layer) take(b []byte) (n int, errno syscall.Errno) {
 	case err == io.EOF:
 		y.ended = true
 	default:
-		_ = y.send() // the stream's own words about it: an alert of TLS
+		_ = y.send() // what the stream itself says about it: an alert of TLS
 		y.err = err
 	}
 	switch {
 	case n > 0:
-		return n, 0 // an end or a failure is for the next call
+		return n, 0 // the next call returns an end or an error
 	case y.ended:
 		return 0, 0
 	case y.err != nil:
@@ -128,7 +132,7 @@ func (y *layer) take(b []byte) (n int, errno syscall.Errno) {
 	return 0, syscall.EAGAIN
 }
 
-// keep keeps what the stream has written by itself, to be sent with the next flush.
+// keep keeps what the stream has written by itself. The next flush sends it.
 func (y *layer) keep() {
 	l := y.conn.loop
 	if len(y.sealed) > 0 {
@@ -138,7 +142,8 @@ func (y *layer) keep() {
 	l.scratch, y.sealed = y.sealed[:0], nil
 }
 
-// put works like write on a socket. What it takes is sealed, and the socket has taken all of it but at most sealMax.
+// put works like write on a socket. The octets that it takes are encrypted, and at most
+// sealMax of them are unsent.
 func (y *layer) put(p []byte) (n int, errno syscall.Errno) {
 	l := y.conn.loop
 	for n < len(p) {
@@ -159,7 +164,8 @@ func (y *layer) put(p []byte) (n int, errno syscall.Errno) {
 	return n, 0
 }
 
-// sendSealed sends what the stream has just written, and keeps what the socket does not take. Nothing older is left to send.
+// sendSealed sends what the stream has just written, and keeps what the socket does not take.
+// Nothing older may be left to send.
 func (y *layer) sendSealed(err error) syscall.Errno {
 	sealed := y.sealed
 	y.conn.loop.scratch, y.sealed = sealed[:0], nil
@@ -180,7 +186,7 @@ func (y *layer) sendSealed(err error) syscall.Errno {
 	return errno
 }
 
-// send sends what is sealed. EAGAIN says that some of it is left.
+// send sends what is encrypted. EAGAIN says that some of it is left.
 func (y *layer) send() syscall.Errno {
 	if len(y.out) == 0 {
 		return 0
@@ -201,8 +207,8 @@ func (y *layer) send() syscall.Errno {
 
 func (y *layer) lowerFD() int { return int(y.conn.fd) }
 
-// close writes the end of the stream (close_notify of TLS), unless it is written already. Nobody waits for the socket to take
-// it.
+// close writes the end of the stream (close_notify of TLS), unless it is written already. It
+// does not wait for the socket to take it.
 func (y *layer) close() {
 	if !y.shut && y.err == nil && y.conn.flags&fUnwriting == 0 && len(y.out) == 0 {
 		y.shut = true
@@ -211,13 +217,14 @@ func (y *layer) close() {
 	}
 }
 
-// detach gives the stream to nc, a copy of the socket.
+// detach puts the stream over nc, a copy of the socket.
 func (y *layer) detach(nc net.Conn) net.Conn {
 	y.lower.Conn, y.lower.first, y.lower.layer = nc, y.out, nil
 	return y.upper
 }
 
-// waitError is the error of Read when there is no input. crypto/tls forgets an error that is temporary.
+// waitError is the error of Read when there is no input. It is temporary, so crypto/tls does
+// not keep it.
 type waitError struct{}
 
 func (waitError) Error() string   { return "loop: no input now" }
@@ -267,7 +274,7 @@ func (w *Lower) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// sendFirst sends what was sealed before the stream was detached.
+// sendFirst sends what was encrypted before the stream was detached.
 func (w *Lower) sendFirst() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -281,7 +288,8 @@ func (w *Lower) sendFirst() error {
 	return err
 }
 
-// Deadlines have no meaning while the loop has the socket; crypto/tls sets one when it ends its stream.
+// Deadlines do nothing while the loop has the socket. crypto/tls sets one when it ends its
+// stream.
 
 func (w *Lower) SetDeadline(t time.Time) error {
 	if w.layer != nil {

@@ -11,9 +11,8 @@ import (
 	pickle "github.com/kisielk/og-rek"
 )
 
-// pickleCodec is Python's pickle, of data alone: classes are neither loaded nor
-// called, so no code can run. It is written in protocol 0, as collective.zamqp
-// did, and read in 0 to 5.
+// pickleCodec is Python's pickle, for data only: classes are neither loaded nor called, so no
+// code can run. It writes protocol 0, as collective.zamqp did, and reads protocols 0 to 5.
 //
 //	Python                        Go, into an any
 //	None, bool, str, float        nil, bool, string, float64
@@ -28,16 +27,16 @@ import (
 //	timedelta                     time.Duration
 //	Decimal                       json.Number
 //
-// Into anything but an any, what was read goes by way of JSON: structs are filled
-// by their json tags, bytes are base64 in strings. Written are the same types, and
-// structs and maps as dicts, by their json tags; a *big.Int, and what encodes
-// itself as text or JSON, as that.
+// Into any other type than any, the value is decoded by way of JSON: structs are filled by
+// their json tags, and bytes are base64 in strings. The same types can be encoded, and
+// structs and maps become dicts, by their json tags. A *big.Int becomes an int. A type that
+// encodes itself as text is written as that text.
 type pickleCodec struct{}
 
 func (pickleCodec) ContentType() string { return "application/x-python-serialize" }
 
-// pickleProtocol is what is written. In a strict mode for unicode a string is a
-// str to Python 3 and a unicode to Python 2.
+// pickleProtocol is the protocol that is written. With StrictUnicode a string is a str in
+// Python 3 and a unicode in Python 2.
 var pickleProtocol = pickle.EncoderConfig{Protocol: 0, StrictUnicode: true}
 
 func (pickleCodec) Append(dst []byte, v any) ([]byte, error) {
@@ -52,12 +51,12 @@ func (pickleCodec) Append(dst []byte, v any) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// pickleDepth bounds what is nested within each other, either way.
+// pickleDepth limits how deep values may be nested, in both directions.
 const pickleDepth = 200
 
 var errPickleDeep = fmt.Errorf("values are nested deeper than %d, or hold themselves", pickleDepth)
 
-// toPython turns a value into what the encoder knows.
+// toPython turns a value into one that the encoder knows.
 func toPython(v reflect.Value, depth int) (any, error) {
 	if depth > pickleDepth {
 		return nil, errPickleDeep
@@ -110,7 +109,7 @@ func toPython(v reflect.Value, depth int) (any, error) {
 
 func isBig(v reflect.Value) bool { return v.Type() == reflect.TypeFor[*big.Int]() }
 
-// ownEncoding is for what knows its own text, such as a time.
+// ownEncoding returns the text of a value that encodes itself as text, such as a time.
 func ownEncoding(v reflect.Value) (any, bool, error) {
 	if v.Kind() != reflect.Struct && v.Kind() != reflect.Pointer || isBig(v) || !v.CanInterface() {
 		return nil, false, nil

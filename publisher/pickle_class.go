@@ -9,9 +9,9 @@ import (
 	"regexp"
 )
 
-// pickleGlobals are the names that a pickle may hold, as Python 3 calls them: of
-// classes that are data, of the functions by which old protocols write them, and
-// of what a defaultdict makes. They are read as names of what follows them.
+// pickleGlobals are the names that a pickle may hold, as Python 3 calls them: the names of
+// classes that are data, of the functions by which old protocols write such data, and of the
+// classes that a defaultdict makes its values with. Nothing is looked up by these names.
 var pickleGlobals = map[pyGlobal]bool{
 	"builtins.set": true, "builtins.frozenset": true, "builtins.bytearray": true, "builtins.bytes": true,
 	"builtins.list": true, "builtins.dict": true, "builtins.tuple": true, "builtins.int": true, "builtins.long": true,
@@ -24,7 +24,7 @@ var pickleGlobals = map[pyGlobal]bool{
 	"collections.OrderedDict": true, "collections.defaultdict": true, "collections.Counter": true, "collections.deque": true,
 }
 
-// pythonModule is the name that Python 3 has for a module of Python 2.
+// pythonModule returns the name that a module of Python 2 has in Python 3.
 func pythonModule(name string) string {
 	switch name {
 	case "__builtin__":
@@ -37,7 +37,7 @@ func pythonModule(name string) string {
 	return name
 }
 
-// object is the value of an instance.
+// object returns the value of an instance.
 func (p *pickleReader) object(o *pyObject, depth int) (any, error) {
 	switch o.class {
 	case "builtins.set", "builtins.frozenset", "builtins.list", "builtins.tuple", "collections.deque":
@@ -48,7 +48,7 @@ func (p *pickleReader) object(o *pyObject, depth int) (any, error) {
 			return nil, err
 		}
 		return p.dict(append(pairs, o.pairs...), depth)
-	case "collections.defaultdict": // its argument makes what is missing
+	case "collections.defaultdict": // its argument makes missing values
 		return p.dict(o.pairs, depth)
 	case "builtins.bytes", "builtins.bytearray", "_codecs.encode":
 		return octetsOf(o)
@@ -78,7 +78,8 @@ func badObject(o *pyObject) error {
 	return fmt.Errorf("a %s is not made as Python makes one", string(o.class))
 }
 
-// itemsOf are the items of a first argument that is a list, copied.
+// itemsOf returns a copy of the items of the first argument, if that is a list, a tuple or a
+// set.
 func itemsOf(args []any) []any {
 	if len(args) == 0 {
 		return nil
@@ -94,7 +95,8 @@ func itemsOf(args []any) []any {
 	return nil
 }
 
-// pairsOf are those of a first argument that is a dict, or a list of pairs, copied.
+// pairsOf returns a copy of the pairs of the first argument, which is a dict or a list of
+// pairs.
 func pairsOf(args []any) ([]any, error) {
 	if len(args) == 0 {
 		return nil, nil
@@ -106,15 +108,15 @@ func pairsOf(args []any) ([]any, error) {
 	for _, item := range itemsOf(args) {
 		pair := itemsOf([]any{item})
 		if len(pair) != 2 {
-			return nil, errors.New("a dict is made of something else than pairs")
+			return nil, errors.New("a dict is made from something other than pairs")
 		}
 		pairs = append(pairs, pair...)
 	}
 	return pairs, nil
 }
 
-// octetsOf are bytes as protocols 0 to 2 write them: as a call that makes them of
-// text of Latin-1.
+// octetsOf returns bytes that protocols 0 to 2 have written: as a call that makes them from
+// text in Latin-1.
 func octetsOf(o *pyObject) ([]byte, error) {
 	if len(o.args) == 0 && o.class != "_codecs.encode" {
 		return []byte{}, nil
@@ -143,7 +145,7 @@ func octetsOf(o *pyObject) ([]byte, error) {
 	return b, nil
 }
 
-// argOctets are octets in any of the forms that the protocols have for them.
+// argOctets returns octets in any of the forms in which the protocols write them.
 func argOctets(v any) ([]byte, bool) {
 	switch v := v.(type) {
 	case []byte:
@@ -169,10 +171,11 @@ func argInt(v any) (int64, bool) {
 	return 0, false
 }
 
-// decimalText is a decimal number that JSON can have as it is.
+// decimalText matches a decimal number that is also a number of JSON.
 var decimalText = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?(E[+-]?[0-9]+)?$`)
 
-// decimalOf is a json.Number, which keeps all digits; a float64 for what is no number.
+// decimalOf returns a Decimal as a json.Number, which keeps all digits, or as a float64 if it
+// is infinite or not a number.
 func decimalOf(o *pyObject) (any, error) {
 	if len(o.args) != 1 {
 		return nil, badObject(o)
@@ -193,7 +196,7 @@ func decimalOf(o *pyObject) (any, error) {
 	return json.Number(text), nil
 }
 
-// uuidOf is a UUID in its usual form.
+// uuidOf returns a UUID in its usual text form.
 func uuidOf(o *pyObject) (any, error) {
 	state, ok := o.state.(*pyDict)
 	if !ok || len(o.args) > 0 {

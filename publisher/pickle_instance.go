@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// global pushes the name of a class or function, if it is one of data.
+// global pushes the name of a class or function, if it is in pickleGlobals.
 func (m *pickleMachine) global(module, name string) error {
 	g := pyGlobal(pythonModule(module) + "." + name)
 	if !pickleGlobals[g] {
@@ -31,7 +31,7 @@ func (m *pickleMachine) stackGlobal() error {
 	return m.global(o, n)
 }
 
-// reduce replaces a name and its arguments by the instance that they would make.
+// reduce replaces a name and its arguments by the instance that Python would make of them.
 func (m *pickleMachine) reduce() error {
 	top, err := m.pop()
 	if err != nil {
@@ -43,7 +43,7 @@ func (m *pickleMachine) reduce() error {
 	}
 	tuple, ok := top.(*pyTuple)
 	if !ok {
-		return fmt.Errorf("a %s stands for arguments", nodeName(top))
+		return fmt.Errorf("a %s stands where arguments must be", nodeName(top))
 	}
 	args := tuple.items
 	switch c := callable.(type) {
@@ -54,7 +54,7 @@ func (m *pickleMachine) reduce() error {
 			}
 		}
 		return m.push(&pyObject{class: c, args: args})
-	case *pyObject: // the one method that has a name
+	case *pyObject: // the only method that is allowed
 		if isZoneMethod(c) {
 			return m.push(&pyObject{class: "zoneinfo.ZoneInfo", args: args})
 		}
@@ -62,7 +62,7 @@ func (m *pickleMachine) reduce() error {
 	return fmt.Errorf("it calls a %s: only plain data is read", nodeName(callable))
 }
 
-// isZoneMethod tells ZoneInfo._unpickle, by which Python makes a time zone.
+// isZoneMethod reports whether o is ZoneInfo._unpickle, by which Python makes a time zone.
 func isZoneMethod(o *pyObject) bool {
 	if o.class != "builtins.getattr" || len(o.args) != 2 || o.args[0] != pyGlobal("zoneinfo.ZoneInfo") {
 		return false
@@ -71,7 +71,7 @@ func isZoneMethod(o *pyObject) bool {
 	return name == "_unpickle"
 }
 
-// build gives an instance its state.
+// build sets the state of an instance.
 func (m *pickleMachine) build() error {
 	state, err := m.pop()
 	if err != nil {

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// pickleStepsMax bounds what is made on the way: each costs the memory of many
-// octets of the pickle. Python keeps most values once, and marks what holds others.
+// pickleStepsMax limits the values and marks that are made while a pickle is read: each needs
+// much more memory than its octets in the pickle. Python puts most values into the memo once,
+// and makes a mark for each container.
 const pickleStepsMax = 4 * pickleValuesMax
 
 // pickleProtocolMax is the newest protocol that is read.
@@ -17,22 +18,23 @@ const pickleProtocolMax = 5
 
 var errPickleCut = errors.New("the pickle is cut short")
 
-// A pickle is a program for a machine with a stack and a memo. pickleMachine runs
-// it and makes nodes of data: a class is a name there, and an instance the name
-// with what it was made of. Nothing is looked up by a name and nothing is called.
+// A pickle is a program for a machine with a stack and a memo. pickleMachine runs it and
+// makes nodes, which are only data: a class is a name, and an instance is the name with what
+// it was made from. Nothing is looked up by name, and nothing is called.
 type pickleMachine struct {
 	in    []byte
 	at    int
 	stack []any
-	marks []int // where on the stack a MARK was made
+	marks []int // the positions of the MARKs on the stack
 	memo  map[int]any
-	made  int // values that were pushed or kept, and marks
+	made  int // values that were pushed or put into the memo, and marks
 	done  bool
 }
 
-// Nodes. Beside them there are nil, bool, int64, *big.Int, float64, string and []byte.
+// These types are nodes. nil, bool, int64, *big.Int, float64, string and []byte are nodes,
+// too.
 type (
-	pyStr    string // a str of Python 2: octets or text, who knows
+	pyStr    string // a str of Python 2, which may be octets or text
 	pyList   struct{ items []any }
 	pyTuple  struct{ items []any }
 	pySet    struct{ items []any }
@@ -42,13 +44,13 @@ type (
 		class pyGlobal
 		args  []any
 		state any   // of BUILD
-		items []any // that were appended
-		pairs []any // that were set
+		items []any // appended to the instance
+		pairs []any // set in the instance
 	}
 )
 
-// readPickle returns the value that a pickle makes, as nodes. The pickle is one,
-// whole, and nothing follows it.
+// readPickle returns the value that a pickle makes, as nodes. b must be one whole pickle and
+// nothing else.
 func readPickle(b []byte) (any, error) {
 	m := pickleMachine{in: b, memo: map[int]any{}}
 	for !m.done {
@@ -102,7 +104,7 @@ func (m *pickleMachine) number(octets uint64) (uint64, error) {
 	return binary.LittleEndian.Uint64(wide[:]), nil
 }
 
-// counted reads a count of that many octets, and as many octets as it says.
+// counted reads a length of that many octets, and then as many octets as it says.
 func (m *pickleMachine) counted(octets uint64) ([]byte, error) {
 	n, err := m.number(octets)
 	if err != nil {
@@ -111,7 +113,7 @@ func (m *pickleMachine) counted(octets uint64) ([]byte, error) {
 	return m.take(n)
 }
 
-// line reads up to a newline, which is left out.
+// line reads up to a newline, and returns the text without it.
 func (m *pickleMachine) line() (string, error) {
 	n := bytes.IndexByte(m.in[m.at:], '\n')
 	if n < 0 {
@@ -128,7 +130,7 @@ func (m *pickleMachine) push(v any) error {
 	return nil
 }
 
-// floor is where the part of the stack begins that may be popped.
+// floor is the position on the stack below which nothing may be popped.
 func (m *pickleMachine) floor() int {
 	if len(m.marks) == 0 {
 		return 0
@@ -155,7 +157,7 @@ func (m *pickleMachine) top() (any, error) {
 	return v, nil
 }
 
-// popMark takes what was pushed since the last MARK; the result is the caller's.
+// popMark pops what was pushed since the last MARK. The result belongs to the caller.
 func (m *pickleMachine) popMark() ([]any, error) {
 	if len(m.marks) == 0 {
 		return nil, errors.New("the pickle goes back to a mark that it has not made")
@@ -167,7 +169,7 @@ func (m *pickleMachine) popMark() ([]any, error) {
 	return items, nil
 }
 
-// popTuple takes n values.
+// popTuple replaces the last n values by a tuple.
 func (m *pickleMachine) popTuple(n int) error {
 	items := make([]any, n)
 	for i := n - 1; i >= 0; i-- {
@@ -179,7 +181,7 @@ func (m *pickleMachine) popTuple(n int) error {
 	return m.push(&pyTuple{items})
 }
 
-// addTo appends items, or pairs of keys and values, to what is on top.
+// addTo appends items, or pairs of keys and values, to the value on top of the stack.
 func (m *pickleMachine) addTo(items []any, pairs bool) error {
 	v, err := m.top()
 	if err != nil {
@@ -252,7 +254,7 @@ func (m *pickleMachine) protocol() error {
 	return err
 }
 
-// nodeText is a string of either Python.
+// nodeText returns a string of Python 2 or 3.
 func nodeText(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
@@ -263,7 +265,7 @@ func nodeText(v any) (string, bool) {
 	return "", false
 }
 
-// nodeName is what a node is called in errors.
+// nodeName returns what errors call a node.
 func nodeName(v any) string {
 	switch v := v.(type) {
 	case nil:

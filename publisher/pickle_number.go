@@ -11,11 +11,12 @@ import (
 	"strings"
 )
 
-// pickleDigits is the longest number in decimal that is read, in digits: to read
-// one takes time by the square of its length. It is Python's own limit.
+// pickleDigits is the largest number of digits of a decimal number that is read. The time to
+// read a number grows with the square of its length. Python has the same limit.
 const pickleDigits = 4300
 
-// pickleLongMax is the longest binary number, in octets, which has as many digits.
+// pickleLongMax is the largest number of octets of a binary number: it has about as many
+// digits.
 const pickleLongMax = 1786
 
 // decimal reads a number of protocol 0.
@@ -34,7 +35,7 @@ func (m *pickleMachine) decimal() error {
 	return m.push(n)
 }
 
-// integer is decimal, but 00 and 01 are the booleans of protocol 0.
+// integer reads a number of protocol 0, in which 00 and 01 are the booleans.
 func (m *pickleMachine) integer() error {
 	rest := m.in[m.at:]
 	for i, word := range [...]string{"00\n", "01\n"} {

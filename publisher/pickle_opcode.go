@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// pickleOpcodes are those of plain data, in protocols 0 to 5. What asks for
-// something outside of the pickle (persistent ids, extensions, buffers), and the
-// instances of old classes, are not among them.
+// pickleOpcodes are the opcodes for plain data, in protocols 0 to 5. Opcodes that refer to
+// something outside of the pickle (persistent ids, extensions, buffers) are left out, and so
+// are instances of old classes.
 var pickleOpcodes = [256]func(m *pickleMachine) error{
 	// The stack: MARK STOP POP POP_MARK DUP.
 	'(': (*pickleMachine).mark,
@@ -80,7 +80,7 @@ var pickleOpcodes = [256]func(m *pickleMachine) error{
 	'h':  func(m *pickleMachine) error { return m.memoKey(1, m.get) },
 	'j':  func(m *pickleMachine) error { return m.memoKey(4, m.get) },
 
-	// Names, and what is made by them: GLOBAL STACK_GLOBAL REDUCE NEWOBJ BUILD.
+	// Names, and instances made by them: GLOBAL STACK_GLOBAL REDUCE NEWOBJ BUILD.
 	'c':  globalLines,
 	0x93: (*pickleMachine).stackGlobal,
 	'R':  (*pickleMachine).reduce,
@@ -92,7 +92,7 @@ var pickleOpcodes = [256]func(m *pickleMachine) error{
 	0x95: func(m *pickleMachine) error { _, err := m.take(8); return err },
 }
 
-// pushed pushes a value unless there is an error.
+// pushed pushes a value unless err is set.
 func (m *pickleMachine) pushed(v any, err error) error {
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (m *pickleMachine) mark() error {
 
 func copyOctets(b []byte) []byte { return append([]byte{}, b...) }
 
-// popOne takes a value, or the last mark when nothing is above it.
+// popOne pops a value, or the last mark if nothing is above it.
 func popOne(m *pickleMachine) error {
 	if len(m.marks) > 0 && m.floor() == len(m.stack) {
 		m.marks = m.marks[:len(m.marks)-1]
@@ -118,7 +118,8 @@ func popOne(m *pickleMachine) error {
 	return err
 }
 
-// addLast adds an item, or a key and its value, to what is below.
+// addLast pops an item (n is 1), or a key and its value (n is 2), and adds it to the value
+// below.
 func (m *pickleMachine) addLast(n int) error {
 	if len(m.stack)-m.floor() <= n {
 		return errors.New("the pickle takes more from its stack than it holds")
@@ -177,7 +178,7 @@ func globalLines(m *pickleMachine) error {
 	return m.global(module, name)
 }
 
-// quotedLine reads a str as Python 2 shows it, in quotes.
+// quotedLine reads a str in quotes, in the form in which Python 2 prints it.
 func quotedLine(m *pickleMachine) error {
 	text, err := m.line()
 	if err != nil {
@@ -190,7 +191,7 @@ func quotedLine(m *pickleMachine) error {
 	return m.pushed(pyStr(out), err)
 }
 
-// unquotePython undoes the escapes of a Python string of octets.
+// unquotePython resolves the escapes of a Python string of octets.
 func unquotePython(text string) (string, error) {
 	var out strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -219,7 +220,7 @@ func unquotePython(text string) (string, error) {
 	return out.String(), nil
 }
 
-// escapedLine reads text of Latin-1 with \u and \U for the rest.
+// escapedLine reads text in Latin-1, with \u and \U for all other characters.
 func escapedLine(m *pickleMachine) error {
 	text, err := m.line()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// datetimeOf is a datetime as a time; one without a time zone is taken for UTC.
+// datetimeOf returns a datetime as a time.Time. Without a time zone it is taken as UTC.
 func datetimeOf(o *pyObject) (any, error) {
 	if len(o.args) == 0 || len(o.args) > 2 {
 		return nil, badObject(o)
@@ -33,8 +33,8 @@ func datetimeOf(o *pyObject) (any, error) {
 	return inZone(t, zone, fold), nil
 }
 
-// inZone is the time at which clocks in a zone show what t shows in UTC. Where
-// they show it twice, as in autumn, it is the first time or, by fold, the second.
+// inZone returns the time at which clocks in a zone show what t shows in UTC. If they show it
+// twice, as in autumn, fold selects the second time.
 func inZone(t time.Time, zone *time.Location, fold bool) time.Time {
 	_, before := t.Add(-24 * time.Hour).In(zone).Zone()
 	_, after := t.Add(24 * time.Hour).In(zone).Zone()
@@ -58,7 +58,7 @@ func dateOf(o *pyObject) (any, error) {
 	return time.Date(int(b[0])<<8|int(b[1]), time.Month(b[2]), int(b[3]), 0, 0, 0, 0, time.UTC), nil
 }
 
-// timeOf is a time of day as text, by ISO 8601: Go has no type for it.
+// timeOf returns a time of day as text, by ISO 8601, since Go has no type for it.
 func timeOf(o *pyObject) (any, error) {
 	if len(o.args) == 0 || len(o.args) > 2 {
 		return nil, badObject(o)
@@ -122,12 +122,12 @@ func argZone(v any) (*time.Location, error) {
 	}
 	o, ok := v.(*pyObject)
 	if !ok {
-		return nil, fmt.Errorf("a %s stands for a time zone", nodeName(v))
+		return nil, fmt.Errorf("a %s stands where a time zone must be", nodeName(v))
 	}
 	return zoneOf(o)
 }
 
-// zoneOf is a time zone of Python's own, of pytz or of dateutil.
+// zoneOf returns a time zone of Python itself, of pytz or of dateutil.
 func zoneOf(o *pyObject) (*time.Location, error) {
 	switch o.class {
 	case "pytz._UTC", "dateutil.tz.tz.tzutc":
@@ -194,14 +194,14 @@ func pytzZone(o *pyObject) (*time.Location, error) {
 	return nil, badObject(o)
 }
 
-// zones by their names. Each is a small file, which is read once.
+// zones caches time zones by name. Each is a small file, which is read once.
 var zones sync.Map
 
 func namedZone(name string) (*time.Location, error) {
 	if zone, ok := zones.Load(name); ok {
 		return zone.(*time.Location), nil
 	}
-	if name == "Local" { // is the server's in Go, and a file in Python
+	if name == "Local" { // Go would take the server's zone, Python a file of that name
 		return nil, fmt.Errorf("the time zone %q is not known", name)
 	}
 	zone, err := time.LoadLocation(name)

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// pickleValuesMax bounds the values in what is read: by its memo a short pickle
-// can hold one list many times, which holds another many times, and so on.
+// pickleValuesMax limits the number of values that are read. By its memo a short pickle can
+// hold one list many times, which holds another list many times, and so on.
 const pickleValuesMax = 1 << 20
 
 // A pickleReader turns the nodes of a pickle into plain values.
 type pickleReader struct {
-	left int  // values that it may still make
-	json bool // for encoding/json: keys of dicts are strings
+	left int  // how many values it may still make
+	json bool // encoding/json follows: keys of dicts become strings
 }
 
-// plain is the value of a node.
+// plain returns the value of a node.
 func (p *pickleReader) plain(v any, depth int) (any, error) {
 	if p.left--; p.left < 0 {
 		return nil, fmt.Errorf("it holds more than %d values", pickleValuesMax)
@@ -30,7 +30,7 @@ func (p *pickleReader) plain(v any, depth int) (any, error) {
 	switch v := v.(type) {
 	case nil, bool, int64, float64, string, []byte:
 		return v, nil
-	case *big.Int: // a long, which Python also writes for what has 33 bits
+	case *big.Int: // a long; Python also writes an int of more than 32 bits as one
 		if v.IsInt64() {
 			return v.Int64(), nil
 		}
@@ -67,7 +67,7 @@ func (p *pickleReader) list(items []any, depth int) (any, error) {
 	return out, nil
 }
 
-// dict makes a map[string]any, or a map[any]any where a key is no string.
+// dict makes a map[string]any, or a map[any]any if a key is not a string.
 func (p *pickleReader) dict(pairs []any, depth int) (any, error) {
 	if len(pairs) > p.left {
 		return nil, fmt.Errorf("it holds more than %d values", pickleValuesMax)
@@ -106,7 +106,7 @@ func (p *pickleReader) dict(pairs []any, depth int) (any, error) {
 	return texts, nil
 }
 
-// keyText is a key of a dict as encoding/json has it in a map's.
+// keyText returns a key of a dict as encoding/json writes such a key of a map.
 func keyText(key any) (string, bool) {
 	switch key := key.(type) {
 	case int64:

@@ -12,16 +12,18 @@ import (
 	"time"
 )
 
-// Pair names the PEM files of a certificate, with those of its chain behind it, and of its private key.
+// Pair names the PEM files of a certificate, followed by those of its chain, and of its
+// private key.
 type Pair struct {
 	Cert, Key string
 }
 
-// fileMax is far above the size of any chain of certificates. A larger file is the wrong one, and a device has no end.
+// fileMax is far above the size of any chain of certificates. A larger file is the wrong
+// file, and a device may never end.
 const fileMax = 1 << 20
 
-// Load reads a certificate and its key. An error names the file, and says what to do. A certificate that has expired is
-// none: see Expired.
+// Load reads a certificate and its key. An error names the file and says what to do. An
+// expired certificate is no error: see Expired.
 func Load(p Pair) (*tls.Certificate, error) {
 	chain, err := readPEM(p.Cert)
 	if err != nil {
@@ -35,7 +37,7 @@ func Load(p Pair) (*tls.Certificate, error) {
 	case err != nil:
 		return nil, err
 	case bytes.Contains(key, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----")) || bytes.Contains(key, []byte("Proc-Type: 4,ENCRYPTED")):
-		return nil, fmt.Errorf("%s: the key is encrypted: decrypt it, as with openssl pkey -in KEY -out NEW, and let only this user read the new file", p.Key)
+		return nil, fmt.Errorf("%s: the key is encrypted: decrypt it, for example with openssl pkey -in KEY -out NEW, and let only this user read the new file", p.Key)
 	case !bytes.Contains(key, []byte("PRIVATE KEY-----")):
 		return nil, fmt.Errorf("%s: holds no private key: it has to be PEM, with a line -----BEGIN PRIVATE KEY-----", p.Key)
 	}
@@ -50,19 +52,19 @@ func holdsNoCertificate(file string) error {
 	return fmt.Errorf("%s: holds no certificate: it has to be PEM, with a line -----BEGIN CERTIFICATE-----", file)
 }
 
-// explain says in which file the fault is. crypto/tls has no types for these errors.
+// explain says which file is wrong. crypto/tls has no types for these errors.
 func explain(p Pair, err error) error {
 	text := strings.TrimPrefix(err.Error(), "tls: ")
 	switch {
 	case strings.Contains(text, "does not match"):
 		return fmt.Errorf("%s: the key in %s is that of another certificate: name the key that the certificate was made for", p.Cert, p.Key)
 	case strings.Contains(text, "private key"):
-		return fmt.Errorf("%s: %s: write the key anew, as with openssl pkey", p.Key, text)
+		return fmt.Errorf("%s: %s: write the key again, for example with openssl pkey", p.Key, text)
 	}
-	return fmt.Errorf("%s: %s: have the file written anew", p.Cert, strings.TrimPrefix(text, "x509: "))
+	return fmt.Errorf("%s: %s: write the file again", p.Cert, strings.TrimPrefix(text, "x509: "))
 }
 
-// LoadPool reads the certificates of authorities.
+// LoadPool reads the certificates of authorities from a file.
 func LoadPool(file string) (*x509.CertPool, error) {
 	text, err := readPEM(file)
 	if err != nil {
@@ -91,7 +93,7 @@ func readPEM(file string) ([]byte, error) {
 	return text, nil
 }
 
-// remedy adds to an error of package os what to do. The error names the file.
+// remedy adds to an error of package os what to do. The error already names the file.
 func remedy(err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -102,7 +104,7 @@ func remedy(err error) error {
 	return err
 }
 
-// Expired reports whether a certificate cannot be used now, and says why. "" is a good certificate.
+// Expired returns why a certificate cannot be used now; "" if it can.
 func Expired(c *tls.Certificate, now time.Time) string {
 	switch leaf := c.Leaf; {
 	case leaf == nil:
@@ -114,7 +116,8 @@ func Expired(c *tls.Certificate, now time.Time) string {
 	return ""
 }
 
-// Names are what a certificate is for: names, addresses, or the subject if it has neither.
+// Names returns what a certificate is for: host names and addresses, or the subject if it has
+// neither.
 func Names(c *tls.Certificate) []string {
 	leaf := c.Leaf
 	if leaf == nil {

@@ -10,20 +10,22 @@ import (
 	"time"
 )
 
-// Options say which certificates a Store has.
+// Options configure a Store.
 type Options struct {
-	Pairs []Pair // the first one is for clients that ask for no name, or for an unknown one
-	// ClientCA is the file of the authorities that sign the certificates of clients; "" = no certificates of clients.
+	Pairs []Pair // the first one is for clients that send no server name, or an unknown one
+	// ClientCA is the file with the authorities that sign clients' certificates; "" asks
+	// clients for none.
 	ClientCA string
-	// Optional lets clients without a certificate in, too.
+	// Optional also lets in clients without a certificate.
 	Optional   bool
 	MinVersion uint16   // of TLS
 	Protocols  []string // of ALPN
-	// Hello is called when the whole ClientHello of a connection is there; nil is nothing.
+	// Hello, if set, is called when the whole ClientHello of a connection has arrived.
 	Hello func(*tls.ClientHelloInfo)
 }
 
-// Store has the certificates of listeners. Handshakes take them from it on any goroutine, while Refresh replaces them.
+// Store holds the certificates of listeners. Handshakes take them from it on any goroutine,
+// while Refresh replaces them.
 type Store struct {
 	options Options
 	held    atomic.Pointer[held]
@@ -31,8 +33,8 @@ type Store struct {
 
 	mu     sync.Mutex // of Refresh
 	files  []os.FileInfo
-	failed string // the last error of Refresh; "" = none
-	told   bool   // and it was returned
+	failed string // the last error of reading the files; "" is none
+	told   bool   // Refresh has returned that error
 	errors atomic.Uint64
 }
 
@@ -40,7 +42,7 @@ type Store struct {
 type held struct {
 	certificates []*tls.Certificate
 	authorities  *x509.CertPool
-	authority    []byte // the file that the pool was made of
+	authority    []byte // the content of the file that the pool was made from
 }
 
 // Open reads the files.
@@ -57,11 +59,13 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
-// Config is the configuration of a connection that begins now. Later certificates reach it by its GetCertificate.
+// Config returns the configuration for a new connection. Its GetCertificate finds
+// certificates that are loaded later, too.
 func (s *Store) Config() *tls.Config { return s.config.Load() }
 
-// makeConfig makes a configuration with new keys for session tickets. That is done only when the authorities change, so that
-// a client that they no longer vouch for cannot resume its session.
+// makeConfig makes a configuration with new keys for session tickets. It is called only when
+// the authorities change, so that a client that they no longer vouch for cannot resume its
+// session.
 func (s *Store) makeConfig(h *held) *tls.Config {
 	c := &tls.Config{MinVersion: s.options.MinVersion, NextProtos: s.options.Protocols, GetCertificate: s.find}
 	if hello := s.options.Hello; hello != nil {
@@ -76,8 +80,8 @@ func (s *Store) makeConfig(h *held) *tls.Config {
 	return c
 }
 
-// find returns the first certificate that the client can use: by the name that it asks for, and by its algorithms. If there
-// is none, it returns the first one, as crypto/tls does.
+// find returns the first certificate that the client can use, by its server name and its
+// algorithms. If there is none, it returns the first certificate, as crypto/tls does.
 func (s *Store) find(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	all := s.held.Load().certificates
 	for _, c := range all {
@@ -88,18 +92,19 @@ func (s *Store) find(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return all[0], nil
 }
 
-// Certificates are those that are in use, in the order of Options.Pairs.
+// Certificates returns those in use, in the order of Options.Pairs.
 func (s *Store) Certificates() []*tls.Certificate { return s.held.Load().certificates }
 
-// Pairs are the files of Certificates.
+// Pairs returns the files of Certificates.
 func (s *Store) Pairs() []Pair { return s.options.Pairs }
 
-// Failures is how often files that had changed could not be read.
+// Failures returns how often changed files could not be read.
 func (s *Store) Failures() uint64 { return s.errors.Load() }
 
-// Refresh reads the files again if one of them has changed. With an error the certificates stay as they are. An error is
-// returned once, and only if it is still there at the second try: a certificate and its key are two files, and cannot be
-// replaced at once. It reads files, so it must not be called on the loop's thread.
+// Refresh reads the files again if one of them has changed. After an error the old
+// certificates stay in use. Each error is returned once, and only if it is still there at the
+// second attempt: a certificate and its key are two files, which cannot be replaced at the
+// same time. Refresh reads files, so it must not be called on the loop's thread.
 func (s *Store) Refresh() (changed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +157,8 @@ func (s *Store) read() (*held, error) {
 	return h, nil
 }
 
-// look returns what tells a changed file from the old one. A file that is missing has no entry.
+// look returns information by which a changed file can be told from the old one. A missing
+// file has no entry.
 func (s *Store) look() []os.FileInfo {
 	names := make([]string, 0, 2*len(s.options.Pairs)+1)
 	for _, p := range s.options.Pairs {
@@ -189,7 +195,7 @@ func sameCertificates(a, b []*tls.Certificate) bool {
 	return true
 }
 
-// Left is how long a certificate is still valid. It is negative for one that has expired.
+// Left returns how long a certificate is still valid. It is negative after it has expired.
 func Left(c *tls.Certificate, now time.Time) time.Duration {
 	if c.Leaf == nil {
 		return 0

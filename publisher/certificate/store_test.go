@@ -42,7 +42,7 @@ func TestLoadSaysWhatIsWrong(t *testing.T) {
 		{"no certificate in it", good.Key, good.Key, good.Key, "holds no certificate"},
 		{"no key in it", good.Cert, good.Cert, good.Cert, "holds no private key"},
 		{"empty", write(t, ""), good.Key, "", "holds no certificate"},
-		{"half", write(t, cert[:len(cert)/2]), good.Key, "", "have the file written anew"},
+		{"half", write(t, cert[:len(cert)/2]), good.Key, "", "write the file again"},
 		{"another's key", good.Cert, other.Key, other.Key, "is that of another certificate"},
 		{"encrypted", good.Cert, write(t, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n"), "", "decrypt it"},
 		{"endless", "/dev/zero", good.Key, "/dev/zero", "larger than 1 MiB"},
@@ -135,7 +135,7 @@ func TestRefresh(t *testing.T) {
 	}
 	replace(own.Cert, text[:len(text)/2])
 	refresh("half a file", false, "")
-	refresh("half a file, again", false, "have the file written anew")
+	refresh("half a file, again", false, "write the file again")
 	refresh("half a file, for long", false, "")
 	replace(own.Cert, text)
 	refresh("without its key", false, "")

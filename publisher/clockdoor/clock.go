@@ -10,8 +10,8 @@ import (
 	"zamqp/publisher/schedule"
 )
 
-// clock is one clock: when it ticks next, and the call of its last tick, if that runs.
-// At most one call runs at a time.
+// clock is one declared clock: it knows when the next tick is, and has the call of the last
+// tick while that runs. At most one call runs at a time.
 type clock struct {
 	door     *Door
 	name     string
@@ -19,14 +19,14 @@ type clock struct {
 	times    schedule.Schedule
 	source   *publisher.ClockSource
 
-	next    time.Time // of the schedule
-	due     time.Time // the same, with the jitter
-	atStart bool      // it ticks at once
-	waiting time.Time // the tick that waits for the end of the call; zero is none
+	next    time.Time // the next tick by the schedule
+	due     time.Time // next plus the jitter
+	atStart bool      // a tick at the start is due
+	waiting time.Time // the scheduled time of a tick that waits for the end of the call; zero is none
 
 	call    *publisher.Call // nil while none runs
 	began   time.Time
-	expired bool // its timeout has ended the call's waits
+	expired bool // the timeout has ended the waits of the call
 
 	ticks, failures, missed, skipped, late, timeouts uint64
 	took                                             time.Duration
@@ -35,7 +35,7 @@ type clock struct {
 	missing, skipping                                repeated
 }
 
-// never is a time that does not come, of a schedule that has ended.
+// never is the wait of a schedule that has ended.
 const never = 1 << 62
 
 // plan finds the first tick after now.
@@ -47,7 +47,7 @@ func (c *clock) plan(now time.Time) {
 	}
 }
 
-// wait is how long the clock needs nothing.
+// wait returns how long nothing has to be done for this clock.
 func (c *clock) wait(now time.Time) time.Duration {
 	wait := time.Duration(never)
 	if c.call != nil && c.declared.Timeout > 0 && !c.expired {
@@ -64,7 +64,7 @@ func (c *clock) wait(now time.Time) time.Duration {
 	return min(wait, c.due.Sub(now))
 }
 
-// expire ends the waits of a call that takes too long.
+// expire ends the waits of a call that has taken longer than the timeout.
 func (c *clock) expire(now time.Time) {
 	if limit := c.declared.Timeout; c.call != nil && limit > 0 && !c.expired && now.Sub(c.began) >= limit {
 		c.expired = true
@@ -73,7 +73,7 @@ func (c *clock) expire(now time.Time) {
 	}
 }
 
-// turn ticks if it is time.
+// turn makes the ticks that are due.
 func (c *clock) turn(now time.Time) {
 	if c.door.server.Draining() {
 		return
@@ -105,14 +105,14 @@ func (c *clock) turn(now time.Time) {
 	c.tick(at, now)
 }
 
-// lateAfter is the delay from which on a tick is counted as late.
+// lateAfter is the delay above which a tick counts as late.
 const lateAfter = time.Second
 
-// missedMax is how many missed ticks of a line of cron are counted one by one, at a
-// fraction of a microsecond each: those of a week, with one each minute.
+// missedMax is how many missed ticks of a line of cron are counted, each in a fraction of a
+// microsecond. A clock that ticks each minute misses about so many in a week.
 const missedMax = 10_000
 
-// tick makes a call for a time of the schedule, unless the one before still runs.
+// tick makes a call for a scheduled time, unless the call of an earlier tick still runs.
 func (c *clock) tick(at, now time.Time) {
 	switch {
 	case c.call == nil:
@@ -130,7 +130,7 @@ func (c *clock) begin(at, now time.Time) {
 	c.began, c.expired = now, false
 	c.call = c.door.server.NewCall()
 	c.call.SetClock(c.source, at)
-	c.door.server.Dispatch(c.call, c) // which may call Done at once
+	c.door.server.Dispatch(c.call, c) // it may call Done at once
 }
 
 // Done is called when the call of a tick is over.
@@ -155,13 +155,13 @@ func (c *clock) Done(call *publisher.Call) {
 	c.door.arm()
 }
 
-// repeated is a warning that may come again and again.
+// repeated is a warning that may come often.
 type repeated struct {
 	at   time.Time // when it was last logged
-	more int       // ticks that it was not logged for
+	more int       // how many ticks it was not logged for
 }
 
-// repeatedEvery is how often a warning that repeats is logged.
+// repeatedEvery is the shortest time between two lines of a warning that repeats.
 const repeatedEvery = 30 * time.Second
 
 func (c *clock) warn(r *repeated, now time.Time, ticks int, text string) {

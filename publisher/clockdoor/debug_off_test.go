@@ -2,6 +2,6 @@
 
 package clockdoor_test
 
-// debugging is the build in which requests are not used again, so that each
+// debugging is true in builds with the tag loopdebug. There requests are not reused, so each
 // call allocates one.
 const debugging = false

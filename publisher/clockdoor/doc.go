@@ -1,3 +1,3 @@
-// Package clockdoor makes calls by time: one at each tick of a clock. It has one timer,
+// Package clockdoor makes calls by time: one call at each tick of a clock. It needs one timer
 // and no goroutine.
 package clockdoor

@@ -11,25 +11,25 @@ import (
 	"zamqp/publisher"
 )
 
-// A Timer calls a function on the loop's thread, d after it was set. Both methods
-// report whether it was still to run.
+// A Timer calls a function on the loop's thread, after the duration d. Both methods report
+// whether the function was still to be called.
 type Timer interface {
 	Reset(d time.Duration) bool
 	Stop() bool
 }
 
-// A Door has the clocks of a server. Loop thread only.
+// A Door makes the calls of a server's clocks. Loop thread only.
 type Door struct {
 	server *publisher.Server
 	log    zerolog.Logger
-	clocks []*clock // enabled ones, by name
+	clocks []*clock // the enabled clocks
 	timer  Timer    // nil before Start
 	cursor int      // the clock to look at first
 	seen   time.Time
 }
 
-// New returns a door for the clocks, which are those that the server's registry has
-// declared. They do not tick before Start.
+// New returns a door for the clocks, which must be declared in the server's registry. They do
+// not tick before Start.
 func New(server *publisher.Server, clocks map[string]publisher.Clock, log zerolog.Logger) (*Door, error) {
 	d := &Door{server: server, log: log}
 	for _, name := range slices.Sorted(maps.Keys(clocks)) {
@@ -53,7 +53,8 @@ func New(server *publisher.Server, clocks map[string]publisher.Clock, log zerolo
 	return d, nil
 }
 
-// Start lets the clocks tick. timer makes the one timer that the door needs, of turn.
+// Start lets the clocks tick. timer makes the one timer that the door needs; the timer calls
+// turn.
 func (d *Door) Start(timer func(turn func()) Timer) {
 	if len(d.clocks) == 0 {
 		return
@@ -67,7 +68,7 @@ func (d *Door) Start(timer func(turn func()) Timer) {
 	d.arm()
 }
 
-// Stop ends the ticks. Calls that run go on. Start begins again.
+// Stop ends the ticks. Calls that run go on. After Start the clocks tick again.
 func (d *Door) Stop() {
 	if d.timer != nil {
 		d.timer.Stop()
@@ -75,14 +76,15 @@ func (d *Door) Stop() {
 	}
 }
 
-// lookAgain bounds the wait for the next tick. The timer does not see that the machine
-// was suspended, or that its clock was set: then a tick would be that much too late.
+// lookAgain is the longest wait for the next tick. The timer does not notice that the machine
+// was suspended, or that its clock was set, so a tick may be late by that much.
 const lookAgain = 30 * time.Second
 
-// turnMax is how many clocks one turn of the loop looks at; the rest follows in the next.
+// turnMax is how many clocks one turn of the loop handles. The others follow in the next
+// turns.
 const turnMax = 16
 
-// turn begins what is due, and ends what has taken too long.
+// turn makes the ticks that are due, and ends calls that have taken too long.
 func (d *Door) turn() {
 	now := d.server.Now()
 	d.look(now)
@@ -97,11 +99,11 @@ func (d *Door) turn() {
 	d.arm()
 }
 
-// setBackMax is how far the machine's clock may be set back until clocks with a time of
-// day tick again at times that have been.
+// setBackMax is how far the machine's clock may be set back before clocks with a time of day
+// tick again at times at which they have ticked already.
 const setBackMax = 3 * time.Hour
 
-// look finds out whether the machine's clock was set back.
+// look checks whether the machine's clock was set back.
 func (d *Door) look(now time.Time) {
 	wall := now.Round(0)
 	back := d.seen.Round(0).Sub(wall)
@@ -117,7 +119,7 @@ func (d *Door) look(now time.Time) {
 	}
 }
 
-// arm sets the timer for what comes first.
+// arm sets the timer for whatever comes first.
 func (d *Door) arm() {
 	if d.timer == nil {
 		return
@@ -130,8 +132,8 @@ func (d *Door) arm() {
 	d.timer.Reset(max(0, wait))
 }
 
-// Report is the state of the clocks. A clock whose calls fail is ready all the same: the
-// server can do its work, and the next tick is the next try.
+// Report returns the state of the clocks. A clock whose calls fail counts as ready: the
+// server can do its work, and the next tick is another attempt.
 func (d *Door) Report() []publisher.Status {
 	all := make([]publisher.Status, 0, len(d.clocks))
 	for _, c := range d.clocks {
@@ -151,7 +153,7 @@ func (d *Door) Report() []publisher.Status {
 	return all
 }
 
-// Measure appends the numbers of the clocks.
+// Measure appends the metrics of the clocks.
 func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 	for _, c := range d.clocks {
 		dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "clock", Value: c.name}},

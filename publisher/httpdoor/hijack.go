@@ -12,8 +12,8 @@ type detacher interface {
 	Detach() (nc net.Conn, rest []byte, err error)
 }
 
-// Hijack takes the connection from the loop, for the handler of the call. It still
-// counts among the open ones, until Closed is called.
+// Hijack takes the connection from the loop and gives it to the handler of the call. It
+// counts as open until Closed is called.
 func (x *exchange) Hijack(*publisher.Call) (publisher.Hijacked, error) {
 	wire, ok := x.wire.(detacher)
 	switch {
@@ -30,7 +30,7 @@ func (x *exchange) Hijack(*publisher.Call) (publisher.Hijacked, error) {
 	return publisher.Hijacked{Conn: nc, Read: rest, Unsent: x.unsent, Closed: x.door.hijackedClosed}, nil
 }
 
-// unsent ends the exchange, and is what is left of its output.
+// unsent ends the exchange and returns the output that was not sent yet.
 func (x *exchange) unsent() []byte {
 	x.gone = true
 	out := x.Conn.Hijack(x.door.server.Now())

@@ -7,14 +7,14 @@ import (
 	"zamqp/publisher/clockdoor"
 )
 
-// Advance moves time on, and does what it brings, in order: ticks of clocks, the ends of
-// sleeps, deadlines. Time stands still in between, so a test of a clock needs no more
-// time than its handler.
+// Advance moves time forward and does everything that becomes due, in order: ticks of clocks,
+// the ends of sleeps, deadlines. Time stands still meanwhile, so a test of a clock takes only
+// as long as its handler.
 //
 //	s.Advance(time.Hour) // a clock with a period of ten minutes ticks six times
 //
-// A clock ticks at the multiples of its period, or as its line of cron says: from
-// [Server.SetNow] on, a test knows when that is.
+// A clock ticks at the multiples of its period, or as its line of cron says. With
+// [Server.SetNow] a test knows when that is.
 func (s *Server) Advance(d time.Duration) {
 	s.t.Helper()
 	until := s.now.Add(d)
@@ -30,18 +30,18 @@ func (s *Server) Advance(d time.Duration) {
 	s.now = until
 }
 
-// SetNow sets the time, before clocks have ticked. They plan their next ticks from then
-// on.
+// SetNow sets the time, before any clock has ticked. The clocks plan their next ticks from
+// this time.
 func (s *Server) SetNow(now time.Time) {
 	s.now = now
 	s.startClocks()
 }
 
-// Now is the time of the server.
+// Now returns the time of the server.
 func (s *Server) Now() time.Time { return s.now }
 
-// Tick makes a clock tick once, now, whatever its schedule says and also if it is
-// disabled. It waits for the end of the call.
+// Tick makes a clock tick once, now, whatever its schedule says, and even if it is disabled.
+// It waits until the call has ended.
 func (s *Server) Tick(clock string) publisher.Outcome {
 	s.t.Helper()
 	declared, ok := s.registry.Clocks()[clock]
@@ -67,7 +67,7 @@ func (s *Server) startClocks() {
 	})
 }
 
-// settle does what is to be done without time passing.
+// settle does everything that can be done without moving time forward.
 func (s *Server) settle() {
 	s.t.Helper()
 	for {
@@ -78,7 +78,8 @@ func (s *Server) settle() {
 	}
 }
 
-// earliest is the timer that runs first, with those of clocks or without; nil is none.
+// earliest returns the timer that is due first. Timers of clocks are included if clocks is
+// set. nil is none.
 func (s *Server) earliest(clocks bool) *timer {
 	var next *timer
 	for _, t := range s.timers {
@@ -89,7 +90,7 @@ func (s *Server) earliest(clocks bool) *timer {
 	return next
 }
 
-// fire moves time to a timer and runs it.
+// fire moves time to that of a timer and runs it.
 func (s *Server) fire(t *timer) {
 	if t.at.After(s.now) {
 		s.now = t.at
@@ -98,7 +99,7 @@ func (s *Server) fire(t *timer) {
 	t.fn()
 }
 
-// Reset makes the timer one that can be set again.
+// Reset sets the timer again, also after it has run.
 func (t *timer) Reset(d time.Duration) bool {
 	was := t.Stop()
 	t.at, t.done = t.s.now.Add(d), false

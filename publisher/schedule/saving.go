@@ -2,22 +2,22 @@ package schedule
 
 import "time"
 
-// How a line of cron meets a change of the clocks, such as daylight saving. The library
-// evaluates the line on a wall clock without changes. A stretch of time between two
-// changes has such a clock: UTC, shifted by the stretch's offset.
+// A line of cron has to deal with changes of a zone's clocks, such as daylight saving. The
+// library evaluates the line on a wall clock that never changes. The time between two
+// changes, a stretch, has such a clock: UTC, shifted by the stretch's offset.
 //
-// A line that names hours ticks once for each time of the wall clock that it names, by
-// the rule of RFC 5545 §3.3.5: a time that the clocks skip is taken with the offset from
-// before the change (02:30 becomes 03:30), and a time that comes twice is the first one.
+// A line that names certain hours ticks once for each wall clock time that it names, by the
+// rule of RFC 5545 §3.3.5: a time that the clocks skip is taken with the offset from before
+// the change (02:30 becomes 03:30), and of a time that comes twice the first one counts.
 //
-// A line that names every hour, such as */15 * * * *, follows the time that passes: it
-// ticks in the repeated hour, too, and has nothing to make up for in a skipped one.
+// A line that names every hour, such as */15 * * * *, follows the time that passes. It ticks
+// in the repeated hour, too, and makes up for nothing in a skipped hour.
 
 // stretch is a time between two changes of a zone's clocks.
 type stretch struct {
-	start, end time.Time     // zero where it is not bounded
-	offset     time.Duration // of the wall clock to UTC
-	before     time.Duration // that of the stretch before it
+	start, end time.Time     // zero if it has no start or no end
+	offset     time.Duration // of the stretch's wall clock from UTC
+	before     time.Duration // the offset of the stretch before it
 }
 
 func stretchAt(t time.Time, zone *time.Location) stretch {
@@ -34,8 +34,8 @@ func stretchAt(t time.Time, zone *time.Location) stretch {
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
-// stretchesMax is more changes than a zone has in the five years that the library looks
-// ahead.
+// stretchesMax is more than the number of changes of a zone in the five years that the
+// library looks ahead.
 const stretchesMax = 100
 
 func (s *Schedule) nextOfCron(t time.Time) time.Time {
@@ -54,19 +54,19 @@ func (s *Schedule) nextOfCron(t time.Time) time.Time {
 	return time.Time{}
 }
 
-// nextIn is the first time after t by the wall clock of a stretch. It may be later than
+// nextIn returns the first time after t by the wall clock of a stretch. It may be later than
 // the stretch's end. It is zero if there is none.
 func (s *Schedule) nextIn(in *stretch, t time.Time) time.Time {
 	from := t
 	shift := in.offset - in.before
 	if repeated := in.start.Add(-shift); !s.hourly && shift < 0 && from.Before(repeated) {
-		from = repeated.Add(-1) // these times have been, before the change
+		from = repeated.Add(-1) // these wall clock times were there before the change
 	}
 	next := s.onWall(from, in.offset)
 	if s.hourly || shift <= 0 || in.start.IsZero() {
 		return next
 	}
-	// The times that were skipped.
+	// Now the wall clock times that were skipped.
 	skipped := s.onWall(later(t, in.start.Add(-1)), in.before)
 	if skipped.IsZero() || !skipped.Before(in.start.Add(shift)) || !next.IsZero() && next.Before(skipped) {
 		return next
@@ -74,7 +74,7 @@ func (s *Schedule) nextIn(in *stretch, t time.Time) time.Time {
 	return skipped
 }
 
-// onWall is the first time after t by a wall clock of this offset to UTC.
+// onWall returns the first time after t by a wall clock with this offset from UTC.
 func (s *Schedule) onWall(t time.Time, offset time.Duration) time.Time {
 	next := s.cron.Next(t.UTC().Add(offset))
 	if next.IsZero() {

@@ -12,16 +12,16 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// A Schedule is the times of one clock. The zero value has none.
+// A Schedule is the list of times of one clock. The zero value has no times.
 type Schedule struct {
 	period time.Duration
-	cron   *cron.SpecSchedule // evaluated in UTC, which has no changes; nil = period
+	cron   *cron.SpecSchedule // evaluated in UTC, where clocks never change; nil for a period
 	zone   *time.Location
 	hourly bool // the line names every hour: it follows the time that passes
 }
 
-// Every is the schedule of the multiples of a period since 1970-01-01 00:00 UTC, which
-// are the same in all processes. The period is positive.
+// Every returns the schedule of the multiples of a period since 1970-01-01 00:00 UTC. They
+// are the same in all processes. The period must be positive.
 func Every(period time.Duration) Schedule { return Schedule{period: period} }
 
 // parser reads the five fields of cron, and words such as @daily.
@@ -30,11 +30,11 @@ var parser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cr
 // allHours are the bits of an hour field that names every hour.
 const allHours = 1<<24 - 1
 
-// Cron reads a line of cron. The error is for whoever wrote it. zone may be nil: the
-// machine's own.
+// Cron reads a line of cron. The text of the error is for the person who wrote the line. A
+// nil zone is the time zone of the machine.
 func Cron(text string, zone *time.Location) (Schedule, error) {
 	if strings.HasPrefix(text, "TZ=") || strings.HasPrefix(text, "CRON_TZ=") {
-		return Schedule{}, errors.New(`no zone belongs here: set zone`)
+		return Schedule{}, errors.New(`a time zone does not belong here: set zone`)
 	}
 	parsed, err := parser.Parse(text)
 	if err != nil {
@@ -55,8 +55,8 @@ func Cron(text string, zone *time.Location) (Schedule, error) {
 	return s, nil
 }
 
-// Zone is a time zone by its name in the IANA database, such as Europe/Berlin; "" is the
-// machine's own.
+// Zone returns a time zone by its name in the IANA database, such as Europe/Berlin; "" is the
+// time zone of the machine.
 func Zone(name string) (*time.Location, error) {
 	if name == "" {
 		return time.Local, nil
@@ -64,8 +64,8 @@ func Zone(name string) (*time.Location, error) {
 	return time.LoadLocation(name)
 }
 
-// Next is the first time of the schedule after t. It is zero if there is none within
-// years.
+// Next returns the first time of the schedule after t. It is zero if there is none within
+// five years.
 func (s *Schedule) Next(t time.Time) time.Time {
 	switch {
 	case s.cron != nil:
@@ -80,9 +80,9 @@ func (s *Schedule) Next(t time.Time) time.Time {
 	return time.Time{}
 }
 
-// Passed counts the times of the schedule in (from, to], where from is one, and returns
-// the last that it has counted; from if there is none. Of a line of cron it counts up to
-// most.
+// Passed counts the times of the schedule in (from, to], where from is a time of the
+// schedule. last is the last time that was counted, or from. At most most times of a line of
+// cron are counted.
 func (s *Schedule) Passed(from, to time.Time, most int) (n int, last time.Time) {
 	if s.cron == nil && s.period > 0 {
 		passed := max(0, to.Sub(from)/s.period)
@@ -99,6 +99,6 @@ func (s *Schedule) Passed(from, to time.Time, most int) (n int, last time.Time) 
 	return n, last
 }
 
-// Steady reports whether the schedule follows the time that passes, and not the hours of
-// a wall clock: a period, or a line of cron that names every hour.
+// Steady reports whether the schedule follows the time that passes, and not the hours of a
+// wall clock. That is so for a period and for a line of cron that names every hour.
 func (s *Schedule) Steady() bool { return s.cron == nil || s.hourly }
