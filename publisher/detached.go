@@ -70,7 +70,7 @@ func (s *Server) serve() {
 func (s *Server) detach() { s.registry.running.CompareAndSwap(s, nil) }
 
 // RefusePublishes refuses publishes outside of calls from now on. It is called before the
-// connections to brokers are closed in good order, which waits for the confirms of publishes
+// connections to brokers are closed cleanly, which waits for the confirms of publishes
 // that are under way. Loop thread only.
 func (s *Server) RefusePublishes() { s.detached.refused = true }
 

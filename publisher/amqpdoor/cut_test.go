@@ -234,7 +234,7 @@ func TestEveryCutWithPauses(t *testing.T) {
 	})
 }
 
-// TestEveryStopInOrder ends the server in good order at each step of a story, and
+// TestEveryStopInOrder ends the server cleanly at each step of a story, and
 // starts another: nothing is lost, and who was not in hand is handled once.
 func TestEveryStopInOrder(t *testing.T) {
 	story := func(t *testing.T, seed int64, stopAt int) (steps int) {

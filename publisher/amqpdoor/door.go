@@ -190,7 +190,7 @@ func (d *Door) Stop(done func()) {
 	one()
 }
 
-// Close ends the connections in good order: publishes, confirms and acks are
+// Close ends the connections cleanly: publishes, confirms and acks are
 // flushed first. done gets the first error.
 func (d *Door) Close(done func(error)) {
 	left := 1

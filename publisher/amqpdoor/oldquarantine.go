@@ -148,7 +148,7 @@ func (x *oldQuarantine) end() {
 		k.link.door.runtime.After(oldQuarantineAgain, x.look)
 	default:
 		k.link.door.log.Info().Str("consumer", k.name).Str("queue", x.queue).Int("messages", x.moved).
-			Msg("what an older version kept apart was moved back to its queue")
+			Msg("messages that an older version had put into quarantine were moved back to their queue")
 		if k.declared.Type() != publisher.QueueQuorum {
 			_ = k.link.client.DeleteQueue(x.queue, true, true, func(uint32, error) {}) // if this fails, the queue stays
 		}

@@ -76,7 +76,7 @@ func (mv *move) settle() {
 	sub.ack(mv.epoch, mv.tag)
 	switch _, moving := sub.moves[mv]; {
 	case !moving:
-	case sub.k.stopped: // the connection is closed in good order, which sends the ack
+	case sub.k.stopped: // the connection is closed cleanly, which sends the ack
 		mv.end()
 	default:
 		mv.prove()

@@ -355,7 +355,7 @@ func (x *spooler) close() {
 	}
 	x.fire(spoolClose)
 	if err := x.store.Close(); err != nil {
-		x.log().Err(err).Msg("the spool could not be closed in good order")
+		x.log().Err(err).Msg("the spool was not closed cleanly")
 	}
 }
 
@@ -373,13 +373,13 @@ func (x *spooler) report() publisher.Status {
 		s.Detail = spoolSlow
 	}
 	if x.short {
-		s.Detail = "what is on disk cannot be read for want of descriptors: raise the limit of open files; it is tried again"
+		s.Detail = "the messages on disk cannot be read, because file descriptors have run out: raise the limit of open files; reading is tried again"
 	}
 	if used := st.Bytes + st.RejectedBytes; used >= st.Max {
 		s.Ready, s.Detail = false, spool.ErrFull.Error()
 	}
 	if st.Trouble != nil {
-		s.Ready, s.Detail = false, st.Trouble.Error()+": publishes that need the disk are refused; it is tried again, and goes on by itself once there is room, or descriptors are free"
+		s.Ready, s.Detail = false, st.Trouble.Error()+": publishes that need the disk are refused until it has room again, or file descriptors are free; this is tried again by itself"
 	}
 	if st.FailedCause != nil {
 		s.State, s.Detail = "failed", st.FailedCause.Error()+": see the log, put the directory in order and start again"

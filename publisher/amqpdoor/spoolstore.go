@@ -230,7 +230,7 @@ func (x *spooler) again(number uint64) {
 // reject moves a message that the broker refused to the rejected ones.
 func (x *spooler) reject(e *spool.Entry, reason string) {
 	x.log().Str("exchange", e.Exchange).Str("routing_key", e.RoutingKey).Str("producer", e.Producer).Uint64("number", e.Number).
-		Str("reason", reason).Msg("a spooled message is put aside: see zamqp spool list")
+		Str("reason", reason).Msg("a spooled message was moved aside: see zamqp spool list")
 	number := e.Number
 	x.withChannel[number] = struct{}{} // must not be sent meanwhile
 	x.store.Reject(x.link.door.runtime.Now(), e, reason, func(err error) {

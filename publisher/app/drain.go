@@ -8,7 +8,7 @@ import (
 )
 
 // cutGrace is the time for calls to end after their waits were ended, and for connections
-// to close in good order.
+// to close cleanly.
 const cutGrace = time.Second
 
 // drain stops in order: say that the server is not ready, cancel the consumers,
@@ -70,14 +70,14 @@ func (a *application) endHijacked(done func()) {
 	})
 }
 
-// close ends the brokers' connections in good order, then the embedded broker,
+// close ends the brokers' connections cleanly, then the embedded broker,
 // then the loop.
 func (a *application) close(settled func() bool) {
 	a.server.RefusePublishes()
 	a.amqp.Close(func(err error) {
 		settled()
 		if err != nil {
-			a.log.Warn().Err(err).Msg("a connection was not closed in good order")
+			a.log.Warn().Err(err).Msg("a connection was not closed cleanly")
 		}
 		a.stopEmbedded(func() {
 			a.log.Info().Msg("stopped")

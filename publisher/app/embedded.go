@@ -340,7 +340,7 @@ func diskAdvice(what, dir string, err error) string {
 // stopGrace is how long clients get to answer connection.close.
 const stopGrace = time.Second
 
-// stop closes the listeners, then the connections of all clients in good order,
+// stop closes the listeners, then the connections of all clients cleanly,
 // then calls done.
 func (e *embedded) stop(done func()) {
 	e.closing = true

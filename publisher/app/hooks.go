@@ -43,7 +43,7 @@ func (a *application) abandon(serving context.Context, end func(), err error) er
 	a.draining = true // nothing may come of a signal that was posted
 	a.loop.Stop()
 	if err := a.loop.Run(); err != nil { // which releases the loop's resources
-		a.log.Warn().Err(err).Msg("the loop was not released in good order")
+		a.log.Warn().Err(err).Msg("the loop was not closed cleanly")
 	}
 	a.fail(err)
 	if cause := context.Cause(serving); cause != nil && (errors.Is(err, cause) || errors.Is(err, serving.Err())) {

@@ -18,7 +18,7 @@ func (r *loopRuntime) Measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "loop_panics_total", Help: "Panics caught outside of handlers.", Value: float64(s.Panics)},
 		publisher.Metric{Name: "loop_connections", Help: "Sockets of all protocols that are open, those that linger included.", Value: float64(s.Open)},
 		publisher.Metric{Name: "loop_accepted_total", Help: "Sockets accepted, of all protocols.", Value: float64(s.Accepted)},
-		publisher.Metric{Name: "loop_refused_total", Help: "Sockets closed as soon as they were accepted, for want of descriptors.", Value: float64(s.Refused)},
+		publisher.Metric{Name: "loop_refused_total", Help: "Sockets closed as soon as they were accepted, because file descriptors had run out.", Value: float64(s.Refused)},
 		publisher.Metric{Name: "loop_dialed_total", Help: "Sockets connected to brokers.", Value: float64(s.Dialed)},
 		publisher.Metric{Name: "loop_dial_failures_total", Help: "Sockets that could not be connected.", Value: float64(s.DialFail)},
 		publisher.Metric{Name: "loop_received_bytes_total", Help: "Octets read from sockets.", Value: float64(s.BytesIn)},

@@ -186,7 +186,7 @@ func (s *session) fail(err error) {
 	})
 }
 
-// close sends what waits, closes the connection in good order and ends the loop.
+// close sends what waits, closes the connection cleanly and ends the loop.
 func (s *session) close() {
 	if s == nil {
 		return

@@ -31,8 +31,8 @@ func (c *CLI) spoolCommand() *cobra.Command {
 		Use:   "spool",
 		Short: "List, retry or drop messages that wait on disk for the broker",
 		Long: `Look after the spools of the configured connections, [connection.NAME] spool =
-"file": messages that wait for their broker, and those kept aside because the
-broker would not have them. A spool belongs to one process: these commands work
+"file": messages that wait for their broker, and those moved aside because the
+broker refused them. A spool belongs to one process: these commands work
 while no server runs with it, and say so otherwise. What a running server has is in
 /readyz.`,
 		Args: cobra.NoArgs,
@@ -42,7 +42,7 @@ while no server runs with it, and say so otherwise. What a running server has is
 	listing := &cobra.Command{
 		Use:   "list",
 		Short: "Show what is in the spool",
-		Long: `Show the messages that are to leave, oldest first, and those aside with the reason
+		Long: `Show the messages that wait, oldest first, and those aside with the reason
 that the broker gave. Nothing is changed.`,
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error { return list.list(c) },
@@ -53,7 +53,7 @@ that the broker gave. Nothing is changed.`,
 	listing.Flags().IntVar(&list.pick.limit, "limit", 100, "show so many messages at most; all are counted")
 	retrying := &cobra.Command{
 		Use:   "retry",
-		Short: "Send messages that are aside once more",
+		Short: "Send messages that are aside again",
 		Long: `Put messages that are aside at the end of the queue. The next server sends
 them. They are picked by --number, --message-id, --reason or --all.`,
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
@@ -72,7 +72,7 @@ among those aside.`,
 	}
 	drop.add(dropping)
 	drop.picking(dropping)
-	dropping.Flags().BoolVar(&drop.rejected, "aside", false, "only messages that are aside")
+	dropping.Flags().BoolVar(&drop.rejected, "aside", false, "only messages that were moved aside")
 	cmd.AddCommand(listing, retrying, dropping)
 	return cmd
 }

@@ -127,7 +127,7 @@ func (x *tlsExplainer) remedy(err error) string {
 	case errors.As(err, &header):
 		return "this port speaks no TLS: use the broker's TLS port (5671 as a rule), or amqp://"
 	case errors.As(err, &invalid):
-		return "the broker's certificate will not do: have it made anew"
+		return "the broker's certificate is not valid for this use: get a new one"
 	}
 	return x.alert(err.Error(), key)
 }

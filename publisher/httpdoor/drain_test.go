@@ -15,7 +15,7 @@ import (
 const feed = "GET /feed HTTP/1.1\r\nHost: x\r\n\r\n"
 
 // newFeed is a server with one route, a stream that writes, waits by wait and
-// ends with its error, or in good order after a goodbye when a drain ended the wait.
+// ends with its error, or cleanly after a goodbye when a drain ended the wait.
 func newFeed(t *testing.T, wait func(r *publisher.Request) error, options ...publisher.RouteOption) *host {
 	return newHostOf(t, 0, http1.Config{}, func(g *publisher.Registry) {
 		g.Handle("GET /hello", func(r *publisher.Request) error { return r.Text(200, "hello") })

@@ -315,7 +315,7 @@ func (j *Journal) write(slot uint32, id uint64, n note) {
 	}
 }
 
-// Close ends the journal. After a stop in good order, the messages that are still being
+// Close ends the journal. After a clean stop, the messages that are still being
 // handled were cut off and have not ended the process. Without such a stop they may have
 // ended it, and stay as evidence. Evidence that was not claimed stays in any case.
 func (j *Journal) Close(orderly bool) {

@@ -119,7 +119,7 @@ func TestEvidenceSurvivesFurtherKills(t *testing.T) {
 	}
 }
 
-// TestEnds: what a stop in good order has cut off has ended no process. Another
+// TestEnds: what a clean stop has cut off has ended no process. Another
 // end, as by a panic of the loop, may be its doing.
 func TestEnds(t *testing.T) {
 	for _, orderly := range []bool{true, false} {

@@ -107,7 +107,7 @@ func appendText[T string | []byte](dst []byte, text T) []byte {
 
 // errRecord is the error of a record whose checksum is right but which this version does not
 // understand.
-var errRecord = errors.New("a record that is none of this version's: was the directory written by a newer one?")
+var errRecord = errors.New("a record that this version does not know: was the directory written by a newer version?")
 
 // A scanner decodes a record. After an error, all values that it returns are empty.
 type scanner struct {

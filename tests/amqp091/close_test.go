@@ -9,7 +9,7 @@ import (
 	"zamqp/tests/kit/rabbitmq"
 )
 
-// TestCloseIsClean: a client that closes its connection in good order gets no
+// TestCloseIsClean: a client that closes its connection cleanly gets no
 // error. A broker that closes the socket as soon as it has answered causes one: the
 // client's reader finds the end of the stream while the close goes on.
 func TestCloseIsClean(t *testing.T) {

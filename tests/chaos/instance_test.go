@@ -85,7 +85,7 @@ func (i *instance) signal(s syscall.Signal) { _ = i.process.Signal(s) }
 // kill ends the process at once.
 func (i *instance) kill() { i.process.Kill() }
 
-// drain ends it in good order.
+// drain ends it cleanly.
 func (i *instance) drain() {
 	i.t.Helper()
 	if err := i.process.Stop(); errors.Is(err, process.ErrStuck) {

@@ -190,7 +190,7 @@ func dial(urls []string) (*amqp.Connection, *amqp.Channel, error) {
 	return nil, nil, last
 }
 
-// confirm publishes to a queue and waits for the broker's word.
+// confirm publishes to a queue and waits until the broker confirms.
 func confirm(channel *amqp.Channel, queue string, p amqp.Publishing, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()

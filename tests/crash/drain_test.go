@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestDrainsAreNoEvidence: servers are stopped in good order, again and again, while
+// TestDrainsAreNoEvidence: servers are stopped cleanly, again and again, while
 // messages wait behind a slow one. What goes back to a quorum queue is counted there,
 // by closing the channel in all versions and by basic.nack before 4.3, and it is not
 // the messages' doing.

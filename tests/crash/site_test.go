@@ -197,7 +197,7 @@ func (s *site) run(command string, options []string) *run {
 	return &run{p, s}
 }
 
-// stop ends the process in good order. What it was at when it ended is counted by
+// stop ends the process cleanly. What it was at when it ended is counted by
 // the test.
 func (r *run) stop() {
 	if err := r.Stop(); errors.Is(err, process.ErrStuck) {

@@ -308,7 +308,7 @@ func (e *end) figures(name string) string {
 	return c.figures
 }
 
-// finish closes the connection in good order.
+// finish closes the connection with connection.close.
 func (e *end) finish() {
 	if e.l == nil {
 		return

@@ -10,7 +10,7 @@ import (
 
 // TestServerDiesWithItsBroker kills a server with its broker in it while orders
 // come in, and starts it again: each order that was answered with 202 is in every
-// queue that it was routed to. After a stop in good order each is there once.
+// queue that it was routed to. After a clean stop each is there once.
 func TestServerDiesWithItsBroker(t *testing.T) {
 	n := newInside(t)
 	const kept = "kept"

@@ -49,7 +49,7 @@ func TestReadyWhenTheBrokerIs(t *testing.T) {
 	})
 }
 
-// stoppable can also end in good order.
+// stoppable can also end cleanly.
 type stoppable interface {
 	killable
 	stop(t *testing.T)

@@ -115,7 +115,7 @@ func (z *zamqp) kill() {
 	z.process = nil
 }
 
-// stop ends it in good order, so that it forgets what has left.
+// stop ends it cleanly, so that it forgets what has left.
 func (z *zamqp) stop() {
 	z.t.Helper()
 	if err := z.process.Stop(); err != nil {

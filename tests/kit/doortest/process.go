@@ -184,7 +184,7 @@ func (p *Process) end() {
 	}
 }
 
-// Shutdown ends the process in good order, as SIGTERM does. It returns when that is
+// Shutdown ends the process cleanly, as SIGTERM does. It returns when that is
 // done.
 func (p *Process) Shutdown(most time.Duration) {
 	p.w.T.Helper()

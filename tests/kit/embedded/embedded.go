@@ -195,7 +195,7 @@ func (n *Node) Kill() {
 	}
 }
 
-// Stop ends the broker in good order. The log says how it ended.
+// Stop ends the broker cleanly. The log says how it ended.
 func (n *Node) Stop() {
 	if n.process != nil {
 		_ = n.process.Stop()

@@ -212,7 +212,7 @@ func (n *Node) Sync(t testing.TB) {
 // Kill ends the node as a power cut would. See Sync.
 func (n *Node) Kill(t testing.TB) { t.Helper(); n.must(t, "kill", n.dir) }
 
-// Stop ends the node in good order: clients get connection.close 320.
+// Stop ends the node cleanly: clients get connection.close 320.
 func (n *Node) Stop(t testing.TB) { t.Helper(); n.must(t, "stop", n.dir) }
 
 // Restart starts a stopped node again, on the same port with the same data.
