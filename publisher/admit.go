@@ -34,12 +34,12 @@ func (s *Server) Refuse(c *Call, status int, text string) {
 	s.stats.Requests++
 }
 
-// RedirectToTLS makes the response of a call that is only redirected to https, at a port. It
-// returns false for a call on a route that watches the server: whoever checks its health or
-// reads its metrics need not know its certificate.
+// RedirectToTLS makes the response of a call that is only redirected to https, on the given
+// port. It returns false for a call on a monitoring route, because programs that check the
+// server's health or read its metrics need not know its certificate.
 func (s *Server) RedirectToTLS(c *Call, port int) bool {
 	r := c.Request()
-	if r.scheme == "https" { // a trusted proxy has done it
+	if r.scheme == "https" { // a trusted proxy has ended TLS
 		return false
 	}
 	host := stripPort(r.host)

@@ -38,14 +38,14 @@ func (w *responseWriter) finish(r *Request, failure error) error {
 	case err != nil:
 		return err
 	case w.implicit && r.response.set:
-		return nil // it was answered by the call's own methods
+		return nil // the handler has answered by the call's own methods
 	case w.status == http.StatusSwitchingProtocols:
 		return errors.New("a mounted handler cannot switch protocols")
 	case w.short():
 		if _, ok := r.door.(StreamDoor); !ok {
 			return r.cut(w.shortError())
 		}
-		if err := w.begin(r); err != nil { // the part is sent, so that the client sees what is cut
+		if err := w.begin(r); err != nil { // send what there is, so that the client notices the cut
 			return err
 		}
 		return w.finishBegun(r, nil)
@@ -60,7 +60,7 @@ func (w *responseWriter) shortError() error {
 	return fmt.Errorf("%d octets were written of a declared %d", w.taken, w.length)
 }
 
-// cut is the failure of a call whose client gets no answer, or not the rest of it.
+// cut is the error of a call whose client gets no answer, or only a part of it.
 func (r *Request) cut(err error) error {
 	r.response.cut = true
 	return &brokenStream{err}
@@ -87,10 +87,10 @@ func (w *responseWriter) finishBegun(r *Request, err error) error {
 	return nil
 }
 
-// endWith says what follows the body.
+// endWith sets the lines that follow the body.
 func (w *responseWriter) endWith(p *Response) {
 	p.trailers = append(p.trailers, w.trailers...)
-	p.ends = p.ends || w.written > w.taken && !w.noBody // as net/http does, where more was written than declared
+	p.ends = p.ends || w.written > w.taken && !w.noBody // as net/http does if more was written than declared
 }
 
 // finishUnwatched is for a call without a client. A status that is not a success is a failure
@@ -113,7 +113,7 @@ func (w *responseWriter) finishUnwatched(r *Request, err error) error {
 	return w.answer(r)
 }
 
-// answer gives the whole answer to the call. Loop thread.
+// answer gives the complete answer to the call. Loop thread.
 func (w *responseWriter) answer(r *Request) error {
 	if err := w.head(r); err != nil {
 		return err

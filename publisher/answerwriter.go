@@ -30,22 +30,22 @@ type responseWriter struct {
 	header   http.Header // that the handler changes
 	sent     http.Header // a copy, as it was when the head was written
 	status   int         // 0 before WriteHeader
-	length   int64       // declared; -1 if not
+	length   int64       // the declared length; -1 if none
 	framing  int64       // what Start gets: the length, or that it is unknown
 	written  int64       // octets, refused ones included
 	taken    int64       // octets, without refused ones
 	body     []byte      // not sent yet
 	begun    bool        // the head was sent
 	mustHold bool        // there is something to be committed
-	noBody   bool        // to HEAD
+	noBody   bool        // the answer to a HEAD
 	over     bool        // the handler has returned
 	failure  error       // why the call must fail
 	deadline time.Time
 	informed int      // the last status below 200, which is no answer
 	implicit bool     // the handler has written nothing
 	trailers []byte   // ready lines
-	end      func()   // of the stream that it has become
-	conn     net.Conn // once the handler has taken it over
+	end      func()   // for a streamed answer
+	conn     net.Conn // the connection, once the handler has taken it over
 }
 
 func (w *responseWriter) open(r *Request) {
@@ -104,7 +104,7 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	}
 	w.taken += int64(len(p))
 	if w.noBody {
-		w.body = append(w.body, p[:min(len(p), max(0, 512-len(w.body)))]...) // its type may be looked for
+		w.body = append(w.body, p[:min(len(p), max(0, 512-len(w.body)))]...) // its content type may be guessed
 		return len(p), nil
 	}
 	for rest := p; len(rest) > 0; { // in pieces: what is flushed is copied on the loop's thread
@@ -138,7 +138,7 @@ func (w *responseWriter) room() int {
 	if n := w.enough() - len(w.body); n > 0 {
 		return n
 	}
-	return amqpproto.LargeBody // it is held
+	return amqpproto.LargeBody // the answer is held
 }
 
 // ended returns why nothing can be written any more.
@@ -280,7 +280,7 @@ func (w *responseWriter) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// EnableFullDuplex is there for http.ResponseController: the body is here already.
+// EnableFullDuplex exists for http.ResponseController. The body has been read already.
 func (w *responseWriter) EnableFullDuplex() error { return nil }
 
 var _ interface {

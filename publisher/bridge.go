@@ -26,9 +26,9 @@ type bridge struct {
 
 	// Loop thread only.
 	call     *Request
-	jobs     []*job   // to be done, in order
-	pauses   []*pause // of goroutines that wait
-	full     *pause   // of a Write that waits until the client has read more
+	jobs     []*job   // jobs to do, in order
+	pauses   []*pause // pauses of goroutines that wait
+	full     *pause   // pause of a Write that waits until the client has read more
 	returned bool     // the handler has returned
 	failure  error    // the handler's panic
 	ended    bool
@@ -43,8 +43,8 @@ type job struct {
 	err  error
 }
 
-// newBridge lends the call's octets to a handler: its views of them may outlive the
-// call.
+// newBridge connects a call with its mounted handler. The handler may keep views of the
+// call's octets longer than the call lasts.
 func newBridge(r *Request) *bridge {
 	b := &bridge{server: r.server, call: r, over: make(chan struct{})}
 	r.bridge, r.lent = b, true
@@ -285,7 +285,7 @@ func (b *bridge) offload(pool string, fn func() error) error {
 			return err
 		}
 		w := &offloaded{r: r, fn: fn, rank: r.rank(), pause: p}
-		p.stop = func() { to.leave(w) } // not called once the work runs
+		p.stop = func() { to.leave(w) } // not called once fn runs
 		return to.start(w)
 	})
 }

@@ -51,8 +51,9 @@ func (r *Request) attempt(h func() error) error {
 	return err
 }
 
-// checkError returns err, or the panic of err's methods. They are a handler's code as well,
-// and a typed nil is the usual mistake. Later nobody would catch that panic.
+// checkError returns err, or the panic that a method of err has caused. Those methods are the
+// handler's code, and a typed nil is the usual mistake. Later, nothing would catch that
+// panic.
 func checkError(err error) error {
 	panicked := guard(func() error {
 		_, _, _ = err.Error(), IsPermanent(err), errors.Is(err, ErrConflict)
@@ -77,7 +78,7 @@ func (r *Request) end() error {
 	return r.endWith()
 }
 
-// endWith is end, whatever the status of the answer is.
+// endWith does the work of end, whatever the status of the answer is.
 func (r *Request) endWith() error {
 	if err := r.source.reply(r); err != nil {
 		return err

@@ -11,11 +11,12 @@ import (
 	"golang.org/x/text/encoding/unicode/utf32"
 )
 
-// charsets by their names in lower case, without hyphens, underscores and spaces:
-// each client spells them in its own way. nil is UTF-8, which is read as it is.
+// charsets maps the names in lower case, without hyphens, underscores and spaces, to
+// character sets: each client spells them in its own way. nil is UTF-8, which needs no
+// conversion.
 var charsets = map[string]encoding.Encoding{
 	"utf8": nil, "utf8sig": nil, "usascii": nil, "ascii": nil, "ansix3.41968": nil,
-	"utf16": nil, "utf32": nil, // their order of octets is found in the text
+	"utf16": nil, "utf32": nil, // the text shows the order of octets
 	"utf16le": unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), "utf16be": unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM),
 	"utf32le": utf32.UTF32(utf32.LittleEndian, utf32.IgnoreBOM), "utf32be": utf32.UTF32(utf32.BigEndian, utf32.IgnoreBOM),
 	"iso88591": charmap.ISO8859_1, "latin1": charmap.ISO8859_1, "l1": charmap.ISO8859_1, "cp819": charmap.ISO8859_1,
@@ -36,7 +37,7 @@ var charsets = map[string]encoding.Encoding{
 // A charset is a character set under its plain name.
 type charset struct {
 	name     string
-	encoding encoding.Encoding // nil for UTF-8, and for what the text decides
+	encoding encoding.Encoding // nil for UTF-8, and if the text decides
 }
 
 func findCharset(name string) (charset, bool) {
@@ -48,7 +49,7 @@ func findCharset(name string) (charset, bool) {
 // isUTF8 reports whether a text needs no conversion.
 func (c *charset) isUTF8() bool { return c.encoding == nil && c.name != "utf16" && c.name != "utf32" }
 
-// Marks of the order of octets, at the start of a text.
+// Byte order marks, at the start of a text.
 var (
 	bomUTF8    = []byte("\xef\xbb\xbf")
 	bomUTF16LE = []byte("\xff\xfe")
@@ -85,7 +86,7 @@ func toUTF8(name string, body []byte, limit int64) ([]byte, error) {
 	if int64(len(text)) > limit {
 		return nil, tooLarge(limit)
 	}
-	if bytes.ContainsRune(text, '\uFFFD') { // the sender's, or what the decoder puts for nonsense
+	if bytes.ContainsRune(text, '\uFFFD') { // from the sender, or what the decoder writes for invalid octets
 		if again, err := e.NewEncoder().Bytes(text); err != nil || !bytes.Equal(again, body) {
 			return nil, &DecodeError{ContentType: name, Cause: fmt.Errorf("it has octets that %s has no character for", name)}
 		}

@@ -18,7 +18,7 @@ type Codec interface {
 	Decode(b []byte, v any) error
 }
 
-// codecs by nick name and by content type, in lower case, without parameters.
+// codecs has the codecs by nick name and by content type, in lower case, without parameters.
 var codecs = map[string]Codec{}
 
 // RegisterCodec registers c under each of the names: nick names for a producer's Codec
@@ -148,7 +148,8 @@ func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
 
 func (jsonCodec) Decode(b []byte, v any) error { return json.Unmarshal(b, v) }
 
-// textCodec is for strings, byte slices and values with a String method, which it sends unchanged.
+// textCodec is for strings and byte slices, which it sends unchanged, and for values with a
+// String method.
 type textCodec struct{}
 
 func (textCodec) ContentType() string { return "text/plain" }

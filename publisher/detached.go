@@ -52,9 +52,9 @@ func (s *Server) Publish(ctx context.Context, producer string, v any, options ..
 // detaching is the server's state for publishes outside of calls.
 type detaching struct {
 	serving chan struct{} // closed when the loop runs
-	thread  uintptr       // the loop's own goroutine; set when serving is closed
+	thread  uintptr       // the loop's goroutine; set when serving is closed
 	refused bool          // the connections are about to be closed; for the loop's thread
-	total   uint64        // taken by the loop, for the loop's thread
+	total   uint64        // publishes that the loop has taken; for the loop's thread
 	failed  uint64
 }
 
@@ -79,17 +79,17 @@ type detached struct {
 	server  *Server
 	p       *producing // as declared; its sender is read on the loop's thread
 	tx      Tx
-	claim   atomic.Uint32 // who has it
+	claim   atomic.Uint32 // one of the states below
 	outcome chan error    // buffered
 }
 
 // States of a detached publish: only the loop or the caller gets it.
 const (
-	detachedPosted  = iota // it waits for the loop
-	detachedTaken          // by the loop
-	detachedGivenUp        // by its caller, before the loop took it: it is not sent
+	detachedPosted  = iota // waits for the loop
+	detachedTaken          // taken by the loop
+	detachedGivenUp        // ended by its caller before the loop took it: it is not sent
 	detachedOver           // its outcome is known
-	detachedLeft           // by its caller, before that: its outcome goes to the log
+	detachedLeft           // ended by its caller before the outcome is known: the outcome goes to the log
 )
 
 func (s *Server) publishDetached(ctx context.Context, producer string, v any, options []Option) error {
@@ -156,7 +156,7 @@ func (s *Server) newDetached(producer string, v any, options []Option) (*detache
 	if err := draft.apply(s, options); err != nil {
 		return nil, err
 	}
-	var r *Request // there is none
+	var r *Request // no server runs
 	if err := d.tx.add(r, own, &draft, r.claim(v, &draft)); err != nil {
 		return nil, err
 	}
@@ -168,13 +168,14 @@ func (s *Server) newDetached(producer string, v any, options []Option) (*detache
 	return d, nil
 }
 
-// unbound is a copy for other goroutines than the loop's, which sets the sender.
+// unbound returns a copy of a producer for goroutines other than the loop's, which sets the
+// sender.
 func (p *producing) unbound() *producing {
 	return &producing{Producer: p.Producer, name: p.name, codec: p.codec, contentType: p.contentType, mode: p.mode,
 		mandatory: p.mandatory, expiration: p.expiration}
 }
 
-// take hands the publish to its sender. Loop thread.
+// take gives the publish to its sender. Loop thread.
 func (d *detached) take() {
 	if !d.claim.CompareAndSwap(detachedPosted, detachedTaken) {
 		return
@@ -205,7 +206,7 @@ func (d *detached) Confirmed(err error) {
 	}
 }
 
-// leave ends the caller's wait, and returns what is known of the outcome.
+// leave ends the wait of the caller, and returns what is known of the outcome.
 func (d *detached) leave(cause error) error {
 	if d.claim.CompareAndSwap(detachedPosted, detachedGivenUp) {
 		return fmt.Errorf("%w: nothing was sent", cause)
@@ -213,5 +214,5 @@ func (d *detached) leave(cause error) error {
 	if d.claim.CompareAndSwap(detachedTaken, detachedLeft) {
 		return fmt.Errorf("%w: %w: it was handed over to the connection", cause, ErrUnknownOutcome)
 	}
-	return <-d.outcome // which has come meanwhile
+	return <-d.outcome // the outcome, which has come in the meantime
 }

@@ -45,9 +45,9 @@ const (
 type Settlement uint8
 
 const (
-	SettleAck        Settlement = iota + 1 // done
-	SettleRetry                            // again, after Outcome.Delay
-	SettleDeadLetter                       // to the dead-letter queue
+	SettleAck        Settlement = iota + 1 // the message was handled
+	SettleRetry                            // it is tried again, after Outcome.Delay
+	SettleDeadLetter                       // it goes to the dead-letter queue
 )
 
 func (s Settlement) String() string {
@@ -67,8 +67,8 @@ func (s Settlement) String() string {
 type Outcome struct {
 	Err        error
 	Settlement Settlement    // of a message
-	Delay      time.Duration // before a Retry
-	Reason     string        // of a DeadLetter: a Reason constant
+	Delay      time.Duration // how long to wait before a Retry
+	Reason     string        // why, for a DeadLetter: a Reason constant
 }
 
 // Outcome is how the call ended.

@@ -8,20 +8,20 @@ import (
 	"slices"
 )
 
-// ErrConflict says that the call lost a race against another (a row changed
-// under it). The call is run again in place, up to conflict_retries times,
-// then it fails: 409 for HTTP, a failure that may pass for a message. Wrap it with %w to say
-// what conflicted.
+// ErrConflict says that the call lost a race against another call, for example because that
+// one has changed the same row. The call is run again at once, up to conflict_retries times.
+// Then it fails: an HTTP request with 409, and for a message it is a temporary failure. Wrap
+// it with %w to say what the conflict was about.
 var ErrConflict = errors.New("conflict")
 
-// ErrUnavailable is wrapped by every error of a commit that could not hand its
-// publishes to the broker: a return, a nack, a lost connection, a deadline, a
-// full buffer. For HTTP it is 503, and only the log has the reason. For a message it is a
-// failure that may pass.
+// ErrUnavailable is wrapped by every error of a commit that could not hand its publishes to
+// the broker: a publish was returned or nacked, the connection was lost, a deadline passed,
+// or a buffer was full. An HTTP client gets 503, and only the log has the reason. For a
+// message it is a temporary failure.
 var ErrUnavailable = errors.New("unavailable")
 
-// ErrContentType says that a body's content type has no codec: 415, or the
-// dead-letter queue.
+// ErrContentType says that there is no codec for a body's content type. An HTTP client gets
+// 415; a message goes to the dead-letter queue.
 var ErrContentType = errors.New("no codec for content type")
 
 // ErrOver is the error of a call's methods after the call is over.
@@ -37,12 +37,12 @@ var ErrGone = errors.New("the client has gone")
 // ErrShutdown ends a wait of a call that the server's drain cut off.
 var ErrShutdown = errors.New("the server shuts down")
 
-// ErrNotServing is the error of a [Publish] without a server: none runs in this process, or an
-// [OnStart] function publishes, for which the server waits.
+// ErrNotServing is the error of a [Publish] while no server runs in this process, or in an
+// [OnStart] function, for which the server waits.
 var ErrNotServing = errors.New("the server does not serve")
 
-// ErrOnLoop is the error of a [Publish] in a handler that runs on the loop's
-// thread: to wait for the loop there would hold it for ever. Use [Request.Publish].
+// ErrOnLoop is the error of a [Publish] in a handler that runs on the loop's thread. Waiting
+// for the loop there would hold it up for ever. Use [Request.Publish].
 var ErrOnLoop = errors.New("called in a handler on the loop's thread: use r.Publish, which is a part of the call's transaction")
 
 // ErrUnknownOutcome says that a [Publish] was started and that the wait for its outcome was
@@ -54,15 +54,15 @@ var ErrUnknownOutcome = errors.New("whether the broker has the message is not kn
 // goodbye and return nil, or return the error, which cuts the answer.
 var ErrDraining = errors.New("the server drains")
 
-// A StatusError is an error with an HTTP status and a text for the client. For
-// a message a 4xx is a failure that will not pass, except 408, 409, 425 and 429.
+// A StatusError is an error with an HTTP status and a text for the client. For a message a
+// 4xx is a permanent failure, except 408, 409, 425 and 429.
 type StatusError struct {
 	Status int
 	Text   string
-	Cause  error // for the log, not for the client; may be nil
+	Cause  error // the cause; it goes to the log, not to the client; may be nil
 
 	fields []answerField
-	answer *keptAnswer // that the error was made of; nil if it was not
+	answer *keptAnswer // the handler's answer, if the error was made from one
 }
 
 // An answerField is a header field that an error gives to its answer.
@@ -96,8 +96,8 @@ func Errorf(status int, format string, args ...any) *StatusError {
 	return &StatusError{Status: status, Text: fmt.Sprintf(format, args...)}
 }
 
-// Permanent marks an error as one that will not pass: the message goes to the
-// dead-letter queue at once. For HTTP it changes nothing. Permanent(nil) is nil.
+// Permanent marks an error as permanent: trying again would not help, so the message goes to
+// the dead-letter queue at once. For HTTP it changes nothing. Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -109,8 +109,8 @@ type permanent struct{ error }
 
 func (e *permanent) Unwrap() error { return e.error }
 
-// A DecodeError says that a body does not fit its content type or the value to decode into:
-// 400, or the dead-letter queue.
+// A DecodeError says that a body does not fit its content type, or not the value to decode
+// into. An HTTP client gets 400; a message goes to the dead-letter queue.
 type DecodeError struct {
 	ContentType string
 	Cause       error
@@ -127,7 +127,7 @@ type PanicError struct {
 	Value any
 	Stack []byte
 
-	who string // "" is the handler
+	who string // what panicked; "" is the handler
 }
 
 func (e *PanicError) Error() string {
@@ -138,7 +138,7 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("%s panicked: %v", who, e.Value)
 }
 
-// IsPermanent reports whether an error will not pass, so that its message is not tried again.
+// IsPermanent reports whether an error is permanent, so that its message is not tried again.
 func IsPermanent(err error) bool {
 	var p *permanent
 	var d *DecodeError
@@ -152,13 +152,13 @@ func IsPermanent(err error) bool {
 	return s.Status >= 400 && settlementOf(s.Status) == SettleDeadLetter
 }
 
-// statusOf maps a call's failure to an HTTP status and to the text for the client. The text
-// has no reasons about which the client can do nothing.
+// statusOf returns the HTTP status for a call's failure, and the text for the client. The
+// text leaves out reasons that the client can do nothing about.
 func statusOf(err error) (status int, text string) {
 	var s *StatusError
 	var d *DecodeError
 	switch {
-	case errors.As(err, &s) && !isFinal(s.Status): // there is no such status: a handler's mistake
+	case errors.As(err, &s) && !isFinal(s.Status): // there is no such status: the handler is wrong
 	case errors.As(err, &s):
 		if text = s.Text; text == "" {
 			text = http.StatusText(s.Status)
@@ -170,7 +170,7 @@ func statusOf(err error) (status int, text string) {
 		return http.StatusUnsupportedMediaType, err.Error()
 	case errors.Is(err, ErrShutdown):
 		return http.StatusServiceUnavailable, ErrShutdown.Error()
-	case errors.Is(err, ErrUnavailable): // which names exchanges, queues and the broker's address
+	case errors.Is(err, ErrUnavailable): // the error names exchanges, queues and the broker's address
 		return http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable)
 	case errors.Is(err, ErrConflict):
 		return http.StatusConflict, http.StatusText(http.StatusConflict)

@@ -19,8 +19,8 @@ import (
 // mount the handler by [HTTP], under which every goroutine may call them.
 var ErrForeign = errors.New("called on a goroutine that is not the handler's (a go statement, or a function given to Offload): return to the handler first")
 
-// own reports why a method of a native handler's request cannot be used here. Only
-// the handler's own goroutine gets past it, so that what follows needs no lock.
+// own returns an error if a method of a native handler's request cannot be used here. Only
+// the handler's own goroutine gets nil, so the code after it needs no lock.
 func (r *Request) own() error {
 	owner := r.owner.Load()
 	if owner == coro.Self() && r.live {
@@ -39,16 +39,16 @@ type foreignUses struct {
 
 type foreignPlace struct {
 	told   time.Time
-	missed int // uses since then
+	missed int // uses since the last line
 }
 
 // foreignEvery is the least time between two log lines about the same place.
 const foreignEvery = time.Second
 
-// refuse logs a use and returns its error.
+// refuse logs the use of a method on a wrong goroutine, and returns its error.
 func (f *foreignUses) refuse(s *Server, owner uintptr) error {
 	err := ErrForeign
-	if owner == 0 || owner == coro.Self() { // the owner is here, but not in this call any more
+	if owner == 0 || owner == coro.Self() { // this goroutine is the owner, but it runs another call now
 		err = ErrOver
 	}
 	f.log(s, err)
@@ -65,8 +65,8 @@ func (f *foreignUses) log(s *Server, err error) {
 	}
 }
 
-// tell returns how many uses of a place the next log line reports, including this one. 0 means
-// that no line is logged now.
+// tell returns how many uses of a place the next log line reports, including this one. 0
+// means that no line is logged now.
 func (f *foreignUses) tell(pc uintptr) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// A HijackDoor can give its connection to the handler of a call; see
-// [http.Hijacker].
+// A HijackDoor can give its connection to the handler of a call; see [http.Hijacker].
 type HijackDoor interface {
 	StreamDoor
 	// Hijack takes the connection from the loop. Until Unsent is called, the door
@@ -23,7 +22,7 @@ type HijackDoor interface {
 // loop's thread.
 type Hijacked struct {
 	Conn   net.Conn
-	Read   []byte        // what the client has sent behind its request
+	Read   []byte        // what the client has sent after its request
 	Unsent func() []byte // ends the part of the door and returns what must be sent first
 	Closed func()        // is called once, when Conn is closed
 }
@@ -41,9 +40,9 @@ var (
 // unsentMax is how long Hijack waits for a client to take earlier answers.
 const unsentMax = time.Minute
 
-// Hijack gives the connection to the handler, as [http.Hijacker] says: it has deadlines, Close,
-// and Read at the same time as Write. The call is over. Its context ends when the handler
-// returns, or with [ErrDraining] when the server begins to drain.
+// Hijack gives the connection to the handler, as [http.Hijacker] says: it supports deadlines,
+// Close, and Read at the same time as Write. The call is then over. Its context ends when the
+// handler returns, or with [ErrDraining] when the server begins to drain.
 func (w *hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -69,7 +68,7 @@ func (w *hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	in := bufio.NewReaderSize(&behind{first: read, rest: conn}, max(4096, len(read)))
-	_, _ = in.Peek(len(read)) // moves it to the buffer, where callers look for it
+	_, _ = in.Peek(len(read)) // moves them to the buffer, where callers look for them
 	return conn, bufio.NewReadWriter(in, bufio.NewWriter(conn)), nil
 }
 
@@ -138,7 +137,7 @@ func sendUnsent(c net.Conn, unsent []byte, deadline time.Time) error {
 	return err
 }
 
-// behind reads first what was read before, and then from the connection.
+// behind reads first the octets that were read before, and then the connection.
 type behind struct {
 	first []byte
 	rest  io.Reader

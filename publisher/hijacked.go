@@ -14,14 +14,14 @@ import (
 // hijacked is a connection that a handler has taken over and not closed yet.
 type hijacked struct {
 	server *Server
-	cancel context.CancelCauseFunc // of the handler's context
-	closed func()                  // of the door
-	close  func()                  // the connection
-	over   atomic.Bool             // it is closed
+	cancel context.CancelCauseFunc // cancels the handler's context
+	closed func()                  // tells the door
+	close  func()                  // closes the connection
+	over   atomic.Bool             // the connection is closed
 }
 
-// own returns the connection for the handler. Its end is noticed when the handler calls Close,
-// or when package net closes it because nothing refers to it any more.
+// own returns the connection that the handler gets. It notices when the handler calls Close,
+// and when package net closes the connection because nothing refers to it any more.
 func (h *hijacked) own(nc net.Conn) net.Conn {
 	switch nc := nc.(type) {
 	case *net.TCPConn:
@@ -38,7 +38,7 @@ func (h *hijacked) own(nc net.Conn) net.Conn {
 	return &hijackedConn{nc, h.leave}
 }
 
-// watchConn returns a function that closes the connection without a reference to it.
+// watchConn returns a function that closes the connection, and that holds no reference to it.
 func watchConn[T any](h *hijacked, nc *T) (end func()) {
 	runtime.AddCleanup(nc, (*hijacked).leave, h)
 	known := weak.Make(nc)
@@ -49,7 +49,7 @@ func watchConn[T any](h *hijacked, nc *T) (end func()) {
 	}
 }
 
-// These have all methods of the connections that net/http gives, CloseWrite for one.
+// These types have all methods of the connections that net/http gives, such as CloseWrite.
 type (
 	hijackedTCP struct {
 		*net.TCPConn

@@ -2,14 +2,14 @@ package publisher
 
 import "time"
 
-// History is everything that decides the next step of a message: what its headers tell, what
-// they cannot tell because the message did not leave its queue, and the result of the last
-// attempt.
+// History is everything on which the next step of a message depends: what its headers say,
+// what they do not say because the message did not leave its queue, and the result of the
+// last attempt.
 type History struct {
-	Failed  int // attempts that have failed, as the headers tell; see TraceAttempt and x-death
+	Failed  int // failed attempts that the headers record; see TraceAttempt and x-death
 	Untold  int // further failed attempts, which no header records
-	Crashes int // ends of a process with the message in hand, as the headers tell; see TraceCrashes
-	Ends    int // further ones, which no header records
+	Crashes int // ends of a process with the message in hand that the headers record; see TraceCrashes
+	Ends    int // further ends, which no header records
 	// Alone says that at the last of Ends no other message was being handled. As far as
 	// anybody can know, this message ended the process.
 	Alone       bool
@@ -25,8 +25,8 @@ type Failure uint8
 
 const (
 	FailureNone      Failure = iota // the message has not been handled
-	FailurePassing                  // its handler returned an error that may pass
-	FailurePermanent                // its handler returned an error that will not
+	FailurePassing                  // its handler returned a temporary error
+	FailurePermanent                // its handler returned a permanent error
 	FailureCutOff                   // a drain ended its call: that is not the message's fault
 	FailureMalformed                // no handler can read its properties
 )
@@ -46,16 +46,16 @@ type Trial uint8
 
 const (
 	TrialNone  Trial = iota // all of them
-	TrialApart              // no other message that may have ended a process
-	TrialAlone              // no other message at all: with one more end, this one is given up
+	TrialApart              // all except others that may have ended a process
+	TrialAlone              // none: with one more end, this message is given up
 )
 
-// Next is the next step of a message, with the details of the step.
+// Next is the next step of a message, with its details.
 type Next struct {
 	Step   Step
-	Trial  Trial         // of StepHandle
-	Delay  time.Duration // of StepRetry; 0 gives the message back to its queue
-	Reason string        // of StepDead: a Reason constant
+	Trial  Trial         // for StepHandle
+	Delay  time.Duration // for StepRetry; 0 gives the message back to its queue
+	Reason string        // for StepDead: a Reason constant
 }
 
 // Attempt returns the number of the attempt, 1 for the first.
@@ -97,7 +97,7 @@ func (h *History) afterCrash(c *Consumer) Next {
 	case h.Ends > 0 && c.Quarantines():
 		return Next{Step: StepQuarantine} // within the quarantine it moves to the end of the queue
 	case h.Ends == 0 && !h.Quarantined:
-		return Next{Step: StepHandle} // the ends that the headers tell have had their trial
+		return Next{Step: StepHandle} // the ends that the headers record have had their trial
 	case c.Retry.IsCrashed(ends + 1):
 		return Next{Step: StepHandle, Trial: TrialAlone}
 	}

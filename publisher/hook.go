@@ -22,9 +22,9 @@ type Hook func(ctx context.Context) error
 // the settings have been read. Nothing but ctx bounds how long that may take. An
 // error or a panic ends the start, with the place of this registration.
 //
-// ctx ends when the server begins to stop, with the signal as cause, also during the start,
-// or when the start fails. So it is right for goroutines that the function starts, for which
-// an [OnStop] function waits:
+// ctx ends when the server begins to stop, also during the start; its cause is then the
+// signal. It also ends when the start fails. So it is the right context for goroutines that
+// the function starts; an [OnStop] function waits for them:
 //
 //	var ticks sync.WaitGroup
 //
@@ -45,14 +45,15 @@ func OnStart(fn Hook) { Default.onStart(fn, 1) }
 // functions run one after the other, in the reverse order of registration, on a
 // goroutine of their own. An error or a panic is logged, and the next one runs.
 //
-// ctx ends when server.drain_timeout is over. A second later the server ends without waiting
-// for the function that still runs, and does not run the others; the log and the exit status
-// say so. If calls have not ended before, the functions have only that second, and no broker.
-// A second signal ends the process at once, without them.
+// ctx ends when server.drain_timeout is over. One second later the server ends without
+// waiting for the function that still runs, and without running the others; the log and the
+// exit status say so. If calls use up all that time, the functions have only that second, and
+// no broker. A second signal ends the process at once, without them.
 //
-// After a start that failed, some of them run. The first OnStop of a package belongs to its
+// After a failed start, only some of them run. The first OnStop of a package belongs to its
 // first OnStart, the second to the second, and all further ones to the last. A function runs
-// if the one to which it belongs has returned nil, or if its package has no OnStart.
+// if the OnStart function to which it belongs has returned nil, or if its package has no
+// OnStart.
 func OnStop(fn Hook) { Default.onStop(fn, 1) }
 
 // OnStart is the package's [OnStart] for this registry.
@@ -64,9 +65,9 @@ func (g *Registry) OnStop(fn Hook) { g.onStop(fn, 1) }
 // hook is a registered function.
 type hook struct {
 	fn    Hook
-	place string // that registered it
+	place string // where it was registered
 	home  string // the package of that place
-	ran   bool   // it has returned nil; of a start
+	ran   bool   // it has returned nil; for OnStart functions
 }
 
 func (g *Registry) onStart(fn Hook, skip int) {
@@ -101,10 +102,10 @@ func callerPackage(skip int) string {
 type hooks struct {
 	starts, stops []hook
 	starter       atomic.Uintptr         // the goroutine of RunOnStart; 0 is none
-	current       atomic.Pointer[string] // what runs now, for the log; nil is nothing
+	current       atomic.Pointer[string] // the function that runs now, for the log; nil is none
 }
 
-// HasOnStop reports whether RunOnStop has anything to run, so that no goroutine is made for nothing.
+// HasOnStop reports whether RunOnStop has anything to run; if not, no goroutine is needed.
 func (s *Server) HasOnStop() bool { return len(s.hooks.stops) > 0 }
 
 // RunningHook returns the hook that runs now, with the place of its registration, or "". Any
@@ -145,8 +146,8 @@ func (s *Server) RunOnStart(ctx context.Context) error {
 	return nil
 }
 
-// RunOnStop runs the [OnStop] functions whose start has run. It begins none after ctx has
-// ended. It is called once, not on the loop's thread.
+// RunOnStop runs the [OnStop] functions whose OnStart function has succeeded. It begins none
+// after ctx has ended. It is called once, not on the loop's thread.
 func (s *Server) RunOnStop(ctx context.Context) {
 	h := &s.hooks
 	for i := len(h.stops) - 1; i >= 0; i-- {
@@ -168,7 +169,7 @@ func (s *Server) RunOnStop(ctx context.Context) {
 	}
 }
 
-// started reports whether the start that a stop belongs to has been run.
+// started reports whether the OnStart function that a stop function belongs to has succeeded.
 func (h *hooks) started(stop int) bool {
 	home, nth := h.stops[stop].home, 0
 	for i := range h.stops[:stop] {

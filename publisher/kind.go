@@ -11,7 +11,7 @@ import (
 // made by newKind, beside the functions that declare it.
 type kind[T any] struct {
 	table    string
-	function string // that declares one, for errors
+	function string // the function that declares one
 }
 
 // tables has the tables of all kinds. callMethods has the methods of the calls that
@@ -60,13 +60,13 @@ type declared interface {
 	each(fn func(name string, value any, place string))
 }
 
-// in are the declarations of a registry, to be read only.
+// in returns the declarations of a registry, which must not be changed.
 func (k kind[T]) in(g *Registry) declarations[T] {
 	d, _ := g.declared[k.table].(declarations[T])
 	return d
 }
 
-// add declares one. A bad or duplicate name panics.
+// add adds a declaration. It panics on a bad or duplicate name.
 func (k kind[T]) add(g *Registry, name string, value T, h Handler, place string) {
 	checkName(k.function, name, place)
 	d := k.in(g)
@@ -98,8 +98,8 @@ func (g *Registry) Each(table string, fn func(name string, value any)) {
 	}
 }
 
-// Listing are the routes, sorted by pattern, and then what makes calls by itself, such as
-// clocks: with the method and the path of those calls as pattern.
+// Listing returns the routes, sorted by pattern, and then the declarations that make calls by
+// themselves, such as clocks, with the method and the path of those calls as pattern.
 func (g *Registry) Listing() []*Route {
 	all := g.Routes()
 	for _, table := range tables {

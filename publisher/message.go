@@ -13,19 +13,19 @@ import (
 // A Message is what a door knows about a delivery. Its slices belong to the caller.
 type Message struct {
 	Connection  string
-	Consumer    string // by its registered name
+	Consumer    string // the registered name
 	ConsumerTag string
-	Epoch       uint32 // of the channel, for the settlement
+	Epoch       uint32 // the delivery tag, for the settlement
 	DeliveryTag uint64
 	Redelivered bool
-	History     History // what the headers do not tell; SetMessage adds what they do
+	History     History // the part of the history that the headers do not have; SetMessage adds the rest
 	Slot        uint32  // the door's own: see publisher/inhand
-	Queue       string  // that it was consumed from
+	Queue       string  // the queue that it was consumed from
 	Exchange    []byte
 	RoutingKey  []byte
 	Properties  []byte // flags and values as on the wire
 	Body        []byte
-	Owned       bool   // Body is for the request to keep: nothing else uses its memory
+	Owned       bool   // Body belongs to the request from now on: nothing else uses its memory
 	Reply       Sender // sends to the default exchange of the same broker
 }
 
@@ -85,7 +85,8 @@ func (m *Message) appendPath(p []byte) []byte {
 	return appendEscaped(append(p, '/'), text(m.RoutingKey))
 }
 
-// appendEscaped escapes what would end or change a part of a path.
+// appendEscaped appends a text, with those octets escaped that would end or change a part of
+// a path.
 func appendEscaped(dst []byte, s string) []byte {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -98,8 +99,8 @@ func appendEscaped(dst []byte, s string) []byte {
 	return dst
 }
 
-// Delivery returns a copy of the message in the type that Go's AMQP users know, or nil for an
-// HTTP request. Its Acknowledger is nil, because the transaction settles the message.
+// Delivery returns a copy of the message in the type that AMQP users of Go know, or nil for
+// an HTTP request. Its Acknowledger is nil, because the transaction settles the message.
 func (r *Request) Delivery() *Delivery {
 	if !r.delivered {
 		return nil
@@ -131,9 +132,10 @@ func (r *Request) Delivery() *Delivery {
 // are those of the first publish of the message, even if it comes back from a retry queue.
 func (c *Call) Message() *Message { return &c.message }
 
-// Attempt returns the number of the attempt for a message, 1 for the first. It counts attempts
-// that failed, attempts that ended with their process and, by x-death, messages that a
-// dead-letter exchange of the user's brought back. It is 1 for an HTTP request.
+// Attempt returns the number of the attempt for a message, 1 for the first. It counts
+// attempts that failed, and attempts during which the process ended. By x-death it also
+// counts how often a dead-letter exchange of the user has brought the message back. It is 1
+// for an HTTP request.
 func (r *Request) Attempt() int { return r.message.History.Attempt() }
 
 // field returns a property by its HTTP-like name, or a simple value of the headers table.
@@ -162,7 +164,8 @@ func (messageSource) fields(r *Request) http.Header {
 	return r.messageFields(func(string) bool { return true })
 }
 
-// messageFields is fields with those keys of the headers table for which passes returns true.
+// messageFields returns the fields, with those keys of the headers table for which passes
+// returns true.
 func (r *Request) messageFields(passes func(key string) bool) http.Header {
 	h := http.Header{}
 	_ = r.props.Headers.Each(func(key []byte, v amqpproto.Field) bool {
@@ -179,14 +182,14 @@ func (r *Request) messageFields(passes func(key string) bool) http.Header {
 	return h
 }
 
-// A property is a header field that a message's property makes.
+// A property describes the header field that a message's property becomes.
 type property struct {
 	name string
 	text func(p *amqpproto.Properties) string
 }
 
-// properties are the header fields that a message's properties make, in the
-// order of the spec, §4.2.6.1. An empty text is a missing field.
+// properties returns the header fields for a message's properties, in the order of the spec,
+// §4.2.6.1. An empty text is a missing field.
 var properties = [...]property{
 	{"Content-Type", func(p *amqpproto.Properties) string { return string(p.ContentType) }},
 	{"Content-Encoding", func(p *amqpproto.Properties) string { return string(p.ContentEncoding) }},
@@ -216,7 +219,7 @@ func number(set bool, n uint64) string {
 	return strconv.FormatUint(n, 10)
 }
 
-// simple returns the text of a simple field value. Tables, arrays and void have none.
+// simple returns the text of a field value that is simple. Tables, arrays and void are not.
 func simple(v amqpproto.Field) (string, bool) {
 	if b, ok := v.Bytes(); ok {
 		return string(b), true

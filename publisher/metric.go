@@ -1,27 +1,27 @@
 package publisher
 
-// A Metric is one number of [Server.Metrics]. Its name follows Prometheus, without a prefix for
-// the program: the part that it describes, what it counts, the base unit, and _total at the
+// A Metric is one number of [Server.Metrics]. Its name follows Prometheus, without a prefix
+// for the program: the part of the server, what is counted, the base unit, and _total at the
 // end of a counter.
 type Metric struct {
 	Name   string
 	Help   string
-	Labels []Label // the same names, in the same order, wherever Name is the same
+	Labels []Label // all metrics of one Name have the same labels in the same order
 	Value  float64
 }
 
-// A Label distinguishes metrics of one name. Its values come from the configuration, or the
-// meter bounds them.
+// A Label tells metrics of one name apart. Its values come from the configuration, or the
+// meter limits their number.
 type Label struct{ Name, Value string }
 
-// A Meter measures parts of the server; doors are meters. Measure appends to dst.
-// It runs on the loop's thread, between calls: it reads counters that are there.
+// A Meter measures parts of the server; doors are meters. Measure appends to dst. It runs on
+// the loop's thread, between calls, and only reads counters that exist.
 type Meter interface{ Measure(dst []Metric) []Metric }
 
-// AddMeter makes a meter's metrics a part of [Server.Metrics].
+// AddMeter adds a meter's metrics to [Server.Metrics].
 func (s *Server) AddMeter(m Meter) { s.meters = append(s.meters, m) }
 
-// AppendMetrics appends metrics of one part: labels are those of each.
+// AppendMetrics appends the metrics of one part, each with these labels.
 func AppendMetrics(dst []Metric, labels []Label, metrics ...Metric) []Metric {
 	for _, m := range metrics {
 		m.Labels = labels
@@ -38,8 +38,8 @@ func Bit(holds bool) float64 {
 	return 0
 }
 
-// Metrics returns the numbers of a [Snapshot] and of each part, in no order. They are separate
-// from Snapshot because they are many, and frequent readers need only the Snapshot.
+// Metrics returns the numbers of a [Snapshot] and of each part, in no order. They are not in
+// Snapshot because they are many, and most readers of a Snapshot do not need them.
 func (s *Server) Metrics() []Metric {
 	snap := s.Snapshot()
 	dst := s.measure(nil, &snap)
@@ -49,7 +49,7 @@ func (s *Server) Metrics() []Metric {
 	return dst
 }
 
-// measure are the server's own numbers.
+// measure appends the server's own metrics.
 func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
 	dst = AppendMetrics(dst, nil,
 		Metric{Name: "requests_total", Help: "HTTP requests that became calls.", Value: float64(s.stats.Requests)},
