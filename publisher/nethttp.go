@@ -22,18 +22,18 @@ import (
 // out of time.
 //
 // The answer is held until the handler has returned and the call has committed. If nothing is
-// published and nobody has joined, an answer that is flushed or larger than the writer's
-// buffer is sent before. From then on [Request.Publish] and [Request.Join] fail, and the call
-// with them. An answer that must be held and is larger than [AnswerHeldMax] fails the call
-// too.
+// published and no participant has joined, an answer that is flushed or larger than the
+// writer's buffer is sent earlier. After that, [Request.Publish] and [Request.Join] fail, and
+// so does the call. The call also fails if an answer that must be held is larger than
+// [AnswerHeldMax].
 //
 // A status of 400 or more aborts the transaction; see [Commit]. A message can be
 // sent through a mounted handler, too: its method is AMQP, or that of the route
 // ([Consumer.Route]), and any status but 200 to 299 is its failure.
 //
-// The connection can be taken over ([http.Hijacker]) before anything is answered,
-// published, joined or got. The call is over then: its methods give [ErrOver]. A drain
-// ends the request's context, and closes the connection if the handler does not.
+// The handler can take over the connection ([http.Hijacker]) before anything is answered,
+// published, joined or got from a queue. The call is then over: its methods return [ErrOver].
+// A drain ends the request's context, and closes the connection if the handler does not.
 func HTTP(h http.Handler) Handler {
 	return func(r *Request) error {
 		b := newBridge(r)
@@ -54,11 +54,11 @@ func HTTP(h http.Handler) Handler {
 	}
 }
 
-// Inline mounts a net/http handler that never waits and never computes for long:
-// it runs on the loop's thread, as a [Handler] does, and saves what the goroutine
-// of [HTTP] costs. What blocks in it holds up the whole server. To wait it has the
-// methods of the call; the writer and the request are for its own goroutine
-// only. The whole answer is held until the commit.
+// Inline mounts a net/http handler that never blocks and never computes for long: it runs on
+// the loop's thread, as a [Handler] does, and saves the cost of the goroutine of [HTTP]. If
+// it blocks, it holds up the whole server. To wait, it uses the methods of the call. Only its
+// own goroutine may use the writer and the request. The whole answer is held until the
+// commit.
 func Inline(h http.Handler) Handler {
 	return func(r *Request) error {
 		req, err := r.HTTPRequest()
@@ -78,8 +78,8 @@ func Inline(h http.Handler) Handler {
 
 var errTarget = Errorf(http.StatusBadRequest, "the request target is malformed")
 
-// httpServer is in the context of each request, as it is under net/http:
-// httputil.ReverseProxy cuts an answer that it cannot complete only if it finds one.
+// httpServer is in the context of each request, as under net/http. httputil.ReverseProxy cuts
+// an answer that it cannot complete only if it finds a server there.
 var httpServer = &http.Server{}
 
 // HTTPRequest returns the request as net/http has it. It is a copy, except the body, which is
@@ -102,7 +102,7 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 	if minor := r.protocol.minor; minor != 1 {
 		req.Proto, req.ProtoMinor = "HTTP/1."+strconv.Itoa(int(minor)), int(minor)
 	}
-	if len(r.fields) > 0 { // of the wire
+	if len(r.fields) > 0 { // octets of the address, as on the wire
 		r.moveFraming(req)
 	}
 	if len(r.body) > 0 || req.ContentLength < 0 {
@@ -153,8 +153,8 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
-// moveFraming removes the fields from the header that net/http keeps elsewhere. The values of
-// trailer fields are not read: the request has their names only.
+// moveFraming removes the fields from the header that net/http keeps in other places. The
+// values of trailer fields are not read: the request only has their names.
 func (r *Request) moveFraming(req *http.Request) {
 	h := req.Header
 	h.Del("Host")
@@ -175,6 +175,6 @@ func (r *Request) moveFraming(req *http.Request) {
 		h.Del("Trailer")
 	}
 	if len(h["Pragma"]) > 0 && h["Pragma"][0] == "no-cache" && len(h["Cache-Control"]) == 0 {
-		h["Cache-Control"] = []string{"no-cache"} // RFC 7234 §5.4, as net/http has it
+		h["Cache-Control"] = []string{"no-cache"} // RFC 7234 §5.4, as net/http does it
 	}
 }

@@ -12,9 +12,9 @@ import (
 
 // Content returns the body without its compressions: those of its content encoding and, for a
 // message, of kombu's header compression. It does not convert character sets. The result is a
-// view, valid until the call is over. The error can be returned as it is: for an unknown
-// encoding it is a 415, or sends the message to the dead-letter queue; for a body that does not
-// fit its encoding it is a 400, and for one that unpacks to more than unpack_max a 413.
+// view, valid until the call is over. The error can be returned unchanged. It is a 415 for an
+// unknown encoding, a 400 for a body that does not fit its encoding, and a 413 for one that
+// unpacks to more than unpack_max. A message goes to the dead-letter queue.
 func (r *Request) Content() ([]byte, error) {
 	e, err := r.encoding()
 	if err != nil {
@@ -34,14 +34,14 @@ func (r *Request) content(e *contentEncoding) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.toCall == nil { // there, several goroutines may ask
+	if r.toCall == nil { // on a mounted handler, several goroutines may ask
 		r.unpacked = body
 	}
 	return body, nil
 }
 
 // unpack undoes compressions. A large body is unpacked on another goroutine. The size of the
-// result is not known before, so a body that becomes large is begun again there.
+// result is not known in advance: if it becomes large here, unpacking starts again there.
 func (r *Request) unpack(e *contentEncoding, body []byte, limit int64) ([]byte, error) {
 	if limit <= 0 {
 		limit = UnpackMax
@@ -69,7 +69,7 @@ func (r *Request) unpackApart(e contentEncoding, body []byte, limit int64) (out 
 	return out, err
 }
 
-// pack is [packer.pack] with the packer that the calling goroutine may use.
+// pack is [packer.pack], with a packer that the calling goroutine may use.
 func (r *Request) pack(arena []byte, bodyAt int) ([]byte, error) {
 	if r == nil {
 		return (&packer{}).pack(arena, bodyAt)

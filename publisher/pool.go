@@ -29,21 +29,21 @@ const (
 // keeps the process below Go's limit of threads.
 const poolHeldMax = 1000
 
-// A pool bounds the offloaded work of one kind, so that slow work of one kind does not hold up
-// other kinds. It is used on the loop's thread; the runtime's goroutines run the work.
+// A pool limits the offloaded work of one kind, so that slow work of one kind does not hold
+// up other work. It is used on the loop's thread; the runtime's goroutines run the work.
 //
-// Work has one of three ranks. A call without a participant holds nothing that others wait for,
-// so its work waits in line for one of the workers. A call with a participant may hold a lock
-// (SQLite has one for all writers) for which the work on all workers waits. If its work waited
-// behind them, no work would ever continue. So it starts at once, and is refused when there is
-// too much of it. Commit and Abort release locks: they have workers of their own, which no work
-// that waits for a lock can occupy, and they are never refused.
+// Work has one of three ranks. A call without a participant holds nothing that others wait
+// for, so its work waits in line for a worker. A call with a participant may hold a lock
+// (SQLite has one for all writers) for which the work on all workers waits. If its work
+// waited behind them, nothing would ever continue. So it starts at once, and is refused when
+// there is too much of it. Commit and Abort release locks: they have workers of their own,
+// which cannot be occupied by work that waits for a lock, and they are never refused.
 type pool struct {
 	name    string
 	size    PoolSize
 	runtime Runtime
 	busy    int      // workers at work
-	line    workLine // for a worker
+	line    workLine // work that waits for a worker
 	held    int      // running functions of calls with a participant
 	ending  int      // commits and aborts at work
 	ends    workLine // commits and aborts that wait, for commits and aborts only
@@ -57,9 +57,9 @@ type pool struct {
 type workRank uint8
 
 const (
-	rankFree workRank = iota // of a call that holds nothing
-	rankHeld                 // of a call with a participant
-	rankEnd                  // of Commit or Abort
+	rankFree workRank = iota // work of a call that holds nothing
+	rankHeld                 // work of a call with a participant
+	rankEnd                  // work of Commit or Abort
 )
 
 // offloaded is one piece of work. It is in a line until it starts.
@@ -69,9 +69,9 @@ type offloaded struct {
 	pool       *pool
 	fn         func() error
 	rank       workRank
-	since      time.Time // in line
+	since      time.Time // the work is in line
 	prev, next *offloaded
-	pause      *pause // of a goroutine that waits; nil where the call's task does
+	pause      *pause // for a goroutine that waits; nil if the call's task waits
 	over       bool
 	err        error
 }
@@ -124,7 +124,7 @@ func (p *pool) start(w *offloaded) error {
 		p.busy++
 	case w.r.source.hasClient() && p.line.n >= p.size.Queue:
 		return p.full("%d calls wait for its %d workers: see pool.%s.queue", p.line.n, p.size.Workers, p.name)
-	default: // messages are bounded by prefetch, and a refusal would cost one of their attempts
+	default: // prefetch limits messages, and a refusal would cost one of their attempts
 		p.wait(&p.line, w)
 		return nil
 	}
@@ -137,7 +137,7 @@ func (p *pool) wait(q *workLine, w *offloaded) {
 	q.push(w)
 }
 
-// full returns the error of work that is refused. The client sees the pool's name; the log has the
+// full returns the error for refused work. The client sees the pool's name; the log has the
 // rest.
 func (p *pool) full(format string, args ...any) error {
 	p.refused++
@@ -168,8 +168,8 @@ func (p *pool) run(w *offloaded) {
 	p.runtime.Offload(w.kind(), w.run, w.done)
 }
 
-// kind identifies the function that the handler has given. Work for which others may wait has no
-// kind: it never runs on the threads of low priority.
+// kind identifies the handler's function. Work that others may wait for has no kind, so it
+// never runs on the threads of low priority.
 func (w *offloaded) kind() uintptr {
 	if w.rank != rankFree {
 		return 0

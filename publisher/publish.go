@@ -59,7 +59,7 @@ func Headers(t Table) Option { return Option{kind: optHeaders, value: t} }
 // ContentType sets the content type. A []byte or string is then sent as it is.
 func ContentType(media string) Option { return Option{kind: optContentType, text: media} }
 
-// Gzip says whether the body is compressed. It overrides the producer.
+// Gzip says whether the body is compressed.
 func Gzip(yes bool) Option {
 	if yes {
 		return Option{kind: optGzip, num: 1}
@@ -123,23 +123,23 @@ type draft struct {
 	mandatory     bool
 	props         amqpproto.Properties
 	headers       Table
-	typed         bool // the content type was given
-	owned         bool // headers is a copy of ours
+	typed         bool // an option gave the content type
+	owned         bool // headers is our own copy
 	gzip          bool
 }
 
-// usable reports why the request's methods cannot be used now.
+// usable returns an error if the request's methods cannot be used now.
 func (r *Request) usable() error {
 	switch {
 	case r.toCall != nil:
 		return r.toCall.usable()
-	case coro.Self() == 0 && r.running != nil && r.running.parked: // finds most foreign goroutines where they cannot be told apart
+	case coro.Self() == 0 && r.running != nil && r.running.parked: // finds most foreign goroutines even if they cannot be told apart
 		return ErrForeign
 	}
 	return r.own()
 }
 
-// open reports why nothing more can be added to the transaction.
+// open returns an error if nothing more can be added to the transaction.
 func (r *Request) open() error {
 	if err := r.usable(); err != nil {
 		return err
@@ -207,11 +207,10 @@ func (p *producing) draft(now time.Time) (d draft) {
 	return d
 }
 
-// derivedID returns the id of a publish that is made while a message with an id is
-// handled. It consists of that id, the consumer, and the number of the publish in
-// the call. When the call runs again the id is the same, so that the receiver can
-// recognise a second copy. The id is in a buffer of the transaction. It is nil for
-// other publishes.
+// derivedID returns the message id of a publish that is made while a message with an id is
+// handled. It consists of that id, the consumer, and the number of the publish in the call.
+// When the call runs again the id is the same, so the receiver can recognise a second copy.
+// The id is in a buffer of the transaction. It is nil for other publishes.
 func (r *Request) derivedID() []byte {
 	if len(r.props.MessageID) == 0 {
 		return nil
@@ -306,8 +305,8 @@ func (t *Tx) addRaw(r *Request, p *producing, d *draft, body []byte, owned bool)
 	return nil
 }
 
-// addLarge is add for a large body. The body is not copied. If it has to be
-// compressed, a worker thread does that, not the loop.
+// addLarge is add for a large body, which is not copied. If it has to be compressed, a worker
+// thread does that, not the loop.
 func (t *Tx) addLarge(r *Request, p *producing, d *draft, body, arena []byte, start int) error {
 	if d.gzip {
 		t.arena = arena // the call may wait now

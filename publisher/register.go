@@ -14,14 +14,13 @@ import (
 // octets got from it are valid only until the call is over.
 type Handler func(r *Request) error
 
-// An ErrorHandler gets the failure of a message's call before the failure is treated in the usual
-// way. If it returns nil, the failure is handled: its own publishes are sent, and the message is
-// acked. If it returns an error, the same or another one, that error is treated in the usual
-// way.
+// An ErrorHandler gets the failure of a message's call first. If it returns nil, it has dealt
+// with the failure: its own publishes are sent, and the message is acked. If it returns an
+// error, the same or another one, the message is treated in the usual way for that error.
 type ErrorHandler func(r *Request, err error) error
 
-// A Registry holds what the handler packages declare. The package's own
-// functions fill one that the server binary runs; tests make their own.
+// A Registry holds what the handler packages declare. The package's own functions fill the
+// registry that the server binary runs; tests make their own.
 type Registry struct {
 	routes        []*Route
 	declared      map[string]declared // by table
@@ -29,11 +28,11 @@ type Registry struct {
 	errorHandlers map[string]*registered[ErrorHandler]
 	app           []AppSettings
 	starts, stops []hook
-	mux           *http.ServeMux         // never serves: it knows syntax and conflicts of patterns
+	mux           *http.ServeMux         // it never serves: it checks the syntax and the conflicts of patterns
 	running       atomic.Pointer[Server] // the server that [Publish] uses
 }
 
-// What handler packages declare by name.
+// The kinds of things that handler packages declare by name.
 var (
 	producerKind = newKind[Producer]("producer", "Produce")
 	consumerKind = newKind[Consumer]("consumer", "Consume")
@@ -61,27 +60,26 @@ func Handle(pattern string, h Handler, options ...RouteOption) {
 	Default.handle(pattern, h, options, caller(2))
 }
 
-// Produce declares a producer. [Request.Publish] names it. A bad or duplicate
-// name panics.
+// Produce declares a producer, which [Request.Publish] names. It panics on a bad or duplicate
+// name.
 func Produce(name string, p Producer) { producerKind.add(Default, name, p, nil, caller(2)) }
 
-// Consume declares a consumer whose messages h handles. A nil h leaves them
-// to the subscribers of its Marker; without either, its exchange, queue and
-// bindings are declared and nothing is consumed. A bad or duplicate name
-// panics.
+// Consume declares a consumer whose messages h handles. If h is nil, the subscribers of its
+// Marker handle them. If there are none either, its exchange, queue and bindings are declared
+// and nothing is consumed. Consume panics on a bad or duplicate name.
 func Consume(name string, c Consumer, h Handler) { consumerKind.add(Default, name, c, h, caller(2)) }
 
-// Subscribe adds h to those that see each message of the consumers with this
-// marker, in the order of registration and in one transaction.
+// Subscribe adds h to the handlers of each message of the consumers with this marker. They
+// run in the order of registration and in one transaction.
 func Subscribe(marker string, h Handler) { Default.subscribe(marker, h, caller(2)) }
 
 // OnError registers the error handler for messages of an exchange; "" is the
 // default exchange.
 func OnError(exchange string, h ErrorHandler) { Default.onError(exchange, h, caller(2)) }
 
-// Pool declares a pool of workers for [Request.OffloadTo]: so many pieces of work
-// run in it at once, and [pool.NAME] in config.toml can change that. A bad or
-// duplicate name, "default" and less than one worker panic.
+// Pool declares a pool for [Request.OffloadTo] with that number of workers, which [pool.NAME]
+// in config.toml can change. It panics on a bad or duplicate name, on "default" and on less
+// than one worker.
 func Pool(name string, workers int) { Default.pool(name, workers, caller(2)) }
 
 // Handle is the package's [Handle] for this registry.
@@ -123,8 +121,8 @@ func (g *Registry) handle(pattern string, h Handler, options []RouteOption, plac
 	g.routes = append(g.routes, route)
 }
 
-// conflict registers the pattern with a net/http mux as well, whose rules
-// these are, and turns its panic into an error that names our places.
+// conflict also registers the pattern with a net/http mux, which defines the rules, and turns
+// its panic into an error that names our places.
 func (g *Registry) conflict(route *Route) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -190,8 +188,8 @@ func (g *Registry) Producers() map[string]Producer { return producerKind.values(
 // Consumers returns a copy of the declared consumers by name.
 func (g *Registry) Consumers() map[string]Consumer { return consumerKind.values(g) }
 
-// checkName requires names that can be keys in the file, in the environment and on the command
-// line.
+// checkName accepts only names that can be keys in the file, in the environment and on the
+// command line.
 func checkName(what, name, place string) {
 	for _, c := range name {
 		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' {

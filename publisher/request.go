@@ -44,38 +44,38 @@ type Request struct {
 	fields []Field
 	body   []byte
 	remote Remote
-	scheme string // from a trusted proxy; "" without one
-	prefix []byte // prefix of the paths, from the same proxy
+	scheme string // the scheme that a trusted proxy reports; "" without one
+	prefix []byte // the prefix of the paths, from the same proxy
 	protocol
 
-	large    amqpproto.Collector // of a large body that is being received
+	large    amqpproto.Collector // for a large body that is being received
 	expected int                 // its declared length, 0 = none
 	counted  int                 // octets of body that the server's count includes
-	unpacked []byte              // the body without its content encoding, after the first request for it
+	unpacked []byte              // the body without its content encoding, once it was asked for
 
 	message   Message
 	props     amqpproto.Properties
-	delivered bool // message and props are set, or were for the call before
+	delivered bool // message and props are set, or were set for an earlier call
 
 	response Response
 	tx       Tx
 
 	owner     atomic.Uintptr // the goroutine that runs the call; 0 for none
-	main      strand         // the handler's
+	main      strand         // the handler's strand
 	running   *strand        // the strand that has the thread, or had it last
 	children  *children      // nil without any
-	label     *string        // for the watchdog: what holds the thread
+	label     *string        // for the watchdog: the name of what holds the thread
 	started   time.Time
-	scheduled time.Time // by a clock; zero for other calls
-	bridge    *bridge   // to the mounted handler that runs on a goroutine of its own
-	toCall    *bridge   // from the request that such a handler got back to the call
-	lent      bool      // such a handler has views of arena and body: their memory is not reused
+	scheduled time.Time // the time of the tick; zero for calls that no clock has made
+	bridge    *bridge   // the connection to a mounted handler on a goroutine of its own
+	toCall    *bridge   // in the request that such a handler got: the way back to the call
+	lent      bool      // such a handler has views of arena and body, so their memory is not reused
 	slot      int       // in the server's list of live calls
 	live      bool
 	limited   bool // it has a limit of its own, see limit
 	watches   bool // counted in server.watching
 	cancelled error
-	told      bool // a wait has ended by ErrDraining
+	told      bool // a wait has ended with ErrDraining
 	ctx       context.Context
 	cancelCtx context.CancelCauseFunc
 	outcome   Outcome
@@ -84,8 +84,8 @@ type Request struct {
 // Origin returns where the request comes from.
 func (r *Request) Origin() Origin { return r.source.origin() }
 
-// Method is the HTTP method, "AMQP" for a message, and for a message that runs a route
-// ([Consumer.Route]) the method of that.
+// Method is the HTTP method, "AMQP" for a message, or the route's method for a message that
+// runs a route ([Consumer.Route]).
 func (r *Request) Method() string {
 	switch string(r.method) { // the compiler makes no copy for these
 	case "GET":
@@ -104,8 +104,8 @@ func (r *Request) Target() string {
 	return string(r.target)
 }
 
-// Path is the unescaped path. For a message it is
-// /{connection}/{exchange or (default)}/{routing key}, or that of its consumer's Route.
+// Path is the unescaped path. For a message it is /{connection}/{exchange or
+// (default)}/{routing key}, or the path of its consumer's Route.
 func (r *Request) Path() string {
 	r.makePath()
 	if bytes.IndexByte(r.path, '%') < 0 {
@@ -120,9 +120,9 @@ func (r *Request) Query() url.Values {
 	return values
 }
 
-// Host is the Host field's value, or the target's authority; behind a trusted proxy
-// (http.trusted_proxies) what the client has sent to that. For a message it is the
-// host of site.base_url.
+// Host is the value of the Host field, or the target's authority. Behind a trusted proxy
+// (http.trusted_proxies) it is the host that the client has sent to the proxy. For a message
+// it is the host of site.base_url.
 func (r *Request) Host() string {
 	if base := r.server.options.BaseURL; base != nil && len(r.host) == 0 && !r.source.hasClient() {
 		return base.Host
@@ -138,9 +138,9 @@ func (r *Request) RemoteAddr() string {
 	return r.remote.RemoteAddr().String()
 }
 
-// TLS is what the TLS handshake of the client's connection has agreed: version, server
+// TLS returns what the TLS handshake of the client's connection has agreed: version, server
 // name, the client's certificates. It is nil for a request without TLS, and for a message.
-// It is shared by all requests of the connection, and must not be changed.
+// All requests of the connection share it, so it must not be changed.
 func (r *Request) TLS() *tls.ConnectionState {
 	if s, ok := r.remote.(secured); ok {
 		return s.TLS()
@@ -151,9 +151,9 @@ func (r *Request) TLS() *tls.ConnectionState {
 // secured is a [Remote] whose connection may have TLS.
 type secured interface{ TLS() *tls.ConnectionState }
 
-// Scheme is "https" if the client's connection to this server has TLS, and "http" if not;
-// behind a trusted proxy (http.trusted_proxies) it is that of the client's connection to
-// that. For a message it is that of site.base_url; "" without one.
+// Scheme is "https" if the client's connection to this server has TLS, and "http" if not.
+// Behind a trusted proxy (http.trusted_proxies) it is the scheme of the client's connection
+// to the proxy. For a message it is that of site.base_url, or "" without one.
 func (r *Request) Scheme() string {
 	base := r.server.options.BaseURL
 	switch {
@@ -225,15 +225,15 @@ func (r *Request) ContentType() []byte {
 	return r.HeaderBytes("Content-Type")
 }
 
-// Decode fills v from the body by the codec of its content type, for HTTP and AMQP. Before that
-// it undoes compressions and converts texts in other character sets to UTF-8. If the content
-// type of a message says nothing, the consumer's Codec decodes it. A *[]byte gets the octets of
-// a content type without a codec. The error can be returned as it is: it is a 400, or a 415 for
-// an unknown content type or encoding, or it sends the message to the dead-letter queue.
+// Decode fills v from the body by the codec of its content type, for HTTP and AMQP. Before
+// that it undoes compressions and converts texts in other character sets to UTF-8. If the
+// content type of a message says nothing, the consumer's Codec decodes it. A *[]byte gets the
+// octets of a content type without a codec. The error can be returned unchanged: it is a 400,
+// or a 415 for an unknown content type or encoding; a message goes to the dead-letter queue.
 //
 // A body over a MiB is decoded on another goroutine while the call waits, as by
-// [Request.Offload]: an unmarshal method of a handler's type must not use what other
-// handlers change.
+// [Request.Offload]. So an unmarshal method of a handler's type must not use anything that
+// other handlers change.
 func (r *Request) Decode(v any) error {
 	e, err := r.encoding()
 	if err != nil {

@@ -18,17 +18,17 @@ type Response struct {
 
 	lines   []byte              // ready header lines, for HTTP
 	headers Table               // for a reply
-	raw     amqpproto.RawTable  // the request's own headers table, for the reply
+	raw     amqpproto.RawTable  // the request's own headers table is used for the reply
 	stream  func(*Stream) error // writes the body after the commit
-	err     error               // the first mistake in a header, which fails the call
-	unfit   error               // what the handler tried to do, but a call without a client cannot
+	err     error               // the first mistake in a header; it fails the call
+	unfit   error               // what the handler tried to do that a call without a client cannot do
 	set     bool
 	begun   bool // the head was sent
 	cut     bool // there is no answer: the connection is cut
 
-	closes   bool   // the connection ends with this answer, which says so
+	closes   bool   // the connection ends with this answer, and the answer says so
 	ends     bool   // the same, if the head was sent before
-	trailers []byte // ready lines behind a body of unknown length
+	trailers []byte // ready lines that follow a body of unknown length
 	commit   bool   // see [Commit]
 }
 
@@ -43,8 +43,8 @@ func (p *Response) Trailers() []byte { return p.trailers }
 // doors.
 func (p *Response) Closes() bool { return p.closes }
 
-// Ends reports whether a streamed answer was found to be the last one of its
-// connection after its head had left; for doors.
+// Ends reports whether the connection ends after this streamed answer, as was found out only
+// after its head had been sent; for doors.
 func (p *Response) Ends() bool { return p.ends }
 
 func (p *Response) reset() {
@@ -166,11 +166,11 @@ func (r *Request) answer(status int, contentType string, body []byte) error {
 // isFinal reports whether an answer may have this status. RFC 9110 §15.
 func isFinal(status int) bool { return status >= 200 && status <= 599 }
 
-// SetHeader adds a header field to the answer; for a message the reply's headers
-// table gets it as a string. A malformed name or value fails the call, and so does a
-// field that the server writes: Content-Length, Transfer-Encoding, Connection,
-// Keep-Alive, Trailer, Upgrade and Date. Give the content type to [Request.Bytes]. A
-// Server field takes the place of the server's own.
+// SetHeader adds a header field to the answer; for a message it is a string in the reply's
+// headers table. A malformed name or value fails the call, and so does a field that the
+// server writes itself: Content-Length, Transfer-Encoding, Connection, Keep-Alive, Trailer,
+// Upgrade and Date. Give the content type to [Request.Bytes]. A Server field replaces the
+// server's own.
 func (r *Request) SetHeader(name, value string) {
 	if r.toCall != nil {
 		_ = r.toCall.do(func(r *Request) error { r.setHeader(name, value); return nil })
@@ -204,8 +204,8 @@ func dropLines(lines []byte, drop func(name string) bool) []byte {
 	return kept
 }
 
-// SetHeaders gives the reply of a message the headers table t, with values of any AMQP type. An
-// HTTP answer gets the simple values as fields.
+// SetHeaders sets the headers table of a message's reply to t, with values of any AMQP type.
+// An HTTP answer gets the simple values as fields.
 func (r *Request) SetHeaders(t Table) {
 	if r.toCall != nil {
 		_ = r.toCall.do(func(r *Request) error { r.SetHeaders(t); return nil })
@@ -217,8 +217,7 @@ func (r *Request) SetHeaders(t Table) {
 	r.source.setTable(r, t)
 }
 
-// EchoHeaders gives the reply of a message the message's own headers table,
-// octet for octet.
+// EchoHeaders sends the message's own headers table back with the reply, octet for octet.
 func (r *Request) EchoHeaders() {
 	_ = r.do(func(r *Request) error { r.response.raw = r.props.Headers; return nil })
 }
@@ -229,9 +228,9 @@ func (p *Response) fail(err error) {
 	}
 }
 
-// reservedField reports whether a handler may not set a field: those that the wire
-// writes, since framing must not depend on a handler (RFC 9112 §6), and the content
-// type, which comes with the body.
+// reservedField reports whether a handler may not set a field. The server writes the fields
+// about framing, which must not depend on a handler (RFC 9112 §6), and the content type comes
+// with the body.
 func reservedField(name string) bool {
 	return http1.IsReserved(name) || strings.EqualFold(name, "Content-Type")
 }

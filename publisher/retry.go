@@ -5,22 +5,23 @@ import (
 	"time"
 )
 
-// Retry bounds the attempts for a message whose handler failed in a way that may pass. The zero
+// Retry limits the attempts for a message after temporary failures of its handler. The zero
 // value means 5 attempts, 1 s to 60 s apart.
 //
 // A failed message goes to a retry queue, which gives it back after the delay; see
-// [Retry.Delays] and [RetryQueue]. With InPlace it waits in this process instead, unacked. So do
-// messages of streams and of lanes, and messages whose queue ends with the connection or is not
-// declared by us.
+// [Retry.Delays] and [RetryQueue]. With InPlace it waits in this process instead, unacked.
+// The same holds for messages of streams and of lanes, and for messages whose queue ends with
+// the connection or is not declared by us.
 type Retry struct {
 	// Attempts is the number of all attempts, including the first; 1 means no retry.
 	Attempts int `key:"attempts" min:"1" max:"1000"`
 	// Min is the first delay. It doubles up to Max.
 	Min time.Duration `key:"min" min:"1ms" max:"24h" unit:"ms"`
 	Max time.Duration `key:"max" min:"1ms" max:"168h" unit:"ms"`
-	// InPlace waits in this process, not in a queue of the broker.
+	// InPlace makes failed messages wait in this process, not in a queue of the broker.
 	InPlace bool `key:"in_place"`
-	// Crashes is how many times a process may end with it in hand; 0 is 3, less than 0 no bound.
+	// Crashes is how often a process may end with the message in hand before it is given up;
+	// 0 is 3, less than 0 is no limit.
 	Crashes int `key:"crashes" min:"1" max:"1000" off:"a message may end the process any number of times" zero:"-1"`
 }
 
@@ -46,9 +47,9 @@ func (r Retry) Delay(failed int) (time.Duration, bool) {
 	return min(d, r.Max), true
 }
 
-// Delays returns the different delays, the shortest first. Each has a queue of its own, because
-// a queue drops expired messages only at its head: a short delay behind a long one would take as
-// long as the long one.
+// Delays returns the different delays, the shortest first. Each has a queue of its own,
+// because a queue drops expired messages only at its head: behind a long delay, a short one
+// would take as long as the long one.
 func (r Retry) Delays() (delays []time.Duration) {
 	for failed := 1; ; failed++ {
 		d, again := r.Delay(failed)
@@ -59,7 +60,7 @@ func (r Retry) Delays() (delays []time.Duration) {
 	}
 }
 
-// atLeast returns the first delay that is not shorter than the one asked for, or the longest
+// atLeast returns the first delay that is at least as long as the given one, or the longest
 // delay if there is none.
 func (r Retry) atLeast(delay, asked time.Duration) time.Duration {
 	if delay >= asked {
@@ -74,8 +75,8 @@ func (r Retry) atLeast(delay, asked time.Duration) time.Duration {
 	return delays[len(delays)-1]
 }
 
-// IsCrashed reports whether a message is to be given up that was in hand when that many processes
-// ended.
+// IsCrashed reports whether a message must be given up after that many processes have ended
+// with it in hand.
 func (r Retry) IsCrashed(crashes int) bool {
 	r = r.WithDefaults()
 	return r.Crashes > 0 && crashes >= r.Crashes
@@ -123,15 +124,15 @@ func OldQuarantineQueue(queue string) string { return queue + ".suspects" }
 // another one.
 func DeadQueue(queue string) string { return queue + ".dead" }
 
-// RetriesInQueues reports whether the consumer's failed messages wait in queues of the broker.
-// They do if their own queue outlives the connection, is declared by us, and has no order to
-// keep.
+// RetriesInQueues reports whether the consumer's failed messages wait in queues of the
+// broker. They do if their own queue outlives the connection and is declared by us, and if
+// their order does not matter.
 func (c *Consumer) RetriesInQueues() bool {
 	return c.ownsQueue() && c.Type() != QueueStream && c.Lane == "" && !c.Retry.InPlace && !c.NoAck && !c.AutoAck
 }
 
-// Quarantines reports whether the consumer has a quarantine: its messages can move, they have a
-// handler, and their ends of processes are counted.
+// Quarantines reports whether the consumer has a quarantine. It needs messages that can be
+// moved, a handler, and a limit for ends of processes.
 func (c *Consumer) Quarantines() bool {
 	return c.RetriesInQueues() && c.Retry.Crashes >= 0 && !c.DeclareOnly
 }
@@ -149,10 +150,11 @@ func (c *Consumer) ownsQueue() bool {
 	return !c.ServerNamed && !c.Exclusive && !c.Transient && !c.AutoDelete && !c.NoDeclare && !c.NoDeclareQueue
 }
 
-// DeadLetterQueue returns the queue to which the consumer's given-up messages are published. It
-// is "" if they are only refused, for the dead-letter exchange of their queue if it has one.
-// That is so for a queue with the argument x-dead-letter-exchange and, unless DeadLetter is set,
-// for a queue that we do not declare or that ends with the connection.
+// DeadLetterQueue returns the queue to which the consumer's given-up messages are published.
+// It is "" if they are only refused: the dead-letter exchange of their queue gets them, if
+// there is one. That is so for a queue with the argument x-dead-letter-exchange. Unless
+// DeadLetter is set, it is also so for a queue that we do not declare, or that ends with the
+// connection.
 func (c *Consumer) DeadLetterQueue() string {
 	switch {
 	case c.DeadLetter == "off":

@@ -15,27 +15,27 @@ type Route struct {
 	Handler Handler
 	Place   string // file:line of the registration
 
-	timeout       time.Duration // of a call; 0 = server.call_timeout
-	streamTimeout time.Duration // of a Stream; 0 = no bound
+	timeout       time.Duration // limits a call; 0 = server.call_timeout
+	streamTimeout time.Duration // limits a Stream; 0 = no limit
 	monitoring    bool          // see Monitoring
 
 	segments []segment
-	names    []string // of the wildcards, in order
+	names    []string // names of the wildcards, in order
 }
 
 // A RouteOption changes one thing of a route.
 type RouteOption func(*Route)
 
-// StreamTimeout bounds how long a [Request.Stream] of the route may last. Without it, a stream
-// ends only with its client and with the server's drain.
+// StreamTimeout limits how long a [Request.Stream] of the route may last. Without it, a
+// stream ends only when its client goes or the server drains.
 func StreamTimeout(d time.Duration) RouteOption {
 	return func(r *Route) { r.streamTimeout = d }
 }
 
-// Monitoring marks a route by which people and programs watch the server: health,
-// metrics, administration. Its calls do not count towards calls_max and are not
-// refused at it: a busy server must not look like a dead one. They have a small
-// bound of their own, 32 at once on all such routes.
+// Monitoring marks a route by which people and programs watch the server: health, metrics,
+// administration. Its calls do not count towards calls_max and are not refused when that is
+// reached: a busy server must not look like a dead one. They have a small limit of their own,
+// 32 at once on all such routes.
 func Monitoring(route *Route) { route.monitoring = true }
 
 // A segment is one part of a pattern's path: a literal, {name}, {name...} or
@@ -81,7 +81,7 @@ func parseRoute(pattern string, h Handler, place string) (*Route, error) {
 
 func parseSegment(part string, last bool) (segment, error) {
 	switch {
-	case part == "" && last: // a trailing slash: everything below
+	case part == "" && last: // a trailing slash matches everything below
 		return segment{wildcard: true, multi: true}, nil
 	case part == "{$}":
 		return segment{text: "/"}, nil

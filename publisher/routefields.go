@@ -9,11 +9,11 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// routeFields are the keys of a message's headers table that a handler of a route sees
-// as header fields. They describe the body, the wanted answer, the condition and the
-// trace. None of them says who asks: whoever may publish to the queue could otherwise
-// log in as anybody, or name any address as the client's. What the properties make
-// (Content-Type, Message-Id and so on) passes as well.
+// routeFields are the keys of a message's headers table that a handler of a route sees as
+// header fields. They describe the body, the wanted answer, the condition and the trace. None
+// of them says who the client is. Otherwise anybody who may publish to the queue could log in
+// as somebody else, or name any address as the client's. The header fields that the message's
+// properties become (Content-Type, Message-Id and so on) pass as well.
 var routeFields = map[string]bool{
 	"Accept": true, "Accept-Charset": true, "Accept-Language": true, "Prefer": true,
 	"Content-Digest": true, "Content-Disposition": true, "Content-Language": true, "Content-Location": true,
@@ -22,14 +22,14 @@ var routeFields = map[string]bool{
 	"Baggage": true, "Traceparent": true, "Tracestate": true, "X-Correlation-Id": true, "X-Request-Id": true,
 }
 
-// neverFields are those that RouteHeaders must not name: they say who asks and by which
-// way, or belong to the wire.
+// neverFields are the fields that RouteHeaders must not name. They say who the client is and
+// which way it came, or they belong to the wire.
 var neverFields = map[string]bool{
 	"Authorization": true, "Cookie": true, "Expect": true, "Forwarded": true, "Host": true, "Proxy-Authorization": true,
 	"Proxy-Connection": true, "Te": true, "True-Client-Ip": true, "Via": true, "X-Client-Ip": true, "X-Real-Ip": true,
 }
 
-// routeFieldNames checks RouteHeaders, and returns them in their canonical form.
+// routeFieldNames checks RouteHeaders, and returns its names in their canonical form.
 func routeFieldNames(names []string) ([]string, error) {
 	var fields []string
 	for _, name := range names {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// A router finds the route of a request: host, then method, then the parts of
-// the path, where a literal comes before {name}, and {name} before {name...}. The rules and the
-// redirects are those of net/http's ServeMux; a fuzz test compares both. It works on bytes and
+// A router finds the route of a request: by host, then method, then the parts of the path. A
+// literal part is preferred to {name}, and {name} to {name...}. The rules and the redirects
+// are those of net/http's ServeMux; a fuzz test compares both. The router works on bytes and
 // does not allocate.
 type router struct {
 	hosts map[string]*methods
@@ -223,7 +223,7 @@ func encodeTarget(target string) string {
 
 const hexDigits = "0123456789ABCDEF"
 
-// exact reports whether no multi wildcard took a non-empty rest.
+// exact reports whether no {name...} wildcard matched a non-empty rest.
 func (m match) exact(p []byte) bool {
 	if m.route == nil {
 		return false
@@ -234,7 +234,7 @@ func (m match) exact(p []byte) bool {
 	return p[len(p)-1] == '/' && len(m.route.segments) == bytes.Count(p, []byte("/"))
 }
 
-// isClean reports whether cleanPath would leave p as it is.
+// isClean reports whether cleanPath would leave p unchanged.
 func isClean(p []byte) bool {
 	if len(p) == 0 || p[0] != '/' {
 		return false

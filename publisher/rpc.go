@@ -17,12 +17,12 @@ type Answer struct {
 	Body        []byte
 
 	unpackMax int64
-	request   *Request // the request that has called; another call may use it by now
+	request   *Request // the request of the calling handler; another call may use it by now
 }
 
-// Decode fills v from the body by the codec of its content type, as
-// [Request.Decode] does. Its error is not our caller's fault: 500 for
-// HTTP, and a message is tried again.
+// Decode fills v from the body by the codec of its content type, as [Request.Decode] does. An
+// error here is not the fault of our own client: an HTTP client gets 500, and a message is
+// tried again.
 func (a *Answer) Decode(v any) error {
 	if err := a.decode(v); err != nil {
 		return fmt.Errorf("answer: %v", err)
@@ -64,18 +64,18 @@ func Timeout(d time.Duration) Option { return Option{kind: optTimeout, num: uint
 
 // A Requester is a [Sender] that can wait for answers. Handlers use it by [Request.Call].
 type Requester interface {
-	// Request publishes a request, of which it keeps nothing, and calls done once,
-	// later, on the loop's thread, with the reply or why there is none. forget ends
-	// the wait; done is then not called. An error means that nothing was sent.
+	// Request publishes a request and keeps nothing of it. It calls done once, later, on the
+	// loop's thread, with the reply or the error. forget ends the wait; done is then not
+	// called. If Request returns an error, nothing was sent.
 	Request(p *Publication, timeout time.Duration, done func(*Answer, error)) (forget func(), err error)
 }
 
-// Call publishes v by the producer of that name and waits for the answer, without
-// holding the loop. Any number of calls, of this handler's and of others, wait at
-// once on the same channels. Options are those of [Request.Publish], and [Timeout].
+// Call publishes v by the producer of that name and waits for the answer, without holding the
+// loop. Any number of calls, of this handler and of others, can wait at once on the same
+// channels. Options are those of [Request.Publish], and [Timeout].
 //
-// The request is sent at once, outside of the transaction. It is not taken back if the call fails
-// later, and it is sent again if the call is run again.
+// The request is sent at once, outside of the transaction. It is not taken back if the call
+// fails later, and it is sent again if the call is run again.
 //
 // An answer with a status of 400 or more is returned together with an error that
 // is a [StatusError] of that status. Any other error is an [ErrUnavailable], for example because
@@ -124,7 +124,7 @@ func (r *Request) request(name string, v any, options []Option) (*Answer, error)
 	return answer, nil
 }
 
-// ask sends the request of a call.
+// ask sends the request of a [Request.Call].
 func (r *Request) ask(name string, v any, options []Option, done func(*Answer, error)) (forget func(), err error) {
 	p, err := r.server.producer(name)
 	if err != nil {
@@ -161,8 +161,7 @@ func (r *Request) ask(name string, v any, options []Option, done func(*Answer, e
 	return forget, nil
 }
 
-// NewAnswer makes an answer of a reply's properties and body, which are copied;
-// a door calls it.
+// NewAnswer makes an answer from a copy of a reply's properties and body; doors call it.
 func NewAnswer(rawProperties, body []byte) (*Answer, error) {
 	var props amqpproto.Properties
 	if _, err := props.Decode(rawProperties); err != nil {

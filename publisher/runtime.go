@@ -11,17 +11,17 @@ type Runtime interface {
 	// Post runs fn on the loop's thread; false when the loop has ended. It may
 	// be called from any goroutine.
 	Post(fn func()) bool
-	// Offload runs fn on another goroutine, then done on the loop's thread. What the runtime
-	// learns about work of one kind, for example that it computes for long, it uses for the
-	// next work of this kind; 0 is no kind.
+	// Offload runs fn on another goroutine, and then done on the loop's thread. kind
+	// identifies the work: what the runtime learns about work of one kind, for example that
+	// it computes for long, it uses for the next work of this kind. 0 is no kind.
 	Offload(kind uintptr, fn, done func())
 	// Enter tells the watchdog what holds the thread; nil means nothing.
 	Enter(name *string)
 }
 
-// A Turner is a Runtime for tests. Its loop runs only while somebody waits for something on the
-// loop's own goroutine.
+// A Turner is a Runtime for tests. Its loop runs only while the loop's own goroutine waits
+// for something.
 type Turner interface {
-	// Turn lets the loop go on until over reports true.
+	// Turn runs the loop until over returns true.
 	Turn(over func() bool)
 }

@@ -16,15 +16,15 @@ import (
 
 // Options are the settings of a server.
 type Options struct {
-	ConflictRetries int                 // more runs of a call that meets a conflict
+	ConflictRetries int                 // how often a call is run again after a conflict
 	CallsMax        int                 // live HTTP calls; above it, the answer is 503. 0 means no limit
 	UnpackMax       int64               // octets of an unpacked body; 0 is 64 MiB
 	LargeDropped    func()              // called when the call of a large body is over and its memory can be collected
 	Pools           map[string]PoolSize // a size that is not 0 replaces the registered one
 	Client          ClientOptions       // options of [Request.Client]
 	Site            string              // replaces [SiteVariable] in names
-	BaseURL         *BaseURL            // for calls without a client; may be nil
-	Proxies         Proxies             // whose forwarding fields are believed
+	BaseURL         *BaseURL            // for URLs in calls without a client; may be nil
+	Proxies         Proxies             // peers whose forwarding fields are believed
 	Log             zerolog.Logger
 }
 
@@ -52,7 +52,7 @@ type Server struct {
 	watching      int // how many of live are on routes that watch the server
 	drained       func()
 	draining      bool
-	messageOctets int64 // in the bodies of messages
+	messageOctets int64 // octets in the bodies of messages
 	streams       int   // answers that are being streamed
 	registry      *Registry
 	hooks         hooks
@@ -60,11 +60,11 @@ type Server struct {
 	ended         chan struct{} // closed when the loop has ended
 	outside       int           // see [Server.Outside]
 	packer        packer
-	scratch       []byte // of Fingerprint
+	scratch       []byte // for Fingerprint
 	foreign       foreignUses
 	hijacked      map[*hijacked]struct{} // connections that handlers have taken over
-	unhijacked    func()                 // called when none is left
-	contentType   string                 // the last valid one: handlers pass the same constants again and again
+	unhijacked    func()                 // called when none of them is left
+	contentType   string                 // the last valid content type: handlers pass the same constants again and again
 	stats         Stats
 	noBase        atomic.Bool // warned: site.base_url is missing
 	badForwarded  atomic.Bool // warned: a malformed field of a trusted proxy
@@ -88,15 +88,15 @@ type consuming struct {
 	name     string
 	label    string // for the watchdog and the log
 	handlers []Handler
-	handler  Handler // calls them in turn; nil without any
-	via      *via    // to the route whose handler that is; nil without a Route
+	handler  Handler // calls the handlers in turn; nil without any
+	via      *via    // the route whose handler that is; nil without a Route
 	calls    uint64
 	failures uint64
 }
 
-// NewServer checks the registry, as overridden by the settings, and makes a
-// server of it. producers and consumers replace those registered under the same
-// names. The error lists all mistakes.
+// NewServer checks the registry together with the settings, and makes a server for it.
+// producers and consumers replace those registered under the same names. The error lists all
+// mistakes.
 func NewServer(g *Registry, producers map[string]Producer, consumers map[string]Consumer, options Options) (*Server, error) {
 	s := &Server{
 		options: options, log: options.Log,
@@ -223,7 +223,7 @@ func inTurn(handlers []Handler) Handler {
 	}
 }
 
-// DefaultConnection is the connection of producers and consumers that name none.
+// DefaultConnection is the connection of producers and consumers that do not name one.
 const DefaultConnection = "default"
 
 // Start binds the server to its loop. Call it inside the loop's Run: a task that
@@ -344,7 +344,7 @@ func (s *Server) Dispatch(c *Call, d Door) {
 	s.tasks.Start(c)
 }
 
-// finish reports the end of the call to its door, and keeps the request for another call.
+// finish tells its door that the call is over, and keeps the request for another call.
 func (s *Server) finish(r *Request) {
 	last := len(s.live) - 1
 	s.live[r.slot] = s.live[last]
@@ -413,7 +413,7 @@ func keepSmall(b []byte) []byte {
 // callFailed is the text of the log line about a failed call.
 const callFailed = "the call failed"
 
-// warnOnce logs a warning once, so that not every call repeats it. Any goroutine may call it.
+// warnOnce logs a warning once, not for every call. Any goroutine may call it.
 func (s *Server) warnOnce(warned *atomic.Bool, text string) {
 	if warned.CompareAndSwap(false, true) {
 		s.log.Warn().Msg(text + "; this is said once")
@@ -442,7 +442,7 @@ func (c *consuming) fail() {
 	}
 }
 
-// BeginDrain makes the server unready. It tells the streams, and the handlers that
+// BeginDrain makes the server unready, and tells that to the streams and to the handlers that
 // have taken over their connections. Calls still run.
 func (s *Server) BeginDrain() {
 	s.draining = true

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// SiteVariable stands for the deployment's id, site.id of the configuration, in
-// what handler packages say of producers and consumers, in the exchange given to
-// [OnError], in the name given to [Request.Queue] and in the text of the options
-// [Key], [Exchange], [ReplyTo], [UserID] and [AppID].
+// SiteVariable stands for the deployment's id, site.id of the configuration. It can be used
+// in the producers and consumers that handler packages declare, in the exchange given to
+// [OnError], in the name given to [Request.Queue] and in the text of the options [Key],
+// [Exchange], [ReplyTo], [UserID] and [AppID].
 const SiteVariable = "${site_id}"
 
 // ErrNoSite is the error of [ExpandSite] without a site id.
 var ErrNoSite = errors.New("site.id is not set: name this deployment there")
 
-// ExpandSite puts the deployment's id in the place of each [SiteVariable] of text.
+// ExpandSite replaces each [SiteVariable] in text by the deployment's id.
 func ExpandSite(text, id string) (string, error) {
 	switch {
 	case !strings.Contains(text, SiteVariable):
@@ -35,7 +35,7 @@ func (s *Server) site(name string) (string, error) {
 	return expanded, nil
 }
 
-// isName reports whether [SiteVariable] counts in the option's text.
+// isName reports whether the option's text may contain [SiteVariable].
 func (o *Option) isName() bool {
 	switch o.kind {
 	case optKey, optExchange, optReplyTo, optUserID, optAppID:

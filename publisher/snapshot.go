@@ -7,9 +7,9 @@ type Stats struct {
 	Requests  uint64 // HTTP requests dispatched
 	Messages  uint64 // messages dispatched
 	Failures  uint64 // calls that ended in an error
-	Panics    uint64 // the failures by a panic
+	Panics    uint64 // how many of the failures were panics
 	Undone    uint64 // calls that were aborted because of the status of their answer
-	Conflicts uint64 // runs that were repeated for a conflict
+	Conflicts uint64 // runs that were repeated after a conflict
 	Children  uint64 // functions given to Go that were started
 	Refused   uint64 // requests answered without a handler: no route, too many calls
 }
@@ -26,7 +26,7 @@ type Status struct {
 // A Reporter reports the state of parts of the server; doors are reporters.
 type Reporter interface{ Report() []Status }
 
-// AddReporter makes a reporter's parts a part of [Server.Snapshot].
+// AddReporter adds the parts of a reporter to [Server.Snapshot].
 func (s *Server) AddReporter(r Reporter) { s.reporters = append(s.reporters, r) }
 
 // A Snapshot is what the server is doing now.

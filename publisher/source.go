@@ -19,18 +19,18 @@ const (
 
 func (o Origin) String() string { return string(o) }
 
-// A source is where calls come from, such as HTTP clients and queues. It answers every question
-// whose answer depends on that, so that only the source's own files know the difference. A
-// Request holds its source as an interface value. One value serves all calls, so nothing is
-// allocated for it.
+// A source is where calls come from, such as HTTP clients and queues. It answers every
+// question whose answer depends on that, so only the source's own files know the difference.
+// A Request holds its source as an interface value. One value serves all calls, so a call
+// allocates nothing for it.
 //
 // A new source implements this contract in one file, and embeds [unanswered] for methods that it
 // does not need. That file also has the method of [Call] that fills a call and sets its source.
 // A door, in a folder of its own, makes and dispatches the calls.
 type source interface {
-	// origin is the source as handlers know it.
+	// origin returns the name of the source for handlers.
 	origin() Origin
-	// name is what the call is called in logs and errors.
+	// name returns what logs and errors call the call.
 	name(r *Request) string
 	// identify adds fields to the call's lines in the log that tell it from other calls.
 	identify(r *Request, c zerolog.Context) zerolog.Context
@@ -41,35 +41,36 @@ type source interface {
 
 	// path makes the path, when it is first asked for.
 	path(r *Request)
-	// field is the value of a header field, the first if there are several; names are
+	// field returns the value of a header field, the first if there are several; names are
 	// compared without case.
 	field(r *Request, name string) string
-	// fields is a copy of all header fields.
+	// fields returns a copy of all header fields.
 	fields(r *Request) http.Header
 
-	// hasClient reports whether an HTTP client waits for the answer. Only to a client
-	// an answer can be streamed, and only for it a status of 500 is an answer like
-	// others; elsewhere it is a failure. A client is refused when too many wait.
+	// hasClient reports whether an HTTP client waits for the answer. An answer can be
+	// streamed only to a client. To a client a status of 500 is an answer like any other;
+	// without a client it is a failure of the call. A client is refused when too many are
+	// waiting.
 	hasClient() bool
 	// setField adds a header field to the answer. The name is not reserved.
 	setField(r *Request, name, value string)
 	// setTable gives the answer header fields of any AMQP type.
 	setTable(r *Request, t Table)
-	// answered is called with a final answer. It returns the failure that the answer is,
-	// where no client takes it for one.
+	// answered is called with a final answer. Without a client, some answers are failures of
+	// the call; answered returns that failure.
 	answered(r *Request) error
-	// reply adds the answer to the publishes of the call, if it leaves as a message.
+	// reply adds the answer to the publishes of the call, if the answer is sent as a message.
 	reply(r *Request) error
 
-	// failed is called with the error of the handler or of the commit. It may handle
-	// it; what it returns is how the call ended.
+	// failed is called with the error of the handler or of the commit. The source may deal
+	// with the error; the call ends with what failed returns.
 	failed(r *Request, err error) error
-	// settle makes the outcome of a failed call, logs the failure and answers it.
+	// settle sets the outcome of a failed call, logs the failure and answers the call.
 	settle(r *Request, err error)
 }
 
-// from sets the source of a call, and clears what the call before has left of another
-// one. The method of Call that fills the call begins with it.
+// from sets the source of a call, and clears what an earlier call of another source has left.
+// The method of Call that fills in the call begins with it.
 func (r *Request) from(s source) {
 	r.source, r.protocol, r.scheduled, r.scheme, r.prefix = s, http11, time.Time{}, "", nil
 	if r.delivered {
@@ -78,8 +79,8 @@ func (r *Request) from(s source) {
 	r.method, r.target, r.path, r.query, r.host, r.fields = nil, nil, nil, nil, nil, r.fields[:0]
 }
 
-// unanswered is a source that does nothing of its own: its calls have no header and
-// their answers go nowhere. It is what other sources begin with.
+// unanswered is a source without behaviour: its calls have no header fields, and their
+// answers are dropped. Other sources embed it.
 type unanswered struct{}
 
 func (unanswered) origin() Origin         { return "unknown" }

@@ -15,7 +15,7 @@ import (
 
 // protocol is the HTTP version of a request, and whether its connection ends.
 type protocol struct {
-	minor  uint8 // of the version: HTTP/1.minor
+	minor  uint8 // minor version: HTTP/1.minor
 	closes bool  // the client ends the connection after this request
 }
 
@@ -38,8 +38,8 @@ func (httpSource) identify(r *Request, c zerolog.Context) zerolog.Context {
 	return c
 }
 
-// SetHTTP fills the request from an HTTP head. Everything is copied here, into one
-// buffer that is made large enough first.
+// SetHTTP fills in the request from an HTTP head. It copies everything, into one buffer that
+// it makes large enough first.
 func (c *Call) SetHTTP(method, target, host []byte, fields []Field, remote Remote) {
 	r := c.Request()
 	r.from(httpSource{})
@@ -90,8 +90,7 @@ func (r *Request) splitTarget() {
 	r.path = p
 }
 
-// ExpectBody sets the declared length of the body; 0 or less where none was
-// declared.
+// ExpectBody sets the declared length of the body; 0 or less means that none was declared.
 func (c *Call) ExpectBody(size int64) { c.expected = int(max(size, 0)) }
 
 // AppendBody adds a piece to the body.
@@ -134,7 +133,7 @@ func (httpSource) begin(r *Request) bool {
 	return true
 }
 
-func (httpSource) path(*Request) {} // SetHTTP has made it
+func (httpSource) path(*Request) {} // SetHTTP has made the path
 
 func (httpSource) field(r *Request, name string) string { return string(r.HeaderBytes(name)) }
 
@@ -163,7 +162,7 @@ func (httpSource) setField(r *Request, name, value string) {
 	p.lines = lines
 }
 
-// setTable adds the entries with simple values.
+// setTable adds the entries of the table that have simple values.
 func (httpSource) setTable(r *Request, t Table) {
 	for name, value := range t {
 		switch value := value.(type) {
@@ -180,8 +179,8 @@ func (httpSource) answered(*Request) error            { return nil }
 func (httpSource) reply(*Request) error               { return nil } // the door sends the answer
 func (httpSource) failed(_ *Request, err error) error { return err }
 
-// settle answers with the status of the error. It logs at a higher level what the client
-// cannot help, unless the client has gone away.
+// settle answers with the status of the error. Failures that the client did not cause are
+// logged at a higher level, unless the client has gone.
 func (httpSource) settle(r *Request, err error) {
 	status, cause := statusOf(err)
 	level := zerolog.ErrorLevel

@@ -11,8 +11,8 @@ import (
 	"zamqp/amqpproto"
 )
 
-// messageSource is where messages come from: a queue. How a message is read is in
-// message.go; here is how its call is run, answered and settled.
+// messageSource is the source of messages, the queues. message.go reads a message; this file
+// runs its call, answers it and settles it.
 type messageSource struct{}
 
 func (messageSource) origin() Origin         { return OriginMessage }
@@ -56,9 +56,9 @@ func (messageSource) answered(r *Request) error { return r.serverError() }
 // StatusHeader is the key of the headers table with the status of an error reply.
 const StatusHeader = "x-status"
 
-// reply publishes the response to the message's reply_to, if it has one, with its
-// correlation id. It is not mandatory: whoever asked may have gone, and that is no
-// failure of the call.
+// reply publishes the response to the message's reply_to, if it has one, with its correlation
+// id. The publish is not mandatory: the caller may have gone, and that is no failure of the
+// call.
 func (messageSource) reply(r *Request) error {
 	if len(r.props.ReplyTo) == 0 || r.message.Reply == nil {
 		return nil
@@ -73,7 +73,7 @@ func (messageSource) reply(r *Request) error {
 	if p.Status >= http.StatusBadRequest {
 		d.addHeader(StatusHeader, int32(p.Status))
 	}
-	if p.raw != nil && d.headers != nil { // the message's own, below those that were set
+	if p.raw != nil && d.headers != nil { // the message's own headers, overridden by those that were set
 		headers, err := p.raw.Table()
 		if err != nil {
 			return fmt.Errorf("reply: %w", err)
@@ -99,7 +99,7 @@ func (messageSource) reply(r *Request) error {
 	d.props.Flags |= amqpproto.FlagDeliveryMode
 	reply := producing{name: "reply", sender: r.message.Reply}
 	body, large := p.Body, len(p.Body) > amqpproto.LargeBody
-	if large { // it is sent from where it is: no second answer is written over it
+	if large { // the body is sent from its own memory: no second answer is written over it
 		p.Body = nil
 	}
 	if err := r.tx.addRaw(r, &reply, &d, body, large); err != nil {
@@ -117,8 +117,8 @@ func (messageSource) failed(r *Request, err error) error {
 	return r.attempt(func() error { return h(r, err) })
 }
 
-// settle chooses between another attempt and the dead-letter queue, and tells whoever
-// waits for a reply when no attempt follows.
+// settle chooses between another attempt and the dead-letter queue. If no attempt follows, it
+// sends the failure to the caller that waits for a reply.
 func (m messageSource) settle(r *Request, err error) {
 	m.decide(r, err)
 	r.consumer.fail()
@@ -148,7 +148,7 @@ func (messageSource) decide(r *Request, err error) {
 	r.outcome.Settlement, r.outcome.Reason = SettleDeadLetter, next.Reason
 }
 
-// replyFailure sends the error reply, when no attempt follows.
+// replyFailure sends the error reply. No attempt follows.
 func (messageSource) replyFailure(r *Request, err error) {
 	if r.outcome.Settlement != SettleDeadLetter || len(r.props.ReplyTo) == 0 {
 		return
@@ -169,7 +169,7 @@ func (messageSource) replyFailure(r *Request, err error) {
 	}
 }
 
-// failureOf says what an error of a handler means for its message.
+// failureOf returns what a handler's error means for its message.
 func failureOf(err error) Failure {
 	switch {
 	case IsPermanent(err):

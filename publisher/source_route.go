@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// routeSource is a queue whose messages run the HTTP handler of a route; see
-// [Consumer.Route]. To the handler the call looks like an HTTP request. In all else it
-// is the call of a message: [Request.Origin] and [Request.Delivery] say so.
+// routeSource is the source of messages that run the HTTP handler of a route; see
+// [Consumer.Route]. To the handler the call looks like an HTTP request. In everything else it
+// is the call of a message, as [Request.Origin] and [Request.Delivery] say.
 type routeSource struct{ messageSource }
 
 func (routeSource) name(r *Request) string {
@@ -24,7 +24,8 @@ func (s routeSource) begin(r *Request) bool {
 	return true
 }
 
-// field is a property, or a key of the headers table that passes; see routeFields.
+// field returns a property, or the value of a key of the headers table that passes; see
+// routeFields.
 func (s routeSource) field(r *Request, name string) string {
 	for i := range properties {
 		if p := &properties[i]; len(p.name) == len(name) && strings.EqualFold(p.name, name) {
@@ -54,7 +55,7 @@ func (routeSource) answered(r *Request) error {
 	return r.unsuccessful(r.response.Status, r.response.Body)
 }
 
-// via finds the route of a consumer; nil if it names none.
+// via returns the route of a consumer; nil if it names none.
 func (g *Registry) via(name string, c Consumer) (*via, error) {
 	if c.Route == "" {
 		if len(c.RouteHeaders) > 0 {
@@ -71,8 +72,9 @@ func (g *Registry) via(name string, c Consumer) (*via, error) {
 	return newVia(g.routes, c.Route, c.RouteHeaders)
 }
 
-// RouteOf returns the route that the messages of a consumer run, with these settings;
-// nil if the consumer has its own handler. The error names the mistake and the remedy.
+// RouteOf returns the route that the messages of a consumer run, with the settings of that
+// consumer. It is nil if the consumer has its own handler. The error names the mistake and
+// the remedy.
 func (g *Registry) RouteOf(name string, c Consumer) (*Route, error) {
 	v, err := g.via(name, c)
 	if v == nil || err != nil {

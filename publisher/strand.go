@@ -11,14 +11,14 @@ type strand struct {
 	parked bool
 }
 
-// wake makes a parked strand go on in this turn's task phase.
+// wake makes a parked strand continue in this turn's task phase.
 func (s *strand) wake() {
 	if s.parked {
 		s.task.Wake()
 	}
 }
 
-// enter notes which strand of the call has the thread now.
+// enter records which strand of the call has the thread now.
 func (r *Request) enter(s *strand) {
 	if r.running != s {
 		r.running = s
@@ -27,8 +27,8 @@ func (r *Request) enter(s *strand) {
 	r.server.runtime.Enter(r.label)
 }
 
-// park gives the thread back to the loop until the running strand is woken. Spurious
-// wakes are possible: callers look at what they wait for.
+// park gives the thread back to the loop until the running strand is woken. Spurious wakes
+// are possible, so callers check their condition again.
 func (r *Request) park() {
 	s := r.running
 	r.server.runtime.Enter(nil)
@@ -38,7 +38,7 @@ func (r *Request) park() {
 	r.enter(s)
 }
 
-// wake makes the call's handler go on, if it is parked.
+// wake makes the call's handler continue, if it is parked.
 func (r *Request) wake() {
 	if r.live {
 		r.main.wake()

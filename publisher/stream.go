@@ -9,7 +9,7 @@ import (
 // A Stream takes the body of an answer in pieces. It is an io.Writer.
 type Stream struct {
 	r   *Request
-	err error // of the first Write that failed, unless the client had gone
+	err error // error of the first failed Write, unless the client had gone
 }
 
 // Stream answers with a body that fn writes after the commit. fn runs in the call's
@@ -83,7 +83,7 @@ func (w *Stream) Write(p []byte) (int, error) {
 	}
 }
 
-// StreamPiece is how much of a stream is given to its door at once.
+// StreamPiece is how much of a stream is given to its door at a time.
 const StreamPiece = 16 << 10
 
 func (w *Stream) write(door StreamDoor, p []byte) error {

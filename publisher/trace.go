@@ -2,38 +2,38 @@ package publisher
 
 import "zamqp/amqpproto"
 
-// The keys of the headers table by which zamqp follows a message that has
-// failed: on its way through a retry queue, and in the dead-letter queue.
+// zamqp follows a failed message by these keys of its headers table: on the way through a
+// retry queue, and in the dead-letter queue.
 const (
-	TraceAttempt    = "x-zamqp-attempt"     // attempts that have failed so far
-	TraceCrashes    = "x-zamqp-crashes"     // times that a process ended with the message in hand
-	TraceExchange   = "x-zamqp-exchange"    // what it was published to at first
-	TraceRoutingKey = "x-zamqp-routing-key" // with which key
-	TraceQueue      = "x-zamqp-queue"       // the queue that it failed in at first
+	TraceAttempt    = "x-zamqp-attempt"     // failed attempts so far
+	TraceCrashes    = "x-zamqp-crashes"     // how often a process ended with the message in hand
+	TraceExchange   = "x-zamqp-exchange"    // the exchange of its first publish
+	TraceRoutingKey = "x-zamqp-routing-key" // the routing key of its first publish
+	TraceQueue      = "x-zamqp-queue"       // the queue in which it failed first
 	TraceReason     = "x-zamqp-reason"      // one of the reasons below
-	TraceError      = "x-zamqp-error"       // the last error's text, at most TraceErrorMax octets
+	TraceError      = "x-zamqp-error"       // the text of the last error
 	TraceHandler    = "x-zamqp-handler"     // the consumer whose handler failed
-	TraceTime       = "x-zamqp-time"        // of the last failure
-	TraceExpiration = "x-zamqp-expiration"  // the expiration that the message had at first
-	TraceUserID     = "x-zamqp-user-id"     // the user id that it had; the broker refuses another's
+	TraceTime       = "x-zamqp-time"        // the time of the last failure
+	TraceExpiration = "x-zamqp-expiration"  // the expiration of the original message
+	TraceUserID     = "x-zamqp-user-id"     // the user id of the original message; the broker refuses that of another user
 
-	// The headers CC and BCC that it had: under their names, a broker would send each
-	// copy to all those queues once more. [Request.Delivery] has them back.
+	// The headers CC and BCC of the original message. Under their own names, a broker would
+	// send each copy to all those queues again. [Request.Delivery] restores them.
 	TraceCC  = "x-zamqp-cc"
 	TraceBCC = "x-zamqp-bcc"
 )
 
-// movedKeys maps the name that a header has in a copy to its name in the original.
+// movedKeys maps the name of a header in a copy to its name in the original.
 var movedKeys = map[string]string{TraceCC: "CC", TraceBCC: "BCC"}
 
-// TraceErrorMax bounds the text of an error in a message's headers, in octets.
+// TraceErrorMax limits the text of an error in a message's headers, in octets.
 const TraceErrorMax = 1024
 
 // The reasons why a message was given up, in [TraceReason].
 const (
-	ReasonPermanent = "permanent" // its failure will not pass
+	ReasonPermanent = "permanent" // its failure is permanent
 	ReasonAttempts  = "attempts"  // it has failed as often as its consumer's retry allows
-	ReasonCrashed   = "crashed"   // it was in hand when the process ended, too often
+	ReasonCrashed   = "crashed"   // processes ended too often with the message in hand
 	ReasonMalformed = "malformed" // its properties cannot be read
 )
 
@@ -41,12 +41,11 @@ const (
 var traceKeys = [...]string{TraceAttempt, TraceCrashes, TraceExchange, TraceRoutingKey, TraceQueue,
 	TraceReason, TraceError, TraceHandler, TraceTime, TraceExpiration, TraceUserID}
 
-// Untrace takes the traces of failures out of a message that is to be published
-// again as if nothing had happened: from a dead-letter queue, after a repair. Only
-// TraceCC and TraceBCC stay. It returns the exchange and the routing key that the
-// message had at first; ok is false if zamqp has left no traces. Untrace also removes the
-// broker's own x-death. Otherwise the broker would take the message for one that goes in a
-// circle, and drop it at the end of its next delay.
+// Untrace removes the traces of failures from a message that is published again from a
+// dead-letter queue, for example after a repair. Only TraceCC and TraceBCC stay. It returns
+// the exchange and the routing key of the message's first publish; ok is false if zamqp has
+// left no traces. Untrace also removes the broker's own x-death: otherwise the broker would
+// think that the message moves in a circle, and drop it at the end of its next delay.
 func Untrace(p *Publishing) (exchange, key string, ok bool) {
 	if p.Headers == nil {
 		return "", "", false
@@ -76,7 +75,7 @@ func Untrace(p *Publishing) (exchange, key string, ok bool) {
 var brokerTraces = [...]string{"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
 	"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason", "x-delivery-count", "x-acquired-count"}
 
-// number returns a whole number from the message's headers; 0 if it is missing.
+// number returns a whole number from the message's headers; 0 if there is none.
 func (r *Request) number(key string) int {
 	if !r.props.Has(amqpproto.FlagHeaders) {
 		return 0
@@ -89,8 +88,8 @@ func (r *Request) number(key string) int {
 	return int(max(0, min(n, 1<<30)))
 }
 
-// readTrace fills the message's history from its headers: how often it was
-// tried, and where it came from before it went through zamqp's own queues.
+// readTrace fills in the message's history from its headers: how often it was tried, and
+// where it was before zamqp's own queues.
 func (r *Request) readTrace() {
 	h := &r.message.History
 	h.Failed, h.Crashes = 0, 0

@@ -15,7 +15,7 @@ type Publication struct {
 	Tx            *Tx // the transaction to which it belongs
 }
 
-// Group is the same for all publishes of one call, or nil.
+// Group returns a value that is the same for all publishes of one call, or nil.
 func (p *Publication) Group() any {
 	if p.Tx == nil {
 		return nil
@@ -23,8 +23,8 @@ func (p *Publication) Group() any {
 	return p.Tx
 }
 
-// A Confirmer is called once with the outcome of a publish, on the loop's thread and
-// never inside Send: nil when the broker has taken responsibility for it.
+// A Confirmer is called once with the outcome of a publish, on the loop's thread and never
+// inside Send. nil means that the broker has taken responsibility for the message.
 type Confirmer interface{ Confirmed(err error) }
 
 // A Sender gives publishes to a broker. If Send returns an error, nothing was kept and done is not
@@ -33,9 +33,9 @@ type Sender interface {
 	Send(p *Publication, done Confirmer) error
 }
 
-// A Foreseer is a Sender that can say whether it would refuse publishes now. Foresee is called
-// before a participant commits, with the number of publishes, their octets together, and the
-// octets of the last one. nil is no promise.
+// A Foreseer is a Sender that can say whether it would refuse publishes now. Foresee is
+// called before a participant commits, with the number of publishes, their octets together,
+// and the octets of the last one. A result of nil is no promise.
 type Foreseer interface {
 	Foresee(count, octets, size int) error
 }
@@ -44,15 +44,15 @@ type Foreseer interface {
 // sent when it commits. Its outcome decides how the call's message is settled.
 type Tx struct {
 	participants []Participant
-	gets         []func(ack bool) // of messages got from queues
+	gets         []func(ack bool) // settlements of messages got from queues
 	prepared     int              // participants whose Commit has been called
 	pubs         []publication
 	arena        []byte // encoded properties and bodies of pubs
-	table        []byte // scratch: a headers table before it is put into its place
-	id           []byte // scratch: a derived message id
-	waiting      int    // confirms that are still to come
+	table        []byte // scratch for a headers table
+	id           []byte // scratch for a derived message id
+	waiting      int    // outstanding confirms
 	ending       bool   // a participant's Commit or Abort is running
-	err          error  // the first publish that failed while it was built
+	err          error  // error of the first publish that could not be built
 }
 
 // publication becomes a Publication. It holds offsets, because the arena may still grow and move.
@@ -61,8 +61,8 @@ type publication struct {
 	request                *Request
 	sender                 Sender
 	propsAt, bodyAt, endAt int
-	large                  []byte // the body, apart from the arena
-	name                   string // of the producer, for errors
+	large                  []byte // the body, if it is outside of the arena
+	name                   string // name of the producer, for errors
 	err                    error
 }
 
@@ -126,8 +126,8 @@ func (t *Tx) foresee() error {
 	return nil
 }
 
-// commitOne runs a participant's Commit. The work that Commit offloads does not wait behind work
-// that may need a lock which the participant holds.
+// commitOne runs a participant's Commit. Work that Commit offloads does not wait behind work
+// that may need a lock of the participant.
 func (r *Request) commitOne(p Participant) error {
 	r.tx.ending = true
 	defer func() { r.tx.ending = false }()
@@ -149,7 +149,7 @@ func (r *Request) send() error {
 		p.Tx = t
 		if err := p.sender.Send(&p.Publication, p); err != nil {
 			first = p.failure(err)
-			break // sending the next ones would break the order
+			break // sending later ones would break the order
 		}
 		t.waiting++
 	}

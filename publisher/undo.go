@@ -9,10 +9,10 @@ func Commit(r *Request) {
 	_ = r.do(func(r *Request) error { r.response.commit = true; return nil })
 }
 
-// undo aborts the transaction of a call whose answer says that the request was not done: 500 and
-// more, 400 and more without [Commit], and for a message every status that is not a success. The
-// answer is still given. For a message, which has no client, the source decides what follows;
-// settlementOf has the table.
+// undo aborts the transaction of a call whose answer says that the request was not done: 500
+// and more, 400 and more without [Commit], and for a message every status that is not a
+// success. The answer is still sent. For a message, which has no client, the source decides
+// what follows; settlementOf has the table.
 func (r *Request) undo() error {
 	p := &r.response
 	t := &r.tx
@@ -23,7 +23,7 @@ func (r *Request) undo() error {
 	if failure == nil && (p.Status < http.StatusBadRequest || p.Status < http.StatusInternalServerError && p.commit) {
 		return nil
 	}
-	if p.err != nil { // the call fails for it, and says so
+	if p.err != nil { // the call fails with it, and the log says so
 		return p.err
 	}
 	if t.err != nil {
@@ -38,7 +38,7 @@ func (r *Request) undo() error {
 	return failure
 }
 
-// serverError returns the failure for an answer of 500 and more, as [Errorf] would make it.
+// serverError returns the failure for an answer of 500 and more, in the form of [Errorf].
 func (r *Request) serverError() error {
 	p := &r.response
 	if p.Status < http.StatusInternalServerError {

@@ -29,7 +29,7 @@ const compressionHeader = "compression"
 type packing struct {
 	name      string // for errors
 	unpack    func(b []byte, limit int64) ([]byte, error)
-	looksBack bool // the bound also limits the window: see narrow
+	looksBack bool // the limit also applies to the window: see narrow
 }
 
 // packings maps the names of content encodings to their packings.
@@ -120,8 +120,8 @@ func readAll(z io.Reader, packed int, limit int64) ([]byte, error) {
 	return large.take(), nil
 }
 
-// hitBound reports whether a body that failed with err may unpack with a higher bound:
-// it is larger than the bound, or its window is.
+// hitBound reports whether a body that failed with err could be unpacked with a higher limit:
+// the body, or its window, is larger than the limit.
 func (e *contentEncoding) hitBound(body []byte, err error) bool {
 	if s := (*StatusError)(nil); errors.As(err, &s) {
 		return s.Status == http.StatusRequestEntityTooLarge
@@ -195,7 +195,7 @@ func unbrotli(b []byte, limit int64) ([]byte, error) {
 
 func unxz([]byte, int64) ([]byte, error) { return nil, errNoUnpacker }
 
-// zstdDecoders maps the binary logarithm of a limit to its decoder. A process has one or
+// zstdDecoders maps the binary logarithm of a limit to its decoder. A process uses one or
 // two. Making a decoder's tables takes longer than unpacking a message.
 var zstdDecoders sync.Map
 

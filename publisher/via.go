@@ -10,22 +10,22 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// A via is the route that a consumer's messages run, with the head of the requests that
-// are made from them.
+// A via is the route that a consumer's messages run, with the head of the requests that are
+// made from them.
 type via struct {
 	route               *Route
 	method, host, query []byte
-	pieces              []piece  // of the path
-	target, path        []byte   // set if no piece differs from message to message
-	parts               [][]byte // what the route's wildcards match; set in the same case
+	pieces              []piece  // pieces of the path
+	target, path        []byte   // the whole path, if no piece depends on the message
+	parts               [][]byte // the values of the route's wildcards, in the same case
 	fields              []string // further header fields that pass; see routeFields
 }
 
 // A piece is one part of the path of a [Consumer.Route].
 type piece struct {
 	literal []byte // escaped
-	place   string // what stands between the braces of a placeholder; "" for none
-	header  string // of {header:NAME}
+	place   string // the name in a placeholder; "" for a literal piece
+	header  string // NAME of {header:NAME}
 }
 
 // placeholders are the parts of a Route that each message fills in.
@@ -52,7 +52,7 @@ func newVia(routes []*Route, text string, names []string) (*via, error) {
 	if hasQuery {
 		v.query = []byte(query)
 	}
-	sample := v.join(nil, func(piece) string { return "\x00" }) // which no literal part of a pattern is
+	sample := v.join(nil, func(piece) string { return "\x00" }) // no literal part of a pattern contains this
 	if u, err := url.ParseRequestURI(string(sample) + "?" + query); err != nil || u.Fragment != "" || strings.ContainsAny(query, "{}# ") {
 		return nil, errors.New("its path or its query is malformed: escape what is no part of a URL, as %20")
 	}
@@ -115,7 +115,7 @@ func methodsText(routes []*Route, text string) string {
 	return ""
 }
 
-// readPieces takes a path apart.
+// readPieces splits a path into its pieces.
 func readPieces(p string) ([]piece, error) {
 	var pieces []piece
 	for part := range strings.SplitSeq(p[1:], "/") {
@@ -139,7 +139,7 @@ func readPieces(p string) ([]piece, error) {
 	return pieces, nil
 }
 
-// text is the path as it was written.
+// text returns the path as it was written.
 func (v *via) text() string {
 	var b strings.Builder
 	for _, p := range v.pieces {
@@ -169,9 +169,9 @@ func (v *via) withQuery(path []byte) []byte {
 	return append(append(path, '?'), v.query...)
 }
 
-// wildcards appends the parts of a path that the route's wildcards match. Each matches
-// the part in its own place. A consumer always keeps its route, even if a value would
-// match another route.
+// wildcards appends the parts of a path that the route's wildcards match. Each wildcard
+// matches the part at its own position. A consumer always keeps its route, even if another
+// route would match a value.
 func (v *via) wildcards(dst [][]byte, path []byte) [][]byte {
 	rest := path
 	for _, s := range v.route.segments {
@@ -189,7 +189,7 @@ func (v *via) wildcards(dst [][]byte, path []byte) [][]byte {
 	return dst
 }
 
-// head makes the head of the request of a message.
+// head builds the head of the request for a message.
 func (v *via) head(r *Request) error {
 	r.route, r.method, r.host, r.query = v.route, v.method, v.host, v.query
 	if v.path != nil {
@@ -215,7 +215,7 @@ func (v *via) head(r *Request) error {
 	return nil
 }
 
-// placeholder is the value that a message gives to a part of a path.
+// placeholder returns the value that a message has for a part of a path.
 func (r *Request) placeholder(p piece) (value string, ok bool) {
 	switch p.place {
 	case "routing_key":

@@ -8,7 +8,7 @@ import (
 // cancel ends the waits of a call with cause, and its [Request.Context]. What
 // has begun to commit goes on. Doors and the drain call it.
 func (r *Request) cancel(cause error) {
-	if !r.live || r.cancelled != nil && r.cancelled != ErrDraining { // a stream may hear ErrDraining first, and be cut later
+	if !r.live || r.cancelled != nil && r.cancelled != ErrDraining { // a stream may get ErrDraining first, and be cut later
 		return
 	}
 	r.cancelled = cause
@@ -25,8 +25,8 @@ func (r *Request) cancel(cause error) {
 }
 
 // A pause is one wait, of the call's own task or of a goroutine of a mounted handler. It may
-// outlive the call: what ends it late finds that nobody waits. Only the loop's thread uses its
-// fields, except done, and err after done is closed.
+// outlive the call: if it is ended late, nobody waits any more. Only the loop's thread uses
+// its fields, except done, and err after done is closed.
 type pause struct {
 	r      *Request      // the call of the strand; nil for a goroutine
 	strand *strand       // the strand that waits
@@ -52,9 +52,9 @@ func (p *pause) end(err error) {
 	}
 }
 
-// ignores reports whether a cancelled call does not end the pause. A Write hears from its door
-// that a client has gone, because the door knows whether the client has only closed its side.
-// And an answer goes on when the server begins to drain.
+// ignores reports whether cancelling the call leaves the pause as it is. A Write learns from
+// its door that a client has gone, because only the door knows whether the client has just
+// closed its sending side. And an answer continues when the server begins to drain.
 func (p *pause) ignores(cause error) bool {
 	return p.firm || p.writes && (cause == ErrGone || cause == ErrDraining)
 }
@@ -84,9 +84,9 @@ func (p *pause) wait() error {
 	return p.err
 }
 
-// interrupted reports whether a wait of the running strand has to end. A drain ends only one wait
-// of a stream. If the stream goes on, its next waits work as before, so that it does not loop
-// without waiting until it is cut.
+// interrupted reports whether a wait of the running strand has to end. A drain ends only one
+// wait of a stream. If the stream goes on, its next waits work as before. Otherwise it would
+// loop without waiting until it is cut.
 func (r *Request) interrupted() bool {
 	if r.cancelled != nil {
 		return !(r.cancelled == ErrDraining && r.told)
@@ -94,7 +94,8 @@ func (r *Request) interrupted() bool {
 	return r.cause() != nil
 }
 
-// cause returns why the waits of the running strand end, or nil if they do not.
+// cause returns the error with which the waits of the running strand end, or nil if they do
+// not end.
 func (r *Request) cause() error {
 	if r.cancelled == nil && r.children != nil && r.children.err != nil && r.isChild() {
 		return ErrSibling
@@ -131,9 +132,9 @@ func (r *Request) Sleep(d time.Duration) error {
 	})
 }
 
-// Await calls start, and waits until done is called, from any goroutine. It returns the
-// error of done, or an error that says that the call was cancelled meanwhile. Later
-// calls of done do nothing.
+// Await calls start, and waits until done is called, on any goroutine. It returns the error
+// that done got, or an error if the call was cancelled during the wait. Later calls of done
+// do nothing.
 func (r *Request) Await(start func(done func(error))) error {
 	if err := r.usable(); err != nil {
 		return fmt.Errorf("await: %w", err)
@@ -152,10 +153,10 @@ func (r *Request) Await(start func(done func(error))) error {
 	return p.wait()
 }
 
-// Offload runs fn on another goroutine and waits for it without holding the
-// loop. It is for everything that blocks: SQL, files, any library. fn must not use the request,
-// except its Context and Body. A panic in fn becomes the error [PanicError], which has the stack.
-// Once fn runs, nothing ends the wait before fn returns: give fn the [Request.Context].
+// Offload runs fn on another goroutine and waits for it without holding the loop. Use it for
+// everything that blocks: SQL, files, any library. fn must not use the request, except its
+// Context and Body. A panic in fn becomes a [PanicError], which has the stack. Once fn runs,
+// nothing ends the wait before fn returns: give fn the [Request.Context].
 //
 // It is [Request.OffloadTo] the [DefaultPool].
 func (r *Request) Offload(fn func() error) error { return r.OffloadTo(DefaultPool, fn) }
@@ -184,7 +185,7 @@ func (r *Request) OffloadTo(pool string, fn func() error) error {
 
 // offload runs fn in a pool while the call's own task waits.
 func (r *Request) offload(p *pool, fn func() error) error {
-	r.Context() // made here: fn may ask for it on its own goroutine
+	r.Context() // made here, because fn may ask for it on its own goroutine
 	w := &offloaded{r: r, strand: r.running, fn: fn, rank: r.rank()}
 	if err := p.start(w); err != nil {
 		return err

@@ -11,18 +11,18 @@ import (
 // bodies counts the octets of request bodies that all connections of a door hold,
 // from the first octet of each to the end of its call.
 //
-// At the bound, new bodies are refused, and half-read bodies are not read further. Only the
-// oldest one is: it may go over the bound until its call is over, and then the next one may.
-// So half-read bodies cannot wait for each other. The bound is exceeded by at most one body
-// and by the octets that were already read when it was reached. The HTTP machine's deadline
-// refuses a body that waits too long.
+// When http.bodies_max is reached, new bodies are refused, and half-read bodies are not read
+// further, except one. The oldest half-read body may exceed the limit until its call is over,
+// and then the next one may. So half-read bodies cannot wait for each other. The limit is
+// exceeded by at most one body and by the octets that had already been read. A body that
+// waits too long is refused by the HTTP machine's deadline.
 type bodies struct {
 	max         int64 // 0 = no bound
 	one         int64 // the longest body
 	held        int64
 	first, last *exchange   // exchanges whose body is being read, the oldest first
-	favoured    *exchange   // may go over the bound
-	line        []*exchange // exchanges that wait, in order; those that no longer wait stay in it until their turn
+	favoured    *exchange   // the body that may exceed the limit
+	line        []*exchange // exchanges that wait, in order; those that no longer wait stay in the list until their turn
 	waiting     int
 	refused     uint64
 }
@@ -31,13 +31,13 @@ type bodies struct {
 type body struct {
 	octets     int64
 	progress   int64     // when its last octet came, in Unix nanoseconds
-	prev, next *exchange // of bodies.first
-	reading    bool      // in that list
-	waits      bool      // in bodies.line
+	prev, next *exchange // its element in bodies.first
+	reading    bool      // it is in that list
+	waits      bool      // it is in bodies.line
 }
 
-// bodyStall is how long a body may make no progress at the bound, if http.body_rate_min is
-// off.
+// bodyStall is how long a body may make no progress while the limit is reached, if
+// http.body_rate_min is off.
 const bodyStall = time.Minute
 
 // expectBody decides by the head of a request whether its body is to be read. If not, it
@@ -93,7 +93,7 @@ func (x *exchange) Body(p []byte) {
 	}
 }
 
-// press decides on a body that has grown beyond the bound.
+// press decides what happens to a body that has grown beyond the limit.
 func (b *bodies) press(x *exchange) {
 	if b.favoured == nil {
 		b.favour()
@@ -122,7 +122,7 @@ func (b *bodies) stand(x *exchange) {
 	b.line = append(b.line, x)
 }
 
-// favour lets the oldest body go over the bound.
+// favour lets the oldest body exceed the limit.
 func (b *bodies) favour() {
 	b.favoured = b.first
 	b.resume(b.first)
@@ -194,8 +194,8 @@ func (b *bodies) release(x *exchange) {
 	}
 }
 
-// endStalled ends old bodies that make no progress at the bound, so that they do not block
-// others for ever.
+// endStalled ends old bodies that make no progress while the limit is reached, so that they
+// do not block others for ever.
 func (b *bodies) endStalled(s *publisher.Server) {
 	x := b.first
 	for looked := 0; x != nil && looked < 16; looked++ {

@@ -14,10 +14,10 @@ import (
 type Wire interface {
 	http1.Wire
 	RemoteAddr() net.Addr
-	Pause(on bool) // stop reading, and begin again
+	Pause(on bool) // stops and continues reading
 }
 
-// Limits bound what all connections together hold; 0 is no bound.
+// Limits say how much all connections together may hold; 0 is no limit.
 type Limits struct {
 	Connections int   // at once
 	Bodies      int64 // octets of request bodies, from their first octet to the end of their call
@@ -31,9 +31,9 @@ type Door struct {
 	bodies   bodies
 	turn     time.Time // the turn of the loop in which the next field was counted
 	octets   int
-	first    *exchange // of the list of open exchanges
+	first    *exchange // the first open exchange
 	open     int       // connections, hijacked ones included
-	hijacked int       // of those, which have no exchange any more
+	hijacked int       // hijacked connections, which have no exchange any more
 	drain    func()    // called when the last has closed
 	closed   bool
 	refuse   uint64
@@ -138,7 +138,7 @@ type exchange struct {
 	gone       bool
 	full       bool   // a stream waits for the client to take more
 	body       body   // the request's body
-	rest       []byte // of a large answer, sent as fast as the client takes it
+	rest       []byte // the rest of a large answer, sent as fast as the client takes it
 	local      net.Addr
 	tls        *tls.ConnectionState // nil without TLS
 	redirects  bool                 // its requests are redirected to https
@@ -161,7 +161,7 @@ func (x *exchange) TLS() *tls.ConnectionState { return x.tls }
 
 // Head begins a request. It is the only place that copies the head.
 func (x *exchange) Head(h *http1.Head) (status int) {
-	if string(h.Method) == "AMQP" { // a mounted router knows messages by it
+	if string(h.Method) == "AMQP" { // a mounted router recognises messages by it
 		return http.StatusNotImplemented
 	}
 	x.call = x.door.server.NewCall()
@@ -179,7 +179,7 @@ func (x *exchange) Head(h *http1.Head) (status int) {
 	return 0
 }
 
-// End dispatches the request.
+// End is the end of a request. It dispatches the call.
 func (x *exchange) End() {
 	x.door.bodies.read(x)
 	x.dispatch()
