@@ -6,13 +6,23 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/exec"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 // besides is how many requests compute while GET /hello is measured.
 const besides = 4
+
+// The references show what the machine itself costs. In them our server computes
+// nothing: the same work is done by as many processes of the lowest priority, or
+// not at all.
+const (
+	computeOutside = "zamqp, others compute"
+	computeNowhere = "zamqp, nothing computes"
+)
 
 // httpCompute measures GET /hello on one connection beside requests that compute.
 func httpCompute(b *bench, c contestant) (sample, error) {
@@ -24,7 +34,10 @@ func httpCompute(b *bench, c contestant) (sample, error) {
 	if _, err := s.probe(); err != nil {
 		return sample{}, err
 	}
-	computing := s.compute(b.ctx)
+	computing, err := s.beside(b.ctx, c.name)
+	if err != nil {
+		return sample{}, err
+	}
 	url := "http://" + s.addr + "/hello"
 	if b.warm > 0 {
 		if _, err := b.wrkOn(1, url, "report.lua", b.warm); err != nil {
@@ -48,6 +61,39 @@ func httpCompute(b *bench, c contestant) (sample, error) {
 	}
 	micro := func(n int) time.Duration { return time.Duration(n) * time.Microsecond }
 	return sample{count: counts.Requests, wall: micro(counts.Microseconds), cpu: after - before, p50: micro(counts.P50), p99: micro(counts.P99)}, nil
+}
+
+// beside starts what computes while GET /hello is measured.
+func (s *server) beside(ctx context.Context, name string) (stop func() error, err error) {
+	switch name {
+	case computeNowhere:
+		return func() error { return nil }, nil
+	case computeOutside:
+		return computeLow(ctx)
+	}
+	return s.compute(ctx), nil
+}
+
+// computeLow starts processes that compute at the lowest priority until stop is called.
+func computeLow(ctx context.Context) (stop func() error, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var started []*exec.Cmd
+	stop = func() error {
+		cancel() // kills them
+		for _, cmd := range started {
+			_ = cmd.Wait() // it was killed
+		}
+		return nil
+	}
+	for range besides {
+		cmd := exec.CommandContext(ctx, "nice", "-n", "19", "bin/nethttp", "-compute")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Start(); err != nil {
+			return nil, errors.Join(err, stop())
+		}
+		started = append(started, cmd)
+	}
+	return stop, nil
 }
 
 // compute keeps requests that compute in progress until stop is called. It is an

@@ -77,6 +77,8 @@ func catalog(o *options) []workload {
 	clients = append(clients, contestant{"pika", p.pika, 0}, contestant{"librabbitmq", p.librabbitmq, 0})
 	withBench := append([]contestant{{ours, p.zamqpBench, 0}}, clients...)
 	withHello := append([]contestant{{ours, p.zamqp, 0}}, clients...)
+	computes := append([]contestant{{ours, p.zamqpBench, 0}, {computeOutside, p.zamqpBench, 0}, {computeNowhere, p.zamqpBench, 0}},
+		goCores("net/http", p.nethttp)...)
 	beside := append([]contestant{{ours, p.zamqpBench, 0}}, goCores("net/http", p.nethttp)...)
 	secure := append([]contestant{{ours, p.zamqp, 0}}, goCores("net/http", p.nethttp)...)
 	orders := append([]contestant{{ours, p.zamqp, 0}}, goCores("net/http + amqp091-go", p.orders)...)
@@ -89,9 +91,10 @@ func catalog(o *options) []workload {
 			what: "`wrk -t1 -c64` over TLS 1.3 with AES-128-GCM, one request at a time on each connection."},
 		{name: "https-handshake", title: "HTTPS handshake and one GET /hello", unit: "connection", contestants: secure, run: handshakes,
 			what: "Four clients connect again and again, each time with a whole handshake (ECDSA, P-256), and ask once."},
-		{name: "http-compute", title: "HTTP GET /hello beside work that computes", unit: "request", tail: true, contestants: beside, run: httpCompute,
+		{name: "http-compute", title: "HTTP GET /hello beside work that computes", unit: "request", tail: true, contestants: computes, run: httpCompute,
 			goals: []goal{slowestWithin(2 * time.Millisecond)},
-			what:  "`wrk -t1 -c1`, while four other requests at a time each compute for some 50 ms: in `r.Offload`, or in the handler's goroutine."},
+			what: "`wrk -t1 -c1`, while four other requests at a time each compute for some 50 ms: in `r.Offload`, or in the handler's goroutine. " +
+				"For reference: the same server while four processes of nice 19 compute, and while nothing computes."},
 		{name: "http-slow", title: "HTTP GET /hello beside slow readers", unit: "request", tail: true, contestants: beside, run: httpSlow,
 			goals: []goal{slowestWithin(10 * time.Millisecond)},
 			what:  "`wrk -t1 -c1`, while 1,000 clients come that read 32 octets of a stream of 3 MB every 5 s, and after they have come."},
