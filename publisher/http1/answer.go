@@ -7,10 +7,10 @@ type answerState uint8
 
 const (
 	answerNone    answerState = iota
-	answerLength              // by Content-Length: answerLeft octets are owed
+	answerLength              // by Content-Length: answerLeft octets are still to come
 	answerChunked             // by the last chunk
 	answerClose               // by closing, for HTTP/1.0
-	answerEmpty               // it has none: HEAD, 204, 205, 304
+	answerEmpty               // there is no body: HEAD, 204, 205, 304
 )
 
 // Answer answers the current request at once. fields are complete field lines, as
@@ -174,9 +174,8 @@ func (c *Conn) SetClose() {
 	}
 }
 
-// Err compares the length of the answer, if it ended now, with the announced length.
-// If no answer has begun, it does so for the last one. It returns ErrShortAnswer,
-// ErrLongAnswer or nil.
+// Err returns what Finish would find wrong with the length of the answer: ErrShortAnswer,
+// ErrLongAnswer or nil. If no answer has begun, it is about the last one.
 func (c *Conn) Err() error {
 	switch {
 	case c.flags&flagShort != 0, c.answer == answerLength && c.answerLeft > 0:
@@ -191,8 +190,8 @@ func (c *Conn) Err() error {
 // called just before the answer's head says so.
 func (c *Conn) settleClosing() {
 	if c.in != awaitAnswer && c.flags&flagDrop == 0 || c.flags&flagDraining != 0 || c.srv.last {
-		// The request is not read to its end. We cannot wait for that: the
-		// refused client may send for hours.
+		// The request has not been read to its end. We cannot wait for that: the refused
+		// client may send for hours.
 		c.flags |= flagClosing
 	}
 }
@@ -209,7 +208,7 @@ func (c *Conn) finish() {
 	feeding := c.flags&flagFeeding != 0
 	if c.in != awaitAnswer && feeding {
 		c.in, c.due = awaitClose, 0
-		c.flags |= flagUnread // Feed returns ErrUnread, which closes
+		c.flags |= flagUnread // Feed returns ErrUnread, which closes the connection
 		return
 	}
 	// After EOF, the wire's input buffer may hold further requests.

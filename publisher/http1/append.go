@@ -50,7 +50,7 @@ func (c *Conn) room(n int) {
 		c.out = c.srv.buffer(n)
 		return
 	}
-	// Offsets in out change: the chain of dates must be resolved before.
+	// Offsets in out change here, so the chain of dates must be resolved before.
 	c.stamp()
 	unsent := c.out[c.sent:]
 	if c.sent >= len(unsent) && cap(c.out)-len(unsent) >= n {
@@ -92,7 +92,7 @@ func (c *Conn) appendStatus(status int, own ownSet) {
 	c.out = append(c.out, "\r\n"...)
 }
 
-// makeLine renders the beginning that all answers with a status have in common.
+// makeLine renders the beginning that all answers with the same status have in common.
 func (s *Server) makeLine(status int) []byte {
 	line := append([]byte("HTTP/1.1 "), strconv.Itoa(status)...)
 	line = append(append(line, ' '), StatusText(status)...)
@@ -115,7 +115,7 @@ const (
 	ownTransport
 )
 
-// ownFields finds them among complete field lines.
+// ownFields looks for those fields among complete field lines.
 func ownFields(lines []byte) (own ownSet) {
 	for len(lines) > 0 {
 		end := bytes.IndexByte(lines, '\n') + 1
@@ -172,7 +172,7 @@ func (c *Conn) appendTransport(own ownSet) {
 	}
 }
 
-// appendConnection says whether the connection stays open, if that is not the default:
+// appendConnection says whether the connection stays open, if that differs from the default:
 // HTTP/1.1 stays open by default, 1.0 does not. RFC 9112 §9.3.
 func (c *Conn) appendConnection(own ownSet) {
 	switch {

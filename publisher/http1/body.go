@@ -11,8 +11,8 @@ func (c *Conn) feedBody(in []byte) int {
 		c.body(p)
 		return len(p)
 	}
-	// The state moves on first: if the Handler answers inside Body, the
-	// request counts as read.
+	// The state changes first, so that the request counts as read if the Handler answers
+	// inside Body.
 	c.in = awaitAnswer
 	c.body(p)
 	if c.in == awaitAnswer {
@@ -24,10 +24,10 @@ func (c *Conn) feedBody(in []byte) int {
 // dropMax is how much of a body is thrown away to keep its connection open.
 const dropMax = 256 << 10
 
-// DropBody keeps the connection open after an answer that is given inside
-// Handler.Head, before the body has come. The body is thrown away when it comes. There
-// are two exceptions: the body is long, or the client waits for 100 Continue and may
-// never send the body. Then the answer is the last one.
+// DropBody keeps the connection open after an answer that is given inside Handler.Head,
+// before the body has come. The body is dropped when it comes. There are two exceptions: the
+// body is long, or the client waits for 100 Continue and may never send the body. Then the
+// connection ends after this answer.
 func (c *Conn) DropBody() {
 	h := &c.srv.head
 	if c.flags&flagOpen != 0 && !h.Expect100 && h.ContentLength <= dropMax {
@@ -36,7 +36,7 @@ func (c *Conn) DropBody() {
 }
 
 // Hold says that the body is not read for a while, because there is no room for it.
-// BodyRateMin does not apply meanwhile. After BodyStallMax the request is refused with
+// BodyRateMin does not apply in that time. After BodyStallMax the request is refused with
 // 503.
 func (c *Conn) Hold() { c.flags |= flagWaiting | flagFresh }
 
@@ -98,9 +98,9 @@ func lineEnd(in []byte) (int, *Error) {
 	return i + 1, nil
 }
 
-// chunkSize reads a chunk-size line without its CRLF. White space is taken where
-// the grammar has it (BWS): around the semicolon and the equals sign of an
-// extension, and refused everywhere else.
+// chunkSize reads a chunk-size line without its CRLF. White space is accepted where the
+// grammar has it (BWS), which is around the semicolon and the equals sign of an extension,
+// and refused everywhere else.
 func chunkSize(line []byte) (size int64, err *Error) {
 	i := 0
 	for i < len(line) && class[line[i]]&isHex != 0 {
@@ -125,9 +125,9 @@ func chunkSize(line []byte) (size int64, err *Error) {
 	return size, nil
 }
 
-// chunkExt reads the extension of line that begins at i and returns the offset
-// behind it, -1 if it is malformed:
-// BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ]. Extensions mean nothing here, but a broken one may mean something elsewhere.
+// chunkExt reads the extension of line that begins at i and returns the offset after it, or
+// -1 if it is malformed: BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ].
+// Extensions have no meaning here, but a malformed one may have a meaning elsewhere.
 func chunkExt(line []byte, i int) int {
 	if i = skipBWS(line, i); i == len(line) || line[i] != ';' {
 		return -1
@@ -158,8 +158,8 @@ func chunkExt(line []byte, i int) int {
 	return -1
 }
 
-// skipBWS returns the offset of the first octet of b from i on that is no white
-// space, RFC 9110 §5.6.3.
+// skipBWS returns the offset of the first octet of b, from i on, that is not white space. RFC
+// 9110 §5.6.3.
 func skipBWS(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t') {
 		i++
@@ -167,11 +167,10 @@ func skipBWS(b []byte, i int) int {
 	return i
 }
 
-// isText tells whether c may stand in a quoted string, RFC 9110 §5.6.4.
+// isText reports whether c may be in a quoted string. RFC 9110 §5.6.4.
 func isText(c byte) bool { return c >= ' ' && c != 0x7f || c == '\t' }
 
-// tokenEnd returns the offset behind the token of b that begins at i; -1 if
-// there is none.
+// tokenEnd returns the offset after the token of b that begins at i, or -1 if there is none.
 func tokenEnd(b []byte, i int) int {
 	start := i
 	for i < len(b) && class[b[i]]&isToken != 0 {
@@ -195,7 +194,7 @@ func (c *Conn) feedChunkData(in []byte) int {
 	return len(p)
 }
 
-// feedChunkEnd reads the CRLF behind a chunk's data.
+// feedChunkEnd reads the CRLF after a chunk's data.
 func (c *Conn) feedChunkEnd(in []byte) (int, *Error) {
 	if in[0] != '\r' || len(in) > 1 && in[1] != '\n' {
 		return 0, errChunkEnd
@@ -207,10 +206,9 @@ func (c *Conn) feedChunkEnd(in []byte) (int, *Error) {
 	return 2, nil
 }
 
-// feedTrailer reads a trailer line, or the empty line that ends the request.
-// Trailers are checked as strictly as a head's fields, and thrown away: RFC
-// 9110 §6.5.1 lets nobody merge them into the head without knowing their
-// definition. left counts their octets here.
+// feedTrailer reads a trailer line, or the empty line that ends the request. Trailers are
+// checked as strictly as the fields of a head, and dropped: RFC 9110 §6.5.1 allows nobody to
+// merge them into the head without knowing their definition. Here left counts their octets.
 func (c *Conn) feedTrailer(in []byte) (int, *Error) {
 	if in[0] == '\r' {
 		if len(in) == 1 {

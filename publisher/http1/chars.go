@@ -16,13 +16,13 @@ const (
 
 // class says for each octet where it is allowed.
 //
-// A request-target takes every octet but controls, space and #, as net/http does.
-// RFC 3986 allows fewer, but clients send what a user typed: UTF-8, quotes, braces.
-// The end of such a target is still clear. # would begin a fragment, and one recipient
-// could cut it off while another keeps it.
+// A request-target may have every octet but controls, space and #, as in net/http. RFC 3986
+// allows fewer, but clients send what a user typed: UTF-8, quotes, braces. The end of such a
+// target is still clear. # would begin a fragment, and one recipient could cut it off while
+// another keeps it.
 //
-// A host takes no percent sign: no DNS name needs one, and what it decodes to
-// would have to be checked all over again.
+// A host must not have a percent sign. No DNS name needs one, and the decoded text would have
+// to be checked again.
 var class = func() (t [256]uint8) {
 	for c := '0'; c <= '9'; c++ {
 		t[c] |= isToken | isHost | isHex | isDigit
@@ -77,15 +77,15 @@ func equalFold(b []byte, want string) bool {
 	return true
 }
 
-// valueEnd returns the offset, at or after i, of the first octet of b that a
-// field value cannot hold: a control character other than HTAB. That is CR at
-// the end of a well-formed line; len(b) if there is none yet. RFC 9110 §5.5.
+// valueEnd returns the offset, at or after i, of the first octet of b that a field value
+// cannot have: a control character other than HTAB. In a well-formed line that is the CR at
+// its end. It returns len(b) if there is none yet. RFC 9110 §5.5.
 func valueEnd(b []byte, i int) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for i+8 <= len(b) {
 		x := binary.LittleEndian.Uint64(b[i:])
 		del := x ^ 0x7f*ones
-		// Borrows run upwards only, so the lowest marked octet is a true find.
+		// Borrows only go upwards, so the lowest marked octet is correct.
 		m := ((x-0x20*ones) & ^x | (del-ones) & ^del) & highs
 		if m == 0 {
 			i += 8
@@ -114,9 +114,9 @@ func trimOWS(b []byte) []byte {
 	return b
 }
 
-// cutElement splits the first element off a comma-separated list, without the
-// white space around it. Quoted commas are not looked for: no list that is
-// read here may hold a quoted string.
+// cutElement splits the first element off a comma-separated list, without the white space
+// around it. It does not look for quoted commas: no list that is read here may have a quoted
+// string.
 func cutElement(list []byte) (element, rest []byte, more bool) {
 	for i, c := range list {
 		if c == ',' {

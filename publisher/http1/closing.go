@@ -1,8 +1,8 @@
 package http1
 
-// refuse answers an error that the machine itself has found, and ends the connection's
-// input. If an answer has begun, it stays cut. If the request was answered before its
-// body came, it is not answered again.
+// refuse answers an error that the machine itself has found, and ends the connection's input.
+// If an answer has begun, it stays cut off. If the request was answered before its body came,
+// it is not answered again.
 func (c *Conn) refuse(e *Error) {
 	c.srv.stats.Refused++
 	open := c.flags&flagOpen != 0
@@ -19,13 +19,13 @@ func (c *Conn) refuse(e *Error) {
 
 // refuseStatus is the refusal that the Handler has asked for.
 func (c *Conn) refuseStatus(status int) *Error {
-	e := *errStatusAnswer // allocates: refusals by the application are no hot path
+	e := *errStatusAnswer // this allocates, but refusals by the application are not a hot path
 	e.Status = validStatus(status)
 	return &e
 }
 
-// EOF says that the other side has ended its output. It may still read. more means that
-// an answer is due; after it the machine asks its wire to Close.
+// EOF says that the other side has ended its output. It may still read. more means that an
+// answer is still to come; after it the machine asks its wire to Close.
 func (c *Conn) EOF() (more bool) {
 	c.flags |= flagEOF
 	switch {
@@ -79,10 +79,9 @@ func (c *Conn) Shutdown() {
 	}
 }
 
-// Cut ends the connection in the middle of an answer, after the octets that were
-// written. The other side gets those and sees that the answer is not complete. If the
-// answer's end is the end of the connection, it could not see that: then the
-// connection is aborted.
+// Cut ends the connection in the middle of an answer, after the octets that were written. The
+// other side gets those and sees that the answer is incomplete. If the end of the connection
+// marks the end of the answer, it could not see that, so the connection is aborted.
 func (c *Conn) Cut(cause error) {
 	if c.answer == answerClose {
 		c.Abort(cause)
@@ -93,8 +92,8 @@ func (c *Conn) Cut(cause error) {
 	c.wire.Close()
 }
 
-// Abort closes the connection at once. The other side sees that an answer that has
-// begun is cut short.
+// Abort closes the connection at once. If an answer has begun, the other side sees that it is
+// cut off.
 func (c *Conn) Abort(cause error) {
 	c.in, c.answer, c.due = awaitClose, answerNone, 0
 	c.flags &^= flagOpen

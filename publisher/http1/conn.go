@@ -11,9 +11,9 @@ type Conn struct {
 	sent  int
 	dates int // offset+1 in out of the last Date not yet filled in; 0 = none
 
-	left       int64 // octets to come: of the body, or of the chunk
+	left       int64 // octets of the body or of the chunk that are still to come
 	got        int64 // octets of the decoded body announced or read so far
-	answerLeft int64 // octets that a started answer still owes
+	answerLeft int64 // octets of a started answer that are still to come
 	due        int64 // deadline of what the input waits for; 0 = none
 	writeDue   int64 // deadline of the output's next progress; 0 = none
 
@@ -25,7 +25,7 @@ type Conn struct {
 	answer answerState
 }
 
-// inState says what the input waits for.
+// inState says what the input is waiting for.
 type inState uint8
 
 const (
@@ -35,7 +35,7 @@ const (
 	awaitChunkData // left octets of a chunk
 	awaitChunkEnd  // the CRLF behind the data
 	awaitTrailer
-	awaitAnswer // the request is complete; nothing is taken until it is answered
+	awaitAnswer // the request is complete; nothing is read until it is answered
 	awaitClose  // the rest of the input is thrown away
 )
 
@@ -45,27 +45,27 @@ const (
 	flagFresh    flags = 1 << iota // set a new deadline at the next Tick
 	flagFeeding                    // inside Feed, so that no Wake is needed
 	flagBegun                      // part of a head has come
-	flagCRLF                       // the one empty line allowed before a head has come
+	flagCRLF                       // the one empty line that is allowed before a head has come
 	flagOpen                       // a request was announced and its answer is not finished
-	flagHead                       // its method is HEAD
-	flagOld                        // it is HTTP/1.0
-	flagClosing                    // its answer is the last one
+	flagHead                       // the request's method is HEAD
+	flagOld                        // the request has HTTP/1.0
+	flagClosing                    // the answer to the request is the last one
 	flagDraining                   // the next answer is the last one
 	flagEOF                        // the other side sends no more
 	flagRest                       // the last Feed left octets in the wire's input buffer
 	flagHeld                       // requests wait until output is sent
-	flagUnread                     // answered before the request was read
-	flagGone                       // the Handler has been told
+	flagUnread                     // it was answered before it was read
+	flagGone                       // Handler.Gone was called
 	flagLong                       // more was written than announced
 	flagShort                      // less was written than announced
-	flagDrop                       // answered before its body has come: the body is thrown away
-	flagWaiting                    // its body is not read because there is no room
+	flagDrop                       // it was answered before its body has come, and the body is dropped
+	flagWaiting                    // its body is not read now, because there is no room
 	flagSecure                     // the connection has TLS
 )
 
-// Feed uses as much of in as it can. It leaves an incomplete head or line, and
-// everything that follows a request without an answer. An error means that the
-// connection ends: Pending has the last answer, and Feed must not be called again.
+// Feed uses as much of in as it can. It leaves an incomplete head or line, and everything
+// after a request that is not answered yet. An error means that the connection ends: Pending
+// has the last answer, and Feed must not be called again.
 func (c *Conn) Feed(in []byte) (n int, err error) {
 	c.flags = c.flags&^flagRest | flagFeeding
 	for n < len(in) {
@@ -152,8 +152,8 @@ func (c *Conn) feedHead(in []byte) (int, *Error) {
 	return n, nil
 }
 
-// noteHead notes whether in begins with a HEAD request: the refusal of one has no body
-// either (RFC 9110 §9.3.2).
+// noteHead records whether in begins with a HEAD request: the refusal of such a request has
+// no body either (RFC 9110 §9.3.2).
 func (c *Conn) noteHead(in []byte) {
 	const method = "HEAD "
 	if len(in) >= len(method) && string(in[:len(method)]) == method {
@@ -161,8 +161,8 @@ func (c *Conn) noteHead(in []byte) {
 	}
 }
 
-// leadingCRLF takes the one empty line that some clients send behind a body,
-// RFC 9112 §2.2. Taking it at once leaves the connection as idle as it was.
+// leadingCRLF skips the one empty line that some clients send after a body, RFC 9112 §2.2. It
+// does so at once, so that the connection stays idle.
 func (c *Conn) leadingCRLF(in []byte) (int, *Error) {
 	if len(in) < 2 {
 		if c.flags&flagBegun == 0 {

@@ -2,8 +2,8 @@ package http1
 
 import "time"
 
-// Tick takes the time, ends what has taken too long, and returns the next
-// deadline; zero if there is none.
+// Tick sets the time, ends what has taken too long, and returns the next deadline; zero if
+// there is none.
 func (c *Conn) Tick(now time.Time) (next time.Time) {
 	t := c.srv.clock(now)
 	switch {
@@ -35,8 +35,8 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 	return c.srv.base.Add(time.Duration(due))
 }
 
-// deadline returns the time by which the input must have what it waits for; 0 =
-// never. t is now, in nanoseconds since the Server's first Tick.
+// deadline returns the time by which the awaited input must have come; 0 = never. t is now,
+// in nanoseconds since the Server's first Tick.
 func (c *Conn) deadline(t int64) int64 {
 	cfg := &c.srv.cfg
 	d := time.Duration(-1)
@@ -62,9 +62,9 @@ func (c *Conn) deadline(t int64) int64 {
 	return t + int64(d)
 }
 
-// extend moves the deadline of a body: by the time that the octets since the last Tick
-// may take at the minimum rate. The deadline is never further away than BodyStallMax:
-// otherwise a client could send fast for a while and then be silent for an hour.
+// extend moves the deadline of a body by the time that the octets since the last Tick may
+// take at the minimum rate. The deadline is never more than BodyStallMax away: otherwise a
+// client could send fast for a while and then be silent for an hour.
 func (c *Conn) extend(t int64) {
 	cfg := &c.srv.cfg
 	if c.due == 0 {

@@ -9,13 +9,12 @@
 //	Head  Body*  End          one request; then the next
 //	Gone                      exactly once, when no more will come
 //
-// and the Handler answers with Answer, or Start, Write and Finish, at once or
-// later. While a request is being answered nothing of the next one is taken.
+// The Handler answers with Answer, or with Start, Write and Finish, at once or later. While a
+// request is being answered, nothing of the next one is read.
 //
-// The machine is strict. Whatever two recipients could read in two ways is
-// refused with a 4xx or 5xx answer, and after such an error nothing of that
-// connection is ever parsed again: the bytes behind it cannot be trusted to
-// begin where a request begins (RFC 9112 §11.2).
+// The machine is strict. If two recipients could understand a request in two ways, it is
+// refused with a 4xx or 5xx answer. After such an error nothing more of that connection is
+// parsed, because nobody knows where the next request begins (RFC 9112 §11.2).
 //
 // CONNECT is answered with 501. Upgrade is ignored, as RFC 9110 §7.8 allows:
 // the request is handled as the HTTP/1.1 request that it also is.

@@ -9,7 +9,7 @@ import (
 // Feed returns it after it has appended the answer; Gone gets it as the cause
 // when the request had already been announced by Head.
 type Error struct {
-	Status int    // of the answer
+	Status int    // status of the answer
 	Reason string // for the log and for the body of the answer
 }
 
@@ -18,7 +18,7 @@ func (e *Error) Error() string {
 	return "http1: " + strconv.Itoa(e.Status) + " " + StatusText(e.Status) + ": " + e.Reason
 }
 
-// Errors that are no answer to the other side.
+// Errors that are not sent as an answer.
 var (
 	// ErrUnread ends a connection whose request was answered before all of it
 	// was read. The answer has been appended, with Connection: close.
@@ -26,8 +26,8 @@ var (
 	// ErrShortAnswer aborts a connection whose answer is shorter than the
 	// length given to Start: the other side must see that it is cut.
 	ErrShortAnswer = errors.New("http1: the answer is shorter than its Content-Length: write all of it, or start with -1")
-	// ErrLongAnswer aborts a connection whose answer is longer than the length given
-	// to Start: nobody knows which of the two is right.
+	// ErrLongAnswer aborts a connection whose answer is longer than the length given to
+	// Start: nobody can know which of the two is right.
 	ErrLongAnswer = errors.New("http1: the answer is longer than its Content-Length: write no more, or start with -1")
 	// ErrWriteTimeout aborts a connection whose other side has stopped reading, or
 	// reads too slowly.

@@ -2,9 +2,9 @@ package http1
 
 import "fmt"
 
-// AppendField appends a field line. If name is not a token, or value has control
-// characters, it returns an error and dst unchanged: input that a handler copies into a
-// field cannot split the answer. RFC 9110 §5.1, §5.5.
+// AppendField appends a field line. If name is not a token, or value has control characters,
+// it returns an error and dst unchanged. So input that a handler copies into a field cannot
+// split the answer. RFC 9110 §5.1, §5.5.
 func AppendField(dst []byte, name, value string) ([]byte, error) {
 	if !validToken(name) {
 		return dst, fmt.Errorf("http1: field name %q is not a token: use letters, digits and hyphens", name)
@@ -20,7 +20,7 @@ func AppendField(dst []byte, name, value string) ([]byte, error) {
 type fieldKind uint8
 
 const (
-	fieldFree       fieldKind = iota // whoever answers
+	fieldFree       fieldKind = iota // the handler
 	fieldFraming                     // the machine: it says where the body ends
 	fieldConnection                  // the machine: it governs the connection
 	fieldMade                        // the machine, in each answer
@@ -67,8 +67,8 @@ func validToken(s string) bool {
 	return s != ""
 }
 
-// ValidValue tells whether s can be the value of a field: text without control
-// characters. RFC 9110 §5.5.
+// ValidValue reports whether s can be the value of a field: text without control characters.
+// RFC 9110 §5.5.
 func ValidValue(s string) bool { return validValue(s) }
 
 func validValue(s string) bool {
@@ -80,12 +80,11 @@ func validValue(s string) bool {
 	return true
 }
 
-// typeCache remembers the last Content-Type that was found valid. Handlers
-// give the same constant again and again, and comparing a string with itself
-// costs nothing.
+// typeCache remembers the last Content-Type that was found valid. Handlers give the same
+// constant again and again, and comparing a string with itself takes no time.
 type typeCache struct{ last string }
 
-// valid tells whether t can be sent as Content-Type; "" means that none is.
+// valid reports whether t can be sent as Content-Type; "" means that none is sent.
 func (c *typeCache) valid(t string) bool {
 	if t == c.last {
 		return t != ""

@@ -1,8 +1,8 @@
 package http1
 
-// framing reads the fields that decide where the request ends and whether the
-// connection goes on, and checks that they can be understood in one way only.
-// RFC 9112 §3.2, §6.3, §9.3; RFC 9110 §10.1.1.
+// framing reads the fields that decide where the request ends and whether the connection
+// stays open, and checks that they can be understood in only one way. RFC 9112 §3.2, §6.3,
+// §9.3; RFC 9110 §10.1.1.
 func (s *Server) framing(h *Head) *Error {
 	h.ContentLength, h.Chunked, h.Expect100 = -1, false, false
 	h.KeepAlive = h.Minor > 0
@@ -11,8 +11,7 @@ func (s *Server) framing(h *Head) *Error {
 	var coded, chunked, unknown, kept, closed bool
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		// The length picks the few names that matter; all others cost this
-		// one comparison.
+		// The length selects the few names that matter; all others cost only this comparison.
 		switch len(f.Name) {
 		case len("host"):
 			if equalFold(f.Name, "host") {
@@ -64,8 +63,8 @@ func (s *Server) framing(h *Head) *Error {
 	return nil
 }
 
-// expectations reads one Expect field, a list that may be empty; ok tells that
-// nothing but 100-continue is expected. RFC 9110 §10.1.1.
+// expectations reads one Expect field, a list that may be empty. ok reports that nothing but
+// 100-continue is expected. RFC 9110 §10.1.1.
 func expectations(v []byte) (continues, ok bool) {
 	for more := true; more; {
 		var e []byte
@@ -100,14 +99,14 @@ func (h *Head) setLength(v []byte) *Error {
 	return nil
 }
 
-// codings reads one line of Transfer-Encoding. chunked tells whether the last
-// coding so far is chunked, unknown whether any other was named.
+// codings reads one line of Transfer-Encoding. chunked reports whether the last coding so far
+// is chunked, unknown whether any other was named.
 func codings(v []byte, chunked, unknown *bool) *Error {
 	for more := true; more; {
 		var e []byte
 		e, v, more = cutElement(v)
 		if *chunked || len(e) == 0 {
-			return errCodingFinal // something, or chunked again, after chunked; or an empty element
+			return errCodingFinal // another coding, or chunked again, after chunked; or an empty element
 		}
 		if equalFold(e, "chunked") {
 			*chunked = true
@@ -138,9 +137,9 @@ func (h *Head) setCoding(coded, chunked, unknown bool) *Error {
 	return nil
 }
 
-// setHost checks the Host field. In absolute-form the target's host rules and
-// the field must still be there and be valid, RFC 9112 §3.2.2. An empty Host is
-// valid: it says that the client knows no name for this server (§3.2, §3.3).
+// setHost checks the Host field. With a target in absolute-form, the target's host is used,
+// but the field must still be there and be valid, RFC 9112 §3.2.2. An empty Host is valid: it
+// says that the client knows no name for this server (§3.2, §3.3).
 func (h *Head) setHost(n int, host []byte) *Error {
 	switch {
 	case n > 1:
@@ -156,8 +155,8 @@ func (h *Head) setHost(n int, host []byte) *Error {
 	return nil
 }
 
-// connectionOptions reads one Connection field, RFC 9110 §7.6.1. Options other
-// than these two name hop-by-hop fields, which concern only intermediaries.
+// connectionOptions reads one Connection field, RFC 9110 §7.6.1. Options other than these two
+// name hop-by-hop fields, which matter only to intermediaries.
 func connectionOptions(v []byte) (keepAlive, closing bool) {
 	for more := true; more; {
 		var e []byte

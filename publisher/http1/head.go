@@ -16,11 +16,11 @@ type Head struct {
 	Query  []byte     // what follows the first question mark; nil if there is none
 	Host   []byte     // host[:port] of an absolute-form target, or else of the Host field; may be empty
 
-	Major, Minor  uint8 // as sent: HTTP/1.7 is spoken to as HTTP/1.1
+	Major, Minor  uint8 // as sent: HTTP/1.7 is answered like HTTP/1.1
 	Fields        []Field
-	ContentLength int64 // -1: none was sent
+	ContentLength int64 // -1 if none was sent
 	Chunked       bool  // the body comes in chunks
-	KeepAlive     bool  // the other side wants the connection kept
+	KeepAlive     bool  // the other side wants to keep the connection open
 	Expect100     bool  // 100-continue is expected, and will be sent when Head returns 0
 }
 
@@ -35,30 +35,29 @@ func (h *Head) Get(name string) []byte {
 	return nil
 }
 
-// HasBody tells whether body octets will follow.
+// HasBody reports whether body octets follow.
 func (h *Head) HasBody() bool { return h.Chunked || h.ContentLength > 0 }
 
-// progress is how far an incomplete head (or trailer section) at the front of
-// the input has been checked. Without it, a head that comes octet by octet would be
-// scanned from its start each time.
+// progress is how far an incomplete head (or trailer section) at the front of the input has
+// been checked. Without it, a head that arrives octet by octet would be scanned from its
+// start each time.
 type progress struct {
 	line   int32 // offset of the first line that is not complete
 	ok     int32 // octets before this offset are checked, in the line's current target or value
 	fields int32 // field lines before line
 }
 
-// parseHead reads a head at the front of in into s.head, as views. It returns
-// the length of the head; 0 and no error if in does not hold all of it, with p
-// telling where to go on. in must then be offered again with more octets
-// behind it.
+// parseHead reads a head at the front of in into s.head, as views, and returns its length. If
+// in does not have all of it, parseHead returns 0 and no error, and p says where to continue.
+// Then in must be given again with more octets after it.
 //
-// Octets are judged strictly in order, each as soon as it is there: the same
-// input gives the same outcome however it is cut into pieces.
+// Octets are checked strictly in order, each as soon as it has come. So the same input has
+// the same result however it is cut into pieces.
 func (s *Server) parseHead(in []byte, p *progress) (int, *Error) {
 	b := in[:min(len(in), s.cfg.HeadMax)]
 	h := &s.head
 	i, ok := int(p.line), int(p.ok)
-	fields := h.Fields[:p.fields] // what stands in them is stale after a resume; only the number counts
+	fields := h.Fields[:p.fields] // their content is stale after a resume; only the number counts
 	if i == 0 {
 		n, checked, err := s.requestLine(b, ok)
 		if n == 0 {
@@ -90,8 +89,8 @@ func (s *Server) parseHead(in []byte, p *progress) (int, *Error) {
 		return 0, errHeadEnd
 	}
 	if p.line > 0 {
-		// The earlier lines were only checked, because the scratch space is
-		// shared and views end with a Feed. Now read all lines.
+		// The earlier lines were only checked, because the scratch space is shared and views
+		// end with a Feed. Now all lines are read.
 		*p = progress{}
 		return s.parseHead(in, p)
 	}
@@ -100,7 +99,7 @@ func (s *Server) parseHead(in []byte, p *progress) (int, *Error) {
 	return i + 2, s.framing(h)
 }
 
-// incomplete ends a parse that ran out of octets, or met err.
+// incomplete ends a parse that ran out of octets, or returns err.
 func (s *Server) incomplete(b []byte, now progress, p *progress, err *Error) (int, *Error) {
 	if err == nil && len(b) == s.cfg.HeadMax {
 		err = errHeadLong
@@ -109,9 +108,9 @@ func (s *Server) incomplete(b []byte, now progress, p *progress, err *Error) (in
 	return 0, err
 }
 
-// requestLine reads the request line at the front of b into s.head and returns
-// the offset behind it. n == 0: b ends before it does, or err; then the target
-// is fine up to the offset checked. RFC 9112 §3.
+// requestLine reads the request line at the front of b into s.head and returns the offset
+// after it. If n is 0, b ends too early, or there is an error; the target was found good up
+// to the offset checked. RFC 9112 §3.
 func (s *Server) requestLine(b []byte, ok int) (n, checked int, err *Error) {
 	h := &s.head
 	i := 0
@@ -159,8 +158,7 @@ func (s *Server) requestLine(b []byte, ok int) (n, checked int, err *Error) {
 	return i + 10, 0, nil
 }
 
-// version reads "HTTP/" DIGIT "." DIGIT CRLF; as much of it as b holds.
-// RFC 9112 §2.3.
+// version reads "HTTP/" DIGIT "." DIGIT CRLF, or as much of it as b has. RFC 9112 §2.3.
 func (h *Head) version(b []byte) *Error {
 	const pattern = "HTTP/0.0\r\n"
 	for i := range min(len(b), len(pattern)) {
@@ -178,9 +176,9 @@ func (h *Head) version(b []byte) *Error {
 	return nil
 }
 
-// fieldLine reads the field line of b that begins at i into f and returns the
-// offset behind it. n == 0: b ends before the line does, or err; then the
-// value is fine up to the offset checked. RFC 9112 §5.
+// fieldLine reads the field line of b that begins at i into f and returns the offset after
+// it. If n is 0, b ends too early, or there is an error; the value was found good up to the
+// offset checked. RFC 9112 §5.
 func fieldLine(b []byte, i, ok int, f *Field) (n, checked int, err *Error) {
 	start := i
 	for i < len(b) && class[b[i]]&isToken != 0 {

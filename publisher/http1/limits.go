@@ -16,14 +16,13 @@ type Config struct {
 
 	IdleTimeout  time.Duration // from accept or the last answer to the first octet of a head. 75 s
 	HeadTimeout  time.Duration // from the first octet of a head to its last; 408 after. 10 s
-	BodyGrace    time.Duration // time a body has before BodyRateMin holds. 5 s
+	BodyGrace    time.Duration // time after which BodyRateMin applies to a body. 5 s
 	BodyStallMax time.Duration // longest silence in a body, even if it was fast before. 60 s
-	WriteTimeout time.Duration // longest time in which the other side takes nothing of an answer. 60 s
+	WriteTimeout time.Duration // longest time in which the other side reads nothing of an answer. 60 s
 	BodyRateMin  int64         // octets a second of a body; 408 below. 100
 
-	// AnswerRateMin is how many octets of an answer the other side has to read in a
-	// second. If it reads fewer, the connection is aborted, but not before
-	// WriteTimeout. 100
+	// AnswerRateMin is how many octets of an answer the other side has to read in a second.
+	// If it reads less, the connection is aborted, but not before WriteTimeout. 100
 	AnswerRateMin int64
 
 	ServerName string // value of the Server field; "" = no Server field
@@ -49,7 +48,7 @@ func DefaultConfig() Config {
 	return Config{ServerName: "zamqp"}.withDefaults()
 }
 
-// Validate tells what is wrong with c, naming the field and the remedy.
+// Validate returns what is wrong with c. The error names the field and the remedy.
 func (c Config) Validate() error {
 	for _, l := range []struct {
 		name  string

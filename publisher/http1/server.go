@@ -4,26 +4,26 @@ import "time"
 
 // Wire is what a Conn needs of its transport.
 type Wire interface {
-	Wake()             // offer the kept input again, Tick, and send what is Pending
-	Close()            // send what is Pending, then close in an orderly way
-	Abort(cause error) // close without sending
+	Wake()             // gives the kept input again, calls Tick, and sends what is Pending
+	Close()            // sends what is Pending, then closes in an orderly way
+	Abort(cause error) // closes without sending
 }
 
-// Handler gets what a connection reads. All slices are valid only until the method
-// returns. The methods may call those of their Conn. No method is called while another
-// one runs.
+// Handler gets what a connection has read. All slices are valid only until the method
+// returns. The methods may call those of their Conn. No method is called while another one
+// runs.
 type Handler interface {
-	// Head announces a request. 0 = continue. Any other status is the answer, and
-	// then the connection is closed, because the body is not read. Answering inside
-	// Head is allowed as well: then nothing more of this request follows.
+	// Head announces a request. The result 0 means to continue. Any other status is the
+	// answer, and then the connection is closed, because the body is not read. Answering
+	// inside Head is allowed as well: then nothing more of this request follows.
 	Head(h *Head) (status int)
-	// Body is the next piece of the decoded body; never empty.
+	// Body gets the next piece of the decoded body, which is never empty.
 	Body(p []byte)
 	// End says that the request is complete. The Handler must answer it exactly once,
 	// now or later.
 	End()
-	// Gone is called exactly once: no more requests come, and the current one, if any,
-	// cannot be answered any more. nil = orderly.
+	// Gone is called exactly once: no more requests come, and the current one, if any, cannot
+	// be answered any more. A nil cause is an orderly end.
 	Gone(cause error)
 }
 
@@ -36,12 +36,12 @@ type Server struct {
 
 	head Head // scratch: the head that is being read; valid only inside parseHead and Handler.Head
 
-	// Time, as far as it is known: that of the last Tick of any connection.
+	// The time, as far as it is known: that of the last Tick of any connection.
 	base time.Time // first Tick; deadlines are nanoseconds since then
 	unix int64     // second that date shows
 	date [dateLen]byte
 
-	lines [1000][]byte // by status: status line, Server, and "Date: ", made when first used
+	lines [1000][]byte // by status: status line, Server, and "Date: ", made at first use
 	types typeCache
 
 	transport []byte // the line of Strict-Transport-Security; empty = none
@@ -62,7 +62,7 @@ type Stats struct {
 const (
 	bufferMin  = 4 << 10  // capacity of a new buffer, or a multiple
 	bufferMax  = 64 << 10 // largest buffer that is kept
-	freeMax    = 4 << 20  // octets kept in all
+	freeMax    = 4 << 20  // octets kept in total
 	firstFrees = 64       // room for that many without growing the list
 )
 
@@ -84,7 +84,7 @@ func NewServer(cfg Config) *Server {
 	return s
 }
 
-// BodyMax is the bound of a decoded body, in octets.
+// BodyMax returns the limit for a decoded body, in octets.
 func (s *Server) BodyMax() int64 { return s.cfg.BodyMax }
 
 // Stats returns the counters.
@@ -100,7 +100,7 @@ func (s *Server) NewConn(w Wire, h Handler) *Conn {
 // Secure says that the connection has TLS.
 func (c *Conn) Secure() { c.flags |= flagSecure }
 
-// clock takes the time and returns it as nanoseconds since the first call.
+// clock sets the time and returns it as nanoseconds since the first call.
 func (s *Server) clock(now time.Time) int64 {
 	if s.base.IsZero() {
 		s.base = now
@@ -125,8 +125,8 @@ func (s *Server) buffer(n int) []byte {
 		s.freeBytes -= cap(b)
 		return b
 	}
-	// Whole multiples, so that an answer a little longer than the last one
-	// finds room in the same buffer.
+	// Whole multiples, so that an answer a little longer than the last one fits into the same
+	// buffer.
 	return make([]byte, 0, (max(n, 1)+bufferMin-1)/bufferMin*bufferMin)
 }
 

@@ -2,8 +2,8 @@ package http1
 
 import "strconv"
 
-// validStatus returns status if it can be a final answer's, else 500. 600 to 999
-// are no statuses (RFC 9110 §15), but are in use, and proxies pass them on.
+// validStatus returns status if it can be that of a final answer, else 500. 600 to 999 are
+// not defined (RFC 9110 §15), but are in use, and proxies pass them on.
 func validStatus(status int) int {
 	if status < 200 || status > 999 {
 		return 500

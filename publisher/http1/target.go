@@ -66,8 +66,8 @@ func (h *Head) splitTarget() *Error {
 		h.Path, h.Query = t[:i], t[i+1:]
 	}
 	if len(h.Path) == 0 {
-		// http://host is http://host/, but OPTIONS http://host is OPTIONS *
-		// (RFC 9112 §3.2.4).
+		// http://host means http://host/, but OPTIONS http://host means OPTIONS * (RFC 9112
+		// §3.2.4).
 		h.Path = slash
 		if string(h.Method) == "OPTIONS" && h.Query == nil {
 			h.Path = asterisk
@@ -103,12 +103,11 @@ func checkEscapes(path []byte) *Error {
 	}
 }
 
-// validAuthority tells whether b is uri-host [ ":" port ] with a host that is
-// not empty (RFC 9110 §4.2.1); needPort asks for a port. User information is
-// refused, RFC 9110 §4.2.4.
 // ValidHost reports whether b can be the value of a Host field. RFC 9110 §7.2.
 func ValidHost(b []byte) bool { return len(b) > 0 && validAuthority(b, false) }
 
+// validAuthority reports whether b is uri-host [ ":" port ] with a host that is not empty
+// (RFC 9110 §4.2.1). needPort requires a port. User information is refused, RFC 9110 §4.2.4.
 func validAuthority(b []byte, needPort bool) bool {
 	i := 0
 	if len(b) > 0 && b[0] == '[' {
@@ -138,8 +137,8 @@ func validAuthority(b []byte, needPort bool) bool {
 	return validPort(b[i+1:], needPort)
 }
 
-// validPort tells whether b is a port number; empty is one unless needed,
-// RFC 3986 §3.2.3.
+// validPort reports whether b is a port number. It may be empty unless needed is set. RFC
+// 3986 §3.2.3.
 func validPort(b []byte, needed bool) bool {
 	if len(b) > 5 || needed && len(b) == 0 {
 		return false
