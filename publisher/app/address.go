@@ -13,7 +13,7 @@ type listening struct {
 	addresses []string
 }
 
-// at is the address in it that excludes another one; "" = none.
+// at is the address in it that conflicts with another one; "" = none.
 func (l *listening) at(address string) string {
 	for _, other := range l.addresses {
 		if sameAddress(address, other) {
@@ -39,7 +39,7 @@ func addressTaken(key, address, by string, own ...listening) error {
 	return fmt.Errorf("%s = %q: in use%s: %s", key, address, by, elsewhere(key, address))
 }
 
-// pathTaken says what is in the place of a unix socket.
+// pathTaken says what is at the path of a unix socket.
 func pathTaken(path, by string) string {
 	info, err := os.Lstat(path)
 	switch {
@@ -53,7 +53,7 @@ func pathTaken(path, by string) string {
 	return fmt.Sprintf("what is there is no socket (%s): remove it if nobody needs it, or name another path", info.Mode().Type())
 }
 
-// sameAddress reports whether two TCP addresses exclude each other.
+// sameAddress reports whether two TCP addresses cannot be listened at together.
 func sameAddress(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -65,7 +65,7 @@ func sameAddress(a, b string) bool {
 
 func isAny(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
 
-// loopback turns localhost into an address.
+// loopback replaces localhost by an address.
 func loopback(host string) string {
 	if host == "localhost" {
 		return "127.0.0.1"

@@ -9,7 +9,7 @@ import (
 	"zamqp/publisher/config"
 )
 
-// clientOptions are those of r.Client.
+// clientOptions returns the options of r.Client.
 func clientOptions(c *config.Client) (publisher.ClientOptions, error) {
 	options := publisher.ClientOptions{
 		HostMax: c.HostMax, RequestsMax: c.RequestsMax, Queue: c.Queue, ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,

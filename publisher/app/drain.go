@@ -11,11 +11,11 @@ import (
 // to close cleanly.
 const cutGrace = time.Second
 
-// drain stops in order: say that the server is not ready, cancel the consumers,
-// and serve on for server.drain_delay, so that a balancer can see it; then
-// accept no more, finish the calls and their answers, run the handlers' OnStop
-// functions, flush publishes, confirms and acks, close. All that comes after the
-// delay is within server.drain_timeout.
+// drain stops the server in this order: it reports that the server is not ready, cancels the
+// consumers, and serves on for server.drain_delay, so that a balancer notices. Then it
+// accepts no more, finishes the calls and their answers, runs the handlers' OnStop functions,
+// flushes publishes, confirms and acks, and closes. Everything after the delay must end
+// within server.drain_timeout.
 func (a *application) drain(why string) {
 	if a.draining {
 		return
@@ -29,7 +29,7 @@ func (a *application) drain(why string) {
 	cut := a.loop.After(delay+timeout, a.cut)
 	left := 2
 	one := func() {
-		if left--; left == 0 { // but calls whose clients have gone may still run
+		if left--; left == 0 { // calls whose clients have gone may still run
 			a.server.Drain(func() { a.endHijacked(func() { a.runOnStop(func() { a.close(cut.Stop) }) }) })
 		}
 	}
@@ -51,9 +51,9 @@ func (a *application) drain(why string) {
 	a.loop.After(delay, shut)
 }
 
-// hijackedGrace is what handlers that have taken over their connections get to end
-// them, once all their contexts have ended and no other work is left. Many of them
-// would never do it: net/http's Shutdown does not even tell them.
+// hijackedGrace is how long handlers may take to end connections that they have taken over,
+// once all their contexts have ended and no other work is left. Many handlers would never end
+// them: net/http's Shutdown does not even tell them.
 const hijackedGrace = 5 * time.Second
 
 // endHijacked waits until handlers have closed the connections that they have taken over,

@@ -28,7 +28,7 @@ import (
 // RabbitMQ.
 const ownUser = "guest"
 
-// processStart is the zero of the clock by which the broker measures its slices.
+// processStart is the zero of the clock with which the broker measures its slices.
 var processStart = time.Now()
 
 // embedded is the broker of this process: its machine, and the machine's host. All of it
@@ -39,8 +39,8 @@ type embedded struct {
 	settings *config.Broker
 	server   *broker.Server
 	memory   *messageMemory
-	closers  []func() // of the listeners
-	secure   *tlsDoor // the listeners for TLS; nil = there are none
+	closers  []func() // open listeners
+	secure   *tlsDoor // the listeners for TLS; nil without any
 	tick     *loop.Timer
 	due      time.Time // when tick runs; zero = it does not
 	failed   error     // of the store
@@ -89,7 +89,7 @@ func newEmbedded(l *loop.Loop, s *config.Broker, log zerolog.Logger) (*embedded,
 		log.Info().Str("data_dir", s.DataDir).Int("queues", stats.Queues).Int("messages", stats.Messages).
 			Dur("took", time.Since(began).Round(100*time.Microsecond)).Msg("broker: its data directory has been read")
 	}
-	// Appended records get to the disk, whatever ends the loop.
+	// Appended records reach the disk, whatever ends the loop.
 	l.OnEnd(func() {
 		if err := e.server.CloseStore(); err != nil {
 			log.Error().Err(err).Msg("broker: some of what its data directory kept may be lost")
@@ -123,9 +123,9 @@ func brokerUsers(configured map[string]*config.BrokerUser) map[string]broker.Use
 	return users
 }
 
-// listen opens broker.listen. If an address is in use, it is most often by another broker,
-// which the user may want to use instead: connection is the one whose url would name it;
-// "" = none.
+// listen opens broker.listen. If an address is in use, it is usually by another broker, which
+// the user may want to use instead. connection is the connection whose url would name that
+// broker; "" = none.
 func (e *embedded) listen(connection string) error {
 	e.watchDisk()
 	for i, address := range e.settings.Listen {
@@ -151,7 +151,7 @@ func brokerTaken(address, connection string, own listening) error {
 		connection, net.JoinHostPort(config.DialableHost(host), port))
 }
 
-// elsewhere is the remedy for an address in use.
+// elsewhere returns the remedy for an address in use.
 func elsewhere(key, address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -213,9 +213,9 @@ func (e *embedded) accept(c *loop.Conn) loop.Peer {
 	return e.connect(c, c.RemoteAddr())
 }
 
-// room reports whether broker.connections_max leaves room for one more. Connections that
-// only wait for their clients to close the socket count, but one of them is closed to
-// make room.
+// room reports whether broker.connections_max allows one more connection. Connections that
+// only wait for their clients to close the socket count, but one of them is closed to make
+// room.
 func (e *embedded) room() bool {
 	most := e.settings.ConnectionsMax
 	if most == 0 {
@@ -247,7 +247,7 @@ func (e *embedded) WakeAt(t time.Time) {
 		return
 	}
 	e.due = t
-	// A time that has passed means the next turn: so long work goes on.
+	// A time that has passed means the next turn, so that long work continues.
 	wait := t.Sub(e.loop.Now())
 	if wait > 0 {
 		wait = max(wait, time.Millisecond)
@@ -271,7 +271,7 @@ func (e *embedded) Post(fn func()) { e.loop.Post(fn) }
 // handlers' pool, because a confirm must not wait for their work.
 func (e *embedded) Offload(fn, done func()) { e.loop.OffloadDisk(fn, done) }
 
-// Note logs what happens in the broker.
+// Note logs events of the broker.
 func (e *embedded) Note(ev broker.Event) {
 	level := zerolog.InfoLevel
 	switch ev.Kind {
@@ -323,7 +323,7 @@ func (e *embedded) Report() []publisher.Status {
 	return []publisher.Status{s}
 }
 
-// diskAdvice adds to an error of a disk that passes what to do about it.
+// diskAdvice adds to a temporary error of a disk what to do about it.
 func diskAdvice(what, dir string, err error) string {
 	advice := "it is tried again, and goes on by itself"
 	switch {
@@ -337,7 +337,7 @@ func diskAdvice(what, dir string, err error) string {
 	return what + ": " + err.Error() + ": " + advice
 }
 
-// stopGrace is how long clients get to answer connection.close.
+// stopGrace is how long clients may take to answer connection.close.
 const stopGrace = time.Second
 
 // stop closes the listeners, then the connections of all clients cleanly,

@@ -24,7 +24,7 @@ const diskReserve = journal.SegmentSizeDefault / 2
 // diskWatch measures the free space of the broker's data directory.
 type diskWatch struct {
 	looking bool
-	err     error // of the last look
+	err     error // result of the last measurement
 	timer   *loop.Timer
 }
 
@@ -47,8 +47,8 @@ func (e *embedded) watchDisk() {
 		w.err = err
 		every := diskEvery
 		if least := e.settings.DiskFreeMin; err == nil {
-			// Without a margin, each segment that is removed or begun would end or begin the
-			// blocking.
+			// Without a margin, each segment that is removed or begun would change between
+			// blocked and not blocked.
 			if e.server.DiskRoom(mark, int64(free)-int64(least), int64(least/8)) {
 				every = diskEveryLow
 			}
@@ -61,7 +61,7 @@ func (e *embedded) watchDisk() {
 	})
 }
 
-// diskFree is how many octets a process without privileges can write.
+// diskFree returns how many octets a process without privileges can write.
 func diskFree(dir string) (config.Size, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// limitGo sets Go's memory limit, unless the environment has set one, so that the
-// collector works harder before the process outgrows the memory that there is. Messages
-// of the embedded broker are outside of Go's memory.
+// limitGo sets Go's memory limit, unless the environment has set one. Then the collector
+// works harder before the process uses more memory than there is. Messages of the embedded
+// broker are outside of Go's memory.
 func limitGo(s *config.Settings, embedded bool, log zerolog.Logger) {
 	limit, source := config.MemoryLimit()
 	floor := floorHeap(limit)
@@ -31,8 +31,8 @@ func limitGo(s *config.Settings, embedded bool, log zerolog.Logger) {
 	e.Str("GOMEMLIMIT", (forGo / config.MiB * config.MiB).String()).Msg("memory")
 }
 
-// goShare is nine tenths of the memory that messages leave, and a quarter of all at least:
-// with a limit that is far too low, the collector would run all the time.
+// goShare returns nine tenths of the memory that messages leave, but at least a quarter of
+// all memory: with a limit that is far too low, the collector would run all the time.
 func goShare(limit, messages config.Size, embedded bool) config.Size {
 	rest := limit
 	if embedded {

@@ -36,13 +36,12 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
-// abandon ends a start that did not come further than the OnStart functions. end
-// cancels their context.
+// abandon ends a start that failed during the OnStart functions. end cancels their context.
 func (a *application) abandon(serving context.Context, end func(), err error) error {
 	a.server.End()
-	a.draining = true // nothing may come of a signal that was posted
+	a.draining = true // a signal that was posted must do nothing
 	a.loop.Stop()
-	if err := a.loop.Run(); err != nil { // which releases the loop's resources
+	if err := a.loop.Run(); err != nil { // Run releases the loop's resources
 		a.log.Warn().Err(err).Msg("the loop was not closed cleanly")
 	}
 	a.fail(err)
@@ -89,8 +88,8 @@ func (a *application) cutStops(cause error) {
 	}
 }
 
-// stopLate runs after the loop. It runs the OnStop functions, within bound, if the
-// drain did not reach them because the start failed or calls did not end.
+// stopLate runs after the loop. If the drain has not run the OnStop functions, because the
+// start failed or calls did not end, it runs them, within bound.
 func (a *application) stopLate(bound time.Duration) {
 	switch {
 	case a.stops.over || !a.server.HasOnStop():
@@ -119,14 +118,14 @@ func (a *application) stopWithin(bound time.Duration) {
 		return
 	case <-ctx.Done():
 	}
-	select { // waits for the functions that heed their context
+	select { // waits for the functions that watch their context
 	case <-done:
 	case <-time.After(cutGrace):
 		a.leaveStops()
 	}
 }
 
-// leaveStops goes on without an OnStop function that does not return.
+// leaveStops continues without an OnStop function that does not return.
 func (a *application) leaveStops() {
 	name := cmp.Or(a.server.RunningHook(), "an OnStop function")
 	a.log.Error().Str("function", name).Msg("an OnStop function has not returned: the server ends without waiting for it, and does not run the ones after it")

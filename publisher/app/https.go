@@ -9,7 +9,7 @@ import (
 	"zamqp/loop"
 )
 
-// plainToTLS is what net/http answers to a request without TLS.
+// plainToTLS is the answer of net/http to a request without TLS.
 const plainToTLS = "HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
 
 // listenTLS opens the listeners of http.tls.

@@ -4,8 +4,8 @@ import (
 	"zamqp/publisher/inhand"
 )
 
-// openInHand opens the file of the messages that are being handled. If that fails, the
-// server starts all the same: only which message has ended a process is not known then.
+// openInHand opens the file of the messages that are being handled. If that fails, the server
+// starts all the same, but will not know which message has ended a process.
 func (a *application) openInHand() {
 	dir := a.plan.Settings.Server.DataDir
 	if dir == "" || len(a.plan.Consumers) == 0 {

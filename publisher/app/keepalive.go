@@ -13,17 +13,17 @@ import (
 // pingsMissed is how many pings without an answer make the status of a connection bad.
 const pingsMissed = 3
 
-// keepalive sends a message to a queue of its own at intervals, and consumes it. That
-// tests the whole way through the broker, where a heartbeat only shows that its socket is
-// served. The result is in the log and in /readyz; the connection is not closed. The
-// queue is exclusive, so that it ends with the connection and every broker accepts it.
+// keepalive sends a message to a queue of its own at intervals, and consumes it. That tests
+// the whole way through the broker; a heartbeat only shows that its socket is served. The
+// result is in the log and in /readyz; the connection is not closed. The queue is exclusive,
+// so it ends with the connection, and every broker accepts it.
 type keepalive struct {
 	link     *link
 	name     string // CONNECTION.ping
 	consumer *client.Consumer
 	out      client.Outgoing
 	missed   int       // pings since the last answer
-	answered time.Time // when that came
+	answered time.Time // when the last answer came
 }
 
 // keepAlive starts the pings if they are configured.
@@ -68,14 +68,14 @@ func (p *keepalive) send() {
 	}
 }
 
-// Confirmed is told of the confirm of a ping.
+// Confirmed is called when a ping is confirmed or refused.
 func (p *keepalive) Confirmed(err error) {
 	if err != nil && p.link.Client.State() == client.Connected {
 		p.link.app.log.Warn().Str("connection", p.link.Name).Err(err).Msg("ping")
 	}
 }
 
-// Deliver takes the answer.
+// Deliver receives the answer to a ping.
 func (p *keepalive) Deliver(*client.Delivery) {
 	p.missed, p.answered = 0, p.link.Loop.Now()
 }

@@ -15,8 +15,8 @@ import (
 
 // Exit codes of a process whose loop does not answer.
 const (
-	exitStalled      = 70 // its thread was held past loop.stall_limit
-	exitUnresponsive = 71 // it was held when a signal asked for the end
+	exitStalled      = 70 // the thread was held past loop.stall_limit
+	exitUnresponsive = 71 // the thread was held when a signal asked for the end
 )
 
 // lastWords ends the process when the loop does not answer. It logs all stacks, and the
@@ -24,12 +24,12 @@ const (
 // For messages in hand it is like a kill.
 type lastWords struct {
 	log  zerolog.Logger
-	w    *logging.Writer // under log; nil if it is the caller's
+	w    *logging.Writer // the writer under log; nil if the caller owns it
 	exit func(status int)
 	once sync.Once
 }
 
-// stalled is what the watchdog calls.
+// stalled is called by the watchdog.
 func (w *lastWords) stalled(limit time.Duration) func(loop.Stall) {
 	return func(s loop.Stall) {
 		w.say(exitStalled, s, func(e *zerolog.Event) {
@@ -39,7 +39,7 @@ func (w *lastWords) stalled(limit time.Duration) func(loop.Stall) {
 	}
 }
 
-// unresponsive is called with a signal that the loop does not answer.
+// unresponsive is called if the loop does not react to a signal.
 func (w *lastWords) unresponsive(l *loop.Loop) func(sig string) {
 	return func(sig string) {
 		w.say(exitUnresponsive, l.Look(), func(e *zerolog.Event) {
@@ -48,8 +48,8 @@ func (w *lastWords) unresponsive(l *loop.Loop) func(sig string) {
 	}
 }
 
-// say logs the line and a line for each goroutine, waits until they are written, as long as
-// the log has a reader, and ends the process.
+// say logs the message and the stack of each goroutine, waits until the lines are written, as
+// long as the log has a reader, and ends the process.
 func (w *lastWords) say(status int, s loop.Stall, line func(*zerolog.Event)) {
 	w.once.Do(func() {
 		if w.w != nil {
@@ -67,7 +67,7 @@ func (w *lastWords) say(status int, s loop.Stall, line func(*zerolog.Event)) {
 	})
 }
 
-// allStacks are the stacks of all goroutines, up to a size that a log can take.
+// allStacks returns the stacks of all goroutines, up to a size that a log can take.
 func allStacks() []byte {
 	const most = 16 << 20
 	for size := 256 << 10; ; size *= 4 {
@@ -78,7 +78,7 @@ func allStacks() []byte {
 	}
 }
 
-// newLastWords are those of a server whose log the caller owns.
+// newLastWords is for a server whose log belongs to the caller.
 func newLastWords(log zerolog.Logger, w *logging.Writer) *lastWords {
 	return &lastWords{log: log, w: w, exit: os.Exit}
 }

@@ -14,18 +14,18 @@ type link struct {
 	dial.Dialer
 	app   *application
 	ping  *keepalive           // nil = none
-	quiet map[failing]repeated // by what was logged last
-	open  bool                 // it was, since the last that was lost
+	quiet map[failing]repeated // as the last log line says
+	open  bool                 // it was open at some time since the last line about its loss
 }
 
-// failing identifies what may fail again and again: the connection, or one of its
+// failing identifies something that may fail again and again: the connection, or one of its
 // consumers and producers.
 type failing struct {
 	kind client.EventKind
 	name string
 }
 
-// repeated is a failure that has been logged.
+// repeated is a failure that has been logged already.
 type repeated struct {
 	at   time.Time
 	text string
@@ -35,8 +35,8 @@ type repeated struct {
 // repeatedEvery is how often a failure that repeats is logged.
 const repeatedEvery = 30 * time.Second
 
-// repeats reports whether an event only repeats a failure. Otherwise more is how many
-// repetitions were not logged.
+// repeats reports whether an event only repeats a failure, and is not logged. If it is
+// logged, more is how many repetitions were not.
 func (k *link) repeats(e *client.Event) (more int, quiet bool) {
 	text := ""
 	switch e.Kind {
@@ -47,10 +47,10 @@ func (k *link) repeats(e *client.Event) (more int, quiet bool) {
 			}
 		}
 		return 0, false
-	case client.EventDialFailed: // its text has all nodes, in any order
+	case client.EventDialFailed: // the text has all nodes, in any order
 	case client.EventLost, client.EventConsumerFailed, client.EventProducerFailed:
 		if e.Err == nil {
-			return 0, false // closed, as was wanted
+			return 0, false // the connection was closed on purpose
 		}
 		text = e.Err.Error()
 	default:
@@ -91,7 +91,7 @@ func (a *application) connect(name string) {
 // Redial is called by the client when it needs another socket.
 func (k *link) Redial(after time.Duration) { k.Loop.After(after, k.Dial) }
 
-// word is the text of an event in the log. A connection that was never open is not
+// word returns the text of an event for the log. A connection that was never open is not
 // "lost".
 func (k *link) word(e *client.Event) string {
 	switch e.Kind {

@@ -2,11 +2,11 @@ package app
 
 import "golang.org/x/sys/unix"
 
-// messageMemory gives the broker memory from outside of Go's heap. The garbage collector
-// does not have to scan a million messages there, nor leave as much room again for
+// messageMemory gives the broker memory from outside of Go's heap. There the garbage
+// collector does not have to scan a million messages, or leave as much room again for
 // garbage.
 type messageMemory struct {
-	mapped int64 // octets, now
+	mapped int64 // octets that are allocated now
 }
 
 // allocate returns n zero octets. If the system gives no more, they come from Go's heap,
@@ -20,7 +20,7 @@ func (m *messageMemory) allocate(n int) []byte {
 	return b
 }
 
-// free takes back a whole slice of allocate. Munmap refuses one from Go's heap, which is
+// free takes back a whole slice of allocate. Munmap refuses a slice from Go's heap, which is
 // left to the garbage collector.
 func (m *messageMemory) free(b []byte) {
 	if unix.Munmap(b) == nil {
@@ -28,6 +28,6 @@ func (m *messageMemory) free(b []byte) {
 	}
 }
 
-// discard gives the pages of a part of such a slice back to the system. They are zero from
-// then on.
+// discard gives the pages of a part of such a slice back to the system. They read as zero
+// from then on.
 func (m *messageMemory) discard(b []byte) { _ = unix.Madvise(b, unix.MADV_DONTNEED) }

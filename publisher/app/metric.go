@@ -7,7 +7,7 @@ import (
 	"zamqp/publisher/command"
 )
 
-// Measure appends the loop's numbers, and which program this is.
+// Measure appends the loop's metrics, and the program's version.
 func (r *loopRuntime) Measure(dst []publisher.Metric) []publisher.Metric {
 	s := r.Loop.Stats()
 	dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "version", Value: command.Version()}, {Name: "goversion", Value: runtime.Version()}},
@@ -27,10 +27,10 @@ func (r *loopRuntime) Measure(dst []publisher.Metric) []publisher.Metric {
 	)
 }
 
-// queuesShown is the most queues of the embedded broker that have metrics of their own.
+// queuesShown limits how many queues of the embedded broker have metrics of their own.
 const queuesShown = 500
 
-// Measure appends the broker's numbers.
+// Measure appends the broker's metrics.
 func (e *embedded) Measure(dst []publisher.Metric) []publisher.Metric {
 	s := e.server.Stats()
 	queues := e.server.QueueStats(queuesShown)

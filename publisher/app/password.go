@@ -9,9 +9,9 @@ import (
 // passwordEvery is how often a password_file is read.
 const passwordEvery = 2 * time.Second
 
-// watchPassword reads the password_file again and again, on a goroutine because the file
-// may be on a network. When it has changed, the client tells the broker: so tokens that
-// expire can be renewed.
+// watchPassword reads the password_file again and again, on a goroutine because the file may
+// be on a network. When it has changed, the client tells the broker, so tokens that expire
+// can be renewed.
 func (k *link) watchPassword() {
 	file := k.Settings.PasswordFile
 	if file == "" {

@@ -31,7 +31,7 @@ func Serve(ctx context.Context, s *config.Settings, log zerolog.Logger) error {
 	return serve(ctx, s, log, newLastWords(log, nil))
 }
 
-// serve is Serve with meters of what is outside of the server.
+// serve is Serve, with meters of parts outside of the server.
 func serve(ctx context.Context, s *config.Settings, log zerolog.Logger, last *lastWords, meters ...publisher.Meter) error {
 	plan, err := config.Resolve(s, publisher.Default)
 	if err != nil {
@@ -74,7 +74,7 @@ type application struct {
 	hurried   bool      // a second signal has ended the drain
 	stopBy    time.Time // the end of the drain
 	stops     stops
-	err       error // what run returns
+	err       error // the result of run
 
 	collecting bool // collectLater was called
 }
@@ -121,11 +121,12 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 	return a, nil
 }
 
-// ownWorkers are for work of the server itself: passwords, replays of a spool.
+// ownWorkers is the number of workers for the server's own work: passwords, replays of a
+// spool.
 const ownWorkers = 16
 
-// believed is what the server knows of its own address: whom it believes about it, and
-// what it is in calls without a client.
+// believed returns what the server knows about its own address: which peers it believes about
+// it, and the base URL for calls without a client.
 func believed(s *config.Settings) (proxies publisher.Proxies, base *publisher.BaseURL, err error) {
 	if s.Site.BaseURL != "" {
 		if base, err = publisher.ParseBaseURL(s.Site.BaseURL); err != nil {
@@ -171,7 +172,7 @@ func (a *application) run(ctx context.Context) error {
 	}
 	stop := a.plan.Settings.Server
 	unwatch := watch(ctx, a.loop, watching{drain: a.drain, hurry: a.hurry, unresponsive: a.last.unresponsive(a.loop), within: stop.DrainDelay + stop.DrainTimeout})
-	if serving.Err() != nil { // before somebody watched
+	if serving.Err() != nil { // it ended before anybody watched it
 		unwatch()
 		return a.abandon(serving, end, context.Cause(serving))
 	}
@@ -183,7 +184,7 @@ func (a *application) run(ctx context.Context) error {
 		a.fail(fmt.Errorf("loop: %w", err))
 	}
 	bound := stop.DrainTimeout
-	if a.draining { // it took all the time there was
+	if a.draining { // the drain used up all its time
 		bound = cutGrace
 	}
 	a.stopLate(bound)
@@ -205,15 +206,15 @@ func (a *application) hurry(why string) {
 // line. With more of them, the garbage collector would take more of the machine at once.
 const spareProcessors = 4
 
-// setProcessors sets the number of processors of Go's scheduler, and returns what undoes
-// that. It stops all goroutines for a moment, so it is done once.
+// setProcessors sets the number of processors of Go's scheduler, and returns a function that
+// undoes that. It stops all goroutines for a moment, so it is done once.
 func setProcessors(n int) (undo func()) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return func() {}
 	}
 	before := runtime.GOMAXPROCS(0)
 	if n == 0 {
-		runtime.SetDefaultGOMAXPROCS() // as the machine has, or as the cgroup allows
+		runtime.SetDefaultGOMAXPROCS() // as many as the machine has, or as the cgroup allows
 		n = runtime.GOMAXPROCS(0) + spareProcessors
 	}
 	runtime.GOMAXPROCS(n)
@@ -288,7 +289,7 @@ func (a *application) listen(address string) error {
 	return nil
 }
 
-// opened are the listeners that are there before this one of http.listen.
+// opened returns the listeners that were opened before this one of http.listen.
 func (a *application) opened() (own []listening) {
 	s := a.plan.Settings
 	if a.embedded != nil {
@@ -304,7 +305,7 @@ func listenText(addr net.Addr) string {
 	return "http://" + addr.String()
 }
 
-// sweep ends what calls wait for, if they are older than server.call_timeout.
+// sweep ends the waits of calls that are older than server.call_timeout.
 func (a *application) sweep() {
 	limit := a.plan.Settings.Server.CallTimeout
 	if limit == 0 {
@@ -315,5 +316,5 @@ func (a *application) sweep() {
 	a.loop.After(max(min(time.Second, limit/4), time.Millisecond), a.sweep)
 }
 
-// errCut is the error of a drain that ended before its calls.
+// errCut is the error of a drain that ended before all calls had ended.
 var errCut = errors.New("the drain was cut short by server.drain_timeout")

@@ -13,10 +13,10 @@ import (
 	"zamqp/loop"
 )
 
-// watching is what signals do.
+// watching receives the signals and acts on them.
 type watching struct {
-	drain, hurry func(why string) // on the loop's thread
-	unresponsive func(sig string) // when that does not answer; on another goroutine
+	drain, hurry func(why string) // called on the loop's thread
+	unresponsive func(sig string) // called if the loop's thread does not answer; on another goroutine
 	within       time.Duration    // how long a drain may take; negative = unknown
 }
 
@@ -24,7 +24,7 @@ const (
 	// answerMax is how long the loop may take to run a posted function after the second
 	// signal. A turn takes milliseconds, also under load.
 	answerMax = 2 * time.Second
-	// endMax is how long it may then take to end, which includes writing to the disk.
+	// endMax is how long the loop may then take to end, which includes writing to the disk.
 	endMax = 10 * time.Second
 )
 
@@ -52,9 +52,9 @@ type signalled struct {
 	signals  chan os.Signal
 	done     chan struct{} // closed when the loop has ended
 	draining bool          // for the loop's thread
-	count    int           // of signals
-	last     string        // the last of them
-	heard    *atomic.Bool  // the loop has heard what it was asked last
+	count    int           // number of signals
+	last     string        // the last signal
+	heard    *atomic.Bool  // the loop has run the last function that was posted
 	look     <-chan time.Time
 }
 
@@ -66,7 +66,7 @@ func (s *signalled) run(ctx context.Context) {
 			return
 		case <-ended:
 			ended = nil
-			s.loop.Post(func() { // never in a hurry
+			s.loop.Post(func() { // this one never hurries
 				if !s.draining {
 					s.draining = true
 					s.drain("the caller's context ended")
@@ -123,7 +123,7 @@ func (s *signalled) check() {
 	}
 	s.ask(func() {})
 	wait := answerMax
-	if s.count > 1 { // it was told to stop, and closes files
+	if s.count > 1 { // the loop was told to stop, and closes files
 		wait = endMax
 	}
 	s.look = time.After(wait)

@@ -72,11 +72,11 @@ func (a *application) openSpools() error {
 	return nil
 }
 
-// orphans warns of spools that no connection uses any more.
+// orphans warns about spools that no connection uses any more.
 func (a *application) orphans(parent string, used map[string]bool) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
-		return // it was made before, if possible
+		return // it is there already, if that was possible
 	}
 	for _, e := range entries {
 		dir := filepath.Join(parent, e.Name())

@@ -22,29 +22,29 @@ const (
 	tlsHandshakeTimeout = 10 * time.Second
 	// tlsHandshakesMax is how many handshakes a tlsDoor computes at once.
 	tlsHandshakesMax = 64
-	// tlsWaitingMax is how many handshakes are under way at once, with those whose client
-	// has sent nothing.
+	// tlsWaitingMax is how many handshakes are under way at once, including those whose
+	// client has sent nothing.
 	tlsWaitingMax = 512
 )
 
-// tlsDoor is listeners for TLS that share certificates: those of http.tls, or those of the
-// embedded broker. Their connections make their handshake on goroutines; the loop then
-// takes them over, and needs no goroutine for them any more. A handshake that waits for its client holds no slot, so that a
-// silent client does not keep others waiting.
+// tlsDoor has listeners for TLS that share certificates: those of http.tls, or those of the
+// embedded broker. Handshakes run on goroutines; after that the loop takes the connections
+// over and needs no goroutine for them. A handshake that waits for its client holds no slot,
+// so a silent client does not keep others waiting.
 type tlsDoor struct {
-	name   string // in logs and metrics
+	name   string // the name in logs and metrics
 	loop   *loop.Loop
 	log    zerolog.Logger
 	store  *certificate.Store
 	accept func(*loop.Conn, *tls.ConnectionState) loop.Peer
 	// plain is the answer to a client that speaks HTTP without TLS; "" = none.
 	plain  string
-	slots  chan struct{} // one is held while a handshake is computed
+	slots  chan struct{} // slots; a handshake holds one while it computes
 	opened []net.Listener
 	ended  chan struct{} // closed when the loop has ended
 
 	mu      sync.Mutex
-	waiting []*shaking // in the order in which they came
+	waiting []*shaking // handshakes in the order in which they came
 
 	done   atomic.Uint64 // handshakes that succeeded
 	failed atomic.Uint64
@@ -79,7 +79,7 @@ func newTLSDoor(l *loop.Loop, log zerolog.Logger, name string, o certificate.Opt
 // listen opens a listener.
 func (d *tlsDoor) listen(address string) (net.Addr, error) {
 	var config net.ListenConfig
-	config.SetMultipathTCP(false) // as the loop's own
+	config.SetMultipathTCP(false) // like the loop's own listeners
 	ln, err := config.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (d *tlsDoor) acceptAll(ln net.Listener) {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil { // out of descriptors, most likely: others come back
+		if err != nil { // probably out of file descriptors: they become free again
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
@@ -114,7 +114,7 @@ func (d *tlsDoor) acceptAll(ln net.Listener) {
 	}
 }
 
-// shakeHands holds a slot while it does not wait for the client.
+// shakeHands makes the handshake. It holds a slot while it does not wait for the client.
 func (d *tlsDoor) shakeHands(c *shaking) {
 	ctx, cancel := context.WithTimeout(context.Background(), tlsHandshakeTimeout)
 	defer cancel()
@@ -143,8 +143,8 @@ func (d *tlsDoor) shakeHands(c *shaking) {
 	}
 }
 
-// answerPlain tells a client that speaks HTTP without TLS what is wrong, if the failure
-// of the handshake shows that it does.
+// answerPlain tells a client that speaks HTTP without TLS what is wrong, if the error of the
+// handshake shows that.
 func (d *tlsDoor) answerPlain(err error) {
 	var header tls.RecordHeaderError
 	if d.plain == "" || !errors.As(err, &header) || header.Conn == nil || !looksLikeHTTP(header.RecordHeader) {
@@ -155,13 +155,14 @@ func (d *tlsDoor) answerPlain(err error) {
 	if _, err := io.WriteString(nc, d.plain); err != nil {
 		return
 	}
-	// Closing with input unread would be a reset, and the client could lose the answer.
+	// Closing while input is unread would be a reset, and the client could lose the answer.
 	if half, ok := nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		_, _ = io.CopyN(io.Discard, nc, 64<<10)
 	}
 }
 
-// looksLikeHTTP reports whether what is in the place of a record's header begins a request.
+// looksLikeHTTP reports whether the octets that should be the header of a TLS record begin an
+// HTTP request.
 func looksLikeHTTP(header [5]byte) bool {
 	switch string(header[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH":
@@ -170,7 +171,7 @@ func looksLikeHTTP(header [5]byte) bool {
 	return false
 }
 
-// Read gives the slot away while it waits.
+// Read releases the slot while it waits.
 func (c *shaking) Read(b []byte) (int, error) {
 	if c.shaken {
 		return c.Lower.Read(b)
@@ -181,8 +182,8 @@ func (c *shaking) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// enter registers a connection. If there are too many, the oldest one that has sent no
-// ClientHello is closed, or else the oldest.
+// enter registers a connection. If there are too many, it closes the oldest one that has sent
+// no ClientHello, or else the oldest.
 func (d *tlsDoor) enter(nc net.Conn) *shaking {
 	d.mu.Lock()
 	defer d.mu.Unlock()

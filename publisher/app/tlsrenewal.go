@@ -8,12 +8,13 @@ import (
 
 const (
 	renewInterval = time.Second
-	// expirySoon is when a certificate that is still good is worth a warning.
+	// expirySoon is how long before its end a certificate that is still good causes a
+	// warning.
 	expirySoon = 7 * 24 * time.Hour
 )
 
-// renew looks at the files of the certificates until the loop ends. It is a goroutine,
-// because a file system may be slow.
+// renew checks the files of the certificates until the loop ends. It is a goroutine, because
+// a file system may be slow.
 func (d *tlsDoor) renew() {
 	tick := time.NewTicker(renewInterval)
 	defer tick.Stop()
@@ -38,7 +39,7 @@ func (d *tlsDoor) renew() {
 	}
 }
 
-// warnOfExpiry logs the certificates that clients refuse, or will refuse soon.
+// warnOfExpiry logs a warning for certificates that clients refuse, or will refuse soon.
 func (d *tlsDoor) warnOfExpiry(now time.Time) {
 	pairs := d.store.Pairs()
 	for i, c := range d.store.Certificates() {

@@ -15,25 +15,26 @@ import (
 // A Dialer makes the sockets of a client. Loop thread only.
 type Dialer struct {
 	Loop     *loop.Loop
-	Name     string // of the connection
+	Name     string // name of the connection
 	Settings *config.Connection
 	Client   *client.Client
 	// Join connects to the broker of this process, without a socket. If it is nil, the
 	// settings' URL is dialled.
 	Join func(client func(*loop.Conn) loop.Peer)
-	Node config.Node // the one that was dialled last
+	Node config.Node // the node that was dialled last
 
-	// round is the order in which the nodes are dialled; round[:tried] were dialled. The
-	// round goes on until a connection is open, so that a node that accepts connections
-	// and drops them is not tried for ever.
+	// round is the order in which the nodes are dialled; round[:tried] were dialled already.
+	// The round continues until a connection is open, so a node that accepts connections and
+	// drops them is not tried for ever.
 	round  []config.Node
 	tried  int
-	failed []error // of the dials since the client asked for a socket
+	failed []error // errors of the dials since the client asked for a socket
 	began  time.Time
-	slow   map[config.Node]bool // the nodes whose last dial took long to fail; they are dialled last
+	slow   map[config.Node]bool // nodes whose last dial took long to fail; they are dialled last
 }
 
-// slowAfter distinguishes a host that is down from a port where nothing listens.
+// slowAfter is the time that distinguishes a host that is down from a port where nothing
+// listens.
 const slowAfter = time.Second
 
 // ClientConfig converts a [connection.NAME] to the configuration of a client.
@@ -46,7 +47,7 @@ func ClientConfig(name string, c *config.Connection) client.Config {
 		BackoffMin: c.BackoffMin, BackoffMax: c.BackoffMax, Seed: rand.Uint64(), NoConfirms: !c.Confirms,
 		AckDelay: ackDelay, TxSelect: c.TxSelect, ReplyQueue: c.Replies == "queue", Properties: c.Properties,
 	}
-	if c.Mechanism == "EXTERNAL" { // the broker finds it in the certificate
+	if c.Mechanism == "EXTERNAL" { // the broker takes the user from the certificate
 		machine.Username, machine.Password = "", ""
 	}
 	return machine
@@ -112,7 +113,7 @@ func (d *Dialer) dialTLS(node config.Node, timeout time.Duration) {
 	}
 }
 
-// slowness is the key by which nodes are sorted.
+// slowness returns the key by which nodes are sorted.
 func (d *Dialer) slowness(n config.Node) int {
 	if d.slow[n] {
 		return 1

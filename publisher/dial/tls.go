@@ -57,7 +57,7 @@ type brokerStream struct {
 	*tls.Conn
 	explainer *tlsExplainer
 	mu        sync.Mutex
-	refusal   error // the broker's, as a read explained it
+	refusal   error // the broker's refusal, as a read has explained it
 }
 
 func (s *brokerStream) Read(b []byte) (int, error) {
@@ -79,7 +79,7 @@ func (s *brokerStream) Write(b []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	_ = s.SetReadDeadline(time.Now().Add(time.Second)) // the refusal has come by now, or never will
+	_ = s.SetReadDeadline(time.Now().Add(time.Second)) // the refusal is here by now, or will never come
 	for range 20 {
 		s.mu.Lock()
 		refusal := s.refusal
@@ -95,12 +95,12 @@ func (s *brokerStream) Write(b []byte) (int, error) {
 // tlsExplainer adds a remedy to an error of TLS.
 type tlsExplainer struct {
 	connection  string
-	host        string // name that the certificate must have
-	certificate bool   // we have one
+	host        string // the name that the certificate must have
+	certificate bool   // we send a certificate
 	ca          bool   // a ca_file is set
 }
 
-// explain returns err itself if it knows no remedy.
+// explain adds the remedy to err. It returns err itself if it knows no remedy.
 func (x *tlsExplainer) explain(err error) error {
 	if remedy := x.remedy(err); remedy != "" {
 		return fmt.Errorf("%w: %s", err, remedy)
@@ -132,7 +132,7 @@ func (x *tlsExplainer) remedy(err error) string {
 	return x.alert(err.Error(), key)
 }
 
-// alert is the remedy for an alert of the broker. crypto/tls has no types for alerts.
+// alert returns the remedy for an alert of the broker. crypto/tls has no types for alerts.
 func (x *tlsExplainer) alert(text, key string) string {
 	if !strings.Contains(text, "remote error") {
 		return ""

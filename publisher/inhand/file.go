@@ -29,13 +29,13 @@ const (
 // the other byte order it reads as another number.
 const magic = uint64(0x7a616d7168640001) // "zamqhd" and 1
 
-// note is the second word of a slot: ends in the low 16 bits, flags, and the time
-// in seconds in the high 32.
+// note is the second word of a slot: the number of ends in the low 16 bits, flags, and the
+// time in seconds in the high 32.
 type note uint64
 
 const (
 	noteStarted note = 1 << 16 // the handler runs
-	noteAlone   note = 1 << 17 // and no other handler
+	noteAlone   note = 1 << 17 // and no other handler runs
 	noteApart   note = 1 << 18 // the message was delivered by the quarantine
 )
 
@@ -47,7 +47,7 @@ func newNote(e Evidence, flags note, now time.Time) note {
 	return n
 }
 
-// evidence returns what the note says.
+// evidence returns what a note says about the end of its process.
 func (n note) evidence() Evidence {
 	return Evidence{Ends: int(n & (1<<16 - 1)), Alone: n&noteAlone != 0}
 }
@@ -63,7 +63,7 @@ type mapping struct {
 	file  *os.File
 	data  []byte
 	slots []word // views of data
-	whole bool   // it had a head of ours
+	whole bool   // the file had our head
 }
 
 // mapFile locks the file and maps it. errInUse says that another process has it.
@@ -97,7 +97,7 @@ func (m *mapping) open(path string) error {
 		return err
 	}
 	if now, err := os.Stat(path); err != nil || !os.SameFile(was, now) {
-		return errInUse // it was removed before we had the lock
+		return errInUse // the file was removed before we had the lock
 	}
 	switch was.Size() {
 	case 0: // new
@@ -138,7 +138,7 @@ func readSlots(path string) (m *mapping, err error) {
 	m = &mapping{data: make([]byte, fileSize)}
 	switch _, err := io.ReadFull(f, m.data); {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return m, nil // it is just being made, or is not a file of ours
+		return m, nil // the file is just being made, or is not ours
 	case err != nil:
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func readSlots(path string) (m *mapping, err error) {
 func (m *mapping) close() {
 	_ = unix.Munmap(m.data)
 	m.slots, m.data = nil, nil
-	m.file.Close() // and with it the lock
+	m.file.Close() // this also releases the lock
 }
 
 // store writes a slot. It writes the note first, so that a fingerprint never has the note of
@@ -170,7 +170,7 @@ func (m *mapping) store(slot uint32, id uint64, n note) (err error) {
 	return nil
 }
 
-// guard is deferred by what touches the pages: it turns a fault into an error.
+// guard is deferred by functions that touch the pages: it turns a fault into an error.
 func (m *mapping) guard(was bool, err *error) {
 	debug.SetPanicOnFault(was)
 	if p := recover(); p != nil {

@@ -35,7 +35,7 @@ type key struct {
 
 // Evidence is what is known about a message that was being handled when a process ended.
 type Evidence struct {
-	Ends  int  // ends of processes that no header tells
+	Ends  int  // ends of processes that no header records
 	Alone bool // at the last of them no other message was being handled
 }
 
@@ -50,8 +50,8 @@ type Options struct {
 const (
 	prefix = "inhand-"
 	suffix = ".slots"
-	// staleAfter is how long evidence waits for its message. A message that has not come
-	// again after a week is not expected any more.
+	// staleAfter is how long evidence is kept for its message. A message that has not come
+	// again after a week is no longer expected.
 	staleAfter = 7 * 24 * time.Hour
 )
 
@@ -175,7 +175,7 @@ func newFile(dir string) (*mapping, error) {
 	return m, err
 }
 
-// adopt turns what the process before left in our file into evidence.
+// adopt turns what the previous process left in our file into evidence.
 func (j *Journal) adopt() {
 	j.free = make([]uint32, 0, Slots)
 	for slot := int64(Slots) - 1; slot >= 0; slot-- {
@@ -261,8 +261,8 @@ func (j *Journal) Unclaim(slot uint32) {
 }
 
 // Start records that the handling of a message begins, in the message's slot or, for slot 0,
-// in a new one. ends is the number of ends of processes that no header tells. It returns 0 if
-// no slot is free.
+// in a new one. ends is the number of ends of processes that no header records. It returns 0
+// if no slot is free.
 func (j *Journal) Start(slot uint32, id uint64, ends int, alone, apart bool) uint32 {
 	if slot == 0 {
 		if len(j.free) == 0 {
