@@ -161,7 +161,7 @@ func (x *spooler) pump() {
 
 func (x *spooler) read(entries []spool.Entry, err error) {
 	if x.short = journal.IsShortage(err); x.short {
-		return // watch tries again
+		return // watch will try again
 	}
 	if err != nil {
 		x.log().Err(err).Msg("messages of the spool cannot be read any more")
@@ -199,9 +199,9 @@ func (x *spooler) launch(e *spool.Entry) bool {
 	}
 }
 
-// gone forgets a message. If an older message has no outcome yet, and this one is far
-// behind it, the store writes this one down by itself: otherwise a restart would send
-// all the messages between them again.
+// gone forgets a message. If an older message has no outcome yet, and this one is far after
+// it, the store records this one separately. Otherwise a restart would send all the messages
+// in between again.
 func (x *spooler) gone(number uint64) {
 	x.drained++
 	if number > x.store.Oldest()+inFlightMax {

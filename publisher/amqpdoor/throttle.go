@@ -16,7 +16,7 @@ type throttle struct {
 	k       *consumer
 	limiter *rate.Limiter // nil without a bound
 	waiting []delivery
-	stop    func() bool // of the timer for the next message that the rate allows; nil if none is set
+	stop    func() bool // stops the timer for the next message that the rate allows; nil if none is set
 	lane    func(c *publisher.Call) []byte
 	lanes   map[string]*lane
 	posted  bool
@@ -25,7 +25,7 @@ type throttle struct {
 // A lane holds the messages of one key. One of them is handled at a time.
 type lane struct {
 	waiting []delivery
-	sub     *subscription // of the message that is being handled
+	sub     *subscription // tag of the message that is being handled
 	epoch   uint32
 	tag     uint64
 }
@@ -117,7 +117,7 @@ func (t *throttle) join(c delivery) {
 	t.k.begin(c)
 }
 
-// open goes on after a time in which no handler was to begin.
+// open continues after a time in which no handler was allowed to begin.
 func (t *throttle) open() {
 	t.pump()
 	if len(t.lanes) > 0 {
@@ -172,7 +172,7 @@ func (t *throttle) next() {
 	}
 }
 
-// count is how many messages wait.
+// count returns how many messages wait.
 func (t *throttle) count() int {
 	n := len(t.waiting) + len(t.k.trials.waiting)
 	for _, l := range t.lanes {
@@ -199,7 +199,7 @@ func (t *throttle) empty() {
 	})
 }
 
-// take removes the waiting messages that wanted selects, and calls do with each.
+// take removes the waiting messages for which wanted returns true, and calls do with each.
 func (t *throttle) take(wanted func(c delivery) bool, do func(c delivery)) {
 	from := func(list []delivery, leave bool) []delivery {
 		keep := list[:0]
@@ -225,5 +225,5 @@ func (t *throttle) take(wanted func(c delivery) bool, do func(c delivery)) {
 		l.waiting = from(l.waiting, false)
 	}
 	t.k.trials.waiting = from(t.k.trials.waiting, true)
-	t.k.trials.pump() // a trial may have waited for one that is gone
+	t.k.trials.pump() // a trial may have waited for one of these
 }

@@ -85,7 +85,7 @@ func (t *topology) deadLetters(name, kind string) {
 	}
 }
 
-// declare returns the exchange's declaration, or none if somebody else declares it.
+// declare returns the declaration of the exchange, or none if it is not ours to declare.
 func (t *topology) declare(name string, noDeclare bool) []client.Exchange {
 	if name == "" || noDeclare {
 		return nil
@@ -154,7 +154,7 @@ func (t *topology) consumer(name string) client.Topology {
 	return top
 }
 
-// quarantine is the queue for the messages that were in hand when a process ended.
+// quarantine returns the queue for messages that were in hand when a process ended.
 func (t *topology) quarantine(name string) (client.Queue, bool) {
 	c := t.declared[name]
 	if !c.Quarantines() {
@@ -164,7 +164,8 @@ func (t *topology) quarantine(name string) (client.Queue, bool) {
 	spare := deadLetter(args, &c)
 	if exchange, given := c.Arguments["x-dead-letter-exchange"]; given {
 		// A message that is refused here goes where the consumer's queue sends refused
-		// messages. The move loses its own routing key, as a retry does.
+		// messages. Like a retry, the move to the quarantine loses the message's own routing
+		// key.
 		args["x-dead-letter-exchange"] = exchange
 		args["x-dead-letter-routing-key"] = cmp.Or(c.Arguments["x-dead-letter-routing-key"], any(c.Queue))
 	}

@@ -91,8 +91,7 @@ func (t *trials) over(c delivery) {
 	t.soon()
 }
 
-// soon pumps in a later step of the loop: many trials in a row would make a deep
-// stack.
+// soon calls pump in a later step of the loop: many trials in a row would make a deep stack.
 func (t *trials) soon() {
 	if t.posted || len(t.waiting) == 0 {
 		return
@@ -113,7 +112,7 @@ func (t *trials) soon() {
 type quiet struct {
 	door *Door
 	k    *consumer // the consumer whose message is tried alone; nil if there is none
-	late bool      // quietMax is over
+	late bool      // quietMax has passed
 	slot uint32    // slot of the message while it is being handled
 	stop func() bool
 

@@ -19,7 +19,7 @@ import (
 type callCommand struct {
 	broker  brokerFlags
 	message messageFlags
-	json    bool // the whole reply
+	json    bool // print the whole reply
 }
 
 func (c *CLI) callCommand() *cobra.Command {
@@ -68,8 +68,8 @@ func (k *callCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer s.close()
-	// The request is of no use after the timeout. Brokers other than RabbitMQ and the
-	// embedded one give expiration another meaning.
+	// After the timeout the request is of no use. Brokers other than RabbitMQ and the
+	// embedded one understand expiration differently.
 	if !cmd.Flags().Changed("expiration") && s.takesArguments(ctx) {
 		_ = cmd.Flags().Set("expiration", k.broker.timeout.String())
 	}
@@ -91,7 +91,7 @@ func (k *callCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// data is standard output for the octets of the command's result. A file or another
+// data returns standard output for the octets of the command's result. A file or another
 // program gets them unchanged, a terminal gets them quoted.
 func (c *CLI) data() io.Writer {
 	if out, ok := logging.Bare(c.Stdout).(*output); ok && !logging.IsTerminal(out.w) {
@@ -100,7 +100,7 @@ func (c *CLI) data() io.Writer {
 	return c.Stdout
 }
 
-// failedReply is the error that a reply reports; nil = success.
+// failedReply returns the error that a reply reports; nil = success.
 func failedReply(m *message) error {
 	if m.malformed != nil {
 		return fmt.Errorf("the reply cannot be read: %w", m.malformed)
@@ -116,7 +116,7 @@ func (k *callCommand) call(ctx context.Context, s *session, cmd *cobra.Command, 
 	sink := sinkFunc(func(d *client.Delivery) {
 		m := deliveredMessage(d, time.Now())
 		if m.CorrelationId != k.message.correlationID {
-			return // somebody else's mistake
+			return // the mistake of the other side
 		}
 		select {
 		case replies <- m:

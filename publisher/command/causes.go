@@ -18,17 +18,17 @@ type cause struct {
 	Queue   string `json:"queue,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 	Handler string `json:"handler,omitempty"`
-	Error   string `json:"error,omitempty"`        // their errors' shape, or the text if it is the same of all
-	Example string `json:"example,omitempty"`      // one of the texts, if there are several
-	Others  bool   `json:"other_errors,omitempty"` // they have rare errors, which are counted together
+	Error   string `json:"error,omitempty"`        // the shape of their errors, or the text if all have the same
+	Example string `json:"example,omitempty"`      // an example, if the texts differ
+	Others  bool   `json:"other_errors,omitempty"` // their errors are rare, and counted together
 }
 
 const (
-	// causesMax is how many rows are kept. Errors can all be different, and what is
-	// looked at is bounded by --limit alone.
+	// causesMax is how many rows are kept. All errors may be different, and only --limit
+	// limits the number of messages.
 	causesMax = 1000
-	// causeNameMax is how much of a queue, reason or handler is kept: the length of a
-	// queue's name in AMQP. The headers come from others and can be long.
+	// causeNameMax is how much of the name of a queue, reason or handler is kept: the length
+	// of a queue's name in AMQP. Headers come from others and can be long.
 	causeNameMax = 255
 )
 
@@ -49,7 +49,7 @@ func (c *causes) add(d *death) {
 		if len(c.of) >= causesMax {
 			c.fold()
 		}
-		// The texts are parts of headers, which must not stay for them.
+		// The texts are parts of headers; copy them, so that the headers can be freed.
 		key.Queue, key.Reason, key.Handler = strings.Clone(key.Queue), strings.Clone(key.Reason), strings.Clone(key.Handler)
 		row = c.row(key)
 		row.Error = strings.Clone(text)
@@ -60,7 +60,7 @@ func (c *causes) add(d *death) {
 	}
 }
 
-// row returns the row of a key, which it makes if there is none.
+// row returns the row of a key, and makes it if there is none.
 func (c *causes) row(key cause) *cause {
 	row := c.of[key]
 	if row == nil {
@@ -104,8 +104,8 @@ func rarer(a, b *cause) int {
 	return strings.Compare(a.Queue+a.Reason+a.Handler+a.Error, b.Queue+b.Reason+b.Handler+b.Error)
 }
 
-// most returns up to rows rows, those with the most messages first; 0 = all that are
-// kept. left is how many rows were left out. messages is how many messages they have,
+// most returns up to rows rows, those with the most messages first; 0 = all that are kept.
+// left is how many rows were left out, and messages is how many messages these have, together
 // with those that have no row.
 func (c *causes) most(rows int) (list []cause, left, messages int) {
 	list = make([]cause, 0, len(c.of))
@@ -123,7 +123,7 @@ func (c *causes) most(rows int) (list []cause, left, messages int) {
 	return list, left, messages
 }
 
-// text is the row for a person.
+// text returns the row for a person.
 func (c *cause) text() string {
 	text := logging.OneLine(orWord(c.Reason, "no reason told"))
 	if c.Queue != "" {
@@ -153,7 +153,7 @@ func writeCauses(w io.Writer, list []cause, left, messages int) {
 	}
 }
 
-// shape is an error without the parts that differ from message to message: words with
+// shape returns an error without the parts that differ from message to message: words with
 // digits, and text in quotation marks.
 func shape(text string) string {
 	var b strings.Builder
@@ -187,7 +187,7 @@ func shape(text string) string {
 
 func isWordEnd(r rune) bool { return strings.ContainsRune(" ,;:=()[]{}<>/\"'`", r) }
 
-// firstLine is the first line of an error, cut where it gets long: enough to group by.
+// firstLine returns the first line of an error, cut if it is long: enough to group by.
 func firstLine(text string) string {
 	const most = 120
 	for i, r := range text {
@@ -201,7 +201,7 @@ func firstLine(text string) string {
 	return text
 }
 
-// cut is a text of at most most octets and, if it was longer, a mark.
+// cut returns at most most octets of a text, with a mark if it was longer.
 func cut(text string, most int) string {
 	if len(text) <= most {
 		return text

@@ -140,7 +140,7 @@ func writeTLS(w io.Writer, t *config.HTTPTLS) error {
 	now := time.Now()
 	for _, p := range t.Certificates().Pairs {
 		c, err := certificate.Load(p)
-		if err != nil { // it was good a moment ago
+		if err != nil { // it was readable a moment ago
 			return err
 		}
 		text := certificate.Expired(c, now)

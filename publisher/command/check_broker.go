@@ -21,10 +21,10 @@ type brokerCheck struct {
 	plan    *config.Plan
 	table   *tabwriter.Writer
 	timeout time.Duration
-	declare bool // and not only look
+	declare bool // declare, and not only look
 
 	problems int
-	seen     map[string]bool // "queue NAME" that were looked at on this connection
+	seen     map[string]bool // "queue NAME" that this connection has looked at
 }
 
 // run checks all connections in use. The error says how many problems there are.
@@ -78,7 +78,7 @@ func (k *brokerCheck) problem(who, what string, err error) {
 	k.say(who, what, "PROBLEM: "+err.Error())
 }
 
-// declareAll declares as serve would.
+// declareAll declares everything, as serve would.
 func (k *brokerCheck) declareAll(ctx context.Context, s *session, d amqpdoor.Declared) {
 	if err := s.declare(ctx, &d.Topology); err != nil {
 		k.problem(d.Name, "declared up to", err)
@@ -88,8 +88,8 @@ func (k *brokerCheck) declareAll(ctx context.Context, s *session, d amqpdoor.Dec
 		counted(len(d.Bindings), "binding")), "declared")
 }
 
-// look changes nothing. It declares only what is there already: the broker accepts that
-// if it is the same.
+// look changes nothing. It declares only what exists already, which the broker accepts if it
+// is the same.
 func (k *brokerCheck) look(ctx context.Context, s *session, d amqpdoor.Declared) {
 	for _, x := range d.Exchanges {
 		passive := x
@@ -99,7 +99,7 @@ func (k *brokerCheck) look(ctx context.Context, s *session, d amqpdoor.Declared)
 	}
 	for _, q := range d.Queues {
 		if q.Name == "" {
-			continue // the broker names it, anew each time
+			continue // the broker names it, differently each time
 		}
 		passive := q
 		passive.Passive, passive.NoDeclare = true, false
@@ -112,7 +112,7 @@ func (k *brokerCheck) look(ctx context.Context, s *session, d amqpdoor.Declared)
 	}
 }
 
-// sourcesOf are the exchanges of bindings that the topology does not declare.
+// sourcesOf returns the exchanges of bindings that the topology does not declare.
 func sourcesOf(t client.Topology) (names []string) {
 	known := map[string]bool{"": true}
 	for _, x := range t.Exchanges {
@@ -128,7 +128,7 @@ func sourcesOf(t client.Topology) (names []string) {
 	return names
 }
 
-// item looks at one exchange or queue. A foreign one has to exist.
+// item looks at one exchange or queue. One that we do not declare has to exist.
 func (k *brokerCheck) item(ctx context.Context, s *session, who, what string, foreign bool, passive, active *client.Topology) {
 	if strings.HasSuffix(what, ` ""`) || k.seen[who+what] || strings.Contains(what, ` "amq.`) {
 		return

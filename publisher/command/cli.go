@@ -18,7 +18,7 @@ import (
 // Exit codes of Run.
 const (
 	exitOK      = 0
-	exitFailure = 1 // what was asked for did not work: configuration, server
+	exitFailure = 1 // the command failed: configuration, server
 	exitUsage   = 2 // the command line itself is wrong
 )
 
@@ -37,10 +37,10 @@ type CLI struct {
 
 	file     string     // --config
 	options  optionList // -o
-	closeLog func()     // of a server; nil if there is none
+	closeLog func()     // the log of a server; nil if there is none
 }
 
-// failure is an error in what a command does. Errors in its usage are cobra's own.
+// failure is an error in the work of a command. Errors in its usage are cobra's own.
 type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
@@ -54,7 +54,7 @@ func (c *CLI) Run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	root.SetOut(c.Stdout)
 	root.SetErr(c.Stderr)
-	defer func() { // also of a panic, before the runtime writes its own words
+	defer func() { // also after a panic, before the runtime writes its own text
 		if c.closeLog != nil {
 			c.closeLog()
 			c.closeLog = nil
@@ -76,14 +76,14 @@ func (c *CLI) Run(ctx context.Context, args []string) int {
 	return exitUsage
 }
 
-// output remembers the first error of printing. The exit code reports it, so that a
-// script does not take half of the output for all of it.
+// output remembers the first error of printing. The exit code reports it, so that a script
+// does not mistake half of the output for the whole.
 type output struct {
 	w   io.Writer
 	err error
 }
 
-// Write writes p as it is.
+// Write writes p unchanged.
 func (o *output) Write(p []byte) (int, error) {
 	n, err := o.w.Write(p)
 	if err != nil && o.err == nil {
@@ -107,9 +107,9 @@ func (c *CLI) complain(err error) {
 	}
 }
 
-// root is the tree of commands. If the command line begins with the name of a command,
-// only that one is made, and none of what cobra adds: making all of them takes longer
-// than reading the configuration, and a server should listen soon.
+// root makes the tree of commands. If the command line begins with the name of a command, it
+// makes only that one, and nothing that cobra adds: making all of them takes longer than
+// reading the configuration, and a server should listen soon.
 func (c *CLI) root(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "zamqp",
@@ -126,7 +126,7 @@ the same handlers, which are compiled in.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.file, "config", "", "read settings from `FILE` (default: config.toml in this folder, if there is one)")
 	flags.VarP(&c.options, "option", "o", "set one key, over file and environment: `key.path=value`; repeatable")
-	_ = root.MarkPersistentFlagFilename("config", "toml") // fails only for a flag that is not there
+	_ = root.MarkPersistentFlagFilename("config", "toml") // this fails only for an unknown flag
 	_ = root.RegisterFlagCompletionFunc("option", c.completeOption)
 	commands := map[string]func() *cobra.Command{
 		"serve": c.serveCommand, "broker": c.brokerCommand, "check": c.checkCommand, "routes": c.routesCommand,
@@ -166,7 +166,7 @@ func (c *CLI) completeOption(*cobra.Command, []string, string) ([]string, cobra.
 }
 
 // optionList is the value of -o. A missing = is an error of usage. The keys are checked
-// with all other keys.
+// later, together with all others.
 type optionList []string
 
 func (l *optionList) String() string { return "" }

@@ -19,11 +19,11 @@ import (
 type deadQueue struct {
 	connection string
 	queue      string
-	of         string // whose dead letters it has, if a consumer was named
+	of         string // the consumer whose dead letters it has, if one was named
 }
 
-// locate finds the queue of an argument: the dead-letter queue of a consumer of that
-// name, or the queue of that name.
+// locate finds the queue of an argument: the dead-letter queue of a consumer with that name,
+// or the queue with that name.
 func (d *deadCommand) locate(plan *config.Plan, cmd *cobra.Command, arg string) (deadQueue, error) {
 	q := deadQueue{connection: d.broker.connection, queue: arg}
 	consumer, ok := plan.Consumers[arg]
@@ -63,7 +63,7 @@ func (d *deadCommand) plan(c *CLI, args []string) (*config.Plan, error) {
 	return &config.Plan{Settings: s}, nil
 }
 
-// queues are the queues of the arguments, or all dead-letter queues of the plan.
+// queues returns the queues of the arguments, or all dead-letter queues of the plan.
 func (d *deadCommand) queues(plan *config.Plan, cmd *cobra.Command, args []string) (all []deadQueue, err error) {
 	seen := map[deadQueue]bool{}
 	add := func(q deadQueue) {

@@ -15,7 +15,7 @@ import (
 	"zamqp/publisher"
 )
 
-// staysMax is how many messages that stay retry names: a queue can be full of them.
+// staysMax is how many messages that stay are listed by retry: a queue can be full of them.
 const staysMax = 20
 
 func (d *deadCommand) retry(c *CLI, cmd *cobra.Command, arg string) error {
@@ -74,7 +74,7 @@ func (d *deadCommand) revive(m *taken, death death, from string) (to string, o *
 	}
 	p := m.Publishing
 	if exchange, key, ok := publisher.Untrace(&p); ok {
-		// The message comes by the default exchange. Its handler sees these instead.
+		// The message arrives by the default exchange. Its handler sees these values instead.
 		if p.Headers == nil {
 			p.Headers = amqp.Table{}
 		}
@@ -86,7 +86,7 @@ func (d *deadCommand) revive(m *taken, death death, from string) (to string, o *
 	}
 	o = &client.Outgoing{RoutingKey: to, Mandatory: true, RawProperties: raw, Body: m.Body, LargeLent: true}
 	if most := m.walk.s.Client.PropertiesMax(); len(raw) > most && d.to == "" {
-		// Its headers are too large for a frame. Its own consumer can read an envelope.
+		// Its headers are too large for a frame. Its consumer can read an envelope.
 		o.RawProperties, o.Prefix, err = publisher.Wrap(raw)
 	}
 	return to, o, err

@@ -40,7 +40,7 @@ func (d *deadCommand) within(c *CLI, cmd *cobra.Command, arg string, must bool, 
 	return nil
 }
 
-// picked calls each with the messages that the flags pick.
+// picked calls each for the messages that the flags select.
 func (d *deadCommand) picked(ctx context.Context, s *session, q deadQueue, n int, each func(*taken, death)) error {
 	return s.walk(ctx, q.queue, d.pick.last(n), func(m *taken) {
 		death := deathOf(m.Headers)

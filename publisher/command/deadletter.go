@@ -15,11 +15,11 @@ import (
 	"zamqp/publisher/logging"
 )
 
-// death says how a message came into a dead-letter queue. Its headers tell: ours, or
-// else the broker's x-death.
+// death says how a message came into a dead-letter queue, by its headers: ours, or else the
+// broker's x-death.
 type death struct {
-	Queue      string    `json:"queue,omitempty"` // where it failed; "" = nobody says
-	Exchange   string    `json:"exchange"`        // what it was published to at first
+	Queue      string    `json:"queue,omitempty"` // the queue where it failed; "" = not known
+	Exchange   string    `json:"exchange"`        // the exchange of its first publish
 	RoutingKey string    `json:"routing_key,omitempty"`
 	Reason     string    `json:"reason,omitempty"`
 	Error      string    `json:"error,omitempty"`
@@ -87,7 +87,7 @@ func integer(v any) int64 {
 	return 0
 }
 
-// text is one line for a person.
+// text returns one line for a person.
 func (d *death) text() string {
 	var b strings.Builder
 	b.WriteString("dead: ")
@@ -148,7 +148,7 @@ func (x *selection) add(cmd *cobra.Command, limit int) {
 	cmd.MarkFlagsMutuallyExclusive("all", "reason")
 }
 
-// parse checks the flags. With must, at least one of them has to pick messages.
+// parse checks the flags. With must, at least one of them has to select messages.
 func (x *selection) parse(must bool) error {
 	x.ranges = nil
 	for _, text := range x.positions {
@@ -172,7 +172,7 @@ func (x *selection) parse(must bool) error {
 	return nil
 }
 
-// matches reports whether the flags pick a message. A flag that is not given picks all.
+// matches reports whether the flags select a message. A flag that is not given selects all.
 func (x *selection) matches(position int, id string, texts ...string) bool {
 	at := slices.IndexFunc(x.ranges, func(r [2]int) bool { return r[0] <= position && position <= r[1] })
 	if len(x.ranges) > 0 && at < 0 {
@@ -196,7 +196,7 @@ func (x *selection) matches(position int, id string, texts ...string) bool {
 	return true
 }
 
-// missing is an error that names ids and positions without a message, so that a script
+// missing returns an error that names ids and positions without a message, so that a script
 // notices.
 func (x *selection) missing() error {
 	var names []string
@@ -226,7 +226,7 @@ func rangeText(r [2]int) string {
 	return fmt.Sprintf("%d-%d", r[0], r[1])
 }
 
-// last is the highest position that can match, up to n.
+// last returns the highest position that can match, up to n.
 func (x *selection) last(n int) int {
 	if len(x.ranges) == 0 {
 		return min(n, x.limit)

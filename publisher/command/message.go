@@ -26,10 +26,10 @@ type message struct {
 	Time                 time.Time
 	Redelivered          bool
 	Exchange, RoutingKey string
-	Note                 string // more words on where it passed
-	Death                *death // of a dead letter
+	Note                 string // more about where it passed
+	Death                *death // for a dead letter
 	enveloped            bool   // it came in an envelope
-	malformed            error  // why its properties cannot be read; nil as a rule
+	malformed            error  // why its properties cannot be read; usually nil
 }
 
 // newMessage copies a delivery, or the message inside if it is an envelope. If the
@@ -43,7 +43,7 @@ func newMessage(exchange, key, properties, body []byte, now time.Time) *message 
 		if _, err = p.Decode(inside); err == nil {
 			m.Publishing, err = p.Publishing()
 		}
-	} else if _, bad := p.Decode(properties); bad == nil { // what the envelope says outside
+	} else if _, bad := p.Decode(properties); bad == nil { // the properties of the envelope itself
 		m.Publishing, _ = p.Publishing()
 	}
 	if err != nil {
@@ -225,7 +225,7 @@ func (m *message) writeText(w io.Writer, withBody bool) error {
 	return err
 }
 
-// bodyText is the body as text for a terminal, without control characters.
+// bodyText returns the body as text for a terminal, without control characters.
 func bodyText(body []byte) string {
 	if !utf8.Valid(body) {
 		return strconv.Quote(string(body))
@@ -238,7 +238,7 @@ func bodyText(body []byte) string {
 	}, string(body))
 }
 
-// visible quotes text that has other than visible characters.
+// visible quotes text that has invisible characters.
 func visible(text string) string {
 	for _, r := range text {
 		if !unicode.IsPrint(r) || r == ' ' || r == '"' {

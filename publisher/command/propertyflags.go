@@ -63,7 +63,7 @@ func (f *messageFlags) add(cmd *cobra.Command) {
 	_ = cmd.MarkFlagFilename("file")
 }
 
-// target fills exchange and key from --queue.
+// target sets exchange and key from --queue.
 func (f *messageFlags) target() error {
 	if f.queue != "" {
 		f.exchange, f.key = "", f.queue
@@ -79,7 +79,7 @@ func (f *messageFlags) target() error {
 	return nil
 }
 
-// body is the argument, or the file, or else standard input.
+// body returns the argument, or the file, or else standard input.
 func (f *messageFlags) body(args []string, stdin io.Reader) (body []byte, err error) {
 	switch {
 	case len(args) > 0 && f.file != "":
@@ -115,7 +115,7 @@ func isTerminalInput(r io.Reader) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// outgoing is the message as the client sends it.
+// outgoing returns the message as the client sends it.
 func (f *messageFlags) outgoing(body []byte, changed *pflag.FlagSet, now time.Time) (*client.Outgoing, error) {
 	p := amqp.Publishing{
 		ContentType: f.contentType, ContentEncoding: f.contentEncoding, DeliveryMode: amqp.Persistent,
@@ -125,7 +125,7 @@ func (f *messageFlags) outgoing(body []byte, changed *pflag.FlagSet, now time.Ti
 	switch {
 	case f.json:
 		p.ContentType = "application/json"
-	case changed.Changed("content-type"): // also an empty one: none is sent
+	case changed.Changed("content-type"): // also if empty: then none is sent
 	case utf8.Valid(body):
 		p.ContentType = "text/plain"
 	default:
@@ -177,7 +177,7 @@ func parseTimestamp(text string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// headerList is the value of flags that add to a table.
+// headerList is the value of a flag that adds to a table.
 type headerList struct{ table amqp.Table }
 
 func (l *headerList) String() string { return "" }

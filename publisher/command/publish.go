@@ -22,7 +22,7 @@ type publishCommand struct {
 	exchangeType string
 	bind         string
 	arguments    headerList
-	unroutable   bool // is no error
+	unroutable   bool // an unroutable message is no error
 	lines        bool
 	quiet        bool
 }
@@ -103,7 +103,7 @@ func (p *publishCommand) run(c *CLI, cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// topology is what --declare declares.
+// topology returns what --declare declares.
 func (p *publishCommand) topology(ctx context.Context, s *session) (*client.Producer, error) {
 	if !p.declare {
 		return nil, nil
@@ -132,8 +132,8 @@ func (p *publishCommand) send(ctx context.Context, s *session, producer *client.
 		}
 		return 1, nil
 	}
-	// Several lines are unconfirmed at a time: one by one, a file of a million lines
-	// would take a million round trips.
+	// Several lines are unconfirmed at a time: one by one, a file with a million lines would
+	// take a million round trips.
 	window := make(chan error, publishWindow)
 	sent := 0
 	settle := func() error {
@@ -185,7 +185,7 @@ func place(exchange, key string) string {
 	return fmt.Sprintf("exchange %q by %q", exchange, key)
 }
 
-// counted is "1 message", "2 messages".
+// counted returns "1 message", "2 messages".
 func counted(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

@@ -27,15 +27,15 @@ import (
 type session struct {
 	dial.Dialer
 	timeout time.Duration
-	ended   chan struct{} // the loop has
+	ended   chan struct{} // the loop has ended
 
 	once  sync.Once
-	lost  chan struct{} // closed with the connection, or when none could be had
-	cause error         // why; written before lost is closed
+	lost  chan struct{} // closed when the connection ends, or when there is none
+	cause error         // the reason; written before lost is closed
 
-	// Of the loop's thread.
+	// For the loop's thread.
 	ready         func(error)
-	registrations map[string]func(client.Event) // by name of the consumer or producer: told of its events
+	registrations map[string]func(client.Event) // functions that get the events of a consumer or producer, by its name
 }
 
 // brokerFlags are the flags of every command that talks to a broker.
@@ -59,7 +59,7 @@ func (f *brokerFlags) add(cmd *cobra.Command, c *CLI) {
 	})
 }
 
-// settings is the configuration with the changes that the flags make to its connection.
+// settings returns the configuration with the changes that the flags make to its connection.
 func (f *brokerFlags) settings(c *CLI) (*config.Settings, error) {
 	options := c.options
 	if f.url != "" {
@@ -104,7 +104,7 @@ func openSession(ctx context.Context, name string, settings *config.Settings, ti
 	}
 	machine := dial.ClientConfig(name, &own)
 	machine.KeepIDs = true
-	machine.ProbeTimeout = timeout // there is one try
+	machine.ProbeTimeout = timeout // there is only one attempt
 	s.Dialer = dial.Dialer{Loop: l, Name: name, Settings: &own, Client: client.New(machine, s)}
 	go func() {
 		defer close(s.ended)
@@ -146,7 +146,7 @@ func (s *session) await(ctx context.Context, start func(done func(error))) error
 	done := func(err error) {
 		select {
 		case end <- err:
-		default: // a second outcome, which nobody waits for
+		default: // a second outcome; nobody waits for it
 		}
 	}
 	s.Loop.Post(func() { start(done) })
@@ -155,7 +155,7 @@ func (s *session) await(ctx context.Context, start func(done func(error))) error
 		return err
 	case <-s.lost:
 		select {
-		case err := <-end: // what came with the loss says more
+		case err := <-end: // the error of the loss says more
 			return err
 		default:
 			return s.cause
@@ -186,14 +186,14 @@ func (s *session) fail(err error) {
 	})
 }
 
-// close sends what waits, closes the connection cleanly and ends the loop.
+// close sends the rest of the output, closes the connection cleanly and ends the loop.
 func (s *session) close() {
 	if s == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = s.await(ctx, func(done func(error)) { s.Client.Close(done) }) // a broker that does not answer is left alone
+	_ = s.await(ctx, func(done func(error)) { s.Client.Close(done) }) // the loop does not wait longer for a broker that does not answer
 	s.Loop.Stop()
 	<-s.ended
 }
@@ -201,7 +201,7 @@ func (s *session) close() {
 // Redial asks for another socket. A session has only one.
 func (s *session) Redial(time.Duration) {}
 
-// Note is told of the connection's events.
+// Note receives the connection's events.
 func (s *session) Note(e client.Event) {
 	switch e.Kind {
 	case client.EventConnected:
@@ -218,8 +218,8 @@ func (s *session) Note(e client.Event) {
 	}
 }
 
-// produce declares a topology and returns its producer, which is ready then. The error
-// has the broker's words.
+// produce declares a topology and returns its producer when that is ready. The error has the
+// broker's text.
 func (s *session) produce(ctx context.Context, spec client.ProducerSpec) (*client.Producer, error) {
 	var made *client.Producer
 	err := s.do(ctx, "declare", func(done func(error)) {
@@ -262,12 +262,12 @@ func (s *session) publish(ctx context.Context, p *client.Producer, o *client.Out
 	})
 }
 
-// confirmed is a function as the client's Confirm.
+// confirmed makes a function a Confirm of the client.
 type confirmed func(error)
 
 func (fn confirmed) Confirmed(err error) { fn(err) }
 
-// interruptible is a ctx that SIGINT and SIGTERM end.
+// interruptible returns a context that SIGINT and SIGTERM end.
 func interruptible(ctx context.Context) (context.Context, func()) {
 	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }

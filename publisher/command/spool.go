@@ -94,7 +94,7 @@ func (x *spoolCommand) picking(cmd *cobra.Command) {
 	}
 }
 
-// matches reports whether a message is picked.
+// matches reports whether the flags select a message.
 func (x *spoolCommand) matches(number uint64, m *spool.Message, reason string) bool {
 	if len(x.numbers) > 0 && !slices.Contains(x.numbers, uint(number)) {
 		return false
@@ -111,7 +111,7 @@ func (x *spoolCommand) matches(number uint64, m *spool.Message, reason string) b
 
 func numberText(n uint) string { return fmt.Sprintf("number %d", n) }
 
-// missing is an error that names the numbers and ids that are in no spool.
+// missing returns an error that names the numbers and ids that are in no spool.
 func (x *spoolCommand) missing() error {
 	for _, n := range x.numbers {
 		if !x.pick.found[numberText(n)] {
@@ -214,7 +214,7 @@ func spooledMessage(number uint64, since time.Time, m *spool.Message, note strin
 	return shown
 }
 
-// change runs fn on each spool with the numbers of the messages that are picked.
+// change runs fn on each spool with the numbers of the selected messages.
 func (x *spoolCommand) change(c *CLI, queuedToo bool, fn func(s *spool.Spool, numbers []uint64) error, said string) error {
 	if err := x.check(); err != nil {
 		return err

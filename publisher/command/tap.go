@@ -14,7 +14,7 @@ import (
 	"zamqp/publisher/logging"
 )
 
-// tapCommand prints messages as they pass.
+// tapCommand prints messages while they pass.
 type tapCommand struct {
 	broker   brokerFlags
 	exchange string
@@ -28,7 +28,7 @@ type tapCommand struct {
 	noBody   bool
 
 	printed int
-	err     error // of printing
+	err     error // error of printing
 }
 
 func (c *CLI) tapCommand() *cobra.Command {
@@ -133,7 +133,7 @@ func (t *tapCommand) follow(ctx context.Context, c *CLI, s *session) error {
 		exchange = traceExchange
 	}
 	if len(keys) == 0 {
-		keys = []string{"#"} // all of a topic; a fanout does not look at it
+		keys = []string{"#"} // all messages of a topic exchange; a fanout ignores it
 	}
 	end := make(chan error, 1)
 	finish := func(err error) {
@@ -177,12 +177,12 @@ func (t *tapCommand) until(ctx context.Context, s *session, end <-chan error) er
 		}
 	case <-s.lost:
 		return failure{s.cause}
-	case <-ctx.Done(): // as the user wished
+	case <-ctx.Done(): // the user has ended it
 	}
 	return nil
 }
 
-// print shows a message, and reports whether it was the last one to be shown.
+// print shows a message, and reports whether it was the last one to show.
 func (t *tapCommand) print(c *CLI, m *message) (last bool) {
 	if t.err != nil || t.count > 0 && t.printed >= t.count {
 		return true
@@ -196,7 +196,7 @@ func (t *tapCommand) print(c *CLI, m *message) (last bool) {
 	return t.err != nil || t.printed == t.count
 }
 
-// sinkFunc is a function as the client's Sink.
+// sinkFunc makes a function a Sink of the client.
 type sinkFunc func(*client.Delivery)
 
 func (fn sinkFunc) Deliver(d *client.Delivery) { fn(d) }
@@ -231,7 +231,7 @@ func (m *message) traced() {
 	}
 }
 
-// fill takes the properties from the table in which the firehose has them.
+// fill sets the properties from the table in which the firehose has them.
 func (m *message) fill(t amqp.Table) {
 	text := func(name string) string { s, _ := t[name].(string); return s }
 	small := func(name string) uint8 {
@@ -253,7 +253,7 @@ func (m *message) fill(t amqp.Table) {
 	m.MessageId, m.Type, m.UserId, m.AppId = text("message_id"), text("type"), text("user_id"), text("app_id")
 	m.Headers, _ = t["headers"].(amqp.Table)
 	switch n := t["timestamp"].(type) {
-	case int32: // RabbitMQ has no more room for it
+	case int32: // RabbitMQ does not show the other priorities
 		m.Timestamp = time.Unix(int64(uint32(n)), 0)
 	case int64:
 		m.Timestamp = time.Unix(n, 0)

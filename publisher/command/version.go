@@ -25,7 +25,7 @@ func (c *CLI) versionCommand() *cobra.Command {
 	}
 }
 
-// versionText has the module's version, the commit, and the version of Go.
+// versionText returns the module's version, the commit, and the version of Go.
 func versionText(info *debug.BuildInfo) string {
 	version, revision := "unknown", ""
 	if info != nil {

@@ -14,22 +14,22 @@ import (
 type walk struct {
 	s     *session
 	queue string
-	left  int // gets that may still be asked
-	asked int // and have no answer yet
-	busy  int // messages that are worked on
+	left  int // gets that may still be sent
+	asked int // gets without an answer yet
+	busy  int // messages that are being worked on
 	seen  int
 	empty bool // the queue has no more
 	each  func(*taken)
 	kept  int    // messages to put back
-	epoch uint32 // of the message that came last
+	epoch uint32 // delivery tag of the last message
 	err   error
 	done  func(error)
 	over  bool
 
 	before    int // messages in the queue before the walk
-	consumers int // and its consumers
+	consumers int // consumers of the queue before the walk
 	put       int // messages that were put back
-	target    int // messages in the queue when they are all there
+	target    int // messages in the queue when all are back
 }
 
 // mark identifies a delivery.
@@ -42,7 +42,7 @@ type mark struct {
 // taken is a message that a walk holds. Other consumers do not get it meanwhile.
 type taken struct {
 	*message
-	delivery *client.Delivery // lent, until each returns: its raw properties
+	delivery *client.Delivery // valid until each returns: its raw properties
 	walk     *walk
 	mark     mark
 }
@@ -51,13 +51,13 @@ type taken struct {
 // publishes up to publish_max.
 const walkAhead = 32
 
-// errNotBack is the error of a walk that has done its work, but not all messages that
-// it put back are in the queue again.
+// errNotBack is the error of a walk that has done its work, but not all messages that it put
+// back are in the queue again.
 var errNotBack = errors.New("messages that were put back are not there")
 
 // walk calls each with up to n messages of a queue, on the loop's thread, and returns when
-// all of them are done, or ctx or the connection has ended. each calls keep, ack or
-// publish. Nothing of it is called after walk has returned.
+// all of them are done, or when ctx or the connection has ended. each calls keep, ack or
+// publish. Neither function is called after walk has returned.
 func (s *session) walk(ctx context.Context, queue string, n int, each func(*taken)) error {
 	before, consumers, err := s.info(ctx, queue)
 	if err != nil {
@@ -92,10 +92,10 @@ func (s *session) cut(w *walk) {
 	}
 }
 
-// settle waits until the broker has put messages back, so that the next command finds
-// them, or until there are consumers that take them: a broker may confirm the end of a
-// channel or connection before that. settle gives up when the queue has not grown for the
-// session's timeout.
+// settle waits until the broker has put the messages back, so that the next command finds
+// them, or until there are consumers that take them. It has to wait because a broker may
+// confirm the end of a channel or connection before that. settle gives up when the queue has
+// not grown for the session's timeout.
 func (s *session) settle(ctx context.Context, w *walk) error {
 	most, grown := -1, time.Now()
 	for {
@@ -108,7 +108,7 @@ func (s *session) settle(ctx context.Context, w *walk) error {
 		}
 		if time.Since(grown) > s.timeout {
 			if consumers > 0 {
-				return nil // they came meanwhile
+				return nil // messages that came in the meantime
 			}
 			return fmt.Errorf("queue %q: %w: %d of %d, and it has not grown for %s (--timeout): others took them, they expired or a limit of the queue removed them, or the broker is not done yet: count them again with zamqp dead list",
 				w.queue, errNotBack, min(w.target-n, w.put), w.put, s.timeout)
@@ -140,9 +140,9 @@ func (w *walk) on() {
 // Before that it asks how many messages are there, so that settle knows how many there
 // must be. After an error they go back when the session's connection ends.
 //
-// A classic queue gets them back soonest by the end of their channel. RabbitMQ counts that
-// towards the delivery limit of a quorum queue, also from 4.3 on, where it does not count
-// a nack. It is a quorum queue if the unsettled gets are consumers of it.
+// A classic queue gets them back soonest if their channel ends. RabbitMQ counts that towards
+// the delivery limit of a quorum queue, even from 4.3 on, where it does not count a nack. It
+// is a quorum queue if the unsettled gets count as its consumers.
 func (w *walk) putBack() {
 	if w.kept == 0 || w.err != nil {
 		w.done(w.err)
@@ -158,7 +158,7 @@ func (w *walk) putBack() {
 		if err == nil {
 			w.put = w.kept
 			if w.target = int(messages) + w.put; !w.s.Client.HasArguments() {
-				// Not RabbitMQ: Qpid counts also messages that are not settled.
+				// This is not RabbitMQ: Qpid also counts unsettled messages.
 				w.target = w.before - (w.seen - w.put)
 			}
 			if int(consumers) > w.consumers {
@@ -189,7 +189,7 @@ func (w *walk) got(d *client.Delivery, err error) {
 		m := deliveredMessage(d, time.Now())
 		m.Position = w.seen
 		if w.epoch != d.Epoch {
-			w.epoch, w.kept = d.Epoch, 0 // the end of their channel has put them back
+			w.epoch, w.kept = d.Epoch, 0 // the end of their channel puts them back
 		}
 		t := &taken{message: m, delivery: d, walk: w, mark: mark{d.Acknowledger, d.Epoch, d.Tag}}
 		if w.err != nil {
@@ -207,7 +207,7 @@ func (w *walk) stop() { w.left = 0 }
 // keep leaves the message in its queue.
 func (t *taken) keep() { t.walk.kept++ }
 
-// ack takes the message out of its queue for good.
+// ack removes the message from its queue for good.
 func (t *taken) ack() { t.mark.acknowledger.Ack(t.mark.epoch, t.mark.tag) }
 
 // publish sends the message to another queue. When the broker has confirmed that, the
@@ -234,7 +234,7 @@ func (t *taken) publish(o *client.Outgoing, told func(error)) {
 	}
 }
 
-// info is how many messages wait in a queue, and how many consumers it has.
+// info returns how many messages wait in a queue, and how many consumers it has.
 func (s *session) info(ctx context.Context, queue string) (messages, consumers int, err error) {
 	err = s.do(ctx, "queue.declare", func(done func(error)) {
 		err := s.Client.QueueInfo(queue, func(m, c uint32, err error) {

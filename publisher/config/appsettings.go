@@ -17,15 +17,16 @@ import (
 // appKey is the table whose tables belong to handlers.
 const appKey = "app"
 
-// appTable is one [app.NAME] with the struct that a handler package gave for it.
+// appTable is one table [app.NAME], with the struct that a handler package has registered for
+// it.
 type appTable struct {
 	publisher.AppSettings
 	schema *schema
 	value  reflect.Value // a pointer to a copy of the struct, decoded
 }
 
-// withApp is the schema of the whole configuration with the tables of handlers.
-// An error is a mistake in one of their structs.
+// withApp returns the schema of the whole configuration with the tables of handlers. An error
+// is a mistake in one of their structs.
 func withApp(declared []publisher.AppSettings) (*schema, []appTable, error) {
 	below := &schema{byName: map[string]*rule{}}
 	var tables []appTable
@@ -53,7 +54,7 @@ func withApp(declared []publisher.AppSettings) (*schema, []appTable, error) {
 	return whole, tables, errors.Join(mistakes...)
 }
 
-// schemaOfHandler is schemaOf with the panic of a bad range as an error.
+// schemaOfHandler is schemaOf, but returns the panic of a bad range as an error.
 func schemaOfHandler(t reflect.Type) (s *schema, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -63,11 +64,11 @@ func schemaOfHandler(t reflect.Type) (s *schema, err error) {
 	return schemaOf(t), nil
 }
 
-// keyLetters are what an environment variable and a path can hold.
+// keyLetters are the letters that an environment variable and a path can both have.
 const keyLetters = "abcdefghijklmnopqrstuvwxyz0123456789_"
 
-// checkStruct looks for what the decoder could not fill. above are the structs
-// that t is a part of.
+// checkStruct looks for fields that the decoder could not set. above are the structs that
+// contain t.
 func checkStruct(t reflect.Type, name string, above []reflect.Type) error {
 	if slices.Contains(above, t) {
 		return fmt.Errorf("%s is a part of itself", t)
@@ -155,7 +156,7 @@ func (d *decoder) apps(tables []appTable, tree map[string]any) []appTable {
 	return tables
 }
 
-// copied is a deep copy of a struct: it shares no map and no entry of a map.
+// copied returns a deep copy of a struct: it shares no map and no entry of a map.
 func copied(v reflect.Value) reflect.Value {
 	own := reflect.New(v.Type()).Elem()
 	own.Set(v)
@@ -216,14 +217,14 @@ func (s *Settings) writeApp(w io.Writer, keys *schema, v reflect.Value, path str
 			continue
 		}
 		from := s.origin(appKey + "." + here).String()
-		if r.kind == kindFree { // its own keys may come from several places
+		if r.kind == kindFree { // its keys may come from several places
 			from = ""
 		}
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", here, r.text(field), from)
 	}
 }
 
-// text is a setting's value for a person.
+// text returns a setting's value for a person.
 func (r *rule) text(v reflect.Value) string {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {

@@ -19,11 +19,11 @@ import (
 // "embedded/vhost" names a virtual host.
 const embeddedScheme = "embedded"
 
-// brokerURL is a broker's URL in its parts.
+// brokerURL is a broker's URL, split into its parts.
 type brokerURL struct {
 	uri      amqp.URI
-	password bool              // one is in it
-	query    map[string]string // the part behind the ?
+	password bool              // the URL has one
+	query    map[string]string // the part after the ?
 }
 
 // agrees reports whether two URLs may be nodes of one connection.
@@ -71,7 +71,7 @@ func parseURL(url string) (*brokerURL, error) {
 	return u, err
 }
 
-// parseQuery reads the part of a URL behind the ?.
+// parseQuery reads the part of a URL after the ?.
 func parseQuery(raw string) (map[string]string, error) {
 	values, err := neturl.ParseQuery(raw)
 	if err != nil {
@@ -87,9 +87,9 @@ func parseQuery(raw string) (map[string]string, error) {
 	return query, nil
 }
 
-// queryOptions are RabbitMQ's URI query parameters with the keys that they stand
-// for: https://www.rabbitmq.com/uri-query-parameters.html. Other than in its
-// Erlang client, the broker's certificate is verified unless they say otherwise.
+// queryOptions maps RabbitMQ's URI query parameters to our keys:
+// https://www.rabbitmq.com/uri-query-parameters.html. Unlike in its Erlang client, the
+// broker's certificate is verified unless the parameters say otherwise.
 var queryOptions = map[string]struct {
 	key string
 	set func(n *Connection, value string) error
@@ -142,7 +142,7 @@ func queryNumber(text string, low, high int) (int, error) {
 	return n, nil
 }
 
-// query applies the part of a URL behind the ?.
+// query applies the part of a URL after the ?.
 func (c *checker) query(key string, n *Connection, u *brokerURL) {
 	at := key + ".url"
 	for _, name := range slices.Sorted(maps.Keys(u.query)) {

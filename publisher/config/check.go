@@ -13,9 +13,9 @@ import (
 	"zamqp/publisher"
 )
 
-// check looks at what the type of a key does not say: addresses, URLs, and keys that
-// bound each other. found are the problems so far: a key with an unreadable value must
-// not be called missing as well.
+// check checks what the type of a key does not say: addresses, URLs, and keys that limit each
+// other. found are the problems so far: a key with an unreadable value must not be reported
+// as missing, too.
 func (s *Settings) check(found Problems) Problems {
 	c := &checker{settings: s, unread: map[string]bool{}}
 	for _, p := range found {

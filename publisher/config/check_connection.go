@@ -76,8 +76,8 @@ func (c *checker) embeddedVhost(at string, n *Connection) {
 	}
 }
 
-// rejoin undoes cuts at commas that belong to a URL: a part that does not begin with a
-// scheme goes with the part before it, as a password with a comma in it.
+// rejoin joins parts of a URL that were split at a comma: a part that does not begin with a
+// scheme belongs to the part before it. A password may have a comma.
 func rejoin(list []string) (urls []string) {
 	for _, item := range list {
 		begins := strings.Contains(item, "://") || strings.HasPrefix(item, embeddedScheme)
@@ -157,5 +157,5 @@ func ReadPassword(file string) (string, error) {
 	return string(text), nil
 }
 
-// passwordMax is far above the size of any token. A larger file is the wrong one.
+// passwordMax is far above the size of any token. A larger file is the wrong file.
 const passwordMax = 64 << 10

@@ -12,7 +12,7 @@ import (
 
 const tlsKey = "http.tls."
 
-// httpTLS checks [http.tls], but for its files.
+// httpTLS checks [http.tls], without reading its files.
 func (c *checker) httpTLS() {
 	t := &c.settings.HTTP.TLS
 	t.Listen, t.CertFile, t.KeyFile = named(t.Listen), named(t.CertFile), named(t.KeyFile)
@@ -36,7 +36,7 @@ func (c *checker) httpTLS() {
 	}
 }
 
-// named is a list without its empty items, and nil if nothing else is in it: "" in the
+// named returns the list without its empty items, or nil if nothing is left: "" in the
 // configuration is no file.
 func named(list []string) []string {
 	if list = slices.DeleteFunc(list, func(text string) bool { return text == "" }); len(list) == 0 {
@@ -57,7 +57,7 @@ func (c *checker) httpTLSUnused(t *HTTPTLS) {
 	}
 }
 
-// hstsMax is a bound for the field, which is in every answer.
+// hstsMax limits the field, because it is in every answer.
 const hstsMax = 100
 
 func (c *checker) hsts(value string) {
@@ -70,9 +70,10 @@ func (c *checker) hsts(value string) {
 	}
 }
 
-// CheckCertificates reads the certificates of the listeners, so that a fault shows before the server
-// starts. broker says that the embedded broker listens, too. Commands that open no listener do not
-// call it: whoever runs them may not read the keys. The error is a Problems.
+// CheckCertificates reads the certificates of the listeners, so that a mistake shows before
+// the server starts. broker says that the embedded broker listens, too. Commands that open no
+// listener do not call it, because their user may not be allowed to read the keys. The error
+// is a Problems.
 func (s *Settings) CheckCertificates(broker bool) error {
 	c := &checker{settings: s}
 	t := &s.HTTP.TLS
@@ -94,7 +95,7 @@ func (s *Settings) CheckCertificates(broker bool) error {
 	return c.problems.err()
 }
 
-// PublicPort is the port that redirects name.
+// PublicPort returns the port that redirects name.
 func (t *HTTPTLS) PublicPort() int {
 	if t.RedirectPort != 0 || len(t.Listen) == 0 {
 		return t.RedirectPort

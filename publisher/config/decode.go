@@ -13,8 +13,8 @@ import (
 	"github.com/streadway/amqp"
 )
 
-// decoder fills Settings from the merged tree. It goes on after a problem, so that the
-// user sees all of them at once.
+// decoder fills Settings from the merged tree. It continues after a problem, so that the user
+// sees all problems at once.
 type decoder struct {
 	origins  map[string]Origin
 	lookup   func(string) (string, bool) // environment, for ${NAME}
@@ -89,7 +89,7 @@ func (d *decoder) named(m reflect.Value, r *rule, path []string, tree map[string
 func (d *decoder) subtree(path []string, raw any) (map[string]any, bool) {
 	below, ok := raw.(map[string]any)
 	if !ok {
-		// Not shown: a string here may be the URL that belongs one level down.
+		// The value is not shown: a string here may be the URL that belongs one level below.
 		d.fail(path, "", fmt.Sprintf("want a table: write [%s] and its keys below it", join(path)))
 	}
 	return below, ok
@@ -99,7 +99,7 @@ func (d *decoder) subtree(path []string, raw any) (map[string]any, bool) {
 func (d *decoder) value(v reflect.Value, r *rule, path []string, raw any) {
 	shown := show(raw)
 	if _, list := raw.([]any); list && r.secret != "" {
-		shown = shownText(r, fmt.Sprint(raw)) // a password may stand in it anywhere
+		shown = shownText(r, fmt.Sprint(raw)) // it may have a password anywhere
 	}
 	written, isString := raw.(string)
 	if isString {
@@ -181,8 +181,8 @@ func (r *rule) readText(raw any) (string, error) {
 	return "", errors.New("want a string")
 }
 
-// badName reports what is wrong with a name of AMQP, or with one of a list, and the
-// name as it can be shown; "" = nothing.
+// badName returns what is wrong with a name of AMQP, or with one of a list, and the name in a
+// form that can be shown; "" = nothing.
 func (r *rule) badName(value any) (text, shown string) {
 	if !r.isName {
 		return "", ""
@@ -199,7 +199,8 @@ func (r *rule) badName(value any) (text, shown string) {
 	return "", ""
 }
 
-// fraction reports a time that would lose its fraction on the wire; "" = it has none.
+// fraction returns the error for a time that would lose its fraction on the wire; "" = it has
+// none.
 func (r *rule) fraction(value any) (text, shown string) {
 	n, ok := value.(int64)
 	if !ok || r.unit == 0 || n%int64(r.unit) == 0 {
@@ -211,8 +212,8 @@ func (r *rule) fraction(value any) (text, shown string) {
 	return "AMQP counts in milliseconds: round it", r.show(n)
 }
 
-// rateMin is the smallest number in a rate. With less, the pause between two messages
-// would overflow a time.Duration.
+// rateMin is the smallest number in a rate. With less, the time between two messages would be
+// too long for a time.Duration.
 const rateMin = 1e-3
 
 // readRate reads "10/s", "90/m" or "1000/h" as messages a second; "off" and "" are 0.
@@ -252,7 +253,7 @@ func (r *rule) readQuantity(raw any) (int64, error) {
 		}
 		return r.quantity(string(text))
 	}
-	_, err := r.quantity("") // says what is wanted
+	_, err := r.quantity("") // says which types are allowed
 	return 0, err
 }
 
@@ -284,8 +285,8 @@ func readTruth(raw any) (any, error) {
 	return nil, errors.New("want true or false")
 }
 
-// isTOMLList reports whether text begins like a TOML list of strings, in contrast to an
-// IPv6 address in brackets.
+// isTOMLList reports whether text begins like a TOML list of strings, and not like an IPv6
+// address in brackets.
 func isTOMLList(text string) bool {
 	inside, ok := strings.CutPrefix(text, "[")
 	inside = strings.TrimLeft(inside, " \t\r\n\f")
@@ -307,11 +308,11 @@ func readList(raw any, lookup func(string) (string, bool)) (any, error) {
 		if raw = parseValue(string(text)); raw == nil {
 			return nil, want
 		}
-		lookup = nil // expanded already, or to be taken as it is
+		lookup = nil // expanded already, or taken unchanged
 	}
 	switch v := raw.(type) {
 	case string:
-		return []string{v}, nil // expanded by the caller
+		return []string{v}, nil // the caller expands it
 	case []any:
 		list := make([]string, 0, len(v))
 		for _, item := range v {
@@ -332,8 +333,7 @@ func readList(raw any, lookup func(string) (string, bool)) (any, error) {
 	return nil, want
 }
 
-// free converts a table for the broker. Its values have types that both TOML and AMQP
-// have.
+// free converts a table for the broker. Its values have types that both TOML and AMQP have.
 func (d *decoder) free(path []string, tree map[string]any) amqp.Table {
 	table := make(amqp.Table, len(tree))
 	for name, raw := range tree {
@@ -375,7 +375,7 @@ func (d *decoder) argument(path []string, raw any) any {
 // that looks like a URL is shown without its password, whatever the key is.
 func show(raw any) string {
 	if _, ok := raw.(map[string]any); ok {
-		return "" // too much to show, and the key says enough
+		return "" // too long to show, and the key says enough
 	}
 	text := fmt.Sprint(raw)
 	if strings.Contains(text, "://") {

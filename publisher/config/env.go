@@ -46,14 +46,14 @@ func readEnv(s *schema, environ []string, known func(table []string) []string) *
 	return l
 }
 
-// envNameProblem explains a name that is no path. Every setting is in a table, so its
-// variable has two underscores somewhere.
+// envNameProblem explains why a name is no path. Every setting is in a table, so its variable
+// has two underscores somewhere.
 func envNameProblem(rest string) string {
 	text := "no setting has this name: two underscores separate the parts of a key, as in ZAMQP_LOG__LEVEL"
 	variables := map[string]string{}
 	var names []string
 	for _, key := range settingsSchema.keys("", "default") {
-		// With single underscores on both sides, the usual mistake makes no difference.
+		// Compare with single underscores on both sides, because that is the usual mistake.
 		name := strings.ReplaceAll(key, ".", "_")
 		variables[name] = envName(key)
 		names = append(names, name)
@@ -64,13 +64,13 @@ func envNameProblem(rest string) string {
 	return text
 }
 
-// envName is the variable for a key.
+// envName returns the variable for a key.
 func envName(key string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(strings.ReplaceAll(key, ".", "__"), "-", "_"))
 }
 
-// existing returns the name that a part of a variable's name stands for, or
-// that part itself.
+// existing returns the name that a part of a variable's name stands for, or else the part
+// itself.
 func existing(part string, names []string) string {
 	for _, name := range names {
 		if fold(name) == fold(part) {
@@ -94,7 +94,7 @@ func readOptions(s *schema, options []string, lookup func(string) (string, bool)
 		path := strings.Split(key, ".")
 		switch {
 		case !found:
-			// The text is not repeated: without its key, it may be a secret.
+			// The text is not shown: without its key, it may be a secret.
 			l.problems = append(l.problems, &Problem{
 				Origin: Origin{Source: optionOrigin},
 				Text:   "no = in it: write -o key.path=value, as in -o log.level=debug",

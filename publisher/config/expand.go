@@ -19,7 +19,7 @@ func expand(text string, lookup func(string) (string, bool)) (out string, expand
 		return text, false, nil
 	}
 	var b strings.Builder
-	var wrong []string // all problems, so that the user can mend them together
+	var wrong []string // all problems, so that the user can correct them together
 	for {
 		before, after, found := strings.Cut(text, "$")
 		b.WriteString(before)
@@ -60,7 +60,7 @@ func expand(text string, lookup func(string) (string, bool)) (out string, expand
 	}
 }
 
-// variable resolves what stands between the braces.
+// variable returns the value for the text between the braces.
 func variable(inner string, lookup func(string) (string, bool)) (string, error) {
 	name, fallback, hasFallback := strings.Cut(inner, ":-")
 	if !isVariableName(name) {

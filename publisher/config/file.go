@@ -22,7 +22,7 @@ func readFile(s *schema, name string, optional bool) *layer {
 	case optional && errors.Is(err, fs.ErrNotExist):
 	default:
 		var path *fs.PathError
-		if errors.As(err, &path) { // with its Op and Path the name would be there twice
+		if errors.As(err, &path) { // the whole error would name the file twice
 			err = path.Err
 		}
 		l.problems = append(l.problems, &Problem{
@@ -91,8 +91,8 @@ func (l *layer) locateValue(p *unstable.Parser, name string, table []string, nod
 	}
 }
 
-// note records the line of each part of a key and returns its whole path. The first
-// line that mentions a table counts.
+// note records the line of each part of a key and returns its whole path. For a table, the
+// first line that mentions it counts.
 func (l *layer) note(p *unstable.Parser, name string, table []string, node *unstable.Node) []string {
 	path := table[:len(table):len(table)]
 	for key := node.Key(); key.Next(); {
@@ -105,7 +105,7 @@ func (l *layer) note(p *unstable.Parser, name string, table []string, node *unst
 	return path
 }
 
-// parseValue reads text as one TOML value; nil if it is none.
+// parseValue reads text as one TOML value; nil if it is not one.
 func parseValue(text string) any {
 	var doc map[string]any
 	if err := toml.Unmarshal([]byte("value = "+text), &doc); err != nil || len(doc) != 1 {

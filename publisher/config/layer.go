@@ -27,7 +27,7 @@ func (l *layer) put(path []string, text string, from Origin) {
 	var value any = plainText(text)
 	if r != nil && r.kind == kindFree {
 		if n < len(path) {
-			// Below a free table all the rest is one key: "x-max-length", "a.b".
+			// In a free table all the rest is one key: "x-max-length", "a.b".
 			path = append(path[:n:n], strings.Join(path[n:], "."))
 			value = guess(text)
 		} else if table, ok := parseValue(text).(map[string]any); ok {
@@ -57,8 +57,8 @@ func guess(text string) any {
 	return plainText(text)
 }
 
-// overlay puts a tree over another: tables are merged key by key, other values
-// replaced. Neither shares a table with the other afterwards.
+// overlay merges a tree into another: tables are merged key by key, other values are
+// replaced. After that, the two share no table.
 func overlay(under, over map[string]any) {
 	for name, value := range over {
 		table, ok := value.(map[string]any)

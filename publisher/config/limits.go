@@ -2,8 +2,8 @@ package config
 
 import "reflect"
 
-// limits reports values of a handler package that the configuration would refuse:
-// values out of their range, words that are not allowed, names too long for AMQP.
+// limits reports values of a handler package that the configuration would refuse: values out
+// of their range, words that are not allowed, names that are too long for AMQP.
 func (c *planner) limits(key string, v reflect.Value, s *schema) {
 	for _, r := range s.rules {
 		field, here := r.field(v), key+"."+r.name

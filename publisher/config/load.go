@@ -15,7 +15,7 @@ const defaultFile = "config.toml"
 // earlier one, and each wins over the defaults.
 type Sources struct {
 	File    string   // "" = config.toml, if there is one
-	Environ []string // "NAME=value"; those with ZAMQP_ in front, and all for ${NAME}
+	Environ []string // "NAME=value"; those with ZAMQP_ in front are settings, and all can be used as ${NAME}
 	Options []string // "key.path=value"
 }
 
@@ -59,8 +59,8 @@ func Load(src Sources, registry *publisher.Registry) (*Settings, error) {
 	s.origins = d.origins
 	limit, _ := memoryLimit(machine)
 	s.fitMemory(limit)
-	// If the file could not be read, its keys are missing, and checks of several keys
-	// would report that.
+	// If the file could not be read, its keys are missing, and checks of several keys would
+	// report that, too.
 	if len(file.problems) == 0 {
 		d.problems = append(d.problems, s.check(d.problems)...)
 	}
@@ -94,7 +94,7 @@ func (s *Settings) add(r *rule, name string, value reflect.Value) {
 	field.SetMapIndex(reflect.ValueOf(name), made)
 }
 
-// environment makes the lookup for ${NAME}.
+// environment returns the lookup for ${NAME}.
 func environment(environ []string) func(string) (string, bool) {
 	variables := make(map[string]string, len(environ))
 	for _, entry := range environ {

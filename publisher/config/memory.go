@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// machine is the file system whose files say how much memory there is.
+// machine is the file system with the files that say how much memory there is.
 var machine fs.FS = os.DirFS("/")
 
-// MemoryLimit is what this process may use, in octets, and what bounds it: the
-// machine or a control group. It is 0 where the system does not say.
+// MemoryLimit returns how much memory this process may use, in octets, and what limits it:
+// the machine or a control group. It is 0 if the system does not say.
 func MemoryLimit() (limit Size, source string) { return memoryLimit(machine) }
 
-// memoryLimit takes the smallest of the machine's memory and the limits of the
-// process's control groups, version 2 and 1.
+// memoryLimit returns the smallest of the machine's memory and the limits of the process's
+// control groups, version 2 and 1.
 func memoryLimit(root fs.FS) (limit Size, source string) {
 	lower := func(n Size, from string) {
 		if n > 0 && (limit == 0 || n < limit) {
@@ -41,7 +41,7 @@ func memoryLimit(root fs.FS) (limit Size, source string) {
 			}
 			mount, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
 		}
-		// Each group above is a bound as well. In a container the path may be one of the
+		// Each group above is a limit as well. In a container the path may be one of the
 		// host; the top is then the container's own group.
 		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
 			n, _ := strconv.ParseInt(strings.TrimSpace(readText(root, path.Join(mount, group, file))), 10, 64) // "max" is none
@@ -62,8 +62,8 @@ func readText(root fs.FS, name string) string {
 	return string(text)
 }
 
-// fitMemory lowers the defaults of what may fill memory so that they fit into it. Keys
-// that are set keep their values.
+// fitMemory lowers those defaults that allow memory to fill up, so that they fit into the
+// memory that there is. Keys that are set keep their values.
 func (s *Settings) fitMemory(limit Size) {
 	if limit == 0 {
 		return

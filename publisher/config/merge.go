@@ -12,7 +12,7 @@ var (
 	consumerSchema = settingsSchema.byName["consumer"].table
 )
 
-// producer fills in the defaults, expands names, and reports what will not work.
+// producer fills in a producer's defaults, expands names, and reports what will not work.
 func (c *planner) producer(name string, p publisher.Producer) publisher.Producer {
 	key := "producer." + name
 	c.limits(key, reflect.ValueOf(p), producerSchema)
@@ -59,7 +59,7 @@ func (c *planner) consumerDefaults(key, name string, k *publisher.Consumer) {
 	brokersType(&k.QueueType)
 	c.expandSites(key, reflect.ValueOf(k).Elem(), consumerSchema)
 	switch {
-	case k.Exchange == "": // routes to every queue by its name and refuses bindings
+	case k.Exchange == "": // this exchange routes to every queue by its name and refuses bindings
 		k.RoutingKeys = nil
 	case len(k.RoutingKeys) == 0 && !k.ServerNamed:
 		k.RoutingKeys = []string{k.Queue}

@@ -11,15 +11,15 @@ import (
 // producer, such as a clock.
 type Other struct{ Table, Name, Text string }
 
-// declaration is what a kind has to have for others to check and describe it.
+// declaration is what a kind must have so that others can check and describe it.
 type declaration interface {
-	// Check returns what is wrong, and the key that it is about; "" is none.
+	// Check returns what is wrong, and the key that is wrong; "" is none.
 	Check() (key string, err error)
 	fmt.Stringer
 }
 
-// others checks what is registered of the kinds that need no planning, and completes the
-// settings with what is not there because they were not loaded for this registry.
+// others checks the registered declarations of kinds that need no planning. It adds those to
+// the settings that are not there, because the settings were not loaded for this registry.
 func (c *planner) others(p *Plan, registry *publisher.Registry) {
 	v := reflect.ValueOf(c.settings).Elem()
 	for _, r := range settingsSchema.rules {
@@ -44,7 +44,7 @@ func (c *planner) others(p *Plan, registry *publisher.Registry) {
 	}
 }
 
-// valueText is the value of a key in a struct, as a problem shows it.
+// valueText returns the value of a key in a struct, as a problem shows it.
 func (r *rule) valueText(of reflect.Value) string {
 	field := r.field(of)
 	switch r.kind {

@@ -9,7 +9,7 @@ import (
 // Embedded reports whether the connection is to the broker of this process.
 func (c *Connection) Embedded() bool { return c.URI.Scheme == embeddedScheme }
 
-// Outside is a connection for another process than the server. It reaches the embedded
+// Outside returns a connection for another process than the server. It reaches the embedded
 // broker by its port, as guest.
 func (s *Settings) Outside(name string) (Connection, error) {
 	own := *s.Connections[name]
@@ -35,13 +35,13 @@ func (s *Settings) Outside(name string) (Connection, error) {
 	return own, nil
 }
 
-// DialableHost is the host to dial, on this machine, for an address that is listened at.
+// DialableHost returns the host to dial, on this machine, for an address of a listener.
 func DialableHost(host string) string {
 	ip := net.ParseIP(host)
 	switch {
 	case host == "" || ip != nil && ip.IsUnspecified() && ip.To4() != nil:
 		return "127.0.0.1"
-	case ip != nil && ip.IsUnspecified(): // all of IPv6, and most often of IPv4 as well
+	case ip != nil && ip.IsUnspecified(): // all of IPv6, and usually of IPv4 as well
 		return "::1"
 	}
 	return host

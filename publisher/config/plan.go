@@ -10,24 +10,24 @@ import (
 	"zamqp/publisher"
 )
 
-// Plan is what a server with these settings and these handlers runs: the registered
+// Plan says what a server with these settings and these handlers runs: the registered
 // declarations with the changes of the configuration, with ${site_id} expanded and the
 // defaults filled in.
 type Plan struct {
 	Settings *Settings
-	Routes   []*publisher.Route // and what makes calls by itself, such as clocks
-	// Consumers are the enabled ones. Connection, Queue, ExchangeType, RoutingKeys,
+	Routes   []*publisher.Route // also declarations that make calls by themselves, such as clocks
+	// Consumers are the enabled consumers. Connection, Queue, ExchangeType, RoutingKeys,
 	// Prefetch, Retry and DeadLetter are set, so that no other package has to know the
-	// defaults. Queue is empty where the broker names it, RoutingKeys where there is
-	// nothing to bind to, DeadLetter where the queue has none. Prefetch is 0 where the
-	// connection turned it off.
+	// defaults. Queue is empty if the broker names it, RoutingKeys if there is nothing to
+	// bind to, DeadLetter if the queue has none. Prefetch is 0 if the connection turned it
+	// off.
 	Consumers map[string]publisher.Consumer
 	Producers map[string]publisher.Producer
 	// Disabled are the names of consumers that are not enabled, sorted.
 	Disabled []string
 	// Connections are the names of the connections in use, sorted. Others are not opened.
 	Connections []string
-	// Others describe what is registered of other kinds, by table and name.
+	// Others describes the registered declarations of other kinds, by table and name.
 	Others []Other
 }
 
@@ -42,7 +42,7 @@ func (p *Plan) Embeds() (connection string, yes bool) {
 	return "", false
 }
 
-// compiledIn is the origin of what handler packages registered.
+// compiledIn is the origin of declarations that handler packages registered.
 var compiledIn = Origin{Source: "compiled-in handlers"}
 
 // Resolve makes the plan. The error is a Problems: declarations that name an unknown
@@ -107,10 +107,10 @@ type declared struct {
 	kind       string
 	transient  bool
 	autoDelete bool
-	arguments  publisher.Table // nil where it says nothing of them
+	arguments  publisher.Table // nil if it says nothing about them
 }
 
-// declaration reports a problem of a key. Its origin is the configuration, or else the
+// declaration reports a problem with a key. Its origin is the configuration, or else the
 // handler package.
 func (c *planner) declaration(key, shown, text string) {
 	origin, ok := c.settings.origins[key]
@@ -135,7 +135,7 @@ func (c *planner) codec(key, name string) {
 	}
 }
 
-// length checks names that have become longer by expansion.
+// length checks names that have become longer when they were expanded.
 func (c *planner) length(key, name string) {
 	if len(name) > amqpproto.ShortstrMax {
 		c.declaration(key, show(name), TooLong(name))
@@ -145,7 +145,7 @@ func (c *planner) length(key, name string) {
 // exchange compares all declarations of one exchange.
 func (c *planner) exchange(connection, name string, d declared) {
 	if name == "" || strings.HasPrefix(name, "amq.") {
-		return // the broker's own, never declared
+		return // the broker's own exchanges are never declared
 	}
 	id := connection + "\x00" + name
 	first, known := c.exchanges[id]
@@ -153,7 +153,7 @@ func (c *planner) exchange(connection, name string, d declared) {
 		c.exchanges[id] = d
 		return
 	}
-	switch "" { // a declaration without a type takes that of the others
+	switch "" { // a declaration without a type takes the type of the others
 	case d.kind:
 		d.kind = first.kind
 	case first.kind:
@@ -185,7 +185,7 @@ func (c *planner) exchange(connection, name string, d declared) {
 	}
 }
 
-// exchangeTypes completes declarations without a type: they get the type of the other
+// exchangeTypes sets the type of declarations without one: it is the type of the other
 // declarations of the same exchange, or else the default.
 func (c *planner) exchangeTypes(p *Plan) {
 	kind := func(connection, exchange, own string) string {

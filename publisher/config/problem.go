@@ -45,7 +45,7 @@ func (o Origin) rank() int {
 type Problem struct {
 	Origin Origin
 	Key    string // dotted path; "" = the whole source
-	Value  string // as the user wrote it, passwords masked; "" = not shown
+	Value  string // as the user wrote it, with passwords masked; "" = not shown
 	Text   string // what is wrong, and the remedy
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/streadway/amqp"
 )
 
-// kind is what a key's value looks like in the configuration.
+// kind is the form of a key's value in the configuration.
 type kind int
 
 const (
@@ -42,10 +42,10 @@ const (
 type rule struct {
 	name   string
 	kind   kind
-	fields []target // one as a rule
+	fields []target // usually one
 	min    int64    // in octets, nanoseconds or ones; without meaning unless ranged
 	max    int64
-	ranged bool   // min and max hold
+	ranged bool   // min and max apply
 	off    string // "" = 0 and "off" are refused
 	zero   int64
 	unit   time.Duration // 0 = any
@@ -53,16 +53,16 @@ type rule struct {
 	isName bool
 	secret string
 	short  string
-	table  *schema // of kindTable, and of each entry of kindNamed
+	table  *schema // the keys of a kindTable, and of each entry of a kindNamed
 }
 
 // target is a field of the struct that a table is decoded into.
 type target struct {
 	index int
-	not   bool // it has the opposite of the key's value
+	not   bool // the field has the opposite of the key's value
 }
 
-// field is where a rule that has one field puts its value.
+// field is the field in which a rule with one field puts its value.
 func (r *rule) field(of reflect.Value) reflect.Value { return of.Field(r.fields[0].index) }
 
 // set puts a value into the fields of a struct.
@@ -80,7 +80,7 @@ func (r *rule) set(of reflect.Value, value any) {
 	}
 }
 
-// schema is the keys of one table.
+// schema has the keys of one table.
 type schema struct {
 	rules  []*rule // in the order of the struct's fields
 	byName map[string]*rule
@@ -185,10 +185,10 @@ func (s *schema) names() []string {
 	return names
 }
 
-// lookup follows a path from the top and returns its rule, and how many segments of the
-// path lead to it: fewer than all if the path goes on inside a free table. The segment
-// below a kindNamed key is a name of the user's and may be anything. rule is nil if there
-// is no such key.
+// lookup follows a path from the top. It returns the rule of the path, and how many parts of
+// the path lead to it: fewer than all if the path continues inside a free table. The part
+// below a kindNamed key is a name that the user chooses and may be anything. rule is nil if
+// there is no such key.
 func (s *schema) lookup(path []string) (r *rule, n int) {
 	for n < len(path) {
 		if r = s.byName[path[n]]; r == nil {
@@ -214,7 +214,7 @@ func (s *schema) lookup(path []string) (r *rule, n int) {
 	return r, n
 }
 
-// holdsNames reports whether the keys below a path are names of the user's.
+// holdsNames reports whether the user chooses the keys below a path.
 func (s *schema) holdsNames(path []string) bool {
 	for len(path) > 0 {
 		r := s.byName[path[0]]
@@ -233,8 +233,8 @@ func (s *schema) holdsNames(path []string) bool {
 	return false
 }
 
-// keys lists every key below s as a dotted path, with name in the place of the user's
-// names. Completion, tests and the search for the nearest key use it.
+// keys lists every key below s as a dotted path, with name in place of the names that the
+// user chooses. Completion, tests and the search for the nearest key use it.
 func (s *schema) keys(prefix, name string) []string {
 	var all []string
 	for _, r := range s.rules {

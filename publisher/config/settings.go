@@ -19,18 +19,18 @@ type Settings struct {
 	Client Client `key:"client"`
 	Site   Site   `key:"site"`
 	Broker Broker `key:"broker"`
-	// Pools always holds "default", and those that handlers register. 0 = not set.
+	// Pools always has "default", and the pools that handlers register. 0 = not set.
 	Pools map[string]*Pool `key:"pool"`
-	// Connections always holds "default". Only those that an enabled consumer or a
+	// Connections always has "default". Only connections that an enabled consumer or a
 	// producer names are opened.
 	Connections map[string]*Connection `key:"connection"`
 	// Consumers, Producers and Clocks are copies of what handler packages registered, with
-	// what the configuration changes of them. Resolve fills in the defaults.
+	// the changes of the configuration. Resolve fills in the defaults.
 	Consumers map[string]*publisher.Consumer `key:"consumer"`
 	Producers map[string]*publisher.Producer `key:"producer"`
 	Clocks    map[string]*publisher.Clock    `key:"clock"`
 
-	apps    []appTable        // what [app] holds, by name
+	apps    []appTable        // the tables of [app], by name
 	origins map[string]Origin // by dotted path, for problems that Resolve finds
 }
 
@@ -42,9 +42,9 @@ type Log struct {
 
 // HTTP holds the listeners and the limits of publisher/http1.
 type HTTP struct {
-	// Listen holds "host:port" and "unix:/path"; empty = no HTTP.
+	// Listen has "host:port" and "unix:/path"; empty = no HTTP.
 	Listen      []string      `key:"listen"`
-	ServerName  string        `key:"server_name"` // Server field of answers; "" = none
+	ServerName  string        `key:"server_name"` // the Server field of answers; "" = none
 	IdleTimeout time.Duration `key:"idle_timeout" min:"100ms" max:"24h"`
 	HeadTimeout time.Duration `key:"head_timeout" min:"100ms" max:"1h"`
 	// BodyRateMin is in octets a second; 0 = off.
@@ -55,19 +55,19 @@ type HTTP struct {
 	TargetMax     Size `key:"target_max" min:"64B" max:"1MiB"`
 	FieldsMax     int  `key:"fields_max" min:"4" max:"10000"`
 	BodyMax       Size `key:"body_max" min:"1B" max:"1GiB"`
-	// BodiesMax bounds the bodies of all connections together, from the first octet to
-	// the end of the call.
+	// BodiesMax limits the bodies of all connections together, from the first octet to the
+	// end of the call.
 	BodiesMax Size `key:"bodies_max" min:"64KiB" max:"1024GiB" off:"nothing bounds the bodies of all connections together"`
-	// TrustedProxies holds networks, addresses and "unix"; empty = nobody is believed.
+	// TrustedProxies has networks, addresses and "unix"; empty = nobody is believed.
 	TrustedProxies []string `key:"trusted_proxies"`
-	// Forwarded is the field by which they say how a client came.
+	// Forwarded is the field in which the trusted proxies say how a client came to them.
 	Forwarded string `key:"forwarded" oneof:"x-forwarded forwarded"`
-	// ConnectionsMax counts all HTTP connections; 0 = no bound but descriptors.
+	// ConnectionsMax counts all HTTP connections; 0 = no limit but file descriptors.
 	ConnectionsMax int     `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
 	TLS            HTTPTLS `key:"tls"`
 }
 
-// Loop tunes the reactor.
+// Loop has the settings of the event loop.
 type Loop struct {
 	HighWater    Size          `key:"high_water" min:"16KiB" max:"1GiB"`
 	StallWarning time.Duration `key:"stall_warning" min:"1ms" max:"1h" off:"nobody watches for stalls"`
@@ -78,13 +78,13 @@ type Loop struct {
 	Processors int `key:"processors" min:"0" max:"1024"`
 }
 
-// Pool is one [pool.NAME]: the bounds of what handlers offload to it.
+// Pool is one [pool.NAME]: the limits for work that handlers offload to it.
 type Pool struct {
 	Workers int `key:"workers" min:"1" max:"10000"`
 	Queue   int `key:"queue" min:"1" max:"10000000"`
 }
 
-// Client bounds the requests that handlers send by r.Client.
+// Client limits the requests that handlers send by r.Client.
 type Client struct {
 	HostMax        int           `key:"host_max" min:"1" max:"10000"`
 	RequestsMax    int           `key:"requests_max" min:"1" max:"10000"`
@@ -94,7 +94,7 @@ type Client struct {
 	TLSCA          string        `key:"tls_ca"` // PEM file; "" = the system's
 }
 
-// Server bounds calls of any source.
+// Server has limits for calls of any source.
 type Server struct {
 	DrainTimeout time.Duration `key:"drain_timeout" min:"1ms" max:"24h" off:"a stop waits for nothing"`
 	// DrainDelay comes before DrainTimeout.
@@ -102,14 +102,14 @@ type Server struct {
 	CallTimeout     time.Duration `key:"call_timeout" min:"1ms" max:"24h" off:"a call may wait for ever"`
 	CallsMax        int           `key:"calls_max" min:"1" max:"10000000"`
 	ConflictRetries int           `key:"conflict_retries" min:"0" max:"100"`
-	DataDir         string        `key:"data_dir"`                         // of publisher/inhand; "" = none
-	UnpackMax       Size          `key:"unpack_max" min:"1KiB" max:"4GiB"` // of a compressed body
+	DataDir         string        `key:"data_dir"`                         // directory of publisher/inhand; "" = none
+	UnpackMax       Size          `key:"unpack_max" min:"1KiB" max:"4GiB"` // largest size of an unpacked body
 }
 
 // Site names this deployment.
 type Site struct {
-	ID      string `key:"id"`       // replaces ${site_id}
-	BaseURL string `key:"base_url"` // of calls without a client; "" = none
+	ID      string `key:"id"`       // what replaces ${site_id}
+	BaseURL string `key:"base_url"` // for URLs in calls without a client; "" = none
 }
 
 // Size is a number of octets. In the configuration it has a unit: "64KiB".
@@ -122,9 +122,8 @@ const (
 	GiB = publisher.GiB
 )
 
-// Defaults returns the settings of an empty configuration. What a machine has a
-// default for is taken from there. config.toml says the same, key by key; a test
-// holds the two together.
+// Defaults returns the settings of an empty configuration. Where a machine has a default, it
+// is taken from there. config.toml says the same, key by key; a test compares the two.
 func Defaults() *Settings {
 	return &Settings{
 		Log:  Log{Level: "info", Format: "auto"},

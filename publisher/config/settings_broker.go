@@ -11,31 +11,33 @@ import (
 type Broker struct {
 	// Listen holds "host:port"; empty = only this process can connect.
 	Listen []string `key:"listen"`
-	// AllowPlain allows addresses that other machines reach although there is no TLS, so
+	// AllowPlain allows addresses that other machines can reach although there is no TLS, so
 	// that passwords and messages can be read on the way.
 	AllowPlain bool   `key:"allow_plain"`
 	TLSCert    string `key:"tls_cert"` // PEM files; "" = no TLS
 	TLSKey     string `key:"tls_key"`
 	// DataDir is the directory for durable queues and messages; "" = nothing is durable.
 	DataDir string `key:"data_dir"`
-	// Users may connect; none = guest with the password guest, from this machine only.
+	// Users may connect; without any, guest with the password guest may, from this machine
+	// only.
 	Users  map[string]*BrokerUser `key:"users" short:"hash"`
 	Vhosts []string               `key:"vhosts"` // the first is the one of url = "embedded"
-	// Product is what clients are told. Some do certain things for a RabbitMQ only.
+	// Product is the name that clients are told. Some clients do certain things only for
+	// RabbitMQ.
 	Product string `key:"product"`
 
-	MemoryMax      Size          `key:"memory_max" min:"1MiB" max:"1024GiB"` // of messages; above it publishers wait
+	MemoryMax      Size          `key:"memory_max" min:"1MiB" max:"1024GiB"` // memory of messages; above it publishers wait
 	DiskFreeMin    Size          `key:"disk_free_min" min:"1MiB" max:"1024GiB" off:"publishers go on until writing fails"`
 	BodyMax        Size          `key:"body_max" min:"1B" max:"2GiB"`
 	FrameMax       Size          `key:"frame_max" min:"4KiB" max:"1MiB"`
 	ChannelMax     int           `key:"channel_max" min:"1" max:"65535"`
 	Heartbeat      time.Duration `key:"heartbeat" min:"1s" max:"65535s" unit:"s" off:"a dead client is found by TCP alone"`
 	ConnectionsMax int           `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
-	QueuesMax      int           `key:"queues_max" min:"1" max:"10000000"` // of one virtual host
+	QueuesMax      int           `key:"queues_max" min:"1" max:"10000000"` // limit for one virtual host
 }
 
-// BrokerUser is one of [broker.users]. In the configuration, a hash alone is short for a
-// user who may do everything.
+// BrokerUser is one of [broker.users]. In the configuration, a hash alone is the short form
+// for a user who may do everything.
 type BrokerUser struct {
 	// Hash is the bcrypt hash of the password. It may be "" for guest only, whose password
 	// is guest and who may connect from this machine only.

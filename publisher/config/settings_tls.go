@@ -12,13 +12,14 @@ type HTTPTLS struct {
 	// CertFile and KeyFile are PEM files: the first certificate with the first key, and so on.
 	CertFile []string `key:"cert_file"`
 	KeyFile  []string `key:"key_file"`
-	// ClientCAFile has the authorities of the clients' certificates; "" = clients have none.
+	// ClientCAFile has the authorities that sign clients' certificates; "" = clients need
+	// none.
 	ClientCAFile string `key:"client_ca_file"`
 	ClientAuth   string `key:"client_auth" oneof:"require optional"`
 	MinVersion   string `key:"min_version" oneof:"1.2 1.3"`
 	// Redirect makes http.listen answer with redirects to https.
 	Redirect bool `key:"redirect"`
-	// RedirectPort is the port in them; 0 = that of the first address of Listen.
+	// RedirectPort is the port in the redirects; 0 = that of the first address of Listen.
 	RedirectPort int    `key:"redirect_port" min:"0" max:"65535"`
 	HSTS         string `key:"hsts"` // the Strict-Transport-Security field; "" = none
 }

@@ -13,8 +13,8 @@ import (
 // of the topology when the plan is made: handler packages may write it there, too.
 const siteVariable = "site_id"
 
-// siteOf is the site.id of a merged tree that is not decoded yet; "" = none, or one that
-// cannot be decoded.
+// siteOf returns the site.id of a merged tree that is not decoded yet; "" = there is none, or
+// it cannot be decoded.
 func siteOf(tree map[string]any, lookup func(string) (string, bool)) string {
 	table, _ := tree["site"].(map[string]any)
 	switch id := table["id"].(type) {
@@ -37,7 +37,7 @@ func (d *decoder) expandSite(path []string, value any) any {
 	case string:
 		text, err := publisher.ExpandSite(v, d.site)
 		if err != nil {
-			d.fail(path, "", err.Error()) // the value may hold a password
+			d.fail(path, "", err.Error()) // the value may have a password
 		}
 		return text
 	case []string:

@@ -11,8 +11,8 @@ import (
 // SpoolFile is the value of Connection.Spool for a spool on disk.
 const SpoolFile = "file"
 
-// SpoolPath is the directory of the connection's spool. Its name is escaped where a file
-// could not have it.
+// SpoolPath returns the directory of the connection's spool. Characters that a file's name
+// cannot have are escaped.
 func (c *Connection) SpoolPath(name string) string {
 	name = url.PathEscape(name)
 	if strings.HasPrefix(name, ".") {

@@ -9,7 +9,7 @@ import (
 	"zamqp/publisher"
 )
 
-// names is what tables may be called that configure something compiled in.
+// names are the names that tables may have that configure something compiled in.
 type names struct {
 	registered map[string][]string // by table, for each kind that is registered
 	app        []publisher.AppSettings
@@ -23,9 +23,8 @@ func namesOf(registry *publisher.Registry) names {
 // ambiguous, a space the command line.
 const nameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
-// unknown reports every key of the layer that the schema does not have. Each layer is
-// checked by itself, so that a typo in the file is found also if the environment has the
-// same one.
+// unknown reports every key of the layer that the schema does not have. Each layer is checked
+// separately, so a typo in the file is found even if the environment sets the same key.
 func (l *layer) unknown(names names) Problems {
 	return l.unknownIn(l.schema, nil, l.tree, names)
 }
@@ -66,7 +65,7 @@ func (l *layer) problem(path []string, text string) *Problem {
 	return &Problem{Origin: l.origins[join(path)], Key: join(path), Text: text}
 }
 
-// moved are old names of keys, with the new ones.
+// moved maps old names of keys to the new ones.
 var moved = map[string]string{"loop.offload_workers": "pool.default.workers"}
 
 // unknownKey names the nearest key of the same table, or keys of the same name in other
@@ -113,7 +112,7 @@ func unknownName(table, name string, names names) string {
 		return ""
 	default:
 		if strings.HasSuffix(table, ".permissions") {
-			return "" // names of virtual hosts, compared with broker.vhosts later
+			return "" // these are names of virtual hosts, compared with broker.vhosts later
 		}
 		if name == "" || strings.Trim(name, nameLetters) != "" {
 			return "a name is made of letters, digits, - and _"

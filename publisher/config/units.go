@@ -121,7 +121,7 @@ func (r *rule) quantity(text string) (int64, error) {
 	return n, nil
 }
 
-// inRange is the error if n is out of range, in the key's own notation.
+// inRange returns an error if n is out of range, in the key's own notation.
 func (r *rule) inRange(n int64) error {
 	if !r.ranged || n >= r.min && n <= r.max || n == 0 && r.off != "" {
 		return nil

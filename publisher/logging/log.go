@@ -15,14 +15,14 @@ import (
 	"zamqp/publisher/config"
 )
 
-// logTime is RFC 3339 with milliseconds: a request takes less than a second.
+// logTime is RFC 3339 with milliseconds, since a request takes less than a second.
 const logTime = "2006-01-02T15:04:05.000Z07:00"
 
 // newLogger makes a logger on w. "auto" writes lines for people on a terminal, and JSON
 // otherwise.
 func newLogger(l config.Log, w io.Writer) zerolog.Logger {
-	// zerolog has these as globals, and every logger of the process is ours. A duration
-	// is written with its unit.
+	// In zerolog these are global, and every logger of the process is ours. A duration is
+	// written with its unit.
 	zerolog.TimeFieldFormat = logTime
 	zerolog.DurationFieldFormat = zerolog.DurationFormatString
 	w = Bare(w) // the console's own colours must not be quoted
@@ -38,8 +38,8 @@ func newLogger(l config.Log, w io.Writer) zerolog.Logger {
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }
 
-// IsTerminal reports whether w is a terminal. It takes every character device for one:
-// the only other one that a log goes to is /dev/null.
+// IsTerminal reports whether w is a terminal. It says so for every character device: the only
+// other one that a log goes to is /dev/null.
 func IsTerminal(w io.Writer) bool {
 	switch inner := w.(type) {
 	case *Writer:
@@ -82,7 +82,7 @@ func Open(l config.Log, to io.Writer) (logger zerolog.Logger, w *Writer, end fun
 	}
 }
 
-// noticeBuffer gets one line, in the format for to.
+// noticeBuffer receives one line, in the format for to.
 type noticeBuffer struct {
 	bytes.Buffer
 	to io.Writer

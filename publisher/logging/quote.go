@@ -9,8 +9,7 @@ import (
 )
 
 // Quoting is an output for text that may come from others: from messages, a broker or a
-// client. Control characters, which a terminal would obey, are written as escapes that
-// JSON has, too.
+// client. Control characters, which a terminal would obey, are written as JSON escapes.
 type Quoting struct{ W io.Writer }
 
 // Write writes p, quoted.
@@ -24,7 +23,7 @@ func (q Quoting) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// isPlain is a quick test for text without anything to quote.
+// isPlain is a fast test for text without anything to quote.
 func isPlain(p []byte) bool {
 	for _, c := range p {
 		if c >= utf8.RuneSelf || c < ' ' && c != '\n' && c != '\t' || c == 0x7f {
@@ -68,7 +67,7 @@ func Bare(w io.Writer) io.Writer {
 // OneLine makes foreign text fit into a line.
 func OneLine(text string) string {
 	if !strings.ContainsAny(text, "\n\t") {
-		return text // Quoting does the rest
+		return text // Quoting escapes the other characters
 	}
 	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text)
 }

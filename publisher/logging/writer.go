@@ -10,8 +10,8 @@ import (
 const (
 	// logWaitingMax is how many octets of lines may wait for a slow reader.
 	logWaitingMax = 1 << 20
-	// logLateMax is how many octets of the newest lines are kept when those are full: the
-	// last lines of a process say most.
+	// logLateMax is how many octets of the newest lines are kept when logWaitingMax is
+	// reached: the last lines of a process say most.
 	logLateMax = 64 << 10
 	// logPieceMax is how much a pipe takes as one piece, so that lines of other
 	// processes cannot come between (PIPE_BUF).
@@ -20,33 +20,33 @@ const (
 	logRetryMin = 50 * time.Millisecond
 	logRetryMax = time.Second
 
-	// How long Close waits for a reader who takes nothing, and how long in all.
+	// Close waits so long for a reader that reads nothing, and so long altogether.
 	logStallMax = time.Second
 	logCloseMax = 10 * time.Second
 )
 
-// Writer lets any goroutine write lines without waiting for the reader: a goroutine of its
-// own writes them. When its buffer is full, it keeps the oldest lines, which say how it
-// began, and the newest. Lines between are dropped and counted, and a line in their place
-// says how many. zerolog's diode keeps only the newest lines, and loses those that wait
-// when a write fails.
+// Writer lets any goroutine write lines without waiting for the reader: a goroutine of the
+// Writer writes them. When its buffer is full, it keeps the oldest lines, which say how the
+// trouble began, and the newest. Lines in between are dropped and counted, and a line in
+// their place says how many. zerolog's diode keeps only the newest lines, and loses those
+// that wait when a write fails.
 type Writer struct {
 	to      io.Writer
-	notice  func(dropped uint64, err error) []byte // makes that line
+	notice  func(dropped uint64, err error) []byte // makes the line that counts dropped lines
 	closing chan struct{}
-	ended   chan struct{} // the goroutine has
-	wake    chan struct{} // something waits, or closing is closed; holds one
+	ended   chan struct{} // the goroutine has ended
+	wake    chan struct{} // lines wait, or closing is closed; has room for one
 	once    sync.Once
 
 	mu      sync.Mutex
-	lines   []byte // those that the goroutine has not taken yet
-	hand    int    // octets that it has taken and not written
+	lines   []byte // lines that the goroutine has not taken yet
+	hand    int    // octets that the goroutine has taken and not written
 	full    bool   // lines go to late until half of the buffer is free
 	late    []byte // the newest lines
 	closed  bool
 	unbound bool   // the process ends: all lines are kept
 	unsaid  uint64 // dropped lines that no line reports yet
-	lastErr error  // of the last failed write since it was told
+	lastErr error  // error of the last failed write since it was reported
 	moved   uint64 // octets written
 	stats   Stats
 }
@@ -54,8 +54,8 @@ type Writer struct {
 // Stats counts since the start.
 type Stats struct {
 	Dropped  uint64 // lines
-	Failures uint64 // of writes; each is tried again
-	Waiting  int    // octets, now
+	Failures uint64 // failed writes; each is tried again
+	Waiting  int    // octets that wait now
 }
 
 func newWriter(to io.Writer) *Writer {
@@ -82,7 +82,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Unbound removes the bound, for the last lines of a process that ends.
+// Unbound removes the limit, for the last lines of a process that ends.
 func (w *Writer) Unbound() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -146,10 +146,10 @@ func (w *Writer) Close() error {
 		}
 		before = moved
 	}
-	return nil // there is nobody to tell
+	return nil // nobody could read a report
 }
 
-// run is the goroutine.
+// run is the Writer's goroutine.
 func (w *Writer) run() {
 	defer close(w.ended)
 	var hand []byte
@@ -168,7 +168,7 @@ func (w *Writer) run() {
 }
 
 // take waits for lines and takes all of them; nil is the end. spare is the buffer of the
-// lines before, to be filled again.
+// previous lines, which is filled again.
 func (w *Writer) take(spare []byte) []byte {
 	if cap(spare) > logWaitingMax/16 { // an idle server holds no large buffer
 		spare = nil
@@ -239,7 +239,7 @@ func (w *Writer) advance(n int, err error) {
 }
 
 // tell appends the newest lines when there is room again, after a line that says how many
-// are missing before them.
+// lines are missing before them.
 func (w *Writer) tell() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
