@@ -242,7 +242,7 @@ func (r *Request) mayBegin() bool {
 	t := &r.tx
 	_, ok := r.door.(StreamDoor)
 	return ok && r.source.hasClient() && t.err == nil && r.response.err == nil &&
-		len(t.pubs)+len(t.participants)+len(t.gets) == 0
+		len(t.pubs)+len(t.participants)+len(t.gets)+len(t.events) == 0
 }
 
 // inform sends an informational answer, if the protocol has them.

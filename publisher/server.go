@@ -21,6 +21,7 @@ type Options struct {
 	UnpackMax       int64               // octets of an unpacked body; 0 is 64 MiB
 	LargeDropped    func()              // called when the call of a large body is over and its memory can be collected
 	Pools           map[string]PoolSize // a size that is not 0 replaces the registered one
+	Topics          map[string]Topic    // replace those registered
 	Client          ClientOptions       // options of [Request.Client]
 	Site            string              // replaces [SiteVariable] in names
 	BaseURL         *BaseURL            // for URLs in calls without a client; may be nil
@@ -68,6 +69,7 @@ type Server struct {
 	stats         Stats
 	noBase        atomic.Bool // warned: site.base_url is missing
 	badForwarded  atomic.Bool // warned: a malformed field of a trusted proxy
+	realtime
 }
 
 // producing is a producer as the server uses it.
@@ -108,6 +110,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 	}
 	s.makePools(g.Pools(), options.Pools)
 	s.outgoing = newOutgoing(options.Client)
+	s.makeTopics(g.Topics(), options.Topics)
 	var mistakes []error
 	for name, registered := range producerKind.in(g) {
 		p, ok := producers[name]

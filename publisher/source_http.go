@@ -185,7 +185,7 @@ func (httpSource) settle(r *Request, err error) {
 	status, cause := statusOf(err)
 	level := zerolog.ErrorLevel
 	switch {
-	case status < 500 || errors.Is(err, ErrGone) || errors.Is(err, ErrDraining) || errors.Is(err, http.ErrAbortHandler):
+	case status < 500 || errors.Is(err, ErrGone) || errors.Is(err, ErrDraining) || errors.Is(err, ErrSlow) || errors.Is(err, http.ErrAbortHandler):
 		level = zerolog.DebugLevel
 	case status == http.StatusServiceUnavailable:
 		level = zerolog.WarnLevel

@@ -46,6 +46,7 @@ type Tx struct {
 	participants []Participant
 	gets         []func(ack bool) // settlements of messages got from queues
 	prepared     int              // participants whose Commit has been called
+	events       []*broadcast     // for topics of this process
 	pubs         []publication
 	arena        []byte // encoded properties and bodies of pubs
 	table        []byte // scratch for a headers table
@@ -69,6 +70,8 @@ type publication struct {
 func (t *Tx) reset() {
 	clear(t.participants)
 	clear(t.pubs)
+	clear(t.events)
+	t.events = t.events[:0]
 	t.participants, t.pubs, t.arena = t.participants[:0], t.pubs[:0], t.arena[:0]
 	t.prepared, t.waiting, t.err, t.ending = 0, 0, nil, false
 }
@@ -106,6 +109,7 @@ func (r *Request) commit() error {
 		return err
 	}
 	t.settleGets(true)
+	r.broadcastAll()
 	return nil
 }
 

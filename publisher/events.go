@@ -1,0 +1,257 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Events is a stream of server-sent events, which browsers read by EventSource. Its methods
+// belong to the function that [Request.Events] was given.
+type Events struct {
+	r       *Request
+	w       *Stream
+	door    StreamDoor
+	buf     []byte
+	sub     subscription  // of Follow
+	cause   error         // of the end of sub
+	every   time.Duration // between heartbeats; 0 = none
+	written time.Time     // when the last octets were
+	beat    func()        // the timer of the heartbeat, made once
+	unbeat  func() bool   // stops it
+	busy    bool          // a write of the handler's is under way
+}
+
+// EventsHeartbeat is how often a stream of events without events sends a comment, so that
+// nothing between the server and the client takes the connection for dead.
+const EventsHeartbeat = 15 * time.Second
+
+// eventsRetry is about how long a client waits before it connects again. Each gets another
+// time, from half of it to one and a half, so that the clients of a server that stops do not
+// come to the others all at once.
+const eventsRetry = 3 * time.Second
+
+// Events answers with a stream of server-sent events. fn runs after the commit, as that of
+// [Request.Stream]: at once if the call has published and joined nothing. The stream ends
+// when fn returns; the client then connects again, and says what its last event was.
+//
+//	publisher.Handle("GET /ticks", func(r *publisher.Request) error {
+//		return r.Events(func(e *publisher.Events) error {
+//			for n := 0; ; n++ {
+//				if err := e.Send(publisher.Event{Data: n}); err != nil {
+//					return err
+//				}
+//				if err := r.Sleep(time.Second); err != nil {
+//					return err
+//				}
+//			}
+//		})
+//	})
+//
+// A slow client parks only its own call. fn may return the error of any method: when the
+// client has gone, when the server drains ([ErrDraining]) and when [StreamTimeout] is over,
+// the stream ends in good order. Any other error cuts the connection.
+func (r *Request) Events(fn func(e *Events) error) error {
+	if r.toCall != nil {
+		return errors.New("events: write to the http.ResponseWriter, which sends what is flushed")
+	}
+	if err := r.own(); err != nil {
+		return err
+	}
+	if !r.source.hasClient() {
+		return Permanent(errors.New("events: a message's reply is sent whole: use Bytes"))
+	}
+	r.setDefault("Cache-Control", "no-cache")
+	r.setDefault("X-Accel-Buffering", "no") // nginx would keep the events back
+	return r.Stream(http.StatusOK, "text/event-stream", LengthUnknown, func(w *Stream) error {
+		if string(r.method) == http.MethodHead {
+			return nil
+		}
+		e := &Events{r: r, w: w, door: r.door.(StreamDoor), every: EventsHeartbeat}
+		return e.run(fn)
+	})
+}
+
+// Follow returns a handler that gives each client the events of a topic.
+func Follow(topic string) Handler {
+	return func(r *Request) error {
+		if _, err := r.server.topic(topic); err != nil {
+			return err
+		}
+		return r.Events(func(e *Events) error { return e.Follow(topic) })
+	}
+}
+
+// run calls fn. The first octets leave at once, so that the client knows that it is
+// connected.
+func (e *Events) run(fn func(e *Events) error) error {
+	s := e.r.server
+	s.eventStreams++
+	defer e.end()
+	retry := eventsRetry/2 + rand.N(eventsRetry)
+	if err := e.write(appendEvent(e.buf[:0], &Event{Retry: retry}, nil, false)); err != nil {
+		return err
+	}
+	// The first one comes early, by chance, so that the heartbeats of clients that have
+	// come at once are spread.
+	e.beat = e.onBeat
+	e.arm(e.every/2 + rand.N(e.every/2))
+	err := fn(e)
+	if err != nil && err == e.r.cancelled && (err == ErrDraining || errors.Is(err, context.DeadlineExceeded)) {
+		return nil
+	}
+	return err
+}
+
+func (e *Events) end() {
+	e.r.server.eventStreams--
+	e.sub.end()
+	e.Heartbeat(0)
+}
+
+// LastEventID is the id of the last event that the client has got, as it says when it
+// connects again; "" for one that comes for the first time.
+func (e *Events) LastEventID() string {
+	return strings.ToValidUTF8(string(e.r.HeaderBytes("Last-Event-ID")), "\ufffd")
+}
+
+// Heartbeat sets how often a comment is sent when there are no events, in place of
+// [EventsHeartbeat]; 0 sends none.
+func (e *Events) Heartbeat(every time.Duration) {
+	if e.unbeat != nil {
+		e.unbeat()
+		e.unbeat = nil
+	}
+	if e.every = every; every > 0 {
+		e.arm(every)
+	}
+}
+
+func (e *Events) arm(d time.Duration) { e.unbeat = e.r.server.runtime.After(d, e.beat) }
+
+// onBeat sends a comment, if nothing else was sent for a while. An event that is sent in
+// pieces is not cut in two, and a client that does not read is sent nothing more.
+func (e *Events) onBeat() {
+	if left := e.every - e.r.server.runtime.Now().Sub(e.written); left > 0 {
+		e.arm(left)
+		return
+	}
+	if !e.busy && !e.sub.blocked && !e.sub.partial() {
+		e.note()
+		_, _ = e.door.Write(e.r.forDoor(), heartbeat) // a client that has gone ends the call
+		e.r.server.heartbeats++
+	}
+	e.arm(e.every)
+}
+
+var heartbeat = []byte(":\n\n")
+
+func (e *Events) note() { e.written = e.r.server.runtime.Now() }
+
+// Send sends one event, and waits while the client is slower. Data that is no text in UTF-8
+// is refused.
+func (e *Events) Send(event Event) error {
+	made, err := event.encode()
+	if err != nil {
+		return err
+	}
+	if !utf8.Valid(made.data) {
+		return errEventText
+	}
+	return e.write(appendEvent(e.buf[:0], &event, made.data, made.hasData))
+}
+
+// Comment sends a text that clients ignore, and people who look at the stream see.
+func (e *Events) Comment(text string) error {
+	b := e.buf[:0]
+	for line := range strings.Lines(strings.ToValidUTF8(strings.ReplaceAll(text, "\r", "\n"), "\ufffd")) {
+		b = append(append(b, ": "...), strings.TrimSuffix(line, "\n")...)
+		b = append(b, '\n')
+	}
+	return e.write(append(b, '\n'))
+}
+
+func (e *Events) write(p []byte) error {
+	if err := e.r.own(); err != nil { // before the buffer is used
+		return err
+	}
+	e.busy, e.buf = true, keepSmall(p)
+	_, err := e.w.Write(p)
+	e.busy = false
+	e.note()
+	return err
+}
+
+// Missed reports whether the client has missed events of the topic that it cannot be given
+// any more: it says what its last event was, and the topic does not keep that one. Then the
+// client may need the whole state again: send it before [Events.Follow].
+func (e *Events) Missed(topic string) bool {
+	t, err := e.r.server.topic(topic)
+	last := e.LastEventID()
+	return err == nil && last != "" && !t.log.has(last)
+}
+
+// Follow sends the client the events of a topic from now on, and does not return before the
+// stream ends. A client that comes back gets first what it has missed, as far as the topic
+// keeps it; see [Events.Missed]. It is not possible to send other events meanwhile.
+func (e *Events) Follow(topic string) error { return e.FollowOnly(topic, nil) }
+
+// FollowOnly is [Events.Follow] for those events that only lets pass. only is called on the
+// loop's thread for each event, also where many clients follow: it must be quick, and must
+// not change the event, whose Data is a []byte. nil lets all pass.
+func (e *Events) FollowOnly(topic string, only func(event *Event) bool) error {
+	r := e.r
+	if err := r.own(); err != nil {
+		return err
+	}
+	if r.isChild() {
+		return errors.New("follow: called in " + childName + ": return to the function of the stream")
+	}
+	t, err := r.server.topic(topic)
+	if err != nil {
+		return fmt.Errorf("follow: %w", err)
+	}
+	t.subscribe(&e.sub, e, e.LastEventID(), only)
+	for !e.sub.over && !r.interrupted() {
+		r.park()
+		e.sub.room()
+	}
+	if e.sub.over {
+		return e.cause
+	}
+	e.sub.end()
+	r.told = r.cancelled == ErrDraining
+	return r.cause()
+}
+
+func (e *Events) format() eventFormat { return formatEventStream }
+
+// deliver writes for the parked call.
+func (e *Events) deliver(p []byte) (n int, more bool, err error) {
+	n = min(len(p), StreamPiece)
+	more, err = e.door.Write(e.r.forDoor(), p[:n])
+	e.note()
+	return n, more, err
+}
+
+func (e *Events) dropped(cause error) {
+	e.cause = cause
+	e.r.wake()
+}
+
+// setDefault sets a field of the answer that the handler has not set.
+func (r *Request) setDefault(name, value string) {
+	for rest := string(r.response.lines); rest != ""; {
+		var line string
+		line, rest, _ = strings.Cut(rest, "\r\n")
+		if field, _, _ := strings.Cut(line, ":"); strings.EqualFold(field, name) {
+			return
+		}
+	}
+	r.setHeader(name, value)
+}

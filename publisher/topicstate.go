@@ -1,0 +1,132 @@
+package publisher
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+)
+
+// A topic is a [Topic] as a server runs it: its events and who follows them. Loop thread
+// only, but for what never changes.
+type topic struct {
+	Topic
+	name   string
+	fanout *fanout
+	log    eventLog
+	told   int64 // the last time that slow clients were logged, in Unix seconds
+
+	idle    subscriptions // have got all events
+	behind  subscriptions // have not, and can take more
+	blocked subscriptions // have not, and can take no more now; the longest first
+	queued  bool          // in fanout.topics
+	line    []*broadcast  // wait for room, in order
+
+	stats topicStats
+}
+
+// topicStats are a topic's counts since the start of the server.
+type topicStats struct {
+	subscribers int
+	events      uint64 // that were broadcast
+	deliveries  uint64 // events that clients got, each for each client
+	slow        uint64 // clients that were dropped because they were too slow
+	repeated    uint64 // events of messages that had come before
+	resumed     uint64 // clients that came back and said where they had been
+	missed      uint64 // of these, clients whose last event is not kept
+	gaps        uint64 // times that the exchange's consumer was cut off from its queue
+}
+
+// realtime is what a server has for clients that stay connected.
+type realtime struct {
+	topics       map[string]*topic // never changes
+	fanout       fanout
+	eventStreams int    // streams of server-sent events
+	heartbeats   uint64 // comments sent on them
+}
+
+// topic returns the topic of that name.
+func (s *Server) topic(name string) (*topic, error) {
+	if t := s.topics[name]; t != nil {
+		return t, nil
+	}
+	return nil, fmt.Errorf("no such topic: declare it by publisher.AddTopic(%q, …)", name)
+}
+
+// makeTopics makes the topics of the registry; settings replace those registered.
+func (s *Server) makeTopics(registered, settings map[string]Topic) {
+	s.fanout.server, s.fanout.slice = s, s.fanout.run
+	s.fanout.prefix = strconv.FormatUint(rand.Uint64(), 36) + "-"
+	s.topics = make(map[string]*topic, len(registered))
+	for name, t := range registered {
+		if set, ok := settings[name]; ok {
+			t = set
+		}
+		t = t.WithDefaults()
+		made := &topic{Topic: t, name: name, fanout: &s.fanout, log: newEventLog(t)}
+		made.idle.init()
+		made.behind.init()
+		made.blocked.init()
+		s.topics[name] = made
+	}
+}
+
+// subscribe makes a client follow the topic. after is the id of the last event that the
+// client has got; "" is none, and the client gets the events that come from now on. missed
+// reports that the client may have missed events: the one named after is not kept. It then
+// gets all that are kept.
+func (t *topic) subscribe(sub *subscription, to subscriber, after string, filter func(*Event) bool) (missed bool) {
+	*sub = subscription{topic: t, to: to, filter: filter, seq: t.log.end()}
+	t.stats.subscribers++
+	if after != "" && !t.NoHistory {
+		t.stats.resumed++
+		var found bool
+		if sub.seq, found = t.log.after(after); !found {
+			t.stats.missed++
+			missed = true
+		}
+	}
+	t.place(sub)
+	return missed
+}
+
+// place puts a subscription that can take more into its list.
+func (t *topic) place(sub *subscription) {
+	sub.blocked = false
+	if sub.seq == t.log.end() {
+		t.idle.add(sub)
+		return
+	}
+	t.behind.add(sub)
+	t.activate()
+}
+
+// add sends an event to the topic's subscribers, over the next turns of the loop.
+func (t *topic) add(e *topicEvent) {
+	t.stats.events++
+	if e.ID == "" && !t.NoHistory {
+		e.ID = t.fanout.newID()
+	}
+	t.log.add(e)
+	t.behind.take(&t.idle)
+	t.activate()
+}
+
+// activate has the fan-out serve the topic, if there is anybody to serve.
+func (t *topic) activate() {
+	if !t.queued && t.busy() {
+		t.queued = true
+		t.fanout.add(t)
+	}
+}
+
+// busy reports whether there is a subscriber to serve, or one to drop.
+func (t *topic) busy() bool { return !t.behind.empty() || t.overdue() != nil }
+
+// overdue is the subscription that has been blocked for the longest time, if its next event
+// is not kept any more.
+func (t *topic) overdue() *subscription {
+	if sub := t.blocked.first(); sub != nil && sub.seq < t.log.first {
+		return sub
+	}
+	return nil
+}
