@@ -229,7 +229,7 @@ func (o *outgoing) measure(dst []Metric) []Metric {
 	dst = append(dst,
 		Metric{Name: "client_busy", Help: "Requests of r.Client under way, until their answers have been read.", Value: float64(o.busy)},
 		Metric{Name: "client_waiting", Help: "Requests of r.Client that wait, for client.host_max or client.requests_max.", Value: float64(o.waiting)},
-		Metric{Name: "client_requests_total", Help: "Requests of r.Client sent, each try of one counted.", Value: float64(o.total)},
+		Metric{Name: "client_requests_total", Help: "Requests of r.Client sent; each try counts.", Value: float64(o.total)},
 		Metric{Name: "client_failed_total", Help: "Requests of r.Client without an answer.", Value: float64(o.failed)},
 		Metric{Name: "client_retried_total", Help: "Requests of r.Client that were sent again.", Value: float64(o.retried)},
 		Metric{Name: "client_refused_total", Help: "Requests of r.Client refused because client.queue others waited for the host.", Value: float64(o.refused)})
@@ -242,7 +242,7 @@ func (o *outgoing) measure(dst []Metric) []Metric {
 	})
 	for _, h := range hosts[:min(len(hosts), hostsMeasured)] {
 		dst = AppendMetrics(dst, []Label{{"host", h.name}},
-			Metric{Name: "client_host_busy", Help: "Requests under way to one host, for the 20 hosts for which most wait.", Value: float64(h.busy)},
+			Metric{Name: "client_host_busy", Help: "Requests under way to one host, for the 20 hosts with the most waiting requests.", Value: float64(h.busy)},
 			Metric{Name: "client_host_waiting", Help: "Requests that wait for one host, for the same hosts.", Value: float64(h.line.Len())})
 	}
 	return dst

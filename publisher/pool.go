@@ -287,14 +287,14 @@ func (s *Server) measurePools(dst []Metric) []Metric {
 			oldest = s.runtime.Now().Sub(p.line.first.since)
 		}
 		dst = AppendMetrics(dst, []Label{{"pool", name}},
-			Metric{Name: "pool_workers", Help: "Pieces of offloaded work that the pool runs at once, of calls without a participant.", Value: float64(p.size.Workers)},
-			Metric{Name: "pool_busy", Help: "Workers of the pool that are at work.", Value: float64(p.busy)},
-			Metric{Name: "pool_held", Help: "Pieces of work under way of calls that have joined a participant; they do not wait for a worker.", Value: float64(p.held)},
+			Metric{Name: "pool_workers", Help: "Pieces of offloaded work that the pool runs at once, for calls without a participant.", Value: float64(p.size.Workers)},
+			Metric{Name: "pool_busy", Help: "Workers of the pool that are busy.", Value: float64(p.busy)},
+			Metric{Name: "pool_held", Help: "Pieces of work that run for calls with a participant; they do not wait for a worker.", Value: float64(p.held)},
 			Metric{Name: "pool_ending", Help: "Commits and aborts under way or waiting, which have workers of their own.", Value: float64(p.ending + p.ends.n)},
 			Metric{Name: "pool_waiting", Help: "Calls that wait for a worker of the pool.", Value: float64(p.line.n)},
 			Metric{Name: "pool_queue_max", Help: "HTTP calls that may wait for a worker; more are answered 503.", Value: float64(p.size.Queue)},
 			Metric{Name: "pool_oldest_wait_seconds", Help: "How long the first in line has waited for a worker.", Value: oldest.Seconds()},
-			Metric{Name: "pool_wait_seconds_total", Help: "Time that work has waited for a worker, all together.", Value: p.waited.Seconds()},
+			Metric{Name: "pool_wait_seconds_total", Help: "Total time that work has waited for a worker.", Value: p.waited.Seconds()},
 			Metric{Name: "pool_started_total", Help: "Pieces of work started.", Value: float64(p.started)},
 			Metric{Name: "pool_refused_total", Help: "Pieces of work refused because the pool was full.", Value: float64(p.refused)})
 	}

@@ -97,7 +97,7 @@ func (k *consumer) measureFailures(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "consumer_retries_total", Help: "Failed attempts of messages after which there is another attempt.", Value: float64(k.retries)})
 	for i, reason := range reasons {
 		dst = publisher.AppendMetrics(dst, []publisher.Label{connection, name, {Name: "reason", Value: reason}},
-			publisher.Metric{Name: "consumer_dead_letters_total", Help: "Messages that were given up: attempts (as often as retry allows), permanent (an error that does not pass), crashed (ended the process each time), malformed (no handler can read them).", Value: float64(k.deaths[i])})
+			publisher.Metric{Name: "consumer_dead_letters_total", Help: "Messages that were given up: attempts (as often as retry allows), permanent (a permanent error), crashed (ended the process each time), malformed (no handler can read them).", Value: float64(k.deaths[i])})
 	}
 	return dst
 }

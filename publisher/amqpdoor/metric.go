@@ -19,7 +19,7 @@ func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 		}
 		for _, p := range l.producers {
 			dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: l.name}, {Name: "producer", Value: p.Name()}},
-				publisher.Metric{Name: "producer_up", Help: "1 while the producer's declarations are there and its publishes are sent.",
+				publisher.Metric{Name: "producer_up", Help: "1 while the producer's declarations exist and its publishes are sent.",
 					Value: publisher.Bit(p.State() == client.Up)})
 		}
 	}
@@ -38,11 +38,11 @@ func (l *link) measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "connection_up", Help: "1 while publishes are sent over the connection.", Value: publisher.Bit(now.Ready)},
 		publisher.Metric{Name: "connection_blocked", Help: "1 while the broker takes no publishes (connection.blocked).", Value: publisher.Bit(blocked)},
 		publisher.Metric{Name: "connection_unconfirmed_messages", Help: "Publishes and requests that wait to be sent, or for the broker's answer.", Value: float64(count)},
-		publisher.Metric{Name: "connection_unconfirmed_bytes", Help: "Octets that unconfirmed publishes and requests hold; bounded by publish_max.", Value: float64(octets)},
-		publisher.Metric{Name: "connection_incoming_body_bytes", Help: "Octets of bodies from the broker that have come in part.", Value: float64(l.client.Coming())},
+		publisher.Metric{Name: "connection_unconfirmed_bytes", Help: "Octets that unconfirmed publishes and requests hold; publish_max is the limit.", Value: float64(octets)},
+		publisher.Metric{Name: "connection_incoming_body_bytes", Help: "Octets of bodies from the broker that have arrived only in part.", Value: float64(l.client.Coming())},
 		publisher.Metric{Name: "connection_rpc_waiting", Help: "Calls over AMQP that wait for their reply.", Value: float64(l.client.Requests())},
-		publisher.Metric{Name: "connection_connects_total", Help: "Times that the connection was opened.", Value: float64(s.Connects)},
-		publisher.Metric{Name: "connection_reconnects_total", Help: "Times that the connection was opened again.", Value: float64(s.Reconnects)},
+		publisher.Metric{Name: "connection_connects_total", Help: "How often the connection was opened.", Value: float64(s.Connects)},
+		publisher.Metric{Name: "connection_reconnects_total", Help: "How often the connection was opened again.", Value: float64(s.Reconnects)},
 		publisher.Metric{Name: "connection_channel_errors_total", Help: "Channels that the broker closed.", Value: float64(s.ChannelErrors)},
 		publisher.Metric{Name: "connection_heartbeats_sent_total", Help: "Heartbeats to the broker.", Value: float64(s.HeartbeatsSent)},
 		publisher.Metric{Name: "connection_heartbeats_received_total", Help: "Heartbeats of the broker.", Value: float64(s.HeartbeatsSeen)},
@@ -61,7 +61,7 @@ func (l *link) measureTraffic(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "connection_returned_total", Help: "Publishes that no queue took (basic.return).", Value: float64(s.Returned)},
 		publisher.Metric{Name: "connection_confirm_timeouts_total", Help: "Publishes without an outcome within confirm_timeout.", Value: float64(s.Expired)},
 		publisher.Metric{Name: "connection_lost_publishes_total", Help: "Publishes that ended with their connection or channel: the broker may have them.", Value: float64(s.Unconfirmed)},
-		publisher.Metric{Name: "connection_resent_publishes_total", Help: "Publishes sent again over a new channel, because the one before was closed for another publish or refused them.", Value: float64(s.Resent)},
+		publisher.Metric{Name: "connection_resent_publishes_total", Help: "Publishes sent again over a new channel, because the old one was closed for another publish or refused them.", Value: float64(s.Resent)},
 		publisher.Metric{Name: "connection_possible_duplicates_total", Help: "Publishes sent again although the broker may have the first copy.", Value: float64(s.ResentIndeterminate)},
 		publisher.Metric{Name: "connection_publish_channel_renewals_total", Help: "Publish channels replaced because the broker refused publishes or did not confirm them.", Value: float64(s.Renewed)},
 		publisher.Metric{Name: "connection_delivered_total", Help: "Messages that the broker delivered.", Value: float64(s.Delivered)},
@@ -69,14 +69,14 @@ func (l *link) measureTraffic(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "connection_acked_total", Help: "Messages acked; one frame may ack many.", Value: float64(s.Acked)},
 		publisher.Metric{Name: "connection_ack_frames_total", Help: "Frames that carried acks (basic.ack).", Value: float64(s.AckFrames)},
 		publisher.Metric{Name: "connection_rejected_total", Help: "Messages rejected or given back (basic.reject, basic.nack).", Value: float64(s.Rejected)},
-		publisher.Metric{Name: "connection_handed_back_total", Help: "Messages that came after their consumer had ended, and were given back.", Value: float64(s.HandedBack)},
-		publisher.Metric{Name: "connection_stale_settlements_total", Help: "Messages settled after their channel had ended: they come again.", Value: float64(s.OldEpoch)},
+		publisher.Metric{Name: "connection_handed_back_total", Help: "Messages that arrived after their consumer had ended, and were given back.", Value: float64(s.HandedBack)},
+		publisher.Metric{Name: "connection_stale_settlements_total", Help: "Messages settled after their channel had ended: the broker delivers them again.", Value: float64(s.OldEpoch)},
 		publisher.Metric{Name: "connection_double_settlements_total", Help: "Settlements of messages that were settled already.", Value: float64(s.DoubleSettled)},
 		publisher.Metric{Name: "connection_gets_total", Help: "Messages got one by one (basic.get).", Value: float64(s.Gets)},
 		publisher.Metric{Name: "connection_rpc_calls_total", Help: "Calls over AMQP.", Value: float64(s.Requests)},
 		publisher.Metric{Name: "connection_rpc_replies_total", Help: "Calls over AMQP that were answered in time.", Value: float64(s.Replies)},
 		publisher.Metric{Name: "connection_rpc_timeouts_total", Help: "Calls over AMQP that were not answered in time.", Value: float64(s.RequestTimeouts)},
-		publisher.Metric{Name: "connection_rpc_late_replies_total", Help: "Replies that came when no call waited for them any more.", Value: float64(s.LateReplies)},
+		publisher.Metric{Name: "connection_rpc_late_replies_total", Help: "Replies that arrived when no call waited for them any more.", Value: float64(s.LateReplies)},
 	)
 }
 
@@ -93,12 +93,12 @@ func (k *consumer) measure(dst []publisher.Metric) []publisher.Metric {
 	return publisher.AppendMetrics(dst, []publisher.Label{connection, name},
 		publisher.Metric{Name: "consumer_up", Help: "1 while the consumer gets messages, or is paused.", Value: publisher.Bit(now.Ready)},
 		publisher.Metric{Name: "consumer_paused", Help: "1 while a handler has paused the consumer.", Value: publisher.Bit(k.paused)},
-		publisher.Metric{Name: "consumer_in_hand_messages", Help: "Messages delivered and not settled; bounded by the prefetch.", Value: float64(inHand)},
+		publisher.Metric{Name: "consumer_in_hand_messages", Help: "Messages delivered and not settled; the prefetch is the limit.", Value: float64(inHand)},
 		publisher.Metric{Name: "consumer_waiting_messages", Help: "Messages in hand that wait for their lane, for the rate, or for the end of a pause.", Value: float64(k.throttle.count())},
 		publisher.Metric{Name: "consumer_held_messages", Help: "Messages in hand that wait in this process for their next attempt.", Value: float64(len(k.delayed))},
-		publisher.Metric{Name: "consumer_quarantined_total", Help: "Messages moved to the quarantine: their handler ran when a process ended.", Value: float64(k.isolated)},
+		publisher.Metric{Name: "consumer_quarantined_total", Help: "Messages moved to the quarantine, because their handler ran when a process ended.", Value: float64(k.isolated)},
 		publisher.Metric{Name: "consumer_unreadable_total", Help: "Messages given up without a handler: their headers are malformed or too large.", Value: float64(k.unread)},
-		publisher.Metric{Name: "consumer_prefetch_messages", Help: "How many messages may be in hand; 0 is no bound.", Value: float64(k.spec.Prefetch)},
+		publisher.Metric{Name: "consumer_prefetch_messages", Help: "How many messages may be in hand; 0 is no limit.", Value: float64(k.spec.Prefetch)},
 	)
 }
 
@@ -112,7 +112,7 @@ func (x *spooler) measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "spool_bytes", Help: "Octets of the messages that wait to be sent, as spool_max counts them.", Value: float64(s.Bytes)},
 		publisher.Metric{Name: "spool_aside_messages", Help: "Rejected messages: the broker did not take them.", Value: float64(s.Rejected)},
 		publisher.Metric{Name: "spool_aside_bytes", Help: "Octets of the rejected messages, as spool_max counts them.", Value: float64(s.RejectedBytes)},
-		publisher.Metric{Name: "spool_max_bytes", Help: "The bound of spool_bytes and spool_aside_bytes together, spool_max.", Value: float64(s.Max)},
+		publisher.Metric{Name: "spool_max_bytes", Help: "The limit of spool_bytes and spool_aside_bytes together, spool_max.", Value: float64(s.Max)},
 		publisher.Metric{Name: "spool_disk_bytes", Help: "Size of the spool's files.", Value: float64(s.DiskBytes)},
 		publisher.Metric{Name: "spool_unstored_messages", Help: "Publishes that wait in memory to be sent or to be stored.", Value: float64(len(x.pending) + len(x.lost))},
 		publisher.Metric{Name: "spool_flights", Help: "Messages of the spool that wait for the broker's answer.", Value: float64(len(x.withChannel))},

@@ -14,7 +14,7 @@ func (r *loopRuntime) Measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "build_info", Help: "1, with the program's version and the Go that built it.", Value: 1})
 	return publisher.AppendMetrics(dst, nil,
 		publisher.Metric{Name: "loop_turns_total", Help: "Turns of the loop.", Value: float64(s.Turns)},
-		publisher.Metric{Name: "loop_stalls_total", Help: "Times that a handler held the thread for longer than stall_warning.", Value: float64(s.Stalls)},
+		publisher.Metric{Name: "loop_stalls_total", Help: "How often a handler held the thread for longer than stall_warning.", Value: float64(s.Stalls)},
 		publisher.Metric{Name: "loop_panics_total", Help: "Panics caught outside of handlers.", Value: float64(s.Panics)},
 		publisher.Metric{Name: "loop_connections", Help: "Sockets of all protocols that are open, those that linger included.", Value: float64(s.Open)},
 		publisher.Metric{Name: "loop_accepted_total", Help: "Sockets accepted, of all protocols.", Value: float64(s.Accepted)},
@@ -36,7 +36,7 @@ func (e *embedded) Measure(dst []publisher.Metric) []publisher.Metric {
 	queues := e.server.QueueStats(queuesShown)
 	dst = publisher.AppendMetrics(dst, nil,
 		publisher.Metric{Name: "broker_connections", Help: "Connections to the embedded broker, this process's own included.", Value: float64(s.Connections)},
-		publisher.Metric{Name: "broker_connections_closing", Help: "Connections that are over, and whose clients have not closed their sockets yet.", Value: float64(s.Closing)},
+		publisher.Metric{Name: "broker_connections_closing", Help: "Closed connections whose clients have not closed their sockets yet.", Value: float64(s.Closing)},
 		publisher.Metric{Name: "broker_channels", Help: "Channels that are open.", Value: float64(s.Channels)},
 		publisher.Metric{Name: "broker_consumers", Help: "Consumers of all queues.", Value: float64(s.Consumers)},
 		publisher.Metric{Name: "broker_queues", Help: "Queues, exclusive ones included.", Value: float64(s.Queues)},
@@ -45,10 +45,10 @@ func (e *embedded) Measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "broker_messages", Help: "Messages that are ready, in all queues.", Value: float64(s.Messages)},
 		publisher.Metric{Name: "broker_unacked_messages", Help: "Messages delivered and not settled.", Value: float64(s.Unacked)},
 		publisher.Metric{Name: "broker_memory_bytes", Help: "Octets of messages and their bookkeeping.", Value: float64(s.Memory)},
-		publisher.Metric{Name: "broker_memory_max_bytes", Help: "The bound of broker_memory_bytes, broker.memory_max: above it publishers are blocked.", Value: float64(e.settings.MemoryMax)},
+		publisher.Metric{Name: "broker_memory_max_bytes", Help: "The limit of broker_memory_bytes, broker.memory_max: above it publishers are blocked.", Value: float64(e.settings.MemoryMax)},
 		publisher.Metric{Name: "broker_blocked", Help: "1 while publishers are blocked, for memory or disk.", Value: publisher.Bit(s.Blocked)},
 		publisher.Metric{Name: "broker_disk_low", Help: "1 while less than broker.disk_free_min is free.", Value: publisher.Bit(s.DiskLow)},
-		publisher.Metric{Name: "broker_store_waits", Help: "1 while the disk takes nothing, or only acks and the like: publishers are blocked, and it is tried again.", Value: publisher.Bit(e.trouble != nil)},
+		publisher.Metric{Name: "broker_store_waits", Help: "1 while the disk takes nothing, or only acks and the like: publishers are blocked, and the broker tries again.", Value: publisher.Bit(e.trouble != nil)},
 		publisher.Metric{Name: "broker_store_failed", Help: "1 when the store has failed: persistent messages are not confirmed until the next start.", Value: publisher.Bit(e.failed != nil)},
 	)
 	if e.secure != nil {
@@ -72,7 +72,7 @@ func (e *embedded) measureTraffic(dst []publisher.Metric) []publisher.Metric {
 	s := e.server.Stats()
 	return publisher.AppendMetrics(dst, nil,
 		publisher.Metric{Name: "broker_connections_opened_total", Help: "Connections whose login was accepted.", Value: float64(s.ConnectionsOpened)},
-		publisher.Metric{Name: "broker_connections_hurried_total", Help: "Connections that were over, and whose sockets were not left to their clients to close: it took 30 s, or a heartbeat, or there were 256 of them.", Value: float64(s.Hurried)},
+		publisher.Metric{Name: "broker_connections_hurried_total", Help: "Closed connections whose sockets the broker closed itself, because the client took longer than 30 s or a heartbeat, or because there were 256 of them.", Value: float64(s.Hurried)},
 		publisher.Metric{Name: "broker_logins_refused_total", Help: "Logins of clients refused.", Value: float64(s.LoginsRefused)},
 		publisher.Metric{Name: "broker_received_bytes_total", Help: "Octets from clients, without TLS.", Value: float64(s.OctetsIn)},
 		publisher.Metric{Name: "broker_sent_bytes_total", Help: "Octets to clients, without TLS.", Value: float64(s.OctetsOut)},

@@ -223,9 +223,9 @@ func (d *tlsDoor) Measure(dst []publisher.Metric) []publisher.Metric {
 	dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "listener", Value: d.name}},
 		publisher.Metric{Name: "tls_handshakes_total", Help: "TLS handshakes of clients that succeeded.", Value: float64(d.done.Load())},
 		publisher.Metric{Name: "tls_handshakes_failed_total", Help: "TLS handshakes of clients that failed: no TLS, no common version, no certificate, too slow. The log has them at the level debug.", Value: float64(d.failed.Load())},
-		publisher.Metric{Name: "tls_handshakes_evicted_total", Help: "Connections closed during their handshake because 512 others were in theirs. They count as failed, too.", Value: float64(d.hurry.Load())},
+		publisher.Metric{Name: "tls_handshakes_evicted_total", Help: "Connections closed during their handshake because 512 others had not finished theirs. They also count as failed.", Value: float64(d.hurry.Load())},
 		publisher.Metric{Name: "tls_handshakes_waiting", Help: "Connections that are in their TLS handshake.", Value: float64(waiting)},
-		publisher.Metric{Name: "tls_reload_failures_total", Help: "Times that changed files of certificates could not be read, so that the old ones stayed.", Value: float64(d.store.Failures())},
+		publisher.Metric{Name: "tls_reload_failures_total", Help: "How often changed files of certificates could not be read, so that the old ones stayed.", Value: float64(d.store.Failures())},
 	)
 	now, pairs := time.Now(), d.store.Pairs()
 	for i, c := range d.store.Certificates() {

@@ -160,12 +160,12 @@ func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 			publisher.Metric{Name: "clock_ticks_total", Help: "Ticks that became calls.", Value: float64(c.ticks)},
 			publisher.Metric{Name: "clock_failures_total", Help: "Calls of the clock that ended in an error.", Value: float64(c.failures)},
 			publisher.Metric{Name: "clock_missed_total", Help: "Times of the schedule that passed without a tick: the loop stalled, the process was suspended, the machine's clock was set.", Value: float64(c.missed)},
-			publisher.Metric{Name: "clock_skipped_total", Help: "Ticks dropped since the call of an earlier one still ran.", Value: float64(c.skipped)},
+			publisher.Metric{Name: "clock_skipped_total", Help: "Ticks dropped because the call of an earlier one still ran.", Value: float64(c.skipped)},
 			publisher.Metric{Name: "clock_late_total", Help: "Ticks that began more than a second after their time.", Value: float64(c.late)},
 			publisher.Metric{Name: "clock_timeouts_total", Help: "Calls of the clock whose waits were ended by its timeout.", Value: float64(c.timeouts)},
 			publisher.Metric{Name: "clock_running", Help: "1 while a call of the clock runs.", Value: publisher.Bit(c.call != nil)},
 			publisher.Metric{Name: "clock_last_duration_seconds", Help: "How long the last call of the clock took.", Value: c.took.Seconds()},
-			publisher.Metric{Name: "clock_last_success_timestamp_seconds", Help: "When a call of the clock last ended well, in Unix time; 0 is never.", Value: unix(c.succeeded)},
+			publisher.Metric{Name: "clock_last_success_timestamp_seconds", Help: "When a call of the clock last succeeded, in Unix time; 0 is never.", Value: unix(c.succeeded)},
 			publisher.Metric{Name: "clock_next_tick_timestamp_seconds", Help: "When the clock ticks next, in Unix time.", Value: unix(c.due)})
 	}
 	return dst

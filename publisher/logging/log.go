@@ -97,8 +97,8 @@ var notifyBrokenPipe = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal,
 func (w *Writer) Measure(dst []publisher.Metric) []publisher.Metric {
 	s := w.Stats()
 	return publisher.AppendMetrics(dst, nil,
-		publisher.Metric{Name: "log_dropped_total", Help: "Lines of the log that were dropped, since they came faster than they were read or could be written.", Value: float64(s.Dropped)},
+		publisher.Metric{Name: "log_dropped_total", Help: "Lines of the log that were dropped, because they came faster than they were read or could be written.", Value: float64(s.Dropped)},
 		publisher.Metric{Name: "log_failures_total", Help: "Writes of the log that failed; each is tried again.", Value: float64(s.Failures)},
-		publisher.Metric{Name: "log_waiting_bytes", Help: "Octets of the log that wait to be written, 1 MiB at most and 64 KiB of the newest.", Value: float64(s.Waiting)},
+		publisher.Metric{Name: "log_waiting_bytes", Help: "Octets of the log that wait to be written: at most 1 MiB, and 64 KiB of the newest.", Value: float64(s.Waiting)},
 	)
 }
