@@ -37,7 +37,7 @@ func (l *unacked) at(i int) *delivery { return l.places.At(l.places.Base() + uin
 
 // push appends a delivery.
 func (l *unacked) push(d delivery) {
-	if n := l.len(); n > 0 && n == l.places.Cap() && l.live <= n/2 {
+	if n := l.len(); n > 0 && l.places.Full() && l.live <= n/2 {
 		l.squeeze()
 	}
 	l.live++

@@ -40,7 +40,7 @@ func (w *window) take(tag uint64) bool {
 	if tag != w.tags.Next() || tag == 0 {
 		return false
 	}
-	if w.tags.Len() == w.tags.Cap() {
+	if w.tags.Full() {
 		// flush does not remove tags that were rejected or need no ack.
 		for w.tags.Len() > 0 && *w.tags.At(w.tags.Base()) == tagFinal {
 			w.tags.Pass()

@@ -5,14 +5,26 @@ package endpoint
 // without a gap, so a ring is enough and no map is needed. A number that is settled out
 // of order stays as a hole until all numbers before it are removed.
 //
+// The ring is made of blocks, so that it grows by moving pointers to them. One array
+// would be copied as a whole, which takes many milliseconds for a million numbers. Only a
+// ring that is shorter than a block is copied.
+//
 // The zero value is empty, and its first number is 0; Reset makes that 1.
 type Sequence[T any] struct {
-	ring       []T // its length is a power of two, or 0; number n is at n&(len-1)
+	blocks     [][]T  // a power of two of them, or none; each has blockLen entries, but a single one may have fewer
+	mask       uint64 // Cap()-1: number n is at n&mask
 	base, next uint64
 }
 
-// sequenceMin is the smallest length of a ring.
-const sequenceMin = 16
+const (
+	// sequenceMin is the smallest length of a ring.
+	sequenceMin = 16
+
+	blockShift = 8
+	// blockLen is the length of a block. A ring that has several blocks uses each for one
+	// multiple of blockLen at a time.
+	blockLen = 1 << blockShift
+)
 
 // Base returns the first number of the sequence or, if it is empty, the next one.
 func (s *Sequence[T]) Base() uint64 { return s.base }
@@ -23,34 +35,70 @@ func (s *Sequence[T]) Next() uint64 { return s.next }
 // Len returns how many numbers the sequence spans, holes included.
 func (s *Sequence[T]) Len() int { return int(s.next - s.base) }
 
-// Cap returns how many numbers fit before the ring grows.
-func (s *Sequence[T]) Cap() int { return len(s.ring) }
+// Cap returns the length of the ring, a power of two or 0. A ring of several blocks may
+// grow a little earlier than when it is full.
+func (s *Sequence[T]) Cap() int {
+	if len(s.blocks) == 0 {
+		return 0
+	}
+	return int(s.mask) + 1
+}
+
+// Full reports whether the next Push makes the ring grow.
+func (s *Sequence[T]) Full() bool {
+	if len(s.blocks) <= 1 {
+		return s.Len() == s.Cap()
+	}
+	return int(s.next>>blockShift-s.base>>blockShift) == len(s.blocks)
+}
 
 // Has reports whether the sequence spans a number.
 func (s *Sequence[T]) Has(n uint64) bool { return n >= s.base && n < s.next }
 
 // At returns the entry of a number in the sequence. The pointer is valid until the next
 // Push.
-func (s *Sequence[T]) At(n uint64) *T { return &s.ring[n&uint64(len(s.ring)-1)] }
+func (s *Sequence[T]) At(n uint64) *T {
+	i := n & s.mask
+	return &s.blocks[i>>blockShift][i&(blockLen-1)]
+}
 
 // Push gives out the next number. Its entry is zero, and the pointer to it is valid until
 // the next Push.
 func (s *Sequence[T]) Push() *T {
-	if s.Len() == len(s.ring) {
-		s.grow()
+	if s.Full() {
+		s.resize(max(sequenceMin, 2*s.Cap()))
+	}
+	i := s.next & s.mask
+	b := &s.blocks[i>>blockShift]
+	if *b == nil {
+		*b = make([]T, blockLen)
 	}
 	s.next++
-	return s.At(s.next - 1)
+	return &(*b)[i&(blockLen-1)]
 }
 
-func (s *Sequence[T]) grow() { s.move(max(sequenceMin, 2*len(s.ring))) }
-
-// move moves the entries to a ring of another length.
-func (s *Sequence[T]) move(length int) {
+// resize gives the ring another length, which must be enough.
+func (s *Sequence[T]) resize(length int) {
 	old := *s
-	s.ring = make([]T, length)
+	s.mask = uint64(length - 1)
+	s.blocks = make([][]T, max(1, length>>blockShift))
+	if len(old.blocks) > 1 && len(s.blocks) > 1 {
+		s.moveBlocks(&old)
+		return
+	}
+	for i := range s.blocks {
+		s.blocks[i] = make([]T, min(length, blockLen))
+	}
 	for n := old.base; n < old.next; n++ {
 		*s.At(n) = *old.At(n)
+	}
+}
+
+// moveBlocks takes the blocks of old that are used. Push makes the others when it needs them.
+func (s *Sequence[T]) moveBlocks(old *Sequence[T]) {
+	slots := uint64(len(s.blocks) - 1)
+	for k := old.base >> blockShift; old.base < old.next && k <= (old.next-1)>>blockShift; k++ {
+		s.blocks[k&slots] = old.blocks[k&uint64(len(old.blocks)-1)]
 	}
 }
 
@@ -85,8 +133,11 @@ func (s *Sequence[T]) Range(n uint64, multiple bool) (first, last uint64, ok boo
 
 // Reset empties the sequence and begins it at 1, as on a new channel.
 func (s *Sequence[T]) Reset() {
-	if s.base < s.next {
-		clear(s.ring)
+	switch {
+	case len(s.blocks) > 1:
+		s.free()
+	case s.base < s.next:
+		clear(s.blocks[0])
 	}
 	s.base, s.next = 1, 1
 }
@@ -98,15 +149,22 @@ func (s *Sequence[T]) Fit(want int) {
 	for length < max(want, s.Len()) {
 		length *= 2
 	}
-	if length < len(s.ring) {
-		s.move(length)
+	if length > blockLen { // each block is for one multiple of blockLen
+		for used := (s.next+blockLen-1)>>blockShift - s.base>>blockShift; length>>blockShift < int(used); {
+			length *= 2
+		}
+	}
+	if length < s.Cap() {
+		s.resize(length)
 	}
 }
 
 // Shrink frees the memory of a burst, if the sequence is empty and its ring is longer
 // than keep.
 func (s *Sequence[T]) Shrink(keep int) {
-	if s.base == s.next && len(s.ring) > keep {
-		s.ring = nil
+	if s.base == s.next && s.Cap() > keep {
+		s.free()
 	}
 }
+
+func (s *Sequence[T]) free() { s.blocks, s.mask = nil, 0 }

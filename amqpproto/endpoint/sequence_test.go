@@ -12,6 +12,10 @@ import (
 func TestSequenceAgainstAMap(t *testing.T) {
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
+		burst := 1 // some sequences grow to several blocks
+		if seed%4 == 0 {
+			burst = 300
+		}
 		var s endpoint.Sequence[uint64]
 		s.Reset()
 		want := map[uint64]uint64{}
@@ -19,21 +23,23 @@ func TestSequenceAgainstAMap(t *testing.T) {
 		for range 500 {
 			switch rnd.IntN(8) {
 			case 0, 1, 2, 3:
-				p := s.Push()
-				if *p != 0 {
-					t.Fatalf("seed %d: Push gave %d, want zero", seed, *p)
+				for range 1 + rnd.IntN(burst) {
+					p := s.Push()
+					if *p != 0 {
+						t.Fatalf("seed %d: Push gave %d, want zero", seed, *p)
+					}
+					*p = rnd.Uint64()
+					want[next] = *p
+					next++
 				}
-				*p = rnd.Uint64()
-				want[next] = *p
-				next++
 			case 4, 5:
-				if base < next {
+				for n := rnd.IntN(2 * burst); n >= 0 && base < next; n-- {
 					s.Pass()
 					delete(want, base)
 					base++
 				}
 			case 6:
-				if base < next {
+				for n := rnd.IntN(burst); n >= 0 && base < next; n-- {
 					s.Pull()
 					next--
 					delete(want, next)
@@ -44,7 +50,7 @@ func TestSequenceAgainstAMap(t *testing.T) {
 					clear(want)
 					base, next = 1, 1
 				}
-				if want := rnd.IntN(100); rnd.IntN(4) == 0 {
+				if want := rnd.IntN(100 * burst); rnd.IntN(4) == 0 {
 					s.Fit(want)
 				}
 				if s.Shrink(64); s.Len() == 0 && s.Cap() > 64 {
@@ -53,6 +59,9 @@ func TestSequenceAgainstAMap(t *testing.T) {
 			}
 			if s.Base() != base || s.Next() != next || s.Len() != len(want) {
 				t.Fatalf("seed %d: %d to %d, want %d to %d", seed, s.Base(), s.Next(), base, next)
+			}
+			if burst > 1 && rnd.IntN(20) > 0 {
+				continue // to look at thousands each time takes too long
 			}
 			for n, v := range want {
 				if !s.Has(n) || *s.At(n) != v {
@@ -134,6 +143,27 @@ func TestSequenceFit(t *testing.T) {
 	for n := s.Base(); n < s.Next(); n++ {
 		if *s.At(n) != n+1 {
 			t.Fatalf("%d has %d", n, *s.At(n))
+		}
+	}
+}
+
+// A long ring grows without copying its entries: they stay where they are.
+func TestSequenceGrowsInPlace(t *testing.T) {
+	var s endpoint.Sequence[[32]uint64]
+	s.Reset()
+	for s.Cap() < 1024 {
+		s.Push()
+	}
+	where := map[uint64]*[32]uint64{}
+	for n := s.Base(); n < s.Next(); n++ {
+		where[n] = s.At(n)
+	}
+	for s.Cap() < 1<<20 {
+		s.Push()
+	}
+	for n, p := range where {
+		if s.At(n) != p {
+			t.Fatalf("%d was copied", n)
 		}
 	}
 }
