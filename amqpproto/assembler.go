@@ -11,7 +11,7 @@ import (
 // whole content came in one Feed, they are valid only as long as that input: treat
 // them as views into the frame that completed the content.
 type Content struct {
-	Method        MethodID // the method that it belongs to
+	Method        MethodID // the method to which it belongs
 	Class         uint16
 	BodySize      uint64
 	RawProperties []byte // flags and values
@@ -42,7 +42,7 @@ type Assembler struct {
 	BodyMax uint64
 	// Channel is used in errors only.
 	Channel uint16
-	// Room gives the memory for a body over LargeBody, when that much of it has come. nil
+	// Room gives the memory for a body over LargeBody, once that much of it has arrived. nil
 	// means Go's heap.
 	Room Room
 
@@ -62,7 +62,7 @@ type Room interface {
 	Reserve(size int) []byte
 }
 
-// assemblerState is named for what is awaited.
+// assemblerState is named after what is awaited.
 type assemblerState uint8
 
 const (
@@ -123,7 +123,7 @@ func (a *Assembler) Header(payload []byte) error {
 		a.state = awaitMethod
 		return nil
 	}
-	// The bodies may come in a later read, when the header's octets are gone.
+	// The bodies may come in a later read, when the octets of the header are gone.
 	a.props = append(a.props[:0], h.RawProperties...)
 	c.RawProperties = a.props
 	a.got = 0
@@ -243,7 +243,7 @@ func (a *Assembler) trim() {
 	}
 }
 
-// bodyMax is BodyMax as far as a slice can be that long.
+// bodyMax returns BodyMax, but not more than the length that a slice can have.
 func (a *Assembler) bodyMax() uint64 {
 	if a.BodyMax == 0 {
 		return BodyMaxDefault
@@ -257,7 +257,7 @@ func (a *Assembler) fail(err error) error {
 }
 
 func (a *Assembler) unexpected(what string) error {
-	var id MethodID // of the content that was awaited, not of the one before
+	var id MethodID // an error for the content that was awaited, not for the one before
 	if a.Busy() {
 		id = a.content.Method
 	}

@@ -12,23 +12,22 @@ import (
 //
 // The zero value is idle.
 type Collector struct {
-	body  []byte // what has come, except what is still in old
-	size  int    // of the body, 0 = unknown
+	body  []byte // what has come, except for the part that is still in old
+	size  int    // length of the body, 0 = unknown
 	old   []byte // the smaller buffer; body[moved:len(old)] is there
 	moved int
 	busy  bool
 }
 
-// Begin starts with a copy of what has come of a body. size is the length of the body
-// if it is known, else 0.
+// Begin starts with a copy of the part of a body that has come. size is the length of the
+// body if it is known, else 0.
 func (c *Collector) Begin(head []byte, size int) {
 	*c = Collector{size: size, busy: true}
 	c.body = append(MakeDirty(c.first(2*max(len(head), 1))), head...)
 }
 
-// first returns the capacity to start with, at least half of least: one that becomes
-// exactly the size by doubling. Then, at the last doubling, as many octets are still to
-// come as have to be copied.
+// first returns the capacity to start with, at least half of least. Doubling it leads exactly
+// to size. Then, at the last doubling, as many octets are still to come as have to be copied.
 func (c *Collector) first(least int) int {
 	if c.size == 0 {
 		return least

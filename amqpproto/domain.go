@@ -2,7 +2,8 @@ package amqpproto
 
 import "encoding/binary"
 
-// The domains of AMQP 0-9-1 §4.2.5 that need more than encoding/binary.
+// These functions handle the domains of AMQP 0-9-1 §4.2.5 that need more than
+// encoding/binary.
 
 // bit is one bit of a bit octet. §4.2.5.2.
 func bit(v bool) byte {

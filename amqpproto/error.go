@@ -136,8 +136,8 @@ func (m *ChannelClose) Err(channel uint16) *ChannelError {
 
 // EncodeError says that a value of the caller cannot be encoded. Nothing was appended.
 type EncodeError struct {
-	What string // the thing: `basic.publish: exchange`, `table field "x"`
-	Text string // what is wrong with it
+	What string // where it is: `basic.publish: exchange`, `table field "x"`
+	Text string // what is wrong
 }
 
 func (e *EncodeError) Error() string { return "amqp: " + e.What + ": " + e.Text }
@@ -168,7 +168,7 @@ func replyText(code uint16, text string) string {
 	if len(s) <= ShortstrMax {
 		return s
 	}
-	const more = "..." // as RabbitMQ shows that something is missing
+	const more = "..." // RabbitMQ writes this if something is missing
 	n := ShortstrMax - len(more)
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
@@ -187,7 +187,7 @@ func syntaxError(format string, args ...any) error {
 	return &ConnectionError{Code: SyntaxError, Text: fmt.Sprintf(format, args...)}
 }
 
-// argsCut is 501 like RabbitMQ's answer to arguments that it cannot match.
+// argsCut returns a 501, which is RabbitMQ's answer to arguments that it cannot read.
 func argsCut(id MethodID, name string) error {
 	return &ConnectionError{Code: FrameError, Text: "arguments end inside " + name, Method: id}
 }

@@ -83,7 +83,7 @@ func cutField(b []byte) (f Field, rest []byte, ok bool) {
 	return Field{f.Type, b[1 : 1+width : 1+width]}, b[1+width:], true
 }
 
-// fieldFault explains why cutField refused b.
+// fieldFault returns the error for a field that cutField has refused.
 func fieldFault(b []byte) string {
 	switch {
 	case len(b) == 0:

@@ -23,7 +23,7 @@ type Method interface {
 // MethodID is class<<16 | method. Its zero value is no method.
 type MethodID uint32
 
-// methodInfo is what the method table says in addition to the arguments.
+// methodInfo is what the method table says about a method besides its arguments.
 type methodInfo struct {
 	name                   string
 	fromClient, fromServer bool
@@ -48,13 +48,13 @@ func (id MethodID) String() string {
 	return fmt.Sprintf("method(%d,%d)", id.Class(), id.Method())
 }
 
-// Known says whether the method exists.
+// Known reports whether the method exists.
 func (id MethodID) Known() bool { return id.info() != nil }
 
-// FromClient says whether a client may send the method.
+// FromClient reports whether a client may send the method.
 func (id MethodID) FromClient() bool { info := id.info(); return info != nil && info.fromClient }
 
-// FromServer says whether a server may send the method.
+// FromServer reports whether a server may send the method.
 func (id MethodID) FromServer() bool { info := id.info(); return info != nil && info.fromServer }
 
 // Replies returns the methods that answer this one, nil if it is not
@@ -66,7 +66,7 @@ func (id MethodID) Replies() []MethodID {
 	return nil
 }
 
-// Answers says whether id is a reply to request.
+// Answers reports whether id is a reply to request.
 func (id MethodID) Answers(request MethodID) bool { return slices.Contains(request.Replies(), id) }
 
 // SplitMethod splits the payload of a method frame into the method's id and

@@ -251,7 +251,7 @@ func (p *Properties) AppendMessageID(dst, raw, id []byte) []byte {
 	return append(dst, raw[at:]...)
 }
 
-// behindMessageID returns how many octets come after the place of the message id.
+// behindMessageID returns how many octets follow the position of the message id.
 func (p *Properties) behindMessageID() (n int) {
 	if p.Flags&FlagTimestamp != 0 {
 		n = 8

@@ -43,7 +43,7 @@ func (t RawTable) validate(depth int) error {
 	return nil
 }
 
-// validate reads what is nested in a value that is depth levels down.
+// validate checks what is nested in a value that is depth levels down.
 func (f Field) validate(depth int) error {
 	if f.Type != FieldTable && f.Type != FieldArray {
 		return nil

@@ -25,11 +25,11 @@ type stream struct {
 	changed sync.Cond // wakes the goroutines: in has room, out has bytes, or the stream ends
 	in      []byte    // received, not yet taken: in[inAt:]
 	inAt    int
-	inErr   error  // after in; io.EOF for an orderly end
+	inErr   error  // the error after in; io.EOF for an orderly end
 	out     []byte // to be sent
 	flying  int    // bytes being written
 	outErr  error
-	told    bool // tell is posted and has not run yet
+	told    bool // a check is posted and has not run yet
 	done    bool // send what is left, then shut down the write side
 	closed  bool
 	pumping int // goroutines left; the last closes nc
@@ -47,7 +47,7 @@ func (l *Loop) Adopt(nc net.Conn, accept func(*Conn) Peer) *Conn {
 		s.mu.Lock()
 		s.told = false
 		s.mu.Unlock()
-		l.setCurrent(c) // a panic here is one of this connection, not of the posted function
+		l.setCurrent(c) // a panic here belongs to this connection, not to the posted function
 		c.ready(readable | writable)
 		l.setCurrent(nil)
 	}
@@ -240,7 +240,7 @@ func (s *stream) unsent() bool {
 	return len(s.out)+s.flying > 0 && s.outErr == nil
 }
 
-// shut shuts down the write side in order. Receiving continues.
+// shut shuts down the write side in an orderly way. Receiving continues.
 func (s *stream) shut() {
 	s.mu.Lock()
 	s.done = true

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// ErrFlushTimeout is the cause of Lost when a connection could not be closed in order because the other side did not read
-// the remaining output.
+// ErrFlushTimeout is the cause of Lost when a connection could not be closed in an orderly
+// way because the other side did not read the remaining output.
 var ErrFlushTimeout = errors.New("loop: the other side did not read the last answer in time")
 
 // finish begins an orderly close: no more feeding, flush what is pending, then lose the peer with cause.

@@ -10,7 +10,7 @@ import (
 type stage uint8
 
 const (
-	stageOpen    stage = iota // bytes either way
+	stageOpen    stage = iota // bytes in either direction
 	stageClosing              // the flush; no more feeding
 	stageDoomed               // phase 7: in Loop.doomed
 	stageLinger               // the other side's end; the peer is gone
@@ -23,7 +23,7 @@ type flags uint16
 const (
 	fWoken     flags = 1 << iota // offer held input again
 	fDirty                       // in Loop.dirty
-	fTick                        // the peer is owed a Tick in this turn
+	fTick                        // the peer must get a Tick in this turn
 	fBlocked                     // the last write was short: wait for writability
 	fHigh                        // not read: too much output waits
 	fFull                        // not read: the peer refuses too much input
@@ -33,7 +33,7 @@ const (
 	fOff                         // removed from the poller, which would report the hang-up again and again
 	fUnwriting                   // writing has failed; input is still read
 	fReading                     // read even if much output waits
-	fPaused                      // not read: its peer asked for it
+	fPaused                      // not read: its peer has asked for that
 	fLine                        // waits in the list of long outputs
 	fQueued                      // in Loop.readQueue
 )
@@ -41,7 +41,7 @@ const (
 // transport replaces a socket: an adopted stream, or a pipe end. It is read and written like a socket. It calls wake when
 // something has happened, once until the loop has checked it.
 type transport interface {
-	take(b []byte) (int, syscall.Errno) // like read: 0 is the end, EAGAIN nothing now, EIO a failure
+	take(b []byte) (int, syscall.Errno) // like read: 0 is the end, EAGAIN means nothing now, EIO an error
 	put(p []byte) (int, syscall.Errno)  // like write
 	failure() error                     // the error behind EIO
 	unsent() bool                       // bytes that put accepted have not been sent yet
@@ -59,8 +59,8 @@ type Conn struct {
 	loop     *Loop
 	peer     Peer
 	input    *inputBuffer // input that the peer did not take; nil if there is none
-	stream   transport    // instead of a socket; nil for a socket
-	layer    *layer       // between the socket and the peer; nil if there is none
+	stream   transport    // replaces a socket; nil for a socket
+	layer    *layer       // the stream between the socket and the peer; nil if there is none
 	cause    error        // why it is closed, for Lost
 	deadline int64        // ns after Loop.base; 0 for none
 	fd       int32        // -1 without a socket
@@ -82,8 +82,9 @@ func (c *Conn) Wake() {
 	}
 }
 
-// KeepReading removes the high-water mark from this connection: its peer bounds its output itself, and is fed even if much
-// output waits. Otherwise two peers that each stop reading while the other does not read would both stop for ever.
+// KeepReading removes the high-water mark from this connection: its peer limits its output
+// itself, and is fed even if much output waits. Otherwise two peers that each stop reading
+// while the other does not read would both stop for ever.
 func (c *Conn) KeepReading() {
 	c.loop.debug.onThread(c.loop, "Conn.KeepReading")
 	c.flags |= fReading
@@ -153,7 +154,7 @@ func (l *Loop) newConn(fd int, remote endpoint) *Conn {
 func (c *Conn) open(accept func(*Conn) Peer) {
 	l := c.loop
 	l.count.Open++
-	cur, doing := l.cur, l.doing // of whoever calls Adopt
+	cur, doing := l.cur, l.doing // so that a panic here is not one of the caller of Adopt
 	c.ask(accept)
 	l.cur, l.doing = cur, doing
 	if c.peer == nil {
@@ -249,7 +250,8 @@ func (c *Conn) interest() {
 	}
 }
 
-// recv reads into b: the number of bytes, 0 for the end, EAGAIN for nothing now.
+// recv reads into b. It returns the number of bytes, 0 for the end, or EAGAIN if there is
+// nothing now.
 func (c *Conn) recv(b []byte) (int, syscall.Errno) {
 	if c.layer != nil {
 		return c.layer.take(b)

@@ -2,5 +2,6 @@
 
 package loop
 
-// threadID is always the same, because the system has no cheap way to tell it: the check passes.
+// threadID always returns the same number, because the system has no cheap way to find it. So
+// the check always passes.
 func threadID() int64 { return 1 }

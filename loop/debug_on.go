@@ -10,17 +10,17 @@ import (
 
 const debugging = true
 
-// debugState checks breaches of the contract that nothing else would notice.
+// debugState checks for violations of the contract that nothing else would notice.
 type debugState struct {
 	thread atomic.Int64     // the thread of Run; 0 before it
-	left   map[*Conn][]byte // what was left of each connection's Pending after the last flush
+	left   map[*Conn][]byte // the rest of each connection's Pending after the last flush
 }
 
 // own remembers the thread. It is the thread and not the goroutine, because a task has a goroutine of its own on the
 // same thread.
 func (d *debugState) own() { d.thread.Store(threadID()) }
 
-// disown forgets the thread: after the end there is nothing to disturb.
+// disown forgets the thread: after the end of the loop, other threads may call its methods.
 func (d *debugState) disown() { d.thread.Store(0) }
 
 // onThread panics if a method of the loop's thread is called on another thread while the loop runs.

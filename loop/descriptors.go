@@ -7,10 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listeners do not use a share of the descriptors: files, such as a journal's next segment, and connections that the
-// server opens itself must not fail because clients use all descriptors.
+// Listeners do not use a share of the descriptors. Files, such as a journal's next segment,
+// and connections that the server opens itself must not fail because clients use all
+// descriptors.
 const (
-	descriptorShare = 8 // the share is one of so many
+	descriptorShare = 8 // the share is one part of so many
 	descriptorsMin  = 16
 	descriptorsMax  = 512
 )
@@ -25,7 +26,7 @@ func DescriptorLimit() int {
 	return int(limit.Cur)
 }
 
-// descriptorsLeft is how many of limit the listeners leave to others.
+// descriptorsLeft returns how many of limit the listeners leave to others.
 func descriptorsLeft(limit int) int {
 	return min(max(limit/descriptorShare, descriptorsMin), descriptorsMax, limit/2)
 }

@@ -35,7 +35,7 @@ func (c *Conn) Detach() (nc net.Conn, rest []byte, err error) {
 	if k := c.input; k != nil {
 		rest = append([]byte(nil), k.b[k.r:k.w]...)
 	}
-	c.stage = stageClosed // from here on the connection does nothing
+	c.stage = stageClosed // from now on the connection does nothing
 	c.peer = nil
 	c.releaseInput()
 	c.disarm()
@@ -54,7 +54,7 @@ func netConn(fd int) (net.Conn, error) {
 	}
 	f := os.NewFile(uintptr(dup), "socket")
 	defer f.Close()
-	nc, err := net.FileConn(f) // makes a copy of its own, and watches that
+	nc, err := net.FileConn(f) // this makes a copy of its own, and watches that
 	if err != nil {
 		return nil, err
 	}

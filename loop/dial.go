@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialTimeout is for callers that give none.
+// dialTimeout is the timeout for callers that give none.
 const dialTimeout = 30 * time.Second
 
 // target is one address to try.
@@ -31,12 +31,12 @@ type dial struct {
 	addr    string
 	done    func(*Conn, error) Peer // nil once called
 	until   int64                   // ns after Loop.base
-	timer   *Timer                  // of the whole, or of the address in trial
-	cancel  context.CancelFunc      // of the look-up
+	timer   *Timer                  // the deadline of the dial, or of the address that is being tried
+	cancel  context.CancelFunc      // ends the look-up
 	targets []target                // not yet tried
 	trying  target
 	fd      int
-	errs    []error // of the addresses tried
+	errs    []error // the errors of the addresses that were tried
 }
 
 // Dial opens a connection to addr; network is tcp, tcp4, tcp6 or unix. It never blocks: names are resolved on another
@@ -96,7 +96,7 @@ func (d *dial) resolve(ctx context.Context, host, port string) {
 	number, err := net.DefaultResolver.LookupPort(ctx, d.network, port)
 	var ips []netip.Addr
 	if err == nil {
-		if host == "" { // as package net has it: this machine
+		if host == "" { // as in package net, this means this machine
 			ips = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 		} else {
 			ips, err = net.DefaultResolver.LookupNetIP(ctx, "ip"+d.network[len("tcp"):], host)
@@ -166,7 +166,7 @@ func (d *dial) next() {
 	}
 }
 
-// try starts a connect. nil means that the poller will report its result.
+// try starts a connect. A result of nil means that the poller will report the result.
 func (d *dial) try() error {
 	l := d.loop
 	fd, err := socket(d.trying.family)
@@ -245,7 +245,7 @@ func (d *dial) timedOut() {
 	d.fail(os.ErrDeadlineExceeded)
 }
 
-// failed notes the error of the address in trial.
+// failed records the error of the address that was tried.
 func (d *dial) failed(err error) {
 	if d.trying.name != d.addr {
 		err = fmt.Errorf("%s: %w", d.trying.name, err)

@@ -21,8 +21,8 @@
 //  8. Options.Tasks once more, for tasks that phases 6 and 7 made ready. What they say leaves in the next turn, which
 //     then does not wait.
 //
-// An answer therefore only appends to its peer's Pending and calls Wake. All acks, publishes and responses of a turn
-// leave in one write per connection.
+// So an answer only appends to its peer's Pending and calls Wake. All acks, publishes and
+// responses of a turn are sent in one write for each connection.
 //
 // # Rules that a Peer can rely on
 //
@@ -43,8 +43,9 @@
 //  8. Pending above HighWater pauses the reading of that peer, and the offering of held input, until it is under half;
 //     not after [Conn.KeepReading].
 //
-// A panic of a peer's method closes that connection, a panic of a timer or of a posted function ends that one call;
-// either is reported to Options.OnPanic with its stack, and the loop lives on.
+// A panic in a peer's method closes that connection. A panic of a timer or of a posted
+// function ends that one call. Either is reported to Options.OnPanic with its stack, and the
+// loop goes on.
 //
 // # Build tag loopdebug
 //

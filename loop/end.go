@@ -21,7 +21,7 @@ func (l *Loop) end() {
 	l.kinds.threads.close()
 	l.disk.close()
 	l.mail.close()
-	l.closeDoors() // what was opened meanwhile
+	l.closeDoors() // connections that were opened in the meantime
 	l.loseAll()
 	l.watch.stop()
 	l.awaitPumps()
@@ -45,7 +45,7 @@ func (l *Loop) closeDoors() {
 	}
 }
 
-// settle clears what nobody will look at again, for the last Stats.
+// settle clears state that nobody will look at again, for the last Stats.
 func (l *Loop) settle() {
 	l.heap.e = nil
 	l.dirty, l.doomed = nil, nil
@@ -67,7 +67,7 @@ func (l *Loop) loseAll() {
 	l.closeDoomed()
 }
 
-// loseNow dooms the connection in any stage.
+// loseNow dooms the connection, whatever its stage is.
 func (c *Conn) loseNow() {
 	if c.stage == stageDoomed { // not yet reached by phase 7
 		c.flags &^= fLinger

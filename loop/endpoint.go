@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endpoint is an address in compact form, because most connections are never asked for theirs.
+// endpoint is an address in compact form, because most connections are never asked for their
+// address.
 type endpoint struct {
 	ip     [16]byte
 	zone   uint32
@@ -38,13 +39,13 @@ func endpointOf(sa unix.Sockaddr) endpoint {
 	return endpoint{}
 }
 
-// addr makes the address as package net knows it.
+// addr returns the address in the types of package net.
 func (e endpoint) addr() net.Addr {
 	switch e.family {
 	case 4:
 		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4([4]byte(e.ip[:4])), e.port))
 	case 6:
-		// An IPv4 client of a socket for both is shown as what it is.
+		// An IPv4 client of a socket for both families is shown as IPv4.
 		ip := netip.AddrFrom16(e.ip).Unmap()
 		if e.zone != 0 {
 			ip = ip.WithZone(zoneName(e.zone))

@@ -100,7 +100,7 @@ func (c *Conn) arrived(room []byte, front, n int) {
 	l.debug.poison(in)
 }
 
-// storeInput stores rest, which does not lie in the input buffer.
+// storeInput stores rest, which is not in the input buffer.
 func (c *Conn) storeInput(rest []byte) {
 	l := c.loop
 	k := c.input
@@ -162,8 +162,9 @@ func (c *Conn) releaseInput() {
 	}
 }
 
-// feed offers b until the peer takes no more of it, and returns how much it took. If a peer took something and woke itself
-// in Feed (because it has answered one of several requests), it is offered the rest at once.
+// feed offers b until the peer takes no more of it, and returns how much it took. If a peer
+// took something and called Wake in Feed (because it has answered one of several requests),
+// it is offered the rest at once.
 func (c *Conn) feed(b []byte) (took int) {
 	l := c.loop
 	l.doing = "feed"
@@ -180,7 +181,8 @@ func (c *Conn) feed(b []byte) (took int) {
 			return took
 		}
 		if n == 0 {
-			// A peer that takes nothing and wakes itself would be offered the same input for ever.
+			// A peer that takes nothing and calls Wake would be offered the same input for
+			// ever.
 			c.flags &^= fWoken
 			return took
 		}

@@ -12,7 +12,7 @@ func (l *Loop) flushDirty() {
 	for l.cursor = 0; l.cursor < len(l.dirty); {
 		l.offerKept()
 	}
-	// What becomes dirty from here on is for the next turn.
+	// Connections that become dirty from here on wait for the next turn.
 	l.dirty, l.flushing = l.flushing[:0], l.dirty
 	before := l.count.BytesOut
 	l.shares.left = l.opt.WriteTurnMax
@@ -73,7 +73,7 @@ func (c *Conn) turn() {
 	woken := c.flags & fWoken
 	c.flags &^= fDirty | fTick | fWoken
 	if woken != 0 && c.input != nil && c.stage == stageOpen {
-		c.flags |= fWoken // kept also while reading is paused: it is offered when that ends
+		c.flags |= fWoken // the flag is kept while reading is paused: the input is offered when the pause ends
 		if c.flags&fHigh == 0 {
 			c.mark(fTick)
 		}
@@ -95,7 +95,7 @@ func (c *Conn) tick() {
 		c.arm(0)
 		return
 	}
-	// A time in the past would make the loop turn without ever waiting.
+	// With a time in the past the loop would never wait.
 	const soonest = int64(time.Millisecond)
 	c.arm(max(int64(next.Sub(l.base)), l.at+soonest))
 }

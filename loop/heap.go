@@ -2,7 +2,7 @@ package loop
 
 import "math"
 
-// entry is one deadline: of a timer or of a connection. Exactly one of t and c is set.
+// entry is one deadline, of a timer or of a connection. Exactly one of t and c is set.
 type entry struct {
 	when int64  // ns after Loop.base
 	seq  uint64 // order of equal times

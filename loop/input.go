@@ -9,7 +9,7 @@ const headroom = 4 << 10
 const (
 	inputMinBits = 9  // 512 B
 	inputMaxBits = 20 // 1 MiB; larger buffers are not pooled
-	// inputIdleMax bounds what the pool holds in all, in bytes.
+	// inputIdleMax limits what the pool holds in total, in bytes.
 	inputIdleMax = 8 << 20
 )
 

@@ -14,12 +14,13 @@ const (
 	trialRest = 256
 )
 
-// kinds is what the loop has learned about offloaded work, by its kind. Go does not report how much CPU time a goroutine
-// uses, and the kernel measures only threads. So work that takes long is tried once on a thread of its own. If it computes,
-// later work of its kind also goes to such threads, which have the lowest priority. Other work does not, because the
-// thread switches are expensive: 15 µs of CPU for a piece of work become 50.
+// kinds is what the loop has learned about offloaded work, by its kind. Go does not report
+// how much CPU time a goroutine uses, and the kernel measures only threads. So work that
+// takes long is tried once on a separate thread. If it computes, later work of its kind also
+// goes to such threads, which have the lowest priority. Other work does not, because the
+// thread switches are expensive: a piece of work of 15 µs of CPU would need 50.
 type kinds struct {
-	seen    map[uintptr]*kind // as many as the program has functions that it offloads
+	seen    map[uintptr]*kind // one for each function that the program offloads
 	threads offload           // goroutines that are locked to threads of the lowest priority
 }
 
@@ -29,7 +30,7 @@ type kind struct {
 	rest int // long pieces until the next trial
 }
 
-// of finds a kind; nil if it is not known what the work is.
+// of returns a kind; nil if the kind of the work is not known.
 func (k *kinds) of(id uintptr) *kind {
 	if id == 0 || !lowThreads {
 		return nil

@@ -16,11 +16,11 @@ type Options struct {
 	InputMax  int // a socket is not read while its peer has refused more bytes of input than this; 256 KiB
 
 	LingerTime time.Duration // how long a closed connection waits for the other side to read and close; 2 s
-	LingerMax  int           // bytes of input dropped meanwhile; 32 MiB
+	LingerMax  int           // bytes of input dropped in that time; 32 MiB
 	FlushTime  time.Duration // how long a connection being closed may go without any progress of its flush; 10 s
 
-	// AcceptPause is how long a listener pauses when there is no free descriptor, not even after closing the reserved one;
-	// 100 ms.
+	// AcceptPause is how long a listener pauses when there is no free descriptor, even after
+	// the reserved one was closed; 100 ms.
 	AcceptPause time.Duration
 
 	StallWarning time.Duration // how long the thread may be held before OnStall; 0 is never

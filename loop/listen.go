@@ -18,7 +18,7 @@ type Listener struct {
 	addr   net.Addr
 	path   string // of a unix socket's file, to be removed
 	fd     int    // -1 once closed
-	rest   *Timer // ends a pause; nil if there was none yet
+	rest   *Timer // the timer that ends a pause; nil if there was no pause yet
 }
 
 // Listen accepts connections on addr; network is tcp, tcp4, tcp6 or unix. accept makes the Peer of a connection and
@@ -37,7 +37,7 @@ func (l *Loop) Listen(network, addr string, accept func(*Conn) Peer) (*Listener,
 	// Package net knows how to bind on each system (both families, address reuse, the longest backlog). We duplicate its
 	// socket and close the original.
 	var config net.ListenConfig
-	config.SetMultipathTCP(false) // it makes every accept slower, and nothing here can use it
+	config.SetMultipathTCP(false) // keep-alive makes every accept slower, and nothing here can use it
 	nl, err := config.Listen(context.Background(), network, addr)
 	if err != nil {
 		return nil, err
@@ -134,7 +134,8 @@ func (ln *Listener) begin() error {
 // Addr returns the listening address, with the port that the system chose if none was given.
 func (ln *Listener) Addr() net.Addr { return ln.addr }
 
-// Close stops accepting. Connections accepted before live on. More than one call does nothing.
+// Close stops accepting. Connections that were accepted before stay open. A second call does
+// nothing.
 func (ln *Listener) Close() {
 	ln.loop.debug.onThread(ln.loop, "Listener.Close")
 	ln.shut()

@@ -37,32 +37,32 @@ type Loop struct {
 	opt   Options
 	poll  poller
 	slots []slot // by descriptor
-	gen   uint32 // of the last registration
+	gen   uint32 // generation of the last registration
 
-	base time.Time // what the times of the heap are relative to, in ns
-	now  time.Time // of this turn
+	base time.Time // the zero of the heap's times, in ns
+	now  time.Time // the time of this turn
 	at   int64     // the same, relative to base
 
 	buf       []byte // headroom for a short kept rest, then ReadSize bytes to read into
 	inputs    inputPool
 	heap      heap
 	dirty     []*Conn // to be offered, ticked and flushed in phase 6
-	flushing  []*Conn // the dirty ones of the flush in progress
+	flushing  []*Conn // the dirty connections of the flush in progress
 	doomed    []*Conn // to be closed in phase 7
-	shares    shares  // of long outputs
+	shares    shares  // the list of long outputs
 	listeners []*Listener
 	dials     map[*dial]struct{}
 	streams   map[*stream]struct{}  // adopted connections whose goroutines run
-	pipeEnds  map[*pipeEnd]struct{} // of pipes, not closed yet
-	readQueue []*Conn               // to be read, although no event of the poller says so
+	pipeEnds  map[*pipeEnd]struct{} // ends of pipes that are not closed yet
+	readQueue []*Conn               // connections to be read, although no event of the poller says so
 	pumps     sync.WaitGroup        // their goroutines
-	scratch   []byte                // what streams over sockets have sealed, while one of them is called
+	scratch   []byte                // output of a stream over a socket, while that is called
 	acceptMax int                   // accepted connections may not use descriptors from this number on
 	reserve   int                   // closed when no descriptor is free, to accept and refuse a connection; -1 if lost
 
-	cur     *Conn  // whose peer is being called; a panic closes it
+	cur     *Conn  // the connection whose peer is being called; a panic closes it
 	doing   string // what is being called, for panics
-	cursor  int    // where the phase in progress goes on after a panic
+	cursor  int    // where the current phase continues after a panic
 	tasks   bool   // Options.Tasks has more
 	busy    bool   // the last poll gave several events
 	yielded int64  // when the loop last went through Go's scheduler
@@ -75,7 +75,7 @@ type Loop struct {
 
 	mail    mailbox
 	offload offload
-	kinds   kinds // of offloaded work
+	kinds   kinds // kinds of offloaded work
 	disk    offload
 	stop    atomic.Bool
 	ran     atomic.Bool
@@ -109,10 +109,12 @@ func New(opt Options) (*Loop, error) {
 // Now is the time at the beginning of this turn. It is monotonic.
 func (l *Loop) Now() time.Time { return l.now }
 
-// OnStart adds a function that runs first inside Run, on the locked thread. Task pools are made here. Before Run only.
+// OnStart adds a function that runs first inside Run, on the locked thread, for example to
+// make task pools. Call it before Run.
 func (l *Loop) OnStart(fn func()) { l.starts = append(l.starts, fn) }
 
-// OnEnd adds a function that runs inside Run after the last connection was lost. Task pools are closed here.
+// OnEnd adds a function that runs inside Run after the last connection was lost, for example
+// to close task pools.
 func (l *Loop) OnEnd(fn func()) { l.ends = append(l.ends, fn) }
 
 // Stop ends Run after the turn in progress. Any goroutine may call it, at any time and more than once. A loop that
@@ -213,7 +215,7 @@ func (l *Loop) await() (int, error) {
 		}
 	}
 	l.yield()
-	if !l.mail.sleep() { // posted or stopped meanwhile
+	if !l.mail.sleep() { // something was posted, or the loop was stopped, in the meantime
 		return 0, nil
 	}
 	l.watch.rest()
@@ -235,10 +237,12 @@ func (l *Loop) await() (int, error) {
 // yieldEvery is below the 10 ms after which the runtime's monitor takes the processor from a goroutine that runs on.
 const yieldEvery = int64(5 * time.Millisecond)
 
-// yield goes through Go's scheduler before a wait, every few milliseconds. The loop's goroutine never blocks in Go's
-// sense, so the monitor believes that it has run since it began, and takes its processor away in every wait; each time
-// that happens the monitor goes back to looking every 20 µs, which costs more than the loop does itself where turns are
-// short: 223 µs of CPU a round trip over a broker, against 94 with this, and a third of the CPU of a busy consumer.
+// yield goes through Go's scheduler before a wait, every few milliseconds. The loop's
+// goroutine never blocks in Go's sense. So the monitor believes that it has run since its
+// beginning, and takes its processor away in every wait. Each time, the monitor goes back to
+// looking every 20 µs, which costs more than the loop itself when turns are short: 223 µs of
+// CPU for a round trip over a broker, against 94 with yield, and a third of the CPU of a busy
+// consumer.
 func (l *Loop) yield() {
 	if l.at-l.yielded >= yieldEvery {
 		l.yielded = l.at
@@ -257,8 +261,9 @@ func (l *Loop) leftover() bool {
 // waiting goroutine releases the processor at once, but needs two more thread switches to continue. So the loop does this
 // only when other goroutines work for it.
 //
-// With more processors another one takes what is queued, so the loop never does it. The cost would be high and lasting:
-// after the first such wait, Go's own poller contains the loop's poller and wakes a thread for each event.
+// With more processors another one takes the queued goroutines, so the loop never does it.
+// The cost would be high and lasting: after the first such wait, Go's own poller contains the
+// loop's poller and wakes a thread for each event.
 func (l *Loop) generous() bool {
 	if !l.alone {
 		return false

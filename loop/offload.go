@@ -19,21 +19,22 @@ type offload struct {
 	max     int
 	idle    []chan struct{} // one for each waiting worker; the last one is woken first
 	ended   bool
-	low     bool // these are the threads of kinds
+	low     bool // this pool has the threads of kinds
 }
 
 type job struct {
 	fn, done func()
-	kind     *kind // nil if nothing is to be learned
+	kind     *kind // nil if nothing has to be learned
 }
 
-// Offload runs fn on a bounded pool of goroutines and then done on the loop's thread; done may be nil. If the loop ends
-// first, done is not run, and waiting work is dropped. A panic of fn is reported to Options.OnPanic on that goroutine, and
-// done still runs: to know the outcome, recover in fn.
+// Offload runs fn on a bounded pool of goroutines and then done on the loop's thread; done
+// may be nil. If the loop ends first, done is not run, and waiting work is dropped. A panic
+// of fn is reported to Options.OnPanic on that goroutine, and done still runs. To learn the
+// outcome, recover in fn.
 func (l *Loop) Offload(fn func(), done func()) { l.offload.start(job{fn, done, nil}) }
 
-// OffloadKind is Offload for work of a kind, which is, for example, the address of its code. If work of this kind
-// computes, it runs on threads of the lowest priority, on systems that have them.
+// OffloadKind is Offload for work of a kind, for example the address of its code. If work of
+// this kind computes, it runs on threads of the lowest priority, on systems that have them.
 func (l *Loop) OffloadKind(id uintptr, fn func(), done func()) {
 	if l.alone { // a thread of low priority would keep the only Go processor while other threads run
 		l.Offload(fn, done)

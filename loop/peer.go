@@ -11,12 +11,13 @@ type Peer interface {
 	// Pending returns the bytes to send, nil or empty if there are none. The peer still owns them, and must leave them
 	// as they are until Sent.
 	Pending() []byte
-	// Sent tells that the first n bytes of Pending have left.
+	// Sent says that the first n bytes of Pending have been sent.
 	Sent(n int)
 	// Tick is the only way that a Peer learns the time. It returns when to call it next; the zero Time means that the peer
 	// has no deadline.
 	Tick(now time.Time) (next time.Time)
-	// Lost tells that the wire is gone, exactly once and last. nil means orderly.
+	// Lost says that the wire is gone. It is called exactly once, and last. nil means an
+	// orderly end.
 	Lost(cause error)
 }
 

@@ -15,9 +15,9 @@ var errPipeClosed = errors.New("loop: the other end of the pipe has closed")
 type pipeEnd struct {
 	conn   *Conn
 	other  *pipeEnd
-	in     []byte // put by the other, not yet taken: in[inAt:]
+	in     []byte // put by the other end, not yet taken: in[inAt:]
 	inAt   int
-	done   bool // sends no more
+	done   bool // this end sends no more
 	closed bool
 }
 
@@ -42,8 +42,9 @@ func (l *Loop) newPipeEnd() *pipeEnd {
 	return h
 }
 
-// readQueued reads what the poller does not know of, as its events do for sockets: pipe ends, and streams over sockets that
-// hold input. Those that become readable in this call are read in the next turn.
+// readQueued reads connections whose input the poller does not know of: pipe ends, and
+// streams over sockets that hold input. Those that become readable in this call are read in
+// the next turn.
 func (l *Loop) readQueued() {
 	n := len(l.readQueue)
 	for l.cursor = 0; l.cursor < n; {
@@ -68,7 +69,7 @@ func (l *Loop) readSomeQueued(n int) {
 	l.cur = nil
 }
 
-// queueRead has the connection read in the next turn.
+// queueRead puts the connection into the list for the next turn's reads.
 func (c *Conn) queueRead() {
 	if c.flags&fQueued == 0 {
 		c.flags |= fQueued

@@ -160,7 +160,7 @@ func polled(n int, errno syscall.Errno) (int, error) {
 	return 0, os.NewSyscallError("epoll_pwait", errno)
 }
 
-// event is the i-th of the last poll; fd is -1 for the wake descriptor.
+// event returns the i-th event of the last poll; fd is -1 for the wake descriptor.
 func (p *poller) event(i int) (fd int, gen uint32, ev readiness) {
 	e := &p.events[i]
 	if e.Events&unix.EPOLLIN != 0 {
@@ -178,5 +178,6 @@ func (p *poller) event(i int) (fd int, gen uint32, ev readiness) {
 	return int(e.Fd), uint32(e.Pad), ev
 }
 
-// current reports whether an event of generation gen belongs to what the slot holds now.
+// current reports whether an event of generation gen belongs to the present owner of the
+// slot.
 func (s *slot) current(gen uint32) bool { return s.gen == gen }

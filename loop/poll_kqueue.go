@@ -112,7 +112,7 @@ func (p *poller) poll(ts *unix.Timespec, newest uint32) (int, error) {
 	return n, os.NewSyscallError("kevent", err)
 }
 
-// event is the i-th of the last poll; fd is -1 for the wake descriptor.
+// event returns the i-th event of the last poll; fd is -1 for the wake descriptor.
 func (p *poller) event(i int) (fd int, gen uint32, ev readiness) {
 	e := &p.events[i]
 	fd = int(e.Ident)
@@ -133,5 +133,5 @@ func (p *poller) event(i int) (fd int, gen uint32, ev readiness) {
 	return fd, p.newest, ev
 }
 
-// current says whether the slot was taken before the poll at which the generation was gen.
+// current reports whether the slot was taken before the poll at which the generation was gen.
 func (s *slot) current(gen uint32) bool { return int32(s.gen-gen) <= 0 }

@@ -14,8 +14,8 @@ type mailbox struct {
 	ended   bool
 	filled  atomic.Bool // in is not empty
 	asleep  atomic.Bool // the loop waits in the poll, and nobody has woken it yet
-	running []func()    // being run; only the loop uses it
-	at      int         // the next one of running
+	running []func()    // functions that are being run; only the loop uses it
+	at      int         // index of the next one in running
 }
 
 // Post runs fn on the loop's thread, in the order of posting. It is the only entry for other goroutines, and may be

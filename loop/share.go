@@ -1,14 +1,14 @@
 package loop
 
-// smallWrite is the longest output that is always written in the turn in which it came: nearly every answer and every
-// frame. Longer outputs wait in a list.
+// smallWrite is the longest output that is always written in the turn in which it was made:
+// nearly every answer and every frame. Longer outputs wait in a list.
 const smallWrite = 16 << 10
 
 // shares divides the writing of long outputs in a turn: up to WriteConnMax octets for each connection, in the order of
 // arrival, and up to WriteTurnMax for all. So a thousand slow readers of large answers use no more of a turn than a few
 // fast ones, and other connections do not wait for them.
 type shares struct {
-	line []*Conn // those with fLine; some may be closed
+	line []*Conn // connections with fLine; some may be closed
 	at   int     // the first one that still waits
 	left int     // octets that may still be written in this turn
 	todo int     // how many of line are still to be served in this turn

@@ -15,7 +15,7 @@ func openReserve() int {
 	return fd
 }
 
-// closeFD closes fd. An error is ignored, because the descriptor is closed anyway.
+// closeFD closes fd. It ignores errors, because the descriptor is closed anyway.
 func closeFD(fd int) { _ = unix.Close(fd) }
 
 func shutdownWrite(fd int) { _ = unix.Shutdown(fd, unix.SHUT_WR) }

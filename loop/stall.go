@@ -8,14 +8,14 @@ import (
 
 // Stall reports that something has held the loop's thread for too long.
 type Stall struct {
-	Name  string        // what Enter was given; "" if nothing was
+	Name  string        // the name that Enter was given; "" if none
 	Peer  string        // remote address of the connection whose peer is being called; "" if there is none
-	Held  time.Duration // at least this long so far
-	Stack []byte        // of the goroutine or coroutine on the loop's thread, as runtime.Stack prints it
+	Held  time.Duration // how long it has lasted so far, at least
+	Stack []byte        // the stack of the goroutine or coroutine on the loop's thread, as runtime.Stack prints it
 
 	// These are read from the stack, so they cost the loop nothing; "" if the stack does not show them.
-	Phase    string // of the turn: "reading", "timers", "posted functions", "tasks", "writing", "closing", "ending"
-	Function string // the innermost one that is not of Go's own library: "zamqp/amqpproto/broker.(*queue).purge"
+	Phase    string // the phase of the turn: "reading", "timers", "posted functions", "tasks", "writing", "closing", "ending"
+	Function string // the innermost function outside of Go's own library: "zamqp/amqpproto/broker.(*queue).purge"
 }
 
 // phases are the loop's methods that a turn consists of.
@@ -41,8 +41,8 @@ func (s *Stall) locate() {
 	}
 }
 
-// frame is the function that a line of a stack names: "zamqp/loop.(*Loop).turn(0x…)" has arguments at its end, and the
-// line of its file begins with a tab.
+// frame returns the function that a line of a stack names: "zamqp/loop.(*Loop).turn(0x…)" has
+// arguments at its end, and the line of its file begins with a tab.
 func frame(line string) string {
 	if strings.HasPrefix(line, "\t") || strings.HasPrefix(line, "goroutine ") || strings.HasPrefix(line, "created by ") {
 		return ""

@@ -21,15 +21,15 @@ type Stats struct {
 	Dialed    uint64 // dials that succeeded
 	DialFail  uint64 // dials that failed
 	Refused   uint64 // connections closed at once because no descriptor was free
-	Pauses    uint64 // times that a listener paused
-	Open      int    // connections, lingering ones included
-	Lingers   int    // of those, lingering without their peer
+	Pauses    uint64 // how often a listener paused
+	Open      int    // open connections, lingering ones included
+	Lingers   int    // how many of those linger without their peer
 	Timers    uint64 // timers and deadlines run
 	Pending   int    // timers and deadlines waiting
 	Posts     uint64 // posted functions run
 	InputHeld int    // bytes in input buffers, not taken by peers yet
 	Panics    uint64 // panics caught
-	Stalls    uint64 // times that the thread was held longer than StallWarning
+	Stalls    uint64 // how often the thread was held longer than StallWarning
 }
 
 // showEvery is how old the Stats may be while the loop is busy. When it waits, they are exact.

@@ -11,11 +11,11 @@ import (
 // watch is the watchdog. Its goroutine checks a counter that the loop increments with every phase, event and posted
 // function. Each increment costs the loop an atomic store.
 type watch struct {
-	beats  atomic.Uint64 // moves so far; 0 while the loop waits in the poll
-	n      uint64        // the same, the loop's own
-	id     atomic.Uint64 // of the loop's goroutine
+	beats  atomic.Uint64 // the number of moves so far; 0 while the loop waits in the poll
+	n      uint64        // the loop's own copy of that number
+	id     atomic.Uint64 // id of the loop's goroutine
 	holder atomic.Pointer[string]
-	conn   atomic.Pointer[Conn] // whose methods are called; only if on
+	conn   atomic.Pointer[Conn] // the connection whose peer is called; only if the watchdog is on
 	stalls atomic.Uint64
 	quit   chan struct{}
 	on     bool
@@ -25,7 +25,8 @@ type watch struct {
 // Enter may be called inside tasks, and costs an atomic store.
 func (l *Loop) Enter(name *string) { l.watch.holder.Store(name) }
 
-// setCurrent says whose peer is called from now on, for panics and the watchdog; nil for none.
+// setCurrent records whose peer is called from now on, for panics and the watchdog; nil for
+// none.
 func (l *Loop) setCurrent(c *Conn) {
 	l.cur = c
 	if l.watch.on {
@@ -41,7 +42,7 @@ func (l *Loop) Look() Stall {
 		s.Name = *holder
 	}
 	if c := l.watch.conn.Load(); c != nil {
-		if a := c.RemoteAddr(); a != nil { // both are as they were made
+		if a := c.RemoteAddr(); a != nil { // the stack and the name belong together
 			s.Peer = a.String()
 		}
 	}
@@ -98,7 +99,7 @@ func (w *watch) run(l *Loop) {
 	timer := time.NewTimer(often)
 	defer timer.Stop()
 	var seen uint64           // the beat at the last check
-	var who *string           // what used the thread then
+	var who *string           // the name of what used the thread then
 	var since, last time.Time // when this beat was seen first and last
 	var held time.Duration    // how long it has lasted, without time in which this goroutine was stopped too
 	told, limited := false, false
@@ -110,7 +111,7 @@ func (w *watch) run(l *Loop) {
 		}
 		now, holder := w.beats.Load(), w.holder.Load()
 		if now == 0 && seen == 0 {
-			timer.Reset(min(pace, patrol)) // do not wake an idle server forty times a second
+			timer.Reset(min(pace, patrol)) // otherwise an idle server would wake up forty times a second
 			continue
 		}
 		timer.Reset(often)

@@ -13,7 +13,7 @@ import "zamqp/amqpproto"
 // its limit, and accepts header frames over frame_max, which RabbitMQ sends.
 type Assembly struct {
 	asm  amqpproto.Assembler
-	args []byte // of the method that began it
+	args []byte // the arguments of the method that began it
 }
 
 // argsKeep bounds the copy of arguments that an idle channel keeps. Three short strings
@@ -55,10 +55,10 @@ func (a *Assembly) Frame(f amqpproto.Frame) (done bool, err error) {
 	return a.asm.Done(), nil
 }
 
-// Method is the method that began the content.
+// Method returns the method that began the content.
 func (a *Assembly) Method() amqpproto.MethodID { return a.asm.Content().Method }
 
-// Args are the arguments of that method.
+// Args returns the arguments of that method.
 func (a *Assembly) Args() []byte { return a.args }
 
 // Content returns what has come. Its views are valid until Reset.

@@ -6,7 +6,7 @@ type Heartbeat struct {
 	// Interval is what both ends have agreed on, in nanoseconds; 0 = no heartbeats.
 	Interval int64
 
-	heard   bool  // octets came since the last Tick
+	heard   bool  // octets have come since the last Tick
 	kept    int   // octets that the last Feed did not take
 	lastIn  int64 // when octets came last
 	lastOut int64 // when octets left last
@@ -38,15 +38,14 @@ func (h *Heartbeat) Left(now int64, n, rest int) {
 	h.backlog = rest > 0
 }
 
-// Tick tells whether to send a heartbeat, whether the peer is dead, and when to
-// call Tick again. A peer is dead when nothing came from it for two intervals. We
-// send after half an interval of silence, so that one that is late still comes in
-// time.
+// Tick returns whether to send a heartbeat, whether the peer is dead, and when to call Tick
+// again. A peer is dead when nothing has come from it for two intervals. We send after half
+// an interval of silence, so that a late heartbeat is still in time.
 //
-// idle means that nothing is pending; if something is, a heartbeat after it would be of
-// no use. readPaused means that we do not read from the peer on purpose, so its silence
-// means nothing. A client always reads, because it needs confirms and
-// connection.blocked. A broker stops reading from a publisher that it cannot serve.
+// idle says that nothing is pending; if something is, a heartbeat after it would be of no
+// use. readPaused says that we do not read from the peer on purpose, so its silence means
+// nothing. A client always reads, because it needs confirms and connection.blocked. A broker
+// stops reading from a publisher that it cannot serve.
 func (h *Heartbeat) Tick(now int64, idle, readPaused bool) (send, dead bool, next int64) {
 	if h.heard || h.lastIn == 0 || readPaused {
 		h.lastIn, h.heard = now, false

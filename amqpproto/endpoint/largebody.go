@@ -11,16 +11,16 @@ const bodyPiece = 256 << 10
 // on the wire is the same as if everything were in the buffer.
 type largeBodies struct {
 	list   []largeBody
-	piece  []byte // encoded frames of the first one
+	piece  []byte // encoded frames of the first body
 	off    int    // octets of piece that were sent
 	unsent int    // octets of all frames that are not encoded
 }
 
 type largeBody struct {
-	at       int // in the owner's buffer: what is before it goes first
+	at       int // position in the owner's buffer: the octets before it are sent first
 	channel  uint16
 	frameMax uint32
-	body     []byte // what is not encoded
+	body     []byte // the part that is not encoded yet
 	done     func()
 }
 

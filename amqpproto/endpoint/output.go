@@ -23,8 +23,8 @@ type Output struct {
 	Buf []byte
 
 	off  int    // octets of Buf that were sent
-	sent uint64 // all octets that were ever sent
-	peak int    // decaying maximum of what a burst needed
+	sent uint64 // number of all octets that were ever sent
+	peak int    // decaying maximum of the size that a burst needed
 
 	lent largeBodies // bodies between the octets of Buf
 }

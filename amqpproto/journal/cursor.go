@@ -18,18 +18,19 @@ type Cursor struct {
 	fs   FS
 	seed uint32
 
-	from    uint64 // the first record that is wanted
-	next    uint64 // the one at offset at
-	segment uint64 // whose file it is
+	from    uint64 // number of the next record that is wanted
+	next    uint64 // number of the record at offset at
+	segment uint64 // the segment whose file is open
 	file    File
 	at      int64
-	buf     []byte // of the file, from offset at on
+	buf     []byte // octets of the file, from offset at on
 }
 
 // cursorRead is how much is read at a time; a longer record takes its length.
 const cursorRead = 128 << 10
 
-// Cursor returns a cursor that begins at a record, or at the first that there is.
+// Cursor returns a cursor that begins at the given record, or at the oldest record if that is
+// gone.
 func (j *Journal) Cursor(from uint64) *Cursor {
 	c := &Cursor{dir: j.dir, fs: j.fs, seed: j.seed, from: from, segment: j.next}
 	for i, s := range j.segments {
@@ -41,10 +42,10 @@ func (j *Journal) Cursor(from uint64) *Cursor {
 	return c
 }
 
-// Next returns the next record up to number last, which must be on disk; 0 if
-// there is none. rec is a view until the next call. An error tells of records
-// that were on disk and cannot be read any more; what follows them can be tried.
-// After one that [IsShortage] the same records can be tried again.
+// Next returns the next record up to number last, which must be on disk; 0 if there is none.
+// rec is a view until the next call. An error reports records that were on disk and cannot be
+// read any more; the records after them can still be read. After an error that [IsShortage],
+// the same records can be tried again.
 func (c *Cursor) Next(last uint64) (seq uint64, rec []byte, err error) {
 	for c.next <= last {
 		if c.file == nil {
@@ -57,7 +58,7 @@ func (c *Cursor) Next(last uint64) (seq uint64, rec []byte, err error) {
 			return 0, nil, c.skip(last, err)
 		}
 		if !ok {
-			if c.next == c.segment { // where a segment begins, there is a record
+			if c.next == c.segment { // a segment begins here, so there is a record
 				return 0, nil, c.skip(last, errors.New("broken record"))
 			}
 			c.turn(c.follower())
@@ -74,8 +75,8 @@ func (c *Cursor) Next(last uint64) (seq uint64, rec []byte, err error) {
 	return 0, nil, nil
 }
 
-// follower is the segment that goes on where this one ends. One whose last records
-// were written anew to another ends before its octets do.
+// follower returns the segment that continues where this one ends. If the last records of a
+// segment were written again to another one, the segment ends before its octets end.
 func (c *Cursor) follower() uint64 {
 	found := c.next
 	names, err := c.fs.Names(c.dir)
@@ -90,7 +91,7 @@ func (c *Cursor) follower() uint64 {
 	return found
 }
 
-// turn goes on with another segment.
+// turn continues with another segment.
 func (c *Cursor) turn(first uint64) {
 	c.Close()
 	c.segment, c.next = first, first
@@ -105,7 +106,8 @@ func (c *Cursor) open() error {
 	return nil
 }
 
-// record finds the one at c.at. What was read ahead may have been written since.
+// record returns the record at c.at. The octets that were read ahead may have been
+// overwritten since.
 func (c *Cursor) record() (r record, ok bool, err error) {
 	if r, ok = c.look(); ok {
 		return r, true, nil
@@ -123,7 +125,7 @@ func (c *Cursor) record() (r record, ok bool, err error) {
 		}
 		need := recordHead + int(binary.LittleEndian.Uint32(c.buf[4:])&^batchBit)
 		if need <= len(c.buf) {
-			break // it is all there, and is not whole
+			break // all its octets are there, and it is not whole
 		}
 		size = need
 	}
@@ -149,8 +151,8 @@ func (c *Cursor) read(size int) error {
 	return err
 }
 
-// skip goes to the next segment that there is, or behind last, and says what is
-// lost. For want of a descriptor nothing is.
+// skip goes to the next existing segment, or to the record after last, and reports what is
+// lost. Nothing is lost when descriptors have run out.
 func (c *Cursor) skip(last uint64, cause error) error {
 	if IsShortage(cause) {
 		return fmt.Errorf("journal: %s: %w", segmentName(c.segment), cause)
@@ -174,10 +176,10 @@ func (c *Cursor) skip(last uint64, cause error) error {
 	return fmt.Errorf("journal: %s: records %d to %d cannot be read: %w", name, lost, to-1, cause)
 }
 
-// Close closes the file that is open. The cursor can go on afterwards.
+// Close closes the file that is open. The cursor can be used again afterwards.
 func (c *Cursor) Close() {
 	if c.file != nil {
-		_ = c.file.Close() // it was only read
+		_ = c.file.Close() // the file was only read
 		c.file, c.buf = nil, nil
 	}
 	if c.from < c.next {

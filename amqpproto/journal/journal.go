@@ -13,14 +13,14 @@ type Journal struct {
 	fs   FS
 	lock io.Closer
 	seed uint32
-	err  error // final: nothing is stored after it
+	err  error // the final error: nothing is stored after it
 
 	trouble trouble
 
 	appended int64     // octets, since Open
 	next     uint64    // number of the next record
 	synced   uint64    // number of the last one on disk
-	segments []Segment // oldest first; the last is being written
+	segments []Segment // oldest first; the last one is being written
 	roll     bool      // the next batch begins a segment, however small the last one is
 	inHead   bool      // OnSegment is running
 
@@ -29,7 +29,7 @@ type Journal struct {
 	wanted   bool // Flush was called for what is gathered
 	underway bool // the writer has a batch, or has finished one and notice was not called yet
 
-	// The writer's, while underway.
+	// These belong to the writer while underway is set.
 	writer   writer
 	job      batch
 	claimed  atomic.Bool   // a goroutine has begun to write job
@@ -46,11 +46,11 @@ type batch struct {
 	last    uint64   // number of its last record
 	removes []uint64 // segments to remove when it is on disk, by their first records
 
-	stored   bool // its records are on disk
-	rebuilds bool // the writer tries to build its reserve again
+	stored   bool // the records of the batch are on disk
+	rebuilds bool // the writer must try to build its reserve again
 }
 
-// A lent part of a record is written from where it is.
+// A lent part of a record is written from its own memory.
 type lent struct {
 	record int // where its record begins in the batch's octets
 	at     int // it comes after so many of these octets
@@ -80,7 +80,7 @@ func (j *Journal) Append(parts ...[]byte) uint64 { return j.append(nil, parts) }
 // must not change until the number is reported or the journal has failed.
 func (j *Journal) AppendLent(last []byte, parts ...[]byte) uint64 { return j.append(last, parts) }
 
-// A Piece is a part of a record. A lent one is not copied, like the last part of
+// A Piece is a part of a record. A lent one is not copied, as with the last part of
 // [Journal.AppendLent].
 type Piece struct {
 	Octets []byte
@@ -155,7 +155,7 @@ func (j *Journal) number(length int) (seq uint64, was int) {
 	return seq, was
 }
 
-// grew counts what was appended.
+// grew counts the octets that were appended.
 func (j *Journal) grew(n int64) {
 	j.segments[len(j.segments)-1].Size += n
 	j.appended += n
@@ -185,7 +185,7 @@ func (j *Journal) Flush() {
 	j.hand()
 }
 
-// hand starts the writer, if there is something to write and it is idle.
+// hand starts the writer, if there is something to write and the writer is idle.
 func (j *Journal) hand() {
 	if j.underway || !j.wanted || j.err != nil || j.trouble.holds {
 		return
@@ -199,7 +199,7 @@ func (j *Journal) hand() {
 	j.start()
 }
 
-// start has job done.
+// start begins the work on job.
 func (j *Journal) start() {
 	j.underway = true
 	j.claimed.Store(false)
@@ -210,7 +210,7 @@ func (j *Journal) start() {
 	}
 }
 
-// work runs on another goroutine, or on the owner's if that cannot wait.
+// work runs on another goroutine, or on the owner's goroutine if that may wait.
 func (j *Journal) work() {
 	if j.claimed.CompareAndSwap(false, true) {
 		j.failed = j.writer.do(&j.job)
@@ -247,13 +247,13 @@ func (j *Journal) done() {
 	case err != nil && !j.job.stored:
 		j.suffer(err)
 		return
-	case err != nil: // only the removal of segments is left to do
+	case err != nil: // only segments are still to be removed
 		j.job = batch{removes: j.job.removes, stored: true}
 		j.suffer(err)
 	default:
 		j.job = batch{}
 		j.recover()
-		j.hand() // first: the disk should not wait for what the owner does now
+		j.hand() // first, so that the disk does not wait for what the owner does now
 	}
 	if last > j.synced {
 		j.synced = last
@@ -276,16 +276,16 @@ func (j *Journal) fail(err error) {
 	}
 }
 
-// Sync puts everything that was appended on disk and waits for it, on the
-// owner's thread. It is for programs without a loop, and for the end of one.
-// The callbacks run as usual. It returns the error that ended the journal, or the
-// passing one that keeps it from writing: then it can be called again.
+// Sync puts everything that was appended on disk and waits for it, on the owner's thread. It
+// is for programs without a loop, and for the end of a loop. The callbacks run as usual. It
+// returns the error that ended the journal, or a temporary error that keeps it from writing:
+// then Sync can be called again.
 func (j *Journal) Sync() error {
 	j.wanted = true
 	j.again()
 	j.hand()
 	for j.underway {
-		// The goroutine for this work may have ended already.
+		// The goroutine for this work may already have ended.
 		j.work()
 		<-j.finished
 		j.done()
@@ -313,24 +313,24 @@ func (j *Journal) Release(before uint64) {
 	}
 }
 
-// Last is the number of the last record appended; 0 if there never was one.
+// Last returns the number of the last record appended; 0 if there never was one.
 func (j *Journal) Last() uint64 { return j.next - 1 }
 
-// Synced is the number of the last record that is on disk.
+// Synced returns the number of the last record that is on disk.
 func (j *Journal) Synced() uint64 { return j.synced }
 
-// Err is the failure that ended the journal, or nil.
+// Err returns the error that ended the journal, or nil.
 func (j *Journal) Err() error { return j.err }
 
-// Trouble returns why only records that free room should be appended: the disk takes
-// nothing now, or only in the reserve. nil if all is well.
+// Trouble returns why only records that free space should be appended: the disk takes nothing
+// now, or only the reserve is left. It is nil if there is no trouble.
 func (j *Journal) Trouble() error { return j.trouble.cause }
 
-// Segments lists the files, oldest first. A segment's records end where the next
-// one begins. The slice is the journal's, until its next call.
+// Segments lists the files, oldest first. The records of a segment end where the next segment
+// begins. The slice is valid until the next call.
 func (j *Journal) Segments() []Segment { return j.segments }
 
-// Size is how many octets the records and their heads take on disk.
+// Size returns how many octets the records and their heads take on disk.
 func (j *Journal) Size() int64 {
 	var size int64
 	for _, s := range j.segments {
@@ -342,18 +342,18 @@ func (j *Journal) Size() int64 {
 // SegmentSize is [Options.SegmentSize], or its default.
 func (j *Journal) SegmentSize() int64 { return j.opt.SegmentSize }
 
-// Behind is how many octets were appended and are not on disk yet, without those that
+// Behind returns how many octets were appended and are not on disk yet, without those that
 // were lent. They are in memory, so an owner that appends faster than the disk can write
-// should stop at some bound.
+// should stop at some limit.
 func (j *Journal) Behind() int {
 	n := len(j.gather.octets)
 	return n + len(j.job.octets)
 }
 
-// Appended is how many octets were appended since Open.
+// Appended returns how many octets were appended since Open.
 func (j *Journal) Appended() int64 { return j.appended }
 
-// Close syncs, and releases the directory. The error is Sync's, or that of closing.
+// Close syncs, and releases the directory. Its error is that of Sync, or that of closing.
 func (j *Journal) Close() error {
 	if j.err == ErrClosed {
 		return nil

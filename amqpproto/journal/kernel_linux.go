@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// dataSync does not sync the file's times, which would cost a second write.
+// dataSync does not sync the file's times, which would need a second write.
 func dataSync(f *os.File) error {
 	for {
 		err := syscall.Fdatasync(int(f.Fd()))
@@ -16,7 +16,7 @@ func dataSync(f *os.File) error {
 	}
 }
 
-// allocate reserves the blocks without writing them, where the file system can.
+// allocate reserves the blocks without writing them, if the file system can do that.
 func allocate(f *os.File, size int64) error {
 	for {
 		switch err := syscall.Fallocate(int(f.Fd()), 0, 0, size); err {

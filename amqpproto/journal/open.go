@@ -10,12 +10,12 @@ import (
 	"slices"
 )
 
-// Open opens the journal in dir, which is made if it is not there, and calls
-// replay with every whole record, in order; rec is a view until the return.
-// replay may be nil. An error of replay ends Open and is returned.
+// Open opens the journal in dir, which is made if it does not exist, and calls replay with
+// every whole record, in order. rec is a view until replay returns. replay may be nil. An
+// error of replay ends Open and is returned.
 //
-// The error is [ErrLocked], wrapped, if another process has the journal. Damage
-// is no error: it is in the report, with what was lost.
+// The error wraps [ErrLocked] if another process has the journal. Damage is not an error: the
+// report says what was lost.
 func Open(dir string, o Options, replay func(seq uint64, rec []byte) error) (*Journal, Report, error) {
 	o = o.withDefaults()
 	if err := o.FS.MakeDir(dir); err != nil {
@@ -37,9 +37,9 @@ func Open(dir string, o Options, replay func(seq uint64, rec []byte) error) (*Jo
 	return j, s.report, nil
 }
 
-// Read is Open without a journal in the end: it replays what is in dir and
-// changes nothing. fs may be nil. While a process has the journal open the error
-// is [ErrLocked]; a directory without a journal is an empty one.
+// Read is Open without a journal as result: it replays what is in dir and changes nothing. fs
+// may be nil. While a process has the journal open, the error is [ErrLocked]. A directory
+// without a journal counts as an empty one.
 func Read(dir string, fs FS, replay func(seq uint64, rec []byte) error) (Report, error) {
 	if fs == nil {
 		fs = OS{}
@@ -73,7 +73,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// take makes the journal go on where the scan has ended.
+// take makes the journal continue where the scan has ended.
 func (j *Journal) take(s *scan) error {
 	salt := s.salt
 	var identity File
@@ -103,8 +103,8 @@ func (j *Journal) take(s *scan) error {
 	return j.resume(s)
 }
 
-// resume goes on with the last segment if it is whole. After damage it begins a new
-// one, so that old damage is never taken for a new tear.
+// resume continues with the last segment if it is whole. After damage it begins a new one, so
+// that old damage is never taken for a torn batch.
 func (j *Journal) resume(s *scan) error {
 	last := &j.segments[len(j.segments)-1]
 	if j.roll = !s.sound; j.roll {
@@ -130,8 +130,7 @@ func (j *Journal) resume(s *scan) error {
 	return nil
 }
 
-// newIdentity draws the salt of a new directory. The file is written, and not
-// synced.
+// newIdentity draws the salt of a new directory. It writes the file, but does not sync it.
 func newIdentity(fs FS, dir string) (salt uint64, f File, err error) {
 	var b [8]byte
 	if _, err := crand.Read(b[:]); err != nil {
@@ -142,9 +141,9 @@ func newIdentity(fs FS, dir string) (salt uint64, f File, err error) {
 	return salt, f, err
 }
 
-// prepare lets the writer begin a new directory now. That takes four syncs. They are
-// made while the owner still starts, so that the first record does not wait for them. If
-// nothing is ever appended, the directory has an empty segment.
+// prepare lets the writer begin a new directory now, which takes four syncs. The owner is
+// still starting, so the first record does not wait for them. If nothing is ever appended,
+// the directory has an empty segment.
 func (j *Journal) prepare() {
 	j.job = batch{opens: j.next}
 	j.start()

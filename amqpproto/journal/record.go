@@ -11,21 +11,21 @@ import (
 //	0        8        16       24      28     32
 //	| magic  | salt   | first  | CRC   | zero |
 //
-// first is the number of the first record. A record follows the other:
+// first is the number of the first record. The records follow, one after the other:
 //
 //	0      4        8        16
 //	| CRC  | length | number | octets …
 //
-// all little-endian. The CRC is Castagnoli's, of all that follows it, and begins
-// with the salt: a number that is drawn when the directory is made. Without it a
-// message whose body looks like a record could become one when recovery looks
-// for whole records behind a damaged place.
+// All numbers are little-endian. The CRC is Castagnoli's, over everything that follows it. It
+// begins with the salt, a number that is drawn when the directory is made. Without the salt,
+// a message whose body looks like a record could be taken for one when recovery looks for
+// whole records after a damaged place.
 //
-// The top bit of length marks the first record of a batch. What lies before such
-// a record was on disk when it was written.
+// The top bit of length marks the first record of a batch. Everything before such a record
+// was on disk when the record was written.
 //
-// Records begin with number 1, so zeros are no record. They are what is found
-// after the last one, since files are extended ahead of what is written.
+// Records begin with number 1, so zeros are no record. Zeros follow the last record, since
+// files are extended before they are written.
 const (
 	magic       = "zamqpjn1"
 	headSize    = 32
@@ -36,7 +36,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// seed is where the CRC of each record begins.
+// seed is the start value of the CRC of each record.
 func seed(salt uint64) uint32 {
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], salt)
@@ -81,7 +81,7 @@ func appendRecord(dst []byte, seed uint32, seq uint64, beginsBatch bool, length 
 	return dst
 }
 
-// sealWhole gives a record its CRC. Nothing of the record is lent.
+// sealWhole sets the CRC of a record without lent parts.
 func sealWhole(seed uint32, record []byte) {
 	binary.LittleEndian.PutUint32(record, crc32.Update(seed, castagnoli, record[4:]))
 }
@@ -91,7 +91,7 @@ type record struct {
 	seq         uint64
 	beginsBatch bool
 	data        []byte // view
-	size        int    // with its head
+	size        int    // length with its head
 }
 
 // peekRecord reads a record's head without trusting it; ok says that the record

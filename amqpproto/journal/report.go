@@ -18,17 +18,17 @@ type Report struct {
 	// it to anybody.
 	Torn int64
 
-	// Damage lists what had been stored and cannot be read any more, oldest first.
+	// Damage lists what was stored and cannot be read any more, oldest first.
 	Damage []Damage
 }
 
-// Damage is one place in a segment that does not hold what was written there, or a
-// gap between segments.
+// Damage is one place in a segment whose octets are not those that were written, or a gap
+// between segments.
 type Damage struct {
 	Segment string // file name
-	Offset  int64  // where it begins
-	Length  int64  // in octets, up to the next whole record or the end of the file
-	First   uint64 // number of the first record lost; 0 if only the segment's head is
+	Offset  int64  // offset where it begins
+	Length  int64  // length in octets, up to the next whole record or the end of the file
+	First   uint64 // number of the first lost record; 0 if only the segment's head is lost
 	Lost    uint64 // how many records are lost; 0 if not known, at the end of the journal
 	Reason  string
 }

@@ -5,17 +5,17 @@ import (
 	"path/filepath"
 )
 
-// reserve is a file that keeps room for the time when the disk is full. Then it becomes
-// the next segment, so that no other program can take the room. Records that free room
-// can be written there: acks, deletions, and messages that are written again so that a
-// segment can be removed.
+// reserve is a file that keeps space for the time when the disk is full. Then it becomes the
+// next segment, so no other program can take the space. Records that free space can be
+// written there: acks, deletions, and messages that are written again so that a segment can
+// be removed.
 type reserve struct {
-	size   int64 // that it should have; 0 = there is none
-	file   File  // nil while there is none
-	has    int64 // its size
-	tried  bool  // to build it, since the journal was opened
-	wanted bool  // it becomes the next segment
-	spent  bool  // it was used, and has not been built again
+	size   int64 // the size that it should have; 0 = no reserve
+	file   File  // the file; nil while there is none
+	has    int64 // the size that it has
+	tried  bool  // number of attempts to build it since the journal was opened
+	wanted bool  // the file becomes the next segment
+	spent  bool  // the reserve was used, and has not been built again
 }
 
 const reserveName = "reserve"
@@ -101,7 +101,7 @@ func (r *reserve) serves(b *batch) bool {
 
 func (r *reserve) close() {
 	if r.file != nil {
-		_ = r.file.Close() // nothing was written to it
+		_ = r.file.Close() // nothing was written to the file
 		r.file = nil
 	}
 }

@@ -20,7 +20,7 @@ type scan struct {
 
 	report   Report
 	segments []Segment // the segments, with their whole sizes
-	empty    []string  // files at the end that were created and hold nothing yet
+	empty    []string  // files at the end that were created and have no records yet
 	next     uint64    // number that the next record should have
 	sound    bool      // the journal may append to the last segment
 	fileSize int64     // end of the records in the last segment
@@ -85,7 +85,8 @@ func (s *scan) findSalt(files []Segment) error {
 	return nil
 }
 
-// segment reads one file. end is where the next one begins; 0 for the last.
+// segment reads one file. end is the number of the record with which the next one begins; 0
+// for the last.
 func (s *scan) segment(first, end uint64) error {
 	last := end == 0
 	name := segmentName(first)
@@ -106,7 +107,7 @@ func (s *scan) segment(first, end uint64) error {
 	}
 	s.fileSize = int64(len(b))
 	if !s.sound && w.records == 0 && last {
-		// Created, but not finished before the process ended.
+		// The file was created, but not finished before the process ended.
 		s.report.Torn += int64(len(bytes.TrimRight(b, "\x00")))
 		s.empty = append(s.empty, name)
 		return nil
@@ -118,7 +119,7 @@ func (s *scan) segment(first, end uint64) error {
 	return nil
 }
 
-// gap reports what is missing between the last segment and the one that w reads.
+// gap reports which records are missing between the last segment and the one that w reads.
 func (s *scan) gap(w *walk) {
 	if len(s.segments) == 0 || w.first <= s.next {
 		return

@@ -18,26 +18,26 @@ import (
 type SlotFile struct {
 	file  File
 	boot  string
-	slots []byte   // all of them, as in the file
+	slots []byte   // all slots, as in the file
 	free  []uint32 // unused slots
 	freed []freed  // slots that may not be used yet, in order
 	past  int      // how many of freed are free by now
 	dirty []uint32 // pages to be written
 	stale []bool   // by page: it is among the dirty ones
-	err   error    // of a failed write: the file does not count as whole until all is written
+	err   error    // error of a failed write: the file does not count as whole until all is written
 	again bool     // the next Write tries again
 	doubt bool     // the slots in the file are not whole
 }
 
-// freed is a slot that can be used again when a record is on disk.
+// freed is a slot that can be used again when a certain record is on disk.
 type freed struct {
 	at   uint64
 	slot uint32
 }
 
-// A slot is the id of what it is about, which is not 0, and a value. The file begins with
-// a page that says whether the slots are whole: it names the run of the machine in which
-// they were written, or says that they have been synced.
+// A slot has an id, which is not 0, and a value. The file begins with a page that says
+// whether the slots are whole: it names the run of the machine in which they were written, or
+// says that they have been synced.
 const (
 	slotFileName = "board" // on disk since the first version
 	slotFilePage = 4096
@@ -49,14 +49,13 @@ const (
 
 const slotFileMagic = "zamqpbd1"
 
-// OpenSlotFile opens the slot file in the directory of an open journal, and calls use
-// with each slot in use; if use returns false the slot is freed. whole says that the
-// slots are those of the last Write. Else, as after a power loss, some may be old or
-// missing. The caller can correct them before its first Write; from then on they count
-// as whole again.
+// OpenSlotFile opens the slot file in the directory of an open journal, and calls use for
+// each slot in use. If use returns false, the slot is freed. whole says that the slots are
+// those of the last Write. If it is false, as after a power loss, some may be old or missing.
+// The caller can correct them before its first Write; from then on they count as whole again.
 //
-// On a file system that cannot tell one run of the machine from another it is never
-// whole.
+// On a file system that cannot tell one run of the machine from another, whole is always
+// false.
 func (j *Journal) OpenSlotFile(use func(slot uint32, id, value uint64) bool) (b *SlotFile, whole bool, err error) {
 	b = &SlotFile{boot: j.fs.Boot()}
 	f, err := j.fs.Open(filepath.Join(j.dir, slotFileName), os.O_CREATE)
@@ -86,7 +85,7 @@ func (j *Journal) OpenSlotFile(use func(slot uint32, id, value uint64) bool) (b 
 			b.touch(i) // the id may belong to something else by now
 		}
 	}
-	// Write the head before anything changes: after a power loss the slots are old then.
+	// Write the head before anything changes, because after a power loss the slots are old.
 	switch {
 	case !whole:
 		// A new file has no slots yet, and does not count as whole after a power loss, so it
@@ -104,7 +103,7 @@ func (j *Journal) OpenSlotFile(use func(slot uint32, id, value uint64) bool) (b 
 	return b, whole, nil
 }
 
-// loadSlotFile reads the file. What cannot be read counts as missing.
+// loadSlotFile reads the file. Parts that cannot be read count as missing.
 func loadSlotFile(f File, size int64) (head, slots []byte) {
 	b := make([]byte, size)
 	if n, err := f.ReadAt(b, 0); err != nil {
@@ -148,7 +147,7 @@ func (b *SlotFile) grow(size int) {
 	b.stale = append(b.stale, make([]bool, size/slotFilePage-len(b.stale))...)
 }
 
-// Take takes a slot. It allocates only when the slot file grows.
+// Take returns a free slot. It allocates only when the slot file grows.
 func (b *SlotFile) Take(id, value uint64) (slot uint32) {
 	if len(b.free) == 0 {
 		first := uint32(len(b.slots) / slotSize)
@@ -177,9 +176,9 @@ func (b *SlotFile) touch(slot uint32) {
 	}
 }
 
-// Free frees a slot. The slot is used again only when record number at is on disk, the
-// record that says that its message is gone. Reuse says which records are on disk. at
-// never decreases.
+// Free frees a slot. The slot is used again only when record number at is on disk: that
+// record says that the slot's message is gone. Reuse says which records are on disk. at never
+// decreases.
 func (b *SlotFile) Free(slot uint32, at uint64) {
 	b.freed = append(b.freed, freed{at, slot})
 }
@@ -196,11 +195,11 @@ func (b *SlotFile) Reuse(synced uint64) {
 	}
 }
 
-// Dirty says that Write has something to do.
+// Dirty reports whether Write has anything to do.
 func (b *SlotFile) Dirty() bool { return len(b.dirty) > 0 }
 
-// Write writes what has changed, so that it outlives a kill. It returns an error once.
-// After that the file does not count as whole until Again and a Write that works.
+// Write writes all changes, so that they outlive a kill. It returns an error only once. After
+// that the file does not count as whole until Again is called and a Write succeeds.
 func (b *SlotFile) Write() error {
 	if b.err != nil && !b.again {
 		return nil
@@ -227,14 +226,14 @@ func (b *SlotFile) Write() error {
 func (b *SlotFile) fail(err error) error {
 	told := b.err != nil
 	b.err, b.doubt = err, true
-	_ = b.writeHead("", false) // a full disk takes this: it needs no room
+	_ = b.writeHead("", false) // this works on a full disk: it needs no space
 	if told {
 		return nil
 	}
 	return fmt.Errorf("journal: slot file: %w", err)
 }
 
-// Again lets the next Write try again what has failed, because the disk takes something
+// Again makes the next Write try again what has failed, because the disk takes something
 // again.
 func (b *SlotFile) Again() { b.again = true }
 

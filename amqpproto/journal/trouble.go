@@ -6,28 +6,29 @@ import (
 	"time"
 )
 
-// trouble is a passing error of the disk. The batch that failed is kept, and tried again
-// until it is on disk. Records appended meanwhile are gathered for the next batch.
+// trouble is a temporary error of the disk. The batch that failed is kept, and tried again
+// until it is on disk. Records that are appended in the meantime are collected for the next
+// batch.
 type trouble struct {
 	cause error // nil = none
-	holds bool  // job waits for another try
+	holds bool  // job waits for another attempt
 	wait  time.Duration
 	armed bool // Options.After will call
-	round uint // which call armed is about: earlier ones are ignored
+	round uint // number of the call that armed is about: earlier ones are ignored
 }
 
 func (t *trouble) end() { *t = trouble{round: t.round + 1} }
 
-// The time from one try to the next doubles.
+// The time between two attempts doubles.
 const (
 	retryMin = 50 * time.Millisecond
 	retryMax = 2 * time.Second
 )
 
-// isPassing says that an error may go away by itself. An error is final if it says that
-// the files are not ours any more (the directory or its disk was removed), or if it does
-// not come from the system: then a confirmed record may be lost, and what follows it is
-// worth nothing.
+// isPassing reports whether an error is temporary. An error is final if it says that the
+// files are not ours any more (the directory or its disk was removed), or if it does not come
+// from the system. After a final error a confirmed record may be lost, and the records after
+// it are worth nothing.
 func isPassing(err error) bool {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
@@ -56,14 +57,14 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// suffer handles a passing error. After the first error of a full disk, the reserve is
-// used at once.
+// suffer handles a temporary error. After the first error of a full disk, it uses the reserve
+// at once.
 func (j *Journal) suffer(err error) {
 	t := &j.trouble
 	was := t.cause
 	t.cause, t.holds = err, true
 	w := &j.writer
-	saved := isFull(err) && !j.job.stored && w.reserve.serves(&j.job) && !w.reserve.wanted // or that was the last try
+	saved := isFull(err) && !j.job.stored && w.reserve.serves(&j.job) && !w.reserve.wanted // otherwise that was the last attempt
 	if saved {
 		w.reserve.wanted, w.doubtful = true, true
 	}
@@ -80,8 +81,8 @@ func (j *Journal) suffer(err error) {
 	j.later()
 }
 
-// recover handles a batch that is on disk after trouble. While the reserve is in use,
-// there is room only for records that free room.
+// recover handles a batch that is on disk after trouble. While the reserve is in use, there
+// is space only for records that free space.
 func (j *Journal) recover() {
 	t := &j.trouble
 	if t.cause == nil {
@@ -154,11 +155,11 @@ func (j *Journal) move() {
 		rest += j.gather.size()
 		moved.Size = headSize + rest
 	}
-	if at == 0 { // it was released meanwhile, and with it the records to be moved
+	if at == 0 { // the segment was released in the meantime, and with it the records to be moved
 		j.gather.removes = append(j.gather.removes, b.first)
 		return
 	}
-	if j.segments[at-1].First == b.first { // an earlier process had only begun it
+	if j.segments[at-1].First == b.first { // an earlier process has only begun the file
 		return
 	}
 	j.segments[at-1].Size -= rest

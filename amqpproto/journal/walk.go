@@ -9,13 +9,13 @@ type walk struct {
 	b      []byte
 	seed   uint32
 	first  uint64 // number of the segment's first record
-	end    uint64 // number of the next segment's first record: from it on, what is here was written there anew
+	end    uint64 // number of the next segment's first record: from this number on, records here were written there again
 	last   bool   // it is the last segment
-	reason string // of damage
+	reason string // reports of damage
 
 	records int
 	size    int // up to the end of the last whole record
-	effort  int // octets that looking for whole records may still checksum
+	effort  int // octets that may still be checksummed in the search for whole records
 }
 
 func (w *walk) run(at int) error {
@@ -40,7 +40,7 @@ func (w *walk) run(at int) error {
 		}
 		w.s.sound = false
 		if r, _ = peekRecord(w.b[to:]); !ok || !w.last && r.seq >= w.end {
-			// How many are lost shows at the next segment.
+			// The next segment shows how many are lost.
 			w.damage(at, len(w.b)-at, w.s.next, 0, w.reason)
 			return nil
 		}
@@ -51,7 +51,7 @@ func (w *walk) run(at int) error {
 	return nil
 }
 
-// over says that the next record is in the next segment.
+// over reports whether the next record is in the next segment.
 func (w *walk) over() bool { return !w.last && w.s.next >= w.end }
 
 func (w *walk) found(at int, r record) error {
@@ -86,7 +86,7 @@ func (w *walk) resync(from int, next uint64) (at int, ok bool) {
 		if !ok || r.seq < next || r.seq-next > uint64(at-from)/recordHead+1 {
 			continue
 		}
-		// Somebody's messages may be made to look like many long records.
+		// Somebody may send messages that look like many long records.
 		if w.effort -= r.size; w.effort < 0 {
 			return 0, false
 		}
@@ -97,9 +97,9 @@ func (w *walk) resync(from int, next uint64) (at int, ok bool) {
 	return 0, false
 }
 
-// batchFrom says whether a batch begins at a whole record at offset at or after it. If
-// so, everything before it was on disk, and is damaged. If not, it is the last batch,
-// and was never finished.
+// batchFrom reports whether a batch begins at a whole record at offset at or after it. If so,
+// everything before it was on disk, and is damaged. If not, this is the last batch, and it
+// was never finished.
 func (w *walk) batchFrom(at int) bool {
 	r, _ := peekRecord(w.b[at:])
 	for next := r.seq; ; {

@@ -15,15 +15,15 @@ type writer struct {
 	dir      string
 	fs       FS
 	salt     uint64
-	size     int64  // of a segment
+	size     int64  // size of a segment
 	anew     bool   // the directory is new, and its identity is not on disk yet
 	identity File   // the file of the identity, if it is open
 	file     File   // the segment being written; nil if the next batch begins one
 	first    uint64 // number of its first record, if the writer has begun it
 	begun    uint64 // the last segment that the writer tried to begin
-	offset   int64  // where the next batch goes: all before it is on disk
+	offset   int64  // offset of the next batch: everything before it is on disk
 	filled   int64  // length of the file, with zeros at its end
-	doubtful bool   // write no more to the file: a sync of it has failed, or the reserve follows
+	doubtful bool   // nothing more may be written to the file: a sync of it has failed, or the reserve follows
 
 	reserve reserve
 }
@@ -67,7 +67,7 @@ func (w *writer) store(b *batch) error {
 	if w.doubtful {
 		w.giveUp()
 	}
-	if b.opens != 0 && b.opens != w.first { // it is there if it was prepared
+	if b.opens != 0 && b.opens != w.first { // the file exists already if it was prepared
 		if err := w.open(b.opens); err != nil {
 			return fmt.Errorf("journal: begin a segment: %w", err)
 		}
@@ -103,12 +103,12 @@ func (w *writer) open(first uint64) error {
 			return err
 		}
 	}
-	// The identity first: without it and without a whole head of a segment the
+	// The identity comes first: without it, and without a whole head of a segment, the
 	// directory could not be opened again.
 	if err := w.keepIdentity(); err != nil {
 		return err
 	}
-	if w.begun == first { // a file left by the last try
+	if w.begun == first { // a file that the last attempt has left
 		err := w.fs.Remove(filepath.Join(w.dir, segmentName(first)))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -149,7 +149,7 @@ func (w *writer) keepIdentity() error {
 	}
 	err := keepFile(w.fs, w.dir, w.identity)
 	w.anew = err != nil
-	_ = w.identity.Close() // was synced, or is not believed
+	_ = w.identity.Close() // it was synced, or does not count
 	w.identity = nil
 	return err
 }
@@ -171,7 +171,7 @@ func (w *writer) write(b *batch) error {
 	return nil
 }
 
-// writeParts writes the octets of a batch, with what was lent in between.
+// writeParts writes the octets of a batch, with the lent parts in between.
 func (w *writer) writeParts(b *batch) error {
 	offset, from := w.offset, 0
 	put := func(p []byte) error {
@@ -203,7 +203,7 @@ func (w *writer) writeParts(b *batch) error {
 // goroutines can run between two pieces.
 const pieceMax = 256 << 10
 
-// seal gives a record its CRC, whose first lent part is that of index i.
+// seal sets the CRC of a record. i is the index of its first lent part.
 func (b *batch) seal(seed uint32, i int) {
 	record, end := b.lent[i].record, b.lent[i].end
 	sum, from := seed, record+4
@@ -241,7 +241,7 @@ func (w *writer) finish() error {
 // outlive the one that undoes it.
 func (w *writer) remove(first uint64) error {
 	err := w.fs.Remove(filepath.Join(w.dir, segmentName(first)))
-	if err != nil && !errors.Is(err, os.ErrNotExist) { // an earlier try, whose sync failed, has removed it
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // an earlier attempt, whose sync failed, has removed it
 		return err
 	}
 	return w.fs.SyncDir(w.dir)
