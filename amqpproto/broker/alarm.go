@@ -10,12 +10,13 @@ import (
 // alarmTime is the shortest time that publishers wait once memory is over its limit.
 const alarmTime = time.Second
 
-// lowMark is where an alarm ends that began at most. An alarm that ended at the limit
-// itself would end with each message that goes, and begin with each that comes.
+// lowMark returns the mark below which an alarm ends that began at most. An alarm that ended
+// at the limit itself would end with each message that leaves, and begin with each that
+// arrives.
 func lowMark(most int64) int64 { return most - most/8 }
 
-// checkMemory compares memory with its limit. Over it, a connection is read until it
-// comes to a publish, as in RabbitMQ: clients that only consume make room.
+// checkMemory compares memory with its limit. Above the limit, a connection is read until it
+// wants to publish, as in RabbitMQ: clients that only consume free memory.
 func (s *Server) checkMemory() {
 	used := s.memoryUsed() + s.behind()
 	if s.heavy && len(s.coming.halted)+int(flag(s.coming.reading != nil)) > 0 {
@@ -41,7 +42,7 @@ func (s *Server) checkMemory() {
 	s.updateAlarm()
 }
 
-// over reports whether publishers have to wait. They do from the limit on, until memory
+// over reports whether publishers have to wait. They have to from the limit on, until memory
 // is below the lower mark.
 func (s *Server) over(used int64) bool {
 	memory, messages := s.opts.MemoryMax, int64(s.opts.MessagesMax)
@@ -62,7 +63,7 @@ func (s *Server) updateAlarm() {
 	}
 	s.alarm = on
 	if on {
-		return // publishers are told when they want to publish
+		return // publishers are told when they next want to publish
 	}
 	for c := s.conns.head(); c != nil; c = c.place.after() {
 		if c.blocked {
@@ -76,9 +77,9 @@ func (s *Server) updateAlarm() {
 	}
 }
 
-// Blocked says why publishers wait; "" if they do not. Connections are told this
-// text. They are not told when the store is only some octets behind its disk, which
-// slows publishers down for a moment.
+// Blocked returns why publishers wait; "" if they do not. Connections are told this text.
+// They are not told when the store is only some octets behind its disk, which slows
+// publishers down for a moment.
 func (s *Server) Blocked() string {
 	switch {
 	case s.heavy:
@@ -91,7 +92,7 @@ func (s *Server) Blocked() string {
 	return ""
 }
 
-// shorten cuts a text to at most that many octets.
+// shorten cuts a text to at most that number of octets.
 func shorten(text string, most int) string {
 	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
@@ -112,7 +113,7 @@ func (c *Conn) tellBlocked(reason string) {
 	}
 }
 
-// tellBlocked tells the connections that were only slowed down until now.
+// tellBlocked tells the connections that were only slowed down so far.
 func (s *Server) tellBlocked() {
 	reason := s.Blocked()
 	if reason == "" {

@@ -2,12 +2,12 @@ package broker
 
 import "zamqp/amqpproto"
 
-// heldAnswer is an answer that waits for the disk. declare-ok promises that a durable
-// thing will be there after a crash, so it leaves when the thing is on disk. Until
-// then the connection is not read, so that answers keep their order.
+// heldAnswer is an answer that waits for the disk. declare-ok promises that a durable thing
+// will exist after a crash, so it is sent when the thing is on disk. Until then the
+// connection is not read, so that answers keep their order.
 type heldAnswer struct {
 	channel *channel
-	method  amqpproto.MethodID // what it answers
+	method  amqpproto.MethodID // the method that it answers
 	octets  []byte
 	need    uint64 // the store must have synced this
 }
@@ -21,7 +21,7 @@ func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 		return errBusy
 	}
 	before := s.stored()
-	c.out.Room() // so that the answer begins where the output ends now
+	c.out.Room() // so that the answer begins at the present end of the output
 	at := len(c.out.Buf)
 	s.removal, ch.later = nil, false
 	if err := ch.handle(id, args); err != nil {
@@ -32,7 +32,7 @@ func (ch *channel) change(id amqpproto.MethodID, args []byte) error {
 	}
 	err := ch.answered(id, at, before)
 	if id == amqpproto.IDBasicQos && err == nil && c.held.need == 0 {
-		ch.wakeConsumers() // it may be more than before
+		ch.wakeConsumers() // the number may be higher than before
 	}
 	return err
 }
@@ -53,14 +53,13 @@ func (ch *channel) answered(id amqpproto.MethodID, at int, before uint64) error 
 	return ch.holdAnswer(id, at, need)
 }
 
-// aboutBindings reports whether a method would see bindings that are left of what
-// has been deleted.
+// aboutBindings reports whether a method would see bindings of a deleted thing that are not
+// removed yet.
 func aboutBindings(id amqpproto.MethodID) bool {
 	return id.Class() == amqpproto.ClassExchange || id == amqpproto.IDQueueBind || id == amqpproto.IDQueueUnbind
 }
 
-// holdAnswer holds what is in the output from at on until the store has synced
-// need.
+// holdAnswer holds the output from offset at on until the store has synced need.
 func (ch *channel) holdAnswer(id amqpproto.MethodID, at int, need uint64) error {
 	c := ch.conn
 	s := c.server
@@ -78,7 +77,8 @@ func (ch *channel) holdAnswer(id amqpproto.MethodID, at int, need uint64) error 
 	return nil
 }
 
-// storeFault is a ConnectionError 541: nothing durable can be changed any more.
+// storeFault returns the ConnectionError 541 for a store that can change nothing durable any
+// more.
 func storeFault(id amqpproto.MethodID, err error) error {
 	return connectionError(amqpproto.InternalError, id, "the store has failed: %v", err)
 }
@@ -104,7 +104,7 @@ func (s *Server) giveAnswers() {
 	}
 }
 
-// sendAfterAnswer is send, but behind the answer that the connection holds.
+// sendAfterAnswer is send, but after the answer that the connection holds.
 func (c *Conn) sendAfterAnswer(channel uint16, m amqpproto.Method) {
 	if c.held.need == 0 {
 		c.send(channel, m)

@@ -8,7 +8,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// queueRules are the arguments of a queue, decoded.
+// queueRules are the decoded arguments of a queue.
 type queueRules struct {
 	typ           *queueType
 	sac           bool  // x-single-active-consumer
@@ -19,7 +19,7 @@ type queueRules struct {
 	maxPriority   int16 // -1 = none
 	deliveryLimit int64 // x-delivery-limit of a quorum queue; -1 = none
 	overflow      overflow
-	deadLetters   bool   // there is an x-dead-letter-exchange
+	deadLetters   bool   // the queue has an x-dead-letter-exchange
 	deadExchange  string // may be "", the default exchange
 	hasDeadKey    bool
 	deadKey       string // x-dead-letter-routing-key
@@ -36,8 +36,8 @@ const (
 
 var exchangeArguments = []string{"alternate-exchange"}
 
-// argument is a check of one argument. fault returns "" or what is wrong, in
-// RabbitMQ's words.
+// argument is a check of one argument. fault returns what is wrong, in RabbitMQ's words, or
+// "".
 type argument struct {
 	name  string
 	fault func(f amqpproto.Field, all amqpproto.RawTable) string
@@ -92,8 +92,8 @@ var checked = []argument{
 	{"x-queue-leader-locator", oneOf("invalid_queue_locator_arg", "client-local", "balanced", "random", "least-leaders")},
 }
 
-// oneOf checks that an argument is one of some strings. fault may have a %s for what
-// came instead.
+// oneOf checks that an argument is one of some strings. fault may have a %s for the value
+// that was sent.
 func oneOf(fault string, values ...string) func(amqpproto.Field, amqpproto.RawTable) string {
 	return func(f amqpproto.Field, _ amqpproto.RawTable) string {
 		switch {
@@ -136,8 +136,8 @@ func durationFault(f amqpproto.Field) string {
 	return sizeFault(f, nil)
 }
 
-// nameArgument returns the 406 for an argument that should be the name of an exchange
-// and is no string.
+// nameArgument returns the 406 for an argument that should be the name of an exchange and is
+// not a string.
 func nameArgument(args amqpproto.RawTable, name, of string) error {
 	if f, ok := args.Lookup(name); ok && f.Type != amqpproto.FieldString {
 		return precondition("invalid type '%s' for arg '%s' in %s", typeName(f.Type), name, of)
@@ -208,7 +208,7 @@ func (v argumentValues) text(name string) (string, bool) {
 	return string(f.Raw), ok
 }
 
-// read takes the values of arguments that have been checked.
+// read decodes the values of arguments that have been checked.
 func (r *queueRules) read(args amqpproto.RawTable) {
 	v := argumentValues(args)
 	r.ttl = v.number("x-message-ttl", -1)

@@ -2,27 +2,26 @@ package broker
 
 import "zamqp/amqpproto/broker/arena"
 
-// A large body has a chunk of the arena of its own, apart from the rest of its
-// message. It is read into that chunk and never copied again: dead letters and copies
-// of the firehose share it, the journal writes it from there, and deliveries are
-// encoded from there as their connections can take them. Each of these is a holder.
+// A large body has its own chunk of the arena, apart from the rest of its message. It is read
+// into that chunk and never copied again: dead letters and copies of the firehose share it,
+// the journal writes it from there, and deliveries are encoded from there as fast as their
+// connections take them. Each of these users is a holder.
 
-// bodyRef names a large body; 0 is none.
+// bodyRef identifies a large body; 0 is none.
 type bodyRef = arena.Large
 
 // openBody makes room for a large body. The caller holds it.
 func (s *Server) openBody(size int) (bodyRef, []byte) { return s.arena.OpenLarge(size) }
 
-// bodyOctets are the n octets of a large body.
+// bodyOctets returns the n octets of a large body.
 func (s *Server) bodyOctets(b bodyRef, n uint32) []byte { return s.arena.LargeOctets(b, n) }
 
-// bodyCame counts a large body that is complete as memory of messages.
+// bodyCame counts a complete large body as memory of messages.
 func (s *Server) bodyCame(b bodyRef) { s.memory += s.arena.Complete(b) }
 
 func (s *Server) holdBody(b bodyRef) { s.arena.Hold(b) }
 
-// dropBody takes a holder away. After the last one the memory is freed, one piece a
-// time.
+// dropBody removes a holder. After the last one the memory is freed, one piece at a time.
 func (s *Server) dropBody(b bodyRef) {
 	mem, counted := s.arena.Drop(b)
 	if mem == nil {
@@ -39,8 +38,8 @@ func (s *Server) dropBody(b bodyRef) {
 // discarding frees the memory of a large body in pieces.
 type discarding struct{ mem, rest []byte }
 
-// discardPiece is the size of a piece. To free it costs about as much as to copy a
-// quarter of it.
+// discardPiece is the size of a piece. Freeing it costs about as much as copying a quarter of
+// it.
 const discardPiece = 256 << 10
 
 func (d *discarding) step(s *Server) (done bool) {
@@ -56,20 +55,20 @@ func (d *discarding) step(s *Server) (done bool) {
 	return true
 }
 
-// Reserve makes room for a large body that is coming.
+// Reserve makes room for a large body that is being received.
 func (ch *channel) Reserve(size int) []byte {
 	var mem []byte
 	ch.in.large, mem = ch.conn.server.openBody(size)
 	return mem
 }
 
-// resetContent forgets the content that was coming.
+// resetContent drops the content that is being received.
 func (ch *channel) resetContent() {
 	ch.dropComing()
 	ch.in.Init(ch.number, ch.conn.server.opts.BodyMax, ch)
 }
 
-// dropComing releases a large body that was coming.
+// dropComing releases a large body that is being received.
 func (ch *channel) dropComing() {
 	if ch.in.large != 0 {
 		ch.conn.server.dropBody(ch.in.large)
@@ -79,14 +78,14 @@ func (ch *channel) dropComing() {
 
 // writing is a large body that the journal has not written yet.
 type writing struct {
-	number uint64 // of its record
+	number uint64 // number of its record
 	body   bodyRef
 }
 
 // lend holds a large body until the journal has written it.
 func (s *Server) lend(number uint64, b bodyRef) {
 	if s.storeErr() != nil {
-		return // it writes nothing any more
+		return // the journal writes nothing any more
 	}
 	s.holdBody(b)
 	s.lent = append(s.lent, writing{number, b})

@@ -29,31 +29,31 @@ type channel struct {
 	number uint16
 	state  channelState
 	mode   channelMode
-	due    bool // is in conn.confirming
-	syncs  bool // is in server.syncing
+	due    bool // the channel is in conn.confirming
+	syncs  bool // the channel is in server.syncing
 
 	later  bool    // the answer to the current method comes in a later turn
 	chore  chore   // an ack, publish, commit or rollback that continues in later turns
-	ending *ending // the same for its end
+	ending *ending // the same for the end of the channel
 
-	prefetch uint16 // for later consumers; 0 = no limit
-	limit    int    // of unacked deliveries of all consumers of classic queues; 0 = none
-	held     int    // of those, while there is a limit; RabbitMQ's count, see onQos and settle
+	prefetch uint16 // the prefetch of later consumers; 0 = no limit
+	limit    int    // limit of the unacked deliveries of all consumers of classic queues; 0 = none
+	held     int    // how many of those there are, while there is a limit; RabbitMQ's count, see onQos and settle
 
 	consumers map[string]*consumer
 	order     roster         // in the order of basic.consume
-	retired   list[consumer] // of these, those that have left their queue's rotation
-	waking    *wakeChore     // continues in later turns
+	retired   list[consumer] // those of them that have left their queue's rotation
+	waking    *wakeChore     // wakes consumers in later turns
 	reply     *replyBox      // direct reply-to
 	current   []byte         // the queue declared last, which an empty name means
 
-	tag       uint64 // of the last delivery
+	tag       uint64 // the tag of the last delivery
 	unacked   unacked
 	confirms  confirms
 	tx        transaction
 	announced int64 // declared octets of a body that has not come yet
 	in        content
-	counted   int  // octets of in that are counted
+	counted   int  // octets of in that count as memory
 	part      bool // in is counted among conn.parts
 }
 
@@ -64,7 +64,7 @@ func (c *Conn) openChannel(number uint16, id amqpproto.MethodID, args []byte) er
 		return amqpproto.UnknownMethod(id)
 	case c.opened >= int(c.channelMax):
 		return connectionError(amqpproto.NotAllowed, id, "number of channels opened (%d) has reached the negotiated channel_max (%d)", c.opened, c.channelMax)
-	case number > c.channelMax: // RabbitMQ only counts channels; here each number up to the highest uses memory
+	case number > c.channelMax: // RabbitMQ only counts channels; here each number up to the highest one uses memory
 		return connectionError(amqpproto.NotAllowed, id, "channel number %d is over the negotiated channel_max (%d)", number, c.channelMax)
 	case id != amqpproto.IDChannelOpen:
 		return connectionError(amqpproto.ChannelErrorCode, id, "expected 'channel.open'")
@@ -128,7 +128,7 @@ func (ch *channel) onClose(args []byte) error {
 		return err
 	}
 	c := ch.conn
-	if ch.state == awaitChannelCloseOk { // both sides closed at once; the client must still answer ours
+	if ch.state == awaitChannelCloseOk { // both sides have closed at once; the client must still answer our close
 		c.send(ch.number, &amqpproto.ChannelCloseOk{})
 		return nil
 	}
@@ -143,14 +143,14 @@ func (ch *channel) onClose(args []byte) error {
 		return nil
 	}
 	c.send(ch.number, &amqpproto.ChannelCloseOk{})
-	ch.state = awaitChannelCloseOk // no queue delivers to it from now on
+	ch.state = awaitChannelCloseOk // no queue delivers to the channel from now on
 	ch.endConsumers()
 	ch.giveBack()
 	ch.free()
 	return nil
 }
 
-// free makes the channel's number free.
+// free makes the number of the channel free.
 func (ch *channel) free() {
 	c := ch.conn
 	c.channels[ch.number] = nil
@@ -175,8 +175,8 @@ func (ch *channel) endConsumers() {
 // giveBack returns unacked messages to their queues.
 func (ch *channel) giveBack() { requeueEach(ch.surrender(nil), true) }
 
-// surrender appends the unacked messages to dst, and forgets what was not committed
-// or confirmed. The consumers of the channel have ended before.
+// surrender appends the unacked messages to dst, and drops everything that is not committed
+// or confirmed. The consumers of the channel must have ended before.
 func (ch *channel) surrender(dst []delivery) []delivery {
 	ch.takeTx().all(ch.conn.server)
 	dst, _ = ch.unacked.take(dst, 0, true)
@@ -224,7 +224,7 @@ func (ch *channel) onMethod(id amqpproto.MethodID, args []byte) error {
 		case amqpproto.IDChannelCloseOk:
 			ch.free()
 		}
-		return nil // sent before the client saw our close
+		return nil // the client sent it before it saw our close
 	}
 	if !id.FromClient() {
 		if !id.Known() {

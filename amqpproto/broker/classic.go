@@ -1,7 +1,7 @@
 package broker
 
-// classicType is the queue that keeps a place for each message: a message that
-// comes back goes to the place that it had.
+// classicType is a queue that keeps a place for each message: a returned message goes back to
+// its old place.
 var classicType = queueType{
 	name:   "classic",
 	module: "rabbit_classic_queue",
@@ -27,7 +27,7 @@ func (classicBehavior) read(r *queueRules, args argumentValues) {
 	}
 }
 
-// lanes: one for each priority.
+// lanes returns the number of lanes, one for each priority.
 func (classicBehavior) lanes(r *queueRules) int { return 1 + int(max(r.maxPriority, 0)) }
 
 func (classicBehavior) laneOf(q *queue, m *message, _ uint32) int {

@@ -19,8 +19,8 @@ func connectionError(code uint16, id amqpproto.MethodID, format string, args ...
 	return &amqpproto.ConnectionError{Code: code, Method: id, Text: fmt.Sprintf(format, args...)}
 }
 
-// mend answers an error with connection.close. It goes on reading, for close-ok, if
-// the frames were whole, so that the next ones can still be told apart.
+// mend answers an error with connection.close. If the frames were whole, it goes on reading
+// for close-ok, because it can still tell frames apart.
 func (c *Conn) mend(err error) bool {
 	var ce *amqpproto.ConnectionError
 	if !c.speaking() || !errors.As(err, &ce) {
@@ -30,13 +30,13 @@ func (c *Conn) mend(err error) bool {
 	return true
 }
 
-// speaking says that the client has logged in: only then it is told its error.
+// speaking reports whether the client has logged in: only then it is told its error.
 func (c *Conn) speaking() bool {
 	return c.state == connOpen || c.state == awaitOpen || c.state == awaitTuneOk
 }
 
-// sendClose tells the client that the connection is over, and releases everything
-// that it has. From then on only the answer counts; all other input is discarded.
+// sendClose tells the client that the connection is over, and releases everything that the
+// connection has. From then on only the client's answer counts; all other input is dropped.
 func (c *Conn) sendClose(ce *amqpproto.ConnectionError) {
 	c.flushAllConfirms()
 	c.leave(awaitCloseOk, ce)
@@ -50,7 +50,7 @@ func (c *Conn) onClose(args []byte) error {
 		return err
 	}
 	var why error
-	if m.ReplyCode != amqpproto.ReplySuccess && m.ReplyCode != 0 { // 0 is how kombu says it
+	if m.ReplyCode != amqpproto.ReplySuccess && m.ReplyCode != 0 { // kombu sends 0
 		why = m.Err()
 	}
 	c.flushAllConfirms()
@@ -59,9 +59,9 @@ func (c *Conn) onClose(args []byte) error {
 	return nil
 }
 
-// fail ends the connection after an error that makes the rest of the input
-// unreadable. It tells the client why if the client has logged in. If it returns nil,
-// the socket stays open for a while, and all input is discarded unseen.
+// fail ends the connection after an error that makes the rest of the input unreadable. It
+// tells the client why, if the client has logged in. If it returns nil, the socket stays open
+// for a while, and all input is dropped unread.
 func (c *Conn) fail(err error) error {
 	if c.state >= connFailed {
 		return c.err
@@ -91,7 +91,7 @@ func (c *Conn) fail(err error) error {
 // late is called when the handshake, or the end of the connection, takes too long.
 func (c *Conn) late() {
 	switch {
-	case c.state == connFailed: // a refused login has waited enough
+	case c.state == connFailed: // a refused login has waited long enough
 		c.wire.Close()
 	case c.garbled:
 		c.over()
@@ -102,7 +102,7 @@ func (c *Conn) late() {
 	}
 }
 
-// abort ends the connection without telling a client that does not listen.
+// abort ends the connection without telling the client, which does not read.
 func (c *Conn) abort(err error) {
 	if c.state < connFailed {
 		c.err = err
@@ -111,9 +111,9 @@ func (c *Conn) abort(err error) {
 	}
 }
 
-// endChannels ends all channels. First no consumer takes anything more. Then all
-// unacked messages go back, those of one queue together, so that they keep their
-// order wherever they go next. With owned, the exclusive queues end as well.
+// endChannels ends all channels. First, all consumers stop taking messages. Then all unacked
+// messages go back, those of one queue together, so that they keep their order wherever they
+// go next. With owned, the exclusive queues end as well.
 func (c *Conn) endChannels(owned bool) {
 	var queues map[*queue]struct{}
 	if owned {
@@ -147,7 +147,7 @@ func (c *Conn) endChannels(owned bool) {
 	}
 }
 
-// flushAllConfirms sends the confirms that are due before whatever comes next.
+// flushAllConfirms sends the confirms that are due before anything else is sent.
 func (c *Conn) flushAllConfirms() {
 	for _, ch := range c.confirming {
 		ch.due = false

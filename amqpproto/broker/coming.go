@@ -6,17 +6,17 @@ import (
 	"zamqp/amqpproto"
 )
 
-// Bodies count towards MemoryMax from their first octet. While memory is full, no
-// publish begins (see throttle). A body that has begun is read on while the messages
-// in queues are below the limit, from one connection at a time: if many were read
-// together, each could hold memory and none could end.
+// Bodies count towards MemoryMax from their first octet. While memory is full, no publish
+// begins (see throttle). A body that has begun is still read while the messages in queues are
+// below the limit, but from one connection at a time: if many were read together, each could
+// hold memory and none could finish.
 
-// coming counts bodies that have come in part.
+// coming counts bodies that have arrived only in part.
 type coming struct {
-	octets  int64   // of memory
-	reading *Conn   // the one that is read on while memory is full
-	since   int64   // when a frame of it was taken last
-	halted  []*Conn // that are not read, in the order in which they came to that
+	octets  int64   // octets of memory
+	reading *Conn   // the connection that is still read while memory is full
+	since   int64   // when a frame of it last arrived
+	halted  []*Conn // connections that are not read, in the order in which they stopped
 }
 
 // comingWait is how long a connection that sends nothing keeps its turn.
@@ -37,9 +37,9 @@ func (ch *channel) countBody() {
 	}
 }
 
-// mayFinish reports whether the connection may go on with an incomplete body while memory
-// is full. A connection that holds more than all messages together may take can
-// neither go on nor wait for others: its error is a ConnectionError 506.
+// mayFinish reports whether the connection may continue with an incomplete body while memory
+// is full. If a connection holds more than all messages together may take, it can neither
+// continue nor wait for others: its error is a ConnectionError 506.
 func (c *Conn) mayFinish() (bool, error) {
 	s := c.server
 	w := &s.coming
@@ -67,12 +67,12 @@ func (c *Conn) mayFinish() (bool, error) {
 	return false, nil
 }
 
-// fullWithout reports whether memory is full without the bodies that are coming.
+// fullWithout reports whether memory is full even without the incomplete bodies.
 func (s *Server) fullWithout() bool {
 	return s.memoryUsed()-s.coming.octets+s.behind() > s.opts.MemoryMax
 }
 
-// readOn reads all connections again: memory is no longer full.
+// readOn lets all connections be read again, because memory is no longer full.
 func (s *Server) readOn() {
 	halted := s.coming.halted
 	s.coming.reading, s.coming.halted = nil, nil
@@ -82,8 +82,8 @@ func (s *Server) readOn() {
 	}
 }
 
-// takeTurns reads on the next connection when the current one has no incomplete body
-// any more, or does not send.
+// takeTurns reads the next connection when the current one has no incomplete body any more,
+// or does not send.
 func (s *Server) takeTurns() {
 	w := &s.coming
 	if c := w.reading; c != nil && (c.parts == 0 || c.state != connOpen || s.now() >= w.since+int64(comingWait)) {

@@ -2,28 +2,28 @@ package broker
 
 import "zamqp/amqpproto"
 
-// commit is a tx.commit that is too large for one slice. commit-ok follows when all
-// of it is done. As in RabbitMQ it is not atomic for others: they may get the first
-// of its messages before the last one is in its queue.
+// commit is a tx.commit that is too large for one slice. commit-ok is sent when all of it is
+// done. As in RabbitMQ it is not atomic for others: they may get its first message before the
+// last one is in its queue.
 type commit struct {
 	ch        *channel
 	tx        transaction
-	before    uint64 // what the store had
+	before    uint64 // number of the store's last record before it
 	routed    bool
-	spread    *spreading // the publish at work
-	message   *message   // of it
+	spread    *spreading // the publish that is being worked on
+	message   *message   // its queues
 	mandatory bool
 	reserved  bool // the connection is not read
 	holding   holding
 	over      bool
 }
 
-// lookUpAtOnce is how many queues of one publish are looked up by name again in one
-// go; those of a wider publish are looked up in steps.
+// lookUpAtOnce is how many queues of one publish are looked up by name again in one step;
+// those of a publish to more queues are looked up in several steps.
 const lookUpAtOnce = 256
 
-// commitLater commits in later turns. The connection is not read meanwhile if it is
-// not known yet whether input before commit-ok is an error.
+// commitLater commits in later turns. The connection is not read in that time if it is not
+// known yet whether input before commit-ok is an error.
 func (ch *channel) commitLater() {
 	s := ch.conn.server
 	t := &commit{ch: ch, tx: ch.tx, before: s.stored()}
@@ -101,7 +101,7 @@ func (t *commit) end(s *Server) {
 	if ch.state == channelOpen {
 		ch.wakeConsumers()
 		ch.tx.busy = false
-		// The only error closes the channel.
+		// The only possible error closes the channel.
 		_ = ch.fault(amqpproto.IDTxCommit, ch.committed(t.before, t.routed))
 	}
 	if t.reserved {

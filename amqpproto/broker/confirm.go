@@ -2,22 +2,21 @@ package broker
 
 import "zamqp/amqpproto"
 
-// confirms are the publishes of a channel that are not confirmed. They are confirmed
-// in order, those of one turn with one ack. Publishes behind one that is not on disk
-// wait with it.
+// confirms are the unconfirmed publishes of a channel. They are confirmed in order, and those
+// of one turn with one ack. Publishes after one that is not on disk wait with it.
 type confirms struct {
 	last uint64 // number of the last publish; numbers begin at 1
-	told uint64 // up to here the client has been answered
+	told uint64 // the client has got answers up to here
 	runs []confirmRun
-	head int // of runs
+	head int // octets of runs
 }
 
 // confirmRun is consecutive publishes that are confirmed together.
 type confirmRun struct {
 	last   uint64   // number of its last publish
 	need   uint64   // the store must have synced this; 0 = nothing
-	nacks  []uint64 // of those that a queue refused
-	sealed bool     // a later publish begins a new run: this one waits for the store
+	nacks  []uint64 // numbers of those that a queue refused
+	sealed bool     // a later publish begins a new run, because this one waits for the store
 }
 
 // onConfirmSelect turns confirms on.
@@ -55,7 +54,7 @@ func (ch *channel) confirm(need uint64, refused bool) {
 	ch.confirmSoon()
 }
 
-// confirmSoon has flushConfirms called in this turn.
+// confirmSoon makes sure that flushConfirms is called in this turn.
 func (ch *channel) confirmSoon() {
 	if !ch.due {
 		ch.due = true
@@ -72,7 +71,7 @@ func (ch *channel) flushConfirms() {
 	c := ch.conn
 	f := &ch.confirms
 	c.out.Room()
-	upTo := uint64(0) // acks put off, to be one with those of the next run
+	upTo := uint64(0) // acks that are delayed, to be sent together with those of the next run
 	for f.head < len(f.runs) {
 		r := &f.runs[f.head]
 		failed := false
@@ -97,7 +96,7 @@ func (ch *channel) flushConfirms() {
 	}
 }
 
-// answer sends the confirms of a run that has nacks, or that the store has failed.
+// answer sends the confirms of a run that has nacks, or for which the store has failed.
 func (ch *channel) answer(r *confirmRun, failed bool) {
 	if failed {
 		ch.nack(r.last)
@@ -128,12 +127,12 @@ func (ch *channel) nack(n uint64) {
 		return
 	}
 	c := ch.conn
-	c.out.Buf = amqpproto.AppendBasicNack(c.out.Buf, ch.number, n, n > f.told+1, true) // the last bit means nothing here, and is RabbitMQ's
+	c.out.Buf = amqpproto.AppendBasicNack(c.out.Buf, ch.number, n, n > f.told+1, true) // the last bit has no meaning here; RabbitMQ sets it
 	c.server.stats.Nacked += n - f.told
 	f.told = n
 }
 
-// awaitStore has the channel called when the store has synced more.
+// awaitStore makes sure that the channel is called when the store has synced more.
 func (ch *channel) awaitStore() {
 	if !ch.syncs {
 		ch.syncs = true

@@ -13,15 +13,15 @@ import (
 type connState uint8
 
 const (
-	awaitHeader  connState = iota // nothing has come
-	awaitStartOk                  // connection.start has gone out
-	awaitLogin                    // the password is being looked at elsewhere
-	awaitTuneOk                   // tune has gone out
-	awaitOpen                     // of a virtual host
+	awaitHeader  connState = iota // nothing has arrived yet
+	awaitStartOk                  // connection.start was sent
+	awaitLogin                    // the password is being checked on another goroutine
+	awaitTuneOk                   // tune was sent
+	awaitOpen                     // connection.open is awaited
 	connOpen                      // in use
-	awaitCloseOk                  // connection.close has gone out, everything else is discarded
-	awaitEOF                      // close-ok has gone out: the client is to close its socket
-	connFailed                    // it is over, Lost will say so
+	awaitCloseOk                  // connection.close was sent, everything else is dropped
+	awaitEOF                      // close-ok was sent: the client has to close its socket
+	connFailed                    // the connection is over, and Lost will be called
 	connOver                      // Lost was called
 )
 
@@ -35,55 +35,55 @@ func (s connState) String() string { return connStateNames[s] }
 type Conn struct {
 	server *Server
 	wire   Wire
-	place  node[Conn] // in server.conns, or server.leaving
+	place  node[Conn] // its place in server.conns, or server.leaving
 
 	remote   string
 	loopback bool
 	name     string // the client's connection_name
-	ends     string // see link; "" before it was asked
+	ends     string // see link; "" before the first call
 	user     *account
 	vhost    *vhost
 	access   *access // nil = everything
 
 	state  connState
-	err    error // why it ends
+	err    error // why the connection ends
 	out    output
 	beat   endpoint.Heartbeat
-	restAt int64 // when to call rested, without heartbeats; 0 = it was
-	limit  int64 // when the handshake, or the wait for the client's part of the end, is over; 0 = none
+	restAt int64 // when to call rested, without heartbeats; 0 = it was called
+	limit  int64 // when the handshake, or the wait for the client's part of the end, has taken too long; 0 = none
 
 	frameMax   uint32
 	channelMax uint16
 	channels   []*channel // by number; nil is free, 0 is not used
-	opened     int        // channels that are there
+	opened     int        // number of open channels
 
-	// What the client says that it can do.
+	// What the client says it can do.
 	cancelNotify, blockedNotify, failureClose bool
 
 	told    bool  // connection.blocked was sent, and unblocked not yet
-	blocked bool  // wants to publish, and is not read while the alarm lasts
+	blocked bool  // the client wants to publish, and is not read while the alarm lasts
 	stalled bool  // a consumer got nothing because output has piled up
 	full    bool  // Feed has stopped because output has piled up
 	waits   bool  // for a chore, see errBusy
 	works   int   // chores of this connection; it is not read until they are done
-	halted  bool  // is in server.coming.halted
-	coming  int64 // octets of bodies that have come in parts
-	parts   int   // such bodies that are not whole
-	counted int   // octets of out that are counted
+	halted  bool  // the connection is in server.coming.halted
+	coming  int64 // octets of bodies that arrive in parts
+	parts   int   // number of such bodies that are incomplete
+	counted int   // octets of out that count as memory
 	ending  *ending
 	parted  bool // leave was called
-	garbled bool // what comes is discarded unseen, see fail
+	garbled bool // input is dropped unread, see fail
 	commits int  // transactions and held answers that wait for the store; not read until then
 	held    heldAnswer
 
-	confirming []*channel // have publishes to confirm in Pending
+	confirming []*channel // channels with publishes to confirm in Pending
 
 	depth int  // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
-	woken bool // the wire was woken, and has not asked for Pending since
+	woken bool // the wire was woken, and has not called Pending since
 }
 
-// readPaused says that the connection is not read now. Unread deliveries are no reason
-// for that: ready bounds them, and many clients do not read while they write.
+// readPaused reports whether the connection is not read now. Unread deliveries are no reason
+// for that: ready limits them, and many clients do not read while they write.
 func (c *Conn) readPaused() bool {
 	return c.commits > 0 || c.works > 0 || c.waits || c.state == awaitLogin || c.out.answers() >= c.server.opts.OutputMax
 }
@@ -170,7 +170,7 @@ func isPublish(f amqpproto.Frame) bool {
 	return f.Type == amqpproto.FrameMethod && len(f.Payload) >= 4 && amqpproto.MethodID(binary.BigEndian.Uint32(f.Payload)) == amqpproto.IDBasicPublish
 }
 
-// onFrame takes the frames of channel 0, and all before connection.open.
+// onFrame handles the frames of channel 0, and all frames before connection.open.
 func (c *Conn) onFrame(f amqpproto.Frame) error {
 	if f.Type == amqpproto.FrameHeartbeat {
 		return nil
@@ -192,8 +192,8 @@ func (c *Conn) onFrame(f amqpproto.Frame) error {
 	return connectionError(amqpproto.UnexpectedFrame, 0, "%s: unexpected %s", c.state, f)
 }
 
-// onChannelFrame takes a frame of a channel other than 0. rest is what follows
-// it; n octets of that were taken with it.
+// onChannelFrame handles a frame of a channel other than 0. rest is the input after it, of
+// which it has used n octets as well.
 func (c *Conn) onChannelFrame(f amqpproto.Frame, rest []byte) (n int, err error) {
 	var ch *channel
 	if int(f.Channel) < len(c.channels) {
@@ -224,8 +224,8 @@ func (c *Conn) onChannelFrame(f amqpproto.Frame, rest []byte) (n int, err error)
 	return 0, ch.onMethod(id, args)
 }
 
-// send appends a method. Its texts must fit: they are constants, or names that came
-// from a client as short strings.
+// send appends a method. Its texts must be short enough: they are constants, or names that
+// came from a client as short strings.
 func (c *Conn) send(channel uint16, m amqpproto.Method) {
 	c.out.Room()
 	c.out.Buf, _ = amqpproto.AppendMethod(c.out.Buf, channel, m)
@@ -268,15 +268,15 @@ func (c *Conn) Sent(n int) {
 	c.server.stats.OctetsOut += uint64(n)
 	c.beat.Left(c.server.now(), n, c.out.Len())
 	if c.state >= awaitCloseOk && c.out.Len() == 0 {
-		c.out.Drop() // nothing more to say but a few octets, if that
+		c.out.Drop() // nothing more is to be sent but a few octets, if that
 	}
 	c.countOutput()
 	if (c.full || c.stalled) && c.out.Len() < c.server.opts.OutputMax/2 {
-		c.wake() // Tick goes on delivering, Feed goes on reading
+		c.wake() // Tick continues delivering, Feed continues reading
 	}
 }
 
-// Tick moves time on.
+// Tick moves the time forward.
 func (c *Conn) Tick(now time.Time) (next time.Time) {
 	if c.state >= connFailed && c.limit == 0 {
 		return time.Time{}
@@ -357,7 +357,7 @@ func (c *Conn) rested() {
 	}
 }
 
-// wakeKept has the input that Feed did not take offered again.
+// wakeKept makes the loop offer the input again that Feed did not take.
 func (c *Conn) wakeKept() {
 	if c.state < connFailed {
 		c.woken = true

@@ -6,15 +6,15 @@ import (
 	"zamqp/amqpproto"
 )
 
-// generatedTag is a tag for a consumer whose client gave none.
+// generatedTag returns a tag for a consumer whose client gave none.
 func (s *Server) generatedTag() string {
 	var b [16]byte
 	_, _ = s.rng.Read(b[:])
 	return "amq.ctag-" + base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// onQos sets the prefetch of consumers to come or, with global, of the channel.
-// RabbitMQ gave global that meaning: https://www.rabbitmq.com/consumer-prefetch.
+// onQos sets the prefetch of later consumers or, with global, of the channel. RabbitMQ gave
+// global that meaning: https://www.rabbitmq.com/consumer-prefetch.
 func (ch *channel) onQos(args []byte) error {
 	var m amqpproto.BasicQos
 	if err := m.DecodeArgs(args); err != nil {
@@ -23,8 +23,8 @@ func (ch *channel) onQos(args []byte) error {
 	if m.PrefetchSize != 0 {
 		return unsupported("prefetch_size!=0 (%d)", m.PrefetchSize)
 	}
-	// Without global the channel's own limit ends, as in RabbitMQ: so consumers can get
-	// rid of a default.
+	// Without global, the channel's own limit ends, as in RabbitMQ. So clients can remove a
+	// default.
 	before := ch.limit
 	ch.limit = 0
 	if m.Global {
@@ -33,8 +33,8 @@ func (ch *channel) onQos(args []byte) error {
 		ch.prefetch = m.PrefetchCount
 	}
 	if before == 0 && ch.limit > 0 {
-		// As in RabbitMQ: what basic.get holds now counts, and for ever, as only what
-		// consumers ack gives credit back.
+		// As in RabbitMQ, deliveries of basic.get count from now on, and for ever: only acks
+		// of consumers give credit back.
 		ch.held = ch.unacked.live
 	}
 	ch.conn.send(ch.number, &amqpproto.BasicQosOk{})

@@ -10,52 +10,52 @@ type consumer struct {
 	noAck     bool
 	exclusive bool
 	priority  int32  // x-priority
-	prefetch  uint16 // the channel's at basic.consume; 0 = no limit
+	prefetch  uint16 // the channel's prefetch at basic.consume; 0 = no limit
 	unacked   int    // the channel's count
-	active    bool   // false while another is the single active consumer
+	active    bool   // false while another consumer is the single active one
 
-	to recipient // ch, but in tests
+	to recipient // ch, except in tests
 
-	// The queue's rotation. A consumer that was not ready at its turn leaves it, and
+	// The queue's rotation. A consumer that is not ready at its turn leaves the rotation, and
 	// comes back when it is woken.
 	level  *level
-	turn   node[consumer] // in level
-	listed bool           // wakeEach's
-	leftAt uint64         // number among all consumers that ever left a rotation
+	turn   node[consumer] // its place in level
+	listed bool           // for wakeEach
+	leftAt uint64         // its number among all consumers that ever left a rotation
 
-	rest node[consumer] // in channel.retired
+	rest node[consumer] // its place in channel.retired
 
-	inQueue, inChannel int // places in the rosters
+	inQueue, inChannel int // its places in the rosters
 }
 
-// recipient is what a queue knows of a channel.
+// recipient is what a queue knows about a channel.
 type recipient interface {
 	ready(c *consumer) bool
 	deliver(c *consumer, e entry)
 	cancelled(c *consumer)
 }
 
-// level is the consumers of one priority that wait for their turn.
+// level has the consumers of one priority that wait for their turn.
 type level struct {
 	priority int32
 	list[consumer]
 }
 
-// consuming is the consumers of a queue.
+// consuming has the consumers of a queue.
 type consuming struct {
 	all    roster    // in the order of basic.consume
 	levels []*level  // the highest priority first
 	single *consumer // the active one, if x-single-active-consumer
 	alone  *consumer // the exclusive one
-	had    bool      // there has been one: auto-delete counts from here
+	had    bool      // there has been a consumer: auto-delete counts from then on
 }
 
-// consumers is how many consume, the count of queue.declare-ok.
+// consumers returns how many consumers there are, the count of queue.declare-ok.
 func (q *queue) consumers() int { return q.all.n }
 
-// consume adds c. The error is a ChannelError 403: another consumer is exclusive, or c
-// wants to be and is not the first. Deliveries begin with wake, so that consume-ok is
-// sent before them.
+// consume adds c. The error is a ChannelError 403: another consumer is exclusive, or c wants
+// to be exclusive and is not the first. Deliveries begin with wake, so consume-ok is sent
+// before them.
 func (q *queue) consume(c *consumer) error {
 	if q.typ.exclusiveConsumers && (q.alone != nil || c.exclusive && (q.sac || q.all.n > 0)) {
 		return refused("%s in exclusive use", q)
@@ -79,9 +79,9 @@ func (q *queue) consume(c *consumer) error {
 	return nil
 }
 
-// cancel removes c. Its unacked messages stay with the channel. The last consumer of
-// an auto-delete queue deletes the queue. When a channel ends, none of its consumers
-// may be ready any more before the first is cancelled.
+// cancel removes c. Its unacked messages stay with the channel. When the last consumer of an
+// auto-delete queue is cancelled, the queue is deleted. When a channel ends, all of its
+// consumers must be unready before the first one is cancelled.
 func (q *queue) cancel(c *consumer) {
 	if q.gone || !q.all.remove(c) {
 		return
@@ -107,7 +107,7 @@ func (q *queue) cancel(c *consumer) {
 	q.server().drain()
 }
 
-// succeed makes another consumer the single active one: the first that waits.
+// succeed makes another consumer the single active one: the first of those that wait.
 func (q *queue) succeed() {
 	q.single = nil
 	for _, l := range q.levels {
@@ -132,8 +132,7 @@ func (q *queue) wait(c *consumer) {
 // waiting reports whether c is in the rotation.
 func (c *consumer) waiting() bool { return c.turn.in != nil }
 
-// retire takes a consumer that is not ready out of the rotation until it is
-// woken.
+// retire removes a consumer that is not ready from the rotation until it is woken.
 func (q *queue) retire(c *consumer) {
 	c.turn.remove()
 	s := q.server()
@@ -144,8 +143,8 @@ func (q *queue) retire(c *consumer) {
 	}
 }
 
-// levelOf finds or makes the level of a priority. Levels are never taken away:
-// there are as many as priorities have been used.
+// levelOf returns the level of a priority, and makes it if necessary. Levels are never
+// removed: there are as many as priorities have been used.
 func (q *queue) levelOf(priority int32) *level {
 	i := 0
 	for ; i < len(q.levels) && q.levels[i].priority >= priority; i++ {
@@ -160,12 +159,12 @@ func (q *queue) levelOf(priority int32) *level {
 	return l
 }
 
-// retiredMost is how many consumers leave a rotation in one turn; then the queue
-// goes on in the next.
+// retiredMost is how many consumers leave a rotation in one turn; then the queue continues in
+// the next turn.
 const retiredMost = 1024
 
-// nextReady is the consumer whose turn it is; nil if none can take a message.
-// Consumers that cannot leave the rotation until they are woken.
+// nextReady returns the consumer whose turn it is; nil if none can take a message. Consumers
+// that cannot take one leave the rotation until they are woken.
 func (q *queue) nextReady() *consumer {
 	if q.sac {
 		if c := q.single; c != nil && c.waiting() {
@@ -211,9 +210,8 @@ func (q *queue) hand(c *consumer, e entry) {
 	}
 }
 
-// wake says that c may be ready again (credit came back, output drained, flow
-// was turned on): deliver what can be delivered. A consumer that has been
-// cancelled stays so.
+// wake says that c may be ready again (credit came back, output was sent, flow was turned
+// on), and delivers what can be delivered. It does nothing for a cancelled consumer.
 func (q *queue) wake(c *consumer) {
 	if q.gone || c.level == nil {
 		return
@@ -233,7 +231,7 @@ func (q *queue) rejoin(c *consumer) {
 	}
 }
 
-// run delivers while there are messages and consumers that take them.
+// run delivers while there are messages, and consumers that take them.
 func (q *queue) run() {
 	s := q.server()
 	for n := 0; q.backlog.Len() > 0; n++ {

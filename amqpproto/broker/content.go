@@ -8,13 +8,13 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// content is a content that comes to a channel in pieces.
+// content is a content that arrives on a channel in pieces.
 type content struct {
 	endpoint.Assembly
-	large bodyRef // where the body is coming to; 0 = a buffer of the assembly
+	large bodyRef // where the body is put; 0 = a buffer of the assembly
 }
 
-// unexpected is the error for any other frame, in RabbitMQ's words.
+// unexpected returns the error for any other frame, in RabbitMQ's words.
 func (ct *content) unexpected() error {
 	switch {
 	case !ct.Busy():
@@ -27,7 +27,7 @@ func (ct *content) unexpected() error {
 		"expected content body, got non content body frame instead")
 }
 
-// onPublish takes the method; its content follows.
+// onPublish handles the method; its content follows.
 func (ch *channel) onPublish(args []byte) error {
 	var m amqpproto.BasicPublish
 	if err := m.DecodeArgs(args); err != nil {
@@ -36,7 +36,7 @@ func (ch *channel) onPublish(args []byte) error {
 	return ch.in.Begin(amqpproto.IDBasicPublish, args)
 }
 
-// onContentFrame takes a content header or a body of the channel.
+// onContentFrame handles a content header or a body of the channel.
 func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 	if ch.state == awaitChannelCloseOk {
 		return nil
@@ -76,9 +76,9 @@ func (ch *channel) onContentFrame(f amqpproto.Frame) error {
 	return ch.fault(amqpproto.IDBasicPublish, err)
 }
 
-// contentFault words a body over BodyMax as RabbitMQ does, which finds out only
-// when the whole body has come. A body of 2^63 and more is no body: nobody could
-// send it, and a peer that reads the size signed takes it for a negative one.
+// contentFault returns RabbitMQ's text for a body over BodyMax; RabbitMQ notices that only
+// when the whole body has arrived. A size of 2^63 and more is not a size: nobody could send
+// such a body, and a peer that reads the size as signed takes it for a negative one.
 func (ch *channel) contentFault(f amqpproto.Frame, err error) error {
 	var e *amqpproto.ChannelError
 	if errors.As(err, &e) && e.Code == amqpproto.ContentTooLarge {
@@ -94,10 +94,10 @@ func (ch *channel) contentFault(f amqpproto.Frame, err error) error {
 	return ch.fault(amqpproto.IDBasicPublish, err)
 }
 
-// publishWhole is the way that nearly all publishes take: the header and only
-// body follow the method in rest. No state is kept, and the body is copied once,
-// into the arena. n is what it took of rest; took is false if it is not such a
-// publish, and then nothing has happened.
+// publishWhole handles nearly all publishes: the header and the only body frame follow the
+// method in rest. No state is kept, and the body is copied once, into the arena. n is how
+// much of rest it has used. took is false if this is not such a publish, and then nothing has
+// happened.
 func (ch *channel) publishWhole(args, rest []byte) (n int, took bool, err error) {
 	c := ch.conn
 	if ch.in.Busy() {

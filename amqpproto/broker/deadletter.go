@@ -2,7 +2,7 @@ package broker
 
 import "zamqp/amqpproto"
 
-// Why a message died: the values of x-death's reason.
+// The reasons for which a message died: the values of x-death's reason.
 type deathReason string
 
 const (
@@ -12,19 +12,19 @@ const (
 	deathDeliveryLimit deathReason = "delivery_limit"
 )
 
-// death is a message that died in a queue. Its reference is the queue's, which
-// is given back when the dead letter has been sent.
+// death is a message that died in a queue. It has the reference of the queue, which is
+// released when the dead letter has been sent.
 type death struct {
 	queue  *queue
 	msg    *message
 	reason deathReason
-	hops   int // letters behind it in this drain
+	hops   int // number of letters after it in this drain
 }
 
-// bury ends an entry that expired, did not fit or was rejected. The message goes to
-// the dead-letter exchange if the queue has one, else it is dropped. It is sent when
-// the current queue has finished its work, so that no queue is changed in the middle
-// of another's work, however long the chain of queues is.
+// bury ends an entry that expired, did not fit or was rejected. The message goes to the
+// dead-letter exchange if the queue has one, else it is dropped. It is sent when the current
+// queue has finished its work, so no queue is changed in the middle of another queue's work,
+// however long the chain of queues is.
 func (q *queue) bury(e entry, reason deathReason) {
 	if !q.deadLetters || q.vhost.exchanges[q.deadExchange] == nil {
 		q.forget(e)
@@ -34,11 +34,11 @@ func (q *queue) bury(e entry, reason deathReason) {
 	s.deaths = append(s.deaths, death{q, e.msg, reason, s.hops})
 }
 
-// drain sends dead letters until none are left, including those that die on the way.
-// It always ends. A letter that comes back to a queue in which it died without a
-// client is dropped, see dropCycles. A letter that clients reject may go round for
-// ever, but each round takes a client's reject. Sometimes the order of x-death hides
-// a cycle, and RabbitMQ never leaves it; here the number of queues is the limit.
+// drain sends dead letters until none are left, including those that die in the meantime. It
+// always ends. A letter that comes back to a queue in which it died without a client's reject
+// is dropped, see dropCycles. A letter that clients reject may go in circles for ever, but
+// each circle needs a client's reject. Sometimes the order of x-death hides a circle, and
+// RabbitMQ never leaves it; here the number of queues is the limit.
 func (s *Server) drain() {
 	if s.dying || len(s.deaths) == 0 {
 		return
@@ -53,7 +53,7 @@ func (s *Server) drain() {
 			s.forgetEntry(d.queue, d.msg)
 		}
 		s.release(d.msg)
-		if i >= 1024 { // a long drain must not keep all it has done
+		if i >= 1024 { // after a long drain the memory of all letters is not kept
 			s.deaths = s.deaths[:copy(s.deaths, s.deaths[i+1:])]
 			i = -1
 		}
@@ -86,26 +86,26 @@ func (s *Server) sendLetter(d death) {
 	s.release(m)
 }
 
-// letter is the scratch of sendLetter: a dead letter on its way.
+// letter is the scratch memory of sendLetter: a dead letter that is being made.
 type letter struct {
 	publishing
 	queues  []*queue
-	pairs   []tablePair // of the headers
+	pairs   []tablePair // the pairs of the headers
 	deaths  []deathRow  // x-death
-	table   []byte      // the headers, encoded
-	values  []byte      // values of pairs that are new
+	table   []byte      // the encoded headers
+	values  []byte      // values of new pairs
 	encoded []byte      // the properties
 }
 
-// write makes the dead letter of a message. It differs from the message in the
-// exchange, in the key if the queue has a dead-letter routing key, in the headers,
-// which tell its history, and it has no expiration, or it would die again at once.
+// write makes the dead letter of a message. Three things differ from the message: the
+// exchange, the key if the queue has a dead-letter routing key, and the headers, which have
+// its history. It has no expiration, because it would die again at once.
 func (l *letter) write(d death, p parts, seconds int64) {
 	l.exchange = append(l.exchange[:0], d.queue.deadExchange...)
 	l.body, l.large = p.body, p.large
 	l.props = p.props
 	l.traced = d.msg.traced
-	// It was parsed when it was published.
+	// It was checked when it was published.
 	_ = l.parse()
 	_ = l.check()
 	l.pairs = l.pairs[:0]
@@ -162,8 +162,8 @@ func (l *letter) set(name string, v amqpproto.Field) {
 	l.pairs = append(l.pairs, tablePair{[]byte(name), v})
 }
 
-// dropCycles takes out the queues in which the letter has died before without a client
-// rejecting it since: it would only go round.
+// dropCycles removes the queues in which the letter has died before without a client's reject
+// since: it would only go in circles.
 func (l *letter) dropCycles(queues []*queue) []*queue {
 	kept := queues[:0]
 	for _, q := range queues {

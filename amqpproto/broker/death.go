@@ -10,8 +10,8 @@ import (
 // deathRow is one table of x-death: a queue and a reason, and how often. Rows
 // are the latest first.
 type deathRow struct {
-	table         amqpproto.RawTable // as it came; nil if it is new
-	other         amqpproto.Field    // what is in x-death and is no table
+	table         amqpproto.RawTable // as it arrived; nil if it is new
+	other         amqpproto.Field    // entries of x-death that are not tables
 	queue, reason []byte
 	queueIsString bool
 	count         int64
@@ -24,7 +24,7 @@ func (l *letter) remember(d death, p parts, seconds int64) {
 	l.deaths = l.deaths[:0]
 	i := l.find("x-death")
 	if i < 0 {
-		// Written once. A client that removes x-death starts a new history.
+		// These are written only once. A client that removes x-death starts a new history.
 		l.set("x-first-death-reason", stringField(string(d.reason)))
 		l.set("x-first-death-queue", stringField(d.queue.name))
 		l.set("x-first-death-exchange", stringField(string(p.exchange)))
@@ -81,15 +81,15 @@ func (d *deathRow) same(o *deathRow) bool {
 	return d.other.Type == 0 && o.other.Type == 0 && string(d.queue) == string(o.queue) && string(d.reason) == string(o.reason)
 }
 
-// group merges rows with the same queue and reason: some clients publish a dead letter
-// again with its headers, and double them. The first row stays. If it has no count, it
-// gets the number of rows. The order comes out reversed: probably an accident in
-// RabbitMQ, but it is what programs get there.
+// group merges rows with the same queue and reason: some clients publish a dead letter again
+// with its headers, and so double them. The first row stays. If it has no count, it gets the
+// number of rows. The order comes out reversed. That is probably an accident in RabbitMQ, but
+// programs see it there.
 func (l *letter) group() {
 	if len(l.deaths) < 2 {
 		return
 	}
-	// A map, because a client may send as many rows as fit into a frame.
+	// This is a map, because a client may send as many rows as fit into a frame.
 	rows := make(map[[2]string]int64, len(l.deaths))
 	for i := range l.deaths {
 		rows[l.deaths[i].event()]++
@@ -111,10 +111,10 @@ func (l *letter) group() {
 	l.deaths = kept
 }
 
-// event is what makes rows the same.
+// event is the key by which rows are compared.
 func (d *deathRow) event() [2]string { return [2]string{string(d.queue), string(d.reason)} }
 
-// newDeath is the table of a row, without its count.
+// newDeath returns the table of a row, without its count.
 func (l *letter) newDeath(d death, p parts, seconds int64) amqpproto.RawTable {
 	at := len(l.values)
 	add := func(name string, v amqpproto.Field) { l.values = appendPair(l.values, []byte(name), v) }

@@ -2,8 +2,8 @@ package broker
 
 import "zamqp/amqpproto"
 
-// declareQueue makes the queue or finds the equivalent one. owner is the
-// connection that declares.
+// declareQueue makes the queue, or finds an equivalent one. owner is the connection that
+// declares.
 func (v *vhost) declareQueue(spec queueSpec, owner *Conn) (*queue, error) {
 	spec.name = stripBreaks(spec.name)
 	spec.durable = spec.durable && !spec.exclusive
@@ -39,8 +39,8 @@ func (v *vhost) declareQueue(spec queueSpec, owner *Conn) (*queue, error) {
 	return q, nil
 }
 
-// makeQueue makes a queue whose name is free, without storing it. Recovery uses
-// it too.
+// makeQueue makes a queue whose name is not in use, without storing it. Recovery uses it,
+// too.
 func (v *vhost) makeQueue(spec queueSpec, owner *Conn) (*queue, error) {
 	q := &queue{vhost: v, queueSpec: spec, owner: owner}
 	q.args = append(amqpproto.RawTable(nil), spec.args...)
@@ -60,7 +60,7 @@ func (v *vhost) makeQueue(spec queueSpec, owner *Conn) (*queue, error) {
 	return q, nil
 }
 
-// equivalent is the error for a queue that is declared again in another way.
+// equivalent returns the error for a queue that is declared again with other properties.
 func (q *queue) equivalent(spec queueSpec, owner *Conn) error {
 	if q.owner != owner {
 		return q.lockedError()
@@ -84,8 +84,8 @@ func (v *vhost) checkQueue(name []byte, c *Conn) (*queue, error) {
 	return q, q.mayUse(c)
 }
 
-// deleteQueue is queue.delete and returns the messages that went with it; a
-// queue that is not there is no error.
+// deleteQueue is queue.delete. It returns the number of messages that were deleted with the
+// queue. A queue that does not exist is no error.
 func (v *vhost) deleteQueue(name []byte, c *Conn, ifUnused, ifEmpty bool) (messages int, err error) {
 	q := v.queues[stripBreaks(string(name))]
 	if q == nil {
@@ -111,9 +111,8 @@ func (v *vhost) deleteQueue(name []byte, c *Conn, ifUnused, ifEmpty bool) (messa
 	return q.delete(), nil
 }
 
-// delete deletes the queue with its bindings, consumers and ready messages, and
-// returns how many messages there were. Channels give back their unacked messages as
-// always.
+// delete deletes the queue with its bindings, consumers and ready messages, and returns how
+// many messages there were. Channels return their unacked messages as always.
 func (q *queue) delete() (messages int) {
 	if q.gone {
 		return 0
@@ -155,8 +154,8 @@ func (q *queue) delete() (messages int) {
 	return messages
 }
 
-// deleteWhenQuiet is delete for a queue that is deleted without a request. Messages
-// that have died in it already are dead-lettered first.
+// deleteWhenQuiet is delete for a queue that is deleted without a request. Messages that have
+// died in it already are dead-lettered first.
 func (q *queue) deleteWhenQuiet() {
 	if q.busy() {
 		q.doomed = true
@@ -172,7 +171,7 @@ func (v *vhost) dropOwner(c *Conn) {
 	}
 }
 
-// declareExchange makes the exchange or finds the equivalent one.
+// declareExchange makes the exchange, or finds an equivalent one.
 func (v *vhost) declareExchange(spec exchangeSpec) (*exchange, error) {
 	spec.name = stripBreaks(spec.name)
 	if exchangeTypes[spec.kind] == nil {
@@ -198,8 +197,8 @@ func (v *vhost) declareExchange(spec exchangeSpec) (*exchange, error) {
 	return x, x.equivalent(spec)
 }
 
-// makeExchange makes an exchange whose name is free, without storing it.
-// Recovery uses it too.
+// makeExchange makes an exchange whose name is not in use, without storing it. Recovery uses
+// it, too.
 func (v *vhost) makeExchange(spec exchangeSpec) *exchange {
 	spec.args = append(amqpproto.RawTable(nil), spec.args...)
 	x := newExchange(v, spec)
@@ -208,7 +207,7 @@ func (v *vhost) makeExchange(spec exchangeSpec) *exchange {
 	return x
 }
 
-// equivalent is the error for an exchange that is declared again in another way.
+// equivalent returns the error for an exchange that is declared again with other properties.
 func (x *exchange) equivalent(spec exchangeSpec) error {
 	if x.exchangeSpec.kind != spec.kind {
 		return inequivalent("type", x, "'"+spec.kind+"'", "'"+x.exchangeSpec.kind+"'")

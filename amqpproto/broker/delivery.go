@@ -8,15 +8,15 @@ import (
 	"zamqp/amqpproto"
 )
 
-// ready tells a queue whether k may get a message now. The prefetch of consumer and
-// channel and the connection's unsent output decide. After false, the queue's wake is
-// called when that may have changed.
+// ready reports whether k may get a message now. The prefetch of consumer and channel and the
+// connection's unsent output decide. After false, the queue's wake is called when that may
+// have changed.
 func (ch *channel) ready(k *consumer) bool {
 	if ch.state != channelOpen || !k.noAck && k.prefetch > 0 && k.unacked >= int(k.prefetch) {
 		return false
 	}
 	if ch.limit > 0 && ch.held >= ch.limit && k.queue.typ.channelPrefetch {
-		return false // in RabbitMQ as well a consumer without acks waits for the others' acks
+		return false // as in RabbitMQ, a consumer without acks waits for the acks of others
 	}
 	c := ch.conn
 	if c.out.Len() >= c.server.opts.OutputMax {
@@ -26,9 +26,9 @@ func (ch *channel) ready(k *consumer) bool {
 	return true
 }
 
-// deliver sends an entry that the queue has taken out for k. Unless k.noAck, the
-// channel gives it back with settle, requeue or reject; with it, the channel
-// settles it at once.
+// deliver sends an entry that the queue has taken out for k. Unless k.noAck is set, the
+// channel returns it with settle, requeue or reject; with noAck, the channel settles it at
+// once.
 func (ch *channel) deliver(k *consumer, e entry) {
 	c := ch.conn
 	s := c.server
@@ -94,7 +94,7 @@ func (c *Conn) appendContent(channel uint16, p parts) {
 	c.out.Lend(channel, p.body, c.frameMax, func() { s.dropBody(p.large) })
 }
 
-// shown are the properties with which q delivers a message. A queue that counts
+// shown returns the properties with which q delivers a message. A queue that counts
 // deliveries adds x-delivery-count, as in RabbitMQ: always to basic.get-ok, and to
 // basic.deliver from the second delivery on.
 func (q *queue) shown(e entry, props []byte, got bool) []byte {
@@ -108,7 +108,7 @@ func (q *queue) shown(e entry, props []byte, got bool) []byte {
 func withDeliveryCount(props []byte, n uint32) []byte {
 	var p amqpproto.Properties
 	if _, err := p.Decode(props); err != nil {
-		return props // was decoded when it was published
+		return props // it was decoded when it was published
 	}
 	p.Flags |= amqpproto.FlagHeaders
 	const key = "x-delivery-count"
@@ -140,8 +140,8 @@ func (ch *channel) cancelled(k *consumer) {
 	}
 }
 
-// tellEnded sends the cancels of consumers whose queues have ended. They come
-// after the answer to what ended the queue, as in RabbitMQ.
+// tellEnded sends the cancels of consumers whose queues have ended. As in RabbitMQ, they come
+// after the answer to the method that ended the queue.
 func (s *Server) tellEnded() {
 	for len(s.ended) > 0 {
 		ended := s.ended
@@ -158,7 +158,7 @@ func (s *Server) tellEnd(k *consumer) {
 	}
 }
 
-// remove forgets a consumer. What it has not acked stays.
+// remove removes a consumer. Its unacked messages stay.
 func (ch *channel) remove(k *consumer) {
 	delete(ch.consumers, k.tag)
 	k.unretire()

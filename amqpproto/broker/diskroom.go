@@ -6,17 +6,17 @@ import (
 	"syscall"
 )
 
-// diskRoom is what the broker knows about the room on its disk. The room was measured
-// some time ago. What was written since is counted, so that the disk is measured again
-// before it is full.
+// diskRoom is what the broker knows about the free space on its disk. The space was measured
+// some time ago. Writes since then are counted, so that the disk is measured again before it
+// is full.
 type diskRoom struct {
-	trouble error // why the store takes nothing, or only what gives room back
-	low     bool  // what may be written was
-	lags    bool  // more waits to be written than the store's reserve could take
+	trouble error // why the store takes nothing, or only records that free space
+	low     bool  // everything that may be written was written
+	lags    bool  // more octets wait to be written than the store's reserve could take
 
-	end    int64 // of the octets appended, with those announced, at which it is low
-	lookAt int64 // the same, at which the disk is looked at again
-	coming int64 // octets of bodies whose headers have come and which have not
+	end    int64 // number of appended and announced octets at which the space is low
+	lookAt int64 // the same number at which the disk is measured again
+	coming int64 // octets of bodies whose headers have arrived and which have not
 }
 
 // holds reports whether publishers have to wait.
@@ -27,14 +27,14 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// DiskMark is the place up to which the store is on disk, for DiskRoom. Take it before
+// DiskMark returns the place up to which the store is on disk, for DiskRoom. Call it before
 // you measure the disk.
 func (s *Server) DiskMark() int64 { return s.store.Appended() - s.behind() }
 
-// DiskRoom says that the store may write room octets behind mark. When half of them
-// are used, the broker calls [Options.LookAtDisk], which asks for a new measurement.
-// When all of them are used, publishers wait, as they do for memory, until there are
-// more than again octets. low says that they wait.
+// DiskRoom says that the store may write room octets after mark. When half of them are used,
+// the broker calls [Options.LookAtDisk], which asks for a new measurement. When all of them
+// are used, publishers wait, as they do for memory, until there are more than again octets.
+// low reports whether they wait.
 func (s *Server) DiskRoom(mark, room, again int64) (low bool) {
 	d := &s.disk
 	left := mark + room - s.store.Appended() - d.coming
@@ -43,11 +43,11 @@ func (s *Server) DiskRoom(mark, room, again int64) (low bool) {
 	return d.low
 }
 
-// setLow begins or ends the wait for room on the disk.
+// setLow begins or ends the wait for space on the disk.
 func (s *Server) setLow(low bool, left int64) {
 	d := &s.disk
 	if low {
-		d.lookAt = math.MaxInt64 // the disk is measured by time from now on
+		d.lookAt = math.MaxInt64 // from now on the disk is measured at intervals
 	}
 	if low == d.low {
 		return
@@ -89,8 +89,8 @@ func (s *Server) caughtUp() {
 	}
 }
 
-// announce says how many octets of a body are coming on a channel; 0 when they have
-// come, or will not.
+// announce records how many octets of a body are still to arrive on a channel; 0 when they
+// have arrived, or will not.
 func (ch *channel) announce(octets uint64) {
 	s := ch.conn.server
 	if s.store == nil || octets == 0 && ch.announced == 0 {
@@ -103,8 +103,8 @@ func (ch *channel) announce(octets uint64) {
 	}
 }
 
-// storeTroubled is called with an error when the disk takes nothing for now, and with
-// nil when it does again.
+// storeTroubled is called with an error when the disk takes nothing for now, and with nil
+// when it works again.
 func (s *Server) storeTroubled(err error) {
 	s.disk.trouble = err
 	kind := StoreRecovered

@@ -7,21 +7,21 @@ import (
 	"zamqp/amqpproto/broker/store"
 )
 
-// Only durable things are stored: storing and forgetting anything else does
-// nothing, so callers need not look. While the store is being read, and without a
-// data directory, there is no store, and nothing is ever waited for.
+// Only durable things are stored. Storing and forgetting anything else does nothing, so
+// callers need not check. While the store is being read, and without a data directory, there
+// is no store, and nothing ever waits for it.
 
-// stored is the number of the store's last record, synced that of the last one on
-// disk. See store.Store.
+// stored returns the number of the store's last record, synced that of the last one on disk.
+// See store.Store.
 func (s *Server) stored() uint64  { return s.store.Last() }
 func (s *Server) synced() uint64  { return s.store.Synced() }
 func (s *Server) storeErr() error { return s.store.Err() }
 
-// behind is how many octets wait to be written.
+// behind returns how many octets wait to be written.
 func (s *Server) behind() int64 { return s.store.Behind() }
 
-// inStore reports whether the store has to know x. The predeclared exchanges are
-// there anyway.
+// inStore reports whether the store has to know x. The predeclared exchanges exist without
+// it.
 func (x *exchange) inStore() bool {
 	return x.durable && x.name != "" && !strings.HasPrefix(x.name, "amq.")
 }
@@ -51,10 +51,9 @@ func (q *queue) storeForm() store.Queue {
 	return store.Queue{ID: q.storeID, Vhost: q.vhost.name, Name: q.name, AutoDelete: q.autoDelete, Args: q.args}
 }
 
-// storeQueue and forgetQueue are the same for queues. An exclusive queue ends
-// with its connection, so it is not durable, whatever was asked for. forgetQueue
-// comes before forgetEntry of each message that was in the queue, which costs no
-// records then.
+// storeQueue and forgetQueue do the same for queues. An exclusive queue ends with its
+// connection, so it is not durable, even if it was declared durable. forgetQueue comes before
+// forgetEntry of each message that was in the queue, which then costs no records.
 func (s *Server) storeQueue(q *queue) {
 	if q.durable && !q.exclusive {
 		q.storeID = s.store.AddQueue(q.storeForm())
@@ -68,8 +67,8 @@ func (s *Server) forgetQueue(q *queue) {
 	}
 }
 
-// inStore reports whether the store knows b: a binding is durable if both its ends
-// are. Bindings of the default exchange are not made by anybody.
+// inStore reports whether the store knows b: a binding is durable if both its ends are.
+// Bindings of the default exchange are implicit, and not stored.
 func (b *binding) inStore() bool {
 	if !b.source.durable || b.source.name == "" {
 		return false
@@ -112,13 +111,12 @@ func (s *Server) storeForm(m *message) store.Message {
 	return f
 }
 
-// storeSize is how many octets of m the store writes.
+// storeSize returns how many octets of m the store writes.
 func (m *message) storeSize() int { return m.size() - m.copied() + int(m.bodyLen) }
 
-// storeMessage is called once for each publish, after routing and before push. A
-// persistent message is written once, with those of the queues that are durable;
-// m.seq is its number then, and 0 if there was nothing to write. A queue that
-// refuses it afterwards forgets it.
+// storeMessage is called once for each publish, after routing and before push. A persistent
+// message is written once for all of its queues that are durable. m.seq is then its number,
+// or 0 if there was nothing to write. A queue that refuses the message afterwards forgets it.
 func (s *Server) storeMessage(m *message, queues []*queue) {
 	if s.store == nil || !m.persistent {
 		return
@@ -134,7 +132,7 @@ func (s *Server) storeMessage(m *message, queues []*queue) {
 	}
 }
 
-// wasStored is called when the store has a message.
+// wasStored is called when a message has been given to the store.
 func (s *Server) wasStored(m *message, seq uint64) {
 	m.seq = seq
 	s.memory += store.MessageSize
@@ -144,15 +142,15 @@ func (s *Server) wasStored(m *message, seq uint64) {
 	s.wrote()
 }
 
-// storeDelivery is called when a queue hands an entry out, not when the entry is
-// gone with that: see store.Store.Delivered.
+// storeDelivery is called when a queue delivers an entry, unless the entry is then gone: see
+// store.Store.Delivered.
 func (s *Server) storeDelivery(q *queue, e entry) {
 	if e.msg.seq != 0 {
 		s.store.Delivered(e.msg.id, e.msg.seq, q.storeID, e.deliveries+1, q.typ.countsDeliveries)
 	}
 }
 
-// noteDeliveries comes before deliveries leave.
+// noteDeliveries is called before deliveries are sent.
 func (s *Server) noteDeliveries() {
 	if err := s.store.WriteDeliveries(); err != nil {
 		s.host.Note(Event{Kind: StoreReported, Err: fmt.Errorf("%w; after a crash all messages will be marked as redelivered", err)})
@@ -170,14 +168,14 @@ func (s *Server) forgetEntry(q *queue, m *message) {
 	}
 }
 
-// forgetMessage releases a message that nothing holds any more: the queues that
-// had it were deleted.
+// forgetMessage releases a message that nothing holds any more, because the queues that had
+// it were deleted.
 func (s *Server) forgetMessage(m *message) {
 	s.store.Forget(m.id, m.storeSize())
 	s.isForgotten(m)
 }
 
-// isForgotten is called when the store has a message no more.
+// isForgotten is called when the store no longer has a message.
 func (s *Server) isForgotten(m *message) {
 	m.seq = 0
 	s.memory -= store.MessageSize

@@ -2,20 +2,20 @@ package broker
 
 import "zamqp/amqpproto"
 
-// ending ends channels, or a connection with all its channels, when that is too much
-// for one slice. The client is told when all of it is done.
+// ending ends channels, or a connection with all its channels, if that is too much for one
+// slice. The client gets the answer when all of it is done.
 type ending struct {
 	conn      *Conn
-	first     []*ending // of single channels, that began before
+	first     []*ending // number of ends of single channels that began before
 	channels  []*channel
-	consumers []*consumer // to be cancelled
+	consumers []*consumer // consumers to be cancelled
 	owned     []*queue    // exclusive queues to be deleted
 	holding   holding
-	last      func() // sends the answer to the client then; nil = none
+	last      func() // sends the answer to the client at the end; nil = none
 	over      bool
 }
 
-// endUnitsOf is what it costs to end channels at once.
+// endUnitsOf returns the cost of ending channels at once.
 func endUnitsOf(channels []*channel) int {
 	units := 0
 	for _, ch := range channels {
@@ -25,14 +25,13 @@ func endUnitsOf(channels []*channel) int {
 		units += ch.order.n*endUnits + ch.unacked.len()*requeueUnits
 		units += ch.tx.publishes.n*forgetUnits + ch.tx.settles.n*2*requeueUnits
 		if ch.chore != nil || ch.ending != nil {
-			units += sliceUnits + 1 // that comes first
+			units += sliceUnits + 1 // this comes first
 		}
 	}
 	return units
 }
 
-// endLater ends channels in later turns. None of their consumers gets a message from
-// now on.
+// endLater ends channels in later turns. From now on none of their consumers gets a message.
 func (c *Conn) endLater(channels []*channel, owned map[*queue]struct{}) *ending {
 	e := &ending{conn: c}
 	for _, ch := range channels {
@@ -107,7 +106,7 @@ func (e *ending) step(s *Server) (done bool) {
 // giveBack returns unacked messages to their queues.
 func (e *ending) giveBack(s *Server, ch *channel) (done bool) {
 	if t := ch.chore; t != nil && !t.step(s) {
-		return false // what came first is done first
+		return false // earlier work is done first
 	}
 	if ch.tx.publishes.n+ch.tx.settles.n > 0 {
 		t := ch.takeTx()
