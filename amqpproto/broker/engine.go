@@ -12,18 +12,18 @@ type serverEngine struct {
 	arena      arena.Arena
 	slabs      slabs
 	blocks     backlog.Spare
-	memory     int64 // octets: live messages and what queues and channels keep about them
-	messages   int   // ready, in all queues
+	memory     int64 // octets of live messages, and of the bookkeeping of queues and channels about them
+	messages   int   // number of ready messages in all queues
 	unacked    int   // in all queues
-	compacting bool  // Tick goes on with it
+	compacting bool  // Tick continues with it
 
 	timers timers
 	wake   int64 // the time that the host last got for the next Tick; 0 = never
 
 	router router
-	deaths []death // to be dead-lettered when the queue at work has done
-	hops   int     // of the letter under way, see drain
-	dying  bool    // drain is at work
+	deaths []death // messages to be dead-lettered when the current queue has finished
+	hops   int     // state of the current letter, see drain
+	dying  bool    // drain is running
 	letter letter
 
 	slice slicing
@@ -36,16 +36,16 @@ func (s *Server) initEngine() {
 	s.slabs.allocate, s.slabs.give = s.opts.Allocate, s.opts.Free
 }
 
-// tickEngine lets messages and queues expire, and goes on with chores. It returns when
-// it wants to be called again, in nanoseconds since 1970; 0 = never. For an earlier
-// deadline that comes up later it calls Host.WakeAt.
+// tickEngine lets messages and queues expire, and continues with chores. It returns when it
+// must be called again, in nanoseconds since 1970; 0 = never. For an earlier deadline that is
+// set later it calls Host.WakeAt.
 func (s *Server) tickEngine(now int64) (next int64) {
 	s.refill(now)
 	if s.compacting {
 		s.compact()
 	}
 	s.runChores()
-	// Each queue once: a queue whose messages are dead-lettered to itself may be due
+	// Each queue comes once: a queue whose messages are dead-lettered to itself may be due
 	// again at once, and waits for the next turn.
 	for n := len(s.timers); n > 0 && len(s.timers) > 0 && s.timers[0].due <= now && s.charge(endUnits, 0); n-- {
 		s.timers[0].timeout(now)
@@ -61,7 +61,7 @@ func (s *Server) tickEngine(now int64) (next int64) {
 	return s.wake
 }
 
-// wakeAt sees to it that Tick is called by t.
+// wakeAt makes sure that Tick is called by t.
 func (s *Server) wakeAt(t int64) {
 	if s.wake == 0 || t < s.wake {
 		s.wake = t
@@ -69,7 +69,7 @@ func (s *Server) wakeAt(t int64) {
 	}
 }
 
-// memoryUsed is the octets of messages, of what queues and channels keep about them,
-// of bodies that are coming and of unsent output. The memory that the arena takes is
-// larger, by what compact leaves.
+// memoryUsed returns the octets of messages, of the bookkeeping of queues and channels about
+// them, of incomplete bodies and of unsent output. The memory of the arena is larger, by what
+// compact leaves.
 func (s *Server) memoryUsed() int64 { return s.memory + s.coming.octets + s.unsent }

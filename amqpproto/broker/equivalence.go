@@ -10,7 +10,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// inequivalent is the 406 for a declare that differs from what is there.
+// inequivalent returns the 406 for a declaration that differs from what exists.
 func inequivalent(name string, of fmt.Stringer, got, have string) error {
 	return precondition("inequivalent arg '%s' for %s: received %s but current is %s", name, of, got, have)
 }
@@ -22,8 +22,8 @@ func equalFlag(have, got bool, of fmt.Stringer, name string) error {
 	return inequivalent(name, of, "'"+strconv.FormatBool(got)+"'", "'"+strconv.FormatBool(have)+"'")
 }
 
-// equalArguments compares the arguments of these names. Integers are equal
-// whatever their width.
+// equalArguments compares the arguments with these names. Integers are equal whatever their
+// width.
 func equalArguments(have, got amqpproto.RawTable, of fmt.Stringer, names []string) error {
 	for _, name := range names {
 		h, inHave := have.Lookup(name)
@@ -35,7 +35,7 @@ func equalArguments(have, got amqpproto.RawTable, of fmt.Stringer, names []strin
 				return inequivalent(name, of, "'"+text(g)+"'", "'"+text(h)+"'")
 			}
 		case name == "x-queue-type" && (isText(h, inHave, "classic") || isText(g, inGot, "classic")):
-			// Saying nothing is the same as saying classic.
+			// A missing argument means classic.
 		default:
 			return inequivalent(name, of, typedText(g, inGot), typedText(h, inHave))
 		}
@@ -68,8 +68,7 @@ func typedText(f amqpproto.Field, ok bool) string {
 	return fmt.Sprintf("the value '%s' of type '%s'", text(f), typeName(f.Type))
 }
 
-// text is a value as RabbitMQ shows it: strings as they are, all else as a term
-// of Erlang.
+// text returns a value as RabbitMQ shows it: strings unchanged, all else as a term of Erlang.
 func text(f amqpproto.Field) string {
 	if f.Type == amqpproto.FieldString || f.Type == amqpproto.FieldBytes {
 		return string(f.Raw)
@@ -113,7 +112,7 @@ func term(f amqpproto.Field) string {
 	return "undefined"
 }
 
-// typeName is what RabbitMQ calls a field type.
+// typeName returns what RabbitMQ calls a field type.
 func typeName(typ byte) string {
 	switch typ {
 	case amqpproto.FieldBool:

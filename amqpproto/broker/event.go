@@ -1,23 +1,23 @@
 package broker
 
-// EventKind says what happened.
+// EventKind says what has happened.
 type EventKind uint8
 
 // The kinds of events.
 const (
 	ConnectionOpened EventKind = iota // a client has opened a vhost
-	ConnectionClosed                  // Err says why, nil = in order
+	ConnectionClosed                  // Err says why, nil = closed in an orderly way
 	LoginRefused                      // Err says why
-	ChannelClosed                     // by an error of the client, which Err is
-	MemoryBlocked                     // over MemoryMax: publishers are not read any more
-	MemoryUnblocked                   // under it again
-	DiskBlocked                       // Octets more may be written than are free: publishers are not read any more
+	ChannelClosed                     // the end was an error of the client, which is Err
+	MemoryBlocked                     // memory is over MemoryMax: publishers are not read any more
+	MemoryUnblocked                   // memory is under it again
+	DiskBlocked                       // more may be written than the Octets that are free: publishers are not read any more
 	DiskUnblocked                     // Octets may be written again
 	StoreFailed                       // Err: nothing persistent is confirmed from now on
-	StoreTroubled                     // Err: the disk takes nothing, publishers wait; it is tried again
-	StoreRecovered                    // the disk takes what is written again
-	StoreReported                     // Err: what was found damaged at start
-	StoreCut                          // Octets were cut off its end at start: not wholly written before a crash, and never confirmed
+	StoreTroubled                     // Err: the disk takes nothing, and publishers wait; the broker tries again
+	StoreRecovered                    // the disk takes writes again
+	StoreReported                     // Err: damage that was found at the start
+	StoreCut                          // Octets were cut off the store's end at the start: a crash has left them incomplete, and they were never confirmed
 )
 
 var eventNames = [...]string{"connection opened", "connection closed", "login refused", "channel closed",
@@ -32,6 +32,6 @@ type Event struct {
 	Name   string // connection_name of the client's properties
 	User   string
 	Vhost  string
-	Octets int64 // of memory in use, of room on the disk, or of StoreCut
+	Octets int64 // of memory in use, of space on the disk, or of StoreCut
 	Err    error
 }

@@ -2,16 +2,16 @@ package broker
 
 import "zamqp/amqpproto"
 
-// exchange routes messages. Fields are those of exchangeSpec.
+// exchange routes messages. Its fields are those of exchangeSpec.
 type exchange struct {
 	vhost *vhost
 	exchangeSpec
 
 	alternate string // x's alternate-exchange; "" = none
 	bindings  []*binding
-	known     map[bindingKey]*binding // bindings, to find one that is there already
+	known     map[bindingKey]*binding // bindings by key, to find one that exists already
 	targets   []*binding              // bindings of which x is the target
-	mark      uint64                  // route's
+	mark      uint64                  // for route
 	gone      bool                    // deleted
 
 	typ   *exchangeType
@@ -26,13 +26,13 @@ type binding struct {
 	key    string
 	args   amqpproto.RawTable // sorted by name
 
-	inSource int // places in source.bindings, and in queue.bindings or target.targets
+	inSource int // its places in source.bindings, and in queue.bindings or target.targets
 	inTarget int
-	inIndex  int         // place in whatever source.index has b in
-	rule     bindingRule // nil = the routing key is enough
+	inIndex  int         // its place in the part of source.index that has b
+	rule     bindingRule // nil = only the routing key counts
 }
 
-// bindingKey identifies a binding: two with the same key are the same.
+// bindingKey identifies a binding: two bindings with the same key are the same.
 type bindingKey struct {
 	queue     *queue
 	target    *exchange
@@ -147,7 +147,7 @@ func (v *vhost) bindingOf(source, key []byte, args amqpproto.RawTable) (*binding
 	return &binding{source: v.exchanges[name], key: string(key), args: sortTable(args)}, nil
 }
 
-// valid is the error for arguments that the exchange cannot use.
+// valid returns the error for arguments that the exchange cannot use.
 func (b *binding) valid() error {
 	if check := b.source.typ.check; check != nil {
 		return check(b.args)
@@ -182,7 +182,7 @@ func (v *vhost) linkBinding(b *binding) {
 	x.index.add(b)
 }
 
-// ends is the list of bindings of whatever b ends at.
+// ends returns the list of bindings of the thing that b leads to.
 func (b *binding) ends() *[]*binding {
 	if b.queue != nil {
 		return &b.queue.bindings
@@ -190,8 +190,8 @@ func (b *binding) ends() *[]*binding {
 	return &b.target.targets
 }
 
-// removeBinding removes a binding. The last one of an auto-delete exchange deletes the
-// exchange.
+// removeBinding removes a binding. When an auto-delete exchange loses its last binding, it is
+// deleted.
 func (v *vhost) removeBinding(b *binding) {
 	v.server.forgetBinding(b)
 	v.unlinkBinding(b)
@@ -219,7 +219,7 @@ func dropLast(list []*binding) []*binding {
 	return list[:len(list)-1]
 }
 
-// without takes b out of a list of an index, by inIndex. The order does not matter.
+// without removes b from a list of an index, by inIndex. The order does not matter.
 func without(list []*binding, b *binding) []*binding {
 	last := list[len(list)-1]
 	list[b.inIndex], last.inIndex = last, b.inIndex
@@ -230,7 +230,7 @@ func without(list []*binding, b *binding) []*binding {
 func (x *exchange) delete() {
 	v := x.vhost
 	if v.exchanges[x.name] != x {
-		return // a cycle of auto-delete exchanges has come back
+		return // a cycle of auto-delete exchanges leads back here
 	}
 	v.server.forgetExchange(x)
 	delete(v.exchanges, x.name)
@@ -256,7 +256,7 @@ func (x *exchange) unbindOne() {
 	x.vhost.removeBinding(x.targets[len(x.targets)-1])
 }
 
-// leads reports whether the target of b is still there.
+// leads reports whether the target of b still exists.
 func (b *binding) leads() bool {
 	if b.queue != nil {
 		return !b.queue.gone

@@ -2,7 +2,7 @@ package broker
 
 import "zamqp/amqpproto"
 
-// The methods of class exchange: permissions here, the rest in vhost.
+// These are the methods of class exchange: permissions here, the rest in vhost.
 
 func (ch *channel) onExchangeDeclare(args []byte) error {
 	var m amqpproto.ExchangeDeclare
@@ -44,9 +44,8 @@ func (ch *channel) exchangeDeclared(m *amqpproto.ExchangeDeclare) error {
 	return nil
 }
 
-// mayForward checks the argument that names an exchange which messages of the
-// thing declared go on to: the user must be able to read the one and write to
-// the other.
+// mayForward checks the argument that names an exchange to which the declared thing forwards
+// messages: the user must be able to read the declared thing and to write to that exchange.
 func (c *Conn) mayForward(args amqpproto.RawTable, argument, kind string, name []byte) error {
 	f, ok := args.Lookup(argument)
 	if !ok || f.Type != amqpproto.FieldString {
@@ -120,8 +119,8 @@ func (ch *channel) onExchangeUnbind(args []byte) error {
 	return nil
 }
 
-// mayBind checks binding and unbinding. The default exchange takes part in none,
-// which is said before anything about permissions.
+// mayBind checks binding and unbinding. The default exchange can take part in neither, which
+// is checked before any permission.
 func (c *Conn) mayBind(kind string, destination, source []byte) error {
 	if c.access == nil {
 		return nil

@@ -2,23 +2,22 @@ package broker
 
 import "zamqp/amqpproto"
 
-// exchangeType is what all exchanges of one type have in common. A new type is a
-// file of its own with one of these, and a row in exchangeTypes.
+// exchangeType has what all exchanges of one type have in common. A new type is a file with
+// one of these, and a row in exchangeTypes.
 type exchangeType struct {
 	// newIndex makes the index of an exchange's bindings.
 	newIndex func(x *exchange) bindingIndex
-	// check returns an error if the arguments of a binding make no sense. Nil
-	// accepts all arguments.
+	// check returns an error if the arguments of a binding make no sense. nil accepts all
+	// arguments.
 	check func(args amqpproto.RawTable) error
-	// keyed says that the routing key matters. If it does not, a message is matched
-	// only once, whatever its CC and BCC say.
+	// keyed says that the routing key matters. If it does not, a message is matched only
+	// once, whatever its CC and BCC are.
 	keyed bool
-	// units is the cost of looking at one of the bindings that match.
+	// units is the cost of checking one of the bindings that match.
 	units int
 }
 
-// bindingIndex holds the bindings of an exchange in the form that its type
-// searches.
+// bindingIndex has the bindings of an exchange in the form that its type searches.
 type bindingIndex interface {
 	add(b *binding)
 	remove(b *binding)
@@ -27,13 +26,12 @@ type bindingIndex interface {
 	match(key []byte, to follower)
 }
 
-// follower takes the bindings that match. A list is never empty; it belongs to the
-// index.
+// follower receives the bindings that match. A list is never empty; it belongs to the index.
 type follower interface {
 	follow(list []*binding)
 }
 
-// bindingRule is what a binding requires of a message besides the routing key.
+// bindingRule is what a binding requires of a message in addition to the routing key.
 type bindingRule interface {
 	fits(headers amqpproto.RawTable) bool
 }

@@ -1,6 +1,6 @@
 package broker
 
-// lifetime is how long m may wait in q, in milliseconds; -1 = for ever.
+// lifetime returns how long m may wait in q, in milliseconds; -1 = for ever.
 func (q *queue) lifetime(m *message) int64 {
 	switch {
 	case m.expiration < 0:
@@ -19,7 +19,7 @@ func (q *queue) expire() {
 		return
 	}
 	if q.holds > 0 {
-		return // not all that belongs before the head is there
+		return // some messages that belong before the head are missing
 	}
 	now := q.server().now()
 	for n := 0; q.mortal() && q.backlog.First().Expires <= now; n++ {
@@ -32,11 +32,11 @@ func (q *queue) expire() {
 	q.watchHead()
 }
 
-// mortal says that the head will expire.
+// mortal reports whether the head will expire.
 func (q *queue) mortal() bool { return q.backlog.Len() > 0 && q.backlog.First().Expires != 0 }
 
-// watchHead has timeout called when the head expires. The deadline of a head that was
-// taken meanwhile stays: it costs one look at the new head.
+// watchHead makes sure that timeout is called when the head expires. The deadline of a head
+// that was taken in the meantime stays: it only costs one check of the new head.
 func (q *queue) watchHead() {
 	if !q.mortal() {
 		return
@@ -47,8 +47,8 @@ func (q *queue) watchHead() {
 	}
 }
 
-// touch starts x-expires again: the queue was declared, a client asked it for a
-// message, or its last consumer has gone.
+// touch starts x-expires again: the queue was declared, a client has asked it for a message,
+// or its last consumer has gone.
 func (q *queue) touch() {
 	if q.expires == 0 || q.gone {
 		return
@@ -57,7 +57,7 @@ func (q *queue) touch() {
 	q.schedule()
 }
 
-// schedule puts the queue where it belongs among the timers.
+// schedule puts the queue at its place among the timers.
 func (q *queue) schedule() {
 	due := q.deadHead
 	if q.unusedAt != 0 && (due == 0 || q.unusedAt < due) {

@@ -6,7 +6,7 @@ var fanoutType = exchangeType{
 	units:    followUnits,
 }
 
-// fanoutIndex uses only the list of bindings that the exchange has anyway.
+// fanoutIndex only uses the list of bindings that every exchange has.
 type fanoutIndex struct{ x *exchange }
 
 func (fanoutIndex) add(*binding)    {}

@@ -9,31 +9,31 @@ import (
 	"zamqp/amqpproto"
 )
 
-// The firehose: each publish in a virtual host is copied to amq.rabbitmq.trace
-// with the key publish.EXCHANGE, and each delivery with deliver.QUEUE. Headers
-// tell what RabbitMQ's tell, in its order. https://www.rabbitmq.com/firehose.html
+// The firehose copies each publish in a virtual host to amq.rabbitmq.trace with the key
+// publish.EXCHANGE, and each delivery with the key deliver.QUEUE. The headers are those of
+// RabbitMQ, in its order. https://www.rabbitmq.com/firehose.html
 //
-// RabbitMQ does so after trace_on; here it is enough that something is bound to
-// the exchange. A copy is transient. Neither it nor a dead letter of it is copied, so
-// that clients that consume copies do not cause more of them.
+// RabbitMQ does this after trace_on; here it is enough that something is bound to the
+// exchange. A copy is transient. Neither a copy nor a dead letter of a copy is copied, so
+// clients that consume copies do not cause more of them.
 
 const firehoseName = "amq.rabbitmq.trace"
 
 // traces reports whether something is bound to the firehose.
 func (v *vhost) traces() bool { return len(v.firehose.bindings) > 0 }
 
-// tracer is the scratch of the firehose, one for a server: a copy on its way.
+// tracer is the scratch memory of the firehose, one for a server: a copy that is being made.
 type tracer struct {
 	copy   publishing
-	source publishing // the message of a delivery, taken apart
-	names  []*queue   // where a publish goes, by name
-	queues []*queue   // where the copy goes
-	bound  bool       // a binding fits the key of the copy
+	source publishing // the decoded message of a delivery
+	names  []*queue   // names of the queues of a publish
+	queues []*queue   // queues that get the copy
+	bound  bool       // a binding matches the key of the copy
 }
 
-// tracePublish copies a publish, also one that no queue takes. It is called before the
-// message is in its queues, because the copies of deliveries come behind that of the
-// publish. A publish of a transaction is copied when it comes.
+// tracePublish copies a publish, even if no queue takes it. It is called before the message
+// is in its queues, so that the copies of deliveries come after that of the publish. A
+// publish of a transaction is copied when it arrives.
 func (ch *channel) tracePublish(p *publishing, queues []*queue) {
 	s := ch.conn.server
 	t := &s.tracer
@@ -48,7 +48,7 @@ func (ch *channel) tracePublish(p *publishing, queues []*queue) {
 	b, at := openField(b, "routed_queues", amqpproto.FieldArray)
 	for _, q := range t.names {
 		if len(b)+5+len(q.name) > s.propertiesMax() {
-			break // thousands of them: as many as a header can have
+			break // there may be thousands: as many as a header can have
 		}
 		b = appendLong(append(b, amqpproto.FieldString), q.name)
 	}
@@ -57,9 +57,9 @@ func (ch *channel) tracePublish(p *publishing, queues []*queue) {
 	s.drain()
 }
 
-// traceDelivery copies a message that goes out to a consumer, or with get-ok. m
-// is the message with the properties that are sent. The caller drains, as it may
-// be in the middle of a queue's work here.
+// traceDelivery copies a message that is sent to a consumer, or with get-ok. m is the message
+// with the properties that are sent. The caller calls drain, because it may be in the middle
+// of a queue's work here.
 func (ch *channel) traceDelivery(q *queue, redelivered bool, m parts) {
 	s := ch.conn.server
 	t := &s.tracer
@@ -69,7 +69,7 @@ func (ch *channel) traceDelivery(q *queue, redelivered bool, m parts) {
 	}
 	p := &t.source
 	p.exchange, p.key, p.props = m.exchange, m.key, m.props
-	// It was parsed when it was published.
+	// It was checked when it was published.
 	_ = p.parse()
 	_ = p.check()
 	p.more = append(p.more, m.bcc...)
@@ -92,11 +92,11 @@ func (t *tracer) wanted(v *vhost) bool {
 
 func (t *tracer) follow([]*binding) { t.bound = true }
 
-// headersAt is where the headers begin in the properties of a copy, which has no
-// others.
+// headersAt is the offset of the headers in the properties of a copy, which has no other
+// properties.
 const headersAt = 6
 
-// begin writes the headers down to node.
+// begin writes the headers from the first to node.
 func (t *tracer) begin(p *publishing, node string) []byte {
 	b := append(t.copy.props[:0], byte(amqpproto.FlagHeaders>>8), byte(amqpproto.FlagHeaders&0xff), 0, 0, 0, 0)
 	b = appendText(b, "exchange_name", p.exchange)
@@ -113,8 +113,8 @@ func (t *tracer) begin(p *publishing, node string) []byte {
 	return appendText(b, "node", node)
 }
 
-// appendTraced appends the properties that are there as a table. A timestamp has
-// the 32 bits there that RabbitMQ has room for.
+// appendTraced appends the properties that are set as a table. There, a timestamp has only 32
+// bits, as in RabbitMQ.
 func appendTraced(b []byte, p *amqpproto.Properties) []byte {
 	text := func(flag uint16, name string, value []byte) {
 		if p.Has(flag) {
@@ -147,7 +147,7 @@ func appendTraced(b []byte, p *amqpproto.Properties) []byte {
 	return b
 }
 
-// appendOrigin says whose channel it is.
+// appendOrigin appends the headers about the channel and its connection.
 func (ch *channel) appendOrigin(b []byte) []byte {
 	c := ch.conn
 	b = appendText(b, "vhost", c.vhost.name)
@@ -156,8 +156,8 @@ func (ch *channel) appendOrigin(b []byte) []byte {
 	return appendText(b, "user", c.user.name)
 }
 
-// link is both ends of the connection, as RabbitMQ names connections; without
-// addresses, in the same process, the name that the client has given.
+// link returns both ends of the connection, as RabbitMQ names connections. A connection in
+// this process has no addresses: it has the name that the client has given.
 func (c *Conn) link() string {
 	if c.ends == "" {
 		c.ends = c.name
@@ -173,11 +173,11 @@ func (c *Conn) link() string {
 	return c.ends
 }
 
-// propertiesMax is what a content header has room for.
+// propertiesMax returns how many octets of properties fit into a content header.
 func (s *Server) propertiesMax() int { return int(s.opts.FrameMax) - amqpproto.ContentHeaderOverhead }
 
-// trace publishes the copy with these properties. If there is no room for it, in
-// memory or in a frame, there is no copy: the firehose never holds anything up.
+// trace publishes the copy with these properties. If there is no space for it, in memory or
+// in a frame, there is no copy: the firehose never holds anything up.
 func (v *vhost) trace(props, body []byte, large bodyRef) {
 	s := v.server
 	t := &s.tracer
@@ -191,7 +191,7 @@ func (v *vhost) trace(props, body []byte, large bodyRef) {
 		return
 	}
 	t.queues = v.route(v.firehose, p, t.queues[:0])
-	if len(t.queues) > 0 { // the exchange that a binding leads to may have none
+	if len(t.queues) > 0 { // the exchange of a binding may have no bindings itself
 		m := s.newMessage(p)
 		for _, q := range t.queues {
 			q.take(m)
@@ -204,12 +204,12 @@ func (v *vhost) trace(props, body []byte, large bodyRef) {
 }
 
 // hasRoom reports whether the broker stays within its limits with a copy of n octets.
-// Deliveries go on when memory is over its limit, so copies of them must not.
+// Deliveries continue when memory is over its limit, so their copies must not make it worse.
 func (s *Server) hasRoom(n int) bool {
 	return s.memoryUsed()+s.behind()+int64(n) <= s.opts.MemoryMax && (s.opts.MessagesMax == 0 || s.messages < s.opts.MessagesMax)
 }
 
-// openField appends an array or a table that closeField ends.
+// openField begins an array or a table, which closeField ends.
 func openField(b []byte, name string, kind byte) (_ []byte, at int) {
 	b = append(append(b, byte(len(name))), name...)
 	b = append(b, kind, 0, 0, 0, 0)

@@ -10,7 +10,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// heartbeatSeconds is what connection.tune proposes.
+// heartbeatSeconds returns the interval that connection.tune proposes.
 func (o *Options) heartbeatSeconds() uint16 {
 	if o.Heartbeat <= 0 {
 		return 0
@@ -18,8 +18,8 @@ func (o *Options) heartbeatSeconds() uint16 {
 	return uint16(min((o.Heartbeat+time.Second-1)/time.Second, 65535))
 }
 
-// serverProperties is what connection.start says of the server. Capabilities
-// are those of RabbitMQ that are here as well.
+// serverProperties returns what connection.start says about the server. The capabilities are
+// those of RabbitMQ that this broker has, too.
 func serverProperties(o *Options) ([]byte, error) {
 	t, err := amqpproto.AppendTable(nil, amqp.Table{
 		"product":     o.Product,
@@ -44,8 +44,8 @@ func serverProperties(o *Options) ([]byte, error) {
 	return t, nil
 }
 
-// onHeader takes the protocol header. If it is of another protocol or version, the
-// answer is our header, and the connection ends. §4.2.2.
+// onHeader handles the protocol header. If it is of another protocol or version, the answer
+// is our header, and the connection ends. §4.2.2.
 func (c *Conn) onHeader(in []byte) (n int, err error) {
 	version, n, err := amqpproto.CutProtocolHeader(in)
 	if err == nil && n == 0 {
@@ -64,10 +64,10 @@ func (c *Conn) onHeader(in []byte) (n int, err error) {
 	return n, nil
 }
 
-// rabbitStates is what RabbitMQ calls the states, for its words.
+// rabbitStates has RabbitMQ's names for the states, for its error texts.
 var rabbitStates = [...]string{awaitStartOk: "starting", awaitLogin: "securing", awaitTuneOk: "tuning", awaitOpen: "opening", connOpen: "running"}
 
-// onMethod takes the methods of channel 0.
+// onMethod handles the methods of channel 0.
 func (c *Conn) onMethod(id amqpproto.MethodID, args []byte) error {
 	switch {
 	case !id.Known():
@@ -81,7 +81,7 @@ func (c *Conn) onMethod(id amqpproto.MethodID, args []byte) error {
 	case id == amqpproto.IDConnectionOpen && c.state == awaitOpen:
 		return c.onOpen(args)
 	case id == amqpproto.IDConnectionUpdateSecret && c.state == connOpen:
-		// Our passwords do not expire; RabbitMQ's own backend takes any secret, too.
+		// Our passwords do not expire. RabbitMQ's own backend also accepts any secret.
 		var m amqpproto.ConnectionUpdateSecret
 		if err := m.DecodeArgs(args); err != nil {
 			return err
@@ -125,8 +125,8 @@ func has(t amqpproto.RawTable, capability string) bool {
 	return ok && v
 }
 
-// onTuneOk takes the client's limits, which must be within ours. 0 is none, and
-// so over any limit. The texts are RabbitMQ's.
+// onTuneOk handles the client's limits, which must be within ours. 0 means no limit, and so
+// exceeds any limit. The texts are RabbitMQ's.
 func (c *Conn) onTuneOk(args []byte) error {
 	var m amqpproto.ConnectionTuneOk
 	if err := m.DecodeArgs(args); err != nil {

@@ -16,7 +16,7 @@ var headersType = exchangeType{
 	units:    matchUnits,
 }
 
-// headersIndex looks at all bindings of the exchange: each has a rule of its own.
+// headersIndex checks all bindings of the exchange, because each has its own rule.
 type headersIndex struct{ x *exchange }
 
 func (headersIndex) add(b *binding)  { b.rule = newHeadersRule(b.args) }
@@ -28,10 +28,10 @@ func (h headersIndex) match(_ []byte, to follower) {
 	}
 }
 
-// headersRule is a binding's arguments, taken apart: what a message's headers are
-// compared with. RabbitMQ's rules: x-match is all (the default) or any; names with
-// x- are left out unless it is all-with-x or any-with-x; a void value asks for the
-// name only; and types do not count, only values.
+// headersRule has the decoded arguments of a binding, with which a message's headers are
+// compared. The rules are RabbitMQ's: x-match is all (the default) or any; names that begin
+// with x- are ignored unless it is all-with-x or any-with-x; a void value requires only the
+// name; types do not count, only values.
 type headersRule struct {
 	any  bool
 	want []wantedHeader
@@ -42,7 +42,7 @@ type wantedHeader struct {
 	value amqpproto.Field
 }
 
-// checkMatch is the 406 for an x-match that is none.
+// checkMatch returns the 406 for an invalid x-match.
 func checkMatch(args amqpproto.RawTable) error {
 	f, ok := args.Lookup("x-match")
 	if !ok {
@@ -75,8 +75,8 @@ func newHeadersRule(args amqpproto.RawTable) *headersRule {
 	return h
 }
 
-// fits reports whether the rule takes a message with these headers. A rule that wants
-// nothing takes everything if it wants all of it, and nothing if it wants any.
+// fits reports whether the rule accepts a message with these headers. A rule without
+// requirements accepts everything if it requires all of them, and nothing if it requires any.
 func (h *headersRule) fits(headers amqpproto.RawTable) bool {
 	for _, w := range h.want {
 		v, ok := headers.Lookup(w.name)
@@ -87,8 +87,8 @@ func (h *headersRule) fits(headers amqpproto.RawTable) bool {
 	return !h.any
 }
 
-// sameValue compares as Erlang's == does: 1, 1.0 and a timestamp of 1 are equal,
-// and so are a string and a byte array.
+// sameValue compares like Erlang's ==: 1, 1.0 and a timestamp of 1 are equal, and so are a
+// string and a byte array.
 func sameValue(a, b amqpproto.Field) bool {
 	ia, isIntA := wholeNumber(a)
 	ib, isIntB := wholeNumber(b)

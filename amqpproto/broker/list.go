@@ -29,7 +29,7 @@ func (l *list[T]) push(n *node[T], thing *T) {
 // head returns the first thing, or nil if the list is empty.
 func (l *list[T]) head() *T { return l.first.get() }
 
-// after returns the thing behind this one, or nil if this is the last.
+// after returns the thing after this one, or nil if this is the last.
 func (n *node[T]) after() *T { return n.next.get() }
 
 func (n *node[T]) get() *T {
@@ -39,7 +39,7 @@ func (n *node[T]) get() *T {
 	return n.thing
 }
 
-// remove takes the thing out of the list if it is in one.
+// remove removes the thing from the list if it is in one.
 func (n *node[T]) remove() {
 	l := n.in
 	if l == nil {

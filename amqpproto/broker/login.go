@@ -13,16 +13,16 @@ import (
 // mechanisms are the SASL mechanisms that connection.start offers.
 const mechanisms = "PLAIN AMQPLAIN"
 
-// loginCache remembers good logins as salted digests, so that a client that
-// connects again does not cost a bcrypt each time. Whoever reads the cache can try
-// passwords faster than with the hashes, so it stays in memory only.
+// loginCache remembers successful logins as salted digests, so that a client that connects
+// again does not need a bcrypt each time. With this cache, passwords can be guessed faster
+// than with the hashes, so it stays only in memory.
 type loginCache struct {
 	salt [16]byte
 	good map[[sha256.Size]byte]struct{}
 }
 
-// loginsKept bounds the cache. It needs one entry for each user's password, and
-// wrong passwords never enter it.
+// loginsKept limits the cache. It needs one entry for each user's password, and wrong
+// passwords never enter it.
 const loginsKept = 10_000
 
 func (l *loginCache) digest(hash string, password []byte) [sha256.Size]byte {
@@ -81,8 +81,8 @@ func stringOf(f amqpproto.Field, ok bool) ([]byte, bool) {
 	return f.Bytes()
 }
 
-// login checks the credentials of a start-ok and goes on with c.welcome or
-// c.refuse: at once, or in a later turn if a password has to be hashed.
+// login checks the credentials of a start-ok and continues with c.welcome or c.refuse: at
+// once, or in a later turn if a password has to be hashed.
 func (c *Conn) login(mechanism string, response []byte) {
 	s := c.server
 	if c.user != nil { // see ConnectOwn

@@ -5,18 +5,17 @@ import (
 	"zamqp/amqpproto/broker/arena"
 )
 
-// message is a published message: what queues look at, and where in the arena
-// its octets are. It never changes after newMessage, is shared by all queues
-// that hold it, and has no Go pointers, so that a million of them cost the
-// garbage collector nothing.
+// message is a published message: the data that queues look at, and the place of its octets
+// in the arena. It never changes after newMessage, and all queues that hold it share it. It
+// has no Go pointers, so a million of them cost the garbage collector nothing.
 type message struct {
-	id          uint32 // in the slabs
-	refs        int32  // queues, deliveries and others that hold it
-	chunk       uint32 // of the arena
-	offset      uint32 // in the chunk
+	id          uint32 // number in the slabs
+	refs        int32  // number of queues, deliveries and others that hold it
+	chunk       uint32 // chunk of the arena
+	offset      uint32 // offset in the chunk
 	propsLen    uint32
 	bodyLen     uint32
-	large       bodyRef // where the body is; 0 = with the rest
+	large       bodyRef // where a large body is; 0 = with the rest
 	seq         uint64  // the store's id for it, 0 = not stored
 	expiration  int64   // milliseconds, -1 = never
 	bccLen      uint16
@@ -27,24 +26,23 @@ type message struct {
 	traced      bool // a copy of the firehose, or a dead letter of one
 }
 
-// parts are views of a message's octets. They live until the message is
-// released, and no longer than this call into the broker: Tick may move
-// messages.
+// parts are views of a message's octets. They are valid until the message is released, and
+// only during this call into the broker: Tick may move messages.
 type parts struct {
-	large    bodyRef // where body is; 0 = with the rest
+	large    bodyRef // where a large body is; 0 = with the rest
 	exchange []byte
 	key      []byte
 	props    []byte // flags and values, as on the wire
 	body     []byte
-	bcc      []byte // keys from the header BCC, which consumers do not see; see appendKey
+	bcc      []byte // keys from the header BCC, which consumers must not see; see appendKey
 }
 
-// size is how many octets m's record in the arena has: all, but a large body.
+// size returns the length of m's record in the arena: everything except a large body.
 func (m *message) size() int {
 	return int(m.exchangeLen) + int(m.keyLen) + int(m.bccLen) + int(m.propsLen) + m.copied()
 }
 
-// copied is how many octets of body are copied when m is handled.
+// copied returns how many octets of body are copied when m is handled.
 func (m *message) copied() int {
 	if m.large != 0 {
 		return 0
@@ -52,7 +50,7 @@ func (m *message) copied() int {
 	return int(m.bodyLen)
 }
 
-// view returns the octets of m.
+// view returns a view of m's octets.
 func (s *Server) view(m *message) (p parts) {
 	b := s.arena.Octets(m.chunk, m.offset, m.size())
 	p.exchange, b = cut(b, int(m.exchangeLen))
@@ -67,12 +65,12 @@ func (s *Server) view(m *message) (p parts) {
 
 func cut(b []byte, n int) (first, rest []byte) { return b[:n:n], b[n:] }
 
-// body returns the octets of m's body alone.
+// body returns only the octets of m's body.
 func (s *Server) body(m *message) []byte { return s.view(m).body }
 
-// newMessage copies p, which has been parsed and checked, into the arena. A large body
-// is there already. The caller has one reference, and calls release when the queues
-// have theirs. It allocates nothing except, now and then, a chunk.
+// newMessage copies p, which has been parsed and checked, into the arena. A large body is
+// there already. The caller has one reference, and calls release when the queues have theirs.
+// It only allocates a chunk now and then.
 func (s *Server) newMessage(p *publishing) *message {
 	m := s.slabs.take()
 	m.refs = 1
@@ -84,7 +82,7 @@ func (s *Server) newMessage(p *publishing) *message {
 	case p.large != 0:
 		s.holdBody(p.large)
 		m.large, body = p.large, nil
-	case len(body) > amqpproto.LargeBody: // read back from the store, or one long frame
+	case len(body) > amqpproto.LargeBody: // it was read from the store, or came in one long frame
 		m.large, body = s.openBody(len(body))
 		copy(body, p.body)
 		s.bodyCame(m.large)
@@ -104,7 +102,7 @@ func (s *Server) newMessage(p *publishing) *message {
 // retain adds a holder of m.
 func (m *message) retain() { m.refs++ }
 
-// release takes a holder of m away; the last one frees it.
+// release removes a holder of m; the last one frees the message.
 func (s *Server) release(m *message) {
 	m.refs--
 	if m.refs > 0 {

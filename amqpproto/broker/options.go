@@ -81,7 +81,7 @@ type User struct {
 	// Hash of the password, bcrypt. "" means that the password is the user's name, and then
 	// the login is allowed from loopback only, as for guest/guest.
 	Hash string
-	// Tags are RabbitMQ's. "impersonator" may publish with another user_id.
+	// Tags are those of RabbitMQ. "impersonator" may publish with another user's user_id.
 	Tags []string
 	// Vhosts that the user may open, with the permissions there. nil means all vhosts, with
 	// full permissions.
@@ -181,7 +181,7 @@ func newAccount(name string, u User) (*account, error) {
 			dst  **regexp.Regexp
 		}{{"configure", p.Configure, &ac.configure}, {"write", p.Write, &ac.write}, {"read", p.Read, &ac.read}} {
 			if x.expr == "" {
-				x.expr = "^$" // as RabbitMQ has it
+				x.expr = "^$" // as in RabbitMQ
 			}
 			re, err := regexp.Compile(x.expr)
 			if err != nil {

@@ -2,8 +2,8 @@ package broker
 
 import "regexp"
 
-// The checks of a user's permissions, as RabbitMQ makes them for each method. They
-// call the default exchange amq.default.
+// These check a user's permissions, as RabbitMQ does for each method. They call the default
+// exchange amq.default.
 
 func (c *Conn) mayConfigure(kind string, name []byte) error {
 	if c.access == nil {

@@ -2,7 +2,7 @@ package broker
 
 import "zamqp/amqpproto"
 
-// publish takes a whole basic.publish. The checks are RabbitMQ's, in its order.
+// publish handles a complete basic.publish. The checks are RabbitMQ's, in its order.
 func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte, large bodyRef) error {
 	c := ch.conn
 	s := c.server
@@ -35,12 +35,12 @@ func (ch *channel) publish(m *amqpproto.BasicPublish, props, body []byte, large 
 	}
 	s.stats.Published++
 	if len(m.Exchange) == 0 && isReplyName(m.RoutingKey) {
-		// The reply goes straight to its channel. It counts as unroutable as well, as
-		// RabbitMQ documents.
+		// The reply goes directly to its channel. It also counts as unroutable, as RabbitMQ
+		// documents.
 		s.deliverReply(p)
 	}
 	var later *routing
-	if c.vhost.traces() { // a copy names all queues
+	if c.vhost.traces() { // a copy of the firehose names all queues
 		s.routed = c.vhost.route(x, p, s.routed[:0])
 		ch.tracePublish(p, s.routed)
 	} else {
@@ -76,22 +76,22 @@ func (ch *channel) hand(p *publishing, queues []*queue, mandatory bool) {
 	ch.confirm(need, refused)
 }
 
-// spread stores m and pushes it. need is what the store must have synced before
-// a confirm; refused says that a queue did not take it.
+// spread stores m and pushes it to its queues. need is what the store must have synced before
+// a confirm; refused says that a queue has refused it.
 func (s *Server) spread(m *message, queues []*queue) (need uint64, refused bool) {
 	s.storeMessage(m, queues)
-	need = m.seq // m may be gone once it is delivered without ack
+	need = m.seq // m may be gone after it was delivered without ack
 	for _, q := range queues {
 		if !q.take(m) {
 			refused = true
 		}
 	}
-	s.drain() // dead letters come behind the message in every queue
+	s.drain() // dead letters come after the message in every queue
 	return need, refused
 }
 
-// sendReturn sends a mandatory message back that no queue took. It goes out
-// before the confirm of the same message.
+// sendReturn sends a mandatory message back that no queue has taken. It is sent before the
+// confirm of the same message.
 func (ch *channel) sendReturn(p parts) {
 	c := ch.conn
 	c.send(ch.number, &amqpproto.BasicReturn{ReplyCode: amqpproto.NoRoute, ReplyText: []byte("NO_ROUTE"),

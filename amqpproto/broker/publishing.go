@@ -8,29 +8,29 @@ import (
 	"zamqp/amqpproto"
 )
 
-// publishing is a basic.publish on its way to the queues. Its slices are views
-// into the publisher's input, so it dies with Feed; newMessage makes the copy.
-// One is enough for a connection: parse resets what it computes.
+// publishing is a basic.publish on its way to the queues. Its slices are views into the
+// publisher's input, so it is only valid during Feed; newMessage makes the copy. A connection
+// needs only one: parse resets the computed fields.
 type publishing struct {
 	exchange []byte
 	key      []byte
-	props    []byte // flags and values, as on the wire; parse takes BCC out
+	props    []byte // flags and values, as on the wire; parse removes BCC
 	body     []byte
-	large    bodyRef // where body is, if it is large and has come already
+	large    bodyRef // where body is, if it is large and has arrived already
 	traced   bool    // a copy of the firehose, or a dead letter of one
 
-	// The rest is computed by parse and check.
+	// These fields are computed by parse and check.
 	properties amqpproto.Properties
 	persistent bool
 	priority   int16  // -1 = not set
 	expiration int64  // milliseconds, -1 = never
 	more       []byte // further routing keys, from CC and BCC; see appendKey
-	bcc        []byte // those of more that are from BCC
+	bcc        []byte // the part of more that comes from BCC
 
 	scratch []byte // props without BCC
 }
 
-// parse takes the properties apart. The error is a ConnectionError 502.
+// parse decodes the properties. The error is a ConnectionError 502.
 func (p *publishing) parse() error {
 	p.priority, p.expiration, p.persistent, p.more, p.bcc = -1, -1, false, p.more[:0], nil
 	if _, err := p.properties.Decode(p.props); err != nil {
@@ -46,12 +46,11 @@ func (p *publishing) parse() error {
 	return nil
 }
 
-// headers are those of the properties, without BCC after check.
+// headers returns the headers of the properties, without BCC after check.
 func (p *publishing) headers() amqpproto.RawTable { return p.properties.Headers }
 
-// check looks at what exchanges and queues will look at. The error is a
-// ChannelError 406: an expiration that is no number, an unknown delivery mode,
-// CC or BCC that are no arrays.
+// check checks what exchanges and queues need. The error is a ChannelError 406: an expiration
+// that is not a number, an unknown delivery mode, CC or BCC that are not arrays.
 func (p *publishing) check() error {
 	if p.properties.Has(amqpproto.FlagExpiration) {
 		var fault string
@@ -101,12 +100,12 @@ func (p *publishing) hide(name string) {
 		return true
 	})
 	p.properties.Headers = headers
-	p.scratch, _ = p.properties.Append(p.scratch[:0]) // what was decoded can be encoded
+	p.scratch, _ = p.properties.Append(p.scratch[:0]) // what was decoded can be encoded again
 	p.props = p.scratch
 }
 
-// moreMax is about how many octets of further keys count: a routing key has up to
-// 255, and a hundred of them are more than anybody sends.
+// moreMax is about how many octets of further keys are used: a routing key has up to 255, and
+// nobody sends more than a hundred of them.
 const moreMax = 32 << 10
 
 // appendKey and cutKey write and read a list of routing keys.
@@ -117,7 +116,7 @@ func cutKey(b []byte) (key, rest []byte) {
 	return b[1:n], b[n:]
 }
 
-// appendPair appends a pair of a table as it was read.
+// appendPair appends a pair of a table unchanged.
 func appendPair(dst, key []byte, v amqpproto.Field) []byte {
 	return appendField(appendKey(dst, key), v)
 }
@@ -131,11 +130,10 @@ func appendField(dst []byte, v amqpproto.Field) []byte {
 	return append(dst, v.Raw...)
 }
 
-// expirationMax is ten years, as RabbitMQ has it, in milliseconds.
+// expirationMax is ten years in milliseconds, as in RabbitMQ.
 const expirationMax = 315_360_000_000
 
-// parseExpiration reads a number of milliseconds as RabbitMQ does, and words its
-// faults in the same way.
+// parseExpiration reads a number of milliseconds as RabbitMQ does, with the same error texts.
 func parseExpiration(b []byte) (ms int64, fault string) {
 	digits := 0
 	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
@@ -154,7 +152,7 @@ func parseExpiration(b []byte) (ms int64, fault string) {
 	if digits-start > 18 {
 		return -1, "{value_too_large," + string(b) + "}"
 	}
-	// Not strconv.ParseInt(string(b)): it would allocate for each message.
+	// strconv.ParseInt(string(b)) would allocate for each message.
 	for _, c := range b[start:digits] {
 		ms = ms*10 + int64(c-'0')
 	}

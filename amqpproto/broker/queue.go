@@ -3,52 +3,52 @@ package broker
 import "zamqp/amqpproto/broker/backlog"
 
 // queue is a queue: its ready messages, its consumers, and the rules of its arguments.
-// Unacked messages are with channels.
+// Unacked messages are with their channels.
 type queue struct {
 	vhost *vhost
 	queueSpec
 	queueRules
-	owner *Conn // of an exclusive queue
+	owner *Conn // the connection of an exclusive queue
 
 	backlog   backlog.Backlog
-	bytes     int64  // of the bodies in backlog
-	nextOrder uint64 // of the next message that comes new
-	unacked   int    // entries that are with channels
+	bytes     int64  // octets of the bodies in backlog
+	nextOrder uint64 // order of the next new message
+	unacked   int    // number of entries that channels hold
 
 	storeID  uint32 // the store's number for it, 0 = not stored
 	unstored bool   // the store has been told that it is deleted
 
 	consuming
-	bindings []*binding // that end here
-	mark     uint64     // route's
+	bindings []*binding // bindings that end here
+	mark     uint64     // for route
 	gone     bool       // deleted
-	doomed   bool       // to be deleted when it is not busy any more
+	doomed   bool       // delete the queue when it is not busy any more
 
-	queued  bool // is among the chores, for one of these:
-	tidying bool // tidy is to go on
-	running bool // run is to go on
-	holds   int  // chores that bring messages back
+	queued  bool // the queue is among the chores, for one of these reasons:
+	tidying bool // tidy must continue
+	running bool // run must continue
+	holds   int  // number of chores that bring messages back
 
-	due      int64 // when timeout is to be called; 0 = never
+	due      int64 // when timeout must be called; 0 = never
 	timer    int   // place in the heap of timers, if due is set
-	deadHead int64 // when the head of backlog has to be looked at; 0 = never
+	deadHead int64 // when the head of backlog must be checked; 0 = never
 	unusedAt int64 // when x-expires deletes the queue; 0 = never
 }
 
-// entry is a message in one queue, and what a channel remembers about a delivery. Code
-// that has taken an entry from a queue gives it back with exactly one of settle,
-// requeue or reject, also when the queue has been deleted.
+// entry is a message in one queue, and what a channel remembers about a delivery. Code that
+// has taken an entry from a queue returns it with exactly one of settle, requeue or reject,
+// even if the queue has been deleted.
 type entry struct {
 	msg         *message
 	order       uint64 // place in the queue
 	expires     int64  // nanoseconds since 1970, 0 = never
-	deliveries  uint32 // failed ones before this one, if the queue counts them
+	deliveries  uint32 // failed deliveries before this one, if the queue counts them
 	redelivered bool
 }
 
 func (q *queue) server() *Server { return q.vhost.server }
 
-// messages is how many are ready, the count of queue.declare-ok.
+// messages returns how many are ready, the count of queue.declare-ok.
 func (q *queue) messages() int { return q.backlog.Len() }
 
 // push adds a message, and a reference for the queue. ok is false if the queue is full
@@ -95,7 +95,7 @@ func (q *queue) take(m *message) (ok bool) {
 	return true
 }
 
-// refuses says that m does not fit, and that the queue does not make room.
+// refuses reports whether m does not fit, and the queue does not make room.
 func (q *queue) refuses(m *message) bool {
 	return q.overflow != dropHead && q.typ.refuses(q, m)
 }
@@ -104,7 +104,7 @@ func (q *queue) over() bool {
 	return q.maxLength >= 0 && int64(q.backlog.Len()) > q.maxLength || q.maxBytes >= 0 && q.bytes > q.maxBytes
 }
 
-// dropOver makes room from the head.
+// dropOver makes room by dropping messages from the head.
 func (q *queue) dropOver() (dropped bool) {
 	if q.overflow != dropHead || q.holds > 0 {
 		return false
@@ -130,7 +130,7 @@ func (q *queue) chargeDeath() bool {
 	return s.charge(units, s.slabs.at(q.backlog.First().ID).copied())
 }
 
-// add puts an entry into the backlog: at the end of a lane, or to its place.
+// add puts an entry into the backlog: at the end of a lane, or at its place.
 func (q *queue) add(lane int, e entry, back bool) {
 	c := backlog.Cell{ID: e.msg.id, Deliveries: e.deliveries, Order: e.order, Expires: e.expires}
 	if e.redelivered {
@@ -147,7 +147,7 @@ func (q *queue) add(lane int, e entry, back bool) {
 	s.messages++
 }
 
-// next takes the head off the backlog, which is not empty.
+// next removes the head of the backlog, which must not be empty.
 func (q *queue) next() entry {
 	s := q.server()
 	e := s.entryOf(q.backlog.Pop(&s.blocks))
@@ -162,7 +162,7 @@ func (s *Server) entryOf(c backlog.Cell) entry {
 		deliveries: c.Deliveries &^ backlog.Redelivered, redelivered: c.Deliveries&backlog.Redelivered != 0}
 }
 
-// get takes the first message, and says how many are left.
+// get removes the first message, and returns how many are left.
 func (q *queue) get() (e entry, left int, ok bool) {
 	s := q.server()
 	q.touch()
@@ -178,7 +178,7 @@ func (q *queue) get() (e entry, left int, ok bool) {
 	return e, left, ok
 }
 
-// out counts n entries that go to channels; if n is negative, that come back.
+// out counts n entries that go to channels, or with a negative n, entries that come back.
 func (q *queue) out(n int) {
 	q.unacked += n
 	s := q.server()
@@ -199,11 +199,12 @@ func (q *queue) forget(e entry) {
 	s.release(e.msg)
 }
 
-// requeue puts messages back in their places, in the order of delivery. A client
+// requeue puts messages back into their places, in the order of delivery, because a client
 // has asked for it.
 func (q *queue) requeue(es []entry) { q.takeBack(es, false) }
 
-// takeBack is requeue. With ended the channel has ended; else a client has asked.
+// takeBack is requeue for two reasons: with ended the channel has ended, otherwise a client
+// has asked.
 func (q *queue) takeBack(es []entry, ended bool) {
 	q.out(-len(es))
 	s := q.server()
@@ -231,7 +232,7 @@ func (q *queue) bringBack(e entry, ended bool) {
 	q.typ.bringBack(q, e, ended)
 }
 
-// reject is reject or nack without requeue: dead-letter or drop.
+// reject is reject or nack without requeue: it dead-letters or drops the message.
 func (q *queue) reject(e entry) {
 	q.out(-1)
 	if q.gone {
@@ -262,8 +263,8 @@ func (q *queue) detach() *removal {
 	return &removal{vhost: q.vhost, queue: q, backlog: q.backlog.Take()}
 }
 
-// deliveryCount is x-delivery-count, for the headers of what a queue that counts
-// deliveries hands out: how often the message came back before.
+// deliveryCount returns x-delivery-count, for the headers of deliveries of a queue that
+// counts them: how often the message came back before.
 func (q *queue) deliveryCount(e entry) (n uint32, ok bool) {
 	return e.deliveries, q.typ.countsDeliveries
 }
@@ -275,9 +276,9 @@ func (q *queue) each(fn func(e entry)) {
 	q.backlog.Each(func(c backlog.Cell) { fn(s.entryOf(c)) })
 }
 
-// restore is push for a message of the store. It was in the queue before, so no limit
-// is checked and no consumer gets it yet. published is when it came to the queue, in
-// nanoseconds since 1970: its TTL counts from then.
+// restore is push for a message of the store. It was in the queue before, so no limit is
+// checked and no consumer gets it yet. published is when it came to the queue, in nanoseconds
+// since 1970: its TTL counts from that time.
 func (q *queue) restore(m *message, published int64, deliveries uint32, redelivered bool) {
 	e := entry{msg: m, order: q.nextOrder, deliveries: deliveries, redelivered: redelivered}
 	q.nextOrder++

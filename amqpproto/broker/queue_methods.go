@@ -2,10 +2,10 @@ package broker
 
 import "zamqp/amqpproto"
 
-// The methods of class queue: permissions, the queue that the name "" means, and
+// These are the methods of class queue: permissions, the queue that the name "" means, and
 // the answers. vhost.go does the rest.
 
-// currentQueue returns name, or for "" the queue that the channel declared last.
+// currentQueue returns name, or if that is "", the queue that the channel declared last.
 func (ch *channel) currentQueue(name []byte) ([]byte, error) {
 	if len(name) > 0 {
 		return name, nil
@@ -57,8 +57,8 @@ func (ch *channel) onQueueDeclare(args []byte) error {
 	}
 	spec := queueSpec{name: string(m.Queue), durable: m.Durable, exclusive: m.Exclusive, autoDelete: m.AutoDelete, args: m.Arguments}
 	if c.access != nil {
-		// Permissions depend on the name, so the name that the server chooses has
-		// to be known here.
+		// Permissions depend on the name, so the name that the server chooses must be known
+		// here.
 		for spec.name == "" || len(m.Queue) == 0 && c.vhost.queue([]byte(spec.name)) != nil {
 			spec.name = c.server.generatedName()
 		}
@@ -85,7 +85,7 @@ func (ch *channel) onQueueDeclare(args []byte) error {
 	return nil
 }
 
-// queueDeclared remembers the name as the current one, and answers.
+// queueDeclared remembers the name as the current one, and sends the answer.
 func (ch *channel) queueDeclared(m *amqpproto.QueueDeclare, name []byte, messages, consumers int) {
 	ch.current = append(ch.current[:0], name...)
 	if !m.NoWait {
@@ -93,8 +93,7 @@ func (ch *channel) queueDeclared(m *amqpproto.QueueDeclare, name []byte, message
 	}
 }
 
-// boundBy checks what queue.bind and queue.unbind name, and fills in what they
-// leave out.
+// boundBy checks the names in queue.bind and queue.unbind, and fills in missing ones.
 func (ch *channel) boundBy(queue, exchange, key []byte, args amqpproto.RawTable) (name, routingKey []byte, err error) {
 	if err := args.Validate(); err != nil {
 		return nil, nil, err

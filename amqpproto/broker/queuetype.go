@@ -7,56 +7,56 @@ import (
 	"zamqp/amqpproto"
 )
 
-// queueType is what queues of one type have in common. A new type is a file of its
-// own with one of these, and a row in queueTypes.
+// queueType has what queues of one type have in common. A new type is a file with one of
+// these, and a row in queueTypes.
 type queueType struct {
-	name   string // in x-queue-type
-	module string // as errors of RabbitMQ name it
+	name   string // its name in x-queue-type
+	module string // the name in RabbitMQ's errors
 
-	// The arguments that RabbitMQ 3.10 knows, of queue.declare in the order in which
-	// it compares them, and of basic.consume. What no type knows is kept and ignored.
+	// The arguments that RabbitMQ 3.10 knows: of queue.declare, in the order in which it
+	// compares them, and of basic.consume. Arguments that no type knows are kept and ignored.
 	arguments         []string
 	consumerArguments []string
 
-	serverNamed        bool // the name may be left to the server
-	conditionalDelete  bool // queue.delete may ask for if-unused and if-empty
-	channelPrefetch    bool // the channel's prefetch, basic.qos with global, holds its deliveries
-	exclusiveConsumers bool // basic.consume may ask for exclusive
-	countsDeliveries   bool // x-delivery-count; the count outlives the process
-	retiresAtOnce      bool // a consumer that is full leaves the rotation with its last message, else when its turn comes
-	returnsFirst       bool // what comes back is delivered before the queue looks at its length
+	serverNamed        bool // the server may choose the name
+	conditionalDelete  bool // queue.delete may have if-unused and if-empty
+	channelPrefetch    bool // the channel's prefetch, basic.qos with global, applies to its deliveries
+	exclusiveConsumers bool // basic.consume may have exclusive
+	countsDeliveries   bool // it has x-delivery-count, and the count outlives the process
+	retiresAtOnce      bool // a full consumer leaves the rotation with its last message, otherwise when its turn comes
+	returnsFirst       bool // returned messages are delivered before the queue checks its length
 
 	queueBehavior
 }
 
-// queueBehavior is what a queue of a type does in its own way.
+// queueBehavior is what differs between the types of queues.
 type queueBehavior interface {
-	// checkProperties is the error for the flags of queue.declare.
+	// checkProperties returns the error for the flags of queue.declare.
 	checkProperties(q *queue) error
-	// read takes the values of arguments that only this type has.
+	// read decodes the values of arguments that only this type has.
 	read(r *queueRules, args argumentValues)
-	// lanes is how many lanes the backlog has, and laneOf is where a message comes
-	// in that was delivered so often before.
+	// lanes returns how many lanes the backlog has. laneOf returns the lane of a message that
+	// was delivered that often before.
 	lanes(r *queueRules) int
 	laneOf(q *queue, m *message, deliveries uint32) int
-	// refuses says that m does not fit, where the queue does not drop its head.
+	// refuses reports whether m does not fit, for a queue that does not drop its head.
 	refuses(q *queue, m *message) bool
-	// bringBack puts an entry back that was delivered. ended says that its channel
-	// has ended; else a client has asked for it.
+	// bringBack puts a delivered entry back. With ended its channel has ended, otherwise a
+	// client has asked for it.
 	bringBack(q *queue, e entry, ended bool)
 }
 
-// queueTypes is the types that clients can declare.
+// queueTypes has the types that clients can declare.
 var queueTypes = map[string]*queueType{
 	"classic": &classicType,
 	"quorum":  &quorumType,
 }
 
-// streamArguments are those of a type that this broker does not have.
+// streamArguments are the arguments of a type that this broker does not have.
 var streamArguments = []string{"x-max-age", "x-stream-max-segment-size-bytes", "x-initial-cluster-size"}
 
-// queueTypeOf looks at x-queue-type alone, which is checked before all other
-// arguments. fault is "" or what is wrong with it, as RabbitMQ words it.
+// queueTypeOf looks only at x-queue-type, which is checked before all other arguments. fault
+// says what is wrong with it, in RabbitMQ's words, or is "".
 func queueTypeOf(args amqpproto.RawTable) (t *queueType, fault string) {
 	f, ok := args.Lookup("x-queue-type")
 	if !ok {

@@ -1,7 +1,6 @@
 package broker
 
-// quorumType is the queue that counts deliveries. RabbitMQ replicates it; we do
-// not.
+// quorumType is the type of queue that counts deliveries. RabbitMQ replicates it; we do not.
 var quorumType = queueType{
 	name:   "quorum",
 	module: "rabbit_quorum_queue",
@@ -30,14 +29,13 @@ func (quorumBehavior) checkProperties(q *queue) error {
 	return nil
 }
 
-// looks wrong, but is right: a quorum queue accepts reject-publish-dlx, and drops
-// its head then.
+// This looks wrong, but is right: a quorum queue accepts reject-publish-dlx, and then drops
+// its head.
 func (quorumBehavior) read(r *queueRules, args argumentValues) {
 	r.deliveryLimit = max(args.number("x-delivery-limit", -1), -1)
 }
 
-// quorumReturns is the lane of entries that have come back and go before all
-// others.
+// quorumReturns is the lane of returned entries, which go before all others.
 const quorumReturns = 1
 
 func (quorumBehavior) lanes(*queueRules) int { return 1 + quorumReturns }
@@ -49,12 +47,12 @@ func (quorumBehavior) laneOf(q *queue, _ *message, deliveries uint32) int {
 	return 0
 }
 
-// refuses makes a quorum queue tell its publishers that it is too long.
+// refuses makes a quorum queue refuse publishes that are too many.
 func (quorumBehavior) refuses(q *queue, _ *message) bool { return q.over() }
 
-// bringBack gives an entry back to a queue that keeps no places. The entry goes
-// before all others if its channel has ended or if the return counts towards a
-// limit, else behind them.
+// bringBack returns an entry to a queue that keeps no places. The entry goes before all
+// others if its channel has ended or if the return counts towards a limit, and behind them
+// otherwise.
 func (quorumBehavior) bringBack(q *queue, e entry, ended bool) {
 	e.deliveries++
 	e.order = q.nextOrder

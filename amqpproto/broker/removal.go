@@ -5,18 +5,18 @@ import (
 	"zamqp/amqpproto/broker/backlog"
 )
 
-// removal is the rest of a queue or an exchange that was deleted, or of the messages
-// of a queue that was purged, if that is too much for one slice. No client sees it:
-// bindings of deleted things route nothing, and methods about exchanges and bindings
-// wait until the bindings are removed.
+// removal is the rest of the work on a queue or an exchange that was deleted, or on the
+// messages of a purged queue, if that is too much for one slice. No client sees it: bindings
+// of deleted things route nothing, and methods about exchanges and bindings wait until the
+// bindings are removed.
 type removal struct {
 	vhost     *vhost
 	queue     *queue          // one of the two
 	exchange  *exchange       // one of the two
-	backlog   backlog.Backlog // messages to be forgotten
-	consumers []*consumer     // to be told
-	ended     []*consumer     // that clients are to hear of, after the answer
-	unbinding bool            // counts in vhost.unbinding
+	backlog   backlog.Backlog // messages to be dropped
+	consumers []*consumer     // consumers to be told
+	ended     []*consumer     // their end is reported to clients after the answer
+	unbinding bool            // it counts in vhost.unbinding
 	last      func()          // the answer
 }
 
@@ -93,8 +93,8 @@ func (w *removal) unbind(s *Server) (done bool) {
 	return true
 }
 
-// answerChange sends the answer to a change that has just been made: at once, or when
-// the rest of it is done as well and, if it is durable, on disk. m is nil for no answer.
+// answerChange sends the answer to a change that was just made: at once, or when the rest of
+// it is done and, if it is durable, on disk. m is nil for no answer.
 func (ch *channel) answerChange(id amqpproto.MethodID, m amqpproto.Method) {
 	c := ch.conn
 	w := c.server.removal

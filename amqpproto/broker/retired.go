@@ -1,9 +1,9 @@
 package broker
 
-// retire notes that c has left its queue's rotation until it is woken.
+// retire records that c has left its queue's rotation until it is woken.
 func (ch *channel) retire(c *consumer) { ch.retired.push(&c.rest, c) }
 
-// unretire takes c off the retired ones, if it is one of them.
+// unretire removes c from the retired ones, if it is one of them.
 func (c *consumer) unretire() {
 	if c.rest.in == nil {
 		return
@@ -14,13 +14,13 @@ func (c *consumer) unretire() {
 	c.rest.remove()
 }
 
-// wakeChore is wakeConsumers for more consumers than one slice has room for. Those that
-// left their rotation first come back first.
+// wakeChore is wakeConsumers for more consumers than one slice can handle. Those that left
+// their rotation first come back first.
 type wakeChore struct {
 	ch    *channel
-	next  *consumer // that is to be woken
-	upTo  uint64    // leftAt of the last one
-	again bool      // wakeConsumers was called again meanwhile
+	next  *consumer // consumers to be woken
+	upTo  uint64    // leftAt of the last one woken
+	again bool      // wakeConsumers was called again in the meantime
 }
 
 func (ch *channel) wakeConsumersLater() {

@@ -2,19 +2,19 @@ package broker
 
 import "container/heap"
 
-// rollback is a tx.rollback, or the end of a channel in tx mode, in slices: it forgets
+// rollback is a tx.rollback, or the end of a channel in tx mode, in slices. It drops
 // publishes and acks, and the deliveries of those acks are unacked again.
 type rollback struct {
 	ch     *channel
 	tx     transaction
 	back   byTag   // deliveries that become unacked again
-	merged unacked // these, and what is unacked, by tag
+	merged unacked // these and the unacked ones, by tag
 	last   func()  // the answer; nil = none
 	works  bool    // the connection is not read
 	over   bool
 }
 
-// rollback begins one; last is called when it has been done.
+// rollback begins a rollback; last is called when it is done.
 func (ch *channel) rollback(last func()) {
 	s := ch.conn.server
 	t := ch.takeTx()
@@ -29,7 +29,7 @@ func (ch *channel) rollback(last func()) {
 	s.later(t)
 }
 
-// takeTx takes the transaction from the channel.
+// takeTx takes the transaction away from the channel.
 func (ch *channel) takeTx() *rollback {
 	if ch.tx.held {
 		ch.conn.commits--
@@ -39,7 +39,7 @@ func (ch *channel) takeTx() *rollback {
 	return t
 }
 
-// all does all at once.
+// all does everything at once.
 func (t *rollback) all(s *Server) {
 	for t.tx.publishes.n > 0 {
 		s.release(t.tx.publishes.shift().message)

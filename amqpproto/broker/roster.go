@@ -1,16 +1,16 @@
 package broker
 
-// roster is consumers in the order in which they came. One that leaves makes a hole,
-// because moving all others up each time would take long: there may be very many.
+// roster has consumers in the order in which they came. One that leaves makes a hole, because
+// moving all later ones each time would take long: there may be very many.
 type roster struct {
-	list      []*consumer // nil = has left
-	n         int         // that are there
-	head      int         // none is before it
-	ofChannel bool        // else of a queue
+	list      []*consumer // nil = the consumer has left
+	n         int         // number of consumers
+	head      int         // there is none before it
+	ofChannel bool        // otherwise it belongs to a queue
 	walking   bool        // places stay as they are
 }
 
-// place is where c is, plus one; 0 = it is not in.
+// place is the position of c plus one; 0 = it is not in the roster.
 func (r *roster) place(c *consumer) *int {
 	if r.ofChannel {
 		return &c.inChannel
@@ -24,7 +24,7 @@ func (r *roster) add(c *consumer) {
 	r.n++
 }
 
-// remove takes c out; false says that it was not in.
+// remove removes c, and returns false if it was not in the roster.
 func (r *roster) remove(c *consumer) bool {
 	at := r.place(c)
 	i := *at - 1
@@ -55,7 +55,7 @@ func (r *roster) squeeze() {
 	r.list, r.head = kept, 0
 }
 
-// first is the oldest consumer; nil if there is none.
+// first returns the oldest consumer; nil if there is none.
 func (r *roster) first() *consumer {
 	if r.n == 0 {
 		return nil
@@ -63,7 +63,7 @@ func (r *roster) first() *consumer {
 	return r.list[r.head]
 }
 
-// walk calls fn with all of them. Some may leave meanwhile.
+// walk calls fn with all of them. Some may leave during the walk.
 func (r *roster) walk(fn func(c *consumer)) {
 	was := r.walking
 	r.walking = true
@@ -75,7 +75,7 @@ func (r *roster) walk(fn func(c *consumer)) {
 	r.walking = was
 }
 
-// take returns all, and is empty then.
+// take returns all consumers, and empties the roster.
 func (r *roster) take() (all []*consumer) {
 	for _, c := range r.list {
 		if c != nil {

@@ -1,22 +1,21 @@
 package broker
 
-// router is the scratch memory of route, one for a server. A queue or exchange that
-// has the number of the current route has been visited: so a queue gets a message
-// once, however many bindings lead there, and a circle of exchanges ends.
+// router is the scratch memory of route, one for a server. A queue or exchange that has the
+// number of the current route has been visited. So a queue gets a message once, however many
+// bindings lead there, and a circle of exchanges ends.
 type router struct {
 	marks  uint64
-	pub    *publishing // the message that is routed
-	queues []*queue    // the queues that it goes to
-	work   []*exchange // exchanges that are still to be asked
+	pub    *publishing // the message that is being routed
+	queues []*queue    // the queues that get it
+	work   []*exchange // exchanges that are still to be visited
 	left   int         // units that are left; below 0 = not all bindings were followed
 
-	// Of the exchange that is asked:
+	// For the exchange that is being visited:
 	units int  // the cost of each of its bindings
-	found bool // a binding matches, even if it leads to a queue that has been visited
+	found bool // a binding matches, even if its queue has been visited
 }
 
-// routeSome is route within a budget of units; router.left tells what is left of
-// it.
+// routeSome is route within a budget of units; router.left is what remains of it.
 func (v *vhost) routeSome(x *exchange, p *publishing, dst []*queue, units int) []*queue {
 	r := &v.server.router
 	r.left = units
@@ -43,8 +42,7 @@ func (v *vhost) routeSome(x *exchange, p *publishing, dst []*queue, units int) [
 	return dst
 }
 
-// direct routes for the default exchange: to the queue whose name is the routing
-// key.
+// direct routes for the default exchange, to the queue whose name is the routing key.
 func (r *router) direct(v *vhost) {
 	r.queue(v.queues[string(r.pub.key)])
 	for more := r.pub.more; len(more) > 0; {
@@ -68,7 +66,7 @@ func (r *router) exchange(x *exchange) {
 	}
 }
 
-// visit asks x for the bindings that match.
+// visit finds the bindings of x that match.
 func (r *router) visit(x *exchange) {
 	r.found, r.units = false, x.typ.units
 	x.index.match(r.pub.key, r)

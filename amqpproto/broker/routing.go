@@ -7,24 +7,23 @@ import (
 	"zamqp/amqpproto"
 )
 
-// routing is route for a publish with too many bindings for one slice. It uses the
-// bindings that an exchange has when it is asked. Queues that are deleted after that
-// get nothing.
+// routing is route for a publish with too many bindings for one slice. It uses the bindings
+// that an exchange has when it is visited. Queues that are deleted after that get nothing.
 type routing struct {
 	vhost   *vhost
 	keys    [][]byte // the routing key, and those of CC and BCC
 	headers amqpproto.RawTable
 	asked   map[*exchange]struct{}
-	work    []*exchange // still to be asked
+	work    []*exchange // exchanges still to be visited
 	seen    map[*queue]struct{}
 	queues  []*queue
 
-	at    *exchange    // that is asked now
-	found bool         // one of its bindings fits
-	lists [][]*binding // of it, still to be followed
+	at    *exchange    // the exchange that is visited now
+	found bool         // one of its bindings matches
+	lists [][]*binding // its bindings that are still to be followed
 }
 
-// newRouting begins one. It keeps nothing of p.
+// newRouting begins a routing. It keeps no part of p.
 func (v *vhost) newRouting(x *exchange, p *publishing) *routing {
 	r := &routing{vhost: v, keys: [][]byte{slices.Clone(p.key)}, headers: slices.Clone(p.headers()),
 		asked: map[*exchange]struct{}{x: {}}, work: []*exchange{x}, seen: map[*queue]struct{}{}}
@@ -53,7 +52,7 @@ func (r *routing) step(s *Server) (done bool) {
 	}
 }
 
-// open notes which bindings of x are to be followed.
+// open records which bindings of x must be followed.
 func (r *routing) open(x *exchange) {
 	keys := r.keys
 	if !x.typ.keyed {
@@ -64,10 +63,10 @@ func (r *routing) open(x *exchange) {
 	}
 }
 
-// follow notes a list. It is a copy, because bindings may go before their turn.
+// follow records a list. It makes a copy, because bindings may be removed before their turn.
 func (r *routing) follow(list []*binding) { r.lists = append(r.lists, slices.Clone(list)) }
 
-// followAll follows the bindings of the exchange that is asked.
+// followAll follows the bindings of the exchange that is visited.
 func (r *routing) followAll(s *Server) (done bool) {
 	for len(r.lists) > 0 {
 		for len(r.lists[0]) > 0 {
@@ -109,8 +108,8 @@ func (r *routing) ask(x *exchange) {
 	}
 }
 
-// routeNow is route, if the slice has room for it; else it returns what is to be
-// done in later turns.
+// routeNow is route, if the slice has room for it. Otherwise it returns the work for later
+// turns.
 func (v *vhost) routeNow(x *exchange, p *publishing, dst []*queue) ([]*queue, *routing) {
 	s := v.server
 	r, w := &s.router, &s.slice
@@ -130,9 +129,9 @@ func (v *vhost) routeNow(x *exchange, p *publishing, dst []*queue) ([]*queue, *r
 	return queues, nil
 }
 
-// route appends the queues that p goes to when it is published to x, each once:
-// bindings of exchanges to exchanges, alternate exchanges, CC and BCC included.
-// It allocates nothing but dst. parse and check come first.
+// route appends the queues that get p when it is published to x, each once. It follows
+// bindings of exchanges to exchanges, alternate exchanges, CC and BCC. It allocates only dst.
+// parse and check must be called before.
 func (v *vhost) route(x *exchange, p *publishing, dst []*queue) []*queue {
 	return v.routeSome(x, p, dst, math.MaxInt)
 }

@@ -13,21 +13,21 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// Host is what the broker asks of its surroundings. All of it happens on the
-// thread that the Server lives on.
+// Host is what the broker needs from its surroundings. All calls are made on the thread of
+// the Server.
 type Host interface {
 	Now() time.Time          // the time of this turn
-	WakeAt(t time.Time)      // call Server.Tick at t: an earlier deadline than the last Tick returned
-	Post(fn func())          // run fn when this turn's input has been read
-	Offload(fn, done func()) // run fn elsewhere, then done on this thread
+	WakeAt(t time.Time)      // calls Server.Tick at t: an earlier deadline than the last Tick returned
+	Post(fn func())          // runs fn when this turn's input has been read
+	Offload(fn, done func()) // runs fn on another goroutine, then done on this thread
 	Note(Event)              // for the log
 }
 
-// Wire is what a Conn asks of its socket; the loop's connection satisfies it.
+// Wire is what a Conn needs from its socket; the loop's connection has these methods.
 type Wire interface {
-	Wake()             // there is something to send, or to be read again
-	Close()            // close when all pending has left
-	Abort(cause error) // close at once
+	Wake()             // there is something to send, or to read again
+	Close()            // closes when everything pending was sent
+	Abort(cause error) // closes at once
 }
 
 // Server is a broker.
@@ -41,34 +41,34 @@ type Server struct {
 	stats      Stats
 	properties []byte // server-properties, encoded
 
-	conns      list[Conn]           // those in use, in the order in which they came
-	leaving    list[Conn]           // those that are over, and wait for their clients to say so
-	replies    map[string]*replyBox // of direct reply-to, by the name that they have
-	syncing    []*channel           // wait for the store
-	answering  []*Conn              // hold answers until the store has come up to them
-	heavy      bool                 // over MemoryMax, or was and not yet under the lower mark
-	heavyUntil int64                // heavy does not end before
-	alarm      bool                 // one of them: publishers wait
-	ended      []*consumer          // to be told that their queues have ended
+	conns      list[Conn]           // connections in use, in the order in which they came
+	leaving    list[Conn]           // closed connections that wait for their clients to close the socket
+	replies    map[string]*replyBox // channels with direct reply-to, by the name that they have
+	syncing    []*channel           // channels that wait for the store
+	answering  []*Conn              // connections that hold answers until the store has synced their changes
+	heavy      bool                 // memory is over MemoryMax, or was and is not yet under the lower mark
+	heavyUntil int64                // heavy does not end before this time
+	alarm      bool                 // one of these: publishers wait
+	ended      []*consumer          // consumers to be told that their queues have ended
 	closing    bool
 	closer     *closing
-	removal    *removal // of the current method
+	removal    *removal // error of the current method
 	coming     coming
-	unsent     int64 // octets that wait to be sent, over what connections may keep
+	unsent     int64 // octets that wait to be sent, above what every connection may keep
 
-	// Scratch of the hot path: there is one thread, and one Feed at a time.
+	// Scratch memory of the hot path: there is one thread, and one Feed at a time.
 	pub          publishing
 	routed       []*queue
 	settled      []delivery
 	replyScratch []byte
 	rejoining    []*consumer
-	left         uint64 // consumers that left a rotation, ever
+	left         uint64 // number of consumers that ever left a rotation
 	tracer       tracer
 
 	serverEngine
 	store    *store.Store // nil without a data directory
 	disk     diskRoom
-	lent     []writing // in the order of their numbers
+	lent     []writing // messages in the order of their numbers
 	storeIDs []uint32  // scratch
 }
 
@@ -121,15 +121,15 @@ func (s *Server) Connect(w Wire, remote net.Addr) *Conn {
 	return c
 }
 
-// ConnectOwn is Connect for a connection of the broker's own process. It has the user's
-// name and all permissions, whatever it logs in with.
+// ConnectOwn is Connect for a connection of the broker's own process. It has the user's name
+// and all permissions, whatever login it sends.
 func (s *Server) ConnectOwn(w Wire, user string) *Conn {
 	c := s.Connect(w, nil)
 	c.user = &account{name: user}
 	return c
 }
 
-// Tick moves time on. It returns when it wants to be called next; zero = never.
+// Tick moves the time forward. It returns when it must be called next; zero = never.
 func (s *Server) Tick(now time.Time) (next time.Time) {
 	at := s.tickEngine(now.UnixNano())
 	endpoint.Sooner(&at, s.store.Tick(now.UnixNano()))
@@ -154,13 +154,13 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
-// Close sends connection.close 320 with the text to every client, and refuses new
-// ones. Stats says how many are left. The caller cuts those that do not answer.
+// Close sends connection.close 320 with the text to every client, and refuses new ones. Stats
+// says how many are left. The caller ends the connections of clients that do not answer.
 func (s *Server) Close(text string) {
 	s.closing = true
 	for c := s.leaving.head(); c != nil; {
 		next := c.place.after()
-		if c.state == awaitEOF { // it has had its close-ok, and no time is left to wait
+		if c.state == awaitEOF { // it has got its close-ok, and there is no time left to wait
 			c.over()
 		}
 		c = next
@@ -172,5 +172,5 @@ func (s *Server) Close(text string) {
 	}
 }
 
-// now is the time of this turn in nanoseconds since 1970.
+// now returns the time of this turn in nanoseconds since 1970.
 func (s *Server) now() int64 { return s.host.Now().UnixNano() }

@@ -16,7 +16,7 @@ const (
 	rejected
 )
 
-// most is what it may cost to settle one.
+// most returns the highest cost of settling one.
 var most = [...]int{acked: ackUnits, requeued: requeueUnits, rejected: letterUnits}
 
 func requeuedIf(requeue bool) outcome {
@@ -50,13 +50,13 @@ func (ch *channel) onReject(args []byte) error {
 	return ch.settleTag(m.DeliveryTag, false, requeuedIf(m.Requeue))
 }
 
-// settleTag settles by delivery tag, in tx mode at the commit.
+// settleTag settles by delivery tag; in tx mode this happens at the commit.
 func (ch *channel) settleTag(tag uint64, multiple bool, how outcome) error {
 	s := ch.conn.server
 	if multiple {
 		units := most[how]
 		if ch.mode == modeTx {
-			units = requeueUnits // it is only put off
+			units = requeueUnits // it is only recorded for the commit
 		}
 		if n := ch.unacked.upTo(tag); !s.afford(n * units) {
 			if tag == 0 {
@@ -85,7 +85,7 @@ func (ch *channel) settleTag(tag uint64, multiple bool, how outcome) error {
 	return nil
 }
 
-// settle tells the queues, and lets consumers go on that have credit again.
+// settle tells the queues, and lets consumers continue that have credit again.
 func (ch *channel) settle(ds []delivery, how outcome) {
 	s := ch.conn.server
 	wasFull := ch.limit > 0 && ch.held >= ch.limit
@@ -127,8 +127,8 @@ func (ch *channel) settle(ds []delivery, how outcome) {
 	}
 }
 
-// wakeEach lets the consumers of deliveries go on, one by one in the order of
-// their tags, in which RabbitMQ tells its queues.
+// wakeEach lets the consumers of deliveries continue, one by one in the order of their tags.
+// RabbitMQ tells its queues in this order.
 func (s *Server) wakeEach(ds []delivery) {
 	all := s.rejoining[:0]
 	for i := range ds {
@@ -146,10 +146,9 @@ func (s *Server) wakeEach(ds []delivery) {
 	s.rejoining = all[:0]
 }
 
-// requeueByConsumer gives deliveries back in the order of RabbitMQ when a client asks
-// for it: by queue, and for each queue first the messages of basic.get, one by one,
-// then those of each consumer. The order matters where a queue is full or a consumer
-// waits.
+// requeueByConsumer returns deliveries in RabbitMQ's order when a client asks for it: by
+// queue, and for each queue first the messages of basic.get, one by one, then those of each
+// consumer. The order matters if a queue is full or a consumer waits.
 func requeueByConsumer(ds []delivery) {
 	sort := func(a, b delivery) int {
 		if a.queue != b.queue {
@@ -178,8 +177,8 @@ func requeueByConsumer(ds []delivery) {
 	}
 }
 
-// requeueEach gives deliveries back, those of each queue together. ended says that the
-// channel has ended.
+// requeueEach returns deliveries, those of each queue together. ended says that the channel
+// has ended.
 func requeueEach(ds []delivery, ended bool) {
 	if len(ds) == 0 {
 		return
@@ -212,8 +211,8 @@ func requeueMany(ds []delivery, ended bool) {
 	}
 }
 
-// onRecover gives back everything that is unacked. Asking for the same messages
-// to the same consumer is not implemented in RabbitMQ either.
+// onRecover returns all unacked messages to their queues. RabbitMQ does not implement
+// redelivery to the same consumer either.
 func (ch *channel) onRecover(args []byte) error {
 	var m amqpproto.BasicRecover
 	if err := m.DecodeArgs(args); err != nil {
@@ -222,7 +221,7 @@ func (ch *channel) onRecover(args []byte) error {
 	if !m.Requeue {
 		return unsupported("requeue=false")
 	}
-	ch.conn.send(ch.number, &amqpproto.BasicRecoverOk{}) // before what is delivered again
+	ch.conn.send(ch.number, &amqpproto.BasicRecoverOk{}) // before the messages are delivered again
 	ch.requeueAll()
 	return nil
 }
@@ -239,7 +238,7 @@ func (ch *channel) onRecoverAsync(args []byte) error {
 	return nil
 }
 
-// requeueAll gives back what is unacked.
+// requeueAll returns all unacked messages.
 func (ch *channel) requeueAll() {
 	if !ch.conn.server.afford(ch.unacked.len() * requeueUnits) {
 		ch.settleLater(ch.tag, requeued)

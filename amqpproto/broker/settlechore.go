@@ -1,12 +1,12 @@
 package broker
 
-// settleChore is an ack, nack, reject or recover of too many deliveries for one slice.
-// The connection is not read meanwhile. New deliveries have higher tags.
+// settleChore is an ack, nack, reject or recover of too many deliveries for one slice. The
+// connection is not read in that time. New deliveries have higher tags.
 type settleChore struct {
 	ch      *channel
 	upTo    uint64 // delivery tag
 	how     outcome
-	putOff  bool // until the commit
+	putOff  bool // kept until the commit
 	holding holding
 	over    bool
 }
@@ -43,7 +43,7 @@ func (t *settleChore) step(s *Server) (done bool) {
 	return true
 }
 
-// settleCost is what it costs to settle a delivery.
+// settleCost returns the cost of settling a delivery.
 func settleCost(how outcome, d *delivery) (units, octets int) {
 	if how != rejected {
 		return most[how], 0
@@ -63,7 +63,7 @@ func (t *settleChore) settle(d delivery) {
 	ch.settleOne(d, t.how, &t.holding)
 }
 
-// settleOne settles a delivery of a channel whose consumers go on later.
+// settleOne settles a delivery of a channel whose consumers continue later.
 func (ch *channel) settleOne(d delivery, how outcome, h *holding) {
 	s := ch.conn.server
 	if k := d.consumer; k != nil {
@@ -85,7 +85,7 @@ func (ch *channel) settleOne(d delivery, how outcome, h *holding) {
 	}
 }
 
-// end lets the consumers go on.
+// end lets the consumers continue.
 func (t *settleChore) end(s *Server) {
 	ch := t.ch
 	t.over, ch.chore = true, nil
@@ -96,15 +96,15 @@ func (t *settleChore) end(s *Server) {
 	s.wakeWaiting()
 }
 
-// holding is queues to which messages come back in several turns. They do not deliver
-// meanwhile, so that the next consumer gets the messages in order.
+// holding has queues to which messages come back in several turns. They deliver nothing in
+// that time, so that the next consumer gets the messages in order.
 type holding struct {
 	queues []*queue
 	known  map[*queue]struct{}
 	last   *queue
 }
 
-// bringBack puts a delivery back into its queue. ended says that its channel does.
+// bringBack puts a delivery back into its queue. ended says that its channel has ended.
 func (h *holding) bringBack(d delivery, ended bool) {
 	q := d.queue
 	q.out(-1)
@@ -126,8 +126,8 @@ func (h *holding) bringBack(d delivery, ended bool) {
 	q.bringBack(d.entry, ended)
 }
 
-// release lets the queues go on, in the order in which the first message came
-// back to each.
+// release lets the queues continue, in the order in which the first message came back to
+// each.
 func (h *holding) release(s *Server) (done bool) {
 	for len(h.queues) > 0 {
 		if !s.charge(endUnits, 0) {

@@ -2,23 +2,23 @@ package broker
 
 import "unsafe"
 
-// slabs hold the messages themselves, the part of fixed size. As single Go objects, the
-// garbage collector would visit each of a million. A message keeps its address as long
-// as it lives, and its id says where it is.
+// slabs hold the messages themselves, the part with a fixed size. The garbage collector would
+// visit each of a million separate Go objects. A message keeps its address as long as it
+// exists, and its id says where it is.
 type slabs struct {
 	allocate func(int) []byte
 	give     func([]byte)
 	all      []slab
-	roomy    []uint32 // numbers of slabs with room; the last one is used next
-	idle     int      // slabs with memory and without any entry; one is kept
+	roomy    []uint32 // numbers of slabs with free places; the last one is used next
+	idle     int      // slabs with memory and without entries; one is kept
 }
 
-// slab is a run of messages. Freed ones are a list, through their offset field.
+// slab is a run of messages. Freed places form a list, linked by their offset fields.
 type slab struct {
-	mem      []byte    // what messages lie in; nil = none as yet, or given back
+	mem      []byte    // memory of the messages; nil = none yet, or given back
 	messages []message // mem
-	fresh    uint32    // entries from here on were never used
-	free     uint32    // the first of the list, plus one
+	fresh    uint32    // entries from here on have never been used
+	free     uint32    // index of the first in the list, plus one
 	live     uint32
 }
 
@@ -28,7 +28,7 @@ const (
 	messageSize  = int(unsafe.Sizeof(message{}))
 )
 
-// take returns a message with nothing but its id.
+// take returns a message that has only its id.
 func (l *slabs) take() *message {
 	if len(l.roomy) == 0 {
 		l.all = append(l.all, slab{})
@@ -38,8 +38,8 @@ func (l *slabs) take() *message {
 	s := &l.all[number]
 	if s.messages == nil {
 		s.mem = l.allocate(slabMessages * messageSize)
-		// A message has no pointers, so that it may lie in any memory; what
-		// allocate returns is aligned for it.
+		// A message has no pointers, so it may be in any memory; what allocate returns is
+		// aligned for it.
 		l.idle++
 		s.messages = unsafe.Slice((*message)(unsafe.Pointer(unsafe.SliceData(s.mem))), slabMessages)
 	}
@@ -63,7 +63,7 @@ func (l *slabs) take() *message {
 	return m
 }
 
-// put takes a message back.
+// put frees a message.
 func (l *slabs) put(m *message) {
 	number, i := m.id>>slabBits, m.id&(slabMessages-1)
 	s := &l.all[number]
@@ -79,12 +79,12 @@ func (l *slabs) put(m *message) {
 	if l.idle++; l.idle > 1 {
 		l.idle--
 		l.give(s.mem)
-		*s = slab{} // still among the roomy ones, for when it is needed again
+		*s = slab{} // it stays among the roomy ones, for when it is needed again
 	}
 }
 
-// at is the message of an id; nil if its slab has been given back, so that
-// nobody can have that id now.
+// at returns the message of an id; nil if its slab has been given back, because nobody can
+// have that id now.
 func (l *slabs) at(id uint32) *message {
 	messages := l.all[id>>slabBits].messages
 	if messages == nil {

@@ -2,53 +2,53 @@ package broker
 
 import "time"
 
-// Nothing that a client can make large is done in one turn of the loop. An operation
-// does at once what fits into one slice. The rest becomes a chore, and Tick goes on
-// with it, one slice a turn. What depends on the rest waits: see queue.busy and errBusy.
+// Nothing that a client can make large is done in one turn of the loop. An operation does
+// what fits into one slice at once. The rest becomes a chore, and Tick continues it, one
+// slice a turn. Everything that depends on the rest waits: see queue.busy and errBusy.
 
 // Work is counted in units of about a hundred nanoseconds.
 const (
-	sliceUnits  = 8192    // of one turn
-	sliceOctets = 1 << 20 // of message bodies, of one turn
-	freeUnits   = 16      // what each operation may do without a charge: the method that asked has paid for it
+	sliceUnits  = 8192    // units of one turn
+	sliceOctets = 1 << 20 // octets of message bodies of one turn
+	freeUnits   = 16      // how much each operation may do without a charge: the method that asked has paid for it
 
 	ackUnits     = 1  // an entry is settled
 	forgetUnits  = 2  // an entry is dropped
 	deliverUnits = 4  // an entry is delivered
 	requeueUnits = 4  // an entry comes back
 	letterUnits  = 64 // an entry is dead-lettered
-	bindingUnits = 16 // a binding is taken away
+	bindingUnits = 16 // a binding is removed
 	endUnits     = 16 // a consumer, or a queue, ends
-	publishUnits = 8  // a publish that was put off is routed
+	publishUnits = 8  // a delayed publish is routed
 	takeUnits    = 4  // a queue takes a message
 	wakeUnits    = 2  // a consumer may be ready again
 	closeUnits   = 64 // a connection is closed
 	storeUnits   = 4  // a durable exchange, queue or binding is written again
-	noteUnits    = 1  // a queue of a message is looked up, or noted for the store
+	noteUnits    = 1  // a queue of a message is looked up, or recorded for the store
 	followUnits  = 1  // a binding is followed
-	matchUnits   = 4  // a binding of a headers exchange is looked at
+	matchUnits   = 4  // a binding of a headers exchange is checked
 
 	sliceTime = int64(time.Millisecond)
-	lookUnits = 512 // after so many the clock is looked at
+	lookUnits = 512 // the clock is read after so many units
 )
 
-// chore is work that goes on in later turns.
+// chore is work that continues in later turns.
 type chore interface {
 	// step works until the slice is used up, or all is done.
 	step(s *Server) (done bool)
 }
 
-// slicing is what is left of this turn's slice, and what waits for the next.
+// slicing is what is left of this turn's slice, and the work that waits for the next.
 type slicing struct {
-	size   int   // sliceUnits, but in tests
-	turn   int64 // the time of the turn that the slice is of
+	size   int   // sliceUnits, except in tests
+	turn   int64 // the time of the slice's turn
 	units  int
 	octets int
-	until  int64 // on Options.Clock
-	look   int   // units until the clock is looked at
+	until  int64 // start of the slice on Options.Clock
+	look   int   // units until the clock is read
 
 	chores  []chore
-	waiting []*Conn // hold a method until a chore is done
+	waiting []*Conn // connections that hold a method until a chore is done
 }
 
 // refill begins a slice.
@@ -60,7 +60,7 @@ func (s *Server) refill(now int64) {
 	}
 }
 
-// afford takes units from the slice, and returns false if it has not that many.
+// afford takes units from the slice, and returns false if it does not have that many.
 func (s *Server) afford(units int) bool {
 	if units <= freeUnits {
 		return true
@@ -103,7 +103,7 @@ func (s *Server) later(c chore) {
 	s.wakeAt(s.now())
 }
 
-// runChores goes on with the chores, one after the other, until the slice is used up.
+// runChores continues the chores, one after the other, until the slice is used up.
 func (s *Server) runChores() {
 	w := &s.slice
 	done := false
@@ -135,26 +135,26 @@ func (s *Server) wakeWaiting() {
 	}
 }
 
-// busyError says that a method has to wait until a chore is done. The method is tried
-// again then, so it must not have changed anything.
+// busyError says that a method has to wait until a chore is done. The method is then tried
+// again, so it must not have changed anything.
 type busyError struct{}
 
 func (busyError) Error() string { return "a chore has to be done first" }
 
 var errBusy error = busyError{}
 
-// wait holds the connection's input, from the frame that was busy on.
+// wait holds the connection's input, from the frame of the busy method on.
 func (c *Conn) wait() {
 	c.waits = true
 	c.server.slice.waiting = append(c.server.slice.waiting, c)
 }
 
-// busy says that work on the queue goes on in later turns: its head may be expired, or
-// messages are coming back. Until then it delivers nothing, and methods that ask for
-// its messages wait, in the order in which they came.
+// busy reports whether work on the queue continues in later turns: its head may have expired,
+// or messages are coming back. Until then it delivers nothing, and methods that ask for its
+// messages wait, in the order in which they came.
 func (q *queue) busy() bool { return q.tidying || q.holds > 0 }
 
-// quiet is errBusy while the queue is busy.
+// quiet returns errBusy while the queue is busy.
 func (q *queue) quiet() error {
 	if q.busy() {
 		return errBusy
@@ -162,13 +162,13 @@ func (q *queue) quiet() error {
 	return nil
 }
 
-// tidyLater has tidy called in a later turn.
+// tidyLater makes sure that tidy is called in a later turn.
 func (q *queue) tidyLater() {
 	q.tidying = true
 	q.soon()
 }
 
-// soon has step called in this turn or the next.
+// soon makes sure that step is called in this turn or the next.
 func (q *queue) soon() {
 	if !q.queued {
 		q.queued = true
@@ -176,7 +176,7 @@ func (q *queue) soon() {
 	}
 }
 
-// step goes on with tidying, or delivering.
+// step continues tidying, or delivering.
 func (q *queue) step(s *Server) (done bool) {
 	tidying := q.tidying
 	q.tidying, q.running = false, false
@@ -192,7 +192,7 @@ func (q *queue) step(s *Server) (done bool) {
 	return !q.queued
 }
 
-// tidy drops messages that are over a limit or expired, then delivers. What does not
+// tidy drops messages that are over a limit or expired, then delivers. The work that does not
 // fit into the slice waits for the next step.
 func (q *queue) tidy() {
 	s := q.server()

@@ -2,29 +2,29 @@ package broker
 
 import "zamqp/amqpproto/broker/store"
 
-// spreading gives a message to more queues than fit into one slice. First it is stored
-// for all of them, then each takes it. Code that makes a spreading has a reference of
-// the message.
+// spreading gives a message to more queues than fit into one slice. First it is stored for
+// all of them, then each takes it. Code that makes a spreading must have a reference of the
+// message.
 type spreading struct {
 	msg     *message
-	queues  []*queue // that it goes to
-	names   *vhost   // of them: who has the name now gets it; nil = known
-	named   int      // that were looked up
-	known   int      // of those, the ones that are there
-	noted   int      // of them, for the store
+	queues  []*queue // queues that it goes to
+	names   *vhost   // their names: the queue that has the name now gets it; nil = known
+	named   int      // number of names that were looked up
+	known   int      // those of them that exist
+	noted   int      // how many were given to the store
 	wide    store.Wide
 	stored  bool
 	taken   int    // of them
 	need    uint64 // the store must have synced this before a confirm
-	refused bool   // a queue did not take it
+	refused bool   // a queue has refused it
 }
 
-// step goes on, and is true when all queues have the message.
+// step continues, and returns true when all queues have the message.
 func (p *spreading) step(s *Server) (done bool) {
 	if p.names != nil && !p.lookUp(s) || !p.stored && !p.store(s) {
 		return false
 	}
-	defer s.drain() // what died of it comes behind it
+	defer s.drain() // messages that died because of it come after it
 	for p.taken < len(p.queues) {
 		q, octets := p.queues[p.taken], 0
 		if q.all.n > 0 {
@@ -83,8 +83,8 @@ func (p *spreading) store(s *Server) (done bool) {
 	return true
 }
 
-// broadcast is a publish that is routed or given to its queues in later turns. Its
-// connection is not read meanwhile, so that publishes keep their order.
+// broadcast is a publish that is routed or given to its queues in later turns. Its connection
+// is not read in that time, so publishes keep their order.
 type broadcast struct {
 	ch        *channel
 	routing   *routing // nil = done
@@ -124,7 +124,7 @@ func (b *broadcast) step(s *Server) (done bool) {
 	return true
 }
 
-// putOff leaves the publish to the commit.
+// putOff leaves the publish for the commit.
 func (b *broadcast) putOff(s *Server) (done bool) {
 	b.over = true
 	ch, p := b.ch, &b.spreading
@@ -136,8 +136,8 @@ func (b *broadcast) putOff(s *Server) (done bool) {
 	return true
 }
 
-// handLater gives a publish to its queues in later turns. With more, its queues are
-// found then as well.
+// handLater gives a publish to its queues in later turns. With more, its queues are also
+// found then.
 func (ch *channel) handLater(p *publishing, queues []*queue, more *routing, mandatory bool) {
 	s := ch.conn.server
 	b := &broadcast{ch: ch, routing: more, mandatory: mandatory}

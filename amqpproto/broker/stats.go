@@ -1,6 +1,6 @@
 package broker
 
-// Stats are counters since the start and, where said so, the state of now.
+// Stats has counters since the start and, where this is said, the present state.
 type Stats struct {
 	Connections int   // now, in use
 	Closing     int   // now: closed by either side, and the client has not closed its socket yet
@@ -13,10 +13,10 @@ type Stats struct {
 	Unacked     int   // now
 	Memory      int64 // now, octets of messages and their bookkeeping
 	Blocked     bool  // now: publishers wait, for memory or disk
-	DiskLow     bool  // now: what may be written, as DiskRoom said, was
+	DiskLow     bool  // now: everything that DiskRoom allowed was written
 
 	ConnectionsOpened uint64
-	Hurried           uint64 // of the closed ones, those whose sockets were not left to the client: it took too long, or there were too many
+	Hurried           uint64 // closed connections whose sockets were not left to the client: it took too long, or there were too many
 	LoginsRefused     uint64
 	OctetsIn          uint64
 	OctetsOut         uint64
@@ -31,7 +31,7 @@ type Stats struct {
 	Rejected          uint64
 	Returned          uint64
 	Traced            uint64 // copies of the firehose
-	Untraced          uint64 // those that there was no room for, in memory or in a frame
+	Untraced          uint64 // copies for which there was no space, in memory or in a frame
 }
 
 // QueueStats are the state of one queue.
@@ -43,8 +43,8 @@ type QueueStats struct {
 	Consumers   int
 }
 
-// QueueStats returns the stats of all queues that are not exclusive, in no order. It
-// returns nil if there are more than most: they would take long to collect, and be too
+// QueueStats returns the stats of all queues that are not exclusive, in no order. If there
+// are more than most, it returns nil: collecting them would take long, and they would be too
 // many to show.
 func (s *Server) QueueStats(most int) []QueueStats {
 	var all []QueueStats

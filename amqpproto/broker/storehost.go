@@ -12,9 +12,9 @@ import (
 // storeName is the directory of the store in Options.DataDir.
 const storeName = "broker"
 
-// openStore reads the data directory, and from then on keeps it up to date. The
-// operator has to act on an error: the broker does not start with less than it had,
-// unless what is missing is lost.
+// openStore reads the data directory, and from then on keeps it up to date. The operator has
+// to act on an error: the broker does not start with less than it had, unless the missing
+// part is lost.
 func (s *Server) openStore() error {
 	if s.opts.DataDir == "" {
 		return nil
@@ -40,7 +40,7 @@ func (s *Server) openStore() error {
 }
 
 // CloseStore waits until everything is on disk and releases the data directory. All
-// connections have to be closed before.
+// connections must be closed before.
 func (s *Server) CloseStore() error { return s.store.Close() }
 
 // storeOwner is the broker as the store sees it.
@@ -160,9 +160,8 @@ func (w *storeWalk) Next(to *store.Writer) (done bool) {
 	return false
 }
 
-// nextBinding goes from the last binding of an exchange to the first. When a
-// binding is deleted, one from behind takes its place, and that one has been
-// walked.
+// nextBinding goes from the last binding of an exchange to the first. When a binding is
+// deleted, a later one takes its place, and that one has been walked already.
 func (w *storeWalk) nextBinding(v *vhost, to *store.Writer) {
 	x := w.exchange
 	if x == nil {
@@ -194,10 +193,10 @@ func next[T *exchange | *queue](w *storeWalk, all map[string]T) T {
 	return nil
 }
 
-// restorer creates in the broker what the store has kept.
+// restorer creates the things in the broker that the store has kept.
 type restorer struct {
 	s      *Server
-	queues map[uint32]*queue // by their ids in the store
+	queues map[uint32]*queue // queues by their ids in the store
 	p      publishing
 }
 
@@ -224,8 +223,8 @@ func (r *restorer) ReleaseMessage(id uint32, stored bool) {
 	r.s.release(m)
 }
 
-// vhost returns a vhost, and creates it if the options do not name it: removing a
-// line of the configuration must not lose what is in the vhost.
+// vhost returns a vhost, and creates it if the options do not name it: removing a line of the
+// configuration must not lose the content of the vhost.
 func (r *restorer) vhost(name string) *vhost {
 	if r.s.vhosts[name] == nil {
 		r.s.vhosts[name] = r.s.newVhost(name)
@@ -242,7 +241,7 @@ func (r *restorer) RestoreExchange(x store.Exchange) {
 func (r *restorer) RestoreQueue(stored store.Queue) error {
 	v := r.vhost(stored.Vhost)
 	if v.queues[stored.Name] != nil {
-		return nil // the record of the first one's deletion is lost
+		return nil // the record that deleted the first one is lost
 	}
 	q, err := v.makeQueue(queueSpec{name: stored.Name, durable: true, autoDelete: stored.AutoDelete, args: stored.Args}, nil)
 	if err != nil {

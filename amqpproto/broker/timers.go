@@ -1,11 +1,11 @@
 package broker
 
-// timers are the queues that have a deadline, as a heap by queue.due. A queue is in it
-// once, however many of its messages expire: as in RabbitMQ, the deadline of a message
-// counts when the message is at the head.
+// timers has the queues with a deadline, as a heap by queue.due. A queue is in it once,
+// however many of its messages expire: as in RabbitMQ, the deadline of a message counts when
+// the message is at the head.
 type timers []*queue
 
-// setDue moves the queue's place in the heap; 0 takes it out.
+// setDue moves the queue's place in the heap; 0 removes it.
 func (s *Server) setDue(q *queue, due int64) {
 	if q.due == due {
 		return

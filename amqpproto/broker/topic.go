@@ -24,6 +24,6 @@ func (t *topicIndex) match(key []byte, to follower) {
 	}
 }
 
-// Key and Place are what the trie needs of an item.
+// Key and Place are for the trie.
 func (b *binding) Key() string { return b.key }
 func (b *binding) Place() *int { return &b.inIndex }

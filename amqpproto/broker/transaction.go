@@ -6,21 +6,21 @@ import (
 	"zamqp/amqpproto"
 )
 
-// transaction is what a channel in tx mode does at its commit.
+// transaction is what a channel in tx mode will do at its commit.
 type transaction struct {
 	publishes fifo[txPublish]
 	settles   fifo[txSettle]
-	units     int    // what a commit costs
-	routed    bool   // a publish had a queue to go to
-	need      uint64 // a commit waits for the store to sync this; 0 = none does
+	units     int    // the cost of the commit
+	routed    bool   // a publish had a queue
+	need      uint64 // a commit waits until the store has synced this; 0 = none waits
 	failed    bool   // a queue refused a message of this commit
-	busy      bool   // commit-ok has not gone out, and nothing else may come
+	busy      bool   // commit-ok was not sent yet, and nothing else may come
 	held      bool   // the same, and the connection is not read
 }
 
-// txPublish is a publish with the queues to which it was routed when it came. As in
-// RabbitMQ their names count: the queue that has the name at the commit gets the
-// message. It has a reference of its message.
+// txPublish is a publish with the queues to which it was routed when it came. As in RabbitMQ,
+// the names of the queues count: the queue that has the name at the commit gets the message.
+// It has a reference to its message.
 type txPublish struct {
 	message   *message
 	queues    []*queue
@@ -31,7 +31,7 @@ type txPublish struct {
 type txSettle struct {
 	delivery
 	how outcome
-	end bool // the last of those that were settled together
+	end bool // the last of those that are settled together
 }
 
 func (tx *transaction) publish(m *message, queues []*queue, mandatory bool) {
@@ -40,7 +40,7 @@ func (tx *transaction) publish(m *message, queues []*queue, mandatory bool) {
 	tx.routed = tx.routed || len(queues) > 0
 }
 
-// settle puts off what becomes of a delivery.
+// settle records the outcome of a delivery for the commit.
 func (tx *transaction) settle(d delivery, how outcome, end bool) {
 	tx.settles.push(txSettle{d, how, end})
 	tx.units += most[how]
@@ -60,10 +60,9 @@ func (ch *channel) onTxSelect(args []byte) error {
 	return nil
 }
 
-// onTxCommit commits. commit-ok is sent when everything is on disk, and not before the
-// end of the turn if a queue got a message: RabbitMQ takes nothing on the channel
-// until commit-ok, and a client that sends something should get the error here as
-// well.
+// onTxCommit commits. commit-ok is sent when everything is on disk, and not before the end of
+// the turn if a queue has got a message. RabbitMQ accepts nothing on the channel until
+// commit-ok, and a client that sends something should get the error here as well.
 func (ch *channel) onTxCommit(args []byte) error {
 	var m amqpproto.TxCommit
 	if err := m.DecodeArgs(args); err != nil {
@@ -90,8 +89,8 @@ func (ch *channel) onTxCommit(args []byte) error {
 	return ch.committed(before, routed)
 }
 
-// committed ends a commit, at once or when the store has it. before is what the
-// store had before it.
+// committed ends a commit, at once or when the store has it. before is the number of the
+// store's last record before it.
 func (ch *channel) committed(before uint64, routed bool) error {
 	c := ch.conn
 	s := c.server
@@ -107,7 +106,7 @@ func (ch *channel) committed(before uint64, routed bool) error {
 	case routed:
 		ch.tx.busy = true
 		s.host.Post(ch.finishCommit)
-	case waits: // acks, after which RabbitMQ takes what comes: it comes later
+	case waits: // after acks, RabbitMQ accepts input: it comes later
 		ch.tx.held = true
 		c.commits++
 		ch.awaitStore()
@@ -117,13 +116,13 @@ func (ch *channel) committed(before uint64, routed bool) error {
 	return nil
 }
 
-// committing is the error for a method that comes before commit-ok.
+// committing returns the error for a method that comes before commit-ok.
 func committing(id amqpproto.MethodID) error {
 	return connectionError(amqpproto.ChannelErrorCode, id, "unexpected command while processing 'tx.commit'")
 }
 
-// commitPublish hands a publish to its queues that are there now. routed says that
-// there was one when it came, or is.
+// commitPublish gives a publish to those of its queues that exist now. routed says that there
+// was a queue when it came, or is one now.
 func (ch *channel) commitPublish(p txPublish) (routed bool) {
 	s := ch.conn.server
 	queues := ch.commitQueues(&p)
@@ -136,8 +135,8 @@ func (ch *channel) commitPublish(p txPublish) (routed bool) {
 	return len(p.queues) > 0 || len(queues) > 0
 }
 
-// commitQueues are the queues that a publish goes to. Without one it is returned,
-// if it is mandatory.
+// commitQueues returns the queues that a publish goes to. If there is none, it is returned to
+// the publisher, if it is mandatory.
 func (ch *channel) commitQueues(p *txPublish) (queues []*queue) {
 	s := ch.conn.server
 	v := s.view(p.message)
@@ -148,7 +147,7 @@ func (ch *channel) commitQueues(p *txPublish) (queues []*queue) {
 	return queues
 }
 
-// unroutable is for a message that no queue takes.
+// unroutable handles a message that no queue takes.
 func (ch *channel) unroutable(m *message, mandatory bool) {
 	s := ch.conn.server
 	s.stats.Unroutable++
@@ -172,7 +171,7 @@ func (ch *channel) named(p *txPublish, exchange, key []byte) (queues []*queue) {
 	return queues
 }
 
-// commitSettles settles what was settled together.
+// commitSettles settles deliveries that were settled together.
 func (ch *channel) commitSettles(settles *fifo[txSettle]) {
 	s := ch.conn.server
 	ds := s.settled[:0]
@@ -187,7 +186,7 @@ func (ch *channel) commitSettles(settles *fifo[txSettle]) {
 	s.settled = ds[:0]
 }
 
-// commitOk ends a commit. One that lost a message is an error, as RabbitMQ has it.
+// commitOk ends a commit. As in RabbitMQ, a commit that lost a message is an error.
 func (ch *channel) commitOk() error {
 	failed := ch.tx.failed || ch.tx.need > ch.conn.server.synced()
 	ch.tx.failed, ch.tx.need, ch.tx.busy = false, 0, false
@@ -198,7 +197,7 @@ func (ch *channel) commitOk() error {
 	return nil
 }
 
-// finishCommit is called when the store has moved, or the turn ends.
+// finishCommit is called when the store has synced more, or when the turn ends.
 func (ch *channel) finishCommit() {
 	c := ch.conn
 	s := c.server
@@ -213,13 +212,12 @@ func (ch *channel) finishCommit() {
 		ch.tx.held = false
 		c.commits--
 	}
-	// commitOk's only error closes the channel.
+	// The only possible error of commitOk closes the channel.
 	_ = ch.fault(amqpproto.IDTxCommit, ch.commitOk())
 	c.wakeKept()
 }
 
-// onTxRollback forgets publishes and acks. Deliveries whose acks are forgotten are
-// unacked again.
+// onTxRollback drops publishes and acks. Deliveries whose acks are dropped are unacked again.
 func (ch *channel) onTxRollback(args []byte) error {
 	var m amqpproto.TxRollback
 	if err := m.DecodeArgs(args); err != nil {

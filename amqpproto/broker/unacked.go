@@ -14,7 +14,7 @@ type delivery struct {
 	consumer *consumer // nil = basic.get
 }
 
-// deliverySize is what an unacked delivery costs, octets.
+// deliverySize is the memory of an unacked delivery, in octets.
 const deliverySize = int64(unsafe.Sizeof(delivery{}))
 
 // unacked is the unacked deliveries of a channel, in the order of their delivery

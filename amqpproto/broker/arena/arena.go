@@ -4,14 +4,14 @@ package arena
 
 import "encoding/binary"
 
-// Arena holds the octets of messages in large chunks. A message's octets are one
-// record; a chunk whose records have all gone is used again, or given back.
-// Nothing in it has Go pointers, so that the garbage collector sees a few large
-// blocks, or none at all if they come from outside of its heap.
+// Arena holds the octets of messages in large chunks. A message's octets are one record. A
+// chunk whose records are all gone is used again, or given back. Nothing in it has Go
+// pointers. So the garbage collector sees a few large blocks, or none at all if they come
+// from outside of its heap.
 //
 //	record: message id (4) | size of the record (4) | octets, padded to 8
 //
-// The id is there for compact, which has to find who owns a record it moves.
+// The id is for compact, which has to find the owner of a record that it moves.
 type Arena struct {
 	allocate func(int) []byte
 	give     func([]byte)
@@ -19,42 +19,42 @@ type Arena struct {
 	chunks  []chunk
 	unused  []uint32 // numbers of chunks without memory
 	spare   [][]byte // memory of emptied chunks, of ChunkSize
-	current uint32   // where records are appended
+	current uint32   // the chunk to which records are appended
 	size    int64    // octets of all chunks with memory, spare ones included
 	live    int64    // octets of records in use
-	cursor  int      // where compact goes on
+	cursor  int      // where compact continues
 }
 
 // chunk is a piece of memory, filled from its start.
 type chunk struct {
 	mem   []byte
-	used  int   // octets that have been handed out
+	used  int   // octets that are in use or were
 	live  int   // octets of records in use
-	holds int32 // holders of a large body, of which the chunk is
-	whole bool  // it has come, and counts as the others do
+	holds int32 // number of holders of the large body that the chunk has
+	whole bool  // the body has arrived, and counts as the others do
 }
 
 const (
-	ChunkSize    = 1 << 20       // octets of a chunk that many records share
-	chunkAlone   = ChunkSize / 4 // a record of this size or more has a chunk of its own
+	ChunkSize    = 1 << 20       // size of a chunk that many records share
+	chunkAlone   = ChunkSize / 4 // a record of at least this size has its own chunk
 	chunkSpares  = 4             // emptied chunks that are kept
 	recordPrefix = 8
 	noChunk      = ^uint32(0)
 
-	// compact leaves an arena alone that wastes less than this.
+	// compact does nothing for an arena that wastes less than this.
 	compactSlack = 8 << 20
 )
 
-// Init comes first: allocate and give are where chunks come from and go to.
+// Init must be called first. allocate makes the memory of chunks, and give takes it back.
 func (a *Arena) Init(allocate func(int) []byte, give func([]byte)) {
 	a.allocate, a.give, a.current = allocate, give, noChunk
 }
 
-// Size is the octets of all chunks with memory, Live those of records in use.
+// Size returns the octets of all chunks with memory, Live those of records in use.
 func (a *Arena) Size() int64 { return a.size }
 func (a *Arena) Live() int64 { return a.live }
 
-// RecordSize is what n octets take.
+// RecordSize returns how much a record of n octets takes.
 func RecordSize(n int) int { return (recordPrefix + n + 7) &^ 7 }
 
 // Add makes room for n octets of message id, and returns where they are.
@@ -119,7 +119,7 @@ func (a *Arena) close(number uint32) {
 	}
 }
 
-// detach takes a chunk out and returns its memory.
+// detach removes a chunk and returns its memory.
 func (a *Arena) detach(number uint32) []byte {
 	c := &a.chunks[number]
 	mem := c.mem
@@ -129,7 +129,7 @@ func (a *Arena) detach(number uint32) []byte {
 	return mem
 }
 
-// Remove gives a record of n octets back.
+// Remove frees a record of n octets.
 func (a *Arena) Remove(number uint32, n int) {
 	size := RecordSize(n)
 	c := &a.chunks[number]
@@ -138,24 +138,24 @@ func (a *Arena) Remove(number uint32, n int) {
 	switch {
 	case c.live > 0:
 	case number == a.current:
-		c.used = 0 // the usual case of a queue that is kept empty: the same few octets, over and over
+		c.used = 0 // the usual case of a queue that is kept empty: the same few octets are used again and again
 	default:
 		a.close(number)
 	}
 }
 
-// Octets are the n octets of a record.
+// Octets returns the n octets of a record.
 func (a *Arena) Octets(number, offset uint32, n int) []byte {
 	return a.chunks[number].mem[offset : offset+uint32(n) : offset+uint32(n)]
 }
 
-// Wasteful says that compact would give memory back: without it, one message in
-// each thousand that stays would hold the memory of all that have gone.
+// Wasteful reports whether Compact would free memory. Without it, one message in each
+// thousand that stays would hold the memory of all that are gone.
 func (a *Arena) Wasteful() bool { return a.size-a.live > compactSlack && a.size > 2*a.live }
 
-// Compact moves records out of chunks that are mostly empty, about budget
-// Octets of them, and tells moved where each has gone. It returns whether there
-// is more to do. Views of messages are void afterwards.
+// Compact moves records out of chunks that are mostly empty, about budget octets of them, and
+// tells moved the new place of each. It returns whether there is more to do. Views of
+// messages are invalid afterwards.
 func (a *Arena) Compact(budget int, moved func(id, number, offset uint32)) (more bool) {
 	for range a.chunks {
 		if !a.Wasteful() {
@@ -172,7 +172,7 @@ func (a *Arena) Compact(budget int, moved func(id, number, offset uint32)) (more
 		if uint32(a.cursor) == a.current || len(c.mem) != ChunkSize || c.live > ChunkSize/2 {
 			continue
 		}
-		budget -= ChunkSize/16 + c.live // looking at it costs as well
+		budget -= ChunkSize/16 + c.live // checking it costs something, too
 		a.evacuate(uint32(a.cursor), moved)
 	}
 	return false

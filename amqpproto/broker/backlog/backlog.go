@@ -14,7 +14,7 @@ type Backlog struct {
 
 // Cell is a message's place in a queue.
 type Cell struct {
-	ID         uint32 // of the message
+	ID         uint32 // id of the message
 	Deliveries uint32 // with the bit Redelivered
 	Order      uint64
 	Expires    int64

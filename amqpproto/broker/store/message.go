@@ -8,7 +8,7 @@ import (
 // Message is a message as the store writes it.
 type Message struct {
 	ID  uint32 // the broker's number for it, used again after the message has gone
-	Seq uint64 // the store's, which Add has returned; 0 = not stored
+	Seq uint64 // the store's number, which Add has returned; 0 = not stored
 
 	ExchangeLen, KeyLen uint8
 	BCCLen              uint16
@@ -17,7 +17,7 @@ type Message struct {
 	Large               []byte // the body, if it is lent to the journal
 }
 
-// cost is about what m's record takes on disk.
+// cost returns about how much m's record takes on disk.
 func (m *Message) cost() int64 { return cost(len(m.Octets) + len(m.Large)) }
 
 func cost(size int) int64 { return int64(size) + 40 }
@@ -25,9 +25,9 @@ func cost(size int) int64 { return int64(size) + 40 }
 // MessageSize is what the store keeps in memory about a message, octets.
 const MessageSize = int64(unsafe.Sizeof(stored{}))
 
-// Add stores a message for the queues with these ids, and returns the number of
-// its record: it is on disk when Synced has come to it. queues is not empty. ms is
-// the time of the publish, in milliseconds since 1970.
+// Add stores a message for the queues with these ids, and returns the number of its record:
+// it is on disk when Synced has reached that number. queues must not be empty. ms is the time
+// of the publish, in milliseconds since 1970.
 func (s *Store) Add(m Message, ms int64, queues []uint32) (seq uint64) {
 	s.writeGone()
 	k := s.index.of(m.ID)
@@ -70,10 +70,10 @@ type Wide struct {
 	begun  bool
 	ms     int64
 	refs   int
-	record []byte // what is to be written about the queues
+	record []byte // the octets that will be written about the queues
 }
 
-// AddTo notes one queue for a message that Finish will add.
+// AddTo records one queue for a message that Finish will add.
 func (s *Store) AddTo(w *Wide, id uint32, queue uint32) {
 	k := s.index.of(id)
 	if !w.begun {
@@ -88,8 +88,8 @@ func (s *Store) AddTo(w *Wide, id uint32, queue uint32) {
 	w.refs++
 }
 
-// Finish is Add for the queues that AddTo has noted. Without any there is
-// nothing to store, and it returns 0.
+// Finish is Add for the queues that AddTo has recorded. If there are none, there is nothing
+// to store, and it returns 0.
 func (s *Store) Finish(w *Wide, m Message) (seq uint64) {
 	if !w.begun {
 		return 0
@@ -127,8 +127,8 @@ func (s *Store) Delivered(m uint32, seq uint64, queue, deliveries uint32, count 
 	}
 }
 
-// WriteDeliveries comes before deliveries leave: a client may kill the broker
-// with the first octet of one.
+// WriteDeliveries is called before deliveries are sent: a client may kill the broker with the
+// first octet of one.
 func (s *Store) WriteDeliveries() error {
 	if s == nil || !s.slots.Dirty() {
 		return nil
@@ -159,7 +159,7 @@ func (s *Store) Remove(m uint32, seq uint64, size int, queue uint32, queueGone b
 	return last
 }
 
-// drop takes a queue away from those that have a message.
+// drop removes a queue from those that have a message.
 func (s *Store) drop(m uint32, k *stored, queue uint32) bool {
 	r, found := s.index.drop(m, k, queue)
 	if r.slot != 0 {
@@ -179,9 +179,9 @@ func (s *Store) Forget(m uint32, size int) {
 	s.flushLater()
 }
 
-// addGone notes an entry that has left its queue. There are many, and what they
-// cost is mostly the record around them: so all of a turn, as long as nothing
-// else is written in between, go into one.
+// addGone records an entry that has left its queue. There are many, and most of their cost is
+// the record around them. So all entries of a turn go into one record, as long as nothing
+// else is written in between.
 func (s *Store) addGone(queue uint32, seq uint64) {
 	s.gone = binary.AppendVarint(s.gone, int64(queue)-int64(s.goneQueue))
 	s.gone = binary.AppendVarint(s.gone, int64(seq-s.goneID))

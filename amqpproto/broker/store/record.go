@@ -54,8 +54,8 @@ func appendString[T string | []byte | amqpproto.RawTable](dst []byte, v T) []byt
 	return append(binary.AppendUvarint(dst, uint64(len(v))), v...)
 }
 
-// Exchange, Queue and Binding are what the store keeps about these things. All of
-// them are durable.
+// Exchange, Queue and Binding are what the store keeps about these things. All of them are
+// durable.
 type Exchange struct {
 	Vhost, Name, Kind    string
 	AutoDelete, Internal bool

@@ -8,19 +8,19 @@ import (
 	"zamqp/amqpproto/journal"
 )
 
-// recordSlack is more than what a message's record has besides the body.
+// recordSlack is more than the size of a message's record without the body.
 const recordSlack = 4 << 20
 
 // BodyMax is the longest body that a store takes.
 const BodyMax = uint64(journal.RecordMax - recordSlack)
 
-// Restorer takes what a store has kept, in the order of these methods: messages
-// while they are read, then exchanges, queues and bindings, then the places of the
-// messages in their queues. All calls come during Open.
+// Restorer receives what a store has kept, in the order of these methods: messages while they
+// are read, then exchanges, queues and bindings, then the places of the messages in their
+// queues. All calls come during Open.
 type Restorer interface {
-	// RestoreMessage returns the broker's id for a message; false says that it
-	// makes no sense. The broker holds it until ReleaseMessage; stored reports whether
-	// the store still knows it then. The octets are valid until the return.
+	// RestoreMessage returns the broker's id for a message; false says that it makes no
+	// sense. The broker holds it until ReleaseMessage; stored says whether the store still
+	// knows it then. The octets are valid until RestoreMessage returns.
 	RestoreMessage(m Restored) (id uint32, ok bool)
 	ReleaseMessage(id uint32, stored bool)
 
@@ -29,9 +29,9 @@ type Restorer interface {
 	// RestoreBinding gets the id of the queue, unless the binding is of an exchange.
 	RestoreBinding(b Binding, queue uint32)
 
-	// Enqueue puts a message into the queue with this id, behind those that are
-	// there; false says that there is no such queue. published is in milliseconds
-	// since 1970. redelivered says that the queue has delivered it before.
+	// Enqueue adds a message to the queue with this id, at the end; false says that there is
+	// no such queue. published is in milliseconds since 1970. redelivered says that the queue
+	// has delivered it before.
 	Enqueue(id, queue uint32, published int64, deliveries uint32, redelivered bool) bool
 }
 
@@ -43,13 +43,13 @@ type Restored struct {
 
 // Report is what was found in a store that is opened.
 type Report struct {
-	Damage []error // what is lost, or cannot be read
+	Damage []error // records that are lost, or cannot be read
 	Torn   int64   // octets that were cut off the end: not wholly written before a crash, and never confirmed
 }
 
-// Open reads the store in dir, gives what is in it to r, and keeps it up to date
-// from then on. An error is one that the operator has to look at: a store does not
-// open with less than what it had, unless that is lost.
+// Open reads the store in dir, gives its content to r, and keeps it up to date from then on.
+// The operator has to look at an error: a store does not open with less than it had, unless
+// the missing part is lost.
 func Open(dir string, o Options, owner Owner, r Restorer) (*Store, Report, error) {
 	s := &Store{owner: owner}
 	s.flush = s.flushNow
@@ -76,22 +76,22 @@ func Open(dir string, o Options, owner Owner, r Restorer) (*Store, Report, error
 	return s, rec.report(dir, found), nil
 }
 
-// recovery takes records in and makes of them what there was.
+// recovery reads the records and rebuilds from them what existed.
 type recovery struct {
 	s        *Store
 	to       Restorer
 	topology *topology
-	staged   *topology         // what is being read after a record of the kind topology
+	staged   *topology         // the parts that are being read after a record of the kind topology
 	stagedAt uint64            // number of that record
 	missing  uint64            // parts that staged still lacks
 	live     map[uint64]uint32 // the broker's ids by the numbers of the messages
-	exact    bool              // it is known which messages have been delivered
-	unread   int               // records that are whole and make no sense
-	orphans  int               // messages of queues that there are not: deleted, or with their declarations lost
+	exact    bool              // the slot file says which messages have been delivered
+	unread   int               // records that are whole but make no sense
+	orphans  int               // messages of queues that do not exist: deleted, or their declarations are lost
 }
 
-// record takes one record. Records of things that are unknown, because what came
-// before is damaged, do nothing.
+// record handles one record. Records of unknown things, whose earlier records are damaged, do
+// nothing.
 func (r *recovery) record(number uint64, b []byte) error {
 	if len(b) == 0 {
 		r.unread++
@@ -99,7 +99,7 @@ func (r *recovery) record(number uint64, b []byte) error {
 	}
 	kind, c := recordKind(b[0]), cursor{b: b[1:]}
 	if r.staged != nil && kind != recordPart {
-		r.topology.merge(r.staged) // cut short: it says nothing about what is not in it
+		r.topology.merge(r.staged) // cut short: things that it lacks may still exist
 		r.staged = nil
 	}
 	switch kind {
@@ -122,8 +122,8 @@ func (r *recovery) record(number uint64, b []byte) error {
 	return nil
 }
 
-// part takes a part of a topology. One whose beginning is lost only adds to what
-// is known.
+// part handles a part of a topology. If the beginning of the topology is lost, its parts only
+// add to what is known.
 func (r *recovery) part(c *cursor) {
 	of := c.number()
 	kind := recordKind(c.flags())
