@@ -13,14 +13,14 @@ type Acknowledger struct {
 	on       *channel
 	noAck    bool
 	prefetch uint16
-	epoch    uint32 // of the channel that is open, or was open last
+	epoch    uint32 // epoch of the channel that is open, or was open last
 	live     bool   // deliveries of epoch can be settled
 	eager    bool   // acks are not delayed
 	leaving  bool   // deliveries that are given back are kept until the channel ends: see leave.go
 	// givesBackByClosing is set for streams, which take no basic.reject and basic.nack: a
 	// delivery that is given back is kept at any time, and one that is refused is acked.
 	givesBackByClosing bool
-	queued             bool // it is in Conn.acking
+	queued             bool // the acknowledger is in Conn.acking
 	settled            window
 	after              func() // called when something has been settled
 }

@@ -13,8 +13,8 @@ const asksMax = 1024
 // adminRequest is one request to the broker. The answer is one method or, for a
 // topology, one for each declaration.
 type adminRequest struct {
-	method, reply amqpproto.Method // reply is filled in
-	topology      *Topology        // instead of both
+	method, reply amqpproto.Method // the field reply of the answer is filled in
+	topology      *Topology        // replaces both
 	done          func(queues []string, err error)
 }
 

@@ -34,7 +34,7 @@ const (
 type backoff struct {
 	min, max time.Duration
 	attempts uint8
-	since    int64 // when it came up; 0 while down
+	since    int64 // when it began to work; 0 while it does not
 }
 
 // up records that it works from now on.

@@ -14,7 +14,7 @@ type channelState uint8
 const (
 	awaitChannelOpenOk  channelState = iota
 	channelOpen                      // in use
-	awaitChannelCloseOk              // we closed it; everything else is discarded
+	awaitChannelCloseOk              // we have closed it; everything else is discarded
 	channelOver                      // its number is free again
 )
 
@@ -39,7 +39,7 @@ type channel struct {
 	state  channelState
 	owner  owner
 	await  amqpproto.MethodID // the answer to the method in flight; 0 = none
-	limit  deadline           // for that answer
+	limit  deadline           // the deadline of that answer
 	cause  error              // why we closed it
 	// unanswered says that we closed it because a method got no answer.
 	unanswered bool
@@ -104,7 +104,7 @@ func (ch *channel) close(cause error) {
 	if errors.As(cause, &ce) {
 		m = ce.CloseMethod()
 	}
-	_ = ch.request(m, amqpproto.IDChannelCloseOk) // its fields are bounded
+	_ = ch.request(m, amqpproto.IDChannelCloseOk) // its fields are short enough
 }
 
 // onMethod handles every method of this channel.
@@ -160,7 +160,7 @@ func (ch *channel) onClose(args []byte) error {
 	return nil
 }
 
-// onFlow obeys channel.flow, with which a broker stops content. We stop publishes and
+// onFlow handles channel.flow, with which a broker stops content. We stop publishes and
 // requests only, because acks are not content. §1.5.2.3.
 func (ch *channel) onFlow(args []byte) error {
 	var m amqpproto.ChannelFlow

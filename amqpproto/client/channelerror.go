@@ -15,9 +15,9 @@ import (
 // the publishes in small windows.
 type errorSubject struct {
 	kind  subjectKind
-	name  string // of the exchange or user, or the value itself
+	name  string // the name of the exchange or user, or the value itself
 	topic string // the forbidden routing key; only with an exchange
-	size  int    // of the body
+	size  int    // size of the body
 	limit int    // the largest size that the broker takes
 }
 

@@ -12,9 +12,9 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// Client is a connection that lives until it is closed, over any number of sockets.
-// It is told of each new socket and of each failed dial, and keeps consumers,
-// producers and waiting publishes from one socket to the next.
+// Client is a connection that lives until it is closed, over any number of sockets. Its owner
+// reports each new socket and each failed dial. It keeps consumers, producers and waiting
+// publishes from one socket to the next.
 type Client struct {
 	cfg   Config
 	host  Host
@@ -25,7 +25,7 @@ type Client struct {
 	coming int // see Coming
 
 	asked   Config       // as given to New; cfg is adapted to the broker
-	has     capabilities // what the broker supports, as it said last
+	has     capabilities // what the broker supports, as it has said last
 	conn    *Conn        // nil while there is none
 	lastErr error        // why there is none, or why the last one ended
 	backoff backoff
@@ -43,14 +43,14 @@ type Client struct {
 	retiring  []*publishChannel // replaced channels that still have publishes without outcome
 	trust     trust
 	hash      contentHash
-	props     amqpproto.Properties // scratch: of the publish or request at hand
+	props     amqpproto.Properties // scratch: the properties of the current publish or request
 	ids       messageIDs
 	bodyLimit int // the largest body that the broker takes, from its error; 0 = unknown
 	requests  requests
 	waiting   waiting
 	held      int       // octets that count against PublishMax
 	heldCount int       // publishes that hold them
-	undecided int       // of those, how many have not been told their outcome
+	undecided int       // how many of those have not been told their outcome
 	expiry    int64     // when to look for expired publishes
 	later     []outcome // reported at the next Tick
 	blocked   bool      // connection.blocked came
@@ -274,7 +274,7 @@ func (c *Client) tick(now int64) (next int64) {
 		c.rearm = false
 		c.alarm = c.sweep(now)
 	}
-	c.stamp(now) // for what the callbacks have just published
+	c.stamp(now) // for publishes of the callbacks
 	next = c.alarm
 	if c.rearm || len(c.later) > 0 {
 		next = now

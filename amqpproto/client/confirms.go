@@ -6,10 +6,10 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// Confirm is told the outcome of a publish: exactly once for each that Publish
-// accepted, after Publish has returned. nil is the broker's ack. Otherwise err is a
-// *ReturnError, ErrNacked, ErrConfirmTimeout, a *LostError, ErrClosed, or the
-// *amqpproto.ChannelError that closed the publish channel.
+// Confirm gets the outcome of a publish: exactly once for each that Publish accepted, after
+// Publish has returned. nil is the broker's ack. Otherwise err is a *ReturnError, ErrNacked,
+// ErrConfirmTimeout, a *LostError, ErrClosed, or the *amqpproto.ChannelError that closed the
+// publish channel.
 type Confirm interface{ Confirmed(err error) }
 
 // LateConfirm is a Confirm for which ErrConfirmTimeout is no outcome. If a publish
@@ -57,7 +57,7 @@ type entry struct {
 	content       uint64 // hashes to match a basic.return with; mandatory only
 	returned      *ReturnError
 	size          int    // counts against PublishMax
-	end           uint64 // where it ends in the output; NoConfirms only
+	end           uint64 // position of its end in the output; NoConfirms only
 	at            int64  // when it was sent; set at the next Tick
 	out           Outgoing
 	id            uint64 // number of the message id that it got from us; 0 = none
@@ -75,7 +75,7 @@ type confirms struct {
 	endpoint.Sequence[entry]        // the first entry is never settled
 	stamped                  uint64 // entries before it have a deadline
 	unsettled                int
-	over                     int    // of those, how many have been told already
+	over                     int    // how many of those have been told already
 	scan                     uint64 // where the search for a returned publish starts
 	peak                     int    // the most numbers that it spanned since the last rest
 }

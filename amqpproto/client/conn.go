@@ -20,8 +20,8 @@ type Conn struct {
 	out   endpoint.Output
 
 	reached   connState     // how far the handshake got; connOpen once it was open
-	handshake deadline      // for the greeting, for opening, and for the answer to connection.close
-	patience  time.Duration // the length of that deadline
+	handshake deadline      // deadline of the greeting, of opening, and of the answer to connection.close
+	patience  time.Duration // the length of that time
 	beat      endpoint.Heartbeat
 	server    string // product and version
 	secret    string // the password that the broker knows
@@ -32,10 +32,10 @@ type Conn struct {
 	channels   []*channel // by number; nil is free, 0 is not used
 	silent     int        // how many of them no longer answer
 
-	acking []*Acknowledger // those with acks to encode
+	acking []*Acknowledger // acknowledgers with acks to encode
 	ackDue deadline        // when delayed acks are sent; see Config.AckDelay
 	large  largeHeader
-	depth  int  // > 0 inside Feed, Tick and Lost, after which the loop flushes anyway
+	depth  int  // > 0 inside Feed, Tick and Lost; after these the loop flushes anyway
 	woken  bool // the wire was woken and has not called Pending since
 
 	// Scratch of the hot path.

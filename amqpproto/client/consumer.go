@@ -11,7 +11,7 @@ import (
 
 // ConsumerSpec says what to consume and what to declare first.
 type ConsumerSpec struct {
-	Name string // in errors and events
+	Name string // its name in errors and events
 	Topology
 	Prefetch  uint16 // unsettled deliveries at a time; 0 = no bound
 	NoAck     bool   // the broker drops a message when it has sent it
@@ -62,8 +62,8 @@ type Consumer struct {
 
 	flowing  bool     // basic.consume was answered, and not cancelled since
 	paused   bool     // Pause was called
-	place    position // in a stream
-	delivery Delivery // lent to the sink
+	place    position // position in a stream
+	delivery Delivery // the delivery that the sink gets
 	onCancel []func()
 	syncing  []func() // called at the answer in flight
 	sync     []func() // called at the answer after that
@@ -91,11 +91,11 @@ func (c *Client) Consume(spec ConsumerSpec, sink Sink) *Consumer {
 	return k
 }
 
-// State tells what the consumer waits for.
+// State returns what the consumer waits for.
 func (k *Consumer) State() State { return k.state }
 
-// Err says why the consumer is not up. It is nil while it is up, and before the first
-// try.
+// Err returns why the consumer is not up. It is nil while it is up, and before the first
+// attempt.
 func (k *Consumer) Err() error { return k.err }
 
 // Queue returns the name of the consumed queue. It is empty until the broker has
@@ -137,7 +137,7 @@ func (k *Consumer) declared() error {
 		return k.consume()
 	}
 	k.state = AwaitQosOk
-	// Never global: it has another meaning in RabbitMQ, and 4.3 refuses it.
+	// It is never global: that has another meaning in RabbitMQ, and 4.3 refuses it.
 	return k.ch.request(&amqpproto.BasicQos{PrefetchCount: k.spec.Prefetch}, amqpproto.IDBasicQosOk)
 }
 
@@ -208,8 +208,8 @@ func (k *Consumer) up() {
 	k.syncNow()
 }
 
-// onMethod handles a basic.cancel from the broker: the queue or its leader is gone.
-// The channel stays open, so that deliveries can still be settled.
+// onMethod handles a basic.cancel from the broker: the queue or its leader is gone. The
+// channel stays open, so that deliveries can still be settled.
 func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
 	if id != amqpproto.IDBasicCancel || !k.flowing {
 		return unexpected(k, id)

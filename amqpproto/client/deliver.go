@@ -36,7 +36,7 @@ func (k *Consumer) deliver(m *amqpproto.BasicDeliver, properties, body []byte, f
 	}
 	c := k.client
 	if k.spec.NoAck {
-		// Final at once: the window only counts.
+		// These are final at once: the window only counts.
 		k.settled.settle(m.DeliveryTag, tagFinal)
 		k.settled.tags.Pass()
 	}

@@ -93,14 +93,14 @@ func (e *ReplyLostError) Unwrap() error { return e.Cause }
 // It never contains the password.
 type ConnectError struct {
 	Connection, User, Vhost string
-	State                   string // how far it got: greeting, login, opening of the vhost
+	State                   string // how far the connection got: greeting, login, opening of the vhost
 	Remedy                  string // may be empty
 	Err                     error
 }
 
 func (e *ConnectError) Error() string {
 	s := fmt.Sprintf("amqp connection %q", e.Connection)
-	if e.User != "" { // else it is in a certificate
+	if e.User != "" { // the login has a password; otherwise it has a certificate
 		s += fmt.Sprintf(" as user %q", e.User)
 	}
 	s += fmt.Sprintf(" to vhost %q: in the %s: %v", e.Vhost, e.State, e.Err)
@@ -114,7 +114,7 @@ func (e *ConnectError) Unwrap() error { return e.Err }
 
 // TopologyError says which declaration of a consumer or producer failed.
 type TopologyError struct {
-	Name string // of the consumer or producer; empty for a Declare
+	Name string // name of the consumer or producer; empty for a Declare
 	Step string // such as `queue.declare "billing"`
 	Err  error
 

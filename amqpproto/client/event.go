@@ -19,7 +19,7 @@ type Host interface {
 	Note(Event)
 }
 
-// EventKind tells what happened.
+// EventKind says what has happened.
 type EventKind uint8
 
 // The kinds, with the fields of Event that they fill besides Connection.
@@ -64,8 +64,8 @@ func (k EventKind) String() string {
 type Event struct {
 	Kind       EventKind
 	Connection string        // Config.Name
-	Name       string        // of the consumer or producer, if it is about one
+	Name       string        // name of the consumer or producer, if it is about one
 	Text       string        // see the kinds
-	Err        error         // why
-	After      time.Duration // until the next try
+	Err        error         // the reason
+	After      time.Duration // time until the next attempt
 }

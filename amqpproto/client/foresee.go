@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// Foresee says why count publishes with octets octets in all (exchanges, routing
-// keys and properties included) would fail now or wait for the broker to come back.
-// nil is no promise that they succeed. p may be nil.
+// Foresee returns why a number of publishes would fail now or wait for the broker to come
+// back. octets is their total size, with exchanges, routing keys and properties. nil is no
+// promise that they succeed. p may be nil.
 func (c *Client) Foresee(p *Producer, count, octets int) error {
 	switch {
 	case c.closing:
@@ -26,7 +26,7 @@ func (c *Client) Foresee(p *Producer, count, octets int) error {
 	return nil
 }
 
-// Fits reports whether a publish of so many octets fits if nothing else is held.
+// Fits reports whether a publish of that size fits if nothing else is held.
 func (c *Client) Fits(octets int) bool { return octets+entryCost <= c.cfg.PublishMax }
 
 var errDown = errors.New("not connected yet")

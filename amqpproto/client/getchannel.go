@@ -165,7 +165,7 @@ func (c *Client) idleGets(queue string) (*getChannel, error) {
 	return c.getChannels[i], nil
 }
 
-// flush encodes all acks: the broker must hear of them before it gets the other messages
+// flush encodes all acks, because the broker must get them before it gets the other messages
 // back. It reports whether the channel can send.
 func (g *getChannel) flush() bool {
 	if g.on == nil || g.on.state != channelOpen {

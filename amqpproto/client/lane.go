@@ -4,14 +4,13 @@ import (
 	"zamqp/amqpproto"
 )
 
-// trust is what the client knows about exchanges. A publish to an exchange that
-// does not exist makes the broker close the channel. So publishes to exchanges that
-// nothing here declares use a channel of their own, the isolated one. With
-// Config.TxSelect all publishes share one channel, because a transaction belongs to
-// one channel.
+// trust is what the client knows about exchanges. A publish to an exchange that does not
+// exist makes the broker close the channel. So publishes to exchanges that nothing here
+// declares use a separate channel, the isolated one. With Config.TxSelect all publishes share
+// one channel, because a transaction belongs to one channel.
 type trust struct {
 	last       string            // the last trusted exchange: usually the next publish uses it too
-	declared   map[string]string // by a producer or consumer; each key is its own value
+	declared   map[string]string // declared by a producer or consumer; each key is its own value
 	confirmed  map[string]string // the broker has confirmed a publish to it on this connection
 	distrusted map[string]bool   // the broker has closed a channel over it on this connection
 }

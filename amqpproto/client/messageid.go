@@ -8,10 +8,10 @@ import (
 // messageIDs makes ids for messages that have none, so that a receiver can recognize a
 // second copy. An id is a prefix of this process and connection, and a number.
 type messageIDs struct {
-	number uint64 // of the newest
-	newest []byte // its text
+	number uint64 // number of the newest id
+	newest []byte // text of the newest id
 	older  []byte // scratch: the text of one that is resent
-	prefix int    // length of it
+	prefix int    // length of the prefix
 }
 
 // messageIDRoom is how many octets an id of ours adds to the properties at most.

@@ -23,14 +23,14 @@ func (k *Consumer) Resume() {
 		return
 	}
 	k.paused = false
-	if k.leaving && k.ch.state == channelOpen && !k.place.stream { // a stream does not redeliver after a nack
+	if k.leaving && k.ch.state == channelOpen && !k.place.stream { // because a stream does not redeliver after a nack
 		k.stay()
 		return
 	}
 	if k.state == Paused && k.client.isOpen() {
 		k.start()
 		k.client.wake()
-	} // else the next step sees k.paused
+	} // otherwise the next step sees k.paused
 }
 
 // pause sends the cancel if the consumer is up. A consumer that is still starting

@@ -7,7 +7,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// State tells what a consumer or producer waits for.
+// State says what a consumer or producer waits for.
 type State uint8
 
 // The states, in the order of a life without trouble.
@@ -31,9 +31,8 @@ var stateNames = [...]string{"awaiting a connection", "awaiting channel.open-ok"
 
 func (s State) String() string { return stateNames[s] }
 
-// registration is what a consumer and a producer have in common: a topology, a
-// channel of its own to declare it on, so that a bad declaration affects no other,
-// and a backoff.
+// registration is what a consumer and a producer have in common: a topology, a separate
+// channel on which it is declared, so that a bad declaration affects no other, and a backoff.
 type registration struct {
 	client   *Client
 	role     role
@@ -42,7 +41,7 @@ type registration struct {
 
 	state    State
 	err      error // why it is not up; nil while it is up, or before the first try
-	conn     *Conn // the connection that names given by the broker belong to
+	conn     *Conn // the connection to which names given by the broker belong
 	ch       *channel
 	replay   declaration
 	backoff  backoff

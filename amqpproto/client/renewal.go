@@ -18,7 +18,7 @@ import (
 type renewal struct {
 	backoff     backoff
 	limit       deadline          // no further renewal before this time
-	acked       uint64            // the highest acked publish number on this channel
+	acked       uint64            // the highest acked number of a publish on this channel
 	successor   *publishChannel   // the channel that has replaced this one
 	predecessor *publishChannel   // the channel that this one has replaced, and whose outcomes it waits for
 	wait        deadline          // the longest wait for the predecessor

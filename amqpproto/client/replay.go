@@ -15,22 +15,21 @@ const (
 // wait. When a registration is declared or has failed, the next one has its turn;
 // basic.qos and basic.consume overlap with the next one.
 //
-// Publishes wait behind a barrier until every registration has had a turn. On a
-// broker that has forgotten its queues, the first publishes would otherwise come
-// before the queues of our own consumers, and be dropped or returned.
+// Publishes wait behind a barrier until every registration has had a turn. On a broker that
+// has forgotten its queues, the first publishes would otherwise arrive before the queues of
+// our own consumers are declared, and be dropped or returned.
 //
-// The barrier is one for all publishes, not one for each exchange. Which queues a
-// publish needs is not known here: bindings from exchange to exchange and alternate
-// exchanges may be other people's, so a publish to one exchange may be meant for a
-// queue that our consumer binds to another. Nor does it help that a queue was
-// declared before: an exclusive or auto-delete queue ends with its connection, and
-// a broker that was reset has lost durable ones as well. So a slow registration
-// holds publishes up for turnMax, and all of them together for barrierMax; after
-// that publishes leave whatever is missing.
+// There is one barrier for all publishes, not one for each exchange. The client does not know
+// which queues a publish needs: bindings between exchanges and alternate exchanges may belong
+// to others, so a publish to one exchange may be meant for a queue that our consumer binds to
+// another. An earlier declaration of the queue does not help either: an exclusive or
+// auto-delete queue ends with its connection, and a broker that was reset has also lost
+// durable ones. So a slow registration holds publishes up for turnMax, and all of them
+// together for barrierMax. After that publishes are sent, whatever is missing.
 type replay struct {
 	producers int           // how many of client.producers have had their turn
 	consumers int           // the same for consumers
-	holder    *registration // whose turn it is
+	holder    *registration // the registration whose turn it is
 	turn      deadline      // end of the holder's turn
 	open      bool          // the barrier is open: publishes may leave
 	noted     bool          // EventReady was sent

@@ -10,8 +10,8 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// Reply is told the outcome of a request: exactly once for each that Request
-// accepted, after Request has returned.
+// Reply gets the outcome of a request: exactly once for each that Request accepted, after
+// Request has returned.
 //
 //	d, nil    the reply; d and its slices are valid until Replied returns, and there
 //	          is nothing to settle
@@ -46,9 +46,9 @@ type request struct {
 // requests is the table of a client's requests, with those that wait to be sent.
 type requests struct {
 	client         *Client
-	common         *requestChannel // for trusted exchanges
-	isolated       *requestChannel // for requests that may end their channel
-	failing        *requestChannel // for exchanges and user ids that the broker has refused
+	common         *requestChannel // channel for trusted exchanges
+	isolated       *requestChannel // channel for requests that may end it
+	failing        *requestChannel // channel for exchanges and user ids that the broker has refused
 	refused        map[string]bool // these exchanges, on this connection
 	foreignRefused bool            // the broker has refused a foreign user id
 

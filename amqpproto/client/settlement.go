@@ -5,14 +5,14 @@ import (
 	"zamqp/amqpproto/endpoint"
 )
 
-// tagState is what became of one delivery tag.
+// tagState is the state of one delivery tag.
 type tagState uint8
 
 const (
 	tagFinal       tagState = iota // settled, and the answer to the broker is encoded
 	tagOutstanding                 // delivered, not settled
 	tagAcked                       // acked; the next flush encodes the ack
-	tagKept                        // given back, which the broker learns when the channel ends
+	tagKept                        // given back; the broker gets it back when the channel ends
 )
 
 // window holds the state of the tags of one channel, from the lowest that is not

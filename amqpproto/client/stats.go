@@ -10,11 +10,11 @@ type Stats struct {
 	Unconfirmed uint64 // ended with their connection or channel
 
 	Resent              uint64 // publishes resent over a new channel, because the old one ended or nacked them
-	ResentIndeterminate uint64 // of those, the ones of which the broker may have the first copy: possible duplicates
+	ResentIndeterminate uint64 // how many of those may be duplicates, because the broker may have the first copy
 	Renewed             uint64 // publish channels replaced for nacks or stalled confirms
 
 	Delivered     uint64 // given to a Sink
-	Redelivered   uint64 // of those, with the redelivered flag
+	Redelivered   uint64 // how many of those had the redelivered flag
 	Acked         uint64 // deliveries acked, even if many share a frame
 	AckFrames     uint64 // basic.ack frames that carried these acks
 	Rejected      uint64 // basic.reject and basic.nack
@@ -23,13 +23,13 @@ type Stats struct {
 	HandedBack    uint64 // arrived after Cancel or Close, returned to the broker
 
 	Requests        uint64 // accepted by Request
-	Replies         uint64 // of those, answered in time
-	RequestTimeouts uint64 // of those, not
+	Replies         uint64 // how many of those were answered in time
+	RequestTimeouts uint64 // how many of those were not
 	LateReplies     uint64 // came after the outcome of their request, dropped
 	Gets            uint64 // messages from Get
 
 	Connects       uint64 // opened
-	Reconnects     uint64 // of those, after the first
+	Reconnects     uint64 // how many of those were opened after the first
 	ChannelErrors  uint64 // channels that the broker closed
 	HeartbeatsSent uint64
 	HeartbeatsSeen uint64

@@ -6,7 +6,7 @@ import "zamqp/amqpproto"
 // One commit is in flight at a time; publishes in that time wait for the next one.
 type txState struct {
 	end  uint64 // the commit in flight covers publishes before it
-	turn uint64 // in which the last sent publish was published
+	turn uint64 // the turn in which the last sent publish was published
 }
 
 // commitTx commits the transaction of the turn, at the end of the turn.

@@ -13,7 +13,7 @@ type parked struct {
 	deadline int64 // 0 until the next Tick
 	out      Outgoing
 	size     int    // counts against PublishMax
-	turn     uint64 // in which it was published
+	turn     uint64 // the turn in which it was published
 }
 
 // park keeps a publish. It makes a copy if the caller may take lent content back.
@@ -89,7 +89,7 @@ func (w *waiting) remove(cut func(p *parked) (out, stop bool)) {
 	if gone := i - keep; gone > 0 {
 		unstamped := len(w.list) - max(w.stamped, i)
 		if keep == w.head {
-			clear(w.list[keep:i]) // the usual case: all that were checked are removed
+			clear(w.list[keep:i]) // the usual case: all checked ones are removed
 			w.head = i
 		} else {
 			n := keep + copy(w.list[keep:], w.list[i:])

@@ -136,7 +136,7 @@ func (r *recovery) part(c *cursor) {
 	r.stage()
 }
 
-// stage makes a topology that was read whole the one that counts.
+// stage makes a complete topology the one that counts.
 func (r *recovery) stage() {
 	if r.missing == 0 {
 		r.s.completeAt = r.stagedAt
@@ -165,7 +165,7 @@ func (r *recovery) message(number uint64, c *cursor) {
 		m.Seq = id
 	}
 	f := &r.s.index
-	at, again := r.live[m.Seq] // written once more, so that the old record may go
+	at, again := r.live[m.Seq] // written again, so that the old record can be deleted
 	if !again {
 		var ok bool
 		if at, ok = r.to.RestoreMessage(m); !ok {
@@ -205,7 +205,7 @@ func (r *recovery) gone(c *cursor) {
 	}
 }
 
-// drop takes a message out of a queue, and releases it after the last one.
+// drop removes a message from a queue, and releases it after the last one.
 func (r *recovery) drop(seq uint64, id uint32, queue uint32) {
 	f := &r.s.index
 	k := f.of(id)
@@ -236,7 +236,7 @@ func (r *recovery) delivered(slot uint32, seq, value uint64) bool {
 	return true
 }
 
-// finish declares what there was and puts the messages into their queues.
+// finish declares everything and puts the messages into their queues.
 func (r *recovery) finish() error {
 	if r.staged != nil {
 		r.topology.merge(r.staged)
@@ -255,13 +255,13 @@ func (r *recovery) finish() error {
 		if !placed {
 			r.orphans++
 		}
-		r.to.ReleaseMessage(id, placed) // the queues have it
+		r.to.ReleaseMessage(id, placed) // the queues hold it now
 	}
 	return nil
 }
 
-// place puts a message into its queues. Without a queue of its own it is in
-// nobody's, and goes with its last reference.
+// place puts a message into its queues. If none of them exists, nobody holds the message, and
+// it goes with its last reference.
 func (r *recovery) place(seq uint64, id uint32) (placed bool) {
 	f := &r.s.index
 	k := f.of(id)
@@ -272,7 +272,7 @@ func (r *recovery) place(seq uint64, id uint32) (placed bool) {
 			return
 		}
 		if !r.exact && ref.slot == 0 {
-			// It is safe to say that somebody had it, now and after the next crash.
+			// It is safe to say that it was delivered, now and after the next crash.
 			ref.slot = r.s.slots.Take(seq, uint64(ref.queue)<<32|uint64(ref.deliveries)) + 1
 		}
 		placed = true
@@ -288,7 +288,7 @@ func (r *recovery) place(seq uint64, id uint32) (placed bool) {
 	return placed
 }
 
-// report tells what was damaged, and what could be read and not be used.
+// report says what was damaged, and what could be read but not used.
 func (r *recovery) report(dir string, found journal.Report) (rep Report) {
 	rep.Torn = found.Torn
 	for _, d := range found.Damage {

@@ -8,13 +8,13 @@ import (
 	"zamqp/amqpproto"
 )
 
-// topology is exchanges, queues and bindings as recovery reads them. Nothing is
-// declared before all is read, so that a binding does not depend on which of its
-// ends was written first.
+// topology has exchanges, queues and bindings as recovery reads them. Nothing is declared
+// before everything is read, so that a binding does not depend on which of its ends was
+// written first.
 type topology struct {
 	exchanges map[string]*readExchange
 	queues    map[uint32]*Queue
-	names     map[string]uint32 // of queues
+	names     map[string]uint32 // ids of queues
 	bindings  map[string]*readBinding
 	order     uint64
 }
@@ -24,8 +24,8 @@ type readExchange struct {
 	order uint64
 }
 
-// readBinding belongs to the ends that there were when it was made: it does
-// not come back with new ones of the same names.
+// readBinding belongs to the ends that existed when it was made: it does not come back with
+// new ones of the same names.
 type readBinding struct {
 	Binding
 	sourceIs, targetIs *readExchange // nil: predeclared, or not known
@@ -37,12 +37,11 @@ func newTopology() *topology {
 	return &topology{exchanges: map[string]*readExchange{}, queues: map[uint32]*Queue{}, names: map[string]uint32{}, bindings: map[string]*readBinding{}}
 }
 
-// inVhost is a name of a thing in a vhost; names have no zero octets in AMQP's
-// short strings that could make two the same, since the vhost's comes first and
-// has its length before it.
+// inVhost is the name of a thing in a vhost, as a key. Two different things have different
+// keys, since the vhost's name comes first, with its length before it.
 func inVhost(vhost, name string) string { return fmt.Sprintf("%d:%s%s", len(vhost), vhost, name) }
 
-// record takes the record of one thing.
+// record reads the record of one thing.
 func (t *topology) record(kind recordKind, c *cursor) {
 	t.order++
 	switch kind {
@@ -86,7 +85,7 @@ func (t *topology) exchange(c *cursor) {
 	x.AutoDelete, x.Internal = flags&flagAutoDelete != 0, flags&flagInternal != 0
 	x.Args = slices.Clone(amqpproto.RawTable(c.octets()))
 	name := inVhost(x.Vhost, x.Name)
-	if c.end() && t.exchanges[name] == nil { // there already: written in a topology, too
+	if c.end() && t.exchanges[name] == nil { // it exists already: it was written in a topology, too
 		t.exchanges[name] = x
 	}
 }
@@ -115,7 +114,7 @@ func (t *topology) binding(c *cursor) *readBinding {
 	return b
 }
 
-// merge adds what another one knows.
+// merge adds what another topology knows.
 func (t *topology) merge(o *topology) {
 	for name, x := range o.exchanges {
 		if t.exchanges[name] == nil {
@@ -138,8 +137,8 @@ func (t *topology) merge(o *topology) {
 	}
 }
 
-// restore gives everything back, exchanges and bindings in the order in which they
-// were first made.
+// restore declares everything again, exchanges and bindings in the order in which they were
+// first made.
 func (t *topology) restore(s *Store, to Restorer) error {
 	for _, x := range inOrder(t.exchanges, func(x *readExchange) uint64 { return x.order }) {
 		to.RestoreExchange(x.Exchange)
@@ -158,7 +157,7 @@ func (t *topology) restore(s *Store, to Restorer) error {
 	return nil
 }
 
-// still reports whether an exchange is the one that a binding was made for.
+// still reports whether an exchange is still the one that a binding was made for.
 func (t *topology) still(vhost, name string, x *readExchange) bool {
 	return strings.HasPrefix(name, "amq.") || x != nil && t.exchanges[inVhost(vhost, name)] == x
 }

@@ -9,29 +9,28 @@ import (
 
 // Owner is the broker that a store belongs to. All calls come on its thread.
 type Owner interface {
-	Now() int64                // time of this turn, nanoseconds since 1970
-	WakeAt(at int64)           // call Store.Tick at that time
-	Post(fn func())            // call fn at the end of this turn
-	Offload(work, done func()) // run work on another thread, then done on this one
+	Now() int64                // returns the time of this turn, in nanoseconds since 1970
+	WakeAt(at int64)           // calls Store.Tick at that time
+	Post(fn func())            // calls fn at the end of this turn
+	Offload(work, done func()) // runs work on another thread, then done on this one
 
-	// Later calls step in this turn or a later one, again and again until it is
-	// done. Charge reports whether this turn has room for one thing more; step
-	// returns when it has none.
+	// Later calls step in this turn or a later one, again and again until it is done. Charge
+	// reports whether this turn has room for one more thing; step returns when it has none.
 	Later(step func() (done bool))
 	Charge() bool
 
-	Synced()           // Store.Synced has moved
-	Failed(err error)  // nothing more will be stored: Store.Err
-	Trouble(err error) // the disk takes nothing, and the store tries again; nil = it does again
+	Synced()           // called when Store.Synced has moved
+	Failed(err error)  // called when nothing more will be stored: Store.Err
+	Trouble(err error) // the disk takes nothing, and the store tries again; nil = it works again
 
-	// What the store needs to write things again: everything durable, at once or
-	// in steps, and a message that it knows.
+	// These methods are for writing things again: everything durable, at once or in steps,
+	// and a known message.
 	Durable(w *Writer)
 	Walk() Walk
 	Message(id uint32) Message
 
-	// Lent says that a record has the large body of a message. The journal reads
-	// the body where it is, so it has to stay there until the record is synced.
+	// Lent says that a record has the large body of a message. The journal reads the body
+	// from its own memory, so it must stay there until the record is synced.
 	Lent(id uint32, record uint64)
 }
 
@@ -48,7 +47,7 @@ type Store struct {
 	journal *journal.Journal
 	slots   *journal.SlotFile // how often each queue has delivered each message
 
-	retry   func() // what the journal wants to be called for a passing error; nil = nothing
+	retry   func() // the call that the journal needs after a temporary error; nil = none
 	retryAt int64
 
 	index     index
@@ -97,7 +96,7 @@ func (s *Store) AddExchange(x Exchange) {
 	s.append(s.head)
 }
 
-// RemoveExchange needs no more of x than its vhost and its name.
+// RemoveExchange uses only the vhost and the name of x.
 func (s *Store) RemoveExchange(vhost, name string) {
 	if s == nil {
 		return
@@ -140,7 +139,7 @@ func (s *Store) AddBinding(b Binding) {
 	s.append(s.head)
 }
 
-// RemoveBinding names the binding by all that it is.
+// RemoveBinding identifies the binding by all of its fields.
 func (s *Store) RemoveBinding(b Binding) {
 	if s == nil {
 		return
@@ -149,9 +148,8 @@ func (s *Store) RemoveBinding(b Binding) {
 	s.append(s.head)
 }
 
-// Last is the number of the last record: what was done before is on disk when
-// Synced has reached it. Owner.Synced is called each time Synced moves. Without
-// a store both are 0.
+// Last returns the number of the last record: everything done before is on disk when Synced
+// has reached it. Owner.Synced is called each time Synced moves. Without a store both are 0.
 func (s *Store) Last() uint64 {
 	if s == nil {
 		return 0
@@ -160,7 +158,7 @@ func (s *Store) Last() uint64 {
 	return s.journal.Last()
 }
 
-// Synced is the number of the last record on disk.
+// Synced returns the number of the last record on disk.
 func (s *Store) Synced() uint64 {
 	if s == nil {
 		return 0
@@ -168,8 +166,8 @@ func (s *Store) Synced() uint64 {
 	return s.journal.Synced()
 }
 
-// Err is the write or sync that failed for good: nothing durable is confirmed,
-// and so nothing should be accepted, any more. nil if all is well.
+// Err returns the final error of a write or sync. After it nothing durable is confirmed, so
+// nothing durable should be accepted. nil if all is well.
 func (s *Store) Err() error {
 	if s == nil {
 		return nil
@@ -177,8 +175,8 @@ func (s *Store) Err() error {
 	return s.journal.Err()
 }
 
-// Behind is how many octets wait to be written. They are copies, in memory, of
-// messages that may have gone on already.
+// Behind returns how many octets wait to be written. They are copies, in memory, of messages
+// that may have left already.
 func (s *Store) Behind() int64 {
 	if s == nil {
 		return 0
@@ -186,7 +184,7 @@ func (s *Store) Behind() int64 {
 	return int64(s.journal.Behind())
 }
 
-// Appended is how many octets the store has ever been given.
+// Appended returns how many octets the store has ever got.
 func (s *Store) Appended() int64 {
 	if s == nil {
 		return 0
@@ -194,7 +192,7 @@ func (s *Store) Appended() int64 {
 	return s.journal.Appended()
 }
 
-// Messages is how many messages are stored.
+// Messages returns how many messages are stored.
 func (s *Store) Messages() int {
 	if s == nil {
 		return 0
@@ -217,14 +215,14 @@ func (s *Store) Tick(now int64) (next int64) {
 	return s.retryAt
 }
 
-// callLater has the journal called by Tick.
+// callLater makes Tick call the journal.
 func (s *Store) callLater(wait time.Duration, fn func()) {
 	s.retry, s.retryAt = fn, s.owner.Now()+int64(wait)
 	s.owner.WakeAt(s.retryAt)
 }
 
-// flushLater has what was appended in this turn handed to the journal's writer
-// at the end of it.
+// flushLater makes sure that everything appended in this turn is given to the journal's
+// writer at its end.
 func (s *Store) flushLater() {
 	if !s.flushing {
 		s.flushing = true
