@@ -8,8 +8,8 @@ import (
 	"zamqp/publisher"
 )
 
-// TestNamesOfTheDemonstration: it may run beside a RabbitMQ that others use, so
-// that all it gives to a broker has a prefix of its own.
+// TestNamesOfTheDemonstration: the demonstration may use a RabbitMQ that others use, so every
+// name that it declares has its own prefix.
 func TestNamesOfTheDemonstration(t *testing.T) {
 	const prefix = "zamqp-demo."
 	consumers, producers := publisher.Default.Consumers(), publisher.Default.Producers()

@@ -33,7 +33,8 @@ func TestAdoptPipe(t *testing.T) {
 	}
 }
 
-// Nobody reads what the peer says: its output stays with it, a bounded buffer apart, and its input is not read.
+// Nobody reads what the peer sends: its output stays with it, except for a bounded buffer,
+// and its input is not read.
 func TestAdoptBackpressure(t *testing.T) {
 	const high = 64 << 10
 	r := start(t, loop.Options{HighWater: high})

@@ -32,8 +32,8 @@ func (a *answerer) Sent(n int) {
 func (a *answerer) Tick(now time.Time) time.Time { return now.Add(time.Minute) }
 func (a *answerer) Lost(error)                   {}
 
-// The test runs with everything on: deadlines, a watchdog that has nothing to tell, input in two pieces so that the
-// first is kept, timers and posts.
+// The test runs with everything on: deadlines, a watchdog without anything to report, input
+// in two pieces so that the first is kept, timers and posts.
 func TestATurnAllocatesNothing(t *testing.T) {
 	if debugging || racing.Enabled {
 		t.Skip("the checks allocate")

@@ -13,7 +13,7 @@ import (
 	"zamqp/loop"
 )
 
-// lostTo makes a function for peer.lost that hands the cause to a channel.
+// lostTo makes a function for peer.lost that sends the cause to a channel.
 func lostTo(c chan error) func(error) { return func(err error) { c <- err } }
 
 func TestHalfClose(t *testing.T) {
@@ -51,7 +51,7 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
-// Input that the peer refused when EOF came is still its to take.
+// Input that the peer refused before EOF came can still be taken.
 func TestKeptInputAfterEOF(t *testing.T) {
 	r := start(t, loop.Options{})
 	var server *peer
@@ -113,7 +113,8 @@ func TestResetWhilePaused(t *testing.T) {
 	}
 }
 
-// A unix socket whose other side is gone hangs up for ever; unread, it must cost nothing.
+// A unix socket whose other side is gone reports a hang-up for ever. While it is not read,
+// that must cost nothing.
 func TestHangUpWhilePaused(t *testing.T) {
 	r := start(t, loop.Options{InputMax: 1})
 	lost := make(chan error, 2)
@@ -133,7 +134,7 @@ func TestHangUpWhilePaused(t *testing.T) {
 	r.until("the refusal", func() bool { return server != nil && server.fed > 0 })
 	_ = c.Close()
 	before := r.exact()
-	for range 5 { // a loop that spins makes thousands of turns meanwhile
+	for range 5 { // a loop that spins makes thousands of turns in that time
 		time.Sleep(2 * time.Millisecond)
 	}
 	if n := r.exact().Turns - before.Turns; n > 50 {
@@ -241,7 +242,8 @@ func TestRefusedByAccept(t *testing.T) {
 	}
 }
 
-// What a connection said before it was lost is fed although the write that found out has failed.
+// Input that came before the connection was lost is fed, although the write that found the
+// loss has failed.
 func TestInputBeforeAFailedWriteIsFed(t *testing.T) {
 	r := start(t, loop.Options{InputMax: 1})
 	lost := make(chan error, 2)
@@ -315,7 +317,7 @@ func TestPanicsCloseOneConnection(t *testing.T) {
 					t.Errorf("Lost(%v)", err)
 				}
 			}
-			// The loop lives on.
+			// The loop goes on.
 			c = dial(t, at).(*net.TCPConn)
 			_, _ = c.Write([]byte("y"))
 			if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {

@@ -60,7 +60,8 @@ func TestHighWaterPausesReading(t *testing.T) {
 			}
 		}
 	}()
-	// Nobody reads the echo: the peer's output stops growing a turn's input above the mark.
+	// Nobody reads the echo: the peer's output stops growing when it is a turn's input above
+	// the mark.
 	r.until("output above the mark", func() bool { return server != nil && len(server.out) > high })
 	before := 0
 	r.until("the reading to stop", func() bool {
@@ -134,7 +135,8 @@ func TestRefusedInputIsKeptAndBounded(t *testing.T) {
 	}
 }
 
-// A peer that takes nothing and wakes itself all the same must not make the loop turn without rest.
+// A peer that takes nothing and still wakes itself must not make the loop turn without a
+// pause.
 func TestWakeInsideARefusal(t *testing.T) {
 	r := start(t, loop.Options{})
 	var server *peer
@@ -160,7 +162,7 @@ func TestWakeInsideARefusal(t *testing.T) {
 	r.exact()
 }
 
-// Whatever a turn's events make a peer say leaves in one write.
+// All output that the events of a turn cause is sent in one write.
 func TestOneWriteATurn(t *testing.T) {
 	r := start(t, loop.Options{})
 	var server *peer
@@ -187,8 +189,8 @@ func TestOneWriteATurn(t *testing.T) {
 	}
 }
 
-// exact are Stats that include all turns before the call: the loop shows its counts whenever it waits, and each wait is
-// counted.
+// exact returns Stats that include all turns before the call: the loop shows its counts
+// whenever it waits, and each wait is counted.
 func (r *running) exact() loop.Stats {
 	r.t.Helper()
 	var before uint64

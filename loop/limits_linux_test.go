@@ -34,7 +34,8 @@ func again(t *testing.T, role string, env ...string) *exec.Cmd {
 	return cmd
 }
 
-// Out of descriptors, the loop refuses what it cannot take, serves what it has, and takes again when it can.
+// Without free descriptors, the loop refuses what it cannot take, serves what it has, and
+// accepts again when it can.
 func TestOutOfDescriptors(t *testing.T) {
 	if os.Getenv(roleVar) == "" {
 		if out, err := again(t, "server").CombinedOutput(); err != nil {
@@ -46,7 +47,8 @@ func TestOutOfDescriptors(t *testing.T) {
 	at := r.listen("tcp", "127.0.0.1:0", echo)
 	old := dial(t, at)
 	ask(t, old)
-	// Clients' sockets, unconnected as yet: later there would be no descriptors for them.
+	// These are the clients' sockets, not connected yet: later there would be no descriptors
+	// for them.
 	var clients []int
 	for range 20 {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -76,7 +78,7 @@ func TestOutOfDescriptors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// All of them are answered for: taken or refused, none left hanging.
+	// All of them are accepted or refused, and none is left hanging.
 	r.until("all connections to be taken or refused", func() bool { return true })
 	for deadline := time.Now().Add(patience); ; {
 		s := r.exact()
@@ -189,7 +191,7 @@ func answered(t *testing.T, at string) bool {
 	return err == nil
 }
 
-// Not even the reserve is there: the listener rests and recovers alone.
+// Not even the reserve is left: the listener pauses, and recovers by itself.
 func TestOutOfDescriptorsWithoutReserve(t *testing.T) {
 	if os.Getenv(roleVar) == "" {
 		if out, err := again(t, "server").CombinedOutput(); err != nil {

@@ -21,7 +21,7 @@ func TestUnixSocketFiles(t *testing.T) {
 	ul.SetUnlinkOnClose(false)
 	_ = ul.Close()
 	ask(t, dial(t, r.listen("unix", stale, echo)))
-	// In use, and not a socket: both are left alone.
+	// One is in use, and one is not a socket: both are left alone.
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func TestListenFile(t *testing.T) {
 		t.Errorf("address %v, want %v", ln.Addr(), at)
 	}
 	ask(t, dial(t, at))
-	// Closed while f keeps the socket alive: the poller must not tell of it any more.
+	// It is closed while f keeps the socket open: the poller must not report it any more.
 	r.do(func() { ln.Close(); ln.Close() })
 	c, err := net.Dial("tcp", at.String())
 	if err != nil {

@@ -138,8 +138,9 @@ func TestPressureOverAStream(t *testing.T) {
 	wait(t, sent, "the writer")
 }
 
-// TestEndsOverAStream: an orderly end is one for the peer as well, and a cut record is not. A peer that closes sends the
-// alert close_notify behind its last output, and one that aborts does not.
+// TestEndsOverAStream: an orderly end is an orderly end for the peer as well, and a cut
+// record is not. A peer that closes sends the alert close_notify after its last output; one
+// that aborts does not.
 func TestEndsOverAStream(t *testing.T) {
 	own := selfsigned.New(t)
 	cause := errors.New("enough")
@@ -189,7 +190,8 @@ func TestEndsOverAStream(t *testing.T) {
 	}
 }
 
-// TestDetachOverAStream: whoever takes the connection goes on with the same stream, behind what was sent before.
+// TestDetachOverAStream: the new owner of the connection continues the same stream, after the
+// octets that were sent before.
 func TestDetachOverAStream(t *testing.T) {
 	const size = 8 << 20
 	r := start(t, loop.Options{})

@@ -7,8 +7,8 @@ import (
 	"zamqp/loop"
 )
 
-// TestPause: a paused connection is not read at all, though its peer takes
-// everything, and goes on where it was.
+// TestPause: a paused connection is not read at all, even if its peer takes everything, and
+// continues where it stopped.
 func TestPause(t *testing.T) {
 	const size = 8 << 20
 	r := start(t, loop.Options{ReadSize: 16 << 10, ReadTurnMax: 64 << 10})

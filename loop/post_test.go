@@ -119,7 +119,7 @@ func TestOffload(t *testing.T) {
 	}
 }
 
-// What is written for everybody does not stand in line behind the work of calls.
+// Writes on which everybody depends do not wait in line behind the work of calls.
 func TestOffloadDiskHasItsOwnLine(t *testing.T) {
 	r := start(t, loop.Options{OffloadWorkers: 1})
 	release := make(chan struct{})

@@ -9,9 +9,9 @@ import (
 	"zamqp/tests/kit/racing"
 )
 
-// TestSlowReadersShareATurn: clients that take nothing, or little, of long answers
-// get no more of a turn than its share, however many they are, each gets some of it,
-// and one with a short answer does not stand in their line.
+// TestSlowReadersShareATurn: clients that read nothing, or little, of long answers get only
+// their share of a turn, however many they are. Each of them gets some of it, and a client
+// with a short answer does not wait in their line.
 func TestSlowReadersShareATurn(t *testing.T) {
 	clients := 1000
 	if testing.Short() || racing.Enabled {

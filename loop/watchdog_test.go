@@ -32,8 +32,8 @@ func holdBySleeping(stop func() bool) {
 	}
 }
 
-// Whatever holds the thread, a busy handler, one asleep, or a task that blocks in its coroutine, is found with its
-// name and its stack, and told once.
+// Whatever holds the thread (a busy handler, a sleeping one, or a task that blocks in its
+// coroutine) is found with its name and its stack, and reported once.
 func TestWatchdogFindsWhoHoldsTheThread(t *testing.T) {
 	stalls := make(chan loop.Stall, 16)
 	r := start(t, loop.Options{StallWarning: 20 * time.Millisecond, OnStall: func(s loop.Stall) { stalls <- s }})

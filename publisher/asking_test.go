@@ -101,8 +101,8 @@ func TestPackedBodies(t *testing.T) {
 	}
 }
 
-// TestDerivedIDs: the same call makes the same ids, another consumer others, and
-// what is too long for an id is hashed.
+// TestDerivedIDs: the same call makes the same ids, another consumer makes others, and a text
+// that is too long for an id is hashed.
 func TestDerivedIDs(t *testing.T) {
 	g := publisher.NewRegistry()
 	g.Produce("out", publisher.Producer{})
@@ -163,8 +163,8 @@ func TestGetFromAQueue(t *testing.T) {
 	}
 }
 
-// TestTraces: a message that comes back from a retry queue looks as it did at
-// first, and counts its attempts.
+// TestTraces: a message that comes back from a retry queue looks as it did at first, and has
+// its attempts counted.
 func TestTraces(t *testing.T) {
 	g := publisher.NewRegistry()
 	var path string

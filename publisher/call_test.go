@@ -15,9 +15,8 @@ import (
 	"zamqp/publisher"
 )
 
-// bench is a server with its surroundings in the test's hands: time, offloaded
-// work, a broker that confirms when told to. Everything runs on the test's
-// goroutine.
+// bench is a server whose surroundings the test controls: time, offloaded work, a broker that
+// confirms when told to. Everything runs on the test's goroutine.
 type bench struct {
 	t       testing.TB
 	reg     *publisher.Registry
@@ -262,7 +261,7 @@ func TestAnswerLeavesAfterTheConfirm(t *testing.T) {
 	}
 }
 
-// The client is told no names and addresses, the log is.
+// The client gets no names and addresses, but the log does.
 func TestFailuresOfACommitAre503AndLogged(t *testing.T) {
 	for _, row := range []struct {
 		name    string
@@ -677,8 +676,8 @@ func TestDrainWaitsForLiveCalls(t *testing.T) {
 	}
 }
 
-// TestErrorsThatPanic: an error's own methods run, too; a typed nil is the usual
-// mistake. The call ends all the same.
+// TestErrorsThatPanic: the methods of an error run, too; a typed nil is the usual mistake.
+// The call ends all the same.
 func TestErrorsThatPanic(t *testing.T) {
 	b := newBench(t)
 	var none *publisher.StatusError
@@ -744,8 +743,8 @@ func TestPanicInAbortIsLogged(t *testing.T) {
 	}
 }
 
-// TestConflictAfterACommit: what one participant has committed would be done
-// twice by another run.
+// TestConflictAfterACommit: another run would do again what one participant has committed
+// already.
 func TestConflictAfterACommit(t *testing.T) {
 	b := newBench(t)
 	var log []string

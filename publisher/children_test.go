@@ -47,8 +47,8 @@ func TestChildrenWorkAtOnce(t *testing.T) {
 	}
 }
 
-// TestChildFails: the first error ends the waits of the others and the context, and the
-// handler hears of it by Wait, or else the call does.
+// TestChildFails: the first error ends the waits of the others and the context. The handler
+// gets it by Wait, or else the call does.
 func TestChildFails(t *testing.T) {
 	failure := errors.New("no bank")
 	for _, row := range []struct {
@@ -112,8 +112,8 @@ func TestChildFails(t *testing.T) {
 	}
 }
 
-// TestCallWaitsForItsChildren: a handler that returns, fails or panics while children
-// run has its call wait for them, before the commit.
+// TestCallWaitsForItsChildren: if a handler returns, fails or panics while children run, its
+// call waits for them before the commit.
 func TestCallWaitsForItsChildren(t *testing.T) {
 	for name, row := range map[string]struct {
 		end    func() error
@@ -154,8 +154,8 @@ func TestCallWaitsForItsChildren(t *testing.T) {
 	}
 }
 
-// TestCancelledChildren: what ends the waits of a call ends those of its children; what
-// runs elsewhere is waited for.
+// TestCancelledChildren: what ends the waits of a call also ends those of its children; work
+// on other goroutines is waited for.
 func TestCancelledChildren(t *testing.T) {
 	b := newBench(t)
 	var told []error
@@ -179,8 +179,8 @@ func TestCancelledChildren(t *testing.T) {
 	}
 }
 
-// TestManyChildren: more than a call may have at once wait for the others, without a
-// stack for each, and end without a wait of their own.
+// TestManyChildren: more children than a call may have at once wait for the others, without a
+// stack each, even if none of them waits.
 func TestManyChildren(t *testing.T) {
 	const many = 5000
 	b := newBench(t)

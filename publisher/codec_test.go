@@ -164,8 +164,8 @@ func (upper) ContentType() string                      { return "text/x-upper" }
 func (upper) Append(dst []byte, v any) ([]byte, error) { return dst, nil }
 func (upper) Decode([]byte, any) error                 { return nil }
 
-// TestHostileMsgpack: what follows would end the process, by its stack or by its
-// memory, if it were given to the decoder as it is.
+// TestHostileMsgpack: these bodies would end the process, by its stack or its memory, if the
+// decoder got them unchecked.
 func TestHostileMsgpack(t *testing.T) {
 	deep := strings.Repeat("\x91", 7<<20) + "\xc0"
 	for _, r := range []struct{ name, body, want string }{
@@ -190,7 +190,7 @@ func TestHostileMsgpack(t *testing.T) {
 	}
 }
 
-// TestEveryMsgpackFormat: none of the format's ways to write a value is refused.
+// TestEveryMsgpackFormat: no valid format of a value is refused.
 func TestEveryMsgpackFormat(t *testing.T) {
 	for _, value := range []string{
 		"\x7f", "\xe0", "\xc0", "\xc2", "\xc3", "\xcc\xff", "\xcd\xff\xff", "\xce\xff\xff\xff\xff", "\xcf\x00\xff\xff\xff\xff\xff\xff\xff",

@@ -51,8 +51,8 @@ func detachedBench(t *testing.T) *bench {
 	return b
 }
 
-// TestDetachedPublish: what leaves is what a call would publish, and the caller
-// hears the broker's word.
+// TestDetachedPublish: the publish is the same as that of a call, and the caller gets the
+// broker's answer.
 func TestDetachedPublish(t *testing.T) {
 	b := detachedBench(t).start(publisher.Options{})
 	body := []byte("abc")
@@ -97,7 +97,7 @@ func TestDetachedPublish(t *testing.T) {
 	}
 }
 
-// TestDetachedPublishRefused: what can be known at once is said at once.
+// TestDetachedPublishRefused: errors that can be known at once are returned at once.
 func TestDetachedPublishRefused(t *testing.T) {
 	if err := publisher.NewRegistry().Publish(context.Background(), "orders", nil); !errors.Is(err, publisher.ErrNotServing) {
 		t.Errorf("without a server: %v", err)
@@ -223,7 +223,7 @@ func TestDetachedPublishBeforeTheLoop(t *testing.T) {
 	}
 }
 
-// TestDetachedPublishLeft: whoever stops waiting hears what is known.
+// TestDetachedPublishLeft: a caller that stops waiting learns what is known.
 func TestDetachedPublishLeft(t *testing.T) {
 	why := errors.New("enough")
 	b := detachedBench(t).start(publisher.Options{})

@@ -68,8 +68,8 @@ func deliver(t *testing.T, k publisher.Consumer, options publisher.Options, p pu
 	return err
 }
 
-// TestClientsDefaults: what other people's clients send when nobody tells them
-// more is read, with one codec for the consumer at most.
+// TestClientsDefaults: messages with the default settings of other people's clients are
+// decoded; the consumer needs to set a codec at most.
 func TestClientsDefaults(t *testing.T) {
 	const object = `{"a": 1}`
 	pickled := "\x80\x04\x95\n\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94K\x01s."
@@ -171,8 +171,8 @@ func TestContentEncodings(t *testing.T) {
 	}
 }
 
-// TestCharsets: the charset of a content type counts for text, not for octets, and
-// that of the content encoding, which the client made the octets by, before it.
+// TestCharsets: the charset of a content type counts for text, but not for octets. The one of
+// the content encoding has priority, because the client has used it to make the octets.
 func TestCharsets(t *testing.T) {
 	for _, row := range []struct{ contentType, encoding, body, want string }{
 		{"text/plain; charset=iso-8859-1", "", "\xfc", "ü"},
@@ -201,8 +201,8 @@ func TestCharsets(t *testing.T) {
 	}
 }
 
-// TestBombs: each compression that is read is bounded by unpack_max, of which it
-// takes no more than twice, and a promise alone takes next to nothing.
+// TestBombs: unpack_max limits each compression that is read. It takes at most twice that
+// memory, and an announced size alone takes nearly none.
 func TestBombs(t *testing.T) {
 	const limit = 256 << 10
 	zeros := strings.Repeat("\x00", 2<<20)
@@ -238,8 +238,8 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// TestUnpackMaxIsExact: what unpacks to unpack_max is read, and an octet more is
-// not; how far a frame of zstd may look back does not count.
+// TestUnpackMaxIsExact: a body that unpacks to unpack_max is read, and one octet more is not.
+// How far a frame of zstd may look back does not count.
 func TestUnpackMaxIsExact(t *testing.T) {
 	const limit = 200_000
 	wide := func(w io.Writer) io.WriteCloser {
@@ -285,7 +285,7 @@ func oneSegment(t *testing.T, text string) []byte {
 	return z.EncodeAll([]byte(text), nil)
 }
 
-// TestPromisedSizes: memory is taken for what comes, or for at most 32 KiB an octet.
+// TestPromisedSizes: memory is taken for octets that come, or for at most 32 KiB per octet.
 func TestPromisedSizes(t *testing.T) {
 	for name, body := range map[string]string{
 		"one segment of 60 MiB": "\x28\xb5\x2f\xfd\xa0\x00\x00\xc0\x03\x01\x00\x00",
@@ -351,8 +351,8 @@ func TestHTTPBodiesAreUnpacked(t *testing.T) {
 	}
 }
 
-// TestUnlabelled: where a content type is looked for when a message has none, and
-// who needs none.
+// TestUnlabelled: where the content type comes from if a message has none, and which messages
+// need none.
 func TestUnlabelled(t *testing.T) {
 	inHeaders := publisher.Table{"properties": publisher.Table{"content_type": "application/json"}}
 	for _, row := range []struct {

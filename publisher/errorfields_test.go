@@ -7,8 +7,8 @@ import (
 	"zamqp/publisher"
 )
 
-// TestErrorReplyKeepsItsHeaders: who waits for the reply to a message gets the
-// headers of the failure, and none of the body that is not sent.
+// TestErrorReplyKeepsItsHeaders: a caller that waits for the reply to a message gets the
+// headers of the failure, and none of those about the body that is not sent.
 func TestErrorReplyKeepsItsHeaders(t *testing.T) {
 	b := newBench(t)
 	b.reg.Consume("c", publisher.Consumer{}, func(r *publisher.Request) error {

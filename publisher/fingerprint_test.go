@@ -29,8 +29,8 @@ func fingerprint(t testing.TB, b *bench, exchange, key string, p publisher.Publi
 	return r.Fingerprint()
 }
 
-// TestFingerprint: it stays the same over what happens to a message on its way, in
-// every version, and differs for other messages.
+// TestFingerprint: it stays the same whatever happens to a message on its way, in every
+// version, and differs for other messages.
 func TestFingerprint(t *testing.T) {
 	b := newBench(t)
 	b.start(publisher.Options{})

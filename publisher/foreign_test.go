@@ -11,8 +11,8 @@ import (
 	"zamqp/publisher"
 )
 
-// uses are the methods that change a call or wait, each with its error; those
-// that give none are seen by what they leave undone.
+// uses are the methods that change a call or wait, each with its error. For methods without
+// an error the test checks that they have done nothing.
 var uses = map[string]func(r *publisher.Request) error{
 	"Publish":    func(r *publisher.Request) error { return r.Publish("out", "x") },
 	"Call":       func(r *publisher.Request) error { _, err := r.Call("out", "x"); return err },

@@ -17,7 +17,7 @@ func (f from) RemoteAddr() net.Addr { return f.Addr }
 
 func tcp(ip string) from { return from{&net.TCPAddr{IP: net.ParseIP(ip), Port: 1234}} }
 
-// TestForwarded: what a proxy says of the client is believed as far as the proxies are.
+// TestForwarded: a proxy is believed about the client as far as it is trusted.
 func TestForwarded(t *testing.T) {
 	proxy, unix := tcp("10.1.1.1"), from{&net.UnixAddr{Net: "unix"}}
 	for _, row := range []struct {

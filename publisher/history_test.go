@@ -7,7 +7,7 @@ import (
 	"zamqp/publisher"
 )
 
-// TestHistoryNext is the table of what becomes of a message.
+// TestHistoryNext is the table of what happens to a message.
 func TestHistoryNext(t *testing.T) {
 	type h = publisher.History
 	type next = publisher.Next

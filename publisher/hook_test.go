@@ -25,7 +25,7 @@ func hooked(t *testing.T, g *publisher.Registry) (*publisher.Server, *strings.Bu
 	return s, log
 }
 
-// TestHooks: which functions run, in which order, and what is said of a failure.
+// TestHooks: which functions run, in which order, and what is reported about a failure.
 func TestHooks(t *testing.T) {
 	broken := errors.New("no database")
 	for name, row := range map[string]struct {

@@ -38,9 +38,9 @@ func (a asked) Request(p *publisher.Publication, _ time.Duration, done func(*pub
 	return func() {}, nil
 }
 
-// TestLargeBodiesAreHandledApart: what goes through all of a large body runs on
-// another goroutine while the call waits: decoding, compression and its opposite,
-// also of a body that is small until it is decompressed.
+// TestLargeBodiesAreHandledApart: work on all of a large body runs on another goroutine while
+// the call waits: decoding, compression and decompression, even of a body that is small until
+// it is decompressed.
 func TestLargeBodiesAreHandledApart(t *testing.T) {
 	text := strings.Repeat("0123456789abcdef", 5<<20/16)
 	list, err := json.Marshal(strings.Split(text, "f"))
@@ -250,9 +250,9 @@ func TestLargeBodiesAreCopiedInPieces(t *testing.T) {
 	}
 }
 
-// TestLargeBodyIsNotWrittenOver: a large body may still be on its way to the broker
-// when its call has been told of a timeout. What the call does next, as to send an
-// error reply, must not change it.
+// TestLargeBodyIsNotWrittenOver: a large body may still be on its way to the broker when its
+// call has got a timeout. What the call does next, such as sending an error reply, must not
+// change it.
 func TestLargeBodyIsNotWrittenOver(t *testing.T) {
 	text := strings.Repeat("0123456789abcdef", 2<<20/16)
 	for _, row := range []struct {
@@ -287,8 +287,8 @@ func TestLargeBodyIsNotWrittenOver(t *testing.T) {
 	}
 }
 
-// TestErrorTextOfALargeBody: an error that is told by a body has the beginning of a
-// large one only. It goes to the log and to others, and would be copied whole.
+// TestErrorTextOfALargeBody: an error made from a body has only the beginning of a large one.
+// It goes to the log and to others, and would be copied whole.
 func TestErrorTextOfALargeBody(t *testing.T) {
 	const most = 64<<10 + len("…")
 	text := strings.Repeat("é", 3<<20)

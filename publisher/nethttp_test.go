@@ -10,11 +10,10 @@ import (
 	"zamqp/publisher"
 )
 
-// mounts are both ways to mount a handler: what it answers means the same.
+// mounts are both ways to mount a handler: an answer means the same in both.
 var mounts = map[string]func(http.Handler) publisher.Handler{"HTTP": publisher.HTTP, "Inline": publisher.Inline}
 
-// TestStatusOfAMountedHandler: its status is all that a net/http handler has to
-// say how it went.
+// TestStatusOfAMountedHandler: a net/http handler can only say by its status how it went.
 func TestStatusOfAMountedHandler(t *testing.T) {
 	for mount, handler := range mounts {
 		for status, want := range map[int]publisher.Settlement{
@@ -57,8 +56,8 @@ func TestStatusOfAMountedHandler(t *testing.T) {
 	}
 }
 
-// TestRefusalsAbort: an answer that says no has published nothing, unless that was
-// said to be meant.
+// TestRefusalsAbort: an answer that is a refusal has published nothing, unless the handler
+// has asked for that.
 func TestRefusalsAbort(t *testing.T) {
 	for _, row := range []struct {
 		status  int
@@ -126,7 +125,8 @@ func (p *joiner) Prepare(*publisher.Request) error { p.log = append(p.log, "prep
 func (p *joiner) Commit(*publisher.Request) error  { p.log = append(p.log, "commit"); return nil }
 func (p *joiner) Abort(*publisher.Request)         { p.log = append(p.log, "abort") }
 
-// TestWaitsOfAMountedHandler: they work as those of any handler do, and a publish that fails fails the call.
+// TestWaitsOfAMountedHandler: they work like those of any handler, and a publish that fails
+// fails the call.
 func TestWaitsOfAMountedHandler(t *testing.T) {
 	b := newBench(t)
 	b.reg.Produce("out", publisher.Producer{})
@@ -150,7 +150,7 @@ func TestWaitsOfAMountedHandler(t *testing.T) {
 	}
 }
 
-// TestFieldThatCannotBeSent: it is left out, as under net/http, but not in silence.
+// TestFieldThatCannotBeSent: it is left out, as under net/http, but the log says so.
 func TestFieldThatCannotBeSent(t *testing.T) {
 	for mount, handler := range mounts {
 		b := newBench(t)

@@ -265,7 +265,7 @@ func TestPickleIntoStruct(t *testing.T) {
 	}
 }
 
-// TestNoPickleRuns: what would run code in Python, ask for something outside, or
+// TestNoPickleRuns: a pickle that would run code in Python, ask for something outside, or
 // take all memory, is an error.
 func TestNoPickleRuns(t *testing.T) {
 	deep := strings.Repeat("(", 1000) + strings.Repeat("l", 1000) + "."

@@ -123,8 +123,8 @@ func TestCancelledInLine(t *testing.T) {
 	}
 }
 
-// TestHoldersDoNotWait: whoever has joined a participant goes past a pool that is
-// full of work which may wait for what it holds, until it has let go.
+// TestHoldersDoNotWait: a call that has joined a participant does not wait for a pool that is
+// full of work which may wait for the participant's lock, until it has released that.
 func TestHoldersDoNotWait(t *testing.T) {
 	b := poolBench(t)
 	for range 3 {

@@ -12,7 +12,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// ticks is a source as a clock would be one: nothing but what the contract asks for.
+// ticks is a source like a clock: it has only what the contract requires.
 type ticks struct {
 	unanswered
 	label   string
@@ -43,8 +43,8 @@ type outcomes []Outcome
 
 func (o *outcomes) Done(c *Call) { *o = append(*o, *c.Outcome()) }
 
-// TestAThirdSource: calls that are neither of HTTP nor messages run, fail and are
-// logged by the contract alone, also on a Request that was used by another source.
+// TestAThirdSource: calls that come neither from HTTP nor from messages run, fail and are
+// logged by the contract alone, even on a Request that another source has used.
 func TestAThirdSource(t *testing.T) {
 	var log strings.Builder
 	g := NewRegistry()

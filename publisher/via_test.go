@@ -67,7 +67,7 @@ func TestRouteSeesARequest(t *testing.T) {
 	}
 }
 
-// TestRouteOutcomes is the table of what an answer is for a message.
+// TestRouteOutcomes is the table of what each answer means for a message.
 func TestRouteOutcomes(t *testing.T) {
 	for _, row := range []struct {
 		status int
@@ -158,8 +158,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestRoutePlaceholders: each message fills in what its consumer's route leaves open,
-// and never reaches another route with it.
+// TestRoutePlaceholders: each message fills in the placeholders of its consumer's route, and
+// never reaches another route with them.
 func TestRoutePlaceholders(t *testing.T) {
 	g := publisher.NewRegistry()
 	g.Handle("PUT /items/{id}/of/{rest...}", func(r *publisher.Request) error {
@@ -239,7 +239,7 @@ func TestBadRoutes(t *testing.T) {
 	}
 }
 
-// TestRouteNeedsAClient: what needs a connection is refused for good.
+// TestRouteNeedsAClient: what needs a connection is a permanent failure.
 func TestRouteNeedsAClient(t *testing.T) {
 	for name, h := range map[string]publisher.Handler{
 		"stream": func(r *publisher.Request) error {

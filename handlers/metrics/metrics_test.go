@@ -16,7 +16,7 @@ import (
 	"zamqp/publisher/publishertest"
 )
 
-// scrape gets the page and takes it apart.
+// scrape gets the page and parses it.
 func scrape(t *testing.T) (families map[string]*dto.MetricFamily, text string) {
 	t.Helper()
 	s := publishertest.New(t, publisher.Default)
@@ -56,7 +56,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// failing is a collector that has nothing but an error.
+// failing is a collector that only returns an error.
 type failing struct{}
 
 var broken = prometheus.NewDesc("shop_broken", "Fails.", nil, nil)

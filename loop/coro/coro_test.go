@@ -100,7 +100,8 @@ func TestCancel(t *testing.T) {
 		if len(got) != 2 || got[0] != cause || got[1] != cause {
 			t.Fatalf("Park returned %v", got)
 		}
-		// Woken and then cancelled: the result that woke it counts, the cancel is kept for the next Park.
+		// Woken and then cancelled: the result that woke it counts, and the cancel is kept
+		// for the next Park.
 		task.Wake()
 		task.Cancel(cause)
 		p.RunReady()
@@ -252,7 +253,7 @@ func TestCloseEndsEveryCoroutine(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
-	// The goroutine of onThread ends a little after it has told so.
+	// The goroutine of onThread ends a little after it has sent its result.
 	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}

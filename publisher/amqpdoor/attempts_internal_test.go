@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestHashIsBounded: of a large body both ends and the length are hashed, and nothing
-// in between, so that a failed message of a hundred megabytes does not hold the loop.
+// TestHashIsBounded: of a large body only both ends and the length are hashed, so that a
+// failed message of a hundred megabytes does not hold the loop.
 func TestHashIsBounded(t *testing.T) {
 	a := newAttempts()
 	key := []byte("key")

@@ -14,8 +14,8 @@ import (
 	"zamqp/publisher"
 )
 
-// story is a message on its way from its queue to a handler that fails, into a copy
-// and back, without a broker.
+// story is the way of a message, without a broker: from its queue to a handler that fails,
+// into a copy, and back.
 type story struct {
 	t testing.TB
 	s *publisher.Server
@@ -102,8 +102,8 @@ func (s *story) pairs(raw []byte) (all []string) {
 	return all
 }
 
-// others are the properties but headers, expiration and user id, which a copy has in
-// its headers.
+// others are the properties except headers, expiration and user id, which a copy has in its
+// headers.
 func (s *story) others(raw []byte) string {
 	var p amqpproto.Properties
 	_, _ = p.Decode(raw)
@@ -125,7 +125,7 @@ func (s *story) run(raw, body []byte, most int) {
 	if r.Request().Delivery() == nil {
 		s.t.Fatal("no delivery")
 	}
-	// Of what somebody has put into an envelope before, this is the inside.
+	// If somebody has put the message into an envelope before, this is the inside.
 	first, was := bytes.Clone(r.Message().Properties), bytes.Clone(r.Request().Body())
 	exchange, key := string(r.Message().Exchange), string(r.Message().RoutingKey)
 	failed := r.Message().History.Failed
@@ -153,7 +153,7 @@ func (s *story) run(raw, body []byte, most int) {
 	}
 }
 
-// unread is the way of a message that cannot be read: all of it is in the envelope.
+// unread is the way of a message that cannot be read: the envelope has all of it.
 func (s *story) unread(r *publisher.Call, raw, body []byte, most int) {
 	p := copyOf(r.Message())
 	r.Outcome().Err = errors.New("malformed")
@@ -183,7 +183,7 @@ func propertiesOf(t testing.TB, headers []byte) []byte {
 	return raw
 }
 
-// copied are properties with what a copy might lose.
+// copied are properties that contain everything that a copy might lose.
 func copied(t testing.TB) map[string][]byte {
 	table := func(headers amqp.Table) []byte {
 		b, err := amqpproto.AppendTable(nil, headers)

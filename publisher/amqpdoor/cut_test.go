@@ -18,7 +18,7 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// handled is what the handlers of a story have done, kept outside of any process.
+// handled is what the handlers of a story have done. It is kept outside of any process.
 type handled struct {
 	runs map[string]int // of each body
 	done []string       // bodies in the order in which their handlers have succeeded
@@ -26,9 +26,9 @@ type handled struct {
 
 var errPasses = errors.New("it may pass")
 
-// consuming is a server whose handlers do what the body says: "ok", "fail2" (two
-// attempts fail), "fail" (all do), "bad" (it will not pass), "slow" (half a second),
-// "slowfail" (the first attempt fails after that), "slowbad", "tell" (it publishes).
+// consuming is a server whose handlers do what the body says: "ok", "fail2" (two attempts
+// fail), "fail" (all fail), "bad" (a permanent failure), "slow" (half a second), "slowfail"
+// (the first attempt fails after that), "slowbad", "tell" (it publishes).
 func consuming(h *handled, retry publisher.Retry, lane string) *publisher.Registry {
 	h.runs = map[string]int{}
 	g := publisher.NewRegistry()
@@ -234,8 +234,8 @@ func TestEveryCutWithPauses(t *testing.T) {
 	})
 }
 
-// TestEveryStopInOrder ends the server cleanly at each step of a story, and
-// starts another: nothing is lost, and who was not in hand is handled once.
+// TestEveryStopInOrder ends the server cleanly at each step of a story, and starts another
+// one: nothing is lost, and messages that were not in hand are handled once.
 func TestEveryStopInOrder(t *testing.T) {
 	story := func(t *testing.T, seed int64, stopAt int) (steps int) {
 		w := doortest.New(t, seed, broker.Options{})
@@ -273,8 +273,7 @@ func TestEveryStopInOrder(t *testing.T) {
 	}
 }
 
-// TestFrozenBrokerAndConsumers: a broker that stands still for a while costs
-// nothing but the time.
+// TestFrozenBrokerAndConsumers: a broker that is frozen for a while costs nothing but time.
 func TestFrozenBrokerAndConsumers(t *testing.T) {
 	wiretest.Seeds(t, 10, func(t *testing.T, seed int64) {
 		w := doortest.New(t, seed, broker.Options{})
@@ -299,8 +298,8 @@ func TestFrozenBrokerAndConsumers(t *testing.T) {
 	})
 }
 
-// TestRetryQueueThatIsGone: somebody deletes the queue in which failed messages
-// wait. What cannot be moved there is tried again in its own queue.
+// TestRetryQueueThatIsGone: somebody deletes the queue in which failed messages wait.
+// Messages that cannot be moved there are tried again in their own queue.
 func TestRetryQueueThatIsGone(t *testing.T) {
 	doortest.EveryCut(t, 0, func(t *testing.T, world func(broker.Options) *doortest.World) int {
 		w := world(broker.Options{})
@@ -319,9 +318,9 @@ func TestRetryQueueThatIsGone(t *testing.T) {
 	})
 }
 
-// TestFrozenBrokerAndCopies: the broker stands still while it has the copies of
-// failed and given-up messages, for longer than confirm_timeout. It makes no
-// second ones: the originals wait until it has answered.
+// TestFrozenBrokerAndCopies: the broker is frozen for longer than confirm_timeout while it
+// has the copies of failed and given-up messages. It gets no second copies: the originals
+// wait until it has answered.
 func TestFrozenBrokerAndCopies(t *testing.T) {
 	wiretest.Seeds(t, 10, func(t *testing.T, seed int64) {
 		w := doortest.New(t, seed, broker.Options{})
@@ -344,9 +343,9 @@ func TestFrozenBrokerAndCopies(t *testing.T) {
 	})
 }
 
-// TestEveryDeathWithFailures kills our process, or takes the broker's power, after
-// each operation of a story with failures. Every message is handled, or dead with
-// its reason; none is dead for what happened around it.
+// TestEveryDeathWithFailures kills our process, or takes the broker's power, after each
+// operation of a story with failures. Every message is handled, or is dead with its reason.
+// None is dead because of the kills.
 func TestEveryDeathWithFailures(t *testing.T) {
 	bodies := []string{"0 ok", "1 fail2", "2 bad", "3 slow", "4 tell", "5 ok"}
 	story := func(t *testing.T, seed int64, of string, at int) (operations int) {

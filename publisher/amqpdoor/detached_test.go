@@ -16,7 +16,7 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// TestDetachedOutcomes: a publish outside of a call has the outcomes of a call's.
+// TestDetachedOutcomes: a publish outside of a call has the same outcomes as that of a call.
 func TestDetachedOutcomes(t *testing.T) {
 	for name, c := range map[string]struct {
 		producer, key string
@@ -66,8 +66,8 @@ func TestDetachedOutcomes(t *testing.T) {
 	}
 }
 
-// TestDetachedThroughCuts: wherever the wire is cut, what Publish has said to be
-// done has arrived, once for each id, and with a spool nothing fails.
+// TestDetachedThroughCuts: wherever the wire is cut, publishes that Publish has reported as
+// done have arrived, once for each id, and with a spool nothing fails.
 func TestDetachedThroughCuts(t *testing.T) {
 	for _, spool := range []bool{false, true} {
 		t.Run(fmt.Sprintf("spool=%v", spool), func(t *testing.T) {
@@ -104,8 +104,8 @@ func TestDetachedThroughCuts(t *testing.T) {
 	}
 }
 
-// TestDetachedLeftOnTheWay: a context that ends at any moment of a publish's way
-// gets the truth: what "nothing was sent" was said of never arrives.
+// TestDetachedLeftOnTheWay: a context that ends at any moment of a publish gets a true
+// answer: a publish that was reported as "nothing was sent" never arrives.
 func TestDetachedLeftOnTheWay(t *testing.T) {
 	doortest.Every(t, "ends", func(t *testing.T, at int) int {
 		w := doortest.New(t, 0, broker.Options{})

@@ -24,8 +24,8 @@ func away(w *doortest.World, _ *doortest.Process) {
 	w.Cut()
 }
 
-// blocked is a broker that has no room on its disk, and has sent connection.blocked:
-// it does so when a publish comes, as RabbitMQ does.
+// blocked is a broker that has no space on its disk, and has sent connection.blocked. As
+// RabbitMQ, it does so when a publish comes.
 func blocked(w *doortest.World, p *doortest.Process) {
 	w.Broker.DiskRoom(w.Broker.DiskMark(), 0, 1<<40)
 	p.Call("POST /fill", "")
@@ -35,8 +35,8 @@ func blocked(w *doortest.World, p *doortest.Process) {
 // unblocked has room again.
 func unblocked(w *doortest.World) { w.Broker.DiskRoom(w.Broker.DiskMark(), 1<<40, 0) }
 
-// filled is a spool that has room for no further message: what it has waits for a
-// broker that has gone.
+// filled is a spool that has no room for another message, because its messages wait for a
+// broker that is away.
 func filled(w *doortest.World, p *doortest.Process) {
 	away(w, p)
 	call := p.Call("POST /fill", "")
@@ -46,8 +46,9 @@ func filled(w *doortest.World, p *doortest.Process) {
 	}
 }
 
-// TestNothingIsStoredForPublishesThatCannotLeave: what is known to fail is refused
-// before a participant commits. With a spool a connection that is down is no obstacle.
+// TestNothingIsStoredForPublishesThatCannotLeave: publishes that are known to fail are
+// refused before a participant commits. With a spool, a connection that is down does not
+// matter.
 func TestNothingIsStoredForPublishesThatCannotLeave(t *testing.T) {
 	for name, c := range map[string]struct {
 		spool  bool

@@ -21,9 +21,9 @@ type offline struct{}
 func (offline) Redial(time.Duration) {}
 func (offline) Note(client.Event)    {}
 
-// TestLargeBodyIsNotCopiedIntoAnEnvelope moves large messages of which the copies are
-// envelopes, since their headers leave no room for ours, or cannot be read. No turn
-// handles the whole body for that.
+// TestLargeBodyIsNotCopiedIntoAnEnvelope moves large messages whose copies are envelopes,
+// because their headers leave no room for ours, or cannot be read. No turn handles the whole
+// body.
 func TestLargeBodyIsNotCopiedIntoAnEnvelope(t *testing.T) {
 	const size = 32 << 20
 	text := strings.Repeat("x", 130_900)

@@ -15,7 +15,7 @@ import (
 	"zamqp/tests/kit/doortest"
 )
 
-// poisoned is a server that each message with "poison" in its body ends.
+// poisoned is a server that is ended by each message with "poison" in its body.
 type poisoned struct {
 	p    *doortest.Process
 	ends int
@@ -50,10 +50,9 @@ func (x *poisoned) start(w *doortest.World, dir string) {
 	x.p = w.Start(doortest.Setup{Registry: g, InHand: dir, Client: client.Config{ConfirmTimeout: 10 * time.Second, Heartbeat: time.Minute}})
 }
 
-// TestPoisonsOfTwoQueues has messages of two consumers end the process. If one of
-// them could do that while another one moves to the quarantine or to the dead
-// letters, the copy and the original of that one would both be there. Each is
-// given up once, after at most retry.crashes ends.
+// TestPoisonsOfTwoQueues has messages of two consumers end the process. If one could do that
+// while another one moves to the quarantine or to the dead letters, the copy and the original
+// of the other one would both exist. Each is given up once, after at most retry.crashes ends.
 func TestPoisonsOfTwoQueues(t *testing.T) {
 	for seed := range int64(40) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
@@ -96,8 +95,8 @@ func TestPoisonsOfTwoQueues(t *testing.T) {
 	}
 }
 
-// copied is the directory as the next process finds it after a kill: this process
-// holds the locks of the files still.
+// copied is a copy of the directory as the next process finds it after a kill: this process
+// still holds the locks of the files.
 func copied(t *testing.T, dir string) string {
 	t.Helper()
 	to := t.TempDir()

@@ -24,8 +24,8 @@ func massItems() int {
 	return 50_000
 }
 
-// TestReplayOfMany holds how many messages of a spool are sent, and how many are
-// forgotten, between two operations of the wires: a count, however many there are.
+// TestReplayOfMany limits how many messages of a spool are sent, and how many are forgotten,
+// between two operations of the wires: the limit does not depend on how many there are.
 func TestReplayOfMany(t *testing.T) {
 	n := massItems()
 	disk := crashfs.New()

@@ -14,10 +14,10 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// TestAnythingWithSpool does what can happen in any order: freezes, cuts, kills,
-// refused dials, slow, full and failing disks, bursts of small and large publishes. What was
-// answered comes, in the order of the calls, and a copy more only for the end of
-// a connection.
+// TestAnythingWithSpool does everything that can happen, in any order: freezes, cuts, kills,
+// refused dials, slow, full and failing disks, bursts of small and large publishes. Every
+// answered publish arrives, in the order of the calls, and with a second copy only after the
+// end of a connection.
 func TestAnythingWithSpool(t *testing.T) {
 	wiretest.Seeds(t, 20, func(t *testing.T, seed int64) {
 		rng := rand.New(rand.NewPCG(uint64(seed), 8))

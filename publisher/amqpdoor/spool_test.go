@@ -49,8 +49,8 @@ func spooling(g *publisher.Registry, disk *crashfs.FS) doortest.Setup {
 	return doortest.Setup{Registry: g, Spool: disk, Client: client.Config{ConfirmTimeout: confirmTimeout, Heartbeat: time.Minute, BackoffMax: time.Second}}
 }
 
-// arrivals is what has come to a queue: bodies in the order of their first copy,
-// and how many have come more than once. Copies have the id of their first.
+// arrivals returns what has come to a queue: bodies in the order of their first copy, and how
+// many have come more than once. Copies have the id of their first.
 func arrivals(t *testing.T, w *doortest.World, queue string) (bodies []string, copies map[string]int) {
 	t.Helper()
 	copies = map[string]int{}
@@ -78,7 +78,7 @@ func answered(calls []*doortest.Call) (bodies []string) {
 	return bodies
 }
 
-// isSubsequence reports whether what was answered has come, in its order.
+// isSubsequence reports whether all answered publishes have arrived, in their order.
 func isSubsequence(part, whole []string) bool {
 	for _, s := range whole {
 		if len(part) > 0 && part[0] == s {
@@ -94,9 +94,9 @@ func emptied(w *doortest.World, p *doortest.Process) {
 	w.Until("the spool is empty", 5*time.Minute, func() bool { return p.Store.Empty() && p.Client.Ready() })
 }
 
-// TestFrozenBrokerGetsNothingTwice: a broker that is slow for longer than
-// confirm_timeout still has what was sent to it. As long as the channel lives it
-// is not sent again, and the calls are answered by the disk.
+// TestFrozenBrokerGetsNothingTwice: a broker that is slow for longer than confirm_timeout
+// still has the messages that were sent to it. As long as the channel exists they are not
+// sent again, and the disk answers the calls.
 func TestFrozenBrokerGetsNothingTwice(t *testing.T) {
 	wiretest.Seeds(t, 10, func(t *testing.T, seed int64) {
 		w := doortest.New(t, seed, broker.Options{})
@@ -137,8 +137,8 @@ func TestFrozenBrokerGetsNothingTwice(t *testing.T) {
 	})
 }
 
-// TestFrozenBrokerThatEnds: the connection ends with the freeze. What was on the
-// channel is sent once more, and never a third time.
+// TestFrozenBrokerThatEnds: the connection ends with the freeze. The messages of the channel
+// are sent once more, and never a third time.
 func TestFrozenBrokerThatEnds(t *testing.T) {
 	wiretest.Seeds(t, 10, func(t *testing.T, seed int64) {
 		w := doortest.New(t, seed, broker.Options{})
@@ -155,7 +155,7 @@ func TestFrozenBrokerThatEnds(t *testing.T) {
 		post(5)
 		w.Freeze()
 		post(150)
-		w.CutAt = w.Operations + 1 // the broker reads, and nobody hears its answers
+		w.CutAt = w.Operations + 1 // the broker reads, but its answers get lost
 		w.Thaw()
 		post(5)
 		emptied(w, p)
@@ -343,8 +343,8 @@ func TestEveryPowerLossWithSpool(t *testing.T) {
 	}
 }
 
-// TestUnroutableWhileFrozen: a message that nobody's queue takes is its call's
-// error while the broker answers, and aside when its call was told by the disk.
+// TestUnroutableWhileFrozen: a message that no queue takes is the error of its call while the
+// broker answers. It is moved aside if the disk has answered its call.
 func TestUnroutableWhileFrozen(t *testing.T) {
 	w := doortest.New(t, 0, broker.Options{})
 	p := w.Start(spooling(writing(), crashfs.New()))
@@ -375,8 +375,8 @@ func TestUnroutableWhileFrozen(t *testing.T) {
 	}
 }
 
-// TestFullSpoolWhileFrozen: what is late and does not fit on disk ends with a word
-// that says what is so, and is not sent again.
+// TestFullSpoolWhileFrozen: publishes that are late and do not fit on the disk end with an
+// error that says so, and are not sent again.
 func TestFullSpoolWhileFrozen(t *testing.T) {
 	w := doortest.New(t, 0, broker.Options{})
 	setup := spooling(writing(), crashfs.New())
@@ -411,8 +411,8 @@ func TestFullSpoolWhileFrozen(t *testing.T) {
 	}
 }
 
-// TestAChannelErrorAmongManyInSpool: messages to an exchange that does not exist
-// close the channel. They are put aside, and no other is; the wire is cut everywhere.
+// TestAChannelErrorAmongManyInSpool: messages to an exchange that does not exist close the
+// channel. They are moved aside, and no others are; the wire is cut everywhere.
 func TestAChannelErrorAmongManyInSpool(t *testing.T) {
 	doortest.EveryCut(t, 0, func(t *testing.T, world func(broker.Options) *doortest.World) int {
 		w := world(broker.Options{})
@@ -441,9 +441,9 @@ func TestAChannelErrorAmongManyInSpool(t *testing.T) {
 	})
 }
 
-// TestBlockedBrokerThatEnds: what was on its way when the broker began to block
-// publishers goes to disk before what comes then. The order is that of the calls
-// also if the connection ends.
+// TestBlockedBrokerThatEnds: publishes that were in flight when the broker began to block
+// publishers go to disk before later ones. The order is that of the calls, even if the
+// connection ends.
 func TestBlockedBrokerThatEnds(t *testing.T) {
 	w := doortest.New(t, 0, broker.Options{DataDir: "data", Files: crashfs.New()})
 	p := w.Start(spooling(writing(), crashfs.New()))
@@ -470,8 +470,8 @@ func TestBlockedBrokerThatEnds(t *testing.T) {
 	}
 }
 
-// TestEveryBrokerCrash takes the power away from the broker after each operation
-// of a wire. What was answered comes, in order, once more at most.
+// TestEveryBrokerCrash takes the power away from the broker after each operation of a wire.
+// Every answered publish arrives, in order, at most once more.
 func TestEveryBrokerCrash(t *testing.T) {
 	story := func(t *testing.T, seed int64, crashAt int) (operations int) {
 		files := crashfs.New()
@@ -513,10 +513,10 @@ func TestEveryBrokerCrash(t *testing.T) {
 	}
 }
 
-// TestASpoolGoesOnAfterAFullDisk: while the disk of the spool takes nothing and the
-// broker is away, calls are refused with the cause; when it has room again they go
-// on, without a restart, and what was answered before comes. What has left the spool
-// can be written all the while, so that a new process sends nothing twice.
+// TestASpoolGoesOnAfterAFullDisk: while the disk of the spool takes nothing and the broker is
+// away, calls are refused with the cause. When it has space again they continue, without a
+// restart, and all answered publishes arrive. Messages that have left the spool can be
+// recorded all the time, so a new process sends nothing twice.
 func TestASpoolGoesOnAfterAFullDisk(t *testing.T) {
 	for _, cause := range []string{"full", "descriptors"} {
 		w := doortest.New(t, 1, broker.Options{})
@@ -550,7 +550,7 @@ func TestASpoolGoesOnAfterAFullDisk(t *testing.T) {
 			t.Errorf("%s: %+v", cause, part)
 		}
 		w.Down = false
-		if cause == "full" { // all can leave
+		if cause == "full" { // all messages can be sent
 			emptied(w, p)
 			w.Advance(time.Second)
 			if p.Store.Stats().Trouble == nil {

@@ -2,8 +2,8 @@ package amqpdoor
 
 import "testing"
 
-// TestSpoolStates is the table in words: what each state does about each event
-// that changes it. All other pairs stay.
+// TestSpoolStates is the table in words: what each state does for each event that changes it.
+// All other pairs leave the state as it is.
 func TestSpoolStates(t *testing.T) {
 	changes := map[spoolState]map[spoolEvent]spoolState{
 		spoolStraight:  {spoolLate: spoolAwaitWord, spoolTakesNone: spoolAway, spoolCulprit: spoolSifting, spoolBacklog: spoolEmptying, spoolClose: spoolClosed},
@@ -26,9 +26,9 @@ func TestSpoolStates(t *testing.T) {
 	}
 }
 
-// TestSpoolStatesComeBack: from every state but closed the way back to straight
-// is there once the broker takes publishes, answers, and nothing is left; and
-// what is looked at twice changes nothing the second time.
+// TestSpoolStatesComeBack: every state but closed leads back to straight once the broker
+// takes publishes, answers, and nothing is left. Reporting the same situation twice changes
+// nothing the second time.
 func TestSpoolStatesComeBack(t *testing.T) {
 	for s := range spoolClosed {
 		at := s
@@ -72,8 +72,8 @@ func TestFlightTransitions(t *testing.T) {
 				}
 				continue
 			}
-			// A call hears its outcome once: by the step from a state in which it waits
-			// to one in which it does not.
+			// A call gets its outcome once: by the step from a state in which it waits to one
+			// in which it does not.
 			handedOn := step.action == actionLost
 			if told[step.action] != (waits[s] && !waits[step.to] && !handedOn) {
 				t.Errorf("%s and %s: %s, then %s", s, e, step.action, step.to)
@@ -82,13 +82,13 @@ func TestFlightTransitions(t *testing.T) {
 			if again := step.action == actionLost || step.action == actionAgain; again && e != inFlightUnanswered && e != inFlightChannelClosed {
 				t.Errorf("%s and %s: it is sent again", s, e)
 			}
-			// Late is no outcome.
+			// Being late is not an outcome.
 			if e == inFlightLate && step.to != s {
 				t.Errorf("%s and late: %s", s, step.to)
 			}
 		}
 	}
-	// Whatever is with the channel has an answer to all that the channel may say.
+	// A publish that a channel has has a transition for each event of the channel.
 	for _, s := range []inFlightState{inFlightSent, inFlightStoring, inFlightOwned, inFlightUnknown} {
 		for _, e := range []inFlightEvent{inFlightConfirmed, inFlightRefused, inFlightUnanswered, inFlightChannelClosed, inFlightLate} {
 			if inFlightTransitions[s][e].action == actionIllegal {
@@ -96,7 +96,7 @@ func TestFlightTransitions(t *testing.T) {
 			}
 		}
 	}
-	// And what is on its way to disk to all that the disk may say.
+	// A publish on its way to disk has one for each event of the disk.
 	for _, s := range []inFlightState{inFlightStoring, inFlightOrphaned, inFlightTold} {
 		for _, e := range []inFlightEvent{inFlightStored, inFlightUnstored} {
 			if inFlightTransitions[s][e].action == actionIllegal {

@@ -21,8 +21,8 @@ func retries(args publisher.Table) []client.Queue {
 		{Name: "q.quarantine", Durable: true, Args: args}}
 }
 
-// spare marks what a broker without RabbitMQ's arguments is not asked for: the
-// queues that only delay, and that what expires becomes a dead letter.
+// spare marks what a broker without RabbitMQ's arguments is not asked for: the queues that
+// only delay, and dead letters of expired messages.
 func spare(queues []client.Queue) {
 	for i := range queues {
 		q := &queues[i]

@@ -230,14 +230,13 @@ func TestBrokerConnectionsMax(t *testing.T) {
 	}
 }
 
-// keptSocket is one that its owner never closes.
+// keptSocket is a socket that its owner never closes.
 type keptSocket struct{ net.Conn }
 
 func (keptSocket) Close() error { return nil }
 
-// TestBrokerConnectionsMaxAfterClose: connections that are over make room,
-// whether or not their clients close their sockets, and nobody waits for those
-// when the broker stops.
+// TestBrokerConnectionsMaxAfterClose: closed connections make room, even if their clients do
+// not close their sockets, and the broker does not wait for those when it stops.
 func TestBrokerConnectionsMaxAfterClose(t *testing.T) {
 	url, stop := serveBroker(t, "", "broker.connections_max=2")
 	for range 5 {

@@ -13,9 +13,9 @@ import (
 	"zamqp/tests/kit/selfsigned"
 )
 
-// TestSilentTLSClients: connections that never begin their handshake cost a good
-// client nothing. That it was served before they ran into their limit shows that
-// it did not wait for them; a machine that is too busy for that has more tries.
+// TestSilentTLSClients: connections that never begin their handshake do not delay a good
+// client. It was served before they reached their time limit, so it did not wait for them. A
+// machine that is too busy for that has more attempts.
 func TestSilentTLSClients(t *testing.T) {
 	own := selfsigned.New(t)
 	at, _ := serveBroker(t, "", "broker.tls_cert="+own.Cert, "broker.tls_key="+own.Key)
@@ -36,7 +36,7 @@ func TestSilentTLSClients(t *testing.T) {
 			t.Fatal("a client was served only when silent ones had run into their limit")
 		}
 	}
-	// Of more than may wait the oldest go first, and a good one is served.
+	// If too many wait, the oldest are closed first, and a good client is served.
 	silent := silentClients(t, u.Host, 700)
 	if err := declareAt(at, "q", config); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestSilentTLSClients(t *testing.T) {
 	}
 }
 
-// silentClients connect and say nothing until the test ends.
+// silentClients connect and send nothing until the test ends.
 func silentClients(t *testing.T, at string, n int) (all []net.Conn) {
 	for range n {
 		conn, err := net.Dial("tcp", at)

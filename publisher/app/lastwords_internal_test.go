@@ -24,7 +24,8 @@ func (g *heldReader) Write(p []byte) (int, error) {
 	return g.got.Write(p)
 }
 
-// TestLastWordsAreKept: the stacks of a process that ends itself come behind a log that is full, all of them.
+// TestLastWordsAreKept: the stacks of a process that ends itself are written after a log that
+// is full, all of them.
 func TestLastWordsAreKept(t *testing.T) {
 	g := &heldReader{open: make(chan struct{})}
 	log, w, _ := logging.Open(config.Log{Level: "error", Format: "json"}, g)

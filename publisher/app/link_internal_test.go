@@ -10,8 +10,8 @@ import (
 	"zamqp/publisher/dial"
 )
 
-// TestRepeatsAreNotLogged: what fails each second is a line of the log now and
-// then, and whatever is new is one at once.
+// TestRepeatsAreNotLogged: a failure that repeats each second is logged now and then, and
+// everything new is logged at once.
 func TestRepeatsAreNotLogged(t *testing.T) {
 	l, err := loop.New(loop.Options{})
 	if err != nil {
@@ -53,7 +53,7 @@ func TestRepeatsAreNotLogged(t *testing.T) {
 	}
 }
 
-// TestLostIsWhatWasOpen: a broker that does not let us in has taken nothing away.
+// TestLostIsWhatWasOpen: a connection that was never open is not reported as lost.
 func TestLostIsWhatWasOpen(t *testing.T) {
 	k := &link{}
 	why := errors.New("why")

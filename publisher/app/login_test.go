@@ -9,8 +9,8 @@ import (
 	"zamqp/tests/kit/selfsigned"
 )
 
-// TestLoginErrors: what a wrong URL makes says which part of it is wrong, in no
-// words of our own inside.
+// TestLoginErrors: the error for a wrong URL says which part of it is wrong, without internal
+// words.
 func TestLoginErrors(t *testing.T) {
 	t.Chdir(t.TempDir())
 	plain, _ := serveBroker(t, "")

@@ -112,8 +112,8 @@ func TestCertificateByName(t *testing.T) {
 	}
 }
 
-// TestRefresh: what is wrong keeps the old certificate and is reported once, and not while
-// the second of two files may still be on its way.
+// TestRefresh: a bad file keeps the old certificate and is reported once, but not while the
+// second of two files may still be missing.
 func TestRefresh(t *testing.T) {
 	own := selfsigned.For(t, "old.example")
 	s := open(t, "", own)

@@ -58,7 +58,7 @@ func TestCron(t *testing.T) {
 	}
 }
 
-// TestFailure: it is logged once and counted, and the next tick is the next try.
+// TestFailure: a failure is logged once and counted, and the next tick is the next attempt.
 func TestFailure(t *testing.T) {
 	fail := errors.New("no luck")
 	h := serve(t, with(publisher.Clock{Period: time.Minute}, func(r *publisher.Request) error {
@@ -157,7 +157,8 @@ func TestSuspended(t *testing.T) {
 	h.numbers(map[string]float64{"missed": 10_000})
 }
 
-// TestSetBack: a clock that was set back does not stop what goes by the time that passes.
+// TestSetBack: setting the machine's clock back does not stop clocks that follow the time
+// that passes.
 func TestSetBack(t *testing.T) {
 	var seen []string
 	g := publisher.NewRegistry()
@@ -202,7 +203,7 @@ func TestRunAtStart(t *testing.T) {
 	}
 }
 
-// TestTimeout: it ends the waits of a call, and holds in place of server.call_timeout.
+// TestTimeout: the timeout ends the waits of a call, and replaces server.call_timeout.
 func TestTimeout(t *testing.T) {
 	var j job
 	h := serve(t, with(publisher.Clock{Period: time.Hour, Timeout: 10 * time.Minute}, j.handle))
@@ -227,8 +228,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// TestDrain: no tick begins, the call that runs is waited for, and one that waits for it
-// is dropped.
+// TestDrain: no tick begins, the running call is waited for, and a tick that waits for it is
+// dropped.
 func TestDrain(t *testing.T) {
 	var j job
 	h := serve(t, with(publisher.Clock{Period: time.Minute, Overlap: publisher.OverlapQueue}, j.handle))
@@ -247,7 +248,7 @@ func TestDrain(t *testing.T) {
 	h.numbers(map[string]float64{"ticks": 1, "skipped": 1})
 }
 
-// TestJitter: each tick is late by less than it, and not always by the same.
+// TestJitter: each tick is delayed by less than the jitter, and not always by the same time.
 func TestJitter(t *testing.T) {
 	var h *host
 	delays := map[time.Duration]bool{}
@@ -266,7 +267,7 @@ func TestJitter(t *testing.T) {
 	h.numbers(map[string]float64{"ticks": 20, "late": 0, "missed": 0})
 }
 
-// TestManyClocks: all that are due at once tick, over some turns of the loop.
+// TestManyClocks: all clocks that are due at the same time tick, over some turns of the loop.
 func TestManyClocks(t *testing.T) {
 	g := publisher.NewRegistry()
 	n := 0

@@ -73,7 +73,7 @@ func serve(t testing.TB, registry *publisher.Registry) *host {
 	return h
 }
 
-// settle does what needs no time.
+// settle does everything that needs no time.
 func (h *host) settle() {
 	for h.server.RunReady() || len(h.posted) > 0 {
 		posted := h.posted
@@ -84,7 +84,7 @@ func (h *host) settle() {
 	}
 }
 
-// due is the next timer that is to run by then.
+// due returns the next timer that is due by then.
 func (h *host) due(then time.Time) *timer {
 	var next *timer
 	for _, t := range h.timers {

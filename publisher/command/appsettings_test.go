@@ -41,7 +41,7 @@ type site struct {
 	Port int    `key:"port" min:"1" max:"65535"`
 }
 
-// Check is asked about what one key cannot tell.
+// Check checks what a single key cannot tell.
 func (s *shop) Check() error {
 	if s.Dry && s.Mode == "live" {
 		return errors.New("dry and mode = \"live\" contradict each other: remove one")

@@ -51,7 +51,7 @@ func TestCausesAreGrouped(t *testing.T) {
 	}
 }
 
-// letters is a text of letters alone, another one for each n.
+// letters returns a text of letters only, a different one for each n.
 func letters(n int) string {
 	text := ""
 	for ; n > 0; n /= 26 {
@@ -116,7 +116,7 @@ func TestManyCauses(t *testing.T) {
 	}
 }
 
-// TestListOfManyCauses looks into a queue where each message has an error of its own.
+// TestListOfManyCauses lists a queue in which each message has a different error.
 func TestListOfManyCauses(t *testing.T) {
 	for name, start := range massBrokers {
 		t.Run(name, func(t *testing.T) {

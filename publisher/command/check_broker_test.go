@@ -50,7 +50,7 @@ func testCheckBroker(t *testing.T, at broker) {
 		t.Error("it has made a queue")
 	}
 
-	// One differs, one is there now.
+	// One differs, and one exists now.
 	observer := s.again()
 	if _, err := observer.ch.QueueDeclare(foreign, true, false, false, false, nil); err != nil {
 		t.Fatal(err)

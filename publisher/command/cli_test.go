@@ -134,7 +134,7 @@ func TestCheckPrintsHowAConsumerIs(t *testing.T) {
 	}
 }
 
-// TestOneMistakeIsOneProblem: what follows from a bad value is not reported, too.
+// TestOneMistakeIsOneProblem: consequences of a bad value are not reported in addition.
 func TestOneMistakeIsOneProblem(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, _, stderr := run(t, nil, "check", "-o", "site.id=s", "-o", "consumer.hello.burst=2", "-o", "consumer.hello.rate=20")
@@ -184,7 +184,7 @@ func TestCheckPrintsEveryProblem(t *testing.T) {
 	if code != 1 || stdout != "" || stderr != want {
 		t.Errorf("exit %d, stdout %q, stderr\n%s\nwant\n%s", code, stdout, stderr, want)
 	}
-	// What only the plan can tell is a problem, too.
+	// A problem that only the plan can find is a problem, too.
 	code, _, stderr = run(t, nil, "check")
 	if code != 1 || !strings.Contains(stderr, "site.id is not set") {
 		t.Errorf("exit %d, stderr %s", code, stderr)

@@ -106,7 +106,7 @@ func publish(t *testing.T, timeout, url string, options ...string) (out string, 
 	return log.String(), ok
 }
 
-// silent is a TLS server that never says a word of AMQP.
+// silent is a TLS server that never sends anything of AMQP.
 func (a *authority) silent(name string, config *tls.Config) (port int) {
 	a.t.Helper()
 	cert, err := tls.LoadX509KeyPair(a.path(name+".pem"), a.path(name+".key"))
@@ -156,8 +156,8 @@ func hangsUp(t *testing.T) (port int) {
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
-// TestTLSErrors: each of the things that go wrong with certificates says what to
-// set. None of these needs a broker.
+// TestTLSErrors: each mistake with certificates has an error that says what to set. None of
+// these needs a broker.
 func TestTLSErrors(t *testing.T) {
 	ours, theirs := newAuthority(t), newAuthority(t)
 	ours.sign("good", time.Hour, "localhost", "127.0.0.1")

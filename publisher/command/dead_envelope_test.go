@@ -49,7 +49,7 @@ func testDeadLettersInEnvelopes(t *testing.T, at broker) {
 	if err != nil || string(body) != "the body" || !strings.Contains(string(again), strings.Repeat("h", 10_000)) || strings.Contains(string(again), publisher.TraceReason) {
 		t.Errorf("%v: %q", err, body)
 	}
-	// Where a frame has room, it is itself again.
+	// If a frame has room for it, it is the plain message again.
 	s.publish(dead, s.envelope(inside, "the body", amqp.Table{}))
 	s.until("it is there", func() bool { return s.length(dead) == 2 })
 	s.works("dead", "retry", dead, "--message-id", "m1")
@@ -58,7 +58,7 @@ func testDeadLettersInEnvelopes(t *testing.T, at broker) {
 	}
 }
 
-// propertiesOf encodes what the other client has made of an envelope.
+// propertiesOf encodes the properties that the other client has read from an envelope.
 func propertiesOf(t *testing.T, d amqp.Delivery) []byte {
 	raw, err := amqpproto.AppendPublishing(nil, &streadway.Publishing{ContentType: d.ContentType, Headers: streadway.Table(d.Headers)})
 	if err != nil {

@@ -19,9 +19,8 @@ func (s *observer) publish(queue string, p amqp.Publishing) {
 	}
 }
 
-// deadLetters makes two queues: two messages failed in the first and were moved
-// to the second by zamqp, one was refused there, so that the broker moved it, and
-// one came from nowhere.
+// deadLetters makes two queues. Two messages failed in the first and were moved to the second
+// by zamqp, one was refused there, so the broker moved it, and one has an unknown origin.
 func (s *observer) deadLetters() (work, dead string) {
 	s.t.Helper()
 	dead = s.queue("dead", nil)
@@ -109,8 +108,8 @@ func testDeadListAndShow(t *testing.T, at broker) {
 	}
 }
 
-// TestForeignTextIsQuoted: what a stranger puts into a message reaches no terminal as
-// it is, whatever command shows it.
+// TestForeignTextIsQuoted: no command shows a terminal the unquoted text that a stranger has
+// put into a message.
 func TestForeignTextIsQuoted(t *testing.T) { onBothBrokers(t, testForeignTextIsQuoted) }
 
 func testForeignTextIsQuoted(t *testing.T, at broker) {
@@ -155,7 +154,7 @@ func testDeadRetry(t *testing.T, at broker) {
 	if d := s.get(work); string(d.Body) != "body 3" || len(d.Headers) != 0 {
 		t.Errorf("%+v", d)
 	}
-	// One of the two that are left says where it failed.
+	// One of the remaining two says where it failed.
 	code, out, stderr := s.zamqp("", "dead", "retry", dead, "--all")
 	if code != 1 || !strings.Contains(out, "1 message moved") || !strings.Contains(stderr, "#2 stays: its headers do not say where it failed") || !strings.Contains(stderr, "1 message not moved") {
 		t.Errorf("exit %d\n%s%s", code, out, stderr)

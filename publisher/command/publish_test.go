@@ -36,7 +36,7 @@ func atEmbedded(t *testing.T) string {
 	return embedded.New(t, embedded.Options{}).URL
 }
 
-// onBothBrokers runs a test where users run it.
+// onBothBrokers runs a test with both brokers that users have.
 func onBothBrokers(t *testing.T, test func(*testing.T, broker)) {
 	t.Helper()
 	t.Run("embedded", func(t *testing.T) { test(t, atEmbedded) })
@@ -132,7 +132,7 @@ func (s *observer) within(ctx context.Context, stdin string, args ...string) (co
 	return code, out.String(), errs.String()
 }
 
-// works is zamqp where nothing may go wrong.
+// works is zamqp for commands that must succeed.
 func (s *observer) works(args ...string) (stdout string) {
 	s.t.Helper()
 	code, stdout, stderr := s.zamqp("", args...)
@@ -228,7 +228,7 @@ func testPublishDeclares(t *testing.T, at broker) {
 	s := newObserver(t, at)
 	e, q, key := s.name("e"), s.name("q"), s.name("key")
 	s.works("publish", "-e", e, "-k", "a.b", "--declare", "--exchange-type", "topic", "--bind", q, "--queue-argument", "x-max-length:=10", "one")
-	s.works("publish", "-e", e, "-k", "a.b", "two") // it is there now
+	s.works("publish", "-e", e, "-k", "a.b", "two") // it exists now
 	if a, b := s.get(q), s.get(q); string(a.Body) != "one" || string(b.Body) != "two" {
 		t.Errorf("%q, %q", a.Body, b.Body)
 	}
@@ -311,7 +311,7 @@ func testCall(t *testing.T, at broker) {
 			if string(d.Body) == "silence" {
 				continue
 			}
-			// A reply that is none of this call's comes first.
+			// A reply to another call comes first.
 			_ = s.ch.PublishWithContext(context.Background(), "", d.ReplyTo, false, false, amqp.Publishing{CorrelationId: "other", Body: []byte("no")})
 			headers := amqp.Table{"expiration": d.Expiration}
 			if string(d.Body) == "fail" {

@@ -8,7 +8,7 @@ import (
 	"zamqp/tests/kit/selfsigned"
 )
 
-// TestHTTPTLSProblems: what is wrong with [http.tls] shows before the server starts.
+// TestHTTPTLSProblems: mistakes in [http.tls] show before the server starts.
 func TestHTTPTLSProblems(t *testing.T) {
 	own, other := selfsigned.New(t), selfsigned.New(t)
 	files := []string{"http.tls.listen=:1", "http.tls.cert_file=" + own.Cert, "http.tls.key_file=" + own.Key}

@@ -28,7 +28,8 @@ func shippedText(t *testing.T) string {
 	return string(text)
 }
 
-// TestShippedFileIsDefaults: config.toml says key by key what an empty one means.
+// TestShippedFileIsDefaults: the values in config.toml are those of an empty configuration,
+// key by key.
 func TestShippedFileIsDefaults(t *testing.T) {
 	got, err := config.Load(config.Sources{File: shipped}, registry())
 	if err != nil {
@@ -47,8 +48,8 @@ func TestShippedFileIsDefaults(t *testing.T) {
 	}
 }
 
-// TestShippedExamples: what config.toml shows commented out is what a
-// registration that says nothing comes to.
+// TestShippedExamples: the commented values in config.toml are those of a registration that
+// sets nothing.
 func TestShippedExamples(t *testing.T) {
 	r := publisher.NewRegistry()
 	r.Consume("hello", publisher.Consumer{}, nothing)
@@ -97,8 +98,7 @@ func TestShippedExamples(t *testing.T) {
 	}
 }
 
-// TestShippedFileIsComplete: every key that can be set is in config.toml, with
-// a word about it behind or around.
+// TestShippedFileIsComplete: every key that can be set is in config.toml, with a comment.
 func TestShippedFileIsComplete(t *testing.T) {
 	text := commented.ReplaceAllString(shippedText(t), "$1")
 	var got []string

@@ -123,8 +123,8 @@ func TestConnectionStartsFromDefaults(t *testing.T) {
 	}
 }
 
-// TestBrokerUsers: a hash alone is a user, in every source, and what a later
-// source says of the same user is laid over it.
+// TestBrokerUsers: a hash alone is a user, in every source, and a later source adds to what
+// an earlier one says about the same user.
 func TestBrokerUsers(t *testing.T) {
 	const hash = "$2a$10$JwnGb6.OdUTGTY6adH0dSOsd7KQgMgOebcdcPe/mGhBTQ5NFWW3aG"
 	file := "broker.vhosts = [\"/\", \"a.b\"]\n[broker.users]\nann = \"" + hash + "\"\nguest = \"\"\n" +

@@ -128,8 +128,8 @@ arguments = {}
 	}
 }
 
-// TestEveryOptionHasAKey: what a handler package can say, the configuration can
-// change, and what is a name there is one here.
+// TestEveryOptionHasAKey: the configuration can change every option that a handler package
+// can set, and names are names in both.
 func TestEveryOptionHasAKey(t *testing.T) {
 	for _, of := range []reflect.Type{reflect.TypeFor[publisher.Consumer](), reflect.TypeFor[publisher.Producer](), reflect.TypeFor[publisher.Retry]()} {
 		for i := range of.NumField() {
@@ -157,8 +157,8 @@ func TestDisabledUntilEnabled(t *testing.T) {
 	}
 }
 
-// TestOffIsAnotherValue: crashes that nobody counts, and one that the handler package
-// does not count.
+// TestOffIsAnotherValue: crashes can be turned off by the configuration, and by the handler
+// package.
 func TestOffIsAnotherValue(t *testing.T) {
 	p := mustResolve(t, "site.id = \"s\"\n[consumer.hello]\nretry.crashes = \"off\"\nrate = \"90/m\"\nqueue_type = \"default\"\n[producer.orders]\nmandatory = true\npriority = 7")
 	hello, orders := p.Consumers["hello"], p.Producers["orders"]
@@ -309,8 +309,8 @@ func TestLimitsOfRegistered(t *testing.T) {
 	}
 }
 
-// TestDeadLetterDefault: a queue gets one for its dead letters if it is there
-// to stay and nobody has said otherwise.
+// TestDeadLetterDefault: a queue that is there to stay has a dead-letter queue, unless
+// somebody has said otherwise.
 func TestDeadLetterDefault(t *testing.T) {
 	for override, want := range map[string]string{
 		`enabled = true`:       "hello.dead",

@@ -8,8 +8,8 @@ import (
 	"zamqp/publisher/config"
 )
 
-// TestSiteInConnections: whatever says where the site's id comes from, and
-// wherever in a connection it stands.
+// TestSiteInConnections: the site's id may come from any source, and may be used anywhere in
+// a connection.
 func TestSiteInConnections(t *testing.T) {
 	const text = `
 [connection.default]

@@ -11,14 +11,13 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// A Conn is served by the loop and by the test wire alike.
+// The loop and the test wire serve a Conn in the same way.
 var (
 	_ wiretest.Peer       = (*http1.Conn)(nil)
 	_ wiretest.HalfCloser = (*http1.Conn)(nil)
 )
 
-// greeter is the least that a Handler can be, so that what is measured is the
-// machine.
+// greeter is the smallest possible Handler, so that the machine is measured.
 type greeter struct {
 	conn   *http1.Conn
 	stream bool
@@ -141,7 +140,7 @@ func TestIdleMemory(t *testing.T) {
 	runtime.KeepAlive(greeters)
 }
 
-// TestBufferPoolIsBounded: large answers leave nothing behind.
+// TestBufferPoolIsBounded: after large answers no memory is kept.
 func TestBufferPoolIsBounded(t *testing.T) {
 	server := http1.NewServer(http1.DefaultConfig())
 	body := make([]byte, 1<<20)
@@ -198,7 +197,7 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-// BenchmarkBody is what a large upload costs an octet.
+// BenchmarkBody measures the cost of an octet of a large upload.
 func BenchmarkBody(b *testing.B) {
 	const size = 64 << 10
 	for _, row := range []struct{ name, head, body string }{
@@ -231,7 +230,7 @@ func BenchmarkBody(b *testing.B) {
 	}
 }
 
-// BenchmarkRefuse is what nonsense costs.
+// BenchmarkRefuse measures the cost of nonsense.
 func BenchmarkRefuse(b *testing.B) {
 	server := http1.NewServer(http1.DefaultConfig())
 	wire := wiretest.NewWire()

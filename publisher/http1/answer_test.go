@@ -18,7 +18,7 @@ const (
 	last11 = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 )
 
-// answers are what a handler does at End, and what leaves for it. closes: the
+// answers are what a handler does at End, and the octets that are sent for it. closes: the
 // wire was asked to close.
 var answers = []struct {
 	name, in string
@@ -152,7 +152,7 @@ func TestAnswers(t *testing.T) {
 				if (r.wire.Closed > 0) != row.closes || r.wire.Aborted > 0 {
 					t.Fatalf("late=%t closed %d, aborted %d", late, r.wire.Closed, r.wire.Aborted)
 				}
-				// What closes takes no more; what does not, does.
+				// A connection that closes takes nothing more; the others do.
 				r.onEnd = nil
 				rest, err := r.feedString(canary)
 				if served := strings.Contains(r.answered(), "200 OK"); err != nil || rest != "" || served == row.closes {
@@ -163,8 +163,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestShortAnswerCuts: the other side gets what there is, and the end of the
-// connection. Where that would look like a whole answer, the connection is aborted.
+// TestShortAnswerCuts: the other side gets the octets that were written, and the end of the
+// connection. If that would look like a whole answer, the connection is aborted.
 func TestShortAnswerCuts(t *testing.T) {
 	r := newRecorder(limits)
 	r.onEnd = func() { stream(r.conn, 200, 5, "hell") }
@@ -193,7 +193,7 @@ func TestShortAnswerCuts(t *testing.T) {
 	}
 }
 
-// TestOwnFields: what an answer brings takes the place of the machine's own.
+// TestOwnFields: fields of the answer replace the machine's own.
 func TestOwnFields(t *testing.T) {
 	for _, row := range []struct {
 		fields, request string
@@ -261,8 +261,8 @@ func TestLongAnswerAborts(t *testing.T) {
 	}
 }
 
-// TestDate: an answer carries the second in which it leaves, though the time is
-// told only after the input has been read. RFC 9110 §6.6.1.
+// TestDate: an answer has the second in which it is sent, although the time is known only
+// after the input has been read. RFC 9110 §6.6.1.
 func TestDate(t *testing.T) {
 	r := newRecorder(http1.DefaultConfig())
 	for _, d := range []time.Duration{0, time.Hour, time.Hour + 900*time.Millisecond, 100 * time.Hour} {

@@ -123,8 +123,8 @@ func TestExpect(t *testing.T) {
 	}
 }
 
-// TestEarlyAnswer: whoever answers before the body was read closes, since the
-// rest cannot be waited for; one who answers with the body's last octet does not.
+// TestEarlyAnswer: an answer before the body was read closes the connection, since the rest
+// cannot be waited for. One at the body's last octet does not.
 func TestEarlyAnswer(t *testing.T) {
 	answer := func(r *recorder) { r.conn.Answer(413, "", nil, nil) }
 	for _, row := range []struct {
@@ -180,7 +180,7 @@ func TestEarlyAnswer(t *testing.T) {
 	})
 }
 
-// TestEOF: who has half-closed its side still gets its answers. RFC 9112 §9.6.
+// TestEOF: a client that has half-closed its side still gets its answers. RFC 9112 §9.6.
 func TestEOF(t *testing.T) {
 	t.Run("idle", func(t *testing.T) {
 		r := newRecorder(limits)
@@ -392,7 +392,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// TestLost: a late answer of a connection that is gone goes nowhere, in peace.
+// TestLost: a late answer on a connection that is gone is ignored.
 func TestLost(t *testing.T) {
 	r := newRecorder(limits)
 	r.onEnd = func() {}

@@ -23,8 +23,8 @@ func refuser(cfg http1.Config) *recorder {
 	return r
 }
 
-// TestDropBody: a connection goes on behind a body that nobody wanted, however it
-// is cut, and what is wrong with the body is not answered a second time.
+// TestDropBody: a connection continues after a body that nobody wanted, however it is cut,
+// and an error in that body is not answered a second time.
 func TestDropBody(t *testing.T) {
 	big := http1.Config{BodyMax: 1 << 20, ServerName: "t"}
 	for _, row := range []struct {
@@ -67,8 +67,8 @@ func TestDropBody(t *testing.T) {
 	}
 }
 
-// TestDroppedBodyEnds: one that does not come ends its connection in time, without
-// a second answer; and a drain does not wait for the next request.
+// TestDroppedBodyEnds: a dropped body that does not arrive ends its connection in time,
+// without a second answer; and a drain does not wait for the next request.
 func TestDroppedBodyEnds(t *testing.T) {
 	r := refuser(http1.DefaultConfig())
 	_, _ = r.feedString(post + "Content-Length: 5\r\n\r\nab")

@@ -9,8 +9,8 @@ import (
 // post is a head to which rows add the lines that frame the body.
 const post = "POST /p HTTP/1.1\r\nHost: a\r\n"
 
-// badFraming holds what request smuggling is made of: each row is a request
-// whose end two recipients could see at different places.
+// badFraming has the material of request smuggling: each row is a request whose end two
+// recipients could see at different places.
 var badFraming = []struct {
 	name, in string
 	status   int

@@ -97,7 +97,7 @@ func TestGoodHeads(t *testing.T) {
 	}
 }
 
-// badHeads are heads that must be refused, whatever stands behind them.
+// badHeads are heads that must be refused, whatever follows them.
 var badHeads = []struct {
 	name, in string
 	status   int
@@ -226,9 +226,8 @@ func TestBadHeads(t *testing.T) {
 	}
 }
 
-// refused checks that in is answered with status and nothing else, and that a
-// request behind it is never seen, however the input is cut, and even if the
-// wire goes on feeding.
+// refused checks that in is answered with status and nothing else, and that a request after
+// it is never seen, however the input is cut, and even if the wire goes on feeding.
 func refused(t *testing.T, cfg http1.Config, in string, status int) {
 	t.Helper()
 	input := in + canary

@@ -75,8 +75,8 @@ func TestLink(t *testing.T) {
 	})
 }
 
-// TestLinkHostile: whatever a wire delivers of requests with an error among
-// them, the requests before it are answered, it is, and nothing behind it is.
+// TestLinkHostile: whatever a wire delivers of requests with an error among them, the
+// requests before the error are answered, the error is answered, and nothing after it is.
 func TestLinkHostile(t *testing.T) {
 	wiretest.Seeds(t, 40, func(t *testing.T, seed int64) {
 		row := badFraming[int(uint64(seed)%uint64(len(badFraming)))]

@@ -11,8 +11,8 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// recorder is a Handler that writes down what it is told. Pieces of a body are
-// joined, so that the record does not depend on how the input was cut.
+// recorder is a Handler that records its calls. It joins the pieces of a body, so that the
+// record does not depend on how the input was cut.
 type recorder struct {
 	conn   *http1.Conn
 	wire   *wiretest.Wire
@@ -115,8 +115,8 @@ func (r *recorder) answered() string {
 	return strings.ReplaceAll(s, "Date: "+wiretest.Epoch.Format("Mon, 02 Jan 2006 15:04:05 GMT")+"\r\n", "")
 }
 
-// transcript runs chunks on a fresh connection and tells all that can be seen
-// of it. 100 Continue is left out: whether it is due depends on the cuts.
+// transcript feeds chunks to a fresh connection and returns everything that can be seen of
+// it. 100 Continue is left out: whether it is due depends on the cuts.
 func transcript(s *http1.Server, chunks [][]byte) string {
 	r := newRecorderOn(s)
 	rest, err := r.feed(chunks...)
@@ -125,7 +125,7 @@ func transcript(s *http1.Server, chunks [][]byte) string {
 	}
 	out := strings.ReplaceAll(r.answered(), "HTTP/1.1 100 Continue\r\n\r\n", "")
 	if err != nil {
-		rest = nil // how much lies behind an error is a matter of cuts
+		rest = nil // how much follows an error depends on the cuts
 	}
 	return fmt.Sprintf("%serror %v\nrest %q\nclosed %d aborted %d\n%s", r.log.String(), err, rest, r.wire.Closed, r.wire.Aborted, out)
 }

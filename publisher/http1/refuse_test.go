@@ -12,8 +12,8 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// TestRefusedHEAD: the refusal of a HEAD request has no body, whatever it is
-// refused for and however far it had come. RFC 9110 §9.3.2.
+// TestRefusedHEAD: the refusal of a HEAD request has no body, for whatever reason it is
+// refused and however much of it had come. RFC 9110 §9.3.2.
 func TestRefusedHEAD(t *testing.T) {
 	for _, row := range []struct {
 		name, in string

@@ -78,8 +78,8 @@ func TestContentTypeWithControls(t *testing.T) {
 	}
 }
 
-// TestStreamOfAnotherLength: what is not as long as was announced never looks
-// complete, its Write fails, and the log says so, even if the handler does not look.
+// TestStreamOfAnotherLength: an answer without the announced length never looks complete, its
+// Write fails, and the log says so, even if the handler does not check.
 func TestStreamOfAnotherLength(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -134,8 +134,8 @@ func TestStreamOfAnotherLength(t *testing.T) {
 	}
 }
 
-// TestErrorKeepsTheFieldsOfTheAnswer: what a handler has set before it fails is
-// sent if it holds for whatever is answered, and not if it is of the body.
+// TestErrorKeepsTheFieldsOfTheAnswer: fields that a handler has set before it fails are sent
+// if they fit any answer, but not if they are about the body.
 func TestErrorKeepsTheFieldsOfTheAnswer(t *testing.T) {
 	kept := []string{"X-Request-Id: 17", "Www-Authenticate: Basic realm=\"a\"", "Set-Cookie: a=b", "Set-Cookie: c=d", "Vary: Accept", "Content-Security-Policy: x"}
 	dropped := []string{"Etag: \"e\"", "Last-Modified: yesterday", "content-encoding: gzip", "Content-Range: bytes 0-1/2", "Location: /orders/1",

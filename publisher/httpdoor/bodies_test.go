@@ -34,7 +34,7 @@ func (h *host) dial(t testing.TB) *client {
 	return c
 }
 
-// say feeds text, if the connection is read at all, and takes what is answered.
+// say feeds text, if the connection is read at all, and returns the answer.
 func (c *client) say(text string) {
 	if *c.paused || c.closed {
 		return
@@ -131,9 +131,9 @@ func newBodyHost(t testing.TB, rate int64) *host {
 
 const echo600 = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 600\r\n\r\n"
 
-// TestHalfReadBodiesDoNotDeadlock: at the bound the oldest body is read on, the
-// others when there is room, and all are answered. What is held stays within the
-// bound and one body more, whatever comes, and a new body is refused.
+// TestHalfReadBodiesDoNotDeadlock: when the limit is reached, the oldest body is still read,
+// the others when there is space, and all are answered. All bodies together stay within the
+// limit plus one body, whatever comes, and a new body is refused.
 func TestHalfReadBodiesDoNotDeadlock(t *testing.T) {
 	h := newBodyHost(t, 1)
 	var clients []*client
@@ -155,7 +155,7 @@ func TestHalfReadBodiesDoNotDeadlock(t *testing.T) {
 				left[i] -= n
 			}
 			held := h.metric(t, "http_body_bytes")
-			if held >= 1000 { // a new one gets 503, and no word to go on
+			if held >= 1000 { // a new one gets 503, and no 100 Continue
 				c := h.dial(t)
 				c.say(strings.Replace(echo600, "\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n", 1))
 				if got := c.take(); !strings.HasPrefix(got, "HTTP/1.1 503 ") || !c.closed {
@@ -176,7 +176,8 @@ func TestHalfReadBodiesDoNotDeadlock(t *testing.T) {
 	}
 }
 
-// TestAWaitingBodyIsNotReadForEver: where no room comes, a minute is the end of it.
+// TestAWaitingBodyIsNotReadForEver: if no space becomes free, a body is refused after a
+// minute.
 func TestAWaitingBodyIsNotReadForEver(t *testing.T) {
 	h := newBodyHost(t, 1)
 	oldest, other := h.dial(t), h.dial(t)
@@ -203,8 +204,8 @@ func TestAWaitingBodyIsNotReadForEver(t *testing.T) {
 	}
 }
 
-// TestStalledBodiesAreCut: bodies that may come as slowly as they like do not keep
-// others out for ever by not coming at all.
+// TestStalledBodiesAreCut: bodies without a minimum rate do not keep others out for ever by
+// not arriving.
 func TestStalledBodiesAreCut(t *testing.T) {
 	h := newBodyHost(t, -1)
 	var stalled []*client
@@ -236,7 +237,7 @@ func TestStalledBodiesAreCut(t *testing.T) {
 	}
 }
 
-// TestABodyIsCountedUntilItsCallIsOver: what a waiting call holds is held.
+// TestABodyIsCountedUntilItsCallIsOver: the body of a waiting call counts.
 func TestABodyIsCountedUntilItsCallIsOver(t *testing.T) {
 	h := newBoundHost(t, httpdoor.Limits{Bodies: 1000}, publisher.Options{}, http1.Config{}, func(g *publisher.Registry) {
 		g.Handle("POST /sleep", func(r *publisher.Request) error { return r.Sleep(time.Second) })

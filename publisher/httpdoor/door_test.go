@@ -201,8 +201,8 @@ func TestBrokenStreamCutsTheConnection(t *testing.T) {
 	}
 }
 
-// TestNothingFollowsAnAnswerThatHasBegun: another answer would leave the client
-// waiting for the end of the first, and a publish would be lost without a word.
+// TestNothingFollowsAnAnswerThatHasBegun: another answer would leave the client waiting for
+// the end of the first, and a publish would be lost without a notice.
 func TestNothingFollowsAnAnswerThatHasBegun(t *testing.T) {
 	h := newHost(t, 0)
 	link, client := h.connect(t, 1)
@@ -213,8 +213,7 @@ func TestNothingFollowsAnAnswerThatHasBegun(t *testing.T) {
 	}
 }
 
-// TestAnImpatientClientIsNoError: a client that goes away is nothing to wake
-// anybody for.
+// TestAnImpatientClientIsNoError: a client that goes away is not logged as an error.
 func TestAnImpatientClientIsNoError(t *testing.T) {
 	for _, target := range []string{"/stream", "/rest"} {
 		h := newHost(t, 0)
@@ -242,8 +241,8 @@ func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
 	}
 }
 
-// TestHalfCloseEndsTheWaitsOfAll: nobody is there any more for the requests that
-// came behind the one in hand, either; but all are answered.
+// TestHalfCloseEndsTheWaitsOfAll: the requests after the current one are not waited for
+// either, but all are answered.
 func TestHalfCloseEndsTheWaitsOfAll(t *testing.T) {
 	for seed := range int64(10) {
 		h := newHost(t, 0)

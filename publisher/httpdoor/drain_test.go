@@ -37,7 +37,7 @@ func newFeed(t *testing.T, wait func(r *publisher.Request) error, options ...pub
 
 func sleep(r *publisher.Request) error { return r.Sleep(time.Hour) }
 
-// TestStreamHearsOfTheDrain: a feed does not hold a drain, and ends as it likes.
+// TestStreamHearsOfTheDrain: a feed does not delay a drain, and can end in its own way.
 func TestStreamHearsOfTheDrain(t *testing.T) {
 	h := newFeed(t, sleep)
 	link, client := h.connect(t, 1)
@@ -58,8 +58,8 @@ func TestStreamHearsOfTheDrain(t *testing.T) {
 	}
 }
 
-// TestStreamThatDoesNotListen waits on as before, and does not turn in a circle;
-// the end of the drain cuts it.
+// TestStreamThatDoesNotListen continues to wait as before, without a busy loop; the end of
+// the drain cuts it.
 func TestStreamThatDoesNotListen(t *testing.T) {
 	waits := 0
 	h := newFeed(t, func(r *publisher.Request) error {

@@ -13,9 +13,9 @@ import (
 	"zamqp/publisher/httpdoor"
 )
 
-// TestLargeBodyIsPutTogetherInPieces: a body of many megabytes is in one place for
-// its handler. Where its length was announced that is so when it has come; else the
-// rest is done a megabyte a turn.
+// TestLargeBodyIsPutTogetherInPieces: a body of many megabytes is in one place for its
+// handler. If its length was announced, it is there when it has arrived; otherwise the rest
+// is copied, a megabyte a turn.
 func TestLargeBodyIsPutTogetherInPieces(t *testing.T) {
 	size := 40<<20 + 12345
 	if testing.Short() {
@@ -72,8 +72,8 @@ func TestLargeBodyIsPutTogetherInPieces(t *testing.T) {
 	}
 }
 
-// TestLargeAnswerLeavesInPieces: an answer of many megabytes is copied to the output as
-// the client takes it, and the next answer follows it.
+// TestLargeAnswerLeavesInPieces: an answer of many megabytes is copied to the output as fast
+// as the client takes it, and the next answer follows it.
 func TestLargeAnswerLeavesInPieces(t *testing.T) {
 	size := 40<<20 + 12345
 	if testing.Short() {

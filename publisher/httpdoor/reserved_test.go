@@ -15,7 +15,7 @@ import (
 // net/http handler may set what it may set under net/http; the answer stays well formed.
 var reserved = []string{"Connection", "Content-Length", "Content-Type", "Date", "Keep-Alive", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// badValues are values that would do harm if they were sent beside the server's own.
+// badValues are values that would do harm if they were sent beside the server's own fields.
 var badValues = map[string]string{"Content-Length": "10", "Transfer-Encoding": "chunked", "Connection": "close", "Trailer": "X-T"}
 
 func TestReservedFields(t *testing.T) {
@@ -83,7 +83,7 @@ func TestReservedFields(t *testing.T) {
 	}
 }
 
-// answered reads an answer as net/http does, which refuses what is framed twice.
+// answered reads an answer as net/http does, which refuses contradicting framing.
 func answered(t *testing.T, text string, status int) (head, body string) {
 	t.Helper()
 	resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader(text)), nil)

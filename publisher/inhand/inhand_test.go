@@ -50,7 +50,7 @@ func files(t testing.TB, dir string) []string {
 	return paths
 }
 
-// TestEvidence: what was being handled at a kill is evidence for the next process,
+// TestEvidence: a message that was being handled at a kill is evidence for the next process,
 // once for each time.
 func TestEvidence(t *testing.T) {
 	dir := t.TempDir()
@@ -96,8 +96,8 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
-// TestEvidenceSurvivesFurtherKills: it counts no end that its message was not
-// handled at.
+// TestEvidenceSurvivesFurtherKills: it counts only ends at which its message was being
+// handled.
 func TestEvidenceSurvivesFurtherKills(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir).Start(0, 7, 0, true, false)
@@ -119,8 +119,8 @@ func TestEvidenceSurvivesFurtherKills(t *testing.T) {
 	}
 }
 
-// TestEnds: what a clean stop has cut off has ended no process. Another
-// end, as by a panic of the loop, may be its doing.
+// TestEnds: messages that a clean stop has cut off have ended no process. Another end, such
+// as a panic of the loop, may be their doing.
 func TestEnds(t *testing.T) {
 	for _, orderly := range []bool{true, false} {
 		dir := t.TempDir()
@@ -134,9 +134,9 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestProcessesShareADirectory: each has a file of its own. One that starts takes
-// over what one ended process has left, and leaves the others' to others: so each
-// process of N knows of its share of the ends.
+// TestProcessesShareADirectory: each process has its own file. A new process takes over what
+// one ended process has left, and leaves the other files to others. So each process of N
+// knows about its share of the ends.
 func TestProcessesShareADirectory(t *testing.T) {
 	dir := t.TempDir()
 	a := open(t, dir)

@@ -7,8 +7,8 @@ import (
 	"zamqp/tests/kit/crashfs"
 )
 
-// TestManyBehindOneThatStays: messages leave while the first one waits. When it has
-// left, too, all others are forgotten, so many in one turn and no more.
+// TestManyBehindOneThatStays: messages leave while the first one waits. When it has left,
+// too, all others are forgotten, a limited number in each turn.
 func TestManyBehindOneThatStays(t *testing.T) {
 	const n, most = 100_000, 5000
 	var posted []func()
@@ -64,7 +64,7 @@ func TestManyBehindOneThatStays(t *testing.T) {
 	}
 }
 
-// TestCloseBeforeAllIsForgotten: what has left does not come back by that.
+// TestCloseBeforeAllIsForgotten: after that, messages that have left do not come back.
 func TestCloseBeforeAllIsForgotten(t *testing.T) {
 	const n = 20_000
 	disk := crashfs.New()

@@ -8,9 +8,9 @@ import (
 	"zamqp/publisher/spool"
 )
 
-// TestLargeBodiesAreNotCopied: a body of many megabytes is written from where it is, in
-// the middle of its transaction and when it is rejected; the owner's thread, which
-// calls Add, has to do with none of its octets.
+// TestLargeBodiesAreNotCopied: a body of many megabytes is written from its own memory, in
+// the middle of its transaction and when it is rejected. The owner's thread, which calls Add,
+// does not touch its octets.
 func TestLargeBodiesAreNotCopied(t *testing.T) {
 	const most = 1 << 20
 	dir := t.TempDir()
@@ -93,8 +93,8 @@ func TestLargeBodiesAreNotCopied(t *testing.T) {
 	same("rejected", got)
 }
 
-// TestLargeBodiesCountUntilTheyAreStored: what is lent to a slow disk is bounded as
-// what is copied is.
+// TestLargeBodiesCountUntilTheyAreStored: bodies that are lent to a slow disk are limited
+// like copied ones.
 func TestLargeBodiesCountUntilTheyAreStored(t *testing.T) {
 	s := open(t, spool.Options{Dir: t.TempDir(), Max: 1 << 30, Offload: func(fn, end func()) {}})
 	m := message(1)
