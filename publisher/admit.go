@@ -97,45 +97,72 @@ func (s *Server) refuseFull(r *Request) {
 
 // find finds the request's route. If there is no route or no room, it answers the request.
 func (s *Server) find(r *Request, more int) bool {
+	l := s.lookUp(r)
+	switch {
+	case s.full(l.found.route, more):
+		s.refuseFull(r)
+		return false
+	case l.route != nil:
+		r.route, r.parts = l.route, l.parts
+		return true
+	case s.chain.takesUnrouted(r):
+		return true
+	}
+	s.refuseUnrouted(r, l)
+	return false
+}
+
+// A lookup is what the router says of a request.
+type lookup struct {
+	match          // the route; none where the answer is a redirection or a refusal
+	found   match  // by the path as it is
+	to      string // the path of a redirection; "" for none
+	allowed []string
+}
+
+// lookUp looks for the route of a request.
+func (s *Server) lookUp(r *Request) (l lookup) {
 	host := r.host
 	if len(s.router.hosts) > 0 {
 		host = stripPort(host)
 	}
-	m := match{}
 	if isClean(r.path) {
-		m = s.router.find(host, r.method, r.path, r.parts[:0])
+		l.found = s.router.find(host, r.method, r.path, r.parts[:0])
 	}
-	if s.full(m.route, more) {
-		s.refuseFull(r)
-		return false
+	m := l.found
+	switch {
+	case m.route != nil && (!m.route.segments[len(m.route.segments)-1].multi || m.exact(r.path)):
+		l.match = m
+		return l
+	case string(r.target) == "*":
+		return l
 	}
-	if m.route != nil && (!m.route.segments[len(m.route.segments)-1].multi || m.exact(r.path)) {
-		r.route, r.parts = m.route, m.parts
-		return true
+	if l.to = s.router.redirect(host, r.method, r.path, m); l.to != "" {
+		return l
 	}
-	if string(r.target) == "*" {
-		_ = r.answer(http.StatusOK, "", nil)
-		return false
+	if l.match = m; m.route == nil {
+		l.allowed = s.router.allowed(host, r.path)
 	}
-	if to := s.router.redirect(host, r.method, r.path, m); to != "" {
+	return l
+}
+
+// refuseUnrouted answers a request that has no route.
+func (s *Server) refuseUnrouted(r *Request, l lookup) {
+	switch {
+	case l.to != "":
 		if r.query != nil {
-			to += "?" + string(r.query)
+			l.to += "?" + string(r.query)
 		}
 		s.refuse(r, http.StatusTemporaryRedirect, http.StatusText(http.StatusTemporaryRedirect))
-		r.setHeader("Location", encodeTarget(to))
-		return false
-	}
-	if m.route != nil {
-		r.route, r.parts = m.route, m.parts
-		return true
-	}
-	if allowed := s.router.allowed(host, r.path); len(allowed) > 0 {
+		r.setHeader("Location", encodeTarget(l.to))
+	case string(r.target) == "*":
+		_ = r.answer(http.StatusOK, "", nil)
+	case len(l.allowed) > 0:
 		s.refuse(r, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
-		r.setHeader("Allow", strings.Join(allowed, ", "))
-		return false
+		r.setHeader("Allow", strings.Join(l.allowed, ", "))
+	default:
+		s.refuse(r, http.StatusNotFound, "404 page not found")
 	}
-	s.refuse(r, http.StatusNotFound, "404 page not found")
-	return false
 }
 
 func (s *Server) refuse(r *Request, status int, text string) {

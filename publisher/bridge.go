@@ -33,6 +33,7 @@ type bridge struct {
 	failure  error    // the handler's panic
 	ended    bool
 	children bridgeChildren
+	passage  *passage  // the call's way through middleware; nil for none
 	taken    *hijacked // set when the handler has taken over the connection: the call is over
 }
 
@@ -122,19 +123,27 @@ func (b *bridge) take(j *job) {
 	b.call.wake()
 }
 
+// work does the jobs that wait. It is called in the call's task.
+func (b *bridge) work() {
+	for len(b.jobs) > 0 {
+		j := b.jobs[0]
+		b.jobs[0] = nil
+		b.jobs = b.jobs[1:]
+		if j.err = ErrOver; b.taken == nil {
+			j.err = guard(func() error { return j.fn(b.call) })
+		}
+		close(j.done)
+	}
+}
+
 // serve is the call's task while the handler runs. It does the jobs until the
 // handler has returned and no job is left.
 func (b *bridge) serve() error {
 	r := b.call
 	for {
-		for len(b.jobs) > 0 {
-			j := b.jobs[0]
-			b.jobs[0] = nil
-			b.jobs = b.jobs[1:]
-			if j.err = ErrOver; b.taken == nil {
-				j.err = guard(func() error { return j.fn(r) })
-			}
-			close(j.done)
+		b.work()
+		if b.passage.enter(r) {
+			continue
 		}
 		if b.returned || b.taken != nil {
 			break
@@ -173,6 +182,9 @@ func (b *bridge) run(h http.Handler, w *hijackWriter, req *http.Request) {
 func (b *bridge) end(outer *Request, failure error) {
 	b.returned, b.failure = true, failure
 	if b.taken == nil {
+		if b.call.inner != nil {
+			b.call.cancel(errAbandoned)
+		}
 		b.call.wake()
 		return
 	}

@@ -24,8 +24,10 @@ func (c *Call) Run(t *coro.Task) {
 	if err != nil {
 		err = r.source.failed(r, err)
 	}
-	if err == nil && r.response.stream != nil {
-		err = r.runStream()
+	if r.response.stream != nil && (err == nil || isAnswered(err)) {
+		if broken := r.runStream(); broken != nil {
+			err = broken
+		}
 	}
 	if stop != nil {
 		stop()

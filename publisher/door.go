@@ -84,6 +84,14 @@ func (c *Call) Streamed() bool {
 	return p.stream != nil || p.begun || p.cut
 }
 
+// Broken returns why a streamed answer is not whole, or nil.
+func (c *Call) Broken() error {
+	if err := c.outcome.Err; !isAnswered(err) {
+		return err
+	}
+	return nil
+}
+
 // Wake lets a call that waits in a [Stream] continue.
 func (c *Call) Wake() {
 	if c.bridge != nil {

@@ -111,7 +111,7 @@ func (r *Request) mayHijack(w *responseWriter) error {
 	switch {
 	case r.tx.err != nil:
 		return r.tx.err
-	case !r.mayBegin() || len(r.bridge.pauses) > 0:
+	case !r.mayBegin() || len(r.bridge.pauses) > 0 || r.inner != nil && !r.inner.wrote:
 		return errWork
 	case r.response.set || r.response.begun:
 		return errBegun

@@ -34,24 +34,40 @@ import (
 // The handler can take over the connection ([http.Hijacker]) before anything is answered,
 // published, joined or got from a queue. The call is then over: its methods return [ErrOver].
 // A drain ends the request's context, and closes the connection if the handler does not.
-func HTTP(h http.Handler) Handler {
+//
+//go:noinline
+func HTTP(h http.Handler) Handler { // not inlined, because isMounted knows its code
 	return func(r *Request) error {
-		b := newBridge(r)
-		outer := b.outer()
-		req, err := outer.HTTPRequest()
-		if err != nil {
-			b.returned = true
-			return errors.Join(b.serve(), errTarget)
+		if r.inner != nil {
+			return r.inner.mounted(h)
 		}
-		w := &hijackWriter{}
-		w.open(outer)
-		go b.run(h, w, req)
-		err = b.serve()
-		if b.taken != nil {
-			return nil // there is no connection left to answer on
-		}
-		return w.finish(r, err)
+		return newBridge(r).mount(h)
 	}
+}
+
+// mount runs h on a goroutine of its own, and makes what it writes the call's answer.
+func (b *bridge) mount(h http.Handler) error {
+	r := b.call
+	outer := b.outer()
+	req, err := outer.HTTPRequest()
+	if err != nil {
+		b.returned = true
+		return errors.Join(b.serve(), errTarget)
+	}
+	w := &hijackWriter{}
+	w.open(outer)
+	if b.passage != nil {
+		b.passage.remember(req)
+	}
+	go b.run(h, w, req)
+	err = b.serve()
+	switch {
+	case b.taken != nil:
+		return nil // there is no connection left to answer on
+	case b.passage != nil:
+		return b.passage.finish(w, r, err)
+	}
+	return w.finish(r, err)
 }
 
 // Inline mounts a net/http handler that never blocks and never computes for long: it runs on
@@ -129,12 +145,14 @@ type local interface{ LocalAddr() net.Addr }
 type requestBody struct {
 	mu     sync.Mutex
 	rest   []byte
+	read   bool // something was
 	closed bool
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.read = true
 	switch {
 	case b.closed:
 		return 0, http.ErrBodyReadAfterClose

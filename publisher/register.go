@@ -23,6 +23,7 @@ type ErrorHandler func(r *Request, err error) error
 // registry that the server binary runs; tests make their own.
 type Registry struct {
 	routes        []*Route
+	middleware    []*middleware
 	declared      map[string]declared // by table
 	subscribers   map[string][]Handler
 	errorHandlers map[string]*registered[ErrorHandler]

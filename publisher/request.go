@@ -68,6 +68,8 @@ type Request struct {
 	started   time.Time
 	scheduled time.Time // the time of the tick; zero for calls that no clock has made
 	bridge    *bridge   // the connection to a mounted handler on a goroutine of its own
+	inner     *inner    // the handler's run inside of middleware
+	came      *asItCame // what middleware has changed of the request; nil for nothing
 	toCall    *bridge   // in the request that such a handler got: the way back to the call
 	lent      bool      // such a handler has views of arena and body, so their memory is not reused
 	slot      int       // in the server's list of live calls

@@ -38,6 +38,7 @@ type Server struct {
 	tasks         *coro.Pool
 	router        *router
 	routes        []*Route
+	chain         *chain // nil without middleware
 	producers     map[string]*producing
 	consumers     map[string]*consuming
 	errorHandlers map[string]ErrorHandler
@@ -143,6 +144,10 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 			continue
 		}
 		s.errorHandlers[exchange] = registered.value
+	}
+	var err error
+	if s.chain, err = s.newChain(g); err != nil {
+		mistakes = append(mistakes, err)
 	}
 	return s, errors.Join(mistakes...)
 }
@@ -375,7 +380,7 @@ const keepMax = 64 << 10
 func (s *Server) recycle(r *Request) {
 	r.owner.Store(0)
 	r.live, r.watches, r.label, r.route, r.consumer, r.handler, r.door = false, false, nil, nil, nil, nil, nil
-	r.main, r.running, r.children, r.limited = strand{}, nil, nil, false
+	r.main, r.running, r.children, r.limited, r.inner, r.came = strand{}, nil, nil, false, nil, nil
 	r.ctx, r.cancelCtx, r.cancelled, r.told, r.remote = nil, nil, nil, false, nil
 	if r.outcome, r.path = (Outcome{}), nil; r.delivered {
 		r.message = Message{}
@@ -411,38 +416,6 @@ func keepSmall(b []byte) []byte {
 		return nil
 	}
 	return b[:0]
-}
-
-// callFailed is the text of the log line about a failed call.
-const callFailed = "the call failed"
-
-// warnOnce logs a warning once, not for every call. Any goroutine may call it.
-func (s *Server) warnOnce(warned *atomic.Bool, text string) {
-	if warned.CompareAndSwap(false, true) {
-		s.log.Warn().Msg(text + "; this is said once")
-	}
-}
-
-// failure counts a failed call and begins its log line. The event is nil if the level
-// is not logged; a nil event may be used.
-func (s *Server) failure(r *Request, err error, level zerolog.Level) *zerolog.Event {
-	s.stats.Failures++
-	e := s.log.WithLevel(level).Err(err).Stringer("call", r)
-	if r.label != nil {
-		e = e.Str("handler", *r.label)
-	}
-	var p *PanicError
-	if errors.As(err, &p) {
-		s.stats.Panics++
-		e = e.Bytes("stack", p.Stack)
-	}
-	return e
-}
-
-func (c *consuming) fail() {
-	if c != nil {
-		c.failures++
-	}
 }
 
 // BeginDrain makes the server unready, and tells that to the streams and to the handlers that

@@ -130,6 +130,9 @@ func (httpSource) begin(r *Request) bool {
 		s.watching++
 	}
 	r.handler, r.label = r.route.Handler, &r.route.Pattern
+	if s.chain != nil && s.chain.takes(r) {
+		r.handler = s.chain.handler
+	}
 	return true
 }
 
@@ -194,6 +197,13 @@ func (httpSource) settle(r *Request, err error) {
 	if isBrokenStream(err) {
 		return // the door cuts the connection
 	}
+	if !isAnswered(err) {
+		r.answerFailure(err, status, cause)
+	}
+}
+
+// answerFailure is the answer to a failure, by its status.
+func (r *Request) answerFailure(err error, status int, cause string) {
 	r.keepFields(err)
 	if e := (*encodingError)(nil); errors.As(err, &e) {
 		r.setHeader("Accept-Encoding", acceptEncoding)

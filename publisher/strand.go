@@ -36,6 +36,9 @@ func (r *Request) park() {
 	_ = s.task.Park()
 	s.parked = false
 	r.enter(s)
+	if r.inner != nil && s == &r.main { // the middleware's goroutines may ask for something meanwhile
+		r.bridge.work()
+	}
 }
 
 // wake makes the call's handler continue, if it is parked.

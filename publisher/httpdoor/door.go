@@ -273,7 +273,7 @@ func (x *exchange) Done(c *publisher.Call) {
 	}
 	p := c.Response()
 	if c.Streamed() {
-		if err := c.Outcome().Err; err != nil {
+		if err := c.Broken(); err != nil {
 			x.Cut(err)
 			return
 		}

@@ -80,9 +80,12 @@ func serveTheirs(t *testing.T, h http.Handler) string {
 // serveMounted runs a handler under our server, on a goroutine of its own.
 func serveMounted(t *testing.T, h http.Handler) string { return serveOurs(t, publisher.HTTP(h)) }
 
-// serveOurs runs a handler under our server and returns its address.
-func serveOurs(t *testing.T, h publisher.Handler) string {
+// serveOurs runs a handler under our server, inside of middleware, and returns its address.
+func serveOurs(t *testing.T, h publisher.Handler, middleware ...func(http.Handler) http.Handler) string {
 	g := publisher.NewRegistry()
+	for _, m := range middleware {
+		g.UseHTTP(m)
+	}
 	g.Handle("/", h)
 	s, err := publisher.NewServer(g, nil, nil, publisher.Options{Log: zerolog.Nop()})
 	if err != nil {

@@ -34,6 +34,7 @@ var steps = []step{
 	{name: "interop", what: "the built binary with RabbitMQ and other people's clients", run: interop},
 	{name: "amqp091", what: "amqp091-go's own integration tests on both", run: amqp091},
 	{name: "sqlite", what: "calls with a database transaction, on SQLite", run: sqlite},
+	{name: "middleware", what: "other people's routers, middleware and WebSocket libraries, under net/http and under ours", run: middleware},
 	{name: "brokers", what: "random programs on RabbitMQ and on the embedded broker", run: brokers, alone: true},
 	{name: "bench", what: "the benchmark with small numbers", run: bench, alone: true},
 }
@@ -273,6 +274,10 @@ func brokers() *outcome {
 func amqp091() *outcome { return goTest("tests/amqp091", nil, "-timeout", "10m", ".") }
 
 func sqlite() *outcome { return goTest("tests/sqlite", nil, "-timeout", "10m", ".") }
+
+func middleware() *outcome {
+	return goTest("tests/middleware", nil, "-timeout", "10m", ".")
+}
 
 func kill() *outcome { return goTest(".", nil, "-timeout", "15m", "./tests/durability") }
 

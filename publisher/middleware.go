@@ -1,0 +1,222 @@
+package publisher
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// UseHTTP puts middleware of net/http around the handlers of HTTP requests: around
+// mounted ones, around those of this package, and around the answer to a request that
+// has no route. Patterns limit it to the requests that one of them matches, in the
+// syntax of [Handle] without a host:
+//
+//	publisher.UseHTTP(cors.Default().Handler)
+//	publisher.UseHTTP(requireToken, "/api/", "POST /orders")
+//
+// The first one that was registered is the outermost. The chain is made once, when the
+// server starts, and runs on a goroutine of its own, as [HTTP] does. A handler of this
+// package still runs on the loop's thread, as part of the chain: it sees what the
+// middleware has changed of the request, and [Request.Context] has the values of the
+// request's context. Its answer is written to the ResponseWriter of the chain; so is the
+// answer to its error, and its panic goes through the chain.
+//
+// The call commits when the whole chain has returned, by the status that the chain has
+// answered. A middleware that answers by itself leaves nothing to commit. A middleware can
+// use the call, too: [FromContext] returns it.
+//
+// Messages and clocks do not pass through middleware, not even through that of a
+// [Consumer.Route]. A malformed pattern panics; one that has no route in common with
+// the registry is an error when the server starts.
+func UseHTTP(middleware func(http.Handler) http.Handler, patterns ...string) {
+	Default.useHTTP(middleware, patterns, caller(2))
+}
+
+// UseHTTP is the package's [UseHTTP] for this registry.
+func (g *Registry) UseHTTP(middleware func(http.Handler) http.Handler, patterns ...string) {
+	g.useHTTP(middleware, patterns, caller(2))
+}
+
+// A middleware is one registration of UseHTTP.
+type middleware struct {
+	wrap     func(http.Handler) http.Handler
+	patterns []*Route // none: all requests
+	router   *router  // of the patterns
+	place    string
+}
+
+func (g *Registry) useHTTP(wrap func(http.Handler) http.Handler, patterns []string, place string) {
+	if wrap == nil {
+		panic(fmt.Sprintf("publisher: UseHTTP at %s: the middleware is nil", place))
+	}
+	m := &middleware{wrap: wrap, place: place}
+	for _, pattern := range patterns {
+		p, err := parseRoute(pattern, nil, place)
+		if err == nil {
+			err = checkPattern(p)
+		}
+		if err != nil {
+			panic(fmt.Sprintf("publisher: UseHTTP(%q) at %s: %v", pattern, place, err))
+		}
+		m.patterns = append(m.patterns, p)
+	}
+	m.router = newRouter(m.patterns)
+	g.middleware = append(g.middleware, m)
+}
+
+// checkPattern has net/http's mux check a pattern. A host would be compared with what the
+// client says, and a client that says another one would get past the middleware.
+func checkPattern(p *Route) (err error) {
+	if p.Host != "" {
+		return errors.New("a pattern of middleware has no host: let the middleware look at the request's Host")
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New(strings.TrimSpace(fmt.Sprint(p)))
+		}
+	}()
+	http.NewServeMux().Handle(p.Pattern, http.NotFoundHandler())
+	return nil
+}
+
+// matches reports whether the middleware is for a request. It looks at the request as
+// it came, whatever other middleware has changed. scratch is memory for its wildcards.
+func (m *middleware) matches(method, path []byte, scratch [][]byte) bool {
+	if len(m.patterns) == 0 {
+		return true
+	}
+	if !isClean(path) {
+		path = []byte(cleanPath(string(path)))
+	}
+	return m.router.find(nil, method, path, scratch).route != nil
+}
+
+// mayMatch reports whether there are requests for both the route and the middleware.
+func (m *middleware) mayMatch(route *Route) bool {
+	return len(m.patterns) == 0 || slices.ContainsFunc(m.patterns, func(p *Route) bool {
+		return methodsOverlap(p.Method, route.Method) && pathsOverlap(p.segments, route.segments)
+	})
+}
+
+// methodsOverlap reports whether two patterns' methods have one in common. GET matches
+// HEAD, too.
+func methodsOverlap(a, b string) bool {
+	return a == "" || b == "" || a == b || a == "GET" && b == "HEAD" || a == "HEAD" && b == "GET"
+}
+
+// pathsOverlap reports whether some path may match both patterns.
+func pathsOverlap(a, b []segment) bool {
+	for i := 0; ; i++ {
+		switch {
+		case i == len(a) || i == len(b):
+			return len(a) == len(b)
+		case a[i].multi || b[i].multi:
+			return true
+		case !a[i].wildcard && !b[i].wildcard && a[i].text != b[i].text:
+			return false
+		}
+	}
+}
+
+// A chain is the middleware of a server, around the handlers of its routes.
+type chain struct {
+	server   *Server
+	links    []*middleware
+	byRoute  map[*Route][]*middleware // that may match a request of the route; no entry for none
+	unrouted *Route                   // of the requests that have no route
+	handler  Handler
+	scratch  [][]byte // loop thread only
+}
+
+// newChain makes the chain of a registry; nil if there is no middleware.
+func (s *Server) newChain(g *Registry) (*chain, error) {
+	if len(g.middleware) == 0 {
+		return nil, nil
+	}
+	c := &chain{server: s, links: slices.Clone(g.middleware), byRoute: map[*Route][]*middleware{}}
+	c.unrouted = &Route{Handler: c.refuse}
+	for _, m := range c.links {
+		for _, p := range m.patterns {
+			c.scratch = slices.Grow(c.scratch, len(p.segments))
+		}
+	}
+	for _, route := range g.routes {
+		for _, m := range c.links {
+			if m.mayMatch(route) {
+				c.byRoute[route] = append(c.byRoute[route], m)
+			}
+		}
+	}
+	err := c.checkPatterns(g.routes)
+	h := http.Handler(http.HandlerFunc(c.dispatch))
+	for _, m := range slices.Backward(c.links) {
+		inner := h
+		if failed := guardAs("it", func() error { h = m.around(inner); return nil }); failed != nil {
+			err = errors.Join(err, fmt.Errorf("UseHTTP (registered at %s): %w", m.place, failed))
+		}
+	}
+	c.handler = func(r *Request) error { return c.run(r, h) }
+	return c, err
+}
+
+// checkPatterns finds patterns that no route shares, which are probably misspelt: what
+// they ought to protect would be open.
+func (c *chain) checkPatterns(routes []*Route) (err error) {
+	for _, m := range c.links {
+		for _, p := range m.patterns {
+			if !slices.ContainsFunc(routes, func(r *Route) bool { return pathsOverlap(p.segments, r.segments) }) {
+				err = errors.Join(err, fmt.Errorf("UseHTTP (registered at %s): the pattern %q matches no route: `zamqp routes` prints those that there are", m.place, p.Pattern))
+			}
+		}
+	}
+	return err
+}
+
+// around makes the handler of a middleware, which a request passes by if no pattern
+// matches it.
+func (m *middleware) around(next http.Handler) http.Handler {
+	with := m.wrap(next)
+	if with == nil {
+		panic("it has returned nil and no handler")
+	}
+	if len(m.patterns) == 0 {
+		return with
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if came := &bridgeOf(req).passage.came; m.matches(came.method, came.path, nil) {
+			with.ServeHTTP(w, req)
+			return
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+// takes reports whether a call with a route goes through the chain.
+func (c *chain) takes(r *Request) bool {
+	if r.route == c.unrouted {
+		return true
+	}
+	for _, m := range c.byRoute[r.route] {
+		if m.matches(r.method, r.path, c.scratch) {
+			return true
+		}
+	}
+	return false
+}
+
+// takesUnrouted gives a request that has no route to the chain, if it goes through it.
+func (c *chain) takesUnrouted(r *Request) bool {
+	if c == nil || !slices.ContainsFunc(c.links, func(m *middleware) bool { return m.matches(r.method, r.path, c.scratch) }) {
+		return false
+	}
+	r.route, r.parts = c.unrouted, r.parts[:0]
+	return true
+}
+
+// refuse is the handler of a request that has no route.
+func (c *chain) refuse(r *Request) error {
+	r.server.refuseUnrouted(r, r.server.lookUp(r))
+	return nil
+}
