@@ -34,6 +34,18 @@ type StreamDoor interface {
 	Written(c *Call) error
 }
 
+// A LendDoor can send pieces of an answer from where they are; see [Request.File].
+type LendDoor interface {
+	StreamDoor
+	// LendRoom is how many octets Lend needs before a piece.
+	LendRoom() int
+	// Lend sends buf[from:]. Until Lent is false, buf belongs to the door. Then the
+	// door has called c.Wake.
+	Lend(c *Call, buf []byte, from int) error
+	// Lent reports whether some of the last piece waits for the client.
+	Lent(c *Call) bool
+}
+
 // Values for an answer without a known length. Its end is marked by the last chunk, or by the
 // end of the connection for HTTP/1.0 and if the handler asks for that.
 const (

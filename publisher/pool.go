@@ -69,6 +69,7 @@ type offloaded struct {
 	pool       *pool
 	fn         func() error
 	rank       workRank
+	file       bool      // it opens or reads a file that is sent
 	since      time.Time // the work is in line
 	prev, next *offloaded
 	pause      *pause // for a goroutine that waits; nil if the call's task waits
@@ -122,7 +123,7 @@ func (p *pool) start(w *offloaded) error {
 		return p.full("%d calls that hold a transaction are at work in it", p.held)
 	case p.busy < p.size.Workers:
 		p.busy++
-	case w.r.source.hasClient() && p.line.n >= p.size.Queue:
+	case w.r.source.hasClient() && !w.file && p.line.n >= p.size.Queue:
 		return p.full("%d calls wait for its %d workers: see pool.%s.queue", p.line.n, p.size.Workers, p.name)
 	default: // prefetch limits messages, and a refusal would cost one of their attempts
 		p.wait(&p.line, w)
@@ -169,9 +170,9 @@ func (p *pool) run(w *offloaded) {
 }
 
 // kind identifies the handler's function. Work that others may wait for has no kind, so it
-// never runs on the threads of low priority.
+// never runs on the threads of low priority. Work that waits for a disk has none either.
 func (w *offloaded) kind() uintptr {
-	if w.rank != rankFree {
+	if w.rank != rankFree || w.file {
 		return 0
 	}
 	return reflect.ValueOf(w.fn).Pointer()
@@ -235,7 +236,7 @@ func (s *Server) poolOf(name string) (*pool, error) {
 // Workers returns how many functions all pools together run at most. [Runtime.Offload] needs that
 // many goroutines, so that work does not wait a second time there.
 func (s *Server) Workers() int {
-	n := 2*s.bodies.size.Workers + poolHeldMax + s.outgoing.options.RequestsMax
+	n := 2*s.bodies.size.Workers + 2*filesWorkers + 2*poolHeldMax + s.outgoing.options.RequestsMax
 	for _, p := range s.pools {
 		n += 2*p.size.Workers + poolHeldMax
 	}
@@ -246,6 +247,7 @@ func (s *Server) Workers() int {
 // registered ones.
 func (s *Server) makePools(registered, sizes map[string]PoolSize) {
 	s.bodies = &pool{name: bodiesPool, size: PoolSize{bodiesWorkers, PoolQueue}}
+	s.files.pool = &pool{name: filesPool, size: PoolSize{filesWorkers, PoolQueue}}
 	s.pools = map[string]*pool{DefaultPool: {}}
 	for name, size := range registered {
 		s.pools[name] = &pool{size: size}
@@ -275,7 +277,9 @@ func (s *Server) eachPool() iter.Seq2[string, *pool] {
 				return
 			}
 		}
-		yield(bodiesPool, s.bodies)
+		if yield(bodiesPool, s.bodies) {
+			yield(filesPool, s.files.pool)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type Response struct {
 	headers Table               // for a reply
 	raw     amqpproto.RawTable  // the request's own headers table is used for the reply
 	stream  func(*Stream) error // writes the body after the commit
+	file    *fileAnswer         // stream sends it
 	err     error               // the first mistake in a header; it fails the call
 	unfit   error               // what the handler tried to do that a call without a client cannot do
 	set     bool
@@ -48,6 +49,7 @@ func (p *Response) Closes() bool { return p.closes }
 func (p *Response) Ends() bool { return p.ends }
 
 func (p *Response) reset() {
+	p.dropFile()
 	p.Status, p.ContentType, p.Body, p.lines = 0, "", p.Body[:0], p.lines[:0]
 	p.headers, p.raw, p.stream, p.err, p.unfit, p.set, p.begun = nil, nil, nil, nil, nil, false, false
 	p.cut, p.closes, p.ends, p.commit, p.trailers = false, false, false, false, p.trailers[:0]
@@ -188,6 +190,18 @@ func (r *Request) setHeader(name, value string) {
 		return
 	}
 	r.source.setField(r, name, value)
+}
+
+// line returns the value of the first ready line of that name, or "".
+func (p *Response) line(name string) string {
+	for rest := p.lines; len(rest) > 0; {
+		end := bytes.IndexByte(rest, '\n') + 1
+		if line := rest[:end]; len(line) > len(name)+2 && line[len(name)] == ':' && equalFold(line[:len(name)], name) {
+			return strings.TrimSpace(string(line[len(name)+1:]))
+		}
+		rest = rest[end:]
+	}
+	return ""
 }
 
 // dropLines removes from ready lines, in place, the lines whose name drop selects.

@@ -22,6 +22,7 @@ type Options struct {
 	LargeDropped    func()              // called when the call of a large body is over and its memory can be collected
 	Pools           map[string]PoolSize // a size that is not 0 replaces the registered one
 	Topics          map[string]Topic    // replace those registered
+	FilesOpen       int                 // files that stay open while they are sent; 0 is FilesOpenMax
 	Client          ClientOptions       // options of [Request.Client]
 	Site            string              // replaces [SiteVariable] in names
 	BaseURL         *BaseURL            // for URLs in calls without a client; may be nil
@@ -48,6 +49,7 @@ type Server struct {
 	pausers       map[string]Pauser // by consumer
 	pools         map[string]*pool
 	bodies        *pool // decodes and encodes large bodies
+	files         sentFiles
 	outgoing      *outgoing
 	free          []*Request
 	live          []*Request
@@ -110,6 +112,9 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		detached: detaching{serving: make(chan struct{})}, ended: make(chan struct{}), hijacked: map[*hijacked]struct{}{},
 	}
 	s.makePools(g.Pools(), options.Pools)
+	if s.files.openMax = options.FilesOpen; s.files.openMax <= 0 {
+		s.files.openMax = FilesOpenMax
+	}
 	s.outgoing = newOutgoing(options.Client)
 	s.makeTopics(g.Topics(), options.Topics)
 	var mistakes []error

@@ -186,7 +186,11 @@ func (r *Request) OffloadTo(pool string, fn func() error) error {
 // offload runs fn in a pool while the call's own task waits.
 func (r *Request) offload(p *pool, fn func() error) error {
 	r.Context() // made here, because fn may ask for it on its own goroutine
-	w := &offloaded{r: r, strand: r.running, fn: fn, rank: r.rank()}
+	return r.awaitWork(p, &offloaded{r: r, strand: r.running, fn: fn, rank: r.rank()})
+}
+
+// awaitWork starts work and waits for its end.
+func (r *Request) awaitWork(p *pool, w *offloaded) error {
 	if err := p.start(w); err != nil {
 		return err
 	}

@@ -29,8 +29,8 @@ func (c *Conn) Sent(n int) {
 		c.took(n)
 	}
 	if c.sent == len(c.out) && c.out != nil {
-		c.srv.release(c.out)
-		c.out, c.sent, c.writeDue = nil, 0, 0
+		c.free()
+		c.writeDue = 0
 	}
 	if c.flags&flagHeld != 0 && c.OutLen() <= c.srv.cfg.OutMax/2 {
 		c.flags = c.flags&^flagHeld | flagFresh
@@ -53,12 +53,12 @@ func (c *Conn) room(n int) {
 	// Offsets in out change here, so the chain of dates must be resolved before.
 	c.stamp()
 	unsent := c.out[c.sent:]
-	if c.sent >= len(unsent) && cap(c.out)-len(unsent) >= n {
+	if c.flags&flagLent == 0 && c.sent >= len(unsent) && cap(c.out)-len(unsent) >= n {
 		c.out = append(c.out[:0], unsent...)
 	} else {
 		b := c.srv.buffer(max(len(unsent)+n, 2*cap(c.out)))
 		b = append(b, unsent...)
-		c.srv.release(c.out)
+		c.free()
 		c.out = b
 	}
 	c.sent = 0

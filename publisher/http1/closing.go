@@ -43,9 +43,9 @@ func (c *Conn) EOF() (more bool) {
 // Lost says that the wire is gone. The Conn must not be used any more, but a late
 // answer is allowed and ignored.
 func (c *Conn) Lost(cause error) {
-	c.srv.release(c.out)
+	c.free()
 	c.srv.stats.Open--
-	c.out, c.sent, c.dates = nil, 0, 0
+	c.dates = 0
 	c.in, c.answer, c.wire = awaitClose, answerNone, noWire{}
 	c.flags &^= flagOpen
 	c.gone(cause)

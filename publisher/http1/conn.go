@@ -61,6 +61,7 @@ const (
 	flagDrop                       // it was answered before its body has come, and the body is dropped
 	flagWaiting                    // its body is not read now, because there is no room
 	flagSecure                     // the connection has TLS
+	flagLent                       // out belongs to whoever called Lend
 )
 
 // Feed uses as much of in as it can. It leaves an incomplete head or line, and everything
