@@ -277,7 +277,7 @@ func openFound(name string, open func() (fs.File, error)) (found foundFile, err 
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "send", Path: name, Err: fmt.Errorf("it is no file but %s: %w", info.Mode().Type(), fs.ErrNotExist)}
+		err = &fs.PathError{Op: "send", Path: name, Err: errNotRegular}
 		if info.IsDir() {
 			err = &fs.PathError{Op: "send", Path: name, Err: errDirectory}
 		}
@@ -289,13 +289,16 @@ func openFound(name string, open func() (fs.File, error)) (found foundFile, err 
 	return foundFile{file: file, info: info, open: open, name: name}, nil
 }
 
-// errDirectory is the error for a directory where a file was expected.
-var errDirectory error = directoryError{}
+// Errors for what is there, but is no file that can be sent.
+var (
+	errDirectory  error = notFile("it is a directory")
+	errNotRegular error = notFile("it is a pipe, a device or a socket")
+)
 
-type directoryError struct{}
+type notFile string
 
-func (directoryError) Error() string        { return "it is a directory" }
-func (directoryError) Is(target error) bool { return target == fs.ErrNotExist }
+func (e notFile) Error() string      { return string(e) }
+func (notFile) Is(target error) bool { return target == fs.ErrNotExist }
 
 // findIn opens a file of a file system. It asks for the mode first where that is cheap, because
 // opening a pipe would wait for its writer.
@@ -306,7 +309,7 @@ func findIn(fsys fs.FS, name string) (foundFile, error) {
 		} else if info.IsDir() {
 			return foundFile{}, fileError(&fs.PathError{Op: "send", Path: name, Err: errDirectory})
 		} else if !info.Mode().IsRegular() {
-			return foundFile{}, fileError(&fs.PathError{Op: "send", Path: name, Err: fs.ErrNotExist})
+			return foundFile{}, fileError(&fs.PathError{Op: "send", Path: name, Err: errNotRegular})
 		}
 	}
 	return openFound(name, func() (fs.File, error) { return fsys.Open(name) })

@@ -66,6 +66,8 @@ func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
 		Metric{Name: "message_body_bytes", Help: "Octets of the bodies of messages that are held, from their arrival to the end of their call.", Value: float64(s.messageOctets)},
 		Metric{Name: "calls", Help: "Calls that run or wait.", Value: float64(snap.Live)},
 		Metric{Name: "streams", Help: "Answers that are being streamed.", Value: float64(s.streams)},
+		Metric{Name: "files_open", Help: "Files that are open from one piece of an answer to the next.", Value: float64(s.files.open)},
+		Metric{Name: "file_buffer_bytes", Help: "Octets in the large buffers of files that are being sent; at most 32 MiB.", Value: float64(s.files.octets)},
 		Metric{Name: "draining", Help: "1 while the server shuts down.", Value: Bit(snap.Draining)},
 		Metric{Name: "ready", Help: "1 while every part is ready and the server takes calls, as /readyz.", Value: Bit(snap.Ready())},
 	)
