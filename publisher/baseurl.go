@@ -14,6 +14,9 @@ type BaseURL struct {
 	Prefix       string // "" or "/shop"
 }
 
+// String is the URL as [ParseBaseURL] reads it.
+func (u *BaseURL) String() string { return u.Scheme + "://" + u.Host + u.Prefix }
+
 // ParseBaseURL reads "https://shop.example.com:8443/prefix".
 func ParseBaseURL(text string) (*BaseURL, error) {
 	u, err := url.Parse(text)
@@ -35,14 +38,14 @@ func ParseBaseURL(text string) (*BaseURL, error) {
 // URL returns the absolute URL of a path of this server; the path may have a query. For an
 // HTTP request the URL has the scheme and the host that a trusted proxy reports
 // (http.trusted_proxies), or those of the connection and the Host field. For any other call
-// it has those of site.base_url. Without that setting the result is only the path, and the
-// log says so.
+// it has those of the base_url of its consuming server, or of site.base_url. Without these
+// settings the result is only the path, and the log says so.
 func (r *Request) URL(path string) string {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
 	}
 	scheme, host, prefix := r.Scheme(), r.Host(), string(r.prefix)
-	if base := r.server.options.BaseURL; base != nil && (host == "" || !r.source.hasClient()) {
+	if base := r.baseURL(); base != nil && (host == "" || !r.source.hasClient()) {
 		if host == "" {
 			scheme, host = base.Scheme, base.Host
 		}

@@ -66,7 +66,13 @@ func newBench(t testing.TB) *bench {
 func (b *bench) start(options publisher.Options) *bench {
 	b.t.Helper()
 	options.Log = zerolog.New(&b.log)
-	s, err := publisher.NewServer(b.reg, nil, nil, options)
+	consumers := map[string]publisher.Consumer{} // with consuming servers, each in each of them
+	for server := range options.ConsumingServers {
+		for name, c := range b.reg.Consumers() {
+			consumers[publisher.InstanceName(name, server)] = c
+		}
+	}
+	s, err := publisher.NewServer(b.reg, nil, consumers, options)
 	if err != nil {
 		b.t.Fatal(err)
 	}

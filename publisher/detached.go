@@ -153,7 +153,7 @@ func (s *Server) newDetached(producer string, v any, options []Option) (*detache
 	d := &detached{server: s, p: p, outcome: make(chan error, 1)}
 	own := p.unbound()
 	draft := own.draft(time.Now())
-	if err := draft.apply(s, options); err != nil {
+	if err := draft.apply(s.main, options); err != nil {
 		return nil, err
 	}
 	var r *Request // no server runs

@@ -39,9 +39,11 @@ var methodAMQP = []byte("AMQP")
 // [Call.Message] has the properties as they came.
 func (c *Call) SetMessage(m *Message) error {
 	r := c.Request()
-	r.source, r.protocol, r.scheduled, r.scheme, r.prefix = messageSource{}, http11, time.Time{}, "", nil
-	if r.consumer = r.server.consumers[m.Consumer]; r.consumer != nil && r.consumer.via != nil {
-		r.source = routeSource{}
+	r.source, r.protocol, r.scheduled, r.scheme, r.prefix, r.user = messageSource{}, http11, time.Time{}, "", nil, ""
+	if r.consumer = r.server.consumers[m.Consumer]; r.consumer != nil {
+		if r.user = r.consumer.serving.User; r.consumer.via != nil {
+			r.source = routeSource{}
+		}
 	}
 	r.message, r.delivered = *m, true
 	r.reserve(len(m.Exchange) + len(m.RoutingKey) + len(m.Properties))

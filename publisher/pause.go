@@ -1,6 +1,9 @@
 package publisher
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Pauser is a consumer at a door.
 type Pauser interface {
@@ -14,10 +17,11 @@ func (s *Server) BindConsumer(name string, p Pauser) { s.pausers[name] = p }
 
 // Pause stops the deliveries to a consumer until [Server.Resume] or the end of the process.
 // Messages in hand are finished. Loop thread only: from a handler,
-// r.Server().Pause("billing"). Pausing twice is no error.
+// r.Server().Pause("billing"). Pausing twice is no error. With consuming servers, "billing"
+// is the consumer in all of them, and "billing@eu" that of one.
 func (s *Server) Pause(consumer string) error {
-	p, err := s.pauser(consumer)
-	if err == nil {
+	all, err := s.pausersOf(consumer)
+	for _, p := range all {
 		p.Pause()
 	}
 	return err
@@ -25,24 +29,33 @@ func (s *Server) Pause(consumer string) error {
 
 // Resume undoes [Server.Pause].
 func (s *Server) Resume(consumer string) error {
-	p, err := s.pauser(consumer)
-	if err == nil {
+	all, err := s.pausersOf(consumer)
+	for _, p := range all {
 		p.Resume()
 	}
 	return err
 }
 
-// IsPaused reports whether a consumer is paused.
+// IsPaused reports whether a consumer is paused, in all consuming servers that have it.
 func (s *Server) IsPaused(consumer string) bool {
-	p, err := s.pauser(consumer)
-	return err == nil && p.IsPaused()
+	all, err := s.pausersOf(consumer)
+	running := slices.ContainsFunc(all, func(p Pauser) bool { return !p.IsPaused() })
+	return err == nil && !running
 }
 
-func (s *Server) pauser(consumer string) (Pauser, error) {
-	if p := s.pausers[consumer]; p != nil {
-		return p, nil
+// pausersOf are the instances of a consumer, at least one if there is no error.
+func (s *Server) pausersOf(consumer string) (all []Pauser, err error) {
+	names := s.instances(consumer)
+	for _, name := range names {
+		if p := s.pausers[name]; p != nil {
+			all = append(all, p)
+		}
 	}
-	if s.consumers[consumer] == nil {
+	name, _ := SplitInstance(consumer)
+	switch {
+	case len(all) > 0:
+		return all, nil
+	case len(names) == 0 && consumerKind.in(s.registry)[name] == nil:
 		return nil, fmt.Errorf("no such consumer: register it by publisher.Consume(%q, …)", consumer)
 	}
 	return nil, fmt.Errorf("consumer %q is not consumed from", consumer)

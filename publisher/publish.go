@@ -173,7 +173,7 @@ func (r *Request) Publish(producer string, v any, options ...Option) error {
 }
 
 func (r *Request) publish(name string, v any, options []Option) error {
-	p, err := r.server.producer(name)
+	p, err := r.producer(name)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (r *Request) publish(name string, v any, options []Option) error {
 		d.props.MessageID = id
 		d.props.Flags |= amqpproto.FlagMessageID
 	}
-	if err := d.apply(r.server, options); err != nil {
+	if err := d.apply(r.serving(), options); err != nil {
 		return err
 	}
 	return r.tx.add(r, p, &d, r.claim(v, &d))
@@ -348,13 +348,13 @@ func (t *Tx) encodeProperties(dst []byte, d *draft) ([]byte, error) {
 	return d.props.Append(dst)
 }
 
-func (d *draft) apply(s *Server, options []Option) error {
+func (d *draft) apply(x *serving, options []Option) error {
 	for i := range options {
 		o := &options[i]
 		p := &d.props
 		name, err := o.text, error(nil)
 		if o.isName() {
-			if name, err = s.site(name); err != nil {
+			if name, err = x.expand(name); err != nil {
 				return err
 			}
 		}

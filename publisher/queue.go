@@ -45,7 +45,7 @@ func (q *Queue) of(r *Request) (Queues, error) {
 	if err := r.open(); err != nil {
 		return nil, err
 	}
-	name, err := r.server.site(q.name)
+	name, err := r.serving().expand(q.name)
 	if err != nil {
 		return nil, err
 	}

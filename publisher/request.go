@@ -46,6 +46,7 @@ type Request struct {
 	remote Remote
 	scheme string // the scheme that a trusted proxy reports; "" without one
 	prefix []byte // the prefix of the paths, from the same proxy
+	user   string
 	protocol
 
 	large    amqpproto.Collector // for a large body that is being received
@@ -124,9 +125,9 @@ func (r *Request) Query() url.Values {
 
 // Host is the value of the Host field, or the target's authority. Behind a trusted proxy
 // (http.trusted_proxies) it is the host that the client has sent to the proxy. For a message
-// it is the host of site.base_url.
+// it is the host of the base_url of its consuming server, or of site.base_url.
 func (r *Request) Host() string {
-	if base := r.server.options.BaseURL; base != nil && len(r.host) == 0 && !r.source.hasClient() {
+	if base := r.baseURL(); base != nil && len(r.host) == 0 && !r.source.hasClient() {
 		return base.Host
 	}
 	return string(r.host)
@@ -155,9 +156,10 @@ type secured interface{ TLS() *tls.ConnectionState }
 
 // Scheme is "https" if the client's connection to this server has TLS, and "http" if not.
 // Behind a trusted proxy (http.trusted_proxies) it is the scheme of the client's connection
-// to the proxy. For a message it is that of site.base_url, or "" without one.
+// to the proxy. For a message it is that of the base_url of its consuming server or of
+// site.base_url, or "" without one.
 func (r *Request) Scheme() string {
-	base := r.server.options.BaseURL
+	base := r.baseURL()
 	switch {
 	case r.scheme != "":
 		return r.scheme
@@ -260,7 +262,8 @@ func (r *Request) Decode(v any) error {
 		err = decodeBody(contentType, &e, body, r.server.options.UnpackMax, v)
 	}
 	if err != nil && len(contentType) == 0 && r.consumer != nil {
-		err = fmt.Errorf("%w (consumer.%s.codec says how to read such messages)", err, r.message.Consumer)
+		name, _ := SplitInstance(r.message.Consumer)
+		err = fmt.Errorf("%w (consumer.%s.codec says how to read such messages)", err, name)
 	}
 	return err
 }

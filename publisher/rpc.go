@@ -126,7 +126,7 @@ func (r *Request) request(name string, v any, options []Option) (*Answer, error)
 
 // ask sends the request of a [Request.Call].
 func (r *Request) ask(name string, v any, options []Option, done func(*Answer, error)) (forget func(), err error) {
-	p, err := r.server.producer(name)
+	p, err := r.producer(name)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (r *Request) ask(name string, v any, options []Option, done func(*Answer, e
 	}
 	d := p.draft(r.Now())
 	d.mandatory = !p.NoMandatory // a request without a queue fails at once
-	if err := d.apply(r.server, options); err != nil {
+	if err := d.apply(r.serving(), options); err != nil {
 		return nil, err
 	}
 	if err := t.add(r, p, &d, r.claim(v, &d)); err != nil {

@@ -26,8 +26,11 @@ type Options struct {
 	Client          ClientOptions       // options of [Request.Client]
 	Site            string              // replaces [SiteVariable] in names
 	BaseURL         *BaseURL            // for URLs in calls without a client; may be nil
-	Proxies         Proxies             // peers whose forwarding fields are believed
-	Log             zerolog.Logger
+	// ConsumingServers run the consumers, each its own instances; without any, each
+	// consumer runs once, for Site and BaseURL.
+	ConsumingServers map[string]ConsumingServer
+	Proxies          Proxies // peers whose forwarding fields are believed
+	Log              zerolog.Logger
 }
 
 // A Server runs the calls of a registry on one loop. Call its methods
@@ -42,7 +45,8 @@ type Server struct {
 	chain         *chain // nil without middleware
 	producers     map[string]*producing
 	consumers     map[string]*consuming
-	errorHandlers map[string]ErrorHandler
+	main          *serving            // of calls without a consuming server
+	servings      map[string]*serving // the consuming servers; empty without any
 	reporters     []Reporter
 	meters        []Meter
 	queues        map[string]Queues // by connection
@@ -90,6 +94,7 @@ type producing struct {
 // consuming is a consumer as the server uses it.
 type consuming struct {
 	Consumer
+	serving  *serving
 	name     string
 	label    string // for the watchdog and the log
 	handlers []Handler
@@ -100,14 +105,15 @@ type consuming struct {
 }
 
 // NewServer checks the registry together with the settings, and makes a server for it.
-// producers and consumers replace those registered under the same names. The error lists all
-// mistakes.
+// producers and consumers replace those registered under the same names. With consuming
+// servers, consumers has all instances, by [InstanceName], and producers may have some of
+// their own. The error lists all mistakes.
 func NewServer(g *Registry, producers map[string]Producer, consumers map[string]Consumer, options Options) (*Server, error) {
 	s := &Server{
 		options: options, log: options.Log,
 		routes: g.Routes(), router: newRouter(g.routes),
 		producers: map[string]*producing{}, consumers: map[string]*consuming{},
-		errorHandlers: map[string]ErrorHandler{}, queues: map[string]Queues{}, pausers: map[string]Pauser{},
+		queues: map[string]Queues{}, pausers: map[string]Pauser{},
 		registry: g, hooks: hooks{starts: slices.Clone(g.starts), stops: slices.Clone(g.stops)},
 		detached: detaching{serving: make(chan struct{})}, ended: make(chan struct{}), hijacked: map[*hijacked]struct{}{},
 	}
@@ -117,44 +123,9 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 	}
 	s.outgoing = newOutgoing(options.Client)
 	s.makeTopics(g.Topics(), options.Topics)
-	var mistakes []error
-	for name, registered := range producerKind.in(g) {
-		p, ok := producers[name]
-		if !ok {
-			p = registered.value
-		}
-		made, err := newProducing(name, p)
-		if err != nil {
-			mistakes = append(mistakes, fmt.Errorf("producer %s (registered at %s): %w", name, registered.place, err))
-			continue
-		}
-		s.producers[name] = made
-	}
-	for name, registered := range consumerKind.in(g) {
-		c, ok := consumers[name]
-		if !ok {
-			c = registered.value
-		}
-		made, err := newConsuming(name, c, registered.handler, g)
-		if err != nil {
-			mistakes = append(mistakes, fmt.Errorf("consumer %s (registered at %s): %w", name, registered.place, err))
-			continue
-		}
-		s.consumers[name] = made
-	}
-	for exchange, registered := range g.errorHandlers {
-		exchange, err := s.site(exchange)
-		if err != nil {
-			mistakes = append(mistakes, fmt.Errorf("error handler (registered at %s): %w", registered.place, err))
-			continue
-		}
-		s.errorHandlers[exchange] = registered.value
-	}
-	var err error
-	if s.chain, err = s.newChain(g); err != nil {
-		mistakes = append(mistakes, err)
-	}
-	return s, errors.Join(mistakes...)
+	chain, err := s.newChain(g)
+	s.chain = chain
+	return s, errors.Join(s.makeServings(g), s.makeProducers(g, producers), s.makeConsumers(g, consumers), err)
 }
 
 func newProducing(name string, p Producer) (*producing, error) {
@@ -322,6 +293,11 @@ func (s *Server) producer(name string) (*producing, error) {
 	if p == nil {
 		return nil, noProducer(name)
 	}
+	return p.ready()
+}
+
+// ready returns the producer, or why it cannot publish.
+func (p *producing) ready() (*producing, error) {
 	if p.sender == nil {
 		return nil, fmt.Errorf("%w: its connection %q is not set up", ErrUnavailable, p.Connection)
 	}

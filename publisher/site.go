@@ -2,13 +2,13 @@ package publisher
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 )
 
-// SiteVariable stands for the deployment's id, site.id of the configuration. It can be used
-// in the producers and consumers that handler packages declare, in the exchange given to
-// [OnError], in the name given to [Request.Queue] and in the text of the options [Key],
+// SiteVariable stands for the deployment's id, site.id of the configuration, or for the
+// site_id of the consuming server whose message is handled ([consuming_server.NAME]). It can
+// be used in the producers and consumers that handler packages declare, in the exchange given
+// to [OnError], in the name given to [Request.Queue] and in the text of the options [Key],
 // [Exchange], [ReplyTo], [UserID] and [AppID].
 const SiteVariable = "${site_id}"
 
@@ -24,15 +24,6 @@ func ExpandSite(text, id string) (string, error) {
 		return text, ErrNoSite
 	}
 	return strings.ReplaceAll(text, SiteVariable, id), nil
-}
-
-// site is [ExpandSite] with the id of this server.
-func (s *Server) site(name string) (string, error) {
-	expanded, err := ExpandSite(name, s.options.Site)
-	if err != nil {
-		return "", fmt.Errorf("%q: %w", name, err)
-	}
-	return expanded, nil
 }
 
 // isName reports whether the option's text may contain [SiteVariable].

@@ -110,7 +110,7 @@ func (messageSource) reply(r *Request) error {
 
 // failed gives the failure of a message to the error handler of its exchange.
 func (messageSource) failed(r *Request, err error) error {
-	h := r.server.errorHandlers[string(r.message.Exchange)]
+	h := r.serving().errorHandlers[string(r.message.Exchange)]
 	if h == nil || errors.Is(err, ErrShutdown) {
 		return err
 	}

@@ -63,6 +63,7 @@ func (g *Registry) via(name string, c Consumer) (*via, error) {
 		}
 		return nil, nil
 	}
+	name, _ = SplitInstance(name)
 	if d := consumerKind.in(g)[name]; d != nil && d.handler != nil {
 		return nil, fmt.Errorf("the consumer has a handler of its own, given to publisher.Consume at %s: remove the route, or that handler", d.place)
 	}

@@ -94,6 +94,7 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
 		Pools: poolSizes(s), Client: client, LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies,
 		FilesOpen: min(max(loop.DescriptorLimit()/16, 8), publisher.FilesOpenMax),
+		ConsumingServers: plan.ConsumingServers,
 	})
 	if err != nil {
 		return nil, err
@@ -249,6 +250,7 @@ func (a *application) start() {
 		a.loop.Stop()
 		return
 	}
+	a.warn()
 	a.openInHand()
 	for _, name := range a.plan.Connections {
 		a.connect(name)
@@ -260,6 +262,16 @@ func (a *application) start() {
 func (a *application) fail(err error) {
 	if a.err == nil {
 		a.err = err
+	}
+}
+
+// warn logs what of the plan is probably not meant.
+func (a *application) warn() {
+	for _, text := range a.plan.Warnings {
+		a.log.Warn().Msg(text)
+	}
+	if names := a.plan.Unserved; len(names) > 0 {
+		a.log.Warn().Strs("consumers", names).Msg("consumers are not run: no consuming server has them; add them to consuming_server.NAME.consumers, or disable them")
 	}
 }
 

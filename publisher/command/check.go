@@ -104,9 +104,13 @@ func writePlan(w io.Writer, p *config.Plan, messages map[string][]string) error 
 	for _, name := range slices.Sorted(maps.Keys(p.Consumers)) {
 		fmt.Fprintf(t, "  %s\t%s\n", name, consumerText(p.Consumers[name]))
 	}
+	for _, name := range p.Unserved {
+		fmt.Fprintf(t, "  %s\tnot run: no consuming server has it\n", name)
+	}
 	for _, name := range p.Disabled {
 		fmt.Fprintf(t, "  %s\tdisabled\n", name)
 	}
+	writeConsumingServers(t, p)
 	fmt.Fprintf(t, "producers\n")
 	for _, name := range slices.Sorted(maps.Keys(p.Producers)) {
 		fmt.Fprintf(t, "  %s\t%s\n", name, producerText(p.Producers[name]))
@@ -124,7 +128,32 @@ func writePlan(w io.Writer, p *config.Plan, messages map[string][]string) error 
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	return writeRoutes(w, "  ", p.Routes, messages)
+	if err := writeRoutes(w, "  ", p.Routes, messages); err != nil || len(p.Warnings) == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "warnings\n  %s\n", strings.Join(p.Warnings, "\n  "))
+	return err
+}
+
+// writeConsumingServers prints the consuming servers, if any are configured.
+func writeConsumingServers(w io.Writer, p *config.Plan) {
+	if len(p.ConsumingServers) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "consuming servers\n")
+	for _, name := range slices.Sorted(maps.Keys(p.ConsumingServers)) {
+		c, n := p.ConsumingServers[name], 0
+		for instance := range p.Consumers {
+			if _, server := publisher.SplitInstance(instance); server == name {
+				n++
+			}
+		}
+		text := counted(n, "consumer") + words(word("site "+c.Site, c.Site != ""), word("user "+c.User, c.User != ""))
+		if c.BaseURL != nil {
+			text += "; " + c.BaseURL.String()
+		}
+		fmt.Fprintf(w, "  %s\t%s\n", name, text)
+	}
 }
 
 // writeTLS prints the listeners of https and their certificates.

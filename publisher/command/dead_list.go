@@ -8,10 +8,12 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"zamqp/amqpproto"
+	"zamqp/publisher"
 	"zamqp/publisher/config"
 )
 
@@ -26,6 +28,11 @@ type deadQueue struct {
 // or the queue with that name.
 func (d *deadCommand) locate(plan *config.Plan, cmd *cobra.Command, arg string) (deadQueue, error) {
 	q := deadQueue{connection: d.broker.connection, queue: arg}
+	names := instancesOf(plan, arg)
+	if len(names) > 1 {
+		return q, failure{fmt.Errorf("consumer %q runs in several consuming servers: name one of %s", arg, strings.Join(names, ", "))}
+	}
+	arg = names[0]
 	consumer, ok := plan.Consumers[arg]
 	if !ok {
 		return q, nil
@@ -38,6 +45,23 @@ func (d *deadCommand) locate(plan *config.Plan, cmd *cobra.Command, arg string) 
 		return q, failure{fmt.Errorf("consumer %q has no dead-letter queue of ours (%s): name the queue", arg, deadLetterText(consumer))}
 	}
 	return q, nil
+}
+
+// instancesOf are the instances that the name of a consumer means, where consuming servers
+// run it. Any other text stays as it is.
+func instancesOf(plan *config.Plan, arg string) (found []string) {
+	if len(plan.ConsumingServers) > 0 {
+		for name := range plan.Consumers {
+			if consumer, _ := publisher.SplitInstance(name); consumer == arg {
+				found = append(found, name)
+			}
+		}
+	}
+	if len(found) == 0 {
+		return []string{arg}
+	}
+	slices.Sort(found)
+	return found
 }
 
 // plan resolves the configuration. If that has problems, arguments can be queues, but
@@ -53,7 +77,8 @@ func (d *deadCommand) plan(c *CLI, args []string) (*config.Plan, error) {
 	}
 	consumers := c.Registry.Consumers()
 	for _, arg := range args {
-		if _, ok := consumers[arg]; ok {
+		name, _ := publisher.SplitInstance(arg)
+		if _, ok := consumers[name]; ok {
 			return nil, failure{err}
 		}
 	}
@@ -74,11 +99,13 @@ func (d *deadCommand) queues(plan *config.Plan, cmd *cobra.Command, args []strin
 		}
 	}
 	for _, arg := range args {
-		q, err := d.locate(plan, cmd, arg)
-		if err != nil {
-			return nil, err
+		for _, name := range instancesOf(plan, arg) {
+			q, err := d.locate(plan, cmd, name)
+			if err != nil {
+				return nil, err
+			}
+			add(q)
 		}
-		add(q)
 	}
 	if len(args) > 0 {
 		return all, nil

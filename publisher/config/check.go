@@ -84,7 +84,7 @@ func (c *checker) site() {
 	if err != nil {
 		c.fail("site.base_url", show(MaskURLs([]string{s.BaseURL})), err.Error())
 	}
-	s.BaseURL = text
+	c.settings.baseURL, s.BaseURL = s.BaseURL, text
 }
 
 func checkListen(address string) error {

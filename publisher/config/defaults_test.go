@@ -79,7 +79,14 @@ func TestShippedExamples(t *testing.T) {
 		return k, o
 	}
 	wantConsumer, wantProducer := normal(resolve(""))
-	gotConsumer, gotProducer := normal(resolve(commented.ReplaceAllString(shippedText(t), "$1")))
+	// With a consuming server the consumer is hello@eu.
+	before, rest, _ := strings.Cut(commented.ReplaceAllString(shippedText(t), "$1"), "[consuming_server.eu]")
+	_, rest, _ = strings.Cut(rest, "\n\n")
+	gotConsumer, gotProducer := normal(resolve(before + rest))
+	served := resolve(commented.ReplaceAllString(shippedText(t), "$1"))
+	if k, ok := served.Consumers["hello@eu"]; !ok || k.Queue != "hello" || served.ConsumingServers["eu"] != (publisher.ConsumingServer{}) {
+		t.Errorf("consuming server: %+v, %+v", served.Consumers, served.ConsumingServers)
+	}
 	if wantConsumer.DeadLetter != "hello.dead" {
 		t.Errorf("dead letter: %q", wantConsumer.DeadLetter)
 	}
@@ -122,7 +129,7 @@ func TestShippedFileIsComplete(t *testing.T) {
 		got = append(got, table+key)
 	}
 	slices.Sort(got)
-	want := config.SchemaKeys("default", "hello", "orders", "report")
+	want := config.SchemaKeys("default", "hello", "orders", "report", "eu")
 	if !slices.Equal(got, want) {
 		t.Errorf("config.toml has\n%s\nthe schema has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -134,7 +141,7 @@ func TestGuideIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range config.SchemaKeys("NAME", "NAME", "NAME", "NAME") {
+	for _, key := range config.SchemaKeys("NAME", "NAME", "NAME", "NAME", "NAME") {
 		if !strings.Contains(string(guide), "`"+key+"`") {
 			t.Errorf("docs/guide/configuration.md does not mention `%s`", key)
 		}

@@ -28,6 +28,14 @@ func (c *planner) producer(name string, p publisher.Producer) publisher.Producer
 	return p
 }
 
+// producerOf is a registered producer as the configuration changes it.
+func (c *planner) producerOf(name string) publisher.Producer {
+	if own := c.settings.Producers[name]; own != nil {
+		return *own
+	}
+	return c.registry.Producers()[name]
+}
+
 // consumer does the same for a consumer.
 func (c *planner) consumer(name string, k publisher.Consumer) publisher.Consumer {
 	key := "consumer." + name

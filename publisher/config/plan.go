@@ -16,13 +16,23 @@ import (
 type Plan struct {
 	Settings *Settings
 	Routes   []*publisher.Route // also declarations that make calls by themselves, such as clocks
-	// Consumers are the enabled consumers. Connection, Queue, ExchangeType, RoutingKeys,
+	// Consumers are the enabled consumers; with consuming servers their instances, as
+	// publisher.InstanceName names them. Connection, Queue, ExchangeType, RoutingKeys,
 	// Prefetch, Retry and DeadLetter are set, so that no other package has to know the
 	// defaults. Queue is empty if the broker names it, RoutingKeys if there is nothing to
 	// bind to, DeadLetter if the queue has none. Prefetch is 0 if the connection turned it
 	// off.
 	Consumers map[string]publisher.Consumer
+	// Producers are the registered ones, and those of a consuming server, as
+	// publisher.InstanceName calls them, whose names are others there.
 	Producers map[string]publisher.Producer
+	// ConsumingServers are those of the configuration; without any, each consumer runs
+	// once, under its own name.
+	ConsumingServers map[string]publisher.ConsumingServer
+	// Unserved are the names of enabled consumers that no consuming server runs, sorted.
+	Unserved []string
+	// Warnings say what works, but is probably not meant.
+	Warnings []string
 	// Disabled are the names of consumers that are not enabled, sorted.
 	Disabled []string
 	// Connections are the names of the connections in use, sorted. Others are not opened.
@@ -54,29 +64,16 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 		Consumers: map[string]publisher.Consumer{},
 		Producers: registry.Producers(),
 	}
-	c := &planner{checker: checker{settings: s}, registry: registry, exchanges: map[string]declared{}}
-	used := map[string]bool{}
+	c := &planner{checker: checker{settings: s}, registry: registry, exchanges: map[string]declared{}, site: s.Site.ID}
 	for _, name := range slices.Sorted(maps.Keys(p.Producers)) {
-		producer := p.Producers[name]
-		if own := s.Producers[name]; own != nil {
-			producer = *own
-		}
-		producer = c.producer(name, producer)
-		p.Producers[name] = producer
+		p.Producers[name] = c.producer(name, c.producerOf(name))
+	}
+	c.consumers(p)
+	used := map[string]bool{}
+	for _, producer := range p.Producers {
 		used[producer.Connection] = true
 	}
-	consumers := registry.Consumers()
-	for _, name := range slices.Sorted(maps.Keys(consumers)) {
-		consumer := consumers[name]
-		if own := s.Consumers[name]; own != nil {
-			consumer = *own
-		}
-		if consumer.Disabled {
-			p.Disabled = append(p.Disabled, name)
-			continue
-		}
-		consumer = c.consumer(name, consumer)
-		p.Consumers[name] = consumer
+	for _, consumer := range p.Consumers {
 		used[consumer.Connection] = true
 	}
 	for name, connection := range s.Connections {
@@ -98,6 +95,8 @@ type planner struct {
 	checker
 	registry  *publisher.Registry
 	exchanges map[string]declared // by connection and name
+	server    string              // the consuming server that is planned; "" = none
+	site      string              // its site_id, or site.id
 }
 
 // declared is one description of an exchange. If two differ, the broker refuses the
@@ -117,7 +116,13 @@ func (c *planner) declaration(key, shown, text string) {
 	if !ok {
 		origin = compiledIn
 	}
-	c.problems = append(c.problems, &Problem{Origin: origin, Key: key, Value: shown, Text: text})
+	p := &Problem{Origin: origin, Key: key, Value: shown, Text: text}
+	for _, other := range c.problems {
+		if *other == *p { // of another instance
+			return
+		}
+	}
+	c.problems = append(c.problems, p)
 }
 
 func (c *planner) connectionKnown(key, name string) {

@@ -29,7 +29,10 @@ type Settings struct {
 	Consumers map[string]*publisher.Consumer `key:"consumer"`
 	Producers map[string]*publisher.Producer `key:"producer"`
 	Clocks    map[string]*publisher.Clock    `key:"clock"`
+	// ConsumingServers run instances of the consumers; without any, each consumer runs once.
+	ConsumingServers map[string]*ConsumingServer `key:"consuming_server"`
 
+	baseURL string            // site.base_url as it was written, perhaps with ${site_id}
 	apps    []appTable        // the tables of [app], by name
 	origins map[string]Origin // by dotted path, for problems that Resolve finds
 }

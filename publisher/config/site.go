@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"zamqp/publisher"
 )
@@ -71,9 +73,13 @@ func (c *planner) expandSites(key string, v reflect.Value, s *schema) {
 }
 
 func (c *planner) expandName(key, name string) string {
-	text, err := publisher.ExpandSite(name, c.settings.Site.ID)
+	text, err := publisher.ExpandSite(name, c.site)
 	if err != nil {
-		c.declaration(key, show(name), err.Error())
+		text := err.Error()
+		if c.server != "" {
+			text += fmt.Sprintf(", or set consuming_server.%s.site_id", c.server)
+		}
+		c.declaration(key, show(name), text)
 		return name
 	}
 	if text != name {
@@ -95,4 +101,34 @@ func (c *planner) expandTable(key string, table publisher.Table) publisher.Table
 		}
 	}
 	return table
+}
+
+// namesSite reports whether ${site_id} is in a name or a table of a producer.
+func namesSite(p publisher.Producer) bool {
+	return slices.ContainsFunc(producerSchema.rules, func(r *rule) bool {
+		field := r.field(reflect.ValueOf(p))
+		switch {
+		case r.kind == kindFree:
+			return tableHasSite(field.Interface().(publisher.Table))
+		case r.isName && r.kind == kindText:
+			return strings.Contains(field.String(), publisher.SiteVariable)
+		}
+		return false
+	})
+}
+
+func tableHasSite(table publisher.Table) bool {
+	for _, value := range table {
+		switch v := value.(type) {
+		case string:
+			if strings.Contains(v, publisher.SiteVariable) {
+				return true
+			}
+		case publisher.Table:
+			if tableHasSite(v) {
+				return true
+			}
+		}
+	}
+	return false
 }

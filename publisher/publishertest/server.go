@@ -78,11 +78,16 @@ type timer struct {
 // New returns a server for the handlers of a registry. It runs their OnStart
 // functions, which fail the test if one fails, and at the end of the test their
 // OnStop functions, whose errors are in the test's log.
-func New(t testing.TB, registry *publisher.Registry) *Server {
+func New(t testing.TB, registry *publisher.Registry, options ...Option) *Server {
 	t.Helper()
 	s := &Server{t: t, registry: registry, now: time.Now(), posted: make(chan func(), postedMax), queues: map[string][]publisher.Publishing{}}
 	log := zerolog.New(zerolog.NewTestWriter(t))
-	server, err := publisher.NewServer(registry, nil, nil, publisher.Options{ConflictRetries: 3, Log: log, Site: publisher.SiteVariable, BaseURL: &publisher.BaseURL{Scheme: "http", Host: "localhost"}})
+	o := publisher.Options{ConflictRetries: 3, Log: log, Site: publisher.SiteVariable, BaseURL: &publisher.BaseURL{Scheme: "http", Host: "localhost"}}
+	for _, option := range options {
+		option(&o)
+	}
+	producers, consumers := instances(registry, &o)
+	server, err := publisher.NewServer(registry, producers, consumers, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,10 +96,10 @@ func New(t testing.TB, registry *publisher.Registry) *Server {
 		t.Fatal(err)
 	}
 	server.Start(runtime{s})
-	for name := range registry.Producers() {
+	for name := range server.Producers() {
 		server.Bind(name, sender{s, false})
 	}
-	for name := range registry.Consumers() {
+	for name := range server.Consumers() {
 		server.BindConsumer(name, &pauser{})
 	}
 	server.BindQueues(publisher.DefaultConnection, queues{s})
@@ -160,7 +165,11 @@ func (s *Server) Deliver(consumer string, p publisher.Publishing) Result {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	queue := s.server.Consumers()[consumer].Queue
+	declared, known := s.server.Consumers()[consumer]
+	if !known {
+		s.t.Fatalf("publishertest: there is no consumer %q; with consuming servers, name an instance, such as \"billing@eu\"", consumer)
+	}
+	queue := declared.Queue
 	w := &waiter{}
 	r := s.server.NewCall()
 	if err := r.SetMessage(&publisher.Message{
