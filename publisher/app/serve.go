@@ -93,7 +93,7 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
 		Pools: poolSizes(s), Client: client, LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies,
-		FilesOpen: min(max(loop.DescriptorLimit()/16, 8), publisher.FilesOpenMax),
+		FilesOpen:        min(max(loop.DescriptorLimit()/16, 8), publisher.FilesOpenMax),
 		ConsumingServers: plan.ConsumingServers,
 	})
 	if err != nil {
