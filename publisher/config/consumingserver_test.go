@@ -112,6 +112,32 @@ base_url = "http://localhost/${site_id}"
 	}
 }
 
+// TestTopicsOfConsumingServers: the consumer of a topic runs once in a process, whatever
+// consuming servers there are, and its producer is the same for all sites.
+func TestTopicsOfConsumingServers(t *testing.T) {
+	r := shop()
+	r.AddTopic("news", publisher.Topic{Exchange: "news-${site_id}"})
+	const servers = "site.id = \"s\"\n[consuming_server.eu]\nsite_id = \"e\"\n[consuming_server.us]\nsite_id = \"u\"\nconsumers = \"*\"\n" + auditConnection
+	p, err := planOf(t, r, servers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, there := p.Consumers["topic-news"]
+	if len(p.Consumers) != 7 || !there || k.Exchange != "news-s" || p.Unserved != nil {
+		t.Errorf("%q, %+v, %q", instancesOf(p), k, p.Unserved)
+	}
+	if _, other := p.Producers["topic-news@eu"]; other || p.Producers["topic-news"].Exchange != "news-s" {
+		t.Errorf("%+v", p.Producers)
+	}
+	_, err = planOf(t, r, servers+"[consuming_server.third]\nconsumers = \"topic-news\"\n")
+	if err == nil || !strings.Contains(err.Error(), `consumers = "topic-news": this is the consumer of a topic`) {
+		t.Errorf("%v", err)
+	}
+	if _, err := publisher.NewServer(r, p.Producers, p.Consumers, publisher.Options{Site: "s", ConsumingServers: p.ConsumingServers}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestProblemsOfConsumingServers(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
 		{"connection", "[consuming_server.eu]\nconnection = \"audti\"", `connection = "audti": there is no [connection.audti]; did you mean "audit"?`},
