@@ -15,7 +15,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-var update = flag.Bool("update", false, "write the events of testdata/*.txt anew")
+var update = flag.Bool("update", false, "write the events of testdata/*.txt again")
 
 // scanner reads one direction of a connection the way the loop feeds a machine:
 // each chunk behind what was left of the ones before, in a buffer that is

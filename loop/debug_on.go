@@ -30,7 +30,7 @@ func (d *debugState) onThread(_ *Loop, method string) {
 	}
 }
 
-// poison overwrites bytes of which a peer may have kept a view.
+// poison overwrites bytes, because a peer may have kept a view of them.
 func (d *debugState) poison(b []byte) {
 	for i := range b {
 		b[i] = 0xDB

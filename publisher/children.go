@@ -338,7 +338,7 @@ func (b *bridge) waitForChildren() error {
 	return b.closeChildren()
 }
 
-// closeChildren returns the first error and lets the next Go begin anew.
+// closeChildren returns the first error and lets the next Go start with new children.
 func (b *bridge) closeChildren() (first error) {
 	err := b.do(func(*Request) error {
 		if b.children.live == 0 {

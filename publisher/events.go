@@ -55,7 +55,7 @@ const eventsRetry = 3 * time.Second
 //
 // A slow client parks only its own call. fn may return the error of any method: when the
 // client has gone, when the server drains ([ErrDraining]) and when [StreamTimeout] is over,
-// the stream ends in good order. Any other error cuts the connection.
+// the stream ends cleanly. Any other error cuts the connection.
 func (r *Request) Events(fn func(e *Events) error) error {
 	if r.toCall != nil {
 		return errors.New("events: write to the http.ResponseWriter, which sends what is flushed")

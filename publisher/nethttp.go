@@ -98,7 +98,7 @@ var errTarget = Errorf(http.StatusBadRequest, "the request target is malformed")
 // an answer that it cannot complete only if it finds a server there.
 var httpServer = &http.Server{}
 
-// HTTPRequest returns the request as net/http has it. It is a copy, except the body, which is
+// HTTPRequest returns the request in net/http's type. It is a copy, except the body, which is
 // valid only until the call is over.
 func (r *Request) HTTPRequest() (*http.Request, error) {
 	r.makePath()

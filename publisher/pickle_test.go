@@ -15,7 +15,7 @@ import (
 	"zamqp/publisher"
 )
 
-// python runs a Python 3 program, as Debian has it, or skips the test.
+// python runs a Python 3 program, with Debian's python3, or skips the test.
 func python(t *testing.T, program string, stdin []byte) []byte {
 	t.Helper()
 	if _, err := exec.LookPath("python3"); err != nil {

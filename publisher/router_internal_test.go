@@ -34,7 +34,7 @@ func asMux(mux *http.ServeMux, method, host, target string) (pattern string, val
 		return "", nil, "", false
 	}
 	if raw, _, _ := strings.Cut(target, "?"); u.EscapedPath() != raw {
-		return "", nil, "", false // octets that no path may have: net/url writes them anew, %2F among them
+		return "", nil, "", false // octets that no path may have: net/url encodes them again, %2F among them
 	}
 	r := &http.Request{Method: method, Host: host, URL: u, RequestURI: target}
 	h, pattern := mux.Handler(r)

@@ -21,7 +21,7 @@ func (s *subscription) room() {
 	}
 }
 
-// end ends the subscription. The subscriber does not hear of it.
+// end ends the subscription. The subscriber is not told.
 func (s *subscription) end() {
 	if s.topic != nil && !s.over {
 		s.over = true

@@ -7,7 +7,7 @@ import (
 )
 
 // A topic is a [Topic] as a server runs it: its events and who follows them. Loop thread
-// only, but for what never changes.
+// only, except for the fields that never change.
 type topic struct {
 	Topic
 	name   string

@@ -47,7 +47,7 @@ func TestBodiesThatAreComingCount(t *testing.T) {
 			p.say(part(ch+1, bodyPart))
 		}
 		if i == 3 && (!f.server.Stats().Blocked || f.server.Stats().Memory < 8<<20) {
-			t.Fatalf("30 bodies of which %d octets each have come: %+v", 4*bodyPart, f.server.Stats())
+			t.Fatalf("30 bodies with %d octets each received: %+v", 4*bodyPart, f.server.Stats())
 		}
 	}
 	other.hear()

@@ -10,7 +10,7 @@ type exchange struct {
 	alternate string // x's alternate-exchange; "" = none
 	bindings  []*binding
 	known     map[bindingKey]*binding // bindings by key, to find one that exists already
-	targets   []*binding              // bindings of which x is the target
+	targets   []*binding              // bindings whose target is x
 	mark      uint64                  // for route
 	gone      bool                    // deleted
 
@@ -226,7 +226,7 @@ func without(list []*binding, b *binding) []*binding {
 	return dropLast(list)
 }
 
-// delete deletes the exchange, and the bindings of which it is source or target.
+// delete deletes the exchange, and the bindings from it and to it.
 func (x *exchange) delete() {
 	v := x.vhost
 	if v.exchanges[x.name] != x {

@@ -591,7 +591,7 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// deathsOf reads x-death as the model has it.
+// deathsOf reads x-death as the model knows it.
 func deathsOf(t *testing.T, props []byte) (deaths []modelDeath) {
 	var p amqpproto.Properties
 	if _, err := p.Decode(props); err != nil {

@@ -51,7 +51,7 @@ func TestStoreDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// TestAFailedDiskIsNeverBelievedAgain: after a failure that will not pass nothing
+// TestAFailedDiskIsNeverBelievedAgain: after a final failure nothing
 // more counts as synced, though the disk may be well again.
 func TestAFailedDiskIsNeverBelievedAgain(t *testing.T) {
 	for _, cause := range []error{syscall.ENOENT, syscall.ESTALE} {
@@ -84,7 +84,7 @@ func TestAFailedDiskIsNeverBelievedAgain(t *testing.T) {
 			t.Errorf("%v: told %d times: %q", cause, failed, h.host.notes)
 		}
 		if err := h.CloseStore(); err == nil {
-			t.Errorf("%v: closed without a word", cause)
+			t.Errorf("%v: CloseStore has returned no error", cause)
 		}
 		h = openShop(t, Options{DataDir: "d", Files: fs.Kill()})
 		if got := h.texts(h.v.queues["q"]); !strings.HasPrefix(got, "good") {

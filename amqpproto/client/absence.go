@@ -72,7 +72,7 @@ func isRefused(reached connState, cause error) bool {
 }
 
 // isPassing reports whether a channel ended because the node of its queue is not
-// available, which may pass: RabbitMQ answers 404 NOT_FOUND for it. The same code for a
+// available, which may be temporary: RabbitMQ answers 404 NOT_FOUND for it. The same code for a
 // queue that does not exist has another text, and is a mistake.
 func isPassing(cause error) bool {
 	var ce *amqpproto.ChannelError

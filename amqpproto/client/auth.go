@@ -31,7 +31,7 @@ func authResponse(cfg *Config, offered []byte) ([]byte, error) {
 	switch cfg.Mechanism {
 	case mechanismPlain: // RFC 4616, without an authorization identity
 		return []byte("\x00" + cfg.Username + "\x00" + cfg.Password), nil
-	case mechanismAMQPlain: // a table without its length, as RabbitMQ has it
+	case mechanismAMQPlain: // a table without its length, as in RabbitMQ
 		return amqpproto.AppendTable(nil, amqp.Table{"LOGIN": cfg.Username, "PASSWORD": cfg.Password})
 	case mechanismExternal:
 		return nil, nil

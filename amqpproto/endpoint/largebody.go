@@ -36,7 +36,7 @@ func (l *largeBodies) push(at int, channel uint16, body []byte, frameMax uint32,
 // len returns how many octets are to be sent in addition to the buffer.
 func (l *largeBodies) len() int { return len(l.piece) - l.off + l.unsent }
 
-// pending returns the octets to send next: from the buffer, of which off octets were
+// pending returns the octets to send next: from the buffer, where off octets were
 // sent already, or from a body.
 func (l *largeBodies) pending(buf []byte, off int) []byte {
 	if len(l.piece) == 0 {

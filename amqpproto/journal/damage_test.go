@@ -180,7 +180,7 @@ func TestWithoutAnyHead(t *testing.T) {
 	}
 }
 
-// TestFinalFailures lets each step fail in turn by what will not pass: the
+// TestFinalFailures lets each step fail in turn with a final error: the
 // directory has gone, or nobody knows what it is.
 func TestFinalFailures(t *testing.T) {
 	for _, cause := range []error{syscall.ENOENT, errors.New("whatever")} {

@@ -40,7 +40,7 @@ type Options struct {
 	// OnError is called once, with the error that ended the journal.
 	OnError func(err error)
 
-	// OnTrouble is called with an error that may pass: the disk is full, there are
+	// OnTrouble is called with a temporary error: the disk is full, there are
 	// no descriptors left, or the disk does not answer. Until it is called with
 	// nil, the owner should append only records that free space. What was appended
 	// is kept and tried again.

@@ -154,7 +154,7 @@ func (p *traced) wrap(most int, raw []byte) (properties, prefix []byte, err erro
 	return properties, publisher.AppendEnvelope(nil, raw), err
 }
 
-// moved copies a message for another queue, unchanged but for one header, which is removed.
+// moved copies a message for another queue, unchanged except for one header, which is removed.
 func moved(raw []byte, most int, without string) (properties, prefix []byte, err error) {
 	p := &traced{headers: publisher.Table{}}
 	if _, err := p.Decode(raw); err != nil || p.Headers.Validate() != nil {

@@ -81,7 +81,8 @@ func (sub *subscription) retry(c *publisher.Call) (here bool) {
 	}
 	k.retries++
 	p := copyOf(m)
-	// The broker would refuse the user id of somebody else, and a header with that id would prove nothing.
+	// The broker would refuse the user id of somebody else, and a header with that id would
+	// prove nothing.
 	if !k.declared.RetriesInQueues() || !k.link.client.HasArguments() || len(p.UserID) > 0 {
 		sub.delay(c)
 		return true

@@ -103,10 +103,10 @@ func (f *inFlight) Confirmed(err error) {
 	x.soon()
 }
 
-// eventOf says what an outcome means. Only the publish that caused an error of the
-// channel hears of it, with one exception: all publishes of a transaction hear of an
-// error of tx.commit. So such an error refuses a publish that was alone. A publish whose
-// producer's declarations fail waits for something that is this call's error.
+// eventOf says what an outcome means. Only the publish that caused an error of the channel
+// gets that error, with one exception: all publishes of a transaction get the error of a
+// tx.commit. So such an error refuses a publish that was alone. If the declarations of a
+// publish's producer fail, the publish waits for something that is an error of its call.
 func (f *inFlight) eventOf(err error) inFlightEvent {
 	var lost *client.LostError
 	var closed *amqpproto.ChannelError

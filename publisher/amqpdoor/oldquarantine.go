@@ -63,7 +63,8 @@ func (x *oldQuarantine) look() {
 	}
 }
 
-// answered is called with the broker's answer. there says that the queue exists. Deleting a queue that does not exist is no error.
+// answered is called with the broker's answer. there says that the queue exists. Deleting a
+// queue that does not exist is no error.
 func (x *oldQuarantine) answered(err error, there bool, again func()) {
 	var channel *amqpproto.ChannelError
 	isChannel := errors.As(err, &channel)

@@ -78,7 +78,8 @@ func TestFlightTransitions(t *testing.T) {
 			if told[step.action] != (waits[s] && !waits[step.to] && !handedOn) {
 				t.Errorf("%s and %s: %s, then %s", s, e, step.action, step.to)
 			}
-			// Nothing is sent again while its channel may still bring it to its queue.
+			// Nothing is sent again while its channel may still bring the first copy to its
+			// queue.
 			if again := step.action == actionLost || step.action == actionAgain; again && e != inFlightUnanswered && e != inFlightChannelClosed {
 				t.Errorf("%s and %s: it is sent again", s, e)
 			}

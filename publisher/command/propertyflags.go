@@ -55,7 +55,7 @@ func (f *messageFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.messageID, "message-id", "", "")
 	flags.StringVar(&f.timestamp, "timestamp", "", "now, RFC 3339, or seconds since 1970")
 	flags.StringVar(&f.kind, "type", "", "message type")
-	flags.StringVar(&f.userID, "user-id", "", "the broker refuses any other than the user who is logged in")
+	flags.StringVar(&f.userID, "user-id", "", "the broker refuses any other than the user that is logged in")
 	flags.StringVar(&f.appID, "app-id", "", "")
 	cmd.MarkFlagsMutuallyExclusive("queue", "exchange")
 	cmd.MarkFlagsMutuallyExclusive("queue", "key")

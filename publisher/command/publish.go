@@ -34,7 +34,7 @@ func (c *CLI) publishCommand() *cobra.Command {
 		Short: "Publish a message and wait until the broker has it",
 		Long: `Publish a message and wait until the broker has it. The body is the argument, or
 --file, or standard input. The exit code is 0 when the broker has confirmed the
-message and a queue has taken it, and 1, with the broker's words, when it was
+message and a queue has taken it, and 1, with the broker's text, when it was
 refused or no queue is bound for it; --unroutable-ok allows the latter.
 
 With --declare, what is missing on the way is made first: the exchange (durable,

@@ -241,7 +241,7 @@ func TestEOF(t *testing.T) {
 func TestDeadlines(t *testing.T) {
 	at := wiretest.Epoch
 	later := func(d time.Duration) time.Time { return at.Add(d) }
-	t.Run("idle from accept: closed without a word", func(t *testing.T) {
+	t.Run("idle from accept: closed without an answer", func(t *testing.T) {
 		r := newRecorder(http1.DefaultConfig())
 		if next := r.conn.Tick(later(74 * time.Second)); next != later(75*time.Second) || r.wire.Closed != 0 {
 			t.Fatal(next)

@@ -168,7 +168,7 @@ func TestHalfReadBodiesDoNotDeadlock(t *testing.T) {
 	}
 	for i, c := range clients {
 		if got := c.take(); !strings.HasPrefix(got, "HTTP/1.1 201 ") || strings.Count(got, "b") < 600 {
-			t.Errorf("body %d, of which %d octets are left, got %q", i, left[i], got)
+			t.Errorf("body %d, with %d octets left, got %q", i, left[i], got)
 		}
 	}
 	if held, waiting := h.metric(t, "http_body_bytes"), h.metric(t, "http_bodies_waiting"); held != 0 || waiting != 0 || most > 1000+600+10*30 || most <= 1000 {

@@ -47,7 +47,7 @@ type Options struct {
 	Offload func(work, done func())
 	// Failed is called once when the disk has failed. Nothing is stored any more.
 	Failed func(error)
-	// Troubled is called with an error of the disk that may pass, and with nil when it has
+	// Troubled is called with a temporary error of the disk, and with nil when it has
 	// passed. Messages that were added are kept and written again. Add refuses new ones
 	// until then.
 	Troubled func(error)
@@ -124,7 +124,7 @@ type Stats struct {
 	DiskBytes     int64 // of all files
 	Oldest        uint64
 	FailedCause   error
-	Trouble       error // an error of the disk that may pass
+	Trouble       error // a temporary error of the disk
 }
 
 // Report is what Open found.

@@ -201,7 +201,7 @@ func (r *rig) buryAll() {
 func (r *rig) bury(queue string, d *amqp.Delivery) {
 	id, ok := plan.Parse(queue, d.Body)
 	if !ok {
-		r.t.Errorf("a dead letter of %s that is none of ours: %q", queue, d.Body)
+		r.t.Errorf("a dead letter of %s that is not ours: %q", queue, d.Body)
 		return
 	}
 	_ = r.book.Add(ledger.Entry{Kind: ledger.Dead, ID: id, Time: time.Now(),

@@ -63,7 +63,7 @@ func closing(method string, code uint16, text []byte, class, id uint16) string {
 	if method == "connection.close" {
 		words, _, _ = strings.Cut(words, " - ")
 		if code == amqpproto.FrameError {
-			// Of a frame that is broken: which method it was is hearsay.
+			// In a broken frame, the method is not certain.
 			return fmt.Sprintf("%s %d %q", method, code, words)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"zamqp/tests/kit/wait"
 )
 
-// together answers nobody before three ask at once: one after the other would wait for
+// together answers only when three requests wait at once: one after the other would wait for
 // ever.
 type together struct {
 	mu  sync.Mutex

@@ -61,7 +61,7 @@ func serveBackend(t *testing.T, name string, h http.HandlerFunc) *httptest.Serve
 	return s
 }
 
-// TestClientAsksAtOnce: a backend that answers nobody before three ask.
+// TestClientAsksAtOnce: a backend answers only when three requests wait.
 func TestClientAsksAtOnce(t *testing.T) {
 	three := &together{all: make(chan struct{})}
 	serveBackend(t, "three", func(w http.ResponseWriter, _ *http.Request) {
@@ -125,8 +125,8 @@ func TestSlowHostHoldsUpNobodyElse(t *testing.T) {
 	}
 }
 
-// TestClientEndsWithItsCall: by a limit, by a client that goes, and by the drain's end;
-// a drain waits for an answer that comes.
+// TestClientEndsWithItsCall: a request ends by a limit, when the client goes, and at the
+// drain's end; a drain waits for an answer that comes.
 func TestClientEndsWithItsCall(t *testing.T) {
 	cut := make(chan struct{}, 10)
 	asked := make(chan struct{}, 10)
@@ -177,7 +177,7 @@ func TestClientEndsWithItsCall(t *testing.T) {
 	}
 }
 
-// TestClientOverHTTP2: TLS and HTTP/2 are the transport's.
+// TestClientOverHTTP2: TLS and HTTP/2 work as in net/http's transport.
 func TestClientOverHTTP2(t *testing.T) {
 	b := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }))
 	b.EnableHTTP2 = true

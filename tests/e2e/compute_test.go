@@ -41,8 +41,8 @@ func computePiece() error {
 	return nil
 }
 
-// TestComputingHoldsUpNobody: beside four calls whose offloaded work computes, a
-// thousand requests and some transactions are done before one of the four is.
+// TestComputingHoldsUpNobody: while four calls compute in offloaded work, a thousand requests
+// and some transactions are done before one of the four is.
 func TestComputingHoldsUpNobody(t *testing.T) {
 	computing.begun.Store(0)
 	computing.over.Store(0)

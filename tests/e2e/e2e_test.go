@@ -167,8 +167,8 @@ func TestHTTPSide(t *testing.T) {
 
 func TestStalledHandlerIsNamed(t *testing.T) {
 	s := start(t, atRabbitMQ)
-	// The watchdog has a thread of its own to be given a processor in time: on a busy
-	// machine a stall may be over before it has looked twice.
+	// The watchdog's thread must get a processor in time: on a busy machine a stall may be
+	// over before it has looked twice.
 	wait.Until(t, "the watchdog speaks", func() bool {
 		s.get("/stall")
 		log := s.log.String()
@@ -245,8 +245,8 @@ func drainFinishesCalls(t *testing.T, at broker) {
 	}
 }
 
-// TestDrainFinishesCallsWhoseClientsHaveGone: one that began within the drain,
-// whose connection was the last.
+// TestDrainFinishesCallsWhoseClientsHaveGone: the drain also finishes a call that began
+// within it and whose connection was the last.
 func TestDrainFinishesCallsWhoseClientsHaveGone(t *testing.T) {
 	s := startUnready(t, "amqp://guest:guest@127.0.0.1:1/")
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))

@@ -95,7 +95,8 @@ func testFailuresByKindOfConsumer(t *testing.T, at broker) {
 			if row.consumer == "e2e-stream" && !s.streams {
 				t.Skip("this broker has no streams")
 			}
-			// Not of the test's name: that has the word in it that makes a handler fail.
+			// The text must not have the test's name, which contains the word that makes a
+			// handler fail.
 			key := fmt.Sprint(time.Now().UnixNano())
 			s.publish(ch, row.consumer, amqp.Publishing{Headers: amqp.Table{"key": key}, Body: []byte(row.body + " " + key)})
 			wait.Until(t, "the attempts", func() bool { return len(recorded(row.consumer, key)) == row.attempts })
@@ -116,8 +117,8 @@ func testFailuresByKindOfConsumer(t *testing.T, at broker) {
 	}
 }
 
-// givenUp wants a line of the log that says so, where the message is and how to
-// see it, and a metric.
+// givenUp waits for the log line that says so, where the message is and how to see it, and
+// for the metric.
 func (s *server) givenUp(consumer, dead string, attempts int) {
 	s.t.Helper()
 	times := fmt.Sprintf("%d attempts", attempts)
@@ -166,8 +167,8 @@ func TestChild(t *testing.T) {
 	select {}
 }
 
-// TestPoisonEndsAsADeadLetter: a message that ends each process that handles it is
-// given up, and those that were in hand beside it are not.
+// TestPoisonEndsAsADeadLetter: a message that ends each process that handles it is given up,
+// and the messages that were in hand beside it are not.
 func TestPoisonEndsAsADeadLetter(t *testing.T) {
 	t.Run("rabbitmq", func(t *testing.T) { testPoison(t, atRabbitMQ) })
 	t.Run("alone", func(t *testing.T) { testPoison(t, alone) })

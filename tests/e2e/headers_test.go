@@ -27,7 +27,7 @@ func smallFrames(t *testing.T, at broker) string {
 	return "4KiB"
 }
 
-// steady fails the test if the server's connection has not been the same one.
+// steady fails the test if the server has had another connection in the meantime.
 func (s *server) steady() {
 	s.t.Helper()
 	if n := s.metric("connection_connects_total", "connection=default"); n != 1 {
@@ -35,9 +35,9 @@ func (s *server) steady() {
 	}
 }
 
-// TestHeadersNearFrameMax: what the broker adds to the headers of a retry copy, or
-// to a dead letter, makes them larger than a frame. The message is handled all the
-// same, with all its headers, and nobody else notices.
+// TestHeadersNearFrameMax: headers that the broker adds to a retry copy, or to a dead letter,
+// make them larger than a frame. The message is still handled, with all its headers, and no
+// other message is affected.
 func TestHeadersNearFrameMax(t *testing.T) { everywhere(t, headersNearFrameMax) }
 
 func headersNearFrameMax(t *testing.T, at broker) {
@@ -58,8 +58,8 @@ func headersNearFrameMax(t *testing.T, at broker) {
 	s.steady()
 }
 
-// TestHeadersOverFrameMax: a server of small frames gets, tries and gives up a
-// message whose headers fit into none of them.
+// TestHeadersOverFrameMax: a server with small frames gets, tries and gives up a message
+// whose headers do not fit into any of them.
 func TestHeadersOverFrameMax(t *testing.T) { everywhere(t, headersOverFrameMax) }
 
 func headersOverFrameMax(t *testing.T, at broker) {
@@ -107,8 +107,8 @@ func nested(levels int) []any {
 	return list
 }
 
-// TestUnreadableHeaders: what no handler can get goes to the dead-letter queue, and
-// the others of its queue are handled. Our own broker lets no such headers in.
+// TestUnreadableHeaders: a message that no handler can get goes to the dead-letter queue, and
+// the others of its queue are handled. Our own broker refuses such headers.
 func TestUnreadableHeaders(t *testing.T) {
 	s := start(t, atRabbitMQ)
 	ch := s.channel()
@@ -141,7 +141,7 @@ func TestUnreadableHeaders(t *testing.T) {
 	s.steady()
 }
 
-// TestHeadersOverTheBound: a header of 1 MiB and more is for no handler.
+// TestHeadersOverTheBound: no handler gets a message with a header of 1 MiB or more.
 func TestHeadersOverTheBound(t *testing.T) {
 	s := start(t, embedded, "broker.frame_max=1MiB", "connection.default.frame_max=4KiB")
 	conn, err := amqp.DialConfig(s.amqp, amqp.Config{FrameSize: 1 << 20})

@@ -17,8 +17,8 @@ import (
 	"zamqp/tests/kit/wait"
 )
 
-// netHijack takes over its connection after something that speaks against it, or
-// nothing, and echoes.
+// netHijack takes over its connection after something that forbids it, or after nothing, and
+// echoes.
 func netHijack(w http.ResponseWriter, r *http.Request) {
 	call := publisher.FromContext(r.Context())
 	way := r.PathValue("way")
@@ -62,7 +62,7 @@ func netHijack(w http.ResponseWriter, r *http.Request) {
 
 const switched = "HTTP/1.1 101 Switching Protocols\r\n\r\n"
 
-// hijack asks for a way of netHijack and returns the connection behind the answer.
+// hijack requests a way of netHijack and returns the connection after the answer.
 func (s *server) hijack(way string) (net.Conn, *bufio.Reader) {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -88,8 +88,8 @@ func echoes(t *testing.T, conn net.Conn, b *bufio.Reader) {
 	}
 }
 
-// TestHijack: the connection is the handler's, the call is over, and the limits
-// know of both.
+// TestHijack: the connection belongs to the handler, the call is over, and the limits count
+// both.
 func TestHijack(t *testing.T) {
 	s := start(t, embedded, "server.calls_max=2", "http.connections_max=6")
 	for way, want := range map[string]string{"published": "work to finish", "replied": "has begun", "waited": "work to finish"} {
@@ -153,8 +153,8 @@ func TestDrainOfHijackedConnections(t *testing.T) {
 	}
 }
 
-// TestHijackedAndForgotten: package net closes what nobody refers to, and the count
-// knows.
+// TestHijackedAndForgotten: package net closes connections that nothing refers to, and the
+// count is right.
 func TestHijackedAndForgotten(t *testing.T) {
 	s := start(t, embedded)
 	_, b := s.hijack("forgets")

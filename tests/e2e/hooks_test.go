@@ -70,8 +70,8 @@ func serveTo(t *testing.T, ctx context.Context, option string) (log string, err 
 	}
 }
 
-// TestStartThatFails: the error names the place, nobody was served, and what a start
-// that went well has to undo is undone.
+// TestStartThatFails: the error names the place, no client was served, and start functions
+// that had succeeded are undone.
 func TestStartThatFails(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -209,8 +209,8 @@ func TestStopThatDoesNotReturn(t *testing.T) {
 		stop publisher.Hook
 		want string
 	}{
-		"it heeds its context": {func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }, "drain_timeout"},
-		"it does not":          {func(context.Context) error { <-release; return nil }, "OnStop (registered at e2e/hooks_test.go:"},
+		"it watches its context": {func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }, "drain_timeout"},
+		"it does not":            {func(context.Context) error { <-release; return nil }, "OnStop (registered at e2e/hooks_test.go:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hook(t, nil, row.stop)
@@ -226,8 +226,8 @@ func TestStopThatDoesNotReturn(t *testing.T) {
 	}
 }
 
-// TestManyPublishOutsideOfCalls: goroutines publish until the drain lets them go.
-// What was confirmed is in the queue, and nothing is that was said not to be sent.
+// TestManyPublishOutsideOfCalls: goroutines publish until the drain ends them. Confirmed
+// messages are in the queue, and messages that were reported as not sent are not.
 func TestManyPublishOutsideOfCalls(t *testing.T) { everywhere(t, testManyPublishOutsideOfCalls) }
 
 func testManyPublishOutsideOfCalls(t *testing.T, at broker) {

@@ -36,7 +36,7 @@ func init() {
 	})
 }
 
-// describe tells what a handler sees of TLS.
+// describe answers with what a handler sees of TLS.
 func describe(state *tls.ConnectionState) string {
 	if state == nil {
 		return "without TLS"
@@ -104,7 +104,7 @@ func TestHandlersSeeTLS(t *testing.T) {
 	}
 }
 
-// TestProtocolsOfTLS: ALPN offers http/1.1 alone, and old versions are refused.
+// TestProtocolsOfTLS: ALPN offers only http/1.1, and old versions are refused.
 func TestProtocolsOfTLS(t *testing.T) {
 	own := selfsigned.New(t)
 	_, at := startTLS(t, own, "http.tls.min_version=1.3")
@@ -222,7 +222,7 @@ func TestWrongKindOfPort(t *testing.T) {
 	}
 }
 
-// TestSilentClientsOfHTTPS: 300 connections that say nothing cost a good client nothing.
+// TestSilentClientsOfHTTPS: 300 connections that send nothing do not delay a good client.
 func TestSilentClientsOfHTTPS(t *testing.T) {
 	own := selfsigned.New(t)
 	s, at := startTLS(t, own)
@@ -260,8 +260,8 @@ func TestSessionsAreResumed(t *testing.T) {
 	}
 }
 
-// TestEndsOfTLS: a client that only shuts its side gets its answer, and one that goes
-// without close_notify, or in the middle of its body, takes nothing with it.
+// TestEndsOfTLS: a client that only shuts its side gets its answer, and one that ends without
+// close_notify, or in the middle of its body, harms nothing else.
 func TestEndsOfTLS(t *testing.T) {
 	own := selfsigned.New(t)
 	s, at := startTLS(t, own)

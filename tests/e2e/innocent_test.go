@@ -37,8 +37,8 @@ func withoutExchange(t *testing.T, ch *amqp.Channel, name string) {
 	}
 }
 
-// good takes the messages of e2e-good that speak of key, until all are there, and
-// counts the copies of each, which have its id. Transactions give none.
+// good takes the messages of e2e-good that contain key, until all are there, and counts the
+// copies of each, which have the same id. Transactions make no copies.
 func good(s *server, ch *amqp.Channel, key string, want int) (copies int) {
 	s.t.Helper()
 	seen := map[string]string{}
@@ -58,8 +58,8 @@ func good(s *server, ch *amqp.Channel, key string, want int) (copies int) {
 	return copies
 }
 
-// TestOneBadPublishAmongGoodOnes: the one whose exchange does not exist, or takes
-// nothing, or that has another user's id, fails alone, and with its own error.
+// TestOneBadPublishAmongGoodOnes: a publish whose exchange does not exist, or that no queue
+// takes, or that has another user's id, fails alone, and with its own error.
 func TestOneBadPublishAmongGoodOnes(t *testing.T) { everywhere(t, oneBadPublishAmongGoodOnes) }
 
 func oneBadPublishAmongGoodOnes(t *testing.T, at broker) {
@@ -72,7 +72,7 @@ func oneBadPublishAmongGoodOnes(t *testing.T, at broker) {
 		for _, mode := range []string{"confirms=true", "tx_select=true", "spool=file"} {
 			t.Run(row.name+", "+mode, func(t *testing.T) {
 				s := start(t, at, "connection.default."+mode, "connection.default.spool_dir="+t.TempDir())
-				// With a spool it takes calls before.
+				// With a spool it takes calls before that.
 				s.log.Await(t, "ready")
 				ch := s.channel()
 				if _, err := ch.QueuePurge("e2e-good", false); err != nil {
@@ -118,8 +118,8 @@ func badRound(s *server, ch *amqp.Channel, key, path string) (copies int) {
 	return good(s, ch, key, 40)
 }
 
-// TestBadPublishesOfHandlers: ten of sixty handlers publish to an exchange that
-// is gone. No other runs twice.
+// TestBadPublishesOfHandlers: ten of sixty handlers publish to an exchange that is gone. None
+// of the others runs twice.
 func TestBadPublishesOfHandlers(t *testing.T) { everywhere(t, badPublishesOfHandlers) }
 
 func badPublishesOfHandlers(t *testing.T, at broker) {

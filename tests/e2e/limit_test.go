@@ -14,8 +14,8 @@ import (
 	"zamqp/tests/kit/wait"
 )
 
-// TestLimitsOfRabbitMQ runs with a node that allows little: a message of 10 KB, held
-// for 2 s. It looks at what is held each half second, not each minute.
+// TestLimitsOfRabbitMQ runs with a node with low limits: a message of 10 KB, held for 2 s. It
+// checks held messages each half second, not each minute.
 func TestLimitsOfRabbitMQ(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a broker")
@@ -40,8 +40,8 @@ func TestLimitsOfRabbitMQ(t *testing.T) {
 	}
 }
 
-// testTooLarge: a message of more than max_message_size fails alone. Its caller
-// hears 503, the log which limit it was, and those beside it hear nothing.
+// testTooLarge: a message of more than max_message_size fails alone. Its caller gets 503, the
+// log has the limit, and other publishes are not affected.
 func testTooLarge(t *testing.T, s *server) {
 	const target = "/publish/e2e-done?key=e2e-done"
 	var wg sync.WaitGroup
@@ -62,9 +62,8 @@ func testTooLarge(t *testing.T, s *server) {
 	}
 }
 
-// testHeldForTooLong: a message that is held for longer than the broker allows
-// comes again. It is not taken for the cause of an end of the process, and its neighbour
-// is handled.
+// testHeldForTooLong: a message that is held for longer than the broker allows comes again.
+// It is not quarantined, and its neighbour is handled.
 func testHeldForTooLong(t *testing.T, s *server, node *rabbitmq.Node, consumer string) {
 	ch, key := s.channel(), unique(t)
 	s.publish(ch, consumer, amqp.Publishing{Body: []byte("first " + key)})

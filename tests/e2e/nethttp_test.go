@@ -192,7 +192,8 @@ func TestContextOfAMountedHandlerEndsWithTheDrain(t *testing.T) {
 	wait.Until(t, "the context ends", func() bool { return saw("net: the context ended: "+publisher.ErrShutdown.Error()) > cut })
 }
 
-// TestMountedHandlersHoldNobodyUp: each of these held the loop for its time, or for ever.
+// TestMountedHandlersHoldNobodyUp: without its own goroutine, each of these would hold the
+// loop for its time, or for ever.
 func TestMountedHandlersHoldNobodyUp(t *testing.T) {
 	s := start(t, embedded, "loop.stall_warning=off")
 	if status, body := s.get("/net/self/offload"); status != 200 || body != "slept" {
@@ -383,7 +384,7 @@ func TestFlushedAnswerWaitsForItsClient(t *testing.T) {
 	wait.Until(t, "the handler's Write fails", func() bool { return saw("net: write: "+publisher.ErrGone.Error()) > gone })
 }
 
-// TestStatusOfAMountedConsumer: what is no success has not handled the message.
+// TestStatusOfAMountedConsumer: a status that is not a success has not handled the message.
 func TestStatusOfAMountedConsumer(t *testing.T) { everywhere(t, statusOfAMountedConsumer) }
 
 func statusOfAMountedConsumer(t *testing.T, at broker) {

@@ -14,8 +14,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// TestDeclarations: what is declared is what the options say, since the broker
-// takes the same declaration from another client and refuses every other one.
+// TestDeclarations: the declarations match the options: the broker accepts the same
+// declaration from another client and refuses every other one.
 func TestDeclarations(t *testing.T) { everywhere(t, testDeclarations) }
 
 func testDeclarations(t *testing.T, at broker) {

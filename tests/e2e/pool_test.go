@@ -48,8 +48,8 @@ func (w *writing) Commit(r *publisher.Request) error { return r.Offload(unlock) 
 func (w *writing) Abort(r *publisher.Request)        { _ = r.Offload(unlock) }
 func unlock() error                                  { <-oneWriter.lock; return nil }
 
-// TestWritersDoNotLockEachOtherOut: more calls want the one lock than the pool
-// has workers, and the one that has the lock needs the pool to let it go.
+// TestWritersDoNotLockEachOtherOut: more calls want the lock than the pool has workers, and
+// the one that has the lock needs the pool to release it.
 func TestWritersDoNotLockEachOtherOut(t *testing.T) {
 	s := start(t, embedded, "server.drain_timeout=5s", "server.call_timeout=20s")
 	var wg sync.WaitGroup

@@ -24,7 +24,7 @@ func recordAs(name, text string) {
 	records.of[name] = append(records.of[name], text)
 }
 
-// recorded are the records of a consumer that speak of key.
+// recorded returns the records of a consumer that contain key.
 func recorded(name, key string) (found []string) {
 	records.Lock()
 	defer records.Unlock()
@@ -36,8 +36,8 @@ func recorded(name, key string) (found []string) {
 	return found
 }
 
-// record notes path, attempt and body. Of the body's words, "fail" fails each
-// time, "once" the first time, "slow" waits, "never" will not pass.
+// record keeps path, attempt and body. Of the body's words, "fail" fails each time, "once"
+// the first time, "slow" waits, "never" is a permanent failure.
 func record(name string) publisher.Handler {
 	return func(r *publisher.Request) error {
 		body := string(r.Body())

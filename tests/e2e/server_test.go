@@ -1,6 +1,5 @@
-// Package e2e runs the whole server in the test's process, with handlers of its
-// own, against a real RabbitMQ and against our own broker, and looks at what both
-// wires see.
+// Package e2e runs the whole server in the test's process, with handlers of its own, against
+// a real RabbitMQ and against our own broker, and checks what HTTP and AMQP clients see.
 package e2e_test
 
 import (
@@ -29,7 +28,7 @@ type server struct {
 	t       *testing.T
 	url     string // of HTTP
 	amqp    string // of the broker
-	own     string // the same, if the broker is in its process
+	own     string // the same URL, if the broker is in its process
 	options []string
 	log     *logs.Buffer
 	streams bool // the broker has them

@@ -58,7 +58,7 @@ func (s *server) badOrder(client *http.Client) {
 	}
 }
 
-// metric is the value of a metric without labels, as /metrics has it; "" if there is none.
+// metric is the value of a metric without labels, as /metrics shows it; "" if there is none.
 func (s *server) metric(name string) string {
 	client := http.Client{Timeout: patience}
 	resp, err := client.Get(s.url + "/metrics")

@@ -136,7 +136,7 @@ func (t *Trie[T]) Match(key []byte) []*Node[T] {
 	return t.next
 }
 
-// enter adds a node, and the nodes that # reaches from it without a word.
+// enter adds a node, and the nodes that # reaches from it with zero words.
 func (t *Trie[T]) enter(set []*Node[T], n *Node[T]) []*Node[T] {
 	for ; n != nil && n.mark != t.marks; n = n.hash {
 		n.mark = t.marks

@@ -1,5 +1,4 @@
-// Command shop is a server of its own: it picks handlers of zamqp's and one that
-// zamqp has never heard of.
+// Command shop is a separate server: it uses some handlers of zamqp, and one of its own.
 package main
 
 import (

@@ -14,7 +14,7 @@ func init() {
 	publisher.Consume("celery", publisher.Consumer{}, task)
 }
 
-// decoded is what has come, as JSON. All calls run on one thread.
+// decoded has the decoded messages, as JSON. All calls run on one thread.
 var decoded []any
 
 func list(r *publisher.Request) error { return r.Reply(200, decoded) }
@@ -29,7 +29,7 @@ func message(r *publisher.Request) error {
 	return r.Reply(200, v)
 }
 
-// task does what Celery asks for, and answers as its result backend rpc:// wants.
+// task does the work of a Celery task, and answers in the form of its result backend rpc://.
 func task(r *publisher.Request) error {
 	var args []float64
 	var kwargs map[string]float64

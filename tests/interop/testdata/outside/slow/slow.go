@@ -17,7 +17,7 @@ func init() {
 	publisher.Handle("POST /resume/{name}", func(r *publisher.Request) error { return r.Resume(r.PathValue("name")) })
 }
 
-// get answers after the pause that its path names.
+// get answers after the pause in its path.
 func get(r *publisher.Request) error {
 	pause, err := time.ParseDuration(r.PathValue("pause"))
 	if err != nil {
@@ -29,7 +29,7 @@ func get(r *publisher.Request) error {
 	return r.Text(200, "slept "+pause.String())
 }
 
-// message replies with what it got, so late that a sender gets far ahead.
+// message replies with the message that it got, but so late that a sender gets far ahead.
 func message(r *publisher.Request) error {
 	if err := r.Sleep(400 * time.Millisecond); err != nil {
 		return err
@@ -37,7 +37,7 @@ func message(r *publisher.Request) error {
 	return r.Bytes(200, "text/plain", r.Body())
 }
 
-// turn is slower than a second server takes to get into line.
+// turn takes longer than a second server needs to get into line.
 func turn(r *publisher.Request) error {
 	if err := r.Sleep(time.Second); err != nil {
 		return err

@@ -8,16 +8,16 @@ import (
 	"zamqp/publisher"
 )
 
-// These hold the thread of the loop and never give it back.
+// These handlers hold the thread of the loop and never release it.
 func init() {
 	for way, hold := range map[string]func(){"compute": compute, "receive": receive, "select": wait, "lock": lock, "read": read} {
 		publisher.Handle("GET /stuck/"+way, func(*publisher.Request) error { hold(); return nil })
 	}
 	publisher.Handle("GET /stuck/inline", publisher.Inline(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { compute() })))
-	// Beside the loop a goroutine may do what it likes.
+	// On a goroutine of its own a handler may do this.
 	publisher.Handle("GET /stuck/mounted", publisher.HTTP(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { compute() })))
 	publisher.Handle("GET /stuck/late", func(r *publisher.Request) error {
-		err := r.Await(func(func(error)) {}) // until the drain cuts it
+		err := r.Await(func(func(error)) {}) // waits until the drain cuts it
 		compute()
 		return err
 	})
@@ -38,11 +38,11 @@ func lock() {
 	mu.Lock()
 }
 
-// read blocks in the system: a pipe that nobody writes to, as a plain file.
+// read blocks in the system: it reads, as a plain file, a pipe to which nobody writes.
 func read() {
 	r, _, err := os.Pipe()
 	if err == nil {
-		_ = r.Fd() // from here on reads block their thread
+		_ = r.Fd() // from now on reads block their thread
 		_, err = r.Read(make([]byte, 1))
 	}
 	panic(err)

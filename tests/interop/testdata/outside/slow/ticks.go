@@ -12,12 +12,12 @@ import (
 )
 
 // ticks publish from the start of the server to its end, on goroutines of their own, and
-// write down what was confirmed.
+// record the confirmed messages.
 var ticks = struct {
 	Writers int    `key:"writers"`
-	File    string `key:"file"`                           // of the confirmed messages, one a line
-	Start   string `key:"start" oneof:"fail panic hang"`  // what the start does wrong
-	Stop    string `key:"stop" oneof:"fail hang forever"` // and what the stop
+	File    string `key:"file"`                           // ids of the confirmed messages, one a line
+	Start   string `key:"start" oneof:"fail panic hang"`  // what the start function must do wrong
+	Stop    string `key:"stop" oneof:"fail hang forever"` // what the stop function must do wrong
 }{}
 
 var (
