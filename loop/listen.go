@@ -37,7 +37,7 @@ func (l *Loop) Listen(network, addr string, accept func(*Conn) Peer) (*Listener,
 	// Package net knows how to bind on each system (both families, address reuse, the longest backlog). We duplicate its
 	// socket and close the original.
 	var config net.ListenConfig
-	config.SetMultipathTCP(false) // keep-alive makes every accept slower, and nothing here can use it
+	config.SetMultipathTCP(false) // MPTCP makes every accept slower, and nothing here can use it
 	nl, err := config.Listen(context.Background(), network, addr)
 	if err != nil {
 		return nil, err
@@ -54,30 +54,6 @@ func (l *Loop) Listen(network, addr string, accept func(*Conn) Peer) (*Listener,
 	if network == "unix" {
 		ln.path = addr
 	}
-	return ln, ln.begin()
-}
-
-// ListenFile accepts connections on an inherited listening socket, for example from a service manager. The caller still
-// owns f and may close it. Close leaves the file of a unix socket in place, because it is not ours.
-func (l *Loop) ListenFile(f *os.File, accept func(*Conn) Peer) (*Listener, error) {
-	l.debug.onThread(l, "Loop.ListenFile")
-	nl, err := net.FileListener(f)
-	if err != nil {
-		return nil, fmt.Errorf("loop: %s is not a listening socket: %w", f.Name(), err)
-	}
-	defer nl.Close()
-	sc, ok := nl.(syscall.Conn)
-	if !ok {
-		return nil, fmt.Errorf("loop: %s is a socket of an unknown kind %T", f.Name(), nl)
-	}
-	if ul, ok := nl.(*net.UnixListener); ok {
-		ul.SetUnlinkOnClose(false)
-	}
-	fd, err := duplicate(sc)
-	if err != nil {
-		return nil, err
-	}
-	ln := &Listener{loop: l, accept: accept, addr: nl.Addr(), fd: fd}
 	return ln, ln.begin()
 }
 
@@ -157,8 +133,8 @@ func (ln *Listener) shut() {
 	if ln.rest != nil {
 		ln.rest.Stop()
 	}
-	// Another process may hold the same socket (the one that passed it on), and then closing it does not remove it from the
-	// poller.
+	// A child process may have inherited the socket, and then closing it does not remove it
+	// from the poller.
 	ln.loop.poll.remove(ln.fd)
 	ln.loop.release(ln.fd)
 	ln.fd = -1

@@ -53,45 +53,6 @@ func TestListenErrors(t *testing.T) {
 	}
 }
 
-func TestListenFile(t *testing.T) {
-	r := start(t, loop.Options{})
-	nl, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := nl.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := nl.Addr()
-	_ = nl.Close()
-	var ln *loop.Listener
-	r.do(func() { ln, err = r.ListenFile(f, echo) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ln.Addr().String() != at.String() {
-		t.Errorf("address %v, want %v", ln.Addr(), at)
-	}
-	ask(t, dial(t, at))
-	// It is closed while f keeps the socket open: the poller must not report it any more.
-	r.do(func() { ln.Close(); ln.Close() })
-	c, err := net.Dial("tcp", at.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	before := r.exact()
-	if after := r.exact(); after.Stale != before.Stale || after.Turns > before.Turns+20 {
-		t.Errorf("a closed listener is still told of: %+v, then %+v", before, after)
-	}
-	_ = f.Close()
-	r.do(func() { _, err = r.ListenFile(os.Stdin, echo) })
-	if err == nil {
-		t.Error("standard input taken for a listening socket")
-	}
-}
-
 // Both listeners have an event in the same turn; whichever comes first closes the other and opens a third, which is
 // likely to get the other's descriptor, and a dial. The event of the closed listener must not be taken for theirs.
 func TestStaleEvents(t *testing.T) {
