@@ -16,9 +16,9 @@ import (
 	"zamqp/amqpproto"
 )
 
-// mirror is a server that answers every request with its first reply and
-// delivers every publish back, on our codec. It lets clients that we did not
-// write judge our octets, without a broker.
+// mirror is a server on our codec that answers every request with its first reply and
+// delivers every publish back. So clients that we did not write check our octets, without a
+// broker.
 type mirror struct {
 	t       *testing.T
 	conn    net.Conn

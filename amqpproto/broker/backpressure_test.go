@@ -9,8 +9,8 @@ import (
 	"zamqp/amqpproto/broker"
 )
 
-// A consumer that does not read gets no more than OutputMax, and goes on when
-// it reads again.
+// A consumer that does not read gets no more than OutputMax, and continues when it reads
+// again.
 func TestSlowConsumer(t *testing.T) {
 	f := newFixture(t, broker.Options{OutputMax: 64 << 10})
 	con := newFeeder(t, f)
@@ -36,8 +36,7 @@ func TestSlowConsumer(t *testing.T) {
 	}
 }
 
-// A consumer that does not read is read all the same: it may be one that writes
-// first.
+// The broker still reads from a consumer that does not read: it may be one that writes first.
 func TestUnreadDeliveriesDoNotHoldPublishes(t *testing.T) {
 	f := newFixture(t, broker.Options{OutputMax: 64 << 10})
 	con := newFeeder(t, f)
@@ -102,7 +101,8 @@ func TestMemoryAlarm(t *testing.T) {
 	if st := f.server.Stats(); !st.Blocked || st.Published != 10 {
 		t.Errorf("%+v", st)
 	}
-	// Not read any more from the next publish on, which is kept; what is before it is.
+	// The client is not read any more from the next publish on, which is kept; everything
+	// before it was read.
 	pub.method(1, &amqpproto.BasicQos{PrefetchCount: 1}).want("1 basic.qos-ok")
 	pub.publish(1, "", "q", "later", amqpproto.Properties{}).want("0 connection.blocked low on memory")
 	pub.method(1, &amqpproto.BasicQos{PrefetchCount: 2}).want()
@@ -125,8 +125,8 @@ func TestMemoryAlarm(t *testing.T) {
 	f.last(broker.MemoryUnblocked)
 }
 
-// At the limit, what goes and what comes does not end and begin the alarm again
-// and again: it lasts for a second, and to the lower mark.
+// At the limit, messages that leave and arrive do not end and begin the alarm again and
+// again: it lasts for a second, and until the lower mark.
 func TestMemoryAlarmDoesNotFlutter(t *testing.T) {
 	f := newFixture(t, broker.Options{MemoryMax: 100_000})
 	pub, con := f.open(1), f.open(1)
@@ -166,7 +166,7 @@ func TestMemoryAlarmDoesNotFlutter(t *testing.T) {
 	}
 }
 
-// What a client says without end costs memory within limits.
+// A client that sends without end costs limited memory.
 func TestLimits(t *testing.T) {
 	f := newFixture(t, broker.Options{ConsumersMax: 2, BodyMax: 100})
 	p := f.open(2)

@@ -12,10 +12,10 @@ import (
 	"zamqp/amqpproto/broker"
 )
 
-// turnMax is the most octets of one body that a turn may have to do with.
+// turnMax is how many octets of one body a turn may handle at most.
 const turnMax = 1<<20 + 128<<10
 
-// large is a broker through which large bodies pass, and what each turn does with
+// large is a broker through which large bodies pass, and records what each turn does with
 // them.
 type large struct {
 	*crowd
@@ -38,8 +38,8 @@ func newLarge(t *testing.T, dir string) *large {
 	for i := 0; i+8 <= len(l.body); i += 8 {
 		binary.LittleEndian.PutUint64(l.body[i:], uint64(i)*0x9e3779b97f4a7c15)
 	}
-	// Memory that costs nothing until it is touched, as that of the operating system
-	// does: it is counted by its own rule.
+	// This memory costs nothing until it is touched, like that of the operating system; it is
+	// counted separately.
 	spare := map[int][][]byte{}
 	o := broker.Options{DataDir: dir, BodyMax: 256 << 20}
 	o.Allocate = func(n int) []byte {
@@ -171,8 +171,8 @@ func (l *large) receive(p *crowdPeer) (whole *int) {
 	return whole
 }
 
-// TestLargeBodies: whatever becomes of a large body, a turn has to do with no more
-// than about a megabyte of it.
+// TestLargeBodies: whatever happens to a large body, a turn handles no more than about a
+// megabyte of it.
 func TestLargeBodies(t *testing.T) {
 	dir := t.TempDir()
 	l := newLarge(t, dir)
@@ -224,8 +224,8 @@ func TestLargeBodies(t *testing.T) {
 	again.check()
 }
 
-// A large body that does not come to its end, or is not taken by its reader, leaves
-// no memory behind.
+// A large body that never becomes complete, or that its reader does not take, leaves no
+// memory behind.
 func TestLargeBodiesThatEnd(t *testing.T) {
 	l := newLarge(t, "")
 	other := l.open()

@@ -76,7 +76,7 @@ type peer struct {
 	over bool   // the broker has closed the socket
 }
 
-// ear keeps what a client hears as one line a frame.
+// ear keeps what a client receives, as one line for each frame.
 type ear struct {
 	t     testing.TB
 	heard []string // frames since the last hear
@@ -309,7 +309,7 @@ func arguments(m amqpproto.Method) any {
 	return m
 }
 
-// hear returns what came since the last call.
+// hear returns what was received since the last call.
 func (p *peer) hear() string {
 	p.turn()
 	s := strings.Join(p.heard, "\n")
@@ -317,7 +317,7 @@ func (p *peer) hear() string {
 	return s
 }
 
-// want fails unless that is what came.
+// want fails unless exactly this was received.
 func (p *peer) want(lines ...string) *peer {
 	p.t.Helper()
 	if got, want := p.hear(), strings.Join(lines, "\n"); got != want {

@@ -65,9 +65,9 @@ func (c *tally) Confirmed(err error) {
 	c.ok++
 }
 
-// TestOurClient: the client and the broker of this module talk over a wire that
-// cuts their octets anywhere; what is confirmed is delivered, once each, and
-// what goes nowhere comes back.
+// TestOurClient: the client and the broker of this module talk over a wire that cuts their
+// octets anywhere. Confirmed messages are delivered, once each, and unroutable ones come
+// back.
 func TestOurClient(t *testing.T) {
 	for seed := range int64(20) {
 		f := newFixture(t, broker.Options{OutputMax: 20_000})

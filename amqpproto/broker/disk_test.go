@@ -33,8 +33,8 @@ func TestDiskLow(t *testing.T) {
 	other.method(1, &amqpproto.QueueDeclare{Queue: []byte("q"), Passive: true}).want("1 queue.declare-ok [q 2 0]")
 }
 
-// TestDiskRoomIsCounted: what comes between two looks at the disk counts, also as
-// bodies that only begin to come, and the next look is asked for in time.
+// TestDiskRoomIsCounted: messages between two measurements of the disk count, even bodies
+// that have only begun to arrive, and the next measurement is requested in time.
 func TestDiskRoomIsCounted(t *testing.T) {
 	looks := 0
 	f := newFixture(t, broker.Options{DataDir: t.TempDir(), LookAtDisk: func() { looks++ }})
@@ -73,9 +73,9 @@ func TestDiskRoomIsCounted(t *testing.T) {
 	}
 }
 
-// TestATroubledDiskHoldsPublishers: on a full disk nothing is confirmed and nothing
-// refused, publishers wait, acks are kept by the reserve, and all of it goes on when
-// there is room, without a restart.
+// TestATroubledDiskHoldsPublishers: on a full disk nothing is confirmed and nothing refused,
+// publishers wait, and the reserve keeps acks. When there is space, everything continues
+// without a restart.
 func TestATroubledDiskHoldsPublishers(t *testing.T) {
 	fs := crashfs.New()
 	f := newFixture(t, broker.Options{DataDir: "d", Files: fs, Reserve: 300_000, SegmentSize: 600_000})

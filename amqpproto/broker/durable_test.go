@@ -37,8 +37,8 @@ func durable(t *testing.T, fs journal.FS) (*fixture, *peer) {
 	return f, p
 }
 
-// What is persistent in a durable queue is confirmed when it is on disk, and
-// what comes behind it on the channel waits too; nothing else does.
+// A persistent message in a durable queue is confirmed when it is on disk, and later
+// publishes of the channel wait, too; nothing else waits.
 func TestConfirmsWaitForTheDisk(t *testing.T) {
 	f, p := durable(t, nil)
 	p.method(1, &amqpproto.ConfirmSelect{}).hear()
@@ -73,8 +73,8 @@ func TestCommitWaitsForTheDisk(t *testing.T) {
 	f.sync(p)
 }
 
-// RabbitMQ takes nothing behind a commit with publishes until commit-ok is out,
-// on disk or not; but the end of the channel, and what only acked.
+// RabbitMQ accepts nothing after a commit with publishes until commit-ok is sent, on disk or
+// not, except the end of the channel, and commits that only acked.
 func TestBehindACommit(t *testing.T) {
 	for _, key := range []string{"d", "q"} {
 		f, p := durable(t, nil)
@@ -127,7 +127,7 @@ func (f fullFile) Sync() error {
 	return f.File.Sync()
 }
 
-// A disk that fails confirms nothing any more, and pretends nothing.
+// A disk that has failed confirms nothing any more.
 func TestFailedDisk(t *testing.T) {
 	full := false
 	f, p := durable(t, fullDisk{journal.OS{}, &full})

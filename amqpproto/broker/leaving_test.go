@@ -34,7 +34,7 @@ func TestCloseOkLeavesTheSocketOpen(t *testing.T) {
 	if e := f.last(broker.ConnectionClosed); e.Err != nil {
 		t.Errorf("closed for %v", e.Err)
 	}
-	// What the client sends now concerns nobody, frames or not.
+	// What the client sends now is ignored, frames or not.
 	p.method(1, &amqpproto.QueueDeclare{Queue: []byte("q")}).want()
 	p.method(0, goodbye).want("0 connection.close-ok")
 	p.say([]byte(strings.Repeat("no frame", 10_000))).want()
@@ -93,9 +93,8 @@ func TestHeartbeatShortensTheWait(t *testing.T) {
 	p.want("eof")
 }
 
-// What belongs to a connection is gone when its end is reported: another client
-// that waits for that finds the name of an exclusive queue free, and the messages
-// back.
+// Everything that belongs to a connection is gone when its end is reported: another client
+// that waits for that finds the name of an exclusive queue free, and the messages back.
 func TestAllIsGoneAtCloseOk(t *testing.T) {
 	for name, end := range map[string]func(p *peer){
 		"client": func(p *peer) { p.method(0, goodbye) },
@@ -116,7 +115,7 @@ func TestAllIsGoneAtCloseOk(t *testing.T) {
 	}
 }
 
-// The ones that have left are bounded: the one that waits for longest goes.
+// The number of closed connections is limited: the one that has waited longest goes.
 func TestLeavingAreBounded(t *testing.T) {
 	f := newFixture(t, broker.Options{LeavingMax: 2})
 	var all []*peer

@@ -160,7 +160,7 @@ func (c *crowd) open() *crowdPeer {
 	return p
 }
 
-// say has a method fed in the turns to come.
+// say has a method fed in the next turns.
 func (p *crowdPeer) say(channel uint16, m amqpproto.Method) {
 	p.c.t.Helper()
 	var err error
@@ -243,7 +243,7 @@ func (p *crowdPeer) declare(queue string, args amqp.Table, durable bool) {
 	p.do(&amqpproto.QueueDeclare{Queue: []byte(queue), Durable: durable, Arguments: table(args)})
 }
 
-// massItems is how many there are of what an operation is about.
+// massItems is the number of items of an operation.
 func massItems(t testing.TB) int {
 	switch {
 	case os.Getenv("ZAMQP_TEST_LONG") != "":
@@ -254,7 +254,7 @@ func massItems(t testing.TB) int {
 	return 100_000
 }
 
-// mass is an operation with very many items.
+// mass is an operation on very many items.
 type mass struct {
 	name string
 	most int
@@ -494,8 +494,8 @@ func (c *crowd) full(n int, durable bool) (p, other *crowdPeer) {
 	return p, other
 }
 
-// unbind deletes a queue with n bindings. Meanwhile it is declared again, and
-// what goes to the exchange goes to the new one alone.
+// unbind deletes a queue with n bindings. In that time it is declared again, and messages to
+// the exchange go only to the new one.
 func (c *crowd) unbind(n int, kind string, binding func(i int) (key string, args amqp.Table)) (check func()) {
 	c.t.Helper()
 	p, other := c.open(), c.open()
@@ -586,8 +586,8 @@ func (p *crowdPeer) listen() {
 	}
 }
 
-// TestMasses holds how much of a large operation is done in one turn of the
-// loop: a count, whatever the number of items.
+// TestMasses limits how much of a large operation is done in one turn of the loop. The limit
+// does not depend on the number of items.
 func TestMasses(t *testing.T) {
 	for _, m := range append(masses, moreMasses...) {
 		t.Run(m.name, func(t *testing.T) {

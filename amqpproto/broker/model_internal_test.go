@@ -15,9 +15,9 @@ import (
 	"zamqp/amqpproto"
 )
 
-// The model is the broker as one would write it on a page: slices that are
-// sorted and searched. A random program is run on it and on the engine, and all
-// that clients could see must be the same after each step.
+// The model is the broker in its simplest form: slices that are sorted and searched. A random
+// program runs on it and on the engine, and everything that clients can see must be the same
+// after each step.
 
 type modelMessage struct {
 	id         int

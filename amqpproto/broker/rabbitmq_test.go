@@ -172,8 +172,8 @@ func play(t *testing.T, vhost string, dial func() talker, script func(p *player)
 	return strings.Join(p.told, "\n")
 }
 
-// skipLater skips what the broker does as RabbitMQ 3 and not as RabbitMQ 4: its words, its
-// marks on messages, what it refuses. Which of both is a client's business to know.
+// skipLater skips differences between RabbitMQ 3 and RabbitMQ 4: its texts, its marks on
+// messages, its refusals. The client has to know which of the two it talks to.
 func skipLater(t *testing.T, node *rabbitmq.Node) {
 	t.Helper()
 	if node.AtLeast(t, "4.0") {
@@ -204,8 +204,7 @@ func TestSameWordsAsRabbitMQ(t *testing.T) {
 					scriptVhost: {Configure: `^(mine|amq\.gen.*)`, Write: `^(mine|amq\.direct)`, Read: "^mine"}}}}})
 			got := play(t, scriptVhost, func() talker { return inMemory{f.dial("")} }, script)
 			want, vhost := "", scriptVhost
-			// A RabbitMQ that was only late is given more time, and what it had not said
-			// before is said then.
+			// A RabbitMQ that was only late gets more time, and sends the missing part then.
 			for quiet := 200 * time.Millisecond; quiet < 10*time.Second; quiet *= 5 {
 				want = play(t, vhost, func() talker { return dialSocket(t, u.Host, quiet) }, script)
 				if got == want {

@@ -12,7 +12,7 @@ import (
 	"zamqp/amqpproto/client"
 )
 
-// failing is how a broker turns a connection down.
+// failing is the way in which a broker refuses a connection.
 func failing(id amqpproto.MethodID, do func(b *fakeBroker)) func(*fakeBroker) {
 	return func(b *fakeBroker) {
 		b.on[id] = func(uint16, amqpproto.Method) bool {
@@ -28,9 +28,8 @@ func says(code uint16, text string) func(*fakeBroker) {
 
 func hangsUp(b *fakeBroker) { b.script.Close() }
 
-// TestPauses: how long the client waits before the dials of an outage, one after the
-// other, by what became of each. A second is the pause between looks at what is
-// away, within half a second; the others grow.
+// TestPauses: how long the client waits between the dials of an outage, by the result of
+// each. A broker that is away is tried each second, within half a second; other pauses grow.
 func TestPauses(t *testing.T) {
 	start, tune, open := amqpproto.IDConnectionStart, amqpproto.IDConnectionStartOk, amqpproto.IDConnectionOpen
 	for _, row := range []struct {
@@ -95,8 +94,8 @@ func TestPauses(t *testing.T) {
 	}
 }
 
-// TestQuickPausesDoNotHideARefusedLogin: of two nodes one is away behind a proxy,
-// the other refuses the password. The logins go on to be rare.
+// TestQuickPausesDoNotHideARefusedLogin: of two nodes one is away behind a proxy, and the
+// other refuses the password. The logins stay rare.
 func TestQuickPausesDoNotHideARefusedLogin(t *testing.T) {
 	f := newFixture(t, 0, client.Config{})
 	logins := 0
@@ -118,9 +117,8 @@ func TestQuickPausesDoNotHideARefusedLogin(t *testing.T) {
 	}
 }
 
-// TestDropsAreNotStormed: a broker that opens connections and drops them is asked
-// each second while it may be settling, then ever more rarely; one that keeps
-// them for a while is not.
+// TestDropsAreNotStormed: a broker that opens connections and drops them is tried each second
+// while it may be settling, then ever more rarely; one that keeps them for a while is not.
 func TestDropsAreNotStormed(t *testing.T) {
 	for _, row := range []struct {
 		life     time.Duration
@@ -142,7 +140,7 @@ func TestDropsAreNotStormed(t *testing.T) {
 	}
 }
 
-// TestDialTimeout: nobody waits long for a dial while it may be over soon.
+// TestDialTimeout: a dial does not wait long while the outage may soon be over.
 func TestDialTimeout(t *testing.T) {
 	f := newFixture(t, 0, client.Config{})
 	f.manual = true
@@ -171,8 +169,8 @@ func TestDialTimeout(t *testing.T) {
 	}
 }
 
-// TestRegistrationsComeBackSoon: what is not there yet when the broker has come back is
-// asked for each second; what it will not have keeps its own growing pause.
+// TestRegistrationsComeBackSoon: a queue that does not exist yet when the broker has come
+// back is tried each second; a refused declaration keeps its own growing pause.
 func TestRegistrationsComeBackSoon(t *testing.T) {
 	for _, row := range []struct {
 		code     uint16
@@ -216,8 +214,7 @@ func TestRegistrationsComeBackSoon(t *testing.T) {
 	}
 }
 
-// TestDialRefused: a certificate that will not do costs the broker more than a
-// knock.
+// TestDialRefused: a bad certificate costs the broker more than a refused connection.
 func TestDialRefused(t *testing.T) {
 	f := newFixture(t, 0, client.Config{})
 	f.manual = true

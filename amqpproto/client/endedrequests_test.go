@@ -42,9 +42,9 @@ func isReplyLost(err error) bool {
 	return errors.As(err, &lost) && !errors.As(err, &ce) && !strings.Contains(err.Error(), "gone")
 }
 
-// TestOneBadRequest has one request of several closed the channel for. It alone gets the
-// broker's error; those behind it are sent again, those ahead of it are not; and
-// what is trusted is not touched.
+// TestOneBadRequest: the broker closes the channel because of one of several requests. Only
+// that one gets the broker's error; later ones are sent again, earlier ones are not; and
+// requests to trusted exchanges are not touched.
 func TestOneBadRequest(t *testing.T) {
 	user := amqpproto.Properties{Flags: amqpproto.FlagUserID, UserID: []byte("mallory")}
 	rawUser, err := user.Append(nil)
@@ -111,8 +111,8 @@ func TestOneBadRequest(t *testing.T) {
 	}
 }
 
-// TestManyBadRequests has a tenth of the requests bad. Each bad one hears its own error,
-// no good one is handled twice, and none of those to what is trusted is harmed.
+// TestManyBadRequests: a tenth of the requests is bad. Each bad one gets its own error, no
+// good one is handled twice, and none to a trusted exchange is affected.
 func TestManyBadRequests(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		wiretest.Seeds(t, 30, func(t *testing.T, seed int64) {
@@ -160,8 +160,8 @@ func TestManyBadRequests(t *testing.T) {
 	}
 }
 
-// TestRefusedRequestsHaveTheirOwnChannel: what the broker has refused once harms no more what it has
-// not, though neither is trusted.
+// TestRefusedRequestsHaveTheirOwnChannel: exchanges that the broker has refused no longer
+// affect others that are not trusted either.
 func TestRefusedRequestsHaveTheirOwnChannel(t *testing.T) {
 	f := newFixture(t, 1, client.Config{})
 	f.prepare = func(b *fakeBroker) { b.refuses = missing("gone") }

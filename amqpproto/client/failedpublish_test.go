@@ -14,8 +14,8 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// missing is a broker to which exchanges whose names begin so do not exist, in
-// RabbitMQ's words.
+// missing is a broker on which exchanges with this prefix do not exist; it uses RabbitMQ's
+// texts.
 func missing(prefix string) func(*amqpproto.BasicPublish, *amqpproto.Properties, string) (uint16, string) {
 	return func(m *amqpproto.BasicPublish, p *amqpproto.Properties, _ string) (uint16, string) {
 		if strings.HasPrefix(string(m.Exchange), prefix) {
@@ -71,8 +71,8 @@ func settledAll(t *testing.T, f *fixture) {
 	}
 }
 
-// TestOneBadPublish has one publish of many closed the channel for. It alone
-// fails, whatever the broker calls it, and the others arrive in order.
+// TestOneBadPublish: the broker closes the channel because of one publish of many. It alone
+// fails, whatever text the broker uses, and the others arrive in order.
 func TestOneBadPublish(t *testing.T) {
 	const total, bad = 41, 23
 	user := amqpproto.Properties{Flags: amqpproto.FlagUserID, UserID: []byte("mallory")}
@@ -222,8 +222,8 @@ func TestManyBadPublishes(t *testing.T) {
 	})
 }
 
-// TestBadPublishInTx has one call of three fail whole, and the others repeat
-// whole, without a second copy.
+// TestBadPublishInTx: one call of three fails completely, and the others are sent again
+// completely, without a second copy.
 func TestBadPublishInTx(t *testing.T) {
 	for _, text := range []string{"NOT_FOUND - no exchange 'gone' in vhost '/'", "INTERNAL"} {
 		wiretest.Seeds(t, 6, func(t *testing.T, seed int64) {

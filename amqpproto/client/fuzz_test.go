@@ -15,9 +15,9 @@ const (
 	askChannel           = 5
 )
 
-// FuzzClient feeds arbitrary octets behind a handshake, in two cuts. There is no
-// panic, Feed takes no more than there is, every accepted publish hears exactly
-// one outcome, and what is allocated is bounded by what came.
+// FuzzClient feeds arbitrary octets after a handshake, in two cuts. There is no panic, Feed
+// takes no more than there is, every accepted publish gets exactly one outcome, and the
+// allocated memory is limited by the input.
 func FuzzClient(f *testing.F) {
 	add := func(ms ...[]byte) {
 		var all []byte

@@ -60,7 +60,7 @@ func TestGetUnderAnyChunking(t *testing.T) {
 		if len(f.broker.acks) == 0 || f.client.Stats().Acked != 3 || f.client.Stats().DoubleSettled != 5 || f.client.Stats().Gets != 4 {
 			t.Fatalf("%v %+v", f.broker.acks, f.client.Stats())
 		}
-		// The channels go when nobody has used them for a while, and come back.
+		// The channels are closed when nobody has used them for a while, and opened again.
 		open := len(f.broker.asm)
 		f.clock.Advance(40 * time.Second)
 		if len(f.broker.asm) != open-2 {
@@ -148,7 +148,7 @@ func TestGetAndQuestionErrors(t *testing.T) {
 	if f.client.Get(long, false, nil) == nil || f.client.QueueInfo(long, nil) == nil {
 		t.Fatal("a name that no frame takes")
 	}
-	// Names inside of a topology are found out as they are encoded.
+	// Bad names inside of a topology are found when they are encoded.
 	got = nil
 	top = queue(long)
 	must(t, f.client.Declare(&top, func(_ []string, err error) { note("declare")(err) }))
@@ -156,7 +156,7 @@ func TestGetAndQuestionErrors(t *testing.T) {
 	if len(got) != 1 || !strings.Contains(got[0], "255") {
 		t.Fatal(got)
 	}
-	// Without an answer the channel is given up, and the question after it asked anew.
+	// Without an answer the channel is given up, and the next request is sent on a new one.
 	got = nil
 	must(t, f.client.QueueInfo("silent", func(_, _ uint32, err error) { note("silent")(err) }))
 	must(t, f.client.QueueInfo("q", func(_, _ uint32, err error) { note("q")(err) }))
@@ -169,7 +169,7 @@ func TestGetAndQuestionErrors(t *testing.T) {
 	if len(got) != 2 || !strings.Contains(got[0], "no answer within 30s") || got[1] != "q: <nil>" {
 		t.Fatal(got)
 	}
-	// The end of the connection is the end of all.
+	// The end of the connection ends all of them.
 	got = nil
 	must(t, f.client.QueueInfo("silent", func(_, _ uint32, err error) { note("silent")(err) }))
 	must(t, f.client.QueueInfo("q", func(_, _ uint32, err error) { note("q")(err) }))

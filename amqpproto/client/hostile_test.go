@@ -22,8 +22,8 @@ func method(t testing.TB, ch uint16, m amqpproto.Method) []byte {
 	return b
 }
 
-// TestHostileBroker says one wrong thing to an open connection with a consumer
-// "c" and three unconfirmed publishes, and wants it closed with the right code.
+// TestHostileBroker sends one wrong thing to an open connection with a consumer "c" and three
+// unconfirmed publishes, and expects it to be closed with the right code.
 func TestHostileBroker(t *testing.T) {
 	header := func(ch, class uint16, size uint64) []byte {
 		return amqpproto.AppendContentHeader(nil, ch, class, size, []byte{0, 0})
@@ -273,7 +273,7 @@ func TestDeafChannelIsLeftAlone(t *testing.T) {
 	if n := f.count(client.EventConsumerFailed); n < 15 || n > 30 || len(unanswered) < 15 {
 		t.Fatalf("%d tries on %d channels", n, len(unanswered))
 	}
-	// The queue is mended: the channels answer what they were asked long ago.
+	// The queue works again: the channels answer their old requests.
 	whole = true
 	for ch := range unanswered {
 		if unanswered[ch] {

@@ -11,7 +11,7 @@ import (
 	"zamqp/amqpproto/client"
 )
 
-// pieceMax is the most octets of one body that a turn may have to do with.
+// pieceMax is how many octets of one body a turn may handle at most.
 const pieceMax = 1<<20 + 128<<10
 
 func largeBody(t *testing.T) []byte {
@@ -99,8 +99,8 @@ func TestLargePublishLeavesInPieces(t *testing.T) {
 	}
 }
 
-// A large delivery is put together as it comes, is counted from its first octet,
-// and is the sink's to keep.
+// A large delivery is assembled as it arrives, counts from its first octet, and may be kept
+// by the sink.
 func TestLargeDeliveryIsPutTogetherInPieces(t *testing.T) {
 	body := largeBody(t)
 	k := &keeper{}

@@ -10,7 +10,7 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// soles are the ways to be the only one who is given a queue's messages.
+// soles are the ways to be the only consumer of a queue that gets messages.
 var soles = map[string]func(*client.ConsumerSpec){
 	"exclusive": func(s *client.ConsumerSpec) { s.Exclusive = true },
 	"told":      func(s *client.ConsumerSpec) { s.SingleActive = true },
@@ -34,8 +34,8 @@ func leaving(t *testing.T, seed int64, how func(*client.ConsumerSpec), stop func
 	return f, k, s
 }
 
-// TestCancelOfTheOnlyConsumer: no basic.cancel; what runs is settled, what does not
-// goes back with the channel, whose close leaves behind the last ack.
+// TestCancelOfTheOnlyConsumer: there is no basic.cancel. Messages in work are settled, the
+// others go back with the channel, which is closed after the last ack.
 func TestCancelOfTheOnlyConsumer(t *testing.T) {
 	for name, how := range soles {
 		t.Run(name, func(t *testing.T) {

@@ -240,7 +240,7 @@ func TestUnconfirmedExpires(t *testing.T) {
 	if !errors.Is(a.err, client.ErrConfirmTimeout) || b.told != 0 {
 		t.Fatal(a.err, b.told)
 	}
-	// The broker's late answer finds its place, and tells nobody twice.
+	// The broker's late answer is matched, and nobody gets an outcome twice.
 	f.broker.say(f.broker.pubChan, &amqpproto.BasicAck{DeliveryTag: 2, Multiple: true})
 	f.run()
 	if a.told != 1 || b.told != 1 || b.err != nil {
@@ -259,9 +259,8 @@ type patient struct {
 
 func (c *patient) Late() { c.late++ }
 
-// TestLateConfirmWaitsForTheChannel: a publish that has left is told late once,
-// and then how it ended: by the broker, or with its connection. One that has not
-// left is over.
+// TestLateConfirmWaitsForTheChannel: a sent publish gets Late once, and then its outcome:
+// from the broker, or with its connection. One that was not sent is over.
 func TestLateConfirmWaitsForTheChannel(t *testing.T) {
 	f := newFixture(t, 0, client.Config{ConfirmTimeout: 10 * time.Second}).connect()
 	f.broker.silent = true
@@ -300,8 +299,8 @@ func TestLateConfirmWaitsForTheChannel(t *testing.T) {
 	}
 }
 
-// TestPublishedByThoseWhoHear publishes from each kind of callback, and expects
-// the deadline of that publish to run as well.
+// TestPublishedByThoseWhoHear publishes from each kind of callback, and expects the deadline
+// of that publish to run as well.
 func TestPublishedByThoseWhoHear(t *testing.T) {
 	f := newFixture(t, 0, client.Config{ConfirmTimeout: 10 * time.Second}).connect()
 	f.broker.silent = true

@@ -39,9 +39,9 @@ func (p *pump) meanwhile(what string, turn func(), work func() error) {
 	})
 }
 
-// TestRabbitMQQueueIsKilled: RabbitMQ nacks what a classic queue had in hand when
-// its process was killed, and starts it again. Each publish has its outcome, those
-// that were confirmed are there, and the rest is served.
+// TestRabbitMQQueueIsKilled: RabbitMQ nacks the publishes that a classic queue had in hand
+// when its process was killed, and starts it again. Each publish has its outcome, confirmed
+// ones are in the queue, and the rest is served.
 func TestRabbitMQQueueIsKilled(t *testing.T) {
 	node := rabbitmq.Shared(t)
 	p := opened(t, nil)
@@ -104,9 +104,9 @@ func TestRabbitMQQueueIsKilled(t *testing.T) {
 	p.finish()
 }
 
-// failover is one death of a node that leads queues which are published to for
-// the first time just then. RabbitMQ may nack all that comes later over the same
-// channel, also when the queues have other leaders.
+// failover is one death of a node that leads queues to which the first publishes come just
+// then. RabbitMQ may nack all later publishes on the same channel, even if the queues have
+// other leaders.
 type failover struct {
 	p       *pump
 	cluster *rabbitmq.Cluster
@@ -141,9 +141,8 @@ const underMax = 20
 // servedMax is how long a queue may be without a leader: it depends on RabbitMQ alone.
 const servedMax = 2 * time.Minute
 
-// TestRabbitMQFailover kills the node that leads queues while they are published
-// to. Whatever RabbitMQ does with the channels of before, ours goes on as a fresh
-// channel would.
+// TestRabbitMQFailover kills the node that leads queues while publishes come. Whatever
+// RabbitMQ does with old channels, ours continues as a new channel would.
 func TestRabbitMQFailover(t *testing.T) {
 	if os.Getenv("ZAMQP_TEST_LONG") == "" {
 		t.Skip("starts a cluster: for ZAMQP_TEST_LONG")

@@ -9,7 +9,7 @@ import (
 	"zamqp/amqpproto/client"
 )
 
-// refuses closes the channel of a method in the words of RabbitMQ.
+// refuses closes the channel of a method with RabbitMQ's text.
 func (f *fixture) refuses(id amqpproto.MethodID, code uint16, text string) {
 	f.broker.on[id] = func(ch uint16, _ amqpproto.Method) bool {
 		f.broker.closing[ch] = true
@@ -18,7 +18,7 @@ func (f *fixture) refuses(id amqpproto.MethodID, code uint16, text string) {
 	}
 }
 
-// TestRemediesOfRefusals: who is refused is told what to do, whatever it did.
+// TestRemediesOfRefusals: every refusal says what to do.
 func TestRemediesOfRefusals(t *testing.T) {
 	const exchange = "ACCESS_REFUSED - access to exchange 'e' in vhost '/' refused for user 'u'"
 	const queue = "ACCESS_REFUSED - access to queue 'q' in vhost '/' refused for user 'u'"

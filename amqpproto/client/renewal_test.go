@@ -23,8 +23,8 @@ func opens(f *fixture) (n int) {
 	return n
 }
 
-// TestPoisonedChannel has the broker refuse all that comes over the channels of
-// before, as RabbitMQ does after a failover, while it serves fresh ones.
+// TestPoisonedChannel: the broker refuses everything on old channels, as RabbitMQ does after
+// a failover, while it serves new ones.
 func TestPoisonedChannel(t *testing.T) {
 	user := amqpproto.Properties{Flags: amqpproto.FlagUserID, UserID: []byte("another")} // by the other channel
 	other, err := user.Append(nil)
@@ -80,8 +80,8 @@ func TestPoisonedChannel(t *testing.T) {
 	}
 }
 
-// TestFullQueue has a queue refuse everything for good: each publish hears so, no
-// channel is opened for each, and other queues' publishes go on.
+// TestFullQueue: a queue refuses everything permanently. Each publish gets that outcome, no
+// channel is opened for each, and publishes to other queues continue.
 func TestFullQueue(t *testing.T) {
 	wiretest.Seeds(t, 10, func(t *testing.T, seed int64) {
 		f := newFixture(t, seed, client.Config{}).connect()
@@ -115,8 +115,8 @@ func TestFullQueue(t *testing.T) {
 	})
 }
 
-// TestNackedAndOvertaken: a publish that was refused is not sent again behind a
-// later one of its queue, which was taken.
+// TestNackedAndOvertaken: a refused publish is not sent again after a later one of its queue
+// was accepted.
 func TestNackedAndOvertaken(t *testing.T) {
 	f := newFixture(t, 0, client.Config{}).connect()
 	f.broker.silent = true
@@ -145,8 +145,8 @@ func TestNackedAndOvertaken(t *testing.T) {
 	settledAll(t, f)
 }
 
-// TestStalledConfirms has one publish stay without confirm while later ones have
-// theirs: new ones take another channel, and that one keeps its own outcome.
+// TestStalledConfirms: one publish gets no confirm while later ones get theirs. New ones use
+// another channel, and that one keeps its own outcome.
 func TestStalledConfirms(t *testing.T) {
 	f := newFixture(t, 0, client.Config{ConfirmTimeout: 30 * time.Second}).connect()
 	f.broker.silent = true

@@ -17,8 +17,8 @@ func heap() int {
 	return int(m.HeapAlloc)
 }
 
-// TestBurstGivesItsMemoryBack has many publishes unconfirmed at once, and then few or
-// none: what the client needed for the many is given back after a while.
+// TestBurstGivesItsMemoryBack has many publishes unconfirmed at once, and then few or none:
+// the memory for the many is freed after a while.
 func TestBurstGivesItsMemoryBack(t *testing.T) {
 	const burst, most = 60_000, 2 << 20 // a burst needs some 14 MB
 	for _, row := range []struct {
@@ -64,8 +64,8 @@ func TestBurstGivesItsMemoryBack(t *testing.T) {
 	}
 }
 
-// TestSteadyPublishesKeepTheirRing: where bursts come all the time, their memory is
-// neither given back nor taken anew.
+// TestSteadyPublishesKeepTheirRing: if bursts come all the time, their memory is neither
+// freed nor allocated again.
 func TestSteadyPublishesKeepTheirRing(t *testing.T) {
 	d := newDirect(t, client.Config{PublishMax: 1 << 30, KeepIDs: true}, &acker{})
 	var done counter

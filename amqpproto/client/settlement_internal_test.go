@@ -7,9 +7,9 @@ import (
 	"zamqp/amqpproto"
 )
 
-// TestWindowAgainstModel settles tags at random, and keeps a model of the
-// broker, which holds what it has delivered and not heard of. It is internal, as
-// the window has no face of its own.
+// TestWindowAgainstModel settles tags at random, and keeps a model of the broker, which holds
+// the messages that it has delivered and that were not settled yet. The test is internal,
+// because the window has no public methods.
 func TestWindowAgainstModel(t *testing.T) {
 	for seed := range uint64(300) {
 		rnd := rand.New(rand.NewPCG(seed, 1))

@@ -138,7 +138,7 @@ func deliverBatches(tb testing.TB) (step func(), size int) {
 	raw, body := typicalProperties(tb), make([]byte, 256)
 	in := appendDeliveries(nil, 1, raw, body)
 	size = len(in) / batch
-	// Only the tags are made anew, so that the encoder is not measured as well.
+	// Only the tags are written again, so that the encoder is not measured as well.
 	const tagAt = 7 + 4 + 1 + len("c")
 	tag := uint64(1)
 	step = func() {

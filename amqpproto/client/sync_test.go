@@ -7,8 +7,8 @@ import (
 	"zamqp/amqpproto/client"
 )
 
-// TestSync: it is told when the acks before it have left and been answered for, in
-// any order with a pause or the end.
+// TestSync: done is called when the acks before it were sent and answered, in any order with
+// a pause or the end.
 func TestSync(t *testing.T) {
 	for _, row := range []struct {
 		name  string

@@ -35,8 +35,8 @@ func content(t *testing.T, body []byte) []amqpproto.Frame {
 	return cut(t, amqpproto.AppendBody(b, 7, body, amqpproto.FrameMin))
 }
 
-// A content comes out as it was sent, with the arguments of its method, whatever
-// has become of their octets.
+// A content comes out as it was sent, with the arguments of its method, whatever has happened
+// to their octets.
 func TestAssemblyOfAContent(t *testing.T) {
 	for _, size := range []int{0, 1, 4088, 4089, 100_000, 3 << 20} {
 		a := assembly(0, nil)
@@ -68,8 +68,7 @@ func TestAssemblyOfAContent(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with a content, the fault is found before memory is taken for
-// it, and nothing is kept.
+// Every fault of a content is found before memory is allocated for it, and nothing is kept.
 func TestAssemblyOfAFault(t *testing.T) {
 	header := func(class uint16, size uint64) amqpproto.Frame {
 		return cut(t, amqpproto.AppendContentHeader(nil, 7, class, size, []byte{0, 0}))[0]

@@ -118,8 +118,8 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 	}
 }
 
-// TestHostileBodies: a record that holds whole records of this journal's format
-// does not become them when it is damaged.
+// TestHostileBodies: a record that contains whole records in this journal's format does not
+// turn into those when it is damaged.
 func TestHostileBodies(t *testing.T) {
 	fs := crashfs.New()
 	j, _, err := journal.Open("d", journal.Options{FS: fs}, nil)
@@ -180,8 +180,8 @@ func TestWithoutAnyHead(t *testing.T) {
 	}
 }
 
-// TestFinalFailures lets each step fail in turn with a final error: the
-// directory has gone, or nobody knows what it is.
+// TestFinalFailures makes each step fail in turn with a final error: the directory is gone,
+// or the error is unknown.
 func TestFinalFailures(t *testing.T) {
 	for _, cause := range []error{syscall.ENOENT, errors.New("whatever")} {
 		for _, short := range []bool{false, true} {

@@ -93,9 +93,9 @@ func whole(t testing.TB, fs *crashfs.FS, last uint64, what string) {
 	}
 }
 
-// TestPassingErrorsPass lets one step after the other fail, once or for a while.
-// The journal goes on without being opened again, and what it has told to be on
-// disk is there after a power loss.
+// TestPassingErrorsPass makes one step after the other fail, once or for a while. The journal
+// continues without being opened again, and everything that it has reported as on disk is
+// there after a power loss.
 func TestPassingErrorsPass(t *testing.T) {
 	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.EINTR, syscall.EIO, syscall.EROFS} {
 		for _, steps := range []int{1, 3} {
@@ -147,8 +147,8 @@ func passAtStep(t *testing.T, at, steps int, cause error, reserve int64) bool {
 	return reached
 }
 
-// TestAFailedSyncIsNotBelieved: after it the system takes the pages to be written,
-// and says that all is well. The records go to another file.
+// TestAFailedSyncIsNotBelieved: after it the system counts the pages as written, and reports
+// no error. The records go to another file.
 func TestAFailedSyncIsNotBelieved(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	for round := range 50 {

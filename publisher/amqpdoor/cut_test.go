@@ -45,7 +45,7 @@ func consuming(h *handled, retry publisher.Retry, lane string) *publisher.Regist
 		case "fail":
 			return errPasses
 		case "bad":
-			return publisher.Permanent(errors.New("it will not pass"))
+			return publisher.Permanent(errors.New("a permanent failure"))
 		case "slow":
 			if err := r.Sleep(500 * time.Millisecond); err != nil {
 				return err
@@ -56,7 +56,7 @@ func consuming(h *handled, retry publisher.Retry, lane string) *publisher.Regist
 			}
 		case "slowbad":
 			_ = r.Sleep(500 * time.Millisecond)
-			return publisher.Permanent(errors.New("it will not pass"))
+			return publisher.Permanent(errors.New("a permanent failure"))
 		case "tell":
 			if err := r.Publish("told", []byte(body)); err != nil {
 				return err

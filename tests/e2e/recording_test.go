@@ -46,7 +46,7 @@ func record(name string) publisher.Handler {
 		case strings.Contains(body, "fail"), strings.Contains(body, "once") && r.Attempt() == 1:
 			return errors.New("on purpose: " + strings.Repeat("x", 2000))
 		case strings.Contains(body, "never"):
-			return publisher.Permanent(errors.New("will not pass"))
+			return publisher.Permanent(errors.New("a permanent failure"))
 		case strings.Contains(body, "slow"):
 			return r.Sleep(20 * time.Millisecond)
 		}

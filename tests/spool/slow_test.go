@@ -30,7 +30,7 @@ func init() {
 		if err := r.Sleep(2 * time.Second); err != nil {
 			return err
 		}
-		return publisher.Permanent(errors.New("it will not pass"))
+		return publisher.Permanent(errors.New("a permanent failure"))
 	})
 	publisher.Handle("GET /runs", func(r *publisher.Request) error { return r.Text(200, strconv.Itoa(runs)) })
 }

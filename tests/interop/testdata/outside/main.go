@@ -1,4 +1,5 @@
-// Command shop is a separate server: it uses some handlers of zamqp, and one of its own.
+// Command shop is a server of its own: it picks handlers of zamqp's and one that
+// zamqp has never heard of.
 package main
 
 import (
