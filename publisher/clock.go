@@ -44,6 +44,22 @@ type Clock struct {
 	// Timeout ends the waits of a call that takes longer, in place of
 	// server.call_timeout.
 	Timeout time.Duration `key:"timeout" min:"1ms" max:"8760h" off:"server.call_timeout holds"`
+	// Leader is the [connection.NAME] whose broker decides which of several processes ticks;
+	// "" lets each process tick. See [ClockQueue].
+	Leader string `key:"leader"`
+	// Dedupe, with Leader, never repeats a tick that has begun, even if its process was
+	// killed in the middle. Without it, the next leader repeats such a tick.
+	Dedupe bool `key:"dedupe"`
+}
+
+// ClockQueue is the name of the queue that decides which process makes the ticks of a clock
+// with [Clock.Leader]. Deployments that share a broker differ in their id, site.id of the
+// configuration.
+func ClockQueue(clock, site string) string {
+	if site == "" {
+		return clock + ".clock"
+	}
+	return clock + "." + site + ".clock"
 }
 
 // The values of Clock.Overlap.
@@ -133,6 +149,12 @@ func (c Clock) String() string {
 	}
 	if c.Timeout > 0 {
 		fmt.Fprintf(&b, "; timeout %s", c.Timeout)
+	}
+	if c.Leader != "" {
+		fmt.Fprintf(&b, "; in one process, by connection %s", c.Leader)
+	}
+	if c.Dedupe {
+		b.WriteString("; no tick twice")
 	}
 	return b.String()
 }

@@ -51,6 +51,13 @@ type Delivery struct {
 // Sink receives deliveries. Deliver may settle them, publish, or close the client.
 type Sink interface{ Deliver(*Delivery) }
 
+// LostSink is a Sink that is told when the consumer has lost its place at the queue: its
+// channel has ended, or the broker has cancelled it. Lost may not publish or settle.
+type LostSink interface {
+	Sink
+	Lost()
+}
+
 // Consumer is one registered consumer. It lives until Cancel, over any number of
 // connections.
 type Consumer struct {
@@ -234,6 +241,7 @@ func (k *Consumer) onMethod(id amqpproto.MethodID, args []byte) error {
 	}
 	k.err = errors.New("cancelled by the broker: its queue was deleted, or moved, or a message was in hand for longer than the broker's consumer_timeout")
 	k.state = AwaitRetry
+	k.tellLost()
 	after := k.backoff.next(k.client.rnd, k.client.clock.now)
 	k.retry.set(after)
 	k.client.rearm = true
@@ -249,6 +257,13 @@ func (k *Consumer) lose() {
 		k.place.back(&k.settled)
 	}
 	k.end()
+	k.tellLost()
+}
+
+func (k *Consumer) tellLost() {
+	if s, is := k.sink.(LostSink); is {
+		s.Lost()
+	}
 }
 
 func (k *Consumer) failure() EventKind { return EventConsumerFailed }

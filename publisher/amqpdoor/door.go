@@ -15,15 +15,16 @@ import (
 
 // A Door holds the links of a server to its brokers. Loop thread only.
 type Door struct {
-	server  *publisher.Server
-	runtime publisher.Runtime
-	log     zerolog.Logger
-	links   map[string]*link
-	spools  map[string]*spool.Spool
-	hand    *inhand.Journal // of the messages that are being handled; nil if there is none
-	running int             // messages that are being handled
-	quiet   quiet
-	stopped bool // Stop was called
+	server    *publisher.Server
+	runtime   publisher.Runtime
+	log       zerolog.Logger
+	links     map[string]*link
+	elections []*election
+	spools    map[string]*spool.Spool
+	hand      *inhand.Journal // of the messages that are being handled; nil if there is none
+	running   int             // messages that are being handled
+	quiet     quiet
+	stopped   bool // Stop was called
 }
 
 // link is one connection with the consumers that live on it.
@@ -171,8 +172,8 @@ func (l *link) report() publisher.Status {
 	return s
 }
 
-// Stop cancels every consumer and gives back the messages that wait for another attempt. It
-// calls done when no more deliveries can come.
+// Stop cancels every consumer, gives back the messages that wait for another attempt, and
+// hands clocks over to other processes. It calls done when no more deliveries can come.
 func (d *Door) Stop(done func()) {
 	d.stopped = true
 	left := 1
@@ -186,6 +187,10 @@ func (d *Door) Stop(done func()) {
 			left++
 			k.stop(one)
 		}
+	}
+	for _, e := range d.elections {
+		left++
+		e.leave(one)
 	}
 	one()
 }

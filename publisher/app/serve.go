@@ -256,6 +256,11 @@ func (a *application) start() {
 		a.connect(name)
 	}
 	a.sweep()
+	if err := a.elect(); err != nil {
+		a.fail(err)
+		a.loop.Stop()
+		return
+	}
 	a.clocks.Start(func(turn func()) clockdoor.Timer { return a.loop.After(0, turn) })
 }
 

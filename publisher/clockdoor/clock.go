@@ -24,23 +24,39 @@ type clock struct {
 	atStart bool      // a tick at the start is due
 	waiting time.Time // the scheduled time of a tick that waits for the end of the call; zero is none
 
+	election publisher.Election // says whether this process ticks; nil: it does
+	leads    bool               // it is the leader; true without an election
+	elected  time.Time
+	last     time.Time // the last tick of all processes; zero without an election
+	claimed  time.Time // the tick that the election is asked for; zero is none
+
 	call    *publisher.Call // nil while none runs
+	running time.Time       // the scheduled time of the call
 	began   time.Time
 	expired bool // the timeout has ended the waits of the call
 
-	ticks, failures, missed, skipped, late, timeouts uint64
-	took                                             time.Duration
-	succeeded                                        time.Time
-	failed                                           string // the error of the last call; "" is none
-	missing, skipping                                repeated
+	ticks, failures, missed, skipped, late, timeouts, changes, unfinished uint64
+	took                                                                  time.Duration
+	succeeded                                                             time.Time
+	failed                                                                string // the error of the last call; "" is none
+	missing, skipping                                                     repeated
 }
 
 // never is the wait of a schedule that has ended.
 const never = 1 << 62
 
-// plan finds the first tick after now.
+// plan finds the first tick after now, which no process has made.
 func (c *clock) plan(now time.Time) {
-	c.next = c.times.Next(now)
+	from := now
+	if c.last.After(now) && c.last.Sub(now) < setBackMax {
+		from = c.last // by the clock of another machine, or before ours was set back
+	}
+	c.next = c.times.Next(from)
+	c.delay()
+}
+
+// delay sets when the next tick is due.
+func (c *clock) delay() {
 	c.due = c.next
 	if c.declared.Jitter > 0 {
 		c.due = c.due.Add(rand.N(c.declared.Jitter))
@@ -54,9 +70,9 @@ func (c *clock) wait(now time.Time) time.Duration {
 		wait = c.began.Add(c.declared.Timeout).Sub(now)
 	}
 	switch {
-	case c.door.server.Draining():
+	case c.door.server.Draining() || !c.leads:
 		return wait
-	case c.atStart || c.call == nil && !c.waiting.IsZero():
+	case c.atStart || !c.busy() && !c.waiting.IsZero():
 		return 0
 	case c.next.IsZero():
 		return wait
@@ -75,12 +91,12 @@ func (c *clock) expire(now time.Time) {
 
 // turn makes the ticks that are due.
 func (c *clock) turn(now time.Time) {
-	if c.door.server.Draining() {
+	if c.door.server.Draining() || !c.leads {
 		return
 	}
-	if at := c.waiting; c.call == nil && !at.IsZero() {
+	if at := c.waiting; !c.busy() && !at.IsZero() {
 		c.waiting = time.Time{}
-		c.begin(at, now)
+		c.claim(at, now)
 	}
 	if c.atStart {
 		c.atStart = false
@@ -115,19 +131,36 @@ const missedMax = 10_000
 // tick makes a call for a scheduled time, unless the call of an earlier tick still runs.
 func (c *clock) tick(at, now time.Time) {
 	switch {
-	case c.call == nil:
-		c.begin(at, now)
+	case !c.busy():
+		c.claim(at, now)
 	case c.declared.Overlap == publisher.OverlapQueue && c.waiting.IsZero():
 		c.waiting = at
 	default:
 		c.skipped++
+		if c.call == nil {
+			c.warn(&c.skipping, now, 1, "a clock has skipped ticks: the broker has not answered about an earlier one; look at the connection that its leader names")
+			return
+		}
 		c.warn(&c.skipping, now, 1, "a clock has skipped ticks: the call of an earlier one still runs; give it a longer period, or make it faster")
 	}
 }
 
+// busy reports whether a tick runs, or is about to.
+func (c *clock) busy() bool { return c.call != nil || !c.claimed.IsZero() }
+
+// claim makes sure that no other process makes the tick, and begins it.
+func (c *clock) claim(at, now time.Time) {
+	if c.election == nil {
+		c.begin(at, now)
+		return
+	}
+	c.claimed = at
+	c.election.Claim(at)
+}
+
 func (c *clock) begin(at, now time.Time) {
 	c.ticks++
-	c.began, c.expired = now, false
+	c.running, c.began, c.expired = at, now, false
 	c.call = c.door.server.NewCall()
 	c.call.SetClock(c.source, at)
 	c.door.server.Dispatch(c.call, c) // it may call Done at once
@@ -143,7 +176,14 @@ func (c *clock) Done(call *publisher.Call) {
 	} else {
 		c.failed, c.succeeded = "", now
 	}
+	if c.election != nil {
+		c.election.Over(c.running, true)
+	}
 	if c.waiting.IsZero() {
+		return
+	}
+	if c.door.server.Draining() && c.election != nil {
+		c.waiting = time.Time{} // the next leader makes it
 		return
 	}
 	if c.door.server.Draining() {

@@ -53,6 +53,20 @@ func New(server *publisher.Server, clocks map[string]publisher.Clock, log zerolo
 	return d, nil
 }
 
+// Elect gives an election to each clock that has a leader. Call it before Start.
+func (d *Door) Elect(election func(clock, connection string) (publisher.Election, error)) error {
+	for _, c := range d.clocks {
+		if c.declared.Leader == "" {
+			continue
+		}
+		var err error
+		if c.election, err = election(c.name, c.declared.Leader); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Start lets the clocks tick. timer makes the one timer that the door needs; the timer calls
 // turn.
 func (d *Door) Start(timer func(turn func()) Timer) {
@@ -60,11 +74,16 @@ func (d *Door) Start(timer func(turn func()) Timer) {
 		return
 	}
 	d.seen = d.server.Now()
-	for _, c := range d.clocks {
-		c.plan(d.seen)
-		c.atStart = c.declared.RunAtStart
-	}
 	d.timer = timer(d.turn)
+	for _, c := range d.clocks {
+		c.atStart = c.declared.RunAtStart
+		if c.election != nil {
+			c.election.Stand(c)
+			continue
+		}
+		c.leads = true
+		c.plan(d.seen)
+	}
 	d.arm()
 }
 
@@ -137,17 +156,8 @@ func (d *Door) arm() {
 func (d *Door) Report() []publisher.Status {
 	all := make([]publisher.Status, 0, len(d.clocks))
 	for _, c := range d.clocks {
-		s := publisher.Status{Kind: "clock", Name: c.name, Ready: true, State: "waiting"}
-		switch {
-		case c.call != nil:
-			s.State = "running"
-		case c.failed != "":
-			s.State = "failed"
-		}
-		if c.failed != "" {
-			s.Detail = "the last tick failed: " + c.failed + "; "
-		}
-		s.Detail += "next tick at " + c.due.Format(time.RFC3339)
+		s := publisher.Status{Kind: "clock", Name: c.name, Ready: true}
+		s.State, s.Detail = c.state()
 		all = append(all, s)
 	}
 	return all
@@ -163,6 +173,9 @@ func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 			publisher.Metric{Name: "clock_skipped_total", Help: "Ticks dropped because the call of an earlier one still ran.", Value: float64(c.skipped)},
 			publisher.Metric{Name: "clock_late_total", Help: "Ticks that began more than a second after their time.", Value: float64(c.late)},
 			publisher.Metric{Name: "clock_timeouts_total", Help: "Calls of the clock whose waits were ended by its timeout.", Value: float64(c.timeouts)},
+			publisher.Metric{Name: "clock_leader", Help: "1 while this process makes the ticks of the clock: always, unless the clock has a leader.", Value: publisher.Bit(c.leads)},
+			publisher.Metric{Name: "clock_leader_changes_total", Help: "How often this process has become the leader of the clock, or was it no longer.", Value: float64(c.changes)},
+			publisher.Metric{Name: "clock_unfinished_total", Help: "Ticks that the leader before had begun, and perhaps not ended. With dedupe they are not repeated.", Value: float64(c.unfinished)},
 			publisher.Metric{Name: "clock_running", Help: "1 while a call of the clock runs.", Value: publisher.Bit(c.call != nil)},
 			publisher.Metric{Name: "clock_last_duration_seconds", Help: "How long the last call of the clock took.", Value: c.took.Seconds()},
 			publisher.Metric{Name: "clock_last_success_timestamp_seconds", Help: "When a call of the clock last succeeded, in Unix time; 0 is never.", Value: unix(c.succeeded)},

@@ -34,6 +34,11 @@ func (s *Settings) check(found Problems) Problems {
 	for _, name := range slices.Sorted(maps.Keys(s.Producers)) {
 		c.connectionName("producer."+name+".connection", s.Producers[name].Connection)
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Clocks)) {
+		if leader := s.Clocks[name].Leader; leader != "" {
+			c.connectionName("clock."+name+".leader", leader)
+		}
+	}
 	return c.problems
 }
 

@@ -76,6 +76,7 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 	for _, consumer := range p.Consumers {
 		used[consumer.Connection] = true
 	}
+	c.leaders(used)
 	for name, connection := range s.Connections {
 		if connection.leftover(name) {
 			used[name] = true

@@ -80,6 +80,14 @@ func (s *Schedule) Next(t time.Time) time.Time {
 	return time.Time{}
 }
 
+// In returns t in the time zone of the schedule, as Next returns its times.
+func (s *Schedule) In(t time.Time) time.Time {
+	if s.cron != nil {
+		return t.In(s.zone)
+	}
+	return t.Local()
+}
+
 // Passed counts the times of the schedule in (from, to], where from is a time of the
 // schedule. last is the last time that was counted, or from. At most most times of a line of
 // cron are counted.

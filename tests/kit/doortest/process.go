@@ -78,6 +78,7 @@ func (w *World) Start(s Setup) *Process {
 	cfg.Seed = uint64(w.seed) + uint64(len(w.processes))
 	p.Client = client.New(cfg, p)
 	p.Door.Link(publisher.DefaultConnection, p.Client, s.Prefetch, func(string) bool { return true })
+	p.startClocks(s.Registry, log)
 	w.processes = append(w.processes, p)
 	w.T.Cleanup(func() {
 		if w.T.Failed() && p.Log.Len() > 0 {

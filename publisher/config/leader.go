@@ -1,0 +1,31 @@
+package config
+
+import (
+	"maps"
+	"slices"
+
+	"zamqp/publisher"
+)
+
+// leaders checks the connections by which clocks have a leader, and marks them as used.
+func (c *planner) leaders(used map[string]bool) {
+	clocks := c.registry.Clocks()
+	for _, name := range slices.Sorted(maps.Keys(clocks)) {
+		clock := clocks[name]
+		if own := c.settings.Clocks[name]; own != nil {
+			clock = *own
+		}
+		if clock.Disabled || clock.Leader == "" {
+			continue
+		}
+		key := "clock." + name + ".leader"
+		if c.settings.Connections[clock.Leader] == nil {
+			if _, configured := c.settings.origins[key]; !configured { // else Load has checked it
+				c.declaration(key, show(clock.Leader), UnknownConnection(clock.Leader, c.settings))
+			}
+			continue
+		}
+		c.length(key, publisher.ClockQueue(name, c.settings.Site.ID))
+		used[clock.Leader] = true
+	}
+}
