@@ -102,6 +102,8 @@ func (c Clock) Check() (key string, err error) {
 		return "zone", errors.New("a period has no time zone: remove this, or set cron in place of period")
 	case c.Period != 0 && c.Jitter >= c.Period:
 		return "jitter", fmt.Errorf("it must be shorter than the period, %s: otherwise ticks would overtake each other", c.Period)
+	case c.Dedupe && c.Leader == "":
+		return "dedupe", errors.New(`no broker says which ticks have begun: set leader, too, like leader = "default"`)
 	}
 	if _, err := schedule.Zone(c.Zone); err != nil {
 		return "zone", fmt.Errorf(`%w: write a name of the IANA database, like "Europe/Berlin"`, err)

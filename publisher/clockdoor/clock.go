@@ -116,7 +116,11 @@ func (c *clock) turn(now time.Time) {
 	}
 	if missed > 0 {
 		c.missed += uint64(missed)
-		c.warn(&c.missing, now, missed, "a clock has missed ticks: the loop was held, the process was suspended or the machine's clock was set; the last of them runs now")
+		text := "a clock has missed ticks: the loop was held, the process was suspended or the machine's clock was set; the last of them runs now"
+		if c.election != nil {
+			text = "a clock has missed ticks: no process was the leader, or the leader was held; the last of them runs now"
+		}
+		c.warn(&c.missing, now, missed, text)
 	}
 	c.tick(at, now)
 }

@@ -169,7 +169,7 @@ func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 		dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "clock", Value: c.name}},
 			publisher.Metric{Name: "clock_ticks_total", Help: "Ticks that became calls.", Value: float64(c.ticks)},
 			publisher.Metric{Name: "clock_failures_total", Help: "Calls of the clock that ended in an error.", Value: float64(c.failures)},
-			publisher.Metric{Name: "clock_missed_total", Help: "Times of the schedule that passed without a tick: the loop stalled, the process was suspended, the machine's clock was set.", Value: float64(c.missed)},
+			publisher.Metric{Name: "clock_missed_total", Help: "Times of the schedule that passed without a tick: the loop stalled, the process was suspended, the machine's clock was set, no process was the leader.", Value: float64(c.missed)},
 			publisher.Metric{Name: "clock_skipped_total", Help: "Ticks dropped because the call of an earlier one still ran.", Value: float64(c.skipped)},
 			publisher.Metric{Name: "clock_late_total", Help: "Ticks that began more than a second after their time.", Value: float64(c.late)},
 			publisher.Metric{Name: "clock_timeouts_total", Help: "Calls of the clock whose waits were ended by its timeout.", Value: float64(c.timeouts)},

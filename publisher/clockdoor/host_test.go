@@ -20,6 +20,29 @@ type host struct {
 	server *publisher.Server
 	door   *clockdoor.Door
 	log    strings.Builder
+
+	election *election // of the last clock with a leader
+}
+
+// election is one whose outcome the test decides.
+type election struct {
+	h         *host
+	candidate publisher.Candidate
+	claimed   time.Time
+	silent    bool // it grants nothing
+	over      []bool
+	count     int
+}
+
+func (e *election) Stand(c publisher.Candidate) { e.candidate = c }
+func (e *election) Queue() string               { return "c.clock" }
+func (e *election) Trouble() string             { return "" }
+func (e *election) Over(at time.Time, ran bool) { e.count++; e.over = append(e.over[:0], ran) }
+
+func (e *election) Claim(at time.Time) {
+	if e.claimed = at; !e.silent {
+		e.candidate.Granted(at)
+	}
 }
 
 type timer struct {
@@ -62,6 +85,12 @@ func serve(t testing.TB, registry *publisher.Registry) *host {
 	h.server.Start(h)
 	t.Cleanup(h.server.End)
 	if h.door, err = clockdoor.New(h.server, registry.Clocks(), log); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.door.Elect(func(string, string) (publisher.Election, error) {
+		h.election = &election{h: h}
+		return h.election, nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	h.door.Start(func(turn func()) clockdoor.Timer {

@@ -23,6 +23,7 @@ func TestClocks(t *testing.T) {
 		{name: "another period", registered: publisher.Clock{Period: time.Minute}, file: `period = "10s"`, want: "every 10s"},
 		{name: "everything", registered: publisher.Clock{Period: time.Minute}, want: "at @daily in Asia/Tokyo, up to 5s later, and at the start; one tick waits for the one before; timeout 10m0s",
 			file: "period = \"off\"\ncron = \"@daily\"\nzone = \"Asia/Tokyo\"\njitter = \"5s\"\noverlap = \"queue\"\nrun_at_start = true\ntimeout = \"10m\""},
+		{name: "one of several", registered: publisher.Clock{Period: time.Minute}, file: "leader = \"default\"\ndedupe = true", want: "every 1m0s; in one process, by connection default; no tick twice"},
 		{name: "off", registered: publisher.Clock{Period: time.Minute}, file: `enabled = false`, want: "disabled"},
 		{name: "on", registered: publisher.Clock{Period: time.Minute, Disabled: true}, file: `enabled = true`, want: "every 1m0s"},
 
@@ -43,6 +44,12 @@ func TestClocks(t *testing.T) {
 			problem: `F:2: clock.tick.period = "1us": out of range: the least is 1ms and the most is 8760h; 0 or "off" means that cron says when`},
 		{name: "too short, compiled in", registered: publisher.Clock{Period: time.Microsecond},
 			problem: `compiled-in handlers: clock.tick.period = 1µs: out of range: the least is 1ms and the most is 8760h; 0 or "off" means that cron says when`},
+		{name: "no such connection", registered: publisher.Clock{Period: time.Minute}, file: `leader = "defualt"`,
+			problem: `F:2: clock.tick.leader = "defualt": there is no [connection.defualt]; did you mean "default"?`},
+		{name: "no such connection, compiled in", registered: publisher.Clock{Period: time.Minute, Leader: "audit"},
+			problem: `compiled-in handlers: clock.tick.leader = "audit": there is no [connection.audit]: add it, with its url`},
+		{name: "dedupe alone", registered: publisher.Clock{Period: time.Minute}, file: `dedupe = true`,
+			problem: `F:2: clock.tick.dedupe = "true": no broker says which ticks have begun: set leader, too, like leader = "default"`},
 		{name: "overlap", registered: publisher.Clock{Period: time.Minute, Overlap: "kill"},
 			problem: `compiled-in handlers: clock.tick.overlap = "kill": no such word; there are skip, queue`},
 	} {

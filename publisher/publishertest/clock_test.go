@@ -77,3 +77,45 @@ func TestTick(t *testing.T) {
 		t.Errorf("%+v, %s", got, seen)
 	}
 }
+
+// TestSetLeader: a clock with a leader ticks only there. A new leader makes the last of the
+// missed ticks, and counts no others while it is none.
+func TestSetLeader(t *testing.T) {
+	for _, dedupe := range []bool{false, true} {
+		t.Run(fmt.Sprintf("dedupe=%v", dedupe), func(t *testing.T) {
+			g := publisher.NewRegistry()
+			g.Produce("log", publisher.Producer{Queue: "log", Codec: "text"})
+			g.Every("minute", publisher.Clock{Period: time.Minute, Leader: "default", Dedupe: dedupe}, func(r *publisher.Request) error {
+				r.Publish("log", r.Scheduled().UTC().Format("15:04"))
+				return r.Sleep(10 * time.Second)
+			})
+			s := publishertest.New(t, g)
+			s.SetNow(time.Date(2026, 11, 29, 6, 0, 30, 0, time.UTC))
+			ticked := func(after time.Duration, want string) {
+				t.Helper()
+				s.Advance(after)
+				all := ""
+				for _, p := range s.Published() {
+					all += string(p.Body) + " "
+				}
+				if all != want {
+					t.Errorf("%s, want %s", all, want)
+				}
+			}
+			ticked(2*time.Minute, "06:01 06:02 ")
+			s.SetLeader("minute", false)
+			ticked(5*time.Minute, "")
+			s.SetLeader("minute", true)
+			ticked(15*time.Second, "06:07 ")
+			ticked(20*time.Second, "")   // 06:08:05: it has begun
+			s.SetLeader("minute", false) // before it is over
+			ticked(6*time.Second, "06:08 ")
+			s.SetLeader("minute", true)
+			want := "06:08 "
+			if dedupe {
+				want = ""
+			}
+			ticked(20*time.Second, want)
+		})
+	}
+}

@@ -35,6 +35,7 @@ type Server struct {
 	registry  *publisher.Registry
 	server    *publisher.Server
 	clocks    *clockdoor.Door
+	elections map[string]*election // of the clocks with a leader
 	now       time.Time
 	timers    []*timer
 	todo      []func()    // ends of offloaded work, confirms
@@ -106,6 +107,7 @@ func New(t testing.TB, registry *publisher.Registry, options ...Option) *Server 
 	if s.clocks, err = clockdoor.New(server, registry.Clocks(), log); err != nil {
 		t.Fatal(err)
 	}
+	s.elect()
 	s.startClocks()
 	return s
 }
