@@ -132,7 +132,14 @@ func (e *Events) Heartbeat(every time.Duration) {
 	}
 }
 
-func (e *Events) arm(d time.Duration) { e.unbeat = e.r.server.runtime.After(d, e.beat) }
+func (e *Events) arm(d time.Duration) {
+	rt := e.r.server.runtime
+	if b, ok := rt.(Backgrounder); ok {
+		e.unbeat = b.AfterInBackground(d, e.beat)
+		return
+	}
+	e.unbeat = rt.After(d, e.beat)
+}
 
 // onBeat sends a comment, if nothing else was sent for a while. An event that is sent in
 // pieces is not cut in two, and a client that does not read is sent nothing more.

@@ -102,7 +102,7 @@ func (t *topic) serveOne(sub *subscription, left *fanoutBudget) {
 		left.events--
 		e := t.log.get(sub.seq)
 		p := t.log.form(e, sub.to.format())
-		if sub.at == 0 && (len(p) == 0 || sub.filter != nil && !sub.filter(&e.Event)) {
+		if sub.at == 0 && !sub.wants(e, p) {
 			sub.seq++
 			continue
 		}
@@ -123,6 +123,18 @@ func (t *topic) serveOne(sub *subscription, left *fanoutBudget) {
 		}
 	}
 	t.idle.add(sub)
+}
+
+// wants reports whether the subscriber is to get an event, which p is the form of.
+func (s *subscription) wants(e *topicEvent, p []byte) bool {
+	if s.filter != nil && !s.filter(&e.Event) {
+		return false
+	}
+	if len(p) == 0 {
+		s.topic.stats.unfit++
+		return false
+	}
+	return true
 }
 
 // drop ends a subscription that is in no list.

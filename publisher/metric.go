@@ -81,5 +81,5 @@ func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
 			Metric{Name: "consumer_calls_total", Help: "Messages of the consumer that became calls, each attempt.", Value: float64(c.calls)},
 			Metric{Name: "consumer_failures_total", Help: "Calls of the consumer that ended in an error.", Value: float64(c.failures)})
 	}
-	return s.outgoing.measure(s.measurePools(dst))
+	return s.measureTopics(s.outgoing.measure(s.measurePools(dst)))
 }

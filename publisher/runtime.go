@@ -19,6 +19,13 @@ type Runtime interface {
 	Enter(name *string)
 }
 
+// A Backgrounder is a Runtime for tests. It tells the timers for which a call waits from those
+// that run beside the calls, such as heartbeats.
+type Backgrounder interface {
+	// AfterInBackground is After for a timer for which no call waits.
+	AfterInBackground(d time.Duration, fn func()) (stop func() bool)
+}
+
 // A Turner is a Runtime for tests. Its loop runs only while the loop's own goroutine waits
 // for something.
 type Turner interface {

@@ -33,7 +33,7 @@ type topicStats struct {
 	repeated    uint64 // events of messages that had come before
 	resumed     uint64 // clients that came back and said where they had been
 	missed      uint64 // of these, clients whose last event is not kept
-	gaps        uint64 // times that the exchange's consumer was cut off from its queue
+	unfit       uint64 // events that a client could not be sent, each for each client
 }
 
 // realtime is what a server has for clients that stay connected.
@@ -129,4 +129,28 @@ func (t *topic) overdue() *subscription {
 		return sub
 	}
 	return nil
+}
+
+// measureTopics appends the numbers of topics and of streams of events.
+func (s *Server) measureTopics(dst []Metric) []Metric {
+	dst = AppendMetrics(dst, nil,
+		Metric{Name: "event_streams", Help: "Streams of server-sent events that are open.", Value: float64(s.eventStreams)},
+		Metric{Name: "event_heartbeats_total", Help: "Comments sent on streams of server-sent events because there were no events.", Value: float64(s.heartbeats)},
+	)
+	for name, t := range s.topics {
+		dst = AppendMetrics(dst, []Label{{"topic", name}},
+			Metric{Name: "topic_subscribers", Help: "Clients that follow the topic.", Value: float64(t.stats.subscribers)},
+			Metric{Name: "topic_events_total", Help: "Events of the topic.", Value: float64(t.stats.events)},
+			Metric{Name: "topic_deliveries_total", Help: "Events of the topic, counted for each client that got them.", Value: float64(t.stats.deliveries)},
+			Metric{Name: "topic_kept_events", Help: "Events that the topic keeps for clients that are slower or come back.", Value: float64(t.log.count)},
+			Metric{Name: "topic_kept_bytes", Help: "Memory of the events that the topic keeps, about.", Value: float64(t.log.octets)},
+			Metric{Name: "topic_waiting", Help: "Calls that wait because the topic has events that clients who can take them have not got yet.", Value: float64(len(t.line))},
+			Metric{Name: "topic_slow_total", Help: "Clients that were dropped because their next event was not kept any more: they read more slowly than the events come.", Value: float64(t.stats.slow)},
+			Metric{Name: "topic_resumed_total", Help: "Clients that came back and said what their last event was.", Value: float64(t.stats.resumed)},
+			Metric{Name: "topic_missed_total", Help: "Clients that came back and whose last event was not kept: they may have missed events.", Value: float64(t.stats.missed)},
+			Metric{Name: "topic_repeated_total", Help: "Messages that were not sent to clients because the topic keeps an event with the same id.", Value: float64(t.stats.repeated)},
+			Metric{Name: "topic_unfit_total", Help: "Events that were not sent to a client because its protocol cannot carry their data, each for each client.", Value: float64(t.stats.unfit)},
+		)
+	}
+	return dst
 }

@@ -61,7 +61,7 @@ func (s *Server) startClocks() {
 		s.clocks.Stop()
 	}
 	s.clocks.Start(func(turn func()) clockdoor.Timer {
-		t := &timer{s: s, at: s.now, fn: turn, clock: true}
+		t := &timer{s: s, at: s.now, fn: turn, apart: true}
 		s.timers = append(s.timers, t)
 		return t
 	})
@@ -78,12 +78,12 @@ func (s *Server) settle() {
 	}
 }
 
-// earliest returns the timer that is due first. Timers of clocks are included if clocks is
-// set. nil is none.
-func (s *Server) earliest(clocks bool) *timer {
+// earliest returns the timer that is due first, or nil. Timers for which no call waits are
+// included if all is set.
+func (s *Server) earliest(all bool) *timer {
 	var next *timer
 	for _, t := range s.timers {
-		if !t.done && (clocks || !t.clock) && (next == nil || t.at.Before(next.at)) {
+		if !t.done && (all || !t.apart) && (next == nil || t.at.Before(next.at)) {
 			next = t
 		}
 	}

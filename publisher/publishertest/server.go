@@ -73,7 +73,7 @@ type timer struct {
 	at    time.Time
 	fn    func()
 	done  bool
-	clock bool // a tick of a clock, for which nobody waits
+	apart bool // no call waits for it: a tick of a clock, a heartbeat
 }
 
 // New returns a server for the handlers of a registry. It runs their OnStart
@@ -136,6 +136,16 @@ func (s *Server) Published() []Published {
 // header fields, as "Name: value".
 func (s *Server) Request(method, target, contentType, body string, fields ...string) Response {
 	s.t.Helper()
+	if contentType != "" {
+		fields = append(fields, "Content-Type: "+contentType)
+	}
+	w := &waiter{}
+	s.run(s.newRequest(method, target, body, fields), w)
+	return w.response
+}
+
+func (s *Server) newRequest(method, target, body string, fields []string) *publisher.Call {
+	s.t.Helper()
 	var head []publisher.Field
 	for _, line := range fields {
 		name, value, ok := strings.Cut(line, ":")
@@ -145,14 +155,9 @@ func (s *Server) Request(method, target, contentType, body string, fields ...str
 		head = append(head, publisher.Field{Name: []byte(name), Value: []byte(strings.TrimSpace(value))})
 	}
 	r := s.server.NewCall()
-	if contentType != "" {
-		head = append(head, publisher.Field{Name: []byte("Content-Type"), Value: []byte(contentType)})
-	}
 	r.SetHTTP([]byte(method), []byte(target), []byte("localhost"), head, nil)
 	r.AppendBody([]byte(body))
-	w := &waiter{}
-	s.run(r, w)
-	return w.response
+	return r
 }
 
 // Deliver gives a message to a consumer and waits for its outcome. The exchange and the
@@ -278,15 +283,20 @@ type waiter struct {
 	response Response
 	streamed []byte
 	length   int64 // announced length of streamed; -1 for none
+	begun    bool  // streamed begins
+	stalled  bool  // the client reads nothing
 }
 
 // Start begins a streamed answer.
-func (w *waiter) Start(_ *publisher.Call, length int64) { w.length = length }
+func (w *waiter) Start(c *publisher.Call, length int64) {
+	w.length, w.begun = length, true
+	w.keep(c.Response())
+}
 
-// Write takes a piece of a streamed answer. It never waits.
+// Write takes a piece of a streamed answer. It waits only if the test has stalled the client.
 func (w *waiter) Write(_ *publisher.Call, p []byte) (more bool, err error) {
 	w.streamed = append(w.streamed, p...)
-	return true, nil
+	return !w.stalled, nil
 }
 
 // Written fails a stream that does not have the announced length.
@@ -299,12 +309,16 @@ func (w *waiter) Written(*publisher.Call) error {
 
 // Done keeps the outcome of the call.
 func (w *waiter) Done(r *publisher.Call) {
-	p := r.Response()
 	w.over, w.outcome = true, *r.Outcome()
-	w.response = Response{Status: p.Status, ContentType: p.ContentType, Header: http.Header{}, Body: string(p.Body), Err: w.outcome.Err}
-	if r.Streamed() {
+	w.keep(r.Response())
+	if w.response.Err = w.outcome.Err; r.Streamed() {
 		w.response.Body = string(w.streamed)
 	}
+}
+
+// keep copies the answer as it is now.
+func (w *waiter) keep(p *publisher.Response) {
+	w.response = Response{Status: p.Status, ContentType: p.ContentType, Header: http.Header{}, Body: string(p.Body)}
 	for _, line := range strings.Split(string(p.Lines()), "\r\n") {
 		if name, value, ok := strings.Cut(line, ": "); ok {
 			w.response.Header.Add(textproto.CanonicalMIMEHeaderKey(name), value)
@@ -361,8 +375,15 @@ func (r runtime) Offload(_ uintptr, fn, done func()) {
 	r.s.todo = append(r.s.todo, func() { fn(); done() })
 }
 
-func (r runtime) After(d time.Duration, fn func()) func() bool {
-	t := &timer{s: r.s, at: r.s.now.Add(d), fn: fn}
+func (r runtime) After(d time.Duration, fn func()) func() bool { return r.after(d, fn, false) }
+
+// AfterInBackground is for timers that do not move time by themselves.
+func (r runtime) AfterInBackground(d time.Duration, fn func()) func() bool {
+	return r.after(d, fn, true)
+}
+
+func (r runtime) after(d time.Duration, fn func(), apart bool) func() bool {
+	t := &timer{s: r.s, at: r.s.now.Add(d), fn: fn, apart: apart}
 	r.s.timers = append(r.s.timers, t)
 	return t.Stop
 }

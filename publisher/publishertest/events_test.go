@@ -1,0 +1,128 @@
+package publishertest_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"zamqp/publisher"
+	"zamqp/publisher/publishertest"
+)
+
+// newsroom has a topic, and handlers that send to it and follow it.
+func newsroom() *publisher.Registry {
+	g := publisher.NewRegistry()
+	g.AddTopic("news", publisher.Topic{Events: 4})
+	g.Handle("GET /news", publisher.Follow("news"))
+	g.Handle("POST /news", func(r *publisher.Request) error {
+		if err := r.Broadcast("news", publisher.Event{ID: r.Header("Id"), Data: string(r.Body())}); err != nil {
+			return err
+		}
+		if r.Header("Fail") != "" {
+			return errors.New("failed")
+		}
+		return r.Reply(202, nil)
+	})
+	g.Handle("GET /ticks", func(r *publisher.Request) error {
+		return r.Events(func(e *publisher.Events) error {
+			for n := 0; ; n++ {
+				if err := e.Send(publisher.Event{ID: fmt.Sprint(n), Name: "tick", Data: n}); err != nil {
+					return err
+				}
+				if err := r.Sleep(time.Minute); err != nil {
+					return err
+				}
+			}
+		})
+	})
+	return g
+}
+
+func TestEventsOfATopic(t *testing.T) {
+	s := publishertest.New(t, newsroom())
+	one, two := s.Events("/news"), s.Events("/news")
+	if got := s.Request("POST", "/news", "text/plain", "first", "Id: 1"); got.Status != 202 {
+		t.Fatalf("%+v", got)
+	}
+	s.Request("POST", "/news", "text/plain", "not sent", "Id: x", "Fail: yes")
+	s.Request("POST", "/news", "text/plain", "second", "Id: 2")
+	for _, stream := range []*publishertest.EventStream{one, two} {
+		if got := stream.Next(); got.ID != "1" || got.Data != "first" {
+			t.Errorf("%+v", got)
+		}
+		if got := stream.Events(); len(got) != 1 || got[0].Data != "second" {
+			t.Errorf("%+v", got)
+		}
+	}
+	if one.Retry() < time.Second || one.Retry() > 5*time.Second {
+		t.Errorf("retry %s", one.Retry())
+	}
+	one.Close()
+	if over, err := one.Over(); !over || !errors.Is(err, publisher.ErrGone) {
+		t.Errorf("over %v: %v", over, err)
+	}
+	s.Request("POST", "/news", "text/plain", "third", "Id: 3")
+	again := s.Events("/news", "Last-Event-ID: "+one.LastEventID())
+	if got := again.Next(); got.Data != "third" {
+		t.Errorf("after the reconnect: %+v", got)
+	}
+	if got := two.Next(); got.Data != "third" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestEventsAndTime(t *testing.T) {
+	s := publishertest.New(t, newsroom())
+	ticks := s.Events("/ticks")
+	for n := range 3 {
+		if got := ticks.Next(); got.Name != "tick" || got.Data != fmt.Sprint(n) {
+			t.Errorf("%+v", got)
+		}
+	}
+	news := s.Events("/news")
+	before := len(news.Octets())
+	s.Advance(time.Minute)
+	if got := strings.Count(news.Octets()[before:], ":\n\n"); got < 4 || got > 5 {
+		t.Errorf("%d heartbeats in a minute of silence", got)
+	}
+	if len(news.Events()) != 0 {
+		t.Error("a heartbeat is taken for an event")
+	}
+}
+
+func TestASlowStreamIsDropped(t *testing.T) {
+	s := publishertest.New(t, newsroom())
+	slow, fast := s.Events("/news"), s.Events("/news")
+	slow.Stall(true)
+	for i := range 6 {
+		s.Request("POST", "/news", "text/plain", "x", fmt.Sprint("Id: ", i))
+		if got := fast.Next(); got.ID != fmt.Sprint(i) {
+			t.Fatalf("%+v", got)
+		}
+	}
+	if over, err := slow.Over(); !over || !errors.Is(err, publisher.ErrSlow) {
+		t.Errorf("over %v: %v", over, err)
+	}
+	if over, _ := fast.Over(); over {
+		t.Error("the other one was dropped, too")
+	}
+}
+
+func TestEventsEndWithTheDrain(t *testing.T) {
+	s := publishertest.New(t, newsroom())
+	news := s.Events("/news")
+	s.Server().BeginDrain()
+	news.Events()
+	if over, err := news.Over(); !over || err != nil {
+		t.Errorf("over %v: %v", over, err)
+	}
+}
+
+func TestHeadOfAStreamOfEvents(t *testing.T) {
+	s := publishertest.New(t, newsroom())
+	if got := s.Request("HEAD", "/news", "", ""); got.Status != 200 || got.ContentType != "text/event-stream" || got.Body != "" || got.Header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("%+v", got)
+	}
+}
