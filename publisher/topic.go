@@ -1,6 +1,10 @@
 package publisher
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // A Topic is a name under which events reach clients: streams of server-sent events
 // ([Events.Follow]) and WebSockets that subscribe to it. [Request.Broadcast] sends an event
@@ -51,7 +55,10 @@ func AddTopic(name string, t Topic) { Default.addTopic(name, t, caller(2)) }
 func (g *Registry) AddTopic(name string, t Topic) { g.addTopic(name, t, caller(2)) }
 
 func (g *Registry) addTopic(name string, t Topic, place string) {
-	topicKind.add(g, name, t, nil, place)
+	if t.Connection != "" && t.Exchange == "" {
+		panic(fmt.Sprintf("publisher: AddTopic(%q) at %s: it has a connection and no exchange: the events would stay in this process", name, place))
+	}
+	topicKind.add(g, name, t.WithDefaults(), nil, place)
 	if t.Exchange != "" {
 		producerKind.add(g, topicPrefix+name, t.producer(), nil, place)
 		consumerKind.add(g, topicPrefix+name, t.consumer(), feed(name), place)
@@ -63,6 +70,26 @@ const topicPrefix = "topic-"
 
 // Topics returns the declared topics by name.
 func (g *Registry) Topics() map[string]Topic { return topicKind.values(g) }
+
+// Check returns what is wrong with the topic, and the key that it is about: nothing, as each
+// value is checked by itself.
+func (t Topic) Check() (key string, err error) { return "", nil }
+
+// String describes the topic for people.
+func (t Topic) String() string {
+	t = t.WithDefaults()
+	var b strings.Builder
+	if t.Exchange != "" {
+		fmt.Fprintf(&b, "by the exchange %s, ", t.Exchange)
+	} else {
+		b.WriteString("in this process, ")
+	}
+	fmt.Fprintf(&b, "keeps %d events in %s", t.Events, t.Octets)
+	if t.NoHistory {
+		b.WriteString(", without a history")
+	}
+	return b.String()
+}
 
 // producer carries the topic's events to its exchange.
 func (t Topic) producer() Producer {

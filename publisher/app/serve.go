@@ -94,6 +94,7 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
 		Pools: poolSizes(s), Client: client, LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies,
 		FilesOpen:        min(max(loop.DescriptorLimit()/16, 8), publisher.FilesOpenMax),
+		Topics:           topics(s),
 		ConsumingServers: plan.ConsumingServers,
 	})
 	if err != nil {
@@ -139,6 +140,14 @@ func believed(s *config.Settings) (proxies publisher.Proxies, base *publisher.Ba
 		return proxies, nil, fmt.Errorf("http.trusted_proxies: %w", err)
 	}
 	return proxies, base, nil
+}
+
+func topics(s *config.Settings) map[string]publisher.Topic {
+	topics := make(map[string]publisher.Topic, len(s.Topics))
+	for name, t := range s.Topics {
+		topics[name] = *t
+	}
+	return topics
 }
 
 func poolSizes(s *config.Settings) map[string]publisher.PoolSize {

@@ -55,6 +55,7 @@ func TestShippedExamples(t *testing.T) {
 	r.Consume("hello", publisher.Consumer{}, nothing)
 	r.Produce("orders", publisher.Producer{})
 	r.Every("report", publisher.Clock{Period: 10 * time.Second}, nothing)
+	r.AddTopic("news", publisher.Topic{})
 	resolve := func(text string) *config.Plan {
 		s, err := config.Load(config.Sources{File: write(t, text)}, r)
 		if err != nil {
@@ -103,6 +104,9 @@ func TestShippedExamples(t *testing.T) {
 	if got.Overlap = ""; got != (publisher.Clock{Period: 10 * time.Second}) { // skip
 		t.Errorf("clock: config.toml %+v", got)
 	}
+	if got := *resolve(commented.ReplaceAllString(shippedText(t), "$1")).Settings.Topics["news"]; got != (publisher.Topic{}).WithDefaults() {
+		t.Errorf("topic: config.toml %+v", got)
+	}
 }
 
 // TestShippedFileIsComplete: every key that can be set is in config.toml, with a comment.
@@ -129,7 +133,7 @@ func TestShippedFileIsComplete(t *testing.T) {
 		got = append(got, table+key)
 	}
 	slices.Sort(got)
-	want := config.SchemaKeys("default", "hello", "orders", "report", "eu")
+	want := config.SchemaKeys("default", "hello", "orders", "report", "news", "eu")
 	if !slices.Equal(got, want) {
 		t.Errorf("config.toml has\n%s\nthe schema has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}

@@ -24,11 +24,12 @@ type Settings struct {
 	// Connections always has "default". Only connections that an enabled consumer or a
 	// producer names are opened.
 	Connections map[string]*Connection `key:"connection"`
-	// Consumers, Producers and Clocks are copies of what handler packages registered, with
+	// Consumers, Producers, Clocks and Topics are copies of what handler packages registered, with
 	// the changes of the configuration. Resolve fills in the defaults.
 	Consumers map[string]*publisher.Consumer `key:"consumer"`
 	Producers map[string]*publisher.Producer `key:"producer"`
 	Clocks    map[string]*publisher.Clock    `key:"clock"`
+	Topics    map[string]*publisher.Topic    `key:"topic"`
 	// ConsumingServers run instances of the consumers; without any, each consumer runs once.
 	ConsumingServers map[string]*ConsumingServer `key:"consuming_server"`
 
