@@ -145,7 +145,7 @@ func TestGuideIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range config.SchemaKeys("NAME", "NAME", "NAME", "NAME", "NAME") {
+	for _, key := range config.SchemaKeys("NAME", "NAME", "NAME", "NAME", "NAME", "NAME") {
 		if !strings.Contains(string(guide), "`"+key+"`") {
 			t.Errorf("docs/guide/configuration.md does not mention `%s`", key)
 		}
