@@ -174,7 +174,7 @@ func topicReachesTheBrowsersOfAllProcesses(t *testing.T, at broker) {
 	b.await("id: "+id+"1", "event: greeting", "data: first", "id: "+id+"2", "data: second", "data: line", "id: "+id+"3", "data: third")
 	again := two.browse("/news", id+"1")
 	again.await("id: "+id+"2", "data: second", "data: line", "id: "+id+"3", "data: third")
-	// The one server stops. The stream ends in good order; the others go on.
+	// The one server stops. The stream ends cleanly; the others go on.
 	left := one.browse("/news", "")
 	if err := one.drain(); err != nil {
 		t.Error(err)
@@ -234,7 +234,7 @@ func TestHeartbeatsOfAStreamOfEvents(t *testing.T) {
 	}
 }
 
-// TestStreamTimeoutOfEvents: the stream ends in good order, and the client comes back.
+// TestStreamTimeoutOfEvents: the stream ends cleanly, and the client comes back.
 func TestStreamTimeoutOfEvents(t *testing.T) {
 	s := start(t, embedded)
 	b := s.browse("/limited", "")
