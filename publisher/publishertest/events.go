@@ -79,7 +79,7 @@ func (e *EventStream) Retry() time.Duration { return e.retry }
 // Octets returns everything that has come, comments included.
 func (e *EventStream) Octets() string { return string(e.w.streamed) }
 
-// Over reports whether the stream has ended. Err is why, nil cleanly.
+// Over reports whether the stream has ended. err is why; nil if it has ended cleanly.
 func (e *EventStream) Over() (over bool, err error) {
 	e.s.settle()
 	return e.w.over, e.w.outcome.Err

@@ -15,7 +15,7 @@ import (
 )
 
 // TestOneServerTicks: of two servers one makes the ticks of a clock. When it is killed, stops
-// in good order, or hangs for longer than the heartbeat, the other one does. No tick is left
+// cleanly, or hangs for longer than the heartbeat, the other one does. No tick is left
 // out, and with dedupe none is made twice.
 func TestOneServerTicks(t *testing.T) {
 	apart(t, func(t *testing.T, n node) {
