@@ -81,10 +81,12 @@ func (in *inner) settle(r *Request, err error) {
 		}
 		return
 	}
-	err = checkError(err)
+	if err = checkError(err); isAbort(err) {
+		err = http.ErrAbortHandler
+	}
 	p.failed = err
 	switch panicked := (*PanicError)(nil); {
-	case errors.Is(err, http.ErrAbortHandler), isBrokenStream(err):
+	case err == http.ErrAbortHandler, isBrokenStream(err):
 		in.panicked, p.fatal = http.ErrAbortHandler, r.cut(err)
 	case errors.As(err, &panicked):
 		in.panicked, p.panicked = panicked.Value, panicked
@@ -95,6 +97,12 @@ func (in *inner) settle(r *Request, err error) {
 		r.answerFailure(err, status, text)
 		in.take(r)
 	}
+}
+
+// isAbort reports whether a handler has panicked to cut the connection.
+func isAbort(err error) bool {
+	p := (*PanicError)(nil)
+	return errors.Is(err, http.ErrAbortHandler) || errors.As(err, &p) && p.Value == http.ErrAbortHandler
 }
 
 // take takes the answer out of the call, for the middleware. A stream stays there: the

@@ -4,6 +4,7 @@
 package nethttp_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -63,11 +64,22 @@ func bind(h handler, s *seen) http.Handler {
 }
 
 // serveTheirs runs h under net/http's server and returns its address.
-func serveTheirs(t *testing.T, h http.Handler) string {
+func serveTheirs(t *testing.T, h http.Handler) string { return serveTheirsOn(t, h, listen(t)) }
+
+// serveTheirsTLS is serveTheirs with TLS.
+func serveTheirsTLS(t *testing.T, h http.Handler, config *tls.Config) string {
+	return serveTheirsOn(t, h, tls.NewListener(listen(t), config))
+}
+
+func listen(t *testing.T) net.Listener {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ln
+}
+
+func serveTheirsOn(t *testing.T, h http.Handler, ln net.Listener) string {
 	mux := http.NewServeMux()
 	mux.Handle("/", h)
 	s := &http.Server{Handler: mux, ErrorLog: log.New(io.Discard, "", 0)}
@@ -82,6 +94,41 @@ func serveMounted(t *testing.T, h http.Handler) string { return serveOurs(t, pub
 
 // serveOurs runs a handler under our server, inside of middleware, and returns its address.
 func serveOurs(t *testing.T, h publisher.Handler, middleware ...func(http.Handler) http.Handler) string {
+	return serveOursOn(t, h, middleware, func(l *loop.Loop, door *httpdoor.Door) (string, error) {
+		ln, err := l.Listen("tcp", "127.0.0.1:0", func(c *loop.Conn) loop.Peer { return door.Accept(c) })
+		if err != nil {
+			return "", err
+		}
+		return ln.Addr().String(), nil
+	})
+}
+
+// serveOursTLS is serveOurs with TLS.
+func serveOursTLS(t *testing.T, h http.Handler, config *tls.Config) string {
+	ln := listen(t)
+	t.Cleanup(func() { _ = ln.Close() })
+	return serveOursOn(t, publisher.HTTP(h), nil, func(l *loop.Loop, door *httpdoor.Door) (string, error) {
+		go func() {
+			for {
+				nc, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				secure := tls.Server(nc, config)
+				if secure.Handshake() != nil {
+					_ = nc.Close()
+					continue
+				}
+				state := secure.ConnectionState()
+				l.Post(func() { l.Adopt(secure, func(c *loop.Conn) loop.Peer { return door.AcceptTLS(c, &state) }) })
+			}
+		}()
+		return ln.Addr().String(), nil
+	})
+}
+
+// serveOursOn runs a handler under our server, which open makes reachable.
+func serveOursOn(t *testing.T, h publisher.Handler, middleware []func(http.Handler) http.Handler, open func(l *loop.Loop, door *httpdoor.Door) (string, error)) string {
 	g := publisher.NewRegistry()
 	for _, m := range middleware {
 		g.UseHTTP(m)
@@ -100,13 +147,11 @@ func serveOurs(t *testing.T, h publisher.Handler, middleware ...func(http.Handle
 		s.Start(&runtime{l})
 		l.OnEnd(s.End)
 		door := httpdoor.New(s, http1.Config{}, httpdoor.Limits{})
-		ln, err := l.Listen("tcp", "127.0.0.1:0", func(c *loop.Conn) loop.Peer { return door.Accept(c) })
+		address, err := open(l, door)
 		if err != nil {
 			t.Error(err)
-			close(opened)
-			return
 		}
-		opened <- ln.Addr().String()
+		opened <- address
 	})
 	ended := make(chan error, 1)
 	go func() { ended <- l.Run() }()
