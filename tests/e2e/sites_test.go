@@ -17,6 +17,9 @@ func init() {
 	once := publisher.Retry{Attempts: 2, Min: time.Millisecond}
 	publisher.Consume("e2e-site", publisher.Consumer{Queue: "e2e-site-${site_id}", Exchange: "e2e-site", ExchangeType: "fanout", Retry: once, Disabled: true}, siteOf)
 	publisher.Produce("e2e-site", publisher.Producer{})
+	publisher.Consume("e2e-site-path", publisher.Consumer{Queue: "e2e-site-path-${site_id}", Disabled: true}, func(r *publisher.Request) error {
+		return r.Text(200, r.Site()+" "+r.Path())
+	})
 	publisher.OnError("e2e-site", func(r *publisher.Request, err error) error {
 		see("site failed " + r.Site() + " " + r.User())
 		return err
@@ -146,5 +149,34 @@ func oneQueueOfTwoSites(t *testing.T, at broker) {
 	wait.Until(t, "all messages", func() bool { return seen() >= count })
 	if n := seen(); n != count {
 		t.Errorf("%d messages were handled %d times", count, n)
+	}
+}
+
+// TestSitesOnConnectionsOfTheirOwn: a consuming server consumes where its connection says,
+// whatever connection the consumer has elsewhere, and replies there.
+func TestSitesOnConnectionsOfTheirOwn(t *testing.T) { everywhere(t, sitesOnConnectionsOfTheirOwn) }
+
+func sitesOnConnectionsOfTheirOwn(t *testing.T, at broker) {
+	url := at(t)
+	options := append([]string{"connection.second.url=" + url, "consuming_server.us.connection=second", "consumer.e2e-site-path.enabled=true"}, twoSites...)
+	options = append(options, "consuming_server.eu.consumers=e2e-site-path", "consuming_server.us.consumers=e2e-site-path")
+	s := start(t, func(*testing.T) string { return url }, options...)
+	ch := s.channel()
+	replies, err := ch.Consume("amq.rabbitmq.reply-to", "", true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for site, want := range map[string]string{"europe": "/default/(default)/e2e-site-path-europe", "america": "/second/(default)/e2e-site-path-america"} {
+		if err := ch.Publish("", "e2e-site-path-"+site, false, false, amqp.Publishing{ReplyTo: "amq.rabbitmq.reply-to"}); err != nil {
+			t.Fatal(err)
+		}
+		if d := <-replies; string(d.Body) != site+" "+want {
+			t.Errorf("%s: %s", site, d.Body)
+		}
+	}
+	for instance, connection := range map[string]string{"e2e-site-path@eu": "default", "e2e-site-path@us": "second"} {
+		if up := s.metric("consumer_up", "consumer="+instance, "connection="+connection); up != 1 {
+			t.Errorf("%s on %s: consumer_up is %v", instance, connection, up)
+		}
 	}
 }
