@@ -5,17 +5,20 @@ import (
 	"strings"
 )
 
-// SchemaKeys gives tests every key of the schema, sorted, with one name each for a
-// connection, a consumer, a producer, a clock, a topic and a consuming server; a user of the broker is called NAME.
-func SchemaKeys(connection, consumer, producer, clock, topic, server string) []string {
-	names := strings.NewReplacer("pool.\x00", "pool."+connection, "connection.\x00", "connection."+connection,
-		"consumer.\x00", "consumer."+consumer, "producer.\x00", "producer."+producer, "clock.\x00", "clock."+clock,
-		"topic.\x00", "topic."+topic, "consuming_server.\x00", "consuming_server."+server,
-		"broker.users.\x00.permissions.\x00", `broker.users.NAME.permissions."/"`, "broker.users.\x00", "broker.users.NAME")
+// SchemaKeys gives tests every key of the schema, sorted. nameOf chooses the name of the one
+// entry that a table of names is listed with: "hello" for "consumer".
+func SchemaKeys(nameOf func(table string) string) []string {
 	var keys []string
 	for _, key := range settingsSchema.keys("", "\x00") {
-		keys = append(keys, names.Replace(key))
+		for strings.Contains(key, "\x00") {
+			table, _, _ := strings.Cut(key, ".\x00")
+			key = strings.Replace(key, "\x00", nameOf(table), 1)
+		}
+		keys = append(keys, key)
 	}
 	slices.Sort(keys)
 	return keys
 }
+
+// Tables gives tests the tables of the schema, in order.
+func Tables() []string { return settingsSchema.names() }

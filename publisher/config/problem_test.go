@@ -26,7 +26,7 @@ func TestProblems(t *testing.T) {
 		{name: "elsewhere", file: "[http]\nheartbeat = \"1s\"", want: `F:2: http.heartbeat: unknown key; did you mean broker.heartbeat or connection.NAME.heartbeat?`},
 		{name: "top", file: `listen = ""`, want: `F:1: listen: unknown key; did you mean broker.listen or http.listen or http.tls.listen?`},
 		{name: "far", file: "[site]\nzzzzz = 1", want: `F:2: site.zzzzz: unknown key; [site] has id, base_url`},
-		{name: "no table", file: "[zzzzz]", want: `F:1: zzzzz: unknown key; there are the tables log, http, loop, server, client, site, broker, pool, connection, consumer, producer, clock, topic, consuming_server, app`},
+		{name: "no table", file: "[zzzzz]", want: `F:1: zzzzz: unknown key; there are the tables ` + strings.Join(config.Tables(), ", ") + ", app"},
 		{name: "connection key", file: "[connection.default]\nhartbeat = \"1s\"", want: `F:2: connection.default.hartbeat: unknown key; did you mean connection.default.heartbeat?`},
 		{name: "consumer key", file: "[consumer.billing]\nprefech = 1", want: `F:2: consumer.billing.prefech: unknown key; did you mean consumer.billing.prefetch?`},
 		{name: "inline", file: "[consumer.billing]\nretry = { min = \"1s\",\n mix = \"2s\" }", want: `F:3: consumer.billing.retry.mix: unknown key; did you mean consumer.billing.retry.min?`},
