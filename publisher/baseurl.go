@@ -22,7 +22,7 @@ func ParseBaseURL(text string) (*BaseURL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New(`want "https://HOST", "http://HOST:PORT" or one with a path behind it`)
+		return nil, errors.New(`want "https://HOST", "http://HOST:PORT" or one followed by a path`)
 	case u.User != nil:
 		return nil, errors.New("a user or a password in it would be in every link: remove it")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":

@@ -48,7 +48,7 @@ func (c *Conn) mayFinish() (bool, error) {
 	}
 	if c.coming > s.opts.MemoryMax+int64(s.opts.BodyMax) {
 		return false, connectionError(amqpproto.ResourceError, amqpproto.IDBasicPublish,
-			"bodies that are not whole take %d octets of memory on this connection, more than the broker has for all messages (%d): publish fewer large messages at once",
+			"incomplete bodies take %d octets of memory on this connection, more than the broker has for all messages (%d): publish fewer large messages at once",
 			c.coming, s.opts.MemoryMax)
 	}
 	if w.reading == nil && !s.fullWithout() {

@@ -130,7 +130,7 @@ func TestBodiesOfOneConnectionAreBounded(t *testing.T) {
 			p.say(part(ch+1, bodyPart))
 		}
 	}
-	if heard := p.hear(); !strings.Contains(heard, "connection.close [506 RESOURCE_ERROR - bodies that are not whole") {
+	if heard := p.hear(); !strings.Contains(heard, "connection.close [506 RESOURCE_ERROR - incomplete bodies take") {
 		t.Errorf("heard %s", heard)
 	}
 	f.clock.Advance(2 * time.Second)

@@ -233,7 +233,7 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 		send, dead, beat := c.beat.Tick(t, c.out.Len() == 0, false)
 		endpoint.Sooner(&at, beat)
 		if dead {
-			c.abort(fmt.Errorf("nothing was heard for two heartbeat intervals of %v: the broker or the network is dead",
+			c.abort(fmt.Errorf("nothing was received for two heartbeat intervals of %v: the broker or the network is dead",
 				time.Duration(c.beat.Interval)))
 		} else if send {
 			c.out.Buf = amqpproto.AppendHeartbeat(c.out.Buf)

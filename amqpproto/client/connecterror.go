@@ -81,13 +81,13 @@ func (c *Conn) remedy(err error) string {
 	case c.state == awaitStart && (code == amqpproto.FrameError || hungUp || silent):
 		return "check that host and port are those of an AMQP 0-9-1 broker, whether it wants TLS (amqps), and whether it takes one more connection"
 	case code == amqpproto.AccessRefused && c.client.cfg.Mechanism == mechanismExternal:
-		return "login refused: the certificate's name is no user of the broker: create it, or set how the broker makes a name of a certificate (RabbitMQ: ssl_cert_login_from)"
+		return "login refused: the certificate's name is no user of the broker: create it, or set how the broker makes a name from a certificate (RabbitMQ: ssl_cert_login_from)"
 	case code == amqpproto.AccessRefused, c.state == awaitTune && hungUp:
 		return "login refused: check username and password, and that the user may log in from here (RabbitMQ takes guest from localhost only)"
 	case code == amqpproto.NotAllowed && strings.Contains(ce.Text, "connection limit"):
 		return "close other connections, or raise the broker's limit"
 	case c.state == awaitOpenOk && hungUp && c.frameMax < frameMinRabbitMQ4:
-		return fmt.Sprintf("raise frame_max to 8KiB or more: RabbitMQ 4.1 and later hang up for less (it is %d)", c.frameMax)
+		return fmt.Sprintf("raise frame_max to 8KiB or more: RabbitMQ 4.1 and later close the socket for less (it is %d)", c.frameMax)
 	case code == amqpproto.NotAllowed, code == amqpproto.InvalidPath, c.state == awaitOpenOk && hungUp:
 		return "check that the vhost exists and that the user has permissions on it"
 	case silent:

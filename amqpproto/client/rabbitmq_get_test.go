@@ -187,9 +187,9 @@ func TestRabbitMQRemedies(t *testing.T) {
 		{"queue type", client.Topology{Queues: []client.Queue{{Name: name, Durable: true, Args: amqp.Table{"x-max-length": int32(5), "x-dead-letter-exchange": "it's", "x-queue-type": "quorum"}}}}, 406, "x-queue-type", "quorum", noType, noTypeRemedy},
 		{"exchange type", client.Topology{Exchanges: []client.Exchange{{Name: name, Type: "fanout", Durable: true}}}, 406, "type", "fanout", "topic", "the exchange '" + name},
 		{"reserved", client.Topology{Bindings: []client.Binding{{Queue: name, Exchange: "zamqp.client.none"}}}, 404, "", "", "", "does not exist"},
-		{"bad argument", client.Topology{Queues: []client.Queue{{Exclusive: true, Args: amqp.Table{"x-expires": int32(-1)}}}}, 406, "", "", "", "change what the text names"},
+		{"bad argument", client.Topology{Queues: []client.Queue{{Exclusive: true, Args: amqp.Table{"x-expires": int32(-1)}}}}, 406, "", "", "", "change the setting that the text names"},
 		{"quorum without a name", client.Topology{Queues: []client.Queue{{Exclusive: true, Args: amqp.Table{"x-queue-type": "quorum"}}}}, 406, "", "", "", "needs a name"},
-		{"quorum that is not durable", client.Topology{Queues: []client.Queue{{Name: name + ".q", Exclusive: true, Args: amqp.Table{"x-queue-type": "quorum"}}}}, 406, "", "", "", "change what the text names"},
+		{"quorum that is not durable", client.Topology{Queues: []client.Queue{{Name: name + ".q", Exclusive: true, Args: amqp.Table{"x-queue-type": "quorum"}}}}, 406, "", "", "", "change the setting that the text names"},
 	} {
 		_, err := p.declare(row.top)
 		t.Log(row.name, err)

@@ -31,7 +31,7 @@ func explain(e *TopologyError) *TopologyError {
 	case amqpproto.NotFound:
 		e.Remedy = "it does not exist, and nothing here declares it: declare it, or check its name and the vhost"
 	case amqpproto.ResourceLocked:
-		e.Remedy = "it is the exclusive queue of another connection, or it is there and not exclusive: choose another name, or declare it as it is"
+		e.Remedy = "it is the exclusive queue of another connection, or it exists and is not exclusive: choose another name, or declare it as it is"
 	case amqpproto.AccessRefused:
 		e.accessRefused(text, method)
 	case amqpproto.CommandInvalid: // RabbitMQ 4 has PRECONDITION_FAILED
@@ -62,7 +62,7 @@ func (e *TopologyError) precondition(text string) {
 		case strings.Contains(text, "server-named"):
 			e.Remedy = "a queue of this type needs a name of its own: give it one"
 		default:
-			e.Remedy = "change what the text names: the broker does not take it for a queue or exchange of this type"
+			e.Remedy = "change the setting that the text names: the broker does not accept it for a queue or exchange of this type"
 		}
 		return
 	}

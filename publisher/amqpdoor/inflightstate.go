@@ -107,5 +107,5 @@ var inFlightTransitions = [inFlightStates][inFlightEvents]inFlightStep{
 
 // illegal names the state and the event that cannot come together.
 func illegal(s inFlightState, e inFlightEvent) error {
-	return fmt.Errorf("a publish that is %s has heard %s: please report this", s, e)
+	return fmt.Errorf("a publish in the state %s has got the event %s: please report this", s, e)
 }

@@ -130,7 +130,7 @@ func (d *Door) look(now time.Time) {
 	if back < time.Second {
 		return
 	}
-	d.log.Warn().Dur("by", back).Msg("the machine's clock was set back: clocks go by the new time")
+	d.log.Warn().Dur("by", back).Msg("the machine's clock was set back: clocks follow the new time")
 	for _, c := range d.clocks {
 		if c.times.Steady() || back >= setBackMax {
 			c.plan(now)

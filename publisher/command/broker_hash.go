@@ -45,7 +45,7 @@ func hashPassword(password string) (string, error) {
 	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
 	if errors.Is(err, bcrypt.ErrPasswordTooLong) {
-		return "", fmt.Errorf("the password has %d octets: bcrypt looks at 72, so it has to be shorter", len(password))
+		return "", fmt.Errorf("the password has %d octets: bcrypt uses only 72, so it has to be shorter", len(password))
 	}
 	return string(hash), err
 }

@@ -21,7 +21,7 @@ func (c *CLI) checkCommand() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Check the configuration and print what it amounts to",
+		Short: "Check the configuration and print the result",
 		Long: `Read the configuration as serve does and print the resolved plan: listeners,
 connections, consumers, producers and routes, passwords masked. Every problem is
 printed, and the exit code is 1 if there is one. Nothing is opened or connected.

@@ -248,7 +248,7 @@ func TestBrokerHash(t *testing.T) {
 		{"first\nsecond\n", "first", ""},
 		{"", "", "the password is empty"},
 		{"\n", "", "the password is empty"},
-		{strings.Repeat("x", 73), "", "the password has 73 octets: bcrypt looks at 72"},
+		{strings.Repeat("x", 73), "", "the password has 73 octets: bcrypt uses only 72"},
 	} {
 		var out, errs bytes.Buffer
 		c := &command.CLI{Registry: registry(), Stdin: strings.NewReader(test.in), Stdout: &out, Stderr: &errs}

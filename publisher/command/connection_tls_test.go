@@ -196,7 +196,7 @@ func TestTLSErrors(t *testing.T) {
 		want    string
 	}{
 		{"nobody's authority", good, nil, "set connection.default.ca_file"},
-		{"another authority", good, []string{"ca_file=" + theirs.path("ca.pem")}, "is not by the authority in connection.default.ca_file"},
+		{"another authority", good, []string{"ca_file=" + theirs.path("ca.pem")}, "was not signed by the authority in connection.default.ca_file"},
 		{"another name", ours.silent("other", &tls.Config{}), []string{ca}, "valid for rabbit.example.com, not localhost: connect by a name that is in the certificate, or set connection.default.server_name"},
 		{"another name, named", ours.silent("other", &tls.Config{}), []string{ca, "server_name=rabbit.example.com"}, "no answer within"},
 		{"expired", ours.silent("expired", &tls.Config{}), []string{ca}, "renew the broker's certificate"},

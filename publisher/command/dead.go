@@ -48,8 +48,8 @@ code is 0 also when there are some.`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return d.list(c, cmd, args) },
 	}
 	d.broker.add(cmd, c)
-	cmd.Flags().IntVar(&d.pick.limit, "limit", 1000, "look for reasons in so many messages of each queue at most; 0 = only count")
-	cmd.Flags().IntVar(&d.causes, "causes", 20, "show so many kinds of failure of each queue at most; 0 = all, up to 1000")
+	cmd.Flags().IntVar(&d.pick.limit, "limit", 1000, "look for reasons in at most this many messages of each queue; 0 = only count")
+	cmd.Flags().IntVar(&d.causes, "causes", 20, "show at most this many kinds of failure of each queue; 0 = all, up to 1000")
 	cmd.Flags().BoolVar(&d.json, "json", false, "one JSON object for each queue and line")
 	return cmd
 }

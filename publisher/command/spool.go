@@ -50,7 +50,7 @@ that the broker gave. Nothing is changed.`,
 	list.add(listing)
 	listing.Flags().BoolVar(&list.json, "json", false, "one JSON object a line")
 	listing.Flags().BoolVar(&list.noBody, "no-body", false, "leave out the bodies (not with --json)")
-	listing.Flags().IntVar(&list.pick.limit, "limit", 100, "show so many messages at most; all are counted")
+	listing.Flags().IntVar(&list.pick.limit, "limit", 100, "show at most this many messages; all are counted")
 	retrying := &cobra.Command{
 		Use:   "retry",
 		Short: "Send messages that are aside again",
@@ -88,7 +88,7 @@ func (x *spoolCommand) picking(cmd *cobra.Command) {
 	flags.BoolVar(&x.pick.all, "all", false, "all messages")
 	flags.UintSliceVar(&x.numbers, "number", nil, "those with these `NUMBERS`, which list shows")
 	flags.StringSliceVar(&x.pick.ids, "message-id", nil, "those with this message id; repeatable")
-	flags.StringVar(&x.pick.reason, "reason", "", "those aside whose reason has this text in it")
+	flags.StringVar(&x.pick.reason, "reason", "", "messages aside whose reason contains this text")
 	for _, other := range []string{"number", "message-id", "reason"} {
 		cmd.MarkFlagsMutuallyExclusive("all", other)
 	}

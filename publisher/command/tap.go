@@ -68,8 +68,8 @@ afterwards: it costs. --key publish.EXCHANGE or deliver.QUEUE narrows it.`,
 	flags.Var(&t.match, "match", "argument of the binding to a headers exchange, as in `x-match=any`; repeatable")
 	flags.StringVarP(&t.queue, "queue", "q", "", "show what is in this queue")
 	flags.BoolVar(&t.trace, "trace", false, "show all that the broker takes and delivers")
-	flags.IntVarP(&t.count, "count", "n", 0, "end after so many messages; 0 = go on")
-	flags.DurationVar(&t.wait, "for", 0, "end after so long; 0 = go on")
+	flags.IntVarP(&t.count, "count", "n", 0, "end after this many messages; 0 = do not end")
+	flags.DurationVar(&t.wait, "for", 0, "end after this time; 0 = do not end")
 	flags.BoolVar(&t.json, "json", false, "one JSON object a line")
 	flags.BoolVar(&t.noBody, "no-body", false, "leave out the bodies (not with --json)")
 	cmd.MarkFlagsMutuallyExclusive("exchange", "queue", "trace")
@@ -83,7 +83,7 @@ func (t *tapCommand) run(c *CLI, cmd *cobra.Command) error {
 	}
 	switch {
 	case t.queue != "" && (len(t.keys) > 0 || t.match.table != nil):
-		return errors.New("--key and --match say what an exchange gives: a --queue is shown as it is")
+		return errors.New("--key and --match select messages of an exchange: a --queue is shown whole")
 	case t.trace && t.match.table != nil:
 		return errors.New("--match is for a headers exchange: narrow --trace by --key")
 	}

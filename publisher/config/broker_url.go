@@ -75,7 +75,7 @@ func parseURL(url string) (*brokerURL, error) {
 func parseQuery(raw string) (map[string]string, error) {
 	values, err := neturl.ParseQuery(raw)
 	if err != nil {
-		return nil, errors.New("the part behind the ? is not name=value&name=value: write %XX for special characters")
+		return nil, errors.New("the part after the ? is not name=value&name=value: write %XX for special characters")
 	}
 	query := map[string]string{}
 	for name, list := range values {

@@ -16,7 +16,7 @@ func (c *checker) connection(name string, n *Connection) {
 			fmt.Sprintf("more than %s.backoff_max, %s: swap them", key, FormatDuration(n.BackoffMax)))
 	}
 	if n.TxSelect && !n.Confirms {
-		c.fail(key+".tx_select", "true", fmt.Sprintf("a transaction's end is awaited: remove %s.confirms = false", key))
+		c.fail(key+".tx_select", "true", fmt.Sprintf("with tx_select, zamqp waits for the commit: remove %s.confirms = false", key))
 	}
 	if n.Spool == SpoolFile && !n.Confirms {
 		c.fail(key+".spool", show(n.Spool), fmt.Sprintf("without confirms nobody knows what has left: set %s.confirms = true", key))

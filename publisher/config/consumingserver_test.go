@@ -193,7 +193,7 @@ func TestSharedQueues(t *testing.T) {
 		{"exclusive", two, with(func(k *publisher.Consumer) { k.Exclusive = true }), `consumer.c.queue = "c": the exclusive queue would be that of c@eu and c@us`, ""},
 		{"not durable", two, with(func(k *publisher.Consumer) { k.Transient = true }), "set consumer.c.server_named = true", ""},
 		{"exclusive, by two connections", apart, with(func(k *publisher.Consumer) { k.Exclusive = true }), "the exclusive queue would be that of c@eu and c@us", ""},
-		{"exclusive consumer", same, with(func(k *publisher.Consumer) { k.ExclusiveConsumer = true }), "of which the broker lets in one only: write ${site_id} into consumer.c.queue", ""},
+		{"exclusive consumer", same, with(func(k *publisher.Consumer) { k.ExclusiveConsumer = true }), "but the broker accepts only one of them: write ${site_id} into consumer.c.queue", ""},
 		{"arguments", two, with(func(k *publisher.Consumer) {
 			k.Arguments = publisher.Table{"x-dead-letter-exchange": "dead-${site_id}"}
 		}), "with different arguments", ""},

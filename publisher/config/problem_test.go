@@ -133,7 +133,7 @@ func TestProblems(t *testing.T) {
 // TestAddressProblems: what the server believes about its own address is checked.
 func TestAddressProblems(t *testing.T) {
 	for option, want := range map[string]string{
-		"site.base_url=shop.example.com":       `-o: site.base_url = "shop.example.com": want "https://HOST", "http://HOST:PORT" or one with a path behind it`,
+		"site.base_url=shop.example.com":       `-o: site.base_url = "shop.example.com": want "https://HOST", "http://HOST:PORT" or one followed by a path`,
 		"site.base_url=https://a/?b":           `-o: site.base_url = "https://a/?b": it ends with the path: remove the query and the fragment`,
 		"site.base_url=https://${site_id}.a":   `-o: site.base_url = "https://${site_id}.a": site.id is not set: name this deployment there`,
 		"http.trusted_proxies=10.0.0.1/8":      `-o: http.trusted_proxies = "10.0.0.1/8": an address within a network: write 10.0.0.0/8, or the address without the slash`,

@@ -117,7 +117,7 @@ func (x *tlsExplainer) remedy(err error) string {
 	switch {
 	case errors.As(err, &unknown):
 		if x.ca {
-			return fmt.Sprintf("the broker's certificate is not by the authority in %s.ca_file: put that of the broker's there", key)
+			return fmt.Sprintf("the broker's certificate was not signed by the authority in %s.ca_file: put the certificate of the one that signed it there", key)
 		}
 		return fmt.Sprintf("set %s.ca_file to the certificate of the authority that signed the broker's", key)
 	case errors.As(err, &name):
