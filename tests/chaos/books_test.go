@@ -9,8 +9,8 @@ import (
 	"zamqp/tests/chaos/plan"
 )
 
-// books follows the ledgers while they are written, so that the rig knows when
-// work goes on.
+// books follows the ledgers while they are written, so that the rig knows when work
+// continues.
 type books struct {
 	t     *testing.T
 	tails []*ledger.Tail
@@ -19,7 +19,7 @@ type books struct {
 
 	mu      sync.Mutex
 	entries []ledger.Entry
-	open    map[ledger.ID]time.Time // confirmed then, and not handled yet
+	open    map[ledger.ID]time.Time // confirmed at that time, and not handled yet
 	handled map[ledger.ID]bool      // or refused by its handler
 	mark    time.Time               // work since then is looked for
 	first   map[string]time.Time    // its first event: a queue's handler begins, HTTP answers 202
@@ -148,8 +148,8 @@ func (b *books) note(what string, at time.Time) {
 	}
 }
 
-// wentOn tells when a handler of each queue has begun, and HTTP has answered,
-// after the moment that look was given; or what is missing.
+// wentOn returns when a handler of each queue has begun, and HTTP has answered, after the
+// time given to look; or what is still missing.
 func (b *books) wentOn() (at time.Time, missing string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -165,7 +165,7 @@ func (b *books) wentOn() (at time.Time, missing string) {
 	return at, ""
 }
 
-// close ends the reading, after what is there now.
+// close ends the reading, after everything that is there now.
 func (b *books) close() []ledger.Entry {
 	close(b.stop)
 	b.done.Wait()

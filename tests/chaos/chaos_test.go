@@ -10,8 +10,8 @@ import (
 	"zamqp/tests/chaos/plan"
 )
 
-// TestShort is a few faults of one RabbitMQ and of ours, and of a process of
-// ours with the broker in it.
+// TestShort makes a few faults of one RabbitMQ and of ours, and of a process of ours with the
+// broker in it.
 func TestShort(t *testing.T) {
 	for _, row := range []struct {
 		site  func(*testing.T) *site
@@ -31,7 +31,7 @@ func TestShort(t *testing.T) {
 	}
 }
 
-// TestSeededBugs: what the rig is there to find, it finds.
+// TestSeededBugs: the rig finds the bugs that it is made for.
 func TestSeededBugs(t *testing.T) {
 	for _, row := range []struct{ bug, kind, want string }{
 		{plan.BugLose, "", "lost: post/"},
@@ -52,7 +52,7 @@ func TestSeededBugs(t *testing.T) {
 				f.backlog = 0
 				r.do(&f)
 			}
-			r.patience = 2 * time.Second // what is lost does not come
+			r.patience = 2 * time.Second // a lost message does not come
 			got := r.finish().Violations
 			found := false
 			for _, v := range got {
@@ -65,7 +65,7 @@ func TestSeededBugs(t *testing.T) {
 	}
 }
 
-// TestLong is the whole of it, for CHAOSTIME. Each site has a share.
+// TestLong is the long form, for CHAOSTIME. Each site has a share.
 func TestLong(t *testing.T) {
 	whole, err := time.ParseDuration(os.Getenv("CHAOSTIME"))
 	if err != nil {

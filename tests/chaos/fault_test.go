@@ -16,21 +16,21 @@ type fault struct {
 	// deaths, unordered: see ledger.Fault.
 	deaths    int
 	unordered bool
-	backlog   int           // messages that should wait when it comes
+	backlog   int           // messages that should wait when the fault begins
 	hold      time.Duration // between break and heal, about
 	breaks    func(*rig)
 	heals     func(*rig)
 	// ours: the broker stays well, so that work is expected as soon as heals begins.
 	ours bool
-	// survives: the brokers that are left are expected to go on at once.
+	// survives: the remaining brokers are expected to continue at once.
 	survives bool
 }
 
-// brokers is what a fault may cost that ends channels: unknown, as publishes without
-// an outcome are repeated, too. One that only holds the broker up costs nothing.
+// brokers is the allowed cost of a fault that ends channels: unknown, as publishes without an
+// outcome are repeated, too. A fault that only delays the broker costs nothing.
 const brokers = -1
 
-// backlog is what a broker is left with when it dies: some seconds of work.
+// backlog is what waits in a broker when it dies: some seconds of work.
 const backlog = 1500
 
 // faultsOfNode are those of one RabbitMQ, or of the node of a cluster that pick chooses.
@@ -97,7 +97,7 @@ func both(node *rabbitmq.Node) fault {
 		heals:  func(r *rig) { r.ours[0].start(); node.Restart(r.t) }}
 }
 
-// spoolFull takes the broker away, then the spool's disk, and gives both back.
+// spoolFull takes away the broker, then the space on the spool's disk, and gives both back.
 func spoolFull(node *rabbitmq.Node, dir string) fault {
 	filler := filepath.Join(dir, "filler")
 	return fault{kind: "spool: disk full", deaths: brokers, hold: time.Second,

@@ -51,7 +51,7 @@ func (l *load) run(worker int) {
 		}
 		l.mu.Unlock()
 		if status != http.StatusAccepted {
-			time.Sleep(20 * time.Millisecond) // as a client with manners
+			time.Sleep(20 * time.Millisecond) // as a polite client
 		}
 	}
 }
@@ -69,9 +69,9 @@ func (l *load) more(n int) {
 	wait.Until(l.server.t, fmt.Sprintf("%d more orders are taken", n), func() bool { return l.count() >= want })
 }
 
-// end stops the load and checks the books: what was answered 202 has been
-// handled, what was refused was refused with 503, and no acknowledgement went to
-// a channel that did not know its tag, which a broker answers with 406.
+// end stops the load and checks the ledgers: orders answered 202 were handled, others were
+// refused with 503, and no ack went to a channel that did not know its tag, because a broker
+// answers that with 406.
 func (l *load) end(t *testing.T) {
 	t.Helper()
 	close(l.stop)

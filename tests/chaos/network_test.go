@@ -63,8 +63,8 @@ func (n *network) heal() {
 	}
 }
 
-// within bounds a call of toxiproxy, which locks itself up for ever when a link
-// ends at the moment in which its toxics change.
+// within limits a call of toxiproxy, which blocks for ever when a link ends at the moment in
+// which its toxics change.
 func (n *network) within(f func()) bool {
 	done := make(chan struct{})
 	go func() {
@@ -119,8 +119,8 @@ func TestCutInMidFrame(t *testing.T) {
 	s.waitReady(true)
 }
 
-// TestBlackhole lets the network swallow everything while TCP stays up: only
-// heartbeats can find that.
+// TestBlackhole lets the network drop everything while TCP stays up: only heartbeats can
+// notice that.
 func TestBlackhole(t *testing.T) {
 	for _, d := range directions {
 		t.Run(d, func(t *testing.T) {
@@ -159,9 +159,8 @@ func TestLatency(t *testing.T) {
 	}
 }
 
-// TestBandwidth offers more than the line carries: publishes wait in bounded
-// memory, those over the bound or late are refused with 503, and the rest is
-// handled.
+// TestBandwidth offers more than the line can carry: publishes wait in limited memory, those
+// over the limit or too late are refused with 503, and the rest is handled.
 func TestBandwidth(t *testing.T) {
 	n := newNetwork(t, rabbitmq.Start(t))
 	s := start(t, n.url, "connection.default.publish_max=64KiB", "connection.default.confirm_timeout=2s", "connection.default.heartbeat=5s")
@@ -178,9 +177,9 @@ func TestBandwidth(t *testing.T) {
 	saysWhy(t, s.log.String())
 }
 
-// saysWhy looks for the reason in each line of the log about a failed call, because
-// the client learns only that there is no service. On a busy machine the connection
-// may end as well, or the broker may block publishers.
+// saysWhy looks for the reason in each line of the log about a failed call, because the
+// client only learns that there is no service. On a busy machine the connection may end as
+// well, or the broker may block publishers.
 func saysWhy(t *testing.T, log string) {
 	t.Helper()
 	whys := []string{"publish_max", "no confirm in time", `connection "default"`, "connection.blocked"}

@@ -14,7 +14,7 @@ import (
 	"zamqp/tests/chaos/ledger"
 )
 
-// What a long run has to have seen before its zeros mean much.
+// A long run must have seen these before its zeros mean much.
 const (
 	confirmedMin = 100_000
 	countMin     = 10
@@ -85,7 +85,7 @@ func (p *page) add(name string, result *ledger.Result) {
 	}
 }
 
-// short says what the run has had too little of.
+// short says of what the run has had too little.
 func (p *page) short() (missing []string) {
 	confirmed := 0
 	for _, r := range p.rows {

@@ -14,7 +14,7 @@ import (
 	"zamqp/tests/chaos/plan"
 )
 
-// rig is one run: a site, our server, a load, and what was done to them.
+// rig is one run: a site, our server, a load, and the faults that were made.
 type rig struct {
 	t      *testing.T
 	site   *site
@@ -24,7 +24,7 @@ type rig struct {
 	book   *ledger.File // of the source
 	books  *books
 	faults []ledger.Fault
-	// patience bounds each wait for work to go on and for the backlog to be gone.
+	// patience limits each wait for work to continue and for the backlog to be gone.
 	patience time.Duration
 }
 
@@ -60,8 +60,8 @@ func newRig(t *testing.T, s *site, env ...string) *rig {
 	return r
 }
 
-// awaitQueues returns when all queues are there and consumed: a server with a
-// spool is ready before, and what is published to no queue is confirmed, too.
+// awaitQueues returns when all queues exist and are consumed: a server with a spool is ready
+// before that, and a publish that no queue gets is confirmed, too.
 func (r *rig) awaitQueues() error {
 	var last error
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
@@ -89,7 +89,7 @@ func (r *rig) consumed() error {
 	return nil
 }
 
-// do does one fault and measures how work goes on.
+// do makes one fault and measures how work continues.
 func (r *rig) do(f *fault) {
 	r.t.Helper()
 	began := time.Now()
@@ -103,7 +103,7 @@ func (r *rig) do(f *fault) {
 	}
 	time.Sleep(f.held())
 	healing := make(chan struct{})
-	go func() { // as work may go on before a node that comes back has started
+	go func() { // because work may continue before a node that comes back has started
 		defer close(healing)
 		f.heals(r)
 	}()
@@ -112,7 +112,7 @@ func (r *rig) do(f *fault) {
 		done.CaughtUp, done.Stalled = r.catchUp(healed)
 	}
 	<-healing
-	if done.Stalled == "" { // what a spool sends late is still this fault's
+	if done.Stalled == "" { // messages that a spool sends late still belong to this fault
 		_, done.Stalled = r.catchUp(time.Now())
 	}
 	r.faults = append(r.faults, done)
@@ -120,8 +120,8 @@ func (r *rig) do(f *fault) {
 		done.Normal, done.CaughtUp.Seconds(), r.books.confirmed(), done.Stalled)
 }
 
-// measure enters how long after the broker is well, from now on, each kind of work
-// goes on. It returns the moment at which the broker was well.
+// measure records, for each kind of work, how long after the broker is well, from now on, it
+// continues. It returns the moment at which the broker was well.
 func (r *rig) measure(done *ledger.Fault, f *fault) time.Time {
 	r.t.Helper()
 	at := time.Now()
@@ -148,7 +148,7 @@ func (r *rig) measure(done *ledger.Fault, f *fault) time.Time {
 	}
 }
 
-// catchUp waits until all that was confirmed until then has been handled.
+// catchUp waits until everything that was confirmed by then has been handled.
 func (r *rig) catchUp(until time.Time) (took time.Duration, stalled string) {
 	for end := time.Now().Add(r.patience); ; time.Sleep(10 * time.Millisecond) {
 		n := r.books.owed(until)
@@ -161,7 +161,7 @@ func (r *rig) catchUp(until time.Time) (took time.Duration, stalled string) {
 	}
 }
 
-// finish ends the load, lets all be handled, and checks the books.
+// finish ends the load, waits until everything is handled, and checks the ledgers.
 func (r *rig) finish() *ledger.Result {
 	r.t.Helper()
 	r.source.end()
@@ -174,7 +174,7 @@ func (r *rig) finish() *ledger.Result {
 	return ledger.Check(entries, r.faults, plan.Queues)
 }
 
-// buryAll enters what is in the dead-letter queues.
+// buryAll records the messages in the dead-letter queues.
 func (r *rig) buryAll() {
 	r.t.Helper()
 	conn, channel, err := dial(r.site.urls)

@@ -1,9 +1,8 @@
-// Package chaos breaks brokers, networks and servers under load, and checks the
-// books: README.md says what is done. Two parts share the folder. The rig
-// (rig_test.go) has processes of ours, an independent client and ledgers outside
-// of them. The rest puts a bad network between RabbitMQ and a server in the
-// test's own process, and counts: each order answered 202 is handled, and no tag of
-// an old channel is ever acknowledged.
+// Package chaos breaks brokers, networks and servers under load, and checks the ledgers:
+// README.md says what is done. Two parts share the folder. The rig (rig_test.go) has
+// processes of ours, an independent client and ledgers outside of them. The rest puts a bad
+// network between RabbitMQ and a server in the test's own process, and counts: each order
+// answered 202 is handled, and no tag of an old channel is ever acknowledged.
 package chaos_test
 
 import (

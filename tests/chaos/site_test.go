@@ -15,7 +15,7 @@ import (
 	"zamqp/tests/kit/rabbitmq"
 )
 
-// site is where the broker of a run is, and what can be done to it.
+// site is where the broker of a run is, and the faults that can be made there.
 type site struct {
 	name    string
 	urls    []string
@@ -92,7 +92,7 @@ func inside(t *testing.T) *site {
 	faults := faultsOfOurs(false)
 	for i := range faults {
 		if faults[i].kind == "ours: kill -9" {
-			faults[i].deaths = 2 // with the broker die the acks that it has taken and not written
+			faults[i].deaths = 2 // the acks that the broker has taken and not written are lost with it
 		}
 	}
 	return &site{name: "the embedded broker in our process", urls: []string{"amqp://guest:guest@" + addr + "/"},

@@ -125,7 +125,7 @@ func (s *source) open() (*amqp.Channel, error) {
 	return channel, nil
 }
 
-// drop gives up the connection that has the channel; nil is any.
+// drop gives up the connection of the channel; nil is any.
 func (s *source) drop(channel *amqp.Channel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,8 +167,7 @@ func (s *source) post(id ledger.ID) error {
 	return nil
 }
 
-// dial logs in at the first broker that takes us and opens a channel with
-// confirms.
+// dial logs in at the first broker that accepts the login and opens a channel with confirms.
 func dial(urls []string) (*amqp.Connection, *amqp.Channel, error) {
 	var last error
 	for _, url := range urls {
@@ -207,8 +206,8 @@ func confirm(channel *amqp.Channel, queue string, p amqp.Publishing, within time
 	return nil
 }
 
-// well returns the moment at which an independent client has logged in and got
-// a publish to each queue confirmed, looking from now on.
+// well returns the moment at which an independent client has logged in and got a confirm from
+// each queue, starting now.
 func well(ctx context.Context, urls []string) (time.Time, error) {
 	for ctx.Err() == nil {
 		if probe(urls) == nil {

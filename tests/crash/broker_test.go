@@ -39,9 +39,8 @@ var nodes = map[string]func(t *testing.T) node{
 	},
 }
 
-// TestBrokerIsKilled: the broker is killed again and again, and the server is not.
-// No message of the backlog is to blame, but RabbitMQ flags all of them as
-// redelivered.
+// TestBrokerIsKilled: the broker is killed again and again, and the server is not. No message
+// of the backlog has caused that, but RabbitMQ marks all of them as redelivered.
 func TestBrokerIsKilled(t *testing.T) {
 	for name, start := range nodes {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +78,8 @@ func TestBrokerIsKilled(t *testing.T) {
 				if n := s.isolated(); n != 0 {
 					t.Errorf("%s: %d messages were quarantined", s.queue, n)
 				}
-				// RabbitMQ has not synced the acks of the last moment: those come again.
+				// RabbitMQ has not synced the acks of the last moment, so those messages come
+				// again.
 				t.Logf("%s: %d messages were handled twice", s.queue, twice(s.ledger("end")))
 				if s.consumer == "lane" {
 					s.wantOrder()
@@ -89,7 +89,7 @@ func TestBrokerIsKilled(t *testing.T) {
 	}
 }
 
-// isolated counts in the logs what was moved to the quarantine.
+// isolated counts in the logs the messages that were moved to the quarantine.
 func (s *site) isolated() (n int) {
 	s.t.Helper()
 	logs, err := filepath.Glob(filepath.Join(s.dir, "log-*"))
@@ -106,7 +106,7 @@ func (s *site) isolated() (n int) {
 	return n
 }
 
-// wantOrder looks at the first time that each message of a key was begun.
+// wantOrder checks the first time that each message of a key was begun.
 func (s *site) wantOrder() {
 	s.t.Helper()
 	b, _ := os.ReadFile(filepath.Join(s.dir, "ledger"))
@@ -173,7 +173,7 @@ func (p *proxy) cut() {
 	p.conns = nil
 }
 
-// TestConnectionIsLost: what was in hand comes again, to the same process.
+// TestConnectionIsLost: messages in hand come again, to the same process.
 func TestConnectionIsLost(t *testing.T) {
 	for broker, url := range brokers {
 		at := url(t)
@@ -203,8 +203,8 @@ func TestConnectionIsLost(t *testing.T) {
 	}
 }
 
-// TestInnocentDeaths: the server is killed three times with many slow messages in
-// hand. They are tried apart, and nobody is given up.
+// TestInnocentDeaths: the server is killed three times with many slow messages in hand. They
+// are tried one at a time, and none is given up.
 func TestInnocentDeaths(t *testing.T) {
 	for broker, url := range brokers {
 		for _, consumer := range []string{"usual", "lane"} {

@@ -38,9 +38,9 @@ func newClockSite(t *testing.T, url string) *site {
 	return s
 }
 
-// TestTicksAcrossEnds: processes are killed during ticks, and one is asked to stop. A tick
-// that has not returned has published nothing, one that is over all of it, once; the
-// stop waits for the tick that runs.
+// TestTicksAcrossEnds: processes are killed during ticks, and one is stopped. A tick that has
+// not returned has published nothing, and one that is over has published everything, once.
+// The stop waits for the running tick.
 func TestTicksAcrossEnds(t *testing.T) {
 	for broker, url := range brokers {
 		t.Run(broker, func(t *testing.T) {

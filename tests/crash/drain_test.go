@@ -8,10 +8,9 @@ import (
 	"testing"
 )
 
-// TestDrainsAreNoEvidence: servers are stopped cleanly, again and again, while
-// messages wait behind a slow one. What goes back to a quorum queue is counted there,
-// by closing the channel in all versions and by basic.nack before 4.3, and it is not
-// the messages' doing.
+// TestDrainsAreNoEvidence: servers are stopped cleanly, again and again, while messages wait
+// behind a slow one. A quorum queue counts returned messages: by closing the channel in all
+// versions, and by basic.nack before 4.3. The messages have not caused that.
 func TestDrainsAreNoEvidence(t *testing.T) {
 	for broker, url := range brokers {
 		at := url(t)

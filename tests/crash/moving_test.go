@@ -7,10 +7,10 @@ import (
 	"zamqp/publisher"
 )
 
-// TestKilledWhileMoving: poison ends a process that has a hundred other messages in
-// hand. The next ones are killed while those move to the quarantine. A message
-// whose copy is there and whose ack is not is there twice then; none is lost, and
-// no other than the poison is given up.
+// TestKilledWhileMoving: poison ends a process that has a hundred other messages in hand. The
+// next processes are killed while those messages move to the quarantine. A message whose copy
+// exists and whose ack is missing then exists twice. None is lost, and none but the poison is
+// given up.
 func TestKilledWhileMoving(t *testing.T) {
 	for _, broker := range []string{"rabbitmq", "embedded", "inside"} {
 		t.Run(broker, func(t *testing.T) {

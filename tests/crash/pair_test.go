@@ -8,9 +8,8 @@ import (
 	"zamqp/publisher"
 )
 
-// TestPoisonOfTwo: two processes consume the queue, and each is started again
-// when it has ended. Each knows its own ends only, with a directory of its own as
-// with one that they share.
+// TestPoisonOfTwo: two processes consume the queue, and each is started again when it has
+// ended. Each knows only its own ends, with a directory of its own and with a shared one.
 func TestPoisonOfTwo(t *testing.T) {
 	for broker, url := range brokers {
 		at := url(t)
@@ -32,9 +31,9 @@ func TestPoisonOfTwo(t *testing.T) {
 	}
 }
 
-// TestMovedByAnother: a message of the quarantine ends a process, and another one
-// moves it on before the first is back. The copy is no second delivery to that one,
-// which knows of its own end all the same.
+// TestMovedByAnother: a message of the quarantine ends a process, and another process moves
+// it before the first is back. The copy is not a second delivery for that one, but it still
+// knows about its own end.
 func TestMovedByAnother(t *testing.T) {
 	for broker, url := range brokers {
 		t.Run(broker, func(t *testing.T) {

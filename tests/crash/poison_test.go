@@ -17,8 +17,8 @@ var brokers = map[string]func(t *testing.T) string{
 	"embedded": func(t *testing.T) string { return embedded.New(t, embedded.Options{DataDir: t.TempDir()}).URL },
 }
 
-// TestPoison: a message that ends each process that handles it is given up, once,
-// after retry.crashes ends, and those that were in hand beside it are handled.
+// TestPoison: a message that ends each process that handles it is given up, once, after
+// retry.crashes ends, and the messages in hand beside it are handled.
 func TestPoison(t *testing.T) {
 	for broker, url := range brokers {
 		t.Run(broker, func(t *testing.T) {
@@ -100,10 +100,10 @@ func (s *site) wantDead(poisons int) {
 	}
 }
 
-// empty lets a process work until nothing is left in the queue and its quarantine.
-// As many processes as ends says may end by poison meanwhile. A count leaves out what
-// a process has in hand: if it is stopped before the handler begins, that is back in
-// the queue, and the next process goes on with it.
+// empty lets a process work until nothing is left in the queue and its quarantine. At most
+// ends processes may end by poison in that time. A count leaves out the messages that a
+// process has in hand: if it is stopped before the handler begins, they are back in the
+// queue, and the next process continues with them.
 func (s *site) empty(ends int) {
 	s.t.Helper()
 	left := func() int { return max(0, s.count(s.queue)) + max(0, s.count(s.queue+".quarantine")) }

@@ -1,7 +1,6 @@
-// Package crash ends processes with messages in hand, on RabbitMQ and on our own
-// broker, and counts what becomes of each message: which are handled, which are
-// given up, and how many processes it takes. The server is this test binary, run
-// again.
+// Package crash ends processes with messages in hand, on RabbitMQ and on our own broker, and
+// counts what happens to each message: which are handled, which are given up, and how many
+// processes that takes. The server is this test binary, run again.
 package crash_test
 
 import (
@@ -197,8 +196,8 @@ func (s *site) run(command string, options []string) *run {
 	return &run{p, s}
 }
 
-// stop ends the process cleanly. What it was at when it ended is counted by
-// the test.
+// stop ends the process cleanly. The test counts the messages that it was handling at that
+// time.
 func (r *run) stop() {
 	if err := r.Stop(); errors.Is(err, process.ErrStuck) {
 		r.s.t.Error(err)

@@ -68,7 +68,7 @@ func opened(t *testing.T, b *broker, dumb bool) *link {
 	return l
 }
 
-// alarmScript is what publishers and others hear while memory is low.
+// alarmScript is what publishers and other clients receive while memory is low.
 type alarmScript struct {
 	t    *testing.T
 	b    alarmed
@@ -129,7 +129,7 @@ func (s *alarmScript) run() string {
 	s.hear("other", other, true)
 	for range 2 {
 		s.b.set()
-		pub.send(1, marker) // the alarm does not concern a client that does not publish
+		pub.send(1, marker) // the alarm does not affect a client that does not publish
 		s.hear("publisher", pub, true)
 		s.publish(pub, "taken")
 		s.hear("publisher", pub, true)

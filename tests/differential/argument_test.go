@@ -15,8 +15,8 @@ func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) 
 // argument adds something to the arguments of a queue.
 type argument func(*generator, table)
 
-// arguments draws from a theme's list; now and then from another theme's, as
-// features have to live together.
+// arguments draws from a theme's list; now and then from another theme's, because features
+// have to work together.
 func (g *generator) arguments(from []argument) table {
 	t := table{}
 	if g.percent(12) && g.theme.name != "quorum" {

@@ -121,9 +121,9 @@ func publishMethod(ch uint16) []byte {
 	return must(amqpproto.AppendMethod(nil, ch, &amqpproto.BasicPublish{RoutingKey: []byte("nowhere")}))
 }
 
-// handshakes are ways to begin a connection, most of them wrong. Each writes
-// something at once, and then answers what comes by the method's id; what it
-// does not answer is only told.
+// handshakes are ways to begin a connection, most of them wrong. Each writes something at
+// once, and then answers what comes by the method's id; what it does not answer is only
+// recorded.
 var handshakes = map[string]struct {
 	first   string
 	answers map[amqpproto.MethodID]func() []byte
@@ -204,8 +204,8 @@ func tuning(tune *amqpproto.ConnectionTuneOk) map[amqpproto.MethodID]func() []by
 	}
 }
 
-// handshake begins a connection of its own in the way that the operation names,
-// and tells everything that the broker sends, octets that are no frame included.
+// handshake begins a connection in the way that the operation names, and records everything
+// that the broker sends, even octets that are not frames.
 func (r *run) handshake(o *operation) {
 	l, err := dial(r.b.addr)
 	if err != nil {

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// change is something that RabbitMQ does in another way since a later version
-// than 3.10, whose ways the embedded broker has. A program is compared up to the
-// step in which it meets one.
+// change is something that RabbitMQ does differently since a later version than 3.10, which
+// the embedded broker imitates. A program is compared up to the step in which it meets a
+// change.
 type change struct {
 	since string
 	what  string
-	step  *regexp.Regexp        // in what either broker says in that step
+	step  *regexp.Regexp        // in what either broker sends in that step
 	when  func(*operation) bool // an operation of the program
 }
 
@@ -34,8 +34,8 @@ var changes = []change{
 	{since: "4.0", what: "a client of another protocol is offered AMQP 1.0", step: regexp.MustCompile(`protocol header "AMQP\\x03`)},
 }
 
-// changed returns what a later version does otherwise in the step in which the
-// transcripts part; "" if that is no known change.
+// changed returns what a later version does differently in the step in which the transcripts
+// differ first; "" if that is no known change.
 func (p pair) changed(program []*operation, t, u *transcript) string {
 	i := t.difference(u)
 	if i < 0 || i >= len(t.steps) || i >= len(u.steps) {

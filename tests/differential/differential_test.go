@@ -35,8 +35,8 @@ var (
 	failures = flag.Int("failures", 5, "differences after which to give up")
 )
 
-// vhosts are the virtual hosts of one broker that programs under way at once
-// have for themselves, as they share the predeclared exchanges.
+// vhosts are the virtual hosts of one broker, one for each program that runs at the same
+// time, because programs share the predeclared exchanges.
 func vhosts(prefix string) (names []string) {
 	for i := range *workers {
 		names = append(names, fmt.Sprintf("differential-%s%d", prefix, i))
@@ -174,8 +174,8 @@ func (p pair) both(program []*operation, slowly bool) (left, right *transcript) 
 	return left, right
 }
 
-// differs says whether the two brokers differ, and go on doing so, with what they
-// said last.
+// differs reports whether the two brokers still differ when the program is repeated, with
+// what they sent last.
 func (p pair) differs(program []*operation, tries int) (left, right *transcript, yes bool) {
 	for range tries {
 		left, right = p.both(program, true)
@@ -186,8 +186,8 @@ func (p pair) differs(program []*operation, tries int) (left, right *transcript,
 	return left, right, true
 }
 
-// racesMax is how often a program has to differ: RabbitMQ's processes race with each
-// other, and one of both outcomes is as ours.
+// racesMax is how often a program has to differ: RabbitMQ's processes race with each other,
+// and one of the outcomes is the same as ours.
 const racesMax = 8
 
 func (c *comparison) compare(p pair, seed uint64) {
@@ -273,7 +273,7 @@ func TestShrink(t *testing.T) {
 	}
 }
 
-// TestProgramsFollowFromSeeds: a seed in a report is worth nothing otherwise.
+// TestProgramsFollowFromSeeds: otherwise a seed in a report would be worth nothing.
 func TestProgramsFollowFromSeeds(t *testing.T) {
 	for s := range uint64(50) {
 		if first, second := fmt.Sprint(write(s)), fmt.Sprint(write(s)); first != second {

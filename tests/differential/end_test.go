@@ -16,7 +16,7 @@ type end struct {
 	name     string
 	l        *link
 	channels map[uint16]*channel
-	watchful bool // see what becomes of the socket after close-ok
+	watchful bool // see what happens to the socket after close-ok
 }
 
 // channel is what the client knows of one of its channels.
@@ -79,8 +79,7 @@ func (e *end) ready(ch uint16) bool {
 	return c.open && e.l != nil
 }
 
-// marker is a call without effect: its reply tells that everything before it
-// has been worked off.
+// marker is a call without effect: its reply says that everything before it has been handled.
 var marker = &amqpproto.ExchangeDeclare{Exchange: []byte("amq.direct"), Passive: true}
 
 // call sends a method, for its effect only.
@@ -205,8 +204,8 @@ func (e *end) group(m *message) string {
 	return fmt.Sprintf("%s %02d %s", e.name, m.channel, kind)
 }
 
-// deliver books a delivery, and says what is wrong with its tag: they count up
-// by one.
+// deliver counts a delivery, and returns what is wrong with its tag: tags must count up by
+// one.
 func (e *end) deliver(c *channel, m *message) (wrong string) {
 	var tag uint64
 	var from string
@@ -238,8 +237,7 @@ func (e *end) deliver(c *channel, m *message) (wrong string) {
 	return wrong
 }
 
-// settle books a confirm. How many publishes one confirm covers is the
-// broker's affair.
+// settle counts a confirm. The broker decides how many publishes one confirm covers.
 func (c *channel) settle(tag uint64, multiple bool, list *[]uint64) {
 	for t := range c.unsure {
 		if t == tag || multiple && (t < tag || tag == 0) {

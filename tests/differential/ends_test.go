@@ -8,13 +8,13 @@ import (
 	"zamqp/amqpproto"
 )
 
-// aWhile is what a broker that leaves the socket to its client leaves it for at
-// least. It is short, so that programs are quick, and a broker that closes the
-// socket by itself does so in the same write.
+// aWhile is how long a broker that leaves the socket to its client leaves it open, at least.
+// It is short, so that programs are quick, and a broker that closes the socket by itself does
+// so in the same write.
 const aWhile = 150 * time.Millisecond
 
-// afterClose tells what becomes of the socket when both sides have said that the
-// connection is over, and the client leaves its end open.
+// afterClose records what happens to the socket when both sides have said that the connection
+// is over, and the client leaves its end open.
 func (l *link) afterClose() string {
 	for deadline := time.Now().Add(aWhile); ; {
 		switch _, err := l.next(deadline); {

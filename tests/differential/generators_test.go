@@ -96,7 +96,8 @@ func (g *generator) publish() {
 	}
 	switch {
 	case g.percent(25) && !g.lettered:
-		// Else what dies of it may come to a queue among the rest or behind it.
+		// Otherwise messages that die because of it may come to a queue among the others or
+		// behind them.
 		o.count = 2 + g.IntN(8)
 	case g.percent(4):
 		o.size = pick(g, 0, 8183, 8184, 8185, 20000)

@@ -15,8 +15,7 @@ import (
 // silent for longer has none, and the transcript says so.
 const patience = 8 * time.Second
 
-// message is one thing that a broker has said on one channel: a method, with
-// what came behind it.
+// message is one thing that a broker has sent on one channel: a method, with its content.
 type message struct {
 	channel uint16
 	method  amqpproto.Method // nil when it cannot be decoded
@@ -26,9 +25,9 @@ type message struct {
 	fault   string // what was wrong with it on the wire
 }
 
-// link is one connection with as little as possible between a program and the wire:
-// it writes the octets that it is given, and reads messages one by one. A machine
-// with rules of its own, such as our client, would hide what the test looks for.
+// link is one connection with as little as possible between a program and the wire: it writes
+// the octets that it is given, and reads messages one by one. A machine with its own rules,
+// such as our client, would hide what the test looks for.
 type link struct {
 	nc    net.Conn
 	chunk []byte
@@ -236,7 +235,7 @@ func methodFrame(channel, class, method uint16, args string) []byte {
 	return amqpproto.AppendFrame(nil, amqpproto.FrameMethod, channel, append(payload, args...))
 }
 
-// must is for encoders: what they refuse, the generator may not produce.
+// must is for encoders: the generator may not produce anything that they refuse.
 func must(b []byte, err error) []byte {
 	if err != nil {
 		panic(err)
@@ -244,8 +243,8 @@ func must(b []byte, err error) []byte {
 	return b
 }
 
-// read is next for a handshake: it tells a protocol header, which a server
-// refuses another version with, and the end, and returns false then.
+// read is next for a handshake. It records a protocol header, with which a server refuses
+// another version, and the end, and returns false then.
 func (l *link) read(r *run) bool {
 	m, err := l.next(time.Now().Add(patience))
 	l.last = m

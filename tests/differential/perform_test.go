@@ -7,7 +7,7 @@ import (
 	"zamqp/amqpproto"
 )
 
-// perform does one operation and waits until the broker has worked it off.
+// perform does one operation and waits until the broker has handled it.
 func (e *end) perform(o *operation) {
 	c := e.channels[o.channel]
 	if c != nil {
@@ -76,7 +76,7 @@ func (e *end) invoke(c *channel, o *operation) {
 	e.await(func() bool { return (reply == 0 || c.replies > 0) && c.marks > 0 || !c.open })
 }
 
-// note keeps the books after a reply.
+// note updates the state after a reply.
 func (e *end) note(c *channel, m *message) {
 	o := c.doing
 	if o == nil {
@@ -127,10 +127,10 @@ func (e *end) publish(c *channel, o *operation) {
 	e.await(func() bool { return c.marks > 0 || !c.open })
 }
 
-// decide settles a delivery that the client holds: the o.n-th, counted round.
-// Which tag it has depends on how independent queues were interleaved, so it is
-// chosen by its consumer and its place in that consumer's order; and one that
-// settles all before it, settles whole steps.
+// decide settles a delivery that the client holds: the o.n-th, counted in a circle. Its tag
+// depends on how independent queues were interleaved, so it is chosen by its consumer and its
+// place in that consumer's order. If it settles all deliveries before it, it settles whole
+// steps.
 func (e *end) decide(c *channel, o *operation) {
 	if len(c.unsettled) == 0 {
 		e.r.say("", "nothing to settle")

@@ -4,8 +4,8 @@ import (
 	"math/rand/v2"
 )
 
-// generator writes one program. It knows roughly what the broker would answer, so
-// that most operations hit something, and does not mind when one does not.
+// generator writes one program. It knows roughly what the broker would answer, so that most
+// operations have an effect, but not all need to.
 type generator struct {
 	*rand.Rand
 	theme     theme
@@ -89,8 +89,8 @@ func (g *generator) add(o *operation) *operation {
 	return o
 }
 
-// expiring notes that something ends soon, so that the program waits for it
-// before it might end by itself.
+// expiring records that something ends soon, so that the program waits for it before it might
+// end by itself.
 func (g *generator) expiring() { g.ticking = max(g.ticking, 1) }
 
 // flags joins the flags that are drawn with their chances in percent.

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestReturns: messages come back to a quorum queue, and the next consumer shows
-// where in it they are. What a channel had when it ended comes first; what is given
-// back by basic.nack comes last, unless the queue has a delivery limit.
+// TestReturns: messages come back to a quorum queue, and the next consumer shows at which
+// position. Those of a channel that has ended come first; those returned by basic.nack come
+// last, unless the queue has a delivery limit.
 func TestReturns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compares with RabbitMQ")

@@ -19,11 +19,11 @@ type broker struct {
 // run executes one program on one broker.
 type run struct {
 	b        *broker
-	prefix   string // of the names of this run
+	prefix   string // prefix of the names of this run
 	ends     [2]*end
 	names    []string            // pairs for a strings.Replacer: what the server made up, and its symbol
 	symbols  map[string]string   // symbols to what the server made up
-	queues   map[string]*watched // by symbol: what has been declared and not been missed since
+	queues   map[string]*watched // by symbol: what was declared and not found missing since
 	order    []string            // of queues
 	observer *end
 	now      int // number of the step
@@ -51,7 +51,7 @@ func execute(b *broker, program []*operation, slowly bool) *transcript {
 	began := time.Now()
 	r := &run{b: b, prefix: fmt.Sprintf("d%06x%05x.", began.UnixNano()>>20&0xffffff, runs.Add(1)&0xfffff),
 		symbols: map[string]string{}, queues: map[string]*watched{}, quorum: hasQuorum(program)}
-	// What quorum queues have been told, they show only when their log has it.
+	// Quorum queues show what they have been told only when it is in their log.
 	r.patient = slowly || r.quorum
 	for i := range r.ends {
 		r.ends[i] = &end{r: r, name: string(rune('A' + i))}
@@ -107,8 +107,8 @@ var replyAddress = regexp.MustCompile(`amq\.rabbitmq\.reply-to\.[A-Za-z0-9+/=_.\
 
 var consumerCount = regexp.MustCompile(`consumers=[0-9]+`)
 
-// finish returns the lines of the step in an order that does not depend on how
-// independent channels and queues were interleaved, with all names as symbols.
+// finish returns the lines of the step in an order that does not depend on how independent
+// channels and queues were interleaved, with all names as symbols.
 func (r *run) finish() []string {
 	for _, e := range r.ends {
 		e.confirmed()
@@ -156,11 +156,11 @@ func (r *run) step(o *operation) {
 	r.settle(o)
 }
 
-// settle waits until the broker has nothing more to say about the step. What
-// one process of RabbitMQ has sent to another before it answered a call is
-// there before what the caller sends next; so after some rounds of questions to
-// every queue and every channel all that follows from the step has happened.
-// Two rounds that saw nothing new are taken as the end.
+// settle waits until the broker has nothing more to send about the step. If one process of
+// RabbitMQ has sent something to another before it answered a call, it arrives before what
+// the caller sends next. So after some rounds of questions to every queue and every channel,
+// everything that follows from the step has happened. Two rounds that saw nothing new are
+// taken as the end.
 func (r *run) settle(o *operation) {
 	rounds, pause := 2, time.Duration(0)
 	switch {
@@ -253,7 +253,7 @@ func (r *run) forget(symbol, text string) {
 	r.say("zz "+symbol, "watched queue %s: %s", r.name(symbol), text)
 }
 
-// cleanUp leaves nothing behind in a broker that thousands of programs use.
+// cleanUp removes everything from a broker that thousands of programs use.
 func (r *run) cleanUp(program []*operation) {
 	for _, e := range r.ends {
 		e.finish()

@@ -9,9 +9,9 @@ import (
 	"zamqp/amqpproto"
 )
 
-// A program that begins with "trace" has the firehose copy all that it does to a
-// queue, and "copies", its last operation, tells what is in there. Copies of what
-// several channels do come in no order that could be compared.
+// A program that begins with "trace" has the firehose copy everything that it does to a
+// queue, and "copies", its last operation, shows the content of that queue. Copies from
+// several channels come in no order that could be compared.
 
 // trace begins to listen to the firehose, which prepare has turned on.
 func (r *run) trace(o *operation) {
@@ -25,7 +25,7 @@ func (r *run) trace(o *operation) {
 	r.traced = true
 }
 
-// copies tells what has been copied.
+// copies shows what has been copied.
 func (r *run) copies(o *operation) {
 	e := r.observer
 	if !r.traced || !e.ready(observing) {
@@ -51,7 +51,7 @@ func (r *run) copies(o *operation) {
 	slices.SortFunc(r.lines, func(a, b line) int { return strings.Compare(a.text, b.text) })
 }
 
-// traceCopy shows a copy without what is the broker's own affair.
+// traceCopy shows a copy without the parts that each broker decides by itself.
 func traceCopy(m *message) string {
 	x := m.method.(*amqpproto.BasicGetOk)
 	var p amqpproto.Properties

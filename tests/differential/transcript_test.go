@@ -56,8 +56,8 @@ func show(m *message) string {
 // lineBreak is where Erlang breaks a long term.
 var lineBreak = regexp.MustCompile(`\n *`)
 
-// closing shows the text of a channel's end, which people read, and of a
-// connection's only the name in it: there RabbitMQ prints Erlang terms.
+// closing shows the text of a channel's end, which people read. Of the end of a connection it
+// shows only the name in the text: there RabbitMQ prints Erlang terms.
 func closing(method string, code uint16, text []byte, class, id uint16) string {
 	words := lineBreak.ReplaceAllString(string(text), "")
 	if method == "connection.close" {
@@ -169,7 +169,7 @@ type transcript struct {
 	took  time.Duration
 }
 
-// step is what came of one operation.
+// step is the result of one operation.
 type step struct {
 	what  string
 	lines []string
@@ -205,7 +205,7 @@ func (t *transcript) String() string {
 	return b.String()
 }
 
-// excused says that the brokers may differ from this step on.
+// excused reports whether the brokers may differ from this step on.
 func (t *transcript) excused(u *transcript) bool {
 	i := t.difference(u)
 	return i >= 0 && i < len(t.steps) && i < len(u.steps) && t.steps[i].dying && u.steps[i].dying

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// known are broken octets and handshakes that the brokers answer differently, on
-// purpose or because RabbitMQ's answer is an accident; docs/guide/broker-differences.md
-// has the reasons. Random programs leave them out.
+// known are broken octets and handshakes that the brokers answer differently, on purpose or
+// because RabbitMQ's answer is an accident. docs/guide/broker-differences.md has the reasons.
+// Random programs leave them out.
 var known = map[string]bool{
 	// The peer learns what it did; RabbitMQ hangs up, in a handshake after three
 	// seconds of silence.

@@ -17,9 +17,9 @@ import (
 	"zamqp/tests/kit/selfsigned"
 )
 
-// TestAFullDiskEmpties: another program fills the disk of the broker. Consumers go
-// on, and what they ack is gone for good. Publishers wait, learn why, and go on
-// when there is room.
+// TestAFullDiskEmpties: another program fills the disk of the broker. Consumers continue, and
+// messages that they ack are gone for good. Publishers wait, learn why, and continue when
+// there is space.
 func TestAFullDiskEmpties(t *testing.T) {
 	z := newZamqp(t)
 	disk := z.onDisk(64)
@@ -94,9 +94,8 @@ func fill(t *testing.T, disk string) {
 	}
 }
 
-// TestDiskFreeMinIsKept: 300 messages of 500 kB at once, by 30 connections, on a disk
-// with less room than that. What may be written is counted as it comes, so that
-// disk_free_min stays free.
+// TestDiskFreeMinIsKept: 300 messages of 500 kB at once, by 30 connections, on a disk with
+// less space than that. Octets are counted as they arrive, so that disk_free_min stays free.
 func TestDiskFreeMinIsKept(t *testing.T) {
 	z := newZamqp(t)
 	disk := z.onDisk(96)
@@ -195,8 +194,8 @@ func TestDescriptorsRunOut(t *testing.T) {
 	}
 }
 
-// TestTLSLeavesDescriptors: 100 silent connections to the TLS port take none of the
-// descriptors that are kept for files and connections of the server's own.
+// TestTLSLeavesDescriptors: 100 silent connections to the TLS port use none of the
+// descriptors that are kept for files and the server's own connections.
 func TestTLSLeavesDescriptors(t *testing.T) {
 	z := newZamqp(t)
 	own := selfsigned.New(t)

@@ -16,8 +16,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// memoryGroup makes a control group with a bound of memory, of version 2 or 1, and
-// returns its folder; the test is skipped where that cannot be done.
+// memoryGroup makes a control group with a memory limit, of version 2 or 1, and returns its
+// folder. The test is skipped if that is not possible.
 func memoryGroup(t *testing.T, mib int) (dir string) {
 	t.Helper()
 	own, _ := os.ReadFile("/proc/self/cgroup")
@@ -48,7 +48,7 @@ func memoryGroup(t *testing.T, mib int) (dir string) {
 	return ""
 }
 
-// inGroup has the shell join the group before it becomes the server.
+// inGroup makes the shell join the group before it becomes the server.
 func inGroup(dir string) string { return fmt.Sprintf("echo $$ > %s/cgroup.procs; ", dir) }
 
 // TestAFloodInASmallContainer: more messages than a container of 300 MiB can hold

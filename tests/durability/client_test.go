@@ -91,8 +91,8 @@ func (w *work) transact(ch *amqp.Channel) {
 	}
 }
 
-// consume acks most of what it gets, in groups; behind each group goes a
-// receipt, whose confirm tells that the acks have come, and for good.
+// consume acks most of what it gets, in groups. After each group it sends a receipt, whose
+// confirm says that the acks have arrived and count for good.
 func (w *work) consume(ch *amqp.Channel) {
 	w.returned(ch)
 	if ch.Confirm(false) != nil || ch.Qos(prefetch, 0, false) != nil {

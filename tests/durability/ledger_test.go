@@ -30,8 +30,7 @@ func name(kind string, cycle, n int) string { return fmt.Sprintf("%s-%04d-%07d",
 
 const nameLength = len("p-0000-0000000")
 
-// ledger is what the clients know of every message, over all lives of the
-// broker.
+// ledger is what the clients know about every message, over all lives of the broker.
 type ledger struct {
 	t  *testing.T
 	mu sync.Mutex
@@ -68,8 +67,8 @@ func (l *ledger) settle(surely bool, ids ...string) {
 	}
 }
 
-// arrival checks a delivery against all that is known of its message. seen are
-// the messages of the same connection, and last is the one before by kind.
+// arrival checks a delivery against everything that is known about its message. seen are the
+// messages of the same connection, and last is the previous one of each kind.
 func (l *ledger) arrival(d *amqp.Delivery, cycle int, seen map[string]bool, last map[string]string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,7 +99,7 @@ func (l *ledger) arrival(d *amqp.Delivery, cycle int, seen map[string]bool, last
 	seen[id], l.delivered[id], last[kind] = true, true, id
 }
 
-// drain takes what is left, and misses what should have been there.
+// drain takes the remaining messages, and reports missing ones.
 func (l *ledger) drain(url string, lives int) {
 	conn, err := amqp.Dial(url)
 	if err != nil {

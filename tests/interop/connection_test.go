@@ -16,7 +16,7 @@ import (
 	"zamqp/tests/kit/rabbitmq"
 )
 
-// gate is a way to a broker that can be shut: a node of a cluster that dies.
+// gate is a way to a broker that can be closed: a node of a cluster that dies.
 type gate struct {
 	ln    net.Listener
 	mu    sync.Mutex

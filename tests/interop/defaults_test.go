@@ -34,9 +34,8 @@ var publishersOf = []publisherOf{
 	{name: "celery", there: []string{python, "-c", "import celery"}, run: []string{python, "defaults_celery.py"}, byURL: true, install: "apt-get install python3-celery"},
 }
 
-// TestDefaultsOfClients: what other people's clients send when nobody tells them
-// more is decoded by a handler, none of it is given up, and kombu and Celery read
-// the replies.
+// TestDefaultsOfClients: a handler decodes the messages that other people's clients send by
+// default, none of them is given up, and kombu and Celery read the replies.
 func TestDefaultsOfClients(t *testing.T) { everywhere(t, defaultsOfClients) }
 
 func defaultsOfClients(t *testing.T, n node) {

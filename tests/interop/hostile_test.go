@@ -18,8 +18,8 @@ import (
 	"zamqp/tests/kit/rabbitmq"
 )
 
-// canary follows every bad request on the same connection. If it is answered,
-// two readers of these bytes could disagree about where a request starts.
+// canary follows every bad request on the same connection. If it is answered, two readers of
+// these octets could disagree about where a request starts.
 const canary = "GET /hello HTTP/1.1\r\nHost: canary\r\n\r\n"
 
 var statusLine = regexp.MustCompile(`(?m)^HTTP/1\.1 \d`)

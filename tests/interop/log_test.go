@@ -33,7 +33,7 @@ func launchPiped(t *testing.T) (s *server, stderr *os.File) {
 	s = &server{t: t, addr: addr, url: "http://" + addr, log: &logs.Buffer{}}
 	cmd := exec.Command(path, "serve")
 	cmd.Dir, cmd.Stderr = t.TempDir(), w
-	// Calls that fail with 400 are lines, too.
+	// Calls that fail with 400 are also logged.
 	cmd.Env = process.Environment("ZAMQP_LOG__LEVEL=debug", "ZAMQP_HTTP__LISTEN="+addr, "ZAMQP_CONNECTION__DEFAULT__URL=amqp://127.0.0.1:1/")
 	if s.Process, err = process.Start(cmd); err != nil {
 		t.Fatal(err)

@@ -14,15 +14,15 @@ import (
 	"zamqp/tests/kit/wait"
 )
 
-// impatient keeps the pauses between attempts to connect short, as the tests
-// wait for them.
+// impatient keeps the pauses between attempts to connect short, because the tests wait for
+// them.
 var impatient = []string{"connection.default.backoff_min=200ms", "connection.default.backoff_max=2s"}
 
 // patient keeps an order from being given up while a test holds the broker up.
 const patient = "connection.default.confirm_timeout=5m"
 
-// TestBrokerInTrouble has one broker of its own to ill-treat, as starting one
-// takes longer than all else here.
+// TestBrokerInTrouble uses one broker of its own for all cases, because starting one takes
+// longer than everything else here.
 func TestBrokerInTrouble(t *testing.T) {
 	node := rabbitmq.New(t)
 	t.Run("frozen", func(t *testing.T) { answerComesAfterTheConfirm(t, node) })

@@ -33,8 +33,8 @@ func startStuck(t *testing.T, options ...string) *server {
 	return s
 }
 
-// hold asks for what is never answered and waits until somebody else is not answered,
-// either.
+// hold makes a request that is never answered, and waits until another request is not
+// answered, either.
 func (s *server) hold(path string) {
 	s.t.Helper()
 	c, err := net.Dial("tcp", s.addr)
@@ -93,7 +93,7 @@ func (s *server) wantEnd(status int, function string) {
 // stuckWays are the routes that hold the thread, and the functions that do.
 var stuckWays = map[string]string{"compute": "compute", "receive": "receive", "select": "wait", "lock": "lock", "read": "read", "inline": "compute"}
 
-// TestStallLimit: whatever way the thread is held, the process ends itself and says by
+// TestStallLimit: in whatever way the thread is held, the process ends itself and says by
 // what.
 func TestStallLimit(t *testing.T) {
 	for way, function := range stuckWays {
@@ -112,8 +112,8 @@ func TestStallLimit(t *testing.T) {
 	})
 }
 
-// TestSecondSignalToAHeldLoop: it ends the process, which says what holds the thread.
-// It is another one, since the system may take two of a kind for one.
+// TestSecondSignalToAHeldLoop: it ends the process, which says what holds the thread. The
+// second signal is a different one, because the system may merge two equal ones.
 func TestSecondSignalToAHeldLoop(t *testing.T) {
 	for way, function := range stuckWays {
 		t.Run(way, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestLoopThatIsHeldInTheEnd(t *testing.T) {
 	}
 }
 
-// TestMountedHandlerHoldsNobody: what computes on a goroutine of its own.
+// TestMountedHandlerHoldsNobody: a handler that computes on a goroutine of its own.
 func TestMountedHandlerHoldsNobody(t *testing.T) {
 	s := startStuck(t, "loop.stall_limit=1s", "server.drain_timeout=100ms")
 	go get(s.url + "/stuck/mounted")
@@ -200,8 +200,8 @@ func TestStallLimitWithoutAReader(t *testing.T) {
 	}
 }
 
-// TestStoppedProcessHasNotHeldItsThread: what a debugger, a container's pause or a
-// machine that moves does to the whole process.
+// TestStoppedProcessHasNotHeldItsThread: a debugger, a container's pause or a moved machine
+// stops the whole process.
 func TestStoppedProcessHasNotHeldItsThread(t *testing.T) {
 	if testing.Short() {
 		t.Skip("stops a process for seconds")

@@ -23,7 +23,7 @@ func TestTheOnlyConsumerLeaves(t *testing.T) {
 	})
 }
 
-// turns are the queues that one consumer at a time is given messages of.
+// turns are the queues that give messages to one consumer at a time.
 var turns = []string{"turns", "turns-quorum", "alone"}
 
 func onlyConsumerLeaves(t *testing.T, n node, queue string) {

@@ -29,8 +29,8 @@ type row struct {
 	sameHead bool // to HEAD there is no difference
 }
 
-// Reasons to differ from net/http. The guide has each of them in these words; what
-// our server answers instead is pinned in testdata.
+// These are the reasons to differ from net/http. The guide has each of them in these words;
+// what our server answers instead is recorded in testdata.
 const (
 	whyBody     = "The body has arrived before the handler is called"
 	whyBuffer   = "An answer of up to 64 KiB has a `Content-Length`; net/http sends chunks from 2 KiB on"
@@ -121,7 +121,7 @@ func compare(t *testing.T, rows []row) {
 // waits is the reason of a row that Inline is not for.
 const waits = "-"
 
-// ask says the request to a server and tells what the client and the handler saw.
+// ask sends the request to a server and returns what the client and the handler saw.
 func (r *row) ask(t *testing.T, serve func(http.Handler) string) string {
 	seen := &seen{}
 	answer := converse(t, serve(bind(r.handler, seen)), r.request, r.then)
@@ -145,7 +145,7 @@ func (r *row) why(mount string) string {
 
 var update = flag.Bool("update", false, "write what differs into testdata")
 
-// differences are what is pinned of a test's rows, in testdata/NAME.txt.
+// differences are the recorded differences of a test's rows, in testdata/NAME.txt.
 type differences struct {
 	path   string
 	pinned map[string]string
@@ -166,7 +166,7 @@ func openDifferences(t *testing.T) *differences {
 	return d
 }
 
-// judge compares what the two servers have done in a row.
+// judge compares the behaviour of the two servers in a row.
 func (d *differences) judge(t *testing.T, r *row, mount, ours, theirs string, before *string) {
 	why := r.why(mount)
 	title := t.Name()
@@ -199,7 +199,7 @@ func (d *differences) judge(t *testing.T, r *row, mount, ours, theirs string, be
 	}
 }
 
-// write pins what was found.
+// write records the differences.
 func (d *differences) write(t *testing.T) {
 	var b strings.Builder
 	for _, title := range slices.Sorted(maps.Keys(d.found)) {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// dump tells all that a handler can know of its request.
+// dump answers with everything that a handler can know about its request.
 func dump(w http.ResponseWriter, r *http.Request, see func(...any)) {
 	seeHead(r, see)
 	body, err := io.ReadAll(r.Body)
@@ -117,9 +117,8 @@ func TestRequests(t *testing.T) {
 	compare(t, rows)
 }
 
-// TestRequestsOfTheServer are those that no handler has a part in: this server reads
-// them more strictly than net/http, which takes some that two recipients may
-// understand in two ways.
+// TestRequestsOfTheServer has requests that no handler sees: this server reads them more
+// strictly than net/http, which accepts some that two recipients may understand in two ways.
 func TestRequestsOfTheServer(t *testing.T) {
 	var rows []row
 	for _, t := range []string{

@@ -20,7 +20,7 @@ func TestSpoolCommands(t *testing.T) {
 	if status, err := z.post("/work", "first"); status != 202 || err != nil {
 		t.Errorf("%d, %v", status, err)
 	}
-	// While the broker is there its word is the answer.
+	// While the broker is there, its answer is the answer.
 	if status, err := z.post("/lost", ""); status != 503 || err != nil {
 		t.Errorf("unroutable: %d, %v", status, err)
 	}
@@ -48,7 +48,7 @@ func TestSpoolCommands(t *testing.T) {
 	if err != nil || !strings.Contains(out, "312 NO_ROUTE") || !strings.Contains(out, `"body":"nobody"`) {
 		t.Errorf("%v\n%s", err, out)
 	}
-	// Its queue is made, and it is sent again.
+	// Its queue is declared, and the message is sent again.
 	if out, err := z.run("publish", "-q", "spool-nobody", "--declare", "x"); err != nil {
 		t.Fatal(out)
 	}

@@ -89,9 +89,9 @@ func frozen() time.Duration {
 	return 15 * time.Second
 }
 
-// TestFrozenBrokerGetsNothingTwice: a broker that stands still for longer than
-// confirm_timeout has what was sent to it. Its calls are answered by the disk,
-// and nothing is sent again as long as the connection lives.
+// TestFrozenBrokerGetsNothingTwice: a broker that is frozen for longer than confirm_timeout
+// has the messages that were sent to it. The disk answers the calls, and nothing is sent
+// again as long as the connection exists.
 func TestFrozenBrokerGetsNothingTwice(t *testing.T) {
 	everywhere(t, func(t *testing.T, node slowBroker, url string) {
 		z := newZamqp(t, url, "connection.default.confirm_timeout=3s")
@@ -146,9 +146,8 @@ func TestFrozenBrokerThatDies(t *testing.T) {
 	})
 }
 
-// TestSlowQueueHoldsUpNobody: RabbitMQ confirms nothing to one queue, whose process
-// stands still, and everything to another. That one goes on, and neither gets
-// anything twice.
+// TestSlowQueueHoldsUpNobody: RabbitMQ confirms nothing to one queue, whose process is
+// frozen, and everything to another. The other continues, and neither gets anything twice.
 func TestSlowQueueHoldsUpNobody(t *testing.T) {
 	node := rabbitmq.New(t)
 	z := newZamqp(t, node.URL, "connection.default.confirm_timeout=1s")

@@ -115,7 +115,7 @@ func (z *zamqp) kill() {
 	z.process = nil
 }
 
-// stop ends it cleanly, so that it forgets what has left.
+// stop ends it cleanly, so that it forgets messages that have left.
 func (z *zamqp) stop() {
 	z.t.Helper()
 	if err := z.process.Stop(); err != nil {
@@ -304,8 +304,8 @@ func TestNothingAnsweredIsLost(t *testing.T) {
 	z.check(w, node.URL)
 }
 
-// check compares what was answered with what has arrived, and returns how many
-// copies have come that were not needed, and the most of one message.
+// check compares the answered publishes with those that have arrived, and returns how many
+// unnecessary copies there are, and the most of one message.
 func (z *zamqp) check(w *writers, url string) (twice, most int) {
 	t := z.t
 	ids := map[string]string{}

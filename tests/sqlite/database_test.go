@@ -34,7 +34,7 @@ func init() {
 	publisher.OnStop(func(context.Context) error { return database.Close() })
 }
 
-// transaction is one of the database, as a participant of a call. All that it does
+// transaction is one of the database, as a participant of a call. Everything that it does
 // blocks, so it runs in the pool.
 type transaction struct {
 	pool string

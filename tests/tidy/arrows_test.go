@@ -160,8 +160,8 @@ func TestArrowsGoDown(t *testing.T) {
 	}
 }
 
-// TestPermissionsAreUsed keeps the table short: what no package imports any more may
-// not be imported again without a thought.
+// TestPermissionsAreUsed keeps the table short: a package that nobody imports any more must
+// not be imported again without a decision.
 func TestPermissionsAreUsed(t *testing.T) {
 	used := map[string]bool{} // folder, blank, permission
 	for _, f := range sources(t) {

@@ -25,7 +25,7 @@ var link = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
 // fences are blocks of code, in which nothing is a link.
 var fences = regexp.MustCompile("(?s)\n```.*?\n```|`[^`\n]*`")
 
-// TestLinks: what a page links to inside the repository is there.
+// TestLinks: links inside the repository lead to existing files.
 func TestLinks(t *testing.T) {
 	walk(t, func(path string) {
 		if filepath.Ext(path) != ".md" {

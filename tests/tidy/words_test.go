@@ -18,7 +18,8 @@ type oldWord struct {
 	instead string // what is written now
 }
 
-// oldWords stays: a word that comes back would be the second one for one thing.
+// oldWords has words and phrases that must not come back: they would be the second name for
+// one thing, or have to be read twice.
 var oldWords = []oldWord{
 	{`handlertest`, "publishertest"},
 	{`[oO]wnCodec`, "SelfEncoding"},

@@ -10,8 +10,8 @@ import (
 // finds the broker well.
 const NormalMax = 3 * time.Second
 
-// CaughtUpMax is how long the work may take that has piled up during a fault:
-// several times as long as the slowest handler of the plan needs for it.
+// CaughtUpMax is how long the work that has piled up during a fault may take: several times
+// as long as the slowest handler of the plan needs for it.
 const CaughtUpMax = 30 * time.Second
 
 // Queue is what a check knows about a queue of the run.
@@ -42,7 +42,7 @@ type Fault struct {
 	// CaughtUp until everything that was confirmed by then had been handled.
 	Normal   []time.Duration
 	CaughtUp time.Duration
-	// Stalled says what had not come when the wait for it ended.
+	// Stalled says what was still missing when the wait for it ended.
 	Stalled string
 }
 

@@ -1,6 +1,5 @@
-// Package crashfs is a file system in memory that tests crashes. It knows what is
-// on disk and what a power loss would destroy. It can be made to fail, and tests
-// can look into it.
+// Package crashfs is a file system in memory for crash tests. It knows what is on disk and
+// what a power loss would destroy. It can be made to fail, and tests can look into it.
 package crashfs
 
 import (

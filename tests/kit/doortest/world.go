@@ -56,8 +56,8 @@ func New(t testing.TB, seed int64, o broker.Options) *World {
 	return w
 }
 
-// settleMax bounds what happens at one instant. Machines that answer each other for
-// ever are a finding, not a test that hangs.
+// settleMax limits what happens at one instant. If machines answer each other for ever, that
+// is a finding, and the test must not hang.
 const settleMax = 100_000
 
 // Settle lets all machines do what they can do without time passing.

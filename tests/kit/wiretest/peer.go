@@ -13,9 +13,9 @@ type Peer interface {
 	Lost(cause error)                    // the wire is gone; nil means orderly
 }
 
-// HalfCloser is a Peer that can go on sending after the other side has sent its
-// last byte. If EOF returns false, the wire closes after what is pending. If it
-// returns true, the wire stays open until the peer asks to close it.
+// HalfCloser is a Peer that can continue sending after the other side has sent its last byte.
+// If EOF returns false, the wire closes after the pending output. If it returns true, the
+// wire stays open until the peer asks to close it.
 type HalfCloser interface {
 	EOF() (more bool)
 }
