@@ -379,7 +379,7 @@ func (x *spooler) report() publisher.Status {
 		s.Ready, s.Detail = false, spool.ErrFull.Error()
 	}
 	if st.Trouble != nil {
-		s.Ready, s.Detail = false, st.Trouble.Error()+": publishes that need the disk are refused until it has room again, or file descriptors are free; this is tried again by itself"
+		s.Ready, s.Detail = false, st.Trouble.Error()+": publishes that need the disk are refused; the spool tries again, and goes on by itself when the disk has room or file descriptors are free"
 	}
 	if st.FailedCause != nil {
 		s.State, s.Detail = "failed", st.FailedCause.Error()+": see the log, put the directory in order and start again"
