@@ -34,6 +34,20 @@ func TestPoison(t *testing.T) {
 	}
 }
 
+// TestPoisonOfOneSite: in a process with two consuming servers, such a message is given up by
+// the instance of its site.
+func TestPoisonOfOneSite(t *testing.T) {
+	for broker, url := range brokers {
+		t.Run(broker, func(t *testing.T) {
+			s := newSite(t, url(t), "usual", "data")
+			s.options = append(s.options, "consumer.usual.queue="+s.queue+"-${site_id}", "consuming_server.one.site_id=eu", "consuming_server.two.site_id=us",
+				"consuming_server.one.consumers=usual", "consuming_server.two.consumers=usual")
+			s.queue += "-eu"
+			testPoison(t, s, 3)
+		})
+	}
+}
+
 // TestPoisonThatHoldsTheThread: loop.stall_limit ends the processes, and the message
 // has the same future.
 func TestPoisonThatHoldsTheThread(t *testing.T) {
