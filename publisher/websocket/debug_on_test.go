@@ -1,0 +1,5 @@
+//go:build loopdebug
+
+package websocket_test
+
+const debugging = true
