@@ -88,7 +88,7 @@ func (s *Server) full(route *Route, more int) bool {
 	if route != nil && route.monitoring {
 		return s.watching >= monitoringMax
 	}
-	return s.options.CallsMax > 0 && len(s.live)-s.watching-s.eventStreams+more > s.options.CallsMax
+	return s.options.CallsMax > 0 && len(s.live)-s.watching-s.eventStreams-s.openSockets+more > s.options.CallsMax
 }
 
 func (s *Server) refuseFull(r *Request) {

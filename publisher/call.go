@@ -33,6 +33,9 @@ func (c *Call) Run(t *coro.Task) {
 		stop()
 	}
 	r.settle(err)
+	if r.socket != nil {
+		r.socket.finish(err)
+	}
 	s.runtime.Enter(nil)
 	s.finish(r)
 }

@@ -51,6 +51,7 @@ func (s *Server) Metrics() []Metric {
 
 // measure appends the server's own metrics.
 func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
+	sockets := s.sockets.Stats()
 	dst = AppendMetrics(dst, nil,
 		Metric{Name: "requests_total", Help: "HTTP requests that became calls.", Value: float64(s.stats.Requests)},
 		Metric{Name: "messages_total", Help: "Messages that became calls, each attempt.", Value: float64(s.stats.Messages)},
@@ -68,6 +69,12 @@ func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
 		Metric{Name: "streams", Help: "Answers that are being streamed.", Value: float64(s.streams)},
 		Metric{Name: "files_open", Help: "Files that are open from one piece of an answer to the next.", Value: float64(s.files.open)},
 		Metric{Name: "file_buffer_bytes", Help: "Octets in the large buffers of files that are being sent; at most 32 MiB.", Value: float64(s.files.octets)},
+		Metric{Name: "websockets", Help: "WebSockets that a handler serves.", Value: float64(s.openSockets)},
+		Metric{Name: "websocket_messages_received_total", Help: "Messages that clients have sent by WebSockets.", Value: float64(sockets.Received)},
+		Metric{Name: "websocket_messages_sent_total", Help: "Messages that were written to WebSockets.", Value: float64(sockets.Sent)},
+		Metric{Name: "websocket_violations_total", Help: "WebSockets that were closed because of what the client sent: malformed, too long, no UTF-8.", Value: float64(sockets.Violations)},
+		Metric{Name: "websocket_silent_total", Help: "WebSockets that were given up because the client answered no ping.", Value: float64(sockets.Silent)},
+		Metric{Name: "websocket_slow_total", Help: "WebSockets that were given up because the client took nothing, or too little.", Value: float64(sockets.Slow)},
 		Metric{Name: "draining", Help: "1 while the server shuts down.", Value: Bit(snap.Draining)},
 		Metric{Name: "ready", Help: "1 while every part is ready and the server takes calls, as /readyz.", Value: Bit(snap.Ready())},
 	)

@@ -144,10 +144,19 @@ func (r *Request) open() error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	if r.response.begun {
+	if r.response.begun && r.socket == nil {
 		return ErrSent
 	}
+	r.awaitCommit()
 	return nil
+}
+
+// awaitCommit lets a function given to Go wait while its handler commits: what it adds belongs
+// to the next transaction.
+func (r *Request) awaitCommit() {
+	for r.tx.committing && r.isChild() {
+		r.park()
+	}
 }
 
 // Publish publishes v with the named producer when the call's transaction commits.

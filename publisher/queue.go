@@ -91,6 +91,9 @@ func (q *Queue) info() (messages, consumers int, err error) {
 // is acked when the transaction commits, and goes back when it aborts. nil means that the queue
 // is empty. The message is a copy; [DecodeDelivery] reads it.
 func (q *Queue) Get() (*Delivery, error) {
+	if q.r.socket != nil && q.r.usable() == nil {
+		q.r.awaitCommit()
+	}
 	var got *Delivery
 	err := q.r.await(func(r *Request, w *pause) error {
 		queues, err := q.of(r)

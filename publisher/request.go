@@ -65,6 +65,7 @@ type Request struct {
 	main      strand         // the handler's strand
 	running   *strand        // the strand that has the thread, or had it last
 	children  *children      // nil without any
+	socket    *Socket        // nil unless the call serves a WebSocket
 	label     *string        // for the watchdog: the name of what holds the thread
 	started   time.Time
 	scheduled time.Time // the time of the tick; zero for calls that no clock has made

@@ -18,6 +18,7 @@ type Route struct {
 	timeout       time.Duration // limits a call; 0 = server.call_timeout
 	streamTimeout time.Duration // limits a Stream; 0 = no limit
 	monitoring    bool          // see Monitoring
+	socket        *socketRoute  // nil unless it is of a WebSocket
 
 	segments []segment
 	names    []string // names of the wildcards, in order

@@ -12,6 +12,7 @@ import (
 
 	"zamqp/amqpproto"
 	"zamqp/loop/coro"
+	"zamqp/publisher/websocket"
 )
 
 // Options are the settings of a server.
@@ -24,6 +25,7 @@ type Options struct {
 	Topics          map[string]Topic    // replace those registered
 	FilesOpen       int                 // files that stay open while they are sent; 0 is FilesOpenMax
 	Client          ClientOptions       // options of [Request.Client]
+	Sockets         SocketLimits        // of WebSockets; zero is [SocketDefaults]
 	Site            string              // replaces [SiteVariable] in names
 	BaseURL         *BaseURL            // for URLs in calls without a client; may be nil
 	// ConsumingServers run the consumers, each its own instances; without any, each
@@ -62,6 +64,8 @@ type Server struct {
 	draining      bool
 	messageOctets int64 // octets in the bodies of messages
 	streams       int   // answers that are being streamed
+	sockets       *websocket.Server
+	openSockets   int // WebSockets whose calls are live
 	registry      *Registry
 	hooks         hooks
 	detached      detaching
@@ -121,6 +125,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 	if s.files.openMax = options.FilesOpen; s.files.openMax <= 0 {
 		s.files.openMax = FilesOpenMax
 	}
+	s.makeSockets(options.Sockets)
 	s.outgoing = newOutgoing(options.Client)
 	s.makeTopics(g.Topics(), options.Topics)
 	chain, err := s.newChain(g)
@@ -362,6 +367,7 @@ func (s *Server) recycle(r *Request) {
 	r.owner.Store(0)
 	r.live, r.watches, r.label, r.route, r.consumer, r.handler, r.door = false, false, nil, nil, nil, nil, nil
 	r.main, r.running, r.children, r.limited, r.inner, r.came = strand{}, nil, nil, false, nil, nil
+	r.main, r.running, r.children, r.socket, r.limited = strand{}, nil, nil, nil, false
 	r.ctx, r.cancelCtx, r.cancelled, r.told, r.remote = nil, nil, nil, false, nil
 	if r.outcome, r.path = (Outcome{}), nil; r.delivered {
 		r.message = Message{}

@@ -194,8 +194,8 @@ func (httpSource) settle(r *Request, err error) {
 		level = zerolog.WarnLevel
 	}
 	r.server.failure(r, err, level).Msg(callFailed)
-	if isBrokenStream(err) {
-		return // the door cuts the connection
+	if isBrokenStream(err) || r.socket.accepted() {
+		return // the door cuts the connection, or the socket is closed with a code
 	}
 	if !isAnswered(err) {
 		r.answerFailure(err, status, cause)

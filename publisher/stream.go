@@ -115,15 +115,27 @@ func (r *Request) beginStream() (end func()) {
 	r.response.begun = true
 	s := r.server
 	s.streams++
+	stop := r.limitAnswer()
+	return func() {
+		if s.streams--; stop != nil {
+			stop()
+		}
+	}
+}
+
+// limitAnswer tells a call whose answer has begun if the server drains, and starts its time
+// limit. stop is nil if it has none.
+func (r *Request) limitAnswer() (stop func() bool) {
+	s := r.server
 	if s.draining {
 		r.cancel(ErrDraining)
 	}
-	stop := func() bool { return false }
-	if limit := r.route.streamTimeout; limit > 0 {
-		cause := fmt.Errorf("publisher.StreamTimeout (%s): %w", limit, context.DeadlineExceeded)
-		stop = s.runtime.After(limit, func() { r.cancel(cause) })
+	limit := r.route.streamTimeout
+	if limit <= 0 {
+		return nil
 	}
-	return func() { s.streams--; stop() }
+	cause := fmt.Errorf("publisher.StreamTimeout (%s): %w", limit, context.DeadlineExceeded)
+	return s.runtime.After(limit, func() { r.cancel(cause) })
 }
 
 type brokenStream struct{ error }

@@ -144,4 +144,4 @@ const (
 )
 
 // eventEncoders append an event in each form. A form without one gets no events.
-var eventEncoders = [formats]func(dst []byte, e *topicEvent) []byte{formatEventStream: appendEventStream}
+var eventEncoders = [formats]func(dst []byte, e *topicEvent) []byte{formatEventStream: appendEventStream, formatMessage: encodeMessage}

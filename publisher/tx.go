@@ -53,6 +53,7 @@ type Tx struct {
 	id           []byte // scratch for a derived message id
 	waiting      int    // outstanding confirms
 	ending       bool   // a participant's Commit or Abort is running
+	committing   bool   // a call that goes on is committing: nothing can be added meanwhile
 	err          error  // error of the first publish that could not be built
 }
 

@@ -65,6 +65,9 @@ func newVia(routes []*Route, text string, names []string) (*via, error) {
 	if v.route.streamTimeout > 0 {
 		return nil, fmt.Errorf("the answers of %q are streams (publisher.StreamTimeout, at %s), which a message cannot take: name another route", v.route.Pattern, v.route.Place)
 	}
+	if v.route.socket != nil {
+		return nil, fmt.Errorf("%q is a WebSocket (at %s), and a message has no connection: name another route", v.route.Pattern, v.route.Place)
+	}
 	if !slices.ContainsFunc(v.pieces, func(p piece) bool { return p.place != "" }) {
 		v.path = sample
 		v.target = v.withQuery(slices.Clone(sample))

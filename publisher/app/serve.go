@@ -92,7 +92,7 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 	}
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
-		Pools: poolSizes(s), Client: client, LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies,
+		Pools: poolSizes(s), Client: client, LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies, Sockets: socketLimits(s),
 		FilesOpen:        min(max(loop.DescriptorLimit()/16, 8), publisher.FilesOpenMax),
 		Topics:           topics(s),
 		ConsumingServers: plan.ConsumingServers,
@@ -171,6 +171,19 @@ func httpConfig(h *config.HTTP) http1.Config {
 		cfg.AnswerRateMin = -1
 	}
 	return cfg
+}
+
+// socketLimits are those of WebSockets. How fast a client must be is said for all of HTTP.
+func socketLimits(s *config.Settings) publisher.SocketLimits {
+	w, h := &s.WebSocket, &s.HTTP
+	limits := publisher.SocketLimits{
+		MessageMax: w.MessageMax, FrameMax: w.FrameMax, OutputMax: w.OutputMax,
+		PingInterval: w.PingInterval, PongTimeout: w.PongTimeout, Origins: w.Origins, RateMin: int64(h.AnswerRateMin),
+	}
+	if limits.RateMin == 0 {
+		limits.RateMin = -1
+	}
+	return limits
 }
 
 // run turns the loop until the drain is over.

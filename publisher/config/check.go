@@ -22,6 +22,7 @@ func (s *Settings) check(found Problems) Problems {
 		c.unread[p.Key] = true
 	}
 	c.http()
+	c.webSocket()
 	c.site()
 	c.httpTLS()
 	c.broker()
@@ -54,6 +55,18 @@ func (c *checker) fail(key, shown, text string) {
 
 // origin is where the value of a key came from.
 func (s *Settings) origin(key string) Origin { return s.origins[key] }
+
+func (c *checker) webSocket() {
+	w := &c.settings.WebSocket
+	for _, origin := range w.Origins {
+		if err := publisher.CheckOrigin(origin); err != nil {
+			c.fail("websocket.origins", show(origin), err.Error())
+		}
+	}
+	if w.FrameMax > w.MessageMax {
+		c.fail("websocket.frame_max", show(w.FrameMax.String()), fmt.Sprintf("longer than a message may be, websocket.message_max = %q: lower one or raise the other", w.MessageMax))
+	}
+}
 
 func (c *checker) http() {
 	h := &c.settings.HTTP

@@ -12,13 +12,14 @@ import (
 //
 // The tags are the schema: see rule.
 type Settings struct {
-	Log    Log    `key:"log"`
-	HTTP   HTTP   `key:"http"`
-	Loop   Loop   `key:"loop"`
-	Server Server `key:"server"`
-	Client Client `key:"client"`
-	Site   Site   `key:"site"`
-	Broker Broker `key:"broker"`
+	Log       Log       `key:"log"`
+	HTTP      HTTP      `key:"http"`
+	WebSocket WebSocket `key:"websocket"`
+	Loop      Loop      `key:"loop"`
+	Server    Server    `key:"server"`
+	Client    Client    `key:"client"`
+	Site      Site      `key:"site"`
+	Broker    Broker    `key:"broker"`
 	// Pools always has "default", and the pools that handlers register. 0 = not set.
 	Pools map[string]*Pool `key:"pool"`
 	// Connections always has "default". Only connections that an enabled consumer or a
@@ -69,6 +70,17 @@ type HTTP struct {
 	// ConnectionsMax counts all HTTP connections; 0 = no limit but file descriptors.
 	ConnectionsMax int     `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
 	TLS            HTTPTLS `key:"tls"`
+}
+
+// WebSocket bounds the WebSockets of all routes.
+type WebSocket struct {
+	MessageMax   Size          `key:"message_max" min:"125B" max:"16MiB"`
+	FrameMax     Size          `key:"frame_max" min:"125B" max:"16MiB" off:"a frame may be as long as a message"`
+	OutputMax    Size          `key:"output_max" min:"4KiB" max:"16MiB"`
+	PingInterval time.Duration `key:"ping_interval" min:"100ms" max:"24h" off:"clients that are silent are never asked whether they are there"`
+	PongTimeout  time.Duration `key:"pong_timeout" min:"100ms" max:"1h"`
+	// Origins may connect besides pages of the same host.
+	Origins []string `key:"origins"`
 }
 
 // Loop has the settings of the event loop.
@@ -130,9 +142,10 @@ const (
 // is taken from there. config.toml says the same, key by key; a test compares the two.
 func Defaults() *Settings {
 	return &Settings{
-		Log:  Log{Level: "info", Format: "auto"},
-		HTTP: defaultHTTP(),
-		Loop: Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond},
+		Log:       Log{Level: "info", Format: "auto"},
+		HTTP:      defaultHTTP(),
+		WebSocket: defaultWebSocket(),
+		Loop:      Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond},
 		Server: Server{
 			DrainTimeout:    30 * time.Second,
 			CallTimeout:     60 * time.Second,
@@ -154,6 +167,11 @@ func Defaults() *Settings {
 		Consumers:   map[string]*publisher.Consumer{},
 		Producers:   map[string]*publisher.Producer{},
 	}
+}
+
+func defaultWebSocket() WebSocket {
+	d := publisher.SocketDefaults
+	return WebSocket{MessageMax: d.MessageMax, OutputMax: d.OutputMax, PingInterval: d.PingInterval, PongTimeout: d.PongTimeout, Origins: []string{}}
 }
 
 func defaultHTTP() HTTP {

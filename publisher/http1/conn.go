@@ -62,6 +62,7 @@ const (
 	flagWaiting                    // its body is not read now, because there is no room
 	flagSecure                     // the connection has TLS
 	flagLent                       // out belongs to whoever called Lend
+	flagTaken                      // Hijack was called
 )
 
 // Feed uses as much of in as it can. It leaves an incomplete head or line, and everything
@@ -98,8 +99,11 @@ func (c *Conn) Feed(in []byte) (n int, err error) {
 			c.flags &^= flagFeeding
 			return n, bad
 		}
-		if c.flags&flagUnread != 0 {
+		if c.flags&(flagUnread|flagTaken) != 0 {
 			c.flags &^= flagFeeding
+			if c.flags&flagTaken != 0 {
+				return n, nil // the rest is not HTTP
+			}
 			return n, ErrUnread
 		}
 		if used == 0 {

@@ -16,6 +16,7 @@
 // refused with a 4xx or 5xx answer. After such an error nothing more of that connection is
 // parsed, because nobody knows where the next request begins (RFC 9112 §11.2).
 //
-// CONNECT is answered with 501. Upgrade is ignored, as RFC 9110 §7.8 allows:
-// the request is handled as the HTTP/1.1 request that it also is.
+// CONNECT is answered with 501. The machine ignores Upgrade, as RFC 9110 §7.8 allows:
+// the request is handled as the HTTP/1.1 request that it also is. A Handler may switch
+// protocols: by Inform with 101, and Hijack.
 package http1

@@ -171,6 +171,11 @@ func (b *bodies) release(x *exchange) {
 	if b.favoured == x {
 		b.favoured = nil
 	}
+	b.more()
+}
+
+// more lets bodies continue that wait, if there is room.
+func (b *bodies) more() {
 	if b.waiting == 0 {
 		b.line = b.line[:0]
 		return

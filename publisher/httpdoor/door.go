@@ -8,6 +8,7 @@ import (
 
 	"zamqp/publisher"
 	"zamqp/publisher/http1"
+	"zamqp/publisher/websocket"
 )
 
 // A Wire is the connection under an exchange.
@@ -127,21 +128,22 @@ func (d *Door) Drain(done func()) {
 // An exchange is one connection: the machine that reads and writes it, and its current call
 // if there is one. It is the loop's peer and the call's door.
 type exchange struct {
-	*http1.Conn
-	door       *Door
-	wire       Wire
-	call       *publisher.Call // being read, then being answered
-	prev, next *exchange
-	busy       bool // call was dispatched
-	ending     bool // the call will be dispatched when its body is in one piece
-	eof        bool // the client will send nothing more
-	gone       bool
-	full       bool   // a stream waits for the client to take more
-	body       body   // the request's body
-	rest       []byte // the rest of a large answer, sent as fast as the client takes it
-	local      net.Addr
-	tls        *tls.ConnectionState // nil without TLS
-	redirects  bool                 // its requests are redirected to https
+	*http1.Conn                 // nil once the connection is a WebSocket
+	socket      *websocket.Conn // nil before
+	door        *Door
+	wire        Wire
+	call        *publisher.Call // being read, then being answered
+	prev, next  *exchange
+	busy        bool // call was dispatched
+	ending      bool // the call will be dispatched when its body is in one piece
+	eof         bool // the client will send nothing more
+	gone        bool
+	full        bool   // a stream waits for the client to take more
+	body        body   // the request's body
+	rest        []byte // the rest of a large answer, sent as fast as the client takes it
+	local       net.Addr
+	tls         *tls.ConnectionState // nil without TLS
+	redirects   bool                 // its requests are redirected to https
 }
 
 // RemoteAddr is the client's address.
@@ -201,6 +203,9 @@ func (x *exchange) Tick(now time.Time) (next time.Time) {
 	if x.ending {
 		x.dispatch()
 	}
+	if x.socket != nil {
+		return x.socket.Tick(now)
+	}
 	if next = x.Conn.Tick(now); x.ending {
 		next = now
 	}
@@ -211,7 +216,9 @@ func (x *exchange) Tick(now time.Time) (next time.Time) {
 // call and of the requests that wait for their turn, because nearly always the client has
 // gone. The answers are still sent, because the client may have closed only its side.
 func (x *exchange) EOF() (more bool) {
-	x.eof = true
+	if x.eof = true; x.socket != nil {
+		return x.socketEOF()
+	}
 	more = x.Conn.EOF()
 	if more {
 		x.cancelled()
@@ -268,7 +275,7 @@ func (x *exchange) unlink() {
 func (x *exchange) Done(c *publisher.Call) {
 	x.call, x.busy, x.full = nil, false, false
 	x.door.bodies.release(x)
-	if x.gone {
+	if x.gone || x.socket != nil {
 		return
 	}
 	p := c.Response()
@@ -384,6 +391,10 @@ func (x *exchange) Written(*publisher.Call) error {
 
 // Sent lets a stream continue when the client has taken enough.
 func (x *exchange) Sent(n int) {
+	if x.socket != nil {
+		x.socket.Sent(n)
+		return
+	}
 	x.Conn.Sent(n)
 	if len(x.rest) > 0 && x.OutLen() <= highWater/2 {
 		x.more()
