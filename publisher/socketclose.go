@@ -15,7 +15,7 @@ import (
 type SocketError = websocket.CloseError
 
 // socketGrace is how long the waits of a call go on after its client has closed the socket
-// in good order. The handler may be at work on the last message.
+// cleanly. The handler may be at work on the last message.
 const socketGrace = 10 * time.Second
 
 // Close sends a close frame with a code and a reason, which has 123 octets at most. The
@@ -68,7 +68,7 @@ func (e *socketEnd) Room() {
 }
 
 // Closed ends the socket. The waits of its call end now if the client is lost, and after a
-// while if it has closed in good order.
+// while if it has closed cleanly.
 func (e *socketEnd) Closed(err *websocket.CloseError) {
 	ws := (*Socket)(e)
 	if ws.over {

@@ -68,7 +68,7 @@ func (x *exchange) Pending() []byte {
 }
 
 // Lost ends the exchange. A WebSocket tells its call itself, since a connection that is
-// closed in good order is no reason to end the waits of the call at once.
+// closed cleanly is no reason to end the waits of the call at once.
 func (x *exchange) Lost(cause error) {
 	if x.socket == nil {
 		x.Conn.Lost(cause)

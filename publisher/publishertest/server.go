@@ -285,6 +285,7 @@ type waiter struct {
 	length   int64 // announced length of streamed; -1 for none
 	begun    bool  // streamed begins
 	stalled  bool  // the client reads nothing
+	socket   *Socket
 }
 
 // Start begins a streamed answer.

@@ -2,7 +2,9 @@ package guide_test
 
 import (
 	"context"
+	"errors"
 	"log"
+	"net/http"
 	"testing"
 	"time"
 
@@ -125,6 +127,74 @@ func TestPricesOfAGoroutine(t *testing.T) {
 		t.Error(err)
 	}
 	if got := ticker.Next(); got.Data != "1.5" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func init() {
+	publisher.Produce("chat", publisher.Producer{Exchange: "chat", ExchangeType: "topic"})
+	publisher.WebSocket("GET /chat/{room}", chat)
+	publisher.WebSocket("GET /live", live)
+}
+
+func chat(ws *publisher.Socket) error {
+	room := ws.PathValue("room")
+	for {
+		_, text, err := ws.Read()
+		if err != nil {
+			return err
+		}
+		if err := ws.Publish("chat", text, publisher.Key(room)); err != nil {
+			return err
+		}
+		if err := ws.Commit(); err != nil {
+			return err // 1013: try again later
+		}
+		if err := ws.WriteText("said"); err != nil { // the broker has it
+			return err
+		}
+	}
+}
+
+func live(ws *publisher.Socket) error {
+	if ws.Header("Authorization") == "" {
+		return publisher.Errorf(http.StatusUnauthorized, "who are you?")
+	}
+	if err := ws.Follow("prices"); err != nil { // the events of a topic, from now on
+		return err
+	}
+	return ws.AwaitClose() // what the client sends is thrown away
+}
+
+// TestChat: "said" means that the broker has it.
+func TestChat(t *testing.T) {
+	s := publishertest.New(t, publisher.Default)
+	c := s.Dial("/chat/go")
+	c.Send("hello")
+	if got := c.Next(); got.Data != "said" {
+		t.Errorf("%+v", got)
+	}
+	if got := s.Published(); len(got) != 1 || got[0].RoutingKey != "go" || string(got[0].Body) != "hello" {
+		t.Errorf("%+v", got)
+	}
+	s.Confirm(errors.New("nacked"))
+	c.Send("not heard")
+	if code, _ := c.Closed(); code != 1013 {
+		t.Errorf("closed with %d", code)
+	}
+}
+
+// TestLive: nobody may follow who is not known.
+func TestLive(t *testing.T) {
+	s := publishertest.New(t, publisher.Default)
+	if _, got := s.TryDial("/live"); got.Status != 401 {
+		t.Errorf("%+v", got)
+	}
+	c := s.Dial("/live", "Authorization: Bearer x")
+	if err := s.Server().Broadcast(t.Context(), "prices", publisher.Event{Data: "hear, hear"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Next(); got.Data != "hear, hear" {
 		t.Errorf("%+v", got)
 	}
 }
