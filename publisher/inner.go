@@ -106,9 +106,12 @@ func isAbort(err error) bool {
 }
 
 // take takes the answer out of the call, for the middleware. A stream stays there: the
-// call sends it after the commit, and the middleware sees its head.
+// call sends it after the commit, see passage.finishStream.
 func (in *inner) take(r *Request) {
 	p := &r.response
+	if in.bridge.passage.streams = p.stream != nil; p.stream != nil {
+		return
+	}
 	if in.status = http.StatusNoContent; !p.set {
 		return
 	}
@@ -118,10 +121,6 @@ func (in *inner) take(r *Request) {
 		if p.ContentType != "" {
 			in.header["Content-Type"] = []string{p.ContentType}
 		}
-	}
-	p.lines = p.lines[:0]
-	if in.bridge.passage.streams = p.stream != nil; p.stream != nil {
-		return
 	}
 	in.body, p.Body = p.Body, nil
 	commit := p.commit

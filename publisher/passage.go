@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
+
+	"zamqp/publisher/http1"
 )
 
 // A passage is the way of a call through middleware. The middleware runs on the
@@ -112,27 +115,40 @@ func (p *passage) finish(w *hijackWriter, r *Request, failure error) error {
 	case failure != nil && p.panicked != nil:
 		failure = p.panicked
 	}
-	var err error
-	if p.streams && failure == nil && w.written == 0 && w.status == r.response.Status {
-		err = w.finishStream(r)
-	} else {
-		err = w.finish(r, failure)
+	if p.streams {
+		if failure == nil && w.implicit && !w.begun {
+			return p.finishStream(w, r)
+		}
+		r.response.dropFile() // the chain has answered by itself
 	}
+	err := w.finish(r, failure)
 	if err == nil && p.failed != nil {
 		return &answered{p.failed}
 	}
 	return err
 }
 
-// finishStream makes the head that the chain has written that of the stream with which
-// the handler has answered.
-func (w *responseWriter) finishStream(r *Request) error {
-	stream := r.response.stream
-	if err := w.head(r); err != nil {
-		return err
+// finishStream leaves the stream with which the handler has answered to the call, which
+// sends it after the commit. The chain has written nothing: a writer that compresses would
+// otherwise announce in the head what does not follow. What it has put into the header is
+// sent, except what describes a body.
+func (p *passage) finishStream(w *hijackWriter, r *Request) error {
+	for _, name := range sortedNames(w.sent) {
+		switch {
+		case strings.HasPrefix(name, "Content-") && !strings.HasPrefix(name, "Content-Security-Policy"), name == "Trailer", strings.HasPrefix(name, http.TrailerPrefix):
+			continue
+		case name == "Connection" && hasToken(w.sent[name], "close"):
+			r.response.closes = true
+		case reservedField(name):
+			continue
+		}
+		for _, value := range w.sent[name] {
+			if lines, err := http1.AppendField(r.response.lines, name, clean(value)); err == nil {
+				r.response.lines = lines
+			}
+		}
 	}
-	r.response.stream = stream
-	return nil
+	return r.response.err
 }
 
 // answered is the failure of a call that the chain has answered already.

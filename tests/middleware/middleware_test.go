@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	chi "github.com/go-chi/chi/v5/middleware"
@@ -212,4 +213,32 @@ func TestAllTogether(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// TestCompressionOfStreams: a writer that compresses does not see what follows the commit,
+// and must not announce it either.
+func TestCompressionOfStreams(t *testing.T) {
+	files := fstest.MapFS{"large.txt": {Data: []byte(large), ModTime: time.Unix(1_000_000_000, 0)}, "small.txt": {Data: []byte("small")}}
+	for name, compress := range map[string]func(http.Handler) http.Handler{
+		"gzhttp": func(next http.Handler) http.Handler { return gzhttp.GzipHandler(next) }, "chi": chi.Compress(5),
+	} {
+		at := serveOurs(t, func(g *publisher.Registry) {
+			g.Handle("GET /stream", func(r *publisher.Request) error {
+				return r.Stream(200, "text/plain", -1, func(w *publisher.Stream) error { _, err := io.WriteString(w, large); return err })
+			})
+			g.Handle("GET /files/", publisher.Files(files))
+			g.UseHTTP(compress)
+		})
+		for path, want := range map[string]string{"/stream": large, "/files/large.txt": large, "/files/small.txt": "small"} {
+			answer, err := (&http.Client{Timeout: patience}).Get("http://" + at + path) // it asks for gzip, and unpacks it
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(answer.Body)
+			_ = answer.Body.Close()
+			if err != nil || answer.StatusCode != 200 || string(body) != want {
+				t.Errorf("%s: %s: %s, %d octets, %v", name, path, answer.Status, len(body), err)
+			}
+		}
+	}
 }

@@ -29,7 +29,6 @@ func (m *marker) WriteHeader(status int) {
 // fields of the middleware, and the connection goes on.
 func TestOwnHandlersInMiddleware(t *testing.T) {
 	long := strings.Repeat("0123456789", 20_000)
-	fields := "X-Head: %d\nX-In: 1\n"
 	for name, row := range map[string]struct {
 		h       publisher.Handler
 		method  string
@@ -83,10 +82,11 @@ func TestOwnHandlersInMiddleware(t *testing.T) {
 				}
 				return
 			}
-			for line := range strings.Lines(fmt.Sprintf(fields, row.status)) {
-				if !strings.Contains(first, "\r\n"+strings.TrimSpace(line)+"\r\n") {
-					t.Errorf("%q is missing in\n%.1000s", line, first)
-				}
+			head, _, _ := strings.Cut(answer, "\r\n\r\n")
+			head += "\r\n"
+			passesBy := strings.HasPrefix(name, "stream") || strings.HasPrefix(name, "inline")
+			if !strings.Contains(head, "\r\nX-In: 1\r\n") || strings.Contains(head, fmt.Sprintf("\r\nX-Head: %d\r\n", row.status)) == passesBy {
+				t.Errorf("fields of the middleware are missing in\n%.1000s", head)
 			}
 			if !strings.HasPrefix(first, fmt.Sprintf("HTTP/1.1 %d ", row.status)) || row.another != "" && !strings.Contains(first, "\r\n"+row.another+"\r\n") {
 				t.Errorf("%.1000s", first)
@@ -133,7 +133,7 @@ func TestEventsInMiddleware(t *testing.T) {
 		return r.Events(func(e *publisher.Events) error { return e.Send(publisher.Event{ID: "1", Data: []byte("first")}) })
 	}
 	answer := string(converse(t, serveOurs(t, ending(h), marking), with("Accept: text/event-stream\r\n"), ""))
-	if !strings.Contains(answer, "\r\nX-Head: 200\r\n") || !strings.Contains(answer, "text/event-stream") || !strings.Contains(answer, "data: first\n") || !strings.Contains(answer, endAnswer) {
+	if !strings.Contains(answer, "\r\nX-In: 1\r\n") || !strings.Contains(answer, "text/event-stream") || !strings.Contains(answer, "data: first\n") || !strings.Contains(answer, endAnswer) {
 		t.Error(answer)
 	}
 }
