@@ -75,7 +75,7 @@ func (c *planner) refusedQueue(firstName, name string, first, k publisher.Consum
 		c.declaration(key+".queue", show(k.Queue), fmt.Sprintf("the exclusive queue would be that of %s, and each message would reach one of them only: "+
 			"write ${site_id} into its name, or set %s.server_named = true", both, key))
 	case first.ExclusiveConsumer || k.ExclusiveConsumer:
-		c.declaration(key+".exclusive_consumer", "true", fmt.Sprintf("%s consume the queue %q, but the broker accepts only one of them:  "+
+		c.declaration(key+".exclusive_consumer", "true", fmt.Sprintf("%s consume the queue %q, but the broker accepts only one of them: "+
 			"write ${site_id} into %s.queue, or let one consuming server have the consumer", both, k.Queue, key))
 	case declares && (!reflect.DeepEqual(first.Arguments, k.Arguments) || first.DeadLetterQueue() != k.DeadLetterQueue()):
 		c.declaration(key+".queue", show(k.Queue), fmt.Sprintf("%s declare it with different arguments or dead-letter queues, and the broker would refuse one of them: "+
