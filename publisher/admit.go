@@ -168,6 +168,9 @@ func (s *Server) refuseUnrouted(r *Request, l lookup) {
 func (s *Server) refuse(r *Request, status int, text string) {
 	s.stats.Refused++
 	_ = r.text(status, text+"\n")
+	if status == http.StatusServiceUnavailable {
+		r.setHeader(retryAfter, "1") // what is full now is soon less full: calls are short
+	}
 }
 
 // stripPort cuts ":port" off a Host value. The brackets of an IPv6 address stay.

@@ -56,6 +56,7 @@ type Server struct {
 	pools         map[string]*pool
 	bodies        *pool // decodes and encodes large bodies
 	files         sentFiles
+	wrongPorts    wrongPorts
 	outgoing      *outgoing
 	free          []*Request
 	live          []*Request

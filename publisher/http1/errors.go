@@ -34,10 +34,14 @@ var (
 	ErrWriteTimeout = errors.New("http1: the other side takes its answer too slowly or not at all: aborting")
 )
 
+// ErrTLS is the refusal of a client that begins with a TLS record.
+var ErrTLS error = errMethodTLS
+
 // Reasons for refusals. Each is one value, so that refusing allocates nothing.
 var (
 	// Request line, RFC 9112 §3.
 	errMethod        = &Error{400, "the method is not a token followed by one space (RFC 9112 §3.1)"}
+	errMethodTLS     = &Error{400, "the client speaks TLS, and this port does not: use http://, or the port for TLS"}
 	errMethodLong    = &Error{501, "the method is longer than any known one (RFC 9112 §3)"}
 	errTargetOctet   = &Error{400, "the request-target is empty or holds an octet that it must not (RFC 9112 §3.2)"}
 	errTargetForm    = &Error{400, "the request-target has not the form that its method asks for (RFC 9112 §3.2)"}

@@ -47,6 +47,10 @@ type progress struct {
 	fields int32 // field lines before line
 }
 
+// tlsHandshake is the first octet of a TLS connection: the type of its record. No method begins
+// with it. RFC 8446 §5.1.
+const tlsHandshake = 0x16
+
 // parseHead reads a head at the front of in into s.head, as views, and returns its length. If
 // in does not have all of it, parseHead returns 0 and no error, and p says where to continue.
 // Then in must be given again with more octets after it.
@@ -116,6 +120,9 @@ func (s *Server) requestLine(b []byte, ok int) (n, checked int, err *Error) {
 	i := 0
 	for i < len(b) && class[b[i]]&isToken != 0 {
 		i++
+	}
+	if b[0] == tlsHandshake {
+		return 0, 0, errMethodTLS
 	}
 	if i > methodMax {
 		return 0, 0, errMethodLong

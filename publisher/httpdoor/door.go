@@ -2,6 +2,7 @@ package httpdoor
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -235,7 +236,10 @@ func (x *exchange) cancelled() {
 
 // Gone is the end of the connection. It ends the waits of a running call, but not the call:
 // what a call publishes must not depend on whether the client waits for the answer.
-func (x *exchange) Gone(error) {
+func (x *exchange) Gone(cause error) {
+	if errors.Is(cause, http1.ErrTLS) {
+		x.door.server.SpokeTLS(x.RemoteAddr())
+	}
 	x.gone, x.rest = true, nil
 	c := x.call
 	switch {
