@@ -91,12 +91,36 @@ func (r *Request) readForwarded() {
 		r.host = f.host
 	}
 	r.prefix = f.prefix
+	r.client = f.client
+}
+
+// ClientAddr is the address of the client. Behind trusted proxies (http.trusted_proxies) it is
+// the one that the first of them says in X-Forwarded-For, or in Forwarded. What a client
+// writes into these fields itself is not believed. The zero Addr means that it is not known: a
+// message, a client on a unix socket, a proxy that does not say it or hides it.
+//
+// [Request.RemoteAddr] is always that of the connection to this server.
+func (r *Request) ClientAddr() netip.Addr {
+	addr := r.client.addr
+	if !r.client.said && r.remote != nil {
+		if peer := r.remote.RemoteAddr(); peer != nil {
+			addr, _ = nodeAddr([]byte(peer.String()))
+		}
+	}
+	return addr.Unmap()
+}
+
+// clientAddr is what a trusted proxy says of its client.
+type clientAddr struct {
+	addr netip.Addr // the zero Addr if the proxy hides it
+	said bool
 }
 
 // forwarded says how a client came to the first trusted proxy.
 type forwarded struct {
 	scheme       string
 	host, prefix []byte
+	client       clientAddr
 }
 
 // readXForwarded reads X-Forwarded-For, -Proto, -Host and -Prefix. Each proxy appends to
@@ -108,6 +132,7 @@ func (p *Proxies) readXForwarded(fields []Field) (f forwarded, ok bool) {
 	path := listOf(fields, "X-Forwarded-For")
 	for i := len(path) - 1; i >= 0; i-- {
 		addr, valid := nodeAddr(path[i])
+		f.client = clientAddr{addr, true}
 		if !valid || !p.believes(addr) {
 			break
 		}
@@ -147,9 +172,10 @@ func (p *Proxies) readStandard(fields []Field) (f forwarded, ok bool) {
 	for i := len(elements) - 1; i >= 0; i-- {
 		node, ok := f.add(elements[i])
 		if !ok {
-			return forwarded{}, false
+			return forwarded{client: clientAddr{said: true}}, false
 		}
-		if addr, valid := nodeAddr(node); !valid || !p.believes(addr) {
+		addr, valid := nodeAddr(node)
+		if f.client = (clientAddr{addr, true}); !valid || !p.believes(addr) {
 			break
 		}
 	}

@@ -39,7 +39,7 @@ var methodAMQP = []byte("AMQP")
 // [Call.Message] has the properties as they came.
 func (c *Call) SetMessage(m *Message) error {
 	r := c.Request()
-	r.source, r.protocol, r.scheduled, r.scheme, r.prefix, r.user = messageSource{}, http11, time.Time{}, "", nil, ""
+	r.source, r.protocol, r.scheduled, r.scheme, r.prefix, r.user, r.client = messageSource{}, http11, time.Time{}, "", nil, "", clientAddr{}
 	if r.consumer = r.server.consumers[m.Consumer]; r.consumer != nil {
 		if r.user = r.consumer.serving.User; r.consumer.via != nil {
 			r.source = routeSource{}

@@ -47,6 +47,7 @@ type Request struct {
 	scheme string // the scheme that a trusted proxy reports; "" without one
 	prefix []byte // the prefix of the paths, from the same proxy
 	user   string
+	client clientAddr // from the same proxy
 	protocol
 
 	large    amqpproto.Collector // for a large body that is being received
@@ -134,7 +135,8 @@ func (r *Request) Host() string {
 	return string(r.host)
 }
 
-// RemoteAddr returns the address of the client, host:port, or "" for a message.
+// RemoteAddr returns the address of the other end of the connection, host:port, or "" for a
+// message. Behind a proxy that is the proxy: see [Request.ClientAddr].
 func (r *Request) RemoteAddr() string {
 	if r.remote == nil {
 		return ""

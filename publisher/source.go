@@ -72,7 +72,7 @@ type source interface {
 // from sets the source of a call, and clears what an earlier call of another source has left.
 // The method of Call that fills in the call begins with it.
 func (r *Request) from(s source) {
-	r.source, r.protocol, r.scheduled, r.scheme, r.prefix, r.user = s, http11, time.Time{}, "", nil, ""
+	r.source, r.protocol, r.scheduled, r.scheme, r.prefix, r.user, r.client = s, http11, time.Time{}, "", nil, "", clientAddr{}
 	if r.delivered {
 		r.delivered, r.props = false, amqpproto.Properties{}
 	}
