@@ -196,16 +196,16 @@ func (x *roundTrip) send(ctx context.Context, o *outgoing) (*http.Response, erro
 		}
 	}
 	if x.in.Body == nil || x.in.Body == http.NoBody {
-		return o.transport.RoundTrip(out)
+		return o.transport.Load().RoundTrip(out)
 	}
 	if x.in.GetBody == nil && x.at == mounted { // what it reads from a call stays valid: see bridge
-		return o.transport.RoundTrip(out)
+		return o.transport.Load().RoundTrip(out)
 	}
 	if x.in.GetBody == nil { // the body can be read only once
 		cut := &cutBody{from: x.in.Body}
 		out.Body = cut
 		defer cut.cut()
-		return o.transport.RoundTrip(out)
+		return o.transport.Load().RoundTrip(out)
 	}
 	if !x.read {
 		body, err := io.ReadAll(x.in.Body)
@@ -217,7 +217,7 @@ func (x *roundTrip) send(ctx context.Context, o *outgoing) (*http.Response, erro
 	}
 	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.body)), nil }
 	out.Body, _ = out.GetBody()
-	return o.transport.RoundTrip(out)
+	return o.transport.Load().RoundTrip(out)
 }
 
 // failure returns the error of a round trip.

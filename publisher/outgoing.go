@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,7 +40,7 @@ const (
 // slots, and a request that waits for a slot needs no goroutine. Any goroutine may use it.
 type outgoing struct {
 	options   ClientOptions
-	transport *http.Transport
+	transport atomic.Pointer[http.Transport]
 
 	mu      sync.Mutex
 	hosts   map[string]*outgoingHost // hosts with requests
@@ -72,12 +73,25 @@ type outgoingSlot struct {
 func newOutgoing(c ClientOptions) *outgoing {
 	c.HostMax, c.RequestsMax, c.Queue = cmp.Or(c.HostMax, ClientHostMax), cmp.Or(c.RequestsMax, ClientRequestsMax), cmp.Or(c.Queue, ClientQueue)
 	c.ConnectTimeout, c.IdleTimeout = cmp.Or(c.ConnectTimeout, ClientConnectTimeout), cmp.Or(c.IdleTimeout, ClientIdleTimeout)
+	o := &outgoing{options: c, hosts: map[string]*outgoingHost{}}
+	o.transport.Store(newTransport(&c, c.RootCAs))
+	return o
+}
+
+func newTransport(c *ClientOptions, roots *x509.CertPool) *http.Transport {
 	dialer := &net.Dialer{Timeout: c.ConnectTimeout, KeepAlive: 30 * time.Second}
-	return &outgoing{options: c, hosts: map[string]*outgoingHost{}, transport: &http.Transport{
+	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, ForceAttemptHTTP2: true,
 		MaxIdleConns: c.RequestsMax, MaxIdleConnsPerHost: c.HostMax, IdleConnTimeout: c.IdleTimeout,
-		TLSClientConfig: &tls.Config{RootCAs: c.RootCAs}, TLSHandshakeTimeout: c.ConnectTimeout, ExpectContinueTimeout: time.Second,
-	}}
+		TLSClientConfig: &tls.Config{RootCAs: roots}, TLSHandshakeTimeout: c.ConnectTimeout, ExpectContinueTimeout: time.Second,
+	}
+}
+
+// TrustInClient makes [Request.Client] trust these authorities from its next connection on.
+// Requests that are under way go on. Any goroutine may call it.
+func (s *Server) TrustInClient(roots *x509.CertPool) {
+	o := s.outgoing
+	o.transport.Swap(newTransport(&o.options, roots)).CloseIdleConnections() // those in use close when they have been idle for long
 }
 
 func (o *outgoing) count(fn func(*outgoing)) {

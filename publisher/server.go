@@ -250,7 +250,7 @@ func (s *Server) End() {
 	s.CancelAll(ErrShutdown)
 	s.CloseHijacked()
 	s.detach()
-	s.outgoing.transport.CloseIdleConnections()
+	s.outgoing.transport.Load().CloseIdleConnections()
 	close(s.ended)
 }
 

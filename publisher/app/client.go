@@ -3,29 +3,60 @@ package app
 import (
 	"crypto/x509"
 	"fmt"
-	"os"
+	"time"
 
 	"zamqp/publisher"
+	"zamqp/publisher/certificate"
 	"zamqp/publisher/config"
 )
 
-// clientOptions returns the options of r.Client.
-func clientOptions(c *config.Client) (publisher.ClientOptions, error) {
+// clientOptions returns the options of r.Client, and the file of its authorities; nil without one.
+func clientOptions(c *config.Client) (publisher.ClientOptions, *certificate.Store, error) {
 	options := publisher.ClientOptions{
 		HostMax: c.HostMax, RequestsMax: c.RequestsMax, Queue: c.Queue, ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
 	}
 	if c.TLSCA == "" {
-		return options, nil
+		return options, nil, nil
 	}
-	text, err := os.ReadFile(c.TLSCA)
+	store, err := certificate.Open(certificate.Options{ClientCA: c.TLSCA})
 	if err != nil {
-		return options, fmt.Errorf("client.tls_ca: %w", err)
+		return options, nil, fmt.Errorf("client.tls_ca: %w", err)
 	}
-	if options.RootCAs, err = x509.SystemCertPool(); err != nil {
-		options.RootCAs = x509.NewCertPool()
+	options.RootCAs = clientRoots(store)
+	return options, store, nil
+}
+
+// clientRoots are the authorities of the system and those of the file.
+func clientRoots(store *certificate.Store) *x509.CertPool {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
 	}
-	if !options.RootCAs.AppendCertsFromPEM(text) {
-		return options, fmt.Errorf("client.tls_ca = %q: the file has no certificate in PEM", c.TLSCA)
-	}
-	return options, nil
+	roots.AppendCertsFromPEM(store.Authorities())
+	return roots
+}
+
+// watchClientCA reads client.tls_ca again when it changes, until the loop ends. It is a goroutine,
+// because a file system may be slow.
+func (a *application) watchClientCA() {
+	ended := make(chan struct{})
+	a.loop.OnEnd(func() { close(ended) })
+	go func() {
+		tick := time.NewTicker(renewInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-tick.C:
+				switch changed, err := a.clientCA.Refresh(); {
+				case err != nil:
+					a.log.Error().Err(err).Msg("the changed client.tls_ca cannot be used: the old one stays")
+				case changed:
+					a.server.TrustInClient(clientRoots(a.clientCA))
+					a.log.Info().Str("file", a.plan.Settings.Client.TLSCA).Msg("client.tls_ca was read again")
+				}
+			}
+		}
+	}()
 }

@@ -16,6 +16,7 @@ import (
 	"zamqp/loop"
 	"zamqp/publisher"
 	"zamqp/publisher/amqpdoor"
+	"zamqp/publisher/certificate"
 	"zamqp/publisher/clockdoor"
 	"zamqp/publisher/config"
 	"zamqp/publisher/http1"
@@ -68,7 +69,8 @@ type application struct {
 	links     []*link
 	embedded  *embedded // nil unless a connection in use is "embedded"
 	listeners []*loop.Listener
-	secure    *tlsDoor // the listeners of http.tls; nil = there are none
+	clientCA  *certificate.Store // the file of client.tls_ca; nil = none
+	secure    *tlsDoor           // the listeners of http.tls; nil = there are none
 	draining  bool
 	shut      time.Time // when the draining server stopped listening
 	hurried   bool      // a second signal has ended the drain
@@ -86,10 +88,11 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 	if err != nil {
 		return nil, err
 	}
-	client, err := clientOptions(&s.Client)
+	client, clientCA, err := clientOptions(&s.Client)
 	if err != nil {
 		return nil, err
 	}
+	a.clientCA = clientCA
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
 		Pools: poolSizes(s), Client: client, LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies, Sockets: socketLimits(s),
@@ -249,6 +252,9 @@ func setProcessors(n int) (undo func()) {
 func (a *application) start() {
 	a.server.Start(a.runtime)
 	a.loop.OnEnd(a.server.End)
+	if a.clientCA != nil {
+		a.watchClientCA()
+	}
 	if err := a.embed(); err != nil {
 		a.fail(err)
 		a.loop.Stop()

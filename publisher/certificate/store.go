@@ -95,6 +95,9 @@ func (s *Store) find(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 // Certificates returns those in use, in the order of Options.Pairs.
 func (s *Store) Certificates() []*tls.Certificate { return s.held.Load().certificates }
 
+// Authorities returns the content of Options.ClientCA, as it was read last.
+func (s *Store) Authorities() []byte { return s.held.Load().authority }
+
 // Pairs returns the files of Certificates.
 func (s *Store) Pairs() []Pair { return s.options.Pairs }
 

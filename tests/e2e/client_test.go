@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"zamqp/publisher"
+	"zamqp/tests/kit/selfsigned"
 	"zamqp/tests/kit/wait"
 )
 
@@ -192,5 +193,25 @@ func TestClientOverHTTP2(t *testing.T) {
 	s := start(t, embedded, "client.tls_ca="+ca)
 	if status, body := s.get("/ask?at=tls"); status != 200 || body != "HTTP/2.0" {
 		t.Errorf("%d %s", status, body)
+	}
+	// Another authority, and the first one again: new connections follow the file.
+	text, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		text []byte
+		want int
+	}{{selfsigned.New(t).PEM(t), 500}, {text, 200}} {
+		if err := os.WriteFile(ca+".new", step.text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(ca+".new", ca); err != nil {
+			t.Fatal(err)
+		}
+		wait.Until(t, fmt.Sprint("new connections get ", step.want), func() bool {
+			status, body := s.get("/ask?at=tls")
+			return (status == 200) == (step.want == 200) && (status == 200 || strings.Contains(body+s.log.String(), "certificate"))
+		})
 	}
 }
