@@ -410,12 +410,29 @@ func keepSmall(b []byte) []byte {
 // have taken over their connections. Calls still run.
 func (s *Server) BeginDrain() {
 	s.draining = true
-	for _, r := range append([]*Request(nil), s.live...) {
-		if r.response.begun {
-			r.cancel(ErrDraining)
+	s.drainStreams()
+	s.cancelHijacked(ErrDraining)
+}
+
+// drainStreamsMax is how many streams are told of the drain in one turn of the loop. Each of
+// them then ends in that turn.
+const drainStreamsMax = 256
+
+// drainStreams tells the streams that the server drains, over as many turns as it takes.
+func (s *Server) drainStreams() {
+	var streams []*Request
+	for _, r := range s.live {
+		if r.response.begun && r.cancelled == nil {
+			if len(streams) == drainStreamsMax {
+				s.runtime.After(0, s.drainStreams)
+				break
+			}
+			streams = append(streams, r)
 		}
 	}
-	s.cancelHijacked(ErrDraining)
+	for _, r := range streams {
+		r.cancel(ErrDraining)
+	}
 }
 
 // Drain calls done when no call is live. New calls still run, because the doors

@@ -120,6 +120,31 @@ func TestEventsEndWithTheDrain(t *testing.T) {
 	}
 }
 
+// TestADrainEndsStreamsInSlices: ten thousand of them do not end in one turn.
+func TestADrainEndsStreamsInSlices(t *testing.T) {
+	s := publishertest.New(t, newsroom())
+	streams := make([]*publishertest.EventStream, 600)
+	for i := range streams {
+		streams[i] = s.Events("/news")
+	}
+	over := func() (n int) {
+		for _, stream := range streams {
+			if over, _ := stream.Over(); over {
+				n++
+			}
+		}
+		return n
+	}
+	s.Server().BeginDrain()
+	if n := over(); n == 0 || n > 256 {
+		t.Errorf("%d streams have ended in the turn of the drain", n)
+	}
+	streams[0].Events()
+	if n := over(); n != len(streams) {
+		t.Errorf("%d of %d streams have ended", n, len(streams))
+	}
+}
+
 func TestHeadOfAStreamOfEvents(t *testing.T) {
 	s := publishertest.New(t, newsroom())
 	if got := s.Request("HEAD", "/news", "", ""); got.Status != 200 || got.ContentType != "text/event-stream" || got.Body != "" || got.Header.Get("Cache-Control") != "no-cache" {
