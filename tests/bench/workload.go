@@ -117,6 +117,10 @@ func catalog(o *options) []workload {
 			what: "The same with 64 requests outstanding."},
 		{name: "idle", title: "Memory of an idle connection", unit: "connection", memory: true, contestants: hello, run: idle,
 			what: "Keep-alive connections that have had one answer each and then stay silent: private memory of the process (`smaps_rollup`), less what it had before."},
+		{name: "events", title: "Server-sent events to many clients", unit: "event", contestants: beside, run: events, goals: []goal{cheapest()},
+			what: "10,000 clients follow a topic. Twenty events of 100 B are sent, each when all clients have got the one before. Counted is each event for each client."},
+		{name: "events-memory", title: "Memory of a client that follows a topic", unit: "connection", memory: true, contestants: beside, run: eventsMemory,
+			what: "The same clients, after one event: private memory of the process (`smaps_rollup`), less what it had before."},
 	}, brokerWorkloads(p)...)
 	if o.before != "" {
 		return withBefore(all)

@@ -19,6 +19,11 @@ func init() {
 	publisher.Handle("POST /burst", burst)
 	publisher.Handle("GET /compute", compute)
 	publisher.Handle("GET /large", large)
+	publisher.AddTopic("bench", publisher.Topic{})
+	publisher.Handle("GET /events", publisher.Follow("bench"))
+	publisher.Handle("POST /events", func(r *publisher.Request) error {
+		return r.Broadcast("bench", publisher.Event{Data: string(r.Body())})
+	})
 	// The publish workload must not consume what it publishes.
 	if os.Getenv("BENCH_CONSUME") == "" {
 		return

@@ -39,6 +39,9 @@ func main() {
 		h.Set("Content-Type", "text/plain")
 		_, _ = io.WriteString(w, "Hello, World!") // the client has left; nobody to tell
 	})
+	h := &hub{clients: map[chan []byte]struct{}{}}
+	mux.HandleFunc("GET /events", h.follow)
+	mux.HandleFunc("POST /events", h.broadcast)
 	if *secure != "" {
 		plain := &http.Server{Addr: *secure, Handler: mux, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}} // no HTTP/2
 		go func() { log.Fatal(plain.ListenAndServeTLS(*cert, *key)) }()
