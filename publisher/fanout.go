@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -102,9 +103,16 @@ func (t *topic) serveOne(sub *subscription, left *fanoutBudget) {
 		left.events--
 		e := t.log.get(sub.seq)
 		p := t.log.form(e, sub.to.format())
-		if sub.at == 0 && !sub.wants(e, p) {
-			sub.seq++
-			continue
+		if sub.at == 0 {
+			wanted, err := sub.wants(e, p)
+			if err != nil {
+				t.drop(sub, err)
+				return
+			}
+			if !wanted {
+				sub.seq++
+				continue
+			}
 		}
 		n, more, err := sub.to.deliver(p[sub.at:])
 		if err != nil {
@@ -125,16 +133,24 @@ func (t *topic) serveOne(sub *subscription, left *fanoutBudget) {
 	t.idle.add(sub)
 }
 
-// wants reports whether the subscriber is to get an event, which p is the form of.
-func (s *subscription) wants(e *topicEvent, p []byte) bool {
-	if s.filter != nil && !s.filter(&e.Event) {
-		return false
+// wants reports whether the subscriber is to get an event, which p is the form of. A panic of
+// its filter, which is a handler's code, ends only this subscription.
+func (s *subscription) wants(e *topicEvent, p []byte) (wanted bool, err error) {
+	if s.filter != nil {
+		defer func() {
+			if value := recover(); value != nil {
+				wanted, err = false, &PanicError{Value: value, Stack: debug.Stack(), who: "the filter of FollowOnly"}
+			}
+		}()
+		if !s.filter(&e.Event) {
+			return false, nil
+		}
 	}
 	if len(p) == 0 {
 		s.topic.stats.unfit++
-		return false
+		return false, nil
 	}
-	return true
+	return true, nil
 }
 
 // drop ends a subscription that is in no list.

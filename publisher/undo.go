@@ -29,9 +29,9 @@ func (r *Request) undo() error {
 	if t.err != nil {
 		return t.err
 	}
-	if n, joined, got := len(t.pubs), len(t.participants), len(t.gets); n+joined+got > 0 {
+	if n, events, joined, got := len(t.pubs), len(t.events), len(t.participants), len(t.gets); n+events+joined+got > 0 {
 		r.server.stats.Undone++
-		r.server.log.Info().Stringer("call", r).Int("status", p.Status).Int("publishes", n).Int("participants", joined).Int("gets", got).
+		r.server.log.Info().Stringer("call", r).Int("status", p.Status).Int("publishes", n).Int("events", events).Int("participants", joined).Int("gets", got).
 			Msg("the answer is a refusal, so the call was aborted: publisher.Commit keeps what a 4xx has published")
 		r.abort()
 	}

@@ -23,7 +23,20 @@ func newsroom() *publisher.Registry {
 		if r.Header("Fail") != "" {
 			return errors.New("failed")
 		}
+		if r.Header("Refuse") != "" {
+			return r.Text(422, "refused")
+		}
 		return r.Reply(202, nil)
+	})
+	g.Handle("GET /strict", func(r *publisher.Request) error {
+		return r.Events(func(e *publisher.Events) error {
+			return e.FollowOnly("news", func(event *publisher.Event) bool {
+				if string(event.Data.([]byte)) == "bad" {
+					panic("on purpose")
+				}
+				return event.ID != "0"
+			})
+		})
 	})
 	g.Handle("GET /ticks", func(r *publisher.Request) error {
 		return r.Events(func(e *publisher.Events) error {
@@ -47,6 +60,7 @@ func TestEventsOfATopic(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	s.Request("POST", "/news", "text/plain", "not sent", "Id: x", "Fail: yes")
+	s.Request("POST", "/news", "text/plain", "not sent", "Id: y", "Refuse: yes")
 	s.Request("POST", "/news", "text/plain", "second", "Id: 2")
 	for _, stream := range []*publishertest.EventStream{one, two} {
 		if got := stream.Next(); got.ID != "1" || got.Data != "first" {
@@ -107,6 +121,25 @@ func TestASlowStreamIsDropped(t *testing.T) {
 	}
 	if over, _ := fast.Over(); over {
 		t.Error("the other one was dropped, too")
+	}
+}
+
+// TestAFilterThatPanics: it ends one stream, and no other.
+func TestAFilterThatPanics(t *testing.T) {
+	s := publishertest.New(t, newsroom())
+	strict, other := s.Events("/strict"), s.Events("/news")
+	for id, text := range []string{"hidden", "good", "bad", "after"} {
+		s.Request("POST", "/news", "text/plain", text, fmt.Sprint("Id: ", id))
+	}
+	if got := strict.Events(); len(got) != 1 || got[0].Data != "good" {
+		t.Errorf("%+v", got)
+	}
+	var p *publisher.PanicError
+	if over, err := strict.Over(); !over || !errors.As(err, &p) || p.Value != "on purpose" {
+		t.Errorf("over %v: %v", over, err)
+	}
+	if got := other.Events(); len(got) != 4 {
+		t.Errorf("%+v", got)
 	}
 }
 
