@@ -125,8 +125,8 @@ type subscriber interface {
 	// format says which form of an event deliver gets.
 	format() eventFormat
 	// deliver gives the client the next octets of an event, or of what is left of it, and
-	// says how many it took. It copies them. If there is no room for more, it says so, and
-	// calls subscription.room when there is.
+	// says how many it took, one at least. It copies them. If there is no room for more, it
+	// says so, and calls subscription.room when there is.
 	deliver(p []byte) (n int, more bool, err error)
 	// dropped says that the subscription has ended, and why: [ErrSlow], or the error of
 	// deliver. It is not called for subscription.end.
