@@ -6,7 +6,6 @@ import (
 	"os"
 
 	_ "example.org/shop/decode"
-	_ "example.org/shop/news"
 	_ "example.org/shop/slow"
 	_ "zamqp/handlers/health"
 	_ "zamqp/handlers/hello"

@@ -1,8 +1,8 @@
-// Package news sends events to browsers, through a fanout exchange.
-package news
+package slow
 
 import "zamqp/publisher"
 
+// News for browsers, through a fanout exchange.
 func init() {
 	publisher.AddTopic("news", publisher.Topic{Exchange: "interop-news"})
 	publisher.Handle("GET /news", publisher.Follow("news"))
