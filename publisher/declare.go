@@ -161,6 +161,9 @@ type Consumer struct {
 	// Burst is how many may come at once within Rate; 0 is 1.
 	Burst int `key:"burst" min:"1" max:"1000000"`
 
+	// Dedupe handles messages with the same id once.
+	Dedupe Dedupe `key:"dedupe"`
+
 	// HeadersContentType: the content type of a message without one is in its headers table,
 	// at properties.content_type.
 	HeadersContentType bool `key:"headers_content_type"`

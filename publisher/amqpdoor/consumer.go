@@ -23,6 +23,7 @@ type consumer struct {
 	unread     uint64                     // messages that no handler could get
 	condemned  bool                       // a message was given up because of its queue's count
 	delayed    map[*delayedRetry]struct{} // failed messages that wait here for their next attempt
+	dedupe     *deduper                   // nil unless ids are remembered
 	known      *attempts                  // of messages that went back to the queue
 	paused     bool
 	stopped    bool
@@ -144,9 +145,14 @@ func (sub *subscription) Done(c *publisher.Call) {
 	k := sub.k
 	m, outcome := c.Message(), c.Outcome()
 	k.over(delivery{c, sub})
+	if k.dedupe != nil {
+		k.dedupe.over(delivery{c, sub}, outcome.Settlement == publisher.SettleAck)
+	}
 	switch outcome.Settlement {
 	case publisher.SettleAck:
-		sub.ack(m.Epoch, m.DeliveryTag)
+		if k.dedupe == nil {
+			sub.ack(m.Epoch, m.DeliveryTag)
+		}
 	case publisher.SettleDeadLetter:
 		sub.giveUp(c, outcome.Reason)
 	case publisher.SettleRetry:
@@ -276,6 +282,16 @@ func (k *consumer) report() publisher.Status {
 	s.State, s.Ready = m.State().String(), m.State() == client.Up || m.State() == client.Paused
 	if err := m.Err(); err != nil {
 		s.Detail = err.Error()
+	}
+	if k.dedupe != nil {
+		if err, final := k.dedupe.store.Err(); err != nil {
+			s.Ready, s.State = false, "the disk takes no ids"
+			s.Detail = "messages are handled and not acked until it does: " + err.Error()
+			if final {
+				s.Detail = "the consumer is paused: mend the disk of server.data_dir, and restart: " + err.Error()
+			}
+			return s
+		}
 	}
 	if k.paused && (s.Ready || m.State() == client.AwaitPauseOk) {
 		s.State, s.Ready = "paused", true

@@ -9,6 +9,7 @@ import (
 
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
+	"zamqp/publisher/dedupe"
 	"zamqp/publisher/inhand"
 	"zamqp/publisher/spool"
 )
@@ -20,6 +21,7 @@ type Door struct {
 	log       zerolog.Logger
 	links     map[string]*link
 	elections []*election
+	stores    map[string]*dedupe.Store // of the ids that consumers have handled
 	spools    map[string]*spool.Spool
 	hand      *inhand.Journal // of the messages that are being handled; nil if there is none
 	running   int             // messages that are being handled
@@ -40,7 +42,7 @@ type link struct {
 
 // New returns a door without links.
 func New(server *publisher.Server, runtime publisher.Runtime, log zerolog.Logger) *Door {
-	d := &Door{server: server, runtime: runtime, log: log, links: map[string]*link{}, spools: map[string]*spool.Spool{}}
+	d := &Door{server: server, runtime: runtime, log: log, links: map[string]*link{}, spools: map[string]*spool.Spool{}, stores: map[string]*dedupe.Store{}}
 	d.quiet.door = d
 	server.AddReporter(d)
 	server.AddMeter(d)
@@ -79,6 +81,9 @@ func (l *link) consume(name string, t *topology, prefetch int) {
 	k := &consumer{link: l, name: name, declared: declared, known: newAttempts()}
 	k.throttle.init(k)
 	k.trials.k = k
+	if store := l.door.stores[name]; store != nil {
+		k.dedupe = newDeduper(k, store)
+	}
 	k.spec = client.ConsumerSpec{
 		Name: name, Topology: t.consumer(name), NoAck: declared.NoAck, Exclusive: declared.ExclusiveConsumer,
 		SingleActive: declared.SingleActive,
@@ -198,6 +203,10 @@ func (d *Door) Stop(done func()) {
 // Close ends the connections cleanly: publishes, confirms and acks are
 // flushed first. done gets the first error.
 func (d *Door) Close(done func(error)) {
+	d.closeStores(func() { d.closeLinks(done) }) // messages are acked when their ids are on disk
+}
+
+func (d *Door) closeLinks(done func(error)) {
 	left := 1
 	var first error
 	one := func(err error) {
@@ -227,6 +236,11 @@ func (d *Door) End() {
 	for _, l := range d.links {
 		if l.spool != nil {
 			l.spool.close()
+		}
+	}
+	for name, store := range d.stores {
+		if err := store.Close(); err != nil {
+			d.log.Warn().Err(err).Str("consumer", name).Msg("the ids of handled messages were not closed in good order")
 		}
 	}
 	if d.hand != nil {

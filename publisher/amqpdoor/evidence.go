@@ -118,6 +118,9 @@ func (d *Door) free(slot uint32) {
 // survive the handler.
 func (k *consumer) dispatch(c delivery, alone bool) {
 	d, m := k.link.door, c.Message()
+	if k.dedupe != nil && k.dedupe.stops(c) {
+		return
+	}
 	if d.hand != nil && k.counts() {
 		m.Slot = d.hand.Start(m.Slot, c.Fingerprint(), m.History.Ends, alone, m.History.Quarantined)
 	}

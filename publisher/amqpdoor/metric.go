@@ -16,6 +16,9 @@ func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 		for _, k := range l.consumers {
 			dst = k.measure(dst)
 			dst = k.measureFailures(dst)
+			if k.dedupe != nil {
+				dst = k.dedupe.measure(dst)
+			}
 		}
 		for _, p := range l.producers {
 			dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: l.name}, {Name: "producer", Value: p.Name()}},

@@ -175,6 +175,9 @@ func (t *throttle) next() {
 // count returns how many messages wait.
 func (t *throttle) count() int {
 	n := len(t.waiting) + len(t.k.trials.waiting)
+	if t.k.dedupe != nil {
+		n += len(t.k.dedupe.waiting)
+	}
 	for _, l := range t.lanes {
 		n += len(l.waiting)
 	}
@@ -225,5 +228,8 @@ func (t *throttle) take(wanted func(c delivery) bool, do func(c delivery)) {
 		l.waiting = from(l.waiting, false)
 	}
 	t.k.trials.waiting = from(t.k.trials.waiting, true)
+	if t.k.dedupe != nil {
+		t.k.dedupe.empty(wanted, do)
+	}
 	t.k.trials.pump() // a trial may have waited for one of these
 }

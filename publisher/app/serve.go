@@ -266,6 +266,11 @@ func (a *application) start() {
 		a.loop.Stop()
 		return
 	}
+	if err := a.openDedupe(); err != nil {
+		a.fail(err)
+		a.loop.Stop()
+		return
+	}
 	for _, address := range a.plan.Settings.HTTP.Listen {
 		if err := a.listen(address); err != nil {
 			a.fail(err)

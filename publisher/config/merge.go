@@ -76,6 +76,7 @@ func (c *planner) consumerDefaults(key, name string, k *publisher.Consumer) {
 		k.Prefetch = connection.Prefetch
 	}
 	k.Retry = k.Retry.WithDefaults()
+	k.Dedupe = k.Dedupe.WithDefaults()
 	orDefault(&k.QueueType, k.Type())
 	orDefault(&k.Burst, 1)
 	if len(k.RouteHeaders) == 0 {

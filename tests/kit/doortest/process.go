@@ -10,6 +10,7 @@ import (
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
 	"zamqp/publisher/amqpdoor"
+	"zamqp/publisher/dedupe"
 	"zamqp/publisher/inhand"
 	"zamqp/publisher/spool"
 	"zamqp/tests/kit/crashfs"
@@ -24,7 +25,8 @@ type Setup struct {
 	Spool        *crashfs.FS // the disk of the connection's spool; nil = no spool
 	SpoolMax     int64
 	SpoolReserve int64
-	InHand       string // the directory of the in-hand files; "" = none
+	IDs          *crashfs.FS // the disk for the ids of consumers with dedupe
+	InHand       string      // the directory of the in-hand files; "" = none
 }
 
 // Process is one run of a server with one connection, "default".
@@ -66,6 +68,11 @@ func (w *World) Start(s Setup) *Process {
 		}
 		p.Door.Spool(publisher.DefaultConnection, p.Store)
 	}
+	for name, c := range s.Registry.Consumers() {
+		if c.Dedupe.Key != "" {
+			p.openIDs(name, c.Dedupe.WithDefaults(), s.IDs)
+		}
+	}
 	if s.InHand != "" {
 		j, err := inhand.Open(inhand.Options{Dir: s.InHand, Now: w.Clock.Now})
 		if err != nil {
@@ -89,6 +96,16 @@ func (w *World) Start(s Setup) *Process {
 	p.dial()
 	p.tick()
 	return p
+}
+
+func (p *Process) openIDs(consumer string, d publisher.Dedupe, disk *crashfs.FS) {
+	p.w.T.Helper()
+	store, _, err := dedupe.Open(dedupe.Options{Dir: consumer, Keep: d.Keep, Max: d.Max, Now: p.w.Clock.Now, FS: disk, Offload: runtime{p}.offload,
+		After: func(wait time.Duration, fn func()) { runtime{p}.After(wait, fn) }, Failed: func(error) { p.Door.DedupeFailed(consumer) }})
+	if err != nil {
+		p.w.T.Fatal(err)
+	}
+	p.Door.Dedupe(consumer, store)
 }
 
 func (p *Process) tick() {

@@ -1,0 +1,192 @@
+package amqpdoor
+
+import (
+	"time"
+
+	"zamqp/publisher"
+	"zamqp/publisher/dedupe"
+)
+
+// deduper keeps a consumer from handling two messages with one id. See publisher.Dedupe.
+type deduper struct {
+	k       *consumer
+	store   *dedupe.Store
+	of      func(c *publisher.Call) []byte
+	running map[dedupe.Key]struct{} // ids of the messages whose handlers run
+	waiting []delivery              // messages with such an id
+	posted  bool                    // flush was posted
+	flush   func()
+
+	duplicates uint64 // messages that were acked and not handled
+	without    uint64 // messages without an id
+}
+
+// Dedupe gives a consumer the store of the ids that it has handled. Call it before Link. The
+// door closes the store.
+func (d *Door) Dedupe(consumer string, store *dedupe.Store) { d.stores[consumer] = store }
+
+// DedupeFailed pauses a consumer whose store has failed for good.
+func (d *Door) DedupeFailed(consumer string) {
+	for _, l := range d.links {
+		for _, k := range l.consumers {
+			if k.name == consumer {
+				k.Pause()
+			}
+		}
+	}
+}
+
+// expireEvery is how often ids are forgotten while no message comes.
+const expireEvery = time.Second
+
+// expireMax is how many of them are forgotten at once.
+const expireMax = 2000
+
+func newDeduper(k *consumer, store *dedupe.Store) *deduper {
+	d := &deduper{k: k, store: store, running: map[dedupe.Key]struct{}{}}
+	d.of, _ = k.declared.Dedupe.Of() // the configuration has checked it
+	d.flush = func() {
+		d.posted = false
+		store.Flush()
+	}
+	d.expire()
+	return d
+}
+
+func (d *deduper) expire() {
+	d.store.Expire(expireMax)
+	d.k.link.door.runtime.After(expireEvery, d.expire)
+}
+
+// key returns the key of the message's id; false if it has none.
+func (d *deduper) key(c delivery) (dedupe.Key, bool) {
+	id := d.of(c.Call)
+	if len(id) == 0 {
+		return dedupe.Key{}, false
+	}
+	return dedupe.Sum(id), true
+}
+
+// stops reports whether the message must not be handled now. If its id has been handled, the
+// message is over. If a message with this id is being handled, it waits for the outcome.
+func (d *deduper) stops(c delivery) bool {
+	key, ok := d.key(c)
+	if !ok {
+		if d.without++; d.without == 1 {
+			d.k.link.door.log.Warn().Str("consumer", d.k.name).Str("key", d.k.declared.Dedupe.Key).Msg("a message has no id for dedupe: such messages are handled each time that they come")
+		}
+		return false
+	}
+	if d.store.Has(key) {
+		d.duplicates++
+		m := c.Message()
+		d.k.link.door.log.Debug().Str("consumer", d.k.name).Str("message_id", string(c.Request().MessageID())).Msg("a message with this id has been handled: it is acked")
+		d.store.Await(c.sub, m.Epoch, m.DeliveryTag)
+		d.drop(c)
+		return true
+	}
+	if _, runs := d.running[key]; runs {
+		d.waiting = append(d.waiting, c)
+		return true
+	}
+	d.running[key] = struct{}{}
+	return false
+}
+
+// drop ends a message without a call.
+func (d *deduper) drop(c delivery) {
+	k := d.k
+	k.throttle.leave(c)
+	k.trials.over(c)
+	k.link.door.unclaim(c.Message())
+	k.link.door.server.Discard(c.Call)
+}
+
+// over is called when a call has ended. If it has succeeded, its id is remembered, and its
+// message is acked when that is on disk.
+func (d *deduper) over(c delivery, succeeded bool) {
+	m := c.Message()
+	key, ok := d.key(c)
+	switch {
+	case !ok && succeeded:
+		c.sub.ack(m.Epoch, m.DeliveryTag)
+		return
+	case !ok:
+		return
+	case succeeded:
+		d.store.Add(key, c.sub, m.Epoch, m.DeliveryTag)
+		if !d.posted {
+			d.posted = true
+			d.k.link.door.runtime.Post(d.flush)
+		}
+	}
+	delete(d.running, key)
+	if len(d.waiting) > 0 {
+		d.k.link.door.runtime.Post(d.again)
+	}
+}
+
+// againAfter is the pause while no handler may begin.
+const againAfter = 100 * time.Millisecond
+
+// again looks at the messages that have waited for others.
+func (d *deduper) again() {
+	if d.k.link.door.quiet.isOn() {
+		d.k.link.door.runtime.After(againAfter, d.again)
+		return
+	}
+	waiting := d.waiting
+	d.waiting = nil
+	for _, c := range waiting {
+		if c.Message().Epoch != c.sub.epoch {
+			d.drop(c) // it comes again
+			continue
+		}
+		d.k.dispatch(c, false)
+	}
+}
+
+// empty drops the messages that wait, and calls do with each.
+func (d *deduper) empty(wanted func(c delivery) bool, do func(c delivery)) {
+	keep := d.waiting[:0]
+	for _, c := range d.waiting {
+		if !wanted(c) {
+			keep = append(keep, c)
+			continue
+		}
+		if do != nil {
+			do(c)
+		}
+		d.drop(c)
+	}
+	clear(d.waiting[len(keep):])
+	d.waiting = keep
+}
+
+// Stored acks a message whose id is on disk.
+func (sub *subscription) Stored(epoch uint32, tag uint64) { sub.ack(epoch, tag) }
+
+// measure appends the numbers of the store.
+func (d *deduper) measure(dst []publisher.Metric) []publisher.Metric {
+	return publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: d.k.link.name}, {Name: "consumer", Value: d.k.name}},
+		publisher.Metric{Name: "consumer_duplicates_total", Help: "Messages that were acked and not handled, because a message with the same id had been handled.", Value: float64(d.duplicates)},
+		publisher.Metric{Name: "consumer_without_id_total", Help: "Messages without an id, which dedupe cannot tell apart.", Value: float64(d.without)},
+		publisher.Metric{Name: "consumer_ids", Help: "Ids that dedupe remembers.", Value: float64(d.store.Len())},
+		publisher.Metric{Name: "consumer_ids_crowded_total", Help: "Ids that dedupe has forgotten before their time, because there were more than dedupe.max.", Value: float64(d.store.Crowded())})
+}
+
+// closeStores calls done when nothing waits for the disk any more.
+func (d *Door) closeStores(done func()) {
+	left := 1
+	one := func() {
+		if left--; left == 0 {
+			done()
+		}
+	}
+	for _, store := range d.stores {
+		left++
+		store.Idle(one)
+		store.Flush()
+	}
+	one()
+}

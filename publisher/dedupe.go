@@ -1,0 +1,59 @@
+package publisher
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// Dedupe makes a consumer remember the ids of the messages that it has handled. A message
+// with an id that has been handled is acked, and not handled again.
+//
+// The ids are in files of server.data_dir, which belongs to one process. An id is written when
+// the call of its message has committed, and the message is acked when that is on disk. A
+// process that is killed in between handles the message once more.
+type Dedupe struct {
+	// Key is "message_id" or "header:NAME". "" is no dedupe. A message without an id is
+	// handled as ever.
+	Key string `key:"key"`
+	// Keep is how long an id is remembered; 0 is 24 hours.
+	Keep time.Duration `key:"keep" min:"1s" max:"8760h"`
+	// Max is how many ids are remembered, the newest ones; 0 is 1000000. Each takes about
+	// 80 octets of memory.
+	Max int `key:"max" min:"1000" max:"100000000"`
+}
+
+// Defaults of [Dedupe].
+const (
+	DedupeKeep = 24 * time.Hour
+	DedupeMax  = 1_000_000
+)
+
+// WithDefaults fills the zero fields in, if there is a key.
+func (d Dedupe) WithDefaults() Dedupe {
+	if d.Key == "" {
+		return d
+	}
+	if d.Keep == 0 {
+		d.Keep = DedupeKeep
+	}
+	if d.Max == 0 {
+		d.Max = DedupeMax
+	}
+	return d
+}
+
+// Of returns the function that finds the id of a message, nil without a key. An empty id is
+// none.
+func (d Dedupe) Of() (func(c *Call) []byte, error) {
+	if d.Key == "" {
+		return nil, nil
+	}
+	if d.Key == "message_id" {
+		return func(c *Call) []byte { return c.Request().MessageID() }, nil
+	}
+	if name, is := strings.CutPrefix(d.Key, "header:"); is && name != "" {
+		return func(c *Call) []byte { return []byte(c.Request().Header(name)) }, nil
+	}
+	return nil, errors.New(`no such key: write "message_id" or "header:NAME"`)
+}
