@@ -36,11 +36,13 @@ func (d *Door) DedupeFailed(consumer string) {
 	}
 }
 
-// expireEvery is how often ids are forgotten while no message comes.
-const expireEvery = time.Second
-
-// expireMax is how many of them are forgotten at once.
-const expireMax = 2000
+// Ids are forgotten when others come. While no message comes, expireMax of them are forgotten
+// at a time: in a moment again if there are more, or else in a while.
+const (
+	expireMax   = 2000
+	expireSoon  = 100 * time.Millisecond
+	expireEvery = time.Minute
+)
 
 func newDeduper(k *consumer, store *dedupe.Store) *deduper {
 	d := &deduper{k: k, store: store, running: map[dedupe.Key]struct{}{}}
@@ -54,8 +56,11 @@ func newDeduper(k *consumer, store *dedupe.Store) *deduper {
 }
 
 func (d *deduper) expire() {
-	d.store.Expire(expireMax)
-	d.k.link.door.runtime.After(expireEvery, d.expire)
+	after := expireEvery
+	if d.store.Expire(expireMax) {
+		after = expireSoon
+	}
+	d.k.link.door.runtime.After(after, d.expire)
 }
 
 // key returns the key of the message's id; false if it has none.
