@@ -29,10 +29,10 @@ const (
 	DedupeMax  = 1_000_000
 )
 
-// WithDefaults fills the zero fields in, if there is a key.
+// WithDefaults fills the zero fields in. Without a key nothing is set.
 func (d Dedupe) WithDefaults() Dedupe {
 	if d.Key == "" {
-		return d
+		return Dedupe{}
 	}
 	if d.Keep == 0 {
 		d.Keep = DedupeKeep

@@ -240,7 +240,7 @@ func (d *Door) End() {
 	}
 	for name, store := range d.stores {
 		if err := store.Close(); err != nil {
-			d.log.Warn().Err(err).Str("consumer", name).Msg("the ids of handled messages were not closed in good order")
+			d.log.Warn().Err(err).Str("consumer", name).Msg("the ids of handled messages were not closed cleanly")
 		}
 	}
 	if d.hand != nil {

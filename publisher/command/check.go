@@ -225,6 +225,9 @@ func consumerText(k publisher.Consumer) string {
 	default:
 		fmt.Fprintf(&b, "; %d attempts, %s to %s apart", k.Retry.Attempts, config.FormatDuration(k.Retry.Min), config.FormatDuration(k.Retry.Max))
 	}
+	if k.Dedupe.Key != "" {
+		fmt.Fprintf(&b, "; each %s once in %s", k.Dedupe.Key, config.FormatDuration(k.Dedupe.Keep))
+	}
 	if !k.NoAck {
 		b.WriteString("; dead letters: " + deadLetterText(k))
 	}

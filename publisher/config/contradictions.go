@@ -27,7 +27,6 @@ func (c *planner) contradictions(key string, k *publisher.Consumer) {
 		{k.NoAck && k.AutoAck, "auto_ack", "true", "with no_ack there is nothing to ack: set one of them"},
 		{k.Lane != "" && !isLane(k.Lane), "lane", k.Lane, `no such lane: write "routing_key", "queue" or "header:NAME"`},
 		{wrongKey != nil, "dedupe.key", k.Dedupe.Key, fmt.Sprint(wrongKey)},
-		{k.Dedupe != (publisher.Dedupe{}) && k.Dedupe.Key == "", "dedupe.key", "", `there is no id to remember: write "message_id" or "header:NAME"`},
 		{k.Dedupe.Key != "" && (k.NoAck || k.AutoAck), "dedupe.key", k.Dedupe.Key, "with no_ack or auto_ack a message is gone before it is handled: remove one of them"},
 		{k.Dedupe.Key != "" && c.settings.Server.DataDir == "", "dedupe.key", k.Dedupe.Key, "the ids are in files: set server.data_dir"},
 		{k.Burst > 1 && k.Rate == 0, "burst", strconv.Itoa(k.Burst), "there is no rate that it is a burst of: set rate"},
