@@ -10,7 +10,7 @@ import (
 // TestWebSockets runs the test in testdata/websocket, in a module of its own: the
 // server's should not require what it needs.
 func TestWebSockets(t *testing.T) {
-	dir, err := module("websocket", "example.org/websocket", "github.com/coder/websocket v1.8.15", "golang.org/x/net v0.62.0")
+	dir, err := module("websocket", "example.org/websocket", "github.com/coder/websocket v1.8.15", "github.com/gorilla/websocket v1.5.3", "github.com/gobwas/ws v1.5.0", "golang.org/x/net v0.62.0")
 	if err != nil {
 		t.Fatal(err)
 	}
