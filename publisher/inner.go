@@ -47,7 +47,7 @@ func (in *inner) run(r *Request) {
 	if b.taken == nil {
 		in.settle(r, err)
 	}
-	restore(p.streams)
+	restore(p.streams || p.socket != nil)
 	b.server.outside++
 	close(in.done)
 }
@@ -109,7 +109,7 @@ func isAbort(err error) bool {
 // call sends it after the commit, see passage.finishStream.
 func (in *inner) take(r *Request) {
 	p := &r.response
-	if in.bridge.passage.streams = p.stream != nil; p.stream != nil {
+	if in.bridge.passage.streams = p.stream != nil; p.stream != nil || in.bridge.passage.socket != nil {
 		return
 	}
 	if in.status = http.StatusNoContent; !p.set {

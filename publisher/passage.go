@@ -23,6 +23,7 @@ type passage struct {
 	failed   error       // of the handler; the chain has answered it
 	panicked *PanicError // of the handler, with its own stack
 	fatal    error       // fails the call, whatever the chain has answered
+	socket   *Socket     // its handler runs after the middleware
 	streams  bool        // the answer is a stream, which the call itself sends after the commit
 }
 
@@ -115,6 +116,12 @@ func (p *passage) finish(w *hijackWriter, r *Request, failure error) error {
 	case failure != nil && p.panicked != nil:
 		failure = p.panicked
 	}
+	if p.socket != nil {
+		if failure == nil && w.implicit && !w.begun {
+			return p.finishSocket(w, r)
+		}
+		r.socket = nil // the chain has answered by itself
+	}
 	if p.streams {
 		if failure == nil && w.implicit && !w.begun {
 			return p.finishStream(w, r)
@@ -126,6 +133,15 @@ func (p *passage) finish(w *hijackWriter, r *Request, failure error) error {
 		return &answered{p.failed}
 	}
 	return err
+}
+
+// finishSocket runs the handler of a WebSocket, after the chain has let its request pass.
+func (p *passage) finishSocket(w *hijackWriter, r *Request) error {
+	r.response.reset()
+	if err := p.finishStream(w, r); err != nil {
+		return err
+	}
+	return p.socket.run()
 }
 
 // finishStream leaves the stream with which the handler has answered to the call, which

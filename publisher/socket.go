@@ -199,11 +199,11 @@ func (s *Server) makeSockets(limits SocketLimits) {
 	}
 }
 
-var errSocketApart = errors.New("websocket: its handler cannot run behind a net/http handler or middleware: give publisher.UseHTTP patterns that leave the route out")
+var errSocketApart = errors.New("websocket: its handler cannot run behind a net/http handler: register its route by publisher.WebSocket")
 
 // serve is the handler of the route.
 func (s *socketRoute) serve(r *Request) error {
-	if r.toCall != nil || r.inner != nil {
+	if r.toCall != nil {
 		return errSocketApart
 	}
 	if !r.source.hasClient() {
@@ -214,7 +214,17 @@ func (s *socketRoute) serve(r *Request) error {
 		return err
 	}
 	r.socket = ws
-	err := s.handler(ws)
+	if r.inner != nil {
+		r.inner.bridge.passage.socket = ws // which runs it after the middleware
+		return nil
+	}
+	return ws.run()
+}
+
+// run runs the handler.
+func (ws *Socket) run() error {
+	r := ws.Request
+	err := ws.route.handler(ws)
 	if ws.conn == nil {
 		if err != nil || r.response.set {
 			return err

@@ -1,7 +1,9 @@
 package publishertest_test
 
 import (
+	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +142,56 @@ func TestSocketRefused(t *testing.T) {
 	}
 	if c, got := s.TryDial("/plain"); c != nil || got.Body != "plain" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestSocketBehindMiddleware: middleware of net/http sees the request of a socket, may refuse
+// it, and may change it and the header of its answer. The handler runs after it, and may
+// still refuse.
+func TestSocketBehindMiddleware(t *testing.T) {
+	g := sockets()
+	type user struct{}
+	seen := ""
+	g.UseHTTP(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Header.Get("Authorization") == "" {
+				http.Error(w, "a token, please", http.StatusUnauthorized)
+				return
+			}
+			w.Header().Set("X-Seen", "yes")
+			next.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), user{}, "Alice")))
+		})
+	}, "/echo/", "/who")
+	g.WebSocket("GET /who", func(ws *publisher.Socket) error {
+		seen, _ = ws.Context().Value(user{}).(string)
+		_, _, err := ws.Read()
+		return err
+	})
+	s := publishertest.New(t, g)
+	if c, got := s.TryDial("/echo/me"); c != nil || got.Status != 401 || got.Body != "a token, please\n" {
+		t.Errorf("%+v", got)
+	}
+	if c, got := s.TryDial("/echo/nobody", "Authorization: x"); c != nil || got.Status != 401 || got.Body != "who are you?\n" {
+		t.Errorf("%+v", got)
+	}
+	if c, got := s.TryDial("/echo/me", "Authorization: x", "Origin: http://elsewhere"); c != nil || got.Status != 403 {
+		t.Errorf("%+v", got)
+	}
+	c, got := s.TryDial("/echo/me", "Authorization: x")
+	if c == nil || got.Header.Get("X-Seen") != "yes" {
+		t.Fatalf("%+v", got)
+	}
+	c.Send("hello")
+	if got := c.Next(); got.Data != "hello" {
+		t.Errorf("%+v", got)
+	}
+	c.Send("publish")
+	if got := c.Close(1000, ""); got.Err != nil || len(s.Published()) != 1 {
+		t.Errorf("%+v", got)
+	}
+	s.Dial("/who", "Authorization: x").Close(1000, "")
+	if seen != "Alice" {
+		t.Errorf("the handler sees %q in its context", seen)
 	}
 }
 
