@@ -90,8 +90,9 @@ func (in *inner) settle(r *Request, err error) {
 		in.panicked, p.fatal = http.ErrAbortHandler, r.cut(err)
 	case errors.As(err, &panicked):
 		in.panicked, p.panicked = panicked.Value, panicked
-	case in.wrote:
+	case in.wrote && !in.bridge.returned: // what it has written is no success
 		p.fatal = err
+	case in.wrote: // the middleware has not waited, and answered by itself
 	default:
 		status, text := statusOf(err)
 		r.answerFailure(err, status, text)
