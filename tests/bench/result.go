@@ -108,6 +108,15 @@ func atMost(microseconds float64) goal {
 	}}
 }
 
+// costsAtMost: a contestant costs at most so many times what a peer costs.
+func costsAtMost(name, peer string, times float64) goal {
+	return goal{fmt.Sprintf("%s costs at most %.1f of %s", name, times, peer), func(rows []row) (bool, bool) {
+		r, known := find(rows, name)
+		other, there := find(rows, peer)
+		return r.cost <= times*other.cost, known && there
+	}}
+}
+
 // timesCheaper: the peer costs at least so many times as much as ours.
 func timesCheaper(peer string, times float64) goal {
 	return goal{fmt.Sprintf("%s costs at least %.1f times as much", peer, times), func(rows []row) (bool, bool) {
