@@ -150,8 +150,8 @@ func testTapFails(t *testing.T, at broker) {
 	}{
 		{[]string{"-e", "cmd-nowhere"}, 1, "404 NOT_FOUND - no exchange 'cmd-nowhere'"},
 		{[]string{"-e", ""}, 2, "the default exchange cannot be tapped"},
-		{[]string{"-q", "q", "-k", "a"}, 2, "a --queue is shown as it is"},
-		{[]string{"-q", "q", "--match", "a=b"}, 2, "a --queue is shown as it is"},
+		{[]string{"-q", "q", "-k", "a"}, 2, "a --queue is shown whole"},
+		{[]string{"-q", "q", "--match", "a=b"}, 2, "a --queue is shown whole"},
 		{[]string{"--trace", "--match", "a=b"}, 2, "narrow --trace by --key"},
 		{nil, 2, "[exchange queue trace]"},
 		{[]string{"-e", "x", "--trace"}, 2, "[exchange queue trace]"},
