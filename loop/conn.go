@@ -154,7 +154,7 @@ func (l *Loop) newConn(fd int, remote endpoint) *Conn {
 func (c *Conn) open(accept func(*Conn) Peer) {
 	l := c.loop
 	l.count.Open++
-	cur, doing := l.cur, l.doing // so that a panic here is not one of the caller of Adopt
+	cur, doing := l.cur, l.doing // those of the caller of Adopt
 	c.ask(accept)
 	l.cur, l.doing = cur, doing
 	if c.peer == nil {

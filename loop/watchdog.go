@@ -42,7 +42,7 @@ func (l *Loop) Look() Stall {
 		s.Name = *holder
 	}
 	if c := l.watch.conn.Load(); c != nil {
-		if a := c.RemoteAddr(); a != nil { // the stack and the name belong together
+		if a := c.RemoteAddr(); a != nil { // both never change after they were made
 			s.Peer = a.String()
 		}
 	}

@@ -44,7 +44,7 @@ type responseWriter struct {
 	informed int      // the last status below 200, which is no answer
 	implicit bool     // the handler has written nothing
 	trailers []byte   // ready lines
-	end      func()   // for a streamed answer
+	end      func()   // ends the stream that the answer has become
 	conn     net.Conn // the connection, once the handler has taken it over
 }
 

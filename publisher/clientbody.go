@@ -16,7 +16,7 @@ const bodyChunk = 32 << 10
 // aheadBody is a body that has been read.
 type aheadBody struct {
 	*bytes.Reader
-	err error // that the read ended with; nil for a whole body
+	err error // the error at its end; nil for a whole body
 }
 
 func (b *aheadBody) Read(p []byte) (int, error) {

@@ -15,7 +15,7 @@ type Message struct {
 	Connection  string
 	Consumer    string // the registered name
 	ConsumerTag string
-	Epoch       uint32 // the delivery tag, for the settlement
+	Epoch       uint32 // epoch of the channel, for the settlement
 	DeliveryTag uint64
 	Redelivered bool
 	History     History // the part of the history that the headers do not have; SetMessage adds the rest

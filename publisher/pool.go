@@ -70,7 +70,7 @@ type offloaded struct {
 	fn         func() error
 	rank       workRank
 	file       bool      // it opens or reads a file that is sent
-	since      time.Time // the work is in line
+	since      time.Time // since when it is in line
 	prev, next *offloaded
 	pause      *pause // for a goroutine that waits; nil if the call's task waits
 	over       bool

@@ -11,7 +11,7 @@ type commit struct {
 	before    uint64 // number of the store's last record before it
 	routed    bool
 	spread    *spreading // the publish that is being worked on
-	message   *message   // its queues
+	message   *message   // its message
 	mandatory bool
 	reserved  bool // the connection is not read
 	holding   holding

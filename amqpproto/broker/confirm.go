@@ -8,7 +8,7 @@ type confirms struct {
 	last uint64 // number of the last publish; numbers begin at 1
 	told uint64 // the client has got answers up to here
 	runs []confirmRun
-	head int // octets of runs
+	head int // index of the first run
 }
 
 // confirmRun is consecutive publishes that are confirmed together.

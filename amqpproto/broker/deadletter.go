@@ -18,7 +18,7 @@ type death struct {
 	queue  *queue
 	msg    *message
 	reason deathReason
-	hops   int // number of letters after it in this drain
+	hops   int // number of letters that led to it in this drain
 }
 
 // bury ends an entry that expired, did not fit or was rejected. The message goes to the

@@ -6,7 +6,7 @@ import "zamqp/amqpproto"
 // slice. The client gets the answer when all of it is done.
 type ending struct {
 	conn      *Conn
-	first     []*ending // number of ends of single channels that began before
+	first     []*ending // ends of single channels that began before
 	channels  []*channel
 	consumers []*consumer // consumers to be cancelled
 	owned     []*queue    // exclusive queues to be deleted

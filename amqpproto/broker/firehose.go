@@ -26,7 +26,7 @@ func (v *vhost) traces() bool { return len(v.firehose.bindings) > 0 }
 type tracer struct {
 	copy   publishing
 	source publishing // the decoded message of a delivery
-	names  []*queue   // names of the queues of a publish
+	names  []*queue   // queues of a publish, sorted by name
 	queues []*queue   // queues that get the copy
 	bound  bool       // a binding matches the key of the copy
 }

@@ -18,7 +18,7 @@ func (c *consumer) unretire() {
 // their rotation first come back first.
 type wakeChore struct {
 	ch    *channel
-	next  *consumer // consumers to be woken
+	next  *consumer // the consumer to be woken next
 	upTo  uint64    // leftAt of the last one woken
 	again bool      // wakeConsumers was called again in the meantime
 }

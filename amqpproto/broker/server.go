@@ -52,7 +52,7 @@ type Server struct {
 	ended      []*consumer          // consumers to be told that their queues have ended
 	closing    bool
 	closer     *closing
-	removal    *removal // error of the current method
+	removal    *removal // removal of the current method
 	coming     coming
 	unsent     int64 // octets that wait to be sent, above what every connection may keep
 
@@ -68,7 +68,7 @@ type Server struct {
 	serverEngine
 	store    *store.Store // nil without a data directory
 	disk     diskRoom
-	lent     []writing // messages in the order of their numbers
+	lent     []writing // lent bodies, in the order of their numbers
 	storeIDs []uint32  // scratch
 }
 

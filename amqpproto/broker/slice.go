@@ -44,7 +44,7 @@ type slicing struct {
 	turn   int64 // the time of the slice's turn
 	units  int
 	octets int
-	until  int64 // start of the slice on Options.Clock
+	until  int64 // end of the slice on Options.Clock
 	look   int   // units until the clock is read
 
 	chores  []chore

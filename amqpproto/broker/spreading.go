@@ -8,13 +8,13 @@ import "zamqp/amqpproto/broker/store"
 type spreading struct {
 	msg     *message
 	queues  []*queue // queues that it goes to
-	names   *vhost   // their names: the queue that has the name now gets it; nil = known
+	names   *vhost   // where they are looked up by name again; nil = they are known
 	named   int      // number of names that were looked up
 	known   int      // those of them that exist
-	noted   int      // how many were given to the store
+	noted   int      // how many of them were recorded for the store
 	wide    store.Wide
 	stored  bool
-	taken   int    // of them
+	taken   int    // how many of them have taken it
 	need    uint64 // the store must have synced this before a confirm
 	refused bool   // a queue has refused it
 }

@@ -13,7 +13,7 @@ const asksMax = 1024
 // adminRequest is one request to the broker. The answer is one method or, for a
 // topology, one for each declaration.
 type adminRequest struct {
-	method, reply amqpproto.Method // the field reply of the answer is filled in
+	method, reply amqpproto.Method // the answer is decoded into reply
 	topology      *Topology        // replaces both
 	done          func(queues []string, err error)
 }

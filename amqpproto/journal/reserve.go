@@ -13,7 +13,7 @@ type reserve struct {
 	size   int64 // the size that it should have; 0 = no reserve
 	file   File  // the file; nil while there is none
 	has    int64 // the size that it has
-	tried  bool  // number of attempts to build it since the journal was opened
+	tried  bool  // an attempt to build it was made since the journal was opened
 	wanted bool  // the file becomes the next segment
 	spent  bool  // the reserve was used, and has not been built again
 }

@@ -11,7 +11,7 @@ type walk struct {
 	first  uint64 // number of the segment's first record
 	end    uint64 // number of the next segment's first record: from this number on, records here were written there again
 	last   bool   // it is the last segment
-	reason string // reports of damage
+	reason string // the reason of damage
 
 	records int
 	size    int // up to the end of the last whole record

@@ -25,7 +25,7 @@ type throttle struct {
 // A lane holds the messages of one key. One of them is handled at a time.
 type lane struct {
 	waiting []delivery
-	sub     *subscription // tag of the message that is being handled
+	sub     *subscription // subscription of the message that is being handled
 	epoch   uint32
 	tag     uint64
 }

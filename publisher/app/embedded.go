@@ -39,7 +39,7 @@ type embedded struct {
 	settings *config.Broker
 	server   *broker.Server
 	memory   *messageMemory
-	closers  []func() // open listeners
+	closers  []func() // close the listeners
 	secure   *tlsDoor // the listeners for TLS; nil without any
 	tick     *loop.Timer
 	due      time.Time // when tick runs; zero = it does not

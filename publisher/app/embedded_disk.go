@@ -24,7 +24,7 @@ const diskReserve = journal.SegmentSizeDefault / 2
 // diskWatch measures the free space of the broker's data directory.
 type diskWatch struct {
 	looking bool
-	err     error // result of the last measurement
+	err     error // error of the last measurement
 	timer   *loop.Timer
 }
 

@@ -14,7 +14,7 @@ type link struct {
 	dial.Dialer
 	app   *application
 	ping  *keepalive           // nil = none
-	quiet map[failing]repeated // as the last log line says
+	quiet map[failing]repeated // failures that were logged last, by what fails
 	open  bool                 // it was open at some time since the last line about its loss
 }
 

@@ -253,7 +253,7 @@ func (m *message) fill(t amqp.Table) {
 	m.MessageId, m.Type, m.UserId, m.AppId = text("message_id"), text("type"), text("user_id"), text("app_id")
 	m.Headers, _ = t["headers"].(amqp.Table)
 	switch n := t["timestamp"].(type) {
-	case int32: // RabbitMQ does not show the other priorities
+	case int32: // RabbitMQ sends only 32 bits here
 		m.Timestamp = time.Unix(int64(uint32(n)), 0)
 	case int64:
 		m.Timestamp = time.Unix(n, 0)

@@ -21,7 +21,7 @@ type walk struct {
 	empty bool // the queue has no more
 	each  func(*taken)
 	kept  int    // messages to put back
-	epoch uint32 // delivery tag of the last message
+	epoch uint32 // epoch of the last message
 	err   error
 	done  func(error)
 	over  bool

@@ -253,7 +253,7 @@ func (r *rule) readQuantity(raw any) (int64, error) {
 		}
 		return r.quantity(string(text))
 	}
-	_, err := r.quantity("") // says which types are allowed
+	_, err := r.quantity("") // its error says what is wanted
 	return 0, err
 }
 
