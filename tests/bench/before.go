@@ -25,7 +25,7 @@ const sourceOfBefore = "bin/before"
 func withBefore(all []workload) []workload {
 	var kept []workload
 	for _, w := range all {
-		if strings.HasPrefix(w.name, "broker-") || strings.HasPrefix(w.name, "slow-") || strings.HasPrefix(w.name, "https-") || w.tail {
+		if strings.HasPrefix(w.name, "broker-") || strings.HasPrefix(w.name, "slow-") || strings.HasPrefix(w.name, "https-") || strings.HasPrefix(w.name, "file-") || w.tail {
 			continue
 		}
 		now := w.contestants[0]

@@ -30,8 +30,8 @@ func (b *bench) startTLS(c contestant) (*server, error) {
 	}
 	flags := []string{"-tls", addr, "-cert", cert, "-key", key}
 	if c.prog.isOurs() {
-		b.tlsEnv = []string{"ZAMQP_HTTP__TLS__LISTEN=" + addr, "ZAMQP_HTTP__TLS__CERT_FILE=" + cert, "ZAMQP_HTTP__TLS__KEY_FILE=" + key}
-		defer func() { b.tlsEnv = nil }()
+		b.ownEnv = []string{"ZAMQP_HTTP__TLS__LISTEN=" + addr, "ZAMQP_HTTP__TLS__CERT_FILE=" + cert, "ZAMQP_HTTP__TLS__KEY_FILE=" + key}
+		defer func() { b.ownEnv = nil }()
 		flags = nil
 	}
 	s, err := b.startServer(c, flags...)

@@ -28,7 +28,7 @@ type bench struct {
 	atEnd   []func() // in the order in which they started
 	started int      // number of processes, which names their logs
 	running string   // the workload
-	tlsEnv  []string // more of oursEnv
+	ownEnv  []string // more of oursEnv
 }
 
 func newBench(ctx context.Context, o *options) (*bench, error) {

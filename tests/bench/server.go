@@ -58,7 +58,7 @@ func (b *bench) oursEnv(addr string) []string {
 	if b.profile != "" {
 		env = append(env, "BENCH_PROFILE="+filepath.Join(b.profile, fmt.Sprintf("%s-%d.pprof", b.running, b.started)))
 	}
-	return append(env, b.tlsEnv...)
+	return append(env, b.ownEnv...)
 }
 
 // await returns when the server answers path with anything but "not ready".

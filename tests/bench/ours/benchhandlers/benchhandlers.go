@@ -24,6 +24,9 @@ func init() {
 	publisher.Handle("POST /events", func(r *publisher.Request) error {
 		return r.Broadcast("bench", publisher.Event{Data: string(r.Body())})
 	})
+	if dir := os.Getenv("BENCH_FILES"); dir != "" {
+		publisher.Handle("GET /files/{path...}", publisher.Files(os.DirFS(dir)))
+	}
 	// The publish workload must not consume what it publishes.
 	if os.Getenv("BENCH_CONSUME") == "" {
 		return

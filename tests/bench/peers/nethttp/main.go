@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"os"
 	"strconv"
 
 	"zamqp/tests/bench/peers/report"
@@ -18,6 +19,7 @@ func main() {
 	cert := flag.String("cert", "", "file of the certificate for HTTPS")
 	key := flag.String("key", "", "file of its key")
 	only := flag.Bool("compute", false, "serve nothing and compute until killed")
+	files := flag.String("files", "", "directory to serve at /files/")
 	flag.Parse()
 	for *only {
 		report.Compute()
@@ -42,6 +44,9 @@ func main() {
 	h := &hub{clients: map[chan []byte]struct{}{}}
 	mux.HandleFunc("GET /events", h.follow)
 	mux.HandleFunc("POST /events", h.broadcast)
+	if *files != "" {
+		mux.Handle("GET /files/", http.StripPrefix("/files/", http.FileServerFS(os.DirFS(*files))))
+	}
 	if *secure != "" {
 		plain := &http.Server{Addr: *secure, Handler: mux, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}} // no HTTP/2
 		go func() { log.Fatal(plain.ListenAndServeTLS(*cert, *key)) }()
