@@ -89,7 +89,9 @@ func (b *bench) build(workloads []workload) error {
 	return nil
 }
 
-func usesWrk(name string) bool { return strings.HasPrefix(name, "http-") || strings.HasPrefix(name, "file-") || name == "orders" }
+func usesWrk(name string) bool {
+	return strings.HasPrefix(name, "http-") || strings.HasPrefix(name, "file-") || name == "orders"
+}
 
 func (b *bench) make(p *program) error {
 	if p.needs != "" {

@@ -104,8 +104,8 @@ func TestFileAnswers(t *testing.T) {
 			t.Errorf("missing: %d", resp.StatusCode)
 		}
 	}
-	if n := s.metric("failures_total"); n != 2 { // of the missing ones
-		t.Errorf("%v failures", n)
+	if s.failedWith("/files/") {
+		t.Error("a file that was sent is a failure in the log")
 	}
 	wait.Until(t, "nothing is held", func() bool { return s.metric("files_open")+s.metric("file_buffer_bytes") == 0 })
 }
@@ -183,6 +183,10 @@ func TestSlowDownloads(t *testing.T) {
 	clients, files := 1000, 400
 	if testing.Short() {
 		clients, files = 300, 280
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < uint64(2*clients+publisher.FilesOpenMax+200) {
+		t.Skipf("needs more descriptors than %d (%v)", limit.Cur, err)
 	}
 	const size = 16 << 20
 	for i := range files {
