@@ -29,6 +29,8 @@ var hello = []byte("Hello, World!")
 func (g *greeter) Head(*http1.Head) int { return 0 }
 func (g *greeter) Body(p []byte)        { g.octets += len(p) }
 func (g *greeter) Gone(error)           {}
+func (g *greeter) Room() int            { return 0 }
+func (g *greeter) Trailer(*http1.Field) {}
 func (g *greeter) End() {
 	if !g.stream {
 		g.conn.Answer(200, "text/plain; charset=utf-8", nil, hello)
@@ -179,6 +181,8 @@ func (late) Head(*http1.Head) int { return 0 }
 func (late) Body([]byte)          {}
 func (late) End()                 {}
 func (late) Gone(error)           {}
+func (late) Room() int            { return 0 }
+func (late) Trailer(*http1.Field) {}
 
 func BenchmarkExchange(b *testing.B) {
 	for _, row := range exchanges {

@@ -75,6 +75,9 @@ func (c *Conn) Start(status int, fields []byte, contentLength int64) {
 	default:
 		c.answer = answerChunked
 	}
+	if c.flags&flagStream != 0 {
+		c.flags |= flagFresh // see waitsForHandler
+	}
 	c.settleClosing()
 	c.room(headRoom + len(fields))
 	own := ownFields(fields)
@@ -189,17 +192,30 @@ func (c *Conn) Err() error {
 // settleClosing decides whether the connection stays open after this answer. It is
 // called just before the answer's head says so.
 func (c *Conn) settleClosing() {
-	if c.in != awaitAnswer && c.flags&flagDrop == 0 || c.flags&flagDraining != 0 || c.srv.last {
+	if c.leavesRest() || c.flags&flagDraining != 0 || c.srv.last {
 		// The request has not been read to its end. We cannot wait for that: the refused
 		// client may send for hours.
 		c.flags |= flagClosing
 	}
 }
 
+// leavesRest reports whether more of the request is still to come than is read to keep
+// the connection.
+func (c *Conn) leavesRest() bool {
+	switch {
+	case c.in == awaitAnswer, c.flags&flagDrop != 0:
+		return false
+	case c.flags&flagStream != 0:
+		return c.flags&flagDuplex == 0 && !c.restIsShort()
+	}
+	return true
+}
+
 // finish ends the exchange and lets the input continue.
 func (c *Conn) finish() {
 	c.answer = answerNone
-	c.flags &^= flagOpen | flagHead | flagOld | flagWaiting
+	c.dropRest()
+	c.flags &^= flagOpen | flagHead | flagOld | flagWaiting | flagStreams
 	if c.in != awaitAnswer && c.flags&(flagDrop|flagClosing|flagDraining) == flagDrop {
 		c.flags |= flagFresh
 		c.wake()

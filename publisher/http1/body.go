@@ -5,6 +5,11 @@ import "bytes"
 // feedBody passes on the next octets of a body with Content-Length.
 func (c *Conn) feedBody(in []byte) int {
 	p := in[:min(int64(len(in)), c.left)]
+	if c.flags&flagStream != 0 {
+		if p = c.accepted(p); len(p) == 0 {
+			return 0
+		}
+	}
 	c.left -= int64(len(p))
 	c.credit += int32(len(p))
 	if c.left > 0 {
@@ -185,6 +190,11 @@ func tokenEnd(b []byte, i int) int {
 // feedChunkData passes on the next octets of a chunk.
 func (c *Conn) feedChunkData(in []byte) int {
 	p := in[:min(int64(len(in)), c.left)]
+	if c.flags&flagStream != 0 {
+		if p = c.accepted(p); len(p) == 0 {
+			return 0
+		}
+	}
 	c.left -= int64(len(p))
 	c.credit += int32(len(p))
 	if c.left == 0 {
@@ -207,8 +217,9 @@ func (c *Conn) feedChunkEnd(in []byte) (int, *Error) {
 }
 
 // feedTrailer reads a trailer line, or the empty line that ends the request. Trailers are
-// checked as strictly as the fields of a head, and dropped: RFC 9110 §6.5.1 allows nobody to
-// merge them into the head without knowing their definition. Here left counts their octets.
+// checked as strictly as the fields of a head, and the Handler gets them apart from those:
+// RFC 9110 §6.5.1 allows nobody to merge them into the head without knowing their
+// definition. Here left counts their octets.
 func (c *Conn) feedTrailer(in []byte) (int, *Error) {
 	if in[0] == '\r' {
 		if len(in) == 1 {
@@ -241,5 +252,8 @@ func (c *Conn) feedTrailer(in []byte) (int, *Error) {
 	c.left += int64(n)
 	c.at.ok = 0
 	c.at.fields++
+	if c.flags&flagOpen != 0 {
+		c.handler.Trailer(&f)
+	}
 	return n, nil
 }

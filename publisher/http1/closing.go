@@ -33,6 +33,8 @@ func (c *Conn) EOF() (more bool) {
 		return true
 	case c.in == awaitHead && c.flags&(flagRest|flagBegun) == flagRest:
 		return true // the wire's input buffer holds more requests
+	case c.flags&(flagStalled|flagRest) == flagStalled|flagRest:
+		return true // it holds more of the body
 	case c.flags&flagOpen != 0:
 		c.refuse(errBodyCut)
 	}

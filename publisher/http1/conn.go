@@ -63,6 +63,10 @@ const (
 	flagSecure                     // the connection has TLS
 	flagLent                       // out belongs to whoever called Lend
 	flagTaken                      // Hijack was called
+	flagStream                     // its body is given to the Handler as far as the Handler has room
+	flagStalled                    // and the Handler has none
+	flagExpects                    // the client waits for 100 Continue before it sends the body
+	flagDuplex                     // the body is read while the answer is written
 )
 
 // Feed uses as much of in as it can. It leaves an incomplete head or line, and everything
@@ -141,7 +145,10 @@ func (c *Conn) feedHead(in []byte) (int, *Error) {
 	}
 	h := &s.head
 	c.begin(h)
-	body, expects := c.in != awaitAnswer, h.Expect100
+	body := c.in != awaitAnswer
+	if body && h.Expect100 && n == len(in) {
+		c.flags |= flagExpects
+	}
 	status := c.handler.Head(h)
 	switch {
 	case c.flags&flagOpen == 0: // answered inside Head
@@ -150,9 +157,8 @@ func (c *Conn) feedHead(in []byte) (int, *Error) {
 		return n, c.refuseStatus(status)
 	case !body:
 		c.handler.End()
-	case expects && n == len(in) && c.answer == answerNone:
-		c.room(len(continueAnswer))
-		c.out = append(c.out, continueAnswer...)
+	case c.flags&flagStream == 0:
+		c.Continue()
 	}
 	return n, nil
 }
@@ -185,7 +191,7 @@ func (c *Conn) leadingCRLF(in []byte) (int, *Error) {
 // begin opens the exchange for a valid head.
 func (c *Conn) begin(h *Head) {
 	c.srv.stats.Requests++
-	f := c.flags &^ (flagBegun | flagCRLF | flagHead | flagOld | flagClosing | flagLong | flagShort | flagDrop | flagWaiting)
+	f := c.flags &^ (flagBegun | flagCRLF | flagHead | flagOld | flagClosing | flagLong | flagShort | flagDrop | flagWaiting | flagStreams)
 	f |= flagOpen | flagFresh
 	if string(h.Method) == "HEAD" {
 		f |= flagHead

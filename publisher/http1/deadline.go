@@ -50,6 +50,7 @@ func (c *Conn) deadline(t int64) int64 {
 		}
 	case awaitBody, awaitChunkSize, awaitChunkData, awaitChunkEnd, awaitTrailer:
 		switch {
+		case c.waitsForHandler():
 		case c.flags&flagWaiting != 0:
 			d = cfg.BodyStallMax
 		case cfg.BodyRateMin > 0:

@@ -6,11 +6,12 @@
 // pool of output buffers, and the scratch space a head is parsed into. A Conn
 // is one connection. It tells its Handler what it has read, in this order:
 //
-//	Head  Body*  End          one request; then the next
-//	Gone                      exactly once, when no more will come
+//	Head  Body*  Trailer*  End    one request; then the next
+//	Gone                          exactly once, when no more will come
 //
 // The Handler answers with Answer, or with Start, Write and Finish, at once or later. While a
-// request is being answered, nothing of the next one is read.
+// request is being answered, nothing of the next one is read. A Handler that wants to answer
+// before the body has come, or to take no more of it than it has room for, calls Stream.
 //
 // The machine is strict. If two recipients could understand a request in two ways, it is
 // refused with a 4xx or 5xx answer. After such an error nothing more of that connection is

@@ -21,7 +21,7 @@ type Head struct {
 	ContentLength int64 // -1 if none was sent
 	Chunked       bool  // the body comes in chunks
 	KeepAlive     bool  // the other side wants to keep the connection open
-	Expect100     bool  // 100-continue is expected, and will be sent when Head returns 0
+	Expect100     bool  // 100-continue is expected, and will be sent when Head returns 0, or by Continue after Stream
 }
 
 // Get returns the value of the first field of that name, which must be given

@@ -25,6 +25,7 @@ type recorder struct {
 	onHead func(h *http1.Head) int
 	onBody func(p []byte)
 	onEnd  func() // default: answer 200 at once
+	room   func() int
 }
 
 func newRecorder(cfg http1.Config) *recorder { return newRecorderOn(http1.NewServer(cfg)) }
@@ -59,6 +60,15 @@ func (r *recorder) Body(p []byte) {
 		r.onBody(p)
 	}
 }
+
+func (r *recorder) Room() int {
+	if r.room == nil {
+		return 1 << 20
+	}
+	return r.room()
+}
+
+func (r *recorder) Trailer(f *http1.Field) { fmt.Fprintf(&r.log, "trailer %s=%q\n", f.Name, f.Value) }
 
 func (r *recorder) End() {
 	fmt.Fprintf(&r.log, "end body=%q\n", r.body)

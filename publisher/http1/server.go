@@ -19,6 +19,11 @@ type Handler interface {
 	Head(h *Head) (status int)
 	// Body gets the next piece of the decoded body, which is never empty.
 	Body(p []byte)
+	// Room is how many octets of a body the Handler takes now. It is asked only after
+	// Conn.Stream; after 0, Conn.More says that there is room again.
+	Room() int
+	// Trailer is the next field behind a body in chunks.
+	Trailer(f *Field)
 	// End says that the request is complete. The Handler must answer it exactly once,
 	// now or later.
 	End()
