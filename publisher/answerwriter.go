@@ -259,14 +259,25 @@ type informer interface {
 	Inform(c *Call, status int, lines []byte)
 }
 
-// SetReadDeadline exists for http.ResponseController. The body has been read already.
+// SetReadDeadline bounds how long reads of a body that streams wait.
 func (w *responseWriter) SetReadDeadline(t time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.conn != nil {
 		return w.conn.SetReadDeadline(t)
 	}
-	return nil
+	return w.withBody(func(in *incoming) { in.setDeadline(t) })
+}
+
+// withBody runs fn on the loop's thread if the body of the request streams.
+func (w *responseWriter) withBody(fn func(in *incoming)) error {
+	if w.r.reader == nil {
+		return nil
+	}
+	return w.r.do(func(r *Request) error {
+		fn(r.incoming)
+		return nil
+	})
 }
 
 // SetWriteDeadline bounds how long a Write waits for a slow client.
@@ -280,8 +291,11 @@ func (w *responseWriter) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// EnableFullDuplex exists for http.ResponseController. The body has been read already.
-func (w *responseWriter) EnableFullDuplex() error { return nil }
+// EnableFullDuplex exists for http.ResponseController. The body can be read after the first
+// Write anyway; with it, the answer does not end the connection because of an unread body.
+func (w *responseWriter) EnableFullDuplex() error {
+	return w.withBody(func(in *incoming) { in.door.Duplex(in.r.forDoor()) })
+}
 
 var _ interface {
 	http.ResponseWriter

@@ -65,6 +65,7 @@ func (b *bridge) outer() *Request {
 		fields: append([]Field(nil), r.fields...), protocol: r.protocol, scheme: r.scheme, prefix: r.prefix, user: r.user, client: r.client,
 		body: r.body, remote: r.remote, message: r.message, props: r.props, delivered: r.delivered,
 		started: r.started, scheduled: r.scheduled, ctx: r.Context(), toCall: b,
+		reader: newBodyReader(b), trailers: r.trailers, expected: r.expected,
 	}
 }
 

@@ -17,7 +17,7 @@ func (c *Call) Run(t *coro.Task) {
 	r.enter(&r.main)
 	stop := r.startLimit()
 	err := r.attempt(r.handle)
-	for again := 0; again < s.options.ConflictRetries && errors.Is(err, ErrConflict) && !r.response.begun; again++ {
+	for again := 0; again < s.options.ConflictRetries && errors.Is(err, ErrConflict) && r.mayRunAgain(); again++ {
 		s.stats.Conflicts++
 		err = r.attempt(r.handle)
 	}
@@ -39,6 +39,9 @@ func (c *Call) Run(t *coro.Task) {
 	s.runtime.Enter(nil)
 	s.finish(r)
 }
+
+// mayRunAgain reports whether the handler would find what it has found before.
+func (r *Request) mayRunAgain() bool { return !r.response.begun && r.incoming == nil }
 
 // attempt runs a handler in a fresh transaction, and commits or aborts it.
 func (r *Request) attempt(h func() error) error {

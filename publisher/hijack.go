@@ -32,9 +32,10 @@ type Hijacked struct {
 type hijackWriter struct{ responseWriter }
 
 var (
-	errBegun = errors.New("hijack: the answer has begun, so the connection cannot be taken over any more")
-	errWork  = errors.New("hijack: the call has work to finish: publish, join and get nothing before it, and wait for what other goroutines do")
-	errOld   = errors.New("hijack: an HTTP/1.0 client cannot switch protocols")
+	errBegun  = errors.New("hijack: the answer has begun, so the connection cannot be taken over any more")
+	errWork   = errors.New("hijack: the call has work to finish: publish, join and get nothing before it, and wait for what other goroutines do")
+	errUnread = errors.New("hijack: the client has not sent all of its request: read the body to its end before")
+	errOld    = errors.New("hijack: an HTTP/1.0 client cannot switch protocols")
 )
 
 // unsentMax is how long Hijack waits for a client to take earlier answers.
@@ -111,6 +112,8 @@ func (r *Request) mayHijack(w *responseWriter) error {
 	switch {
 	case r.tx.err != nil:
 		return r.tx.err
+	case r.incoming != nil && r.incoming.err != io.EOF:
+		return errUnread
 	case !r.mayBegin() || len(r.bridge.pauses) > 0 || r.inner != nil && !r.inner.wrote:
 		return errWork
 	case r.response.set || r.response.begun:

@@ -35,6 +35,11 @@ import (
 // published, joined or got from a queue. The call is then over: its methods return [ErrOver].
 // A drain ends the request's context, and closes the connection if the handler does not.
 //
+// A body of more than 64 KiB streams, and so does one that has no length and is not here at
+// once, and one that waits for 100 Continue: the handler runs as soon as the head is here, and
+// reads the rest as it comes. Then [ErrConflict] is answered with 409, because the call cannot
+// run again.
+//
 //go:noinline
 func HTTP(h http.Handler) Handler { // not inlined, because isMounted knows its code
 	return func(r *Request) error {
@@ -73,8 +78,8 @@ func (b *bridge) mount(h http.Handler) error {
 // Inline mounts a net/http handler that never blocks and never computes for long: it runs on
 // the loop's thread, as a [Handler] does, and saves the cost of the goroutine of [HTTP]. If
 // it blocks, it holds up the whole server. To wait, it uses the methods of the call. Only its
-// own goroutine may use the writer and the request. The whole answer is held until the
-// commit.
+// own goroutine may use the writer and the request. The whole body is here before it runs,
+// unless the route is marked as [Streaming]. The whole answer is held until the commit.
 func Inline(h http.Handler) Handler {
 	return func(r *Request) error {
 		req, err := r.HTTPRequest()
@@ -121,8 +126,14 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 	if len(r.fields) > 0 { // octets of the address, as on the wire
 		r.moveFraming(req)
 	}
-	if len(r.body) > 0 || req.ContentLength < 0 {
-		req.Body = &requestBody{rest: r.body}
+	switch {
+	case r.reader != nil:
+		req.Body = &requestBody{from: r.reader, ended: r.trailerSetter(req)}
+		if req.ContentLength >= 0 {
+			req.ContentLength = int64(r.expected)
+		}
+	case len(r.body) > 0 || req.ContentLength < 0:
+		req.Body = &requestBody{rest: r.body, ended: r.trailerSetter(req)}
 	}
 	if r.route != nil {
 		for _, name := range r.route.names {
@@ -141,11 +152,13 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 // local is a [Remote] that also knows this side's address.
 type local interface{ LocalAddr() net.Addr }
 
-// requestBody reads a body that is in memory. As in net/http, several goroutines may use it.
+// requestBody reads the body of a request. As in net/http, several goroutines may use it.
 type requestBody struct {
 	mu     sync.Mutex
-	rest   []byte
-	read   bool // something was
+	from   io.Reader // of a body that streams
+	rest   []byte    // of another one
+	ended  func()    // is called at the end of the body; may be nil
+	read   bool      // something was
 	closed bool
 }
 
@@ -156,12 +169,26 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	switch {
 	case b.closed:
 		return 0, http.ErrBodyReadAfterClose
+	case b.from != nil:
+		n, err := b.from.Read(p)
+		if err == io.EOF {
+			b.end()
+		}
+		return n, err
 	case len(b.rest) == 0:
+		b.end()
 		return 0, io.EOF
 	}
 	n := copy(p, b.rest)
 	b.rest = b.rest[n:]
 	return n, nil
+}
+
+func (b *requestBody) end() {
+	if b.ended != nil {
+		b.ended()
+		b.ended = nil
+	}
 }
 
 func (b *requestBody) Close() error {
@@ -171,8 +198,24 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
-// moveFraming removes the fields from the header that net/http keeps in other places. The
-// values of trailer fields are not read: the request only has their names.
+// trailerSetter returns what puts the trailer fields into the request, or nil if there can be
+// none. As under net/http they are there when the body was read to its end.
+func (r *Request) trailerSetter(req *http.Request) func() {
+	if req.ContentLength >= 0 {
+		return nil
+	}
+	return func() {
+		for _, f := range r.trailerFields() {
+			if req.Trailer == nil {
+				req.Trailer = http.Header{}
+			}
+			req.Trailer.Add(string(f.Name), string(f.Value))
+		}
+	}
+}
+
+// moveFraming removes the fields from the header that net/http keeps elsewhere. The request has the
+// names of the trailer fields that are announced; see trailerSetter.
 func (r *Request) moveFraming(req *http.Request) {
 	h := req.Header
 	h.Del("Host")

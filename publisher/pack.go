@@ -24,13 +24,14 @@ func (r *Request) Content() ([]byte, error) {
 }
 
 func (r *Request) content(e *contentEncoding) ([]byte, error) {
-	if len(e.packings) == 0 {
-		return r.body, nil
+	whole, err := r.whole()
+	if len(e.packings) == 0 || err != nil {
+		return whole, err
 	}
 	if r.unpacked != nil {
 		return r.unpacked, nil
 	}
-	body, err := r.unpack(e, r.body, r.server.options.UnpackMax)
+	body, err := r.unpack(e, whole, r.server.options.UnpackMax)
 	if err != nil {
 		return nil, err
 	}

@@ -116,6 +116,7 @@ func (g *Registry) handle(pattern string, h Handler, options []RouteOption, plac
 	if err != nil {
 		panic(fmt.Sprintf("publisher: Handle(%q) at %s: %v", pattern, place, err))
 	}
+	route.mounted = isMounted(h)
 	for _, option := range options {
 		option(route)
 	}

@@ -54,6 +54,9 @@ type Request struct {
 	expected int                 // its declared length, 0 = none
 	counted  int                 // octets of body that the server's count includes
 	unpacked []byte              // the body without its content encoding, once it was asked for
+	incoming *incoming           // the body, if it still comes while the call runs
+	reader   *bodyReader         // reads incoming
+	trailers []Field             // fields behind the body
 
 	message   Message
 	props     amqpproto.Properties
@@ -221,7 +224,13 @@ func (r *Request) Headers() http.Header { return r.source.fields(r) }
 
 // Body returns the whole body as it was sent, compressed or not. It is a view, valid until the
 // call is over. [Request.Content] is the body without its compressions.
-func (r *Request) Body() []byte { return r.body }
+//
+// Of a body that streams (see [Streaming]) it waits for what [Request.BodyReader] has not read
+// yet. It is nil if that does not come: then the call fails, whatever the handler returns.
+func (r *Request) Body() []byte {
+	body, _ := r.whole()
+	return body
+}
 
 // ContentType returns the media type of the body as it was sent. It is a view, valid until the
 // call is over.

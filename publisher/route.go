@@ -19,6 +19,8 @@ type Route struct {
 	streamTimeout time.Duration // limits a Stream; 0 = no limit
 	monitoring    bool          // see Monitoring
 	socket        *socketRoute  // nil unless it is of a WebSocket
+	streaming     bool          // see Streaming
+	mounted       bool          // its handler is one of HTTP
 
 	segments []segment
 	names    []string // names of the wildcards, in order

@@ -352,6 +352,9 @@ func (s *Server) finish(r *Request) {
 	if r.cancelCtx != nil {
 		r.cancelCtx(ErrOver)
 	}
+	if r.incoming != nil {
+		r.incoming.close()
+	}
 	r.door.Done(r.forDoor())
 	s.recycle(r)
 	if s.draining && len(s.live) == 0 && s.drained != nil {
@@ -383,6 +386,7 @@ func (s *Server) recycle(r *Request) {
 	}
 	r.count(0)
 	r.large, r.expected = amqpproto.Collector{}, 0
+	r.incoming, r.reader, r.trailers = nil, nil, nil
 	r.body, r.unpacked = keepSmall(r.body), nil
 	r.arena = keepSmall(r.arena)
 	r.tx.arena = keepSmall(r.tx.arena)
@@ -455,11 +459,12 @@ func (s *Server) CancelAll(cause error) {
 	s.cancelHijacked(cause)
 }
 
-// CancelOlder ends the waits of the calls that began before then. It leaves out streams,
-// and calls with a time limit of their own.
+// CancelOlder ends the waits of the calls that began before then, and have got nothing of a body
+// that streams since then. It leaves out answers that stream, and calls with a time limit of their
+// own.
 func (s *Server) CancelOlder(then time.Time, cause error) {
 	for _, r := range append([]*Request(nil), s.live...) {
-		if r.started.Before(then) && !r.response.begun && !r.limited {
+		if r.started.Before(then) && !r.response.begun && !r.limited && (r.incoming == nil || r.incoming.read.Before(then)) {
 			r.cancel(cause)
 		}
 	}

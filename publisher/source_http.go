@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -96,6 +97,8 @@ func (c *Call) ExpectBody(size int64) { c.expected = int(max(size, 0)) }
 // AppendBody adds a piece to the body.
 func (c *Call) AppendBody(p []byte) {
 	switch {
+	case c.incoming != nil:
+		c.incoming.add(p)
 	case c.large.Busy():
 		c.large.Add(p)
 	case len(c.body)+len(p) > amqpproto.LargeBody:
@@ -110,6 +113,10 @@ func (c *Call) AppendBody(p []byte) {
 // EndBody ends the body. It returns false if it must be called again in a later
 // turn: a large body without a declared length is not in one place yet.
 func (c *Call) EndBody() (done bool) {
+	if c.incoming != nil {
+		c.incoming.end(io.EOF)
+		return true
+	}
 	if c.large.Busy() {
 		if !c.large.Settle(amqpproto.LargeBody) {
 			return false

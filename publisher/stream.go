@@ -41,6 +41,9 @@ func (r *Request) Stream(status int, contentType string, length int64, fn func(w
 		if !ok {
 			return errors.New("stream: this door cannot")
 		}
+		if in := r.incoming; in != nil { // fn may read it
+			in.door.Duplex(r.forDoor())
+		}
 		door.Start(r.forDoor(), length)
 		err := fn(w)
 		if err == nil {

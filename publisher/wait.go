@@ -3,6 +3,8 @@ package publisher
 import (
 	"fmt"
 	"time"
+
+	"zamqp/loop/coro"
 )
 
 // cancel ends the waits of a call with cause, and its [Request.Context]. What
@@ -21,6 +23,9 @@ func (r *Request) cancel(cause error) {
 	if r.children != nil {
 		r.children.cancelled(cause)
 	}
+	if r.incoming != nil {
+		r.incoming.cancel(cause)
+	}
 	r.wake()
 }
 
@@ -35,6 +40,7 @@ type pause struct {
 	stop   func()        // cancels what the pause waits for; may be nil
 	firm   bool          // a cancelled call does not end it
 	writes bool          // it waits until a client takes octets
+	reads  bool          // it waits for octets of the body
 	over   bool
 	err    error
 }
@@ -44,19 +50,42 @@ func (p *pause) end(err error) {
 		return
 	}
 	p.over, p.err = true, err
-	if p.bridge != nil {
+	switch {
+	case p.bridge != nil:
 		p.bridge.resume(p)
-	}
-	if p.r != nil {
+	case p.done != nil:
+		close(p.done)
+	case p.r != nil:
 		p.strand.wake()
+	}
+}
+
+// waitApart waits for the end of a pause on a goroutine that has no bridge.
+func (s *Server) waitApart(p *pause) error {
+	if turner, ok := s.runtime.(Turner); ok && coro.Identity() == s.detached.thread {
+		turner.Turn(func() bool {
+			select {
+			case <-p.done:
+				return true
+			default:
+				return false
+			}
+		})
+	}
+	select {
+	case <-p.done:
+		return p.err
+	case <-s.ended:
+		return ErrShutdown
 	}
 }
 
 // ignores reports whether cancelling the call leaves the pause as it is. A Write learns from
 // its door that a client has gone, because only the door knows whether the client has just
-// closed its sending side. And an answer continues when the server begins to drain.
+// closed its sending side. An answer continues when the server begins to drain, and so does a
+// body.
 func (p *pause) ignores(cause error) bool {
-	return p.firm || p.writes && (cause == ErrGone || cause == ErrDraining)
+	return p.firm || p.writes && (cause == ErrGone || cause == ErrDraining) || p.reads && cause == ErrDraining
 }
 
 // cut ends the pause early.

@@ -41,21 +41,21 @@ type body struct {
 const bodyStall = time.Minute
 
 // expectBody decides by the head of a request whether its body is to be read. If not, it
-// sends the answer, before 100 Continue and before the body.
-func (x *exchange) expectBody() {
+// sends the answer, before 100 Continue and before the body, and returns false.
+func (x *exchange) expectBody() bool {
 	d := x.door
 	b := &d.bodies
 	switch {
 	case !d.server.Admit(x.call):
 		x.DropBody()
 		x.refuse()
-		return
+		return false
 	case b.max > 0 && b.held >= b.max:
 		b.refused++
 		d.server.Refuse(x.call, http.StatusServiceUnavailable, tooManyBodies)
 		x.refuse()
 		b.endStalled(d.server)
-		return
+		return false
 	}
 	if b.last == nil {
 		b.first = x
@@ -64,6 +64,7 @@ func (x *exchange) expectBody() {
 	}
 	x.body = body{prev: b.last, reading: true, progress: x.door.server.Now().UnixNano()}
 	b.last = x
+	return true
 }
 
 const tooManyBodies = "too many request bodies at once"
@@ -81,6 +82,9 @@ func (x *exchange) refuse() {
 // Body adds a piece of the body.
 func (x *exchange) Body(p []byte) {
 	x.call.AppendBody(p)
+	if x.streams {
+		return // its room is counted already
+	}
 	n := int64(len(p))
 	x.body.octets += n
 	b := &x.door.bodies

@@ -136,6 +136,9 @@ type exchange struct {
 	call        *publisher.Call // being read, then being answered
 	prev, next  *exchange
 	busy        bool // call was dispatched
+	streams     bool // call was dispatched before its body was here
+	undecided   bool // the body streams if it is not here when what has come of it is read
+	held        bool // the body is not read, because its call has no room for it
 	ending      bool // the call will be dispatched when its body is in one piece
 	eof         bool // the client will send nothing more
 	gone        bool
@@ -177,13 +180,20 @@ func (x *exchange) Head(h *http1.Head) (status int) {
 	}
 	if h.HasBody() {
 		x.call.ExpectBody(h.ContentLength)
-		x.expectBody()
+		if x.expectBody() {
+			x.chooseStreaming(h)
+		}
 	}
 	return 0
 }
 
 // End is the end of a request. It dispatches the call.
 func (x *exchange) End() {
+	x.undecided = false
+	if x.streams {
+		x.endStream()
+		return
+	}
 	x.door.bodies.read(x)
 	x.dispatch()
 }
@@ -221,7 +231,7 @@ func (x *exchange) EOF() (more bool) {
 		return x.socketEOF()
 	}
 	more = x.Conn.EOF()
-	if more {
+	if more && !x.held { // else more of the body waits here
 		x.cancelled()
 	}
 	return more
@@ -245,6 +255,7 @@ func (x *exchange) Gone(cause error) {
 	switch {
 	case c == nil:
 	case x.busy:
+		x.cutBody(cause)
 		c.Cancel(publisher.ErrGone)
 		c.Wake() // ends the wait of a stream, which EOF does not end
 	default:
@@ -277,7 +288,8 @@ func (x *exchange) unlink() {
 
 // Done answers.
 func (x *exchange) Done(c *publisher.Call) {
-	x.call, x.busy, x.full = nil, false, false
+	x.call, x.busy, x.full, x.streams = nil, false, false, false
+	x.resume()
 	x.door.bodies.release(x)
 	if x.gone || x.socket != nil {
 		return

@@ -51,6 +51,9 @@ func (w *socketWire) Reserve(octets int) bool {
 func (x *exchange) Feed(in []byte) (n int, err error) {
 	if x.socket == nil {
 		n, err = x.Conn.Feed(in)
+		if x.undecided {
+			x.decide(err)
+		}
 		if x.socket == nil || n == len(in) || err != nil {
 			return n, err
 		}

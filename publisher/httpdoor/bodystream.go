@@ -1,0 +1,123 @@
+package httpdoor
+
+import (
+	"errors"
+	"net/http"
+
+	"zamqp/publisher"
+	"zamqp/publisher/http1"
+)
+
+// A body that streams is not counted by what has come of it, but from its first octet to the
+// end of its call by all that it may take, [publisher.BodyReserve]: so it never waits for
+// room that others have, nor they for a client that takes its time.
+
+// shortBody is the length up to which a mounted handler gets its body whole.
+const shortBody = 64 << 10
+
+// chooseStreaming decides by the head of an admitted request whether its body streams.
+func (x *exchange) chooseStreaming(h *http1.Head) {
+	switch x.call.BodyStreaming() {
+	case publisher.BodyStreams:
+		x.stream()
+	case publisher.BodyMayStream:
+		switch {
+		case h.Expect100: // the handler decides whether it wants the body
+			x.stream()
+		case h.Chunked, h.ContentLength > shortBody:
+			x.undecided = true
+		}
+	}
+}
+
+// decide streams a body that may stream and has not come whole with the head. failed is the
+// error of the machine that was fed.
+func (x *exchange) decide(failed error) {
+	x.undecided = false
+	if failed == nil && x.call != nil && !x.gone {
+		x.stream()
+	}
+}
+
+// stream dispatches the call before its body is here.
+func (x *exchange) stream() {
+	b := &x.door.bodies
+	b.read(x)
+	more := max(0, publisher.BodyReserve-x.body.octets)
+	b.held += more
+	x.body.octets += more
+	x.busy, x.streams = true, true
+	x.Conn.Stream()
+	x.call.StreamBody(x)
+	x.door.server.Dispatch(x.call, x)
+}
+
+// Room is how much of the body the call takes now. If that is nothing, the client is not read.
+func (x *exchange) Room() int {
+	n := x.call.BodyRoom()
+	if n <= 0 && !x.held {
+		x.held = true
+		x.wire.Pause(true)
+	}
+	return n
+}
+
+// resume ends what Room has begun.
+func (x *exchange) resume() {
+	if x.held {
+		x.held = false
+		if !x.gone {
+			x.wire.Pause(false)
+		}
+	}
+}
+
+// Trailer keeps a field behind the body for the handler.
+func (x *exchange) Trailer(f *http1.Field) { x.call.AddTrailer(f.Name, f.Value) }
+
+// endStream ends the body of a call that runs.
+func (x *exchange) endStream() {
+	x.resume()
+	x.call.EndBody()
+	x.cancelled()
+}
+
+// cutBody tells a call that runs that the rest of its body does not come, and why.
+func (x *exchange) cutBody(cause error) {
+	if !x.streams {
+		return
+	}
+	status := 0
+	if e := (*http1.Error)(nil); errors.As(cause, &e) {
+		if status = e.Status; status == http.StatusRequestTimeout {
+			cause = errors.New("the body comes too slowly")
+		}
+	}
+	x.call.CutBody(status, cause, x.door.http.BodyMax())
+}
+
+// Continue sends 100 Continue, if the client waits for it.
+func (x *exchange) Continue(*publisher.Call) { x.Conn.Continue() }
+
+// Resume continues to read a body for which there is room again.
+func (x *exchange) Resume(*publisher.Call) {
+	x.resume()
+	x.More()
+}
+
+// Keep counts octets that a call keeps of a body that streams.
+func (x *exchange) Keep(_ *publisher.Call, n int) error {
+	b := &x.door.bodies
+	if b.max > 0 && b.held+int64(n) > b.max {
+		b.refused++
+		return publisher.Errorf(http.StatusServiceUnavailable, tooManyBodies)
+	}
+	b.held += int64(n)
+	x.body.octets += int64(n)
+	return nil
+}
+
+// Duplex says that the body is read on after the answer has begun.
+func (x *exchange) Duplex(*publisher.Call) { x.SetDuplex() }
+
+var _ publisher.BodyDoor = (*exchange)(nil)
