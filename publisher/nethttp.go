@@ -128,12 +128,12 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 	}
 	switch {
 	case r.reader != nil:
-		req.Body = &requestBody{from: r.reader, ended: r.trailerSetter(req)}
+		req.Body = &requestBody{from: r.reader, call: r}
 		if req.ContentLength >= 0 {
 			req.ContentLength = int64(r.expected)
 		}
 	case len(r.body) > 0 || req.ContentLength < 0:
-		req.Body = &requestBody{rest: r.body, ended: r.trailerSetter(req)}
+		req.Body = &requestBody{rest: r.body, call: r}
 	}
 	if r.route != nil {
 		for _, name := range r.route.names {
@@ -146,7 +146,11 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 			ctx = context.WithValue(ctx, http.LocalAddrContextKey, addr)
 		}
 	}
-	return req.WithContext(withRequest(ctx, r)), nil
+	req = req.WithContext(withRequest(ctx, r))
+	if body, ok := req.Body.(*requestBody); ok && req.ContentLength < 0 {
+		body.request = req
+	}
+	return req, nil
 }
 
 // local is a [Remote] that also knows this side's address.
@@ -154,12 +158,13 @@ type local interface{ LocalAddr() net.Addr }
 
 // requestBody reads the body of a request. As in net/http, several goroutines may use it.
 type requestBody struct {
-	mu     sync.Mutex
-	from   io.Reader // of a body that streams
-	rest   []byte    // of another one
-	ended  func()    // is called at the end of the body; may be nil
-	read   bool      // something was
-	closed bool
+	mu      sync.Mutex
+	from    io.Reader // of a body that streams
+	rest    []byte    // of another one
+	call    *Request
+	request *http.Request // gets the trailer fields at the end; nil if there can be none
+	read    bool          // something was
+	closed  bool
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
@@ -184,10 +189,18 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// end puts the trailer fields into the request, as net/http does when the body was read to its
+// end.
 func (b *requestBody) end() {
-	if b.ended != nil {
-		b.ended()
-		b.ended = nil
+	req := b.request
+	if b.request = nil; req == nil {
+		return
+	}
+	for _, f := range b.call.trailerFields() {
+		if req.Trailer == nil {
+			req.Trailer = http.Header{}
+		}
+		req.Trailer.Add(string(f.Name), string(f.Value))
 	}
 }
 
@@ -198,24 +211,8 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
-// trailerSetter returns what puts the trailer fields into the request, or nil if there can be
-// none. As under net/http they are there when the body was read to its end.
-func (r *Request) trailerSetter(req *http.Request) func() {
-	if req.ContentLength >= 0 {
-		return nil
-	}
-	return func() {
-		for _, f := range r.trailerFields() {
-			if req.Trailer == nil {
-				req.Trailer = http.Header{}
-			}
-			req.Trailer.Add(string(f.Name), string(f.Value))
-		}
-	}
-}
-
-// moveFraming removes the fields from the header that net/http keeps elsewhere. The request has the
-// names of the trailer fields that are announced; see trailerSetter.
+// moveFraming removes the fields from the header that net/http keeps elsewhere. Of the trailer
+// fields that are announced the request has the names; see requestBody.
 func (r *Request) moveFraming(req *http.Request) {
 	h := req.Header
 	h.Del("Host")

@@ -44,6 +44,7 @@ type Server struct {
 	confirm   error
 	answer    func(Published) (*publisher.Answer, error)
 	queues    map[string][]publisher.Publishing
+	feeds     []*feed
 }
 
 // A Published is one publish that was sent.
@@ -212,7 +213,7 @@ func (s *Server) turn(over func() bool) {
 	for !over() {
 		s.runReady()
 		switch {
-		case over(), s.doNext(), s.outside():
+		case over(), s.doNext(), s.feed(), s.outside():
 		case !s.sleep():
 			s.t.Fatal("the call waits for something that nobody will bring: an Await whose done is not called?")
 		}

@@ -32,7 +32,7 @@ type row struct {
 // These are the reasons to differ from net/http. The guide has each of them in these words;
 // what our server answers instead is recorded in testdata.
 const (
-	whyBody     = "The body has arrived before the handler is called"
+	whyBody     = "Under `Inline` the body has arrived before the handler is called"
 	whyBuffer   = "An answer of up to 64 KiB has a `Content-Length`; net/http sends chunks from 2 KiB on"
 	whyClose    = "`close` among the options of `Connection` closes the connection, in upper or lower case"
 	whyCoding   = "Only `chunked` and `identity` have a meaning in `Transfer-Encoding`"
@@ -41,13 +41,15 @@ const (
 	whyDate     = "A `Date` can be set, but not left out"
 	whyHijack   = "`Hijack` refuses when octets of the answer have been written"
 	whyInline   = "`Inline` holds the whole answer back, and flushing does nothing"
+	whyLate     = "The body can be read after the answer has begun, without `EnableFullDuplex`"
 	whyLength   = "A `Content-Length` is sent once, as a plain number"
 	whyOld      = "An HTTP/1.0 client gets no informational answers"
 	whyPanic    = "A panic is answered with 500 if nothing has been sent yet"
 	whyReset    = "205 has no body"
+	whyRest     = "The connection goes on behind a body that was not read, if no more than 256 KiB of it are still to come"
 	whyServer   = "This server reads, routes and refuses requests by its own rules"
 	whySwitch   = "101 without `Hijack` fails the call"
-	whyTrailers = "Trailer fields of a request are not read"
+	whyTrailers = "`Trailer` may name any field"
 	whyTrailer  = "Trailers with `http.TrailerPrefix` are sent after a short body, too"
 )
 
@@ -219,7 +221,7 @@ func TestReasonsAreInTheGuide(t *testing.T) {
 		t.Fatal(err)
 	}
 	guide := strings.Join(strings.Fields(string(text)), " ")
-	for _, why := range []string{whyBody, whyBuffer, whyClose, whyCoding, whyContinue, whyControls, whyDate, whyHijack, whyInline, whyLength, whyOld, whyPanic, whyReset, whyServer, whySwitch, whyTrailers, whyTrailer} {
+	for _, why := range []string{whyBody, whyBuffer, whyClose, whyCoding, whyContinue, whyControls, whyDate, whyHijack, whyInline, whyLate, whyLength, whyOld, whyPanic, whyReset, whyRest, whyServer, whySwitch, whyTrailers, whyTrailer} {
 		if !strings.Contains(guide, why) {
 			t.Errorf("the guide does not say %q", why)
 		}

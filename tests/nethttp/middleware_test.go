@@ -138,8 +138,8 @@ func TestMiddleware(t *testing.T) {
 		{name: "strip prefix, other path", request: target("/other"), handler: plain(http.StripPrefix("/api", text))},
 		{name: "strip prefix, escaped", request: target("/a%20b/x%2Fy"), handler: plain(http.StripPrefix("/a b", text))},
 		{name: "max bytes", request: long, handler: plain(http.MaxBytesHandler(reads, 100))},
-		{name: "max bytes, too many", differs: whyBody, request: long, handler: plain(http.MaxBytesHandler(reads, 99))},
-		{name: "max bytes reader", differs: whyBody, request: long, handler: func(w http.ResponseWriter, r *http.Request, see func(...any)) {
+		{name: "max bytes, too many", differs: whyRest, request: long, handler: plain(http.MaxBytesHandler(reads, 99))},
+		{name: "max bytes reader", differs: whyRest, request: long, handler: func(w http.ResponseWriter, r *http.Request, see func(...any)) {
 			r.Body = http.MaxBytesReader(w, r.Body, 10)
 			b, err := io.ReadAll(r.Body)
 			see(len(b), err)
