@@ -24,6 +24,32 @@ import (
 // Under [HTTP] a body of more than 64 KiB, or of unknown length, streams without this option.
 func Streaming(route *Route) { route.streaming = true }
 
+// BodyMax bounds the bodies of a route in place of http.body_max, in octets: less, or more for
+// uploads that stream.
+func BodyMax(n int64) RouteOption {
+	return func(r *Route) { r.bodyMax = max(0, n) }
+}
+
+// BodyMax is the bound of the call's route, or 0 if that has none of its own. It is called after
+// [Server.Admit].
+func (c *Call) BodyMax() int64 {
+	if c.route == nil {
+		return 0
+	}
+	return c.route.bodyMax
+}
+
+// BodyMax returns the largest bounds that routes have by [BodyMax]: of those whose calls wait
+// for their bodies, and of any. 0 is none.
+func (s *Server) BodyMax() (whole, any int64) {
+	for _, r := range s.routes {
+		if any = max(any, r.bodyMax); !r.streaming && !r.mounted {
+			whole = max(whole, r.bodyMax)
+		}
+	}
+	return whole, any
+}
+
 // A BodyStreaming says whether a call runs before its body is here.
 type BodyStreaming uint8
 

@@ -19,6 +19,7 @@ type Route struct {
 	streamTimeout time.Duration // limits a Stream; 0 = no limit
 	monitoring    bool          // see Monitoring
 	socket        *socketRoute  // nil unless it is of a WebSocket
+	bodyMax       int64         // of a request; 0 = http.body_max
 	streaming     bool          // see Streaming
 	mounted       bool          // its handler is one of HTTP
 

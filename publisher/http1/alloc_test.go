@@ -30,6 +30,7 @@ func (g *greeter) Head(*http1.Head) int { return 0 }
 func (g *greeter) Body(p []byte)        { g.octets += len(p) }
 func (g *greeter) Gone(error)           {}
 func (g *greeter) Room() int            { return 0 }
+func (g *greeter) BodyMax() int64       { return 0 }
 func (g *greeter) Trailer(*http1.Field) {}
 func (g *greeter) End() {
 	if !g.stream {
@@ -182,6 +183,7 @@ func (late) Body([]byte)          {}
 func (late) End()                 {}
 func (late) Gone(error)           {}
 func (late) Room() int            { return 0 }
+func (late) BodyMax() int64       { return 0 }
 func (late) Trailer(*http1.Field) {}
 
 func BenchmarkExchange(b *testing.B) {

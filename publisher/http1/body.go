@@ -73,7 +73,7 @@ func (c *Conn) feedChunkSize(in []byte) (int, *Error) {
 		c.in, c.left, c.at = awaitTrailer, 0, progress{}
 		return n, nil
 	}
-	if c.got += size; c.got > c.srv.cfg.BodyMax || c.flags&flagDrop != 0 && c.got > dropMax {
+	if c.got += size; c.got > c.bodyMax() || c.flags&flagDrop != 0 && c.got > dropMax {
 		return 0, errBodyLong
 	}
 	// Many small chunks with long extensions cost work and carry no data. So we
@@ -85,6 +85,14 @@ func (c *Conn) feedChunkSize(in []byte) (int, *Error) {
 	c.excess = int16(excess)
 	c.in, c.left = awaitChunkData, size
 	return n, nil
+}
+
+// bodyMax is the bound of the body of the current request.
+func (c *Conn) bodyMax() int64 {
+	if c.srv.cfg.OwnMax == 0 || c.flags&flagOpen == 0 {
+		return c.srv.cfg.BodyMax
+	}
+	return c.handler.BodyMax()
 }
 
 // lineEnd returns the length of the line at the front of in with its CRLF; 0

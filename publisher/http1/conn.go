@@ -155,6 +155,8 @@ func (c *Conn) feedHead(in []byte) (int, *Error) {
 		return n, nil
 	case status != 0 && c.answer == answerNone:
 		return n, c.refuseStatus(status)
+	case h.ContentLength > c.bodyMax():
+		return n, errBodyLong
 	case !body:
 		c.handler.End()
 	case c.flags&flagStream == 0:

@@ -54,7 +54,7 @@ func (s *Server) framing(h *Head) *Error {
 	if err := h.setCoding(coded, chunked, unknown); err != nil {
 		return err
 	}
-	if h.ContentLength > s.cfg.BodyMax {
+	if h.ContentLength > max(s.cfg.BodyMax, s.cfg.OwnMax) {
 		return errBodyLong
 	}
 	if h.Form == AuthorityForm {

@@ -12,6 +12,7 @@ type Config struct {
 	HeadMax   int   // octets of the whole head, and of a trailer section; more is 431. 64 KiB
 	FieldsMax int   // field lines of a head, and of a trailer section; more is 431. 100
 	BodyMax   int64 // octets of a decoded body; more is 413. 8 MiB
+	OwnMax    int64 // the largest bound that Handler.BodyMax returns; 0: it is not asked
 	OutMax    int   // while more octets are unsent, no further request is taken. 256 KiB
 
 	IdleTimeout  time.Duration // from accept or the last answer to the first octet of a head. 75 s
@@ -58,6 +59,7 @@ func (c Config) Validate() error {
 		{"HeadMax", int64(c.HeadMax)},
 		{"FieldsMax", int64(c.FieldsMax)},
 		{"BodyMax", c.BodyMax},
+		{"OwnMax", c.OwnMax},
 		{"OutMax", int64(c.OutMax)},
 	} {
 		if l.value < 0 {

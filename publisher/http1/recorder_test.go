@@ -26,6 +26,7 @@ type recorder struct {
 	onBody func(p []byte)
 	onEnd  func() // default: answer 200 at once
 	room   func() int
+	max    int64
 }
 
 func newRecorder(cfg http1.Config) *recorder { return newRecorderOn(http1.NewServer(cfg)) }
@@ -67,6 +68,8 @@ func (r *recorder) Room() int {
 	}
 	return r.room()
 }
+
+func (r *recorder) BodyMax() int64 { return r.max }
 
 func (r *recorder) Trailer(f *http1.Field) { fmt.Fprintf(&r.log, "trailer %s=%q\n", f.Name, f.Value) }
 

@@ -22,6 +22,9 @@ type Handler interface {
 	// Room is how many octets of a body the Handler takes now. It is asked only after
 	// Conn.Stream; after 0, Conn.More says that there is room again.
 	Room() int
+	// BodyMax is the bound of the body, if Config.OwnMax allows a bound that is not
+	// Config.BodyMax.
+	BodyMax() int64
 	// Trailer is the next field behind a body in chunks.
 	Trailer(f *Field)
 	// End says that the request is complete. The Handler must answer it exactly once,

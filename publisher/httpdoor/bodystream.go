@@ -17,6 +17,9 @@ const shortBody = 64 << 10
 
 // chooseStreaming decides by the head of an admitted request whether its body streams.
 func (x *exchange) chooseStreaming(h *http1.Head) {
+	if h.ContentLength > x.BodyMax() {
+		return // the machine refuses it
+	}
 	switch x.call.BodyStreaming() {
 	case publisher.BodyStreams:
 		x.stream()
@@ -50,6 +53,14 @@ func (x *exchange) stream() {
 	x.Conn.Stream()
 	x.call.StreamBody(x)
 	x.door.server.Dispatch(x.call, x)
+}
+
+// BodyMax is the bound of the body of the call.
+func (x *exchange) BodyMax() int64 {
+	if n := x.call.BodyMax(); n > 0 {
+		return n
+	}
+	return x.door.http.BodyMax()
 }
 
 // Room is how much of the body the call takes now. If that is nothing, the client is not read.
@@ -93,7 +104,7 @@ func (x *exchange) cutBody(cause error) {
 			cause = errors.New("the body comes too slowly")
 		}
 	}
-	x.call.CutBody(status, cause, x.door.http.BodyMax())
+	x.call.CutBody(status, cause, x.BodyMax())
 }
 
 // Continue sends 100 Continue, if the client waits for it.

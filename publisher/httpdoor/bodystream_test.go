@@ -435,3 +435,46 @@ func TestBodyStreamApart(t *testing.T) {
 		t.Fatal(got)
 	}
 }
+
+// TestBodyMaxOfARoute: a route may take more or less than http.body_max.
+func TestBodyMaxOfARoute(t *testing.T) {
+	whole := func(r *publisher.Request) error { return r.Text(200, fmt.Sprint(len(r.Body()))) }
+	h := newBoundHost(t, httpdoor.Limits{}, publisher.Options{}, http1.Config{BodyMax: 1000}, func(g *publisher.Registry) {
+		g.Handle("POST /up", count, publisher.Streaming, publisher.BodyMax(1_000_000))
+		g.Handle("POST /less", whole, publisher.BodyMax(10))
+		g.Handle("POST /default", whole)
+	})
+	for _, row := range []struct {
+		path   string
+		size   int
+		status string
+	}{
+		{"/up", 1_000_000, "200"}, {"/up", 1_000_001, "413"},
+		{"/less", 10, "200"}, {"/less", 11, "413"},
+		{"/default", 1000, "200"}, {"/default", 1001, "413"},
+		{"/nowhere", 1_000_001, "413"},
+	} {
+		for _, chunked := range []bool{false, true} {
+			if chunked && row.path == "/nowhere" {
+				continue
+			}
+			c := &sender{client: h.dial(t)}
+			fields, body := fmt.Sprintf("Content-Length: %d\r\n", row.size), strings.Repeat("x", row.size)
+			if chunked {
+				fields, body = "Transfer-Encoding: chunked\r\n", fmt.Sprintf("a\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", body[:10], row.size-10, body[10:])
+				if row.size == 10 {
+					body = "a\r\n0123456789\r\n0\r\n\r\n"
+				}
+			}
+			c.send(strings.Replace(upload(fields), "/up", row.path, 1) + body)
+			if got := c.take(); !strings.HasPrefix(got, "HTTP/1.1 "+row.status) || strings.Count(got, "HTTP/1.1 ") != 1 {
+				t.Errorf("%s %d %t: %.100q", row.path, row.size, chunked, got)
+			}
+			c.peer.Lost(nil)
+			h.run()
+		}
+	}
+	if held := h.metric(t, "http_body_bytes"); held != 0 || h.server.Live() != 0 {
+		t.Errorf("%v octets are held by %d calls", held, h.server.Live())
+	}
+}

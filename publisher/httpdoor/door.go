@@ -45,8 +45,10 @@ type Door struct {
 
 // New returns a door with the machine's limits.
 func New(server *publisher.Server, cfg http1.Config, limits Limits) *Door {
+	whole, any := server.BodyMax()
+	cfg.OwnMax = any
 	d := &Door{server: server, http: http1.NewServer(cfg), max: limits.Connections}
-	d.bodies = bodies{max: limits.Bodies, one: d.http.BodyMax()}
+	d.bodies = bodies{max: limits.Bodies, one: max(whole, d.http.BodyMax())}
 	server.AddMeter(d)
 	return d
 }
