@@ -143,13 +143,14 @@ type bodyReader struct {
 }
 
 // newBodyReader returns the reader of a handler on a goroutine of its own, with what has come.
+// Middleware gets nothing yet: it may leave the body to a handler on the loop.
 func newBodyReader(b *bridge) *bodyReader {
 	in := b.call.incoming
 	if in == nil {
 		return nil
 	}
 	reader := &bodyReader{in: in, server: b.server, bridge: b}
-	if len(in.buf) > 0 {
+	if len(in.buf) > 0 && b.passage == nil {
 		h := &portion{}
 		in.give(h)
 		reader.piece, reader.err, reader.trailers = h.piece, h.err, h.trailers

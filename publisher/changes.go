@@ -150,7 +150,7 @@ func (in *inner) apply(r *Request) (restore func(streams bool)) {
 		return func(bool) {}
 	}
 	r.untouch()
-	was := asItCame{r.method, r.target, r.path, r.query, r.host, r.fields, r.body, r.unpacked, r.remote, r.scheme}
+	was := asItCame{r.method, r.target, r.path, r.query, r.host, r.fields, r.body, r.unpacked, r.reader, r.remote, r.scheme}
 	r.came = &was
 	if c.path != nil {
 		r.target, r.path, r.query = c.target, c.path, c.query
@@ -171,7 +171,7 @@ func (in *inner) apply(r *Request) (restore func(streams bool)) {
 		r.fields = c.withFraming(r.fields)
 	}
 	if c.hasBody {
-		r.body, r.unpacked = c.body, nil
+		r.body, r.unpacked, r.reader = c.body, nil, nil
 	}
 	return func(streams bool) {
 		if !streams {
@@ -196,6 +196,7 @@ type asItCame struct {
 	method, target, path, query, host []byte
 	fields                            []Field
 	body, unpacked                    []byte
+	reader                            *bodyReader
 	remote                            Remote
 	scheme                            string
 }
@@ -205,6 +206,7 @@ func (r *Request) untouch() {
 	if was := r.came; was != nil {
 		r.method, r.target, r.path, r.query, r.host = was.method, was.target, was.path, was.query, was.host
 		r.fields, r.body, r.unpacked, r.remote, r.scheme = was.fields, was.body, was.unpacked, was.remote, was.scheme
+		r.reader = was.reader
 		r.came = nil
 	}
 }

@@ -16,8 +16,11 @@ import (
 )
 
 // uploads has a route of each kind that counts what it gets, as fast as it likes.
-func uploads(t *testing.T) *publishertest.Server {
+func uploads(t *testing.T, middleware ...func(http.Handler) http.Handler) *publishertest.Server {
 	g := publisher.NewRegistry()
+	for _, m := range middleware {
+		g.UseHTTP(m)
+	}
 	g.Produce("done", publisher.Producer{Queue: "done"})
 	answer := func(r *publisher.Request, n int64, err error) error {
 		if err != nil {
@@ -62,8 +65,18 @@ func uploads(t *testing.T) *publishertest.Server {
 	return publishertest.New(t, g)
 }
 
+// TestRequestFrom: what streams arrives, with and without middleware around the handler.
 func TestRequestFrom(t *testing.T) {
-	s := uploads(t)
+	t.Run("alone", func(t *testing.T) { testRequestFrom(t, uploads(t)) })
+	t.Run("in middleware", func(t *testing.T) {
+		testRequestFrom(t, uploads(t, func(next http.Handler) http.Handler { return next }))
+	})
+	t.Run("in middleware that bounds bodies", func(t *testing.T) {
+		testRequestFrom(t, uploads(t, func(next http.Handler) http.Handler { return http.MaxBytesHandler(next, 1<<20) }))
+	})
+}
+
+func testRequestFrom(t *testing.T, s *publishertest.Server) {
 	const size = 1 << 20
 	for _, path := range []string{"/whole", "/streams", "/apart", "/http"} {
 		got := s.RequestFrom("POST", path, "a/b", io.LimitReader(strings.NewReader(strings.Repeat("x", size)), size))
