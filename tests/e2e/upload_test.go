@@ -200,7 +200,7 @@ func (s *server) raw(request string) (net.Conn, *bufio.Reader) {
 	return conn, bufio.NewReader(conn)
 }
 
-const slowly = "POST /upload/slowly HTTP/1.1\r\nHost: x\r\n"
+const uploading = "POST /upload/slowly HTTP/1.1\r\nHost: x\r\n"
 
 // TestUploadThatIsLost: nothing is published if a part of the body is missing, and the handler
 // hears of it, however the body ends.
@@ -217,7 +217,7 @@ func TestUploadThatIsLost(t *testing.T) {
 		{"too long", "5\r\nhello\r\n10000\r\n", "413 ", func(net.Conn) {}},
 		{"malformed", "5\r\nhello\r\nx\r\n", "400 ", func(net.Conn) {}},
 	} {
-		conn, b := s.raw(slowly + "Transfer-Encoding: chunked\r\n\r\n" + row.body)
+		conn, b := s.raw(uploading + "Transfer-Encoding: chunked\r\n\r\n" + row.body)
 		wait.Until(t, row.name+": the handler runs", func() bool { return saw("upload: begun") == begun+i+1 })
 		row.end(conn)
 		wait.Until(t, row.name+": the handler hears of it", func() bool { return saw("upload: cut") == cut+i+1 })
@@ -245,7 +245,7 @@ func TestUploadThatIsLost(t *testing.T) {
 func TestUploadAndDrain(t *testing.T) {
 	s := start(t, embedded)
 	before := saw("upload: begun")
-	conn, b := s.raw(slowly + "Content-Length: 10\r\n\r\nhello")
+	conn, b := s.raw(uploading + "Content-Length: 10\r\n\r\nhello")
 	wait.Until(t, "the handler runs", func() bool { return saw("upload: begun") == before+1 })
 	s.stop()
 	s.log.Await(t, "draining")

@@ -31,7 +31,7 @@ func store(r *publisher.Request) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // does nothing once it has its name
+	defer os.Remove(file.Name())   // does nothing once it has its name
 	err = r.Offload(func() error { // files block: not on the loop's thread
 		defer file.Close()
 		_, err := io.Copy(file, r.BodyReader())
