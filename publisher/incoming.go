@@ -150,7 +150,7 @@ func (in *incoming) give(h *portion) {
 }
 
 // take returns what has come; the caller owns it. old is memory for what comes next.
-// A failure that the reader hears of fails the call, too: it must not commit half a body.
+// A failure that the reader gets fails the call, too: it must not commit half a body.
 func (in *incoming) take(old []byte, keep bool) ([]byte, error) {
 	r := in.r
 	switch {

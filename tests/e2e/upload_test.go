@@ -203,7 +203,7 @@ func (s *server) raw(request string) (net.Conn, *bufio.Reader) {
 const uploading = "POST /upload/slowly HTTP/1.1\r\nHost: x\r\n"
 
 // TestUploadThatIsLost: nothing is published if a part of the body is missing, and the handler
-// hears of it, however the body ends.
+// is told, however the body ends.
 func TestUploadThatIsLost(t *testing.T) {
 	s := start(t, embedded, "http.body_max=64KiB")
 	begun, cut := saw("upload: begun"), saw("upload: cut")
@@ -220,7 +220,7 @@ func TestUploadThatIsLost(t *testing.T) {
 		conn, b := s.raw(uploading + "Transfer-Encoding: chunked\r\n\r\n" + row.body)
 		wait.Until(t, row.name+": the handler runs", func() bool { return saw("upload: begun") == begun+i+1 })
 		row.end(conn)
-		wait.Until(t, row.name+": the handler hears of it", func() bool { return saw("upload: cut") == cut+i+1 })
+		wait.Until(t, row.name+": the handler is told", func() bool { return saw("upload: cut") == cut+i+1 })
 		if row.status != "" {
 			line, err := b.ReadString('\n')
 			if err != nil || !strings.HasPrefix(line, "HTTP/1.1 "+row.status) {
