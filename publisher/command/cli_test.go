@@ -89,8 +89,8 @@ consumers
 producers
   orders  on default: exchange orders (topic) to queue audit; json; mandatory
 routes
-  any  /any/{path...}  command/registry_test.go:11
-  GET  /hello          command/registry_test.go:10
+  any  /any/{path...}  declared/declared.go:14
+  GET  /hello          declared/declared.go:13
 `
 	if code != 0 || stderr != "" || stdout != want {
 		t.Errorf("exit %d, stderr %q, stdout\n%s\nwant\n%s", code, stderr, stdout, want)
@@ -193,7 +193,7 @@ func TestCheckPrintsEveryProblem(t *testing.T) {
 
 func TestRoutes(t *testing.T) {
 	code, stdout, stderr := run(t, []string{"ZAMQP_LOG__LEVEL=loud"}, "routes") // reads no settings
-	want := "any  /any/{path...}  command/registry_test.go:11\nGET  /hello          command/registry_test.go:10\n"
+	want := "any  /any/{path...}  declared/declared.go:14\nGET  /hello          declared/declared.go:13\n"
 	if code != 0 || stderr != "" || stdout != want {
 		t.Errorf("exit %d, stderr %q, stdout\n%s", code, stderr, stdout)
 	}
