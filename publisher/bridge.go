@@ -162,21 +162,30 @@ func (b *bridge) serve() error {
 	return b.failure
 }
 
-// run is the handler's goroutine.
-func (b *bridge) run(h http.Handler, w *hijackWriter, req *http.Request) {
+// run calls the handler on a worker's goroutine. It returns false if the loop has ended,
+// and not at all if the handler ends the goroutine.
+func (b *bridge) run(on *worker, h http.Handler, w *hijackWriter, req *http.Request) (goesOn bool) {
 	var failure error
 	returned := false
 	defer func() {
+		exits := false
 		if !returned {
-			failure = panicOf(recover())
+			value := recover()
+			exits, failure = value == nil, panicOf(value)
 		}
 		failure = b.joinChildren(failure)
 		w.close()
 		close(b.over)
-		b.server.runtime.Post(func() { b.end(w.r, failure) })
+		goesOn = b.server.runtime.Post(func() {
+			if !exits {
+				b.server.workers.rest(on)
+			}
+			b.end(w.r, failure)
+		})
 	}()
 	h.ServeHTTP(w, req)
 	returned = true
+	return true
 }
 
 // end is called when the handler has returned. Loop thread.

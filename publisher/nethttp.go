@@ -64,7 +64,7 @@ func (b *bridge) mount(h http.Handler) error {
 	if b.passage != nil {
 		b.passage.remember(req)
 	}
-	go b.run(h, w, req)
+	b.server.workers.start(mountedRun{b, h, w, req})
 	err = b.serve()
 	switch {
 	case b.taken != nil:

@@ -71,6 +71,7 @@ type Server struct {
 	hooks         hooks
 	detached      detaching
 	ended         chan struct{} // closed when the loop has ended
+	workers       workers       // run mounted handlers
 	outside       int           // see [Server.Outside]
 	packer        packer
 	scratch       []byte // for Fingerprint
@@ -235,6 +236,7 @@ func (s *Server) Start(rt Runtime) {
 func (s *Server) Close() {
 	if len(s.live) == 0 {
 		s.tasks.Close()
+		s.workers.close()
 	}
 }
 
@@ -250,6 +252,7 @@ func (s *Server) End() {
 	s.CancelAll(ErrShutdown)
 	s.CloseHijacked()
 	s.detach()
+	s.workers.close()
 	s.outgoing.transport.Load().CloseIdleConnections()
 	close(s.ended)
 }
