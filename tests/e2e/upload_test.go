@@ -61,6 +61,13 @@ func init() {
 		return r.Text(200, strconv.FormatInt(n+1, 10))
 	}, publisher.Streaming)
 	publisher.Handle("POST /upload/never", func(r *publisher.Request) error { return r.Reply(403, "no") }, publisher.Streaming)
+	publisher.Handle("POST /upload/deadline", publisher.HTTP(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		c := http.NewResponseController(w)
+		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
+		_, err := io.ReadAll(req.Body)
+		_ = c.SetReadDeadline(time.Time{})
+		fmt.Fprint(w, errors.Is(err, os.ErrDeadlineExceeded))
+	})))
 	publisher.Handle("POST /upload/echo", publisher.HTTP(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		c := http.NewResponseController(w)
 		_ = c.EnableFullDuplex()
@@ -276,6 +283,19 @@ func TestUploadIsRefused(t *testing.T) {
 	line, _ := b.ReadString('\n')
 	if !strings.HasPrefix(line, "HTTP/1.1 403 ") {
 		t.Errorf("a long body: %q", line)
+	}
+}
+
+// TestReadDeadline: http.ResponseController bounds how long a mounted handler waits for a body.
+func TestReadDeadline(t *testing.T) {
+	s := start(t, embedded)
+	_, b := s.raw("POST /upload/deadline HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc")
+	resp, err := http.ReadResponse(b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(resp.Body); string(text) != "true" || err != nil {
+		t.Errorf("%q %v", text, err)
 	}
 }
 
