@@ -3,6 +3,8 @@ module zamqp/tests/bench
 go 1.26.0
 
 require (
+	github.com/gobwas/ws v1.5.0
+	github.com/gorilla/websocket v1.5.3
 	github.com/panjf2000/gnet/v2 v2.9.7
 	github.com/rabbitmq/amqp091-go v1.16.0
 	github.com/streadway/amqp v1.1.0
@@ -17,6 +19,7 @@ require (
 	github.com/aristanetworks/gomap v0.0.0-20230726210543-f4e41046dced // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/gobwas/httphead v0.1.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/kavu/go_reuseport v1.5.0 // indirect
 	github.com/kisielk/og-rek v1.3.0 // indirect

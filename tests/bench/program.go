@@ -26,6 +26,7 @@ type programSet struct {
 	zamqp, zamqpBench    *program
 	evio, gnet, fasthttp *program
 	nethttp, orders      *program
+	gorilla, gobwas      *program
 	amqp091, streadway   *program
 	pika, librabbitmq    *program
 	zamqpBroker          *program // the embedded broker alone
@@ -45,7 +46,7 @@ func programs() programSet {
 			build: []string{"go", "build", "-o", "bin/zamqp-bench", "./ours"},
 			needs: "../../publisher/app", remedy: "zamqp is not built yet; ./ours needs zamqp/publisher/app"},
 		evio: goPeer("evio"), gnet: goPeer("gnet"), fasthttp: goPeer("fasthttp"), nethttp: goPeer("nethttp"),
-		orders: goPeer("orders"), amqp091: goPeer("amqp091"), streadway: goPeer("streadway"),
+		orders: goPeer("orders"), gorilla: goPeer("gorilla"), gobwas: goPeer("gobwas"), amqp091: goPeer("amqp091"), streadway: goPeer("streadway"),
 		pika: &program{name: "pika", argv: []string{"/usr/bin/python3", "peers/pika/peer.py"},
 			build:  []string{"/usr/bin/python3", "-c", "import pika"},
 			remedy: "install pika: apt-get install python3-pika"},

@@ -19,6 +19,7 @@ func init() {
 	publisher.Handle("POST /burst", burst)
 	publisher.Handle("GET /compute", compute)
 	publisher.Handle("GET /large", large)
+	publisher.WebSocket("GET /echo", echo)
 	publisher.AddTopic("bench", publisher.Topic{})
 	publisher.Handle("GET /events", publisher.Follow("bench"))
 	publisher.Handle("POST /events", func(r *publisher.Request) error {
@@ -33,6 +34,18 @@ func init() {
 	}
 	t := &tally{count: number("BENCH_COUNT"), warm: number("BENCH_WARM")}
 	publisher.Consume("bench", publisher.Consumer{Queue: queue, Prefetch: 1000, NoDeclare: true, DeadLetter: "off"}, t.handle)
+}
+
+func echo(ws *publisher.Socket) error {
+	for {
+		kind, p, err := ws.Read()
+		if err != nil {
+			return err
+		}
+		if err := ws.Write(kind, p); err != nil {
+			return err
+		}
+	}
 }
 
 // number is a setting that the bench always gives.
