@@ -66,22 +66,25 @@ type Server struct {
 	messageOctets int64 // octets in the bodies of messages
 	streams       int   // answers that are being streamed
 	sockets       *websocket.Server
-	openSockets   int // WebSockets whose calls are live
-	registry      *Registry
-	hooks         hooks
-	detached      detaching
-	ended         chan struct{} // closed when the loop has ended
-	workers       workers       // run mounted handlers
-	outside       int           // see [Server.Outside]
-	packer        packer
-	scratch       []byte // for Fingerprint
-	foreign       foreignUses
-	hijacked      map[*hijacked]struct{} // connections that handlers have taken over
-	unhijacked    func()                 // called when none of them is left
-	contentType   string                 // the last valid content type: handlers pass the same constants again and again
-	stats         Stats
-	noBase        atomic.Bool // warned: site.base_url is missing
-	badForwarded  atomic.Bool // warned: a malformed field of a trusted proxy
+	// socketSettings never changes.
+	socketSettings map[*socketRoute]*socketSettings
+
+	openSockets  int // WebSockets whose calls are live
+	registry     *Registry
+	hooks        hooks
+	detached     detaching
+	ended        chan struct{} // closed when the loop has ended
+	workers      workers       // run mounted handlers
+	outside      int           // see [Server.Outside]
+	packer       packer
+	scratch      []byte // for Fingerprint
+	foreign      foreignUses
+	hijacked     map[*hijacked]struct{} // connections that handlers have taken over
+	unhijacked   func()                 // called when none of them is left
+	contentType  string                 // the last valid content type: handlers pass the same constants again and again
+	stats        Stats
+	noBase       atomic.Bool // warned: site.base_url is missing
+	badForwarded atomic.Bool // warned: a malformed field of a trusted proxy
 	realtime
 }
 

@@ -88,8 +88,13 @@ type socketRoute struct {
 	origins      []string
 	messageMax   Size
 	pingInterval time.Duration // 0 = as configured; less = never
-	config       websocket.Config
-	allowed      []string // origins, with those of the configuration
+}
+
+// socketSettings are those of a route in one server: several servers may run the same
+// routes.
+type socketSettings struct {
+	config  websocket.Config
+	allowed []string // origins, with those of the configuration
 }
 
 // WebSocket registers h for the WebSockets that pattern matches. Its method is GET. A
@@ -174,7 +179,7 @@ func CheckOrigin(origin string) error {
 
 // makeSockets gives the routes of WebSockets their limits.
 func (s *Server) makeSockets(limits SocketLimits) {
-	s.sockets = websocket.NewServer()
+	s.sockets, s.socketSettings = websocket.NewServer(), map[*socketRoute]*socketSettings{}
 	if limits.MessageMax == 0 && limits.OutputMax == 0 && limits.PingInterval == 0 {
 		limits.MessageMax, limits.OutputMax, limits.PingInterval = SocketDefaults.MessageMax, SocketDefaults.OutputMax, SocketDefaults.PingInterval
 	}
@@ -193,9 +198,9 @@ func (s *Server) makeSockets(limits SocketLimits) {
 		if r.pingInterval != 0 {
 			cfg.PingInterval = max(0, r.pingInterval)
 		}
-		r.config = cfg.WithDefaults()
-		r.config.FrameMax = min(r.config.FrameMax, r.config.MessageMax)
-		r.allowed = append(append([]string(nil), r.origins...), limits.Origins...)
+		cfg = cfg.WithDefaults()
+		cfg.FrameMax = min(cfg.FrameMax, cfg.MessageMax)
+		s.socketSettings[r] = &socketSettings{config: cfg, allowed: append(append([]string(nil), r.origins...), limits.Origins...)}
 	}
 }
 
@@ -260,7 +265,7 @@ func (ws *Socket) Accept() error {
 	}
 	s := r.server
 	err := door.Upgrade(r.forDoor(), ws.answer(), func(w websocket.Wire) *websocket.Conn {
-		ws.conn = s.sockets.NewConn(&ws.route.config, w, (*socketEnd)(ws))
+		ws.conn = s.sockets.NewConn(&s.socketSettings[ws.route].config, w, (*socketEnd)(ws))
 		return ws.conn
 	})
 	if err != nil {

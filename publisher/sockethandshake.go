@@ -104,7 +104,7 @@ func (ws *Socket) originAllowed() bool {
 	if ok && strings.EqualFold(withoutPort(scheme, host), withoutPort(scheme, r.Host())) {
 		return true
 	}
-	return slices.ContainsFunc(ws.route.allowed, func(allowed string) bool { return originMatches(allowed, scheme, host) })
+	return slices.ContainsFunc(r.server.socketSettings[ws.route].allowed, func(allowed string) bool { return originMatches(allowed, scheme, host) })
 }
 
 // withoutPort cuts the port off that is usual for a scheme.
