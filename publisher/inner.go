@@ -213,10 +213,10 @@ func serveGuarded(h http.Handler, w http.ResponseWriter, req *http.Request) (fai
 // useContext gives the handler the values of the middleware's context. Its end ends the
 // handler's waits, but not the commit, for middleware ends its context when it returns.
 func (in *inner) useContext(r *Request) {
-	ctx := r.Context()
 	if in.req.Context() == in.bridge.passage.came.ctx {
 		return
 	}
+	r.Context() // makes the call's own, if it has none yet
 	end := r.cancelCtx
 	ctx, own := context.WithCancelCause(withRequest(context.WithoutCancel(in.req.Context()), r))
 	if r.cancelled != nil {

@@ -199,8 +199,7 @@ func TestStreamLink(t *testing.T) {
 		clock := wiretest.NewClock()
 		room, early, got := 0, false, ""
 		r := newRecorder(http1.Config{ServerName: "t"})
-		var drain func()
-		drain = func() {
+		drain := func() {
 			clock.After(time.Duration(random.Intn(3))*time.Second, func() {
 				room = 1 + random.Intn(20)
 				r.conn.More()
