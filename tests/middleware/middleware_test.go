@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -130,10 +131,20 @@ func TestCORS(t *testing.T) {
 // year is a window of a limit that does not end during a test.
 const year = 365 * 24 * time.Hour
 
+// byClient is a key of a limit: the client's address. The server knows it behind trusted
+// proxies, too.
+func byClient(req *http.Request) (string, error) {
+	if call := publisher.FromContext(req.Context()); call != nil {
+		return call.ClientAddr().String(), nil
+	}
+	host, _, err := net.SplitHostPort(req.RemoteAddr) // under net/http
+	return host, err
+}
+
 // TestRateLimit: the third request is refused, and its handler does not run.
 func TestRateLimit(t *testing.T) {
 	limit := func() []func(http.Handler) http.Handler {
-		return []func(http.Handler) http.Handler{httprate.Limit(2, year, httprate.WithKeyByIP(), httprate.WithResponseHeaders(httprate.ResponseHeaders{Limit: "X-Limit", Remaining: "X-Remaining"}))}
+		return []func(http.Handler) http.Handler{httprate.LimitBy(2, year, byClient, httprate.WithResponseHeaders(httprate.ResponseHeaders{Limit: "X-Limit", Remaining: "X-Remaining"}))}
 	}
 	me := request("GET /api/refused", "")
 	compare(t, limit, me, request("GET /api/none", ""), me, me)
@@ -174,11 +185,11 @@ func TestChiMiddleware(t *testing.T) {
 	echo := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			w.Header().Set("X-Id", chi.GetReqID(req.Context()))
-			w.Header().Set("X-Address", req.RemoteAddr)
+			w.Header().Set("X-Address", chi.GetClientIP(req.Context()))
 			next.ServeHTTP(w, req)
 		})
 	}
-	compare(t, use(chi.RequestID, chi.RealIP, quiet, chi.Recoverer, chi.Timeout(time.Minute), chi.NoCache, chi.StripSlashes, chi.AllowContentType("text/plain"), echo),
+	compare(t, use(chi.RequestID, chi.ClientIPFromHeader("X-Real-Ip"), quiet, chi.Recoverer, chi.Timeout(time.Minute), chi.NoCache, chi.StripSlashes, chi.AllowContentType("text/plain"), echo),
 		request("GET /api/refused", "", "X-Request-Id: 1", "X-Real-Ip: 192.0.2.7"),
 		request("POST /api/echo", "body", "X-Request-Id: 2", "X-Real-Ip: 192.0.2.7", "Content-Type: text/plain"),
 		request("POST /api/echo", "body", "X-Request-Id: 3", "X-Real-Ip: 192.0.2.7", "Content-Type: a/b"),
@@ -198,7 +209,7 @@ func TestAllTogether(t *testing.T) {
 	auth := jwtauth.New("HS256", []byte("a secret of the test"), nil)
 	_, token, _ := auth.Encode(map[string]any{"user": "ada"})
 	zip := func(next http.Handler) http.Handler { return gzhttp.GzipHandler(next) }
-	theirs, mounted, ours := servers(t, use(chi.Recoverer, cors.Default().Handler, zip, httprate.Limit(1_000_000, year, httprate.WithResponseHeaders(httprate.ResponseHeaders{})), jwtauth.Verifier(auth), jwtauth.Authenticator(auth)))
+	theirs, mounted, ours := servers(t, use(chi.Recoverer, cors.Default().Handler, zip, httprate.LimitBy(1_000_000, year, httprate.Key("*"), httprate.WithResponseHeaders(httprate.ResponseHeaders{})), jwtauth.Verifier(auth), jwtauth.Authenticator(auth)))
 	large := request("GET /api/large", "", "Accept-Encoding: gzip", "Origin: https://app.example", "Authorization: Bearer "+token)
 	refused := request("GET /api/large", "", "Accept-Encoding: gzip", "Origin: https://app.example")
 	want := []string{ask(t, theirs, large), ask(t, theirs, refused)}
