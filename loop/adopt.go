@@ -29,7 +29,7 @@ type stream struct {
 	out     []byte // to be sent
 	flying  int    // bytes being written
 	outErr  error
-	told    bool // a check is posted and has not run yet
+	told    bool // tell is posted and has not run yet
 	done    bool // send what is left, then shut down the write side
 	closed  bool
 	pumping int // goroutines left; the last closes nc

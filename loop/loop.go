@@ -55,7 +55,7 @@ type Loop struct {
 	streams   map[*stream]struct{}  // adopted connections whose goroutines run
 	pipeEnds  map[*pipeEnd]struct{} // ends of pipes that are not closed yet
 	readQueue []*Conn               // connections to be read, although no event of the poller says so
-	pumps     sync.WaitGroup        // their goroutines
+	pumps     sync.WaitGroup        // the goroutines of streams
 	scratch   []byte                // output of a stream over a socket, while that is called
 	acceptMax int                   // accepted connections may not use descriptors from this number on
 	reserve   int                   // closed when no descriptor is free, to accept and refuse a connection; -1 if lost

@@ -87,9 +87,9 @@ type detached struct {
 const (
 	detachedPosted  = iota // waits for the loop
 	detachedTaken          // taken by the loop
-	detachedGivenUp        // ended by its caller before the loop took it: it is not sent
+	detachedGivenUp        // its caller has given up before the loop took it: it is not sent
 	detachedOver           // its outcome is known
-	detachedLeft           // ended by its caller before the outcome is known: the outcome goes to the log
+	detachedLeft           // its caller has given up after that: the outcome goes to the log
 )
 
 func (s *Server) publishDetached(ctx context.Context, producer string, v any, options []Option) error {
@@ -156,7 +156,7 @@ func (s *Server) newDetached(producer string, v any, options []Option) (*detache
 	if err := draft.apply(s.main, options); err != nil {
 		return nil, err
 	}
-	var r *Request // no server runs
+	var r *Request // outside of calls there is none
 	if err := d.tx.add(r, own, &draft, r.claim(v, &draft)); err != nil {
 		return nil, err
 	}

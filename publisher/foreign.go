@@ -48,7 +48,7 @@ const foreignEvery = time.Second
 // refuse logs the use of a method on a wrong goroutine, and returns its error.
 func (f *foreignUses) refuse(s *Server, owner uintptr) error {
 	err := ErrForeign
-	if owner == 0 || owner == coro.Self() { // this goroutine is the owner, but it runs another call now
+	if owner == 0 || owner == coro.Self() { // nobody runs this call now, or this goroutine runs another one
 		err = ErrOver
 	}
 	f.log(s, err)

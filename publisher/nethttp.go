@@ -123,7 +123,7 @@ func (r *Request) HTTPRequest() (*http.Request, error) {
 	if minor := r.protocol.minor; minor != 1 {
 		req.Proto, req.ProtoMinor = "HTTP/1."+strconv.Itoa(int(minor)), int(minor)
 	}
-	if len(r.fields) > 0 { // octets of the address, as on the wire
+	if len(r.fields) > 0 { // the fields that came over the wire
 		r.moveFraming(req)
 	}
 	switch {

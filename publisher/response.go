@@ -18,7 +18,7 @@ type Response struct {
 
 	lines   []byte              // ready header lines, for HTTP
 	headers Table               // for a reply
-	raw     amqpproto.RawTable  // the request's own headers table is used for the reply
+	raw     amqpproto.RawTable  // the request's own headers table, which the reply gets
 	stream  func(*Stream) error // writes the body after the commit
 	file    *fileAnswer         // stream sends it
 	err     error               // the first mistake in a header; it fails the call

@@ -11,7 +11,7 @@ const (
 	TraceRoutingKey = "x-zamqp-routing-key" // the routing key of its first publish
 	TraceQueue      = "x-zamqp-queue"       // the queue in which it failed first
 	TraceReason     = "x-zamqp-reason"      // one of the reasons below
-	TraceError      = "x-zamqp-error"       // the text of the last error
+	TraceError      = "x-zamqp-error"       // the text of the last error, at most TraceErrorMax octets
 	TraceHandler    = "x-zamqp-handler"     // the consumer whose handler failed
 	TraceTime       = "x-zamqp-time"        // the time of the last failure
 	TraceExpiration = "x-zamqp-expiration"  // the expiration of the original message

@@ -15,7 +15,7 @@ import (
 type coming struct {
 	octets  int64   // octets of memory
 	reading *Conn   // the connection that is still read while memory is full
-	since   int64   // when a frame of it last arrived
+	since   int64   // when its turn began, or a frame of it was last read
 	halted  []*Conn // connections that are not read, in the order in which they stopped
 }
 

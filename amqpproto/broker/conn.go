@@ -67,7 +67,7 @@ type Conn struct {
 	waits   bool  // for a chore, see errBusy
 	works   int   // chores of this connection; it is not read until they are done
 	halted  bool  // the connection is in server.coming.halted
-	coming  int64 // octets of bodies that arrive in parts
+	coming  int64 // octets of incomplete bodies
 	parts   int   // number of such bodies that are incomplete
 	counted int   // octets of out that count as memory
 	ending  *ending

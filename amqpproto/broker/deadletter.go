@@ -53,7 +53,7 @@ func (s *Server) drain() {
 			s.forgetEntry(d.queue, d.msg)
 		}
 		s.release(d.msg)
-		if i >= 1024 { // after a long drain the memory of all letters is not kept
+		if i >= 1024 { // a long drain must not keep the letters that it has sent
 			s.deaths = s.deaths[:copy(s.deaths, s.deaths[i+1:])]
 			i = -1
 		}

@@ -11,7 +11,7 @@ import (
 // are the latest first.
 type deathRow struct {
 	table         amqpproto.RawTable // as it arrived; nil if it is new
-	other         amqpproto.Field    // entries of x-death that are not tables
+	other         amqpproto.Field    // an entry of x-death that is not a table
 	queue, reason []byte
 	queueIsString bool
 	count         int64

@@ -11,7 +11,7 @@ const (
 	ChannelClosed                     // the end was an error of the client, which is Err
 	MemoryBlocked                     // memory is over MemoryMax: publishers are not read any more
 	MemoryUnblocked                   // memory is under it again
-	DiskBlocked                       // more may be written than the Octets that are free: publishers are not read any more
+	DiskBlocked                       // Octets, 0 or less, may still be written: publishers are not read any more
 	DiskUnblocked                     // Octets may be written again
 	StoreFailed                       // Err: nothing persistent is confirmed from now on
 	StoreTroubled                     // Err: the disk takes nothing, and publishers wait; the broker tries again

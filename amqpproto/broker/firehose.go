@@ -48,7 +48,7 @@ func (ch *channel) tracePublish(p *publishing, queues []*queue) {
 	b, at := openField(b, "routed_queues", amqpproto.FieldArray)
 	for _, q := range t.names {
 		if len(b)+5+len(q.name) > s.propertiesMax() {
-			break // there may be thousands: as many as a header can have
+			break // there may be thousands: only as many as a header has space for
 		}
 		b = appendLong(append(b, amqpproto.FieldString), q.name)
 	}

@@ -55,7 +55,7 @@ func (c *Conn) leave(state connState, why error) {
 // still waits for its client to close it. It returns false if there is none.
 func (s *Server) HurryOne() bool {
 	for c := s.leaving.head(); c != nil; c = c.place.after() {
-		if c.state != connFailed { // its socket is being closed already
+		if c.state != connFailed { // otherwise its socket is being closed already
 			s.stats.Hurried++
 			c.over()
 			return true

@@ -19,7 +19,7 @@ func (c *consumer) unretire() {
 type wakeChore struct {
 	ch    *channel
 	next  *consumer // the consumer to be woken next
-	upTo  uint64    // leftAt of the last one woken
+	upTo  uint64    // leftAt of the last one to be woken
 	again bool      // wakeConsumers was called again in the meantime
 }
 

@@ -48,7 +48,7 @@ type Server struct {
 	answering  []*Conn              // connections that hold answers until the store has synced their changes
 	heavy      bool                 // memory is over MemoryMax, or was and is not yet under the lower mark
 	heavyUntil int64                // heavy does not end before this time
-	alarm      bool                 // one of these: publishers wait
+	alarm      bool                 // memory or disk is short: publishers wait
 	ended      []*consumer          // consumers to be told that their queues have ended
 	closing    bool
 	closer     *closing

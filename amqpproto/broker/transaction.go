@@ -106,7 +106,7 @@ func (ch *channel) committed(before uint64, routed bool) error {
 	case routed:
 		ch.tx.busy = true
 		s.host.Post(ch.finishCommit)
-	case waits: // after acks, RabbitMQ accepts input: it comes later
+	case waits: // only acks: RabbitMQ reads on at once, but here input is read later
 		ch.tx.held = true
 		c.commits++
 		ch.awaitStore()

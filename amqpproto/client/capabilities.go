@@ -20,7 +20,7 @@ type capabilities struct {
 	cancelNotify     bool // consumer_cancel_notify; else the broker does not tell us that a queue is gone
 	directReply      bool // direct_reply_to; else a queue of our own
 	exchangeBindings bool // exchange_exchange_bindings
-	arguments        bool // arguments of queues and exchanges, such as x-message-ttl; the broker sends no list of them
+	arguments        bool // arguments of queues and exchanges, such as x-message-ttl; the list of capabilities does not name them
 }
 
 var everything = capabilities{true, true, true, true, true, true}

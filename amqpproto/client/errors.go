@@ -100,7 +100,7 @@ type ConnectError struct {
 
 func (e *ConnectError) Error() string {
 	s := fmt.Sprintf("amqp connection %q", e.Connection)
-	if e.User != "" { // the login has a password; otherwise it has a certificate
+	if e.User != "" { // otherwise the certificate names the user
 		s += fmt.Sprintf(" as user %q", e.User)
 	}
 	s += fmt.Sprintf(" to vhost %q: in the %s: %v", e.Vhost, e.State, e.Err)

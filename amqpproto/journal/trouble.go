@@ -64,7 +64,7 @@ func (j *Journal) suffer(err error) {
 	was := t.cause
 	t.cause, t.holds = err, true
 	w := &j.writer
-	saved := isFull(err) && !j.job.stored && w.reserve.serves(&j.job) && !w.reserve.wanted // otherwise that was the last attempt
+	saved := isFull(err) && !j.job.stored && w.reserve.serves(&j.job) && !w.reserve.wanted // if it was wanted, the last attempt has tried it
 	if saved {
 		w.reserve.wanted, w.doubtful = true, true
 	}

@@ -15,7 +15,7 @@ type link struct {
 	app   *application
 	ping  *keepalive           // nil = none
 	quiet map[failing]repeated // failures that were logged last, by what fails
-	open  bool                 // it was open at some time since the last line about its loss
+	open  bool                 // the connection has been open since it was last lost
 }
 
 // failing identifies something that may fail again and again: the connection, or one of its

@@ -22,7 +22,7 @@ type Timer interface {
 type Door struct {
 	server *publisher.Server
 	log    zerolog.Logger
-	clocks []*clock // the enabled clocks
+	clocks []*clock // the enabled clocks, sorted by name
 	timer  Timer    // nil before Start
 	cursor int      // the clock to look at first
 	seen   time.Time

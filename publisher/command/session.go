@@ -193,7 +193,7 @@ func (s *session) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = s.await(ctx, func(done func(error)) { s.Client.Close(done) }) // the loop does not wait longer for a broker that does not answer
+	_ = s.await(ctx, func(done func(error)) { s.Client.Close(done) }) // a broker that does not answer is not waited for any longer
 	s.Loop.Stop()
 	<-s.ended
 }

@@ -108,7 +108,7 @@ func (s *session) settle(ctx context.Context, w *walk) error {
 		}
 		if time.Since(grown) > s.timeout {
 			if consumers > 0 {
-				return nil // messages that came in the meantime
+				return nil // consumers have come in the meantime, and take the messages
 			}
 			return fmt.Errorf("queue %q: %w: %d of %d, and it has not grown for %s (--timeout): others took them, they expired or a limit of the queue removed them, or the broker is not done yet: count them again with zamqp dead list",
 				w.queue, errNotBack, min(w.target-n, w.put), w.put, s.timeout)

@@ -31,7 +31,7 @@ type bodies struct {
 type body struct {
 	octets     int64
 	progress   int64     // when its last octet came, in Unix nanoseconds
-	prev, next *exchange // its element in bodies.first
+	prev, next *exchange // its neighbours in the list from bodies.first to bodies.last
 	reading    bool      // it is in that list
 	waits      bool      // it is in bodies.line
 }

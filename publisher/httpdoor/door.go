@@ -35,7 +35,7 @@ type Door struct {
 	octets   int
 	first    *exchange // the first open exchange
 	open     int       // connections, hijacked ones included
-	hijacked int       // hijacked connections, which have no exchange any more
+	hijacked int       // how many of those are hijacked: they have no exchange any more
 	drain    func()    // called when the last has closed
 	closed   bool
 	refuse   uint64
