@@ -59,7 +59,7 @@ func Headers(t Table) Option { return Option{kind: optHeaders, value: t} }
 // ContentType sets the content type. A []byte or string is then sent as it is.
 func ContentType(media string) Option { return Option{kind: optContentType, text: media} }
 
-// Gzip says whether the body is compressed.
+// Gzip says whether the body is compressed, whatever the producer says.
 func Gzip(yes bool) Option {
 	if yes {
 		return Option{kind: optGzip, num: 1}

@@ -73,7 +73,7 @@ type Request struct {
 	label     *string        // for the watchdog: the name of what holds the thread
 	started   time.Time
 	scheduled time.Time // the time of the tick; zero for calls that no clock has made
-	bridge    *bridge   // the connection to a mounted handler on a goroutine of its own
+	bridge    *bridge   // the way to a mounted handler on a goroutine of its own
 	inner     *inner    // the handler's run inside of middleware
 	came      *asItCame // what middleware has changed of the request; nil for nothing
 	toCall    *bridge   // in the request that such a handler got: the way back to the call

@@ -210,7 +210,7 @@ func (j *Journal) start() {
 	}
 }
 
-// work runs on another goroutine, or on the owner's goroutine if that may wait.
+// work does job. It runs on another goroutine, or in Sync on the owner's; the first one does it.
 func (j *Journal) work() {
 	if j.claimed.CompareAndSwap(false, true) {
 		j.failed = j.writer.do(&j.job)
