@@ -136,7 +136,7 @@ func (m *ChannelClose) Err(channel uint16) *ChannelError {
 
 // EncodeError says that a value of the caller cannot be encoded. Nothing was appended.
 type EncodeError struct {
-	What string // where it is: `basic.publish: exchange`, `table field "x"`
+	What string // the value: `basic.publish: exchange`, `table field "x"`
 	Text string // what is wrong
 }
 

@@ -5,7 +5,7 @@ import "zamqp/amqpproto"
 // closing closes all connections, in slices.
 type closing struct {
 	text string
-	next *Conn // connections that are still to be closed
+	next *Conn // the first of the connections that are still to be closed
 }
 
 func (e *closing) step(s *Server) (done bool) {

@@ -22,7 +22,7 @@ type serverEngine struct {
 
 	router router
 	deaths []death // messages to be dead-lettered when the current queue has finished
-	hops   int     // hops of the current letter, see drain
+	hops   int     // hops of messages that die now, see drain
 	dying  bool    // drain is running
 	letter letter
 
