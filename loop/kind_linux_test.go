@@ -78,3 +78,29 @@ func TestWorkOnLowThreadsFails(t *testing.T) {
 	}
 	r.until("all work", func() bool { return left == 0 })
 }
+
+// Work that computes leaves one processor free if the loop is told so. All other work may use any.
+func TestSpareProcessor(t *testing.T) {
+	var all unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil || all.Count() < 2 {
+		t.Skip("needs two processors", err)
+	}
+	for _, spare := range []bool{true, false} {
+		r := start(t, loop.Options{SpareProcessor: spare})
+		for i, low := range []bool{false, true, true} {
+			var may unix.CPUSet
+			done := make(chan struct{})
+			r.do(func() {
+				r.OffloadKind(1, func() { compute(); _ = unix.SchedGetaffinity(0, &may) }, func() { close(done) })
+			})
+			wait(t, done, "the work")
+			want := all.Count()
+			if low && spare {
+				want--
+			}
+			if may.Count() != want {
+				t.Errorf("spare %v, piece %d: may use %d processors, want %d", spare, i+1, may.Count(), want)
+			}
+		}
+	}
+}

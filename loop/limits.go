@@ -23,6 +23,10 @@ type Options struct {
 	// the reserved one was closed; 100 ms.
 	AcceptPause time.Duration
 
+	// SpareProcessor keeps the threads of [Loop.OffloadKind] that compute from one of the processors
+	// that the process may use, if there are several. It has an effect on Linux only.
+	SpareProcessor bool
+
 	StallWarning time.Duration // how long the thread may be held before OnStall; 0 is never
 	OnStall      func(Stall)   // called on the watchdog's goroutine, once a stall
 	StallLimit   time.Duration // how long the thread may be held before OnLimit; 0 is never

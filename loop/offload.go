@@ -79,7 +79,7 @@ func (o *offload) start(j job) {
 
 func (o *offload) work() {
 	if o.low {
-		enterLow()
+		enterLow(o.loop.opt.SpareProcessor)
 	}
 	call := make(chan struct{}, 1)
 	timer := time.NewTimer(offloadIdle)

@@ -15,10 +15,29 @@ const lowest = 19
 const lowThreads = true
 
 // enterLow locks the calling goroutine to its thread and gives the thread the lowest priority. The thread ends with the
-// goroutine, because raising the priority again would need a privilege.
-func enterLow() {
+// goroutine, because raising the priority again would need a privilege. With spare, the thread leaves one processor free.
+func enterLow(spare bool) {
 	runtime.LockOSThread()
+	if spare {
+		leaveOne()
+	}
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), lowest) // if this fails, the work is still done
+}
+
+// leaveOne keeps the calling thread from the first of the processors that it may use, if there are several. Though the
+// kernel should stop a thread of the lowest priority at once when the loop's thread wakes, it often does so only at its next
+// tick, up to 4 ms later.
+func leaveOne() {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil || set.Count() < 2 {
+		return
+	}
+	first := 0
+	for !set.IsSet(first) {
+		first++
+	}
+	set.Clear(first)
+	_ = unix.SchedSetaffinity(0, &set) // if this fails, the work is still done
 }
 
 // threadTime is the CPU time that the calling thread has used.

@@ -112,7 +112,7 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 	}
 	a.loop, err = loop.New(loop.Options{
 		HighWater: int(s.Loop.HighWater), InputMax: inputMax(s), OffloadWorkers: a.server.Workers() + ownWorkers,
-		StallWarning: s.Loop.StallWarning, OnStall: stallLogger(log), OnPanic: panicLogger(log),
+		SpareProcessor: s.Loop.SpareProcessor, StallWarning: s.Loop.StallWarning, OnStall: stallLogger(log), OnPanic: panicLogger(log),
 		StallLimit: s.Loop.StallLimit, OnLimit: last.stalled(s.Loop.StallLimit),
 		Tasks: a.server.RunReady,
 	})

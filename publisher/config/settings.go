@@ -92,6 +92,8 @@ type Loop struct {
 	// Processors is GOMAXPROCS, unless the environment sets that; 0 = some more than the
 	// machine has.
 	Processors int `key:"processors" min:"0" max:"1024"`
+	// SpareProcessor keeps offloaded work that computes from one processor of the machine.
+	SpareProcessor bool `key:"spare_processor"`
 }
 
 // Pool is one [pool.NAME]: the limits for work that handlers offload to it.
@@ -145,7 +147,7 @@ func Defaults() *Settings {
 		Log:       Log{Level: "info", Format: "auto"},
 		HTTP:      defaultHTTP(),
 		WebSocket: defaultWebSocket(),
-		Loop:      Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond},
+		Loop:      Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, SpareProcessor: true},
 		Server: Server{
 			DrainTimeout:    30 * time.Second,
 			CallTimeout:     60 * time.Second,
