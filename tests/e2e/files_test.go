@@ -185,7 +185,7 @@ func TestSlowDownloads(t *testing.T) {
 		clients, files = 300, 280
 	}
 	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < uint64(2*clients+publisher.FilesOpenMax+200) {
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || uint64(limit.Cur) < uint64(2*clients+publisher.FilesOpenMax+200) {
 		t.Skipf("needs more descriptors than %d (%v)", limit.Cur, err)
 	}
 	const size = 16 << 20
