@@ -268,7 +268,7 @@ func chaos() *outcome {
 }
 
 func brokers() *outcome {
-	return goTest(".", nil, "-timeout", "20m", "./tests/differential", "-programs", "2000")
+	return goTest(".", nil, "-timeout", "20m", "./tests/differential", "-programs", "1000")
 }
 
 func amqp091() *outcome { return goTest("tests/amqp091", nil, "-timeout", "10m", ".") }
