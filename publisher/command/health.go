@@ -114,10 +114,7 @@ func ownAddress(s *config.Settings, transport *http.Transport) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return scheme + "://" + net.JoinHostPort(host, port), nil
+	return scheme + "://" + net.JoinHostPort(config.DialableHost(host), port), nil
 }
 
 // askHealth returns what to print of the answer 200, or an error that says what another
