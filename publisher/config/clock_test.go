@@ -56,23 +56,8 @@ func TestClocks(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			r := publisher.NewRegistry()
 			r.Every("tick", row.registered, nothing)
-			file := write(t, "[clock.tick]\n"+row.file)
-			s, err := config.Load(config.Sources{File: file}, r)
-			var p *config.Plan
-			if err == nil {
-				p, err = config.Resolve(s, r)
-			}
-			if row.problem != "" {
-				if err == nil || strings.ReplaceAll(err.Error(), file, "F") != row.problem {
-					t.Errorf("%v\nwant %s", err, row.problem)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := p.Others[0]; len(p.Others) != 1 || got != (config.Other{Table: "clock", Name: "tick", Text: row.want}) || s.Clocks["tick"].String() != row.want {
-				t.Errorf("%+v\nwant %s", p.Others, row.want)
+			if s := checkTable(t, r, "clock", "tick", row.file, row.want, row.problem); s != nil && s.Clocks["tick"].String() != row.want {
+				t.Errorf("%s\nwant %s", s.Clocks["tick"], row.want)
 			}
 		})
 	}
@@ -82,4 +67,30 @@ func TestClocks(t *testing.T) {
 		err.Error() != "-o: clock.tack: no handler package registers a clock of this name; did you mean clock.tick?" {
 		t.Error(err)
 	}
+}
+
+// checkTable checks what a [table.name] with these lines means to people or, if problem is not
+// "", what is wrong with it. The file is called F in a problem. It returns the settings if they
+// are good.
+func checkTable(t *testing.T, r *publisher.Registry, table, name, lines, want, problem string) *config.Settings {
+	t.Helper()
+	file := write(t, "["+table+"."+name+"]\n"+lines)
+	s, err := config.Load(config.Sources{File: file}, r)
+	var p *config.Plan
+	if err == nil {
+		p, err = config.Resolve(s, r)
+	}
+	if problem != "" {
+		if err == nil || strings.ReplaceAll(err.Error(), file, "F") != problem {
+			t.Errorf("%v\nwant %s", err, problem)
+		}
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Others) != 1 || p.Others[0] != (config.Other{Table: table, Name: name, Text: want}) {
+		t.Errorf("%+v\nwant %s", p.Others, want)
+	}
+	return s
 }

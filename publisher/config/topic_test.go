@@ -1,11 +1,9 @@
 package config_test
 
 import (
-	"strings"
 	"testing"
 
 	"zamqp/publisher"
-	"zamqp/publisher/config"
 )
 
 // TestTopics: what a handler package declares, with what the configuration changes; and what is
@@ -28,22 +26,7 @@ func TestTopics(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			r := publisher.NewRegistry()
 			r.AddTopic("news", row.registered)
-			sources := config.Sources{File: write(t, "[topic.news]\n"+row.file)}
-			s, err := config.Load(sources, r)
-			var p *config.Plan
-			if err == nil {
-				p, err = config.Resolve(s, r)
-			}
-			switch {
-			case row.problem != "":
-				if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), sources.File+":", "F:"), row.problem) {
-					t.Errorf("got  %v\nwant %s", err, row.problem)
-				}
-			case err != nil:
-				t.Error(err)
-			case len(p.Others) != 1 || p.Others[0] != (config.Other{Table: "topic", Name: "news", Text: row.want}):
-				t.Errorf("%+v", p.Others)
-			}
+			checkTable(t, r, "topic", "news", row.file, row.want, row.problem)
 		})
 	}
 }
