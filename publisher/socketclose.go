@@ -33,9 +33,12 @@ func (ws *Socket) Close(code int, reason string) error {
 }
 
 // shut ends the socket from this side.
-func (ws *Socket) shut(code int, reason string) {
+func (ws *Socket) shut(code int, reason string) { ws.end(errSocketClosed, code, reason) }
+
+// end is shut with the error that the handler gets from then on.
+func (ws *Socket) end(err error, code int, reason string) {
 	if ws.err == nil {
-		ws.err = errSocketClosed
+		ws.err = err
 		ws.unfollowAll()
 		ws.conn.Shut(code, reason)
 		ws.wake()

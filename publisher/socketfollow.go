@@ -126,13 +126,15 @@ func (f *following) deliver(p []byte) (n int, more bool, err error) {
 	return n, !ws.conn.Full(), nil
 }
 
-// dropped closes the socket of a client that was too slow.
+// dropped closes the socket of a client that was too slow, and one whose filter has
+// panicked. The handler gets that panic from what it waits in, and its call fails by it.
 func (f *following) dropped(cause error) {
-	ws := f.ws
 	if cause == ErrSlow {
-		ws.following = slices.DeleteFunc(ws.following, func(other *following) bool { return other == f })
-		ws.shut(websocket.ClosePolicyViolation, ErrSlow.Error())
+		f.ws.shut(websocket.ClosePolicyViolation, ErrSlow.Error())
+		return
 	}
+	code, reason := closeOf(cause)
+	f.ws.end(cause, code, reason)
 }
 
 // encodeMessage appends an event as the message of a WebSocket.

@@ -55,6 +55,12 @@ func sockets() *publisher.Registry {
 		}
 		return ws.AwaitClose()
 	})
+	g.WebSocket("GET /strict", func(ws *publisher.Socket) error {
+		if err := ws.FollowOnly("news", func(*publisher.Event) bool { panic("on purpose") }); err != nil {
+			return err
+		}
+		return ws.AwaitClose()
+	})
 	g.Handle("POST /news", func(r *publisher.Request) error {
 		return r.Broadcast("news", publisher.Event{Data: map[string]string{"text": string(r.Body())}})
 	})
@@ -209,6 +215,23 @@ func TestSocketOfATopic(t *testing.T) {
 	}
 	s.Request("POST", "/news", "text/plain", "second")
 	if got := two.Next(); got.Data != `{"text":"second"}` {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestSocketWhoseFilterPanics: its call fails by the panic, and no other socket ends.
+func TestSocketWhoseFilterPanics(t *testing.T) {
+	s := publishertest.New(t, sockets())
+	strict, other := s.Dial("/strict"), s.Dial("/news")
+	s.Request("POST", "/news", "text/plain", "rain")
+	if code, _ := strict.Closed(); code != 1011 {
+		t.Errorf("closed with %d", code)
+	}
+	var p *publisher.PanicError
+	if got := strict.Outcome(); !errors.As(got.Err, &p) || p.Value != "on purpose" {
+		t.Errorf("%+v", got)
+	}
+	if got := other.Next(); !strings.Contains(got.Data, "rain") {
 		t.Errorf("%+v", got)
 	}
 }
