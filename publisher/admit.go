@@ -97,11 +97,17 @@ func (s *Server) refuseFull(r *Request) {
 
 // find finds the request's route. If there is no route or no room, it answers the request.
 func (s *Server) find(r *Request, more int) bool {
-	l := s.lookUp(r)
-	switch {
-	case s.full(l.found.route, more):
+	m := s.match(r)
+	if s.full(m.route, more) {
 		s.refuseFull(r)
 		return false
+	}
+	if m.fits(r.path) {
+		r.route, r.parts = m.route, m.parts
+		return true
+	}
+	l := s.lookUp(r, m)
+	switch {
 	case l.route != nil:
 		r.route, r.parts = l.route, l.parts
 		return true
@@ -112,31 +118,44 @@ func (s *Server) find(r *Request, more int) bool {
 	return false
 }
 
-// A lookup is what the router says of a request.
+// match asks the router for the route of a request, by its path as it is.
+func (s *Server) match(r *Request) (m match) {
+	if isClean(r.path) {
+		m = s.router.find(s.routedHost(r), r.method, r.path, r.parts[:0])
+	}
+	return m
+}
+
+// routedHost is the host of a request as routes name it.
+func (s *Server) routedHost(r *Request) []byte {
+	if len(s.router.hosts) > 0 {
+		return stripPort(r.host)
+	}
+	return r.host
+}
+
+// fits reports whether there is a route that takes the path without a redirection.
+func (m match) fits(path []byte) bool {
+	return m.route != nil && (!m.route.segments[len(m.route.segments)-1].multi || m.exact(path))
+}
+
+// A lookup is what the router says of a request whose first match does not fit.
 type lookup struct {
 	match          // the route; none where the answer is a redirection or a refusal
-	found   match  // by the path as it is
 	to      string // the path of a redirection; "" for none
 	allowed []string
 }
 
-// lookUp looks for the route of a request.
-func (s *Server) lookUp(r *Request) (l lookup) {
-	host := r.host
-	if len(s.router.hosts) > 0 {
-		host = stripPort(host)
-	}
-	if isClean(r.path) {
-		l.found = s.router.find(host, r.method, r.path, r.parts[:0])
-	}
-	m := l.found
+// lookUp says what becomes of a request, which has this match.
+func (s *Server) lookUp(r *Request, m match) (l lookup) {
 	switch {
-	case m.route != nil && (!m.route.segments[len(m.route.segments)-1].multi || m.exact(r.path)):
+	case m.fits(r.path): // middleware has changed the path of a request without a route
 		l.match = m
 		return l
 	case string(r.target) == "*":
 		return l
 	}
+	host := s.routedHost(r)
 	if l.to = s.router.redirect(host, r.method, r.path, m); l.to != "" {
 		return l
 	}

@@ -217,6 +217,6 @@ func (c *chain) takesUnrouted(r *Request) bool {
 
 // refuse is the handler of a request that has no route.
 func (c *chain) refuse(r *Request) error {
-	r.server.refuseUnrouted(r, r.server.lookUp(r))
+	r.server.refuseUnrouted(r, r.server.lookUp(r, r.server.match(r)))
 	return nil
 }

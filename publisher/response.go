@@ -49,7 +49,9 @@ func (p *Response) Closes() bool { return p.closes }
 func (p *Response) Ends() bool { return p.ends }
 
 func (p *Response) reset() {
-	p.dropFile()
+	if p.file != nil {
+		p.dropFile()
+	}
 	p.Status, p.ContentType, p.Body, p.lines = 0, "", p.Body[:0], p.lines[:0]
 	p.headers, p.raw, p.stream, p.err, p.unfit, p.set, p.begun = nil, nil, nil, nil, nil, false, false
 	p.cut, p.closes, p.ends, p.commit, p.trailers = false, false, false, false, p.trailers[:0]

@@ -376,8 +376,7 @@ const keepMax = 64 << 10
 func (s *Server) recycle(r *Request) {
 	r.owner.Store(0)
 	r.live, r.watches, r.label, r.route, r.consumer, r.handler, r.door = false, false, nil, nil, nil, nil, nil
-	r.main, r.running, r.children, r.limited, r.inner, r.came = strand{}, nil, nil, false, nil, nil
-	r.main, r.running, r.children, r.socket, r.limited = strand{}, nil, nil, nil, false
+	r.main, r.running, r.children, r.limited, r.inner, r.came, r.socket = strand{}, nil, nil, false, nil, nil, nil
 	r.ctx, r.cancelCtx, r.cancelled, r.told, r.remote = nil, nil, nil, false, nil
 	if r.outcome, r.path = (Outcome{}), nil; r.delivered {
 		r.message = Message{}

@@ -192,18 +192,18 @@ func (c *Conn) Err() error {
 // settleClosing decides whether the connection stays open after this answer. It is
 // called just before the answer's head says so.
 func (c *Conn) settleClosing() {
-	if c.leavesRest() || c.flags&flagDraining != 0 || c.srv.last {
+	if c.in != awaitAnswer && c.leavesRest() || c.flags&flagDraining != 0 || c.srv.last {
 		// The request has not been read to its end. We cannot wait for that: the refused
 		// client may send for hours.
 		c.flags |= flagClosing
 	}
 }
 
-// leavesRest reports whether more of the request is still to come than is read to keep
-// the connection.
+// leavesRest reports whether more of a request that has not come whole is still to come
+// than is read to keep the connection.
 func (c *Conn) leavesRest() bool {
 	switch {
-	case c.in == awaitAnswer, c.flags&flagDrop != 0:
+	case c.flags&flagDrop != 0:
 		return false
 	case c.flags&flagStream != 0:
 		return c.flags&flagDuplex == 0 && !c.restIsShort()
@@ -214,7 +214,9 @@ func (c *Conn) leavesRest() bool {
 // finish ends the exchange and lets the input continue.
 func (c *Conn) finish() {
 	c.answer = answerNone
-	c.dropRest()
+	if c.flags&flagStream != 0 {
+		c.dropRest()
+	}
 	c.flags &^= flagOpen | flagHead | flagOld | flagWaiting | flagStreams
 	if c.in != awaitAnswer && c.flags&(flagDrop|flagClosing|flagDraining) == flagDrop {
 		c.flags |= flagFresh

@@ -71,7 +71,7 @@ func (c *Conn) restIsShort() bool {
 // dropRest lets the connection go on behind a body that streams, if its rest is short:
 // the rest is thrown away when it comes. The request has been answered.
 func (c *Conn) dropRest() {
-	if c.flags&flagStream == 0 || c.in == awaitAnswer || !c.restIsShort() {
+	if c.in == awaitAnswer || !c.restIsShort() {
 		return
 	}
 	c.flags |= flagDrop

@@ -155,7 +155,7 @@ func (c *Conn) feedHead(in []byte) (int, *Error) {
 		return n, nil
 	case status != 0 && c.answer == answerNone:
 		return n, c.refuseStatus(status)
-	case h.ContentLength > c.bodyMax():
+	case body && h.ContentLength > c.bodyMax():
 		return n, errBodyLong
 	case !body:
 		c.handler.End()

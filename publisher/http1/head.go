@@ -121,9 +121,6 @@ func (s *Server) requestLine(b []byte, ok int) (n, checked int, err *Error) {
 	for i < len(b) && class[b[i]]&isToken != 0 {
 		i++
 	}
-	if b[0] == tlsHandshake {
-		return 0, 0, errMethodTLS
-	}
 	if i > methodMax {
 		return 0, 0, errMethodLong
 	}
@@ -131,6 +128,9 @@ func (s *Server) requestLine(b []byte, ok int) (n, checked int, err *Error) {
 		return 0, 0, nil
 	}
 	if b[i] != ' ' || i == 0 {
+		if b[0] == tlsHandshake {
+			return 0, 0, errMethodTLS
+		}
 		return 0, 0, errMethod
 	}
 	h.Method = b[:i]
