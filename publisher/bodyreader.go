@@ -245,7 +245,7 @@ func (b *bodyReader) fetchApart(h *portion) error {
 	now := false
 	if b.bridge != nil {
 		err := b.bridge.do(func(r *Request) (err error) {
-			if now, err = in.nextApart(h, p); now || err != nil {
+			if now, err = in.nextApart(h); now || err != nil {
 				return err
 			}
 			if err = b.bridge.begin(r, p); err == nil {
@@ -261,7 +261,7 @@ func (b *bodyReader) fetchApart(h *portion) error {
 	s := b.server
 	var failed error
 	if !s.runtime.Post(func() {
-		if now, failed = in.nextApart(h, p); failed == nil && !now {
+		if now, failed = in.nextApart(h); failed == nil && !now {
 			if failed = in.r.cancelled; failed == nil || p.ignores(failed) {
 				failed = nil
 				in.wait(h, p)

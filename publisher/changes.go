@@ -17,7 +17,6 @@ import (
 // cameAs is a request as it came, before any middleware has changed it.
 type cameAs struct {
 	method, path []byte // of the call
-	req          *http.Request
 	header       http.Header
 	url          url.URL
 	host, remote string
@@ -30,7 +29,7 @@ type cameAs struct {
 func (p *passage) remember(req *http.Request) {
 	r := p.bridge.call
 	p.came = cameAs{
-		method: r.method, path: r.path, req: req, header: req.Header.Clone(), url: *req.URL,
+		method: r.method, path: r.path, header: req.Header.Clone(), url: *req.URL,
 		host: req.Host, remote: req.RemoteAddr, verb: req.Method, body: req.Body, ctx: req.Context(),
 	}
 }
@@ -146,7 +145,7 @@ func isMounted(h Handler) bool { return reflect.ValueOf(h).Pointer() == mountedC
 func (in *inner) apply(r *Request) (restore func(streams bool)) {
 	in.useContext(r)
 	c := in.changes
-	if c == nil || r.route == in.bridge.passage.chain.unrouted {
+	if c == nil || r.route == r.server.chain.unrouted {
 		return func(bool) {}
 	}
 	r.untouch()

@@ -86,10 +86,7 @@ func parseSpan(item string, size int64) (s fileSpan, ok bool, err error) {
 		if err != nil || n < s.from {
 			return s, false, errRange
 		}
-		s.to = min(size, n+1)
-		if n >= size {
-			s.to = size
-		}
+		s.to = min(n, size-1) + 1
 	}
 	return s, true, nil
 }

@@ -197,9 +197,8 @@ func (in *incoming) next(old []byte, keep bool) ([]byte, error) {
 	return in.take(old, keep)
 }
 
-// nextApart is next for other goroutines: p is what the goroutine waits for. It returns true
-// if there is no need to wait.
-func (in *incoming) nextApart(h *portion, p *pause) (now bool, err error) {
+// nextApart is next for other goroutines. It returns true if there is no need to wait.
+func (in *incoming) nextApart(h *portion) (now bool, err error) {
 	switch {
 	case in.r == nil:
 		return false, ErrOver

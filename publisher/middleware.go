@@ -122,7 +122,6 @@ func pathsOverlap(a, b []segment) bool {
 
 // A chain is the middleware of a server, around the handlers of its routes.
 type chain struct {
-	server   *Server
 	links    []*middleware
 	byRoute  map[*Route][]*middleware // that may match a request of the route; no entry for none
 	unrouted *Route                   // of the requests that have no route
@@ -135,7 +134,7 @@ func (s *Server) newChain(g *Registry) (*chain, error) {
 	if len(g.middleware) == 0 {
 		return nil, nil
 	}
-	c := &chain{server: s, links: slices.Clone(g.middleware), byRoute: map[*Route][]*middleware{}}
+	c := &chain{links: slices.Clone(g.middleware), byRoute: map[*Route][]*middleware{}}
 	c.unrouted = &Route{Handler: c.refuse}
 	for _, m := range c.links {
 		for _, p := range m.patterns {

@@ -88,10 +88,7 @@ func Inline(h http.Handler) Handler {
 		}
 		w := &responseWriter{}
 		w.open(r)
-		err = guard(func() error { h.ServeHTTP(w, req); return nil })
-		if p := (*PanicError)(nil); errors.As(err, &p) && p.Value == http.ErrAbortHandler {
-			err = http.ErrAbortHandler
-		}
+		err = serveGuarded(h, w, req)
 		w.close()
 		return w.finish(r, err)
 	}

@@ -13,7 +13,6 @@ import (
 // goroutines of a bridge; where it calls its innermost handler, the call's own handler
 // runs: see inner.
 type passage struct {
-	chain  *chain
 	bridge *bridge
 	route  *Route // of the call
 	came   cameAs // the request as it came, before any middleware has changed it
@@ -37,7 +36,7 @@ var (
 func (c *chain) run(r *Request, h http.Handler) error {
 	r.untouch() // when it runs again, after a conflict
 	b := newBridge(r)
-	b.passage = &passage{chain: c, bridge: b, route: r.route}
+	b.passage = &passage{bridge: b, route: r.route}
 	return b.mount(h)
 }
 

@@ -164,6 +164,16 @@ func (b *bodies) read(x *exchange) {
 	x.body.prev, x.body.next, x.body.reading = nil, nil, false
 }
 
+// take counts octets, if there is room for them. Fewer than 0 are given back.
+func (b *bodies) take(n int64) bool {
+	if n > 0 && b.max > 0 && b.held+n > b.max {
+		b.refused++
+		return false
+	}
+	b.held += n
+	return true
+}
+
 // release subtracts the octets of a request, and lets other bodies continue.
 func (b *bodies) release(x *exchange) {
 	b.read(x)

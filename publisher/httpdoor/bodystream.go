@@ -118,12 +118,9 @@ func (x *exchange) Resume(*publisher.Call) {
 
 // Keep counts octets that a call keeps of a body that streams.
 func (x *exchange) Keep(_ *publisher.Call, n int) error {
-	b := &x.door.bodies
-	if b.max > 0 && b.held+int64(n) > b.max {
-		b.refused++
+	if !x.door.bodies.take(int64(n)) {
 		return publisher.Errorf(http.StatusServiceUnavailable, tooManyBodies)
 	}
-	b.held += int64(n)
 	x.body.octets += int64(n)
 	return nil
 }

@@ -36,11 +36,9 @@ func (w *socketWire) Abort(cause error) { w.wire.Abort(cause) }
 // Reserve counts the octets of a large message among those of request bodies.
 func (w *socketWire) Reserve(octets int) bool {
 	b := &w.door.bodies
-	if octets > 0 && b.max > 0 && b.held+int64(octets) > b.max {
-		b.refused++
+	if !b.take(int64(octets)) {
 		return false
 	}
-	b.held += int64(octets)
 	if octets < 0 {
 		b.more()
 	}
