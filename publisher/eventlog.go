@@ -95,7 +95,7 @@ func (l *eventLog) grow() {
 
 // form returns the octets of an event in a form.
 func (l *eventLog) form(e *topicEvent, f eventFormat) []byte {
-	if e.forms[f] == nil && eventEncoders[f] != nil {
+	if e.forms[f] == nil {
 		e.forms[f] = eventEncoders[f](make([]byte, 0, len(e.data)+len(e.ID)+len(e.Name)+64), e)
 		e.octets += len(e.forms[f])
 		l.octets += len(e.forms[f])

@@ -253,12 +253,7 @@ func (e *Events) dropped(cause error) {
 
 // setDefault sets a field of the answer that the handler has not set.
 func (r *Request) setDefault(name, value string) {
-	for rest := string(r.response.lines); rest != ""; {
-		var line string
-		line, rest, _ = strings.Cut(rest, "\r\n")
-		if field, _, _ := strings.Cut(line, ":"); strings.EqualFold(field, name) {
-			return
-		}
+	if _, found := r.response.line(name); !found {
+		r.setHeader(name, value)
 	}
-	r.setHeader(name, value)
 }

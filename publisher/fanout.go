@@ -24,7 +24,6 @@ type fanout struct {
 	posted bool     // a slice will run in the next turn
 	slice  func()   // run, made once
 	left   fanoutBudget
-	most   int    // clients that were served in one turn
 	prefix string // of ids
 	ids    atomic.Uint64
 }
@@ -66,7 +65,6 @@ func (f *fanout) run() {
 			break
 		}
 	}
-	f.most = max(f.most, fanoutClients-f.left.clients)
 	if len(f.topics) > 0 {
 		f.next()
 	}

@@ -86,7 +86,8 @@ func (r *Request) sendFile(find func(*fileConditions) (foundFile, error)) error 
 	}
 	s := r.server
 	c := r.conditions()
-	f := &fileAnswer{server: s, etag: r.response.line("Etag"), first: s.files.take(true)}
+	etag, _ := r.response.line("Etag")
+	f := &fileAnswer{server: s, etag: etag, first: s.files.take(true)}
 	err := r.offloadFile(func() error {
 		f.foundFile, f.failure = find(&c)
 		if f.failure == nil && f.redirect == "" {

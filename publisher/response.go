@@ -194,16 +194,16 @@ func (r *Request) setHeader(name, value string) {
 	r.source.setField(r, name, value)
 }
 
-// line returns the value of the first ready line of that name, or "".
-func (p *Response) line(name string) string {
+// line returns the value of the first ready line of that name.
+func (p *Response) line(name string) (value string, found bool) {
 	for rest := p.lines; len(rest) > 0; {
 		end := bytes.IndexByte(rest, '\n') + 1
 		if line := rest[:end]; len(line) > len(name)+2 && line[len(name)] == ':' && equalFold(line[:len(name)], name) {
-			return strings.TrimSpace(string(line[len(name)+1:]))
+			return strings.TrimSpace(string(line[len(name)+1:])), true
 		}
 		rest = rest[end:]
 	}
-	return ""
+	return "", false
 }
 
 // dropLines removes from ready lines, in place, the lines whose name drop selects.

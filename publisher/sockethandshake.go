@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
 	"net/http"
@@ -77,19 +76,9 @@ func (r *Request) hasToken(field, token string) bool { return r.offers(field, to
 
 // offers is hasToken, with case or without.
 func (r *Request) offers(field, token string, fold bool) bool {
-	for i := range r.fields {
-		f := &r.fields[i]
-		if len(f.Name) != len(field) || !equalFold(f.Name, field) {
-			continue
-		}
-		for item := range bytes.SplitSeq(f.Value, []byte(",")) {
-			item = bytes.TrimSpace(item)
-			if string(item) == token || fold && len(item) == len(token) && equalFold(item, token) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(listOf(r.fields, field), func(item []byte) bool {
+		return string(item) == token || fold && len(item) == len(token) && equalFold(item, token)
+	})
 }
 
 // originAllowed reports whether the page that connects, if there is one, is of this host or

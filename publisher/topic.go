@@ -143,5 +143,5 @@ const (
 	formats
 )
 
-// eventEncoders append an event in each form. A form without one gets no events.
+// eventEncoders append an event in each form.
 var eventEncoders = [formats]func(dst []byte, e *topicEvent) []byte{formatEventStream: appendEventStream, formatMessage: encodeMessage}

@@ -18,16 +18,20 @@ import (
 func (s *Server) Advance(d time.Duration) {
 	s.t.Helper()
 	until := s.now.Add(d)
-	s.settle()
-	for {
-		next := s.earliest(true)
+	s.runUntil(until, true)
+	s.now = until
+}
+
+// runUntil does everything that becomes due until a time. all includes the timers for which no
+// call waits.
+func (s *Server) runUntil(until time.Time, all bool) {
+	for s.settle(); ; s.settle() {
+		next := s.earliest(all)
 		if next == nil || next.at.After(until) {
-			break
+			return
 		}
 		s.fire(next)
-		s.settle()
 	}
-	s.now = until
 }
 
 // SetNow sets the time, before any clock has ticked. The clocks plan their next ticks from

@@ -59,11 +59,7 @@ func (e *EventStream) Next() publisher.Event {
 // The Data of each is a string.
 func (e *EventStream) Events() []publisher.Event {
 	e.s.t.Helper()
-	e.s.settle()
-	for next := e.s.earliest(false); next != nil && !next.at.After(e.s.now); next = e.s.earliest(false) {
-		e.s.fire(next)
-		e.s.settle()
-	}
+	e.s.runUntil(e.s.now, false)
 	e.parse()
 	came := e.came
 	e.came = nil

@@ -320,12 +320,18 @@ func (w *waiter) Done(r *publisher.Call) {
 
 // keep copies the answer as it is now.
 func (w *waiter) keep(p *publisher.Response) {
-	w.response = Response{Status: p.Status, ContentType: p.ContentType, Header: http.Header{}, Body: string(p.Body)}
-	for _, line := range strings.Split(string(p.Lines()), "\r\n") {
+	w.response = Response{Status: p.Status, ContentType: p.ContentType, Header: headerOf(p.Lines()), Body: string(p.Body)}
+}
+
+// headerOf reads ready lines of a header.
+func headerOf(lines []byte) http.Header {
+	header := http.Header{}
+	for line := range strings.SplitSeq(string(lines), "\r\n") {
 		if name, value, ok := strings.Cut(line, ": "); ok {
-			w.response.Header.Add(textproto.CanonicalMIMEHeaderKey(name), value)
+			header.Add(textproto.CanonicalMIMEHeaderKey(name), value)
 		}
 	}
+	return header
 }
 
 // A sender stands for a broker that confirms.

@@ -2,8 +2,6 @@ package publishertest
 
 import (
 	"net/http"
-	"net/textproto"
-	"strings"
 
 	"zamqp/publisher"
 	"zamqp/publisher/websocket"
@@ -68,12 +66,7 @@ func (w *waiter) Upgrade(_ *publisher.Call, lines []byte, open func(websocket.Wi
 	if c == nil {
 		return http.ErrNotSupported
 	}
-	c.header = http.Header{}
-	for line := range strings.SplitSeq(string(lines), "\r\n") {
-		if name, value, ok := strings.Cut(line, ": "); ok {
-			c.header.Add(textproto.CanonicalMIMEHeaderKey(name), value)
-		}
-	}
+	c.header = headerOf(lines)
 	server, client := &socketEnd{}, &socketEnd{}
 	server.Conn = open(server)
 	cfg := websocket.Config{MessageMax: 1 << 30}.WithDefaults()

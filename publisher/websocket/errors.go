@@ -85,8 +85,8 @@ func ValidCloseCode(code int) bool {
 	return false
 }
 
-// ReasonMax is the longest reason of a close frame, in octets.
-const ReasonMax = controlMax - 2
+// reasonMax is the longest reason of a close frame, in octets.
+const reasonMax = controlMax - 2
 
 // cutReason shortens a reason to what a close frame can take, at the end of a character,
 // and makes it UTF-8.
@@ -94,7 +94,7 @@ func cutReason(reason string) string {
 	clean := make([]rune, 0, len(reason))
 	octets := 0
 	for _, c := range reason { // invalid octets become U+FFFD
-		if octets += utf8.RuneLen(c); octets > ReasonMax {
+		if octets += utf8.RuneLen(c); octets > reasonMax {
 			break
 		}
 		clean = append(clean, c)

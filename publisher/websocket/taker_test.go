@@ -9,6 +9,7 @@ import (
 
 	"zamqp/publisher/websocket"
 	"zamqp/tests/kit/wiretest"
+	"zamqp/tests/kit/wsclient"
 )
 
 // A Conn is served by the loop and by the test wire alike.
@@ -129,28 +130,10 @@ func readFrame(b []byte) (op byte, fin bool, p []byte, n int) {
 }
 
 // frame makes a frame of a client. first is its first octet.
-func frame(first byte, payload string) string {
-	b := []byte{first}
-	switch n := len(payload); {
-	case n < 126:
-		b = append(b, 0x80|byte(n))
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n))
-	}
-	mask := [4]byte{0x12, 0x34, 0x56, 0x78}
-	b = append(b, mask[:]...)
-	for i := range len(payload) {
-		b = append(b, payload[i]^mask[i&3])
-	}
-	return string(b)
-}
+func frame(first byte, payload string) string { return wsclient.Frame(first, payload) }
 
 // closing is the payload of a close frame.
-func closing(code int, reason string) string {
-	return string(binary.BigEndian.AppendUint16(nil, uint16(code))) + reason
-}
+func closing(code int, reason string) string { return wsclient.Closing(code, reason) }
 
 // transcript is what a taker sees and sends of an input.
 func transcript(cfg *websocket.Config, chunks [][]byte) string {

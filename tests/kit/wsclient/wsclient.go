@@ -121,7 +121,12 @@ func (c *Conn) Say(text string) {
 // Shut sends a close frame.
 func (c *Conn) Shut(code int, reason string) {
 	c.t.Helper()
-	c.Send(Frame(Fin|Close, string(binary.BigEndian.AppendUint16(nil, uint16(code)))+reason))
+	c.Send(Frame(Fin|Close, Closing(code, reason)))
+}
+
+// Closing is the payload of a close frame.
+func Closing(code int, reason string) string {
+	return string(binary.BigEndian.AppendUint16(nil, uint16(code))) + reason
 }
 
 // ReadFrame returns the next frame: its first octet and its payload.
