@@ -13,25 +13,22 @@ const (
 	httpName   = "zamqp, publisher.HTTP"
 )
 
-// mountedPaths are the paths of the contestants of http-mounted; all others are asked
-// for /hello.
-var mountedPaths = map[string]string{
-	inlineName:                    "/mounted/inline",
-	httpName:                      "/mounted/http",
-	"zamqp, inside of middleware": "/mounted/middleware",
-	"zamqp, r.Go twice":           "/mounted/go",
-	"zamqp, r.Await":              "/mounted/await",
-	"zamqp, r.Offload":            "/mounted/offload",
+// mountedKinds are the contestants of http-mounted and their paths, in order; all others
+// are asked for /hello.
+var mountedKinds = []struct{ name, path string }{
+	{inlineName, "/mounted/inline"},
+	{httpName, "/mounted/http"},
+	{"zamqp, inside of middleware", "/mounted/middleware"},
+	{"zamqp, r.Go twice", "/mounted/go"},
+	{"zamqp, r.Await", "/mounted/await"},
+	{"zamqp, r.Offload", "/mounted/offload"},
 }
-
-// mountedOrder is the order of the contestants.
-var mountedOrder = []string{inlineName, httpName, "zamqp, inside of middleware", "zamqp, r.Go twice", "zamqp, r.Await", "zamqp, r.Offload"}
 
 // mounted lists our server once for each kind of handler, and net/http.
 func mounted(p *programSet) []contestant {
 	all := []contestant{{ours, p.zamqpBench, 0}}
-	for _, name := range mountedOrder {
-		all = append(all, contestant{name, p.zamqpBench, 0})
+	for _, kind := range mountedKinds {
+		all = append(all, contestant{kind.name, p.zamqpBench, 0})
 	}
 	return append(all, goCores("net/http", p.nethttp)...)
 }
@@ -43,9 +40,11 @@ func httpMounted(b *bench, c contestant) (sample, error) {
 		return sample{}, err
 	}
 	defer s.stop()
-	path := mountedPaths[c.name]
-	if path == "" {
-		path = "/hello"
+	path := "/hello"
+	for _, kind := range mountedKinds {
+		if kind.name == c.name {
+			path = kind.path
+		}
 	}
 	if err := s.says(path, "Hello, World!"); err != nil {
 		return sample{}, err

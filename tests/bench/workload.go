@@ -80,7 +80,6 @@ func catalog(o *options) []workload {
 	computes := append([]contestant{{ours, p.zamqpBench, 0}, {computeOutside, p.zamqpBench, 0}, {computeNowhere, p.zamqpBench, 0}},
 		goCores("net/http", p.nethttp)...)
 	beside := append([]contestant{{ours, p.zamqpBench, 0}}, goCores("net/http", p.nethttp)...)
-	files := beside
 	secure := append([]contestant{{ours, p.zamqp, 0}}, goCores("net/http", p.nethttp)...)
 	orders := append([]contestant{{ours, p.zamqp, 0}}, goCores("net/http + amqp091-go", p.orders)...)
 	all := append([]workload{
@@ -100,9 +99,9 @@ func catalog(o *options) []workload {
 			goals: []goal{slowestWithin(2 * time.Millisecond)},
 			what: "`wrk -t1 -c1`, while four other requests at a time each compute for some 50 ms: in `r.Offload`, or in the handler's goroutine. " +
 				"For reference: the same server while four processes of nice 19 compute, and while nothing computes."},
-		{name: "file-100k", title: "HTTP GET of a file of 100 KiB", unit: "request", contestants: files, run: getFile(100),
+		{name: "file-100k", title: "HTTP GET of a file of 100 KiB", unit: "request", contestants: beside, run: getFile(100),
 			what: "`wrk -t1 -c64`; `publisher.Files` beside `http.FileServerFS`, a directory of the disk, the file in the page cache."},
-		{name: "file-10m", title: "HTTP GET of a file of 10 MiB", unit: "request", contestants: files, run: getFile(10 << 10),
+		{name: "file-10m", title: "HTTP GET of a file of 10 MiB", unit: "request", contestants: beside, run: getFile(10 << 10),
 			what: "The same with a file of 10 MiB."},
 		{name: "http-slow", title: "HTTP GET /hello beside slow readers", unit: "request", tail: true, contestants: beside, run: httpSlow,
 			goals: []goal{slowestWithin(10 * time.Millisecond)},
