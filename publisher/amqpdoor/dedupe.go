@@ -15,6 +15,7 @@ type deduper struct {
 	running map[dedupe.Key]struct{} // ids of the messages whose handlers run
 	waiting []delivery              // messages with such an id
 	posted  bool                    // flush was posted
+	woken   bool                    // again was posted, or comes by its timer
 	flush   func()
 
 	duplicates uint64 // messages that were acked and not handled
@@ -87,7 +88,7 @@ func (d *deduper) stops(c delivery) bool {
 		m := c.Message()
 		d.k.link.door.log.Debug().Str("consumer", d.k.name).Str("message_id", string(c.Request().MessageID())).Msg("a message with this id has been handled: it is acked")
 		d.store.Await(c.sub, m.Epoch, m.DeliveryTag)
-		d.drop(c)
+		d.k.drop(c)
 		return true
 	}
 	if _, runs := d.running[key]; runs {
@@ -96,15 +97,6 @@ func (d *deduper) stops(c delivery) bool {
 	}
 	d.running[key] = struct{}{}
 	return false
-}
-
-// drop ends a message without a call.
-func (d *deduper) drop(c delivery) {
-	k := d.k
-	k.throttle.leave(c)
-	k.trials.over(c)
-	k.link.door.unclaim(c.Message())
-	k.link.door.server.Discard(c.Call)
 }
 
 // over is called when a call has ended. If it has succeeded, its id is remembered, and its
@@ -126,7 +118,8 @@ func (d *deduper) over(c delivery, succeeded bool) {
 		}
 	}
 	delete(d.running, key)
-	if len(d.waiting) > 0 {
+	if len(d.waiting) > 0 && !d.woken {
+		d.woken = true
 		d.k.link.door.runtime.Post(d.again)
 	}
 }
@@ -140,32 +133,16 @@ func (d *deduper) again() {
 		d.k.link.door.runtime.After(againAfter, d.again)
 		return
 	}
+	d.woken = false
 	waiting := d.waiting
 	d.waiting = nil
 	for _, c := range waiting {
 		if c.Message().Epoch != c.sub.epoch {
-			d.drop(c) // it comes again
+			d.k.drop(c) // it comes again
 			continue
 		}
 		d.k.dispatch(c, false)
 	}
-}
-
-// empty drops the messages that wait, and calls do with each.
-func (d *deduper) empty(wanted func(c delivery) bool, do func(c delivery)) {
-	keep := d.waiting[:0]
-	for _, c := range d.waiting {
-		if !wanted(c) {
-			keep = append(keep, c)
-			continue
-		}
-		if do != nil {
-			do(c)
-		}
-		d.drop(c)
-	}
-	clear(d.waiting[len(keep):])
-	d.waiting = keep
 }
 
 // Stored acks a message whose id is on disk.

@@ -202,34 +202,38 @@ func (t *throttle) empty() {
 	})
 }
 
+// drop ends a message without a call.
+func (k *consumer) drop(c delivery) {
+	k.throttle.leave(c)
+	k.trials.over(c)
+	k.link.door.unclaim(c.Message())
+	k.link.door.server.Discard(c.Call)
+}
+
 // take removes the waiting messages for which wanted returns true, and calls do with each.
 func (t *throttle) take(wanted func(c delivery) bool, do func(c delivery)) {
-	from := func(list []delivery, leave bool) []delivery {
+	from := func(list []delivery) []delivery {
 		keep := list[:0]
 		for _, c := range list {
 			if !wanted(c) {
 				keep = append(keep, c)
 				continue
 			}
-			if leave {
-				t.leave(c)
-			}
 			if do != nil {
 				do(c)
 			}
-			t.k.link.door.unclaim(c.Message())
-			t.k.link.door.server.Discard(c.Call)
+			t.k.drop(c)
 		}
 		clear(list[len(keep):])
 		return keep
 	}
-	t.waiting = from(t.waiting, false)
+	t.waiting = from(t.waiting)
 	for _, l := range t.lanes {
-		l.waiting = from(l.waiting, false)
+		l.waiting = from(l.waiting)
 	}
-	t.k.trials.waiting = from(t.k.trials.waiting, true)
-	if t.k.dedupe != nil {
-		t.k.dedupe.empty(wanted, do)
+	t.k.trials.waiting = from(t.k.trials.waiting)
+	if d := t.k.dedupe; d != nil {
+		d.waiting = from(d.waiting)
 	}
 	t.k.trials.pump() // a trial may have waited for one of these
 }

@@ -19,10 +19,7 @@ func (c *planner) leaders(used map[string]bool) {
 			continue
 		}
 		key := "clock." + name + ".leader"
-		if c.settings.Connections[clock.Leader] == nil {
-			if _, configured := c.settings.origins[key]; !configured { // else Load has checked it
-				c.declaration(key, show(clock.Leader), UnknownConnection(clock.Leader, c.settings))
-			}
+		if c.connectionKnown(key, clock.Leader); c.settings.Connections[clock.Leader] == nil {
 			continue
 		}
 		c.length(key, publisher.ClockQueue(name, c.settings.Site.ID))

@@ -21,7 +21,7 @@ func (c *planner) producer(name string, p publisher.Producer) publisher.Producer
 	brokersType(&p.QueueType)
 	c.codec(key, p.Codec)
 	c.expandSites(key, reflect.ValueOf(&p).Elem(), producerSchema)
-	c.connectionKnown(key, p.Connection)
+	c.connectionKnown(key+".connection", p.Connection)
 	if !p.NoDeclare && !p.NoDeclareExchange {
 		c.exchange(p.Connection, p.Exchange, declared{key, p.ExchangeType, p.Transient || p.ExchangeTransient, p.AutoDelete, p.Arguments})
 	}
@@ -44,7 +44,7 @@ func (c *planner) consumer(name string, k publisher.Consumer) publisher.Consumer
 	if k.Codec != "" {
 		c.codec(key, k.Codec)
 	}
-	c.connectionKnown(key, k.Connection)
+	c.connectionKnown(key+".connection", k.Connection)
 	if k.Retry.Min > k.Retry.Max {
 		c.declaration(key+".retry.min", FormatDuration(k.Retry.Min),
 			fmt.Sprintf("more than retry.max, %s: swap them", FormatDuration(k.Retry.Max)))

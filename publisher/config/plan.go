@@ -126,12 +126,13 @@ func (c *planner) declaration(key, shown, text string) {
 	c.problems = append(c.problems, p)
 }
 
+// connectionKnown checks the connection that a key names.
 func (c *planner) connectionKnown(key, name string) {
-	if _, configured := c.settings.origins[key+".connection"]; configured {
+	if _, configured := c.settings.origins[key]; configured {
 		return // Load has checked it
 	}
 	if c.settings.Connections[name] == nil {
-		c.declaration(key+".connection", show(name), UnknownConnection(name, c.settings))
+		c.declaration(key, show(name), UnknownConnection(name, c.settings))
 	}
 }
 
