@@ -26,17 +26,6 @@ type deduper struct {
 // door closes the store.
 func (d *Door) Dedupe(consumer string, store *dedupe.Store) { d.stores[consumer] = store }
 
-// DedupeFailed pauses a consumer whose store has failed for good.
-func (d *Door) DedupeFailed(consumer string) {
-	for _, l := range d.links {
-		for _, k := range l.consumers {
-			if k.name == consumer {
-				k.Pause()
-			}
-		}
-	}
-}
-
 // Ids are forgotten when others come. While no message comes, expireMax of them are forgotten
 // at a time: in a moment again if there are more, or else in a while.
 const (

@@ -27,7 +27,7 @@ func (a *application) openDedupe() error {
 			After: func(wait time.Duration, fn func()) { a.loop.After(wait, fn) },
 			Failed: func(err error) {
 				log.Error().Err(err).Msg("the disk has failed: ids of handled messages are no longer remembered, and the consumer is paused")
-				a.amqp.DedupeFailed(name)
+				_ = a.server.Pause(name) // an error if nothing is consumed
 			},
 			Troubled: func(err error) {
 				if err != nil {

@@ -250,38 +250,36 @@ func setProcessors(n int) (undo func()) {
 
 // start opens everything, on the loop's thread.
 func (a *application) start() {
+	if err := a.open(); err != nil {
+		a.fail(err)
+		a.loop.Stop()
+	}
+}
+
+// open opens everything, up to the first error.
+func (a *application) open() error {
 	a.server.Start(a.runtime)
 	a.loop.OnEnd(a.server.End)
 	if a.clientCA != nil {
 		a.watchClientCA()
 	}
 	if err := a.embed(); err != nil {
-		a.fail(err)
-		a.loop.Stop()
-		return
+		return err
 	}
 	a.loop.OnEnd(a.amqp.End)
 	if err := a.openSpools(); err != nil {
-		a.fail(err)
-		a.loop.Stop()
-		return
+		return err
 	}
 	if err := a.openDedupe(); err != nil {
-		a.fail(err)
-		a.loop.Stop()
-		return
+		return err
 	}
 	for _, address := range a.plan.Settings.HTTP.Listen {
 		if err := a.listen(address); err != nil {
-			a.fail(err)
-			a.loop.Stop()
-			return
+			return err
 		}
 	}
 	if err := a.listenTLS(); err != nil {
-		a.fail(err)
-		a.loop.Stop()
-		return
+		return err
 	}
 	a.warn()
 	a.openInHand()
@@ -290,11 +288,10 @@ func (a *application) start() {
 	}
 	a.sweep()
 	if err := a.elect(); err != nil {
-		a.fail(err)
-		a.loop.Stop()
-		return
+		return err
 	}
 	a.clocks.Start(func(turn func()) clockdoor.Timer { return a.loop.After(0, turn) })
+	return nil
 }
 
 func (a *application) fail(err error) {

@@ -101,7 +101,7 @@ func (w *World) Start(s Setup) *Process {
 func (p *Process) openIDs(consumer string, d publisher.Dedupe, disk *crashfs.FS) {
 	p.w.T.Helper()
 	store, _, err := dedupe.Open(dedupe.Options{Dir: consumer, Keep: d.Keep, Max: d.Max, Now: p.w.Clock.Now, FS: disk, Offload: runtime{p}.offload,
-		After: func(wait time.Duration, fn func()) { runtime{p}.After(wait, fn) }, Failed: func(error) { p.Door.DedupeFailed(consumer) }})
+		After: func(wait time.Duration, fn func()) { runtime{p}.After(wait, fn) }, Failed: func(error) { _ = p.Server.Pause(consumer) }})
 	if err != nil {
 		p.w.T.Fatal(err)
 	}
