@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"mime"
 	"strings"
+
+	"zamqp/publisher/pickle"
 )
 
 // A Codec turns values into bodies and back. One codec serves many calls, so
@@ -38,7 +40,7 @@ func init() {
 	RegisterCodec(jsonCodec{}, "json", "application/x-json")
 	RegisterCodec(textCodec{}, "text", "plain")
 	RegisterCodec(csvCodec{}, "csv")
-	RegisterCodec(pickleCodec{}, "pickle")
+	RegisterCodec(pickle.Codec{}, "pickle")
 	RegisterCodec(msgpackCodec{}, "msgpack", "application/msgpack", "application/vnd.msgpack")
 }
 

@@ -1,4 +1,4 @@
-package publisher
+package pickle
 
 import (
 	"encoding/json"
@@ -9,10 +9,10 @@ import (
 	"regexp"
 )
 
-// pickleGlobals are the names that a pickle may hold, as Python 3 calls them: the names of
+// globals are the names that a pickle may hold, as Python 3 calls them: the names of
 // classes that are data, of the functions by which old protocols write such data, and of the
 // classes that a defaultdict makes its values with. Nothing is looked up by these names.
-var pickleGlobals = map[pyGlobal]bool{
+var globals = map[pyGlobal]bool{
 	"builtins.set": true, "builtins.frozenset": true, "builtins.bytearray": true, "builtins.bytes": true,
 	"builtins.list": true, "builtins.dict": true, "builtins.tuple": true, "builtins.int": true, "builtins.long": true,
 	"builtins.float": true, "builtins.str": true, "builtins.bool": true, "builtins.object": true, "builtins.getattr": true,
@@ -38,7 +38,7 @@ func pythonModule(name string) string {
 }
 
 // object returns the value of an instance.
-func (p *pickleReader) object(o *pyObject, depth int) (any, error) {
+func (p *reader) object(o *pyObject, depth int) (any, error) {
 	switch o.class {
 	case "builtins.set", "builtins.frozenset", "builtins.list", "builtins.tuple", "collections.deque":
 		return p.list(append(itemsOf(o.args), o.items...), depth)
@@ -182,7 +182,7 @@ func decimalOf(o *pyObject) (any, error) {
 	}
 	text, ok := nodeText(o.args[0])
 	switch {
-	case !ok || len(text) > pickleDigits:
+	case !ok || len(text) > digitsMax:
 		return nil, badObject(o)
 	case text == "NaN":
 		return math.NaN(), nil

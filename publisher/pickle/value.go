@@ -1,4 +1,4 @@
-package publisher
+package pickle
 
 import (
 	"errors"
@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// pickleValuesMax limits the number of values that are read. By its memo a short pickle can
+// valuesMax limits the number of values that are read. By its memo a short pickle can
 // hold one list many times, which holds another list many times, and so on.
-const pickleValuesMax = 1 << 20
+const valuesMax = 1 << 20
 
-// A pickleReader turns the nodes of a pickle into plain values.
-type pickleReader struct {
+// A reader turns the nodes of a pickle into plain values.
+type reader struct {
 	left int  // how many values it may still make
 	json bool // encoding/json follows: keys of dicts become strings
 }
 
 // plain returns the value of a node.
-func (p *pickleReader) plain(v any, depth int) (any, error) {
+func (p *reader) plain(v any, depth int) (any, error) {
 	if p.left--; p.left < 0 {
-		return nil, fmt.Errorf("it holds more than %d values", pickleValuesMax)
+		return nil, fmt.Errorf("it holds more than %d values", valuesMax)
 	}
-	if depth > pickleDepth {
-		return nil, errPickleDeep
+	if depth > depthMax {
+		return nil, errDeep
 	}
 	switch v := v.(type) {
 	case nil, bool, int64, float64, string, []byte:
@@ -53,9 +53,9 @@ func (p *pickleReader) plain(v any, depth int) (any, error) {
 	return nil, fmt.Errorf("it holds a %T: only plain data is read", v)
 }
 
-func (p *pickleReader) list(items []any, depth int) (any, error) {
+func (p *reader) list(items []any, depth int) (any, error) {
 	if len(items) > p.left {
-		return nil, fmt.Errorf("it holds more than %d values", pickleValuesMax)
+		return nil, fmt.Errorf("it holds more than %d values", valuesMax)
 	}
 	out := make([]any, len(items))
 	for i, item := range items {
@@ -68,9 +68,9 @@ func (p *pickleReader) list(items []any, depth int) (any, error) {
 }
 
 // dict makes a map[string]any, or a map[any]any if a key is not a string.
-func (p *pickleReader) dict(pairs []any, depth int) (any, error) {
+func (p *reader) dict(pairs []any, depth int) (any, error) {
 	if len(pairs) > p.left {
-		return nil, fmt.Errorf("it holds more than %d values", pickleValuesMax)
+		return nil, fmt.Errorf("it holds more than %d values", valuesMax)
 	}
 	texts, others := make(map[string]any, len(pairs)/2), map[any]any(nil)
 	for i := 0; i < len(pairs); i += 2 {

@@ -1,4 +1,4 @@
-package publisher
+package pickle
 
 import (
 	"bytes"
@@ -8,10 +8,10 @@ import (
 	"reflect"
 	"strings"
 
-	pickle "github.com/kisielk/og-rek"
+	ogrek "github.com/kisielk/og-rek"
 )
 
-// pickleCodec is Python's pickle, for data only: classes are neither loaded nor called, so no
+// Codec is the codec of Python's pickle, for data only: classes are neither loaded nor called, so no
 // code can run. It writes protocol 0, as collective.zamqp did, and reads protocols 0 to 5.
 //
 //	Python                        Go, into an any
@@ -31,39 +31,41 @@ import (
 // their json tags, and bytes are base64 in strings. The same types can be encoded, and
 // structs and maps become dicts, by their json tags. A *big.Int becomes an int. A type that
 // encodes itself as text is written as that text.
-type pickleCodec struct{}
+type Codec struct{}
 
-func (pickleCodec) ContentType() string { return "application/x-python-serialize" }
+// ContentType is the name that kombu and collective.zamqp use.
+func (Codec) ContentType() string { return "application/x-python-serialize" }
 
-// pickleProtocol is the protocol that is written. With StrictUnicode a string is a str in
-// Python 3 and a unicode in Python 2.
-var pickleProtocol = pickle.EncoderConfig{Protocol: 0, StrictUnicode: true}
+// written is the protocol that is written. With StrictUnicode a string is a str in Python 3 and
+// a unicode in Python 2.
+var written = ogrek.EncoderConfig{Protocol: 0, StrictUnicode: true}
 
-func (pickleCodec) Append(dst []byte, v any) ([]byte, error) {
+// Append appends the pickle of v to dst.
+func (Codec) Append(dst []byte, v any) ([]byte, error) {
 	plain, err := toPython(reflect.ValueOf(v), 0)
 	if err != nil {
 		return dst, fmt.Errorf("pickle: %w", err)
 	}
 	buf := bytes.NewBuffer(dst)
-	if err := pickle.NewEncoderWithConfig(buf, &pickleProtocol).Encode(plain); err != nil {
+	if err := ogrek.NewEncoderWithConfig(buf, &written).Encode(plain); err != nil {
 		return dst, fmt.Errorf("pickle: %w", err)
 	}
 	return buf.Bytes(), nil
 }
 
-// pickleDepth limits how deep values may be nested, in both directions.
-const pickleDepth = 200
+// depthMax limits how deep values may be nested, in both directions.
+const depthMax = 200
 
-var errPickleDeep = fmt.Errorf("values are nested deeper than %d, or hold themselves", pickleDepth)
+var errDeep = fmt.Errorf("values are nested deeper than %d, or hold themselves", depthMax)
 
 // toPython turns a value into one that the encoder knows.
 func toPython(v reflect.Value, depth int) (any, error) {
-	if depth > pickleDepth {
-		return nil, errPickleDeep
+	if depth > depthMax {
+		return nil, errDeep
 	}
 	for v.Kind() == reflect.Interface || v.Kind() == reflect.Pointer && !isBig(v) {
 		if v.IsNil() {
-			return pickle.None{}, nil
+			return ogrek.None{}, nil
 		}
 		if own, ok, err := ownEncoding(v); ok {
 			return own, err
@@ -71,7 +73,7 @@ func toPython(v reflect.Value, depth int) (any, error) {
 		v = v.Elem()
 	}
 	if !v.IsValid() {
-		return pickle.None{}, nil
+		return ogrek.None{}, nil
 	}
 	if own, ok, err := ownEncoding(v); ok {
 		return own, err
@@ -86,10 +88,10 @@ func toPython(v reflect.Value, depth int) (any, error) {
 		return v.String(), nil
 	case reflect.Slice, reflect.Array:
 		if v.Kind() == reflect.Slice && v.IsNil() {
-			return pickle.None{}, nil
+			return ogrek.None{}, nil
 		}
 		if v.Type().Elem().Kind() == reflect.Uint8 && v.Kind() == reflect.Slice {
-			return pickle.Bytes(v.Bytes()), nil
+			return ogrek.Bytes(v.Bytes()), nil
 		}
 		list := make([]any, v.Len())
 		for i := range list {
@@ -123,7 +125,7 @@ func ownEncoding(v reflect.Value) (any, bool, error) {
 
 func mapToPython(v reflect.Value, depth int) (any, error) {
 	if v.IsNil() {
-		return pickle.None{}, nil
+		return ogrek.None{}, nil
 	}
 	dict := make(map[any]any, v.Len())
 	for it := v.MapRange(); it.Next(); {
@@ -161,13 +163,14 @@ func structToPython(v reflect.Value, depth int) (any, error) {
 	return dict, nil
 }
 
-func (pickleCodec) Decode(b []byte, v any) error {
-	node, err := readPickle(b)
+// Decode fills v, a pointer, from a pickle.
+func (Codec) Decode(b []byte, v any) error {
+	node, err := readNodes(b)
 	if err != nil {
 		return err
 	}
 	target, isAny := v.(*any)
-	p := pickleReader{left: pickleValuesMax, json: !isAny}
+	p := reader{left: valuesMax, json: !isAny}
 	plain, err := p.plain(node, 0)
 	if err != nil {
 		return err

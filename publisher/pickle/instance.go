@@ -1,20 +1,20 @@
-package publisher
+package pickle
 
 import (
 	"errors"
 	"fmt"
 )
 
-// global pushes the name of a class or function, if it is in pickleGlobals.
-func (m *pickleMachine) global(module, name string) error {
+// global pushes the name of a class or function, if it is in globals.
+func (m *machine) global(module, name string) error {
 	g := pyGlobal(pythonModule(module) + "." + name)
-	if !pickleGlobals[g] {
+	if !globals[g] {
 		return fmt.Errorf("it names %s.%s: only plain data is read, classes are not", module, name)
 	}
 	return m.push(g)
 }
 
-func (m *pickleMachine) stackGlobal() error {
+func (m *machine) stackGlobal() error {
 	name, err := m.pop()
 	if err != nil {
 		return err
@@ -32,7 +32,7 @@ func (m *pickleMachine) stackGlobal() error {
 }
 
 // reduce replaces a name and its arguments by the instance that Python would make of them.
-func (m *pickleMachine) reduce() error {
+func (m *machine) reduce() error {
 	top, err := m.pop()
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func isZoneMethod(o *pyObject) bool {
 }
 
 // build sets the state of an instance.
-func (m *pickleMachine) build() error {
+func (m *machine) build() error {
 	state, err := m.pop()
 	if err != nil {
 		return err

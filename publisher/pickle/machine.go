@@ -1,4 +1,4 @@
-package publisher
+package pickle
 
 import (
 	"bytes"
@@ -8,20 +8,19 @@ import (
 	"strings"
 )
 
-// pickleStepsMax limits the values and marks that are made while a pickle is read: each needs
-// much more memory than its octets in the pickle. Python puts most values into the memo once,
-// and makes a mark for each container.
-const pickleStepsMax = 4 * pickleValuesMax
+// stepsMax limits the values and marks that are made while a pickle is read: each needs much
+// more memory than its octets in the pickle. Python puts most values into the memo once, and
+// makes a mark for each container.
+const stepsMax = 4 * valuesMax
 
-// pickleProtocolMax is the newest protocol that is read.
-const pickleProtocolMax = 5
+// protocolMax is the newest protocol that is read.
+const protocolMax = 5
 
-var errPickleCut = errors.New("the pickle is cut short")
+var errCut = errors.New("the pickle is cut short")
 
-// A pickle is a program for a machine with a stack and a memo. pickleMachine runs it and
-// makes nodes, which are only data: a class is a name, and an instance is the name with what
-// it was made from. Nothing is looked up by name, and nothing is called.
-type pickleMachine struct {
+// machine runs a pickle and makes nodes, which are only data: a class is a name, and an instance
+// is the name with what it was made from. Nothing is looked up by name, and nothing is called.
+type machine struct {
 	in    []byte
 	at    int
 	stack []any
@@ -49,25 +48,25 @@ type (
 	}
 )
 
-// readPickle returns the value that a pickle makes, as nodes. b must be one whole pickle and
+// readNodes returns the value that a pickle makes, as nodes. b must be one whole pickle and
 // nothing else.
-func readPickle(b []byte) (any, error) {
-	m := pickleMachine{in: b, memo: map[int]any{}}
+func readNodes(b []byte) (any, error) {
+	m := machine{in: b, memo: map[int]any{}}
 	for !m.done {
 		at := m.at
 		op, err := m.octet()
 		if err != nil {
 			return nil, err
 		}
-		run := pickleOpcodes[op]
+		run := opcodes[op]
 		if run == nil {
-			return nil, fmt.Errorf("opcode %q at %d is not one of plain data, in protocols 0 to %d", op, at, pickleProtocolMax)
+			return nil, fmt.Errorf("opcode %q at %d is not one of plain data, in protocols 0 to %d", op, at, protocolMax)
 		}
 		if err := run(&m); err != nil {
 			return nil, err
 		}
-		if m.made > pickleStepsMax {
-			return nil, fmt.Errorf("it makes more than %d values", pickleStepsMax)
+		if m.made > stepsMax {
+			return nil, fmt.Errorf("it makes more than %d values", stepsMax)
 		}
 	}
 	if m.at < len(b) {
@@ -76,7 +75,7 @@ func readPickle(b []byte) (any, error) {
 	return m.pop()
 }
 
-func (m *pickleMachine) octet() (byte, error) {
+func (m *machine) octet() (byte, error) {
 	b, err := m.take(1)
 	if err != nil {
 		return 0, err
@@ -85,16 +84,16 @@ func (m *pickleMachine) octet() (byte, error) {
 }
 
 // take returns the next n octets.
-func (m *pickleMachine) take(n uint64) ([]byte, error) {
+func (m *machine) take(n uint64) ([]byte, error) {
 	if n > uint64(len(m.in)-m.at) {
-		return nil, errPickleCut
+		return nil, errCut
 	}
 	m.at += int(n)
 	return m.in[m.at-int(n) : m.at], nil
 }
 
 // number reads a little-endian number of that many octets.
-func (m *pickleMachine) number(octets uint64) (uint64, error) {
+func (m *machine) number(octets uint64) (uint64, error) {
 	b, err := m.take(octets)
 	if err != nil {
 		return 0, err
@@ -105,7 +104,7 @@ func (m *pickleMachine) number(octets uint64) (uint64, error) {
 }
 
 // counted reads a length of that many octets, and then as many octets as it says.
-func (m *pickleMachine) counted(octets uint64) ([]byte, error) {
+func (m *machine) counted(octets uint64) ([]byte, error) {
 	n, err := m.number(octets)
 	if err != nil {
 		return nil, err
@@ -114,31 +113,31 @@ func (m *pickleMachine) counted(octets uint64) ([]byte, error) {
 }
 
 // line reads up to a newline, and returns the text without it.
-func (m *pickleMachine) line() (string, error) {
+func (m *machine) line() (string, error) {
 	n := bytes.IndexByte(m.in[m.at:], '\n')
 	if n < 0 {
-		return "", errPickleCut
+		return "", errCut
 	}
 	text := string(m.in[m.at : m.at+n])
 	m.at += n + 1
 	return text, nil
 }
 
-func (m *pickleMachine) push(v any) error {
+func (m *machine) push(v any) error {
 	m.made++
 	m.stack = append(m.stack, v)
 	return nil
 }
 
 // floor is the position on the stack below which nothing may be popped.
-func (m *pickleMachine) floor() int {
+func (m *machine) floor() int {
 	if len(m.marks) == 0 {
 		return 0
 	}
 	return m.marks[len(m.marks)-1]
 }
 
-func (m *pickleMachine) pop() (any, error) {
+func (m *machine) pop() (any, error) {
 	last := len(m.stack) - 1
 	if last < m.floor() {
 		return nil, errors.New("the pickle takes more from its stack than it holds")
@@ -148,7 +147,7 @@ func (m *pickleMachine) pop() (any, error) {
 	return v, nil
 }
 
-func (m *pickleMachine) top() (any, error) {
+func (m *machine) top() (any, error) {
 	v, err := m.pop()
 	if err != nil {
 		return nil, err
@@ -158,7 +157,7 @@ func (m *pickleMachine) top() (any, error) {
 }
 
 // popMark pops what was pushed since the last MARK. The result belongs to the caller.
-func (m *pickleMachine) popMark() ([]any, error) {
+func (m *machine) popMark() ([]any, error) {
 	if len(m.marks) == 0 {
 		return nil, errors.New("the pickle goes back to a mark that it has not made")
 	}
@@ -170,7 +169,7 @@ func (m *pickleMachine) popMark() ([]any, error) {
 }
 
 // popTuple replaces the last n values by a tuple.
-func (m *pickleMachine) popTuple(n int) error {
+func (m *machine) popTuple(n int) error {
 	items := make([]any, n)
 	for i := n - 1; i >= 0; i-- {
 		var err error
@@ -182,7 +181,7 @@ func (m *pickleMachine) popTuple(n int) error {
 }
 
 // addTo appends items, or pairs of keys and values, to the value on top of the stack.
-func (m *pickleMachine) addTo(items []any, pairs bool) error {
+func (m *machine) addTo(items []any, pairs bool) error {
 	v, err := m.top()
 	if err != nil {
 		return err
@@ -212,7 +211,7 @@ func (m *pickleMachine) addTo(items []any, pairs bool) error {
 	return fmt.Errorf("items are added to a %s", nodeName(v))
 }
 
-func (m *pickleMachine) addToSet() error {
+func (m *machine) addToSet() error {
 	items, err := m.popMark()
 	if err != nil {
 		return err
@@ -229,7 +228,7 @@ func (m *pickleMachine) addToSet() error {
 	return nil
 }
 
-func (m *pickleMachine) put(key int) error {
+func (m *machine) put(key int) error {
 	v, err := m.top()
 	if err == nil {
 		m.made++
@@ -238,7 +237,7 @@ func (m *pickleMachine) put(key int) error {
 	return err
 }
 
-func (m *pickleMachine) get(key int) error {
+func (m *machine) get(key int) error {
 	v, ok := m.memo[key]
 	if !ok {
 		return fmt.Errorf("the pickle looks for value %d, which it has not kept", key)
@@ -246,10 +245,10 @@ func (m *pickleMachine) get(key int) error {
 	return m.push(v)
 }
 
-func (m *pickleMachine) protocol() error {
+func (m *machine) protocol() error {
 	version, err := m.octet()
-	if err == nil && version > pickleProtocolMax {
-		return fmt.Errorf("its protocol is %d, and 0 to %d are read", version, pickleProtocolMax)
+	if err == nil && version > protocolMax {
+		return fmt.Errorf("its protocol is %d, and 0 to %d are read", version, protocolMax)
 	}
 	return err
 }

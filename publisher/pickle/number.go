@@ -1,4 +1,4 @@
-package publisher
+package pickle
 
 import (
 	"bytes"
@@ -11,22 +11,22 @@ import (
 	"strings"
 )
 
-// pickleDigits is the largest number of digits of a decimal number that is read. The time to
+// digitsMax is the largest number of digits of a decimal number that is read. The time to
 // read a number grows with the square of its length. Python has the same limit.
-const pickleDigits = 4300
+const digitsMax = 4300
 
-// pickleLongMax is the largest number of octets of a binary number: it has about as many
+// longMax is the largest number of octets of a binary number: it has about as many
 // digits.
-const pickleLongMax = 1786
+const longMax = 1786
 
 // decimal reads a number of protocol 0.
-func (m *pickleMachine) decimal() error {
+func (m *machine) decimal() error {
 	text, err := m.line()
 	if err != nil {
 		return err
 	}
-	if len(text) > pickleDigits {
-		return fmt.Errorf("a number has more than %d digits", pickleDigits)
+	if len(text) > digitsMax {
+		return fmt.Errorf("a number has more than %d digits", digitsMax)
 	}
 	n, ok := new(big.Int).SetString(strings.TrimSuffix(text, "L"), 10)
 	if !ok {
@@ -36,7 +36,7 @@ func (m *pickleMachine) decimal() error {
 }
 
 // integer reads a number of protocol 0, in which 00 and 01 are the booleans.
-func (m *pickleMachine) integer() error {
+func (m *machine) integer() error {
 	rest := m.in[m.at:]
 	for i, word := range [...]string{"00\n", "01\n"} {
 		if bytes.HasPrefix(rest, []byte(word)) {
@@ -48,13 +48,13 @@ func (m *pickleMachine) integer() error {
 }
 
 // long reads a number in two's complement, little-endian.
-func (m *pickleMachine) long(octets uint64) error {
+func (m *machine) long(octets uint64) error {
 	b, err := m.counted(octets)
 	if err != nil {
 		return err
 	}
-	if len(b) > pickleLongMax {
-		return fmt.Errorf("a number has more than %d digits", pickleDigits)
+	if len(b) > longMax {
+		return fmt.Errorf("a number has more than %d digits", digitsMax)
 	}
 	turned := make([]byte, len(b))
 	for i, c := range b {
@@ -67,7 +67,7 @@ func (m *pickleMachine) long(octets uint64) error {
 	return m.push(n)
 }
 
-func (m *pickleMachine) float() error {
+func (m *machine) float() error {
 	text, err := m.line()
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (m *pickleMachine) float() error {
 	return m.push(f)
 }
 
-func (m *pickleMachine) binaryFloat() error {
+func (m *machine) binaryFloat() error {
 	b, err := m.take(8)
 	if err != nil {
 		return err

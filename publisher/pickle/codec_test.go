@@ -1,4 +1,4 @@
-package publisher_test
+package pickle_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"zamqp/publisher"
+	"zamqp/publisher/pickle"
 )
 
 // python runs a Python 3 program, with Debian's python3, or skips the test.
@@ -32,18 +32,9 @@ func python(t *testing.T, program string, stdin []byte) []byte {
 	return out
 }
 
-func pickleCodec(t *testing.T) publisher.Codec {
-	t.Helper()
-	c, err := publisher.FindCodec("pickle")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // TestPicklesOfPython reads what Python's own pickle writes, in each protocol.
 func TestPicklesOfPython(t *testing.T) {
-	c := pickleCodec(t)
+	c := pickle.Codec{}
 	large, _ := new(big.Int).SetString("123456789012345678901234567890", 10)
 	rows := []struct {
 		python string
@@ -130,7 +121,7 @@ func TestPicklesForPython(t *testing.T) {
 	}
 	var all []byte
 	for _, row := range rows {
-		text, err := pickleCodec(t).Append([]byte("kept"), row.v)
+		text, err := pickle.Codec{}.Append([]byte("kept"), row.v)
 		if err != nil {
 			t.Fatalf("%v: %v", row.v, err)
 		}
@@ -205,7 +196,7 @@ func TestClassesOfPython(t *testing.T) {
 		for protocol := range 6 {
 			var got any
 			text := pickles[6*i+protocol]
-			if err := pickleCodec(t).Decode(text, &got); err != nil || fmt.Sprint(got) != row.want {
+			if err := (pickle.Codec{}).Decode(text, &got); err != nil || fmt.Sprint(got) != row.want {
 				t.Errorf("%s, protocol %d: %v, %v, want %s: %q", row.python, protocol, got, err, row.want, text)
 			}
 		}
@@ -224,7 +215,7 @@ func TestZonesOfLibraries(t *testing.T) {
 		{"the second 2:30 of that night", "cdatetime\ndatetime\nC\x0a\x07\xe8\x8a\x1b\x02\x1e\x00\x00\x00\x00czoneinfo\nZoneInfo\n(VEurope/Berlin\ntR\x86R.", "2024-10-27 02:30:00 +0100 CET"},
 	} {
 		var got any
-		if err := pickleCodec(t).Decode([]byte(row.pickle), &got); err != nil || fmt.Sprint(got) != row.want {
+		if err := (pickle.Codec{}).Decode([]byte(row.pickle), &got); err != nil || fmt.Sprint(got) != row.want {
 			t.Errorf("%s: %v, %v", row.name, got, err)
 		}
 	}
@@ -243,7 +234,7 @@ func TestClassesIntoStruct(t *testing.T) {
 			ID    string
 			Names map[int]string
 		}
-		err := pickleCodec(t).Decode(text, &got)
+		err := pickle.Codec{}.Decode(text, &got)
 		if err != nil || fmt.Sprint(got) != "{2024-01-02 00:00:00 +0000 UTC 1m30s 1.1 [a] 00000000-0000-0000-0000-000000000005 map[1:one 2:two]}" {
 			t.Errorf("protocol %d: %v, %v", protocol, got, err)
 		}
@@ -251,7 +242,7 @@ func TestClassesIntoStruct(t *testing.T) {
 }
 
 func TestPickleIntoStruct(t *testing.T) {
-	text, err := pickleCodec(t).Append(nil, map[string]any{"id": "a", "n": 3, "raw": []byte("xy")})
+	text, err := pickle.Codec{}.Append(nil, map[string]any{"id": "a", "n": 3, "raw": []byte("xy")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +251,7 @@ func TestPickleIntoStruct(t *testing.T) {
 		N   int
 		Raw []byte
 	}
-	if err := pickleCodec(t).Decode(text, &got); err != nil || got.ID != "a" || got.N != 3 || string(got.Raw) != "xy" {
+	if err := (pickle.Codec{}).Decode(text, &got); err != nil || got.ID != "a" || got.N != 3 || string(got.Raw) != "xy" {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -320,14 +311,14 @@ func TestNoPickleRuns(t *testing.T) {
 		"codecs, wrong args": "c_codecs\nencode\n(I1\nS'latin1'\ntR.",
 	} {
 		var v any
-		if err := pickleCodec(t).Decode([]byte(text), &v); err == nil {
+		if err := (pickle.Codec{}).Decode([]byte(text), &v); err == nil {
 			t.Errorf("%s: read as %#v", name, v)
 		}
 	}
 	ring := map[string]any{}
 	ring["self"] = ring
 	for _, v := range []any{ring, make(chan int), func() {}} {
-		if _, err := pickleCodec(t).Append(nil, v); err == nil {
+		if _, err := (pickle.Codec{}).Append(nil, v); err == nil {
 			t.Errorf("%T was written", v)
 		}
 	}
@@ -342,10 +333,7 @@ func FuzzPickle(f *testing.F) {
 		"cdecimal\nDecimal\n(V1.50\ntR.", "ccollections\nOrderedDict\n(tRVa\nI1\ns.", "cdatetime\ntimedelta\n(I1\nI2\nI3\ntR.", "\x8b\x02\x00\x00\x00\xff\x7f."} {
 		f.Add([]byte(seed))
 	}
-	c, err := publisher.FindCodec("pickle")
-	if err != nil {
-		f.Fatal(err)
-	}
+	c := pickle.Codec{}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var v any
 		if err := c.Decode(b, &v); err != nil {
