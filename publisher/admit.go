@@ -186,7 +186,7 @@ func (s *Server) refuseUnrouted(r *Request, l lookup) {
 
 func (s *Server) refuse(r *Request, status int, text string) {
 	s.stats.Refused++
-	_ = r.text(status, text+"\n")
+	_ = r.answerError(nil, status, text)
 	if status == http.StatusServiceUnavailable {
 		r.setHeader(retryAfter, "1") // what is full now is soon less full: calls are short
 	}

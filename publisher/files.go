@@ -81,7 +81,7 @@ func (t *fileTree) answer(r *Request) error {
 	// What is not there is no failure of the call.
 	r.response.lines = dropLines(r.response.lines, describesFile)
 	r.setHeader("X-Content-Type-Options", "nosniff")
-	return r.text(s.Status, s.Text+"\n")
+	return r.answerError(err, s.Status, s.Text)
 }
 
 // fileName is what follows the literal part of the route's pattern, unescaped.

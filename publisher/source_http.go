@@ -215,6 +215,6 @@ func (r *Request) answerFailure(err error, status int, cause string) {
 	if e := (*encodingError)(nil); errors.As(err, &e) {
 		r.setHeader("Accept-Encoding", acceptEncoding)
 	}
-	_ = r.text(status, cause+"\n")
+	_ = r.answerError(err, status, cause)
 	r.reportFields()
 }

@@ -161,7 +161,7 @@ func (messageSource) replyFailure(r *Request, err error) {
 		r.response.headers = s.answer.headers
 	} else {
 		r.keepFields(err)
-		_ = r.text(status, cause)
+		_ = r.answerError(err, status, cause)
 		r.reportFields()
 	}
 	if err := guard(r.endWith); err != nil {
