@@ -8,7 +8,7 @@ func (l *Loop) end() {
 	l.tick()
 	l.closeDoors()
 	l.loseAll()
-	for i := 0; i < 100 && (l.mail.waiting() || l.tasks || i == 0); i++ { // tasks that wake each other could go on for ever
+	for i := 0; i < endRounds && (l.mail.waiting() || l.tasks || i == 0); i++ {
 		l.mail.run()
 		if l.opt.Tasks != nil {
 			l.runTasks()
@@ -33,6 +33,10 @@ func (l *Loop) end() {
 	l.debug.disown()
 	l.show(true)
 }
+
+// endRounds bounds the rounds of tasks and posted functions at the end, because tasks that wake each other could go on
+// for ever. A round does as much as a turn, so this is enough for a million calls.
+const endRounds = 10_000
 
 // closeDoors ends what makes connections.
 func (l *Loop) closeDoors() {

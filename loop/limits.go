@@ -9,8 +9,8 @@ type Options struct {
 	WriteConnMax  int // bytes of a long output written of one connection in a turn; 128 KiB
 	WriteTurnMax  int // bytes of long outputs written of all connections in a turn; 1 MiB
 	AcceptTurnMax int // connections accepted by one listener in a turn; 64
-	PostTurnMax   int // posted functions run in a turn; 1024
-	TimerTurnMax  int // timers and deadlines run in a turn; 4096
+	PostTurnMax   int // posted functions run in a turn; 256
+	TimerTurnMax  int // timers and deadlines run in a turn; 256
 
 	HighWater int // a connection is not read while more bytes of Pending than this are left after a write; 1 MiB
 	InputMax  int // a socket is not read while its peer has refused more bytes of input than this; 256 KiB
@@ -59,8 +59,8 @@ func (o *Options) fill() {
 	number(&o.WriteConnMax, 128<<10)
 	number(&o.WriteTurnMax, 1<<20)
 	number(&o.AcceptTurnMax, 64)
-	number(&o.PostTurnMax, 1024)
-	number(&o.TimerTurnMax, 4096)
+	number(&o.PostTurnMax, 256)
+	number(&o.TimerTurnMax, 256)
 	number(&o.HighWater, HighWaterDefault)
 	number(&o.InputMax, 256<<10)
 	number(&o.LingerMax, 32<<20)

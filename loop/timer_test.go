@@ -90,3 +90,30 @@ func TestTimerPanic(t *testing.T) {
 	}
 	wait(t, ran, "the timer after it")
 }
+
+// TestManyTimersInSlices: of very many timers that are due together, so many run in a turn, and of posted functions alike.
+func TestManyTimersInSlices(t *testing.T) {
+	const n, most = 100_000, 256
+	r := start(t, loop.Options{})
+	for name, add := range map[string]func(fn func()){
+		"timers":           func(fn func()) { r.After(time.Millisecond, fn) },
+		"posted functions": func(fn func()) { r.Post(fn) },
+	} {
+		ran, inTurn := 0, 0
+		var turn time.Time
+		r.do(func() {
+			for range n {
+				add(func() {
+					if now := r.Now(); now != turn {
+						turn, inTurn = now, 0
+					}
+					if inTurn++; inTurn == most+1 {
+						t.Errorf("more than %d %s in one turn", most, name)
+					}
+					ran++
+				})
+			}
+		})
+		r.until(name, func() bool { return ran == n })
+	}
+}

@@ -42,7 +42,7 @@ func (f *fanout) add(t *topic) {
 func (f *fanout) next() {
 	if !f.posted {
 		f.posted = true
-		f.server.runtime.After(0, f.slice)
+		f.server.InNextTurn(f.slice)
 	}
 }
 

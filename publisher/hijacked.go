@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"weak"
 )
@@ -14,6 +15,7 @@ import (
 // hijacked is a connection that a handler has taken over and not closed yet.
 type hijacked struct {
 	server *Server
+	slot   int                     // the place in Server.hijacked
 	cancel context.CancelCauseFunc // cancels the handler's context
 	closed func()                  // tells the door
 	close  func()                  // closes the connection
@@ -76,7 +78,8 @@ func (c *hijackedConn) Close() error { defer c.leave(); return c.Conn.Close() }
 
 // takeOver records a connection that belongs to a handler from now on.
 func (s *Server) takeOver(h *hijacked) {
-	s.hijacked[h] = struct{}{}
+	h.slot = len(s.hijacked)
+	s.hijacked = append(s.hijacked, h)
 	if s.draining {
 		h.cancel(ErrDraining)
 	}
@@ -91,7 +94,11 @@ func (h *hijacked) leave() {
 
 // forget removes a closed connection from the count. Loop thread.
 func (s *Server) forget(h *hijacked) {
-	delete(s.hijacked, h)
+	last := len(s.hijacked) - 1
+	s.hijacked[h.slot] = s.hijacked[last]
+	s.hijacked[h.slot].slot = h.slot
+	s.hijacked[last] = nil
+	s.hijacked = s.hijacked[:last]
 	h.closed()
 	if done := s.unhijacked; done != nil && len(s.hijacked) == 0 {
 		s.unhijacked = nil
@@ -116,10 +123,7 @@ func (s *Server) AwaitHijacked(done func()) {
 // CloseHijacked closes the connections that handlers have taken over. Loop thread
 // only.
 func (s *Server) CloseHijacked() {
-	all := make([]*hijacked, 0, len(s.hijacked))
-	for h := range s.hijacked {
-		all = append(all, h)
-	}
+	all := slices.Clone(s.hijacked)
 	go func() { // closing waits for goroutines that are reading
 		for _, h := range all {
 			h.close()
@@ -128,10 +132,13 @@ func (s *Server) CloseHijacked() {
 	}()
 }
 
-func (s *Server) cancelHijacked(cause error) {
-	for h := range s.hijacked {
+// cancelHijacked is a walk that cancels the contexts of handlers that have taken over their
+// connections.
+func (s *Server) cancelHijacked(cause error) *walk[*hijacked] {
+	return s.eachHijacked(func(h *hijacked) bool {
 		h.cancel(cause)
-	}
+		return true
+	})
 }
 
 // hijackerEnded logs the panic of a handler after it has taken over its connection,

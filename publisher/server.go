@@ -79,9 +79,10 @@ type Server struct {
 	packer       packer
 	scratch      []byte // for Fingerprint
 	foreign      foreignUses
-	hijacked     map[*hijacked]struct{} // connections that handlers have taken over
-	unhijacked   func()                 // called when none of them is left
-	contentType  string                 // the last valid content type: handlers pass the same constants again and again
+	hijacked     []*hijacked // connections that handlers have taken over
+	unhijacked   func()      // called when none of them is left
+	sweeping     bool        // CancelOlder has not come to its end
+	contentType  string      // the last valid content type: handlers pass the same constants again and again
 	stats        Stats
 	noBase       atomic.Bool // warned: site.base_url is missing
 	badForwarded atomic.Bool // warned: a malformed field of a trusted proxy
@@ -124,7 +125,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		producers: map[string]*producing{}, consumers: map[string]*consuming{},
 		queues: map[string]Queues{}, pausers: map[string]Pauser{},
 		registry: g, hooks: hooks{starts: slices.Clone(g.starts), stops: slices.Clone(g.stops)},
-		detached: detaching{serving: make(chan struct{})}, ended: make(chan struct{}), hijacked: map[*hijacked]struct{}{},
+		detached: detaching{serving: make(chan struct{})}, ended: make(chan struct{}),
 	}
 	s.makePools(g.Pools(), options.Pools)
 	if s.files.openMax = options.FilesOpen; s.files.openMax <= 0 {
@@ -252,7 +253,8 @@ func (s *Server) Outside() int { return s.outside }
 // mounted handlers and of other goroutines that publish, because nothing would answer
 // them. Loop thread only.
 func (s *Server) End() {
-	s.CancelAll(ErrShutdown)
+	s.cancelCalls(ErrShutdown).whole()
+	s.cancelHijacked(ErrShutdown).whole()
 	s.CloseHijacked()
 	s.detach()
 	s.workers.close()
@@ -262,8 +264,8 @@ func (s *Server) End() {
 
 const tasksIdleMax = 1024
 
-// RunReady resumes the calls whose waits have ended. It is the loop's task phase.
-// more reports that more calls are ready already.
+// RunReady resumes calls whose waits have ended, in the order in which they have ended, but no
+// more than fit into a turn. It is the loop's task phase. more reports that more calls are ready.
 func (s *Server) RunReady() (more bool) { return s.tasks != nil && s.tasks.RunReady() }
 
 // Producers returns the registered producers with their overrides, for doors.
@@ -416,32 +418,18 @@ func keepSmall(b []byte) []byte {
 }
 
 // BeginDrain makes the server unready, and tells that to the streams and to the handlers that
-// have taken over their connections. Calls still run.
+// have taken over their connections, over as many turns of the loop as it takes. Calls still
+// run.
 func (s *Server) BeginDrain() {
 	s.draining = true
-	s.drainStreams()
-	s.cancelHijacked(ErrDraining)
-}
-
-// drainStreamsMax is how many streams are told of the drain in one turn of the loop. Each of
-// them then ends in that turn.
-const drainStreamsMax = 256
-
-// drainStreams tells the streams that the server drains, over as many turns as it takes.
-func (s *Server) drainStreams() {
-	var streams []*Request
-	for _, r := range s.live {
-		if r.response.begun && r.cancelled == nil {
-			if len(streams) == drainStreamsMax {
-				s.runtime.After(0, s.drainStreams)
-				break
-			}
-			streams = append(streams, r)
+	s.eachCall(func(r *Request) bool {
+		if !r.response.begun || r.cancelled != nil {
+			return false
 		}
-	}
-	for _, r := range streams {
 		r.cancel(ErrDraining)
-	}
+		return true
+	}).run()
+	s.cancelHijacked(ErrDraining).run()
 }
 
 // Drain calls done when no call is live. New calls still run, because the doors
@@ -456,27 +444,46 @@ func (s *Server) Drain(done func()) {
 }
 
 // CancelAll ends the waits of every live call. It cancels the contexts of handlers
-// that have taken over their connections.
+// that have taken over their connections. With very many of them this takes several turns of
+// the loop, and may also end calls that begin meanwhile.
 func (s *Server) CancelAll(cause error) {
-	for _, r := range append([]*Request(nil), s.live...) {
+	s.cancelCalls(cause).run()
+	s.cancelHijacked(cause).run()
+}
+
+// cancelCalls is a walk that ends the waits of the live calls.
+func (s *Server) cancelCalls(cause error) *walk[*Request] {
+	return s.eachCall(func(r *Request) bool {
 		r.cancel(cause)
-	}
-	s.cancelHijacked(cause)
+		return true
+	})
 }
 
 // CancelOlder ends the waits of the calls that began before then, and have got nothing of a body
 // that streams since then. It leaves out answers that stream, and calls with a time limit of their
-// own.
+// own. With very many calls this takes several turns of the loop. Meanwhile CancelOlder does
+// nothing: call it from time to time.
 func (s *Server) CancelOlder(then time.Time, cause error) {
-	for _, r := range append([]*Request(nil), s.live...) {
-		if r.started.Before(then) && !r.response.begun && !r.limited && (r.incoming == nil || r.incoming.read.Before(then)) {
-			r.cancel(cause)
-		}
+	if s.sweeping {
+		return
 	}
+	s.sweeping = true
+	w := s.eachCall(func(r *Request) bool {
+		if !r.started.Before(then) || r.response.begun || r.limited || r.incoming != nil && !r.incoming.read.Before(then) {
+			return false
+		}
+		r.cancel(cause)
+		return true
+	})
+	w.over = func() { s.sweeping = false }
+	w.run()
 }
 
 // Now is the time of the loop's turn.
 func (s *Server) Now() time.Time { return s.runtime.Now() }
+
+// InNextTurn runs fn in the next turn of the loop. Doors continue with it what is too much for one turn.
+func (s *Server) InNextTurn(fn func()) { s.runtime.After(0, fn) }
 
 // Draining reports whether the drain has begun. From then on, nothing should begin new calls
 // by itself.

@@ -81,6 +81,37 @@ func TestRunReadyTakesOnlyWhatWasQueued(t *testing.T) {
 	})
 }
 
+// TestRunReadyTakesSoManyAtOnce, in the order of their waking, however many were woken.
+func TestRunReadyTakesSoManyAtOnce(t *testing.T) {
+	const n = 10_000
+	onThread(t, func() {
+		p := coro.NewPool(8, nil)
+		defer p.Close()
+		var tasks []*coro.Task
+		ran := 0
+		for i := range n {
+			p.Start(runFunc(func(task *coro.Task) {
+				tasks = append(tasks, task)
+				_ = task.Park()
+				if ran++; i != n-ran {
+					t.Errorf("task %d was the %d-th", i, ran)
+				}
+			}))
+		}
+		for i := range tasks {
+			tasks[n-1-i].Wake()
+		}
+		for more, before := true, 0; more; before = ran {
+			if more = p.RunReady(); ran-before > coro.ReadyMax {
+				t.Fatalf("%d tasks at once", ran-before)
+			}
+		}
+		if ran != n {
+			t.Errorf("%d tasks ran of %d", ran, n)
+		}
+	})
+}
+
 func TestCancel(t *testing.T) {
 	cause := errors.New("gone")
 	onThread(t, func() {

@@ -107,10 +107,14 @@ func (p *Pool) forget(t *Task) {
 	p.all = p.all[:len(p.all)-1]
 }
 
-// RunReady resumes the tasks that had been woken before the call, in the order of their waking. more reports that
-// others have been woken meanwhile and wait for the next call. It is the loop's Options.Tasks.
+// ReadyMax is how many tasks RunReady resumes. One message of a broker may wake very many tasks, for example the
+// confirm of all publishes so far.
+const ReadyMax = 256
+
+// RunReady resumes the first ReadyMax of the tasks that had been woken before the call, in the order of their waking.
+// more reports that others wait for the next call. It is the loop's Options.Tasks.
 func (p *Pool) RunReady() (more bool) {
-	for n := p.ready; n > 0 && p.readyHead != nil; n-- {
+	for n := min(p.ready, ReadyMax); n > 0 && p.readyHead != nil; n-- {
 		t := p.readyHead
 		p.readyHead = t.next
 		if p.readyHead == nil {

@@ -24,6 +24,7 @@ type bodies struct {
 	favoured    *exchange   // the body that may exceed the limit
 	line        []*exchange // exchanges that wait, in order; those that no longer wait stay in the list until their turn
 	waiting     int
+	resuming    bool // more continues in the next turn
 	refused     uint64
 }
 
@@ -185,11 +186,11 @@ func (b *bodies) release(x *exchange) {
 	if b.favoured == x {
 		b.favoured = nil
 	}
-	b.more()
+	b.more(x.door.server)
 }
 
 // more lets bodies continue that wait, if there is room.
-func (b *bodies) more() {
+func (b *bodies) more(s *publisher.Server) {
 	if b.waiting == 0 {
 		b.line = b.line[:0]
 		return
@@ -202,7 +203,12 @@ func (b *bodies) more() {
 	}
 	// Each of them may add one read of its socket before it is stopped again.
 	const share = 64 << 10
-	for room := b.max - b.held; room >= 0 && len(b.line) > 0; {
+	left := resumeTurnMax
+	for room := b.max - b.held; room >= 0 && len(b.line) > 0; left-- {
+		if left == 0 {
+			b.moreLater(s)
+			return
+		}
 		next := b.line[0]
 		b.line[0] = nil
 		b.line = b.line[1:]
@@ -211,6 +217,21 @@ func (b *bodies) more() {
 			b.resume(next)
 		}
 	}
+}
+
+// resumeTurnMax is how many of the bodies that wait are looked at in a turn.
+const resumeTurnMax = 256
+
+// moreLater calls more in the next turn.
+func (b *bodies) moreLater(s *publisher.Server) {
+	if b.resuming {
+		return
+	}
+	b.resuming = true
+	s.InNextTurn(func() {
+		b.resuming = false
+		b.more(s)
+	})
 }
 
 // endStalled ends old bodies that make no progress while the limit is reached, so that they

@@ -27,18 +27,19 @@ type Limits struct {
 
 // A Door makes the exchanges of a server's HTTP connections. Loop thread only.
 type Door struct {
-	server   *publisher.Server
-	http     *http1.Server
-	max      int // connections at once; 0 is no bound
-	bodies   bodies
-	turn     time.Time // the turn of the loop in which the next field was counted
-	octets   int
-	first    *exchange // the first open exchange
-	open     int       // connections, hijacked ones included
-	hijacked int       // how many of those are hijacked: they have no exchange any more
-	drain    func()    // called when the last has closed
-	closed   bool
-	refuse   uint64
+	server    *publisher.Server
+	http      *http1.Server
+	max       int // connections at once; 0 is no bound
+	bodies    bodies
+	turn      time.Time // the turn of the loop in which the next field was counted
+	octets    int
+	first     *exchange // the first open exchange
+	open      int       // connections, hijacked ones included
+	hijacked  int       // how many of those are hijacked: they have no exchange any more
+	drain     func()    // called when the last has closed
+	undrained *exchange // the drain has reached this exchange
+	closed    bool
+	refuse    uint64
 
 	securePort int // of https
 }
@@ -123,8 +124,23 @@ func (d *Door) Drain(done func()) {
 		return
 	}
 	d.drain = done
-	for x := d.first; x != nil; x = x.next {
+	d.undrained = d.first
+	d.drainSome()
+}
+
+// drainTurnMax is how many connections are drained in a turn. Closing one takes several system
+// calls.
+const drainTurnMax = 256
+
+// drainSome is one slice of Drain.
+func (d *Door) drainSome() {
+	for n := 0; n < drainTurnMax && d.undrained != nil; n++ {
+		x := d.undrained
+		d.undrained = x.next
 		x.Shutdown()
+	}
+	if d.undrained != nil {
+		d.server.InNextTurn(d.drainSome)
 	}
 }
 
@@ -272,6 +288,9 @@ func (x *exchange) Gone(cause error) {
 // unlink takes the exchange out of the list of its door.
 func (x *exchange) unlink() {
 	d := x.door
+	if d.undrained == x {
+		d.undrained = x.next
+	}
 	if x.next != nil {
 		x.next.prev = x.prev
 	}

@@ -138,3 +138,42 @@ func TestRetire(t *testing.T) {
 		t.Errorf("%d are open after their last answers", h.door.Open())
 	}
 }
+
+// closer is a wire that counts the connections that are closed.
+type closer struct {
+	wire
+	closed *int
+}
+
+func (w closer) Close() { *w.closed++ }
+
+// TestDrainInSlices: the drain of very many idle connections closes so many a turn, and each
+// of them, although others end by themselves meanwhile.
+func TestDrainInSlices(t *testing.T) {
+	const n, most = 100_000, 256
+	h := newHost(t, 0)
+	closed, over := 0, false
+	var last func() // ends the connection that comes next in the drain
+	for i := range n {
+		x := h.door.Accept(closer{closed: &closed})
+		if i == n-most-1 {
+			last = func() { x.Lost(nil) }
+		}
+	}
+	h.door.Drain(func() { over = true })
+	if closed != most {
+		t.Fatalf("%d connections were closed in the first turn", closed)
+	}
+	last()
+	sum := closed
+	for len(h.wakes) > 0 {
+		closed = 0
+		h.wake()
+		if sum += closed; closed > most {
+			t.Fatalf("%d connections were closed in one turn", closed)
+		}
+	}
+	if sum != n-1 || over {
+		t.Errorf("%d connections were closed of %d, and the drain is over: %v", sum, n-1, over)
+	}
+}

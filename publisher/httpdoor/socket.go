@@ -40,7 +40,7 @@ func (w *socketWire) Reserve(octets int) bool {
 		return false
 	}
 	if octets < 0 {
-		b.more()
+		b.more(w.door.server)
 	}
 	return true
 }
