@@ -124,8 +124,8 @@ func (s *Server) broadcast(topic string, e Event) (*broadcast, error) {
 	return &broadcast{topic: t, event: made}, nil
 }
 
-// options are those of the publish that carries the event to the exchange. derived says that
-// the call gives the publish an id, which is the same when the call runs again.
+// options returns the options of the publish that carries the event to the exchange. derived says
+// that the call gives the publish an id, which is the same when the call runs again.
 func (b *broadcast) options(derived bool) []Option {
 	options := []Option{Persistent(false), ContentType(b.event.contentType)}
 	if b.event.Name != "" {
@@ -167,8 +167,8 @@ func feed(name string) Handler {
 	}
 }
 
-// broadcastAll adds the events of a call that has committed to their topics. It waits where a
-// topic has no room, which passes: see topic.full.
+// broadcastAll adds the events of a call that has committed to their topics. It waits while a
+// topic has no room, which never takes long: see topic.full.
 func (r *Request) broadcastAll() {
 	for _, b := range r.tx.events {
 		if b.send() {
@@ -207,9 +207,9 @@ func (t *topic) admit() {
 	}
 }
 
-// full reports whether another event would push out one that a subscriber has not got who
-// could take it. It will get it within some turns, so the new event waits: a burst of events
-// makes nobody slow. Subscribers that can take nothing are not waited for.
+// full reports whether another event would push out one that a subscriber has not got yet, and
+// could take now. That subscriber gets it within some turns, so the new event waits: a burst of
+// events does not make clients slow. Nothing waits for subscribers that can take no more now.
 func (t *topic) full(e *topicEvent) bool {
 	sub := t.behind.first()
 	if sub == nil {
@@ -226,4 +226,4 @@ func (t *topic) full(e *topicEvent) bool {
 	return false
 }
 
-var errEventText = errors.New("event: the data is no text in UTF-8, as text/event-stream wants it: encode it, for example as base64")
+var errEventText = errors.New("event: the data is not text in UTF-8, which text/event-stream needs: encode it, for example as base64")

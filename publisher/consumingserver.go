@@ -41,8 +41,8 @@ type serving struct {
 // message it is ([consuming_server.NAME]), or else site.id.
 func (r *Request) Site() string { return r.serving().Site }
 
-// User is the user that the call is made for. For a message it is the user of its
-// consuming server ([consuming_server.NAME]). It is "" if nobody has said who.
+// User is the user that the call is made for. For a message it is the user of its consuming
+// server ([consuming_server.NAME]). It is "" if the user is not known.
 func (r *Request) User() string { return r.user }
 
 // serving is what the call shares with others.
@@ -53,7 +53,7 @@ func (r *Request) serving() *serving {
 	return r.server.main
 }
 
-// baseURL is where clients reach the server, for a call that no client has made.
+// baseURL is the URL at which clients reach the server, for a call that no client has made.
 func (r *Request) baseURL() *BaseURL { return r.serving().BaseURL }
 
 // producer finds a producer as it is at the call's site.
@@ -81,7 +81,7 @@ func (s *Server) makeServings(g *Registry) error {
 	own := s.main.handleErrors(g)
 	if len(o.ConsumingServers) == 0 {
 		return own
-	} // else site.id need not be set: the consumers are those of the other sites
+	} // with consuming servers site.id need not be set, so own does not count
 	var mistakes []error
 	s.servings = make(map[string]*serving, len(o.ConsumingServers))
 	for name, c := range o.ConsumingServers {
@@ -107,8 +107,8 @@ func (x *serving) handleErrors(g *Registry) error {
 	return errors.Join(mistakes...)
 }
 
-// makeProducers makes the producers, and those of the consuming servers whose names are
-// others there. given replaces the registered ones.
+// makeProducers makes the producers, and for each consuming server those that differ there. given
+// replaces the registered ones.
 func (s *Server) makeProducers(g *Registry, given map[string]Producer) error {
 	var mistakes []error
 	add := func(name, place string, p Producer) *producing {
@@ -199,7 +199,8 @@ func (g *Registry) OfTopic(name string) bool {
 	return registered != nil && registered.value.Exchange != ""
 }
 
-// instances are the names of a consumer: of all its instances, or its own.
+// instances returns the names of a consumer's instances, or its own name if it runs without
+// consuming servers.
 func (s *Server) instances(consumer string) (names []string) {
 	if s.consumers[consumer] != nil {
 		return []string{consumer}

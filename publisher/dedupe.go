@@ -10,11 +10,11 @@ import (
 // with an id that has been handled is acked, and not handled again.
 //
 // The ids are in files of server.data_dir, which belongs to one process. An id is written when
-// the call of its message has committed, and the message is acked when that is on disk. A
-// process that is killed in between handles the message once more.
+// the call of its message has committed, and the message is acked when that is on disk. If a
+// process is killed between the commit and the write, the message is handled once more.
 type Dedupe struct {
-	// Key is "message_id" or "header:NAME". "" is no dedupe. A message without an id is
-	// handled as ever.
+	// Key is "message_id" or "header:NAME". "" turns dedupe off. A message without an id is
+	// handled as usual.
 	Key string `key:"key"`
 	// Keep is how long an id is remembered; 0 is 24 hours.
 	Keep time.Duration `key:"keep" min:"1s" max:"8760h"`
@@ -43,8 +43,8 @@ func (d Dedupe) WithDefaults() Dedupe {
 	return d
 }
 
-// Of returns the function that finds the id of a message, nil without a key. An empty id is
-// none.
+// Of returns the function that finds the id of a message; nil without a key. The function returns
+// an empty id for a message that has none.
 func (d Dedupe) Of() (func(c *Call) []byte, error) {
 	if d.Key == "" {
 		return nil, nil

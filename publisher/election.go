@@ -5,8 +5,8 @@ import "time"
 // An Election decides which of several processes makes the ticks of a clock. A door to a
 // broker implements it. Loop thread only.
 type Election interface {
-	// Stand makes this process a candidate. c hears what becomes of that, never from
-	// within a method of the Election.
+	// Stand makes this process a candidate. The Election calls the methods of c later, never from
+	// within one of its own methods.
 	Stand(c Candidate)
 	// Claim asks for the tick of that time. Only the leader may ask, for one tick at a
 	// time. c.Granted or c.Dismissed follows.
@@ -31,13 +31,13 @@ type Candidate interface {
 	Dismissed()
 }
 
-// LastTick is what is known of the ticks that other processes have made of a clock, or this
-// process before it was dismissed.
+// LastTick is what is known of the last tick of a clock. Another process has made it, or this one
+// before it was dismissed.
 type LastTick struct {
 	// At is the scheduled time of the last tick. All earlier ticks have been made. Without
 	// any tick it is the time of the first election.
 	At time.Time
-	// Begun says that this tick has begun, and not that it has ended: its process may have
-	// been killed in the middle.
+	// Begun is true if the tick is known to have begun and not known to have ended: its process
+	// may have been killed in the middle.
 	Begun bool
 }

@@ -14,20 +14,20 @@ import (
 // An Event is what a client gets: over a stream of server-sent events ([Request.Events]), or
 // from a topic ([Request.Broadcast]).
 type Event struct {
-	// ID is what the client says when it comes back, so that it gets what it has missed.
-	// Events of a topic without one get one.
+	// ID names the event. A client that comes back says the ID of its last event, and gets the
+	// events that it has missed. A topic gives an event without an ID one.
 	ID string
 	// Name is the type of the event; "" is "message" for the client.
 	Name string
-	// Data is a string or a []byte, sent as they are, or another value, sent as JSON. nil
-	// with a Name is empty data. In a stream of server-sent events it is text in UTF-8.
+	// Data is a string or a []byte, sent as they are, or another value, sent as JSON. nil with a
+	// Name is empty data. In a stream of server-sent events it must be text in UTF-8.
 	Data any
 	// Retry tells the client how long to wait before it connects again; 0 does not. Topics
 	// ignore it.
 	Retry time.Duration
 }
 
-// check reports what cannot be sent.
+// check returns an error if the event cannot be sent.
 func (e *Event) check() error {
 	switch {
 	case strings.ContainsAny(e.ID, "\r\n\x00"):
@@ -66,8 +66,8 @@ func (e Event) encode() (*topicEvent, error) {
 	return made, nil
 }
 
-// appendEventStream appends an event as text/event-stream. It appends nothing if the data is
-// no text.
+// appendEventStream appends an event as text/event-stream. It appends nothing if the data is not
+// text.
 func appendEventStream(dst []byte, e *topicEvent) []byte {
 	if !utf8.Valid(e.data) {
 		return dst

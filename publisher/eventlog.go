@@ -7,13 +7,13 @@ type eventLog struct {
 	count  int
 	first  uint64            // number of the oldest one
 	octets int               // that the kept events use
-	most   int               // events that are kept
-	limit  int               // octets that are kept
-	ids    map[string]uint64 // numbers by id; nil = nobody asks
+	most   int               // how many events are kept
+	limit  int               // how many octets are kept
+	ids    map[string]uint64 // numbers by id; nil without a history
 }
 
-// A topicEvent is an event as a topic keeps it. Nothing of it changes but its encodings, of
-// which each is made when it is first asked for.
+// A topicEvent is an event as a topic keeps it. Once it is in the log, only its encodings change:
+// each is made when it is first needed.
 type topicEvent struct {
 	Event
 	data        []byte
@@ -23,7 +23,7 @@ type topicEvent struct {
 	octets      int
 }
 
-// eventOverhead is about what an event uses besides its octets.
+// eventOverhead is about the memory that an event uses besides its octets.
 const eventOverhead = 256
 
 func newEventLog(t Topic) eventLog {
@@ -37,7 +37,7 @@ func newEventLog(t Topic) eventLog {
 // end is the number of the event that comes next.
 func (l *eventLog) end() uint64 { return l.first + uint64(l.count) }
 
-// get returns the event of a number that is kept.
+// get returns the event with a number, which must be kept.
 func (l *eventLog) get(seq uint64) *topicEvent {
 	return l.events[(l.start+int(seq-l.first))%len(l.events)]
 }
@@ -48,8 +48,8 @@ func (l *eventLog) has(id string) bool {
 	return has
 }
 
-// after returns the number of the event behind the one with that id. If that is not kept, it
-// returns the number of the oldest one.
+// after returns the number of the event that follows the one with that id. If that one is not
+// kept, it returns the number of the oldest event.
 func (l *eventLog) after(id string) (seq uint64, found bool) {
 	if seq, found = l.ids[id]; found {
 		return seq + 1, true
@@ -57,7 +57,7 @@ func (l *eventLog) after(id string) (seq uint64, found bool) {
 	return l.first, false
 }
 
-// add adds an event, and drops the oldest ones for which there is no room any more.
+// add adds an event, and first drops the oldest ones until there is room.
 func (l *eventLog) add(e *topicEvent) {
 	for l.count > 0 && (l.count >= l.most || l.octets+e.octets > l.limit) {
 		l.drop()

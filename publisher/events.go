@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Events is a stream of server-sent events, which browsers read by EventSource. Its methods
-// belong to the function that [Request.Events] was given.
+// Events is a stream of server-sent events, which browsers read with EventSource. Only the
+// function given to [Request.Events] may call its methods.
 type Events struct {
 	r       *Request
 	w       *Stream
@@ -20,25 +20,25 @@ type Events struct {
 	buf     []byte
 	sub     subscription  // of Follow
 	cause   error         // of the end of sub
-	every   time.Duration // between heartbeats; 0 = none
-	written time.Time     // when the last octets were
+	every   time.Duration // between two heartbeats; 0 = none
+	written time.Time     // when the last octets were sent
 	beat    func()        // the timer of the heartbeat, made once
 	unbeat  func() bool   // stops it
-	busy    bool          // a write of the handler's is under way
+	busy    bool          // the handler is writing
 }
 
-// EventsHeartbeat is how often a stream of events without events sends a comment, so that
-// nothing between the server and the client takes the connection for dead.
+// EventsHeartbeat is how often a stream sends a comment while there are no events. Without it, a
+// proxy between the server and the client could close the connection as idle.
 const EventsHeartbeat = 15 * time.Second
 
-// eventsRetry is about how long a client waits before it connects again. Each gets another
-// time, from half of it to one and a half, so that the clients of a server that stops do not
-// come to the others all at once.
+// eventsRetry is about how long a client waits before it connects again. Each client gets a
+// random time between half of it and one and a half, so that the clients of a server that stops
+// do not all connect to the others at once.
 const eventsRetry = 3 * time.Second
 
-// Events answers with a stream of server-sent events. fn runs after the commit, as that of
-// [Request.Stream]: at once if the call has published and joined nothing. The stream ends
-// when fn returns; the client then connects again, and says what its last event was.
+// Events answers with a stream of server-sent events. fn runs after the commit, as in
+// [Request.Stream]. The stream ends when fn returns; the client then connects again, and says
+// what its last event was.
 //
 //	publisher.Handle("GET /ticks", func(r *publisher.Request) error {
 //		return r.Events(func(e *publisher.Events) error {
@@ -58,7 +58,7 @@ const eventsRetry = 3 * time.Second
 // the stream ends cleanly. Any other error cuts the connection.
 func (r *Request) Events(fn func(e *Events) error) error {
 	if r.toCall != nil {
-		return errors.New("events: write to the http.ResponseWriter, which sends what is flushed")
+		return errors.New("events: in a mounted net/http handler write to its http.ResponseWriter, and flush that")
 	}
 	if err := r.own(); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (r *Request) Events(fn func(e *Events) error) error {
 		return Permanent(errors.New("events: a message's reply is sent whole: use Bytes"))
 	}
 	r.setDefault("Cache-Control", "no-cache")
-	r.setDefault("X-Accel-Buffering", "no") // nginx would keep the events back
+	r.setDefault("X-Accel-Buffering", "no") // without it nginx would hold events back
 	return r.Stream(http.StatusOK, "text/event-stream", LengthUnknown, func(w *Stream) error {
 		if string(r.method) == http.MethodHead {
 			return nil
@@ -97,8 +97,8 @@ func (e *Events) run(fn func(e *Events) error) error {
 	if err := e.write(appendEvent(e.buf[:0], &Event{Retry: retry}, nil, false)); err != nil {
 		return err
 	}
-	// The first one comes early, by chance, so that the heartbeats of clients that have
-	// come at once are spread.
+	// The first one comes earlier, after a random time. So the heartbeats of clients that came at
+	// the same time are spread.
 	e.beat = e.onBeat
 	e.arm(e.every/2 + rand.N(e.every/2))
 	err := fn(e)
@@ -114,8 +114,8 @@ func (e *Events) end() {
 	e.Heartbeat(0)
 }
 
-// LastEventID is the id of the last event that the client has got, as it says when it
-// connects again; "" for one that comes for the first time.
+// LastEventID returns the id of the last event that the client has got. The client says it when
+// it connects again; "" means that it connects for the first time.
 func (e *Events) LastEventID() string {
 	return strings.ToValidUTF8(string(e.r.HeaderBytes("Last-Event-ID")), "\ufffd")
 }
@@ -141,8 +141,8 @@ func (e *Events) arm(d time.Duration) {
 	e.unbeat = rt.After(d, e.beat)
 }
 
-// onBeat sends a comment, if nothing else was sent for a while. An event that is sent in
-// pieces is not cut in two, and a client that does not read is sent nothing more.
+// onBeat sends a comment, if nothing else was sent for a while. It does not cut an event that is
+// sent in pieces, and sends nothing to a client that does not read.
 func (e *Events) onBeat() {
 	if left := e.every - e.r.server.runtime.Now().Sub(e.written); left > 0 {
 		e.arm(left)
@@ -150,7 +150,7 @@ func (e *Events) onBeat() {
 	}
 	if !e.busy && !e.sub.blocked && !e.sub.partial() {
 		e.note()
-		_, _ = e.door.Write(e.r.forDoor(), heartbeat) // a client that has gone ends the call
+		_, _ = e.door.Write(e.r.forDoor(), heartbeat) // if it fails, the client has gone, which ends the call
 		e.r.server.heartbeats++
 	}
 	e.arm(e.every)
@@ -160,8 +160,8 @@ var heartbeat = []byte(":\n\n")
 
 func (e *Events) note() { e.written = e.r.server.runtime.Now() }
 
-// Send sends one event, and waits while the client is slower. Data that is no text in UTF-8
-// is refused.
+// Send sends one event, and waits while the client is slower. It refuses data that is not text in
+// UTF-8.
 func (e *Events) Send(event Event) error {
 	made, err := event.encode()
 	if err != nil {
@@ -173,7 +173,7 @@ func (e *Events) Send(event Event) error {
 	return e.write(appendEvent(e.buf[:0], &event, made.data, made.hasData))
 }
 
-// Comment sends a text that clients ignore, and people who look at the stream see.
+// Comment sends a comment. Clients ignore it; people who look at the stream see it.
 func (e *Events) Comment(text string) error {
 	b := e.buf[:0]
 	for line := range strings.Lines(strings.ToValidUTF8(strings.ReplaceAll(text, "\r", "\n"), "\ufffd")) {
@@ -194,23 +194,23 @@ func (e *Events) write(p []byte) error {
 	return err
 }
 
-// Missed reports whether the client has missed events of the topic that it cannot be given
-// any more: it says what its last event was, and the topic does not keep that one. Then the
-// client may need the whole state again: send it before [Events.Follow].
+// Missed reports whether the client has come back, and the topic does not keep its last event any
+// more. The client may then have missed events, and need the whole state: send that before
+// [Events.Follow].
 func (e *Events) Missed(topic string) bool {
 	t, err := e.r.server.topic(topic)
 	last := e.LastEventID()
 	return err == nil && last != "" && !t.log.has(last)
 }
 
-// Follow sends the client the events of a topic from now on, and does not return before the
-// stream ends. A client that comes back gets first what it has missed, as far as the topic
-// keeps it; see [Events.Missed]. It is not possible to send other events meanwhile.
+// Follow sends the client the events of a topic from now on, and returns when the stream ends. A
+// client that comes back first gets the events that it has missed, as far as the topic keeps
+// them; see [Events.Missed]. The handler cannot send other events meanwhile.
 func (e *Events) Follow(topic string) error { return e.FollowOnly(topic, nil) }
 
-// FollowOnly is [Events.Follow] for those events that only lets pass. only is called on the
-// loop's thread for each event, also where many clients follow: it must be quick, and must
-// not change the event, whose Data is a []byte. nil lets all pass.
+// FollowOnly is [Events.Follow] for the events for which only returns true; if only is nil, for
+// all. The loop's thread calls it for each event and each client, so it must be quick. It must
+// not change the event, whose Data is a []byte.
 func (e *Events) FollowOnly(topic string, only func(event *Event) bool) error {
 	r := e.r
 	if err := r.own(); err != nil {

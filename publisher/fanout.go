@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// What the fan-out does in one turn of the loop, over all topics. Each client that gets
-// something costs a system call when the turn ends, which is most of the work.
+// Limits of the fan-out in one turn of the loop, for all topics together. Each client that gets
+// something costs a system call at the end of the turn, which is most of the work.
 const (
-	fanoutClients = 256                  // that get something
+	fanoutClients = 256                  // clients that get something
 	fanoutEvents  = 4096                 // events, each counted for each client
-	fanoutOctets  = 1 << 20              // given to clients
+	fanoutOctets  = 1 << 20              // octets, each counted for each client
 	fanoutTime    = time.Millisecond / 2 // for the work itself, without the system calls
-	fanoutShare   = 32                   // clients of one topic until the next topic has its turn
+	fanoutShare   = 32                   // clients of one topic, before the next topic is served
 )
 
 // A fanout gives the events of all topics to their subscribers, in slices: one a turn. Loop
 // thread only.
 type fanout struct {
 	server *Server
-	topics []*topic // that have somebody to serve, in turn
+	topics []*topic // that have subscribers to serve; the first one is next
 	posted bool     // a slice will run in the next turn
 	slice  func()   // run, made once
 	left   fanoutBudget
@@ -33,7 +33,7 @@ type fanoutBudget struct{ clients, events, octets int }
 
 func (b *fanoutBudget) over() bool { return b.clients <= 0 || b.events <= 0 || b.octets <= 0 }
 
-// add has a topic served from the next turn on.
+// add makes the fan-out serve a topic from the next turn on.
 func (f *fanout) add(t *topic) {
 	f.topics = append(f.topics, t)
 	f.next()
@@ -70,8 +70,8 @@ func (f *fanout) run() {
 	}
 }
 
-// serve gives a share of the topic's subscribers what they have not got, as far as the budget
-// goes.
+// serve gives a share of the topic's subscribers the events that they have not got, as far as the
+// budget goes.
 func (t *topic) serve(left *fanoutBudget) {
 	for n := 0; n < fanoutShare && !left.over(); n++ {
 		sub := t.overdue()
@@ -131,8 +131,8 @@ func (t *topic) serveOne(sub *subscription, left *fanoutBudget) {
 	t.idle.add(sub)
 }
 
-// wants reports whether the subscriber is to get an event, which p is the form of. A panic of
-// its filter, which is a handler's code, ends only this subscription.
+// wants reports whether the subscriber gets an event. p is the event, encoded for this
+// subscriber. If the filter panics, which is a handler's code, that ends only this subscription.
 func (s *subscription) wants(e *topicEvent, p []byte) (wanted bool, err error) {
 	if s.filter != nil {
 		defer func() {
@@ -171,6 +171,6 @@ func (t *topic) tellSlow() {
 	if now := s.runtime.Now().Unix(); now-t.told >= slowEvery {
 		t.told = now
 		s.log.Warn().Str("topic", t.name).Uint64("dropped", t.stats.slow).Int("events", t.log.count).Int("octets", t.log.octets).
-			Msg("clients were dropped that read the topic's events more slowly than they come: a larger topic." + t.name + ".events or .octets gives them more time; further ones are counted for a minute")
+			Msg("clients were dropped because they read the topic's events more slowly than they come: a larger topic." + t.name + ".events or .octets gives them more time; for a minute, more such clients are only counted")
 	}
 }

@@ -14,18 +14,18 @@ import (
 	"time"
 )
 
-// File answers with a file of the disk, found by its path as [os.Open] finds it. It knows ranges,
-// conditions (If-None-Match, If-Range and so on) and HEAD, as [http.ServeContent] does, and adds an
-// entity tag made of the file's time and size, unless the handler has set an Etag. The content
-// type follows from the extension, or else from the first octets.
+// File answers with a file on the disk. name is its path, as for [os.Open]. As
+// [http.ServeContent], it supports ranges, conditions (If-None-Match, If-Range and so on) and
+// HEAD. It adds an entity tag made of the file's time and size, unless the handler has set an
+// Etag. The content type follows from the extension, or else from the first octets.
 //
 // The file is opened and read on other goroutines, in pieces, while the call waits: neither a
 // slow disk nor a slow client holds the loop. It is sent after the commit, as [Request.Stream]
 // sends: only to HTTP requests, under [StreamTimeout], and not under server.call_timeout.
 //
-// A missing file is a 404 with a cause that is [fs.ErrNotExist]; a directory is one, too. A file
-// that gets shorter while it is sent cuts the connection, which is logged. A path that a client
-// can influence is dangerous: give that to [Files].
+// A missing file or a directory is a 404, with [fs.ErrNotExist] as its cause. If the file gets
+// shorter while it is sent, the connection is cut, and that is logged. Do not make name from what
+// a client sends: [Files] does that safely.
 func (r *Request) File(name string) error {
 	open := func() (fs.File, error) { return os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) } // does not wait for the writer of a pipe
 	return r.sendFile(func(*fileConditions) (foundFile, error) {
@@ -38,14 +38,14 @@ func (r *Request) FileFS(fsys fs.FS, name string) error {
 	return r.sendFile(func(*fileConditions) (foundFile, error) { return findIn(fsys, name) })
 }
 
-// A foundFile is an open file, or what is answered in its place.
+// A foundFile is an open file, or a redirect that is answered instead.
 type foundFile struct {
 	file     fs.File
 	info     fs.FileInfo
 	open     func() (fs.File, error) // opens it again
-	name     string                  // whose extension says the content type
+	name     string                  // its extension says the content type
 	encoding string                  // Content-Encoding; "" for none
-	vary     bool                    // it depends on Accept-Encoding
+	vary     bool                    // the answer depends on Accept-Encoding
 	tag      func(f *fileAnswer) string
 	redirect string // instead of a file
 }
@@ -64,9 +64,9 @@ type fileAnswer struct {
 	mimeType string
 	refusal  string
 	failure  error
-	seeks    bool  // any part of it can be read
-	position int64 // in the file, if it does not know ReadAt
-	counted  bool  // among the open files of the server
+	seeks    bool  // any part of the file can be read
+	position int64 // in the file, if that has no ReadAt
+	counted  bool  // in sentFiles.open
 	first    filePiece
 }
 
@@ -156,7 +156,8 @@ func (r *Request) answerFile(f *fileAnswer, head bool) error {
 	return nil
 }
 
-// describesFile reports whether a field describes the file, and not the refusal to send it.
+// describesFile reports whether a field describes the file. An answer that refuses the file does
+// not have such fields.
 func describesFile(name string) bool {
 	switch http.CanonicalHeaderKey(name) {
 	case "Cache-Control", "Content-Encoding", "Etag", "Last-Modified":
@@ -203,7 +204,7 @@ func (f *fileAnswer) prepare(c *fileConditions) error {
 	return f.read(&f.first, s.from, s.to)
 }
 
-// shut closes the file on the goroutine that has read it.
+// shut closes the file. It runs on the goroutine that has read it.
 func (f *fileAnswer) shut() {
 	if f.file != nil {
 		_ = f.file.Close()
@@ -257,8 +258,8 @@ func (f *fileAnswer) choose(ranges string, size int64) {
 	}
 }
 
-// fileTag is the entity tag of a file: its time and size, as long as the system tells the time
-// to fractions of a second. "" if there is no time. RFC 9110 §8.8.3.
+// fileTag returns the entity tag of a file, made of its time and size; "" if there is no time. It
+// is a strong one, because systems keep the time with fractions of a second. RFC 9110 §8.8.3.
 func fileTag(modified time.Time, size int64, encoding string) string {
 	if !knownTime(modified) {
 		return ""
@@ -270,7 +271,7 @@ func fileTag(modified time.Time, size int64, encoding string) string {
 	return tag + `"`
 }
 
-// openFound opens a file and makes sure that it is one.
+// openFound opens a file, and checks that it is a regular one.
 func openFound(name string, open func() (fs.File, error)) (found foundFile, err error) {
 	file, err := open()
 	if err != nil {
@@ -290,7 +291,7 @@ func openFound(name string, open func() (fs.File, error)) (found foundFile, err 
 	return foundFile{file: file, info: info, open: open, name: name}, nil
 }
 
-// Errors for what is there, but is no file that can be sent.
+// Errors for something that exists, but is not a file that can be sent.
 var (
 	errDirectory  error = notFile("it is a directory")
 	errNotRegular error = notFile("it is a pipe, a device or a socket")
@@ -301,8 +302,8 @@ type notFile string
 func (e notFile) Error() string      { return string(e) }
 func (notFile) Is(target error) bool { return target == fs.ErrNotExist }
 
-// findIn opens a file of a file system. It asks for the mode first where that is cheap, because
-// opening a pipe would wait for its writer.
+// findIn opens a file of a file system. If the file system has Stat, it looks at the mode first,
+// because opening a pipe would wait for its writer.
 func findIn(fsys fs.FS, name string) (foundFile, error) {
 	if s, ok := fsys.(fs.StatFS); ok {
 		if info, err := s.Stat(name); err != nil {
@@ -316,7 +317,7 @@ func findIn(fsys fs.FS, name string) (foundFile, error) {
 	return openFound(name, func() (fs.File, error) { return fsys.Open(name) })
 }
 
-// fileError gives the failure to open a file its status. The client does not read the name.
+// fileError gives the error of opening a file its status. The client is not told the file's name.
 func fileError(err error) error {
 	var p *fs.PathError
 	switch {

@@ -56,8 +56,8 @@ func (c *fileConditions) status(etag string, modified time.Time) int {
 	return 0
 }
 
-// rangeHolds reports whether If-Range lets Range count: the client's part is of the same
-// file. RFC 9110 §13.1.5.
+// rangeHolds reports whether Range may be used: If-Range names this version of the file, so the
+// client's part is of the same one. RFC 9110 §13.1.5.
 func (c *fileConditions) rangeHolds(etag string, modified time.Time) bool {
 	if tag, _ := cutTag(c.ifRange); tag != "" {
 		return tag == etag && tag[0] == '"'
@@ -79,8 +79,8 @@ func conditionDate(value string, modified time.Time) (then time.Time, ok bool) {
 // none, and the start of the Unix epoch means the same.
 func knownTime(t time.Time) bool { return !t.IsZero() && !t.Equal(time.Unix(0, 0)) }
 
-// matches reports whether a list of entity tags has this one, or is "*". A malformed rest
-// of the list is not looked at. RFC 9110 §8.8.3.2.
+// matches reports whether a list of entity tags has this one, or is "*". From a malformed tag on,
+// the list is ignored. RFC 9110 §8.8.3.2.
 func matches(list, etag string, strong bool) bool {
 	for {
 		list = strings.TrimLeft(list, " \t,")

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// A fileSpan is a part of a file that is sent, with the octets that precede it.
+// A fileSpan is a part of a file that is sent, and what is sent before it.
 type fileSpan struct {
-	before   string
-	from, to int64 // octets of the file; to is exclusive
+	before   string // the head of its part, in a body of several parts
+	from, to int64  // octets of the file; to is exclusive
 }
 
 // fileRangesMax is how many ranges a request may ask for. Each costs a read of the file
@@ -24,9 +24,9 @@ var (
 	errRangeOutside = errors.New("invalid range: failed to overlap")
 )
 
-// parseRanges returns the parts of a file of this size that a Range field asks for. It is
-// nil if the whole file is to be sent: the field is missing, asks for too many parts, or
-// for more than the file has. RFC 9110 §14.1.
+// parseRanges returns the parts of a file of this size that a Range field asks for. It returns
+// nil if the whole file is to be sent: the field is missing, or asks for too many parts, or for
+// more octets than the file has. RFC 9110 §14.1.
 func parseRanges(field string, size int64) (spans []fileSpan, err error) {
 	if field == "" {
 		return nil, nil
@@ -61,7 +61,7 @@ func parseRanges(field string, size int64) (spans []fileSpan, err error) {
 	return spans, nil
 }
 
-// parseSpan parses one range. It is not ok if it lies outside of the file.
+// parseSpan parses one range. ok is false if the range lies outside of the file.
 func parseSpan(item string, size int64) (s fileSpan, ok bool, err error) {
 	first, last, ok := strings.Cut(item, "-")
 	if !ok {

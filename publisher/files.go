@@ -13,29 +13,30 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// A FilesOption changes one thing of [Files].
+// A FilesOption is an option of [Files].
 type FilesOption func(*fileTree)
 
-// DotFiles sends files and directories whose names begin with a dot, too. They often are what
-// nobody meant to publish: .git, .env, .htpasswd. Without it only .well-known is sent.
+// DotFiles also sends files and directories whose names begin with a dot. Such files are often
+// there by mistake, and secret: .git, .env, .htpasswd. Without this option only .well-known is
+// sent.
 func DotFiles(t *fileTree) { t.dots = true }
 
 // Precompressed sends the file NAME.br, NAME.zst or NAME.gz in place of NAME, if it is there, is not
 // older, and the client accepts its encoding.
 func Precompressed(t *fileTree) { t.packed = true }
 
-// Files returns a handler that answers GET and HEAD with the files of a file system: the one that is
-// named by what follows the literal part of the route's pattern.
+// Files returns a handler that answers GET and HEAD with the files of a file system. The file's
+// name is the part of the path that follows the literal part of the route's pattern.
 //
 //	publisher.Handle("GET /static/{path...}", publisher.Files(assets))
 //
-// It sends as [Request.File] does, and the index.html of a directory for the directory. It never
-// lists a directory. As [http.FileServerFS], it redirects to the directory's path with a slash at
-// its end, and from index.html to its directory.
+// It sends a file as [Request.File] does. For a directory it sends the index.html; it never lists
+// a directory. As [http.FileServerFS], it redirects to the directory's path with a slash at its
+// end, and from index.html to its directory.
 //
-// A name cannot leave the file system by "..". Symbolic links of [os.DirFS] can: use the FS of an
-// [os.Root] where others may make links. Without modification times, as in an [embed.FS], the entity
-// tag is a hash of the content, which is computed once: such files must not change.
+// A name cannot leave the file system by "..". A symbolic link in an [os.DirFS] can: use the FS
+// of an [os.Root] where others may make links. Without modification times, as in an [embed.FS],
+// the entity tag is a hash of the content, which is computed once: such files must not change.
 func Files(fsys fs.FS, options ...FilesOption) Handler {
 	t := &fileTree{fs: fsys, tags: map[string]string{}}
 	for _, option := range options {
@@ -54,7 +55,8 @@ type fileTree struct {
 	tags map[string]string // entity tags of files without a time
 }
 
-// fileTagsMax bounds the entity tags that are kept, for file systems that make their files up.
+// fileTagsMax bounds the entity tags that are kept, because a file system may generate any number
+// of files.
 const fileTagsMax = 10_000
 
 func (t *fileTree) answer(r *Request) error {
@@ -78,13 +80,14 @@ func (t *fileTree) answer(r *Request) error {
 	if !errors.As(err, &s) || s.Status >= 500 || !r.live {
 		return err
 	}
-	// What is not there is no failure of the call.
+	// A file that cannot be sent does not fail the call.
 	r.response.lines = dropLines(r.response.lines, describesFile)
 	r.setHeader("X-Content-Type-Options", "nosniff")
 	return r.answerError(err, s.Status, s.Text)
 }
 
-// fileName is what follows the literal part of the route's pattern, unescaped.
+// fileName returns the part of the path that follows the literal part of the route's pattern,
+// unescaped.
 func (r *Request) fileName() (string, error) {
 	rest := r.path
 	last := -1
@@ -100,7 +103,7 @@ func (r *Request) fileName() (string, error) {
 	return unescape(string(rest)), nil
 }
 
-// find opens the file that is named by the rest of an URL's path. On another goroutine.
+// find opens the file whose name is the rest of a URL's path. It runs on another goroutine.
 func (t *fileTree) find(rest, url string, c *fileConditions) (found foundFile, err error) {
 	if strings.HasSuffix(url, "/index.html") {
 		return foundFile{redirect: "./"}, nil
@@ -129,7 +132,7 @@ func (t *fileTree) find(rest, url string, c *fileConditions) (found foundFile, e
 	return t.open(path.Join(name, "index.html"), c)
 }
 
-// relative is a reference to a name that is relative to the URL's path. RFC 3986 §4.2.
+// relative returns a reference to a name that is relative to the URL's path. RFC 3986 §4.2.
 func relative(before, base, after string) string {
 	if before == "" && strings.Contains(base, ":") {
 		before = "./"
@@ -137,7 +140,8 @@ func relative(before, base, after string) string {
 	return encodeTarget(before + strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(base) + after)
 }
 
-// allows reports whether no element of a name is hidden, or leads up.
+// allows reports whether a file may be sent by its name: no element of the name is hidden, or is
+// "..".
 func (t *fileTree) allows(name string) bool {
 	if strings.ContainsAny(name, "\\\x00") {
 		return false
@@ -150,7 +154,7 @@ func (t *fileTree) allows(name string) bool {
 	return true
 }
 
-// open opens a file, or the one that has its content in an encoding that the client accepts.
+// open opens a file, or its compressed copy if the client accepts that encoding.
 func (t *fileTree) open(name string, c *fileConditions) (foundFile, error) {
 	found, err := findIn(t.fs, name)
 	if err != nil {
@@ -196,8 +200,8 @@ func acceptsCoding(field, coding string) bool {
 	return false
 }
 
-// tag is the entity tag of a file without a time: a hash of its content. "" if it cannot be read.
-// On another goroutine.
+// tag returns the entity tag of a file without a time: a hash of its content; "" if it cannot be
+// read. It runs on another goroutine.
 func (t *fileTree) tag(f *fileAnswer) string {
 	if !f.seeks {
 		return ""

@@ -10,9 +10,9 @@ import (
 )
 
 // A file is sent in pieces. While a client takes a large piece, the next one is read into another
-// buffer. A client that is slower than slowPiece gets small pieces, and the next one is read when
-// it has taken the last one: so it holds one small buffer. Large pieces of all files together
-// never hold more than fileOctetsMax.
+// buffer. A client that needs longer than slowPiece for a piece gets small pieces, and the next
+// one is read only when it has taken the last one. So a slow client uses one small buffer. The
+// large pieces of all files together never use more than fileOctetsMax.
 const (
 	fileLargePiece = 128 << 10 // with the room before it: as much as the loop writes at once
 	fileSmallPiece = 16 << 10
@@ -25,7 +25,7 @@ const (
 const FilesOpenMax = 256
 
 // filesPool is the name of the pool that opens and reads files, in metrics and errors. No handler
-// can register one of that name.
+// can register a pool of that name.
 const filesPool = "file answers"
 
 // filesWorkers is how many files are opened or read at once.
@@ -96,8 +96,8 @@ func (s *sentFiles) forget(p *filePiece) (buf []byte) {
 	return buf
 }
 
-// held counts a file that stays open while it is sent. It is closed if too many are: then it is
-// opened again for each piece.
+// held counts a file that stays open while it is sent. If too many are open, it closes the file,
+// which is then opened again for each piece.
 func (f *fileAnswer) held() {
 	files := &f.server.files
 	switch {
@@ -110,7 +110,8 @@ func (f *fileAnswer) held() {
 	}
 }
 
-// close closes the file, on another goroutine: some file systems wait for that. Loop thread.
+// close closes the file on another goroutine, because some file systems block in close. Loop
+// thread.
 func (f *fileAnswer) close() {
 	file := f.file
 	f.file = nil
@@ -165,7 +166,7 @@ func (f *fileAnswer) read(p *filePiece, from, to int64) error {
 	return fmt.Errorf("file %s: %w", f.name, err)
 }
 
-// again opens a file that is not kept open, and makes sure that it is the same.
+// again opens a file that is not kept open, and checks that it is still the same.
 func (f *fileAnswer) again() (fs.File, error) {
 	file, err := f.open()
 	if err != nil {
@@ -188,12 +189,12 @@ type fileSending struct {
 	f      *fileAnswer
 	door   StreamDoor
 	stream *Stream
-	lend   LendDoor // nil if the door copies
-	span   int      // of the next octet to read
-	at     int64
-	slow   bool      // the client is
-	last   filePiece // that the client takes
-	next   filePiece
+	lend   LendDoor  // nil if the door copies
+	span   int       // that has the next octet to read
+	at     int64     // position of that octet in the file
+	slow   bool      // the client is slow
+	last   filePiece // that the client is taking
+	next   filePiece // that is read next
 }
 
 // send sends the head and, unless the method is HEAD, the body.
@@ -201,7 +202,7 @@ func (s *fileSending) send(head bool) error {
 	r, f := s.r, s.f
 	door, ok := r.door.(StreamDoor)
 	if !ok {
-		return errors.New("file: this door cannot")
+		return errors.New("file: this door cannot stream an answer")
 	}
 	s.door = door
 	if s.lend, ok = door.(LendDoor); ok && s.lend.LendRoom() > fileRoom {
@@ -277,8 +278,9 @@ func (s *fileSending) give() error {
 	return s.cut()
 }
 
-// cut returns why the rest is not sent. A client that has gone is not a reason: the door knows whether
-// it has only closed its own side. And an answer goes on when the server begins to drain.
+// cut returns the reason not to send the rest; nil if there is none. A client that has gone is no
+// reason, because it may only have closed its own side: the door knows. A drain is no reason
+// either.
 func (s *fileSending) cut() error {
 	if cause := s.r.cancelled; cause != nil && cause != ErrGone && cause != ErrDraining {
 		return cause
@@ -286,8 +288,8 @@ func (s *fileSending) cut() error {
 	return nil
 }
 
-// startRead begins to read the next piece. ahead means that the client still has the last one: then
-// it is only read if there is memory for a large piece.
+// startRead begins to read the next piece. ahead means that the client is still taking the last
+// one: then it reads only if there is memory for a large piece.
 func (s *fileSending) startRead(ahead bool) {
 	files := &s.r.server.files
 	p := files.take(!s.slow)

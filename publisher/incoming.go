@@ -10,12 +10,12 @@ import (
 	"zamqp/amqpproto"
 )
 
-// bodyRoom is how many octets of a body that streams wait for the handler. The client is
-// not read beyond it.
+// bodyRoom is how many octets of a streaming body wait for the handler at most. The server reads
+// no more from the client until the handler takes some.
 const bodyRoom = 64 << 10
 
-// BodyReserve is how many octets a body that streams takes at most: those that wait for the
-// handler, and those that it is reading.
+// BodyReserve is how much memory a streaming body uses at most, in octets: those that wait for
+// the handler, and those that it is reading.
 const BodyReserve = 2 * bodyRoom
 
 // A BodyDoor gives a call its body while the call runs; see [Call.StreamBody].
@@ -40,17 +40,17 @@ type incoming struct {
 	err     error  // io.EOF: that is all; another: nothing more comes
 	asked   bool   // the client was told to send it
 	kept    int    // octets that were read to be kept
-	reader  *pause // that waits for octets; nil if nobody does
+	reader  *pause // the wait of the reader; nil if nobody waits
 	into    *portion
-	parked  pause     // that of a reader on the loop
-	read    time.Time // when the handler has last got something
+	parked  pause     // the wait of a reader on the loop's thread
+	read    time.Time // when the handler last got something
 	late    bool      // the deadline for reads has passed
 	endLate func() bool
 }
 
 // A portion is what a reader on a goroutine of its own asks for and gets.
 type portion struct {
-	old      []byte // in exchange: its memory is used again
+	old      []byte // the last piece: its memory is used again
 	keep     bool   // the octets are kept until the end of the call
 	piece    []byte
 	trailers []Field // with io.EOF
@@ -155,7 +155,7 @@ func (in *incoming) take(old []byte, keep bool) ([]byte, error) {
 	r := in.r
 	switch {
 	case len(in.buf) > 0:
-	case in.err == nil: // its time is over, which the handler has wanted
+	case in.err == nil: // the deadline that the handler has set has passed
 		return nil, os.ErrDeadlineExceeded
 	case in.err != io.EOF && r.tx.err == nil:
 		r.tx.err = in.err
@@ -176,7 +176,7 @@ func (in *incoming) take(old []byte, keep bool) ([]byte, error) {
 	return piece, nil
 }
 
-// next is take for the running strand of the call, which waits for what it takes.
+// next is take for the running strand of the call. It waits until something has come.
 func (in *incoming) next(old []byte, keep bool) ([]byte, error) {
 	r := in.r
 	for !in.ready() {
@@ -190,7 +190,7 @@ func (in *incoming) next(old []byte, keep bool) ([]byte, error) {
 		if in.reader == p {
 			in.reader = nil
 		}
-		if err != nil && err != ErrDraining { // which ends no body; see interrupted
+		if err != nil && err != ErrDraining { // a drain does not end the body; see interrupted
 			return nil, err
 		}
 	}
@@ -211,7 +211,7 @@ func (in *incoming) nextApart(h *portion) (now bool, err error) {
 	return false, nil
 }
 
-// wait makes a goroutine wait, which nextApart has told to.
+// wait makes a goroutine wait for octets, after nextApart has returned false.
 func (in *incoming) wait(h *portion, p *pause) {
 	p.stop = func() {
 		if in.reader == p {

@@ -23,13 +23,13 @@ import (
 // request's context. Its answer is written to the ResponseWriter of the chain; so is the
 // answer to its error, and its panic goes through the chain.
 //
-// The call commits when the whole chain has returned, by the status that the chain has
-// answered. A middleware that answers by itself leaves nothing to commit. A middleware can
-// use the call, too: [FromContext] returns it.
+// The call ends when the whole chain has returned. The status that the chain has answered decides
+// whether it commits. If a middleware answers by itself, there is nothing to commit. Middleware
+// can use the call, too: [FromContext] returns it.
 //
 // Messages and clocks do not pass through middleware, not even through that of a
-// [Consumer.Route]. A malformed pattern panics; one that has no route in common with
-// the registry is an error when the server starts.
+// [Consumer.Route]. A malformed pattern panics. A pattern that matches no route is an error when
+// the server starts.
 func UseHTTP(middleware func(http.Handler) http.Handler, patterns ...string) {
 	Default.useHTTP(middleware, patterns, caller(2))
 }
@@ -66,8 +66,8 @@ func (g *Registry) useHTTP(wrap func(http.Handler) http.Handler, patterns []stri
 	g.middleware = append(g.middleware, m)
 }
 
-// checkPattern has net/http's mux check a pattern. A host would be compared with what the
-// client says, and a client that says another one would get past the middleware.
+// checkPattern lets net/http's mux check a pattern. It refuses a host: a client that names
+// another host would get past the middleware.
 func checkPattern(p *Route) (err error) {
 	if p.Host != "" {
 		return errors.New("a pattern of middleware has no host: let the middleware look at the request's Host")
@@ -160,8 +160,8 @@ func (s *Server) newChain(g *Registry) (*chain, error) {
 	return c, err
 }
 
-// checkPatterns finds patterns that no route shares, which are probably misspelt: what
-// they ought to protect would be open.
+// checkPatterns finds patterns that match no route. They are probably misspelt, and what they
+// should protect would be open.
 func (c *chain) checkPatterns(routes []*Route) (err error) {
 	for _, m := range c.links {
 		for _, p := range m.patterns {
@@ -173,12 +173,12 @@ func (c *chain) checkPatterns(routes []*Route) (err error) {
 	return err
 }
 
-// around makes the handler of a middleware, which a request passes by if no pattern
-// matches it.
+// around makes the handler of a middleware. A request that no pattern matches goes to next
+// directly.
 func (m *middleware) around(next http.Handler) http.Handler {
 	with := m.wrap(next)
 	if with == nil {
-		panic("it has returned nil and no handler")
+		panic("it has returned nil instead of a handler")
 	}
 	if len(m.patterns) == 0 {
 		return with
@@ -205,7 +205,7 @@ func (c *chain) takes(r *Request) bool {
 	return false
 }
 
-// takesUnrouted gives a request that has no route to the chain, if it goes through it.
+// takesUnrouted gives a request that has no route to the chain, if some middleware matches it.
 func (c *chain) takesUnrouted(r *Request) bool {
 	if c == nil || !slices.ContainsFunc(c.links, func(m *middleware) bool { return m.matches(r.method, r.path, c.scratch) }) {
 		return false

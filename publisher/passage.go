@@ -90,8 +90,8 @@ func (p *passage) wait(in *inner) {
 	p.bridge.call.wake()
 }
 
-// enter runs the handler once for each that waits for it, and reports whether there was
-// one. It is called in the call's task.
+// enter runs the handler for the first run that waits, and reports whether there was one. It is
+// called in the call's task.
 func (p *passage) enter(r *Request) bool {
 	if p == nil || len(p.waiting) == 0 {
 		return false
@@ -143,10 +143,10 @@ func (p *passage) finishSocket(w *hijackWriter, r *Request) error {
 	return p.socket.run()
 }
 
-// finishStream leaves the stream with which the handler has answered to the call, which
-// sends it after the commit. The chain has written nothing: a writer that compresses would
-// otherwise announce in the head what does not follow. What it has put into the header is
-// sent, except what describes a body.
+// finishStream is for a handler that has answered with a stream, and a chain that has written
+// nothing: the call sends the stream after the commit. It also sends the header fields that the
+// chain has set, except those that describe a body: a middleware that compresses cannot compress
+// the stream.
 func (p *passage) finishStream(w *hijackWriter, r *Request) error {
 	for _, name := range sortedNames(w.sent) {
 		switch {

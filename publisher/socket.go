@@ -49,7 +49,7 @@ type Socket struct {
 	writers   []*strand       // wait in Write
 	writing   bool            // a message is being written
 	following []*following    // topics
-	refused   bool            // somebody waits for the end of another message
+	refused   bool            // a function of the call or a topic waits for the end of another message
 	over      bool            // the call is over
 	stop      func() bool     // the timer of StreamTimeout, or of the end of the waits
 }
@@ -66,19 +66,19 @@ type SocketDoor interface {
 type SocketLimits struct {
 	MessageMax   Size          // of a message that a client sends; 0 = 1 MiB
 	FrameMax     Size          // of one of its frames; 0 = MessageMax
-	OutputMax    Size          // that may wait for the client until Write waits; 0 = 64 KiB
-	PingInterval time.Duration // a client that is silent for so long gets a ping; 0 = none
-	PongTimeout  time.Duration // so long after that, a client that is still silent is given up; 0 = 30 s
+	OutputMax    Size          // Write waits while so much is unsent; 0 = 64 KiB
+	PingInterval time.Duration // a client that is silent for so long is sent a ping; 0 = never
+	PongTimeout  time.Duration // a client that is silent for so long after the ping is cut; 0 = 30 s
 
 	// Origins are the origins whose pages may connect, besides those of the same host:
 	// "https://shop.example.com", "https://*.example.com", or "*" for all.
 	Origins []string
 
 	WriteTimeout time.Duration // longest time in which a client takes nothing; 0 = 60 s
-	RateMin      int64         // octets a second that it must take and send at least; 0 = 100, less is no limit
+	RateMin      int64         // octets a second that it must take and send at least; 0 = 100, negative = no limit
 }
 
-// SocketDefaults are the limits of a server whose [Options] say nothing.
+// SocketDefaults are the limits of a server whose [Options] set none.
 var SocketDefaults = SocketLimits{MessageMax: MiB, OutputMax: 64 * KiB, PingInterval: 30 * time.Second, PongTimeout: 30 * time.Second}
 
 // socketRoute is what the route of a WebSocket has besides its handler.
@@ -87,20 +87,20 @@ type socketRoute struct {
 	protocols    []string
 	origins      []string
 	messageMax   Size
-	pingInterval time.Duration // 0 = as configured; less = never
+	pingInterval time.Duration // 0 = as configured; negative = never
 }
 
-// socketSettings are those of a route in one server: several servers may run the same
+// socketSettings are the settings of a route in one server: several servers may run the same
 // routes.
 type socketSettings struct {
 	config  websocket.Config
 	allowed []string // origins, with those of the configuration
 }
 
-// WebSocket registers h for the WebSockets that pattern matches. Its method is GET. A
-// request without a correct handshake is answered by the server: 426 if it asks for no
-// WebSocket, 400 if it is malformed, and 403 if it is of a page of another host that
-// neither [Origins] nor websocket.origins allows. A bad pattern panics, as in [Handle].
+// WebSocket registers h for the WebSockets that pattern matches. Its method is GET. A request
+// without a correct handshake is answered by the server: 426 if it asks for no WebSocket, 400 if
+// it is malformed, and 403 if it comes from a page of another host that neither [Origins] nor
+// websocket.origins allows. A bad pattern panics, as in [Handle].
 func WebSocket(pattern string, h func(*Socket) error, options ...RouteOption) {
 	Default.webSocket(pattern, h, options, caller(2))
 }
@@ -146,8 +146,8 @@ func MessageMax(size Size) RouteOption {
 	return socketOption("MessageMax", func(s *socketRoute) { s.messageMax = size })
 }
 
-// PingInterval is after which silence a client of the WebSockets of a route gets a ping, in
-// place of websocket.ping_interval; 0 is never.
+// PingInterval sets how long a client of a route's WebSockets may be silent before it is sent a
+// ping, in place of websocket.ping_interval; 0 is no limit.
 func PingInterval(d time.Duration) RouteOption {
 	return socketOption("PingInterval", func(s *socketRoute) {
 		if s.pingInterval = d; d <= 0 {
@@ -165,7 +165,7 @@ func socketOption(name string, set func(*socketRoute)) RouteOption {
 	}
 }
 
-// CheckOrigin tells what is wrong with an origin of [Origins].
+// CheckOrigin returns an error that says what is wrong with an origin of [Origins].
 func CheckOrigin(origin string) error {
 	if origin == "*" {
 		return nil
@@ -204,7 +204,7 @@ func (s *Server) makeSockets(limits SocketLimits) {
 	}
 }
 
-var errSocketApart = errors.New("websocket: its handler cannot run behind a net/http handler: register its route by publisher.WebSocket")
+var errSocketApart = errors.New("websocket: its handler cannot run inside a mounted net/http handler: register its route by publisher.WebSocket")
 
 // serve is the handler of the route.
 func (s *socketRoute) serve(r *Request) error {
@@ -220,7 +220,7 @@ func (s *socketRoute) serve(r *Request) error {
 	}
 	r.socket = ws
 	if r.inner != nil {
-		r.inner.bridge.passage.socket = ws // which runs it after the middleware
+		r.inner.bridge.passage.socket = ws // its handler runs after the middleware
 		return nil
 	}
 	return ws.run()
@@ -255,7 +255,7 @@ func (ws *Socket) Accept() error {
 	door, ok := r.door.(SocketDoor)
 	switch {
 	case !ok:
-		return errors.New("websocket: this door cannot")
+		return errors.New("websocket: this door cannot make a WebSocket")
 	case p.err != nil:
 		return p.err
 	case p.set:

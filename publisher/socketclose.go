@@ -9,9 +9,9 @@ import (
 	"zamqp/publisher/websocket"
 )
 
-// A SocketError says how a [Socket] has ended: with the code and the reason of the client's
-// close frame, with 1006 if the client is lost, or with the code of an error of the client
-// for which the server has closed the socket.
+// A SocketError says how a [Socket] has ended: with the code and the reason of the client's close
+// frame, with 1006 if the client is lost, or, if the server has closed the socket because of an
+// error of the client, with the code for that error.
 type SocketError = websocket.CloseError
 
 // socketGrace is how long the waits of a call go on after its client has closed the socket
@@ -56,14 +56,14 @@ func (ws *Socket) wake() {
 // socketEnd is a Socket as its machine sees it.
 type socketEnd Socket
 
-// Message wakes who reads.
+// Message wakes the function that waits in Read.
 func (e *socketEnd) Message() {
 	if e.reader != nil {
 		e.reader.wake()
 	}
 }
 
-// Room wakes who writes, and what the socket follows.
+// Room wakes the functions that wait to write, and the topics that the socket follows.
 func (e *socketEnd) Room() {
 	ws := (*Socket)(e)
 	ws.wakeWriters()
@@ -106,9 +106,9 @@ func (ws *Socket) endTimer() {
 	}
 }
 
-// returned is called with what the handler has returned. An error that says that the socket
-// has ended is no failure of the call. Otherwise it is like any other: it aborts, and ends the
-// functions given to Go.
+// returned is called with what the handler has returned. An error that says that the socket has
+// ended does not fail the call. Apart from that it is like any other: it aborts the transaction,
+// and ends the functions given to Go.
 func (ws *Socket) returned(err error) error {
 	if err == nil || !isSocketEnd(err) {
 		return err
@@ -120,7 +120,7 @@ func (ws *Socket) returned(err error) error {
 		}
 	}
 	if r.tx.hasWork() {
-		r.server.log.Info().Err(err).Stringer("call", r).Msg("the socket ended before the handler had committed, and the handler returned that: what it had published or joined since the last commit was aborted")
+		r.server.log.Info().Err(err).Stringer("call", r).Msg("the socket ended before the handler had committed, and the handler returned that error: what it had published or joined since the last commit was aborted")
 		r.abort()
 	}
 	return nil
@@ -154,7 +154,7 @@ func (ws *Socket) finish(err error) {
 }
 
 // closeOf maps the failure of a call to a close code and a reason. As in an HTTP answer, the
-// reason has nothing about which the client can do nothing.
+// reason has only what is meant for the client.
 func closeOf(err error) (code int, reason string) {
 	if err == nil {
 		return websocket.CloseNormal, ""

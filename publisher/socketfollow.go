@@ -22,9 +22,9 @@ type following struct {
 // with 1008.
 func (ws *Socket) Follow(topic string) error { return ws.FollowOnly(topic, nil) }
 
-// FollowOnly is [Socket.Follow] for those events that only lets pass. only is called on the
-// loop's thread for each event, also where many clients follow: it must be quick, and must
-// not change the event, whose Data is a []byte. nil lets all pass.
+// FollowOnly is [Socket.Follow] for the events for which only returns true; if only is nil, for
+// all. The loop's thread calls it for each event and each client, so it must be quick. It must
+// not change the event, whose Data is a []byte.
 func (ws *Socket) FollowOnly(topic string, only func(event *Event) bool) error {
 	if err := ws.Accept(); err != nil {
 		return err
@@ -45,7 +45,8 @@ func (ws *Socket) FollowOnly(topic string, only func(event *Event) bool) error {
 	return nil
 }
 
-// Unfollow ends [Socket.Follow]. An event of which a part is sent is sent to its end before.
+// Unfollow ends [Socket.Follow]. If a part of an event has been sent, it first waits until the
+// rest is sent.
 func (ws *Socket) Unfollow(topic string) error {
 	if err := ws.Accept(); err != nil {
 		return err
@@ -91,7 +92,7 @@ func (ws *Socket) midEvent() bool {
 	return slices.ContainsFunc(ws.following, func(f *following) bool { return f.sub.partial() })
 }
 
-// offer lets topics go on that could not send.
+// offer tells the topics for which there was no room that there is room again.
 func (ws *Socket) offer() {
 	for _, f := range ws.following {
 		f.sub.room()
@@ -100,7 +101,7 @@ func (ws *Socket) offer() {
 
 func (f *following) format() eventFormat { return formatMessage }
 
-// deliver sends one frame of an event. Another message that is being sent comes first.
+// deliver sends one frame of an event. It takes nothing while another message is being sent.
 func (f *following) deliver(p []byte) (n int, more bool, err error) {
 	ws := f.ws
 	switch {
@@ -118,7 +119,7 @@ func (f *following) deliver(p []byte) (n int, more bool, err error) {
 	}
 	if n == len(p) && ws.refused {
 		ws.refused = false
-		ws.server.runtime.Post(func() { // not here, where no subscription may be moved
+		ws.server.runtime.Post(func() { // later, because deliver may not move a subscription
 			ws.wakeWriters()
 			ws.offer()
 		})
@@ -126,8 +127,8 @@ func (f *following) deliver(p []byte) (n int, more bool, err error) {
 	return n, !ws.conn.Full(), nil
 }
 
-// dropped closes the socket of a client that was too slow, and one whose filter has
-// panicked. The handler gets that panic from what it waits in, and its call fails by it.
+// dropped closes the socket of a client that was too slow, or whose filter has panicked. The
+// method in which the handler waits returns that panic as an error, so its call fails.
 func (f *following) dropped(cause error) {
 	if cause == ErrSlow {
 		f.ws.shut(websocket.ClosePolicyViolation, ErrSlow.Error())

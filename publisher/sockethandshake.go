@@ -10,8 +10,8 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// shake checks the client's handshake. RFC 6455 §4.2.1. ok is false if the request is
-// answered.
+// shake checks the client's handshake. RFC 6455 §4.2.1. ok is false if the request has been
+// answered, or is to be answered with err.
 func (ws *Socket) shake() (ok bool, err error) {
 	r := ws.Request
 	key := r.HeaderBytes("Sec-WebSocket-Key")
@@ -81,8 +81,9 @@ func (r *Request) offers(field, token string, fold bool) bool {
 	})
 }
 
-// originAllowed reports whether the page that connects, if there is one, is of this host or
-// allowed. Programs that are no browsers need not send an Origin, and can send any.
+// originAllowed reports whether the page that connects is of this host, or of an origin that is
+// allowed. Without an Origin there is no page: only browsers have to send one, and other programs
+// can send any.
 func (ws *Socket) originAllowed() bool {
 	r := ws.Request
 	origin := string(r.HeaderBytes("Origin"))
@@ -96,7 +97,7 @@ func (ws *Socket) originAllowed() bool {
 	return slices.ContainsFunc(r.server.socketSettings[ws.route].allowed, func(allowed string) bool { return originMatches(allowed, scheme, host) })
 }
 
-// withoutPort cuts the port off that is usual for a scheme.
+// withoutPort removes the port if it is the usual one of the scheme.
 func withoutPort(scheme, host string) string {
 	switch strings.ToLower(scheme) {
 	case "http":

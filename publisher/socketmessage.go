@@ -30,17 +30,17 @@ func (k MessageKind) String() string {
 
 var errTwoReaders = errors.New("read: another function of the call waits for the next message already")
 
-// Read returns the next message. It waits until one has come, and meanwhile no other call
-// waits for it. p is valid until the next Read.
+// Read returns the next message. It waits until one has come; other calls go on meanwhile. p is
+// valid until the next Read.
 //
 // In the handler itself, Read first commits what was published and joined since the Read
 // before. If that fails, so does Read. In a function that was given to Go it commits
 // nothing.
 //
 // The error is a [SocketError] when the client has closed the socket or is lost, after the
-// messages that came before. It is [ErrDraining], once, when the server begins to drain:
-// what is written after that still arrives. A handler may return each of these errors: they
-// count as a good end.
+// messages that came before. It is [ErrDraining], once, when the server begins to drain: what is
+// written after that still arrives. A handler may return each of these errors: the call then does
+// not fail.
 func (ws *Socket) Read() (kind MessageKind, p []byte, err error) {
 	r := ws.Request
 	if err := r.usable(); err != nil {
@@ -58,7 +58,7 @@ func (ws *Socket) Read() (kind MessageKind, p []byte, err error) {
 		return 0, nil, err
 	}
 	for {
-		if r.interrupted() && r.cause() != ErrGone { // the messages that are here are of a client that has gone
+		if r.interrupted() && r.cause() != ErrGone { // messages that have come are read even if their client has gone
 			r.told = r.cancelled == ErrDraining
 			return 0, nil, r.cause()
 		}
@@ -100,9 +100,9 @@ func (ws *Socket) ReadJSON(v any) error {
 	return nil
 }
 
-// Write sends a message. It returns as soon as less than websocket.output_max waits for the
-// client, and so it waits while the client reads more slowly than that. p is copied, and
-// may change afterwards. A long message leaves in several frames. A text must be UTF-8.
+// Write sends a message. It waits while websocket.output_max or more is unsent, because the
+// client reads more slowly than the handler writes. p is copied, and may change afterwards. A
+// long message leaves in several frames. A text must be UTF-8.
 func (ws *Socket) Write(kind MessageKind, p []byte) error {
 	r := ws.Request
 	if err := r.usable(); err != nil {
@@ -186,16 +186,16 @@ func (ws *Socket) waitToWrite() error {
 	return nil
 }
 
-// wakeWriters lets those that wait look again.
+// wakeWriters wakes the functions that wait in waitToWrite.
 func (ws *Socket) wakeWriters() {
 	for _, s := range ws.writers {
 		s.wake()
 	}
 }
 
-// Discard throws away the messages that the client sends from now on, for a handler that
-// only writes. Without it, and without Read, the server stops reading after some messages,
-// and does not notice that the client closes the socket.
+// Discard drops the messages that the client sends from now on. It is for handlers that only
+// write: without Discard or Read, the server stops reading after some messages, and does not
+// notice that the client closes the socket.
 func (ws *Socket) Discard() error {
 	if err := ws.Accept(); err != nil {
 		return err
@@ -204,8 +204,8 @@ func (ws *Socket) Discard() error {
 	return nil
 }
 
-// AwaitClose throws away what the client sends, and waits until the socket ends. It returns
-// the error that Read would return.
+// AwaitClose drops what the client sends, and waits until the socket ends. It returns the error
+// that Read would return.
 func (ws *Socket) AwaitClose() error {
 	if err := ws.Discard(); err != nil {
 		return err
@@ -214,9 +214,9 @@ func (ws *Socket) AwaitClose() error {
 	return err
 }
 
-// Commit commits what was published and joined since the last Commit or Read, and waits for
-// the confirms of the broker. After an error nothing of it is kept, and the handler may go
-// on. It is for the handler itself, not for functions given to Go.
+// Commit commits what was published and joined since the last Commit or Read, and waits for the
+// confirms of the broker. If it fails, all of that is aborted, and the handler may go on. It is
+// for the handler itself, not for functions given to Go.
 func (ws *Socket) Commit() error {
 	r := ws.Request
 	if err := r.usable(); err != nil {

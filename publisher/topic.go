@@ -16,12 +16,11 @@ import (
 // next event is not kept any more is dropped: it never holds up the others, and it costs no
 // memory of its own.
 //
-// The tags of a field say what the configuration may make of it in [topic.NAME]: see
-// [Settings].
+// The tags of a field say how [topic.NAME] of the configuration can set it: see [Settings].
 type Topic struct {
-	// Exchange is a fanout exchange over which the events go to all processes: each
-	// process that declares the topic gets them by a queue of its own, which ends with its
-	// connection. "" is no exchange: the events stay in this process.
+	// Exchange is a fanout exchange that carries the events to all processes. Each process that
+	// declares the topic has a queue of its own at it, which ends with its connection. Without an
+	// exchange the events stay in this process.
 	Exchange string
 	// Connection is the [connection.NAME] of the exchange; "" is "default".
 	Connection string
@@ -31,7 +30,7 @@ type Topic struct {
 	// Octets bounds the memory of the kept events; 0 is 1 MiB. An event with more than a
 	// quarter of it is refused.
 	Octets Size `key:"octets" min:"1KiB" max:"1GiB"`
-	// NoHistory: a client that comes back gets only events that come from then on.
+	// NoHistory gives a client that comes back only the events from then on.
 	NoHistory bool `not:"history"`
 }
 
@@ -71,8 +70,7 @@ const topicPrefix = "topic-"
 // Topics returns the declared topics by name.
 func (g *Registry) Topics() map[string]Topic { return topicKind.values(g) }
 
-// Check returns what is wrong with the topic, and the key that it is about: nothing, as each
-// value is checked by itself.
+// Check finds no mistakes: the tags of the fields are all that has to be checked.
 func (t Topic) Check() (key string, err error) { return "", nil }
 
 // String describes the topic for people.
@@ -96,8 +94,8 @@ func (t Topic) producer() Producer {
 	return Producer{Connection: t.Connection, Exchange: t.Exchange, ExchangeType: "fanout", Codec: "json"}
 }
 
-// consumer gets them from there. Its queue ends with the connection, and an event that
-// cannot be sent is dropped: no queue of failures would be read by anybody.
+// consumer gets the events from the exchange. Its queue ends with the connection. An event that
+// cannot be sent is dropped, because nobody would read its dead-letter queue.
 func (t Topic) consumer() Consumer {
 	return Consumer{Connection: t.Connection, Exchange: t.Exchange, ExchangeType: "fanout", ServerNamed: true,
 		Retry: Retry{Attempts: 1}, DeadLetter: "off"}
@@ -124,17 +122,17 @@ var ErrSlow = errors.New("the client is too slow for the topic's events")
 type subscriber interface {
 	// format says which form of an event deliver gets.
 	format() eventFormat
-	// deliver gives the client the next octets of an event, or of what is left of it, and
-	// says how many it took, one at least. It copies them. If there is no room for more, it
-	// says so, and calls subscription.room when there is.
+	// deliver gives the client p, an event or the rest of one. It copies the n octets that it
+	// takes. more reports whether the client can take more; n is then 1 at least. If it is false,
+	// the subscriber calls subscription.room as soon as there is room.
 	deliver(p []byte) (n int, more bool, err error)
-	// dropped says that the subscription has ended, and why: [ErrSlow], or the error of
-	// deliver. It is not called for subscription.end.
+	// dropped says that the subscription has ended, and why: [ErrSlow], a panic of the filter, or
+	// the error of deliver. It is not called after subscription.end.
 	dropped(cause error)
 }
 
-// eventFormat is a form in which events are sent. Each event is encoded once in each form
-// that a subscriber asks for.
+// eventFormat is a form in which events are sent. An event is encoded once in each form that a
+// subscriber needs.
 type eventFormat uint8
 
 const (

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// A topic is a [Topic] as a server runs it: its events and who follows them. Loop thread
-// only, except for the fields that never change.
+// A topic is a [Topic] in a server that runs: its events and its subscribers. Loop thread only,
+// except for the fields that never change.
 type topic struct {
 	Topic
 	name   string
@@ -15,11 +15,11 @@ type topic struct {
 	log    eventLog
 	told   int64 // the last time that slow clients were logged, in Unix seconds
 
-	idle    subscriptions // have got all events
-	behind  subscriptions // have not, and can take more
-	blocked subscriptions // have not, and can take no more now; the longest first
+	idle    subscriptions // that have got all events
+	behind  subscriptions // that have not, and can take more
+	blocked subscriptions // that have not, and can take no more now; the one that waits longest is first
 	queued  bool          // in fanout.topics
-	line    []*broadcast  // wait for room, in order
+	line    []*broadcast  // events that wait for room, in order
 
 	stats topicStats
 }
@@ -30,10 +30,10 @@ type topicStats struct {
 	events      uint64 // that were broadcast
 	deliveries  uint64 // events that clients got, each for each client
 	slow        uint64 // clients that were dropped because they were too slow
-	repeated    uint64 // events of messages that had come before
-	resumed     uint64 // clients that came back and said where they had been
-	missed      uint64 // of these, clients whose last event is not kept
-	unfit       uint64 // events that a client could not be sent, each for each client
+	repeated    uint64 // messages with the id of an event that the topic keeps
+	resumed     uint64 // clients that came back and said what their last event was
+	missed      uint64 // of these, the clients whose last event was not kept
+	unfit       uint64 // events that a client's protocol cannot carry, counted for each client
 }
 
 // realtime is what a server has for clients that stay connected.
@@ -52,7 +52,7 @@ func (s *Server) topic(name string) (*topic, error) {
 	return nil, fmt.Errorf("no such topic: declare it by publisher.AddTopic(%q, …)", name)
 }
 
-// makeTopics makes the topics of the registry; settings replace those registered.
+// makeTopics makes the topics of the registry; settings replace the registered ones.
 func (s *Server) makeTopics(registered, settings map[string]Topic) {
 	s.fanout.server, s.fanout.slice = s, s.fanout.run
 	s.fanout.prefix = strconv.FormatUint(rand.Uint64(), 36) + "-"
@@ -70,10 +70,10 @@ func (s *Server) makeTopics(registered, settings map[string]Topic) {
 	}
 }
 
-// subscribe makes a client follow the topic. after is the id of the last event that the
-// client has got; "" is none, and the client gets the events that come from now on. missed
-// reports that the client may have missed events: the one named after is not kept. It then
-// gets all that are kept.
+// subscribe makes a client follow the topic. after is the id of the last event that the client
+// has got; "" is none, and the client gets the events that come from now on. missed reports that
+// the client may have missed events, because the one with the id after is not kept. It then gets
+// all that are kept.
 func (t *topic) subscribe(sub *subscription, to subscriber, after string, filter func(*Event) bool) (missed bool) {
 	*sub = subscription{topic: t, to: to, filter: filter, seq: t.log.end()}
 	t.stats.subscribers++
@@ -111,7 +111,7 @@ func (t *topic) add(e *topicEvent) {
 	t.activate()
 }
 
-// activate has the fan-out serve the topic, if there is anybody to serve.
+// activate makes the fan-out serve the topic, if that has a subscriber to serve.
 func (t *topic) activate() {
 	if !t.queued && t.busy() {
 		t.queued = true
@@ -144,12 +144,12 @@ func (s *Server) measureTopics(dst []Metric) []Metric {
 			Metric{Name: "topic_deliveries_total", Help: "Events of the topic, counted for each client that got them.", Value: float64(t.stats.deliveries)},
 			Metric{Name: "topic_kept_events", Help: "Events that the topic keeps for clients that are slower or come back.", Value: float64(t.log.count)},
 			Metric{Name: "topic_kept_bytes", Help: "Memory of the events that the topic keeps, about.", Value: float64(t.log.octets)},
-			Metric{Name: "topic_waiting", Help: "Calls that wait because the topic has events that clients who can take them have not got yet.", Value: float64(len(t.line))},
+			Metric{Name: "topic_waiting", Help: "Events that wait until clients have got earlier ones.", Value: float64(len(t.line))},
 			Metric{Name: "topic_slow_total", Help: "Clients that were dropped because their next event was not kept any more: they read more slowly than the events come.", Value: float64(t.stats.slow)},
 			Metric{Name: "topic_resumed_total", Help: "Clients that came back and said what their last event was.", Value: float64(t.stats.resumed)},
 			Metric{Name: "topic_missed_total", Help: "Clients that came back and whose last event was not kept: they may have missed events.", Value: float64(t.stats.missed)},
 			Metric{Name: "topic_repeated_total", Help: "Messages that were not sent to clients because the topic keeps an event with the same id.", Value: float64(t.stats.repeated)},
-			Metric{Name: "topic_unfit_total", Help: "Events that were not sent to a client because its protocol cannot carry their data, each for each client.", Value: float64(t.stats.unfit)},
+			Metric{Name: "topic_unfit_total", Help: "Events that were not sent to a client because its protocol cannot carry their data, counted for each client.", Value: float64(t.stats.unfit)},
 		)
 	}
 	return dst

@@ -2,8 +2,9 @@ package publisher
 
 import "net/http"
 
-// A worker is a goroutine that runs mounted handlers, one after the other. Its stack has
-// grown already: a new goroutine would grow its own for each request.
+// A worker is a goroutine that runs mounted handlers, one after the other. It is used again
+// because its stack has grown already: a new goroutine for each request would have to grow its
+// own.
 type worker struct{ work chan mountedRun }
 
 // mountedRun is one run of a mounted handler.
@@ -17,7 +18,7 @@ type mountedRun struct {
 // workersIdleMax bounds the workers that wait for a handler to run.
 const workersIdleMax = 256
 
-// workers are the idle ones. Loop thread only.
+// workers has the idle ones. Loop thread only.
 type workers struct {
 	idle   []*worker
 	closed bool

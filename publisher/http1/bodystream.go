@@ -1,14 +1,14 @@
 package http1
 
-// A request body streams if the Handler says so in Head or later: the Handler may answer
-// before it has the body, gets of the body only what it has room for, and decides when
-// 100 Continue is sent. What it has no room for stays in the wire's input buffer.
+// A request body streams if the Handler says so in Head or later. The Handler may then answer
+// before it has the body, gets only as much of the body as it has room for, and decides when 100
+// Continue is sent. The rest stays in the wire's input buffer.
 
 const flagStreams = flagStream | flagStalled | flagExpects | flagDuplex
 
-// Stream begins to stream the body of the current request. From then on the machine
-// asks Handler.Room before each piece. While there is no room, BodyRateMin does not
-// apply, and it does not apply before Continue to a client that waits for it.
+// Stream begins to stream the body of the current request. From then on the machine asks
+// Handler.Room before each piece. BodyRateMin does not apply while there is no room, and not
+// while the client waits for Continue.
 func (c *Conn) Stream() {
 	if c.flags&flagOpen != 0 {
 		c.flags |= flagStream | flagFresh
@@ -50,14 +50,15 @@ func (c *Conn) accepted(p []byte) []byte {
 	return p[:min(len(p), n)]
 }
 
-// waitsForHandler reports whether the body does not come because of the Handler.
+// waitsForHandler reports whether the machine waits for the Handler, and not for the client: the
+// Handler has no room, or has not called Continue.
 func (c *Conn) waitsForHandler() bool {
 	return c.flags&flagStream != 0 &&
 		(c.flags&flagStalled != 0 || c.flags&flagExpects != 0 && c.answer == answerNone)
 }
 
-// restIsShort reports whether the rest of a body is worth reading to keep the
-// connection, as far as is known.
+// restIsShort reports whether the rest of a body is short enough to read it, so that the
+// connection can be kept. A body in chunks may turn out to be longer.
 func (c *Conn) restIsShort() bool {
 	switch {
 	case c.flags&flagExpects != 0: // it may never come
@@ -68,8 +69,8 @@ func (c *Conn) restIsShort() bool {
 	return true
 }
 
-// dropRest lets the connection go on behind a body that streams, if its rest is short:
-// the rest is thrown away when it comes. The request has been answered.
+// dropRest keeps the connection after a request that has been answered before its body was read,
+// if the rest of that is short. The rest is dropped when it comes.
 func (c *Conn) dropRest() {
 	if c.in == awaitAnswer || !c.restIsShort() {
 		return

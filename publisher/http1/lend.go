@@ -4,11 +4,11 @@ package http1
 // head of an answer fits in front of its first piece, and both leave in one write.
 const LendRoom = 1 << 10
 
-// Lend is Write for octets that are sent from where they are, without a copy: buf[from:]
-// is the next piece of the body, and buf[:from] is room that the machine may use. If it
-// returns true, buf must not be changed before OutLen is 0 or the Conn is Lost. If other
-// octets wait for which the room is too small, or the body is sent in chunks, Lend copies
-// the piece, and returns false: buf is free at once.
+// Lend is Write for octets that are sent from where they are, without a copy: buf[from:] is the
+// next piece of the body, and buf[:from] is room that the machine may use. If it returns true,
+// buf must not be changed before OutLen is 0 or the Conn is Lost. If the room is too small for
+// octets that wait to be sent, or the body is sent in chunks, Lend copies the piece and returns
+// false: buf may be used again at once.
 func (c *Conn) Lend(buf []byte, from int) (lent bool, err error) {
 	p := buf[from:]
 	unsent := c.out[c.sent:]
@@ -27,7 +27,7 @@ func (c *Conn) Lend(buf []byte, from int) (lent bool, err error) {
 	return true, nil
 }
 
-// free gives the buffer of the output back to whom it belongs.
+// free gives the buffer of the output back to its owner.
 func (c *Conn) free() {
 	if c.flags&flagLent != 0 {
 		c.flags &^= flagLent
