@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
 	"path"
@@ -28,6 +29,7 @@ type Registry struct {
 	subscribers   map[string][]Handler
 	errorHandlers map[string]*registered[ErrorHandler]
 	app           []AppSettings
+	databases     map[string]*registered[func() (*sql.DB, error)]
 	starts, stops []hook
 	mux           *http.ServeMux         // it never serves: it checks the syntax and the conflicts of patterns
 	running       atomic.Pointer[Server] // the server that [Publish] uses
@@ -49,6 +51,7 @@ func NewRegistry() *Registry {
 		declared:      map[string]declared{},
 		subscribers:   map[string][]Handler{},
 		errorHandlers: map[string]*registered[ErrorHandler]{},
+		databases:     map[string]*registered[func() (*sql.DB, error)]{},
 		mux:           http.NewServeMux(),
 	}
 }

@@ -70,6 +70,8 @@ type Server struct {
 	socketSettings map[*socketRoute]*socketSettings
 
 	openSockets  int // WebSockets whose calls are live
+	databases    []*database
+	boxes        bool // publishes may become rows of an outbox
 	registry     *Registry
 	hooks        hooks
 	detached     detaching

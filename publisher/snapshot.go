@@ -11,6 +11,7 @@ type Stats struct {
 	Undone    uint64 // calls that were aborted because of the status of their answer
 	Conflicts uint64 // runs that were repeated after a conflict
 	Children  uint64 // functions given to Go that were started
+	Boxed     uint64 // publishes that became rows of an outbox
 	Refused   uint64 // requests answered without a handler: no route, too many calls
 }
 

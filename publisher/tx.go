@@ -93,9 +93,31 @@ func (r *Request) commit() error {
 		}
 	}
 	if len(t.participants) > 0 {
-		if err := t.foresee(); err != nil {
+		if err := r.commitParticipants(); err != nil {
 			return err
 		}
+	}
+	if err := r.send(); err != nil {
+		return err
+	}
+	t.settleGets(true)
+	r.broadcastAll()
+	return nil
+}
+
+// commitParticipants writes the rows of the outbox and commits. The other publishes are sent after
+// that.
+func (r *Request) commitParticipants() error {
+	t := &r.tx
+	if r.server.boxes && len(t.pubs) > 0 {
+		b, err := r.box()
+		if err != nil {
+			return err
+		}
+		defer b.wake() // also when it is not known whether the rows were committed
+	}
+	if err := t.foresee(); err != nil {
+		return err
 	}
 	for _, p := range t.participants {
 		t.prepared++
@@ -106,11 +128,6 @@ func (r *Request) commit() error {
 			return fmt.Errorf("commit: %w", err)
 		}
 	}
-	if err := r.send(); err != nil {
-		return err
-	}
-	t.settleGets(true)
-	r.broadcastAll()
 	return nil
 }
 

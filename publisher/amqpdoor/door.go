@@ -23,8 +23,9 @@ type Door struct {
 	elections []*election
 	stores    map[string]*dedupe.Store // of the ids that consumers have handled
 	spools    map[string]*spool.Spool
-	hand      *inhand.Journal // of the messages that are being handled; nil if there is none
-	running   int             // messages that are being handled
+	outboxes  map[string]func() bool // by connection; see Outbox
+	hand      *inhand.Journal        // of the messages that are being handled; nil if there is none
+	running   int                    // messages that are being handled
 	quiet     quiet
 	stopped   bool // Stop was called
 }
@@ -37,12 +38,14 @@ type link struct {
 	reply     *sender
 	consumers []*consumer
 	producers []*client.Producer
-	spool     *spooler // nil if there is none
+	byName    map[string]*client.Producer
+	able      func() bool // whether the outbox takes publishes without the broker; nil if there is none
+	spool     *spooler    // nil if there is none
 }
 
 // New returns a door without links.
 func New(server *publisher.Server, runtime publisher.Runtime, log zerolog.Logger) *Door {
-	d := &Door{server: server, runtime: runtime, log: log, links: map[string]*link{}, spools: map[string]*spool.Spool{}, stores: map[string]*dedupe.Store{}}
+	d := &Door{server: server, runtime: runtime, log: log, links: map[string]*link{}, spools: map[string]*spool.Spool{}, stores: map[string]*dedupe.Store{}, outboxes: map[string]func() bool{}}
 	d.quiet.door = d
 	server.AddReporter(d)
 	server.AddMeter(d)
@@ -56,7 +59,7 @@ func (d *Door) Spool(name string, store *spool.Spool) { d.spools[name] = store }
 // Link registers the server's producers and consumers of one connection with its client.
 // prefetch is for consumers that set none. A consumer is left out if enabled returns false.
 func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(consumer string) bool) {
-	l := &link{door: d, name: name, client: c, reply: &sender{client: c}}
+	l := &link{door: d, name: name, client: c, reply: &sender{client: c}, byName: map[string]*client.Producer{}, able: d.outboxes[name]}
 	d.links[name] = l
 	d.server.BindQueues(name, queues{d, c})
 	if store := d.spools[name]; store != nil {
@@ -67,7 +70,12 @@ func (d *Door) Link(name string, c *client.Client, prefetch int, enabled func(co
 	for _, p := range t.producers {
 		made := c.Produce(client.ProducerSpec{Name: p, Topology: t.producer(p)})
 		l.producers = append(l.producers, made)
-		d.server.Bind(p, &sender{client: c, producer: made, spool: l.spool})
+		l.byName[p] = made
+		s := &sender{client: c, producer: made, spool: l.spool}
+		if l.able != nil {
+			s.rows = &rowTarget{connection: name, producer: p}
+		}
+		d.server.Bind(p, s)
 	}
 	for _, k := range t.consumers {
 		if enabled(k) {
@@ -144,7 +152,7 @@ func (d *Door) Report() []publisher.Status {
 	var all []publisher.Status
 	for _, l := range d.links {
 		s := l.report()
-		away := !s.Ready && l.spool != nil && l.spool.unable() == nil
+		away := !s.Ready && (l.spool != nil && l.spool.unable() == nil || l.able != nil && l.able())
 		if away { // HTTP is served without the broker, and /readyz is about HTTP
 			s.Ready = true
 		}
@@ -263,7 +271,17 @@ type sender struct {
 	client   *client.Client
 	producer *client.Producer
 	spool    *spooler        // nil if there is none
+	rows     *rowTarget      // nil if publishes do not become rows
 	out      client.Outgoing // reused
+}
+
+// Rows returns the names with which publishes of a call that has joined SQL become rows. ok is
+// false if they do not.
+func (s *sender) Rows() (connection, producer string, ok bool) {
+	if s.rows == nil {
+		return "", "", false
+	}
+	return s.rows.connection, s.rows.producer, true
 }
 
 // Foresee returns the error with which these publishes would fail now, or nil.

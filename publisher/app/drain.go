@@ -13,7 +13,7 @@ const cutGrace = time.Second
 
 // drain stops the server in this order: it reports that the server is not ready, cancels the
 // consumers, and serves on for server.drain_delay, so that a balancer notices. Then it
-// accepts no more, finishes the calls and their answers, runs the handlers' OnStop functions,
+// accepts no more, finishes the calls and their answers and what the outbox has sent, runs the handlers' OnStop functions,
 // flushes publishes, confirms and acks, and closes. Everything after the delay must end
 // within server.drain_timeout.
 func (a *application) drain(why string) {
@@ -30,7 +30,11 @@ func (a *application) drain(why string) {
 	left := 2
 	one := func() {
 		if left--; left == 0 { // calls whose clients have gone may still run
-			a.server.Drain(func() { a.endHijacked(func() { a.runOnStop(func() { a.close(cut.Stop) }) }) })
+			a.server.Drain(func() {
+				a.endHijacked(func() {
+					a.stopOutboxes(func() { a.runOnStop(func() { a.close(cut.Stop) }) })
+				})
+			})
 		}
 	}
 	a.amqp.Stop(func() { a.server.Drain(one) })

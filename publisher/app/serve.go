@@ -76,6 +76,7 @@ type application struct {
 	hurried   bool      // a second signal has ended the drain
 	stopBy    time.Time // the end of the drain
 	stops     stops
+	outboxes  outboxes
 	err       error // the result of run
 
 	collecting bool // collectLater was called
@@ -197,6 +198,9 @@ func (a *application) run(ctx context.Context) error {
 	if err := a.server.RunOnStart(serving); err != nil {
 		return a.abandon(serving, end, err)
 	}
+	if err := a.openDatabases(serving); err != nil {
+		return a.abandon(serving, end, err)
+	}
 	stop := a.plan.Settings.Server
 	unwatch := watch(ctx, a.loop, watching{drain: a.drain, hurry: a.hurry, unresponsive: a.last.unresponsive(a.loop), within: stop.DrainDelay + stop.DrainTimeout})
 	if serving.Err() != nil { // it ended before anybody watched it
@@ -283,9 +287,12 @@ func (a *application) open() error {
 	}
 	a.warn()
 	a.openInHand()
+	a.openOutboxes()
 	for _, name := range a.plan.Connections {
 		a.connect(name)
 	}
+	a.outboxes.run()
+	a.loop.OnEnd(a.outboxes.end)
 	a.sweep()
 	if err := a.elect(); err != nil {
 		return err

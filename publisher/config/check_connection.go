@@ -21,6 +21,9 @@ func (c *checker) connection(name string, n *Connection) {
 	if n.Spool == SpoolFile && !n.Confirms {
 		c.fail(key+".spool", show(n.Spool), fmt.Sprintf("without confirms nobody knows what has left: set %s.confirms = true", key))
 	}
+	if n.Outbox == OutboxSQL && !n.Confirms {
+		c.fail(key+".outbox", show(n.Outbox), fmt.Sprintf("without confirms nobody knows which rows have left: set %s.confirms = true", key))
+	}
 	if n.SpoolDir == "" {
 		c.fail(key+".spool_dir", show(n.SpoolDir), `write the name of a directory, as in "spool"`)
 	}

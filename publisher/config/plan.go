@@ -78,10 +78,11 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 	}
 	c.leaders(used)
 	for name, connection := range s.Connections {
-		if connection.leftover(name) {
+		if connection.leftover(name) || connection.Outbox == OutboxSQL {
 			used[name] = true
 		}
 	}
+	c.outboxes()
 	p.Connections = slices.Sorted(maps.Keys(used))
 	c.others(p, registry)
 	c.exchangeTypes(p)

@@ -48,6 +48,8 @@ type Connection struct {
 	HandshakeTimeout time.Duration `key:"handshake_timeout" min:"100ms" max:"1h"`
 	BackoffMin       time.Duration `key:"backoff_min" min:"1ms" max:"1h"`
 	BackoffMax       time.Duration `key:"backoff_max" min:"1ms" max:"24h"`
+	// Outbox "sql" makes publishes of calls that have joined SQL rows of their transactions.
+	Outbox string `key:"outbox" oneof:"off sql"`
 	// Spool "file" keeps publishes on disk that the broker cannot take.
 	Spool    string `key:"spool" oneof:"off file"`
 	SpoolDir string `key:"spool_dir"` // has a directory for each connection
@@ -88,6 +90,7 @@ func defaultConnection() *Connection {
 		HandshakeTimeout: c.HandshakeTimeout,
 		BackoffMin:       c.BackoffMin,
 		BackoffMax:       c.BackoffMax,
+		Outbox:           "off",
 		Spool:            "off",
 		SpoolDir:         "spool",
 		SpoolMax:         spool.MaxDefault,
