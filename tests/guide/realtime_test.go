@@ -166,7 +166,7 @@ func live(ws *publisher.Socket) error {
 	if err := ws.Follow("prices"); err != nil { // the events of a topic, from now on
 		return err
 	}
-	return ws.AwaitClose() // what the client sends is thrown away
+	return ws.AwaitClose() // what the client sends is dropped
 }
 
 // TestChat: "said" means that the broker has it.

@@ -46,7 +46,7 @@ const (
 	whyOld      = "An HTTP/1.0 client gets no informational answers"
 	whyPanic    = "A panic is answered with 500 if nothing has been sent yet"
 	whyReset    = "205 has no body"
-	whyRest     = "The connection goes on behind a body that was not read, if no more than 256 KiB of it are still to come"
+	whyRest     = "The connection goes on after a body that was not read, if at most 256 KiB of it are still to come"
 	whyServer   = "This server reads, routes and refuses requests by its own rules"
 	whySwitch   = "101 without `Hijack` fails the call"
 	whyTrailers = "`Trailer` may name any field"

@@ -25,9 +25,9 @@ const (
 	whyEmpty    = "`Range` has no effect on an empty file"
 	whyMethod   = "Methods other than GET and HEAD are 405"
 	whyEncoded  = "A `Location` is percent-encoded"
-	whyLists    = "Lists in several lines of a field are read as one"
+	whyLists    = "If a header field with a list is there several times, the lists are read as one"
 	whyName     = "A name that no file can have is 404"
-	whyHeadZero = "An answer to HEAD without a body says `Content-Length: 0`"
+	whyHeadZero = "An answer to HEAD has `Content-Length: 0` if that to GET has no body"
 	whyPlus     = "A position of a range is digits only"
 )
 
