@@ -139,7 +139,7 @@ func (w *responseWriter) answer(r *Request) error {
 	p.stream = func(s *Stream) error {
 		door, ok := r.door.(StreamDoor)
 		if !ok {
-			return errors.New("stream: this door cannot")
+			return errors.New("stream: this door cannot stream an answer")
 		}
 		door.Start(r.forDoor(), length)
 		var err error

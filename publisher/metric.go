@@ -73,7 +73,7 @@ func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
 		Metric{Name: "websocket_messages_received_total", Help: "Messages that clients have sent by WebSockets.", Value: float64(sockets.Received)},
 		Metric{Name: "websocket_messages_sent_total", Help: "Messages that were written to WebSockets.", Value: float64(sockets.Sent)},
 		Metric{Name: "websocket_violations_total", Help: "WebSockets that were closed because of what the client sent: malformed, too long, no UTF-8.", Value: float64(sockets.Violations)},
-		Metric{Name: "websocket_silent_total", Help: "WebSockets that were given up because the client answered no ping.", Value: float64(sockets.Silent)},
+		Metric{Name: "websocket_silent_total", Help: "WebSockets that were given up because the client did not answer a ping.", Value: float64(sockets.Silent)},
 		Metric{Name: "websocket_slow_total", Help: "WebSockets that were given up because the client took nothing, or too little.", Value: float64(sockets.Slow)},
 		Metric{Name: "draining", Help: "1 while the server shuts down.", Value: Bit(snap.Draining)},
 		Metric{Name: "ready", Help: "1 while every part is ready and the server takes calls, as /readyz.", Value: Bit(snap.Ready())},

@@ -494,7 +494,7 @@ func TestMistakesWithMiddleware(t *testing.T) {
 		"bad pattern":    {func(g *publisher.Registry) { g.UseHTTP(pass, "/{x") }, `UseHTTP("/{x") at publisher/middleware_test.go`},
 		"host":           {func(g *publisher.Registry) { g.UseHTTP(pass, "example.org/") }, "has no host"},
 		"no such route":  {func(g *publisher.Registry) { g.UseHTTP(pass, "/", "/ordesr/") }, `the pattern "/ordesr/" matches no route`},
-		"returns nil":    {func(g *publisher.Registry) { g.UseHTTP(func(http.Handler) http.Handler { return nil }) }, "no handler"},
+		"returns nil":    {func(g *publisher.Registry) { g.UseHTTP(func(http.Handler) http.Handler { return nil }) }, "nil instead of a handler"},
 		"panics":         {func(g *publisher.Registry) { g.UseHTTP(func(http.Handler) http.Handler { panic("no secret given") }) }, "no secret given"},
 		"another method": {func(g *publisher.Registry) { g.UseHTTP(pass, "OPTIONS /orders/{id}") }, ""},
 	} {

@@ -53,7 +53,7 @@ func (ws *Socket) wake() {
 	ws.wakeWriters()
 }
 
-// socketEnd is a Socket as its machine sees it.
+// socketEnd is a Socket as the Handler of its machine.
 type socketEnd Socket
 
 // Message wakes the function that waits in Read.

@@ -25,7 +25,7 @@ type Stream struct {
 // after that, until server.drain_timeout is over.
 func (r *Request) Stream(status int, contentType string, length int64, fn func(w *Stream) error) error {
 	if r.toCall != nil {
-		return errors.New("stream: write to the http.ResponseWriter, which sends what is flushed")
+		return errors.New("stream: in a mounted net/http handler write to its http.ResponseWriter, and flush that")
 	}
 	if err := r.own(); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (r *Request) Stream(status int, contentType string, length int64, fn func(w
 	r.response.stream = func(w *Stream) error {
 		door, ok := r.door.(StreamDoor)
 		if !ok {
-			return errors.New("stream: this door cannot")
+			return errors.New("stream: this door cannot stream an answer")
 		}
 		if in := r.incoming; in != nil { // fn may read it
 			in.door.Duplex(r.forDoor())

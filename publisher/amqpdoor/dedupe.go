@@ -7,7 +7,8 @@ import (
 	"zamqp/publisher/dedupe"
 )
 
-// deduper keeps a consumer from handling two messages with one id. See publisher.Dedupe.
+// A deduper prevents a consumer from handling two messages with the same id. See
+// publisher.Dedupe.
 type deduper struct {
 	k       *consumer
 	store   *dedupe.Store
@@ -15,7 +16,7 @@ type deduper struct {
 	running map[dedupe.Key]struct{} // ids of the messages whose handlers run
 	waiting []delivery              // messages with such an id
 	posted  bool                    // flush was posted
-	woken   bool                    // again was posted, or comes by its timer
+	woken   bool                    // again was posted, or its timer runs
 	flush   func()
 
 	duplicates uint64 // messages that were acked and not handled
@@ -26,8 +27,8 @@ type deduper struct {
 // door closes the store.
 func (d *Door) Dedupe(consumer string, store *dedupe.Store) { d.stores[consumer] = store }
 
-// Ids are forgotten when others come. While no message comes, expireMax of them are forgotten
-// at a time: in a moment again if there are more, or else in a while.
+// Each new id makes the store forget old ones. In addition, expire forgets up to expireMax at a
+// time: again after expireSoon if there may be more, otherwise after expireEvery.
 const (
 	expireMax   = 2000
 	expireSoon  = 100 * time.Millisecond
@@ -63,12 +64,13 @@ func (d *deduper) key(c delivery) (dedupe.Key, bool) {
 }
 
 // stops reports whether the message must not be handled now. If its id has been handled, the
-// message is over. If a message with this id is being handled, it waits for the outcome.
+// message is acked. If another message with this id is being handled, it waits for that one's
+// outcome.
 func (d *deduper) stops(c delivery) bool {
 	key, ok := d.key(c)
 	if !ok {
 		if d.without++; d.without == 1 {
-			d.k.link.door.log.Warn().Str("consumer", d.k.name).Str("key", d.k.declared.Dedupe.Key).Msg("a message has no id for dedupe: such messages are handled each time that they come")
+			d.k.link.door.log.Warn().Str("consumer", d.k.name).Str("key", d.k.declared.Dedupe.Key).Msg("a message has no id for dedupe: such messages are handled each time they come")
 		}
 		return false
 	}
@@ -116,7 +118,7 @@ func (d *deduper) over(c delivery, succeeded bool) {
 // againAfter is the pause while no handler may begin.
 const againAfter = 100 * time.Millisecond
 
-// again looks at the messages that have waited for others.
+// again dispatches the messages that have waited for others.
 func (d *deduper) again() {
 	if d.k.link.door.quiet.isOn() {
 		d.k.link.door.runtime.After(againAfter, d.again)
@@ -127,7 +129,7 @@ func (d *deduper) again() {
 	d.waiting = nil
 	for _, c := range waiting {
 		if c.Message().Epoch != c.sub.epoch {
-			d.k.drop(c) // it comes again
+			d.k.drop(c) // the broker delivers it again
 			continue
 		}
 		d.k.dispatch(c, false)

@@ -12,17 +12,17 @@ import (
 	"zamqp/publisher"
 )
 
-// An election decides which process makes the ticks of one clock. All processes consume a
-// queue with x-single-active-consumer, so the broker gives its messages to one of them: the
-// leader. It cannot say so, but by a message. Therefore each process sends messages of its
-// own to the queue, and a process is the leader if its own message comes back to it.
+// An election decides which process makes the ticks of one clock. All processes consume a queue
+// with x-single-active-consumer, so the broker gives its messages to only one of them: the
+// leader. A process learns that it is the leader only when a message comes. So each process sends
+// messages to the queue, and the one to which its own message comes back is the leader.
 //
-// The messages carry the state of the ticks, see tickRecord. The leader keeps the newest
-// state unacked. When it ends, the broker gives that message to the next leader.
+// The messages carry the state of the ticks: see tickRecord. The leader keeps the newest state
+// unacked. When it ends, the broker gives that message to the next leader.
 //
-// The leader claims each tick: it sends the state in which the tick has begun, and begins it
-// when that message has come back. A process that is not the leader any more and does not
-// know it gets nothing back, so it cannot begin a tick.
+// The leader claims each tick: it sends the state in which the tick has begun, and begins it when
+// that message has come back. A process that is no longer the leader, and does not know it yet,
+// gets nothing back, so it cannot begin a tick.
 type election struct {
 	link      *link
 	clock     string
@@ -32,39 +32,40 @@ type election struct {
 	producer  *client.Producer
 	self      []byte // this process, in the messages
 
-	active  bool // the broker gives us messages: one has come on this channel
+	active  bool // the broker gives this process messages: one has come on this channel
 	leads   bool
-	after   uint64 // only a message of ours with a higher number makes us the leader
+	after   uint64 // only an own message with a higher number makes this process the leader
 	held    held
 	known   tickState
 	before  tickState // known before the claim
-	claim   time.Time // the tick that we wait for; zero is none
+	claim   time.Time // the tick that was claimed and not granted yet; zero is none
 	claimed uint64    // the number of the message that carries the claim
-	granted uint64    // the version of our last claim that was granted
-	running time.Time // the granted tick that is not over; zero is none
+	granted uint64    // the version of this process's last claim that was granted
+	running time.Time // the granted tick that runs; zero is none
 	ended   time.Time // the last granted tick that is over
 
-	// Our last message. There is only one at a time, so its body can be lent.
+	// The last message of this process. Only one at a time is on its way, so its body can be
+	// lent.
 	out      client.Outgoing
 	body     []byte
 	number   uint64
 	losses   int  // channels that the consumer has lost
 	sentAt   int  // losses when it was sent
-	sent     bool // it has no outcome yet
+	sent     bool // it is on its way: it has no outcome yet
 	returned bool // it came back
 	dirty    bool // another one is to follow
-	retry    bool // it failed, and follows again in a moment
+	retry    bool // it failed, and is sent again in a moment
 
 	due   time.Time   // when turn has something to do
 	armed time.Time   // when the timer runs; zero is never
 	stop  func() bool // stops the timer
 
-	unread  int    // messages in a row that are not ours
+	unread  int    // messages in a row that are not the server's
 	leaving func() // called when the process has left the queue; nil until Stop
 	left    bool
 }
 
-// held is the message with the newest state, which is kept until a newer one has come.
+// held is the message with the newest state. It stays unacked until a newer one has come.
 type held struct {
 	epoch   uint32
 	tag     uint64 // 0 is none
@@ -72,28 +73,28 @@ type held struct {
 }
 
 const (
-	// refreshAfter is the pause between the messages of a process. The leader renews what it
-	// holds, before consumer_timeout (30 minutes) ends its channel. The others heal a queue
-	// that somebody has purged.
+	// refreshAfter is the pause between the messages of a process. The leader replaces the
+	// message that it holds, before the broker's consumer_timeout (30 minutes) ends its channel.
+	// The messages of the others repair a queue that somebody has purged.
 	refreshAfter = time.Minute
-	// returnWithin is the time for a message of the leader to come back, from its confirm.
+	// returnWithin is how long a message of the leader may need to come back after its confirm.
 	returnWithin = 10 * time.Second
 	// resendAfter is the pause after a message that could not be sent.
 	resendAfter = time.Second
 	// leaveWithin is how long a process that stops waits for its last message.
 	leaveWithin = 2 * time.Second
-	// electionPrefetch leaves room beside the message that is held.
+	// electionPrefetch has room for other messages beside the one that is held.
 	electionPrefetch = 16
 )
 
-// Election returns what decides about the ticks of a clock, by a queue on one connection,
-// which must be linked.
+// Election returns an election for the ticks of a clock, by a queue on a connection, which must
+// be linked.
 func (d *Door) Election(connection, clock, queue string) (publisher.Election, error) {
 	l := d.links[connection]
 	if l == nil {
 		return nil, fmt.Errorf("clock.%s.leader = %q: this connection is not open", clock, connection)
 	}
-	host, _ := os.Hostname() // it is for people
+	host, _ := os.Hostname() // only people read it
 	e := &election{link: l, clock: clock, self: fmt.Appendf(nil, "%s:%d:%08x", host, os.Getpid(), rand.Uint32()), after: 1 << 63}
 	e.spec = client.ConsumerSpec{Name: queue, Prefetch: electionPrefetch, Topology: client.Topology{Queues: []client.Queue{{Name: queue, Durable: true,
 		Args: publisher.Table{"x-queue-type": publisher.QueueQuorum, "x-single-active-consumer": true}}}}}
@@ -142,7 +143,7 @@ func (e *election) Claim(at time.Time) {
 	e.publish()
 }
 
-// Over sends the state in which the tick is over, or has never been.
+// Over sends the state in which the tick is over or, if it did not run, has never begun.
 func (e *election) Over(at time.Time, ran bool) {
 	e.running = time.Time{}
 	if ran {
@@ -168,7 +169,7 @@ func (e *election) settleTick(at time.Time, ran bool) {
 	e.known.version = version
 }
 
-// publish sends a message with the state, after the one that is under way.
+// publish sends a message with the state. If one is on its way, it sends the new one after that.
 func (e *election) publish() {
 	if e.sent {
 		e.dirty = true
@@ -194,16 +195,16 @@ func (e *election) publish() {
 	}
 }
 
-// Lends gives up a message that was sent before the channel was lost: another process may
-// be the leader when it arrives.
+// Lends returns false for a message that was sent before the channel was lost, so that it is not
+// sent again: another process may be the leader when it arrives.
 func (e *election) Lends() bool { return e.sentAt == e.losses }
 
-// Confirmed is told what became of the message.
+// Confirmed is called with the outcome of the message.
 func (e *election) Confirmed(err error) {
 	e.sent = false
 	switch {
 	case err != nil:
-		e.number++ // what may still arrive is not the message that we wait for
+		e.number++ // if the message still arrives, it is not the one that is waited for
 		e.retry = true
 		e.wait(resendAfter)
 	case e.leads && !e.returned:
@@ -244,7 +245,7 @@ func (e *election) turn() {
 	e.tryLeave()
 }
 
-// Deliver takes a message. That it comes shows that we are the active consumer.
+// Deliver takes a message. It shows that this process is the active consumer.
 func (e *election) Deliver(d *client.Delivery) {
 	var r tickRecord
 	if err := r.parse(d.Body); err != nil {
@@ -275,8 +276,9 @@ func (e *election) Deliver(d *client.Delivery) {
 	}
 }
 
-// believes reports whether a tick that a message claims has begun. Its process begins it only
-// when it gets the message, so a message that nobody has got yet says nothing.
+// believes reports whether the tick that a message claims may have begun. The process that claims
+// it begins it only when it gets the message. So it has not begun if no process has got the
+// message before.
 func (e *election) believes(r *tickRecord, own, redelivered bool) bool {
 	if own {
 		return r.version <= e.granted
@@ -284,7 +286,8 @@ func (e *election) believes(r *tickRecord, own, redelivered bool) bool {
 	return redelivered
 }
 
-// hold keeps the message if it has the newest state, and acks the other one.
+// hold keeps a message unacked if it has the newest state, and acks the one before. Otherwise it
+// acks this one.
 func (e *election) hold(d *client.Delivery, version uint64) {
 	if e.held.tag != 0 && e.held.epoch == d.Epoch {
 		if version < e.held.version {
@@ -296,8 +299,8 @@ func (e *election) hold(d *client.Delivery, version uint64) {
 	e.held = held{d.Epoch, d.Tag, version}
 }
 
-// learn takes the state that another process has left. It may come late, from a leader that
-// has lost its place and then ended its tick.
+// learn takes the state that another process has left. It may come late: a leader may be
+// dismissed, and then end its tick.
 func (e *election) learn(s tickState) {
 	e.known, e.claim = s, time.Time{}
 	if e.leads {
@@ -305,8 +308,8 @@ func (e *election) learn(s tickState) {
 	}
 }
 
-// last is the state as the candidate sees it. A tick of this process is not one that
-// somebody has to repeat.
+// last returns the state for the candidate. A tick that this process has begun is not one to
+// repeat.
 func (e *election) last() publisher.LastTick {
 	if e.known.begun && e.known.at.Equal(e.ended) {
 		e.settleTick(e.ended, true)
@@ -314,7 +317,7 @@ func (e *election) last() publisher.LastTick {
 	return publisher.LastTick{At: e.known.at, Begun: e.known.begun && !e.known.at.Equal(e.running)}
 }
 
-// settle does what follows when the last message is confirmed and has come back.
+// settle goes on when the last message has an outcome or has come back.
 func (e *election) settle() {
 	if e.sent {
 		return
@@ -335,7 +338,8 @@ func (e *election) settle() {
 	e.tryLeave()
 }
 
-// win makes this process the leader: what was in the queue before its message has come.
+// win makes this process the leader: everything that was in the queue before its message has
+// come.
 func (e *election) win() {
 	e.leads = true
 	if e.known.version == 0 {
@@ -353,7 +357,7 @@ func (e *election) grant() {
 	e.candidate.Granted(at)
 }
 
-// Lost is told that the consumer has lost its place at the queue.
+// Lost is called when the consumer has lost its place at the queue.
 func (e *election) Lost() {
 	e.losses++
 	e.held = held{}
@@ -367,7 +371,7 @@ func (e *election) Lost() {
 	}
 }
 
-// dismiss makes this process one of those that wait.
+// dismiss makes this process a candidate that waits.
 func (e *election) dismiss(why string) {
 	e.active, e.after = false, 1<<63
 	if !e.claim.IsZero() {
@@ -381,8 +385,8 @@ func (e *election) dismiss(why string) {
 	e.candidate.Dismissed()
 }
 
-// leave ends the candidacy. It calls done when another process can be the leader. A tick that
-// runs is waited for: the next leader would repeat it.
+// leave ends the candidacy. It calls done when another process can be the leader. It waits for a
+// tick that runs, because the next leader would repeat it.
 func (e *election) leave(done func()) {
 	e.leaving = done
 	if e.consumer == nil {
@@ -398,7 +402,7 @@ func (e *election) leave(done func()) {
 	e.tryLeave()
 }
 
-// tryLeave leaves when nothing is under way that the next leader should know.
+// tryLeave leaves, unless something is on its way that the next leader should know.
 func (e *election) tryLeave() {
 	if e.leaving == nil || e.left {
 		return

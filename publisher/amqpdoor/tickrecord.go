@@ -9,13 +9,13 @@ import (
 
 // A tickState is what is known of the ticks of a clock.
 type tickState struct {
-	version uint64    // counts the changes, over all processes; 0 is nothing known
-	begun   bool      // the tick of at has begun, and not ended
+	version uint64    // number of changes by all processes; 0 = nothing is known
+	begun   bool      // the tick of the time at has begun and not ended
 	at      time.Time // the scheduled time of the last tick
 }
 
-// A tickRecord is the content of a message in the queue of a clock: who has sent it, and
-// what that process knows of the ticks. The text is
+// A tickRecord is the content of a message in the queue of a clock: the process that has sent it,
+// and what that process knows of the ticks. The text is
 //
 //	PROCESS NUMBER VERSION none|begun|done TIME
 //
@@ -48,9 +48,9 @@ func (r *tickRecord) append(dst []byte) []byte {
 	return r.at.UTC().AppendFormat(dst, time.RFC3339Nano)
 }
 
-var errTickRecord = errors.New("no record of a clock")
+var errTickRecord = errors.New("not a record of a clock")
 
-// parse reads a record. It keeps a view of the text.
+// parse reads a record. process is a view of the text.
 func (r *tickRecord) parse(text []byte) (err error) {
 	*r = tickRecord{}
 	var number, version, word []byte

@@ -26,8 +26,8 @@ func (a *application) openDedupe() error {
 			Dir: dir, Keep: d.Keep, Max: d.Max, Now: a.loop.Now, Offload: a.loop.OffloadDisk,
 			After: func(wait time.Duration, fn func()) { a.loop.After(wait, fn) },
 			Failed: func(err error) {
-				log.Error().Err(err).Msg("the disk has failed: ids of handled messages are no longer remembered, and the consumer is paused")
-				_ = a.server.Pause(name) // an error if nothing is consumed
+				log.Error().Err(err).Msg("the disk has failed: ids of handled messages are not remembered any more, and the consumer is paused")
+				_ = a.server.Pause(name) // the error says that nothing is consumed, which is fine
 			},
 			Troubled: func(err error) {
 				if err != nil {

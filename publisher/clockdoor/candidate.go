@@ -6,8 +6,8 @@ import (
 	"zamqp/publisher"
 )
 
-// Elected makes the clock tick in this process. What has been missed since the last tick of
-// the leader before is one tick, as after a pause of this process.
+// Elected makes the clock tick in this process. All ticks that were missed since the previous
+// leader's last one become one tick, as after a pause of this process.
 func (c *clock) Elected(last publisher.LastTick) {
 	now := c.door.server.Now()
 	if !c.leads {
@@ -26,7 +26,7 @@ func (c *clock) Elected(last publisher.LastTick) {
 	c.next = c.times.Next(from)
 	if c.due = c.next; c.next.After(now) {
 		c.delay()
-	} // else it is late already
+	} // otherwise it is due now
 	if last.Begun {
 		c.unfinish(last.At, now)
 	}
@@ -36,8 +36,8 @@ func (c *clock) Elected(last publisher.LastTick) {
 	c.door.arm()
 }
 
-// unfinish decides about a tick that has begun in a process that is no longer the leader. If
-// later ones were missed, the last of those takes its place.
+// unfinish decides about a tick that began in a process that is no longer the leader. If later
+// ticks were missed, the last of those replaces it.
 func (c *clock) unfinish(at, now time.Time) {
 	c.unfinished++
 	repeat := !c.declared.Dedupe && (c.next.IsZero() || c.next.After(now))
@@ -45,7 +45,7 @@ func (c *clock) unfinish(at, now time.Time) {
 		c.waiting = c.times.In(at)
 	}
 	c.door.log.Warn().Str("clock", c.name).Time("scheduled", at).Bool("repeated", repeat).
-		Msg("the leader before has begun a tick of a clock, and it is not known whether it has ended it")
+		Msg("the previous leader of a clock began a tick, and it is not known whether that has ended")
 }
 
 // Granted begins the claimed tick.
@@ -58,8 +58,8 @@ func (c *clock) Granted(at time.Time) {
 	c.begin(at, c.door.server.Now())
 }
 
-// Dismissed stops the ticks here. Those that wait are for the next leader, which counts
-// those that it misses.
+// Dismissed stops the ticks in this process. The next leader makes up for those that wait, and
+// counts the missed ones.
 func (c *clock) Dismissed() {
 	c.leads = false
 	c.changes++

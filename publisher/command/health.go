@@ -28,7 +28,7 @@ type healthCommand struct {
 	timeout time.Duration
 }
 
-// healthMax is how much of an answer is read, octets.
+// healthMax is how many octets of an answer are read.
 const healthMax = 1 << 20
 
 func (c *CLI) healthCommand() *cobra.Command {
@@ -129,7 +129,7 @@ func askHealth(ctx context.Context, transport *http.Transport, target string) (s
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
-			err = u.Err // its URL may be a stand-in for a unix socket
+			err = u.Err // its URL does not name a unix socket
 		}
 		return "", err
 	}

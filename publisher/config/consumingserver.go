@@ -11,8 +11,8 @@ import (
 	"zamqp/publisher"
 )
 
-// ConsumingServer is one [consuming_server.NAME]: it runs instances of consumers for one
-// site. Without any of them, each consumer runs once, for site.id.
+// ConsumingServer is one [consuming_server.NAME]: it runs instances of consumers for one site.
+// Without consuming servers each consumer runs once, for site.id.
 type ConsumingServer struct {
 	Connection string `key:"connection"` // of its instances; "" = each consumer's own
 	SiteID     string `key:"site_id"`    // "" = site.id
@@ -44,7 +44,7 @@ func (c *planner) consumers(p *Plan) {
 	p.ConsumingServers = map[string]publisher.ConsumingServer{}
 	served := map[string]bool{}
 	for _, name := range enabled {
-		if c.registry.OfTopic(name) { // which is for all sites
+		if c.registry.OfTopic(name) { // it is for all sites
 			served[name], p.Consumers[name] = true, c.consumer(name, all[name])
 		}
 	}
@@ -70,8 +70,8 @@ func (c *planner) consumers(p *Plan) {
 	}
 }
 
-// consumingServer fills in the defaults of a consuming server, and checks what is not about
-// its consumers.
+// consumingServer fills in the defaults of a consuming server, and checks all of it but its
+// consumers.
 func (c *planner) consumingServer(s *ConsumingServer) publisher.ConsumingServer {
 	key := "consuming_server." + c.server
 	if s.Connection != "" && c.settings.Connections[s.Connection] == nil {
@@ -97,8 +97,7 @@ func (c *planner) consumingServer(s *ConsumingServer) publisher.ConsumingServer 
 	return out
 }
 
-// chosen are the names of the consumers that a consuming server runs, disabled ones
-// included.
+// chosen returns the names of the consumers that a consuming server runs, disabled ones included.
 func (c *planner) chosen(s *ConsumingServer, all map[string]publisher.Consumer) (names []string) {
 	key, known := "consuming_server."+c.server, slices.Sorted(maps.Keys(all))
 	known = slices.DeleteFunc(known, c.registry.OfTopic)
@@ -129,7 +128,7 @@ func (c *planner) chosen(s *ConsumingServer, all map[string]publisher.Consumer) 
 	return slices.Compact(names)
 }
 
-// matching are the names that an entry of a list means. problem says why there is none.
+// matching returns the names that an entry of a list matches. problem says why there are none.
 func matching(text string, known []string) (names []string, problem string) {
 	if !strings.ContainsAny(text, `*?[\`) {
 		if slices.Contains(known, text) {
@@ -140,7 +139,7 @@ func matching(text string, known []string) (names []string, problem string) {
 	for _, name := range known {
 		fits, err := path.Match(text, name)
 		if err != nil {
-			return nil, `a malformed pattern: write a name with * for any letters and ? for one, as "order-*"`
+			return nil, `a malformed pattern: write a name with * for any letters and ? for one, such as "order-*"`
 		}
 		if fits {
 			names = append(names, name)
@@ -152,7 +151,7 @@ func matching(text string, known []string) (names []string, problem string) {
 	return names, ""
 }
 
-// producersAt plans the producers whose names are others at the site of a consuming server.
+// producersAt plans the producers that have other names at the site of a consuming server.
 func (c *planner) producersAt(p *Plan) {
 	if c.site == c.settings.Site.ID {
 		return

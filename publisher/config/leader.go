@@ -7,7 +7,7 @@ import (
 	"zamqp/publisher"
 )
 
-// leaders checks the connections by which clocks have a leader, and marks them as used.
+// leaders checks the connections over which clocks elect their leaders, and marks them as used.
 func (c *planner) leaders(used map[string]bool) {
 	clocks := c.registry.Clocks()
 	for _, name := range slices.Sorted(maps.Keys(clocks)) {

@@ -7,19 +7,19 @@ import (
 	"zamqp/publisher"
 )
 
-// Other is what a handler package has registered that is neither a consumer nor a
+// Other is something that a handler package has registered and that is neither a consumer nor a
 // producer, such as a clock.
 type Other struct{ Table, Name, Text string }
 
-// declaration is what a kind must have so that others can check and describe it.
+// declaration is what a kind must implement, so that others can check and describe it.
 type declaration interface {
 	// Check returns what is wrong, and the key that is wrong; "" is none.
 	Check() (key string, err error)
 	fmt.Stringer
 }
 
-// others checks the registered declarations of kinds that need no planning. It adds those to
-// the settings that are not there, because the settings were not loaded for this registry.
+// others checks the registered declarations of the kinds that need no planning. If the settings
+// were not loaded for this registry, they lack some of the declarations: it adds those.
 func (c *planner) others(p *Plan, registry *publisher.Registry) {
 	v := reflect.ValueOf(c.settings).Elem()
 	for _, r := range settingsSchema.rules {

@@ -10,8 +10,8 @@ import (
 	"zamqp/publisher"
 )
 
-// sharedQueues looks at the queues that several consuming servers consume. A broker permits
-// that, but then chance decides for which site a message is handled.
+// sharedQueues checks the queues that several consuming servers consume. A broker permits that,
+// but then chance decides for which site a message is handled.
 func (c *planner) sharedQueues(p *Plan) {
 	byQueue := map[[2]string][]string{} // the names of the instances, sorted
 	for _, name := range slices.Sorted(maps.Keys(p.Consumers)) {
@@ -39,8 +39,8 @@ func (n *Connection) identity() string {
 	return strings.Join(nodes, ",") + "/" + n.URI.Vhost
 }
 
-// sharedQueue looks at one queue of several instances. An error is what the broker would
-// refuse, or what cannot be meant.
+// sharedQueue checks one queue that several instances consume. It reports as an error what the
+// broker would refuse, and what must be a mistake.
 func (c *planner) sharedQueue(p *Plan, names []string) {
 	first := p.Consumers[names[0]]
 	consuming := 0
@@ -64,7 +64,7 @@ func (c *planner) sharedQueue(p *Plan, names []string) {
 	}
 }
 
-// refusedQueue reports what two consuming servers cannot do with one queue.
+// refusedQueue reports settings with which two instances cannot share a queue.
 func (c *planner) refusedQueue(firstName, name string, first, k publisher.Consumer) {
 	consumer, _ := publisher.SplitInstance(name)
 	key := "consumer." + consumer

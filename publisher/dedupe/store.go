@@ -27,22 +27,22 @@ type Options struct {
 
 	// Offload runs work on another goroutine, and then done on the owner's thread.
 	Offload func(work, done func())
-	// After runs fn on the owner's thread after a delay: what the disk did not take is
-	// tried again.
+	// After runs fn on the owner's thread after a delay. The store tries again with it what the
+	// disk did not take.
 	After func(wait time.Duration, fn func())
 	// Failed is called once when the disk has failed for good.
 	Failed func(error)
 	// Troubled is called with an error of the disk that may pass, and with nil when it has
-	// passed. Ids that were added are kept and written again.
+	// passed. Until then the ids are kept in memory; then they are written.
 	Troubled func(error)
 
-	FS          journal.FS // nil is that of the operating system
+	FS          journal.FS // nil is the operating system's
 	SegmentSize int64      // 0 is 4 MiB
 }
 
 const segmentSize = 4 << 20
 
-// A Waiter hears that an id is on disk.
+// A Waiter is told when an id is on disk.
 type Waiter interface {
 	Stored(epoch uint32, tag uint64)
 }
@@ -56,7 +56,7 @@ type Store struct {
 	dropped int // entries since the files were last released
 	synced  uint64
 	waiting []waiting // in the order of their records
-	idle    func()    // called when none waits; nil if nobody asks
+	idle    func()    // called when nothing waits; nil if nobody asks
 	err     error     // the disk has failed for good
 	trouble error
 	crowded uint64
@@ -77,8 +77,8 @@ type waiting struct {
 	seq   uint64
 }
 
-// entries are a queue, the oldest first. They are in pieces: to move all of them when they
-// grow would hold the loop.
+// entries is a queue, the oldest first. It is in pieces, because moving all entries when it grows
+// would hold the loop.
 type entries struct {
 	pieces      []*[pieceSize]entry
 	first, next uint64 // positions, counted from the start
@@ -144,15 +144,15 @@ func (s *Store) replay(seq uint64, rec []byte) error {
 	return nil
 }
 
-// enter remembers an id, and forgets old ones: more than it adds, if there are more.
+// enter remembers an id, and forgets up to two old ones.
 func (s *Store) enter(k Key, at int64, seq uint64) {
 	s.ids[k] = s.entries.next
 	s.entries.push(entry{k, at, seq})
 	s.Expire(2)
 }
 
-// Expire forgets up to most ids whose time is over, or that are too many. It reports whether
-// there may be more.
+// Expire forgets up to most ids that are too old or too many. It reports whether there may be
+// more.
 func (s *Store) Expire(most int) (more bool) {
 	old := s.o.Now().Add(-s.o.Keep).Unix()
 	n := 0
@@ -175,7 +175,7 @@ func (s *Store) Expire(most int) (more bool) {
 	return n == most
 }
 
-// release frees the files that have only forgotten ids.
+// release removes the files that have only forgotten ids.
 func (s *Store) release() {
 	s.dropped = 0
 	before := s.journal.Last() + 1
@@ -191,8 +191,8 @@ func (s *Store) Has(k Key) bool {
 	return known && s.entries.at(position).at > s.o.Now().Add(-s.o.Keep).Unix()
 }
 
-// Add remembers the id of a message that has been handled. w hears when it is on disk, or
-// that the disk has failed for good. Flush must be called soon.
+// Add remembers the id of a message that has been handled. w is told when it is on disk, or when
+// the disk has failed for good. Flush must be called soon.
 func (s *Store) Add(k Key, w Waiter, epoch uint32, tag uint64) {
 	if s.err != nil {
 		w.Stored(epoch, tag)
@@ -207,7 +207,7 @@ func (s *Store) Add(k Key, w Waiter, epoch uint32, tag uint64) {
 	s.enter(k, now, seq)
 }
 
-// Await makes w hear when everything that was added so far is on disk.
+// Await tells w when everything that was added so far is on disk.
 func (s *Store) Await(w Waiter, epoch uint32, tag uint64) {
 	if s.err != nil || len(s.waiting) == 0 {
 		w.Stored(epoch, tag)
@@ -255,7 +255,7 @@ func (s *Store) suffer(err error) {
 	}
 }
 
-// Err says why the store remembers nothing any more, or why its disk takes nothing now.
+// Err returns why the disk takes nothing now, or, if final is true, why it has failed for good.
 func (s *Store) Err() (err error, final bool) {
 	if s.err != nil {
 		return s.err, true

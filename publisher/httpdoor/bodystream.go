@@ -8,9 +8,9 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// A body that streams is not counted by what has come of it, but from its first octet to the
-// end of its call by all that it may take, [publisher.BodyReserve]: so it never waits for
-// room that others have, nor they for a client that takes its time.
+// For a body that streams, [publisher.BodyReserve] is reserved from its first octet to the end of
+// its call, whatever has come of it. So it never waits for memory that other bodies use, and
+// other bodies never wait for a client that sends slowly.
 
 // shortBody is the length up to which a mounted handler gets its body whole.
 const shortBody = 64 << 10
@@ -33,8 +33,8 @@ func (x *exchange) chooseStreaming(h *http1.Head) {
 	}
 }
 
-// decide streams a body that may stream and has not come whole with the head. failed is the
-// error of the machine that was fed.
+// decide streams a body that may stream and has not come whole with the head. failed is the error
+// that the machine's Feed has returned.
 func (x *exchange) decide(failed error) {
 	x.undecided = false
 	if failed == nil && x.call != nil && !x.gone {
@@ -55,7 +55,7 @@ func (x *exchange) stream() {
 	x.door.server.Dispatch(x.call, x)
 }
 
-// BodyMax is the bound of the body of the call.
+// BodyMax is the largest body that the call takes, in octets.
 func (x *exchange) BodyMax() int64 {
 	if n := x.call.BodyMax(); n > 0 {
 		return n
@@ -63,7 +63,7 @@ func (x *exchange) BodyMax() int64 {
 	return x.door.http.BodyMax()
 }
 
-// Room is how much of the body the call takes now. If that is nothing, the client is not read.
+// Room is how much of the body the call takes now. If it is 0, the door stops reading the client.
 func (x *exchange) Room() int {
 	n := x.call.BodyRoom()
 	if n <= 0 && !x.held {
@@ -73,7 +73,7 @@ func (x *exchange) Room() int {
 	return n
 }
 
-// resume ends what Room has begun.
+// resume lets the client be read again after Room has returned 0.
 func (x *exchange) resume() {
 	if x.held {
 		x.held = false
@@ -83,7 +83,7 @@ func (x *exchange) resume() {
 	}
 }
 
-// Trailer keeps a field behind the body for the handler.
+// Trailer keeps a field that follows the body for the handler.
 func (x *exchange) Trailer(f *http1.Field) { x.call.AddTrailer(f.Name, f.Value) }
 
 // endStream ends the body of a call that runs.
@@ -93,7 +93,7 @@ func (x *exchange) endStream() {
 	x.cancelled()
 }
 
-// cutBody tells a call that runs that the rest of its body does not come, and why.
+// cutBody tells a running call that the rest of its body does not come, and why.
 func (x *exchange) cutBody(cause error) {
 	if !x.streams {
 		return

@@ -5,9 +5,9 @@ import (
 	"zamqp/publisher/websocket"
 )
 
-// Upgrade answers the request of a call with 101 and these lines. From then on the octets
-// of the connection are those of a WebSocket, which stays on the loop. The octets that
-// follow the request are fed to it.
+// Upgrade answers the request of a call with 101 and these lines. From then on the octets of the
+// connection are those of a WebSocket, which stays on the loop. The octets that follow the
+// request belong to it.
 func (x *exchange) Upgrade(_ *publisher.Call, lines []byte, open func(websocket.Wire) *websocket.Conn) error {
 	if x.gone {
 		return publisher.ErrGone
@@ -21,7 +21,7 @@ func (x *exchange) Upgrade(_ *publisher.Call, lines []byte, open func(websocket.
 	return nil
 }
 
-// A socketWire is an exchange as its WebSocket sees it.
+// A socketWire is an exchange as the Wire of its WebSocket.
 type socketWire exchange
 
 // Wake asks for a flush, and for the kept input.
@@ -68,8 +68,8 @@ func (x *exchange) Pending() []byte {
 	return x.Conn.Pending()
 }
 
-// Lost ends the exchange. A WebSocket tells its call itself, since a connection that is
-// closed cleanly is no reason to end the waits of the call at once.
+// Lost ends the exchange. The call of a WebSocket is not cancelled here. The WebSocket tells it,
+// because the waits of the call go on for a while if the connection was closed cleanly.
 func (x *exchange) Lost(cause error) {
 	if x.socket == nil {
 		x.Conn.Lost(cause)
@@ -88,8 +88,8 @@ func (x *exchange) Shutdown() {
 	}
 }
 
-// socketEOF is the end of the client's input. Messages may wait to be read; but the client
-// has gone, and this ends the waits of the call.
+// socketEOF is called at the end of the client's input. Messages may still wait to be read, but
+// the client has gone: this ends the waits of the call.
 func (x *exchange) socketEOF() (more bool) {
 	if more = x.socket.EOF(); more && x.busy {
 		x.call.Cancel(publisher.ErrGone)

@@ -7,9 +7,9 @@ import (
 )
 
 // RequestFrom is [Server.Request] with a body that is read while the call runs, if its route
-// streams bodies ([publisher.Streaming], [publisher.HTTP]): a piece whenever the call has
-// nothing else to do and takes more. On other routes the body is read before the call begins.
-// An error of body other than io.EOF is a client that has gone.
+// streams bodies ([publisher.Streaming], [publisher.HTTP]). The call gets a piece whenever it has
+// nothing else to do and room for more. On other routes the body is read before the call begins.
+// If body returns an error other than io.EOF, the client has gone.
 func (s *Server) RequestFrom(method, target, contentType string, body io.Reader, fields ...string) Response {
 	s.t.Helper()
 	if contentType != "" {
@@ -46,7 +46,7 @@ type feed struct {
 // feedPiece is how much of a body a call gets at once.
 const feedPiece = 16 << 10
 
-// feed gives a call the next piece of its body, if one takes more.
+// feed gives a call that has room the next piece of its body. It reports whether there was one.
 func (s *Server) feed() bool {
 	for i, f := range s.feeds {
 		room := 0
@@ -63,7 +63,7 @@ func (s *Server) feed() bool {
 	return false
 }
 
-// next gives the next piece. It returns false if nothing follows.
+// next gives the call the next piece. It returns false if nothing follows.
 func (f *feed) next(b []byte) bool {
 	n, err := f.body.Read(b)
 	if n > 0 {
@@ -81,14 +81,14 @@ func (f *feed) next(b []byte) bool {
 	return false
 }
 
-// Continue is of [publisher.BodyDoor]; nobody waits for 100 Continue here.
+// Continue implements [publisher.BodyDoor]. Nobody waits for 100 Continue here.
 func (w *waiter) Continue(*publisher.Call) {}
 
-// Resume is of [publisher.BodyDoor]; see feed.
+// Resume implements [publisher.BodyDoor]; see feed.
 func (w *waiter) Resume(*publisher.Call) {}
 
-// Keep is of [publisher.BodyDoor]: there is room.
+// Keep implements [publisher.BodyDoor]. There is always room.
 func (w *waiter) Keep(*publisher.Call, int) error { return nil }
 
-// Duplex is of [publisher.BodyDoor].
+// Duplex implements [publisher.BodyDoor].
 func (w *waiter) Duplex(*publisher.Call) {}

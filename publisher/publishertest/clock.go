@@ -13,8 +13,8 @@ import (
 //
 //	s.Advance(time.Hour) // a clock with a period of ten minutes ticks six times
 //
-// A clock ticks at the multiples of its period, or as its line of cron says. With
-// [Server.SetNow] a test knows when that is.
+// A clock ticks at the multiples of its period, or when its line of cron says. With
+// [Server.SetNow] a test can set the time, and so know when that is.
 func (s *Server) Advance(d time.Duration) {
 	s.t.Helper()
 	until := s.now.Add(d)
@@ -22,8 +22,8 @@ func (s *Server) Advance(d time.Duration) {
 	s.now = until
 }
 
-// runUntil does everything that becomes due until a time. all includes the timers for which no
-// call waits.
+// runUntil does everything that becomes due until a time. With all, that includes the timers for
+// which no call waits.
 func (s *Server) runUntil(until time.Time, all bool) {
 	for s.settle(); ; s.settle() {
 		next := s.earliest(all)
@@ -34,8 +34,8 @@ func (s *Server) runUntil(until time.Time, all bool) {
 	}
 }
 
-// SetNow sets the time, before any clock has ticked. The clocks plan their next ticks from
-// this time.
+// SetNow sets the time. Call it before any clock has ticked: the clocks plan their next ticks
+// from this time.
 func (s *Server) SetNow(now time.Time) {
 	s.now = now
 	s.startClocks()
@@ -44,8 +44,8 @@ func (s *Server) SetNow(now time.Time) {
 // Now returns the time of the server.
 func (s *Server) Now() time.Time { return s.now }
 
-// Tick makes a clock tick once, now, whatever its schedule says, and even if it is disabled.
-// It waits until the call has ended.
+// Tick makes a clock tick once, now, whatever its schedule says and even if it is disabled. It
+// returns when the call has ended.
 func (s *Server) Tick(clock string) publisher.Outcome {
 	s.t.Helper()
 	declared, ok := s.registry.Clocks()[clock]

@@ -7,8 +7,8 @@ import (
 // An Option of [New] changes how the server is configured.
 type Option func(*publisher.Options)
 
-// ConsumingServer adds a consuming server, as [consuming_server.NAME] of the configuration
-// does. With one or more, each consumer runs in each of them: [Server.Deliver] names the
+// ConsumingServer adds a consuming server, as [consuming_server.NAME] of the configuration does.
+// Then each consumer runs in each consuming server, and [Server.Deliver] needs the name of the
 // instance, such as "billing@eu".
 func ConsumingServer(name string, c publisher.ConsumingServer) Option {
 	return func(o *publisher.Options) {
@@ -19,8 +19,8 @@ func ConsumingServer(name string, c publisher.ConsumingServer) Option {
 	}
 }
 
-// instances are the consumers and the producers of the consuming servers, with the names
-// that they have there.
+// instances returns the producers and the consumers of the consuming servers, with the names that
+// they have there.
 func instances(registry *publisher.Registry, o *publisher.Options) (map[string]publisher.Producer, map[string]publisher.Consumer) {
 	producers, consumers := map[string]publisher.Producer{}, map[string]publisher.Consumer{}
 	for server, c := range o.ConsumingServers {

@@ -6,7 +6,7 @@ import (
 	"zamqp/publisher"
 )
 
-// An election stands for the queue that decides which process makes the ticks of a clock.
+// An election takes the place of the queue that decides which process makes the ticks of a clock.
 // The test's process is the leader unless [Server.SetLeader] says otherwise.
 type election struct {
 	s         *Server
@@ -16,9 +16,9 @@ type election struct {
 	last      publisher.LastTick
 }
 
-// SetLeader makes the test's process the leader of a clock that has one, or no longer. At
-// first it is the leader. While it is not, nobody ticks: what it makes up for when it is the
-// leader again shows what a new leader does.
+// SetLeader decides whether the test's process is the leader of a clock. At first it is. While it
+// is not, no process ticks. When it is the leader again, it makes up for the missed ticks, as a
+// new leader does.
 func (s *Server) SetLeader(clock string, leads bool) {
 	s.t.Helper()
 	e := s.elections[clock]
@@ -38,7 +38,7 @@ func (s *Server) SetLeader(clock string, leads bool) {
 	s.settle()
 }
 
-// Stand makes the clock the leader.
+// Stand makes this process the leader, unless SetLeader has said otherwise.
 func (e *election) Stand(c publisher.Candidate) {
 	e.candidate, e.last = c, publisher.LastTick{At: e.s.now.Round(0)}
 	if !e.away {
@@ -48,7 +48,7 @@ func (e *election) Stand(c publisher.Candidate) {
 
 func (e *election) elect() { e.s.todo = append(e.s.todo, func() { e.candidate.Elected(e.last) }) }
 
-// Claim grants a tick a little later, as a broker would.
+// Claim grants a tick, later and not at once, as with a broker.
 func (e *election) Claim(at time.Time) {
 	e.s.todo = append(e.s.todo, func() {
 		if !e.away {
@@ -58,7 +58,7 @@ func (e *election) Claim(at time.Time) {
 	})
 }
 
-// Over notes that a tick is over. It is not when the process was no longer the leader.
+// Over notes that a tick is over, unless the process is no longer the leader.
 func (e *election) Over(at time.Time, ran bool) {
 	if ran && !e.away && e.last.At.Equal(at) {
 		e.last.Begun = false
@@ -68,7 +68,7 @@ func (e *election) Over(at time.Time, ran bool) {
 // Queue is the name of the queue.
 func (e *election) Queue() string { return publisher.ClockQueue(e.clock, "") }
 
-// Trouble is none.
+// Trouble returns "", because nothing can fail.
 func (e *election) Trouble() string { return "" }
 
 // elect gives each clock with a leader its election.

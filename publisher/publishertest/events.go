@@ -8,7 +8,7 @@ import (
 	"zamqp/publisher"
 )
 
-// An EventStream is a client of server-sent events, as a browser's EventSource is: see
+// An EventStream is a client of server-sent events, such as a browser's EventSource: see
 // [Server.Events].
 type EventStream struct {
 	s     *Server
@@ -20,9 +20,9 @@ type EventStream struct {
 	came  []publisher.Event
 }
 
-// Events makes a GET request that is answered by a stream of events
-// ([publisher.Request.Events]), and keeps it open until the end of the test. fields are
-// further header fields, as "Name: value". An answer that is no such stream fails the test.
+// Events makes a GET request that is answered by a stream of events ([publisher.Request.Events]),
+// and keeps it open until the end of the test. fields are further header fields, as "Name:
+// value". If the answer is not such a stream, the test fails.
 //
 //	news := s.Events("/news")
 //	s.Request("POST", "/news", "text/plain", "hello")
@@ -42,8 +42,8 @@ func (s *Server) Events(target string, fields ...string) *EventStream {
 	return e
 }
 
-// Next waits for the next event. It moves time while the stream's function sleeps. If no event
-// comes, because everything waits or the stream has ended, the test fails.
+// Next waits for the next event. While the stream's function sleeps, it moves time. The test
+// fails if no event comes, because everything waits or the stream has ended.
 func (e *EventStream) Next() publisher.Event {
 	e.s.t.Helper()
 	e.s.turn(func() bool { e.parse(); return len(e.came) > 0 || e.w.over })
@@ -69,19 +69,19 @@ func (e *EventStream) Events() []publisher.Event {
 // LastEventID is the id that a client sends as Last-Event-ID when it connects again.
 func (e *EventStream) LastEventID() string { return e.last }
 
-// Retry is the time after which the client is to connect again; 0 if the stream has not said.
+// Retry is the time after which the client should connect again; 0 if the stream has not said it.
 func (e *EventStream) Retry() time.Duration { return e.retry }
 
 // Octets returns everything that has come, comments included.
 func (e *EventStream) Octets() string { return string(e.w.streamed) }
 
-// Over reports whether the stream has ended. err is why; nil if it has ended cleanly.
+// Over reports whether the stream has ended. err is the reason; nil if it has ended cleanly.
 func (e *EventStream) Over() (over bool, err error) {
 	e.s.settle()
 	return e.w.over, e.w.outcome.Err
 }
 
-// Stall makes the client read nothing more, or go on.
+// Stall makes the client stop reading, or go on.
 func (e *EventStream) Stall(on bool) {
 	if e.w.stalled = on; !on && !e.w.over {
 		e.call.Wake()
@@ -89,7 +89,7 @@ func (e *EventStream) Stall(on bool) {
 	}
 }
 
-// Close ends the stream: the client has gone.
+// Close ends the stream, as a client that goes.
 func (e *EventStream) Close() {
 	if !e.w.over {
 		e.call.Cancel(publisher.ErrGone)

@@ -8,16 +8,16 @@ import (
 	"zamqp/publisher"
 )
 
-// Server returns the publisher's server under this one. Its Publish is [publisher.Publish] on
-// exactly this server.
+// Server returns the publisher's server under this one. Its Publish is [publisher.Publish] for
+// this server.
 //
-// On the test's own goroutine, Publish needs nothing else: it runs what the publish waits
-// for.
+// A test may call Publish on its own goroutine: that runs what the publish waits for. Other
+// goroutines need [Server.Run].
 func (s *Server) Server() *publisher.Server { return s.server }
 
-// Run runs fn on a goroutine of its own. In that time it runs what fn waits for, such as the
-// confirms of its [publisher.Publish], also for goroutines that fn starts and waits for. Time
-// stands still. Run returns what fn returns.
+// Run runs fn on a goroutine of its own, and returns what fn returns. Meanwhile it runs what fn
+// waits for, such as the confirms of its [publisher.Publish], and what goroutines wait for that
+// fn has started. Time stands still.
 func (s *Server) Run(fn func() error) error {
 	s.t.Helper()
 	ended := make(chan error, 1)

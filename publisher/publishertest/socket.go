@@ -23,9 +23,9 @@ type SocketMessage struct {
 	Data string
 }
 
-// Dial opens a WebSocket ([publisher.WebSocket]), until the end of the test. fields are
-// further header fields, as "Name: value". An answer that is not 101 fails the test: use
-// [Server.TryDial] for those.
+// Dial opens a WebSocket ([publisher.WebSocket]), until the end of the test. fields are further
+// header fields, as "Name: value". The test fails if the answer is not 101: use [Server.TryDial]
+// for other answers.
 //
 //	chat := s.Dial("/chat")
 //	chat.Send("hello")
@@ -40,8 +40,8 @@ func (s *Server) Dial(target string, fields ...string) *Socket {
 	return c
 }
 
-// TryDial is [Server.Dial] that also returns the answer, whatever it is. Without a 101 the
-// socket is nil.
+// TryDial is [Server.Dial] for any answer, which it returns. If that is not 101, the socket is
+// nil.
 func (s *Server) TryDial(target string, fields ...string) (*Socket, Response) {
 	s.t.Helper()
 	fields = append([]string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}, fields...)
@@ -60,7 +60,8 @@ func (s *Server) TryDial(target string, fields ...string) (*Socket, Response) {
 	return c, Response{Status: http.StatusSwitchingProtocols, Header: c.header}
 }
 
-// Upgrade makes a WebSocket of a call whose client is a Socket.
+// Upgrade implements [publisher.SocketDoor]: it makes a WebSocket of a call whose client is a
+// Socket.
 func (w *waiter) Upgrade(_ *publisher.Call, lines []byte, open func(websocket.Wire) *websocket.Conn) error {
 	c := w.socket
 	if c == nil {
@@ -89,8 +90,8 @@ func (c *Socket) write(text bool, data string) {
 	c.settle()
 }
 
-// Next waits for the next message. It moves time while the handler sleeps. If no message
-// comes, because everything waits or the socket is closed, the test fails.
+// Next waits for the next message. While the handler sleeps, it moves time. The test fails if no
+// message comes, because everything waits or the socket is closed.
 func (c *Socket) Next() SocketMessage {
 	c.s.t.Helper()
 	c.turn(func() bool { return len(c.came) > 0 || c.closed != nil })
@@ -115,16 +116,16 @@ func (c *Socket) Messages() []SocketMessage {
 // Subprotocol is what the server has agreed to.
 func (c *Socket) Subprotocol() string { return c.header.Get("Sec-Websocket-Protocol") }
 
-// Close sends a close frame, and waits until the call of the handler is over. It returns how
-// that ended.
+// Close sends a close frame, and waits until the handler's call is over. It returns the outcome
+// of the call.
 func (c *Socket) Close(code int, reason string) publisher.Outcome {
 	c.s.t.Helper()
 	c.ends[1].Shut(code, reason)
 	return c.Outcome()
 }
 
-// Drop cuts the connection, and waits until the call of the handler is over. It returns how
-// that ended.
+// Drop cuts the connection, and waits until the handler's call is over. It returns the outcome of
+// the call.
 func (c *Socket) Drop() publisher.Outcome {
 	c.s.t.Helper()
 	for _, e := range c.ends {
@@ -134,7 +135,7 @@ func (c *Socket) Drop() publisher.Outcome {
 	return c.Outcome()
 }
 
-// Outcome waits until the call of the handler is over, and returns how it ended.
+// Outcome waits until the handler's call is over, and returns its outcome.
 func (c *Socket) Outcome() publisher.Outcome {
 	c.s.t.Helper()
 	c.turn(func() bool { return c.door.over })
@@ -142,15 +143,14 @@ func (c *Socket) Outcome() publisher.Outcome {
 	return c.door.outcome
 }
 
-// Closed returns the code and the reason with which the server has closed the socket. It
-// waits for that.
+// Closed waits until the server has closed the socket, and returns the code and the reason.
 func (c *Socket) Closed() (code int, reason string) {
 	c.s.t.Helper()
 	c.turn(func() bool { return c.closed != nil })
 	return c.closed.Code, c.closed.Reason
 }
 
-// socketClient is a Socket as its machine sees it.
+// socketClient is a Socket as the Handler of its machine.
 type socketClient Socket
 
 // Message takes what has come.
@@ -168,7 +168,7 @@ func (c *socketClient) Message() {
 	}
 }
 
-// Room is not needed: the test sends as it likes.
+// Room does nothing: the test does not wait for room.
 func (c *socketClient) Room() {}
 
 // Closed notes how the server has ended the socket.
@@ -231,7 +231,7 @@ type socketEnd struct {
 	lost   bool
 }
 
-// Wake has the input offered again.
+// Wake makes carry offer the input again.
 func (e *socketEnd) Wake() { e.woken = true }
 
 // Close ends the connection after the output.
@@ -240,5 +240,5 @@ func (e *socketEnd) Close() { e.closed = true }
 // Abort ends the connection.
 func (e *socketEnd) Abort(error) { e.closed = true }
 
-// Reserve has room for everything.
+// Reserve always has room.
 func (e *socketEnd) Reserve(int) bool { return true }

@@ -1,8 +1,8 @@
 package websocket
 
-// Shut sends a close frame, and awaits the peer's. Messages that were not taken, and those
-// that still come, are thrown away. The handler is not told. It does nothing if the
-// connection has ended. A code that no close frame can have becomes CloseInternalError.
+// Shut sends a close frame, and waits for the peer's. It drops the messages that were not taken,
+// and those that still come. The handler is not told. It does nothing if the connection has
+// ended. If no close frame can have the code, CloseInternalError is sent instead.
 func (c *Conn) Shut(code int, reason string) {
 	if c.state != stateOpen {
 		return
@@ -70,8 +70,8 @@ func (c *Conn) finish() {
 	c.wire.Close()
 }
 
-// end tells the handler, once. Messages that Next has not returned stay, except the one
-// that is not whole.
+// end tells the handler, once. Next can still return the whole messages. The one that is not
+// whole is dropped.
 func (c *Conn) end(err *CloseError) {
 	c.state, c.due = stateClosed, 0
 	c.flags &^= flagInMessage | flagHeld
@@ -86,8 +86,8 @@ func (c *Conn) end(err *CloseError) {
 	}
 }
 
-// Release gives back the memory of the messages. Nobody may use them any more, nor call
-// Next.
+// Release gives back the memory of the messages. Nobody may use the messages or call Next after
+// it.
 func (c *Conn) Release() {
 	if c.state == stateOpen {
 		return

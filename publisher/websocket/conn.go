@@ -1,18 +1,18 @@
 package websocket
 
-// Conn is the machine of one connection, shaped like a loop's Peer. An idle one holds
-// this struct and nothing else.
+// Conn is the machine of one connection, in the shape of a loop's Peer. An idle one uses no
+// memory but this struct.
 type Conn struct {
 	srv     *Server
 	cfg     *Config // with its defaults
 	wire    Wire
 	handler Handler
 
-	out  []byte // octets to send, from offset sent on; nil when all are sent
+	out  []byte // octets to send, from the offset sent on; nil when all are sent
 	sent int
 
-	// Messages: buf[:lent] is the one that Next has returned last, with those before it.
-	// Then come the queued ones, and from part on the one that is being read.
+	// Messages: buf[:lent] ends with the one that Next has returned last. Then come the queued
+	// ones; buf[part:] is the one that is being read.
 	buf     []byte
 	lent    int
 	part    int
@@ -21,14 +21,14 @@ type Conn struct {
 	queue   [queueMax]uint32
 	queued  uint8
 
-	left int64 // octets to come of the payload of the frame
-	pos  uint8 // of the next octet in the mask
+	left int64 // octets of the frame's payload that are still to come
+	pos  uint8 // place of the next octet in the mask
 	mask [4]byte
 
 	credit   int32 // octets of an unfinished frame since the last Tick
-	heard    int64 // when the peer was last heard
+	heard    int64 // when the peer last sent something
 	due      int64 // deadline of the input; 0 = none
-	writeDue int64 // deadline of the output's next progress; 0 = none
+	writeDue int64 // deadline by which the peer must take more of the output; 0 = none
 
 	flags flags
 	state state
@@ -39,8 +39,8 @@ type state uint8
 
 const (
 	stateOpen   state = iota // messages
-	awaitClose               // the peer's answer to our close frame; messages are thrown away
-	stateClosed              // nothing: the rest of the input is thrown away
+	awaitClose               // the peer's answer to our close frame; messages are dropped
+	stateClosed              // nothing: the rest of the input is dropped
 )
 
 type flags uint16
@@ -48,26 +48,26 @@ type flags uint16
 const (
 	flagFeeding   flags = 1 << iota // inside Feed, so that no Wake is needed
 	flagHeld                        // input waits until messages are taken or output is sent
-	flagFull                        // Full has returned true, and Room was not called since
+	flagFull                        // Full has returned true, and Room was not called since then
 	flagEOF                         // the peer sends no more
 	flagInMessage                   // a message has begun and is not whole
 	flagText                        // it is text
 	flagFin                         // its frame is the last one
 	flagInFrame                     // the payload of a data frame is being read
 	flagHeard                       // a whole frame has come since the last Tick
-	flagPinged                      // a ping was sent, and nothing was heard since
-	flagTold                        // the handler was told of the end, or has made it
+	flagPinged                      // a ping was sent, and nothing has come since then
+	flagTold                        // the handler was told of the end, or has ended the connection itself
 	flagLost                        // the wire is gone
-	flagDiscard                     // messages are thrown away
+	flagDiscard                     // messages are dropped
 	flagClient                      // this is the client's end
 	flagFresh                       // set new deadlines at the next Tick
 )
 
-// queue entries are the end of a message in buf, and its kind.
+// A queue entry is the end of a message in buf. queueText is added if it is a text.
 const queueText = 1 << 31
 
-// NewConn returns the machine of a server's connection. cfg must have its defaults, and
-// stays the caller's: it must not change. The wire must Tick it before the first Feed.
+// NewConn returns the machine of a server's connection. cfg must have its defaults. The Conn
+// refers to it, so it must not change. The wire must call Tick before the first Feed.
 func (s *Server) NewConn(cfg *Config, w Wire, h Handler) *Conn {
 	s.stats.Open++
 	return &Conn{srv: s, cfg: cfg, wire: w, handler: h, flags: flagFresh | flagHeard}
@@ -80,8 +80,8 @@ func (s *Server) NewClient(cfg *Config, w Wire, h Handler) *Conn {
 	return c
 }
 
-// Feed uses as much of in as it can. It leaves an incomplete head, an incomplete control
-// frame, and what follows messages that nobody has taken.
+// Feed uses as much of in as it can. It leaves an incomplete head and an incomplete control frame
+// and, while too many messages wait to be taken, the next message and what follows it.
 func (c *Conn) Feed(in []byte) (n int, err error) {
 	c.flags = c.flags&^flagHeld | flagFeeding
 	for n < len(in) && c.state != stateClosed {
@@ -138,7 +138,7 @@ func (c *Conn) feedHeader(in []byte) int {
 	return n
 }
 
-// crowded reports whether enough messages wait to be taken.
+// crowded reports whether so many messages wait to be taken that no further one is read.
 func (c *Conn) crowded() bool { return c.queued == queueMax || c.part-c.lent >= queueOctetsMax }
 
 // begin checks the head of a data frame.
@@ -196,7 +196,7 @@ func (c *Conn) feedPayload(in []byte) int {
 	return n
 }
 
-// endFrame ends a data frame, and its message if it was the last one of that.
+// endFrame ends a data frame, and its message if it was the last frame of the message.
 func (c *Conn) endFrame() {
 	c.flags = c.flags&^flagInFrame | flagHeard
 	c.credit = 0
@@ -207,7 +207,7 @@ func (c *Conn) endFrame() {
 	if c.discards() {
 		return
 	}
-	if c.flags&flagText != 0 && c.checked != len(c.buf) { // a last frame without a payload
+	if c.flags&flagText != 0 && c.checked != len(c.buf) { // the last frame has no payload, and a character is not whole
 		c.fail(errText)
 		return
 	}
@@ -247,8 +247,8 @@ func (c *Conn) feedControl(in []byte, h header, n int) int {
 	return end
 }
 
-// EOF says that the peer has ended its output. more means that messages wait to be taken,
-// with input behind them. The connection ends after that.
+// EOF says that the peer sends no more. more reports that input is held, because messages must be
+// taken or output be sent first. The connection then ends after that input.
 func (c *Conn) EOF() (more bool) {
 	c.flags |= flagEOF
 	if c.flags&flagHeld != 0 && c.state == stateOpen {
@@ -258,7 +258,8 @@ func (c *Conn) EOF() (more bool) {
 	return false
 }
 
-// Lost says that the wire is gone. The Conn does nothing any more, but may still be used.
+// Lost says that the wire is gone. The Conn sends nothing any more, but its methods may still be
+// called.
 func (c *Conn) Lost(cause error) {
 	if c.flags&flagLost != 0 {
 		return

@@ -8,12 +8,12 @@ import (
 // Errors that end a connection. The peer is not told.
 var (
 	// ErrSilent gives up a peer that does not answer a ping.
-	ErrSilent = errors.New("websocket: the peer has answered no ping: aborting")
+	ErrSilent = errors.New("websocket: the peer has not answered a ping: aborting")
 	// ErrSlow gives up a peer that has stopped reading, or reads too slowly.
 	ErrSlow = errors.New("websocket: the peer takes its messages too slowly or not at all: aborting")
 )
 
-// Tick takes the time, ends what has taken too long, sends a ping if one is due, and
+// Tick tells the Conn the time. It ends what has taken too long, sends a ping if one is due, and
 // returns the next deadline; zero if there is none.
 func (c *Conn) Tick(now time.Time) (next time.Time) {
 	t := c.srv.clock(now)
@@ -41,10 +41,10 @@ func (c *Conn) Tick(now time.Time) (next time.Time) {
 	return c.srv.base.Add(time.Duration(due))
 }
 
-// listen sets the deadline of the input, by what was heard since the last Tick. A peer
-// that sends one long frame cannot answer pings meanwhile, so the octets of that count as
-// far as they come at the minimum rate. A peer from which nothing is read, because nobody
-// takes its messages, is not blamed for its silence.
+// listen sets the deadline of the input, from what has come since the last Tick. A peer cannot
+// answer pings while it sends a long frame. So the octets of the frame count, as long as they
+// come at the minimum rate. While input is held, because nobody takes the messages, the peer does
+// not count as silent.
 func (c *Conn) listen(t int64) {
 	fresh := c.flags&flagFresh != 0
 	c.flags &^= flagFresh

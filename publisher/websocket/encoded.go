@@ -1,7 +1,7 @@
 package websocket
 
-// AppendMessage appends a message as a server sends it, in frames that are as long as those
-// of [Conn.Write]. It is for a message to many connections, which is encoded once.
+// AppendMessage appends a message as a server sends it, in frames of at most WriteMax octets of
+// payload. It encodes a message once that goes to many connections.
 func AppendMessage(dst []byte, text bool, p []byte) []byte {
 	op := opBinary
 	if text {
@@ -18,13 +18,13 @@ func AppendMessage(dst []byte, text bool, p []byte) []byte {
 	}
 }
 
-// WriteEncoded appends the first frame of p, which AppendMessage has made, or what is left
-// of it, and returns its length. It returns 0 if nothing can be sent any more. Nothing else
-// but frames of the same message may be written before its last frame.
+// WriteEncoded writes the first frame of p, and returns its length; 0 if nothing can be sent any
+// more. p is a message of AppendMessage, or the rest of one from a frame on. Until the last frame
+// of the message is written, no other message may be.
 func (c *Conn) WriteEncoded(p []byte) (n int) {
 	h, n, bad := parseHeader(p)
 	if bad != nil || n == 0 {
-		panic("websocket: no message of AppendMessage")
+		panic("websocket: WriteEncoded: this is not a message of AppendMessage")
 	}
 	if c.state != stateOpen || c.flags&flagLost != 0 {
 		return 0

@@ -20,7 +20,7 @@ const (
 	CloseTryAgainLater   = 1013
 )
 
-// A CloseError is how a connection has ended.
+// A CloseError says how a connection has ended.
 type CloseError struct {
 	Code   int
 	Reason string
@@ -30,14 +30,14 @@ type CloseError struct {
 
 // Error names the code and the reason.
 func (e *CloseError) Error() string {
-	who := "the peer has closed"
+	how := "the peer has closed"
 	switch {
 	case e.Own:
-		who = "closed for an error of the peer"
+		how = "closed because of an error of the peer"
 	case e.Code == CloseAbnormal:
-		who = "the peer is lost"
+		how = "the peer is lost"
 	}
-	text := fmt.Sprintf("websocket: %s: %d", who, e.Code)
+	text := fmt.Sprintf("websocket: %s: %d", how, e.Code)
 	if e.Reason != "" {
 		text += fmt.Sprintf(" %q", e.Reason)
 	}
@@ -50,7 +50,7 @@ func (e *CloseError) Error() string {
 // Unwrap returns the cause.
 func (e *CloseError) Unwrap() error { return e.Cause }
 
-// Errors of the peer. Each is one value, so that refusing allocates nothing.
+// Errors of the peer. Each is made once, so that an error allocates nothing.
 var (
 	errReserved        = own(CloseProtocolError, "a reserved bit is set, and no extension was agreed")
 	errOpcode          = own(CloseProtocolError, "unknown opcode")
@@ -59,7 +59,7 @@ var (
 	errLength          = own(CloseProtocolError, "a length is not in its shortest form")
 	errUnmasked        = own(CloseProtocolError, "a frame of a client is not masked")
 	errMasked          = own(CloseProtocolError, "a frame of a server is masked")
-	errContinuation    = own(CloseProtocolError, "a continuation of no message")
+	errContinuation    = own(CloseProtocolError, "a continuation frame without a message")
 	errInterleaved     = own(CloseProtocolError, "a message begins inside another one")
 	errClosePayload    = own(CloseProtocolError, "malformed close frame")
 	errCloseCode       = own(CloseProtocolError, "invalid close code")
@@ -88,8 +88,8 @@ func ValidCloseCode(code int) bool {
 // reasonMax is the longest reason of a close frame, in octets.
 const reasonMax = controlMax - 2
 
-// cutReason shortens a reason to what a close frame can take, at the end of a character,
-// and makes it UTF-8.
+// cutReason shortens a reason to what a close frame has room for, between two characters. It
+// replaces what is not UTF-8.
 func cutReason(reason string) string {
 	clean := make([]rune, 0, len(reason))
 	octets := 0

@@ -28,8 +28,8 @@ type header struct {
 // headerMax is the longest head of a frame, in octets.
 const headerMax = 14
 
-// parseHeader reads the head of a frame and returns its length; 0 if in has less than
-// all of it. An error does not wait for the rest.
+// parseHeader reads the head of a frame and returns its length; 0 if in does not have the whole
+// head. It reports an error as soon as it sees it.
 func parseHeader(in []byte) (h header, n int, err *CloseError) {
 	if len(in) < 2 {
 		return h, 0, nil
@@ -108,8 +108,8 @@ func appendFrame(dst []byte, op opcode, fin bool, mask *[4]byte, payload []byte)
 	return dst
 }
 
-// unmask masks p or takes the mask off, which is the same. pos is the place of p in its
-// payload. It returns the place behind p. RFC 6455 §5.3.
+// unmask masks p or removes the mask, which is the same operation. pos is the offset of p in its
+// payload. It returns the offset after p, modulo 4. RFC 6455 §5.3.
 func unmask(p []byte, mask [4]byte, pos int) int {
 	if mask == [4]byte{} {
 		return (pos + len(p)) & 3

@@ -2,8 +2,8 @@ package websocket
 
 import "unicode/utf8"
 
-// Next returns the next whole message. p is valid until the next call of Next. ok is false
-// if there is none now.
+// Next returns the next whole message. p is valid until the next call of Next. ok is false if
+// there is none yet.
 func (c *Conn) Next() (text bool, p []byte, ok bool) {
 	if c.lent > 0 {
 		c.forget()
@@ -21,8 +21,8 @@ func (c *Conn) Next() (text bool, p []byte, ok bool) {
 	return entry&queueText != 0, p, true
 }
 
-// forget ends the time of the message that Next has returned last. It gives the buffer
-// back if nothing else is in it.
+// forget is called when the message that Next has returned last is not valid any more. It gives
+// the buffer back if nothing else is in it.
 func (c *Conn) forget() {
 	if c.lent == len(c.buf) && c.flags&flagInMessage == 0 {
 		c.releaseBuffer()
@@ -37,7 +37,7 @@ func (c *Conn) releaseBuffer() {
 	c.charge(0)
 }
 
-// Discard throws away the messages that were not taken, and all that come.
+// Discard drops the messages that were not taken, and all that come from now on.
 func (c *Conn) Discard() {
 	c.flags |= flagDiscard
 	c.drop()
@@ -50,8 +50,8 @@ func (c *Conn) drop() {
 	c.resume()
 }
 
-// resume asks for the held input, if there is room for a message. flagHeld stays until that
-// is fed.
+// resume asks for the held input, if there is room for a message. flagHeld stays set until Feed
+// is called with it.
 func (c *Conn) resume() {
 	if c.flags&flagHeld != 0 && !c.crowded() {
 		c.wire.Wake()
@@ -65,7 +65,7 @@ func (c *Conn) grow(n int) bool {
 	if need <= cap(c.buf) {
 		return true
 	}
-	// What was lent stays where it is, for whoever reads it.
+	// The message that was returned stays where it is, because the caller may still read it.
 	rest := c.buf[c.lent:]
 	size := max(len(rest)+n, min(2*cap(c.buf), c.cfg.MessageMax+queueOctetsMax), bufferMin)
 	if !c.charge(size) {
@@ -84,7 +84,8 @@ func (c *Conn) grow(n int) bool {
 	return true
 }
 
-// charge counts a buffer of this size. A small one is free: each connection may have one.
+// charge reserves memory for a buffer of this size, instead of the one before. A small one is not
+// counted: each connection may have one.
 func (c *Conn) charge(size int) bool {
 	over := size
 	if size <= bufferMin {
@@ -99,8 +100,8 @@ func (c *Conn) charge(size int) bool {
 	return true
 }
 
-// checkText checks what has come of a text. Of a character that is not whole it waits for
-// the rest, unless the text ends there.
+// checkText checks the part of a text that has come. If the last character is not whole, it waits
+// for the rest; last says that there is none.
 func (c *Conn) checkText(last bool) bool {
 	p := c.buf[c.checked:]
 	whole := len(p)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// WriteMax is how many octets of a message Write should get at once, so that the memory
-// that waits for the peer is bounded, and pings and pongs can leave in between.
+// WriteMax is how many octets of a message Write should get at once at most. So the output stays
+// bounded, and pings and pongs can be sent between the frames of a message.
 const WriteMax = 64<<10 - 1 - 14
 
 // Write appends a message, or a part of one: first and last say which. It returns false if
@@ -29,8 +29,8 @@ func (c *Conn) Write(text, first, last bool, p []byte) bool {
 	return true
 }
 
-// Full reports whether so much output waits that no more should be written. Then the
-// handler is told when there is room.
+// Full reports whether so much output is unsent that no more should be written. After true, the
+// machine calls Handler.Room when there is room.
 func (c *Conn) Full() bool {
 	if c.OutLen() < c.cfg.OutMax {
 		return false
@@ -52,14 +52,14 @@ func (c *Conn) append(op opcode, fin bool, p []byte) {
 	c.wake()
 }
 
-// wake asks for a flush. While Feed is running it does nothing, because that comes anyway.
+// wake asks for a flush. While Feed runs it does nothing, because a flush follows anyway.
 func (c *Conn) wake() {
 	if c.flags&flagFeeding == 0 {
 		c.wire.Wake()
 	}
 }
 
-// Begin puts octets before all other output: what HTTP has not sent yet.
+// Begin appends octets that come before all frames: what HTTP has not sent yet.
 func (c *Conn) Begin(unsent []byte) {
 	c.room(len(unsent))
 	c.out = append(c.out, unsent...)

@@ -7,8 +7,8 @@ type Wire interface {
 	Wake()             // offer the kept input again, Tick, and send what is Pending
 	Close()            // send what is Pending, then close in an orderly way
 	Abort(cause error) // close without sending
-	// Reserve counts octets of memory for messages, or less for a negative number. false
-	// means that there is no room, and then nothing is counted.
+	// Reserve adds octets to the memory that messages use; a negative number gives memory back.
+	// It returns false if there is no room, and then adds nothing.
 	Reserve(octets int) bool
 }
 
@@ -16,10 +16,10 @@ type Wire interface {
 type Handler interface {
 	// Message says that Next has a message.
 	Message()
-	// Room says that Full, which has returned true, would return false now.
+	// Room says that there is room again, after Full has returned true.
 	Room()
-	// Closed is called once, when the connection ends, unless Shut has ended it: nothing
-	// can be sent any more, and the messages that Next still has are the last ones.
+	// Closed is called once, when the connection ends, but not if Shut has ended it. From then on
+	// nothing can be sent, and the messages that Next still returns are the last ones.
 	Closed(err *CloseError)
 }
 
@@ -36,10 +36,10 @@ type Server struct {
 type Stats struct {
 	Open       int    // connections that are not Lost
 	Received   uint64 // whole messages
-	Sent       uint64 // whole messages, as far as the output
+	Sent       uint64 // whole messages that were put into the output
 	Silent     uint64 // peers given up because they did not answer a ping
 	Slow       uint64 // peers given up because they did not take the output
-	Violations uint64 // connections that were closed for an error of the peer
+	Violations uint64 // connections that were closed because of an error of the peer
 }
 
 // Buffers. Idle connections have none. Above these limits a buffer is left to the garbage
