@@ -87,7 +87,7 @@ func (t *rollback) step(s *Server) (done bool) {
 func (t *rollback) mergeOne() bool {
 	l := &t.ch.unacked
 	switch {
-	case len(t.back) > 0 && (l.len() == 0 || t.back[0].tag < l.at(0).tag):
+	case len(t.back) > 0 && (l.len() == 0 || t.back[0].tag < l.first().tag):
 		t.merged.push(heap.Pop(&t.back).(delivery))
 	case l.len() > 0:
 		t.merged.push(l.shift())

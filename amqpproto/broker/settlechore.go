@@ -23,14 +23,14 @@ func (ch *channel) settleLater(upTo uint64, how outcome) *settleChore {
 func (t *settleChore) step(s *Server) (done bool) {
 	ch := t.ch
 	for !t.over {
-		if ch.unacked.len() == 0 || ch.unacked.at(0).tag > t.upTo {
+		if ch.unacked.len() == 0 || ch.unacked.first().tag > t.upTo {
 			if !t.holding.release(s) {
 				return false
 			}
 			t.end(s)
 			break
 		}
-		d := ch.unacked.at(0)
+		d := ch.unacked.first()
 		units, octets := settleCost(t.how, d)
 		if t.putOff {
 			units, octets = requeueUnits, 0
@@ -57,7 +57,7 @@ func settleCost(how outcome, d *delivery) (units, octets int) {
 func (t *settleChore) settle(d delivery) {
 	ch := t.ch
 	if t.putOff {
-		ch.tx.settle(d, t.how, ch.unacked.len() == 0 || ch.unacked.at(0).tag > t.upTo)
+		ch.tx.settle(d, t.how, ch.unacked.len() == 0 || ch.unacked.first().tag > t.upTo)
 		return
 	}
 	ch.settleOne(d, t.how, &t.holding)

@@ -109,14 +109,6 @@ func (s *Sequence[T]) Pass() {
 	s.base++
 }
 
-// Pull removes the last number: the next Push gives it out again. The sequence must not
-// be empty.
-func (s *Sequence[T]) Pull() {
-	var zero T
-	s.next--
-	*s.At(s.next) = zero
-}
-
 // Range returns which numbers an ack or nack of n is about: n alone or, with multiple,
 // all from the first up to n, where n = 0 means the last. ok is false if the sequence
 // does not span n. AMQP 0-9-1 §1.8.3.13.
