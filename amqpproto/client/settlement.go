@@ -16,7 +16,7 @@ const (
 )
 
 // window holds the state of the tags of one channel, from the lowest that is not
-// final to the last delivered one: one octet for each.
+// final, or a little before it, to the last delivered one: one octet for each.
 type window struct {
 	tags        endpoint.Sequence[tagState]
 	outstanding int      // not settled
@@ -25,8 +25,13 @@ type window struct {
 	acked       []uint64 // in state tagAcked, in the order of their Acks
 }
 
-// windowKeep is the size of the ring that is never freed.
-const windowKeep = 4096
+const (
+	// windowKeep is the size of the ring that is never freed.
+	windowKeep = 4096
+	// windowPass is how many final tags are removed at a time. A message that was not settled
+	// for long may have very many of them behind it.
+	windowPass = 64 << 10
+)
 
 // reset starts the tags of a new channel.
 func (w *window) reset() {
@@ -42,7 +47,7 @@ func (w *window) take(tag uint64) bool {
 	}
 	if w.tags.Full() {
 		// flush does not remove tags that were rejected or need no ack.
-		for w.tags.Len() > 0 && *w.tags.At(w.tags.Base()) == tagFinal {
+		for n := 0; n < windowPass && w.tags.Len() > 0 && *w.tags.At(w.tags.Base()) == tagFinal; n++ {
 			w.tags.Pass()
 		}
 	}
@@ -100,10 +105,11 @@ func (w *window) nackAll(dst []byte, channel uint16) []byte {
 // flush appends the acks. Those from the base to the first outstanding tag become one
 // multiple ack, which saves the broker most of its work. Those after it are acked one
 // by one. Rejects and nacks are encoded at once, so they always come before a
-// multiple ack that includes their tag. frames counts the basic.acks.
+// multiple ack that includes their tag. frames counts the basic.acks. When very many tags
+// have become final at once, the next flushes remove them.
 func (w *window) flush(dst []byte, channel uint16) (out []byte, frames int) {
 	last := uint64(0)
-	for w.tags.Len() > 0 {
+	for n := 0; n < windowPass && w.tags.Len() > 0; n++ {
 		s := *w.tags.At(w.tags.Base())
 		if s == tagOutstanding || s == tagKept {
 			break

@@ -218,3 +218,60 @@ func TestDeadlineStartsAtTheNextTick(t *testing.T) {
 		t.Fatal("wrong")
 	}
 }
+
+// TestWindowPassesInSlices: a message is settled after a million later ones. No flush and no
+// delivery passes over more than so many tags, and each ack is sent once.
+func TestWindowPassesInSlices(t *testing.T) {
+	const n = 1_000_000
+	var w window
+	w.reset()
+	held, acked := map[uint64]bool{}, map[uint64]bool{}
+	var out []byte
+	take := func(tag uint64) {
+		t.Helper()
+		if !w.take(tag) {
+			t.Fatalf("%d was not taken", tag)
+		}
+		held[tag] = true
+	}
+	settle := func(tag uint64) {
+		t.Helper()
+		if !w.settle(tag, tagAcked) {
+			t.Fatalf("%d was not settled", tag)
+		}
+		acked[tag] = true
+	}
+	flush := func() {
+		t.Helper()
+		out, _ = w.flush(out[:0], 1)
+		brokerHears(t, out, held, acked, nil)
+	}
+	take(1)
+	for tag := uint64(2); tag <= n; tag++ {
+		take(tag)
+		settle(tag)
+		if tag%1000 == 0 {
+			flush()
+		}
+	}
+	settle(1)
+	flushes := 0
+	for tag := uint64(n + 1); w.tags.Len() > 1; tag++ {
+		before := w.tags.Base()
+		if flush(); w.tags.Base()-before > windowPass {
+			t.Fatalf("one flush passed over %d tags", w.tags.Base()-before)
+		}
+		if flushes++; flushes > n/windowPass+2 {
+			t.Fatalf("%d tags are left after %d flushes", w.tags.Len(), flushes)
+		}
+		before = w.tags.Base()
+		if take(tag); w.tags.Base()-before > windowPass {
+			t.Fatalf("one delivery passed over %d tags", w.tags.Base()-before)
+		}
+		settle(tag)
+	}
+	flush()
+	if len(held) > 0 || w.outstanding != 0 {
+		t.Errorf("the broker holds %d still; %d are outstanding", len(held), w.outstanding)
+	}
+}
