@@ -445,6 +445,7 @@ type fixture struct {
 	client  *client.Client
 	broker  *fakeBroker // of the connection of the day
 	link    *wiretest.Link
+	conn    *client.Conn // of the connection of the day
 	events  []client.Event
 	redials []time.Duration
 	prepare func(b *fakeBroker)
@@ -481,8 +482,8 @@ func (f *fixture) dial() {
 		f.prepare(f.broker)
 	}
 	w := wiretest.NewWire()
-	conn := f.client.Connect(w)
-	f.link = wiretest.Join(f.t, f.clock, f.seed, w.Bind(conn), f.broker.script.Peer())
+	f.conn = f.client.Connect(w)
+	f.link = wiretest.Join(f.t, f.clock, f.seed, w.Bind(f.conn), f.broker.script.Peer())
 }
 
 // run serves everything until it is quiet, without time passing.

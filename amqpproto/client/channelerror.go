@@ -121,7 +121,7 @@ func (c *Client) learn(a *errorSubject) {
 // first failed publish, but it may have taken those before it, even without a
 // confirm.
 func (p *publishChannel) resendAfter(cause error, to *publishChannel) (failed, gone []entry) {
-	held := p.confirms.take()
+	held := p.take()
 	c := p.client
 	ce, is := isChannelError(cause)
 	if !is {

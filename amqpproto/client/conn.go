@@ -37,6 +37,8 @@ type Conn struct {
 	large  largeHeader
 	depth  int  // > 0 inside Feed, Tick and Lost; after these the loop flushes anyway
 	woken  bool // the wire was woken and has not called Pending since
+	again  bool // the input begins with a frame that was handled in part; see errAgain
+	ended  bool // the broker sends no more
 
 	// Scratch of the hot path.
 	deliver amqpproto.BasicDeliver
@@ -49,7 +51,11 @@ func (c *Conn) Feed(in []byte) (n int, err error) {
 		return len(in), c.err // everything after connection.close is ignored
 	}
 	c.depth++
+	c.again = false
 	n, err = c.feed(in)
+	if c.ended && !c.again {
+		c.wire.Close()
+	}
 	c.beat.Fed(len(in), len(in)-n)
 	if err != nil {
 		err = c.fail(err)
@@ -99,6 +105,10 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 				}
 			}
 			if err := c.onChannelMethod(f.Channel, id, args); err != nil {
+				if err == errAgain {
+					c.again = true // Pending asks for the next turn: a Wake in here would not
+					return n - m, nil
+				}
 				return n, err
 			}
 			continue
@@ -108,6 +118,12 @@ func (c *Conn) feed(in []byte) (n int, err error) {
 		}
 	}
 	return len(in), c.err
+}
+
+// EOF says that the broker sends no more. The frames that it has sent are handled.
+func (c *Conn) EOF() (more bool) {
+	c.ended = c.again
+	return c.ended
 }
 
 // onFrame handles all frames except the methods of channels on an open connection.
@@ -192,6 +208,9 @@ func (c *Conn) Pending() []byte {
 		c.client.turn++
 		c.client.requests.flush()
 		c.depth--
+		if c.again {
+			c.wire.Wake()
+		}
 		if len(c.client.later) > 0 || c.client.rearm {
 			c.wake() // the next Tick reports the outcomes and starts the deadlines
 		}

@@ -26,6 +26,7 @@ type publishChannel struct {
 	state    publishChannelState
 	ch       *channel
 	confirms confirms
+	partly   partly
 	tx       txState
 	stopped  bool // by channel.flow
 	live     bool // it has been ready on this connection, and has not failed since
@@ -128,18 +129,26 @@ func (p *publishChannel) onMethod(id amqpproto.MethodID, args []byte) error {
 }
 
 // settle reports the outcome of one publish, or with multiple of all up to tag. Tag
-// 0 with multiple means all. §1.8.3.13.
+// 0 with multiple means all. §1.8.3.13. If these are very many, it returns errAgain.
 func (p *publishChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool, result error) error {
 	l := &p.confirms
-	first, tag, ok := l.Range(tag, multiple)
-	if !ok || !multiple && !l.holds(tag) {
-		return connectionError(amqpproto.CommandInvalid, id, "publish %d was never sent or is settled already; %d to %d are not",
-			tag, l.Base(), l.Next()-1)
+	first := l.Base()
+	if p.partly.tag != 0 {
+		tag = p.partly.tag
+	} else {
+		var ok bool
+		first, tag, ok = l.Range(tag, multiple)
+		if !ok || !multiple && !l.holds(tag) {
+			return connectionError(amqpproto.CommandInvalid, id, "publish %d was never sent or is settled already; %d to %d are not",
+				tag, l.Base(), l.Next()-1)
+		}
 	}
 	if result == nil {
 		p.renewal.acked = max(p.renewal.acked, tag)
 	}
-	for seq := first; seq <= tag; seq++ {
+	p.partly = partly{tag, result}
+	last := min(tag, first+settleMax-1)
+	for seq := first; seq <= last; seq++ {
 		if !l.holds(seq) {
 			continue
 		}
@@ -155,8 +164,52 @@ func (p *publishChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool
 			return nil // the channel ended during a callback
 		}
 	}
+	if last < tag {
+		return errAgain
+	}
+	p.partly = partly{}
 	p.settledSome()
 	return nil
+}
+
+// settleMax is how many publishes are settled at a time.
+const settleMax = 1024
+
+// partly is an answer of the broker to many publishes of which only some were settled.
+type partly struct {
+	tag    uint64 // the last of them; 0 = there is no such answer
+	result error
+}
+
+// errAgain says that the rest of a frame is handled in the next turn. Feed leaves the frame in
+// its input, so it is fed again.
+var errAgain = errors.New("the frame has to be fed again")
+
+// take removes and returns the publishes without outcome, at the end of the channel. Those that
+// the broker has answered already get its answer at the next Tick.
+func (p *publishChannel) take() []entry {
+	l, c := &p.confirms, p.client
+	for seq := l.Base(); seq <= p.partly.tag; seq++ {
+		if !l.holds(seq) {
+			continue
+		}
+		e := l.settle(seq)
+		err := p.partly.result
+		if err == nil && e.returned != nil {
+			err = e.returned
+		}
+		if e.expired {
+			c.undecided++ // its timeout has counted it down already, and tellLater does so again
+		}
+		if p.partly.result == nil {
+			c.stats.Confirmed++
+		} else {
+			c.stats.Nacked++
+		}
+		c.settleLater(outcome{e.done, err}, e.size)
+	}
+	p.partly = partly{}
+	return l.take()
 }
 
 // settledSome is called after one or more outcomes.
@@ -228,7 +281,7 @@ func (p *publishChannel) fail(cause error) {
 func (p *publishChannel) lost() []entry {
 	p.ch, p.state, p.stopped, p.live = nil, publishAwaitConnection, false, false
 	p.retry.stop()
-	held := append(p.renewal.take(), p.confirms.take()...)
+	held := append(p.renewal.take(), p.take()...)
 	return append(held, p.resend.take()...)
 }
 

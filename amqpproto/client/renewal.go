@@ -161,7 +161,7 @@ func (p *publishChannel) retired(cause error) {
 	var failed, gone []entry
 	if cause == nil {
 		cause = ErrConfirmTimeout
-		failed = p.confirms.take()
+		failed = p.take()
 	} else {
 		cause = explainUse(cause)
 		c.note(Event{Kind: EventPublishChannelClosed, Err: cause})
