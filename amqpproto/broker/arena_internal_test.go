@@ -9,8 +9,8 @@ import (
 	"zamqp/amqpproto/broker/arena"
 )
 
-// TestArena adds, removes and compacts at random, and looks whether everybody
-// still has their octets.
+// TestArena adds, removes and compacts at random, and checks that each message still has its
+// octets.
 func TestArena(t *testing.T) {
 	b := newBench(t)
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -58,8 +58,7 @@ func TestArena(t *testing.T) {
 	}
 }
 
-// TestArenaSurvivors keeps one message of a thousand: they must not hold the
-// memory of all.
+// TestArenaSurvivors keeps one message of a thousand: the others' memory must be given back.
 func TestArenaSurvivors(t *testing.T) {
 	b := newBench(t)
 	var kept []*message
@@ -93,7 +92,7 @@ func TestArenaSurvivors(t *testing.T) {
 	}
 }
 
-// TestSlabsGiveBack: a burst of messages must not hold memory for ever.
+// TestSlabsGiveBack: the memory of a burst of messages is given back.
 func TestSlabsGiveBack(t *testing.T) {
 	taken := 0
 	b := newBench(t)

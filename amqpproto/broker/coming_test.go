@@ -22,18 +22,18 @@ func part(channel uint16, size int) []byte {
 
 const bodyPart = 100_000
 
-// drainer takes all that comes to q.
+// drainer consumes everything that comes to q.
 func drainer(f *fixture) *peer {
 	p := f.open(1)
 	p.method(1, &amqpproto.BasicConsume{Queue: b("q"), NoAck: true})
 	return p
 }
 
-// bodies counts those that came.
+// bodies counts the bodies that came.
 func (p *peer) bodies() int { return strings.Count(p.hear(), " basic.deliver ") }
 
-// A body counts from its first octet: many that are not whole raise the alarm
-// and stop publishers, and when there is room they come to their ends.
+// A body counts from its first octet: many unfinished bodies raise the alarm and block
+// publishers. When there is room, they are finished.
 func TestBodiesThatAreComingCount(t *testing.T) {
 	f := newFixture(t, broker.Options{MemoryMax: 8 << 20})
 	p, other := f.open(30), f.open(1)
@@ -71,9 +71,8 @@ func TestBodiesThatAreComingCount(t *testing.T) {
 	}
 }
 
-// Bodies of many connections, each without its end, take no more memory than
-// messages may, and one body more; and do not wait for each other for ever, also
-// when one of them comes to a stop.
+// The unfinished bodies of many connections use no more memory than messages may use, and one
+// body more. They do not wait for each other for ever, even if one of them stops coming.
 func TestBodiesOfManyConnections(t *testing.T) {
 	const most = 4 << 20
 	f := newFixture(t, broker.Options{MemoryMax: most, OutputMax: 16 << 20, Heartbeat: -1})
@@ -88,10 +87,10 @@ func TestBodiesOfManyConnections(t *testing.T) {
 	}
 	for i := range parts {
 		for k, p := range all {
-			if k > 0 || i < 3 { // the first comes to a stop
+			if k > 0 || i < 3 { // the first one stops
 				p.say(part(1, bodyPart))
 			}
-			// A buffer is up to twice what is in it.
+			// A buffer can be twice as large as its content.
 			if used := f.server.Stats().Memory; used > most+2*parts*bodyPart+1<<20 {
 				t.Fatalf("%d octets are used, %d may be", used, most)
 			}
@@ -117,7 +116,8 @@ func TestBodiesOfManyConnections(t *testing.T) {
 	}
 }
 
-// A connection that alone holds more than all messages may take gets an error.
+// A connection whose unfinished bodies alone need more memory than all messages may use gets an
+// error.
 func TestBodiesOfOneConnectionAreBounded(t *testing.T) {
 	f := newFixture(t, broker.Options{MemoryMax: 2 << 20, BodyMax: 1 << 20})
 	p := f.open(30)
@@ -139,7 +139,7 @@ func TestBodiesOfOneConnectionAreBounded(t *testing.T) {
 	}
 }
 
-// What is unacked and what waits to be sent counts as well.
+// Unacked messages, and messages that wait to be sent, count as well.
 func TestUnackedAndUnsentCount(t *testing.T) {
 	f := newFixture(t, broker.Options{})
 	p := f.open(1)

@@ -9,7 +9,7 @@ import (
 	"github.com/streadway/amqp"
 )
 
-// deliveredTo publishes and returns which consumers got what since the last time.
+// deliveredTo publishes messages and returns which consumers got what since the last call.
 func (b *bench) deliveredTo(queue string, bodies ...string) string {
 	b.t.Helper()
 	for _, body := range bodies {
@@ -138,7 +138,7 @@ func TestQueueExpires(t *testing.T) {
 	q := b.queue("q", amqp.Table{"x-expires": 1000})
 	b.publish("", "q", amqp.Publishing{})
 	b.pass(900 * time.Millisecond)
-	if _, err := b.v.checkQueue([]byte("q"), nil); err != nil { // asking is using
+	if _, err := b.v.checkQueue([]byte("q"), nil); err != nil { // a passive declaration counts as a use
 		t.Fatal(err)
 	}
 	b.pass(900 * time.Millisecond)
@@ -161,7 +161,8 @@ func TestQueueExpires(t *testing.T) {
 	b.end()
 }
 
-// TestExpiryAtTheHead: what is behind a living message waits with it.
+// TestExpiryAtTheHead: messages that have expired stay in the queue behind a message that has
+// not.
 func TestExpiryAtTheHead(t *testing.T) {
 	b := newBench(t)
 	q := b.queue("q", nil)
@@ -179,8 +180,8 @@ func TestExpiryAtTheHead(t *testing.T) {
 	b.end()
 }
 
-// TestPriorityDropHead: the head is the most urgent one, and goes first, also
-// when there is no room. RabbitMQ does so.
+// TestPriorityDropHead: the head is the message with the highest priority, and it is the one that
+// is dropped when there is no room. RabbitMQ does so.
 func TestPriorityDropHead(t *testing.T) {
 	b := newBench(t)
 	b.queue("q", amqp.Table{"x-max-priority": 5, "x-max-length": 3})

@@ -64,8 +64,8 @@ func TestDeadLetterHeaders(t *testing.T) {
 	b.end()
 }
 
-// TestDeadLetterKeys: without a key of the queue's own, a letter goes the ways
-// of the message, those of BCC included.
+// TestDeadLetterKeys: if the queue has no dead-letter routing key, a dead letter is routed by the
+// keys of the message, including those of BCC.
 func TestDeadLetterKeys(t *testing.T) {
 	b := newBench(t)
 	b.exchange("dlx", "direct", nil)
@@ -115,7 +115,7 @@ func TestDeadLetterCounts(t *testing.T) {
 	b.end()
 }
 
-// TestDeadLetterCircles: what goes round without anybody's doing ends.
+// TestDeadLetterCircles: a circle ends if only the broker moves the message round it.
 func TestDeadLetterCircles(t *testing.T) {
 	b := newBench(t)
 	b.queue("self", amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "self", "x-message-ttl": 0})
@@ -134,7 +134,7 @@ func TestDeadLetterCircles(t *testing.T) {
 	b.end()
 }
 
-// TestDeadLetterChain is longer than any stack would like.
+// TestDeadLetterChain: a very long chain does not need a deep stack.
 func TestDeadLetterChain(t *testing.T) {
 	b := newBench(t)
 	const n = 300
@@ -193,8 +193,8 @@ func TestDeadLetterManyRows(t *testing.T) {
 	b.end()
 }
 
-// FuzzDeadLetter sends messages with any properties through a dead-letter
-// exchange: what comes out can be read, and has one death more.
+// FuzzDeadLetter sends messages with any properties through a dead-letter exchange: the result
+// can be read, and has one death more.
 func FuzzDeadLetter(f *testing.F) {
 	add := func(pub amqp.Publishing) {
 		props, err := amqpproto.AppendPublishing(nil, &pub)
@@ -223,7 +223,7 @@ func FuzzDeadLetter(f *testing.F) {
 		e, _, ok := dead.get()
 		if !ok {
 			if b.pub.expiration == 0 {
-				return // died of age instead
+				return // expired instead
 			}
 			t.Fatal("the letter is lost")
 		}

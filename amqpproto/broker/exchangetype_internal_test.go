@@ -67,7 +67,7 @@ func TestAnExchangeTypeIsARow(t *testing.T) {
 	err := b.v.bindQueue([]byte("a"), []byte("x"), nil, rawTable(t, amqp.Table{"any": "thing"}), nil)
 	wantFault(t, err, 406, "no arguments")
 
-	// What is more than one slice has room for goes the same way.
+	// Routing in more than one slice gives the same result.
 	r := b.v.newRouting(b.v.exchanges["x"], &publishing{key: []byte("order.created")})
 	b.s.refill(b.s.now())
 	r.headers = rawTable(t, with)
@@ -76,8 +76,8 @@ func TestAnExchangeTypeIsARow(t *testing.T) {
 	}
 }
 
-// TestUnknownExchangeTypeOfTheStore: an exchange of a type that is not here routes
-// nothing, and can be deleted.
+// TestUnknownExchangeTypeOfTheStore: an exchange of an unknown type routes nothing, and can be
+// deleted.
 func TestUnknownExchangeTypeOfTheStore(t *testing.T) {
 	b := newBench(t)
 	b.v.makeExchange(exchangeSpec{name: "x", kind: "x-of-the-future"})

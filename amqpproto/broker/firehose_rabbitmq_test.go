@@ -21,8 +21,8 @@ const firehoseVhost = "broker-firehose"
 // witness is a client that waits for what it expects.
 type witness interface {
 	say(b []byte)
-	// await returns what came since the last await when n lines have come that
-	// contain what.
+	// await waits for n lines that contain what, and returns everything that came since the last
+	// await.
 	await(what string, n int) string
 }
 
@@ -100,7 +100,7 @@ func (s *firehoseScript) call(w witness, ch uint16, m amqpproto.Method, answer s
 	}
 }
 
-// do calls, and writes down the copies of it.
+// do sends a method, and writes down the copies that it causes.
 func (s *firehoseScript) do(ch uint16, m amqpproto.Method, answer string, copies int) {
 	s.t.Helper()
 	s.call(s.work, ch, m, answer)

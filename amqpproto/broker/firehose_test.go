@@ -22,7 +22,7 @@ func declared(p *peer, queue string, args amqp.Table) {
 	p.method(1, &amqpproto.QueueDeclare{Queue: b(queue), Arguments: table(args)}).want(fmt.Sprintf("1 queue.declare-ok [%s 0 0]", queue))
 }
 
-// copies are the keys of what is in a queue, which is empty afterwards.
+// copies takes all messages out of a queue and returns their keys.
 func copies(p *peer, queue string) (keys []string) {
 	p.t.Helper()
 	for {
@@ -44,8 +44,7 @@ func wantCopies(p *peer, queue string, want ...string) {
 	}
 }
 
-// The firehose runs while something is bound to it, and what it has made is not
-// made more of.
+// The firehose runs while a queue is bound to it, and it does not copy its own copies.
 func TestFirehose(t *testing.T) {
 	f := newFixture(t, broker.Options{Vhosts: []string{"/", "other"}})
 	p := f.open(2)
@@ -77,8 +76,8 @@ func TestFirehose(t *testing.T) {
 	}
 }
 
-// The firehose does not copy a dead letter of a copy either: else a consumer of the
-// firehose would cause copies for ever.
+// The firehose does not copy a dead letter of a copy either: otherwise a consumer of the firehose
+// would cause copies for ever.
 func TestFirehoseDeadLetters(t *testing.T) {
 	f := newFixture(t, broker.Options{})
 	p := f.open(2)
@@ -98,8 +97,8 @@ func TestFirehoseDeadLetters(t *testing.T) {
 	}
 }
 
-// Bindings pick copies by key, and an exchange may stand between, which sees
-// their headers.
+// Bindings select copies by key. An exchange can be bound to the firehose, and can route by the
+// headers of the copies.
 func TestFirehoseBindings(t *testing.T) {
 	f := newFixture(t, broker.Options{})
 	p := f.open(1)
@@ -124,8 +123,8 @@ func TestFirehoseBindings(t *testing.T) {
 	wantCopies(p, "direct", "publish."+long[:247])
 }
 
-// A queue that gets copies as well as messages, a dead-letter circle through it
-// and consumers everywhere: one copy a publish and a delivery, and an end.
+// A queue gets copies as well as messages, is part of a dead-letter circle, and every queue has a
+// consumer: there is one copy for each publish and delivery, and it comes to an end.
 func TestFirehoseThroughItself(t *testing.T) {
 	f := newFixture(t, broker.Options{})
 	p := f.open(2)
@@ -159,7 +158,7 @@ func TestFirehoseThroughItself(t *testing.T) {
 	}
 }
 
-// Copies stay within the broker's memory, whatever goes round in it.
+// Copies stay within the broker's memory limit, even in a circle.
 func TestFirehoseWithinMemory(t *testing.T) {
 	const most = 100_000
 	f := newFixture(t, broker.Options{MemoryMax: most})
@@ -182,9 +181,8 @@ func TestFirehoseWithinMemory(t *testing.T) {
 	}
 }
 
-// The headers of a copy are longer than the message's, and fit into a frame all
-// the same: the list of queues ends early, and without room for the properties
-// there is no copy.
+// The headers of a copy are longer than the message's, but still fit into a frame: the list of
+// queues is cut, and if there is no room for the properties there is no copy.
 func TestFirehoseWithinAFrame(t *testing.T) {
 	f := newFixture(t, broker.Options{FrameMax: amqpproto.FrameMin, ChannelMax: 2047})
 	p := f.dial("")
@@ -217,8 +215,8 @@ func TestFirehoseWithinAFrame(t *testing.T) {
 	}
 }
 
-// A user who may not read the exchange may not bind to it, and nobody may publish
-// to it.
+// A user without the permission to read the exchange cannot bind to it, and nobody can publish to
+// it.
 func TestFirehosePermissions(t *testing.T) {
 	f := newFixture(t, broker.Options{Users: map[string]broker.User{"guest": {}, "narrow": {Vhosts: map[string]broker.Permissions{
 		"/": {Configure: ".*", Write: ".*", Read: "^mine"}}}}})
@@ -233,7 +231,7 @@ func TestFirehosePermissions(t *testing.T) {
 		"1 channel.close [403 ACCESS_REFUSED - cannot publish to internal exchange 'amq.rabbitmq.trace' in vhost '/' basic.publish]")
 }
 
-// A connection is named by its addresses, or, in the same process, by the client.
+// A connection is named by its addresses or, if it comes from the same process, by the client.
 func TestFirehoseNamesConnections(t *testing.T) {
 	f := newFixture(t, broker.Options{Node: "broker@here"})
 	tap := f.open(1)

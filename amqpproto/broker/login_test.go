@@ -81,7 +81,7 @@ func TestRefusedLoginInSilence(t *testing.T) {
 	p.want("eof")
 }
 
-// Hashing is slow and goes elsewhere; what is good is remembered.
+// Hashing is slow and is done on another goroutine. A correct password is remembered.
 func TestLoginsAreHashedElsewhereAndOnce(t *testing.T) {
 	f := newFixture(t, broker.Options{Users: users(t)})
 	f.hold = true
@@ -92,7 +92,7 @@ func TestLoginsAreHashedElsewhereAndOnce(t *testing.T) {
 	}
 	gone := knock(f, "192.0.2.1:1", "PLAIN", "\x00alice\x00secret", everything)
 	gone.lose(nil)
-	f.held[1]() // a client that has gone meanwhile
+	f.held[1]() // the client has gone meanwhile
 	f.held[0]()
 	p.want(tune)
 	p.method(0, &amqpproto.ConnectionOpen{VirtualHost: []byte("/")}).want("0 connection.open-ok")
@@ -103,8 +103,8 @@ func TestLoginsAreHashedElsewhereAndOnce(t *testing.T) {
 	}
 }
 
-// A connection of this process is let in with anything, and may do no more than
-// RabbitMQ lets the same user do.
+// A connection of this process needs no valid password, and may do no more than the same user
+// with RabbitMQ.
 func TestConnectOwn(t *testing.T) {
 	f := newFixture(t, broker.Options{Users: map[string]broker.User{"guest": {Hash: "$2a$10$JwnGb6.OdUTGTY6adH0dSOsd7KQgMgOebcdcPe/mGhBTQ5NFWW3aG", Vhosts: map[string]broker.Permissions{}}}})
 	f.hold = true

@@ -26,7 +26,7 @@ func (h *storeHost) Post(fn func())          { h.posted = append(h.posted, fn) }
 func (h *storeHost) Offload(fn, done func()) { h.work = append(h.work, fn, done) }
 func (h *storeHost) Note(e Event)            { h.notes = append(h.notes, fmt.Sprint(e.Kind, ": ", e.Err)) }
 
-// turn ends a turn, and does the work that it gave away.
+// turn ends a turn, and does the work that the broker has offloaded in it.
 func (h *storeHost) turn() {
 	for len(h.posted)+len(h.work) > 0 {
 		posted, work := h.posted, h.work
@@ -57,8 +57,8 @@ func openShop(t testing.TB, o Options) *shop {
 	return &shop{t, s, h, s.vhosts["/"], o.DataDir}
 }
 
-// kill is the end of a process that is not told of it: its files stay as the kernel
-// has them, and their lock goes.
+// kill ends the process as kill -9 does: its files stay as the kernel has them, and their lock is
+// released.
 func (h *shop) kill() {
 	h.Helper()
 	h.host.turn()
@@ -128,7 +128,7 @@ func (h *shop) publish(exchange, key, body string, more ...func(*amqpproto.Prope
 	h.release(m)
 }
 
-// texts is what is ready in a queue, which it leaves there.
+// texts returns the bodies of the ready messages of a queue, which stay there.
 func (h *shop) texts(q *queue) string {
 	var all []string
 	q.each(func(e entry) {

@@ -18,13 +18,13 @@ type place struct {
 	body  string
 }
 
-// fate is what the model knows about a message's place.
+// fate is what must become of a place after a crash.
 type fate struct {
 	number    int    // of the publish
-	stored    uint64 // it must be there when this is synced
-	gone      uint64 // it must not be there when this is; 0 = it is not gone
+	stored    uint64 // the message must be there once this position is synced
+	gone      uint64 // the message must not be there once this position is synced; 0 = it was not removed
 	handed    bool   // the queue has handed it out
-	delivered bool   // and it may have come to a client
+	delivered bool   // and a client may have got it
 }
 
 // storeModel runs random work on a broker whose store is in a file system that
@@ -131,7 +131,7 @@ func (m *storeModel) recreate() {
 			f.gone = m.stored()
 		}
 	}
-	for _, e := range m.held["gone"] { // the channel gives them back to nowhere
+	for _, e := range m.held["gone"] { // the channel gives them back, and the queue is gone
 		m.release(e.msg)
 	}
 	delete(m.held, "gone")
@@ -141,7 +141,7 @@ func (m *storeModel) recreate() {
 	}
 }
 
-// check compares what came back with what had to.
+// check compares what came back with what had to come back.
 func (m *storeModel) check(synced uint64, killed bool, what string) {
 	m.Helper()
 	for _, name := range modelQueues {
@@ -259,8 +259,8 @@ func (m *storeModel) secondSegment() string {
 	return "d/broker/" + segments[1]
 }
 
-// TestCutTopology cuts a segment, which begins with all that is declared, at
-// every octet: nothing may be missing because its beginning is not whole.
+// TestCutTopology cuts a segment at every octet. A segment begins with all declarations: if that
+// beginning is not whole, nothing may be missing.
 func TestCutTopology(t *testing.T) {
 	m := &storeModel{shop: &shop{TB: t}, rng: rand.New(rand.NewPCG(1, 7)), fs: crashfs.New(), fates: map[place]*fate{}}
 	m.open()

@@ -45,14 +45,14 @@ func TestStoreDoesNotAllocate(t *testing.T) {
 	for range 5 {
 		turn()
 	}
-	// The host of this test allocates itself, some for each turn.
+	// The test's own host makes some allocations for each turn.
 	if n := testing.AllocsPerRun(20, turn); n > 20 {
 		t.Errorf("%v allocations for 100 messages", n)
 	}
 }
 
-// TestAFailedDiskIsNeverBelievedAgain: after a final failure nothing
-// more counts as synced, though the disk may be well again.
+// TestAFailedDiskIsNeverBelievedAgain: after a final failure nothing more counts as synced, even
+// if the disk works again.
 func TestAFailedDiskIsNeverBelievedAgain(t *testing.T) {
 	for _, cause := range []error{syscall.ENOENT, syscall.ESTALE} {
 		fs := crashfs.New()
@@ -93,8 +93,8 @@ func TestAFailedDiskIsNeverBelievedAgain(t *testing.T) {
 	}
 }
 
-// TestAMillionMessagesComeBack shows how long recovery takes and what it needs;
-// run it with ZAMQP_TEST_LARGE=1.
+// TestAMillionMessagesComeBack shows how long recovery takes and how much memory it needs; run it
+// with ZAMQP_TEST_LARGE=1.
 func TestAMillionMessagesComeBack(t *testing.T) {
 	messages := 20_000
 	if os.Getenv("ZAMQP_TEST_LARGE") != "" {

@@ -15,8 +15,8 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// fakeBroker is the other side of a Conn, made of encoders: it answers what a
-// broker would answer, unless the test has put something else into on.
+// fakeBroker is the other side of a Conn. It answers what a broker would answer, unless the test
+// has set a function in on.
 type fakeBroker struct {
 	t      testing.TB
 	script *wiretest.Script
@@ -24,7 +24,7 @@ type fakeBroker struct {
 	header bool                                                            // the protocol header came
 	on     map[amqpproto.MethodID]func(ch uint16, m amqpproto.Method) bool // true = handled
 	tune   amqpproto.ConnectionTune
-	// capabilities that it says it has; all of RabbitMQ's
+	// the capabilities that it announces; by default all of RabbitMQ's
 	capabilities amqp.Table
 	beats        int
 	queues       int // named so far
@@ -34,7 +34,7 @@ type fakeBroker struct {
 	byQueue   map[string]string               // tag by queue
 	tags      map[uint16]uint64               // last delivery tag by channel
 	asm       map[uint16]*amqpproto.Assembler // of the open channels
-	closing   map[uint16]bool                 // closed by us, close-ok is to come
+	closing   map[uint16]bool                 // this side has closed the channel, and close-ok has not come yet
 	unacked   map[uint16]map[uint64]bool      // delivery tags by channel
 	open      []uint64                        // publishes without a confirm
 	bodies    []string
@@ -137,7 +137,7 @@ func (b *fakeBroker) say(ch uint16, m amqpproto.Method) {
 func (b *fakeBroker) frame(f amqpproto.Frame) {
 	content := f.Type == amqpproto.FrameHeader || f.Type == amqpproto.FrameBody
 	if content && b.on[amqpproto.IDBasicPublish] != nil && !b.asm[f.Channel].Busy() {
-		return // of a publish that the test has taken for itself
+		return // of a publish that the test handles itself
 	}
 	if b.closing[f.Channel] && (content || amqpproto.MethodID(binary.BigEndian.Uint32(f.Payload)).Class() != amqpproto.ClassChannel) {
 		return // sent before the client saw channel.close
@@ -320,7 +320,7 @@ func (b *fakeBroker) answer(ch uint16, m amqpproto.Method) {
 	}
 }
 
-// confirm acks all that was left without.
+// confirm confirms all publishes that were left without a confirm.
 func (b *fakeBroker) confirm() {
 	b.silent = false
 	for ch := range b.owes {
@@ -378,7 +378,7 @@ func (b *fakeBroker) get(ch uint16, m *amqpproto.BasicGet) {
 	b.script.Say(amqpproto.AppendBody(p, ch, []byte(body), 4096)...)
 }
 
-// settled is strict as RabbitMQ: a tag that is not held is an error.
+// settled is as strict as RabbitMQ: a tag that is not unacked is an error.
 func (b *fakeBroker) settled(ch uint16, tag uint64, multiple bool) {
 	if !b.unacked[ch][tag] {
 		b.t.Errorf("broker: unknown delivery tag %d on channel %d", tag, ch)
@@ -443,7 +443,7 @@ type fixture struct {
 	seed    int64
 	clock   *wiretest.Clock
 	client  *client.Client
-	broker  *fakeBroker // of the connection of the day
+	broker  *fakeBroker // of the current connection
 	link    *wiretest.Link
 	conn    *client.Conn // of the connection of the day
 	events  []client.Event
@@ -496,7 +496,7 @@ func (f *fixture) connect() *fixture {
 	return f
 }
 
-// kinds counts events.
+// count counts the events of a kind.
 func (f *fixture) count(kind client.EventKind) (n int) {
 	for _, e := range f.events {
 		if e.Kind == kind {

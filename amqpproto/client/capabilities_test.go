@@ -19,7 +19,8 @@ func (f *fixture) logged(method string) bool {
 	return slices.ContainsFunc(f.broker.log, func(line string) bool { return strings.HasSuffix(line, " "+method) })
 }
 
-// TestBrokerWithoutExtensions: what it lacks is replaced by what it has, and said.
+// TestBrokerWithoutExtensions: the client replaces the extensions that the broker lacks, and
+// reports it.
 func TestBrokerWithoutExtensions(t *testing.T) {
 	s := &sink{}
 	f := newFixture(t, 1, client.Config{})
@@ -43,7 +44,7 @@ func TestBrokerWithoutExtensions(t *testing.T) {
 	if target := f.broker.requests[0].target; r.errs[0] != nil || strings.Contains(target, "amq.rabbitmq") {
 		t.Errorf("%q %v", target, r.errs[0])
 	}
-	if n := strings.Count(strings.Join(f.broker.log, "\n"), "queue.declare"); n != 2 { // q, and that of the replies
+	if n := strings.Count(strings.Join(f.broker.log, "\n"), "queue.declare"); n != 2 { // q, and the reply queue
 		t.Errorf("%d queues were declared: %v", n, f.broker.log)
 	}
 	f.broker.deliver("c", "x")
@@ -71,8 +72,8 @@ func TestBrokerWithoutExtensions(t *testing.T) {
 	}
 }
 
-// TestExtensionsAreRefused: what the broker would close the connection for does
-// not leave.
+// TestExtensionsAreRefused: the client does not send what would make the broker close the
+// connection.
 func TestExtensionsAreRefused(t *testing.T) {
 	for _, row := range []struct {
 		name, want string

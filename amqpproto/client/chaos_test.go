@@ -12,24 +12,24 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// chaos drives one client through everything that may happen to it, in random
-// order, and then lets it heal. The broker holds it to the rules: no unknown
-// delivery tag, no frame on a channel that is not open, no channel opened twice.
+// chaos does to one client everything that may happen to it, in random order, and then lets it
+// recover. The broker checks the rules: no unknown delivery tag, no frame on a channel that is
+// not open, no channel opened twice.
 type chaos struct {
 	*fixture
 	rnd       *rand.Rand
 	consumers []*client.Consumer
 	producers []*client.Producer
 	held      []client.Delivery // not settled; only Acknowledger, Epoch and Tag
-	stale     []client.Delivery // settled, or gone with its channel
+	stale     []client.Delivery // settled, or its channel has ended
 	published []*numbered
 	names     int
 	cancelled int
-	asked     int // gets and questions without an outcome
+	asked     int // gets and other questions without an outcome
 	requests  []*answered
 }
 
-// answered is a request, and how often it has heard something.
+// answered counts the outcomes of a request.
 type answered struct {
 	id        client.RequestID
 	told      int
@@ -63,7 +63,7 @@ func (x *chaos) request() {
 	}
 }
 
-// ask asks for one of the things that hear an answer once.
+// ask asks one of the questions that get exactly one answer.
 func (x *chaos) ask() {
 	var err error
 	done := func(error) {
@@ -104,7 +104,7 @@ func (x *chaos) pause() {
 	}
 }
 
-// answerCall answers a request, or has it returned, or refuses it.
+// answerRequest answers a request, returns it, or refuses it.
 func (x *chaos) answerRequest() {
 	b := x.broker
 	i := x.rnd.IntN(len(b.requests))
@@ -267,7 +267,7 @@ func TestChaos(t *testing.T) {
 		x.prepare = func(b *fakeBroker) {
 			b.silent = !healed
 			b.gets = func(string) (string, bool) { return "got", x.rnd.IntN(3) > 0 }
-			b.tune.Heartbeat = 0 // the client beats, the broker need not answer within this test
+			b.tune.Heartbeat = 0 // the broker sets none, so the client's interval applies
 			b.on[amqpproto.IDConnectionTuneOk] = func(uint16, amqpproto.Method) bool { return true }
 		}
 		for _, name := range []string{"x", "z"} {

@@ -12,7 +12,7 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// closing collects what Close's done hears.
+// closing collects the errors with which Close calls done.
 type closing struct{ got []error }
 
 func (c *closing) done(err error) { c.got = append(c.got, err) }
@@ -135,7 +135,7 @@ func TestCloseGivesUpWithTheConfirms(t *testing.T) {
 	}
 }
 
-// TestBrokerClosesInEveryState has the broker say connection.close at each step.
+// TestBrokerClosesInEveryState makes the broker send connection.close at each step.
 func TestBrokerClosesInEveryState(t *testing.T) {
 	for _, id := range []amqpproto.MethodID{amqpproto.IDConnectionStart, amqpproto.IDConnectionStartOk, amqpproto.IDConnectionOpen,
 		amqpproto.IDChannelOpen, amqpproto.IDConfirmSelect, amqpproto.IDQueueDeclare, amqpproto.IDBasicConsume,

@@ -223,8 +223,8 @@ func TestServerCancel(t *testing.T) {
 	})
 }
 
-// TestServerNamedQueueIsNotHeapedUp: a consumer that fails behind its queue goes
-// on with the queue that it has.
+// TestServerNamedQueueIsNotHeapedUp: if a consumer fails after its queue was declared, it goes on
+// with this queue and declares no further one.
 func TestServerNamedQueueIsNotHeapedUp(t *testing.T) {
 	f := newFixture(t, 0, client.Config{})
 	missing := true
@@ -314,8 +314,8 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestCancelInEveryState cancels after each octet that the broker says, and once
-// without a connection.
+// TestCancelInEveryState cancels after each octet that the broker sends, and once without a
+// connection.
 func TestCancelInEveryState(t *testing.T) {
 	f := newFixture(t, 0, client.Config{})
 	k := f.client.Consume(client.ConsumerSpec{Name: "c", Topology: queue("q")}, &sink{})

@@ -71,7 +71,7 @@ func (f *fixture) transcript() *wiretest.Transcript {
 	return x
 }
 
-// hangUp is a broker that does not like connection.open.
+// hangUp is a broker that closes the connection at connection.open.
 func hangUp(b *fakeBroker) {
 	b.on[amqpproto.IDConnectionOpen] = func(uint16, amqpproto.Method) bool { b.script.Close(); return true }
 }
@@ -226,7 +226,7 @@ func TestHeartbeats(t *testing.T) {
 		t.Fatalf("%d heartbeats in 50 s of silence, want one each 5 s", n)
 	}
 	sent := f.broker.beats
-	for range 10 { // traffic is as good as heartbeats
+	for range 10 { // other frames count as heartbeats
 		f.clock.Advance(4 * time.Second)
 		if err := f.client.Publish(nil, &client.Outgoing{RoutingKey: "q"}, nil); err != nil {
 			t.Fatal(err)

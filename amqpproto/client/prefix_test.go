@@ -13,8 +13,8 @@ import (
 	"zamqp/amqpproto/client"
 )
 
-// TestPrefixComesBeforeTheBody publishes in every way that a publish can take: what
-// arrives is the prefix and the body, as one body.
+// TestPrefixComesBeforeTheBody publishes in every possible way: what arrives is the prefix and
+// the body, as one body.
 func TestPrefixComesBeforeTheBody(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 2<<20/16)
 	for _, row := range []struct {
@@ -94,7 +94,7 @@ func TestPrefixComesBeforeTheBody(t *testing.T) {
 	}
 }
 
-// TestPrefixOfARequest: requests have it too, also when they are kept to be sent again.
+// TestPrefixOfARequest: requests have a prefix too, even when they are kept to be sent again.
 func TestPrefixOfARequest(t *testing.T) {
 	f := newFixture(t, 1, client.Config{}).connect()
 	r := newReplies()
@@ -111,8 +111,7 @@ func TestPrefixOfARequest(t *testing.T) {
 	}
 }
 
-// TestReturnOfAPrefix: a returned message is found by its whole body, wherever that
-// was cut in two.
+// TestReturnOfAPrefix: a returned message is found by its whole body, wherever the prefix ends.
 func TestReturnOfAPrefix(t *testing.T) {
 	whole := []byte(strings.Repeat("0123456789abcdef", 20_000/16))
 	other := bytes.Clone(whole)
@@ -151,7 +150,7 @@ func TestReturnOfAPrefix(t *testing.T) {
 	}
 }
 
-// TestPrefixSparesACopy: a large body that was lent is not copied for it.
+// TestPrefixSparesACopy: a large lent body is not copied because of a prefix.
 func TestPrefixSparesACopy(t *testing.T) {
 	body := largeBody(t)
 	d := newDirect(t, client.Config{PublishMax: 1 << 30}, &acker{})

@@ -46,7 +46,7 @@ func TestRequestUnderAnyChunking(t *testing.T) {
 	}
 }
 
-// TestRequestOutcomes has one request for each of the ways that it can end.
+// TestRequestOutcomes has one request for each way in which a request can end.
 func TestRequestOutcomes(t *testing.T) {
 	f := newFixture(t, 1, client.Config{}).connect()
 	r := newReplies()
@@ -173,7 +173,8 @@ func TestRequestSetupFails(t *testing.T) {
 	if tries != 2 || r.bodies[1] != "re: k" {
 		t.Fatal(tries, r)
 	}
-	// While the broker blocks, requests wait; what is blocked for too long says so.
+	// While the broker blocks, requests wait. The error of one that was blocked for too long says
+	// so.
 	f.broker.say(0, &amqpproto.ConnectionBlocked{Reason: []byte("low on memory")})
 	f.run()
 	f.request(r, 2, "k", time.Second)
@@ -240,8 +241,7 @@ func TestRequestHostile(t *testing.T) {
 	}
 }
 
-// requestBatches returns a function that makes a batch of requests, whose replies come
-// as one.
+// requestBatches returns a function that makes a batch of requests. Their replies come at once.
 func requestBatches(tb testing.TB) func() {
 	d := newDirect(tb, client.Config{Seed: 7}, &acker{})
 	const ch = 3
@@ -263,7 +263,7 @@ func requestBatches(tb testing.TB) func() {
 	}
 	var in []byte
 	tag := uint64(0)
-	// answer replies to every request in what left.
+	// answer replies to every request in out.
 	answer := func(out []byte) {
 		in = in[:0]
 		for len(out) > 0 {

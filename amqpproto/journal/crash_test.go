@@ -42,9 +42,8 @@ func checkNumbered(seq uint64, b []byte) error {
 	return nil
 }
 
-// TestPowerLoss appends and releases at random, lets the power go at a random
-// step, and reads what is left: all that was reported as synced, and nothing
-// that comes after a gap.
+// TestPowerLoss appends and releases at random, takes the power away at a random step, and reads
+// what is left: everything that was reported as synced, and nothing after a gap.
 func TestPowerLoss(t *testing.T) {
 	for seed := range uint64(600) {
 		if t.Failed() {
@@ -100,7 +99,7 @@ func onePowerLoss(t *testing.T, fs *crashfs.FS, rng *rand.Rand, seed, released, 
 	}
 	known := synced
 	for crashed == nil {
-		// The disk has troubles that pass.
+		// The disk has errors that pass.
 		if fs.FailAt = 0; rng.IntN(4) == 0 {
 			fs.FailAt = fs.Steps + 1 + rng.IntN(4)
 			fs.Fail = []error{syscall.ENOSPC, syscall.EIO, syscall.EMFILE}[rng.IntN(3)]
@@ -189,7 +188,7 @@ func killChild(t *testing.T, dir string, rng *rand.Rand) (told uint64) {
 	return told
 }
 
-// appendForEver prints the numbers that are on disk.
+// appendForEver appends records, and prints the numbers of those that are on disk.
 func appendForEver(dir string) {
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 3))
 	j, _, err := journal.Open(dir, journal.Options{SegmentSize: 1 << 20, OnSynced: func(seq uint64) { fmt.Println(seq) }}, nil)

@@ -1,4 +1,5 @@
-// Package health answers programs that watch the server: is it alive, can it work.
+// Package health answers programs that watch the server: /livez says whether its loop runs, and
+// /readyz whether it can work.
 package health
 
 import "zamqp/publisher"

@@ -31,8 +31,8 @@ func scrape(r *publisher.Request) error {
 	return r.Bytes(200, string(format), page.Bytes())
 }
 
-// write makes the page. If somebody else's collector fails, that must not hide the
-// server's own numbers: the page shows what could be gathered.
+// write makes the page. If a collector of a handler fails, the page still has the server's own
+// numbers, and everything else that could be gathered.
 func write(page *bytes.Buffer, format expfmt.Format, metrics []publisher.Metric) error {
 	own := prometheus.NewRegistry()
 	if err := own.Register(collector(metrics)); err != nil {

@@ -16,8 +16,8 @@ type Order struct {
 	Quantity int    `json:"quantity,omitempty"`
 }
 
-// exchange is where the orders go. All names that the demonstration declares begin
-// like this, so that it touches nobody's queues on a real RabbitMQ.
+// exchange is the exchange of the orders. All names that the demonstration declares begin like
+// this, so that it touches no other program's queues on a real RabbitMQ.
 const exchange = "zamqp-demo.orders"
 
 func init() {
@@ -74,7 +74,7 @@ type Seen struct {
 	Seen int    `json:"seen"`
 }
 
-// show answers how often the consumer has seen an order.
+// show answers with how often the consumer has seen an order.
 func show(r *publisher.Request) error {
 	id := r.PathValue("id")
 	n := billed.count[id]

@@ -1,5 +1,5 @@
-// Command shop is a server of its own: it picks handlers of zamqp's and one that
-// zamqp has never heard of.
+// Command shop is a server in a module of its own: it has some of zamqp's handlers and one of its
+// own.
 package main
 
 import (
