@@ -70,7 +70,7 @@ func (in *inner) compare() error {
 	if !maps.EqualFunc(req.Header, came.header, slices.Equal) {
 		changed, c.fields = true, fieldsOf(req.Header)
 	}
-	if !in.bodyIsSame() && !isMounted(p.route.Handler) {
+	if !in.bodyIsSame() && !p.route.mounted {
 		var err error
 		if c.body, err = in.readBody(); err != nil {
 			return err

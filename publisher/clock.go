@@ -171,9 +171,19 @@ type ClockSource struct {
 	limited bool // the clock has a timeout
 }
 
+// makeClocks puts the middleware around the handlers of the clocks.
+func (s *Server) makeClocks(g *Registry) (failed error) {
+	s.clocks = map[string]Handler{}
+	for name, c := range clockKind.in(g) {
+		h, err := g.wrap(c.handler, wrapped{name: "clock " + name})
+		s.clocks[name], failed = h, errors.Join(failed, err)
+	}
+	return failed
+}
+
 // ClockSource returns the source of a clock that is declared in the server's registry.
 func (s *Server) ClockSource(name string, c Clock) *ClockSource {
-	return &ClockSource{label: "clock " + name, target: []byte("/" + name), handler: clockKind.in(s.registry)[name].handler, limited: c.Timeout > 0}
+	return &ClockSource{label: "clock " + name, target: []byte("/" + name), handler: s.clocks[name], limited: c.Timeout > 0}
 }
 
 // SetClock fills in the call of one tick. at is the scheduled time of the tick.

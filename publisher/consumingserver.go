@@ -41,9 +41,18 @@ type serving struct {
 // message it is ([consuming_server.NAME]), or else site.id.
 func (r *Request) Site() string { return r.serving().Site }
 
-// User is the user that the call is made for. For a message it is the user of its consuming
-// server ([consuming_server.NAME]). It is "" if the user is not known.
-func (r *Request) User() string { return r.user }
+// User is the user that the call is made for: the one that [Authenticate] has found, or, for
+// a message, the user of its consuming server ([consuming_server.NAME]). It is "" if nobody has
+// said who.
+func (r *Request) User() string {
+	if b := r.toCall; b != nil && b.passage != nil { // Authenticate may have run since r was made
+		var user string
+		if b.do(func(call *Request) error { user = call.user; return nil }) == nil {
+			return user
+		}
+	}
+	return r.user
+}
 
 // serving is what the call shares with others.
 func (r *Request) serving() *serving {

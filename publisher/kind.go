@@ -112,6 +112,14 @@ func (g *Registry) Listing() []*Route {
 	return all
 }
 
+// PlaceOf returns where a consumer is declared, as file:line.
+func (g *Registry) PlaceOf(consumer string) string {
+	if d := consumerKind.in(g)[consumer]; d != nil {
+		return d.place
+	}
+	return ""
+}
+
 // Names returns the names of all declarations, by the table that configures them: "consumer"
 // for [consumer.NAME]. Each kind has an entry, which may be empty.
 func (g *Registry) Names() map[string][]string {

@@ -130,7 +130,7 @@ type chain struct {
 }
 
 // newChain makes the chain of a registry; nil if there is no middleware.
-func (s *Server) newChain(g *Registry) (*chain, error) {
+func (s *Server) newChain(g *Registry, routes []*Route) (*chain, error) {
 	if len(g.middleware) == 0 {
 		return nil, nil
 	}
@@ -141,14 +141,17 @@ func (s *Server) newChain(g *Registry) (*chain, error) {
 			c.scratch = slices.Grow(c.scratch, len(p.segments))
 		}
 	}
-	for _, route := range g.routes {
+	for _, route := range routes {
 		for _, m := range c.links {
 			if m.mayMatch(route) {
 				c.byRoute[route] = append(c.byRoute[route], m)
 			}
 		}
 	}
-	err := c.checkPatterns(g.routes)
+	var err error
+	for _, m := range c.links {
+		err = errors.Join(err, m.checkPatterns("UseHTTP", g.routes))
+	}
 	h := http.Handler(http.HandlerFunc(c.dispatch))
 	for _, m := range slices.Backward(c.links) {
 		inner := h
@@ -162,12 +165,10 @@ func (s *Server) newChain(g *Registry) (*chain, error) {
 
 // checkPatterns finds patterns that match no route. They are probably misspelt, and what they
 // should protect would be open.
-func (c *chain) checkPatterns(routes []*Route) (err error) {
-	for _, m := range c.links {
-		for _, p := range m.patterns {
-			if !slices.ContainsFunc(routes, func(r *Route) bool { return pathsOverlap(p.segments, r.segments) }) {
-				err = errors.Join(err, fmt.Errorf("UseHTTP (registered at %s): the pattern %q matches no route: `zamqp routes` prints those that there are", m.place, p.Pattern))
-			}
+func (m *middleware) checkPatterns(function string, routes []*Route) (err error) {
+	for _, p := range m.patterns {
+		if !slices.ContainsFunc(routes, func(r *Route) bool { return pathsOverlap(p.segments, r.segments) }) {
+			err = errors.Join(err, fmt.Errorf("%s (registered at %s): the pattern %q matches no route: `zamqp routes` prints those that there are", function, m.place, p.Pattern))
 		}
 	}
 	return err

@@ -24,7 +24,8 @@ type ErrorHandler func(r *Request, err error) error
 // registry that the server binary runs; tests make their own.
 type Registry struct {
 	routes        []*Route
-	middleware    []*middleware
+	middleware    []*middleware       // of UseHTTP
+	wrappings     []*wrapping         // of Use
 	declared      map[string]declared // by table
 	subscribers   map[string][]Handler
 	errorHandlers map[string]*registered[ErrorHandler]

@@ -78,6 +78,7 @@ type Request struct {
 	came      *asItCame // what middleware has changed of the request; nil for nothing
 	toCall    *bridge   // in the request that such a handler got: the way back to the call
 	lent      bool      // such a handler has views of arena and body, so their memory is not reused
+	entered   int       // how many middleware of Use the handler's run is inside of
 	slot      int       // in the server's list of live calls
 	live      bool
 	limited   bool // it has a limit of its own, see limit

@@ -47,8 +47,10 @@ type Server struct {
 	chain         *chain // nil without middleware
 	producers     map[string]*producing
 	consumers     map[string]*consuming
-	main          *serving            // of calls without a consuming server
-	servings      map[string]*serving // the consuming servers; empty without any
+	clocks        map[string]Handler
+	slots         map[*inFlight]*slots // made when they are first used
+	main          *serving             // of calls without a consuming server
+	servings      map[string]*serving  // the consuming servers; empty without any
 	reporters     []Reporter
 	meters        []Meter
 	queues        map[string]Queues // by connection
@@ -121,9 +123,10 @@ type consuming struct {
 // servers, consumers has all instances, by [InstanceName], and producers may have some of
 // their own. The error lists all mistakes.
 func NewServer(g *Registry, producers map[string]Producer, consumers map[string]Consumer, options Options) (*Server, error) {
+	routes, wrong := g.wrapRoutes()
 	s := &Server{
 		options: options, log: options.Log,
-		routes: g.Routes(), router: newRouter(g.routes),
+		routes: routes, router: newRouter(routes),
 		producers: map[string]*producing{}, consumers: map[string]*consuming{},
 		queues: map[string]Queues{}, pausers: map[string]Pauser{},
 		registry: g, hooks: hooks{starts: slices.Clone(g.starts), stops: slices.Clone(g.stops)},
@@ -136,9 +139,9 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 	s.makeSockets(options.Sockets)
 	s.outgoing = newOutgoing(options.Client)
 	s.makeTopics(g.Topics(), options.Topics)
-	chain, err := s.newChain(g)
+	chain, err := s.newChain(g, routes)
 	s.chain = chain
-	return s, errors.Join(s.makeServings(g), s.makeProducers(g, producers), s.makeConsumers(g, consumers), err)
+	return s, errors.Join(s.makeServings(g), s.makeProducers(g, producers), s.makeConsumers(g, consumers), s.makeClocks(g), wrong, err)
 }
 
 func newProducing(name string, p Producer) (*producing, error) {
@@ -197,8 +200,14 @@ func newConsuming(name string, c Consumer, h Handler, g *Registry) (*consuming, 
 			made.handlers = []Handler{made.via.route.Handler}
 		}
 	}
-	made.handler = inTurn(made.handlers)
-	return made, nil
+	own, _ := SplitInstance(name)
+	around := wrapped{name: "consumer " + own}
+	if made.via != nil {
+		around.route = made.via.route
+	}
+	var err error
+	made.handler, err = g.wrap(inTurn(made.handlers), around)
+	return made, err
 }
 
 // inTurn returns a handler that calls the others in order until one fails. It is nil

@@ -44,7 +44,7 @@ declared, as serve does when it starts.`,
 				err = s.CheckCertificates(embeds && len(s.Broker.Listen) > 0)
 			}
 			if err == nil {
-				err = writePlan(c.Stdout, plan, messagesOf(c.Registry, plan.Consumers))
+				err = writePlan(c.Stdout, c.Registry, plan, messagesOf(c.Registry, plan.Consumers))
 			}
 			if err != nil {
 				return failure{err}
@@ -69,7 +69,7 @@ declared, as serve does when it starts.`,
 
 // writePlan prints the plan for a person. Each listener, connection, consumer, producer
 // and route has a line.
-func writePlan(w io.Writer, p *config.Plan, messages map[string][]string) error {
+func writePlan(w io.Writer, g *publisher.Registry, p *config.Plan, messages map[string][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	s := p.Settings
 	fmt.Fprintf(t, "listeners\n")
@@ -128,7 +128,7 @@ func writePlan(w io.Writer, p *config.Plan, messages map[string][]string) error 
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if err := writeRoutes(w, "  ", p.Routes, messages); err != nil || len(p.Warnings) == 0 {
+	if err := writeRoutes(w, "  ", g, p.Routes, messages); err != nil || len(p.Warnings) == 0 {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "warnings\n  %s\n", strings.Join(p.Warnings, "\n  "))

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -219,6 +221,41 @@ func TestRoutesOfMessages(t *testing.T) {
 		if code := c.Run(context.Background(), words); code != 0 || !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "and messages of billing, import") {
 			t.Errorf("%s: exit %d\n%s%s", args, code, out.String(), errs.String())
 		}
+	}
+}
+
+func requireUser(next publisher.Handler) publisher.Handler { return next }
+
+// TestRoutesOfMiddleware: routes and check say which middleware is around what, and check finds
+// targets that mean nothing.
+func TestRoutesOfMiddleware(t *testing.T) {
+	nothing := func(*publisher.Request) error { return nil }
+	g := publisher.NewRegistry()
+	g.Handle("POST /api/orders", nothing)
+	g.Handle("GET /{page...}", nothing)
+	g.Consume("billing", publisher.Consumer{}, nothing)
+	g.Consume("other", publisher.Consumer{}, nothing)
+	g.Every("nightly", publisher.Clock{Cron: "@daily"}, nothing)
+	g.UseHTTP(func(next http.Handler) http.Handler { return next }, "POST /")
+	g.Use(requireUser, "/api/", "consumer billing")
+	g.Use(publisher.MaxInFlight(2), "clock *", "/api/")
+	run := func(args ...string) (int, string, string) {
+		var out, errs bytes.Buffer
+		c := &command.CLI{Registry: g, Stdout: &out, Stderr: &errs}
+		code := c.Run(context.Background(), args)
+		return code, regexp.MustCompile(`cli_test.go:\d+`).ReplaceAllString(out.String(), "cli_test.go"), errs.String()
+	}
+	want := `GET       /{page...}   command/cli_test.go    through part of command_test.requireUser (command/cli_test.go), part of MaxInFlight (command/cli_test.go)
+POST      /api/orders  command/cli_test.go    through command_test.TestRoutesOfMiddleware (command/cli_test.go), command_test.requireUser (command/cli_test.go), MaxInFlight (command/cli_test.go)
+CLOCK     /nightly     command/cli_test.go    through MaxInFlight (command/cli_test.go)
+consumer  billing      command/cli_test.go    through command_test.requireUser (command/cli_test.go)
+`
+	if code, out, errs := run("routes"); code != 0 || out != want {
+		t.Errorf("exit %d %s\n%s\nwant\n%s", code, errs, out, want)
+	}
+	g.Use(requireUser, "consumer bling")
+	if code, _, errs := run("check"); code == 0 || !strings.Contains(errs, `there is no consumer "bling"`) {
+		t.Errorf("check: exit %d, %s", code, errs)
 	}
 }
 

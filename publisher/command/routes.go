@@ -19,13 +19,15 @@ func (c *CLI) routesCommand() *cobra.Command {
 		Short: "Print the routes and clocks of the compiled-in handlers",
 		Long: `Print each pattern with the place that registers it. The more specific pattern
 wins, in whatever order they are registered. If a route also gets messages of
-consumers, their names follow. Clocks come last: CLOCK and the path of their calls.
+consumers, their names follow, and then the middleware around its handler, the
+outermost first; "part of" says that a pattern chooses among the requests. Clocks
+follow, CLOCK and the path of their calls, and the consumers that have middleware.
 No configuration is read: check prints the routes as the configuration changes them,
 and when the clocks tick.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			if err := writeRoutes(c.Stdout, "", c.Registry.Listing(), messagesOf(c.Registry, c.Registry.Consumers())); err != nil {
+			if err := writeRoutes(c.Stdout, "", c.Registry, c.Registry.Listing(), messagesOf(c.Registry, c.Registry.Consumers())); err != nil {
 				return failure{err}
 			}
 			return nil
@@ -45,8 +47,9 @@ func messagesOf(g *publisher.Registry, consumers map[string]publisher.Consumer) 
 	return by
 }
 
-// writeRoutes prints a line for each route: method, host and path, place, consumers.
-func writeRoutes(w io.Writer, indent string, routes []*publisher.Route, messages map[string][]string) error {
+// writeRoutes prints a line for each route: method, host and path, place, consumers, middleware. A
+// line follows for each consumer that has middleware around a handler of its own.
+func writeRoutes(w io.Writer, indent string, g *publisher.Registry, routes []*publisher.Route, messages map[string][]string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, route := range routes {
 		method, rest := route.Method, route.Pattern
@@ -55,11 +58,40 @@ func writeRoutes(w io.Writer, indent string, routes []*publisher.Route, messages
 		} else {
 			rest = rest[len(method)+1:]
 		}
+		middleware := g.MiddlewareOf(route, "")
+		if method == publisher.MethodClock {
+			middleware = g.MiddlewareOf(nil, "clock "+strings.TrimPrefix(rest, "/"))
+		}
 		fmt.Fprintf(table, "%s%s\t%s\t%s", indent, method, rest, route.Place)
 		if names := messages[route.Pattern]; len(names) > 0 {
 			fmt.Fprintf(table, "\tand messages of %s", strings.Join(names, ", "))
+		} else if len(middleware) > 0 {
+			fmt.Fprint(table, "\t")
 		}
-		fmt.Fprintln(table)
+		writeMiddleware(table, middleware)
+	}
+	consumers := g.Consumers()
+	for _, name := range slices.Sorted(maps.Keys(consumers)) {
+		route, _ := g.RouteOf(name, consumers[name])
+		if middleware := g.MiddlewareOf(route, "consumer "+name); len(middleware) > 0 {
+			fmt.Fprintf(table, "%sconsumer\t%s\t%s\t", indent, name, g.PlaceOf(name))
+			writeMiddleware(table, middleware)
+		}
 	}
 	return table.Flush()
+}
+
+// writeMiddleware ends a line with the names of the middleware.
+func writeMiddleware(w io.Writer, all []publisher.Middleware) {
+	for i, m := range all {
+		before := ", "
+		if i == 0 {
+			before = "\tthrough "
+		}
+		if m.Some {
+			before += "part of "
+		}
+		fmt.Fprintf(w, "%s%s (%s)", before, m.Name, m.Place)
+	}
+	fmt.Fprintln(w)
 }

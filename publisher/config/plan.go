@@ -89,6 +89,9 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 	if err := c.problems.err(); err != nil {
 		return nil, err
 	}
+	if err := registry.CheckMiddleware(); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
