@@ -83,6 +83,7 @@ func (g *Registry) every(name string, c Clock, h Handler, place string) {
 	if h == nil {
 		panic(fmt.Sprintf("publisher: Every(%q) at %s: the handler is nil", name, place))
 	}
+	checkTyped("Every", name, place, h, true)
 	clockKind.add(g, name, c, h, place)
 }
 

@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"mime"
@@ -18,6 +19,11 @@ type Codec interface {
 	Append(dst []byte, v any) ([]byte, error)
 	// Decode fills v, a pointer, from b, which it does not keep.
 	Decode(b []byte, v any) error
+}
+
+// A strictCodec can refuse members that the value has no field for; see [DisallowUnknownFields].
+type strictCodec interface {
+	DecodeStrict(b []byte, v any) error
 }
 
 // codecs has the codecs by nick name and by content type, in lower case, without parameters.
@@ -102,30 +108,39 @@ func decode(contentType, encoding string, headers Table, body []byte, limit int6
 	return decodeBody([]byte(contentType), &e, body, limit, v)
 }
 
-// decodeBody fills v from a body without its compressions. A character set in the content
-// encoding describes the octets. The one in the content type may describe the text before
-// the client encoded it.
+// decodeBody fills v from a body without its compressions.
 func decodeBody(contentType []byte, e *contentEncoding, body []byte, limit int64, v any) error {
-	codec, charset, err := contentCodec(contentType)
-	if err != nil {
+	codec, body, err := readBody(contentType, e, body, limit)
+	if codec == nil {
 		if octets, ok := v.(*[]byte); ok {
 			*octets = cloneBody(body)
 			return nil
 		}
+	}
+	if err != nil {
 		return err
-	}
-	if e.charset != "" {
-		charset = e.charset
-	}
-	if textual(codec) {
-		if body, err = toUTF8(charset, body, limit); err != nil {
-			return err
-		}
 	}
 	if err := codec.Decode(body, v); err != nil {
 		return &DecodeError{ContentType: codec.ContentType(), Cause: err}
 	}
 	return nil
+}
+
+// readBody returns the codec of a body without its compressions, and the body in UTF-8 if it is
+// a text. A character set in the content encoding describes the octets. The one in the content
+// type may describe the text before the client encoded it.
+func readBody(contentType []byte, e *contentEncoding, body []byte, limit int64) (Codec, []byte, error) {
+	codec, charset, err := contentCodec(contentType)
+	if err != nil {
+		return nil, body, err
+	}
+	if e.charset != "" {
+		charset = e.charset
+	}
+	if textual(codec) {
+		body, err = toUTF8(charset, body, limit)
+	}
+	return codec, body, err
 }
 
 func contentCodec(contentType []byte) (Codec, string, error) {
@@ -149,6 +164,18 @@ func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
 }
 
 func (jsonCodec) Decode(b []byte, v any) error { return json.Unmarshal(b, v) }
+
+func (c jsonCodec) DecodeStrict(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if !json.Valid(b) { // something follows the value: Decode says what
+		return c.Decode(b, v)
+	}
+	return nil
+}
 
 // textCodec is for strings and byte slices, which it sends unchanged, and for values with a
 // String method.

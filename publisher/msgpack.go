@@ -29,6 +29,15 @@ func (msgpackCodec) Decode(b []byte, v any) error {
 	return msgpack.Unmarshal(b, v)
 }
 
+func (msgpackCodec) DecodeStrict(b []byte, v any) error {
+	if err := checkMsgpack(b); err != nil {
+		return err
+	}
+	d := msgpack.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields(true)
+	return d.Decode(v)
+}
+
 // msgpackDepth limits how deep arrays and maps may be nested.
 const msgpackDepth = 1000
 

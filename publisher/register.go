@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -72,7 +73,7 @@ func Produce(name string, p Producer) { producerKind.add(Default, name, p, nil, 
 // Consume declares a consumer whose messages h handles. If h is nil, the subscribers of its
 // Marker handle them. If there are none either, its exchange, queue and bindings are declared
 // and nothing is consumed. Consume panics on a bad or duplicate name.
-func Consume(name string, c Consumer, h Handler) { consumerKind.add(Default, name, c, h, caller(2)) }
+func Consume(name string, c Consumer, h Handler) { Default.consume(name, c, h, caller(2)) }
 
 // Subscribe adds h to the handlers of each message of the consumers with this marker. They
 // run in the order of registration and in one transaction.
@@ -96,9 +97,7 @@ func (g *Registry) Handle(pattern string, h Handler, options ...RouteOption) {
 func (g *Registry) Produce(name string, p Producer) { producerKind.add(g, name, p, nil, caller(2)) }
 
 // Consume is the package's [Consume] for this registry.
-func (g *Registry) Consume(name string, c Consumer, h Handler) {
-	consumerKind.add(g, name, c, h, caller(2))
-}
+func (g *Registry) Consume(name string, c Consumer, h Handler) { g.consume(name, c, h, caller(2)) }
 
 // Subscribe is the package's [Subscribe] for this registry.
 func (g *Registry) Subscribe(marker string, h Handler) { g.subscribe(marker, h, caller(2)) }
@@ -115,7 +114,7 @@ func (g *Registry) handle(pattern string, h Handler, options []RouteOption, plac
 	}
 	route, err := parseRoute(pattern, h, place)
 	if err == nil {
-		err = g.conflict(route)
+		err = errors.Join(typedOf(h).checkRoute(route.names), g.conflict(route))
 	}
 	if err != nil {
 		panic(fmt.Sprintf("publisher: Handle(%q) at %s: %v", pattern, place, err))
@@ -151,10 +150,16 @@ func (g *Registry) explain(route *Route, text string) error {
 	return fmt.Errorf("%s", text)
 }
 
+func (g *Registry) consume(name string, c Consumer, h Handler, place string) {
+	checkTyped("Consume", name, place, h, false)
+	consumerKind.add(g, name, c, h, place)
+}
+
 func (g *Registry) subscribe(marker string, h Handler, place string) {
 	if marker == "" || h == nil {
 		panic(fmt.Sprintf("publisher: Subscribe(%q) at %s: needs a marker and a handler", marker, place))
 	}
+	checkTyped("Subscribe", marker, place, h, false)
 	g.subscribers[marker] = append(g.subscribers[marker], h)
 }
 

@@ -252,15 +252,27 @@ func (r *Request) ContentType() []byte {
 // [Request.Offload]. So an unmarshal method of a handler's type must not use anything that
 // other handlers change.
 func (r *Request) Decode(v any) error {
-	e, err := r.encoding()
+	contentType, e, body, err := r.undecoded()
 	if err != nil {
 		return err
 	}
-	body, err := r.content(&e)
-	if err != nil {
-		return err
+	if len(body) > amqpproto.LargeBody {
+		err = r.decodeApart(contentType, e, body, r.server.options.UnpackMax, v)
+	} else {
+		err = decodeBody(contentType, &e, body, r.server.options.UnpackMax, v)
 	}
-	contentType := r.ContentType()
+	return r.explainDecode(contentType, err)
+}
+
+// undecoded returns the body without its compressions, and what it is.
+func (r *Request) undecoded() (contentType []byte, e contentEncoding, body []byte, err error) {
+	if e, err = r.encoding(); err != nil {
+		return nil, e, nil, err
+	}
+	if body, err = r.content(&e); err != nil {
+		return nil, e, nil, err
+	}
+	contentType = r.ContentType()
 	if k := r.consumer; k != nil {
 		if len(contentType) == 0 && k.HeadersContentType {
 			contentType = headersContentType(r.props.Headers)
@@ -269,11 +281,11 @@ func (r *Request) Decode(v any) error {
 			contentType = view(k.Codec)
 		}
 	}
-	if len(body) > amqpproto.LargeBody {
-		err = r.decodeApart(contentType, e, body, r.server.options.UnpackMax, v)
-	} else {
-		err = decodeBody(contentType, &e, body, r.server.options.UnpackMax, v)
-	}
+	return contentType, e, body, nil
+}
+
+// explainDecode adds the remedy to the error of a message without a content type.
+func (r *Request) explainDecode(contentType []byte, err error) error {
 	if err != nil && len(contentType) == 0 && r.consumer != nil {
 		name, _ := SplitInstance(r.message.Consumer)
 		err = fmt.Errorf("%w (consumer.%s.codec says how to read such messages)", err, name)

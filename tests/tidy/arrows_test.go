@@ -26,6 +26,8 @@ const (
 	zstd       = "github.com/klauspost/compress/zstd"
 	cron       = "github.com/robfig/cron/v3"
 	toml       = "github.com/pelletier/go-toml/v2"
+	validator  = "github.com/go-playground/validator/v10"
+	translator = "github.com/go-playground/"
 	cobra      = "github.com/spf13/cobra"
 	pflag      = "github.com/spf13/pflag"
 )
@@ -57,7 +59,8 @@ var rows = []row{
 	{"amqpproto/broker/store", 1, []string{"amqpproto", "amqpproto/journal"}},
 	{"publisher/schedule", 0, []string{cron}},
 	{"publisher/pickle", 0, []string{ogrek}},
-	{"publisher", 1, []string{"loop/coro", "publisher/outbox", "amqpproto", "publisher/http1", "publisher/websocket", "publisher/schedule", "publisher/pickle", vocabulary, msgpack, charsets, brotli, zstd, xxhash, zerolog}},
+	{"publisher/binding", 0, []string{validator, translator}},
+	{"publisher", 1, []string{"loop/coro", "publisher/outbox", "amqpproto", "publisher/http1", "publisher/websocket", "publisher/schedule", "publisher/binding", "publisher/pickle", validator, vocabulary, msgpack, charsets, brotli, zstd, xxhash, zerolog}},
 	{"publisher/outbox", 0, []string{zerolog}},
 	{"publisher/spool", 1, []string{"amqpproto/journal"}},
 	{"publisher/dedupe", 1, []string{"amqpproto/journal"}},
