@@ -15,7 +15,8 @@ import (
 	"zamqp/tests/kit/selfsigned"
 )
 
-// secured accepts connections whose handshake is made on a goroutine, and gives them to the loop. It returns how to dial it.
+// secured accepts connections, makes their handshakes on a goroutine, and gives them to the loop.
+// It returns a function that dials it.
 func (r *running) secured(own selfsigned.Certificate, accept func(*loop.Conn) loop.Peer) func(version uint16) (*tls.Conn, *net.TCPConn) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -59,7 +60,7 @@ func (r *running) secured(own selfsigned.Certificate, accept func(*loop.Conn) lo
 	}
 }
 
-// heard is a connection that keeps the last octets that it has read.
+// A heard is a connection that keeps the last octets that it has read.
 type heard struct {
 	net.Conn
 	last []byte
@@ -81,7 +82,8 @@ func alert(c *tls.Conn) bool {
 	return len(last) == alertSize && last[0] == 21
 }
 
-// TestEchoOverAStream: in both directions, cut anywhere, by peers that take what they like.
+// TestEchoOverAStream: octets arrive in both directions, cut anywhere, with peers that take
+// random amounts.
 func TestEchoOverAStream(t *testing.T) {
 	const seed, clients, size = 7, 4, 300_000
 	own := selfsigned.New(t)
@@ -105,7 +107,8 @@ func TestEchoOverAStream(t *testing.T) {
 	}
 }
 
-// A client that does not read leaves the output with the peer, and is not read. When it reads, everything comes.
+// If a client does not read, the output stays with the peer, and the loop does not read from the
+// client. When it reads again, everything arrives.
 func TestPressureOverAStream(t *testing.T) {
 	const high, size = 64 << 10, 16 << 20
 	r := start(t, loop.Options{HighWater: high})

@@ -47,8 +47,8 @@ func TestChildrenWorkAtOnce(t *testing.T) {
 	}
 }
 
-// TestChildFails: the first error ends the waits of the others and the context. The handler
-// gets it by Wait, or else the call does.
+// TestChildFails: the first error ends the waits of the others and the context. The handler gets
+// it from Wait; without Wait the call fails with it.
 func TestChildFails(t *testing.T) {
 	failure := errors.New("no bank")
 	for _, row := range []struct {
@@ -154,8 +154,8 @@ func TestCallWaitsForItsChildren(t *testing.T) {
 	}
 }
 
-// TestCancelledChildren: what ends the waits of a call also ends those of its children; work
-// on other goroutines is waited for.
+// TestCancelledChildren: what ends the waits of a call also ends those of its children. The call
+// waits for work on other goroutines.
 func TestCancelledChildren(t *testing.T) {
 	b := newBench(t)
 	var told []error
@@ -356,7 +356,7 @@ func TestChildrenOfMountedHandlers(t *testing.T) {
 	}
 }
 
-// TestLimits: routes and consumers have their own in place of server.call_timeout.
+// TestLimits: routes and consumers have timeouts of their own in place of server.call_timeout.
 func TestLimits(t *testing.T) {
 	b := newBench(t)
 	sleep := func(r *publisher.Request) error { return r.Sleep(time.Hour) }

@@ -119,7 +119,7 @@ func TestClient(t *testing.T) {
 		return r.Text(200, fmt.Sprint(length))
 	})
 	reg.Handle("GET /left", func(r *publisher.Request) error {
-		_, err := r.Client().Get(to.URL + "/large") // whose body nobody reads or closes
+		_, err := r.Client().Get(to.URL + "/large") // nobody reads or closes its body
 		return err
 	})
 	s := publishertest.New(t, reg)

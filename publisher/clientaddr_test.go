@@ -9,8 +9,8 @@ import (
 	"zamqp/publisher"
 )
 
-// TestClientAddr: a proxy is believed about the client as far as it is trusted; the client itself
-// is not.
+// TestClientAddr: the server believes a trusted proxy about the client's address, and not the
+// client itself.
 func TestClientAddr(t *testing.T) {
 	proxy, unix := tcp("10.1.1.1"), from{&net.UnixAddr{Net: "unix"}}
 	const nobody = "invalid IP"
@@ -59,7 +59,7 @@ func TestClientAddr(t *testing.T) {
 			for i, path := range []string{"/own", "/net", "/own"} {
 				r := b.server.NewCall()
 				r.SetHTTP([]byte("GET"), []byte(path), []byte("own.example"), fields, row.peer)
-				if i == 2 { // a request that is used again remembers nobody
+				if i == 2 { // a request that is used again forgets the earlier client
 					r.SetHTTP([]byte("GET"), []byte(path), []byte("own.example"), nil, tcp("192.0.2.77"))
 				}
 				b.server.Dispatch(r, b)

@@ -7,7 +7,7 @@ import (
 	"zamqp/publisher"
 )
 
-// TestSiteOfAMessage: the texts that a handler gives are those of the site, and so is the
+// TestSiteOfAMessage: names in what a handler publishes are those of the site, and so is the
 // exchange of an error handler.
 func TestSiteOfAMessage(t *testing.T) {
 	b := newBench(t)
@@ -29,7 +29,7 @@ func TestSiteOfAMessage(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	b.confirm(0, nil)
-	// The request is that of the message before, used again.
+	// This request uses the struct of the earlier message again.
 	b.request("GET", "/", "", "")
 	if o := b.last(); o.body != "||http://localhost/x" {
 		t.Errorf("%+v", o)

@@ -38,11 +38,11 @@ func (r *turns) turn() bool {
 	return len(due) > 0
 }
 
-// client is a subscriber that takes what the test lets it take.
+// client is a subscriber that takes as much as the test allows.
 type client struct {
 	sub   subscription
 	got   []byte
-	takes int // at once
+	takes int // octets at once
 	stuck bool
 	err   error // of deliver
 	ended error
@@ -151,7 +151,7 @@ func TestAnEventIsEncodedOnceAndDeliveredWithoutAllocation(t *testing.T) {
 	for i := range clients[1:] {
 		clients[1+i].sub.end()
 	}
-	if one := perEvent(1); many > one+1 { // a slice more or less
+	if one := perEvent(1); many > one+1 { // one slice more is fine
 		t.Errorf("%v allocations for an event to 100 clients, %v to one", many, one)
 	}
 }

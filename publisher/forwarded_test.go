@@ -17,7 +17,8 @@ func (f from) RemoteAddr() net.Addr { return f.Addr }
 
 func tcp(ip string) from { return from{&net.TCPAddr{IP: net.ParseIP(ip), Port: 1234}} }
 
-// TestForwarded: a proxy is believed about the client as far as it is trusted.
+// TestForwarded: the server believes a trusted proxy about scheme, host and prefix, and nobody
+// else.
 func TestForwarded(t *testing.T) {
 	proxy, unix := tcp("10.1.1.1"), from{&net.UnixAddr{Net: "unix"}}
 	for _, row := range []struct {
@@ -102,7 +103,7 @@ func TestForwarded(t *testing.T) {
 			host, _, _ := strings.Cut(rest, "/")
 			seen := fmt.Sprintf("%s %s://%s /net", host, scheme, host)
 			if scheme == "http" && !strings.Contains(strings.ToLower(row.fields), "proto") || row.want == "http://own.example/x" || strings.Contains(row.fields, "javascript") {
-				seen = host + " :// /net" // nobody has said the scheme: as under net/http
+				seen = host + " :// /net" // the scheme is not known: as under net/http
 			}
 			if got := b.done[1].body; got != seen {
 				t.Errorf("net/http: %s, want %s", got, seen)

@@ -120,8 +120,8 @@ func (w capitals) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// TestMiddlewareSeesTheAnswer: a writer that wraps another one has the answers of our own
-// handlers to change, and those to their errors.
+// TestMiddlewareSeesTheAnswer: a writer that wraps another one can change the answers of our own
+// handlers, and those to their errors.
 func TestMiddlewareSeesTheAnswer(t *testing.T) {
 	b := newBench(t)
 	own := errors.New("secret")
@@ -167,8 +167,8 @@ func TestMiddlewareSeesTheAnswer(t *testing.T) {
 	}
 }
 
-// TestPanicsGoThroughTheMiddleware: one that recovers sees it, and the log has the stack of
-// the handler.
+// TestPanicsGoThroughTheMiddleware: middleware that recovers gets the panic, and the log has the
+// stack of the handler.
 func TestPanicsGoThroughTheMiddleware(t *testing.T) {
 	for name, recovers := range map[string]bool{"recovered": true, "not recovered": false} {
 		for kind, h := range map[string]publisher.Handler{"ours": func(*publisher.Request) error { return fallOver() }, "mounted": publisher.HTTP(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { _ = fallOver() }))} {
@@ -313,7 +313,7 @@ func TestCallCommitsAfterTheMiddleware(t *testing.T) {
 	}
 }
 
-// TestHandlersWaitInsideOfMiddleware: they park the call as ever, and the middleware's
+// TestHandlersWaitInsideOfMiddleware: they park the call as usual, and the middleware's
 // goroutines may use the call meanwhile.
 func TestHandlersWaitInsideOfMiddleware(t *testing.T) {
 	b := newBench(t)
@@ -349,8 +349,8 @@ func TestHandlersWaitInsideOfMiddleware(t *testing.T) {
 	}
 }
 
-// TestMiddlewareEndsTheWaitsOfAHandler: by the context that it hands on, and by returning
-// before the handler.
+// TestMiddlewareEndsTheWaitsOfAHandler: when the context that it has passed on ends, and when it
+// returns before the handler.
 func TestMiddlewareEndsTheWaitsOfAHandler(t *testing.T) {
 	for name, m := range map[string]func(http.Handler) http.Handler{
 		"http.TimeoutHandler": func(next http.Handler) http.Handler { return http.TimeoutHandler(next, time.Millisecond, "too slow") },
@@ -441,7 +441,7 @@ func TestRequestsWithoutARoutePassThrough(t *testing.T) {
 	}
 }
 
-// TestMessagesPassNoMiddleware: it is for HTTP clients, even on the way through a route.
+// TestMessagesPassNoMiddleware: not even messages that come through a route.
 func TestMessagesPassNoMiddleware(t *testing.T) {
 	b := newBench(t)
 	b.reg.Handle("POST /orders", answering(201, "made"))

@@ -24,8 +24,8 @@ func through(t *testing.T, c publisher.Consumer, p publisher.Publishing, pattern
 	return s, s.Deliver("work", p)
 }
 
-// TestRouteSeesARequest: the handler of a route sees the message as an HTTP request,
-// whichever way it is written.
+// TestRouteSeesARequest: the handler of a route sees the message as an HTTP request, whether it
+// is ours or net/http's.
 func TestRouteSeesARequest(t *testing.T) {
 	table := publisher.Table{"Authorization": "Basic eDp5", "cookie": "a=b", "Forwarded": "for=1.2.3.4", "X-Forwarded-For": "1.2.3.4",
 		"X-Forwarded-Proto": "https", "Host": "evil", "Connection": "close", "Upgrade": "websocket", "X-Real-Ip": "1.2.3.4", "X-Remote-User": "root",
@@ -239,7 +239,7 @@ func TestBadRoutes(t *testing.T) {
 	}
 }
 
-// TestRouteNeedsAClient: what needs a connection is a permanent failure.
+// TestRouteNeedsAClient: a handler that needs a connection is a permanent failure.
 func TestRouteNeedsAClient(t *testing.T) {
 	for name, h := range map[string]publisher.Handler{
 		"stream": func(r *publisher.Request) error {
@@ -259,7 +259,7 @@ func TestRouteNeedsAClient(t *testing.T) {
 	}
 }
 
-// TestURLByTime: a clock's call has the base URL, too.
+// TestURLByTime: the call of a clock has the base URL, too.
 func TestURLByTime(t *testing.T) {
 	g := publisher.NewRegistry()
 	got := ""

@@ -19,7 +19,7 @@ import (
 type handling struct {
 	consumer publisher.Consumer
 	takes    time.Duration
-	fails    map[string]int // how often the handler fails first, by message id
+	fails    map[string]int // how often the handler fails before it succeeds, by message id
 	begun    map[string]int
 	ended    map[string]int
 }
@@ -117,8 +117,8 @@ func TestIDInAHeader(t *testing.T) {
 	}
 }
 
-// TestDuplicateOfAFailure: a message that fails is tried again, and so is one with its id
-// that waits for it. One that is given up does not count as handled.
+// TestDuplicateOfAFailure: a message that fails is tried again. So is one with the same id, which
+// has waited for it. A message that is given up does not count as handled.
 func TestDuplicateOfAFailure(t *testing.T) {
 	for _, lane := range []string{"", "queue"} {
 		for _, fails := range []int{1, 100} {
@@ -169,8 +169,8 @@ func TestDedupeThroughCuts(t *testing.T) {
 	}
 }
 
-// TestDedupeThroughKills: at whatever operation the process is killed, each id is handled,
-// and an id twice at most if it was in hand then.
+// TestDedupeThroughKills: at whatever operation the process is killed, each id is handled: once,
+// or at most twice if it was being handled at that moment.
 func TestDedupeThroughKills(t *testing.T) {
 	doortest.Every(t, "kill", func(t *testing.T, at int) int {
 		w := doortest.New(t, 0, broker.Options{})

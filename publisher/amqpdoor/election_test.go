@@ -49,7 +49,7 @@ func (k *ticking) start(name string) *doortest.Process {
 	return p
 }
 
-// check compares the ticks with the schedule, after the first one until then.
+// check compares the ticks with the schedule, from the first tick until now.
 func (k *ticking) check(most int) {
 	k.t.Helper()
 	var first time.Time
@@ -82,7 +82,7 @@ func (k *ticking) unfinished(at time.Time) bool {
 	return false
 }
 
-// by is who has made the ticks since then.
+// by counts the ticks since then by the process that has made them.
 func (k *ticking) by(since time.Time) map[string]int {
 	all := map[string]int{}
 	for at, names := range k.begun {
@@ -95,7 +95,7 @@ func (k *ticking) by(since time.Time) map[string]int {
 	return all
 }
 
-// TestOneProcessTicks: of three processes one ticks. When it is killed another one does.
+// TestOneProcessTicks: only one of three processes ticks. When it is killed, another one does.
 func TestOneProcessTicks(t *testing.T) {
 	for _, dedupe := range []bool{false, true} {
 		for seed := range int64(4) {
@@ -204,8 +204,8 @@ func TestTicksThroughKills(t *testing.T) {
 	}
 }
 
-// TestLeaderDrains: the process that stops hands over at once, but a tick that runs is made
-// to its end, and not repeated.
+// TestLeaderDrains: when the leader stops, another process is the leader at once. A tick that
+// runs ends first, and is not repeated.
 func TestLeaderDrains(t *testing.T) {
 	for _, takes := range []time.Duration{0, 3 * time.Second} {
 		t.Run(takes.String(), func(t *testing.T) {
@@ -231,8 +231,8 @@ func TestLeaderDrains(t *testing.T) {
 	}
 }
 
-// TestTicksOverRestarts: the broker keeps what has been ticked while no process runs. What
-// was missed is one tick.
+// TestTicksOverRestarts: while no process runs, the broker keeps which ticks were made. All
+// missed ticks become one.
 func TestTicksOverRestarts(t *testing.T) {
 	w := doortest.New(t, 0, broker.Options{})
 	k := newTicking(t, w, true)

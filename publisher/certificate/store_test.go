@@ -160,7 +160,7 @@ func TestRefresh(t *testing.T) {
 	refresh("at rest", false, "")
 }
 
-// TestRefreshOfTheAuthorities: new ones get keys of their own for the tickets of sessions.
+// TestRefreshOfTheAuthorities: new authorities mean new keys for session tickets.
 func TestRefreshOfTheAuthorities(t *testing.T) {
 	first, second := selfsigned.For(t, "first"), selfsigned.For(t, "second")
 	ca := write(t, content(t, first.Cert))

@@ -24,7 +24,7 @@ type host struct {
 	election *election // of the last clock with a leader
 }
 
-// election is one whose outcome the test decides.
+// An election is one whose outcome the test decides.
 type election struct {
 	h         *host
 	candidate publisher.Candidate

@@ -8,14 +8,14 @@ import (
 	"zamqp/publisher"
 )
 
-// TestOnlyTheLeaderTicks: a process that is not the leader begins nothing and counts nothing.
-// What the leader before has left decides what comes first.
+// TestOnlyTheLeaderTicks: a process that is not the leader begins nothing and counts nothing. The
+// record of the previous leader decides what comes first.
 func TestOnlyTheLeaderTicks(t *testing.T) {
 	for name, row := range map[string]struct {
 		clock  publisher.Clock
 		last   time.Duration // before now
 		begun  bool
-		want   []time.Duration // what has been ticked one minute later, before now
+		want   []time.Duration // the ticks that were made within a minute, relative to now
 		counts map[string]float64
 	}{
 		"nothing missed":        {last: 0, want: []time.Duration{-time.Minute}},
@@ -64,8 +64,8 @@ func TestOnlyTheLeaderTicks(t *testing.T) {
 	}
 }
 
-// TestClaimsThatAreNotGranted: nothing begins, and what is claimed when the process is
-// dismissed or drains does not begin later.
+// TestClaimsThatAreNotGranted: no tick begins that was not granted. One that is claimed when the
+// process is dismissed or drains does not begin later.
 func TestClaimsThatAreNotGranted(t *testing.T) {
 	var j job
 	h := serve(t, with(publisher.Clock{Period: time.Minute, Leader: "default"}, j.handle))

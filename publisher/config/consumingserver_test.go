@@ -166,8 +166,8 @@ func TestProblemsOfConsumingServers(t *testing.T) {
 	}
 }
 
-// TestSharedQueues: what two consuming servers cannot do with one queue is an error, and what
-// is left to chance a warning.
+// TestSharedQueues: settings with which two consuming servers cannot share a queue are errors. If
+// chance decides, that is a warning.
 func TestSharedQueues(t *testing.T) {
 	const two = "[consuming_server.eu]\nsite_id = \"e\"\n[consuming_server.us]\nsite_id = \"u\"\n"
 	const same = "site.id = \"s\"\n[consuming_server.eu]\n[consuming_server.us]\n"

@@ -58,8 +58,8 @@ func (d *disk) work() {
 	}
 }
 
-// TestStoredIsThere: after a loss of power at any moment, each id that was reported as stored
-// is known, and no other but those that were added.
+// TestStoredIsThere: after a loss of power at any moment, the store knows each id that was
+// reported as stored, and none that was never added.
 func TestStoredIsThere(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	now := time.Unix(1_800_000_000, 0)
@@ -88,7 +88,8 @@ func TestStoredIsThere(t *testing.T) {
 	}
 }
 
-// TestIdsAreForgotten: when their time is over, and when there are too many, with their files.
+// TestIdsAreForgotten: ids are forgotten when they are too old or too many, and their files are
+// removed.
 func TestIdsAreForgotten(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	d := open(t, crashfs.New(), now, 10_000)
@@ -123,7 +124,7 @@ func TestIdsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestDiskInTrouble: what waits is told when the disk takes it.
+// TestDiskInTrouble: waiters are told when the disk has taken their ids.
 func TestDiskInTrouble(t *testing.T) {
 	d := open(t, crashfs.New(), time.Unix(1_800_000_000, 0), 1000)
 	d.add(1)
@@ -146,7 +147,7 @@ func TestDiskInTrouble(t *testing.T) {
 	}
 }
 
-// TestNoAllocations: an id that is looked up and added costs none, but for what grows.
+// TestNoAllocations: looking up and adding an id allocates nothing, except when the memory grows.
 func TestNoAllocations(t *testing.T) {
 	d := open(t, crashfs.New(), time.Unix(1_800_000_000, 0), 1_000_000)
 	text := []byte("an id")

@@ -28,8 +28,8 @@ func streamer(room int) (*recorder, *int) {
 
 const firstHalf = post + "Content-Length: 10\r\n\r\n01234"
 
-// TestStreamIsHeldBack: what the Handler has no room for stays with the wire, and the
-// client is not to blame for the time that passes.
+// TestStreamIsHeldBack: octets for which the Handler has no room stay with the wire, and the time
+// that passes does not count against the client.
 func TestStreamIsHeldBack(t *testing.T) {
 	for _, chunked := range []bool{false, true} {
 		r, room := streamer(3)
@@ -106,8 +106,8 @@ func TestStreamExpects(t *testing.T) {
 	}
 }
 
-// TestStreamAnsweredEarly: behind an early answer a short rest of the body is thrown
-// away, and for a long one the connection ends.
+// TestStreamAnsweredEarly: after an early answer a short rest of the body is dropped; if the rest
+// is long, the connection ends.
 func TestStreamAnsweredEarly(t *testing.T) {
 	long := fmt.Sprintf("%sContent-Length: %d\r\n\r\n01234", post, 300<<10)
 	answer := func(r *recorder) { r.conn.Answer(200, "", nil, nil) }
@@ -190,9 +190,9 @@ func TestStreamIsCut(t *testing.T) {
 	}
 }
 
-// TestStreamLink: bodies that stream into little room arrive whole and in order, and the
-// requests behind them too, over a wire that cuts and delays as it likes, whether they
-// are answered before or behind their end.
+// TestStreamLink: bodies that stream into little room arrive whole and in order, and so do the
+// requests after them, over a wire that cuts and delays at random, whether they are answered
+// before or after their end.
 func TestStreamLink(t *testing.T) {
 	wiretest.Seeds(t, 60, func(t *testing.T, seed int64) {
 		random := rand.New(rand.NewSource(seed))

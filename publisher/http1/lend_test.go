@@ -12,8 +12,8 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// TestLend: lent pieces arrive whole and in order on a wire that cuts as it likes, although
-// their buffer is overwritten as soon as it is free, and other answers stand before and behind.
+// TestLend: lent pieces arrive whole and in order on a wire that cuts at random. Their buffer is
+// overwritten as soon as it is free, and other answers come before and after them.
 func TestLend(t *testing.T) {
 	wiretest.Seeds(t, 60, func(t *testing.T, seed int64) {
 		random := rand.New(rand.NewSource(seed))

@@ -13,7 +13,7 @@ import (
 	"zamqp/publisher/httpdoor"
 )
 
-// A sender is a client that sends whenever it is read.
+// A sender is a client that sends as fast as the server reads.
 type sender struct {
 	*client
 	left string
@@ -83,8 +83,8 @@ func TestBodyStreams(t *testing.T) {
 	}
 }
 
-// TestBodyStreamIsBounded: the client is read no faster than the handler reads, and what is
-// held is bounded whatever the length.
+// TestBodyStreamIsBounded: the server reads from the client no faster than the handler reads, so
+// the memory is bounded whatever the length.
 func TestBodyStreamIsBounded(t *testing.T) {
 	size := 64 << 20
 	if testing.Short() {
@@ -218,7 +218,7 @@ func TestBodyStreamUnread(t *testing.T) {
 	if got := c.take(); !strings.Contains(got, "Connection: close\r\n") || !c.closed {
 		t.Fatal(got)
 	}
-	// The same where the client was held back before.
+	// The same if the client was held back before.
 	h, c = newStreamHost(t, httpdoor.Limits{}, http1.Config{BodyMax: 1 << 30}, func(r *publisher.Request) error {
 		_ = r.Sleep(time.Second)
 		return answer(r)
@@ -314,8 +314,8 @@ func TestBodyStreamWhole(t *testing.T) {
 	}
 }
 
-// TestBodyStreamRoom: a body that streams is counted by all that it may take, and refused
-// where others have taken the room.
+// TestBodyStreamRoom: a streaming body counts with the most that it may use, and is refused if
+// other bodies use the room.
 func TestBodyStreamRoom(t *testing.T) {
 	h, c := newStreamHost(t, httpdoor.Limits{Bodies: 200_000}, http1.Config{}, count)
 	var clients []*sender
@@ -342,8 +342,8 @@ func TestBodyStreamRoom(t *testing.T) {
 	}
 }
 
-// TestBodyStreamWaits: a drain lets a body come, server.call_timeout counts from the last
-// octets that were read, and what ends the waits of a call ends a Read.
+// TestBodyStreamWaits: during a drain a body still arrives; server.call_timeout counts from the
+// last octets that were read; and what ends the waits of a call ends a Read.
 func TestBodyStreamWaits(t *testing.T) {
 	cut := errors.New("cut")
 	var failed error
@@ -376,7 +376,7 @@ func TestBodyStreamWaits(t *testing.T) {
 	}
 }
 
-// TestBodyStreamHalfClose: a client that closes its side behind its body has sent all of it.
+// TestBodyStreamHalfClose: if a client closes its side after its body, the body is whole.
 func TestBodyStreamHalfClose(t *testing.T) {
 	h, c := newStreamHost(t, httpdoor.Limits{}, http1.Config{}, func(r *publisher.Request) error {
 		_ = r.Sleep(time.Second)

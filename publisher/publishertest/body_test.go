@@ -15,7 +15,7 @@ import (
 	"zamqp/publisher/publishertest"
 )
 
-// uploads has a route of each kind that counts what it gets, as fast as it likes.
+// uploads has a route of each kind, whose handlers count what they get.
 func uploads(t *testing.T, middleware ...func(http.Handler) http.Handler) *publishertest.Server {
 	g := publisher.NewRegistry()
 	for _, m := range middleware {
@@ -65,7 +65,7 @@ func uploads(t *testing.T, middleware ...func(http.Handler) http.Handler) *publi
 	return publishertest.New(t, g)
 }
 
-// TestRequestFrom: what streams arrives, with and without middleware around the handler.
+// TestRequestFrom: a streaming body arrives, with and without middleware around the handler.
 func TestRequestFrom(t *testing.T) {
 	t.Run("alone", func(t *testing.T) { testRequestFrom(t, uploads(t)) })
 	t.Run("in middleware", func(t *testing.T) {

@@ -79,7 +79,7 @@ func TestTick(t *testing.T) {
 }
 
 // TestSetLeader: a clock with a leader ticks only there. A new leader makes the last of the
-// missed ticks, and counts no others while it is none.
+// missed ticks. While a process is not the leader, it counts no missed ticks.
 func TestSetLeader(t *testing.T) {
 	for _, dedupe := range []bool{false, true} {
 		t.Run(fmt.Sprintf("dedupe=%v", dedupe), func(t *testing.T) {

@@ -73,8 +73,8 @@ func TestConsumingServers(t *testing.T) {
 	}
 }
 
-// TestErrorHandlersOfSites: an error handler for an exchange with the site's id in its
-// name is that of the site's own exchange.
+// TestErrorHandlersOfSites: an error handler for an exchange with ${site_id} in its name gets the
+// failures of each site's own exchange.
 func TestErrorHandlersOfSites(t *testing.T) {
 	g := publisher.NewRegistry()
 	g.Consume("orders", publisher.Consumer{}, func(*publisher.Request) error { return errors.New("no") })
@@ -94,8 +94,8 @@ func TestErrorHandlersOfSites(t *testing.T) {
 	}
 }
 
-// TestPauseOfInstances: a consumer's name is all its instances, and an instance's name is
-// that one.
+// TestPauseOfInstances: the name of a consumer means all its instances, and the name of an
+// instance only that one.
 func TestPauseOfInstances(t *testing.T) {
 	g := publisher.NewRegistry()
 	g.Consume("orders", publisher.Consumer{}, func(*publisher.Request) error { return nil })

@@ -10,7 +10,8 @@ import (
 	"zamqp/publisher/publishertest"
 )
 
-// TestFilesBehindMiddleware: it sees and changes the head; the octets pass it by.
+// TestFilesBehindMiddleware: the middleware sees and changes the head, and does not see the
+// octets.
 func TestFilesBehindMiddleware(t *testing.T) {
 	long := strings.Repeat("0123456789", 50_000)
 	m := fstest.MapFS{"long.css": {Data: []byte(long)}, "a.txt": {Data: []byte("text")}}

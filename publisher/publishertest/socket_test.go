@@ -219,7 +219,7 @@ func TestSocketOfATopic(t *testing.T) {
 	}
 }
 
-// TestSocketWhoseFilterPanics: its call fails by the panic, and no other socket ends.
+// TestSocketWhoseFilterPanics: its call fails with the panic, and no other socket ends.
 func TestSocketWhoseFilterPanics(t *testing.T) {
 	s := publishertest.New(t, sockets())
 	strict, other := s.Dial("/strict"), s.Dial("/news")

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// conformance are cases as the Autobahn test suite has them, by its numbers, with what the
-// handler gets and what is sent. RFC 6455 §5 to §8.
+// conformance has cases like those of the Autobahn test suite, with its numbers: what the handler
+// gets, and what is sent. RFC 6455 §5 to §8.
 var conformance = []struct {
 	name, in, got, sent string
 	closed              bool

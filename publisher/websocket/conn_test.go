@@ -10,8 +10,8 @@ import (
 	"zamqp/tests/kit/wiretest"
 )
 
-// TestHeldBack: messages that nobody takes are not read beyond a bound, and neither is what
-// follows them. Pings before them are answered.
+// TestHeldBack: if nobody takes the messages, the machine stops reading at a bound. It answers
+// the pings that came before.
 func TestHeldBack(t *testing.T) {
 	k := newTaker(&limits)
 	k.lazy = true
@@ -54,7 +54,7 @@ func TestPingsWithoutReading(t *testing.T) {
 	}
 }
 
-// TestFull: the writer hears when there is room again.
+// TestFull: the writer is told when there is room again.
 func TestFull(t *testing.T) {
 	k := newTaker(&limits)
 	for i := 0; !k.conn.Full(); i++ {
@@ -72,8 +72,8 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded: a large message is counted while it is held, and refused where there
-// is no room for it; a small one always has room.
+// TestMemoryIsBounded: a large message counts as long as it is held, and is refused if there is
+// no room for it. There is always room for a small one.
 func TestMemoryIsBounded(t *testing.T) {
 	cfg := websocket.Config{MessageMax: 1 << 20}.WithDefaults()
 	k := newTaker(&cfg)
@@ -132,7 +132,7 @@ func TestViewsStay(t *testing.T) {
 	}
 }
 
-// TestDiscard: what is thrown away takes no memory, and pings and close are still heard.
+// TestDiscard: messages that are dropped use no memory, and pings and close frames still work.
 func TestDiscard(t *testing.T) {
 	k := newTaker(&limits)
 	k.lazy = true
@@ -147,8 +147,8 @@ func TestDiscard(t *testing.T) {
 	}
 }
 
-// TestShut: after our close frame the peer's is awaited, for a while, and messages are
-// thrown away.
+// TestShut: after our close frame the machine waits for the peer's, for a while, and drops
+// messages.
 func TestShut(t *testing.T) {
 	for _, answers := range []bool{true, false} {
 		k := newTaker(&limits)
@@ -221,7 +221,7 @@ func TestALongFrameIsNoSilence(t *testing.T) {
 	}
 }
 
-// TestSilenceOfTheHeld: a peer from which nothing is read is not blamed.
+// TestSilenceOfTheHeld: while nothing is read from a peer, it does not count as silent.
 func TestSilenceOfTheHeld(t *testing.T) {
 	cfg := websocket.Config{PingInterval: 10 * time.Second, PongTimeout: 3 * time.Second}.WithDefaults()
 	k := newTaker(&cfg)
@@ -255,7 +255,7 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-// TestLost: the handler hears it once.
+// TestLost: the handler is told once.
 func TestLost(t *testing.T) {
 	k := newTaker(&limits)
 	_, _ = k.conn.Feed([]byte(frame(0x01, "half")))

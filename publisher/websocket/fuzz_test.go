@@ -7,8 +7,8 @@ import (
 	"zamqp/publisher/websocket"
 )
 
-// FuzzFrames: no input makes the machine panic, take more than it got, hold more memory
-// than its limits, or see something else when the input is cut elsewhere.
+// FuzzFrames: whatever the input, the machine does not panic, takes no more than it got, keeps
+// within its limits of memory, and gives the same result wherever the input is cut.
 func FuzzFrames(f *testing.F) {
 	for _, row := range conformance {
 		f.Add([]byte(row.in), uint16(3))
@@ -29,7 +29,8 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-// FuzzMessages: what a client's machine sends, the server's reads, whatever the fragments.
+// FuzzMessages: the server's machine reads what the client's machine sends, whatever the
+// fragments.
 func FuzzMessages(f *testing.F) {
 	f.Add([]byte("Hello"), uint16(2), false)
 	f.Add(bytes.Repeat([]byte("x"), 70_000), uint16(126), true)

@@ -12,7 +12,7 @@ import (
 	"zamqp/tests/kit/wsclient"
 )
 
-// A Conn is served by the loop and by the test wire alike.
+// Both the loop and the test wire can serve a Conn.
 var (
 	_ wiretest.Peer       = (*websocket.Conn)(nil)
 	_ wiretest.HalfCloser = (*websocket.Conn)(nil)
@@ -135,7 +135,7 @@ func frame(first byte, payload string) string { return wsclient.Frame(first, pay
 // closing is the payload of a close frame.
 func closing(code int, reason string) string { return wsclient.Closing(code, reason) }
 
-// transcript is what a taker sees and sends of an input.
+// transcript returns what a taker gets from an input, and what it sends.
 func transcript(cfg *websocket.Config, chunks [][]byte) string {
 	k := newTaker(cfg)
 	rest, err := wiretest.FeedChunks(k.conn.Feed, chunks)

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// eventText is the data of an event: about what a line of news has.
+// eventText is the data of an event: about a line of news.
 var eventText = strings.Repeat("news", 25)
 
 // eventsOf is how many events each client gets.
 const eventsOf = 20
 
-// events has many clients follow a topic, and sends events one after the other: each when
-// all clients have got the one before.
+// events makes many clients follow a topic, and sends events one after the other: each when all
+// clients have got the one before.
 func events(b *bench, c contestant) (sample, error) {
 	if err := raiseFiles(b.options.idle + 500); err != nil {
 		return sample{}, err

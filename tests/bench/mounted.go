@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What http-mounted asks our server for, besides its own handler of /hello.
+// The paths of our server that http-mounted asks for, besides its own handler of /hello.
 const (
 	inlineName = "zamqp, publisher.Inline"
 	httpName   = "zamqp, publisher.HTTP"

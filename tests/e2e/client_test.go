@@ -76,7 +76,8 @@ func TestClientAsksAtOnce(t *testing.T) {
 	}
 }
 
-// TestSlowHostHoldsUpNobodyElse: 1,000 calls wait for one host while others are quick.
+// TestSlowHostHoldsUpNobodyElse: 1,000 calls wait for one host, and calls to other hosts stay
+// quick.
 func TestSlowHostHoldsUpNobodyElse(t *testing.T) {
 	const many = 1000
 	release := make(chan struct{})
@@ -126,8 +127,8 @@ func TestSlowHostHoldsUpNobodyElse(t *testing.T) {
 	}
 }
 
-// TestClientEndsWithItsCall: a request ends by a limit, when the client goes, and at the
-// drain's end; a drain waits for an answer that comes.
+// TestClientEndsWithItsCall: a request ends at a limit, when the client goes, and at the end of a
+// drain. A drain waits for an answer that comes in time.
 func TestClientEndsWithItsCall(t *testing.T) {
 	cut := make(chan struct{}, 10)
 	asked := make(chan struct{}, 10)

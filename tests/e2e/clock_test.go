@@ -107,7 +107,7 @@ func drainDuringATick(t *testing.T, at broker) {
 		r.Publish("e2e-ticks", id)
 		return nil
 	})
-	// A stream does not take messages back: messages of other tests are not for this one.
+	// A stream does not take messages back, and it has messages of other tests.
 	s := start(t, at, enabled, "broker.data_dir="+t.TempDir(), "consumer.e2e-stream.enabled=false")
 	wait.Until(t, "a tick runs", func() bool { return begun.Load() == 1 })
 	s.stop()

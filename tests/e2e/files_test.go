@@ -174,8 +174,8 @@ func openFiles(t *testing.T) (n int) {
 	return n
 }
 
-// TestSlowDownloads: a thousand clients that do not read hold a bounded number of descriptors and
-// octets, and hold up nobody. Those who go on reading get the rest.
+// TestSlowDownloads: a thousand clients that do not read use a bounded number of descriptors and
+// octets, and do not hold up others. Those that read again get the rest.
 func TestSlowDownloads(t *testing.T) {
 	content := serveFiles(t, map[string]int{"quick": 1 << 20})
 	s := start(t, embedded)

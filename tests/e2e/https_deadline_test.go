@@ -87,7 +87,8 @@ func slowTLS(t *testing.T, at string, own selfsigned.Certificate) io.Reader {
 	return resp.Body
 }
 
-// TestSlowReadersOverTLS: fifty hold up nobody, and get everything when they go on.
+// TestSlowReadersOverTLS: fifty of them do not hold up others, and get everything when they read
+// again.
 func TestSlowReadersOverTLS(t *testing.T) {
 	own := selfsigned.New(t)
 	s, at := startTLS(t, own)
@@ -164,8 +165,8 @@ func TestTLSOnThePlainPort(t *testing.T) {
 	}
 }
 
-// TestRetryAfterAtCallsMax: a client that is refused because too many calls run hears when to come
-// again.
+// TestRetryAfterAtCallsMax: a client that is refused because too many calls run is told when to
+// try again.
 func TestRetryAfterAtCallsMax(t *testing.T) {
 	s := start(t, embedded, "server.calls_max=1")
 	before := saw("waiting over TLS")

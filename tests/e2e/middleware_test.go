@@ -24,7 +24,8 @@ func init() {
 	publisher.UseHTTP(guard, "/guarded/")
 }
 
-// guard lets those in that say who they are, and spoils the answer if they ask for that.
+// guard lets only clients in that say who they are, and replaces the answer by a failure if they
+// ask for that.
 func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		q := req.URL.Query()

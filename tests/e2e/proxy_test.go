@@ -31,8 +31,8 @@ func init() {
 
 const shop = "shop.example.com"
 
-// ofTheGuide is the block that begins with these words, with names of this machine in place of the
-// page's.
+// ofTheGuide returns the block of the page that begins with these words, with names of this
+// machine in place of the page's.
 func ofTheGuide(t *testing.T, begins string, names ...string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/guide/https.md")

@@ -31,7 +31,7 @@ func init() {
 	publisher.Handle("POST /site/resume/{name}", func(r *publisher.Request) error { return r.Resume(r.PathValue("name")) })
 }
 
-// siteOf says for whom it handles a message: to the sender and in a queue of the site.
+// siteOf says for whom it handles a message, to the sender and to a queue of the site.
 func siteOf(r *publisher.Request) error {
 	text := fmt.Sprintf("%s %s %s", r.Site(), r.User(), r.URL("/x"))
 	see("site " + text + " " + string(r.MessageID()))
@@ -72,7 +72,7 @@ func consumingServers(t *testing.T, at broker) {
 			t.Errorf("%s: handled %d times", site, n)
 		}
 	}
-	// A failure is that of one instance, by its own queues.
+	// A failed message goes through the queues of its own instance.
 	if err := ch.Publish("", "e2e-site-europe", false, false, amqp.Publishing{MessageId: id + "f", Body: []byte("fail"),
 		Headers: amqp.Table{publisher.TraceRoutingKey: "", publisher.TraceExchange: "e2e-site"}}); err != nil {
 		t.Fatal(err)
@@ -126,7 +126,8 @@ func pauseOneSite(t *testing.T, s *server, ch *amqp.Channel, id string) {
 	wait.Until(t, "the instance that was paused", func() bool { return saw("site europe clerk https://europe.example/x "+id+"p") == 1 })
 }
 
-// TestOneQueueOfTwoSites: what is left to chance is said at the start, and works.
+// TestOneQueueOfTwoSites: two sites share a queue. The server says at the start that chance
+// decides, and it works.
 func TestOneQueueOfTwoSites(t *testing.T) { everywhere(t, oneQueueOfTwoSites) }
 
 func oneQueueOfTwoSites(t *testing.T, at broker) {

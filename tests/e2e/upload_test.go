@@ -56,7 +56,7 @@ func init() {
 			if !errors.Is(err, io.ErrUnexpectedEOF) {
 				see("upload: " + err.Error())
 			}
-			return nil // which does not help: the call fails
+			return nil // the call fails all the same
 		}
 		return r.Text(200, strconv.FormatInt(n+1, 10))
 	}, publisher.Streaming)
@@ -83,7 +83,7 @@ func init() {
 	})))
 }
 
-// stored is what the handlers have got: the hash of the part, and the most memory that was in
+// stored has what the handlers have got: the hash of the part, and the most memory that was in
 // use meanwhile.
 var stored = struct {
 	hash atomic.Value
@@ -120,7 +120,7 @@ func storeParts(r *publisher.Request) error {
 	}
 }
 
-// measured looks at the memory in use, each 16 MiB.
+// measured is a reader that looks at the memory in use every 16 MiB.
 type measured struct {
 	hash.Hash
 	n int
@@ -134,7 +134,7 @@ func (m *measured) Write(p []byte) (int, error) {
 	return m.Hash.Write(p)
 }
 
-// inUse is how much memory is referred to.
+// inUse returns how much memory is in use after a collection.
 func inUse() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -209,8 +209,8 @@ func (s *server) raw(request string) (net.Conn, *bufio.Reader) {
 
 const uploading = "POST /upload/slowly HTTP/1.1\r\nHost: x\r\n"
 
-// TestUploadThatIsLost: nothing is published if a part of the body is missing, and the handler
-// is told, however the body ends.
+// TestUploadThatIsLost: if a part of the body is missing, nothing is published and the handler
+// gets an error, however the body ends.
 func TestUploadThatIsLost(t *testing.T) {
 	s := start(t, embedded, "http.body_max=64KiB")
 	begun, cut := saw("upload: begun"), saw("upload: cut")

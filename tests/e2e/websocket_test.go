@@ -110,7 +110,7 @@ func askSocket(ws *publisher.Socket) error {
 	}
 }
 
-// TestWebSocketHandshake: what is no correct handshake is answered with what is wrong.
+// TestWebSocketHandshake: the answer to an incorrect handshake says what is wrong.
 func TestWebSocketHandshake(t *testing.T) {
 	s := start(t, embedded)
 	for _, row := range []struct {
@@ -198,7 +198,7 @@ func TestWebSocketMessages(t *testing.T) {
 	}
 }
 
-// TestWebSocketEnds: how the handler ends is how the client is told.
+// TestWebSocketEnds: the close code follows from how the handler ends.
 func TestWebSocketEnds(t *testing.T) {
 	s := start(t, embedded)
 	for say, want := range map[string]string{
@@ -233,7 +233,7 @@ func TestWebSocketTransactions(t *testing.T) {
 	wait.Until(t, "it is published", func() bool { return saw("socket published second") == 1 })
 }
 
-// TestWebSocketClientEnds: what the handler hears when the client closes, or is gone.
+// TestWebSocketClientEnds: what the handler gets when the client closes, or is gone.
 func TestWebSocketClientEnds(t *testing.T) {
 	s := start(t, embedded)
 	failures := s.metric("failures_total")

@@ -18,8 +18,8 @@ import (
 )
 
 // TestEventsReachBrowsersOfAllServers: two servers behind a balancer share a fanout exchange. The
-// server of a browser stops or is killed; the browser comes back to the other one, and has then
-// got every event once.
+// server of a browser stops or is killed. The browser connects to the other one, and gets every
+// event once.
 func TestEventsReachBrowsersOfAllServers(t *testing.T) {
 	apart(t, func(t *testing.T, n node) {
 		signals := []syscall.Signal{syscall.SIGTERM}
@@ -97,8 +97,8 @@ func announce(t *testing.T, s *server, text string) {
 	}
 }
 
-// follower returns what starts a browser: the client for Node, which does what browsers do. It
-// skips the test if that is not there.
+// follower returns a function that starts a browser: the client for Node, which works as browsers
+// do. It skips the test if that is not installed.
 func follower(t *testing.T) func(url string) *logs.Buffer {
 	t.Helper()
 	modules, err := filepath.Abs(filepath.Join("..", "..", "bin", "node_modules"))

@@ -14,9 +14,9 @@ import (
 	"zamqp/tests/kit/wait"
 )
 
-// TestOneServerTicks: of two servers one makes the ticks of a clock. When it is killed, stops
-// cleanly, or hangs for longer than the heartbeat, the other one does. No tick is left
-// out, and with dedupe none is made twice.
+// TestOneServerTicks: only one of two servers makes the ticks of a clock. When it is killed,
+// stops cleanly, or hangs for longer than the heartbeat, the other one makes them. No tick is
+// left out, and with dedupe none is made twice.
 func TestOneServerTicks(t *testing.T) {
 	apart(t, func(t *testing.T, n node) {
 		clocks := []string{"deduped"}

@@ -9,9 +9,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// TestConsumingServers: two consuming servers share a connection. Each message is handled by
-// the instance of its own site, as the user and with the base URL of that, and its publishes
-// go to the queues of that site.
+// TestConsumingServers: two consuming servers share a connection. Each message is handled by the
+// instance of its own site, with the user and the base URL of that site, and its publishes go to
+// that site's queues.
 func TestConsumingServers(t *testing.T) { apart(t, consumingServers) }
 
 func consumingServers(t *testing.T, n node) {

@@ -7,8 +7,8 @@ import (
 	"zamqp/tests/kit/process"
 )
 
-// TestWebSockets runs the test in testdata/websocket, in a module of its own: the
-// server's should not require what it needs.
+// TestWebSockets runs the test in testdata/websocket, in a module of its own, so that the
+// server's module need not require those libraries.
 func TestWebSockets(t *testing.T) {
 	dir, err := module("websocket", "example.org/websocket", "github.com/coder/websocket v1.8.15", "github.com/gorilla/websocket v1.5.3", "github.com/gobwas/ws v1.5.0", "golang.org/x/net v0.62.0")
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// A site is the same three routes as handlers of net/http, and as ours.
+// site has the same three routes as handlers of net/http and as ours.
 var site = []struct {
 	pattern string
 	theirs  http.HandlerFunc
@@ -179,7 +179,8 @@ func TestCompression(t *testing.T) {
 	)
 }
 
-// TestChiMiddleware: what changes the request, recovers, and times out.
+// TestChiMiddleware: middleware that changes the request, that recovers, and that ends a call in
+// time.
 func TestChiMiddleware(t *testing.T) {
 	quiet := chi.RequestLogger(silent{})
 	echo := func(next http.Handler) http.Handler {
@@ -197,7 +198,7 @@ func TestChiMiddleware(t *testing.T) {
 	)
 }
 
-// silent is a log that says nothing, not even of panics.
+// silent is a log that writes nothing, not even panics.
 type silent struct{}
 
 func (silent) NewLogEntry(*http.Request) chi.LogEntry          { return silent{} }

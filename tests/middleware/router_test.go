@@ -47,7 +47,7 @@ func newRouter() http.Handler {
 	return r
 }
 
-// TestChiRouter: under a pattern of ours, a router of chi answers what it answers under
+// TestChiRouter: under a pattern of ours, a router of chi gives the same answers as under
 // net/http.
 func TestChiRouter(t *testing.T) {
 	theirs := serveTheirs(t, newRouter())

@@ -20,7 +20,7 @@ import (
 	"zamqp/publisher/httpdoor"
 )
 
-// patience only bounds a hang: a machine under load gets there.
+// patience only ends a hang: a machine under load is faster.
 const patience = time.Minute
 
 // serveTheirs runs h under net/http's server and returns its address.
@@ -78,9 +78,8 @@ type runtime struct{ *loop.Loop }
 func (r *runtime) After(d time.Duration, fn func()) func() bool { return r.Loop.After(d, fn).Stop }
 func (r *runtime) Offload(_ uintptr, fn, done func())           { r.Loop.Offload(fn, done) }
 
-// ask sends a request, which ends the connection, and returns the answer to it: octet by
-// octet, but that its fields are sorted, that the reason phrase is left out, and the values
-// of Date and Retry-After as well.
+// ask sends a request that ends the connection, and returns the answer. Its fields are sorted,
+// and the reason phrase and the values of Date and Retry-After are left out.
 func ask(t *testing.T, address, request string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", address)

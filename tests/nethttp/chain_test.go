@@ -25,7 +25,7 @@ func (m *marker) WriteHeader(status int) {
 	m.ResponseWriter.WriteHeader(status)
 }
 
-// TestOwnHandlersInMiddleware: what our own handlers can answer arrives whole, with the
+// TestOwnHandlersInMiddleware: every kind of answer of our own handlers arrives whole, with the
 // fields of the middleware, and the connection goes on.
 func TestOwnHandlersInMiddleware(t *testing.T) {
 	long := strings.Repeat("0123456789", 20_000)
@@ -109,7 +109,7 @@ func ending(h publisher.Handler) publisher.Handler {
 	}
 }
 
-// unchunked takes a body in chunks together, without what follows it.
+// unchunked joins the chunks of a body, and leaves out what follows it.
 func unchunked(body string) string {
 	if !strings.Contains(body, "\r\n0\r\n") {
 		return body

@@ -86,7 +86,7 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-// TestProxies: to another server, and to the server itself, which must not wait for
+// TestProxies: a proxy to another server, and one to the server itself, which must not wait for
 // itself.
 func TestProxies(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

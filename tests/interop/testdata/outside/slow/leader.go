@@ -8,7 +8,7 @@ import (
 	"zamqp/publisher"
 )
 
-// Two clocks of which one process makes the ticks. They publish who has made them.
+// Two clocks whose ticks only one process makes. Each tick publishes which process has made it.
 func init() {
 	publisher.Produce("clock-ticks", publisher.Producer{Queue: "clock-ticks", Codec: "text"})
 	each := publisher.Clock{Period: 200 * time.Millisecond, Leader: publisher.DefaultConnection, Disabled: true}

@@ -13,7 +13,7 @@ func init() {
 	publisher.Consume("site-route", publisher.Consumer{Queue: "interop-site-route-${site_id}", Route: "POST /site", Disabled: true}, nil)
 }
 
-// site replies with what it knows, and tells as much at the site's own exchange.
+// site replies with what it knows of its site, and publishes the same to the site's own exchange.
 func site(r *publisher.Request) error {
 	text := fmt.Sprintf("%s %s %s", r.Site(), r.User(), r.URL("/orders/7"))
 	_ = r.Publish("site", text, publisher.Header("site", r.Site()))
