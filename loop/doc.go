@@ -13,10 +13,11 @@
 //     Pipes are read like sockets. With [PollMax] events at most, this bounds the phase.
 //  3. Timers whose time has come run, oldest first. Deadlines of peers make their connection dirty.
 //  4. Posted functions run, up to PostTurnMax.
-//  5. Options.Tasks runs the tasks that are ready.
+//  5. Options.Tasks runs tasks that are ready.
 //  6. Dirty connections: held input is offered again to woken peers, then each peer gets one Tick and one write of its
 //     Pending. What is longer than 16 KiB is written in portions of WriteConnMax, the connections in turn, and of all of
-//     them up to WriteTurnMax. The write goes first; writability is asked for only when it did not finish.
+//     them up to WriteTurnMax. The write goes first; writability is asked for only when it did not finish. Of more
+//     than FlushTurnMax dirty connections, the later ones wait in a line, of which each turn takes some.
 //  7. Close the doomed: descriptors are closed and Lost is called. Nothing is freed inside its own callback.
 //  8. Options.Tasks once more, for tasks that phases 6 and 7 made ready. What they say leaves in the next turn, which
 //     then does not wait.

@@ -52,7 +52,7 @@ func (l *Loop) closeDoors() {
 // settle clears state that nobody will look at again, for the last Stats.
 func (l *Loop) settle() {
 	l.heap.e = nil
-	l.dirty, l.doomed = nil, nil
+	l.dirty, l.late, l.doomed = nil, nil, nil
 }
 
 // loseAll closes every connection now, without a flush.

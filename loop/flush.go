@@ -5,8 +5,28 @@ import (
 	"time"
 )
 
+// limitDirty moves connections that are too many for one turn to a line. A connection does not stand in it twice. Each
+// turn takes some of the line, after those that have become dirty in this turn: when fifty thousand connections have
+// something to send at once, an answer to another one does not wait for all of them.
+func (l *Loop) limitDirty() {
+	most := l.opt.FlushTurnMax
+	if n := len(l.dirty); n > most {
+		l.late = append(l.late, l.dirty[most:]...)
+		clear(l.dirty[most:])
+		l.dirty = l.dirty[:most]
+	}
+	if n := min(len(l.late), max(1, most/4)); n > 0 {
+		l.dirty = append(l.dirty, l.late[:n]...)
+		clear(l.late[:n])
+		if l.late = l.late[n:]; len(l.late) == 0 {
+			l.late = nil
+		}
+	}
+}
+
 // flushDirty is phase 6.
 func (l *Loop) flushDirty() {
+	l.limitDirty()
 	// First offer all held input, because peers may make others dirty when they handle it, and those should be written in
 	// this turn too. The list may grow in this loop, but no connection is in it twice.
 	for l.cursor = 0; l.cursor < len(l.dirty); {

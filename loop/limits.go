@@ -12,6 +12,8 @@ type Options struct {
 	PostTurnMax   int // posted functions run in a turn; 256
 	TimerTurnMax  int // timers and deadlines run in a turn; 256
 
+	FlushTurnMax int // connections with something to send that are served in a turn, and a quarter more of those that have waited; 1024
+
 	HighWater int // a connection is not read while more bytes of Pending than this are left after a write; 1 MiB
 	InputMax  int // a socket is not read while its peer has refused more bytes of input than this; 256 KiB
 
@@ -61,6 +63,7 @@ func (o *Options) fill() {
 	number(&o.AcceptTurnMax, 64)
 	number(&o.PostTurnMax, 256)
 	number(&o.TimerTurnMax, 256)
+	number(&o.FlushTurnMax, 1024)
 	number(&o.HighWater, HighWaterDefault)
 	number(&o.InputMax, 256<<10)
 	number(&o.LingerMax, 32<<20)

@@ -47,6 +47,7 @@ type Loop struct {
 	inputs    inputPool
 	heap      heap
 	dirty     []*Conn // to be offered, ticked and flushed in phase 6
+	late      []*Conn // dirty ones that were too many for a turn, in line
 	flushing  []*Conn // the dirty connections of the flush in progress
 	doomed    []*Conn // to be closed in phase 7
 	shares    shares  // the list of long outputs
@@ -179,7 +180,7 @@ func (l *Loop) turn() error {
 		l.runTasks()
 	}
 	late := false // peers were called after the tasks had run
-	if len(l.dirty) > 0 || l.shares.waiting() > 0 {
+	if len(l.dirty) > 0 || len(l.late) > 0 || l.shares.waiting() > 0 {
 		l.watch.beat()
 		l.flushDirty()
 		late = true
@@ -252,7 +253,7 @@ func (l *Loop) yield() {
 
 // leftover reports whether there is work that does not come from the poller.
 func (l *Loop) leftover() bool {
-	return len(l.dirty) > 0 || len(l.doomed) > 0 || len(l.readQueue) > 0 || l.shares.waiting() > 0 || l.tasks || l.mail.waiting()
+	return len(l.dirty) > 0 || len(l.late) > 0 || len(l.doomed) > 0 || len(l.readQueue) > 0 || l.shares.waiting() > 0 || l.tasks || l.mail.waiting()
 }
 
 // generous reports whether to wait as a goroutine and not in a system call. In a system call the thread keeps its Go

@@ -43,10 +43,10 @@ func (l *Loop) newPipeEnd() *pipeEnd {
 }
 
 // readQueued reads connections whose input the poller does not know of: pipe ends, and
-// streams over sockets that hold input. Those that become readable in this call are read in
-// the next turn.
+// streams over sockets that hold input. Those that become readable in this call, and those
+// that are too many, are read in the next turn.
 func (l *Loop) readQueued() {
-	n := len(l.readQueue)
+	n := min(len(l.readQueue), PollMax)
 	for l.cursor = 0; l.cursor < n; {
 		l.readSomeQueued(n)
 	}
