@@ -135,7 +135,7 @@ func (sub *subscription) begin(epoch uint32) {
 		if w.sub == sub {
 			sub.k.known.put(w.hash, w.untold)
 			w.drop()
-			sub.k.throttle.free(w.lane, w.sub, &w.message)
+			sub.k.throttle.release(w.lane, w.sub, &w.message)
 		}
 	}
 }
@@ -230,7 +230,7 @@ func (k *consumer) giveBack() {
 		k.known.put(w.hash, w.untold)
 		w.sub.handBack(w.message.Epoch, w.message.DeliveryTag)
 		w.drop()
-		k.throttle.free(w.lane, w.sub, &w.message)
+		k.throttle.release(w.lane, w.sub, &w.message)
 	}
 }
 

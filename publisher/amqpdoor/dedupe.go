@@ -16,7 +16,8 @@ type deduper struct {
 	running map[dedupe.Key]struct{} // ids of the messages whose handlers run
 	waiting []delivery              // messages with such an id
 	posted  bool                    // flush was posted
-	woken   bool                    // again was posted, or its timer runs
+	woken   bool                    // again will run, if no quiet time prevents it
+	left    int                     // how many of those that wait again still has to look at
 	flush   func()
 
 	duplicates uint64 // messages that were acked and not handled
@@ -109,24 +110,33 @@ func (d *deduper) over(c delivery, succeeded bool) {
 		}
 	}
 	delete(d.running, key)
-	if len(d.waiting) > 0 && !d.woken {
+	switch {
+	case d.left > 0: // some may have been looked at already
+		d.left = len(d.waiting)
+	case len(d.waiting) > 0 && !d.woken:
 		d.woken = true
 		d.k.link.door.runtime.Post(d.again)
 	}
 }
 
-// againAfter is the pause while no handler may begin.
-const againAfter = 100 * time.Millisecond
-
-// again dispatches the messages that have waited for others.
+// again dispatches messages that have waited for others, in slices. While no handler may
+// begin it does nothing: throttle.open calls it again.
 func (d *deduper) again() {
 	if d.k.link.door.quiet.isOn() {
-		d.k.link.door.runtime.After(againAfter, d.again)
 		return
 	}
-	d.woken = false
-	waiting := d.waiting
-	d.waiting = nil
+	if d.left == 0 {
+		d.left = len(d.waiting)
+	}
+	n := min(d.left, len(d.waiting), throttleTurnMax)
+	waiting := d.waiting[:n:n]
+	d.waiting = d.waiting[n:] // those that have to wait again are appended
+	if d.left -= n; n == 0 {
+		d.left = 0
+	}
+	if d.woken = d.left > 0; d.woken {
+		d.k.link.door.server.InNextTurn(d.again)
+	}
 	for _, c := range waiting {
 		if c.Message().Epoch != c.sub.epoch {
 			d.k.drop(c) // the broker delivers it again

@@ -1,6 +1,7 @@
 package amqpdoor_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -19,6 +20,7 @@ import (
 type handling struct {
 	consumer publisher.Consumer
 	takes    time.Duration
+	prefetch int            // 20 if 0
 	fails    map[string]int // how often the handler fails before it succeeds, by message id
 	begun    map[string]int
 	ended    map[string]int
@@ -46,7 +48,7 @@ func (h *handling) start(w *doortest.World, disk *crashfs.FS) *doortest.Process 
 		h.ended[id]++
 		return nil
 	})
-	return w.Start(doortest.Setup{Registry: g, IDs: disk, Prefetch: 20, Client: client.Config{Heartbeat: 5 * time.Second, BackoffMax: time.Second}})
+	return w.Start(doortest.Setup{Registry: g, IDs: disk, Prefetch: cmp.Or(h.prefetch, 20), Client: client.Config{Heartbeat: 5 * time.Second, BackoffMax: time.Second}})
 }
 
 func put(w *doortest.World, ids ...string) {
@@ -230,5 +232,29 @@ func TestDedupeDisk(t *testing.T) {
 	p.Shutdown(time.Minute)
 	if w.Messages("work") != 0 {
 		t.Error("it was not acked")
+	}
+}
+
+// TestManyDuplicatesWait: more duplicates wait for two messages than are looked at in one turn.
+// One of the two fails, so a duplicate of it is handled.
+func TestManyDuplicatesWait(t *testing.T) {
+	w := doortest.New(t, 0, broker.Options{})
+	h := newHandling()
+	h.takes, h.prefetch, h.fails["a"] = time.Second, 2000, 1
+	p := h.start(w, crashfs.New())
+	w.Advance(time.Second)
+	const copies = 700
+	for range copies {
+		put(w, "a", "b")
+	}
+	w.Advance(20 * time.Second)
+	if h.ended["a"] != 1 || h.ended["b"] != 1 || h.begun["a"] > 3 {
+		t.Errorf("begun %v, ended %v", h.begun, h.ended)
+	}
+	if n := metricOf(p, "consumer_duplicates_total"); n < 2*copies-4 {
+		t.Errorf("%v duplicates were acked of %d", n, 2*copies)
+	}
+	if n := w.Messages("work"); n != 0 {
+		t.Errorf("%d messages are left", n)
 	}
 }

@@ -40,7 +40,7 @@ func (sub *subscription) delay(c *publisher.Call) {
 			k.known.put(w.hash, w.untold)
 		}
 		sub.handBack(m.Epoch, m.DeliveryTag)
-		k.throttle.free(w.lane, sub, m)
+		k.throttle.release(w.lane, sub, m)
 		return
 	}
 	if k.delayed == nil {

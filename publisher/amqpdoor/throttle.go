@@ -19,11 +19,18 @@ type throttle struct {
 	stop    func() bool // stops the timer for the next message that the rate allows; nil if none is set
 	lane    func(c *publisher.Call) []byte
 	lanes   map[string]*lane
-	posted  bool
+	free    []*lane // lanes whose next message may begin, in the order in which they became free
+	laned   int     // messages that wait in lanes
+	posted  bool    // next will run
+	pumping bool    // pump will run in the next turn
 }
+
+// throttleTurnMax is how many messages that have waited begin in one turn of the loop.
+const throttleTurnMax = 256
 
 // A lane holds the messages of one key. One of them is handled at a time.
 type lane struct {
+	key     string
 	waiting []delivery
 	sub     *subscription // subscription of the message that is being handled
 	epoch   uint32
@@ -67,9 +74,20 @@ func (t *throttle) enter(c delivery) {
 	t.pump()
 }
 
-// pump dispatches the messages that may be dispatched now.
+// pump dispatches the messages that may be dispatched now, in slices.
 func (t *throttle) pump() {
-	for len(t.waiting) > 0 && !t.k.paused && !t.k.stopped && !t.k.link.door.quiet.isOn() {
+	if t.pumping {
+		return
+	}
+	for n := 0; len(t.waiting) > 0 && !t.k.paused && !t.k.stopped && !t.k.link.door.quiet.isOn(); n++ {
+		if n == throttleTurnMax {
+			t.pumping = true
+			t.k.link.door.server.InNextTurn(func() {
+				t.pumping = false
+				t.pump()
+			})
+			return
+		}
 		if t.limiter != nil && !t.allowed() {
 			return
 		}
@@ -108,10 +126,11 @@ func (t *throttle) join(c delivery) {
 			l := t.lanes[string(key)]
 			if l != nil {
 				l.waiting = append(l.waiting, c)
+				t.laned++
 				return
 			}
 			m := c.Message()
-			t.lanes[string(key)] = &lane{sub: c.sub, epoch: m.Epoch, tag: m.DeliveryTag}
+			t.lanes[string(key)] = &lane{key: string(key), sub: c.sub, epoch: m.Epoch, tag: m.DeliveryTag}
 		}
 	}
 	t.k.begin(c)
@@ -120,8 +139,11 @@ func (t *throttle) join(c delivery) {
 // open continues after a time in which no handler was allowed to begin.
 func (t *throttle) open() {
 	t.pump()
-	if len(t.lanes) > 0 {
+	if len(t.free) > 0 {
 		t.next()
+	}
+	if d := t.k.dedupe; d != nil && d.woken {
+		d.again()
 	}
 }
 
@@ -131,10 +153,10 @@ func (t *throttle) leave(c delivery) {
 	if t.lane == nil {
 		return
 	}
-	t.free(t.lane(c.Call), c.sub, c.Message())
+	t.release(t.lane(c.Call), c.sub, c.Message())
 }
 
-func (t *throttle) free(key []byte, sub *subscription, m *publisher.Message) {
+func (t *throttle) release(key []byte, sub *subscription, m *publisher.Message) {
 	l := t.lanes[string(key)]
 	if l == nil || l.sub != sub || l.epoch != m.Epoch || l.tag != m.DeliveryTag {
 		return // a lane of a later epoch
@@ -144,28 +166,38 @@ func (t *throttle) free(key []byte, sub *subscription, m *publisher.Message) {
 		return
 	}
 	l.sub = nil
+	t.free = append(t.free, l)
 	if !t.posted {
 		t.posted = true
 		t.k.link.door.runtime.Post(t.next)
 	}
 }
 
-// next dispatches the first message of each lane that is free.
+// next dispatches the first message of lanes that are free.
 func (t *throttle) next() {
 	t.posted = false
 	if t.k.link.door.quiet.isOn() {
 		return // open calls it again
 	}
-	for key, l := range t.lanes {
-		if l.sub != nil || t.k.stopped {
-			continue
+	for n := 0; len(t.free) > 0 && !t.k.stopped; n++ {
+		if n == throttleTurnMax {
+			if !t.posted {
+				t.posted = true
+				t.k.link.door.server.InNextTurn(t.next)
+			}
+			return
 		}
+		l := t.free[0]
+		t.free[0] = nil
+		t.free = t.free[1:]
 		if len(l.waiting) == 0 {
-			delete(t.lanes, key)
+			delete(t.lanes, l.key)
 			continue
 		}
 		c := l.waiting[0]
-		l.waiting = append(l.waiting[:0], l.waiting[1:]...)
+		l.waiting[0] = delivery{}
+		l.waiting = l.waiting[1:]
+		t.laned--
 		m := c.Message()
 		l.sub, l.epoch, l.tag = c.sub, m.Epoch, m.DeliveryTag
 		t.k.begin(c)
@@ -174,12 +206,9 @@ func (t *throttle) next() {
 
 // count returns how many messages wait.
 func (t *throttle) count() int {
-	n := len(t.waiting) + len(t.k.trials.waiting)
+	n := len(t.waiting) + t.laned + len(t.k.trials.waiting)
 	if t.k.dedupe != nil {
 		n += len(t.k.dedupe.waiting)
-	}
-	for _, l := range t.lanes {
-		n += len(l.waiting)
 	}
 	return n
 }
@@ -229,7 +258,9 @@ func (t *throttle) take(wanted func(c delivery) bool, do func(c delivery)) {
 	}
 	t.waiting = from(t.waiting)
 	for _, l := range t.lanes {
+		t.laned -= len(l.waiting)
 		l.waiting = from(l.waiting)
+		t.laned += len(l.waiting)
 	}
 	t.k.trials.waiting = from(t.k.trials.waiting)
 	if d := t.k.dedupe; d != nil {

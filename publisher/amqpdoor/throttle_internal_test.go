@@ -134,3 +134,93 @@ func TestAnOpenThrottleDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// prefetchMax is the largest prefetch, and so how many messages may wait.
+const prefetchMax = 1<<16 - 1
+
+// turn runs what is due, as one turn of the loop does.
+func (s *stillTime) turn() bool {
+	due := append(s.timers, s.posted...)
+	s.timers, s.posted = nil, nil
+	for _, fn := range due {
+		fn()
+	}
+	return len(due) > 0
+}
+
+// TestManyWaitingBeginInSlices: when a consumer is resumed, or a quiet time ends, so many of
+// the messages that have waited begin in one turn, in order.
+func TestManyWaitingBeginInSlices(t *testing.T) {
+	next := uint64(1)
+	inTurn := 0
+	k, clock := newThrottle(t, publisher.Consumer{}, func(r *publisher.Request) error {
+		if tag := r.Delivery().DeliveryTag; tag != next {
+			t.Fatalf("message %d began when it was the turn of %d", tag, next)
+		}
+		next++
+		inTurn++
+		return nil
+	})
+	k.paused = true
+	for tag := range uint64(prefetchMax) {
+		k.enterOne(t, tag+1, "")
+	}
+	if inTurn > 0 {
+		t.Fatal("a message began while the consumer was paused")
+	}
+	k.paused = false
+	k.throttle.pump()
+	k.throttle.pump() // does not begin more
+	for more := true; more; more = clock.turn() {
+		if inTurn > throttleTurnMax {
+			t.Fatalf("%d messages began in one turn", inTurn)
+		}
+		inTurn = 0
+	}
+	if next != prefetchMax+1 || k.throttle.count() != 0 {
+		t.Errorf("%d messages have begun, %d wait", next-1, k.throttle.count())
+	}
+}
+
+// TestManyLanesInSlices: very many lanes become free in one turn. So many messages begin in
+// one turn, those of a lane in order.
+func TestManyLanesInSlices(t *testing.T) {
+	const lanes = prefetchMax / 3
+	begun := map[string]uint64{}
+	var ends []func(error)
+	inTurn, total := 0, 0
+	k, clock := newThrottle(t, publisher.Consumer{Lane: "routing_key"}, func(r *publisher.Request) error {
+		key, tag := string(r.Delivery().RoutingKey), r.Delivery().DeliveryTag
+		if tag <= begun[key] {
+			t.Fatalf("lane %s: %d began after %d", key, tag, begun[key])
+		}
+		begun[key] = tag
+		inTurn++
+		total++
+		if tag <= lanes { // the first of its lane
+			return r.Await(func(done func(error)) { ends = append(ends, done) })
+		}
+		return nil
+	})
+	for tag := range uint64(3 * lanes) {
+		k.enterOne(t, tag+1, fmt.Sprint(tag%lanes))
+	}
+	if total != lanes || k.throttle.count() != 2*lanes {
+		t.Fatalf("%d have begun, %d wait", total, k.throttle.count())
+	}
+	for _, end := range ends {
+		end(nil)
+	}
+	for more := true; more; {
+		inTurn = 0
+		if more = clock.turn(); k.link.door.server.RunReady() {
+			more = true
+		}
+		if inTurn > throttleTurnMax {
+			t.Fatalf("%d messages began in one turn", inTurn)
+		}
+	}
+	if total != 3*lanes || len(k.throttle.lanes) != 0 || k.throttle.count() != 0 {
+		t.Errorf("%d messages have begun, %d wait in %d lanes", total, k.throttle.count(), len(k.throttle.lanes))
+	}
+}
