@@ -52,7 +52,7 @@ func (r *Request) attempt(h func() error) error {
 		err = r.join(guard(r.end))
 	}
 	if err != nil {
-		err = checkError(err)
+		err = r.tx.lost(checkError(err))
 		r.abort()
 		_ = r.join(nil)
 	}

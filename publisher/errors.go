@@ -170,7 +170,7 @@ func statusOf(err error) (status int, text string) {
 		return http.StatusUnsupportedMediaType, err.Error()
 	case errors.Is(err, ErrShutdown):
 		return http.StatusServiceUnavailable, ErrShutdown.Error()
-	case errors.Is(err, ErrUnavailable): // the error names exchanges, queues and the broker's address
+	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrCommitUnknown): // the error names exchanges, queues and the broker's address
 		return http.StatusServiceUnavailable, http.StatusText(http.StatusServiceUnavailable)
 	case errors.Is(err, ErrConflict):
 		return http.StatusConflict, http.StatusText(http.StatusConflict)

@@ -70,6 +70,8 @@ type offloaded struct {
 	fn         func() error
 	rank       workRank
 	file       bool      // it opens or reads a file that is sent
+	locks      bool      // it may take a lock for which others wait
+	then       func()    // called on the loop's thread when it is over; may be nil
 	since      time.Time // since when it is in line
 	prev, next *offloaded
 	pause      *pause // for a goroutine that waits; nil if the call's task waits
@@ -172,7 +174,7 @@ func (p *pool) run(w *offloaded) {
 // kind identifies the handler's function. Work that others may wait for has no kind, so it
 // never runs on the threads of low priority. Work that waits for a disk has none either.
 func (w *offloaded) kind() uintptr {
-	if w.rank != rankFree || w.file {
+	if w.rank != rankFree || w.file || w.locks {
 		return 0
 	}
 	return reflect.ValueOf(w.fn).Pointer()
@@ -199,6 +201,9 @@ func (w *offloaded) done() {
 		p.next(&p.ends, &p.ending)
 	}
 	w.over = true
+	if w.then != nil {
+		w.then()
+	}
 	if w.pause != nil {
 		w.pause.end(w.err)
 		return
@@ -220,6 +225,9 @@ func (p *pool) next(q *workLine, busy *int) {
 func (p *pool) leave(w *offloaded) {
 	p.line.remove(w)
 	p.waited += p.runtime.Now().Sub(w.since)
+	if w.then != nil {
+		w.then()
+	}
 }
 
 // waiting reports whether the work is in line.

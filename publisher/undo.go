@@ -29,6 +29,9 @@ func (r *Request) undo() error {
 	if t.err != nil {
 		return t.err
 	}
+	if err := t.conflicted(); err != nil {
+		return err
+	}
 	if n, events, joined, got := len(t.pubs), len(t.events), len(t.participants), len(t.gets); n+events+joined+got > 0 {
 		r.server.stats.Undone++
 		r.server.log.Info().Stringer("call", r).Int("status", p.Status).Int("publishes", n).Int("events", events).Int("participants", joined).Int("gets", got).

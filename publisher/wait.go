@@ -239,7 +239,7 @@ func (r *Request) rank() workRank {
 	switch {
 	case r.tx.ending:
 		return rankEnd
-	case len(r.tx.participants) > 0:
+	case len(r.tx.participants) > 0 && r.tx.holds():
 		return rankHeld
 	}
 	return rankFree

@@ -33,7 +33,7 @@ var steps = []step{
 	{name: "chaos", what: "a bad network; brokers and servers that are killed, frozen and replaced under load", run: chaos, beside: true},
 	{name: "interop", what: "the built binary with RabbitMQ and other people's clients", run: interop},
 	{name: "amqp091", what: "amqp091-go's own integration tests on both", run: amqp091},
-	{name: "sqlite", what: "calls with a database transaction, on SQLite", run: sqlite},
+	{name: "sql", what: "calls with the transaction of a database, on SQLite and PostgreSQL", run: databases},
 	{name: "middleware", what: "other people's routers, middleware and WebSocket libraries, under net/http and under ours", run: middleware},
 	{name: "brokers", what: "random programs on RabbitMQ and on the embedded broker", run: brokers, alone: true},
 	{name: "bench", what: "the benchmark with small numbers", run: bench, alone: true},
@@ -273,7 +273,7 @@ func brokers() *outcome {
 
 func amqp091() *outcome { return goTest("tests/amqp091", nil, "-timeout", "10m", ".") }
 
-func sqlite() *outcome { return goTest("tests/sqlite", nil, "-timeout", "10m", ".") }
+func databases() *outcome { return goTest("tests/sql", nil, "-timeout", "10m", ".") }
 
 func middleware() *outcome {
 	return goTest("tests/middleware", nil, "-timeout", "10m", ".")

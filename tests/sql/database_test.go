@@ -1,12 +1,9 @@
-package sqlite_test
+package sql_test
 
 import (
 	"context"
 	"database/sql"
-	"path/filepath"
 	"sync/atomic"
-
-	_ "modernc.org/sqlite"
 
 	"zamqp/publisher"
 )
@@ -14,22 +11,30 @@ import (
 // database is open while a server runs: its hooks open and close it.
 var database struct {
 	*sql.DB
-	file   string
-	opened atomic.Int32 // connections that have begun a transaction and not ended it
+	driver, dsn string
+	opened      atomic.Int32 // connections that have begun a transaction and not ended it
 }
 
-// busy is how long a writer waits for the lock of another one: longer than a test.
-const busy = "busy_timeout(120000)"
+// patient makes a writer take SQLite's lock when it begins, and wait longer for it than a test
+// takes.
+const patient = "?_txlock=immediate&_pragma=busy_timeout(120000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)"
 
 func init() {
 	publisher.OnStart(func(ctx context.Context) (err error) {
-		database.DB, err = sql.Open("sqlite", "file:"+filepath.ToSlash(database.file)+
-			"?_txlock=immediate&_pragma="+busy+"&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
-		if err != nil {
+		if database.DB, err = sql.Open(database.driver, database.dsn); err != nil {
 			return err
 		}
-		_, err = database.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY)")
-		return err
+		database.SetMaxOpenConns(8) // fewer than calls
+		for _, statement := range []string{
+			"CREATE TABLE orders (id TEXT PRIMARY KEY)",
+			"CREATE TABLE counter (n INTEGER)",
+			"INSERT INTO counter VALUES (0)",
+		} {
+			if _, err = database.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	publisher.OnStop(func(context.Context) error { return database.Close() })
 }
