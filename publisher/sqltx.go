@@ -203,9 +203,6 @@ func (t *sqlTx) write(r *Request, fn func(ctx context.Context, tx *sql.Tx) error
 	return t.work(r, func() error { return t.failure(fn(ctx, t.tx)) })
 }
 
-// begun reports whether the transaction was used.
-func (t *sqlTx) begun() bool { return t.tx != nil }
-
 // Prepare refuses a commit that cannot be what the handler wants.
 func (t *sqlTx) Prepare(*Request) error {
 	switch {
