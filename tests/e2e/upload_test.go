@@ -120,7 +120,7 @@ func storeParts(r *publisher.Request) error {
 	}
 }
 
-// measured is a reader that looks at the memory in use every 16 MiB.
+// measured is a hash that looks at the memory in use every 16 MiB that it gets.
 type measured struct {
 	hash.Hash
 	n int
