@@ -14,8 +14,8 @@ const (
 	streamMax  = 256 << 10 // bytes held in either direction
 )
 
-// stream is an adopted connection. Two goroutines copy between it and buffers, which replace those of a socket. The loop
-// uses it through the same interface as a socket.
+// stream is an adopted connection. Two goroutines copy between it and buffers, which replace those
+// of a socket. The loop uses it through the same interface as a socket.
 type stream struct {
 	conn *Conn
 	nc   net.Conn
@@ -35,9 +35,9 @@ type stream struct {
 	pumping int // goroutines left; the last closes nc
 }
 
-// Adopt connects a stream that is not a plain socket (TLS, a pipe) to a Peer, with the same rules as a socket. The loop
-// owns nc from now on. accept is called inside Adopt; if it returns nil, nc is closed. Two goroutines hold up to 256 KiB
-// in each direction, and end with the connection.
+// Adopt connects a stream that is not a plain socket (TLS, a pipe) to a Peer, with the same rules
+// as a socket. The loop owns nc from now on. accept is called inside Adopt; if it returns nil, nc
+// is closed. Two goroutines hold up to 256 KiB in each direction, and end with the connection.
 func (l *Loop) Adopt(nc net.Conn, accept func(*Conn) Peer) *Conn {
 	l.debug.onThread(l, "Loop.Adopt")
 	c := l.newConn(-1, endpoint{})
@@ -129,8 +129,8 @@ func (s *stream) send() {
 	}
 }
 
-// shutWrite shuts down the write side if the stream can do that. If not, it closes the whole stream, because otherwise the
-// other side would wait for the end.
+// shutWrite shuts down the write side if the stream can do that. If not, it closes the whole
+// stream, because otherwise the other side would wait for the end.
 func (s *stream) shutWrite() {
 	if h, ok := s.nc.(interface{ CloseWrite() error }); ok && h.CloseWrite() == nil {
 		return
@@ -248,14 +248,15 @@ func (s *stream) shut() {
 	s.mu.Unlock()
 }
 
-// close ends both goroutines. It does not wait, and must not: closing a TLS stream may block for seconds.
+// close ends both goroutines. It does not wait, and must not: closing a TLS stream may block for
+// seconds.
 func (s *stream) close() {
 	s.mu.Lock()
 	s.closed = true
 	s.changed.Broadcast()
 	s.mu.Unlock()
-	// A deadline in the past frees them from Read and Write without blocking. The stream under TLS is closed outright,
-	// because closing TLS may block on close_notify.
+	// A deadline in the past frees them from Read and Write without blocking. The stream under TLS
+	// is closed outright, because closing TLS may block on close_notify.
 	if u, ok := s.nc.(interface{ NetConn() net.Conn }); ok {
 		_ = u.NetConn().Close()
 	} else if s.nc.SetDeadline(time.Unix(1, 0)) != nil {

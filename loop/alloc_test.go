@@ -9,8 +9,8 @@ import (
 	"zamqp/tests/kit/racing"
 )
 
-// answerer answers each request of four bytes with four bytes from a buffer that it keeps, and moves its deadline
-// each time.
+// answerer answers each request of four bytes with four bytes from a buffer that it keeps, and
+// moves its deadline each time.
 type answerer struct {
 	conn *loop.Conn
 	out  []byte

@@ -41,7 +41,8 @@ func (f *fixed) Sent(n int) {
 func (f *fixed) Tick(now time.Time) time.Time { return now.Add(time.Minute) }
 func (f *fixed) Lost(error)                   {}
 
-// BenchmarkRequest is one round trip at a time, BenchmarkPipelined sixteen requests in one. Both include the client.
+// BenchmarkRequest is one round trip at a time, BenchmarkPipelined sixteen requests in one. Both
+// include the client.
 func BenchmarkRequest(b *testing.B)   { benchmark(b, 1) }
 func BenchmarkPipelined(b *testing.B) { benchmark(b, 16) }
 

@@ -9,7 +9,8 @@ import (
 // way because the other side did not read the remaining output.
 var ErrFlushTimeout = errors.New("loop: the other side did not read the last answer in time")
 
-// finish begins an orderly close: no more feeding, flush what is pending, then lose the peer with cause.
+// finish begins an orderly close: no more feeding, flush what is pending, then lose the peer with
+// cause.
 func (c *Conn) finish(cause error) {
 	if c.stage != stageOpen {
 		return
@@ -55,8 +56,8 @@ func (l *Loop) closeSome() {
 	}
 }
 
-// close releases the peer and, unless the connection lingers, the descriptor. Lost is called after all cleanup, so that a
-// panic in it leaves nothing behind.
+// close releases the peer and, unless the connection lingers, the descriptor. Lost is called after
+// all cleanup, so that a panic in it leaves nothing behind.
 func (c *Conn) close() {
 	peer, cause := c.peer, c.cause
 	c.peer, c.cause = nil, nil
@@ -91,9 +92,9 @@ func (c *Conn) discard() {
 	l.release(int(c.fd))
 }
 
-// linger shuts down the write side and waits for the other side to do the same. If the socket were closed at once while
-// input is unread or still arriving, the kernel would send a reset. Then the other side could lose the last answer, if it
-// has not read it yet.
+// linger shuts down the write side and waits for the other side to do the same. If the socket were
+// closed at once while input is unread or still arriving, the kernel would send a reset. Then the
+// other side could lose the last answer, if it has not read it yet.
 func (c *Conn) linger() {
 	l := c.loop
 	l.count.Lingers++

@@ -255,7 +255,8 @@ func TestInputBeforeAFailedWriteIsFed(t *testing.T) {
 	c := dial(t, at).(*net.TCPConn)
 	r.until("the connection", func() bool { return server != nil })
 	r.do(func() {
-		// All this happens while the loop is held here, so that its next act on this socket is the write.
+		// All this happens while the loop is held here, so that its next act on this socket is the
+		// write.
 		_, _ = c.Write([]byte("farewell"))
 		_ = c.Close() // with nothing unread: an orderly end
 		server.out = append(server.out, "x"...)

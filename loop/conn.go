@@ -38,8 +38,8 @@ const (
 	fQueued                      // in Loop.readQueue
 )
 
-// transport replaces a socket: an adopted stream, or a pipe end. It is read and written like a socket. It calls wake when
-// something has happened, once until the loop has checked it.
+// transport replaces a socket: an adopted stream, or a pipe end. It is read and written like a
+// socket. It calls wake when something has happened, once until the loop has checked it.
 type transport interface {
 	take(b []byte) (int, syscall.Errno) // like read: 0 is the end, EAGAIN means nothing now, EIO an error
 	put(p []byte) (int, syscall.Errno)  // like write
@@ -53,8 +53,9 @@ type transport interface {
 	localAddr() net.Addr
 }
 
-// Conn is one connection of a loop: a socket, an adopted stream or a pipe end, and its Peer. Its methods are for the
-// loop's thread. They do nothing after the connection is closed, so a Conn may be kept for longer.
+// Conn is one connection of a loop: a socket, an adopted stream or a pipe end, and its Peer. Its
+// methods are for the loop's thread. They do nothing after the connection is closed, so a Conn may
+// be kept for longer.
 type Conn struct {
 	loop     *Loop
 	peer     Peer
@@ -72,8 +73,8 @@ type Conn struct {
 	remote   endpoint
 }
 
-// Wake makes the connection dirty: in this turn, or in the next if the flush has passed, held input is offered again,
-// the peer gets a Tick, and its Pending is written.
+// Wake makes the connection dirty: in this turn, or in the next if the flush has passed, held input
+// is offered again, the peer gets a Tick, and its Pending is written.
 func (c *Conn) Wake() {
 	c.loop.debug.onThread(c.loop, "Conn.Wake")
 	if c.stage <= stageClosing {
@@ -90,8 +91,8 @@ func (c *Conn) KeepReading() {
 	c.flags |= fReading
 }
 
-// Pause stops or resumes reading from this connection. Input that was already read is still offered to the peer. While
-// reading is paused, the loop does not notice the end of the input.
+// Pause stops or resumes reading from this connection. Input that was already read is still offered
+// to the peer. While reading is paused, the loop does not notice the end of the input.
 func (c *Conn) Pause(on bool) {
 	c.loop.debug.onThread(c.loop, "Conn.Pause")
 	if on {
@@ -149,8 +150,8 @@ func (l *Loop) newConn(fd int, remote endpoint) *Conn {
 	return &Conn{loop: l, fd: int32(fd), remote: remote}
 }
 
-// open calls accept for the connection's peer. The descriptor is in the poller already, so that a panic here is cleaned up
-// like any other. The first Tick and flush come in this turn.
+// open calls accept for the connection's peer. The descriptor is in the poller already, so that a
+// panic here is cleaned up like any other. The first Tick and flush come in this turn.
 func (c *Conn) open(accept func(*Conn) Peer) {
 	l := c.loop
 	l.count.Open++
@@ -190,9 +191,9 @@ func (c *Conn) ready(ev readiness) {
 	}
 }
 
-// hungUp handles a hang-up event for a connection that is not being read. If there is no socket error, the other side has
-// closed both directions. The poller would report this again and again, so the connection is removed from it until it is
-// read again or a write fails.
+// hungUp handles a hang-up event for a connection that is not being read. If there is no socket
+// error, the other side has closed both directions. The poller would report this again and again,
+// so the connection is removed from it until it is read again or a write fails.
 func (c *Conn) hungUp() {
 	if c.stream != nil {
 		return

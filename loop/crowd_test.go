@@ -7,8 +7,9 @@ import (
 	"zamqp/loop"
 )
 
-// TestManyDirtyConnections: when very many connections have something to send at once, a turn serves so many of them,
-// each of them is served, and one that comes meanwhile does not wait for them.
+// TestManyDirtyConnections: when very many connections have something to send at once, a turn
+// serves so many of them, each of them is served, and one that comes meanwhile does not wait for
+// them.
 func TestManyDirtyConnections(t *testing.T) {
 	const n, most = 20_000, 1024 + 1024/4
 	r := start(t, loop.Options{})

@@ -16,8 +16,8 @@ type debugState struct {
 	left   map[*Conn][]byte // the rest of each connection's Pending after the last flush
 }
 
-// own remembers the thread. It is the thread and not the goroutine, because a task has a goroutine of its own on the
-// same thread.
+// own remembers the thread. It is the thread and not the goroutine, because a task has a goroutine
+// of its own on the same thread.
 func (d *debugState) own() { d.thread.Store(threadID()) }
 
 // disown forgets the thread: after the end of the loop, other threads may call its methods.

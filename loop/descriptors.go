@@ -16,8 +16,8 @@ const (
 	descriptorsMax  = 512
 )
 
-// DescriptorLimit is how many descriptors the process may have. Go's package os raises the soft limit to the hard one
-// at start, and gives programs that it starts the old one.
+// DescriptorLimit is how many descriptors the process may have. Go's package os raises the soft
+// limit to the hard one at start, and gives programs that it starts the old one.
 func DescriptorLimit() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<30 {
@@ -31,11 +31,13 @@ func descriptorsLeft(limit int) int {
 	return min(max(limit/descriptorShare, descriptorsMin), descriptorsMax, limit/2)
 }
 
-// tooMany reports whether an accepted connection uses a descriptor of the share. The system gives out the lowest free
-// descriptor, so its number shows how many are in use at least, and it falls again when others are closed.
+// tooMany reports whether an accepted connection uses a descriptor of the share. The system gives
+// out the lowest free descriptor, so its number shows how many are in use at least, and it falls
+// again when others are closed.
 func (l *Loop) tooMany(fd int) bool { return fd >= l.acceptMax }
 
-// TakesFromShare is tooMany for a connection that a listener of package net has accepted. Any thread may ask.
+// TakesFromShare is tooMany for a connection that a listener of package net has accepted. Any
+// thread may ask.
 func (l *Loop) TakesFromShare(nc net.Conn) bool {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {

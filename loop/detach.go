@@ -10,16 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNotDetachable is the error of Detach for a connection that is not a plain socket or is being closed.
+// ErrNotDetachable is the error of Detach for a connection that is not a plain socket or is being
+// closed.
 var ErrNotDetachable = errors.New("loop: only an open socket can be detached")
 
 // keepAlive is what package net sets on the connections of its own listeners.
 const keepAlive = 15 * time.Second
 
-// Detach gives the socket to the caller, as a connection of package net that Go's own poller watches; or the stream over it,
-// if AdoptOver was given one. rest is input that
-// was read but not taken by the peer. The peer is not called again, not even its Lost; the caller must send what it has
-// pending. On an error nothing has changed. Do not call it inside a method of the peer.
+// Detach gives the socket to the caller, as a connection of package net that Go's own poller
+// watches; or the stream over it, if AdoptOver was given one. rest is input that was read but not
+// taken by the peer. The peer is not called again, not even its Lost; the caller must send what it
+// has pending. On an error nothing has changed. Do not call it inside a method of the peer.
 func (c *Conn) Detach() (nc net.Conn, rest []byte, err error) {
 	l := c.loop
 	l.debug.onThread(l, "Conn.Detach")

@@ -13,8 +13,8 @@ import (
 	"zamqp/loop"
 )
 
-// TestDetach: the socket works without the loop, nothing that was read is lost, and Go's poller wakes a goroutine
-// that waits for it.
+// TestDetach: the socket works without the loop, nothing that was read is lost, and Go's poller
+// wakes a goroutine that waits for it.
 func TestDetach(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {

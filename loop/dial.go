@@ -24,7 +24,8 @@ type target struct {
 	name   string
 }
 
-// dial is a connection that is being opened. It is in the poller while one of its addresses is being tried.
+// dial is a connection that is being opened. It is in the poller while one of its addresses is
+// being tried.
 type dial struct {
 	loop    *Loop
 	network string
@@ -39,11 +40,12 @@ type dial struct {
 	errs    []error // the errors of the addresses that were tried
 }
 
-// Dial opens a connection to addr; network is tcp, tcp4, tcp6 or unix. It never blocks: names are resolved on another
-// goroutine, and the addresses found are tried one after the other, each with a share of the remaining timeout (30 s if
-// timeout is 0). done is called exactly once, on the loop, and never inside Dial. It gets the connection and returns its
-// Peer (nil closes it), or it gets an error that names the address; then its result is ignored. If the loop ends first,
-// the error is ErrStopped.
+// Dial opens a connection to addr; network is tcp, tcp4, tcp6 or unix. It never blocks: names are
+// resolved on another goroutine, and the addresses found are tried one after the other, each with a
+// share of the remaining timeout (30 s if timeout is 0). done is called exactly once, on the loop,
+// and never inside Dial. It gets the connection and returns its Peer (nil closes it), or it gets an
+// error that names the address; then its result is ignored. If the loop ends first, the error is
+// ErrStopped.
 func (l *Loop) Dial(network, addr string, timeout time.Duration, done func(*Conn, error) Peer) {
 	l.debug.onThread(l, "Loop.Dial")
 	if timeout <= 0 {
@@ -225,8 +227,8 @@ func (d *dial) outcome() error {
 	if err != nil {
 		return err
 	}
-	// If nobody listens on a local port, the system may choose the same port for our own end. TCP then connects the socket
-	// to itself.
+	// If nobody listens on a local port, the system may choose the same port for our own end. TCP
+	// then connects the socket to itself.
 	if local := localEndpoint(d.fd); local == endpointOf(peer) {
 		return syscall.ECONNREFUSED
 	}

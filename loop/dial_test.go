@@ -108,7 +108,8 @@ func TestDialFails(t *testing.T) {
 	}
 }
 
-// silent is a listening socket that never accepts and whose backlog is full, so that a connect to it hangs.
+// silent is a listening socket that never accepts and whose backlog is full, so that a connect to
+// it hangs.
 func silent(t *testing.T) string {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)

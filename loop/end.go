@@ -2,7 +2,8 @@ package loop
 
 import "time"
 
-// end is the last step of Run: it loses all connections, closes and ends everything, and runs what this causes.
+// end is the last step of Run: it loses all connections, closes and ends everything, and runs what
+// this causes.
 func (l *Loop) end() {
 	l.stop.Store(true)
 	l.tick()
@@ -34,8 +35,9 @@ func (l *Loop) end() {
 	l.show(true)
 }
 
-// endRounds bounds the rounds of tasks and posted functions at the end, because tasks that wake each other could go on
-// for ever. A round does as much as a turn, so this is enough for a million calls.
+// endRounds bounds the rounds of tasks and posted functions at the end, because tasks that wake
+// each other could go on for ever. A round does as much as a turn, so this is enough for a million
+// calls.
 const endRounds = 10_000
 
 // closeDoors ends what makes connections.
@@ -80,8 +82,8 @@ func (c *Conn) loseNow() {
 	c.doom(ErrStopped, false)
 }
 
-// awaitPumps waits for the loop's goroutines, which have been told to end. It does not wait long for one that is blocked
-// in a call (a blocking function, a stream that cannot be interrupted).
+// awaitPumps waits for the loop's goroutines, which have been told to end. It does not wait long
+// for one that is blocked in a call (a blocking function, a stream that cannot be interrupted).
 func (l *Loop) awaitPumps() {
 	ended := make(chan struct{})
 	go func() {

@@ -5,8 +5,9 @@ import (
 	"syscall"
 )
 
-// read is the readable side of phase 2: it reads and feeds until the socket is empty, the peer wants no more, or the
-// turn's share is used up. The poller is level-triggered, so what is left comes again.
+// read is the readable side of phase 2: it reads and feeds until the socket is empty, the peer
+// wants no more, or the turn's share is used up. The poller is level-triggered, so what is left
+// comes again.
 func (c *Conn) read() {
 	l := c.loop
 	l.setCurrent(c)
@@ -38,7 +39,8 @@ func (c *Conn) read() {
 	c.again()
 }
 
-// again makes the loop return to an adopted stream, which does not report the same remaining input twice.
+// again makes the loop return to an adopted stream, which does not report the same remaining input
+// twice.
 func (c *Conn) again() {
 	switch {
 	case c.stream != nil:
@@ -48,8 +50,9 @@ func (c *Conn) again() {
 	}
 }
 
-// room returns where to read to: the shared buffer, after a copy of a short rest, or the input buffer, after a long rest.
-// front is the length of the rest that was copied to the front of the shared buffer; -1 means the input buffer.
+// room returns where to read to: the shared buffer, after a copy of a short rest, or the input
+// buffer, after a long rest. front is the length of the rest that was copied to the front of the
+// shared buffer; -1 means the input buffer.
 func (c *Conn) room() (b []byte, front int) {
 	l := c.loop
 	k := c.input
@@ -76,7 +79,8 @@ func (c *Conn) room() (b []byte, front int) {
 	return k.b[k.w:min(len(k.b), k.w+l.opt.ReadSize)], -1
 }
 
-// arrived feeds what was read into room, with the rest before it, and keeps what the peer did not take.
+// arrived feeds what was read into room, with the rest before it, and keeps what the peer did not
+// take.
 func (c *Conn) arrived(room []byte, front, n int) {
 	l := c.loop
 	if front < 0 {

@@ -10,8 +10,8 @@ import (
 	"zamqp/loop"
 )
 
-// An answer longer than the socket's buffers is in progress when a wake adds four bytes: evio replaced the answer by
-// them.
+// An answer longer than the socket's buffers is in progress when a wake adds four bytes: evio
+// replaced the answer by them.
 func TestWakeWhileALongAnswerIsLeaving(t *testing.T) {
 	const long = 32 << 20
 	r := start(t, loop.Options{})

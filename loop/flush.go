@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// limitDirty moves connections that are too many for one turn to a line. A connection does not stand in it twice. Each
-// turn takes some of the line, after those that have become dirty in this turn: when fifty thousand connections have
-// something to send at once, an answer to another one does not wait for all of them.
+// limitDirty moves connections that are too many for one turn to a line. A connection does not
+// stand in it twice. Each turn takes some of the line, after those that have become dirty in this
+// turn: when fifty thousand connections have something to send at once, an answer to another one
+// does not wait for all of them.
 func (l *Loop) limitDirty() {
 	most := l.opt.FlushTurnMax
 	if n := len(l.dirty); n > most {
@@ -27,8 +28,9 @@ func (l *Loop) limitDirty() {
 // flushDirty is phase 6.
 func (l *Loop) flushDirty() {
 	l.limitDirty()
-	// First offer all held input, because peers may make others dirty when they handle it, and those should be written in
-	// this turn too. The list may grow in this loop, but no connection is in it twice.
+	// First offer all held input, because peers may make others dirty when they handle it, and
+	// those should be written in this turn too. The list may grow in this loop, but no connection
+	// is in it twice.
 	for l.cursor = 0; l.cursor < len(l.dirty); {
 		l.offerKept()
 	}
@@ -88,8 +90,8 @@ func (c *Conn) turn() {
 	if c.flags&fTick != 0 {
 		c.tick()
 	}
-	// This flush answers a Wake before this point, and the next flush a later one. But a Wake for held input came too late
-	// for the offer of this turn.
+	// This flush answers a Wake before this point, and the next flush a later one. But a Wake for
+	// held input came too late for the offer of this turn.
 	woken := c.flags & fWoken
 	c.flags &^= fDirty | fTick | fWoken
 	if woken != 0 && c.input != nil && c.stage == stageOpen {
@@ -120,7 +122,8 @@ func (c *Conn) tick() {
 	c.arm(max(int64(next.Sub(l.base)), l.at+soonest))
 }
 
-// flush writes Pending once. first says that it is the connection's turn among those with long outputs.
+// flush writes Pending once. first says that it is the connection's turn among those with long
+// outputs.
 func (c *Conn) flush(first bool) {
 	l := c.loop
 	l.doing = "flush"
@@ -190,7 +193,8 @@ func (c *Conn) flush(first bool) {
 	}
 }
 
-// flushLayer sends what the stream over the socket has sealed. It returns false if some of it is left.
+// flushLayer sends what the stream over the socket has sealed. It returns false if some of it is
+// left.
 func (c *Conn) flushLayer() bool {
 	if c.flags&(fBlocked|fUnwriting) != 0 {
 		return len(c.layer.out) == 0
@@ -217,7 +221,8 @@ func (c *Conn) awaitLayer() {
 	c.interest()
 }
 
-// pressure stops reading from a connection with too much output, and resumes when the output is under half of HighWater.
+// pressure stops reading from a connection with too much output, and resumes when the output is
+// under half of HighWater.
 func (c *Conn) pressure(left int) {
 	high := c.loop.opt.HighWater
 	switch {
@@ -249,8 +254,8 @@ func (c *Conn) flushed() {
 	}
 }
 
-// unwritable handles a failed write. What the other side sent before it closed is still read, because it is often the
-// reason.
+// unwritable handles a failed write. What the other side sent before it closed is still read,
+// because it is often the reason.
 func (c *Conn) unwritable(errno syscall.Errno) {
 	err := c.failure("write", errno)
 	c.flags |= fUnwriting

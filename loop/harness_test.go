@@ -10,7 +10,8 @@ import (
 	"zamqp/loop"
 )
 
-// patience is how long a test waits for something that must come. No test asserts that something takes time.
+// patience is how long a test waits for something that must come. No test asserts that something
+// takes time.
 const patience = time.Minute
 
 // running is a loop on its own goroutine, ended with the test.

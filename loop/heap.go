@@ -10,9 +10,9 @@ type entry struct {
 	c    *Conn
 }
 
-// heap holds all deadlines of a loop, the earliest on top. Each entry has four children, next to each other in memory, so
-// it is half as deep as a binary heap. Every entry's owner knows its place, so moving or removing an entry needs no
-// search.
+// heap holds all deadlines of a loop, the earliest on top. Each entry has four children, next to
+// each other in memory, so it is half as deep as a binary heap. Every entry's owner knows its
+// place, so moving or removing an entry needs no search.
 type heap struct {
 	e   []entry
 	seq uint64

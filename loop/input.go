@@ -2,8 +2,9 @@ package loop
 
 import "math/bits"
 
-// headroom is how much held input may be copied to the front of the shared read buffer, so that its own buffer is freed.
-// The usual rest is the beginning of one frame, and copying it is cheaper than a buffer for each connection.
+// headroom is how much held input may be copied to the front of the shared read buffer, so that its
+// own buffer is freed. The usual rest is the beginning of one frame, and copying it is cheaper than
+// a buffer for each connection.
 const headroom = 4 << 10
 
 const (
@@ -13,7 +14,8 @@ const (
 	inputIdleMax = 8 << 20
 )
 
-// inputBuffer is input that its peer did not take yet: b[r:w]. A connection has one only while there is any.
+// inputBuffer is input that its peer did not take yet: b[r:w]. A connection has one only while
+// there is any.
 type inputBuffer struct {
 	b    []byte
 	r, w int

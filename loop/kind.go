@@ -3,14 +3,16 @@ package loop
 import "time"
 
 const (
-	// computeMin is how long a piece of work must take before it is tried whether it computes. Most work that waits for a
-	// database or a file takes less.
+	// computeMin is how long a piece of work must take before it is tried whether it computes. Most
+	// work that waits for a database or a file takes less.
 	computeMin = 5 * time.Millisecond
 
-	// computeStay is how many pieces in a row must compute less before their kind is no longer one that computes.
+	// computeStay is how many pieces in a row must compute less before their kind is no longer one
+	// that computes.
 	computeStay = 16
 
-	// trialRest is how many long pieces are not tried after a trial has shown that they wait and do not compute.
+	// trialRest is how many long pieces are not tried after a trial has shown that they wait and do
+	// not compute.
 	trialRest = 256
 )
 

@@ -30,8 +30,8 @@ func compute() {
 	}
 }
 
-// Work that computes runs on threads of the lowest priority from its third piece on. Work that only takes long does
-// not, and work that stops computing comes back.
+// Work that computes runs on threads of the lowest priority from its third piece on. Work that only
+// takes long does not, and work that stops computing comes back.
 func TestKindsOfOffloadedWork(t *testing.T) {
 	usual := nice(t)
 	if usual == 19 {
@@ -64,8 +64,8 @@ func TestKindsOfOffloadedWork(t *testing.T) {
 	}
 }
 
-// A panic, or the end of its goroutine, does not stop the loop from learning about a kind of work, nor from making
-// threads.
+// A panic, or the end of its goroutine, does not stop the loop from learning about a kind of work,
+// nor from making threads.
 func TestWorkOnLowThreadsFails(t *testing.T) {
 	reports := make(chan *loop.PanicError, 100)
 	r := start(t, loop.Options{OffloadWorkers: 1, OnPanic: func(e *loop.PanicError) { reports <- e }})

@@ -2,7 +2,8 @@ package loop
 
 import "time"
 
-// Options are the limits of a loop and what it calls outside of connections. Zero fields get their defaults.
+// Options are the limits of a loop and what it calls outside of connections. Zero fields get their
+// defaults.
 type Options struct {
 	ReadSize      int // bytes of the one read buffer that all connections share; 64 KiB
 	ReadTurnMax   int // bytes read of one connection in a turn; 256 KiB
@@ -36,11 +37,12 @@ type Options struct {
 
 	OffloadWorkers int // goroutines that Offload may use at once; 16
 
-	// Tasks runs the tasks that are ready, once or twice in a turn. If it returns more, the next poll does not wait.
+	// Tasks runs the tasks that are ready, once or twice in a turn. If it returns more, the next
+	// poll does not wait.
 	Tasks func() (more bool)
 
-	// OnPanic is called with each panic that the loop caught: on the loop's thread, except for panics of offloaded
-	// functions. nil prints them to standard error.
+	// OnPanic is called with each panic that the loop caught: on the loop's thread, except for
+	// panics of offloaded functions. nil prints them to standard error.
 	OnPanic func(*PanicError)
 }
 

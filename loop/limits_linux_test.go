@@ -100,7 +100,8 @@ func TestOutOfDescriptors(t *testing.T) {
 	ask(t, dial(t, at))
 }
 
-// Listeners leave a share of the descriptors to files and dials, and take connections again when some were closed.
+// Listeners leave a share of the descriptors to files and dials, and take connections again when
+// some were closed.
 func TestListenersLeaveDescriptors(t *testing.T) {
 	if os.Getenv(roleVar) == "" {
 		if out, err := again(t, "clients").CombinedOutput(); err != nil {
@@ -237,7 +238,8 @@ func TestOutOfDescriptorsWithoutReserve(t *testing.T) {
 	}
 }
 
-// Ten thousand idle connections, each of which has been used, take less than half a KiB of our memory each.
+// Ten thousand idle connections, each of which has been used, take less than half a KiB of our
+// memory each.
 func TestIdleConnectionsAreSmall(t *testing.T) {
 	const connections, most = 10_000, 400
 	if os.Getenv(roleVar) == "clients" {

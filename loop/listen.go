@@ -21,8 +21,9 @@ type Listener struct {
 	rest   *Timer // the timer that ends a pause; nil if there was no pause yet
 }
 
-// Listen accepts connections on addr; network is tcp, tcp4, tcp6 or unix. accept makes the Peer of a connection and
-// may return nil to refuse it. A unix socket's file that nobody listens on is replaced.
+// Listen accepts connections on addr; network is tcp, tcp4, tcp6 or unix. accept makes the Peer of
+// a connection and may return nil to refuse it. A unix socket's file that nobody listens on is
+// replaced.
 func (l *Loop) Listen(network, addr string, accept func(*Conn) Peer) (*Listener, error) {
 	l.debug.onThread(l, "Loop.Listen")
 	switch network {
@@ -34,8 +35,8 @@ func (l *Loop) Listen(network, addr string, accept func(*Conn) Peer) (*Listener,
 	default:
 		return nil, fmt.Errorf("loop: cannot listen on network %q; use tcp, tcp4, tcp6 or unix", network)
 	}
-	// Package net knows how to bind on each system (both families, address reuse, the longest backlog). We duplicate its
-	// socket and close the original.
+	// Package net knows how to bind on each system (both families, address reuse, the longest
+	// backlog). We duplicate its socket and close the original.
 	var config net.ListenConfig
 	config.SetMultipathTCP(false) // MPTCP makes every accept slower, and nothing here can use it
 	nl, err := config.Listen(context.Background(), network, addr)
@@ -185,8 +186,9 @@ func (ln *Listener) accepted(fd int, remote endpoint) {
 	c.open(ln.accept)
 }
 
-// refuse closes the reserved descriptor, so that one connection can be accepted and closed. Otherwise the connection would
-// wait for ever, and the poller would report it again and again. It returns false if even that is not possible.
+// refuse closes the reserved descriptor, so that one connection can be accepted and closed.
+// Otherwise the connection would wait for ever, and the poller would report it again and again. It
+// returns false if even that is not possible.
 func (ln *Listener) refuse() bool {
 	l := ln.loop
 	if l.reserve < 0 {

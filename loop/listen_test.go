@@ -53,8 +53,9 @@ func TestListenErrors(t *testing.T) {
 	}
 }
 
-// Both listeners have an event in the same turn; whichever comes first closes the other and opens a third, which is
-// likely to get the other's descriptor, and a dial. The event of the closed listener must not be taken for theirs.
+// Both listeners have an event in the same turn; whichever comes first closes the other and opens a
+// third, which is likely to get the other's descriptor, and a dial. The event of the closed
+// listener must not be taken for theirs.
 func TestStaleEvents(t *testing.T) {
 	r := start(t, loop.Options{})
 	target := r.listen("tcp", "127.0.0.1:0", echo)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// ErrStopped is the cause of what ends because the loop ends: the argument of Lost, and the error of a Dial.
+// ErrStopped is the cause of what ends because the loop ends: the argument of Lost, and the error
+// of a Dial.
 var ErrStopped = errors.New("loop: stopped")
 
 // pollable is what a descriptor in the poller stands for: a connection, a listener or a dial.
@@ -25,8 +26,8 @@ const (
 	hungUp // an error, or both directions are closed; reported even when not asked for
 )
 
-// slot is the entry of one descriptor. The generation identifies the registration: an event with another generation
-// belongs to a closed descriptor whose number was reused.
+// slot is the entry of one descriptor. The generation identifies the registration: an event with
+// another generation belongs to a closed descriptor whose number was reused.
 type slot struct {
 	p   pollable
 	gen uint32
@@ -118,23 +119,24 @@ func (l *Loop) OnStart(fn func()) { l.starts = append(l.starts, fn) }
 // to close task pools.
 func (l *Loop) OnEnd(fn func()) { l.ends = append(l.ends, fn) }
 
-// Stop ends Run after the turn in progress. Any goroutine may call it, at any time and more than once. A loop that
-// was never run is released by Stop followed by Run.
+// Stop ends Run after the turn in progress. Any goroutine may call it, at any time and more than
+// once. A loop that was never run is released by Stop followed by Run.
 func (l *Loop) Stop() {
 	l.stop.Store(true)
 	l.mail.wake()
 }
 
-// Run locks the thread and turns until Stop. Then every connection is lost with ErrStopped, listeners, dials and
-// descriptors are closed, and the loop's goroutines end. It returns an error if the poller fails, and if it was called
-// before.
+// Run locks the thread and turns until Stop. Then every connection is lost with ErrStopped,
+// listeners, dials and descriptors are closed, and the loop's goroutines end. It returns an error
+// if the poller fails, and if it was called before.
 func (l *Loop) Run() error {
 	if l.ran.Swap(true) {
 		return errors.New("loop: Run called twice; make a new Loop")
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// Deferred, because runtime.Goexit in a peer ends this goroutine, and nothing else would release what it holds.
+	// Deferred, because runtime.Goexit in a peer ends this goroutine, and nothing else would
+	// release what it holds.
 	defer l.end()
 	l.debug.own()
 	l.alone = runtime.GOMAXPROCS(0) == 1
@@ -198,9 +200,9 @@ func (l *Loop) turn() error {
 	return nil
 }
 
-// await polls. Under load it polls first without waiting: then something is usually ready, and the call need not be
-// announced to Go's scheduler as one that may block. The real wait is announced, because a thread that sleeps without the
-// scheduler's knowledge would delay the garbage collector.
+// await polls. Under load it polls first without waiting: then something is usually ready, and the
+// call need not be announced to Go's scheduler as one that may block. The real wait is announced,
+// because a thread that sleeps without the scheduler's knowledge would delay the garbage collector.
 func (l *Loop) await() (int, error) {
 	var timeout int
 	if !l.busy {
@@ -235,7 +237,8 @@ func (l *Loop) await() (int, error) {
 	return n, err
 }
 
-// yieldEvery is below the 10 ms after which the runtime's monitor takes the processor from a goroutine that runs on.
+// yieldEvery is below the 10 ms after which the runtime's monitor takes the processor from a
+// goroutine that runs on.
 const yieldEvery = int64(5 * time.Millisecond)
 
 // yield goes through Go's scheduler before a wait, every few milliseconds. The loop's
@@ -256,11 +259,12 @@ func (l *Loop) leftover() bool {
 	return len(l.dirty) > 0 || len(l.late) > 0 || len(l.doomed) > 0 || len(l.readQueue) > 0 || l.shares.waiting() > 0 || l.tasks || l.mail.waiting()
 }
 
-// generous reports whether to wait as a goroutine and not in a system call. In a system call the thread keeps its Go
-// processor until the runtime's monitor takes it away, up to 10 ms later, and goroutines that this thread has made ready
-// wait in its queue. With one processor all others wait too: we measured 300 µs for a Post and its answer, against 20. A
-// waiting goroutine releases the processor at once, but needs two more thread switches to continue. So the loop does this
-// only when other goroutines work for it.
+// generous reports whether to wait as a goroutine and not in a system call. In a system call the
+// thread keeps its Go processor until the runtime's monitor takes it away, up to 10 ms later, and
+// goroutines that this thread has made ready wait in its queue. With one processor all others wait
+// too: we measured 300 µs for a Post and its answer, against 20. A waiting goroutine releases the
+// processor at once, but needs two more thread switches to continue. So the loop does this only
+// when other goroutines work for it.
 //
 // With more processors another one takes the queued goroutines, so the loop never does it.
 // The cost would be high and lasting: after the first such wait, Go's own poller contains the
@@ -276,8 +280,8 @@ func (l *Loop) generous() bool {
 	return l.helpers.Load() > 0
 }
 
-// timeout returns how long the poll may wait, in ms; -1 for ever. It rounds up, because a turn that comes too early has
-// nothing to do.
+// timeout returns how long the poll may wait, in ms; -1 for ever. It rounds up, because a turn that
+// comes too early has nothing to do.
 func (l *Loop) timeout() int {
 	if l.leftover() {
 		return 0
@@ -299,7 +303,8 @@ func (l *Loop) tick() {
 	l.at = int64(l.now.Sub(l.base))
 }
 
-// readEvents handles the events from the cursor on. Like every phase, it continues at the cursor after a panic of a peer.
+// readEvents handles the events from the cursor on. Like every phase, it continues at the cursor
+// after a panic of a peer.
 func (l *Loop) readEvents(n int) {
 	defer l.rescue()
 	for l.cursor < n {
@@ -314,7 +319,8 @@ func (l *Loop) readEvents(n int) {
 			l.count.Stale++
 			continue
 		}
-		// The type assertion saves a call through the interface for connections, which are nearly all events.
+		// The type assertion saves a call through the interface for connections, which are nearly
+		// all events.
 		if c, ok := s.p.(*Conn); ok {
 			c.ready(ev)
 		} else {
@@ -349,8 +355,8 @@ func (l *Loop) occupy(fd int, p pollable) {
 	l.slots[fd] = slot{p: p, gen: l.gen}
 }
 
-// release closes a registered descriptor, which also removes it from the poller. Later events of this turn for it are
-// stale.
+// release closes a registered descriptor, which also removes it from the poller. Later events of
+// this turn for it are stale.
 func (l *Loop) release(fd int) {
 	l.slots[fd] = slot{}
 	closeFD(fd)

@@ -9,8 +9,9 @@ import (
 // offloadIdle is how long a goroutine of the pool waits for work before it ends.
 const offloadIdle = 10 * time.Second
 
-// offload is a bounded pool of goroutines for blocking work. The queue of waiting work has no bound of its own: each piece
-// belongs to a request that waits for it, so the bound on requests also bounds the queue.
+// offload is a bounded pool of goroutines for blocking work. The queue of waiting work has no bound
+// of its own: each piece belongs to a request that waits for it, so the bound on requests also
+// bounds the queue.
 type offload struct {
 	loop    *Loop
 	mu      sync.Mutex
@@ -50,11 +51,12 @@ func (l *Loop) OffloadKind(id uintptr, fn func(), done func()) {
 	o.start(job{fn, done, w})
 }
 
-// OffloadDisk is Offload on a few goroutines of its own: writes that all requests depend on must not wait for the work of
-// a few requests.
+// OffloadDisk is Offload on a few goroutines of its own: writes that all requests depend on must
+// not wait for the work of a few requests.
 func (l *Loop) OffloadDisk(fn func(), done func()) { l.disk.start(job{fn, done, nil}) }
 
-// diskWorkers is enough for the journals of the broker and of some spools: a journal has one write under way.
+// diskWorkers is enough for the journals of the broker and of some spools: a journal has one write
+// under way.
 const diskWorkers = 4
 
 func (o *offload) start(j job) {
@@ -126,7 +128,8 @@ func (o *offload) leave(timer *time.Timer) {
 	o.loop.pumps.Done()
 }
 
-// unlist removes a worker from the idle ones. It returns false if the worker was removed already to be woken.
+// unlist removes a worker from the idle ones. It returns false if the worker was removed already to
+// be woken.
 func (o *offload) unlist(call chan struct{}) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -156,7 +159,8 @@ func (o *offload) do(j job) {
 	j.fn()
 }
 
-// clock returns the time for measuring work: the thread's CPU time if goroutines are locked to threads.
+// clock returns the time for measuring work: the thread's CPU time if goroutines are locked to
+// threads.
 func (o *offload) clock() time.Duration {
 	if o.low {
 		return threadTime()

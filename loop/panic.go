@@ -28,8 +28,9 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// rescue is deferred by every phase. After a panic the phase ends, and its caller starts it again at the cursor. One
-// deferred call for each phase, and not for each callback, keeps this cost off the hot path.
+// rescue is deferred by every phase. After a panic the phase ends, and its caller starts it again
+// at the cursor. One deferred call for each phase, and not for each callback, keeps this cost off
+// the hot path.
 func (l *Loop) rescue() {
 	v := recover()
 	if v == nil {

@@ -21,9 +21,9 @@ type pipeEnd struct {
 	closed bool
 }
 
-// Pipe connects two peers of this loop without a socket: the Pending of one is fed to the other in the next turn, with the
-// same rules and bounds as a socket, and without system calls. a is called for its peer first, then b. If one returns nil,
-// the other sees an orderly end.
+// Pipe connects two peers of this loop without a socket: the Pending of one is fed to the other in
+// the next turn, with the same rules and bounds as a socket, and without system calls. a is called
+// for its peer first, then b. If one returns nil, the other sees an orderly end.
 func (l *Loop) Pipe(a, b func(*Conn) Peer) {
 	l.debug.onThread(l, "Loop.Pipe")
 	x, y := l.newPipeEnd(), l.newPipeEnd()
@@ -123,7 +123,8 @@ func (h *pipeEnd) put(p []byte) (int, syscall.Errno) {
 
 func (h *pipeEnd) failure() error { return errPipeClosed }
 
-// unsent returns false: the other end already has what was put, and can take it even when this end is closed.
+// unsent returns false: the other end already has what was put, and can take it even when this end
+// is closed.
 func (h *pipeEnd) unsent() bool { return false }
 
 func (h *pipeEnd) shut() {

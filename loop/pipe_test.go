@@ -9,7 +9,8 @@ import (
 	"zamqp/loop"
 )
 
-// talker sends what it was given, in pieces that keep it below the high-water mark, and collects what comes back.
+// talker sends what it was given, in pieces that keep it below the high-water mark, and collects
+// what comes back.
 func talker(out []byte, got *[]byte) *peer {
 	const piece = 30_000
 	refill := func(p *peer) {
@@ -186,7 +187,8 @@ func TestJoinPanic(t *testing.T) {
 	}
 }
 
-// Two peers that both have more to say than the mark are stuck, unless one of them is read all the same.
+// Two peers that both have more to say than the mark are stuck, unless one of them is read all the
+// same.
 func TestJoinKeepReading(t *testing.T) {
 	const size = 4 << 20
 	r := start(t, loop.Options{HighWater: 64 << 10})

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller is epoll, level-triggered: after a short read or a pause the kernel reports the same readiness again, so we need
-// not remember it. Its interface is small, so that a completion-based engine can replace it.
+// poller is epoll, level-triggered: after a short read or a pause the kernel reports the same
+// readiness again, so we need not remember it. Its interface is small, so that a completion-based
+// engine can replace it.
 type poller struct {
 	fd     int
 	wakeFD int // eventfd
@@ -37,7 +38,8 @@ func (p *poller) open() error {
 		closeFD(p.fd)
 		return os.NewSyscallError("eventfd", err)
 	}
-	// Edge-triggered, so that it need not be read: each write is an edge, and 2^64 of them are enough.
+	// Edge-triggered, so that it need not be read: each write is an edge, and 2^64 of them are
+	// enough.
 	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(p.wakeFD)}
 	if err = unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, p.wakeFD, &ev); err != nil {
 		p.close()
@@ -68,8 +70,8 @@ func (p *poller) change(fd int, gen uint32, want readiness) error {
 	return p.control(unix.EPOLL_CTL_MOD, fd, gen, want)
 }
 
-// remove is also called before a close, because otherwise a descriptor that a child process has inherited would stay in
-// the poller.
+// remove is also called before a close, because otherwise a descriptor that a child process has
+// inherited would stay in the poller.
 func (p *poller) remove(fd int) { _ = p.control(unix.EPOLL_CTL_DEL, fd, 0, 0) }
 
 func (p *poller) control(op, fd int, gen uint32, want readiness) error {
@@ -96,10 +98,11 @@ func (p *poller) unseen(timeout int) (int, error) {
 	return polled(int(n), errno)
 }
 
-// unseenMax is how long the first part of a wait is not announced to Go's scheduler, in ms. An announced wait over 20 µs
-// costs the loop its Go processor, and keeps the runtime's monitor awake. The garbage collector is not delayed: its signal
-// ends the wait, and with one processor it does not run while the loop has it. With one processor, other goroutines may
-// wait for unseenMax, unless the loop knows of them (see generous).
+// unseenMax is how long the first part of a wait is not announced to Go's scheduler, in ms. An
+// announced wait over 20 µs costs the loop its Go processor, and keeps the runtime's monitor awake.
+// The garbage collector is not delayed: its signal ends the wait, and with one processor it does
+// not run while the loop has it. With one processor, other goroutines may wait for unseenMax,
+// unless the loop knows of them (see generous).
 const unseenMax = 2
 
 // wait polls for up to timeout ms; -1 is for ever.

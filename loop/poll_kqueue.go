@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller is kqueue. Its events have no field for a generation that the garbage collector would not mistake for a pointer.
-// But it forgets a descriptor when it is closed, so only a descriptor that was opened after the poll can get the event of
-// another.
+// poller is kqueue. Its events have no field for a generation that the garbage collector would not
+// mistake for a pointer. But it forgets a descriptor when it is closed, so only a descriptor that
+// was opened after the poll can get the event of another.
 type poller struct {
 	fd     int
 	wakeFD [2]int // pipe
@@ -49,8 +49,8 @@ func (p *poller) close() {
 	closeFD(p.wakeFD[1])
 }
 
-// wake ends a wait in progress, or the next. Any goroutine may call it while the poller is open. A full pipe also wakes
-// the poller.
+// wake ends a wait in progress, or the next. Any goroutine may call it while the poller is open. A
+// full pipe also wakes the poller.
 func (p *poller) wake() { _, _ = unix.Write(p.wakeFD[1], []byte{1}) }
 
 func (p *poller) add(fd int, _ uint32, want readiness) error {

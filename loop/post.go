@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// mailbox receives functions from other goroutines. The system call that wakes the poller is made only if the loop sleeps,
-// and only once until it is awake.
+// mailbox receives functions from other goroutines. The system call that wakes the poller is made
+// only if the loop sleeps, and only once until it is awake.
 type mailbox struct {
 	loop    *Loop
 	mu      sync.Mutex
@@ -18,8 +18,9 @@ type mailbox struct {
 	at      int         // index of the next one in running
 }
 
-// Post runs fn on the loop's thread, in the order of posting. It is the only entry for other goroutines, and may be
-// called before Run. It returns false, and drops fn, when the loop has ended; what was accepted before is run.
+// Post runs fn on the loop's thread, in the order of posting. It is the only entry for other
+// goroutines, and may be called before Run. It returns false, and drops fn, when the loop has
+// ended; what was accepted before is run.
 func (l *Loop) Post(fn func()) bool {
 	m := &l.mail
 	m.mu.Lock()
@@ -50,8 +51,9 @@ func (m *mailbox) wakeSleeper() {
 	}
 }
 
-// sleep announces that the loop is about to wait. It returns false if there is work to do instead. The order matters: it
-// announces first and checks for work after that, so that a Post in between is either found or wakes the loop.
+// sleep announces that the loop is about to wait. It returns false if there is work to do instead.
+// The order matters: it announces first and checks for work after that, so that a Post in between
+// is either found or wakes the loop.
 func (m *mailbox) sleep() bool {
 	m.asleep.Store(true)
 	if m.waiting() || m.loop.stop.Load() {

@@ -7,15 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lowest is the priority of threads that compute, as a nice value. If another thread wants the same processor, the kernel
-// gives such a thread 1/68 of the other's time, and stops it at once when the other wakes.
+// lowest is the priority of threads that compute, as a nice value. If another thread wants the same
+// processor, the kernel gives such a thread 1/68 of the other's time, and stops it at once when the
+// other wakes.
 const lowest = 19
 
 // lowThreads says that a thread can have a priority of its own.
 const lowThreads = true
 
-// enterLow locks the calling goroutine to its thread and gives the thread the lowest priority. The thread ends with the
-// goroutine, because raising the priority again would need a privilege. With spare, the thread leaves one processor free.
+// enterLow locks the calling goroutine to its thread and gives the thread the lowest priority. The
+// thread ends with the goroutine, because raising the priority again would need a privilege. With
+// spare, the thread leaves one processor free.
 func enterLow(spare bool) {
 	runtime.LockOSThread()
 	if spare {
@@ -24,9 +26,9 @@ func enterLow(spare bool) {
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), lowest) // if this fails, the work is still done
 }
 
-// leaveOne keeps the calling thread from the first of the processors that it may use, if there are several. Though the
-// kernel should stop a thread of the lowest priority at once when the loop's thread wakes, it often does so only at its next
-// tick, up to 4 ms later.
+// leaveOne keeps the calling thread from the first of the processors that it may use, if there are
+// several. Though the kernel should stop a thread of the lowest priority at once when the loop's
+// thread wakes, it often does so only at its next tick, up to 4 ms later.
 func leaveOne() {
 	var set unix.CPUSet
 	if unix.SchedGetaffinity(0, &set) != nil || set.Count() < 2 {

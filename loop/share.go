@@ -4,9 +4,10 @@ package loop
 // nearly every answer and every frame. Longer outputs wait in a list.
 const smallWrite = 16 << 10
 
-// shares divides the writing of long outputs in a turn: up to WriteConnMax octets for each connection, in the order of
-// arrival, and up to WriteTurnMax for all. So a thousand slow readers of large answers use no more of a turn than a few
-// fast ones, and other connections do not wait for them.
+// shares divides the writing of long outputs in a turn: up to WriteConnMax octets for each
+// connection, in the order of arrival, and up to WriteTurnMax for all. So a thousand slow readers
+// of large answers use no more of a turn than a few fast ones, and other connections do not wait
+// for them.
 type shares struct {
 	line []*Conn // connections with fLine; some may be closed
 	at   int     // the first one that still waits
@@ -59,8 +60,8 @@ func (l *Loop) serveSome() {
 	l.setCurrent(nil)
 }
 
-// portion returns how much of n octets of output may be written now. It is 0 if the connection must wait for its turn;
-// first says that it is its turn now.
+// portion returns how much of n octets of output may be written now. It is 0 if the connection must
+// wait for its turn; first says that it is its turn now.
 func (c *Conn) portion(n int, first bool) int {
 	s := &c.loop.shares
 	if n <= smallWrite {

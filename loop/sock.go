@@ -32,6 +32,6 @@ func socketError(fd int) error {
 	return nil
 }
 
-// noDelay turns Nagle's algorithm off: the output of a turn is one write, so there is nothing to wait for. It fails on a
-// socket that is not TCP, which does no harm.
+// noDelay turns Nagle's algorithm off: the output of a turn is one write, so there is nothing to
+// wait for. It fails on a socket that is not TCP, which does no harm.
 func noDelay(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }

@@ -33,8 +33,8 @@ func errnoOf(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// accept takes one connection. Some of these systems do not have accept4, so accept holds the fork lock: otherwise a
-// child process could inherit the socket.
+// accept takes one connection. Some of these systems do not have accept4, so accept holds the fork
+// lock: otherwise a child process could inherit the socket.
 func accept(fd int) (int, endpoint, syscall.Errno) {
 	syscall.ForkLock.RLock()
 	n, sa, err := unix.Accept(fd)

@@ -13,7 +13,8 @@ type Stall struct {
 	Held  time.Duration // how long it has lasted so far, at least
 	Stack []byte        // the stack of the goroutine or coroutine on the loop's thread, as runtime.Stack prints it
 
-	// These are read from the stack, so they cost the loop nothing; "" if the stack does not show them.
+	// These are read from the stack, so they cost the loop nothing; "" if the stack does not show
+	// them.
 	Phase    string // the phase of the turn: "reading", "timers", "posted functions", "tasks", "writing", "closing", "ending"
 	Function string // the innermost function outside of Go's own library: "zamqp/amqpproto/broker.(*queue).purge"
 }
@@ -54,8 +55,8 @@ func frame(line string) string {
 	return line[:i]
 }
 
-// standard reports whether a function belongs to Go's standard library. Its import paths begin with a word without a dot,
-// as only this module's paths and a program's main do otherwise.
+// standard reports whether a function belongs to Go's standard library. Its import paths begin with
+// a word without a dot, as only this module's paths and a program's main do otherwise.
 func standard(function string) bool {
 	first, _, more := strings.Cut(function, "/")
 	if !more {

@@ -35,8 +35,8 @@ type Stats struct {
 // showEvery is how old the Stats may be while the loop is busy. When it waits, they are exact.
 const showEvery = int64(5 * time.Millisecond)
 
-// shownStats is the copy that other goroutines may read. Atomic counters would cost the hot path several times as much as
-// this occasional copy.
+// shownStats is the copy that other goroutines may read. Atomic counters would cost the hot path
+// several times as much as this occasional copy.
 type shownStats struct {
 	mu     sync.Mutex
 	stats  Stats

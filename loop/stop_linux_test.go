@@ -23,8 +23,8 @@ func descriptors(t *testing.T) int {
 	return len(list)
 }
 
-// Stop, with connections of all kinds in all states: each peer gets Lost once, and no descriptor and no goroutine
-// stays.
+// Stop, with connections of all kinds in all states: each peer gets Lost once, and no descriptor
+// and no goroutine stays.
 func TestStopLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	// Package net's own poller, once opened, stays.
@@ -39,7 +39,8 @@ func TestStopLeavesNothing(t *testing.T) {
 		opened++
 		p := echo(c).(*peer)
 		p.lost = func(err error) {
-			// The client whose TLS gets its own bytes back resets its connection; the others end by Stop.
+			// The client whose TLS gets its own bytes back resets its connection; the others end by
+			// Stop.
 			if lost++; err != nil && !errors.Is(err, loop.ErrStopped) && !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("Lost(%v)", err)
 			}

@@ -9,8 +9,8 @@ type Timer struct {
 	heapAt int32 // place in the heap plus one; 0 when not waiting
 }
 
-// After calls fn once, d after the beginning of this turn or as soon as possible after that. Timers with the same time run
-// in the order of creation. A timer with d <= 0 runs in the next turn.
+// After calls fn once, d after the beginning of this turn or as soon as possible after that. Timers
+// with the same time run in the order of creation. A timer with d <= 0 runs in the next turn.
 func (l *Loop) After(d time.Duration, fn func()) *Timer {
 	l.debug.onThread(l, "Loop.After")
 	t := &Timer{loop: l, fn: fn}
@@ -28,9 +28,9 @@ func (t *Timer) Stop() bool {
 	return true
 }
 
-// Reset starts the timer again, to run d after the beginning of this turn. It may be waiting or stopped, or it may have
-// run. Reset allocates nothing, so a timer that is often needed should be created once. It reports whether the timer was
-// still waiting.
+// Reset starts the timer again, to run d after the beginning of this turn. It may be waiting or
+// stopped, or it may have run. Reset allocates nothing, so a timer that is often needed should be
+// created once. It reports whether the timer was still waiting.
 func (t *Timer) Reset(d time.Duration) bool {
 	l := t.loop
 	l.debug.onThread(l, "Timer.Reset")
@@ -43,8 +43,8 @@ func (t *Timer) Reset(d time.Duration) bool {
 	return true
 }
 
-// runTimers is phase 3. Timers that are added in this phase wait for the next turn, so that a timer that adds another one
-// for now cannot prolong the turn.
+// runTimers is phase 3. Timers that are added in this phase wait for the next turn, so that a timer
+// that adds another one for now cannot prolong the turn.
 func (l *Loop) runTimers() {
 	l.cursor = 0
 	for last := l.heap.seq; l.cursor < l.opt.TimerTurnMax && l.heap.due(l.at) && l.heap.e[0].seq <= last; {
@@ -62,7 +62,8 @@ func (l *Loop) runTimersTo(last uint64) {
 		}
 		l.cursor++
 		if c := e.c; c != nil {
-			// If the connection's deadline has moved to a later time, the entry is armed again and does not count.
+			// If the connection's deadline has moved to a later time, the entry is armed again and
+			// does not count.
 			if c.deadline > l.at {
 				l.heap.move(0, c.deadline)
 				continue
@@ -80,8 +81,9 @@ func (l *Loop) runTimersTo(last uint64) {
 	}
 }
 
-// arm sets the connection's deadline, in ns after base; 0 for none. A busy connection moves its deadline to a later time
-// very often, so this changes only the field: the heap entry is corrected when the earlier time has come.
+// arm sets the connection's deadline, in ns after base; 0 for none. A busy connection moves its
+// deadline to a later time very often, so this changes only the field: the heap entry is corrected
+// when the earlier time has come.
 func (c *Conn) arm(when int64) {
 	c.deadline = when
 	if when == 0 {

@@ -91,7 +91,8 @@ func TestTimerPanic(t *testing.T) {
 	wait(t, ran, "the timer after it")
 }
 
-// TestManyTimersInSlices: of very many timers that are due together, so many run in a turn, and of posted functions alike.
+// TestManyTimersInSlices: of very many timers that are due together, so many run in a turn, and of
+// posted functions alike.
 func TestManyTimersInSlices(t *testing.T) {
 	const n, most = 100_000, 256
 	r := start(t, loop.Options{})

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// watch is the watchdog. Its goroutine checks a counter that the loop increments with every phase, event and posted
-// function. Each increment costs the loop an atomic store.
+// watch is the watchdog. Its goroutine checks a counter that the loop increments with every phase,
+// event and posted function. Each increment costs the loop an atomic store.
 type watch struct {
 	beats  atomic.Uint64 // the number of moves so far; 0 while the loop waits in the poll
 	n      uint64        // the loop's own copy of that number
@@ -21,8 +21,8 @@ type watch struct {
 	on     bool
 }
 
-// Enter tells the watchdog the name of what uses the thread from now on; nil for nothing. The string must not change.
-// Enter may be called inside tasks, and costs an atomic store.
+// Enter tells the watchdog the name of what uses the thread from now on; nil for nothing. The
+// string must not change. Enter may be called inside tasks, and costs an atomic store.
 func (l *Loop) Enter(name *string) { l.watch.holder.Store(name) }
 
 // setCurrent records whose peer is called from now on, for panics and the watchdog; nil for
@@ -34,8 +34,8 @@ func (l *Loop) setCurrent(c *Conn) {
 	}
 }
 
-// Look returns what runs on the loop's thread now. Any goroutine may call it. It prints the stacks of the whole process,
-// so it is expensive.
+// Look returns what runs on the loop's thread now. Any goroutine may call it. It prints the stacks
+// of the whole process, so it is expensive.
 func (l *Loop) Look() Stall {
 	var s Stall
 	if holder := l.watch.holder.Load(); holder != nil {
@@ -126,7 +126,8 @@ func (w *watch) run(l *Loop) {
 			told = true
 			w.stalls.Add(1)
 			if l.opt.OnStall != nil {
-				// The stack is taken after the check. If the stall has just ended, it shows what runs next.
+				// The stack is taken after the check. If the stall has just ended, it shows what
+				// runs next.
 				s := l.Look()
 				s.Held = at.Sub(since)
 				l.opt.OnStall(s)
@@ -143,8 +144,8 @@ func (w *watch) run(l *Loop) {
 	}
 }
 
-// goroutineID reads the number of the calling goroutine from the first line of its stack. There is no other way, and it is
-// needed once for each Run.
+// goroutineID reads the number of the calling goroutine from the first line of its stack. There is
+// no other way, and it is needed once for each Run.
 func goroutineID() uint64 {
 	var b [64]byte
 	id, _ := headLine(b[:runtime.Stack(b[:], false)])
@@ -163,9 +164,9 @@ func headLine(stack []byte) (id uint64, status []byte) {
 	return id, rest
 }
 
-// stackOf finds the stack of what runs on the thread of the loop whose goroutine is id. That is this goroutine, unless it
-// waits for a coroutine. Then the thread is locked to the coroutine that runs now, which was made by this goroutine or by
-// another of its coroutines.
+// stackOf finds the stack of what runs on the thread of the loop whose goroutine is id. That is
+// this goroutine, unless it waits for a coroutine. Then the thread is locked to the coroutine that
+// runs now, which was made by this goroutine or by another of its coroutines.
 func stackOf(id uint64) []byte {
 	all := allStacks()
 	parent := map[uint64]uint64{}
@@ -196,7 +197,8 @@ func stackOf(id uint64) []byte {
 	return bytes.Clone(guess)
 }
 
-// creator reads the number at the end of "created by iter.Pull[...] in goroutine 7"; 0 if there is none.
+// creator reads the number at the end of "created by iter.Pull[...] in goroutine 7"; 0 if there is
+// none.
 func creator(stack []byte) uint64 {
 	i := bytes.LastIndex(stack, []byte("\ncreated by "))
 	if i < 0 {

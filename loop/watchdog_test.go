@@ -133,7 +133,8 @@ type starter func()
 
 func (s starter) Run(*coro.Task) { s() }
 
-// Tasks that wake each other run through the loop's Tasks phase, and keep it awake only while there are any.
+// Tasks that wake each other run through the loop's Tasks phase, and keep it awake only while there
+// are any.
 func TestTasksPhase(t *testing.T) {
 	var pool *coro.Pool
 	l, err := loop.New(loop.Options{Tasks: func() bool { return pool.RunReady() }})
@@ -167,7 +168,8 @@ func TestTasksPhase(t *testing.T) {
 	}
 }
 
-// A task that is woken by the loss of a connection, after the tasks' phase, runs without another event.
+// A task that is woken by the loss of a connection, after the tasks' phase, runs without another
+// event.
 func TestTaskWokenByLost(t *testing.T) {
 	var pool *coro.Pool
 	l, err := loop.New(loop.Options{Tasks: func() bool { return pool.RunReady() }})

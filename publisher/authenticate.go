@@ -15,8 +15,8 @@ import (
 // "" means that the credentials are wrong. An error means that they could not be checked, and is
 // the call's error. The function runs in the call: it may wait, by [Request.Offload] for example.
 //
-// For what is compared with a stored secret use [SecretsEqual], and a hash such as bcrypt, in Offload,
-// for passwords.
+// For what is compared with a stored secret use [SecretsEqual], and a hash such as bcrypt, in
+// Offload, for passwords.
 type Auth struct {
 	// Realm says what the credentials are for, in WWW-Authenticate; "" is "zamqp".
 	Realm string
@@ -40,10 +40,11 @@ type Auth struct {
 //
 //	publisher.Use(publisher.Authenticate(publisher.Auth{Bearer: userOfToken}), "/api/", "consumer orders")
 //
-// Everybody else gets 401, with a WWW-Authenticate field for each scheme that is accepted, and a malformed
-// bearer token 400. A message goes to the dead-letter queue at once; its headers Authorization and
-// x-cookie-auth count as those of a request do, and before its user_id. Ticks of clocks pass: nobody
-// else can make them. Authenticate panics if no function is set, or if the realm cannot be quoted.
+// Everybody else gets 401, with a WWW-Authenticate field for each scheme that is accepted, and a
+// malformed bearer token 400. A message goes to the dead-letter queue at once; its headers
+// Authorization and x-cookie-auth count as those of a request do, and before its user_id. Ticks of
+// clocks pass: nobody else can make them. Authenticate panics if no function is set, or if the
+// realm cannot be quoted.
 func Authenticate(a Auth) func(next Handler) Handler {
 	g := newGate(a)
 	return func(next Handler) Handler {
@@ -63,8 +64,8 @@ func Authenticate(a Auth) func(next Handler) Handler {
 	}
 }
 
-// SecretsEqual compares two secrets in a time that says nothing about where they differ, nor about their
-// lengths.
+// SecretsEqual compares two secrets in a time that says nothing about where they differ, nor about
+// their lengths.
 func SecretsEqual(a, b string) bool {
 	x, y := sha256.Sum256(view(a)), sha256.Sum256(view(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1

@@ -53,8 +53,8 @@ type database struct {
 const databaseCheck = 10 * time.Second
 
 // OpenDatabases calls the functions given to [Database]. If tables are needed, it checks that they
-// are there. A database that does not answer now is no error: it is asked again when it is used. Call it
-// after RunOnStart, on the same goroutine.
+// are there. A database that does not answer now is no error: it is asked again when it is used.
+// Call it after RunOnStart, on the same goroutine.
 func (s *Server) OpenDatabases(ctx context.Context, tables bool) error {
 	for _, name := range s.registry.Databases() {
 		r := s.registry.databases[name]
@@ -133,8 +133,8 @@ func (s *Server) EachDatabase(fn func(name string, db *sql.DB)) {
 	}
 }
 
-// BindOutbox gives the server a function that tells the dispatcher of a connection's rows in a database
-// that rows were committed. Loop thread only.
+// BindOutbox gives the server a function that tells the dispatcher of a connection's rows in a
+// database that rows were committed. Loop thread only.
 func (s *Server) BindOutbox(name, connection string, wake func()) {
 	s.database(name).wake[connection] = wake
 	s.boxes = true

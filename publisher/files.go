@@ -183,7 +183,8 @@ func (t *fileTree) open(name string, c *fileConditions) (foundFile, error) {
 	return found, nil
 }
 
-// acceptsCoding reports whether Accept-Encoding names a coding with a weight over 0. RFC 9110 §12.5.3.
+// acceptsCoding reports whether Accept-Encoding names a coding with a weight over 0. RFC 9110
+// §12.5.3.
 func acceptsCoding(field, coding string) bool {
 	for item := range strings.SplitSeq(field, ",") {
 		name, weight, weighted := strings.Cut(item, ";")

@@ -11,10 +11,10 @@ import (
 //
 //	publisher.Use(publisher.MaxInFlight(4), "POST /reports", "consumer reports")
 //
-// One HTTP request more is answered with 503 and Retry-After, and its handler does not run. A message or a tick of
-// a clock waits until one of the others has ended, in the order of arrival: the prefetch of a consumer
-// bounds how many wait, and a refusal would cost an attempt. The wait ends with the call's
-// time limit, and in a drain.
+// One HTTP request more is answered with 503 and Retry-After, and its handler does not run. A
+// message or a tick of a clock waits until one of the others has ended, in the order of arrival:
+// the prefetch of a consumer bounds how many wait, and a refusal would cost an attempt. The wait
+// ends with the call's time limit, and in a drain.
 //
 // A call is in flight while its handler runs, waits included, and not during its commit or a
 // [Request.Stream]. Each value counts by itself, in each server. MaxInFlight panics if max is

@@ -420,7 +420,8 @@ func (s *Server) CancelOlder(then time.Time, cause error) {
 // Now is the time of the loop's turn.
 func (s *Server) Now() time.Time { return s.runtime.Now() }
 
-// InNextTurn runs fn in the next turn of the loop. Doors continue with it what is too much for one turn.
+// InNextTurn runs fn in the next turn of the loop. Doors continue with it what is too much for one
+// turn.
 func (s *Server) InNextTurn(fn func()) { s.runtime.After(0, fn) }
 
 // Draining reports whether the drain has begun. From then on, nothing should begin new calls

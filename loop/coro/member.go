@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// members has the pool of each coroutine, by the coroutine's Identity. A coroutine is added and removed once in its life,
-// not once for each run, so a run costs nothing for it.
+// members has the pool of each coroutine, by the coroutine's Identity. A coroutine is added and
+// removed once in its life, not once for each run, so a run costs nothing for it.
 var members = struct {
 	sync.Mutex
 	pools map[uintptr]*Pool
@@ -48,7 +48,8 @@ func Current() Runner {
 	return nil
 }
 
-// Identity is Self. Where Self is 0, it is the number of the goroutine, which takes some microseconds to find.
+// Identity is Self. Where Self is 0, it is the number of the goroutine, which takes some
+// microseconds to find.
 func Identity() uintptr {
 	if self := Self(); self != 0 {
 		return self

@@ -2,7 +2,8 @@ package coro
 
 import "iter"
 
-// Pool keeps coroutines for reuse and the queue of woken tasks. It belongs to one thread; see the package's rules.
+// Pool keeps coroutines for reuse and the queue of woken tasks. It belongs to one thread; see the
+// package's rules.
 type Pool struct {
 	idleMax int
 	onPanic func(Runner, *PanicError)
@@ -28,14 +29,15 @@ type Stats struct {
 	Abandoned uint64 // coroutines lost to Goexit; each keeps its stack for ever
 }
 
-// NewPool makes an empty pool that keeps up to idleMax coroutines without work. onPanic may be nil. It is called
-// after a run that panicked, on the thread, outside of any task's stack.
+// NewPool makes an empty pool that keeps up to idleMax coroutines without work. onPanic may be nil.
+// It is called after a run that panicked, on the thread, outside of any task's stack.
 func NewPool(idleMax int, onPanic func(Runner, *PanicError)) *Pool {
 	return &Pool{idleMax: idleMax, onPanic: onPanic}
 }
 
-// Start runs r.Run on a coroutine at once and returns when it parks or ends. It may be called inside another task,
-// which goes on when Start returns. On a closed pool r still runs, but its Park does not wait.
+// Start runs r.Run on a coroutine at once and returns when it parks or ends. It may be called
+// inside another task, which goes on when Start returns. On a closed pool r still runs, but its
+// Park does not wait.
 func (p *Pool) Start(r Runner) {
 	t := p.idle
 	if t != nil {
@@ -55,8 +57,8 @@ func (p *Pool) Start(r Runner) {
 func (p *Pool) grow() *Task {
 	t := &Task{pool: p, at: len(p.all)}
 	p.all = append(p.all, t)
-	// stop is not kept: a coroutine is ended by resuming it without a Runner, because stop would have to be called
-	// on the same locked thread anyway.
+	// stop is not kept: a coroutine is ended by resuming it without a Runner, because stop would
+	// have to be called on the same locked thread anyway.
 	t.resume, _ = iter.Pull(t.loop)
 	return t
 }
@@ -107,12 +109,13 @@ func (p *Pool) forget(t *Task) {
 	p.all = p.all[:len(p.all)-1]
 }
 
-// ReadyMax is how many tasks RunReady resumes. One message of a broker may wake very many tasks, for example the
-// confirm of all publishes so far.
+// ReadyMax is how many tasks RunReady resumes. One message of a broker may wake very many tasks,
+// for example the confirm of all publishes so far.
 const ReadyMax = 256
 
-// RunReady resumes the first ReadyMax of the tasks that had been woken before the call, in the order of their waking.
-// more reports that others wait for the next call. It is the loop's Options.Tasks.
+// RunReady resumes the first ReadyMax of the tasks that had been woken before the call, in the
+// order of their waking. more reports that others wait for the next call. It is the loop's
+// Options.Tasks.
 func (p *Pool) RunReady() (more bool) {
 	for n := min(p.ready, ReadyMax); n > 0 && p.readyHead != nil; n-- {
 		t := p.readyHead
@@ -128,14 +131,15 @@ func (p *Pool) RunReady() (more bool) {
 	return p.ready > 0
 }
 
-// Close ends every coroutine: each Park in progress, and each one after, returns ErrClosed at once. It is called on
-// the pool's thread, outside of tasks.
+// Close ends every coroutine: each Park in progress, and each one after, returns ErrClosed at once.
+// It is called on the pool's thread, outside of tasks.
 func (p *Pool) Close() {
 	if p.current != nil {
 		panic("coro: Close called inside a task")
 	}
 	p.closed = true
-	// Cancelled runs may start others, which end at once too; so this looks at the list until nothing waits.
+	// Cancelled runs may start others, which end at once too; so this looks at the list until
+	// nothing waits.
 	for again := true; again; {
 		again = false
 		for i := 0; i < len(p.all); i++ {

@@ -43,7 +43,8 @@ const (
 	stateDead                 // its coroutine has ended or was abandoned
 )
 
-// Task is one run of a Runner, and the coroutine under it. See the package's rules on how long it is valid.
+// Task is one run of a Runner, and the coroutine under it. See the package's rules on how long it
+// is valid.
 type Task struct {
 	pool   *Pool
 	runner Runner
@@ -61,8 +62,9 @@ type Task struct {
 	woken bool // a Ref's Wake came before the Park
 }
 
-// Park gives the thread back until Wake or Cancel. Only code of the task's own Run may call it. It returns nil after
-// Wake, the cause after Cancel, and ErrClosed without waiting once the pool is closed.
+// Park gives the thread back until Wake or Cancel. Only code of the task's own Run may call it. It
+// returns nil after Wake, the cause after Cancel, and ErrClosed without waiting once the pool is
+// closed.
 func (t *Task) Park() error {
 	p := t.pool
 	if p.current != t {
@@ -93,16 +95,16 @@ func (t *Task) leave(err error) error {
 	return err
 }
 
-// Wake queues the parked task for the next RunReady. It does nothing to a task that is not parked; for a task that
-// may be woken before it parks, use a Ref.
+// Wake queues the parked task for the next RunReady. It does nothing to a task that is not parked;
+// for a task that may be woken before it parks, use a Ref.
 func (t *Task) Wake() {
 	if t.state == stateParked {
 		t.enqueue(nil)
 	}
 }
 
-// Cancel is like Wake, but Park returns cause, which must not be nil. If the task is not parked, its next Park
-// returns cause at once. Of several causes the first one counts.
+// Cancel is like Wake, but Park returns cause, which must not be nil. If the task is not parked,
+// its next Park returns cause at once. Of several causes the first one counts.
 func (t *Task) Cancel(cause error) {
 	switch t.state {
 	case stateParked:
@@ -128,8 +130,9 @@ func (t *Task) enqueue(answer error) {
 	p.ready++
 }
 
-// Ref stands for one wait of a task: the Park in progress or, made before it, the next one. Once that Park has
-// returned, or the run has ended, its methods do nothing. The zero Ref does nothing either.
+// Ref stands for one wait of a task: the Park in progress or, made before it, the next one. Once
+// that Park has returned, or the run has ended, its methods do nothing. The zero Ref does nothing
+// either.
 type Ref struct {
 	task  *Task
 	epoch uint64
@@ -141,8 +144,8 @@ func (t *Task) Ref() Ref { return Ref{task: t, epoch: t.epoch} }
 // Valid reports whether the wait that the Ref was made for has not ended yet.
 func (r Ref) Valid() bool { return r.task != nil && r.task.epoch == r.epoch }
 
-// Wake ends the wait. If it comes before the Park, that Park returns nil at once. So code that answers immediately
-// works like code that answers later.
+// Wake ends the wait. If it comes before the Park, that Park returns nil at once. So code that
+// answers immediately works like code that answers later.
 func (r Ref) Wake() {
 	if !r.Valid() {
 		return
@@ -180,8 +183,8 @@ func (t *Task) loop(yield func(struct{}) bool) {
 	}
 }
 
-// once runs the Runner and turns a panic into t.failed. It takes the stack while the frames of the panic are still
-// there.
+// once runs the Runner and turns a panic into t.failed. It takes the stack while the frames of the
+// panic are still there.
 func (t *Task) once() {
 	finished := false
 	defer func() {
@@ -193,8 +196,9 @@ func (t *Task) once() {
 			t.failed = &PanicError{Value: v, Stack: debug.Stack()}
 			return
 		}
-		// Nobody can recover from Goexit. If this function returned, iter.Pull would repeat the Goexit in whatever
-		// resumed the task, in the end in the loop itself. So the coroutine stops here for good.
+		// Nobody can recover from Goexit. If this function returned, iter.Pull would repeat the
+		// Goexit in whatever resumed the task, in the end in the loop itself. So the coroutine
+		// stops here for good.
 		t.failed = &PanicError{Value: ErrGoexit, Stack: debug.Stack()}
 		t.state = stateDead
 		for {

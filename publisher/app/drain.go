@@ -12,10 +12,10 @@ import (
 const cutGrace = time.Second
 
 // drain stops the server in this order: it reports that the server is not ready, cancels the
-// consumers, and serves on for server.drain_delay, so that a balancer notices. Then it
-// accepts no more, finishes the calls and their answers and what the outbox has sent, runs the handlers' OnStop functions,
-// flushes publishes, confirms and acks, and closes. Everything after the delay must end
-// within server.drain_timeout.
+// consumers, and serves on for server.drain_delay, so that a balancer notices. Then it accepts no
+// more, finishes the calls and their answers and what the outbox has sent, runs the handlers'
+// OnStop functions, flushes publishes, confirms and acks, and closes. Everything after the delay
+// must end within server.drain_timeout.
 func (a *application) drain(why string) {
 	if a.draining {
 		return

@@ -90,8 +90,8 @@ func (o *outboxes) able(connection string) bool {
 	return true
 }
 
-// Report returns the state of each outbox. It is ready while its database can be used: a broker that is
-// away is a state of the connection.
+// Report returns the state of each outbox. It is ready while its database can be used: a broker
+// that is away is a state of the connection.
 func (o *outboxes) Report() (all []publisher.Status) {
 	for _, d := range o.all {
 		s := d.Stats()

@@ -7,8 +7,9 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// Settings is the whole configuration, typed, checked and expanded. Load returns it. A field's path in config.toml is made of the `key`
-// tags on the way to it: http.idle_timeout, connection.default.url.
+// Settings is the whole configuration, typed, checked and expanded. Load returns it. A field's path
+// in config.toml is made of the `key` tags on the way to it: http.idle_timeout,
+// connection.default.url.
 //
 // The tags are the schema: see rule.
 type Settings struct {

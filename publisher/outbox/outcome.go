@@ -13,8 +13,8 @@ const (
 	// Refused: the broker will not take it, for example because no queue is bound. The row is kept
 	// aside with the reason.
 	Refused
-	// Again: the broker did not take this row now. It is sent again later, and the rows of its key wait
-	// for it.
+	// Again: the broker did not take this row now. It is sent again later, and the rows of its key
+	// wait for it.
 	Again
 	// Down: no row can be sent now, or it is not known whether this one was. The row is sent again.
 	Down

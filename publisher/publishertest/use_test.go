@@ -26,7 +26,8 @@ func note(notes *[]string, name string) func(publisher.Handler) publisher.Handle
 	}
 }
 
-// TestUseReachesWhatItsTargetsMean: each source, by the registered names and by the path of each call.
+// TestUseReachesWhatItsTargetsMean: each source, by the registered names and by the path of each
+// call.
 func TestUseReachesWhatItsTargetsMean(t *testing.T) {
 	var notes []string
 	g := publisher.NewRegistry()

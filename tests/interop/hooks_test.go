@@ -83,7 +83,8 @@ func TestHooksOfAnotherModule(t *testing.T) {
 func confirmedOutsideOfCallsIsKept(t *testing.T, n killable, spool bool) {
 	file := filepath.Join(t.TempDir(), "confirmed")
 	options := append([]string{"app.ticks.writers=8", "app.ticks.file=" + file, "connection.default.confirm_timeout=3s",
-		// RabbitMQ 3.10 may not answer for a quorum queue that was declared just before it was killed.
+		// RabbitMQ 3.10 may not answer for a quorum queue that was declared just before it was
+		// killed.
 		"consumer.turns-quorum.enabled=false"}, impatient...)
 	if spool {
 		options = append(options, "connection.default.spool=file", "connection.default.spool_dir="+t.TempDir())

@@ -202,7 +202,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestFilesReasonsAreInTheGuide: a user who moves from http.FileServer finds the differences in the guide.
+// TestFilesReasonsAreInTheGuide: a user who moves from http.FileServer finds the differences in the
+// guide.
 func TestFilesReasonsAreInTheGuide(t *testing.T) {
 	text, err := os.ReadFile("../../docs/guide/files.md")
 	if err != nil {
