@@ -146,6 +146,7 @@ type closer struct {
 }
 
 func (w closer) Close() { *w.closed++ }
+func (w closer) Wake()  {}
 
 // TestDrainInSlices: the drain of very many idle connections closes so many a turn, and each
 // of them, although others end by themselves meanwhile.

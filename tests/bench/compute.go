@@ -60,7 +60,7 @@ func httpCompute(b *bench, c contestant) (sample, error) {
 		return sample{}, s.fail(err)
 	}
 	micro := func(n int) time.Duration { return time.Duration(n) * time.Microsecond }
-	return sample{count: counts.Requests, wall: micro(counts.Microseconds), cpu: after - before, p50: micro(counts.P50), p99: micro(counts.P99)}, nil
+	return sample{count: counts.Requests, wall: micro(counts.Microseconds), cpu: after - before, p50: micro(counts.P50), p99: micro(counts.P99), max: micro(counts.Max)}, nil
 }
 
 // beside starts what computes while GET /hello is measured.

@@ -22,6 +22,7 @@ type row struct {
 	name      string
 	rate      float64 // units a second
 	p50       float64 // microseconds, of a tail workload
+	max       float64 // microseconds of the longest unit of all rounds, of a tail workload
 	cost      float64 // CPU microseconds a unit, octets a connection, or microseconds of the slowest hundredth
 	low, high float64 // of cost, over the rounds
 	ratio     float64 // cost divided by ours, the median of the rounds; NaN without ours
@@ -34,11 +35,13 @@ func (r *result) rows() []row {
 	var rows []row
 	for i, c := range r.contestants {
 		var rates, costs, ratios, faster, middles []float64
+		var longest time.Duration
 		for round, s := range r.samples[i] {
 			cost := s.cost(r.memory)
 			rates = append(rates, s.rate())
 			costs = append(costs, cost)
 			middles = append(middles, float64(s.p50.Microseconds()))
+			longest = max(longest, s.max)
 			// The samples of a round come from the same minute on the same machine,
 			// so the ratio of a round says more than a ratio of medians.
 			if our >= 0 {
@@ -48,7 +51,7 @@ func (r *result) rows() []row {
 				}
 			}
 		}
-		rows = append(rows, row{name: c.name, rate: median(rates), p50: median(middles), cost: median(costs),
+		rows = append(rows, row{name: c.name, rate: median(rates), p50: median(middles), max: float64(longest.Microseconds()), cost: median(costs),
 			low: slices.Min(costs), high: slices.Max(costs), ratio: median(ratios), faster: median(faster)})
 	}
 	slices.SortStableFunc(rows, func(a, b row) int {

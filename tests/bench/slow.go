@@ -128,7 +128,7 @@ func httpSlow(b *bench, c contestant) (sample, error) {
 		return sample{}, s.fail(err)
 	}
 	micro := func(n int) time.Duration { return time.Duration(n) * time.Microsecond }
-	return sample{count: counts.Requests, wall: micro(counts.Microseconds), cpu: after - before, p50: micro(counts.P50), p99: micro(counts.P99)}, nil
+	return sample{count: counts.Requests, wall: micro(counts.Microseconds), cpu: after - before, p50: micro(counts.P50), p99: micro(counts.P99), max: micro(counts.Max)}, nil
 }
 
 // slowMemory measures by how much the process has grown when all slow readers are
@@ -188,5 +188,5 @@ func rpcSlow(b *bench, c contestant) (sample, error) {
 		return sample{}, s.fail(err)
 	}
 	slices.Sort(took)
-	return sample{count: len(took), wall: time.Since(began), p50: took[len(took)/2], p99: took[len(took)*99/100]}, nil
+	return sample{count: len(took), wall: time.Since(began), p50: took[len(took)/2], p99: took[len(took)*99/100], max: took[len(took)-1]}, nil
 }

@@ -15,7 +15,7 @@ func (r *result) head() []string {
 		return []string{"server", r.kind() + " KiB/" + r.unit, "lowest–highest", "× " + ours}
 	}
 	if r.tail {
-		return []string{"server", "p50 µs", "p99 µs", "lowest–highest", "× " + ours}
+		return []string{"server", "p50 µs", "p99 µs", "lowest–highest", "max µs", "× " + ours}
 	}
 	if r.latency {
 		return []string{"server", "ms/" + r.unit, "CPU µs/" + r.unit, "lowest–highest", "× " + ours}
@@ -41,12 +41,12 @@ func (r *result) cells(w row) []string {
 		const kib = 1 << 10
 		return []string{w.name, figure(w.cost / kib), figure(w.low/kib) + "–" + figure(w.high/kib), ratio}
 	}
+	if r.tail {
+		return []string{w.name, figure(w.p50), figure(w.cost), figure(w.low) + "–" + figure(w.high), figure(w.max), ratio}
+	}
 	rate := thousands(w.rate)
-	switch {
-	case r.latency:
+	if r.latency {
 		rate = figure(1e3 / w.rate)
-	case r.tail:
-		rate = figure(w.p50)
 	}
 	return []string{w.name, rate, figure(w.cost), figure(w.low) + "–" + figure(w.high), ratio}
 }

@@ -39,6 +39,7 @@ type sample struct {
 	bytes int64         // private memory, for a memory workload
 	p50   time.Duration // for a tail workload
 	p99   time.Duration
+	max   time.Duration // the longest unit
 }
 
 // rate is in units a second.

@@ -22,6 +22,7 @@ type wrkCounts struct {
 	Status       int
 	Timeout      int
 	P50, P99     int // latency in microseconds
+	Max          int // the longest
 	rest         []string
 }
 
