@@ -15,8 +15,8 @@ func TestGoAndMessagesFitMemory(t *testing.T) {
 	}
 }
 
-// TestHighWaterIsTheLoops: settings know no loop, so the one default that is the
-// loop's is written there again.
+// TestHighWaterIsTheLoops: this default stands twice, because the settings do not import the
+// loop, and a loop without settings (command/session.go) needs it, too.
 func TestHighWaterIsTheLoops(t *testing.T) {
 	if n := config.Defaults().Loop.HighWater; n != loop.HighWaterDefault {
 		t.Errorf("loop.high_water is %s, the loop's own default %d", n, loop.HighWaterDefault)

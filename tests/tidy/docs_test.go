@@ -19,25 +19,49 @@ func read(t *testing.T, path string) string {
 	return string(src)
 }
 
-// link is the target of a link in Markdown, without its anchor.
-var link = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
+// link is a link in Markdown: its target, which may be empty, and its anchor.
+var link = regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`)
 
-// fences are blocks of code, in which nothing is a link.
-var fences = regexp.MustCompile("(?s)\n```.*?\n```|`[^`\n]*`")
+// blocks are blocks of code, and fences also code within a line: nothing in them is a link.
+var (
+	blocks = regexp.MustCompile("(?s)\n```.*?\n```")
+	fences = regexp.MustCompile("(?s)\n```.*?\n```|`[^`\n]*`")
+)
 
-// TestLinks: links inside the repository lead to existing files.
+// heading is a heading in Markdown.
+var heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+
+// notInAnchor is what the anchor of a heading leaves out.
+var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_\- ]`)
+
+// hasAnchor reports whether a page has a heading with this anchor.
+func hasAnchor(page, anchor string) bool {
+	for _, m := range heading.FindAllStringSubmatch(blocks.ReplaceAllString(page, ""), -1) {
+		if strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-") == anchor {
+			return true
+		}
+	}
+	return false
+}
+
+// TestLinks: links inside the repository lead to existing files and headings.
 func TestLinks(t *testing.T) {
 	walk(t, func(path string) {
 		if filepath.Ext(path) != ".md" {
 			return
 		}
 		for _, m := range link.FindAllStringSubmatch(fences.ReplaceAllString(read(t, path), ""), -1) {
-			to := m[1]
-			if strings.Contains(to, "://") || strings.HasPrefix(to, "mailto:") {
+			to := path
+			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(dirOf(path)), filepath.FromSlash(to))); err != nil {
-				t.Errorf("%s links to %s, which is not there", path, to)
+			if m[1] != "" {
+				to = filepath.ToSlash(filepath.Join(dirOf(path), m[1]))
+			}
+			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(to))); err != nil {
+				t.Errorf("%s links to %s, which is not there", path, m[1])
+			} else if m[2] != "" && filepath.Ext(to) == ".md" && !hasAnchor(read(t, to), m[2]) {
+				t.Errorf("%s links to %s#%s, and there is no such heading", path, m[1], m[2])
 			}
 		}
 	})
