@@ -70,6 +70,7 @@ type Loop struct {
 	yielded int64  // when the loop last went through Go's scheduler
 	helped  bool   // in this turn other goroutines got work from the loop or gave it some
 	alone   bool   // Go has one processor
+	timed   bool   // the time of the last turn was counted when it ended
 
 	helpers atomic.Int64 // goroutines at work for this loop, or about to be
 
@@ -159,7 +160,12 @@ func (l *Loop) turn() error {
 	if err != nil {
 		return err
 	}
+	before := l.at
 	l.tick()
+	if !l.timed { // there was no wait: the last turn lasted until now
+		l.count.TurnTimes.Observe(time.Duration(l.at - before))
+	}
+	l.timed = false
 	l.count.Turns++
 	l.count.Events += uint64(n)
 
@@ -222,6 +228,8 @@ func (l *Loop) await() (int, error) {
 		return 0, nil
 	}
 	l.watch.rest()
+	l.count.TurnTimes.Observe(time.Since(l.now))
+	l.timed = true
 	l.count.Waits++
 	l.show(true)
 	var n int

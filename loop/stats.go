@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"zamqp/loop/histogram"
 )
 
 // Stats counts what a loop has done since New, and what it holds.
@@ -30,6 +32,9 @@ type Stats struct {
 	InputHeld int    // bytes in input buffers, not taken by peers yet
 	Panics    uint64 // panics caught
 	Stalls    uint64 // how often the thread was held longer than StallWarning
+
+	TurnTimes histogram.Histogram // how long turns took, without the wait in the poll
+	Lags      histogram.Histogram // how late timers and deadlines ran
 }
 
 // showEvery is how old the Stats may be while the loop is busy. When it waits, they are exact.

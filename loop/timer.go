@@ -71,12 +71,14 @@ func (l *Loop) runTimersTo(last uint64) {
 			l.heap.remove(0)
 			if c.deadline != 0 {
 				l.count.Timers++
+				l.count.Lags.Observe(time.Duration(l.at - c.deadline))
 				c.expired()
 			}
 			continue
 		}
 		l.heap.remove(0)
 		l.count.Timers++
+		l.count.Lags.Observe(time.Duration(l.at - e.when))
 		e.t.fn()
 	}
 }

@@ -24,6 +24,7 @@ func (c *Call) Run(t *coro.Task) {
 	if err != nil {
 		err = r.source.failed(r, err)
 	}
+	r.measure()
 	if r.response.stream != nil && (err == nil || isAnswered(err)) {
 		if broken := r.runStream(); broken != nil {
 			err = broken

@@ -84,10 +84,11 @@ func (b *bench) start(options publisher.Options) *bench {
 	return b
 }
 
-func (b *bench) Now() time.Time                 { return b.now }
-func (b *bench) Post(fn func()) bool            { b.posted <- fn; return true }
-func (b *bench) Enter(*string)                  {}
-func (b *bench) Offload(_ uintptr, f, d func()) { b.work = append(b.work, work{f, d}) }
+func (b *bench) Now() time.Time                  { return b.now }
+func (b *bench) Since(t time.Time) time.Duration { return b.now.Sub(t) }
+func (b *bench) Post(fn func()) bool             { b.posted <- fn; return true }
+func (b *bench) Enter(*string)                   {}
+func (b *bench) Offload(_ uintptr, f, d func())  { b.work = append(b.work, work{f, d}) }
 func (b *bench) Done(r *publisher.Call) {
 	if b.discard {
 		return

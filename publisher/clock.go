@@ -170,6 +170,7 @@ type ClockSource struct {
 	target  []byte
 	handler Handler
 	limited bool // the clock has a timeout
+	times   Histogram
 }
 
 // makeClocks puts the middleware around the handlers of the clocks.
@@ -184,7 +185,9 @@ func (s *Server) makeClocks(g *Registry) (failed error) {
 
 // ClockSource returns the source of a clock that is declared in the server's registry.
 func (s *Server) ClockSource(name string, c Clock) *ClockSource {
-	return &ClockSource{label: "clock " + name, target: []byte("/" + name), handler: s.clocks[name], limited: c.Timeout > 0}
+	k := &ClockSource{label: "clock " + name, target: []byte("/" + name), handler: s.clocks[name], limited: c.Timeout > 0}
+	s.clockTimes[name] = &k.times
+	return k
 }
 
 // SetClock fills in the call of one tick. at is the scheduled time of the tick.
@@ -210,7 +213,7 @@ func (*ClockSource) identify(r *Request, c zerolog.Context) zerolog.Context {
 }
 
 func (k *ClockSource) begin(r *Request) bool {
-	r.handler, r.label = k.handler, &k.label
+	r.handler, r.label, r.times = k.handler, &k.label, r.server.timesOf(&k.times)
 	return true
 }
 

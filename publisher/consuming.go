@@ -13,6 +13,7 @@ type consuming struct {
 	via      *via    // the route whose handler that is; nil without a Route
 	calls    uint64
 	failures uint64
+	times    Histogram
 }
 
 func newConsuming(name string, c Consumer, h Handler, g *Registry) (*consuming, error) {

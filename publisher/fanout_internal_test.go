@@ -18,10 +18,11 @@ type turns struct {
 	posted []func()
 }
 
-func (r *turns) Now() time.Time                 { return r.now }
-func (r *turns) Enter(*string)                  {}
-func (r *turns) Offload(_ uintptr, _, _ func()) { panic("not in this test") }
-func (r *turns) Post(fn func()) bool            { r.posted = append(r.posted, fn); return true }
+func (r *turns) Now() time.Time                  { return r.now }
+func (r *turns) Since(t time.Time) time.Duration { return r.now.Sub(t) }
+func (r *turns) Enter(*string)                   {}
+func (r *turns) Offload(_ uintptr, _, _ func())  { panic("not in this test") }
+func (r *turns) Post(fn func()) bool             { r.posted = append(r.posted, fn); return true }
 
 func (r *turns) After(_ time.Duration, fn func()) func() bool {
 	r.next = append(r.next, fn)

@@ -1,5 +1,7 @@
 package publisher
 
+import "zamqp/loop/histogram"
+
 // A Metric is one number of [Server.Metrics]. Its name follows Prometheus, without a prefix
 // for the program: the part of the server, what is counted, the base unit, and _total at the
 // end of a counter.
@@ -8,6 +10,20 @@ type Metric struct {
 	Help   string
 	Labels []Label // all metrics of one Name have the same labels in the same order
 	Value  float64
+	// Times makes the metric a histogram of durations, in place of Value. It is a copy.
+	Times *Histogram
+}
+
+// A Histogram counts durations in buckets.
+type Histogram = histogram.Histogram
+
+// HistogramBounds are the largest durations of a histogram's buckets.
+var HistogramBounds = histogram.Bounds
+
+// TimesMetric returns the metric of a histogram, of which it makes a copy.
+func TimesMetric(name, help string, h *Histogram) Metric {
+	own := *h
+	return Metric{Name: name, Help: help, Times: &own}
 }
 
 // A Label tells metrics of one name apart. Its values come from the configuration, or the
@@ -88,5 +104,6 @@ func (s *Server) measure(dst []Metric, snap *Snapshot) []Metric {
 			Metric{Name: "consumer_calls_total", Help: "Messages of the consumer that became calls, each attempt.", Value: float64(c.calls)},
 			Metric{Name: "consumer_failures_total", Help: "Calls of the consumer that ended in an error.", Value: float64(c.failures)})
 	}
+	dst = s.answers.measure(s.measureTimes(dst))
 	return s.measureTopics(s.outgoing.measure(s.measurePools(dst)))
 }

@@ -123,6 +123,7 @@ func (g *Registry) handle(pattern string, h Handler, options []RouteOption, plac
 	for _, option := range options {
 		option(route)
 	}
+	route.number = len(g.routes) + 1
 	g.routes = append(g.routes, route)
 }
 

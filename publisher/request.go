@@ -72,14 +72,15 @@ type Request struct {
 	socket    *Socket        // nil unless the call serves a WebSocket
 	label     *string        // for the watchdog: the name of what holds the thread
 	started   time.Time
-	scheduled time.Time // the time of the tick; zero for calls that no clock has made
-	bridge    *bridge   // the way to a mounted handler on a goroutine of its own
-	inner     *inner    // the handler's run inside of middleware
-	came      *asItCame // what middleware has changed of the request; nil for nothing
-	toCall    *bridge   // in the request that such a handler got: the way back to the call
-	lent      bool      // such a handler has views of arena and body, so their memory is not reused
-	entered   int       // how many middleware of Use the handler's run is inside of
-	slot      int       // in the server's list of live calls
+	times     *Histogram // of calls of this source and handler; nil = not measured
+	scheduled time.Time  // the time of the tick; zero for calls that no clock has made
+	bridge    *bridge    // the way to a mounted handler on a goroutine of its own
+	inner     *inner     // the handler's run inside of middleware
+	came      *asItCame  // what middleware has changed of the request; nil for nothing
+	toCall    *bridge    // in the request that such a handler got: the way back to the call
+	lent      bool       // such a handler has views of arena and body, so their memory is not reused
+	entered   int        // how many middleware of Use the handler's run is inside of
+	slot      int        // in the server's list of live calls
 	live      bool
 	limited   bool // it has a limit of its own, see limit
 	watches   bool // counted in server.watching

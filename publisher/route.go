@@ -15,6 +15,7 @@ type Route struct {
 	Handler Handler
 	Place   string // file:line of the registration
 
+	number        int           // from 1, in the order of registration; 0 is the route of requests that have none
 	timeout       time.Duration // limits a call; 0 = server.call_timeout
 	streamTimeout time.Duration // limits a Stream; 0 = no limit
 	monitoring    bool          // see Monitoring

@@ -6,6 +6,8 @@ import "time"
 type Runtime interface {
 	// Now is the time of the loop's turn.
 	Now() time.Time
+	// Since is the time since t until this moment, not only until the turn began.
+	Since(t time.Time) time.Duration
 	// After runs fn on the loop's thread after d. stop prevents that, and reports whether it did.
 	After(d time.Duration, fn func()) (stop func() bool)
 	// Post runs fn on the loop's thread; false when the loop has ended. It may

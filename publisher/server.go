@@ -32,6 +32,7 @@ type Options struct {
 	// consumer runs once, for Site and BaseURL.
 	ConsumingServers map[string]ConsumingServer
 	Proxies          Proxies // peers whose forwarding fields are believed
+	NoTimes          bool    // do not measure how long calls take
 	Log              zerolog.Logger
 }
 
@@ -91,6 +92,7 @@ type Server struct {
 	noBase       atomic.Bool // warned: site.base_url is missing
 	badForwarded atomic.Bool // warned: a malformed field of a trusted proxy
 	realtime
+	measured
 }
 
 // producing is a producer as the server uses it.
@@ -117,6 +119,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		producers: map[string]*producing{}, consumers: map[string]*consuming{},
 		queues: map[string]Queues{}, pausers: map[string]Pauser{},
 		registry: g, hooks: hooks{starts: slices.Clone(g.starts), stops: slices.Clone(g.stops)},
+		measured: newMeasured(g),
 		detached: detaching{serving: make(chan struct{})}, ended: make(chan struct{}),
 	}
 	s.makePools(g.Pools(), options.Pools)
@@ -294,6 +297,9 @@ func (s *Server) finish(r *Request) {
 	s.live = s.live[:last]
 	if r.watches {
 		s.watching--
+	}
+	if r.source.hasClient() {
+		s.answers.count(r.response.Status)
 	}
 	if r.cancelCtx != nil {
 		r.cancelCtx(ErrOver)

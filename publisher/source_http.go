@@ -136,7 +136,7 @@ func (httpSource) begin(r *Request) bool {
 	if r.watches = r.route.monitoring; r.watches {
 		s.watching++
 	}
-	r.handler, r.label = r.route.Handler, &r.route.Pattern
+	r.handler, r.label, r.times = r.route.Handler, &r.route.Pattern, s.timesOf(&s.routeTimes[r.route.number])
 	if s.chain != nil && s.chain.takes(r) {
 		r.handler = s.chain.handler
 	}

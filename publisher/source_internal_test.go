@@ -32,6 +32,7 @@ func (t *ticks) begin(r *Request) bool {
 type still struct{ posted []func() }
 
 func (*still) Now() time.Time                          { return time.Unix(1000, 0) }
+func (*still) Since(time.Time) time.Duration           { return 0 }
 func (s *still) Post(fn func()) bool                   { s.posted = append(s.posted, fn); return true }
 func (*still) Offload(uintptr, func(), func())         {}
 func (*still) MoreTasks()                              {}

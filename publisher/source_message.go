@@ -24,8 +24,9 @@ func (messageSource) identify(r *Request, c zerolog.Context) zerolog.Context {
 
 func (messageSource) begin(r *Request) bool {
 	r.server.stats.Messages++
-	if r.handler = noHandler; r.consumer != nil {
+	if r.handler, r.times = noHandler, nil; r.consumer != nil {
 		r.consumer.calls++
+		r.times = r.server.timesOf(&r.consumer.times)
 		r.label = &r.consumer.label
 		if r.consumer.handler != nil {
 			r.handler = r.consumer.handler

@@ -53,6 +53,7 @@ type Client struct {
 	undecided int       // how many of those have not been told their outcome
 	expiry    int64     // when to look for expired publishes
 	later     []outcome // reported at the next Tick
+	times     confirmTimes
 	blocked   bool      // connection.blocked came
 	since     time.Time // when it came
 	reason    string
@@ -262,6 +263,7 @@ func (c *Client) Tick(now time.Time) (next time.Time) {
 // tick does everything that depends on time. It returns when to call it again, or 0
 // for never.
 func (c *Client) tick(now int64) (next int64) {
+	c.times.observe(now, &c.stats.ConfirmTimes)
 	c.tellLater()
 	c.tickPublishes(now)
 	c.requests.tick(now)

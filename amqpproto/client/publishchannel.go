@@ -153,6 +153,7 @@ func (p *publishChannel) settle(id amqpproto.MethodID, tag uint64, multiple bool
 			continue
 		}
 		e := l.settle(seq)
+		p.client.times.add(e.at)
 		switch {
 		case result == nil:
 			p.noteAck(&e, seq)

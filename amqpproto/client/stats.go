@@ -1,5 +1,7 @@
 package client
 
+import "zamqp/loop/histogram"
+
 // Stats counts what happened since New. Counters only rise.
 type Stats struct {
 	Published   uint64 // accepted by Publish
@@ -35,4 +37,7 @@ type Stats struct {
 	HeartbeatsSeen uint64
 	OctetsIn       uint64
 	OctetsOut      uint64
+
+	// ConfirmTimes are the times from the sending of a publish to the broker's ack or nack.
+	ConfirmTimes histogram.Histogram
 }

@@ -27,6 +27,7 @@ func (p *publishChannel) committed() error {
 			continue
 		}
 		e := l.settle(seq)
+		p.client.times.add(e.at)
 		p.client.settled(p, &e, nil)
 		if p.state != publishReady {
 			return nil

@@ -33,6 +33,10 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 			desc = prometheus.NewDesc(prefix+m.Name, m.Help, names, nil)
 			descs[m.Name] = desc
 		}
+		if m.Times != nil {
+			to <- histogramOf(desc, m.Times, values)
+			continue
+		}
 		kind := prometheus.GaugeValue
 		if strings.HasSuffix(m.Name, "_total") {
 			kind = prometheus.CounterValue
@@ -43,4 +47,20 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		}
 		to <- metric
 	}
+}
+
+// histogramOf gives the buckets as the library wants them: each with all that is shorter.
+func histogramOf(desc *prometheus.Desc, h *publisher.Histogram, values []string) prometheus.Metric {
+	buckets, count := make(map[float64]uint64, len(h.Counts)), uint64(0)
+	for i, n := range h.Counts {
+		count += n
+		if i < len(publisher.HistogramBounds) {
+			buckets[publisher.HistogramBounds[i].Seconds()] = count
+		}
+	}
+	metric, err := prometheus.NewConstHistogram(desc, count, h.Sum.Seconds(), buckets, values...)
+	if err != nil {
+		return prometheus.NewInvalidMetric(desc, err)
+	}
+	return metric
 }

@@ -41,6 +41,7 @@ type link struct {
 	byName    map[string]*client.Producer
 	able      func() bool // whether the outbox takes publishes without the broker; nil if there is none
 	spool     *spooler    // nil if there is none
+	depths    *depths     // of the consumers' queues; nil if nobody asks
 }
 
 // New returns a door without links.

@@ -16,6 +16,9 @@ func (d *Door) Measure(dst []publisher.Metric) []publisher.Metric {
 		for _, k := range l.consumers {
 			dst = k.measure(dst)
 			dst = k.measureFailures(dst)
+			if l.depths != nil {
+				dst = l.depths.measure(dst, k)
+			}
 			if k.dedupe != nil {
 				dst = k.dedupe.measure(dst)
 			}
@@ -38,6 +41,7 @@ func (l *link) measure(dst []publisher.Metric) []publisher.Metric {
 	dst = publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: l.name}, {Name: "state", Value: now.State}},
 		publisher.Metric{Name: "connection_state", Help: "1 for the state that the connection is in: disconnected, connecting, declaring, connected, blocked, closing, closed.", Value: 1})
 	return publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: l.name}},
+		publisher.TimesMetric("connection_confirm_duration_seconds", "How long the broker took for its confirms, from the sending of a publish to its ack or nack.", &s.ConfirmTimes),
 		publisher.Metric{Name: "connection_up", Help: "1 while publishes are sent over the connection.", Value: publisher.Bit(now.Ready)},
 		publisher.Metric{Name: "connection_blocked", Help: "1 while the broker takes no publishes (connection.blocked).", Value: publisher.Bit(blocked)},
 		publisher.Metric{Name: "connection_unconfirmed_messages", Help: "Publishes and requests that wait to be sent, or for the broker's answer.", Value: float64(count)},

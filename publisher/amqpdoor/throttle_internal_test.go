@@ -20,6 +20,7 @@ type stillTime struct {
 }
 
 func (s *stillTime) Now() time.Time                  { return s.now }
+func (s *stillTime) Since(t time.Time) time.Duration { return s.now.Sub(t) }
 func (s *stillTime) Post(fn func()) bool             { s.posted = append(s.posted, fn); return true }
 func (s *stillTime) Offload(uintptr, func(), func()) {}
 func (s *stillTime) MoreTasks()                      {}

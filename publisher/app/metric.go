@@ -23,6 +23,8 @@ func (r *loopRuntime) Measure(dst []publisher.Metric) []publisher.Metric {
 		publisher.Metric{Name: "loop_dial_failures_total", Help: "Sockets that could not be connected.", Value: float64(s.DialFail)},
 		publisher.Metric{Name: "loop_received_bytes_total", Help: "Octets read from sockets.", Value: float64(s.BytesIn)},
 		publisher.Metric{Name: "loop_sent_bytes_total", Help: "Octets written to sockets.", Value: float64(s.BytesOut)},
+		publisher.TimesMetric("loop_turn_duration_seconds", "How long turns of the loop took, without the wait for events. The rate of its sum is the share of time in which the thread works.", &s.TurnTimes),
+		publisher.TimesMetric("loop_lag_seconds", "How late timers ran, with up to 1 ms that is not the loop's fault.", &s.Lags),
 		publisher.Metric{Name: "loop_timers", Help: "Timers and deadlines that wait.", Value: float64(s.Pending)},
 	)
 }

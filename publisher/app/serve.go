@@ -96,7 +96,8 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 	a.clientCA = clientCA
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
-		Pools: poolSizes(s), Client: client, LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies, Sockets: socketLimits(s),
+		NoTimes: !s.Metrics.CallTimes,
+		Pools:   poolSizes(s), Client: client, LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies, Sockets: socketLimits(s),
 		FilesOpen:        min(max(loop.DescriptorLimit()/16, 8), publisher.FilesOpenMax),
 		Topics:           topics(s),
 		ConsumingServers: plan.ConsumingServers,
@@ -293,6 +294,9 @@ func (a *application) open() error {
 	}
 	a.outboxes.run()
 	a.loop.OnEnd(a.outboxes.end)
+	if every := a.plan.Settings.Metrics.QueueInterval; every > 0 {
+		a.amqp.WatchQueues(every)
+	}
 	a.sweep()
 	if err := a.elect(); err != nil {
 		return err

@@ -60,6 +60,7 @@ func (t *timer) Reset(d time.Duration) bool {
 }
 
 func (h *host) Now() time.Time                     { return h.now }
+func (h *host) Since(t time.Time) time.Duration    { return h.Now().Sub(t) }
 func (h *host) Post(fn func()) bool                { h.posted = append(h.posted, fn); return true }
 func (h *host) Offload(_ uintptr, fn, done func()) { fn(); done() }
 func (h *host) Enter(*string)                      {}

@@ -17,6 +17,7 @@ type Settings struct {
 	HTTP      HTTP      `key:"http"`
 	WebSocket WebSocket `key:"websocket"`
 	Loop      Loop      `key:"loop"`
+	Metrics   Metrics   `key:"metrics"`
 	Server    Server    `key:"server"`
 	Client    Client    `key:"client"`
 	Site      Site      `key:"site"`
@@ -97,6 +98,14 @@ type Loop struct {
 	SpareProcessor bool `key:"spare_processor"`
 }
 
+// Metrics says what is measured besides what the server counts anyway.
+type Metrics struct {
+	// QueueInterval is how often the broker is asked how much waits in the consumers' queues.
+	QueueInterval time.Duration `key:"queue_interval" min:"1s" max:"24h" off:"the broker is not asked how much waits in queues"`
+	// CallTimes has the duration of each call measured.
+	CallTimes bool `key:"call_times"`
+}
+
 // Pool is one [pool.NAME]: the limits for work that handlers offload to it.
 type Pool struct {
 	Workers int `key:"workers" min:"1" max:"10000"`
@@ -149,6 +158,7 @@ func Defaults() *Settings {
 		HTTP:      defaultHTTP(),
 		WebSocket: defaultWebSocket(),
 		Loop:      Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, SpareProcessor: true},
+		Metrics:   Metrics{QueueInterval: 30 * time.Second, CallTimes: true},
 		Server: Server{
 			DrainTimeout:    30 * time.Second,
 			CallTimeout:     60 * time.Second,

@@ -39,10 +39,11 @@ type host struct {
 	passed time.Duration // of the loop's time
 }
 
-func (h *host) Now() time.Time                 { return time.Unix(0, 0).Add(h.passed) }
-func (h *host) Post(fn func()) bool            { fn(); return true }
-func (h *host) Enter(*string)                  {}
-func (h *host) Offload(_ uintptr, f, d func()) { f(); d() }
+func (h *host) Now() time.Time                  { return time.Unix(0, 0).Add(h.passed) }
+func (h *host) Since(t time.Time) time.Duration { return h.Now().Sub(t) }
+func (h *host) Post(fn func()) bool             { fn(); return true }
+func (h *host) Enter(*string)                   {}
+func (h *host) Offload(_ uintptr, f, d func())  { f(); d() }
 func (h *host) After(_ time.Duration, fn func()) func() bool {
 	h.wakes = append(h.wakes, fn)
 	return func() bool { return true }

@@ -372,9 +372,10 @@ func copyOf(p *publisher.Publication) (Published, error) {
 // runtime stands for the loop under the publisher.
 type runtime struct{ s *Server }
 
-func (r runtime) Now() time.Time      { return r.s.now }
-func (r runtime) Enter(*string)       {}
-func (r runtime) Post(fn func()) bool { r.s.posted <- fn; return true }
+func (r runtime) Now() time.Time                  { return r.s.now }
+func (r runtime) Since(t time.Time) time.Duration { return r.Now().Sub(t) }
+func (r runtime) Enter(*string)                   {}
+func (r runtime) Post(fn func()) bool             { r.s.posted <- fn; return true }
 
 // Turn makes [publisher.Publish] work on the test's own goroutine.
 func (r runtime) Turn(over func() bool) { r.s.turn(over) }

@@ -137,6 +137,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 	// With a spool the server is ready before a queue is declared.
 	wait.Until(t, "a queue is declared", func() bool { return s.metric("broker_queue_messages") >= 0 })
+	wait.Until(t, "the broker has told how long a queue is", func() bool { return s.metric("queue_messages") >= 0 })
 	families := s.scrape()
 	for _, name := range slices.Sorted(maps.Keys(families)) {
 		if !strings.HasPrefix(name, "zamqp_") {

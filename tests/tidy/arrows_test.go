@@ -42,7 +42,8 @@ type row struct {
 }
 
 var rows = []row{
-	{"loop", 0, []string{xsys}},
+	{"loop", 1, []string{"loop/histogram", xsys}},
+	{"loop/histogram", 0, nil},
 	{"loop/coro", 0, nil},
 	{"amqpproto", 0, []string{vocabulary}},
 	{"amqpproto/gen", 0, nil},
@@ -51,7 +52,7 @@ var rows = []row{
 	{"publisher/certificate", 0, nil},
 	{"amqpproto/journal", 0, nil},
 	{"amqpproto/endpoint", 1, []string{"amqpproto"}},
-	{"amqpproto/client", 2, []string{"amqpproto", "amqpproto/endpoint", vocabulary}},
+	{"amqpproto/client", 2, []string{"amqpproto", "amqpproto/endpoint", "loop/histogram", vocabulary}},
 	{"amqpproto/broker", 2, []string{"amqpproto", "amqpproto/endpoint", "amqpproto/journal", "amqpproto/broker/*", vocabulary, bcrypt}},
 	{"amqpproto/broker/arena", 0, nil},
 	{"amqpproto/broker/backlog", 0, nil},
@@ -60,7 +61,7 @@ var rows = []row{
 	{"publisher/schedule", 0, []string{cron}},
 	{"publisher/pickle", 0, []string{ogrek}},
 	{"publisher/binding", 0, []string{validator, translator}},
-	{"publisher", 1, []string{"loop/coro", "publisher/outbox", "amqpproto", "publisher/http1", "publisher/websocket", "publisher/schedule", "publisher/binding", "publisher/pickle", validator, vocabulary, msgpack, charsets, brotli, zstd, xxhash, zerolog}},
+	{"publisher", 1, []string{"loop/coro", "loop/histogram", "publisher/outbox", "amqpproto", "publisher/http1", "publisher/websocket", "publisher/schedule", "publisher/binding", "publisher/pickle", validator, vocabulary, msgpack, charsets, brotli, zstd, xxhash, zerolog}},
 	{"publisher/outbox", 0, []string{zerolog}},
 	{"publisher/spool", 1, []string{"amqpproto/journal"}},
 	{"publisher/dedupe", 1, []string{"amqpproto/journal"}},

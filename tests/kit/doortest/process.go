@@ -229,8 +229,9 @@ func (p *Process) Status(kind, name string) publisher.Status {
 // runtime is the loop under a process.
 type runtime struct{ p *Process }
 
-func (r runtime) Now() time.Time { return r.p.w.Clock.Now() }
-func (r runtime) Enter(*string)  {}
+func (r runtime) Now() time.Time                  { return r.p.w.Clock.Now() }
+func (r runtime) Since(t time.Time) time.Duration { return r.Now().Sub(t) }
+func (r runtime) Enter(*string)                   {}
 func (r runtime) Post(fn func()) bool {
 	r.p.todo = append(r.p.todo, fn)
 	return !r.p.dead
