@@ -112,6 +112,9 @@ func New(opt Options) (*Loop, error) {
 // Now is the time at the beginning of this turn. It is monotonic.
 func (l *Loop) Now() time.Time { return l.now }
 
+// Since is the time since t until this moment. It reads the clock.
+func (l *Loop) Since(t time.Time) time.Duration { return time.Since(t) }
+
 // OnStart adds a function that runs first inside Run, on the locked thread, for example to
 // make task pools. Call it before Run.
 func (l *Loop) OnStart(fn func()) { l.starts = append(l.starts, fn) }

@@ -10,9 +10,6 @@ import (
 // loopRuntime makes the loop a publisher.Runtime.
 type loopRuntime struct{ *loop.Loop }
 
-// Since reads the clock.
-func (r *loopRuntime) Since(t time.Time) time.Duration { return time.Since(t) }
-
 // After calls the loop's After. It returns a function that stops the timer.
 func (r *loopRuntime) After(d time.Duration, fn func()) func() bool { return r.Loop.After(d, fn).Stop }
 
