@@ -19,7 +19,7 @@ func (c *Call) Run(t *coro.Task) {
 	err := r.attempt(r.handle)
 	for again := 0; again < s.options.ConflictRetries && errors.Is(err, ErrConflict) && r.mayRunAgain(); again++ {
 		s.stats.Conflicts++
-		err = r.attempt(r.handle)
+		err = r.attemptAgain(r.handle)
 	}
 	if err != nil {
 		err = r.source.failed(r, err)
@@ -44,10 +44,15 @@ func (c *Call) Run(t *coro.Task) {
 // mayRunAgain reports whether the handler would find what it has found before.
 func (r *Request) mayRunAgain() bool { return !r.response.begun && r.incoming == nil }
 
-// attempt runs a handler in a fresh transaction, and commits or aborts it.
-func (r *Request) attempt(h func() error) error {
+// attemptAgain is attempt after an earlier one.
+func (r *Request) attemptAgain(h func() error) error {
 	r.tx.reset()
 	r.response.reset()
+	return r.attempt(h)
+}
+
+// attempt runs a handler in the transaction, which is fresh, and commits or aborts it.
+func (r *Request) attempt(h func() error) error {
 	err := r.join(guard(h))
 	if err == nil {
 		err = r.join(guard(r.end))

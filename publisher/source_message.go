@@ -115,7 +115,7 @@ func (messageSource) failed(r *Request, err error) error {
 	if h == nil || errors.Is(err, ErrShutdown) {
 		return err
 	}
-	return r.attempt(func() error { return h(r, err) })
+	return r.attemptAgain(func() error { return h(r, err) })
 }
 
 // settle chooses between another attempt and the dead-letter queue. If no attempt follows, it
