@@ -17,6 +17,10 @@ func (s *Server) Admit(c *Call) bool {
 	r := c.Request()
 	r.live = true // as far as answering it goes
 	ok := s.find(r, 1)
+	if !ok {
+		r.answerID()
+		s.logRefusal(r)
+	}
 	r.live = false
 	if !ok {
 		s.stats.Requests++
@@ -30,6 +34,8 @@ func (s *Server) Refuse(c *Call, status int, text string) {
 	r := c.Request()
 	r.live = true
 	s.refuse(r, status, text)
+	r.answerID()
+	s.logRefusal(r)
 	r.live = false
 	s.stats.Requests++
 }

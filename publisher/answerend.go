@@ -141,6 +141,7 @@ func (w *responseWriter) answer(r *Request) error {
 		if !ok {
 			return errors.New("stream: this door cannot stream an answer")
 		}
+		r.answerID()
 		door.Start(r.forDoor(), length)
 		var err error
 		if large {

@@ -232,6 +232,7 @@ func (w *responseWriter) begin(r *Request) error {
 	}
 	w.begun = true
 	w.end = r.beginStream()
+	r.answerID()
 	r.door.(StreamDoor).Start(r.forDoor(), w.framing)
 	return nil
 }

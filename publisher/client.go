@@ -39,7 +39,11 @@ func Retries(n int) ClientOption { return func(t *callTransport) { t.retries = n
 func (r *Request) Client(options ...ClientOption) *http.Client {
 	t := &callTransport{r: r, server: r.server, ctx: r.Context(), hasClient: r.source.hasClient()}
 	for _, name := range passedOn {
-		if value := r.Header(name); value != "" {
+		value := r.Header(name)
+		if name == "X-Request-Id" && r.server.ids {
+			value = r.RequestID()
+		}
+		if value != "" {
 			t.fields = append(t.fields, answerField{name, value})
 		}
 	}

@@ -195,6 +195,10 @@ func (c *Call) SetClock(k *ClockSource, at time.Time) {
 	r := c.Request()
 	r.from(k)
 	r.method, r.target, r.path = clockMethod, k.target, k.target
+	if r.server.ids {
+		r.reserve(requestIDLen)
+		r.makeRequestID()
+	}
 	r.scheduled, r.limited = at, k.limited // then the door ends its waits, not the server
 }
 
@@ -209,6 +213,9 @@ func (r *Request) Scheduled() time.Time { return r.scheduled }
 func (*ClockSource) origin() Origin { return OriginClock }
 
 func (*ClockSource) identify(r *Request, c zerolog.Context) zerolog.Context {
+	if r.server.ids {
+		c = c.Str("request_id", string(r.requestID))
+	}
 	return c.Time("scheduled", r.scheduled)
 }
 

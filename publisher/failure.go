@@ -25,6 +25,9 @@ func (s *Server) failure(r *Request, err error, level zerolog.Level) *zerolog.Ev
 	if r.label != nil {
 		e = e.Str("handler", *r.label)
 	}
+	if s.ids {
+		e = e.Str("request_id", string(r.requestID))
+	}
 	var p *PanicError
 	if errors.As(err, &p) {
 		s.stats.Panics++

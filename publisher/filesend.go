@@ -208,6 +208,7 @@ func (s *fileSending) send(head bool) error {
 	if s.lend, ok = door.(LendDoor); ok && s.lend.LendRoom() > fileRoom {
 		s.lend = nil
 	}
+	r.answerID()
 	door.Start(r.forDoor(), f.length)
 	if head {
 		return nil

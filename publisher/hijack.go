@@ -94,6 +94,7 @@ func (r *Request) hijack(w *responseWriter) (conn net.Conn, read, unsent []byte,
 	case w.status == http.StatusSwitchingProtocols:
 		_ = r.inform(w.status, w.sent)
 	case w.status > 0:
+		r.answerID()
 		door.Start(r.forDoor(), w.framing)
 	}
 	unsent = given.Unsent()

@@ -7,11 +7,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// requestIDMax bounds what a client's X-Request-Id adds to a line of the log.
-const requestIDMax = 128
-
 // Log returns the server's log for lines about this call. Each line has the handler, and the
-// request's X-Request-Id or the message's id and attempt. Call Log on the handler's own
+// [Request.RequestID] or the request's X-Request-Id, and the message's id and attempt. Call Log on the handler's own
 // goroutine; the result may be used on any goroutine and after the call:
 //
 //	log := r.Log()

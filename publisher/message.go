@@ -68,6 +68,9 @@ func (c *Call) SetMessage(m *Message) error {
 		}
 	}
 	r.readTrace()
+	if r.server.ids {
+		r.identifyMessage()
+	}
 	return nil
 }
 

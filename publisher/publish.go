@@ -123,8 +123,9 @@ type draft struct {
 	mandatory     bool
 	props         amqpproto.Properties
 	headers       Table
-	typed         bool // an option gave the content type
-	owned         bool // headers is our own copy
+	typed         bool   // an option gave the content type
+	owned         bool   // headers is our own copy
+	requestID     []byte // for the headers; nil for none
 	gzip          bool
 }
 
@@ -187,6 +188,9 @@ func (r *Request) publish(name string, v any, options []Option) error {
 		return err
 	}
 	d := p.draft(r.Now())
+	if r.server.ids {
+		d.requestID = r.requestID
+	}
 	if id := r.derivedID(); id != nil {
 		d.props.MessageID = id
 		d.props.Flags |= amqpproto.FlagMessageID
@@ -352,6 +356,11 @@ func (t *Tx) encodeProperties(dst []byte, d *draft) ([]byte, error) {
 		}
 		t.table = table
 		d.props.Headers = table
+		d.props.Flags |= amqpproto.FlagHeaders
+	}
+	if d.requestID != nil {
+		t.table = appendRequestID(append(t.table[:0], d.props.Headers...), d.requestID)
+		d.props.Headers = t.table
 		d.props.Flags |= amqpproto.FlagHeaders
 	}
 	return d.props.Append(dst)

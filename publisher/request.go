@@ -47,7 +47,9 @@ type Request struct {
 	scheme string // the scheme that a trusted proxy reports; "" without one
 	prefix []byte // the prefix of the paths, from the same proxy
 	user   string
-	client clientAddr // from the same proxy
+	// requestID is valid only if the server has ids: it is a view into the call.
+	requestID []byte
+	client    clientAddr // from the same proxy
 	protocol
 
 	large    amqpproto.Collector // for a large body that is being received
@@ -72,6 +74,7 @@ type Request struct {
 	socket    *Socket        // nil unless the call serves a WebSocket
 	label     *string        // for the watchdog: the name of what holds the thread
 	started   time.Time
+	began     time.Time  // by the clock, if there is an access log
 	times     *Histogram // of calls of this source and handler; nil = not measured
 	scheduled time.Time  // the time of the tick; zero for calls that no clock has made
 	bridge    *bridge    // the way to a mounted handler on a goroutine of its own

@@ -142,6 +142,9 @@ func (r *Request) ask(name string, v any, options []Option, done func(*Answer, e
 		}
 	}
 	d := p.draft(r.Now())
+	if r.server.ids {
+		d.requestID = r.requestID
+	}
 	d.mandatory = !p.NoMandatory // a request without a queue fails at once
 	if err := d.apply(r.serving(), options); err != nil {
 		return nil, err

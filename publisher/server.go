@@ -31,6 +31,8 @@ type Options struct {
 	// ConsumingServers run the consumers, each its own instances; without any, each
 	// consumer runs once, for Site and BaseURL.
 	ConsumingServers map[string]ConsumingServer
+	AccessLog        AccessLog
+	RequestID        string  // what is done with the ids of requests, such as [RequestIDAccept]
 	Proxies          Proxies // peers whose forwarding fields are believed
 	NoTimes          bool    // do not measure how long calls take
 	Log              zerolog.Logger
@@ -82,7 +84,9 @@ type Server struct {
 	workers      workers       // run mounted handlers
 	outside      int           // see [Server.Outside]
 	packer       packer
-	scratch      []byte // for Fingerprint
+	scratch      []byte // for Fingerprint and the access log
+	accesses     uint64 // calls that the access log has seen
+	ids          bool   // calls have request ids
 	foreign      foreignUses
 	hijacked     []*hijacked // connections that handlers have taken over
 	unhijacked   func()      // called when none of them is left
@@ -122,6 +126,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		measured: newMeasured(g),
 		detached: detaching{serving: make(chan struct{})}, ended: make(chan struct{}),
 	}
+	s.ids = options.RequestID != "" && options.RequestID != RequestIDOff
 	s.makePools(g.Pools(), options.Pools)
 	if s.files.openMax = options.FilesOpen; s.files.openMax <= 0 {
 		s.files.openMax = FilesOpenMax
@@ -281,6 +286,9 @@ func (s *Server) Dispatch(c *Call, d Door) {
 	}
 	r.door, r.live, r.slot, r.started = d, true, len(s.live), s.runtime.Now()
 	s.live = append(s.live, r)
+	if s.options.AccessLog.Enabled {
+		r.began = time.Now() // the loop's time would make most calls take none
+	}
 	if !r.source.begin(r) {
 		s.finish(r)
 		return
@@ -306,6 +314,10 @@ func (s *Server) finish(r *Request) {
 	}
 	if r.incoming != nil {
 		r.incoming.close()
+	}
+	r.answerID()
+	if s.options.AccessLog.Enabled {
+		s.logAccess(r)
 	}
 	r.door.Done(r.forDoor())
 	s.recycle(r)

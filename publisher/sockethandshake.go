@@ -54,6 +54,7 @@ func (ws *Socket) upgradeRequired(text string) error {
 
 // answer returns the header lines of 101, with those of the handler.
 func (ws *Socket) answer() []byte {
+	ws.answerID()
 	lines := append(make([]byte, 0, 256), "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	lines = append(append(lines, ws.accept...), "\r\n"...)
 	if ws.protocol != "" {

@@ -49,7 +49,7 @@ func (c *Call) SetHTTP(method, target, host []byte, fields []Field, remote Remot
 	for i := range fields {
 		size += len(fields[i].Name) + len(fields[i].Value)
 	}
-	r.reserve(size)
+	r.reserve(size + requestIDLen)
 	r.method, r.target, r.host = r.keep(method), r.keep(target), r.keep(host)
 	r.fields = r.fields[:0]
 	for i := range fields {
@@ -58,6 +58,9 @@ func (c *Call) SetHTTP(method, target, host []byte, fields []Field, remote Remot
 	r.splitTarget()
 	if r.server.options.Proxies.believesAny() {
 		r.readForwarded()
+	}
+	if r.server.ids {
+		r.identifyHTTP()
 	}
 }
 

@@ -19,6 +19,9 @@ func (messageSource) origin() Origin         { return OriginMessage }
 func (messageSource) name(r *Request) string { return "message " + r.Path() }
 
 func (messageSource) identify(r *Request, c zerolog.Context) zerolog.Context {
+	if r.server.ids {
+		c = c.Str("request_id", string(r.requestID))
+	}
 	return c.Str("message_id", foreign(r.props.MessageID)).Int("attempt", r.Attempt())
 }
 
@@ -71,6 +74,9 @@ func (messageSource) reply(r *Request) error {
 		}
 	}
 	d := draft{key: text(r.props.ReplyTo), headers: p.headers, typed: true}
+	if r.server.ids {
+		d.requestID = r.requestID
+	}
 	if p.Status >= http.StatusBadRequest {
 		d.addHeader(StatusHeader, int32(p.Status))
 	}

@@ -44,6 +44,7 @@ func (r *Request) Stream(status int, contentType string, length int64, fn func(w
 		if in := r.incoming; in != nil { // fn may read it
 			in.door.Duplex(r.forDoor())
 		}
+		r.answerID()
 		door.Start(r.forDoor(), length)
 		err := fn(w)
 		if err == nil {

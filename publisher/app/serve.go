@@ -100,6 +100,8 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 		Pools:   poolSizes(s), Client: client, LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies, Sockets: socketLimits(s),
 		FilesOpen:        min(max(loop.DescriptorLimit()/16, 8), publisher.FilesOpenMax),
 		Topics:           topics(s),
+		RequestID:        s.Server.RequestID,
+		AccessLog:        publisher.AccessLog{Enabled: s.AccessLog.Enabled, Sample: s.AccessLog.Sample},
 		ConsumingServers: plan.ConsumingServers,
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 // The tags are the schema: see rule.
 type Settings struct {
 	Log       Log       `key:"log"`
+	AccessLog AccessLog `key:"access_log"`
 	HTTP      HTTP      `key:"http"`
 	WebSocket WebSocket `key:"websocket"`
 	Loop      Loop      `key:"loop"`
@@ -45,6 +46,12 @@ type Settings struct {
 type Log struct {
 	Level  string `key:"level" oneof:"trace debug info warn error"`
 	Format string `key:"format" oneof:"auto console json"`
+}
+
+// AccessLog says which calls get a line in the log when they are over.
+type AccessLog struct {
+	Enabled bool `key:"enabled"`
+	Sample  int  `key:"sample" min:"1" max:"1000000"`
 }
 
 // HTTP holds the listeners and the limits of publisher/http1.
@@ -132,6 +139,7 @@ type Server struct {
 	ConflictRetries int           `key:"conflict_retries" min:"0" max:"100"`
 	DataDir         string        `key:"data_dir"`                         // directory of publisher/inhand; "" = none
 	UnpackMax       Size          `key:"unpack_max" min:"1KiB" max:"4GiB"` // largest size of an unpacked body
+	RequestID       string        `key:"request_id" oneof:"off accept generate"`
 }
 
 // Site names this deployment.
@@ -155,6 +163,7 @@ const (
 func Defaults() *Settings {
 	return &Settings{
 		Log:       Log{Level: "info", Format: "auto"},
+		AccessLog: AccessLog{Sample: 1},
 		HTTP:      defaultHTTP(),
 		WebSocket: defaultWebSocket(),
 		Loop:      Loop{HighWater: MiB, StallWarning: 100 * time.Millisecond, SpareProcessor: true},
@@ -166,6 +175,7 @@ func Defaults() *Settings {
 			ConflictRetries: 3,
 			UnpackMax:       publisher.UnpackMax,
 			DataDir:         "data",
+			RequestID:       publisher.RequestIDOff,
 		},
 		Client: Client{
 			HostMax:        publisher.ClientHostMax,

@@ -163,6 +163,7 @@ type exchange struct {
 	full        bool   // a stream waits for the client to take more
 	body        body   // the request's body
 	rest        []byte // the rest of a large answer, sent as fast as the client takes it
+	octets      int64  // of the answer that is streamed
 	local       net.Addr
 	tls         *tls.ConnectionState // nil without TLS
 	redirects   bool                 // its requests are redirected to https
@@ -390,6 +391,7 @@ func (x *exchange) begin(p *publisher.Response, length int64) {
 			fields = with
 		}
 	}
+	x.octets = 0
 	x.Conn.Start(p.Status, fields, length)
 }
 
@@ -408,6 +410,7 @@ func (x *exchange) Write(_ *publisher.Call, p []byte) (more bool, err error) {
 	if err := x.Conn.Write(p); err != nil {
 		return false, err
 	}
+	x.octets += int64(len(p))
 	d := x.door
 	if now := d.server.Now(); !now.Equal(d.turn) {
 		d.turn, d.octets = now, 0
@@ -417,6 +420,9 @@ func (x *exchange) Write(_ *publisher.Call, p []byte) (more bool, err error) {
 	x.full = waiting > highWater || waiting > 0 && d.octets > streamTurnMax
 	return !x.full, nil
 }
+
+// Octets is the length of the body of the answer that was streamed last.
+func (x *exchange) Octets() int64 { return x.octets }
 
 // Written checks that the answer has the length that was announced.
 func (x *exchange) Written(*publisher.Call) error {

@@ -17,6 +17,7 @@ func (x *exchange) Lend(_ *publisher.Call, buf []byte, from int) error {
 	if _, err := x.Conn.Lend(buf, from); err != nil {
 		return err
 	}
+	x.octets += int64(len(buf) - from)
 	x.full = x.OutLen() > 0
 	return nil
 }
