@@ -97,20 +97,15 @@ func (v *vhost) unbindQueue(queue, source, key []byte, args amqpproto.RawTable, 
 
 // bindExchange and unbindExchange are exchange.bind and exchange.unbind.
 func (v *vhost) bindExchange(destination, source, key []byte, args amqpproto.RawTable) error {
-	name := stripBreaks(string(destination))
-	if err := checkDefault(name); err != nil {
-		return err
-	}
-	b, err := v.bindingOf(source, key, args)
+	b, err := v.exchangeBinding(destination, source, key, args)
 	if err != nil {
 		return err
 	}
-	b.target = v.exchanges[name]
 	switch {
 	case b.source == nil:
 		return v.noExchange(stripBreaks(string(source)))
 	case b.target == nil:
-		return v.noExchange(name)
+		return v.noExchange(stripBreaks(string(destination)))
 	}
 	if err := b.valid(); err != nil {
 		return err
@@ -119,15 +114,10 @@ func (v *vhost) bindExchange(destination, source, key []byte, args amqpproto.Raw
 }
 
 func (v *vhost) unbindExchange(destination, source, key []byte, args amqpproto.RawTable) error {
-	name := stripBreaks(string(destination))
-	if err := checkDefault(name); err != nil {
-		return err
-	}
-	b, err := v.bindingOf(source, key, args)
+	b, err := v.exchangeBinding(destination, source, key, args)
 	if err != nil {
 		return err
 	}
-	b.target = v.exchanges[name]
 	if b.source == nil || b.target == nil {
 		return nil
 	}
@@ -135,6 +125,20 @@ func (v *vhost) unbindExchange(destination, source, key []byte, args amqpproto.R
 		v.removeBinding(b)
 	}
 	return nil
+}
+
+// exchangeBinding makes a binding of an exchange. Its source or its target is nil if no exchange
+// has that name.
+func (v *vhost) exchangeBinding(destination, source, key []byte, args amqpproto.RawTable) (*binding, error) {
+	name := stripBreaks(string(destination))
+	if err := checkDefault(name); err != nil {
+		return nil, err
+	}
+	b, err := v.bindingOf(source, key, args)
+	if err == nil {
+		b.target = v.exchanges[name]
+	}
+	return b, err
 }
 
 // bindingOf makes a binding without its target. Its source is nil if no exchange has

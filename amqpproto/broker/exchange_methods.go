@@ -83,10 +83,7 @@ func (ch *channel) onExchangeBind(args []byte) error {
 		return err
 	}
 	c := ch.conn
-	if err := m.Arguments.Validate(); err != nil {
-		return err
-	}
-	if err := c.mayBind("exchange", m.Destination, m.Source); err != nil {
+	if err := c.mayBindExchange(m.Destination, m.Source, m.Arguments); err != nil {
 		return err
 	}
 	if err := c.vhost.bindExchange(m.Destination, m.Source, m.RoutingKey, m.Arguments); err != nil {
@@ -104,10 +101,7 @@ func (ch *channel) onExchangeUnbind(args []byte) error {
 		return err
 	}
 	c := ch.conn
-	if err := m.Arguments.Validate(); err != nil {
-		return err
-	}
-	if err := c.mayBind("exchange", m.Destination, m.Source); err != nil {
+	if err := c.mayBindExchange(m.Destination, m.Source, m.Arguments); err != nil {
 		return err
 	}
 	if err := c.vhost.unbindExchange(m.Destination, m.Source, m.RoutingKey, m.Arguments); err != nil {
@@ -117,6 +111,14 @@ func (ch *channel) onExchangeUnbind(args []byte) error {
 		c.send(ch.number, &amqpproto.ExchangeUnbindOk{})
 	}
 	return nil
+}
+
+// mayBindExchange checks the arguments and the permissions of binding and unbinding an exchange.
+func (c *Conn) mayBindExchange(destination, source []byte, args amqpproto.RawTable) error {
+	if err := args.Validate(); err != nil {
+		return err
+	}
+	return c.mayBind("exchange", destination, source)
 }
 
 // mayBind checks binding and unbinding. The default exchange can take part in neither, which
