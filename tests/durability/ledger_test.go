@@ -8,6 +8,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"zamqp/tests/kit/amqpclient"
 )
 
 const (
@@ -101,15 +103,8 @@ func (l *ledger) arrival(d *amqp.Delivery, cycle int, seen map[string]bool, last
 
 // drain takes the remaining messages, and reports missing ones.
 func (l *ledger) drain(url string, lives int) {
-	conn, err := amqp.Dial(url)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	ch, err := conn.Channel()
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	ch, done := amqpclient.Open(l.t, url)
+	defer done()
 	seen, last := map[string]bool{}, map[string]string{}
 	for {
 		d, ok, err := ch.Get(queue, true)

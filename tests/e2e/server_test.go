@@ -19,6 +19,7 @@ import (
 	"zamqp/publisher"
 	"zamqp/publisher/app"
 	"zamqp/publisher/config"
+	"zamqp/tests/kit/amqpclient"
 	"zamqp/tests/kit/logs"
 	"zamqp/tests/kit/wait"
 )
@@ -126,15 +127,7 @@ func (s *server) do(method, path, contentType, body string) (int, string) {
 // channel is a channel to the broker by a client that is not ours.
 func (s *server) channel() *amqp.Channel {
 	s.t.Helper()
-	conn, err := amqp.Dial(s.amqp)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = conn.Close() })
-	ch, err := conn.Channel()
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	ch := amqpclient.Channel(s.t, s.amqp)
 	return ch
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"zamqp/tests/kit/amqpclient"
 	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/rabbitmq"
 	"zamqp/tests/kit/wait"
@@ -52,7 +53,7 @@ func defaultsOfClients(t *testing.T, n node) {
 	} else {
 		s = launch(t, path, process.FreeAddress(t), n.url(), options...)
 	}
-	if _, err := openChannel(t, n.url()).QueueDeclare("celery", true, false, false, false, nil); err != nil {
+	if _, err := amqpclient.Channel(t, n.url()).QueueDeclare("celery", true, false, false, false, nil); err != nil {
 		t.Fatal(err)
 	}
 	s.waitReady()
@@ -68,7 +69,7 @@ func defaultsOfClients(t *testing.T, n node) {
 	if _, gone := n.(inside); gone {
 		return
 	}
-	if _, err := openChannel(t, n.url()).QueueDelete("celery", false, false, false); err != nil { // others declare it as we do
+	if _, err := amqpclient.Channel(t, n.url()).QueueDelete("celery", false, false, false); err != nil { // others declare it as we do
 		t.Error(err)
 	}
 }

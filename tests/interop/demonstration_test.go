@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"zamqp/tests/kit/amqpclient"
 	"zamqp/tests/kit/rabbitmq"
 )
 
@@ -113,7 +114,7 @@ func callByPika(t *testing.T, url, queue string, count int) {
 // emptyQueues removes what an earlier test may have left in the shared broker.
 func emptyQueues(t *testing.T, node *rabbitmq.Node) {
 	t.Helper()
-	ch := openChannel(t, node.URL)
+	ch := amqpclient.Channel(t, node.URL)
 	for name := range node.Queues(t) {
 		own, _, _ := strings.Cut(name, ".") // zamqp-demo.hello.dead, slow.retry…
 		if !slices.Contains([]string{"zamqp-demo", "slow", "decoded", "celery"}, own) {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"zamqp/tests/kit/amqpclient"
 )
 
 // TestClientsThemselves runs the clients against a consumer of amqp091-go that does
@@ -30,15 +32,7 @@ func clientsThemselves(t *testing.T, n node) {
 // echo consumes from an exclusive queue and replies what it gets.
 func echo(t *testing.T, url, queue string) {
 	t.Helper()
-	conn, err := amqp.Dial(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ch := amqpclient.Channel(t, url)
 	if _, err := ch.QueueDeclare(queue, false, true, false, false, nil); err != nil {
 		t.Fatal(err)
 	}

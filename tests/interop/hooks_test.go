@@ -11,8 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
+	"zamqp/tests/kit/amqpclient"
 	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/wait"
 )
@@ -142,15 +141,8 @@ func confirmedOutsideOfCallsIsKept(t *testing.T, n killable, spool bool) {
 // takeAll empties a queue and counts the bodies.
 func takeAll(t *testing.T, url, queue string) map[string]int {
 	t.Helper()
-	conn, err := amqp.Dial(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ch, done := amqpclient.Open(t, url)
+	defer done()
 	for count := map[string]int{}; ; {
 		d, ok, err := ch.Get(queue, true)
 		if err != nil {

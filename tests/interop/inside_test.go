@@ -6,6 +6,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"zamqp/tests/kit/amqpclient"
 )
 
 // TestServerDiesWithItsBroker kills a server with its broker in it while orders
@@ -59,7 +61,7 @@ func TestServerDiesWithItsBroker(t *testing.T) {
 // keepOrders binds a durable queue that nobody consumes from to the orders.
 func keepOrders(t *testing.T, url, queue string) {
 	t.Helper()
-	ch := openChannel(t, url)
+	ch := amqpclient.Channel(t, url)
 	if _, err := ch.QueueDeclare(queue, true, false, false, false, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +73,7 @@ func keepOrders(t *testing.T, url, queue string) {
 // takeOrders empties the queue and counts each order.
 func takeOrders(t *testing.T, url, queue string) map[string]int {
 	t.Helper()
-	ch := openChannel(t, url)
+	ch := amqpclient.Channel(t, url)
 	seen := map[string]int{}
 	for {
 		d, ok, err := ch.Get(queue, true)
@@ -87,20 +89,6 @@ func takeOrders(t *testing.T, url, queue string) map[string]int {
 		}
 		seen[order.ID]++
 	}
-}
-
-func openChannel(t *testing.T, url string) *amqp.Channel {
-	t.Helper()
-	conn, err := amqp.Dial(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ch
 }
 
 // TestStopTellsTheClients: other clients of a broker that stops get a close with

@@ -8,8 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
+	"zamqp/tests/kit/amqpclient"
 	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/wait"
 )
@@ -96,15 +95,7 @@ type tickWatch struct {
 
 func watchTicks(t *testing.T, url string) *tickWatch {
 	t.Helper()
-	conn, err := amqp.Dial(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ch := amqpclient.Channel(t, url)
 	q, err := ch.QueueDeclare("clock-ticks", true, false, false, false, nil)
 	if err == nil {
 		_, err = ch.QueuePurge(q.Name, false)

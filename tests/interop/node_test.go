@@ -5,8 +5,7 @@ import (
 	"testing"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
+	"zamqp/tests/kit/amqpclient"
 	"zamqp/tests/kit/embedded"
 	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/rabbitmq"
@@ -132,15 +131,8 @@ func (n inside) queue(t *testing.T, name string) (rabbitmq.Queue, bool) {
 // messages are unacknowledged.
 func inspect(t *testing.T, url, name string) (rabbitmq.Queue, bool) {
 	t.Helper()
-	conn, err := amqp.Dial(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ch, done := amqpclient.Open(t, url)
+	defer done()
 	q, err := ch.QueueDeclarePassive(name, false, false, false, false, nil)
 	return rabbitmq.Queue{Messages: q.Messages, Consumers: q.Consumers}, err == nil
 }

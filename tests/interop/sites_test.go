@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"zamqp/tests/kit/amqpclient"
 )
 
 // TestConsumingServers: two consuming servers share a connection. Each message is handled by the
@@ -20,15 +22,7 @@ func consumingServers(t *testing.T, n node) {
 		"consuming_server.eu.site_id=europe", "consuming_server.eu.user=clerk", "consuming_server.eu.base_url=https://eu.shop.example/de",
 		"consuming_server.us.site_id=america", "consuming_server.us.base_url=http://us.shop.example:8080", "consuming_server.us.user=agent",
 		"consuming_server.eu.consumers=site*", "consuming_server.us.consumers=site,site-route")
-	conn, err := amqp.Dial(n.url())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ch := amqpclient.Channel(t, n.url())
 	replies, err := ch.Consume("amq.rabbitmq.reply-to", "", true, false, false, false, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"zamqp/publisher"
+	"zamqp/tests/kit/amqpclient"
 	"zamqp/tests/kit/rabbitmq"
 )
 
@@ -77,15 +76,8 @@ func (g *gate) open() {
 // channel, and nobody can tell which of all publishes on it was meant.
 func TestOneRefusedHoldsUpNobody(t *testing.T) {
 	broker := rabbitmq.Start(t)
-	conn, err := amqp.Dial(broker)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ch, done := amqpclient.Open(t, broker)
+	defer done()
 	if _, err := ch.QueueDelete("spool-work", false, false, false); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"zamqp/publisher"
+	"zamqp/tests/kit/amqpclient"
 	"zamqp/tests/kit/embedded"
 	"zamqp/tests/kit/rabbitmq"
 )
@@ -65,20 +66,6 @@ func everywhere(t *testing.T, run func(t *testing.T, node slowBroker, url string
 		node := embedded.New(t, embedded.Options{DataDir: t.TempDir()})
 		run(t, embeddedNode{node}, node.URL)
 	})
-}
-
-func channel(t *testing.T, url string) *amqp.Channel {
-	t.Helper()
-	conn, err := amqp.Dial(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ch
 }
 
 // frozen is several times the confirm_timeout of these tests.
@@ -169,7 +156,7 @@ func TestSlowQueueHoldsUpNobody(t *testing.T) {
 		}
 	}
 	// Not by rabbitmqctl, which asks the queue that stands still, too.
-	ch := channel(t, node.URL)
+	ch := amqpclient.Channel(t, node.URL)
 	z.until("the quick ones have come", func() bool {
 		q, err := ch.QueueDeclarePassive("spool-quick", true, false, false, false, nil)
 		return err == nil && q.Messages == quick
@@ -191,7 +178,7 @@ func TestFrozenBrokerAndCopies(t *testing.T) {
 		z := newZamqp(t, url, "connection.default.confirm_timeout=1s")
 		z.start()
 		z.until("it consumes", func() bool { return z.part("consumer").State == "up" })
-		ch := channel(t, url)
+		ch := amqpclient.Channel(t, url)
 		const count = 5
 		for i := range count {
 			if err := ch.Publish("", "spool-doomed", false, false, amqp.Publishing{MessageId: strconv.Itoa(i), DeliveryMode: 2}); err != nil {
@@ -203,7 +190,7 @@ func TestFrozenBrokerAndCopies(t *testing.T) {
 		node.Pause(t)
 		<-time.After(frozen() + time.Second)
 		node.Resume(t)
-		ch = channel(t, url) // that client has given the frozen broker up
+		ch = amqpclient.Channel(t, url) // that client has given the frozen broker up
 		z.until("all are dead", func() bool {
 			q, err := ch.QueueDeclarePassive("spool-doomed.dead", true, false, false, false, nil)
 			return err == nil && q.Messages >= count

@@ -21,6 +21,7 @@ import (
 	_ "zamqp/handlers/health"
 	"zamqp/publisher"
 	"zamqp/publisher/app"
+	"zamqp/tests/kit/amqpclient"
 	"zamqp/tests/kit/process"
 	"zamqp/tests/kit/rabbitmq"
 	"zamqp/tests/kit/wait"
@@ -184,15 +185,8 @@ func (z *zamqp) part(kind string) publisher.Status {
 // queued takes all messages out of a queue.
 func queued(t *testing.T, url, queue string) (all []amqp.Delivery) {
 	t.Helper()
-	conn, err := amqp.Dial(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ch, done := amqpclient.Open(t, url)
+	defer done()
 	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -8,20 +8,14 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"zamqp/tests/kit/amqpclient"
 	"zamqp/tests/kit/rabbitmq"
 )
 
 func declare(t *testing.T, url, queue string, messages int) {
 	t.Helper()
-	conn, err := amqp.Dial(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	ch, err := conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
+	ch, done := amqpclient.Open(t, url)
+	defer done()
 	if err := ch.Confirm(false); err != nil {
 		t.Fatal(err)
 	}
