@@ -176,16 +176,18 @@ func (s *SQL) Do(fn func(tx *sql.Tx) error) error {
 	})
 }
 
-// statement runs one statement, with a context that ends when ctx or the call does.
+// statement runs one statement, with a context that ends when ctx, the call or the transaction
+// does.
 func (s *SQL) statement(ctx context.Context, fn func(ctx context.Context) error) error {
 	t, call := s.t, s.r.Context()
 	return t.work(s.r, func() error {
+		with, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
 		if ctx != call {
-			with, cancel := context.WithCancelCause(ctx)
 			defer context.AfterFunc(call, func() { cancel(context.Cause(call)) })()
-			defer cancel(nil)
-			ctx = with
 		}
+		defer context.AfterFunc(t.ctx, func() { cancel(errSQLOver) })()
+		ctx := with
 		err := fn(ctx)
 		if err != nil && ctx.Err() != nil {
 			return t.failure(fmt.Errorf("%w: %w", context.Cause(ctx), err))
