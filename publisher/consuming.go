@@ -11,6 +11,7 @@ type consuming struct {
 	handlers []Handler
 	handler  Handler // calls the handlers in turn; nil without any
 	via      *via    // the route whose handler that is; nil without a Route
+	inbox    *inbox  // nil unless ids are kept in a database
 	calls    uint64
 	failures uint64
 	times    Histogram
@@ -53,7 +54,12 @@ func newConsuming(name string, c Consumer, h Handler, g *Registry) (*consuming, 
 		around.route = made.via.route
 	}
 	var err error
-	made.handler, err = g.wrap(inTurn(made.handlers), around)
+	if made.handler, err = g.wrap(inTurn(made.handlers), around); err != nil {
+		return nil, err
+	}
+	if made.inbox, err = newInbox(name, c.Dedupe); made.inbox != nil && made.handler != nil {
+		made.handler = made.inbox.around(made.handler)
+	}
 	return made, err
 }
 

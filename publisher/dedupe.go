@@ -12,14 +12,20 @@ import (
 // The ids are in files of server.data_dir, which belongs to one process. An id is written when
 // the call of its message has committed, and the message is acked when that is on disk. If a
 // process is killed between the commit and the write, the message is handled once more.
+//
+// With a Database the ids are rows there, and all processes share them. An id is committed with
+// what the handler writes by [Request.SQL] in that database: exactly once, whatever dies. The
+// tables are made by "zamqp sql init".
 type Dedupe struct {
 	// Key is "message_id" or "header:NAME". "" turns dedupe off. A message without an id is
 	// handled as usual.
 	Key string `key:"key"`
 	// Keep is how long an id is remembered; 0 is 24 hours.
 	Keep time.Duration `key:"keep" min:"1s" max:"8760h"`
-	// Max is how many ids are remembered, the newest ones; 0 is 1000000. Each takes about
-	// 80 octets of memory.
+	// Database is the name of the [Database] with the ids; "" keeps them in files.
+	Database string `key:"database"`
+	// Max is how many ids are remembered in files, the newest ones; 0 is 1000000. Each takes
+	// about 80 octets of memory.
 	Max int `key:"max" min:"1000" max:"100000000"`
 }
 
@@ -37,7 +43,7 @@ func (d Dedupe) WithDefaults() Dedupe {
 	if d.Keep == 0 {
 		d.Keep = DedupeKeep
 	}
-	if d.Max == 0 {
+	if d.Max == 0 && d.Database == "" {
 		d.Max = DedupeMax
 	}
 	return d

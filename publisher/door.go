@@ -81,6 +81,7 @@ type Outcome struct {
 	Settlement Settlement    // of a message
 	Delay      time.Duration // how long to wait before a Retry
 	Reason     string        // why, for a DeadLetter: a Reason constant
+	Duplicate  bool          // acked without being handled: a message with its id has been handled, see Dedupe.Database
 }
 
 // Outcome is how the call ended.

@@ -118,15 +118,24 @@ func (messageSource) reply(r *Request) error {
 // failed gives the failure of a message to the error handler of its exchange.
 func (messageSource) failed(r *Request, err error) error {
 	h := r.serving().errorHandlers[string(r.message.Exchange)]
-	if h == nil || errors.Is(err, ErrShutdown) {
+	if h == nil || err == errHandled || errors.Is(err, ErrShutdown) {
 		return err
 	}
-	return r.attemptAgain(func() error { return h(r, err) })
+	return r.attemptAgain(func() error {
+		if err := h(r, err); err != nil || r.consumer == nil || r.consumer.inbox == nil {
+			return err
+		}
+		return r.consumer.inbox.keep(r)
+	})
 }
 
 // settle chooses between another attempt and the dead-letter queue. If no attempt follows, it
 // sends the failure to the caller that waits for a reply.
 func (m messageSource) settle(r *Request, err error) {
+	if err == errHandled {
+		r.outcome = Outcome{Settlement: SettleAck, Duplicate: true}
+		return
+	}
 	m.decide(r, err)
 	r.consumer.fail()
 	e := r.server.failure(r, err, zerolog.WarnLevel).Int("attempt", r.Attempt()).Str("message_id", string(r.props.MessageID))

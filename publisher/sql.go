@@ -75,7 +75,7 @@ func (r *Request) joinSQL(db *sql.DB, options []SQLOption) (*sqlTx, error) {
 		}
 	}
 	if t == nil {
-		t = &sqlTx{db: db, call: r, name: r.server.databaseName(db)}
+		t = &sqlTx{db: db, call: r, name: r.server.databaseName(db), first: r.first(db)}
 		t.pool, _ = r.server.poolOf(DefaultPool)
 		if err := r.Join(t); err != nil {
 			return nil, err

@@ -19,6 +19,7 @@ type sqlTx struct {
 	pool    *pool
 	options *sql.TxOptions // nil for the database's own
 	call    *Request
+	first   func(ctx context.Context, tx *sql.Tx) error // done when it has begun; nil for nothing
 
 	ctx    context.Context // of the transaction: it ends only when the transaction is given up
 	cancel context.CancelFunc
@@ -29,7 +30,7 @@ type sqlTx struct {
 	over bool       // committed or aborted, or about to be
 
 	failed   error   // the first error of a statement
-	conflict error   // the first error that says that the transaction has lost a race
+	conflict error   // the first error that says that the transaction has lost a race, or errHandled
 	broken   error   // the connection is lost, or a savepoint cannot be kept: there can be no commit
 	depth    int     // open savepoints
 	saver    uintptr // the goroutine that has opened them
@@ -150,7 +151,7 @@ func (t *sqlTx) begin(call context.Context) error {
 	}
 	if err == nil {
 		t.tx = tx
-		return nil
+		return t.doFirst(call)
 	}
 	t.cancel()
 	if call.Err() != nil {
@@ -160,6 +161,25 @@ func (t *sqlTx) begin(call context.Context) error {
 		return fmt.Errorf("begin: %w: %w", ErrUnavailable, err)
 	}
 	return fmt.Errorf("begin: %w", err)
+}
+
+// doFirst does what the transaction begins with.
+func (t *sqlTx) doFirst(call context.Context) error {
+	if t.first == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(call)
+	defer cancel(nil)
+	defer context.AfterFunc(t.ctx, func() { cancel(errSQLOver) })()
+	err := t.first(ctx, t.tx)
+	if err == errHandled {
+		t.conflict, t.broken = err, err
+		return err
+	}
+	if err = t.failure(err); err != nil && t.broken == nil { // without it nothing else may be done
+		t.broken = err
+	}
+	return err
 }
 
 // failure gives the error of a statement its meaning, and notes it. It is called by the piece of
@@ -269,9 +289,14 @@ func (t *Tx) conflicted() error {
 	return nil
 }
 
-// lost returns the error of a call that has failed with err: a lost race, if there was one.
+// lost returns the error of a call that has failed with err: a lost race, if there was one, or
+// errHandled.
 func (t *Tx) lost(err error) error {
-	if race := t.conflicted(); race != nil && !errors.Is(err, ErrConflict) {
+	race := t.conflicted()
+	if race == errHandled {
+		return race
+	}
+	if race != nil && !errors.Is(err, ErrConflict) {
 		return fmt.Errorf("%w: %w", race, err)
 	}
 	return err

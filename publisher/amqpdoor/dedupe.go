@@ -11,7 +11,7 @@ import (
 // publisher.Dedupe.
 type deduper struct {
 	k       *consumer
-	store   *dedupe.Store
+	store   ids
 	of      func(c *publisher.Call) []byte
 	running map[dedupe.Key]struct{} // ids of the messages whose handlers run
 	waiting []delivery              // messages with such an id
@@ -36,14 +36,16 @@ const (
 	expireEvery = time.Minute
 )
 
-func newDeduper(k *consumer, store *dedupe.Store) *deduper {
+func newDeduper(k *consumer, store ids) *deduper {
 	d := &deduper{k: k, store: store, running: map[dedupe.Key]struct{}{}}
 	d.of, _ = k.declared.Dedupe.Of() // the configuration has checked it
 	d.flush = func() {
 		d.posted = false
 		store.Flush()
 	}
-	d.expire()
+	if store != (inDatabase{}) {
+		d.expire()
+	}
 	return d
 }
 
@@ -95,6 +97,9 @@ func (d *deduper) stops(c delivery) bool {
 // message is acked when that is on disk.
 func (d *deduper) over(c delivery, succeeded bool) {
 	m := c.Message()
+	if c.Outcome().Duplicate {
+		d.duplicates++
+	}
 	key, ok := d.key(c)
 	switch {
 	case !ok && succeeded:
@@ -151,11 +156,17 @@ func (sub *subscription) Stored(epoch uint32, tag uint64) { sub.ack(epoch, tag) 
 
 // measure appends the numbers of the store.
 func (d *deduper) measure(dst []publisher.Metric) []publisher.Metric {
-	return publisher.AppendMetrics(dst, []publisher.Label{{Name: "connection", Value: d.k.link.name}, {Name: "consumer", Value: d.k.name}},
+	labels := []publisher.Label{{Name: "connection", Value: d.k.link.name}, {Name: "consumer", Value: d.k.name}}
+	dst = publisher.AppendMetrics(dst, labels,
 		publisher.Metric{Name: "consumer_duplicates_total", Help: "Messages that were acked and not handled, because a message with the same id had been handled.", Value: float64(d.duplicates)},
-		publisher.Metric{Name: "consumer_without_id_total", Help: "Messages without an id, which dedupe cannot tell apart.", Value: float64(d.without)},
-		publisher.Metric{Name: "consumer_ids", Help: "Ids that dedupe remembers.", Value: float64(d.store.Len())},
-		publisher.Metric{Name: "consumer_ids_crowded_total", Help: "Ids that dedupe has forgotten before their time, because there were more than dedupe.max.", Value: float64(d.store.Crowded())})
+		publisher.Metric{Name: "consumer_without_id_total", Help: "Messages without an id, which dedupe cannot tell apart.", Value: float64(d.without)})
+	store, is := d.store.(*dedupe.Store)
+	if !is {
+		return dst
+	}
+	return publisher.AppendMetrics(dst, labels,
+		publisher.Metric{Name: "consumer_ids", Help: "Ids that dedupe remembers in files.", Value: float64(store.Len())},
+		publisher.Metric{Name: "consumer_ids_crowded_total", Help: "Ids that dedupe has forgotten before their time, because there were more than dedupe.max.", Value: float64(store.Crowded())})
 }
 
 // closeStores calls done when nothing waits for the disk any more.

@@ -92,6 +92,8 @@ func (l *link) consume(name string, t *topology, prefetch int) {
 	k.trials.k = k
 	if store := l.door.stores[name]; store != nil {
 		k.dedupe = newDeduper(k, store)
+	} else if declared.Dedupe.Key != "" && declared.Dedupe.Database != "" {
+		k.dedupe = newDeduper(k, inDatabase{})
 	}
 	k.spec = client.ConsumerSpec{
 		Name: name, Topology: t.consumer(name), NoAck: declared.NoAck, Exclusive: declared.ExclusiveConsumer,

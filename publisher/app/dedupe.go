@@ -17,7 +17,7 @@ import (
 func (a *application) openDedupe() error {
 	for _, name := range slices.Sorted(maps.Keys(a.plan.Consumers)) {
 		d := a.plan.Consumers[name].Dedupe
-		if d.Key == "" {
+		if d.Key == "" || d.Database != "" {
 			continue
 		}
 		dir := filepath.Join(a.plan.Settings.Server.DataDir, "dedupe", url.PathEscape(name))

@@ -25,7 +25,7 @@ type dispatching struct {
 
 // openDatabases asks the handler packages for their databases, before the loop runs.
 func (a *application) openDatabases(ctx context.Context) error {
-	return a.server.OpenDatabases(ctx, len(a.plan.Outboxes()) > 0)
+	return a.server.OpenDatabases(ctx, len(a.plan.Outboxes()) > 0 || len(a.inboxes()) > 0)
 }
 
 // openOutboxes makes the dispatchers. It is called before the connections are made, which the

@@ -291,6 +291,7 @@ func (a *application) open() error {
 	a.warn()
 	a.openInHand()
 	a.openOutboxes()
+	a.openInboxes()
 	for _, name := range a.plan.Connections {
 		a.connect(name)
 	}

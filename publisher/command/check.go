@@ -227,6 +227,9 @@ func consumerText(k publisher.Consumer) string {
 	}
 	if k.Dedupe.Key != "" {
 		fmt.Fprintf(&b, "; each %s once in %s", k.Dedupe.Key, config.FormatDuration(k.Dedupe.Keep))
+		if k.Dedupe.Database != "" {
+			fmt.Fprintf(&b, ", ids in database %s", k.Dedupe.Database)
+		}
 	}
 	if !k.NoAck {
 		b.WriteString("; dead letters: " + deadLetterText(k))

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,9 @@ func (c *planner) contradictions(key string, k *publisher.Consumer) {
 		{k.Lane != "" && !isLane(k.Lane), "lane", k.Lane, `no such lane: write "routing_key", "queue" or "header:NAME"`},
 		{wrongKey != nil, "dedupe.key", k.Dedupe.Key, fmt.Sprint(wrongKey)},
 		{k.Dedupe.Key != "" && (k.NoAck || k.AutoAck), "dedupe.key", k.Dedupe.Key, "with no_ack or auto_ack a message is gone before it is handled: remove one of them"},
-		{k.Dedupe.Key != "" && c.settings.Server.DataDir == "", "dedupe.key", k.Dedupe.Key, "the ids are in files: set server.data_dir"},
+		{k.Dedupe.Key != "" && k.Dedupe.Database == "" && c.settings.Server.DataDir == "", "dedupe.key", k.Dedupe.Key, "the ids are in files: set server.data_dir, or dedupe.database"},
+		{k.Dedupe.Key != "" && k.Dedupe.Database != "" && !slices.Contains(c.registry.Databases(), k.Dedupe.Database), "dedupe.database", k.Dedupe.Database, c.noDatabase()},
+		{k.Dedupe.Key != "" && k.Dedupe.Database != "" && k.Dedupe.Max > 0, "dedupe.max", strconv.Itoa(k.Dedupe.Max), "the ids in a database are not counted: remove this; dedupe.keep says when they are deleted"},
 		{k.Burst > 1 && k.Rate == 0, "burst", strconv.Itoa(k.Burst), "there is no rate that it is a burst of: set rate"},
 		{!(k.Rate >= 0), "rate", fmt.Sprint(k.Rate), "a rate is a number, and not negative"},
 	} {
@@ -47,4 +50,13 @@ func (c *planner) contradictions(key string, k *publisher.Consumer) {
 func isLane(text string) bool {
 	name, isHeader := strings.CutPrefix(text, "header:")
 	return text == "routing_key" || text == "queue" || isHeader && name != ""
+}
+
+// noDatabase says which databases there are.
+func (c *planner) noDatabase() string {
+	known := c.registry.Databases()
+	if len(known) == 0 {
+		return "no handler package registers a database: call publisher.Database"
+	}
+	return "no such database: handler packages register " + strings.Join(known, ", ")
 }

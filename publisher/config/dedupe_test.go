@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"database/sql"
 	"strings"
 	"testing"
 	"time"
@@ -23,10 +24,14 @@ func TestDedupe(t *testing.T) {
 		{name: "no name", file: `dedupe.key = "header:"`, problem: `consumer.work.dedupe.key = "header:": no such key: write "message_id" or "header:NAME"`},
 		{name: "too short", file: `dedupe = { key = "message_id", keep = "1ms" }`, problem: `consumer.work.dedupe.keep = "1ms": out of range: the least is 1s and the most is 8760h`},
 		{name: "auto_ack", file: "auto_ack = true\ndedupe.key = \"message_id\"", problem: `consumer.work.dedupe.key = "message_id": with no_ack or auto_ack a message is gone before it is handled: remove one of them`},
-		{name: "no directory", server: `data_dir = ""`, file: `dedupe.key = "message_id"`, problem: `consumer.work.dedupe.key = "message_id": the ids are in files: set server.data_dir`},
+		{name: "no directory", server: `data_dir = ""`, file: `dedupe.key = "message_id"`, problem: `consumer.work.dedupe.key = "message_id": the ids are in files: set server.data_dir, or dedupe.database`},
+		{name: "in a database", server: `data_dir = ""`, file: `dedupe = { key = "message_id", database = "shop" }`, want: publisher.Dedupe{Key: "message_id", Keep: 24 * time.Hour, Database: "shop"}},
+		{name: "no such database", file: `dedupe = { key = "message_id", database = "ship" }`, problem: `consumer.work.dedupe.database = "ship": no such database: handler packages register shop`},
+		{name: "ids are not counted", file: `dedupe = { key = "message_id", database = "shop", max = 5000 }`, problem: `consumer.work.dedupe.max = "5000": the ids in a database are not counted: remove this; dedupe.keep says when they are deleted`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := publisher.NewRegistry()
+			r.Database("shop", func() (*sql.DB, error) { return nil, nil })
 			r.Consume("work", publisher.Consumer{}, nothing)
 			s, err := config.Load(config.Sources{File: write(t, "[server]\n"+row.server+"\n[consumer.work]\n"+row.file)}, r)
 			var p *config.Plan

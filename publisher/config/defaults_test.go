@@ -136,7 +136,7 @@ func TestShippedFileIsComplete(t *testing.T) {
 			continue
 		}
 		if key == "dedupe" && strings.HasPrefix(table, "consumer.") { // of a clock it is no table
-			got = append(got, table+"dedupe.key", table+"dedupe.keep", table+"dedupe.max")
+			got = append(got, table+"dedupe.key", table+"dedupe.keep", table+"dedupe.database", table+"dedupe.max")
 			continue
 		}
 		got = append(got, table+key)

@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS zamqp_inbox (
   handled_ms NUMBER NOT NULL,
   PRIMARY KEY (consumer, id)
 );
-CREATE INDEX IF NOT EXISTS zamqp_inbox_handled ON zamqp_inbox (handled_ms);
+CREATE INDEX IF NOT EXISTS zamqp_inbox_handled ON zamqp_inbox (consumer, handled_ms);
 
 INSERT INTO zamqp_schema (version) VALUES (VERSION) ON CONFLICT DO NOTHING;
 `

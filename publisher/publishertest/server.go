@@ -94,7 +94,11 @@ func New(t testing.TB, registry *publisher.Registry, options ...Option) *Server 
 		t.Fatal(err)
 	}
 	s.server = server
-	if err := server.RunOnStart(s.untilEnd()); err != nil {
+	ctx := s.untilEnd()
+	if err := server.RunOnStart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.OpenDatabases(ctx, false); err != nil {
 		t.Fatal(err)
 	}
 	server.Start(runtime{s})
