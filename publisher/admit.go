@@ -117,7 +117,7 @@ func (s *Server) find(r *Request, more int) bool {
 	case l.route != nil:
 		r.route, r.parts = l.route, l.parts
 		return true
-	case s.chain.takesUnrouted(r):
+	case s.chain.takesUnrouted(r), s.takesUnrouted(r, l):
 		return true
 	}
 	s.refuseUnrouted(r, l)

@@ -135,7 +135,7 @@ func (s *Server) newChain(g *Registry, routes []*Route) (*chain, error) {
 		return nil, nil
 	}
 	c := &chain{links: slices.Clone(g.middleware), byRoute: map[*Route][]*middleware{}}
-	c.unrouted = &Route{Handler: c.refuse}
+	c.unrouted = &Route{Handler: (*Request).refuseUnrouted}
 	for _, m := range c.links {
 		for _, p := range m.patterns {
 			c.scratch = slices.Grow(c.scratch, len(p.segments))
@@ -213,10 +213,4 @@ func (c *chain) takesUnrouted(r *Request) bool {
 	}
 	r.route, r.parts = c.unrouted, r.parts[:0]
 	return true
-}
-
-// refuse is the handler of a request that has no route.
-func (c *chain) refuse(r *Request) error {
-	r.server.refuseUnrouted(r, r.server.lookUp(r, r.server.match(r)))
-	return nil
 }

@@ -30,6 +30,7 @@ type Registry struct {
 	declared      map[string]declared // by table
 	subscribers   map[string][]Handler
 	errorHandlers map[string]*registered[ErrorHandler]
+	pages         map[int]*registered[ErrorPage] // by status
 	app           []AppSettings
 	databases     map[string]*registered[func() (*sql.DB, error)]
 	starts, stops []hook

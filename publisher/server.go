@@ -51,6 +51,8 @@ type Server struct {
 	producers     map[string]*producing
 	consumers     map[string]*consuming
 	clocks        map[string]Handler
+	pages         map[int]ErrorPage    // by status; nil without any
+	unrouted      *Route               // of requests without a route whose answer is a page
 	slots         map[*inFlight]*slots // made when they are first used
 	main          *serving             // of calls without a consuming server
 	servings      map[string]*serving  // the consuming servers; empty without any
@@ -126,6 +128,7 @@ func NewServer(g *Registry, producers map[string]Producer, consumers map[string]
 		measured: newMeasured(g),
 		detached: detaching{serving: make(chan struct{})}, ended: make(chan struct{}),
 	}
+	s.makePages(g)
 	s.ids = options.RequestID != "" && options.RequestID != RequestIDOff
 	s.makePools(g.Pools(), options.Pools)
 	if s.files.openMax = options.FilesOpen; s.files.openMax <= 0 {

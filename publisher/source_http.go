@@ -218,6 +218,6 @@ func (r *Request) answerFailure(err error, status int, cause string) {
 	if e := (*encodingError)(nil); errors.As(err, &e) {
 		r.setHeader("Accept-Encoding", acceptEncoding)
 	}
-	_ = r.answerError(err, status, cause)
 	r.reportFields()
+	r.answerFailureBy(err, status, cause)
 }

@@ -44,6 +44,19 @@ func protectShop() {
 	publisher.Use(publisher.MaxInFlight(4), "POST /shop/reports", "consumer purchases")
 }
 
+func pages() {
+	publisher.OnStatus(404, notFound)
+	publisher.OnStatus(publisher.Status5xx, sorry)
+}
+
+func notFound(r *publisher.Request, failure *publisher.StatusError) error {
+	return r.Bytes(404, "text/html; charset=utf-8", []byte("<h1>There is no such page</h1>"))
+}
+
+func sorry(r *publisher.Request, failure *publisher.StatusError) error {
+	return r.Text(failure.Status, "sorry")
+}
+
 // TestMiddleware runs what the page shows.
 func TestMiddleware(t *testing.T) {
 	before := publisher.Default
@@ -60,6 +73,7 @@ func TestMiddleware(t *testing.T) {
 	g.Consume("purchases", publisher.Consumer{}, h)
 	protectShop()
 	useMiddleware(g)
+	pages()
 	s := publishertest.New(t, g)
 	const token = "Authorization: Bearer 7Fjfp0ZBr1KtDRbnfVdmIw"
 	for want, fields := range map[int][]string{
@@ -68,6 +82,9 @@ func TestMiddleware(t *testing.T) {
 		if got := s.Request("POST", "/shop/reports", "", "", fields...); got.Status != want || want == 200 && (got.Body != "alice" || got.Header.Get("X-Tenant") != "acme") {
 			t.Errorf("%v: %d %q, want %d", fields, got.Status, got.Body, want)
 		}
+	}
+	if got := s.Request("GET", "/nowhere", "", ""); got.Status != 404 || got.Body != "<h1>There is no such page</h1>" {
+		t.Errorf("%d %q", got.Status, got.Body)
 	}
 	headers := publisher.Table{"Authorization": "Bearer 7Fjfp0ZBr1KtDRbnfVdmIw", "x-tenant": "acme"}
 	if got := s.Deliver("purchases", publisher.Publishing{Headers: headers, ReplyTo: "q"}); got.Settlement != publisher.SettleAck || string(got.Reply.Body) != "alice" {
