@@ -81,9 +81,9 @@ func (w *responseWriter) headLines(r *Request) {
 	}
 }
 
-// frame decides, when the head is written, how the end of the body is marked, as
-// net/http does it: by the length that was declared; by its end, if the handler has
-// asked for the transfer coding identity; or else by what turns out.
+// frame decides, when the head is written, how the end of the body is marked, as net/http does
+// it: by the length that was declared; by the end of the connection, if the handler has asked for
+// the transfer coding identity; otherwise the server decides when it knows the body.
 func (w *responseWriter) frame() {
 	w.framing = LengthUnknown
 	if n, err := strconv.ParseInt(first(w.sent["Content-Length"]), 10, 64); err == nil && n >= 0 && hasBody(w.status) {

@@ -10,16 +10,16 @@ import (
 	"zamqp/amqpproto"
 )
 
-// Streaming marks a route whose handler runs as soon as the head of a request is there. Its body
-// reaches the handler as it comes, by [Request.BodyReader], and the client is not read faster
-// than that:
+// Streaming marks a route whose handler runs as soon as the head of a request is there. The
+// handler reads the body as it comes, with [Request.BodyReader], and the server reads from the
+// client no faster than the handler:
 //
 //	publisher.Handle("PUT /files/{name}", store, publisher.Streaming)
 //
 // [Request.Body], [Request.Content] and [Request.Decode] wait for what is left of the body, and
 // hold that in memory. The call cannot run again, so [ErrConflict] is answered with 409 at once.
-// Where the client has not sent all of the body when the handler has returned, a short rest is
-// thrown away when it comes; before a long one the connection is closed.
+// If the handler returns before the whole body has come, a short rest is dropped when it comes;
+// if the rest is long, the connection is closed.
 //
 // Under [HTTP] a body of more than 64 KiB, or of unknown length, streams without this option.
 func Streaming(route *Route) { route.streaming = true }
@@ -30,7 +30,7 @@ func BodyMax(n int64) RouteOption {
 	return func(r *Route) { r.bodyMax = max(0, n) }
 }
 
-// BodyMax is the bound of the call's route, or 0 if that has none of its own. It is called after
+// BodyMax returns the limit that the call's route has, or 0 if it has none. It is called after
 // [Server.Admit].
 func (c *Call) BodyMax() int64 {
 	if c.route == nil {
@@ -39,8 +39,8 @@ func (c *Call) BodyMax() int64 {
 	return c.route.bodyMax
 }
 
-// BodyMax returns the largest bounds that routes have by [BodyMax]: of those whose calls wait
-// for their bodies, and of any. 0 is none.
+// BodyMax returns the largest limits that routes have set with [BodyMax]: whole for routes whose
+// calls wait for their bodies, any for all routes. 0 means that no route has one.
 func (s *Server) BodyMax() (whole, any int64) {
 	for _, r := range s.routes {
 		if any = max(any, r.bodyMax); !r.streaming && !r.mounted {
@@ -74,13 +74,13 @@ func (c *Call) BodyStreaming() BodyStreaming {
 }
 
 // BodyReader returns a reader of the body as it was sent, compressed or not. On a route that is
-// marked as [Streaming] its Read parks the call until octets come, and holds the client back by
-// what is not read. It may also be used in the function of [Request.Offload], which copies the
-// body to a file for example, but in one place at a time.
+// marked as [Streaming] its Read parks the call until octets come. While the handler does not
+// read, the server stops reading from the client. It may also be used in the function of
+// [Request.Offload], which copies the body to a file for example, but in one place at a time.
 //
-// An error of Read other than io.EOF says that the rest of the body does not come: the client
-// has gone or is too slow, or the body is longer than http.body_max. The client has got the
-// answer to that, if it is there. The call fails with the error, even if the handler returns nil.
+// An error of Read other than io.EOF says that the rest of the body does not come: the client has
+// gone or is too slow, or the body is longer than http.body_max. A client that is still there has
+// got the answer to that. The call fails with the error, even if the handler returns nil.
 //
 // A call whose body is here, such as that of a message, gets a reader of that body.
 func (r *Request) BodyReader() io.Reader {
@@ -90,8 +90,8 @@ func (r *Request) BodyReader() io.Reader {
 	return bytes.NewReader(r.body)
 }
 
-// Trailer returns the value of a field that the client has sent behind a body in chunks, or ""
-// as long as the body was not read to its end. Names are compared without case.
+// Trailer returns the value of a field that the client has sent after a chunked body. It is ""
+// until the body has been read to its end. Names are compared without case.
 func (r *Request) Trailer(name string) string {
 	for _, f := range r.trailerFields() {
 		if len(f.Name) == len(name) && equalFold(f.Name, name) {
@@ -158,7 +158,7 @@ func newBodyReader(b *bridge) *bodyReader {
 	return reader
 }
 
-// enter lets one goroutine in, and returns what lets the next one in.
+// enter lets one goroutine in. leave lets the next one in.
 func (b *bodyReader) enter() (leave func(), err error) {
 	if b.bridge != nil {
 		b.mu.Lock()
@@ -170,7 +170,7 @@ func (b *bodyReader) enter() (leave func(), err error) {
 	return func() { b.busy.Store(false) }, nil
 }
 
-// Read reads what has come, and waits if that is nothing.
+// Read returns what has come. If nothing has come, it waits.
 func (b *bodyReader) Read(p []byte) (int, error) {
 	leave, err := b.enter()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"slices"
 )
 
-// cameAs is a request as it came, before any middleware has changed it.
+// A cameAs is a request as it came, before any middleware has changed it.
 type cameAs struct {
 	method, path []byte // of the call
 	header       http.Header
@@ -34,8 +34,8 @@ func (p *passage) remember(req *http.Request) {
 	}
 }
 
-// changes are what middleware has changed of a request, as the call has it. A nil slice
-// and an empty text are unchanged.
+// changes has what middleware has changed in a request, in the form that the call has it. A nil
+// slice or an empty text means that this part is unchanged.
 type changes struct {
 	method, target, path, query, host []byte
 	fields                            []Field
@@ -44,8 +44,9 @@ type changes struct {
 	hasBody                           bool
 }
 
-// compare finds what the middleware has changed. It reads a body that the middleware has
-// replaced or read, unless a mounted handler is to read it. It runs on the middleware's goroutine.
+// compare finds what the middleware has changed. If the middleware has replaced or read the body,
+// compare reads the rest, unless a mounted handler reads it. It runs on the middleware's
+// goroutine.
 func (in *inner) compare() error {
 	p := in.bridge.passage
 	came, req := &p.came, in.req
@@ -94,7 +95,7 @@ func fieldsOf(h http.Header) []Field {
 	return fields
 }
 
-// bodyIsSame reports whether the handler can have the body as it came.
+// bodyIsSame reports whether the handler can get the body as it came.
 func (in *inner) bodyIsSame() bool {
 	if in.req.Body != in.bridge.passage.came.body {
 		return false
@@ -109,7 +110,7 @@ func (b *requestBody) untouched() bool {
 	return !b.closed && !b.read
 }
 
-// readBody reads a body for a handler that has it whole.
+// readBody reads a body for a handler that gets it whole.
 func (in *inner) readBody() ([]byte, error) {
 	if in.req.Body == nil {
 		return nil, nil
@@ -140,8 +141,8 @@ var mountedCode = reflect.ValueOf(HTTP(http.NotFoundHandler())).Pointer()
 // isMounted reports whether HTTP has made the handler.
 func isMounted(h Handler) bool { return reflect.ValueOf(h).Pointer() == mountedCode }
 
-// apply gives the changes to the call. The function that it returns takes them back, at
-// the end of the handler's run; a stream that is still to be sent keeps them.
+// apply makes the changes in the call. restore undoes them at the end of the handler's run,
+// unless a stream still has to be sent.
 func (in *inner) apply(r *Request) (restore func(streams bool)) {
 	in.useContext(r)
 	c := in.changes
@@ -179,7 +180,7 @@ func (in *inner) apply(r *Request) (restore func(streams bool)) {
 	}
 }
 
-// withFraming adds the fields of the wire that net/http keeps out of the header.
+// withFraming adds the fields of the wire that net/http does not put into the header.
 func (c *changes) withFraming(old []Field) []Field {
 	for _, f := range old {
 		switch http.CanonicalHeaderKey(string(f.Name)) {
@@ -190,7 +191,7 @@ func (c *changes) withFraming(old []Field) []Field {
 	return c.fields
 }
 
-// asItCame is what changes replace in a call.
+// asItCame has what changes replace in a call.
 type asItCame struct {
 	method, target, path, query, host []byte
 	fields                            []Field
@@ -200,7 +201,7 @@ type asItCame struct {
 	scheme                            string
 }
 
-// untouch takes back what middleware has changed.
+// untouch undoes what middleware has changed.
 func (r *Request) untouch() {
 	if was := r.came; was != nil {
 		r.method, r.target, r.path, r.query, r.host = was.method, was.target, was.path, was.query, was.host
@@ -210,8 +211,8 @@ func (r *Request) untouch() {
 	}
 }
 
-// namedRemote is a client whose address a middleware has replaced, by what a proxy says
-// for one.
+// namedRemote is the address of a client that a middleware has set, for example to what a proxy
+// says.
 type namedRemote struct {
 	Remote
 	address string

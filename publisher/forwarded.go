@@ -10,8 +10,8 @@ import (
 	"zamqp/publisher/http1"
 )
 
-// Proxies are the peers that are believed when they say how a client came to them. The zero
-// value believes nobody.
+// Proxies are the peers that the server believes when they say how a client has reached them. The
+// zero value believes nobody.
 type Proxies struct {
 	prefixes []netip.Prefix
 	unix     bool // all peers on a unix socket

@@ -23,7 +23,7 @@ type HijackDoor interface {
 type Hijacked struct {
 	Conn   net.Conn
 	Read   []byte        // what the client has sent after its request
-	Unsent func() []byte // ends the part of the door and returns what must be sent first
+	Unsent func() []byte // ends the door's use of the connection and returns what must be sent first
 	Closed func()        // is called once, when Conn is closed
 }
 

@@ -52,7 +52,7 @@ func (in *inner) run(r *Request) {
 	close(in.done)
 }
 
-// refuse ends a run that is not begun any more.
+// refuse ends a run that will not begin any more.
 func (in *inner) refuse() { close(in.done) }
 
 // cancel ends the waits of the handler when the middleware's context has ended. Loop thread.
@@ -63,7 +63,7 @@ func (in *inner) cancel(cause error) {
 	}
 }
 
-// settle decides what the middleware gets to see of the handler's run.
+// settle decides what the middleware sees of the handler's run.
 func (in *inner) settle(r *Request, err error) {
 	p := in.bridge.passage
 	if err == nil {
@@ -90,7 +90,7 @@ func (in *inner) settle(r *Request, err error) {
 		in.panicked, p.fatal = http.ErrAbortHandler, r.cut(err)
 	case errors.As(err, &panicked):
 		in.panicked, p.panicked = panicked.Value, panicked
-	case in.wrote && !in.bridge.returned: // what it has written is no success
+	case in.wrote && !in.bridge.returned: // it has written an answer, but the call has failed
 		p.fatal = err
 	case in.wrote: // the middleware has not waited, and answered by itself
 	default:
@@ -163,7 +163,7 @@ func (in *inner) write() {
 	}
 	in.w.WriteHeader(in.status)
 	if len(in.body) > 0 {
-		_, _ = in.w.Write(in.body) // what fails there fails the call, see responseWriter.finish
+		_, _ = in.w.Write(in.body) // a failure of this write fails the call: see responseWriter.finish
 	}
 }
 
@@ -210,8 +210,9 @@ func serveGuarded(h http.Handler, w http.ResponseWriter, req *http.Request) (fai
 	return nil
 }
 
-// useContext gives the handler the values of the middleware's context. Its end ends the
-// handler's waits, but not the commit, for middleware ends its context when it returns.
+// useContext gives the handler the values of the middleware's context. When that context ends,
+// the handler's waits end. The commit goes on, because middleware ends its context when it
+// returns.
 func (in *inner) useContext(r *Request) {
 	if in.req.Context() == in.bridge.passage.came.ctx {
 		return

@@ -17,7 +17,7 @@ type Stats struct {
 
 // A Status is the state of one part that the server depends on.
 type Status struct {
-	Kind   string `json:"kind"` // connection, consumer
+	Kind   string `json:"kind"` // connection, consumer, clock, spool, broker, keepalive, outbox
 	Name   string `json:"name"`
 	Ready  bool   `json:"ready"`
 	State  string `json:"state"`

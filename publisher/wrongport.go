@@ -11,7 +11,7 @@ type wrongPorts struct {
 	missed int // since then
 }
 
-// wrongPortPause is how long at least passes between two log lines about such clients.
+// wrongPortPause is the shortest time between two log lines about such clients.
 const wrongPortPause = time.Minute
 
 // SpokeTLS logs that a client has spoken TLS to a port without TLS, at most once a minute. A

@@ -19,10 +19,10 @@ type Report struct {
 	Ready    bool               `json:"ready"`
 	Draining bool               `json:"draining"`
 	Calls    int                `json:"calls"` // calls in progress, this one included
-	Parts    []publisher.Status `json:"parts"` // connections and consumers
+	Parts    []publisher.Status `json:"parts"` // connections, consumers, clocks and so on
 }
 
-// ready answers 200 if every connection and consumer works, else 503.
+// ready answers 200 if every part is ready and the server takes calls, else 503.
 func ready(r *publisher.Request) error {
 	snap := r.Server().Snapshot()
 	report := Report{Ready: snap.Ready(), Draining: snap.Draining, Calls: snap.Live, Parts: snap.Parts}
