@@ -164,10 +164,10 @@ func (c *Client) lost(conn *Conn, cause error) {
 	c.lastErr = cause
 	c.blocked, c.reason = false, ""
 	c.replay = replay{}
-	var held []entry
-	c.eachPublishChannel(func(p *publishChannel) { held = append(held, p.lost()...) })
+	err := &LostError{Connection: c.cfg.Name, Cause: cause}
+	c.eachPublishChannel(func(p *publishChannel) { p.lost(err) })
 	c.retiring = nil
-	held = append(held, c.waiting.borrowed()...)
+	c.endLater(c.waiting.borrowed(), err)
 	for _, p := range c.producers {
 		p.lost()
 	}
@@ -182,7 +182,7 @@ func (c *Client) lost(conn *Conn, cause error) {
 		c.host.Redial(after)
 	}
 	c.lostRequests(cause)
-	c.endAll(held, &LostError{Connection: c.cfg.Name, Cause: cause})
+	c.tellLater()
 	if c.closing {
 		c.finish(cause)
 	}

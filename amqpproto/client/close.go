@@ -124,7 +124,9 @@ func (c *Client) finish(err error) {
 	})
 	c.later = append(c.later, out...)
 	c.requests.each(func(lane *requestChannel) { lane.endAll(ErrClosed, true) })
-	c.tellLater()
+	for len(c.later) > 0 {
+		c.tellLater()
+	}
 	done := c.onClose
 	c.onClose = nil
 	for _, fn := range done {

@@ -83,7 +83,7 @@ func TestManyConfirmsAndTheEnd(t *testing.T) {
 	const n, acked = 5000, 4500
 	wiretest.Seeds(t, 20, func(t *testing.T, seed int64) {
 		for _, cut := range []bool{false, true} {
-			f, all, _, frame := confirmAll(t, seed, n, &amqpproto.BasicAck{DeliveryTag: acked, Multiple: true})
+			f, all, log, frame := confirmAll(t, seed, n, &amqpproto.BasicAck{DeliveryTag: acked, Multiple: true})
 			f.manual = true
 			if cut {
 				if took, err := f.conn.Feed(frame); took > 0 || err != nil {
@@ -99,7 +99,7 @@ func TestManyConfirmsAndTheEnd(t *testing.T) {
 				f.broker.script.Shut()
 				f.run()
 			}
-			f.client.Tick(f.clock.Now())
+			f.tickOut(t, log)
 			for i, c := range all {
 				var lost *client.LostError
 				if c.told != 1 || (i < acked) != (c.err == nil) || c.err != nil && !errors.As(c.err, &lost) {
@@ -117,4 +117,46 @@ func TestManyConfirmsAndTheEnd(t *testing.T) {
 			}
 		}
 	})
+}
+
+// tickOut ticks until nothing more is told, and checks that no Tick tells too many.
+func (f *fixture) tickOut(t *testing.T, log *[]int) {
+	t.Helper()
+	for before := -1; before != len(*log); {
+		before = len(*log)
+		if f.client.Tick(f.clock.Now()); len(*log)-before > settleMax {
+			t.Fatalf("one Tick told %d publishes", len(*log)-before)
+		}
+	}
+}
+
+// TestManyLostInSlices: the end of a connection is told to so many publishes at a time, and the
+// client can be closed meanwhile.
+func TestManyLostInSlices(t *testing.T) {
+	const n = 100_000
+	for _, closes := range []bool{false, true} {
+		f, all, log, _ := confirmAll(t, 0, n, &amqpproto.BasicAck{})
+		f.manual = true
+		f.conn.Lost(errors.New("reset"))
+		if len(*log) == 0 || len(*log) > settleMax {
+			t.Fatalf("%d publishes were told at once", len(*log))
+		}
+		if closes {
+			f.client.Close(func(error) {
+				if len(*log) != n {
+					t.Errorf("closed, and only %d were told", len(*log))
+				}
+			})
+		}
+		f.tickOut(t, log)
+		for i, c := range all {
+			var lost *client.LostError
+			if c.told != 1 || !errors.As(c.err, &lost) {
+				t.Fatalf("publish %d was told %d times: %v", i, c.told, c.err)
+			}
+		}
+		if left, octets := f.client.Unconfirmed(); left != 0 || octets != 0 {
+			t.Errorf("%d publishes of %d octets are counted still", left, octets)
+		}
+	}
 }

@@ -78,15 +78,18 @@ func (c *Client) unhold(size int) {
 	c.heldCount--
 }
 
+// tellLater reports outcomes that are known, so many at a time. The next Tick reports more.
 func (c *Client) tellLater() {
-	if len(c.later) == 0 {
-		return
+	n := min(len(c.later), settleMax)
+	list := c.later[:n:n]
+	if c.later = c.later[n:]; len(c.later) == 0 {
+		c.later = nil
 	}
-	list := c.later
-	c.later = nil // the callbacks may publish
-	c.undecided -= len(list)
-	for _, o := range list {
-		o.tell()
+	c.undecided -= n
+	for i := range list {
+		o := list[i]
+		list[i] = outcome{}
+		o.tell() // may publish
 	}
 }
 

@@ -186,9 +186,14 @@ type partly struct {
 // its input, so it is fed again.
 var errAgain = errors.New("the frame has to be fed again")
 
-// take removes and returns the publishes without outcome, at the end of the channel. Those that
-// the broker has answered already get its answer at the next Tick.
+// take removes and returns the publishes without outcome, at the end of the channel.
 func (p *publishChannel) take() []entry {
+	p.finishPartly()
+	return p.confirms.take()
+}
+
+// finishPartly gives publishes that the broker has answered its answer, at the next Tick.
+func (p *publishChannel) finishPartly() {
 	l, c := &p.confirms, p.client
 	for seq := l.Base(); seq <= p.partly.tag; seq++ {
 		if !l.holds(seq) {
@@ -210,7 +215,6 @@ func (p *publishChannel) take() []entry {
 		c.settleLater(outcome{e.done, err}, e.size)
 	}
 	p.partly = partly{}
-	return l.take()
 }
 
 // settledSome is called after one or more outcomes.
@@ -278,26 +282,43 @@ func (p *publishChannel) fail(cause error) {
 	p.client.note(Event{Kind: EventPublishChannelClosed, Err: cause, After: after})
 }
 
-// lost forgets the channel and returns the publishes without outcome.
-func (p *publishChannel) lost() []entry {
+// lost forgets the channel, and ends the publishes without outcome. They are not told yet.
+func (p *publishChannel) lost(err error) {
 	p.ch, p.state, p.stopped, p.live = nil, publishAwaitConnection, false, false
 	p.retry.stop()
-	held := append(p.renewal.take(), p.take()...)
-	return append(held, p.resend.take()...)
-}
-
-// endAll reports the same error to all entries.
-func (c *Client) endAll(held []entry, err error) {
-	for i := range held {
-		c.unhold(held[i].size)
-		if !held[i].expired {
-			c.undecided--
-			c.stats.Unconfirmed++
+	c, l := p.client, &p.confirms
+	p.finishPartly()
+	c.endLater(p.renewal.take(), err)
+	for seq := l.Base(); seq < l.Next(); seq++ { // without a copy: they may be very many
+		if e := l.At(seq); !e.settled {
+			c.endOne(e, err)
 		}
 	}
+	l.reset()
+	c.endLater(p.resend.take(), err)
+}
+
+// endAll reports the same error to all entries: to the first of them at once, to more at the
+// next Tick.
+func (c *Client) endAll(held []entry, err error) {
+	c.endLater(held, err)
+	c.tellLater()
+}
+
+// endLater is endAll from a place that must not call back.
+func (c *Client) endLater(held []entry, err error) {
 	for i := range held {
-		outcome{held[i].done, err}.tell()
+		c.endOne(&held[i], err)
 	}
+}
+
+func (c *Client) endOne(e *entry, err error) {
+	if e.expired {
+		c.undecided++ // its timeout has counted it down already, and tellLater does so again
+	} else {
+		c.stats.Unconfirmed++
+	}
+	c.settleLater(outcome{e.done, err}, e.size)
 }
 
 // settleSent settles publishes when confirms are off: those whose octets were sent.

@@ -89,7 +89,10 @@ func (a *application) connect(name string) {
 }
 
 // Redial is called by the client when it needs another socket.
-func (k *link) Redial(after time.Duration) { k.Loop.After(after, k.Dial) }
+func (k *link) Redial(after time.Duration) {
+	k.Loop.After(after, k.Dial)
+	k.TickSoon()
+}
 
 // word returns the text of an event for the log. A connection that was never open is not
 // "lost".

@@ -31,6 +31,7 @@ type Dialer struct {
 	failed []error // errors of the dials since the client asked for a socket
 	began  time.Time
 	slow   map[config.Node]bool // nodes whose last dial took long to fail; they are dialled last
+	ticks  *loop.Timer          // calls Tick; nil before the first time
 }
 
 // slowAfter is the time that distinguishes a host that is down from a port where nothing
@@ -156,7 +157,19 @@ func (d *Dialer) Tick() {
 	if next := d.Client.Tick(now); !next.IsZero() {
 		wait = min(max(next.Sub(now), tickMin), tickMax)
 	}
-	d.Loop.After(wait, d.Tick)
+	if d.ticks == nil {
+		d.ticks = d.Loop.After(wait, d.Tick)
+	} else {
+		d.ticks.Reset(wait)
+	}
+}
+
+// TickSoon makes the next Tick come in the next turn. The connection was lost, and the client may
+// have outcomes for very many publishes.
+func (d *Dialer) TickSoon() {
+	if d.ticks != nil {
+		d.ticks.Reset(0)
+	}
 }
 
 const (
