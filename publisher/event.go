@@ -47,23 +47,33 @@ func (e Event) encode() (*topicEvent, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	made := &topicEvent{Event: e, hasData: e.Data != nil}
-	switch data := e.Data.(type) {
-	case nil:
-	case string:
-		made.data, made.contentType = view(data), "text/plain; charset=utf-8"
-	case []byte:
-		made.data, made.contentType = bytes.Clone(data), "application/octet-stream"
-	default:
-		made.contentType = "application/json"
-		var err error
-		if made.data, err = json.Marshal(data); err != nil {
-			return nil, fmt.Errorf("event: %w", err)
-		}
+	data, contentType, err := e.encodeData()
+	if err != nil {
+		return nil, err
 	}
+	if given, is := e.Data.([]byte); is {
+		data = bytes.Clone(given)
+	}
+	made := &topicEvent{Event: e, hasData: e.Data != nil, data: data, contentType: contentType}
 	made.Data = made.data // for filters; the caller may change what it gave
 	made.octets = len(made.data) + len(e.ID) + len(e.Name) + eventOverhead
 	return made, nil
+}
+
+// encodeData encodes the data. The octets of a string or a []byte are those that the event has.
+func (e *Event) encodeData() (octets []byte, contentType string, err error) {
+	switch data := e.Data.(type) {
+	case nil:
+		return nil, "", nil
+	case string:
+		return view(data), "text/plain; charset=utf-8", nil
+	case []byte:
+		return data, "application/octet-stream", nil
+	}
+	if octets, err = json.Marshal(e.Data); err != nil {
+		return nil, "", fmt.Errorf("event: %w", err)
+	}
+	return octets, "application/json", nil
 }
 
 // appendEventStream appends an event as text/event-stream. It appends nothing if the data is not

@@ -163,14 +163,17 @@ func (e *Events) note() { e.written = e.r.server.runtime.Now() }
 // Send sends one event, and waits while the client is slower. It refuses data that is not text in
 // UTF-8.
 func (e *Events) Send(event Event) error {
-	made, err := event.encode()
+	if err := event.check(); err != nil {
+		return err
+	}
+	data, _, err := event.encodeData()
 	if err != nil {
 		return err
 	}
-	if !utf8.Valid(made.data) {
+	if !utf8.Valid(data) {
 		return errEventText
 	}
-	return e.write(appendEvent(e.buf[:0], &event, made.data, made.hasData))
+	return e.write(appendEvent(e.buf[:0], &event, data, event.Data != nil))
 }
 
 // Comment sends a comment. Clients ignore it; people who look at the stream see it.

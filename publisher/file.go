@@ -63,7 +63,6 @@ type fileAnswer struct {
 	etag     string
 	mimeType string
 	refusal  string
-	failure  error
 	seeks    bool  // any part of the file can be read
 	position int64 // in the file, if that has no ReadAt
 	counted  bool  // in sentFiles.open
@@ -88,19 +87,16 @@ func (r *Request) sendFile(find func(*fileConditions) (foundFile, error)) error 
 	c := r.conditions()
 	etag, _ := r.response.line("Etag")
 	f := &fileAnswer{server: s, etag: etag, first: s.files.take(true)}
-	err := r.offloadFile(func() error {
-		f.foundFile, f.failure = find(&c)
-		if f.failure == nil && f.redirect == "" {
-			f.failure = f.prepare(&c)
+	err := r.offloadFile(func() (err error) {
+		f.foundFile, err = find(&c)
+		if err == nil && f.redirect == "" {
+			err = f.prepare(&c)
 		}
-		if f.failure != nil || c.head || f.status >= 300 || f.first.n == f.length { // there is nothing more to read
+		if err != nil || c.head || f.status >= 300 || f.first.n == f.length { // there is nothing more to read
 			f.shut()
 		}
-		return nil
+		return err
 	})
-	if err == nil {
-		err = f.failure
-	}
 	if err != nil {
 		f.close()
 		s.files.give(&f.first)

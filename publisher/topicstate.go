@@ -71,10 +71,9 @@ func (s *Server) makeTopics(registered, settings map[string]Topic) {
 }
 
 // subscribe makes a client follow the topic. after is the id of the last event that the client
-// has got; "" is none, and the client gets the events that come from now on. missed reports that
-// the client may have missed events, because the one with the id after is not kept. It then gets
-// all that are kept.
-func (t *topic) subscribe(sub *subscription, to subscriber, after string, filter func(*Event) bool) (missed bool) {
+// has got; "" is none, and the client gets the events that come from now on. If that event is not
+// kept, the client may have missed some, and gets all that are kept.
+func (t *topic) subscribe(sub *subscription, to subscriber, after string, filter func(*Event) bool) {
 	*sub = subscription{topic: t, to: to, filter: filter, seq: t.log.end()}
 	t.stats.subscribers++
 	if after != "" && !t.NoHistory {
@@ -82,11 +81,9 @@ func (t *topic) subscribe(sub *subscription, to subscriber, after string, filter
 		var found bool
 		if sub.seq, found = t.log.after(after); !found {
 			t.stats.missed++
-			missed = true
 		}
 	}
 	t.place(sub)
-	return missed
 }
 
 // place puts a subscription that can take more into its list.
