@@ -41,22 +41,13 @@ func clientRoots(store *certificate.Store) *x509.CertPool {
 func (a *application) watchClientCA() {
 	ended := make(chan struct{})
 	a.loop.OnEnd(func() { close(ended) })
-	go func() {
-		tick := time.NewTicker(renewInterval)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ended:
-				return
-			case <-tick.C:
-				switch changed, err := a.clientCA.Refresh(); {
-				case err != nil:
-					a.log.Error().Err(err).Msg("the changed client.tls_ca cannot be used: the old one stays")
-				case changed:
-					a.server.TrustInClient(clientRoots(a.clientCA))
-					a.log.Info().Str("file", a.plan.Settings.Client.TLSCA).Msg("client.tls_ca was read again")
-				}
-			}
+	go everyInterval(ended, func(time.Time) {
+		switch changed, err := a.clientCA.Refresh(); {
+		case err != nil:
+			a.log.Error().Err(err).Msg("the changed client.tls_ca cannot be used: the old one stays")
+		case changed:
+			a.server.TrustInClient(clientRoots(a.clientCA))
+			a.log.Info().Str("file", a.plan.Settings.Client.TLSCA).Msg("client.tls_ca was read again")
 		}
-	}()
+	})
 }

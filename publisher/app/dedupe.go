@@ -1,15 +1,12 @@
 package app
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"net/url"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"zamqp/amqpproto/journal"
 	"zamqp/publisher/dedupe"
 )
 
@@ -37,11 +34,8 @@ func (a *application) openDedupe() error {
 				}
 			},
 		})
-		switch {
-		case errors.Is(err, journal.ErrLocked):
-			return fmt.Errorf("consumer.%s.dedupe: %w: another zamqp runs with this server.data_dir; each needs a directory of its own", name, err)
-		case err != nil:
-			return fmt.Errorf("consumer.%s.dedupe: %w", name, err)
+		if err != nil {
+			return directoryError("consumer."+name+".dedupe", err, "another zamqp runs with this server.data_dir")
 		}
 		for _, damage := range report.Damage {
 			log.Error().Stringer("damage", damage).Msg("the ids of handled messages are damaged: messages whose ids are lost may be handled again")

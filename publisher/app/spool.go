@@ -51,7 +51,7 @@ func (a *application) openSpools() error {
 			},
 		})
 		if err != nil {
-			return spoolError("connection."+name+".spool_dir", err)
+			return directoryError("connection."+name+".spool_dir", err, "another zamqp runs with it")
 		}
 		for _, r := range []journal.Report{report.Queue, report.Rejections} {
 			for _, d := range r.Damage {
@@ -87,10 +87,11 @@ func (a *application) orphans(parent string, used map[string]bool) {
 	}
 }
 
-// spoolError adds the remedy to an error of opening a spool.
-func spoolError(key string, err error) error {
+// directoryError adds the remedy to an error of opening a journal in a directory that a setting
+// names. other says what locks it.
+func directoryError(key string, err error, other string) error {
 	if errors.Is(err, journal.ErrLocked) {
-		return fmt.Errorf("%s: %w: another zamqp runs with it; each needs a directory of its own", key, err)
+		return fmt.Errorf("%s: %w: %s; each needs a directory of its own", key, err, other)
 	}
 	return fmt.Errorf("%s: %w", key, err)
 }

@@ -16,25 +16,32 @@ const (
 // renew checks the files of the certificates until the loop ends. It is a goroutine, because
 // a file system may be slow.
 func (d *tlsDoor) renew() {
+	warned := time.Now()
+	everyInterval(d.ended, func(now time.Time) {
+		switch changed, err := d.store.Refresh(); {
+		case err != nil:
+			d.log.Error().Str("listener", d.name).Err(err).Msg("the changed certificate cannot be used: the old one stays")
+		case changed:
+			d.log.Info().Str("listener", d.name).Msg("the certificates were read again")
+			d.warnOfExpiry(now)
+			warned = now
+		case now.Sub(warned) > 24*time.Hour:
+			d.warnOfExpiry(now)
+			warned = now
+		}
+	})
+}
+
+// everyInterval calls check in intervals until ended is closed.
+func everyInterval(ended <-chan struct{}, check func(now time.Time)) {
 	tick := time.NewTicker(renewInterval)
 	defer tick.Stop()
-	warned := time.Now()
 	for {
 		select {
-		case <-d.ended:
+		case <-ended:
 			return
 		case now := <-tick.C:
-			switch changed, err := d.store.Refresh(); {
-			case err != nil:
-				d.log.Error().Str("listener", d.name).Err(err).Msg("the changed certificate cannot be used: the old one stays")
-			case changed:
-				d.log.Info().Str("listener", d.name).Msg("the certificates were read again")
-				d.warnOfExpiry(now)
-				warned = now
-			case now.Sub(warned) > 24*time.Hour:
-				d.warnOfExpiry(now)
-				warned = now
-			}
+			check(now)
 		}
 	}
 }
