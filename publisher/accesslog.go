@@ -63,7 +63,10 @@ func (s *Server) logAccess(r *Request) {
 	if s.ids {
 		e = e.Str("request_id", text(r.requestID))
 	}
-	if id := r.traceID(); id != nil {
+	if r.span != nil {
+		trace, span := r.span.IDs()
+		e = e.Str("trace_id", trace).Str("span_id", span)
+	} else if id := r.traceID(); id != nil {
 		e = e.Str("trace_id", text(id))
 	}
 	e.Msg(accessText)

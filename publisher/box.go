@@ -68,7 +68,13 @@ func (r *Request) box() (b boxed, err error) {
 	if err != nil {
 		return boxed{}, fmt.Errorf("outbox: %w", err)
 	}
-	t.pubs = slices.DeleteFunc(t.pubs, func(p publication) bool { _, _, ok := rowsOf(p.sender); return ok })
+	t.pubs = slices.DeleteFunc(t.pubs, func(p publication) bool {
+		_, _, ok := rowsOf(p.sender)
+		if ok && p.span != nil {
+			p.span.End(nil)
+		}
+		return ok
+	})
 	r.server.stats.Boxed += uint64(len(rows))
 	return b, nil
 }
@@ -101,6 +107,9 @@ func (r *Request) rows(b *boxed) (rows []outbox.Row) {
 			Connection: connection, Producer: producer, Exchange: view(p.Exchange), RoutingKey: view(p.RoutingKey), Mandatory: p.Mandatory,
 			Properties: identified(t.arena[p.propsAt:p.bodyAt]), Body: body, Created: now,
 		})
+		if p.span != nil { // it ends when the row is written
+			p.span.Send(&p.Publication)
+		}
 	}
 	return rows
 }

@@ -64,7 +64,7 @@ func (b *bridge) outer() *Request {
 		method: r.method, target: r.target, path: r.path, query: r.query, host: r.host,
 		fields: append([]Field(nil), r.fields...), protocol: r.protocol, scheme: r.scheme, prefix: r.prefix, user: r.user, client: r.client, requestID: r.requestID,
 		body: r.body, remote: r.remote, message: r.message, props: r.props, delivered: r.delivered,
-		started: r.started, scheduled: r.scheduled, ctx: r.Context(), toCall: b,
+		started: r.started, scheduled: r.scheduled, ctx: r.Context(), span: r.span, toCall: b,
 		reader: newBodyReader(b), trailers: r.trailers, expected: r.expected,
 	}
 }

@@ -19,6 +19,9 @@ func (c *Call) Run(t *coro.Task) {
 	err := r.attempt(r.handle)
 	for again := 0; again < s.options.ConflictRetries && errors.Is(err, ErrConflict) && r.mayRunAgain(); again++ {
 		s.stats.Conflicts++
+		if r.span != nil {
+			r.span.Again(err)
+		}
 		err = r.attemptAgain(r.handle)
 	}
 	if err != nil {

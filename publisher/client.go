@@ -37,7 +37,7 @@ func Retries(n int) ClientOption { return func(t *callTransport) { t.retries = n
 // When the call is over, the unread rest of an answer is dropped. The client is for this call
 // alone.
 func (r *Request) Client(options ...ClientOption) *http.Client {
-	t := &callTransport{r: r, server: r.server, ctx: r.Context(), hasClient: r.source.hasClient()}
+	t := &callTransport{r: r, server: r.server, ctx: r.Context(), span: r.span, hasClient: r.source.hasClient()}
 	for _, name := range passedOn {
 		value := r.Header(name)
 		if name == "X-Request-Id" && r.server.ids {
@@ -61,6 +61,7 @@ type callTransport struct {
 	r         *Request // for the call's own coroutines and goroutines only
 	server    *Server
 	ctx       context.Context // it has ended before r becomes another call
+	span      CallSpan
 	hasClient bool
 	fields    []answerField
 	retries   int
@@ -104,6 +105,7 @@ func (t *callTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	x := &roundTrip{t: t, at: at, in: req, host: req.URL.Host}
 	for try := 0; ; try++ {
+		x.try = try
 		resp, err := x.once()
 		if try >= t.retries || !x.repeatable(resp, err) {
 			return resp, err
@@ -127,6 +129,7 @@ type roundTrip struct {
 	host string
 	body []byte // a copy of a body in memory: the transport may read it after the call
 	read bool   // body has been copied
+	try  int    // 0 for the first
 }
 
 // context returns the context that ends the round trip besides the request's own.
@@ -159,7 +162,7 @@ func (x *roundTrip) once() (*http.Response, error) {
 	var whole []byte
 	var failed error // of reading the body
 	err = x.elsewhere(func() (err error) {
-		if resp, err = x.send(ctx, o); err != nil {
+		if resp, err = x.sendTraced(ctx, o); err != nil {
 			return err
 		}
 		if resp.StatusCode != http.StatusSwitchingProtocols && resp.ContentLength >= 0 && resp.ContentLength <= bodyAhead {
@@ -188,17 +191,35 @@ func (x *roundTrip) once() (*http.Response, error) {
 	return resp, nil
 }
 
-// send gives the request to the transport. It runs on a goroutine that may block.
-func (x *roundTrip) send(ctx context.Context, o *outgoing) (*http.Response, error) {
+// sendTraced sends the request with its header fields, in a span of its own if the call is traced. It
+// runs on a goroutine that may block.
+func (x *roundTrip) sendTraced(ctx context.Context, o *outgoing) (*http.Response, error) {
 	out := x.in.Clone(ctx)
 	if out.Header == nil {
 		out.Header = http.Header{}
+	}
+	var end func(int, error)
+	if _, own := out.Header["Traceparent"]; x.t.span != nil && !own {
+		end = x.t.span.Fetch(out, x.try)
 	}
 	for _, f := range x.t.fields {
 		if _, set := out.Header[f.name]; !set {
 			out.Header.Set(f.name, f.value)
 		}
 	}
+	resp, err := x.send(out, o)
+	if end != nil {
+		status := 0
+		if err == nil {
+			status = resp.StatusCode
+		}
+		end(status, err)
+	}
+	return resp, err
+}
+
+// send gives the request to the transport.
+func (x *roundTrip) send(out *http.Request, o *outgoing) (*http.Response, error) {
 	if x.in.Body == nil || x.in.Body == http.NoBody {
 		return o.transport.Load().RoundTrip(out)
 	}

@@ -81,6 +81,7 @@ type detached struct {
 	tx      Tx
 	claim   atomic.Uint32 // one of the states below
 	outcome chan error    // buffered
+	span    PublishSpan   // nil if it is not traced, or not sampled
 }
 
 // States of a detached publish: only the loop or the caller gets it.
@@ -96,7 +97,7 @@ func (s *Server) publishDetached(ctx context.Context, producer string, v any, op
 	if err := s.detachable(ctx); err != nil {
 		return err
 	}
-	d, err := s.newDetached(producer, v, options)
+	d, err := s.newDetached(ctx, producer, v, options)
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (s *Server) detachable(ctx context.Context) error {
 }
 
 // newDetached encodes a publish, properties and body, into memory of its own.
-func (s *Server) newDetached(producer string, v any, options []Option) (*detached, error) {
+func (s *Server) newDetached(ctx context.Context, producer string, v any, options []Option) (*detached, error) {
 	p := s.producers[producer]
 	if p == nil {
 		return nil, noProducer(producer)
@@ -155,6 +156,11 @@ func (s *Server) newDetached(producer string, v any, options []Option) (*detache
 	draft := own.draft(time.Now())
 	if err := draft.apply(s.main, options); err != nil {
 		return nil, err
+	}
+	if s.tracer != nil {
+		span, headers := s.tracer.Publish(ctx)
+		draft.continueTrace(headers)
+		d.span = span
 	}
 	var r *Request // outside of calls there is none
 	if err := d.tx.add(r, own, &draft, r.claim(v, &draft)); err != nil {
@@ -185,6 +191,9 @@ func (d *detached) take() {
 	err := ErrShutdown
 	if !s.detached.refused {
 		if _, err = s.producer(d.p.name); err == nil {
+			if d.span != nil {
+				d.span.Send(&d.tx.pubs[0].Publication)
+			}
 			err = d.p.sender.Send(&d.tx.pubs[0].Publication, d)
 		}
 	}
@@ -195,6 +204,9 @@ func (d *detached) take() {
 
 // Confirmed is called with the broker's answer. Loop thread.
 func (d *detached) Confirmed(err error) {
+	if d.span != nil {
+		d.span.End(err)
+	}
 	if err != nil {
 		d.server.detached.failed++
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -28,6 +28,10 @@ func (s *Server) failure(r *Request, err error, level zerolog.Level) *zerolog.Ev
 	if s.ids {
 		e = e.Str("request_id", string(r.requestID))
 	}
+	if r.span != nil {
+		trace, span := r.span.IDs()
+		e = e.Str("trace_id", trace).Str("span_id", span)
+	}
 	var p *PanicError
 	if errors.As(err, &p) {
 		s.stats.Panics++

@@ -8,7 +8,8 @@ import (
 )
 
 // Log returns the server's log for lines about this call. Each line has the handler, and the
-// [Request.RequestID] or the request's X-Request-Id, and the message's id and attempt. Call Log on the handler's own
+// [Request.RequestID] or the request's X-Request-Id, the message's id and attempt, and the ids of the
+// call's span if it is traced. Call Log on the handler's own
 // goroutine; the result may be used on any goroutine and after the call:
 //
 //	log := r.Log()
@@ -17,6 +18,9 @@ func (r *Request) Log() *zerolog.Logger {
 	c := r.server.log.With()
 	if r.label != nil {
 		c = c.Str("handler", *r.label)
+	}
+	if r.span != nil {
+		c = r.spanFields(c)
 	}
 	log := r.source.identify(r, c).Logger()
 	return &log

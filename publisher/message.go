@@ -27,6 +27,9 @@ type Message struct {
 	Body        []byte
 	Owned       bool   // Body belongs to the request from now on: nothing else uses its memory
 	Reply       Sender // sends to the default exchange of the same broker
+	// FirstAttempt is the traceparent of the span of the first attempt; "" if that was not traced.
+	// The tracer sets it; it stays with a message that is tried again.
+	FirstAttempt string
 }
 
 // DefaultExchange stands for the exchange "" in the path of a message.

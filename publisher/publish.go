@@ -198,7 +198,20 @@ func (r *Request) publish(name string, v any, options []Option) error {
 	if err := d.apply(r.serving(), options); err != nil {
 		return err
 	}
-	return r.tx.add(r, p, &d, r.claim(v, &d))
+	return r.add(p, &d, v)
+}
+
+// add adds a publish to the transaction, with the headers and the span of the call's trace.
+func (r *Request) add(p *producing, d *draft, v any) error {
+	if r.span == nil {
+		return r.tx.add(r, p, d, r.claim(v, d))
+	}
+	span := r.traced(d, SendPublish)
+	err := r.tx.add(r, p, d, r.claim(v, d))
+	if err == nil && span != nil {
+		r.tx.pubs[len(r.tx.pubs)-1].span = span
+	}
+	return err
 }
 
 // draft returns a publish with the producer's defaults.

@@ -91,6 +91,7 @@ type Request struct {
 	told      bool // a wait has ended with ErrDraining
 	ctx       context.Context
 	cancelCtx context.CancelCauseFunc
+	span      CallSpan // nil without a tracer
 	outcome   Outcome
 }
 
@@ -316,7 +317,11 @@ func (r *Request) Context() context.Context {
 		}
 	}
 	if r.ctx == nil {
-		r.ctx, r.cancelCtx = context.WithCancelCause(context.Background())
+		parent := context.Background()
+		if r.span != nil {
+			parent = r.span.Context(parent)
+		}
+		r.ctx, r.cancelCtx = context.WithCancelCause(parent)
 		if r.cancelled != nil {
 			r.cancelCtx(r.cancelled)
 		}

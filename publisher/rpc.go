@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -149,6 +150,7 @@ func (r *Request) ask(name string, v any, options []Option, done func(*Answer, e
 	if err := d.apply(r.serving(), options); err != nil {
 		return nil, err
 	}
+	span := r.traced(&d, SendCall)
 	if err := t.add(r, p, &d, r.claim(v, &d)); err != nil {
 		return nil, err
 	}
@@ -157,9 +159,19 @@ func (r *Request) ask(name string, v any, options []Option, done func(*Answer, e
 	if pub.large != nil {
 		pub.Body = pub.large
 	}
+	if span != nil {
+		span.Send(&pub.Publication)
+		done = endingSpan(span, done)
+	}
 	forget, err = requester.Request(&pub.Publication, timeout, done)
 	if err != nil {
+		if span != nil {
+			span.End(err)
+		}
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if span != nil {
+		return func() { span.End(context.Canceled); forget() }, nil
 	}
 	return forget, nil
 }

@@ -35,6 +35,7 @@ type Options struct {
 	RequestID        string  // what is done with the ids of requests, such as [RequestIDAccept]
 	Proxies          Proxies // peers whose forwarding fields are believed
 	NoTimes          bool    // do not measure how long calls take
+	Tracer           Tracer  // makes the spans of calls; nil traces nothing
 	Log              zerolog.Logger
 }
 
@@ -78,7 +79,8 @@ type Server struct {
 
 	openSockets  int // WebSockets whose calls are live
 	databases    []*database
-	boxes        bool // publishes may become rows of an outbox
+	boxes        bool   // publishes may become rows of an outbox
+	tracer       Tracer // nil traces nothing
 	registry     *Registry
 	hooks        hooks
 	detached     detaching
@@ -120,7 +122,7 @@ type producing struct {
 func NewServer(g *Registry, producers map[string]Producer, consumers map[string]Consumer, options Options) (*Server, error) {
 	routes, wrong := g.wrapRoutes()
 	s := &Server{
-		options: options, log: options.Log,
+		options: options, log: options.Log, tracer: options.Tracer,
 		routes: routes, router: newRouter(routes),
 		producers: map[string]*producing{}, consumers: map[string]*consuming{},
 		queues: map[string]Queues{}, pausers: map[string]Pauser{},
@@ -292,7 +294,11 @@ func (s *Server) Dispatch(c *Call, d Door) {
 	if s.options.AccessLog.Enabled {
 		r.began = time.Now() // the loop's time would make most calls take none
 	}
-	if !r.source.begin(r) {
+	goesOn := r.source.begin(r)
+	if s.tracer != nil {
+		s.beginSpan(r)
+	}
+	if !goesOn {
 		s.finish(r)
 		return
 	}
@@ -318,11 +324,17 @@ func (s *Server) finish(r *Request) {
 	if r.incoming != nil {
 		r.incoming.close()
 	}
+	if r.span != nil {
+		r.span.End(r.forDoor())
+	}
 	r.answerID()
 	if s.options.AccessLog.Enabled {
 		s.logAccess(r)
 	}
 	r.door.Done(r.forDoor())
+	if r.span != nil {
+		r.span = nil
+	}
 	s.recycle(r)
 	if s.draining && len(s.live) == 0 && s.drained != nil {
 		done := s.drained

@@ -77,6 +77,7 @@ func (messageSource) reply(r *Request) error {
 	if r.server.ids {
 		d.requestID = r.requestID
 	}
+	span := r.traced(&d, SendReply)
 	if p.Status >= http.StatusBadRequest {
 		d.addHeader(StatusHeader, int32(p.Status))
 	}
@@ -111,6 +112,9 @@ func (messageSource) reply(r *Request) error {
 	}
 	if err := r.tx.addRaw(r, &reply, &d, body, large); err != nil {
 		return fmt.Errorf("reply: %w", err)
+	}
+	if span != nil {
+		r.tx.pubs[len(r.tx.pubs)-1].span = span
 	}
 	return nil
 }

@@ -15,7 +15,10 @@ const (
 	TraceHandler    = "x-zamqp-handler"     // the consumer whose handler failed
 	TraceTime       = "x-zamqp-time"        // the time of the last failure
 	TraceExpiration = "x-zamqp-expiration"  // the expiration of the original message
-	TraceUserID     = "x-zamqp-user-id"     // the user id of the original message; the broker refuses that of another user
+	// TraceFirstAttempt is the traceparent of the first attempt, for the links of later ones. A message
+	// that is published again from a dead-letter queue keeps it.
+	TraceFirstAttempt = "x-zamqp-first-attempt"
+	TraceUserID       = "x-zamqp-user-id" // the user id of the original message; the broker refuses that of another user
 
 	// The headers CC and BCC of the original message. Under their own names, a broker would
 	// send each copy to all those queues again. [Request.Delivery] restores them.
@@ -37,12 +40,12 @@ const (
 	ReasonMalformed = "malformed" // its properties cannot be read
 )
 
-// traceKeys are the keys of the traces, without TraceCC and TraceBCC.
+// traceKeys are the keys of the traces, without TraceCC, TraceBCC and TraceFirstAttempt.
 var traceKeys = [...]string{TraceAttempt, TraceCrashes, TraceExchange, TraceRoutingKey, TraceQueue,
 	TraceReason, TraceError, TraceHandler, TraceTime, TraceExpiration, TraceUserID}
 
 // Untrace removes the traces of failures from a message that is published again from a
-// dead-letter queue, for example after a repair. Only TraceCC and TraceBCC stay. It returns
+// dead-letter queue, for example after a repair. Only TraceCC, TraceBCC and TraceFirstAttempt stay. It returns
 // the exchange and the routing key of the message's first publish; ok is false if zamqp has
 // left no traces. Untrace also removes the broker's own x-death: otherwise the broker would
 // think that the message moves in a circle, and drop it at the end of its next delay.

@@ -63,8 +63,9 @@ type publication struct {
 	request                *Request
 	sender                 Sender
 	propsAt, bodyAt, endAt int
-	large                  []byte // the body, if it is outside of the arena
-	name                   string // name of the producer, for errors
+	large                  []byte      // the body, if it is outside of the arena
+	name                   string      // name of the producer, for errors
+	span                   PublishSpan // nil if the call is not traced, or not sampled
 	err                    error
 }
 
@@ -169,7 +170,13 @@ func (r *Request) send() error {
 			p.Body = t.arena[p.bodyAt:p.endAt]
 		}
 		p.Tx = t
+		if p.span != nil {
+			p.span.Send(&p.Publication)
+		}
 		if err := p.sender.Send(&p.Publication, p); err != nil {
+			if p.span != nil {
+				p.span.End(err)
+			}
 			first = p.failure(err)
 			break // sending later ones would break the order
 		}
@@ -193,6 +200,9 @@ func (p *publication) failure(err error) error {
 // Confirmed is called with the outcome of one publish.
 func (p *publication) Confirmed(err error) {
 	p.err = err
+	if p.span != nil {
+		p.span.End(err)
+	}
 	r := p.request
 	if r.tx.waiting--; r.tx.waiting == 0 {
 		r.wake()

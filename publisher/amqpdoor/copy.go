@@ -33,6 +33,9 @@ func copyOf(m *publisher.Message) *traced {
 	p.headers[publisher.TraceExchange] = string(m.Exchange)
 	p.headers[publisher.TraceRoutingKey] = string(m.RoutingKey)
 	p.headers[publisher.TraceQueue] = m.Queue
+	if m.FirstAttempt != "" {
+		p.headers[publisher.TraceFirstAttempt] = m.FirstAttempt
+	}
 	if f, told := p.Headers.Lookup(publisher.TraceQueue); told {
 		if name, is := f.Bytes(); is {
 			p.headers[publisher.TraceQueue] = string(name)

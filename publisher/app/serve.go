@@ -21,6 +21,7 @@ import (
 	"zamqp/publisher/config"
 	"zamqp/publisher/http1"
 	"zamqp/publisher/httpdoor"
+	"zamqp/publisher/tracing"
 )
 
 // Serve runs the server that the settings describe, with the handlers of the
@@ -71,6 +72,7 @@ type application struct {
 	listeners []*loop.Listener
 	clientCA  *certificate.Store // the file of client.tls_ca; nil = none
 	secure    *tlsDoor           // the listeners of http.tls; nil = there are none
+	tracing   *tracing.Tracing   // nil = nothing is traced
 	draining  bool
 	shut      time.Time // when the draining server stopped listening
 	hurried   bool      // a second signal has ended the drain
@@ -94,6 +96,9 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 		return nil, err
 	}
 	a.clientCA = clientCA
+	if err := a.trace(); err != nil {
+		return nil, err
+	}
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
 		NoTimes: !s.Metrics.CallTimes,
@@ -103,9 +108,13 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 		RequestID:        s.Server.RequestID,
 		AccessLog:        publisher.AccessLog{Enabled: s.AccessLog.Enabled, Sample: s.AccessLog.Sample},
 		ConsumingServers: plan.ConsumingServers,
+		Tracer:           a.tracer(),
 	})
 	if err != nil {
 		return nil, err
+	}
+	if a.tracing != nil {
+		a.server.AddMeter(a.tracing)
 	}
 	clocks := make(map[string]publisher.Clock, len(s.Clocks))
 	for name, c := range s.Clocks {
@@ -222,6 +231,7 @@ func (a *application) run(ctx context.Context) error {
 		bound = cutGrace
 	}
 	a.stopLate(bound)
+	a.endTracing()
 	return a.err
 }
 

@@ -26,6 +26,7 @@ func (s *Settings) check(found Problems) Problems {
 	c.site()
 	c.httpTLS()
 	c.broker()
+	c.tracing()
 	for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
 		c.connection(name, s.Connections[name])
 	}

@@ -21,6 +21,7 @@ type Settings struct {
 	Metrics   Metrics   `key:"metrics"`
 	Server    Server    `key:"server"`
 	Client    Client    `key:"client"`
+	Tracing   Tracing   `key:"tracing"`
 	Site      Site      `key:"site"`
 	Broker    Broker    `key:"broker"`
 	// Pools always has "default", and the pools that handlers register. 0 = not set.
@@ -184,6 +185,7 @@ func Defaults() *Settings {
 			ConnectTimeout: publisher.ClientConnectTimeout,
 			IdleTimeout:    publisher.ClientIdleTimeout,
 		},
+		Tracing:     Tracing{Enabled: "auto"},
 		Broker:      defaultBroker(),
 		Pools:       map[string]*Pool{publisher.DefaultPool: {Workers: publisher.PoolWorkers, Queue: publisher.PoolQueue}},
 		Connections: map[string]*Connection{"default": defaultConnection()},

@@ -122,7 +122,7 @@ func TestMetricsOfTheSpool(t *testing.T) {
 func TestMetricsAreDocumented(t *testing.T) {
 	own := selfsigned.New(t)
 	s := start(t, embedded, "connection.default.spool=file", "connection.default.spool_dir="+t.TempDir(), "connection.default.keepalive=1h",
-		"server.data_dir="+t.TempDir(), "consumer.e2e-work.dedupe.key=message_id",
+		"server.data_dir="+t.TempDir(), "consumer.e2e-work.dedupe.key=message_id", "tracing.endpoint=http://127.0.0.1:9",
 		"http.tls.listen=127.0.0.1:0", "http.tls.cert_file="+own.Cert, "http.tls.key_file="+own.Key)
 	guide, err := os.ReadFile("../../docs/guide/metrics.md")
 	if err != nil {
