@@ -9,16 +9,26 @@ import (
 // a type of JSON that is worth as much as text. Without such a name, where everything is
 // as welcome, usual decides. RFC 9110 §12.5.1.
 func (r *Request) asksForJSON(usual bool) bool {
-	var a accepted
 	if r.source.hasClient() {
-		for i := range r.fields {
-			if f := &r.fields[i]; len(f.Name) == len("Accept") && equalFold(f.Name, "Accept") {
-				a.read(f.Value)
-			}
-		}
-	} else {
-		a.read(view(r.source.field(r, "Accept")))
+		return asksForJSON(r.fields, usual)
 	}
+	var a accepted
+	a.read(view(r.source.field(r, "Accept")))
+	return a.asksForJSON(usual)
+}
+
+// asksForJSON is [Request.asksForJSON] for the fields of a request.
+func asksForJSON(fields []Field, usual bool) bool {
+	var a accepted
+	for i := range fields {
+		if f := &fields[i]; len(f.Name) == len("Accept") && equalFold(f.Name, "Accept") {
+			a.read(f.Value)
+		}
+	}
+	return a.asksForJSON(usual)
+}
+
+func (a *accepted) asksForJSON(usual bool) bool {
 	asText := max(a.text, a.any)
 	switch {
 	case !a.some:

@@ -40,6 +40,20 @@ func (s *Server) Refuse(c *Call, status int, text string) {
 	s.stats.Requests++
 }
 
+// Refusal returns the document of a request that is refused before it is a call, if its
+// fields ask for JSON; else nil. The fields are those of the call, unless c is nil.
+func (s *Server) Refusal(c *Call, fields []Field, status int, detail string) (contentType string, body []byte) {
+	if c != nil {
+		fields = c.fields
+	}
+	if !asksForJSON(fields, false) {
+		return "", nil
+	}
+	p := Problem{Status: status, Detail: detail}
+	body, _ = p.append(nil, "") // no error without further members
+	return problemType, body
+}
+
 // RedirectToTLS makes the response of a call that is only redirected to https, on the given
 // port. It returns false for a call on a monitoring route, because programs that check the
 // server's health or read its metrics need not know its certificate.

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"zamqp/publisher/http1"
 )
 
 // A Problem is an error whose answer is a document of RFC 9457, application/problem+json:
@@ -76,7 +78,7 @@ func (p *Problem) As(target any) bool {
 // title is the title, which every problem has.
 func (p *Problem) title() string {
 	if p.Title == "" {
-		return http.StatusText(p.Status)
+		return http1.StatusText(p.Status)
 	}
 	return p.Title
 }
@@ -180,7 +182,7 @@ func (r *Request) answerError(err error, status int, text string) error {
 	}
 	if !its {
 		p = &Problem{Status: status, Detail: text}
-		if text == p.title() {
+		if text == p.title() || text == http.StatusText(status) {
 			p.Detail = ""
 		}
 	}

@@ -194,8 +194,23 @@ func (c *Conn) appendChunk(p []byte) {
 }
 
 // appendError appends the machine's own answer to a request that it refuses.
-func (c *Conn) appendError(e *Error) {
+func (c *Conn) appendError(e *Error, fields []Field) {
 	text := StatusText(e.Status)
+	if r, ok := c.handler.(Refuser); ok {
+		if contentType, body := r.Refusal(e, fields); body != nil {
+			c.room(headRoom + len(contentType) + len(body))
+			c.appendStatus(e.Status, 0)
+			c.out = append(append(append(c.out, "Content-Type: "...), contentType...), "\r\n"...)
+			c.appendLength(int64(len(body)))
+			c.appendTransport(0)
+			c.appendConnection(0)
+			c.out = append(c.out, "\r\n"...)
+			if c.flags&flagHead == 0 {
+				c.out = append(c.out, body...)
+			}
+			return
+		}
+	}
 	n := len(text) + len(": ") + len(e.Reason) + len("\n")
 	c.room(headRoom + n)
 	c.appendStatus(e.Status, 0)

@@ -3,12 +3,15 @@ package http1
 // refuse answers an error that the machine itself has found, and ends the connection's input.
 // If an answer has begun, it stays cut off. If the request was answered before its body came,
 // it is not answered again.
-func (c *Conn) refuse(e *Error) {
+func (c *Conn) refuse(e *Error) { c.refuseWith(e, nil) }
+
+// refuseWith is refuse for a request whose head was not announced, with its fields.
+func (c *Conn) refuseWith(e *Error, fields []Field) {
 	c.srv.stats.Refused++
 	open := c.flags&flagOpen != 0
 	if c.answer == answerNone && (open || c.flags&flagDrop == 0) {
 		c.flags |= flagClosing
-		c.appendError(e)
+		c.appendError(e, fields)
 	}
 	c.in, c.answer, c.due = awaitClose, answerNone, 0
 	c.flags &^= flagOpen

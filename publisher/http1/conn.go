@@ -77,7 +77,8 @@ func (c *Conn) Feed(in []byte) (n int, err error) {
 	for n < len(in) {
 		var used int
 		var bad *Error
-		switch c.in {
+		reading := c.in
+		switch reading {
 		case awaitHead:
 			if c.OutLen() >= c.srv.cfg.OutMax {
 				c.flags |= flagHeld | flagFresh
@@ -99,7 +100,11 @@ func (c *Conn) Feed(in []byte) (n int, err error) {
 		}
 		n += used
 		if bad != nil {
-			c.refuse(bad)
+			if bad == errBodyLong && reading == awaitHead { // the head is well-formed
+				c.refuseWith(bad, c.srv.head.Fields)
+			} else {
+				c.refuse(bad)
+			}
 			c.flags &^= flagFeeding
 			return n, bad
 		}

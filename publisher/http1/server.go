@@ -35,6 +35,14 @@ type Handler interface {
 	Gone(cause error)
 }
 
+// A Refuser is a Handler that can word the refusals of the machine itself.
+type Refuser interface {
+	Handler
+	// Refusal returns the body of a refusal and its type; nil is a line of text. fields are
+	// those of the head, if it has not been announced and was well-formed.
+	Refusal(e *Error, fields []Field) (contentType string, body []byte)
+}
+
 // Server is what the connections of one listener share. It belongs to one
 // loop's thread, like everything in it.
 type Server struct {

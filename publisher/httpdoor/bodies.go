@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"zamqp/publisher"
+	"zamqp/publisher/http1"
 )
 
 // bodies counts the octets of request bodies that all connections of a door hold,
@@ -78,6 +79,15 @@ func (x *exchange) refuse() {
 	x.Answer(p.Status, p.ContentType, p.Lines(), p.Body)
 	x.door.server.Discard(c)
 	x.door.bodies.release(x)
+}
+
+// Refusal words a refusal of the machine itself.
+func (x *exchange) Refusal(e *http1.Error, fields []http1.Field) (contentType string, body []byte) {
+	c := x.call
+	if x.busy {
+		c = nil // its answer comes, or has begun
+	}
+	return x.door.server.Refusal(c, fields, e.Status, e.Reason)
 }
 
 // Body adds a piece of the body.

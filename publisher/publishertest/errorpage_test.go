@@ -60,7 +60,7 @@ func TestErrorPages(t *testing.T) {
 		{"GET", "/answered", "text/html", 404, "text/plain; charset=utf-8", "mine"},
 		{"GET", "/secret", "text/html", 500, htmlType, "<h1>500 Internal Server Error</h1>"},
 		{"GET", "/problem", "", 422, problemType, ""},
-		{"GET", "/problem", "text/html", 422, htmlType, "<h1>422 Unprocessable Entity: no</h1>"},
+		{"GET", "/problem", "text/html", 422, htmlType, "<h1>422 Unprocessable Content: no</h1>"},
 		{"GET", "/teapot", "text/html", 418, "text/plain; charset=utf-8", "tea\n"},
 		{"GET", "/chained", "text/html", 410, htmlType, "<h1>410 sold</h1>"},
 		{"GET", "/chained/y", "text/html", 404, htmlType, "<h1>404 404 page not found</h1>"},
