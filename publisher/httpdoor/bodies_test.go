@@ -257,3 +257,52 @@ func TestABodyIsCountedUntilItsCallIsOver(t *testing.T) {
 		}
 	}
 }
+
+// TestWaitingBodiesResumeInSlices: when the limit is not reached any more, so many bodies are
+// read again in one turn, and all of them in the end.
+func TestWaitingBodiesResumeInSlices(t *testing.T) {
+	const most, size, waiting, turnMax = 64 << 20, 65 << 20, 600, 256
+	h := newBoundHost(t, httpdoor.Limits{Bodies: most}, publisher.Options{}, http1.Config{BodyMax: size}, func(g *publisher.Registry) { register(t, g) })
+	large := h.dial(t)
+	large.say(fmt.Sprintf("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size)) // the oldest: it may exceed the limit
+	var others []*client
+	for range waiting {
+		c := h.dial(t)
+		c.say("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n1")
+		others = append(others, c)
+	}
+	piece := strings.Repeat("x", 1<<20)
+	for range size>>20 - 1 {
+		large.say(piece)
+	}
+	for _, c := range others {
+		c.say("2")
+	}
+	paused := func() (n int) {
+		for _, c := range others {
+			if *c.paused {
+				n++
+			}
+		}
+		return n
+	}
+	if n := paused(); n != waiting {
+		t.Fatalf("%d bodies wait", n)
+	}
+	before := waiting
+	large.say(piece)
+	for turns := 0; paused() > 0; turns++ {
+		if before-paused() > turnMax || turns > 100 {
+			t.Fatalf("%d bodies are read again after one turn, %d wait after %d", before-paused(), paused(), turns)
+		}
+		before = paused()
+		large.turn()
+		h.wake()
+	}
+	for i, c := range others {
+		c.say("3")
+		if got := c.take(); !strings.HasSuffix(got, "123") {
+			t.Fatalf("body %d: %q", i, got)
+		}
+	}
+}
