@@ -289,13 +289,13 @@ func TestWaitingBodiesResumeInSlices(t *testing.T) {
 	if n := paused(); n != waiting {
 		t.Fatalf("%d bodies wait", n)
 	}
-	before := waiting
 	large.say(piece)
-	for turns := 0; paused() > 0; turns++ {
-		if before-paused() > turnMax || turns > 100 {
-			t.Fatalf("%d bodies are read again after one turn, %d wait after %d", before-paused(), paused(), turns)
+	for left, turns := waiting, 0; left > 0; turns++ {
+		now := paused()
+		if left-now > turnMax || turns > 100 {
+			t.Fatalf("%d bodies are read again after one turn; %d wait after %d", left-now, now, turns)
 		}
-		before = paused()
+		left = now
 		large.turn()
 		h.wake()
 	}
