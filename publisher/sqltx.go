@@ -49,7 +49,7 @@ const (
 	sqlCommitMax   = 5 * time.Minute
 )
 
-var errSQLOver = fmt.Errorf("%w: a transaction of a database ends with its call", ErrOver)
+var errSQLOver = fmt.Errorf("%w: the transaction of the database has ended: it ends when its call commits", ErrOver)
 
 // work does one piece of work in the pool, while the caller waits. The transaction begins with it
 // if it has not begun.
@@ -223,15 +223,18 @@ func (t *sqlTx) write(r *Request, fn func(ctx context.Context, tx *sql.Tx) error
 	return t.work(r, func() error { return t.failure(fn(ctx, t.tx)) })
 }
 
-// Prepare refuses a commit that cannot be what the handler wants.
-func (t *sqlTx) Prepare(*Request) error {
+// Prepare refuses a commit that cannot be what the handler wants. A function that was given to Go
+// goes on while a [Socket] commits, so its statement is awaited.
+func (t *sqlTx) Prepare(r *Request) error {
+	for t.over = true; t.busy && r.socket != nil; {
+		r.park()
+	}
 	switch {
 	case t.busy:
 		return fmt.Errorf("%s: the handler has returned while another goroutine used the transaction: wait for it", t.name)
 	case t.broken != nil:
 		return t.broken
 	}
-	t.over = true
 	return nil
 }
 

@@ -160,3 +160,37 @@ func TestBusy(t *testing.T) {
 	}
 	e.both(t, s, "a", "a")
 }
+
+// TestConflictAfterAutoAck: a message that was acked before its call is not lost by a conflict.
+func TestConflictAfterAutoAck(t *testing.T) {
+	eachEngine(t, func(t *testing.T, e *engine) {
+		e.must(t, "INSERT INTO orders VALUES ('a', 0)")
+		other := e.another(t)
+		runs := 0
+		g := registry()
+		g.Consume("work", publisher.Consumer{AutoAck: true}, func(r *publisher.Request) error {
+			runs++
+			tx, err := r.SQL(e.DB, publisher.SQLIsolation(sql.LevelSerializable))
+			if err != nil {
+				return err
+			}
+			n := 0
+			if err := tx.QueryRowContext(r.Context(), "SELECT n FROM orders").Scan(&n); err != nil {
+				return err
+			}
+			if runs == 1 {
+				if _, err := other.Exec("UPDATE orders SET n = 10"); err != nil {
+					return err
+				}
+			}
+			_, err = tx.ExecContext(r.Context(), e.q("UPDATE orders SET n = ?"), n+1)
+			return err
+		})
+		s := publishertest.New(t, g)
+		got := s.Deliver("work", publisher.Publishing{})
+		var n int
+		if err := e.QueryRow("SELECT n FROM orders").Scan(&n); err != nil || n != 11 || runs != 2 || got.Err != nil {
+			t.Errorf("n = %d after %d runs: %+v, %v", n, runs, got, err)
+		}
+	})
+}

@@ -273,7 +273,7 @@ func brokers() *outcome {
 
 func amqp091() *outcome { return goTest("tests/amqp091", nil, "-timeout", "10m", ".") }
 
-func databases() *outcome { return goTest("tests/sql", nil, "-timeout", "10m", ".") }
+func databases() *outcome { return goTest("tests/sql", nil, "-timeout", "10m", "./...") }
 
 func middleware() *outcome {
 	return goTest("tests/middleware", nil, "-timeout", "10m", ".")
