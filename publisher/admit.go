@@ -166,7 +166,7 @@ type lookup struct {
 	allowed []string
 }
 
-// lookUp says what becomes of a request, which has this match.
+// lookUp returns how to answer a request with this match.
 func (s *Server) lookUp(r *Request, m match) (l lookup) {
 	switch {
 	case m.fits(r.path): // middleware has changed the path of a request without a route

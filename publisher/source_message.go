@@ -60,9 +60,8 @@ func (messageSource) answered(r *Request) error { return r.serverError() }
 // StatusHeader is the key of the headers table with the status of an error reply.
 const StatusHeader = "x-status"
 
-// reply publishes the response to the message's reply_to, if it has one, with its correlation
-// id. The publish is not mandatory: the caller may have gone, and that is no failure of the
-// call.
+// reply publishes the response to the message's reply_to, if it has one, with its correlation id.
+// The publish is not mandatory: the caller may have gone, and that is not a failure of the call.
 func (messageSource) reply(r *Request) error {
 	if len(r.props.ReplyTo) == 0 || r.message.Reply == nil {
 		return nil

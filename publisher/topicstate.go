@@ -28,7 +28,7 @@ type topic struct {
 type topicStats struct {
 	subscribers int
 	events      uint64 // that were broadcast
-	deliveries  uint64 // events that clients got, each for each client
+	deliveries  uint64 // events that clients got, counted for each client
 	slow        uint64 // clients that were dropped because they were too slow
 	repeated    uint64 // messages with the id of an event that the topic keeps
 	resumed     uint64 // clients that came back and said what their last event was

@@ -56,7 +56,7 @@ const (
 	actionNothing
 	actionTell      // the call hears the outcome
 	actionTellGone  // the same, and the disk may forget the publish
-	actionTellMaybe // the call hears that the outcome is unknown
+	actionTellMaybe // the call is told that the outcome is unknown
 	actionStore     // it goes to disk, and stays with its channel
 	actionLost      // it goes to disk
 	actionRelist    // it does not go to disk: wait for the broker's answer

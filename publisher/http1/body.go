@@ -26,7 +26,7 @@ func (c *Conn) feedBody(in []byte) int {
 	return len(p)
 }
 
-// dropMax is how much of a body is thrown away to keep its connection open.
+// dropMax is how much of a body is dropped to keep its connection open.
 const dropMax = 256 << 10
 
 // DropBody keeps the connection open after an answer that is given inside Handler.Head,

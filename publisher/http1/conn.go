@@ -36,7 +36,7 @@ const (
 	awaitChunkEnd  // the CRLF behind the data
 	awaitTrailer
 	awaitAnswer // the request is complete; nothing is read until it is answered
-	awaitClose  // the rest of the input is thrown away
+	awaitClose  // the rest of the input is dropped
 )
 
 type flags uint32

@@ -247,7 +247,7 @@ func refused(t *testing.T, cfg http1.Config, in string, status int) {
 		t.Fatalf("does not close: %s", out)
 	}
 	if n, _ := r.conn.Feed([]byte(canary)); n != len(canary) {
-		t.Fatalf("took %d octets after its end, want all thrown away", n)
+		t.Fatalf("took %d octets after its end, want all dropped", n)
 	}
 	r.flush()
 	r.conn.Lost(err)

@@ -30,7 +30,7 @@ func (m *machine) decimal() error {
 	}
 	n, ok := new(big.Int).SetString(strings.TrimSuffix(text, "L"), 10)
 	if !ok {
-		return fmt.Errorf("%q is no number", text)
+		return fmt.Errorf("%q is not a number", text)
 	}
 	return m.push(n)
 }
@@ -74,7 +74,7 @@ func (m *machine) float() error {
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return fmt.Errorf("%.40q is no number", text)
+		return fmt.Errorf("%.40q is not a number", text)
 	}
 	return m.push(f)
 }

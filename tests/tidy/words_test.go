@@ -73,6 +73,10 @@ var oldWords = []oldWord{
 	{`\bhears? of\b`, "gets, is told about"},
 	{`\bas (net/http|RabbitMQ|Debian) has (it|them)\b`, "as in net/http"},
 	{`\bwill not pass\b`, "final, permanent"},
+	{`\beach for each\b`, "counted for each"},
+	{`\bas ever\b`, "as usual"},
+	{`\b(is|are|not) to blame\b`, "has caused, counts as"},
+	{`\bthrown away\b`, "dropped"},
 	{`amqpproto/client/(accusation|again|blame|refusal|guilty_test|blame_test)\.go`, "channelerror, resend, endedrequests, connecterror"},
 }
 
