@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -908,6 +909,39 @@ func BenchmarkDispatch(bb *testing.B) {
 		r := b.server.NewCall()
 		r.SetHTTP(method, target, host, nil, nil)
 		b.server.Dispatch(r, b)
+	}
+}
+
+// BenchmarkMiddleware is BenchmarkDispatch with three middleware of Use, with ids and with the
+// access log.
+func BenchmarkMiddleware(bb *testing.B) {
+	pass := func(next publisher.Handler) publisher.Handler {
+		return func(r *publisher.Request) error { return next(r) }
+	}
+	for name, o := range map[string]publisher.Options{
+		"use": {}, "ids": {RequestID: publisher.RequestIDAccept}, "access log": {AccessLog: publisher.AccessLog{Enabled: true}},
+	} {
+		bb.Run(name, func(bb *testing.B) {
+			b := newBench(bb)
+			b.reg.Handle("GET /hello", func(r *publisher.Request) error { return r.Text(200, "Hello, World!") })
+			for range 3 {
+				b.reg.Use(pass)
+			}
+			o.Log = zerolog.New(io.Discard)
+			s, err := publisher.NewServer(b.reg, nil, nil, o)
+			if err != nil {
+				bb.Fatal(err)
+			}
+			b.server, b.discard = s, true
+			s.Start(b)
+			method, target, host := []byte("GET"), []byte("/hello"), []byte("localhost")
+			bb.ReportAllocs()
+			for bb.Loop() {
+				r := b.server.NewCall()
+				r.SetHTTP(method, target, host, nil, nil)
+				b.server.Dispatch(r, b)
+			}
+		})
 	}
 }
 

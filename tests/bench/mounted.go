@@ -19,6 +19,7 @@ var mountedKinds = []struct{ name, path string }{
 	{inlineName, "/mounted/inline"},
 	{httpName, "/mounted/http"},
 	{"zamqp, inside of middleware", "/mounted/middleware"},
+	{"zamqp, three of publisher.Use", "/mounted/use"},
 	{"zamqp, r.Go twice", "/mounted/go"},
 	{"zamqp, r.Await", "/mounted/await"},
 	{"zamqp, r.Offload", "/mounted/offload"},

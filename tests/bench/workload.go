@@ -90,7 +90,7 @@ func catalog(o *options) []workload {
 			what: "`wrk -t1 -c64`, sixteen requests in one write."},
 		{name: "http-mounted", title: "Kinds of handlers that answer a GET", unit: "request", contestants: mounted(&p), run: httpMounted,
 			goals: []goal{costsAtMost(inlineName, "net/http", 0.8), costsAtMost(httpName, "net/http", 1.2)},
-			what: "`wrk -t1 -c64`, one request at a time on each connection: our own handler, handlers of net/http that are mounted, our own inside of middleware of net/http, " +
+			what: "`wrk -t1 -c64`, one request at a time on each connection: our own handler, handlers of net/http that are mounted, our own inside of middleware of net/http and of ours, " +
 				"and our own that start two children, await another goroutine, and offload."},
 		{name: "https-plain", title: "HTTPS GET /hello", unit: "request", contestants: secure, run: httpsPlain, goals: []goal{cheapest()},
 			what: "`wrk -t1 -c64` over TLS 1.3 with AES-128-GCM, one request at a time on each connection."},

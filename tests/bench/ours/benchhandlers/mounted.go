@@ -20,6 +20,12 @@ func init() {
 	publisher.UseHTTP(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
 	}, "/mounted/middleware")
+	publisher.Handle("GET /mounted/use", answer)
+	for range 3 {
+		publisher.Use(func(next publisher.Handler) publisher.Handler {
+			return func(r *publisher.Request) error { return next(r) }
+		}, "/mounted/use")
+	}
 	publisher.Handle("GET /mounted/await", func(r *publisher.Request) error {
 		err := r.Await(func(done func(error)) { go done(nil) })
 		if err != nil {
