@@ -77,7 +77,8 @@ type Server struct {
 	// socketSettings never changes.
 	socketSettings map[*socketRoute]*socketSettings
 
-	openSockets  int // WebSockets whose calls are live
+	started      bool // see Snapshot.Started
+	openSockets  int  // WebSockets whose calls are live
 	databases    []*database
 	boxes        bool   // publishes may become rows of an outbox
 	tracer       Tracer // nil traces nothing

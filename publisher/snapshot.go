@@ -35,6 +35,7 @@ type Snapshot struct {
 	Stats
 	Live     int
 	Draining bool
+	Started  bool // the server has been ready in a Snapshot, this one included
 	Parts    []Status
 }
 
@@ -48,6 +49,8 @@ func (s *Server) Snapshot() Snapshot {
 		a, b := snap.Parts[i], snap.Parts[j]
 		return a.Kind < b.Kind || a.Kind == b.Kind && a.Name < b.Name
 	})
+	s.started = s.started || snap.Ready()
+	snap.Started = s.started
 	return snap
 }
 

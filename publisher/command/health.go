@@ -24,6 +24,7 @@ import (
 // healthCommand asks a running server whether it is ready.
 type healthCommand struct {
 	live    bool
+	startup bool
 	url     string
 	timeout time.Duration
 }
@@ -34,10 +35,10 @@ const healthMax = 1 << 20
 func (c *CLI) healthCommand() *cobra.Command {
 	var k healthCommand
 	cmd := &cobra.Command{
-		Use:   "health [--live] [--url URL]",
+		Use:   "health [--live | --startup] [--url URL]",
 		Short: "Ask the running server whether it is ready",
-		Long: `Ask a running server GET /readyz, or with --live GET /livez, and print what is not
-ready. The exit code is 0 when the answer is 200, else 1. Containers that have no curl
+		Long: `Ask a running server GET /readyz, with --live GET /livez, or with --startup GET /startupz, and print
+what is not ready. The exit code is 0 when the answer is 200, else 1. Containers that have no curl
 can use it as their health check.
 The server is the one of this configuration: the first address of http.listen or, if
 there is none, of http.tls.listen. A wildcard address is asked on the loopback address.
@@ -50,6 +51,8 @@ Over TLS the certificate is not checked, because it names the public host.`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return k.run(c, cmd) },
 	}
 	cmd.Flags().BoolVar(&k.live, "live", false, "ask only whether the server's loop runs")
+	cmd.Flags().BoolVar(&k.startup, "startup", false, "ask only whether the server has been ready once")
+	cmd.MarkFlagsMutuallyExclusive("live", "startup")
 	cmd.Flags().StringVar(&k.url, "url", "", "ask the server at this `URL`, not the one of the configuration")
 	cmd.Flags().DurationVar(&k.timeout, "timeout", 5*time.Second, "give up after this time")
 	return cmd
@@ -73,8 +76,11 @@ func (k *healthCommand) run(c *CLI, cmd *cobra.Command) error {
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
 	path := "/readyz"
-	if k.live {
+	switch {
+	case k.live:
 		path = "/livez"
+	case k.startup:
+		path = "/startupz"
 	}
 	said, err := askHealth(ctx, transport, strings.TrimSuffix(base, "/")+path)
 	if err != nil {
@@ -144,6 +150,8 @@ func askHealth(ctx context.Context, transport *http.Transport, target string) (s
 	}
 	known := json.Unmarshal(body, &report) == nil
 	switch {
+	case resp.StatusCode == http.StatusOK && known && strings.HasSuffix(target, "/startupz"):
+		return "started", nil
 	case resp.StatusCode == http.StatusOK && known:
 		return "ready", nil
 	case resp.StatusCode == http.StatusOK:

@@ -9,6 +9,7 @@ import (
 
 	"zamqp/publisher"
 	"zamqp/publisher/command"
+	"zamqp/tests/kit/rabbitmq"
 	"zamqp/tests/kit/selfsigned"
 	"zamqp/tests/kit/wait"
 )
@@ -43,6 +44,9 @@ func TestHealthCommand(t *testing.T) {
 		{"-o http.listen=" + address, 0, "ready\n"},
 		{"-o http.listen=:" + port, 0, "ready\n"},
 		{"--live -o http.listen=" + address, 0, "ok\n"},
+		{"--startup -o http.listen=" + address, 0, "started\n"},
+		{"--startup -o http.listen=unix:" + socket, 1, "GET /startupz: not ready\n  connection default: "},
+		{"--startup --live -o http.listen=" + address, 2, "startup"},
 		{"--url " + ready.url, 0, "ready\n"},
 		{"--url " + ready.url + "/", 0, "ready\n"},
 		{"--url " + ready.url + "/elsewhere", 1, "404: the handlers of that server do not answer it"},
@@ -58,5 +62,35 @@ func TestHealthCommand(t *testing.T) {
 		if code, text := runHealth(strings.Fields(row.args)...); code != row.code || !strings.Contains(text, row.text) {
 			t.Errorf("zamqp health %s: exit code %d, %q; want %d, %q", row.args, code, text, row.code, row.text)
 		}
+	}
+}
+
+// TestStartup: a server has started when it has been ready once, and stays so while its broker is
+// away. ?verbose has a line for each part, unless the client asks for JSON.
+func TestStartup(t *testing.T) {
+	node := rabbitmq.New(t)
+	s := startUnready(t, node.URL)
+	wait.Until(t, "it has started", func() bool {
+		status, text := s.get("/startupz?verbose")
+		return status == 200 && strings.HasSuffix(text, "\nstarted\n")
+	})
+	status, text := s.get("/readyz?verbose")
+	for _, line := range []string{"[+]connection default: connected\n", "[+]consumer e2e-work: up\n", "\nready\n"} {
+		if status != 200 || !strings.Contains(text, line) {
+			t.Errorf("%d, without %q:\n%s", status, line, text)
+		}
+	}
+	node.Stop(t)
+	wait.Until(t, "it is not ready", func() bool {
+		status, text := s.get("/readyz?verbose")
+		return status == 503 && strings.Contains(text, "[-]connection default: ") && strings.HasSuffix(text, "\nnot ready\n")
+	})
+	for path, want := range map[string]int{"/livez": 200, "/startupz": 200, "/startupz?verbose": 200, "/readyz": 503} {
+		if status, text := s.get(path); status != want {
+			t.Errorf("%s: %d %s, want %d", path, status, text, want)
+		}
+	}
+	if _, text := s.do("GET", "/readyz?verbose", "application/json", ""); strings.HasPrefix(text, "{") {
+		t.Errorf("the type of a body is no wish: %s", text)
 	}
 }
