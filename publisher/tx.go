@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"errors"
 	"fmt"
 )
 
@@ -120,13 +121,19 @@ func (r *Request) commitParticipants() error {
 	if err := t.foresee(); err != nil {
 		return err
 	}
+	committed := false
 	for _, p := range t.participants {
 		t.prepared++
-		if err := r.commitOne(p); err != nil {
-			if t.prepared > 1 { // not a conflict: another run would commit the first ones twice
-				return fmt.Errorf("commit, after others have committed: %v", err)
-			}
+		switch err := r.commitOne(p); {
+		case err == nil:
+			s, is := p.(*sqlTx)
+			committed = committed || !is || s.tx != nil
+		case !committed:
 			return fmt.Errorf("commit: %w", err)
+		case errors.Is(err, ErrCommitUnknown):
+			return fmt.Errorf("commit, after others have committed: %w: %v", ErrCommitUnknown, err)
+		default: // not a conflict: another run would commit the first ones twice
+			return fmt.Errorf("commit, after others have committed: %v", err)
 		}
 	}
 	return nil

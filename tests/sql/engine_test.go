@@ -43,7 +43,7 @@ func onPostgres(t *testing.T) *engine {
 }
 
 // newSchema returns the DSN of an empty schema.
-func newSchema(t *testing.T) string {
+func newSchema(t testing.TB) string {
 	t.Helper()
 	dsn := postgres.Start(t)
 	admin, err := sql.Open("pgx", dsn)
