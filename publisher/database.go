@@ -41,6 +41,25 @@ func (g *Registry) database(name string, open func() (*sql.DB, error), place str
 // Databases returns the names of the registered databases, sorted.
 func (g *Registry) Databases() []string { return slices.Sorted(maps.Keys(g.databases)) }
 
+// OpenDatabase calls the function that was given to [Database] under that name.
+func (g *Registry) OpenDatabase(name string) (db *sql.DB, err error) {
+	r := g.databases[name]
+	err = guard(func() (err error) {
+		db, err = r.value()
+		return err
+	})
+	if p, ok := err.(*PanicError); ok {
+		p.who = "it"
+	}
+	if err == nil && db == nil {
+		err = errors.New("it has returned no database")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("database %s (registered at %s): %w", name, r.place, err)
+	}
+	return db, nil
+}
+
 // A database is a registered database as the server uses it.
 type database struct {
 	name    string
@@ -57,17 +76,9 @@ const databaseCheck = 10 * time.Second
 // Call it after RunOnStart, on the same goroutine.
 func (s *Server) OpenDatabases(ctx context.Context, tables bool) error {
 	for _, name := range s.registry.Databases() {
-		r := s.registry.databases[name]
-		var db *sql.DB
-		err := guard(func() (err error) {
-			db, err = r.value()
-			return err
-		})
-		if err == nil && db == nil {
-			err = errors.New("it has returned no database")
-		}
+		db, err := s.registry.OpenDatabase(name)
 		if err != nil {
-			return fmt.Errorf("database %s (registered at %s): %w", name, r.place, err)
+			return err
 		}
 		d := &database{name: name, db: db, wake: map[string]func(){}}
 		s.databases = append(s.databases, d)
@@ -76,7 +87,7 @@ func (s *Server) OpenDatabases(ctx context.Context, tables bool) error {
 		}
 		switch err := d.check(ctx); {
 		case errors.Is(err, outbox.ErrTables):
-			return fmt.Errorf("database %s (registered at %s): %w", name, r.place, err)
+			return fmt.Errorf("database %s (registered at %s): %w", name, s.registry.databases[name].place, err)
 		case err != nil:
 			s.log.Warn().Err(err).Str("database", name).Msg("the database does not answer now: the server starts without having seen its tables")
 		}

@@ -131,7 +131,7 @@ the same handlers, which are compiled in.`,
 	commands := map[string]func() *cobra.Command{
 		"serve": c.serveCommand, "broker": c.brokerCommand, "check": c.checkCommand, "routes": c.routesCommand,
 		"version": c.versionCommand, "publish": c.publishCommand, "call": c.callCommand, "tap": c.tapCommand,
-		"dead": c.deadCommand, "spool": c.spoolCommand, "health": c.healthCommand,
+		"dead": c.deadCommand, "spool": c.spoolCommand, "sql": c.sqlCommand, "health": c.healthCommand,
 	}
 	if len(args) > 0 && commands[args[0]] != nil {
 		root.AddCommand(commands[args[0]]())

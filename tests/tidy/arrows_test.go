@@ -76,7 +76,7 @@ var rows = []row{
 	{"publisher/config", 3, []string{"publisher", "publisher/tracing", "publisher/spool", "publisher/http1", "publisher/certificate", "amqpproto", "amqpproto/client", "amqpproto/broker", vocabulary, toml, bcrypt}},
 	{"publisher/dial", 4, []string{"publisher/config", "amqpproto/client", "loop"}},
 	{"publisher/logging", 4, []string{"publisher/config", "publisher", zerolog}},
-	{"publisher/command", 5, []string{"publisher/config", "publisher/certificate", "publisher/dial", "publisher/logging", "publisher", "publisher/amqpdoor", "publisher/spool",
+	{"publisher/command", 5, []string{"publisher/config", "publisher/outbox", "publisher/certificate", "publisher/dial", "publisher/logging", "publisher", "publisher/amqpdoor", "publisher/spool",
 		"amqpproto", "amqpproto/client", "amqpproto/journal", "loop", vocabulary, zerolog, cobra, pflag, bcrypt, xsys}},
 	{"publisher/app", 6, []string{"publisher/config", "publisher/outbox", "publisher/dial", "publisher/logging", "publisher/command", "publisher", "publisher/httpdoor",
 		"publisher/amqpdoor", "publisher/clockdoor", "publisher/http1", "publisher/certificate", "publisher/spool", "publisher/inhand", "publisher/dedupe", "publisher/tracing", "amqpproto", "amqpproto/client", "amqpproto/broker",
