@@ -17,6 +17,7 @@ type sweep struct {
 	began  time.Time       // when the sweep began
 	ended  time.Time       // when its end was first reached; zero before
 	held   map[string]bool // keys whose rows wait for one that was not taken
+	before map[string]bool // those of the sweep before
 	failed int             // rows that were not taken in this sweep
 	pause  time.Duration   // before the next sweep, if rows were not taken
 	idle   time.Time       // since when there is nothing to do; zero if there is
@@ -29,6 +30,7 @@ func (s *sweep) begin() {
 		s.pause = 0
 	}
 	s.failed = 0
+	s.held, s.before = s.before, s.held
 	clear(s.held)
 }
 
@@ -47,11 +49,19 @@ func (s *sweep) hold(key string) {
 		s.held = map[string]bool{}
 	}
 	s.held[key] = true
-	if s.failed++; s.failed == 1 {
+	if s.failed++; s.failed == 1 || s.pause == 0 {
 		s.pause = min(max(2*s.pause, 2*backoffMin), backoffMax)
 	}
 	if len(s.held) >= heldKeys {
 		s.stop()
+	}
+}
+
+// took says that a row was taken. If its key has waited, there is room again, and the others of the
+// key need not wait for long.
+func (s *sweep) took(r *Row) {
+	if len(s.before) > 0 && s.before[r.key()] {
+		s.pause = 0
 	}
 }
 
@@ -186,6 +196,7 @@ func (d *Dispatcher) judge(x report) {
 	switch x.o {
 	case Sent:
 		d.gone = append(d.gone, x.row.ID)
+		d.sweep.took(x.row)
 		d.note(func(s *Stats) { s.Sent++ })
 		if d.down.any() {
 			d.down.over(d.log, "the outbox is sent again")
