@@ -34,7 +34,7 @@ const (
 // These are waits of the dispatcher.
 const (
 	pollEvery   = time.Second            // for rows of other processes
-	sweepEvery  = time.Second            // for rows that were committed late, with a lower id
+	sweepEvery  = time.Second            // for rows that were skipped
 	linger      = 100 * time.Millisecond // with the lease, for more rows of this process
 	backoffMin  = 50 * time.Millisecond
 	backoffMax  = 5 * time.Second

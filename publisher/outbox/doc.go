@@ -11,8 +11,8 @@
 // them: a row is removed only after the broker has confirmed it, whoever has sent it.
 //
 // Ids are not given out in the order of the commits: a transaction may commit rows with lower ids
-// than rows that were sent long ago. So the dispatcher keeps no position that must hold. It reads
-// from the lowest id again and again; what it has sent is removed, or known to be on its way.
+// than rows that were sent long ago. So the dispatcher keeps no position. Each read begins at the
+// lowest id; what was sent is removed, or known to be on its way and left out.
 //
 // Everything here may block. It runs on goroutines beside the loop.
 package outbox

@@ -9,13 +9,17 @@ import (
 
 var errStopping = errors.New("the server stops")
 
-// A sweep is a pass over the rows, from the lowest id up.
+// A sweep is a pass over the rows, from the lowest id up. Usually each read begins at the lowest id
+// and leaves out what is on its way: a row with a low id may become visible late, and must not be
+// overtaken by later ones of its key. Only while rows of some keys wait, each read goes on where the
+// last one has ended, because there may be very many of those.
 type sweep struct {
-	after  int64           // the highest id that was read
+	after  int64           // where the next read begins; 0 unless rows are skipped
+	skips  bool            // rows were skipped, because their keys wait
 	read   time.Time       // when rows were last read
-	end    bool            // there was nothing above it
-	began  time.Time       // when the sweep began
-	ended  time.Time       // when its end was first reached; zero before
+	end    bool            // there was nothing more
+	began  time.Time       // when the sweep began, or its first row was not taken
+	ended  time.Time       // when its end was reached after that; zero before
 	held   map[string]bool // keys whose rows wait for one that was not taken
 	before map[string]bool // those of the sweep before
 	failed int             // rows that were not taken in this sweep
@@ -25,7 +29,7 @@ type sweep struct {
 }
 
 func (s *sweep) begin() {
-	s.after, s.end, s.began, s.ended, s.busy = 0, false, time.Now(), time.Time{}, 0
+	s.after, s.skips, s.end, s.began, s.ended, s.busy = 0, false, false, time.Now(), time.Time{}, 0
 	if s.failed == 0 {
 		s.pause = 0
 	}
@@ -49,7 +53,10 @@ func (s *sweep) hold(key string) {
 		s.held = map[string]bool{}
 	}
 	s.held[key] = true
-	if s.failed++; s.failed == 1 || s.pause == 0 {
+	if s.failed++; s.failed == 1 {
+		s.began, s.ended = time.Now(), time.Time{}
+	}
+	if s.failed == 1 || s.pause == 0 {
 		s.pause = min(max(2*s.pause, 2*backoffMin), backoffMax)
 	}
 	if len(s.held) >= heldKeys {
@@ -72,8 +79,10 @@ func (s *sweep) stop() {
 	}
 }
 
-// due returns how long the next sweep has to wait. If rows were not taken, it begins only after the
-// end of this one, and half of the time at least nothing is read again.
+// again reports whether there is another sweep for rows that wait, and due how long it has to wait. It
+// begins only after the end of this one, and at least half of the time nothing is read again.
+func (s *sweep) again() bool { return s.skips || s.failed > 0 }
+
 func (s *sweep) due() time.Duration {
 	switch {
 	case s.failed == 0:
@@ -104,7 +113,7 @@ func (d *Dispatcher) advance(ctx context.Context) (wait time.Duration, err error
 	}
 	s := &d.sweep
 	switch {
-	case s.due() <= 0:
+	case s.again() && s.due() <= 0:
 		s.begin()
 	case len(s.held) >= heldKeys:
 		return s.due(), nil
@@ -112,7 +121,7 @@ func (d *Dispatcher) advance(ctx context.Context) (wait time.Duration, err error
 		return d.rest(ctx)
 	}
 	s.read = time.Now()
-	rows, err := d.table.fetch(ctx, s.after)
+	rows, err := d.table.fetch(ctx, s.after, d.flying)
 	if err != nil {
 		return 0, err
 	}
@@ -120,8 +129,10 @@ func (d *Dispatcher) advance(ctx context.Context) (wait time.Duration, err error
 		s.stop()
 		return d.rest(ctx)
 	}
-	s.after = rows[len(rows)-1].ID
-	d.send(rows)
+	last := rows[len(rows)-1].ID
+	if d.send(rows); s.skips {
+		s.after = last
+	}
 	return 0, nil
 }
 
@@ -130,6 +141,9 @@ func (d *Dispatcher) rest(ctx context.Context) (wait time.Duration, err error) {
 	s := &d.sweep
 	if len(d.flying) > 0 || s.failed > 0 {
 		s.idle = time.Time{}
+		if !s.again() {
+			return pollEvery, nil
+		}
 		return max(min(s.due(), pollEvery), time.Millisecond), nil
 	}
 	if s.idle.IsZero() {
@@ -151,10 +165,11 @@ func (d *Dispatcher) send(rows []*Row) {
 			late[f.row.key()] = true
 		}
 	}
-	rows = slices.DeleteFunc(rows, func(r *Row) bool {
-		key := r.key()
-		return d.flying[r.ID] != nil || d.sweep.held[key] || late[key]
-	})
+	if len(late)+len(d.sweep.held) > 0 {
+		n := len(rows)
+		rows = slices.DeleteFunc(rows, func(r *Row) bool { key := r.key(); return d.sweep.held[key] || late[key] })
+		d.sweep.skips = d.sweep.skips || len(rows) < n
+	}
 	if len(rows) == 0 {
 		return
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,7 +43,7 @@ func newTable(db *sql.DB, d Dialect, connection string) *table {
 	t.countSQL = d.text(`SELECT (SELECT count(*) FROM zamqp_outbox WHERE connection = $1 AND reason IS NULL),
 		(SELECT count(*) FROM zamqp_outbox WHERE connection = $1 AND reason IS NOT NULL)`)
 	const columns = "id, producer, exchange, routing_key, mandatory, properties, body, created_ms"
-	from := " FROM zamqp_outbox WHERE connection = $1 AND reason IS NULL AND id > $2 ORDER BY id LIMIT $3"
+	from := " FROM zamqp_outbox WHERE connection = $1 AND reason IS NULL AND id > $2 AND id NOT IN IDS($3) ORDER BY id LIMIT " + strconv.Itoa(fetchRows)
 	if d == PostgreSQL { // it sends all rows of an answer, whether they are read or not
 		t.fetchSQL = d.text("SELECT " + columns + " FROM (SELECT *, sum(octet_length(body)) OVER (ORDER BY id) - octet_length(body) AS before FROM (SELECT *" +
 			from + ") AS first) AS summed WHERE before < " + strconv.Itoa(fetchOctets) + " ORDER BY id")
@@ -93,10 +96,10 @@ func (t *table) count(ctx context.Context) (waiting, aside int64, err error) {
 	return waiting, aside, err
 }
 
-// fetch reads rows with ids above after, the lowest first: as many as fit into the bounds, and one at
-// least.
-func (t *table) fetch(ctx context.Context, after int64) (rows []*Row, err error) {
-	found, err := t.db.QueryContext(ctx, t.fetchSQL, t.connection, after, fetchRows)
+// fetch reads rows with ids above after, the lowest first, without those on their way: as many as fit
+// into the bounds, and one at least.
+func (t *table) fetch(ctx context.Context, after int64, flying map[int64]*flight) (rows []*Row, err error) {
+	found, err := t.db.QueryContext(ctx, t.fetchSQL, t.connection, after, listOf(len(flying), maps.Keys(flying)))
 	if err != nil {
 		return nil, err
 	}
@@ -119,15 +122,20 @@ func (t *table) fetch(ctx context.Context, after int64) (rows []*Row, err error)
 // remove deletes rows that the broker has confirmed. That is right even if another process has the
 // lease by now.
 func (t *table) remove(ctx context.Context, ids []int64) error {
-	var list strings.Builder
-	for i, id := range ids {
-		if i > 0 {
-			list.WriteByte(',')
-		}
-		list.WriteString(strconv.FormatInt(id, 10))
-	}
-	_, err := t.db.ExecContext(ctx, t.removeSQL, list.String())
+	_, err := t.db.ExecContext(ctx, t.removeSQL, listOf(len(ids), slices.Values(ids)))
 	return err
+}
+
+// listOf returns numbers as IDS wants them.
+func listOf(n int, ids iter.Seq[int64]) string {
+	list := make([]byte, 0, n*8)
+	for id := range ids {
+		if len(list) > 0 {
+			list = append(list, ',')
+		}
+		list = strconv.AppendInt(list, id, 10)
+	}
+	return string(list)
 }
 
 // aside keeps a row that the broker has refused, with its reason.

@@ -171,3 +171,32 @@ func number(id string) int {
 func (r *rig) placed(n int) bool {
 	return r.number(fmt.Sprintf("SELECT count(*) FROM orders WHERE id = 'm%d'", n)) == 1
 }
+
+// TestOrderOfCalls: many clients place orders at the same time, each the next one when the last one
+// is answered. Their transactions do not commit in the order of the ids of their rows. The messages of
+// each client come in its order all the same.
+func TestOrderOfCalls(t *testing.T) {
+	each(t, func(r *rig) {
+		const clients, orders = 16, 100
+		s := r.serve()
+		var ended sync.WaitGroup
+		for c := range clients {
+			ended.Go(func() {
+				for n := range orders {
+					path := fmt.Sprintf("/orders/m%d?key=k.%d", n*clients+c, c)
+					for got := 0; got != 202; {
+						if got = s.do("PUT", path); got != 202 && got != 409 {
+							r.Errorf("%s: %d", path, got)
+							return
+						}
+					}
+				}
+			})
+		}
+		ended.Wait()
+		r.await("all are sent", func() bool { return r.all(clients * orders) })
+		if n := len(r.received); n != clients*orders {
+			r.Errorf("%d messages", n)
+		}
+	})
+}
