@@ -95,6 +95,9 @@ func writePlan(w io.Writer, g *publisher.Registry, p *config.Plan, messages map[
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Connections)) {
 		text := connectionText(s, s.Connections[name])
+		if s.Connections[name].Outbox == config.OutboxSQL {
+			text += "; outbox in " + strings.Join(g.Databases(), ", ")
+		}
 		if !used[name] {
 			text += " (not opened: nothing uses it)"
 		}

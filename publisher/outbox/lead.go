@@ -13,11 +13,11 @@ func (d *Dispatcher) lead(ctx context.Context) (wait time.Duration, err error) {
 	}
 	d.note(func(s *Stats) {
 		if s.Oldest = oldest; !there {
-			s.Waiting = 0
+			s.Waiting, s.Down = 0, nil
 		}
 	})
 	if !there {
-		d.down.try()
+		d.down.over(d.log, "the outbox is empty again")
 		return pollEvery, nil
 	}
 	if err := d.probe(ctx); err != nil {

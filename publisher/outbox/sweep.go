@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 )
@@ -21,7 +22,9 @@ type sweep struct {
 	began  time.Time       // when the sweep began, or its first row was not taken
 	ended  time.Time       // when its end was reached after that; zero before
 	held   map[string]bool // keys whose rows wait for one that was not taken
-	before map[string]bool // those of the sweep before
+	before map[string]bool // keys that have waited: one row of each is sent, to see whether there is room
+	probed map[string]bool // those of before whose row was sent in this sweep
+	sooner bool            // there was room: the next sweep need not wait
 	failed int             // rows that were not taken in this sweep
 	pause  time.Duration   // before the next sweep, if rows were not taken
 	idle   time.Time       // since when there is nothing to do; zero if there is
@@ -29,13 +32,17 @@ type sweep struct {
 }
 
 func (s *sweep) begin() {
-	s.after, s.skips, s.end, s.began, s.ended, s.busy = 0, false, false, time.Now(), time.Time{}, 0
+	s.after, s.skips, s.end, s.began, s.ended, s.busy, s.sooner = 0, false, false, time.Now(), time.Time{}, 0, false
 	if s.failed == 0 {
 		s.pause = 0
 	}
 	s.failed = 0
-	s.held, s.before = s.before, s.held
+	if s.before == nil {
+		s.held, s.before, s.probed = map[string]bool{}, map[string]bool{}, map[string]bool{}
+	}
+	maps.Copy(s.before, s.held) // what is in it already has no outcome yet
 	clear(s.held)
+	clear(s.probed)
 }
 
 // more says that there are more rows.
@@ -49,12 +56,11 @@ func (s *sweep) another() time.Duration {
 
 // hold makes the rows of a key wait for the next sweep.
 func (s *sweep) hold(key string) {
-	if s.held == nil {
-		s.held = map[string]bool{}
-	}
 	s.held[key] = true
 	if s.failed++; s.failed == 1 {
-		s.began, s.ended = time.Now(), time.Time{}
+		if s.began, s.ended = time.Now(), (time.Time{}); s.end {
+			s.ended = s.began
+		}
 	}
 	if s.failed == 1 || s.pause == 0 {
 		s.pause = min(max(2*s.pause, 2*backoffMin), backoffMax)
@@ -65,11 +71,23 @@ func (s *sweep) hold(key string) {
 }
 
 // took says that a row was taken. If its key has waited, there is room again, and the others of the
-// key need not wait for long.
+// key need not wait.
 func (s *sweep) took(r *Row) {
 	if len(s.before) > 0 && s.before[r.key()] {
-		s.pause = 0
+		delete(s.before, r.key())
+		s.pause, s.sooner = 0, true
 	}
+}
+
+// waits reports whether a row has to wait for another one of its key.
+func (s *sweep) waits(key string) bool {
+	if s.held[key] || s.probed[key] {
+		return true
+	}
+	if s.before[key] {
+		s.probed[key] = true
+	}
+	return false
 }
 
 // stop says that the end is reached, or that no more rows are read before the next sweep.
@@ -85,6 +103,8 @@ func (s *sweep) again() bool { return s.skips || s.failed > 0 }
 
 func (s *sweep) due() time.Duration {
 	switch {
+	case s.failed == 0 && s.sooner:
+		return 0
 	case s.failed == 0:
 		return sweepEvery - time.Since(s.began)
 	case s.ended.IsZero():
@@ -165,9 +185,9 @@ func (d *Dispatcher) send(rows []*Row) {
 			late[f.row.key()] = true
 		}
 	}
-	if len(late)+len(d.sweep.held) > 0 {
+	if len(late)+len(d.sweep.held)+len(d.sweep.before) > 0 {
 		n := len(rows)
-		rows = slices.DeleteFunc(rows, func(r *Row) bool { key := r.key(); return d.sweep.held[key] || late[key] })
+		rows = slices.DeleteFunc(rows, func(r *Row) bool { key := r.key(); return late[key] || d.sweep.waits(key) })
 		d.sweep.skips = d.sweep.skips || len(rows) < n
 	}
 	if len(rows) == 0 {
@@ -213,7 +233,7 @@ func (d *Dispatcher) judge(x report) {
 		d.gone = append(d.gone, x.row.ID)
 		d.sweep.took(x.row)
 		d.note(func(s *Stats) { s.Sent++ })
-		if d.down.any() {
+		if d.down.tried() {
 			d.down.over(d.log, "the outbox is sent again")
 			d.note(func(s *Stats) { s.Down = nil })
 		}

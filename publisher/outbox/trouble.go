@@ -41,6 +41,9 @@ func (t *trouble) again(log zerolog.Logger, err error) time.Duration {
 // try says that the wait is over.
 func (t *trouble) try() { t.active = false }
 
+// tried reports whether it is being tried again, so that a success ends it.
+func (t *trouble) tried() bool { return !t.active && !t.since.IsZero() }
+
 // over notes that it works again.
 func (t *trouble) over(log zerolog.Logger, what string) {
 	if t.logged {

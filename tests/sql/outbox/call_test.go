@@ -66,6 +66,7 @@ func TestBrokerIsDown(t *testing.T) {
 		if n := len(r.copies()); n != 10 {
 			r.Errorf("%d messages", n)
 		}
+		r.await("the log says that the outbox is sent again", func() bool { return strings.Contains(s.log.String(), "the outbox is sent again") })
 	})
 }
 

@@ -46,7 +46,9 @@ type rig struct {
 	broker  string // its URL, without the wire
 	wire    *wire
 	site    string
-	channel *amqp.Channel // without the wire
+	// postgres is a server of this test's own; nil if it is shared.
+	postgres *postgres.Server
+	channel  *amqp.Channel // without the wire
 
 	mu       sync.Mutex
 	received []amqp.Delivery
@@ -74,7 +76,13 @@ func newRig(t *testing.T, database, broker string) *rig {
 	if r.driver = "sqlite"; database == "sqlite" {
 		r.dsn = "file:" + filepath.ToSlash(filepath.Join(t.TempDir(), "test.db")) + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"
 	} else {
-		r.driver, r.dsn = "pgx", schema(t, r.site)
+		r.driver = "pgx"
+		if database == "postgres" {
+			r.dsn = schema(t, r.site)
+		} else { // one of its own
+			r.postgres = postgres.New(t)
+			r.dsn = r.postgres.URL
+		}
 	}
 	r.db = r.open()
 	var err error

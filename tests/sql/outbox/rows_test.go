@@ -3,7 +3,6 @@ package outbox_test
 import (
 	"bytes"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -279,25 +278,22 @@ func TestDrain(t *testing.T) {
 }
 
 // TestDatabaseIsAway: PostgreSQL is killed. The server says that it is not ready, and goes on when the
-// database is back.
-func part(t *testing.T, s *server) (state struct {
-	Ready         bool
-	State, Detail string
-}) {
-	t.Helper()
-	var page struct {
-		Parts []struct {
-			Kind, Name, State, Detail string
-			Ready                     bool
-		}
+// database is back. It also starts without the database.
+func TestDatabaseIsAway(t *testing.T) {
+	r := newRig(t, "own postgres", "embedded")
+	s := r.serve()
+	r.put(0, 20, five)
+	r.await("all are sent", func() bool { return r.all(20) })
+	r.postgres.Kill(t)
+	r.await("the server is not ready", func() bool { return s.do("GET", "/readyz") == 503 })
+	if page := s.get(t, "/readyz"); !strings.Contains(page, `"kind":"outbox","name":"shop/default","ready":false`) {
+		t.Error(page)
 	}
-	if err := json.Unmarshal([]byte(s.get(t, "/readyz")), &page); err != nil {
-		t.Fatal(err)
+	second := r.serve()
+	r.postgres.Restart(t)
+	r.put(20, 40, five)
+	r.await("all are sent", func() bool { return r.all(40) })
+	for _, s := range []*server{s, second} {
+		r.await("the server is ready", func() bool { return s.do("GET", "/readyz") == 200 })
 	}
-	for _, p := range page.Parts {
-		if p.Kind == "outbox" {
-			state.Ready, state.State, state.Detail = p.Ready, p.State, p.Detail
-		}
-	}
-	return state
 }
