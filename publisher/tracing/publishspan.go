@@ -49,16 +49,16 @@ func (p *publishSpan) Send(to *publisher.Publication) {
 	case publisher.SendReply:
 		operation = operationReply
 	}
-	name := operation + " " + p.target(to)
+	exchange, key := valid(strings.Clone(to.Exchange)), valid(strings.Clone(to.RoutingKey)) // they may be views of the call's memory
+	name := operation + " " + p.target(exchange, key)
 	if p.span == nil {
 		ctx := context.WithValue(trace.ContextWithSpan(context.Background(), p.in), chosenID{}, p.id)
 		_, p.span = p.t.tracer.Start(ctx, name, p.t.kinds[kind]...)
 	} else {
 		p.span.SetName(name)
 	}
-	key := valid(to.RoutingKey)
 	a := append(make([]attribute.KeyValue, 0, 9), messagingSystem.String(rabbitmq), messagingOperationName.String(operation), messagingOperationType.String(operationSend),
-		messagingDestination.String(produced(valid(to.Exchange), key)), messagingBodySize.Int(len(to.Body)))
+		messagingDestination.String(produced(exchange, key)), messagingBodySize.Int(len(to.Body)))
 	if key != "" {
 		a = append(a, messagingRoutingKey.String(key))
 	}
@@ -76,14 +76,14 @@ func (p *publishSpan) Send(to *publisher.Publication) {
 
 // target is what the name of the span says about where the message goes. Routing keys to an exchange
 // may be of any number, so they are left out; so are the queues of replies.
-func (p *publishSpan) target(to *publisher.Publication) string {
+func (p *publishSpan) target(exchange, key string) string {
 	switch {
-	case to.Exchange != "":
-		return valid(to.Exchange)
-	case p.as == publisher.SendReply || strings.HasPrefix(to.RoutingKey, "amq.") || to.RoutingKey == "":
+	case exchange != "":
+		return exchange
+	case p.as == publisher.SendReply || strings.HasPrefix(key, "amq.") || key == "":
 		return defaultName
 	}
-	return valid(to.RoutingKey)
+	return key
 }
 
 // End ends the span. One that was not begun is none.

@@ -398,3 +398,16 @@ type stuck struct{ held chan struct{} }
 
 func (s stuck) ExportSpans(context.Context, []sdk.ReadOnlySpan) error { <-s.held; return nil }
 func (stuck) Shutdown(context.Context) error                          { return nil }
+
+// TestSpansKeepNoViews: a span is sent when the memory of its call serves another one.
+func TestSpansKeepNoViews(t *testing.T) {
+	m := newMemory(t, shop(t), tracing.Options{})
+	for _, queue := range []string{"first", "other"} {
+		if got := m.server.Deliver("billing", publisher.Publishing{ReplyTo: queue, Headers: publisher.Table{"traceparent": remote}}); got.Reply == nil {
+			t.Fatal(got)
+		}
+	}
+	spans := m.end()
+	wants(t, get(t, spans, "reply amq.default"), trace.SpanKindProducer, "messaging.destination.name=first", "messaging.rabbitmq.destination.routing_key=first")
+	wants(t, get(t, spans, "reply amq.default again"), trace.SpanKindProducer, "messaging.destination.name=other")
+}

@@ -130,7 +130,7 @@ func catalog(o *options) []workload {
 			what: "10,000 clients follow a topic. Twenty events of 100 B are sent, each when all clients have got the one before. Counted is each event for each client."},
 		{name: "events-memory", title: "Memory of a client that follows a topic", unit: "connection", memory: true, contestants: beside, run: eventsMemory,
 			what: "The same clients, after one event: private memory of the process (`smaps_rollup`), less what it had before."},
-	}, append(socketWorkloads(p), brokerWorkloads(p)...)...)
+	}, append(socketWorkloads(p), append(tracedWorkloads(&p), brokerWorkloads(p)...)...)...)
 	if o.before != "" {
 		return withBefore(all)
 	}
