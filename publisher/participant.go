@@ -24,8 +24,8 @@ type Participant interface {
 // any participant commits: the connection is down or blocked and has no spool, or publish_max
 // is reached. But a broker may go away in between. So do one of three things: let a repeated
 // call find its row and publish again; give the connection a spool, which takes publishes
-// without a broker; or write the messages into a table of the same database and publish them
-// from there.
+// without a broker; or use [Request.SQL] and give the connection an outbox, so that the messages are
+// rows of the same transaction.
 func (r *Request) Join(p Participant) error {
 	if r.toCall != nil {
 		return r.toCall.do(func(r *Request) error { return r.Join(p) })
