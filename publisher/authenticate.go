@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 )
@@ -46,22 +47,43 @@ type Auth struct {
 // clocks pass: nobody else can make them. Authenticate panics if no function is set, or if the
 // realm cannot be quoted.
 func Authenticate(a Auth) func(next Handler) Handler {
-	g := newGate(a)
-	return func(next Handler) Handler {
-		return func(r *Request) error {
-			if r.source.origin() == OriginClock {
-				return next(r)
-			}
-			user, err := g.user(r)
-			if err != nil {
-				return err
-			}
-			if user != "" {
-				r.user = user
-			}
+	return newGate(a).around
+}
+
+// around is the middleware. Around nothing it is a handler that says what it is: see gateOf.
+func (g *gate) around(next Handler) Handler {
+	if next == nil {
+		return func(*Request) error { return &gateItself{g} }
+	}
+	return func(r *Request) error {
+		if r.source.origin() == OriginClock {
 			return next(r)
 		}
+		user, err := g.user(r)
+		if err != nil {
+			return err
+		}
+		if user != "" {
+			r.user = user
+		}
+		return next(r)
 	}
+}
+
+// A gateItself is how the middleware of Authenticate says what it is.
+type gateItself struct{ g *gate }
+
+func (*gateItself) Error() string { return "the middleware of Authenticate" }
+
+// gateCode is the code of every [gate.around].
+var gateCode = reflect.ValueOf((&gate{}).around).Pointer()
+
+// gateOf returns what Authenticate has made a middleware of; nil if it is another middleware.
+func gateOf(middleware func(Handler) Handler) *gate {
+	if reflect.ValueOf(middleware).Pointer() != gateCode {
+		return nil
+	}
+	return middleware(nil)(nil).(*gateItself).g
 }
 
 // SecretsEqual compares two secrets in a time that says nothing about where they differ, nor about

@@ -71,6 +71,10 @@ type Producer struct {
 	QueueType string `key:"queue_type" oneof:"default classic quorum stream"`
 	// QueueArguments are the arguments of that queue.
 	QueueArguments Table `key:"queue_arguments"`
+
+	// Doc is what the documents of the interface say: its Body is what is published, its
+	// Answer the reply.
+	Doc Doc
 }
 
 // IsMandatory reports whether unroutable publishes are errors.
@@ -182,6 +186,9 @@ type Consumer struct {
 	// DeadLetter is the queue for messages that are given up. "" is the queue's name with
 	// ".dead" appended. "off" is no queue: the broker drops them.
 	DeadLetter string `key:"dead_letter" kind:"name"`
+
+	// Doc is what the documents of the interface say.
+	Doc Doc
 }
 
 // The types of queues.

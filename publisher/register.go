@@ -36,6 +36,7 @@ type Registry struct {
 	starts, stops []hook
 	mux           *http.ServeMux         // it never serves: it checks the syntax and the conflicts of patterns
 	running       atomic.Pointer[Server] // the server that [Publish] uses
+	info          Info
 }
 
 // The kinds of things that handler packages declare by name.

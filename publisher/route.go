@@ -23,6 +23,7 @@ type Route struct {
 	bodyMax       int64         // of a request; 0 = http.body_max
 	streaming     bool          // see Streaming
 	mounted       bool          // its handler is one of HTTP
+	doc           Doc
 
 	segments []segment
 	names    []string // names of the wildcards, in order

@@ -299,6 +299,13 @@ func TestAWrongTagIsAnErrorAtTheStart(t *testing.T) {
 			}]()
 		}, `field B of the struct: validate: the tag "min=3" does not fit a bool`},
 		{"deep parameter", func() { typedOf[deep]() }, "field Limit of the struct: the tag query is only for fields of the struct itself"},
+		{"default of elements", func() {
+			typedOf[struct {
+				Lines []struct {
+					N int `default:"1"`
+				}
+			}]()
+		}, "field N of the struct: a default is not possible behind a pointer and in the elements"},
 		{"mixed", func() { typedOf[struct{ mixed }]() }, `give the parameters the tag json:"-"`},
 		{"pointer", func() { typedOf[*body]() }, "is a pointer"},
 		{"path", func() { g.Handle("GET /x/{name}", typedOf[good]()) }, "the field ID of the handler's publisher_test.good wants {id}, which is not in the pattern"},

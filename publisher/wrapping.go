@@ -92,6 +92,9 @@ func (g *Registry) use(wrap func(Handler) Handler, targets []string, place strin
 
 // functionName is the name of a function, without its module: "main.requireTenant", "Authenticate".
 func functionName(f any) string {
+	if middleware, ok := f.(func(Handler) Handler); ok && gateOf(middleware) != nil {
+		return "Authenticate"
+	}
 	name := path.Base(runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name())
 	name, _, _ = strings.Cut(name, ".func")
 	return strings.TrimPrefix(strings.TrimSuffix(name, "-fm"), "publisher.")

@@ -19,6 +19,7 @@ import (
 	"zamqp/publisher/certificate"
 	"zamqp/publisher/clockdoor"
 	"zamqp/publisher/config"
+	"zamqp/publisher/document"
 	"zamqp/publisher/http1"
 	"zamqp/publisher/httpdoor"
 	"zamqp/publisher/tracing"
@@ -99,6 +100,9 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 	if err := a.trace(); err != nil {
 		return nil, err
 	}
+	if err := a.serveDocuments(registry); err != nil {
+		return nil, err
+	}
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
 		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
 		NoTimes: !s.Metrics.CallTimes,
@@ -138,6 +142,18 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 	a.http = httpdoor.New(a.server, httpConfig(&s.HTTP), httpdoor.Limits{Connections: s.HTTP.ConnectionsMax, Bodies: int64(s.HTTP.BodiesMax)})
 	a.http.RedirectTo(s.HTTP.TLS.PublicPort())
 	return a, nil
+}
+
+// serveDocuments adds the routes of the documents of the interface, if that is configured.
+func (a *application) serveDocuments(registry *publisher.Registry) error {
+	if !a.plan.Settings.HTTP.Documents {
+		return nil
+	}
+	from := document.Source{Registry: registry, Producers: a.plan.Producers, Consumers: a.plan.Consumers, BaseURL: a.plan.Settings.Site.BaseURL}
+	if err := document.Serve(from); err != nil {
+		return fmt.Errorf("http.documents: %w", err)
+	}
+	return nil
 }
 
 // ownWorkers is the number of workers for the server's own work: passwords, replays of a

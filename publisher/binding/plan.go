@@ -78,27 +78,32 @@ var (
 // New makes the plan of a type: of a struct, or of what a whole body is decoded into. The error
 // names the fields that are wrong.
 func New(t reflect.Type, o Options) (*Plan, error) {
-	p := &Plan{Type: t, itemsMax: o.ItemsMax}
-	if p.itemsMax <= 0 {
+	p, err := Read(t)
+	if err != nil {
+		return nil, err
+	}
+	if p.itemsMax = o.ItemsMax; p.itemsMax <= 0 {
 		p.itemsMax = ItemsMax
 	}
+	return p, p.planChecks()
+}
+
+// Read is New for those who only want to know what there is to fill: the plan does not fill or
+// check anything. A program that calls Read and not New is built without the validator.
+func Read(t reflect.Type) (*Plan, error) {
+	p := &Plan{Type: t}
 	if t.Kind() == reflect.Pointer {
 		return nil, fmt.Errorf("%s is a pointer: take the value, %s", t, t.Elem())
 	}
 	if t.Kind() != reflect.Struct || decodesItself(t) && !hasParameters(t) {
 		p.Body = t
-		return p, p.planChecks()
+		return p, p.refuseInside(inside{t: t}, map[inside]bool{})
 	}
-	members, err := p.addFields(t, nil, true)
-	if err != nil {
-		return nil, err
+	members, err := p.addFields(t, nil)
+	if err == nil && (members > 0 || decodesItself(t)) {
+		p.Body, err = p.bodyType()
 	}
-	if members > 0 || decodesItself(t) {
-		if p.Body, err = p.bodyType(); err != nil {
-			return nil, err
-		}
-	}
-	return p, p.planChecks()
+	return p, err
 }
 
 func decodesItself(t reflect.Type) bool {
@@ -125,23 +130,19 @@ func parameterOf(f reflect.StructField) (in, name string) {
 	return "", ""
 }
 
-// addFields adds the fields of a struct, and of the structs in it, and returns how many members
-// of the body there are. Only fields of the struct itself and of structs that are embedded in it
-// (shared) can be parameters.
-func (p *Plan) addFields(t reflect.Type, index []int, shared bool) (members int, err error) {
+// addFields adds the fields of a struct, and of structs that are embedded in it, and returns how
+// many members of the body there are.
+func (p *Plan) addFields(t reflect.Type, index []int) (members int, err error) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		at := append(slices.Clip(index), i)
 		in, name := parameterOf(f)
 		switch {
-		case in != "" && !shared:
-			err = errors.Join(err, fieldError(t, f, "the tag %s is only for fields of the struct itself, and of structs that are embedded in it", in))
-			continue
 		case in != "":
 			err = errors.Join(err, p.addParameter(t, f, at, in, name))
 			continue
 		case f.Anonymous && isPlainStruct(f.Type) && jsonName(f) == "":
-			n, failed := p.addFields(f.Type, at, shared)
+			n, failed := p.addFields(f.Type, at)
 			err, members = errors.Join(err, failed), members+n
 			continue
 		case !f.IsExported() || f.Tag.Get("json") == "-":
@@ -151,14 +152,59 @@ func (p *Plan) addFields(t reflect.Type, index []int, shared bool) (members int,
 			continue
 		}
 		members++
+		err = errors.Join(err, p.refuseInside(inside{t: f.Type}, map[inside]bool{}))
 		if text, ok := f.Tag.Lookup("default"); ok {
 			err = errors.Join(err, p.addPreset(t, f, at, text))
 		} else if isPlainStruct(f.Type) {
-			_, failed := p.addFields(f.Type, at, false)
-			err = errors.Join(err, failed)
+			err = errors.Join(err, p.addInner(f.Type, at))
 		}
 	}
 	return members, err
+}
+
+// addInner adds the defaults of a struct that is a member.
+func (p *Plan) addInner(t reflect.Type, index []int) (err error) {
+	for i := range t.NumField() {
+		f, at := t.Field(i), append(slices.Clip(index), i)
+		if text, ok := f.Tag.Lookup("default"); ok && f.IsExported() {
+			err = errors.Join(err, p.addPreset(t, f, at, text))
+		} else if isPlainStruct(f.Type) && (f.IsExported() || f.Anonymous) {
+			err = errors.Join(err, p.addInner(f.Type, at))
+		}
+	}
+	return err
+}
+
+// An inside is a type in what a member is made of; made says that its values are made while the
+// body is decoded.
+type inside struct {
+	t    reflect.Type
+	made bool
+}
+
+// refuseInside returns an error for each parameter in what a member is made of, and for each
+// default in what is made while the body is decoded: nothing sets it before.
+func (p *Plan) refuseInside(at inside, seen map[inside]bool) (err error) {
+	for at.t.Kind() == reflect.Pointer || at.t.Kind() == reflect.Slice || at.t.Kind() == reflect.Array || at.t.Kind() == reflect.Map {
+		at.t, at.made = at.t.Elem(), true
+	}
+	if !isPlainStruct(at.t) || seen[at] {
+		return nil
+	}
+	seen[at] = true
+	for i := range at.t.NumField() {
+		f := at.t.Field(i)
+		if in, _ := parameterOf(f); in != "" && f.IsExported() {
+			err = errors.Join(err, fieldError(at.t, f, "the tag %s is only for fields of the struct itself, and of structs that are embedded in it", in))
+		}
+		if at.made && f.IsExported() && f.Tag.Get("default") != "" {
+			err = errors.Join(err, fieldError(at.t, f, "a default is not possible behind a pointer and in the elements of a slice or a map: remove it, and let the handler look for zero"))
+		}
+		if f.IsExported() || f.Anonymous {
+			err = errors.Join(err, p.refuseInside(inside{f.Type, at.made}, seen))
+		}
+	}
+	return err
 }
 
 // isPlainStruct reports whether a struct is made of its fields.
@@ -241,7 +287,7 @@ func reachable(t reflect.Type) bool {
 }
 
 func countMembers(t reflect.Type) int {
-	n, _ := (&Plan{}).addFields(t, nil, true)
+	n, _ := (&Plan{}).addFields(t, nil)
 	return n
 }
 

@@ -14,6 +14,7 @@ import (
 	"zamqp/publisher"
 	"zamqp/publisher/certificate"
 	"zamqp/publisher/config"
+	"zamqp/publisher/document"
 )
 
 func (c *CLI) checkCommand() *cobra.Command {
@@ -42,6 +43,11 @@ declared, as serve does when it starts.`,
 			if err == nil {
 				_, embeds := plan.Embeds()
 				err = s.CheckCertificates(embeds && len(s.Broker.Listen) > 0)
+			}
+			if err == nil && s.HTTP.Documents {
+				var routes []*publisher.Route
+				routes, err = document.Routes(document.Source{Registry: c.Registry, Producers: plan.Producers, Consumers: plan.Consumers, BaseURL: s.Site.BaseURL})
+				plan.Routes = append(routes, plan.Routes...)
 			}
 			if err == nil {
 				err = writePlan(c.Stdout, c.Registry, plan, messagesOf(c.Registry, plan.Consumers))

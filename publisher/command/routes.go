@@ -11,10 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"zamqp/publisher"
+	"zamqp/publisher/document"
 )
 
 func (c *CLI) routesCommand() *cobra.Command {
-	return &cobra.Command{
+	var openAPI, asyncAPI bool
+	cmd := &cobra.Command{
 		Use:   "routes",
 		Short: "Print the routes and clocks of the compiled-in handlers",
 		Long: `Print each pattern with the place that registers it. The more specific pattern
@@ -23,16 +25,42 @@ consumers, their names follow, and then the middleware around its handler, the
 outermost first; "part of" says that a pattern chooses among the requests. Clocks
 follow, CLOCK and the path of their calls, and the consumers that have middleware.
 No configuration is read: check prints the routes as the configuration changes them,
-and when the clocks tick.`,
+and when the clocks tick.
+
+With --openapi it prints the OpenAPI 3.1 document of the routes, with --asyncapi the
+AsyncAPI 3.0 document of the consumers and producers, as they are registered.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
+			if openAPI || asyncAPI {
+				return c.printDocument(openAPI)
+			}
 			if err := writeRoutes(c.Stdout, "", c.Registry, c.Registry.Listing(), messagesOf(c.Registry, c.Registry.Consumers())); err != nil {
 				return failure{err}
 			}
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&openAPI, "openapi", false, "print the OpenAPI document of the routes")
+	cmd.Flags().BoolVar(&asyncAPI, "asyncapi", false, "print the AsyncAPI document of consumers and producers")
+	cmd.MarkFlagsMutuallyExclusive("openapi", "asyncapi")
+	return cmd
+}
+
+// printDocument prints a document of the interface.
+func (c *CLI) printDocument(openAPI bool) error {
+	make := document.AsyncAPI
+	if openAPI {
+		make = document.OpenAPI
+	}
+	made, err := make(document.Of(c.Registry))
+	if err == nil {
+		_, err = c.Stdout.Write(made)
+	}
+	if err != nil {
+		return failure{err}
+	}
+	return nil
 }
 
 // messagesOf returns the names of the consumers whose messages a route gets, by its

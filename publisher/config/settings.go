@@ -78,8 +78,10 @@ type HTTP struct {
 	// Forwarded is the field in which the trusted proxies say how a client came to them.
 	Forwarded string `key:"forwarded" oneof:"x-forwarded forwarded"`
 	// ConnectionsMax counts all HTTP connections; 0 = no limit but file descriptors.
-	ConnectionsMax int     `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
-	TLS            HTTPTLS `key:"tls"`
+	ConnectionsMax int `key:"connections_max" min:"1" max:"10000000" off:"bounded by file descriptors only"`
+	// Documents serves the documents of the interface, /openapi.json and /asyncapi.json.
+	Documents bool    `key:"documents"`
+	TLS       HTTPTLS `key:"tls"`
 }
 
 // WebSocket bounds the WebSockets of all routes.

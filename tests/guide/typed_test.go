@@ -2,11 +2,13 @@ package guide_test
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/go-playground/validator/v10"
 
 	"zamqp/publisher"
+	"zamqp/publisher/document"
 	"zamqp/publisher/publishertest"
 )
 
@@ -42,6 +44,19 @@ func takeOrder(r *publisher.Request, in NewOrder) (Receipt, error) {
 	return Receipt{ID: id}, nil
 }
 
+type Sales struct{ Sold int }
+
+func salesOf(r *publisher.Request) error { return r.Reply(200, Sales{Sold: 1}) }
+
+func init() {
+	publisher.DescribeAll(publisher.Info{Title: "Shop", Version: "1.4"})
+
+	publisher.Handle("GET /reports/{year}", salesOf, publisher.Describe(publisher.Doc{
+		Summary: "The sales of a year", Tags: []string{"reports"}, ID: "getReport", Answer: Sales{},
+	}))
+	publisher.Produce("sales", publisher.Producer{Exchange: "sales", Doc: publisher.Doc{Summary: "What was sold", Body: NewOrder{}}})
+}
+
 func TestTyped(t *testing.T) {
 	s := publishertest.New(t, publisher.Default)
 	for _, row := range []struct {
@@ -59,5 +74,9 @@ func TestTyped(t *testing.T) {
 	}
 	if sent := s.Published(); len(sent) != 1 || string(sent[0].Body) != `{"Shop":"a","Dry":false,"item":"book","count":1}` {
 		t.Errorf("%+v", sent)
+	}
+	document, err := document.OpenAPI(document.Of(publisher.Default))
+	if err != nil || !strings.Contains(string(document), `"operationId": "getReport"`) {
+		t.Errorf("%v: %s", err, document)
 	}
 }

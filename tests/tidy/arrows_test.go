@@ -30,6 +30,7 @@ const (
 	translator = "github.com/go-playground/"
 	otel       = "go.opentelemetry.io/"
 	protobuf   = "google.golang.org/protobuf/proto"
+	jsonschema = "github.com/invopop/jsonschema"
 	cobra      = "github.com/spf13/cobra"
 	pflag      = "github.com/spf13/pflag"
 )
@@ -68,17 +69,18 @@ var rows = []row{
 	{"publisher/spool", 1, []string{"amqpproto/journal"}},
 	{"publisher/dedupe", 1, []string{"amqpproto/journal"}},
 	{"publisher/inhand", 0, []string{xsys}},
-	{"publisher/publishertest", 4, []string{"publisher", "publisher/websocket", "publisher/clockdoor", "amqpproto", zerolog}},
+	{"publisher/publishertest", 4, []string{"publisher", "publisher/document", "publisher/websocket", "publisher/clockdoor", "amqpproto", zerolog}},
 	{"publisher/httpdoor", 3, []string{"publisher", "publisher/http1", "publisher/websocket"}},
 	{"publisher/amqpdoor", 3, []string{"publisher", "amqpproto", "publisher/outbox", "publisher/spool", "publisher/inhand", "publisher/dedupe", "amqpproto/client", "amqpproto/journal", rate, zerolog}},
 	{"publisher/clockdoor", 3, []string{"publisher", "publisher/schedule", zerolog}},
+	{"publisher/document", 3, []string{"publisher", "publisher/binding", jsonschema}},
 	{"publisher/tracing", 2, []string{"publisher", "amqpproto", zerolog, otel, protobuf}},
 	{"publisher/config", 3, []string{"publisher", "publisher/tracing", "publisher/spool", "publisher/http1", "publisher/certificate", "amqpproto", "amqpproto/client", "amqpproto/broker", vocabulary, toml, bcrypt}},
 	{"publisher/dial", 4, []string{"publisher/config", "amqpproto/client", "loop"}},
 	{"publisher/logging", 4, []string{"publisher/config", "publisher", zerolog}},
-	{"publisher/command", 5, []string{"publisher/config", "publisher/outbox", "publisher/certificate", "publisher/dial", "publisher/logging", "publisher", "publisher/amqpdoor", "publisher/spool",
+	{"publisher/command", 5, []string{"publisher/config", "publisher/document", "publisher/outbox", "publisher/certificate", "publisher/dial", "publisher/logging", "publisher", "publisher/amqpdoor", "publisher/spool",
 		"amqpproto", "amqpproto/client", "amqpproto/journal", "loop", vocabulary, zerolog, cobra, pflag, bcrypt, xsys}},
-	{"publisher/app", 6, []string{"publisher/config", "publisher/outbox", "publisher/dial", "publisher/logging", "publisher/command", "publisher", "publisher/httpdoor",
+	{"publisher/app", 6, []string{"publisher/config", "publisher/document", "publisher/outbox", "publisher/dial", "publisher/logging", "publisher/command", "publisher", "publisher/httpdoor",
 		"publisher/amqpdoor", "publisher/clockdoor", "publisher/http1", "publisher/certificate", "publisher/spool", "publisher/inhand", "publisher/dedupe", "publisher/tracing", "amqpproto", "amqpproto/client", "amqpproto/broker",
 		"amqpproto/journal", "loop", zerolog, xsys}},
 	{"handlers", 5, []string{"handlers/*"}},

@@ -7,6 +7,7 @@ import (
 
 	_ "example.org/shop/decode"
 	_ "example.org/shop/slow"
+	_ "example.org/shop/typed"
 	_ "zamqp/handlers/health"
 	_ "zamqp/handlers/hello"
 	_ "zamqp/handlers/orders"
