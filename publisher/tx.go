@@ -3,6 +3,8 @@ package publisher
 import (
 	"errors"
 	"fmt"
+
+	"zamqp/publisher/crashpoint"
 )
 
 // A Publication is a publish on its way to the broker. Its slices and strings belong to the
@@ -121,6 +123,7 @@ func (r *Request) commitParticipants() error {
 	if err := t.foresee(); err != nil {
 		return err
 	}
+	crashpoint.At("prepared")
 	committed := false
 	for _, p := range t.participants {
 		t.prepared++
@@ -136,6 +139,7 @@ func (r *Request) commitParticipants() error {
 			return fmt.Errorf("commit, after others have committed: %v", err)
 		}
 	}
+	crashpoint.At("committed")
 	return nil
 }
 
@@ -189,8 +193,14 @@ func (r *Request) send() error {
 		}
 		t.waiting++
 	}
+	if len(t.pubs) > 0 {
+		crashpoint.At("published") // and not written yet
+	}
 	for t.waiting > 0 {
 		r.park()
+	}
+	if len(t.pubs) > 0 {
+		crashpoint.At("confirmed")
 	}
 	for i := range t.pubs {
 		if err := t.pubs[i].err; err != nil {

@@ -3,6 +3,7 @@ package amqpdoor
 import (
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
+	"zamqp/publisher/crashpoint"
 )
 
 // A consumer makes a call of each delivery of one queue and of its quarantine, and settles
@@ -165,8 +166,10 @@ func (sub *subscription) Done(c *publisher.Call) {
 
 func (sub *subscription) ack(epoch uint32, tag uint64) {
 	if !sub.isFinal() {
+		crashpoint.At("ack")
 		sub.settled(epoch)
 		sub.machine.Ack(epoch, tag)
+		crashpoint.At("acked") // and the ack is not written yet
 	}
 }
 

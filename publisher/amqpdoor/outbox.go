@@ -8,6 +8,7 @@ import (
 	"zamqp/amqpproto"
 	"zamqp/amqpproto/client"
 	"zamqp/publisher"
+	"zamqp/publisher/crashpoint"
 	"zamqp/publisher/outbox"
 )
 
@@ -99,6 +100,7 @@ func (x *rowSender) send(r *outbox.Row, until time.Time, report func(*outbox.Row
 		x.release(c)
 		x.unsent(l, producer, r, size, err, report)
 	}
+	crashpoint.At("row published") // and not written yet
 }
 
 // unsent decides about a row that the client does not take.
@@ -151,6 +153,7 @@ func (c *rowConfirm) Late() { c.report(c.row, outbox.Late, "") }
 // Confirmed reports the outcome.
 func (c *rowConfirm) Confirmed(err error) {
 	x := c.sender
+	crashpoint.At("row confirmed")
 	o, why := outbox.Sent, ""
 	if err != nil {
 		o, why = c.outcome(err), err.Error()
