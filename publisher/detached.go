@@ -159,8 +159,7 @@ func (s *Server) newDetached(ctx context.Context, producer string, v any, option
 	}
 	if s.tracer != nil {
 		span, headers := s.tracer.Publish(ctx)
-		draft.continueTrace(headers)
-		d.span = span
+		draft.trace, d.span = headers, span
 	}
 	var r *Request // outside of calls there is none
 	if err := d.tx.add(r, own, &draft, r.claim(v, &draft)); err != nil {

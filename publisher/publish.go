@@ -126,6 +126,7 @@ type draft struct {
 	typed         bool   // an option gave the content type
 	owned         bool   // headers is our own copy
 	requestID     []byte // for the headers; nil for none
+	trace         TraceHeaders
 	gzip          bool
 }
 
@@ -373,6 +374,11 @@ func (t *Tx) encodeProperties(dst []byte, d *draft) ([]byte, error) {
 	}
 	if d.requestID != nil {
 		t.table = appendRequestID(append(t.table[:0], d.props.Headers...), d.requestID)
+		d.props.Headers = t.table
+		d.props.Flags |= amqpproto.FlagHeaders
+	}
+	if d.trace.Parent != "" {
+		t.table = d.trace.appendTo(append(t.table[:0], d.props.Headers...))
 		d.props.Headers = t.table
 		d.props.Flags |= amqpproto.FlagHeaders
 	}

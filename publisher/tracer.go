@@ -110,14 +110,32 @@ func (r *Request) spanFields(c zerolog.Context) zerolog.Context {
 	return c.Str("trace_id", trace).Str("span_id", span)
 }
 
-// traced adds the headers that continue the call's trace to a publish, and returns its span; nil for none.
+// traced gives a publish the headers that continue the call's trace, and returns its span; nil for none.
 func (r *Request) traced(d *draft, as Sending) PublishSpan {
 	if r.span == nil {
 		return nil
 	}
 	span, headers := r.span.Publish(as)
-	d.continueTrace(headers)
+	if d.trace = headers; as == SendReply { // it may have the headers of its request, with another trace
+		d.trace = TraceHeaders{}
+		d.addHeader(traceParent, headers.Parent)
+		if headers.State != "" {
+			d.addHeader(traceState, headers.State)
+		}
+	}
 	return span
+}
+
+// appendTo appends the headers to an encoded headers table, unless the handler has set its own.
+func (h *TraceHeaders) appendTo(table amqpproto.RawTable) amqpproto.RawTable {
+	if _, own := table.Lookup(traceParent); own {
+		return table
+	}
+	table = amqpproto.AppendField(table, view(traceParent), amqpproto.Field{Type: amqpproto.FieldString, Raw: view(h.Parent)})
+	if h.State != "" {
+		table = amqpproto.AppendField(table, view(traceState), amqpproto.Field{Type: amqpproto.FieldString, Raw: view(h.State)})
+	}
+	return table
 }
 
 // endingSpan is done, the end of a [Request.Call], with the end of its span.
@@ -129,19 +147,5 @@ func endingSpan(span PublishSpan, done func(*Answer, error)) func(*Answer, error
 		}
 		span.End(failure)
 		done(a, err)
-	}
-}
-
-// continueTrace adds the headers unless the handler has set its own.
-func (d *draft) continueTrace(h TraceHeaders) {
-	if h.Parent == "" {
-		return
-	}
-	if _, own := d.headers[traceParent]; own {
-		return
-	}
-	d.addHeader(traceParent, h.Parent)
-	if h.State != "" {
-		d.addHeader(traceState, h.State)
 	}
 }

@@ -19,34 +19,36 @@ import (
 // A callSpan is the span of a call.
 type callSpan struct {
 	t    *Tracing
-	span trace.Span
+	span trace.Span // nil if the call is not sampled
 	sc   trace.SpanContext
 }
 
 // Call begins the span of a call.
 func (t *Tracing) Call(c *publisher.Call) publisher.CallSpan {
-	r := c.Request()
 	parent, first := parentOf(c)
 	retried := first.IsValid()
 	if !parent.IsValid() { // then at least all attempts are one trace
 		parent = first
 	}
+	id := parent.TraceID()
+	if !parent.IsValid() {
+		id = newTraceID()
+	}
+	if t.sampler.drops(parent, id) {
+		return &callSpan{t: t, sc: trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: newSpanID(), TraceState: parent.TraceState()})}
+	}
 	ctx := context.Background()
 	if parent.IsValid() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, parent)
+	} else {
+		ctx = context.WithValue(ctx, chosenTrace{}, id)
 	}
 	name, kind := t.nameOf(c)
 	_, span := t.tracer.Start(ctx, name, t.kinds[kind]...)
-	s := &callSpan{t: t, span: span, sc: span.SpanContext()}
-	if r.Origin() != publisher.OriginMessage {
-		return s
-	}
 	if retried {
 		span.AddLink(trace.Link{SpanContext: first})
-		return s
 	}
-	c.Message().FirstAttempt = parentText(s.sc.TraceID(), s.sc.SpanID(), s.sc.TraceFlags())
-	return s
+	return &callSpan{t: t, span: span, sc: span.SpanContext()}
 }
 
 // nameKey is what the name of an HTTP span is made of.
@@ -100,6 +102,9 @@ func isKnown(method string) bool {
 }
 
 func (s *callSpan) Context(ctx context.Context) context.Context {
+	if s.span == nil {
+		return trace.ContextWithSpanContext(ctx, s.sc)
+	}
 	return trace.ContextWithSpan(ctx, s.span)
 }
 
@@ -108,17 +113,22 @@ func (s *callSpan) IDs() (traceID, spanID string) {
 }
 
 func (s *callSpan) Again(cause error) {
-	if s.span.IsRecording() {
+	if s.span != nil {
 		s.span.AddEvent(conflictEvent, trace.WithAttributes(attribute.String("zamqp.conflict.cause", cause.Error())))
 	}
 }
 
 // End ends the span of the call.
 func (s *callSpan) End(c *publisher.Call) {
-	if !s.span.IsRecording() {
+	r := c.Request()
+	if m := c.Message(); m.FirstAttempt == "" && r.Origin() == publisher.OriginMessage && c.Outcome().Err != nil {
+		if _, first, _, _ := c.TraceContext(); first == nil { // that of the first attempt stays
+			m.FirstAttempt = parentText(s.sc.TraceID(), s.sc.SpanID(), s.sc.TraceFlags())
+		}
+	}
+	if s.span == nil {
 		return
 	}
-	r := c.Request()
 	switch r.Origin() {
 	case publisher.OriginMessage:
 		s.describeMessage(c)

@@ -14,9 +14,9 @@ import (
 // Fetch begins the span of a request to another server. A span in the request's own context,
 // which the handler has begun, is its parent.
 func (s *callSpan) Fetch(req *http.Request, try int) (end func(status int, err error)) {
-	in := s.span
-	if own := trace.SpanFromContext(req.Context()); own.SpanContext().IsValid() {
-		in = own
+	in := trace.SpanFromContext(req.Context())
+	if !in.SpanContext().IsValid() {
+		in = trace.SpanFromContext(s.Context(context.Background()))
 	}
 	method := req.Method
 	if method == "" {

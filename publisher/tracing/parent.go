@@ -35,8 +35,38 @@ func read(parent, state []byte) trace.SpanContext {
 	if len(parent) == 0 || len(parent) > parentMax {
 		return trace.SpanContext{}
 	}
+	if len(state) == 0 {
+		if sc, ok := readPlain(parent); ok {
+			return sc
+		}
+	}
 	ctx := propagation.TraceContext{}.Extract(context.Background(), texts{string(parent), string(state)})
 	return trace.SpanContextFromContext(ctx)
+}
+
+// readPlain reads a valid traceparent of version 00 without the allocations of the library. It leaves
+// everything else to that.
+func readPlain(b []byte) (sc trace.SpanContext, ok bool) {
+	const length, spanAt, flagsAt = 55, 36, 53
+	if len(b) != length || string(b[:3]) != "00-" || b[spanAt-1] != '-' || b[flagsAt-1] != '-' {
+		return sc, false
+	}
+	for _, c := range b {
+		if c >= 'A' && c <= 'F' {
+			return sc, false
+		}
+	}
+	var c trace.SpanContextConfig
+	var flags [1]byte
+	_, err := hex.Decode(c.TraceID[:], b[3:spanAt-1])
+	_, err2 := hex.Decode(c.SpanID[:], b[spanAt:flagsAt-1])
+	_, err3 := hex.Decode(flags[:], b[flagsAt:])
+	if err != nil || err2 != nil || err3 != nil || flags[0] > 3 {
+		return sc, false
+	}
+	c.TraceFlags, c.Remote = trace.TraceFlags(flags[0])&trace.FlagsSampled, true
+	sc = trace.NewSpanContext(c)
+	return sc, sc.IsValid()
 }
 
 // parentMax is the longest traceparent that is read, in octets. That of version 00 has 55; later ones
@@ -76,14 +106,24 @@ func parentText(t trace.TraceID, s trace.SpanID, flags trace.TraceFlags) string 
 // ids makes the ids of spans. A publish has its id before its span begins.
 type ids struct{}
 
-type chosenID struct{}
+type (
+	chosenID    struct{}
+	chosenTrace struct{}
+)
 
 func (ids) NewIDs(ctx context.Context) (t trace.TraceID, s trace.SpanID) {
+	if id, ok := ctx.Value(chosenTrace{}).(trace.TraceID); ok {
+		return id, newSpanID()
+	}
+	return newTraceID(), newSpanID()
+}
+
+func newTraceID() (t trace.TraceID) {
 	for !t.IsValid() {
 		binary.NativeEndian.PutUint64(t[:8], rand.Uint64())
 		binary.NativeEndian.PutUint64(t[8:], rand.Uint64())
 	}
-	return t, ids{}.NewSpanID(ctx, t)
+	return t
 }
 
 func (ids) NewSpanID(ctx context.Context, _ trace.TraceID) (s trace.SpanID) {

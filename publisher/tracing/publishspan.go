@@ -23,7 +23,7 @@ type publishSpan struct {
 
 // Publish prepares the span of a publish of the call.
 func (s *callSpan) Publish(as publisher.Sending) (publisher.PublishSpan, publisher.TraceHeaders) {
-	if !s.span.IsRecording() {
+	if s.span == nil {
 		return nil, headersOf(s.sc)
 	}
 	p := &publishSpan{t: s.t, in: s.span, id: newSpanID(), as: as}

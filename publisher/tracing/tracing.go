@@ -37,6 +37,7 @@ type Options struct {
 type Tracing struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
+	sampler  *sampler
 	queue    *queue
 	receiver string             // URL, without a password
 	names    map[nameKey]string // of HTTP spans; loop thread only
@@ -119,7 +120,7 @@ func New(o Options) (*Tracing, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tracing{queue: q, receiver: receiver, names: map[nameKey]string{}}
+	t := &Tracing{queue: q, sampler: sampler, receiver: receiver, names: map[nameKey]string{}}
 	t.provider = sdk.NewTracerProvider(sdk.WithSpanProcessor(q), sdk.WithSampler(sampler), sdk.WithResource(resourceOf(o.ServiceName)), sdk.WithIDGenerator(ids{}))
 	t.tracer = t.provider.Tracer("zamqp", trace.WithSchemaURL(schemaURL))
 	for kind := range t.kinds {
