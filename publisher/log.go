@@ -15,15 +15,19 @@ import (
 //	log := r.Log()
 //	err := r.Offload(func() error { log.Info().Msg("on its way"); … })
 func (r *Request) Log() *zerolog.Logger {
-	c := r.server.log.With()
+	log := &r.server.log
+	if own := r.server.options.CallLog; own != nil {
+		log = own
+	}
+	c := log.With()
 	if r.label != nil {
 		c = c.Str("handler", *r.label)
 	}
 	if r.span != nil {
 		c = r.spanFields(c)
 	}
-	log := r.source.identify(r, c).Logger()
-	return &log
+	made := r.source.identify(r, c).Logger()
+	return &made
 }
 
 // foreign returns a text of the other side, shortened and as valid UTF-8, for a field of the

@@ -37,6 +37,7 @@ type Options struct {
 	NoTimes          bool    // do not measure how long calls take
 	Tracer           Tracer  // makes the spans of calls; nil traces nothing
 	Log              zerolog.Logger
+	CallLog          *zerolog.Logger // of [Request.Log]; nil = Log
 }
 
 // A Server runs the calls of a registry on one loop. Call its methods

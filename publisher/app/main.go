@@ -28,9 +28,9 @@ func Main(args []string) int {
 }
 
 func serveLogged(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logging.Writer) error {
-	return serve(ctx, s, log, newLastWords(log, w), w)
+	return serve(ctx, s, logs{w.Own(), log}, newLastWords(log, w), w)
 }
 
 func serveBrokerLogged(ctx context.Context, s *config.Settings, log zerolog.Logger, w *logging.Writer) error {
-	return serveBroker(ctx, s, log, newLastWords(log, w))
+	return serveBroker(ctx, s, w.Own(), newLastWords(log, w))
 }

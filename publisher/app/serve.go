@@ -31,11 +31,14 @@ import (
 // and the process ends, when a handler holds the thread past loop.stall_limit or
 // keeps it from a signal.
 func Serve(ctx context.Context, s *config.Settings, log zerolog.Logger) error {
-	return serve(ctx, s, log, newLastWords(log, nil))
+	return serve(ctx, s, logs{log, log}, newLastWords(log, nil))
 }
 
+// logs are the log for the server's own lines, of which some may be left out, and for those of handlers.
+type logs struct{ own, calls zerolog.Logger }
+
 // serve is Serve, with meters of parts outside of the server.
-func serve(ctx context.Context, s *config.Settings, log zerolog.Logger, last *lastWords, meters ...publisher.Meter) error {
+func serve(ctx context.Context, s *config.Settings, log logs, last *lastWords, meters ...publisher.Meter) error {
 	plan, err := config.Resolve(s, publisher.Default)
 	if err != nil {
 		return err
@@ -52,7 +55,7 @@ func serve(ctx context.Context, s *config.Settings, log zerolog.Logger, last *la
 	for _, m := range meters {
 		a.server.AddMeter(m)
 	}
-	limitGo(s, embedded, log)
+	limitGo(s, embedded, log.own)
 	return a.run(ctx)
 }
 
@@ -85,7 +88,8 @@ type application struct {
 	collecting bool // collectLater was called
 }
 
-func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog.Logger, last *lastWords) (*application, error) {
+func newApplication(plan *config.Plan, registry *publisher.Registry, to logs, last *lastWords) (*application, error) {
+	log := to.own
 	s := plan.Settings
 	a := &application{plan: plan, log: log, last: last}
 	proxies, base, err := believed(s)
@@ -104,7 +108,7 @@ func newApplication(plan *config.Plan, registry *publisher.Registry, log zerolog
 		return nil, err
 	}
 	a.server, err = publisher.NewServer(registry, plan.Producers, plan.Consumers, publisher.Options{
-		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, Site: s.Site.ID,
+		ConflictRetries: s.Server.ConflictRetries, CallsMax: s.Server.CallsMax, UnpackMax: int64(s.Server.UnpackMax), Log: log, CallLog: &to.calls, Site: s.Site.ID,
 		NoTimes: !s.Metrics.CallTimes,
 		Pools:   poolSizes(s), Client: client, LargeDropped: a.collectLater, BaseURL: base, Proxies: proxies, Sockets: socketLimits(s),
 		FilesOpen:        min(max(loop.DescriptorLimit()/16, 8), publisher.FilesOpenMax),

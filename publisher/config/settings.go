@@ -47,6 +47,9 @@ type Settings struct {
 type Log struct {
 	Level  string `key:"level" oneof:"trace debug info warn error"`
 	Format string `key:"format" oneof:"auto console json"`
+	// RepeatMax is how many of the server's own lines of one kind are written in a minute; 0 =
+	// all.
+	RepeatMax int `key:"repeat_max" min:"1" max:"1000000" off:"every line is written, however many there are"`
 }
 
 // AccessLog says which calls get a line in the log when they are over.
@@ -165,7 +168,7 @@ const (
 // is taken from there. config.toml says the same, key by key; a test compares the two.
 func Defaults() *Settings {
 	return &Settings{
-		Log:       Log{Level: "info", Format: "auto"},
+		Log:       Log{Level: "info", Format: "auto", RepeatMax: 100},
 		AccessLog: AccessLog{Sample: 1},
 		HTTP:      defaultHTTP(),
 		WebSocket: defaultWebSocket(),

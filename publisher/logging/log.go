@@ -18,19 +18,24 @@ import (
 // logTime is RFC 3339 with milliseconds, since a request takes less than a second.
 const logTime = "2006-01-02T15:04:05.000Z07:00"
 
-// newLogger makes a logger on w. "auto" writes lines for people on a terminal, and JSON
-// otherwise.
-func newLogger(l config.Log, w io.Writer) zerolog.Logger {
+// newLogger makes a logger on w.
+func newLogger(l config.Log, w io.Writer) zerolog.Logger { return loggerOn(l, formatOf(l, w)) }
+
+// formatOf returns an output that takes lines of JSON. "auto" writes lines for people on a
+// terminal, and JSON otherwise.
+func formatOf(l config.Log, w io.Writer) io.Writer {
 	// In zerolog these are global, and every logger of the process is ours. A duration is
 	// written with its unit.
 	zerolog.TimeFieldFormat = logTime
 	zerolog.DurationFieldFormat = zerolog.DurationFormatString
 	w = Bare(w) // the console's own colours must not be quoted
 	if l.Format == "console" || l.Format == "auto" && IsTerminal(w) {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !IsTerminal(w)}
-	} else {
-		w = Quoting{w}
+		return zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !IsTerminal(w)}
 	}
+	return Quoting{w}
+}
+
+func loggerOn(l config.Log, w io.Writer) zerolog.Logger {
 	level, err := zerolog.ParseLevel(l.Level)
 	if err != nil {
 		level = zerolog.InfoLevel // Load has checked the word
@@ -61,7 +66,12 @@ func IsTerminal(w io.Writer) bool {
 func Open(l config.Log, to io.Writer) (logger zerolog.Logger, w *Writer, end func()) {
 	notifyBrokenPipe()
 	w = newWriter(to)
-	logger = newLogger(l, w)
+	format := formatOf(l, w)
+	logger = loggerOn(l, format)
+	if w.own = logger; l.RepeatMax > 0 {
+		w.repeats = newRepeats(format, l.RepeatMax)
+		w.own = loggerOn(l, w.repeats)
+	}
 	b := &noticeBuffer{to: to}
 	noticer := newLogger(l, b)
 	w.notice = func(dropped uint64, err error) []byte {
@@ -78,9 +88,16 @@ func Open(l config.Log, to io.Writer) (logger zerolog.Logger, w *Writer, end fun
 		if std == to {
 			log.SetOutput(to)
 		}
+		if w.repeats != nil {
+			w.repeats.tell()
+		}
 		_ = w.Close()
 	}
 }
+
+// Own is the log for the server's own lines, of which very many of one kind are left out. Lines
+// of handlers are always written.
+func (w *Writer) Own() zerolog.Logger { return w.own }
 
 // noticeBuffer receives one line, in the format for to.
 type noticeBuffer struct {
@@ -95,10 +112,14 @@ var notifyBrokenPipe = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal,
 
 // Measure appends the log's numbers.
 func (w *Writer) Measure(dst []publisher.Metric) []publisher.Metric {
-	s := w.Stats()
+	s, left := w.Stats(), uint64(0)
+	if w.repeats != nil {
+		left = w.repeats.leftOut()
+	}
 	return publisher.AppendMetrics(dst, nil,
 		publisher.Metric{Name: "log_dropped_total", Help: "Lines of the log that were dropped, because they came faster than they were read or could be written.", Value: float64(s.Dropped)},
 		publisher.Metric{Name: "log_failures_total", Help: "Writes of the log that failed; each is tried again.", Value: float64(s.Failures)},
+		publisher.Metric{Name: "log_left_out_total", Help: "Lines that were left out because very many of their kind came in a minute: log.repeat_max. The log says how many of which.", Value: float64(left)},
 		publisher.Metric{Name: "log_waiting_bytes", Help: "Octets of the log that wait to be written: at most 1 MiB, and 64 KiB of the newest.", Value: float64(s.Waiting)},
 	)
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -37,6 +39,8 @@ type Writer struct {
 	ended   chan struct{} // the goroutine has ended
 	wake    chan struct{} // lines wait, or closing is closed; has room for one
 	once    sync.Once
+	repeats *repeats       // nil if every line is written
+	own     zerolog.Logger // see Own
 
 	mu      sync.Mutex
 	lines   []byte // lines that the goroutine has not taken yet

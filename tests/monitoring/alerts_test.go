@@ -1,4 +1,4 @@
-package guide_test
+package monitoring_test
 
 import (
 	"encoding/json"
