@@ -160,6 +160,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 		if strings.HasPrefix(row, "| `zamqp_client_host_") {
 			continue // of hosts that calls have asked; this server has asked none
 		}
+		if strings.HasPrefix(row, "| `zamqp_outbox_") {
+			continue // of databases with an outbox; this server has none
+		}
 		t.Errorf("docs/guide/metrics.md has what is not there:\n%s", row)
 	}
 	_, text := s.get("/metrics")
