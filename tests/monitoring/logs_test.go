@@ -144,7 +144,7 @@ func TestLogsAreDocumented(t *testing.T) {
 		t.Fatalf("only %d lines were found", len(lines))
 	}
 	rows := map[string][]string{} // by message: level, fields, what to do
-	row := regexp.MustCompile("(?m)^\\| ([a-z, ]*) \\| (.+?) \\| ([^|]*) \\| (.*) \\|$")
+	row := regexp.MustCompile(`(?m)^\| ([a-z, ]*) \| (.+?) \| ([^|]*) \| (.*) \|$`)
 	_, table, _ := strings.Cut(readFile(t, "../../docs/guide/logs.md"), "\n## All lines\n")
 	for _, m := range row.FindAllStringSubmatch(table, -1) {
 		rows[m[2]] = []string{m[1], m[3], m[4]}
