@@ -201,10 +201,10 @@ func TestPermissionsAreUsed(t *testing.T) {
 	}
 }
 
-// ownModule tells that path belongs to a module below tests, such as tests/bench.
+// ownModule tells that path belongs to a module below tests or handlers, such as tests/bench.
 func ownModule(path string) bool {
 	parts := strings.Split(path, "/")
-	if len(parts) < 3 || parts[0] != "tests" {
+	if len(parts) < 3 || parts[0] != "tests" && parts[0] != "handlers" {
 		return false
 	}
 	_, err := os.Stat(filepath.Join(root, parts[0], parts[1], "go.mod"))

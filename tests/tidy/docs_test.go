@@ -87,7 +87,7 @@ func TestBuiltOn(t *testing.T) {
 	built := section(t, read(t, "README.md"), "Built on")
 	direct := map[string]bool{}
 	for _, f := range sources(t) {
-		if f.isTest() || strings.HasPrefix(f.path, "tests/") {
+		if f.isTest() || strings.HasPrefix(f.path, "tests/") || ownModule(f.path) {
 			continue
 		}
 		for _, spec := range f.syntax.Imports {

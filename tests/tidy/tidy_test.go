@@ -248,7 +248,8 @@ func TestNothingUnfinished(t *testing.T) {
 
 func TestModuleNames(t *testing.T) {
 	below, _ := filepath.Glob(filepath.Join(root, "tests/*/go.mod"))
-	for _, mod := range append(below, filepath.Join(root, "go.mod")) {
+	tutorial, _ := filepath.Glob(filepath.Join(root, "handlers/*/go.mod"))
+	for _, mod := range append(append(below, tutorial...), filepath.Join(root, "go.mod")) {
 		src, err := os.ReadFile(mod)
 		if err != nil {
 			t.Fatal(err)

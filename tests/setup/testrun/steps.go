@@ -18,7 +18,7 @@ import (
 // busy machine would show a difference.
 var steps = []step{
 	{name: "gofmt", what: "every Go file is formatted", run: gofmt},
-	{name: "vet", what: "go vet, also with the loopdebug tag and in the modules below tests", run: vet},
+	{name: "vet", what: "go vet, also with the loopdebug tag and in the other modules", run: vet},
 	{name: "static", what: "staticcheck", run: static},
 	{name: "gen", what: "go generate changes nothing", run: gen},
 	{name: "cross", what: "builds and vets for darwin and freebsd", run: cross},
@@ -35,6 +35,7 @@ var steps = []step{
 	{name: "amqp091", what: "amqp091-go's own integration tests on both", run: amqp091},
 	{name: "sql", what: "calls with the transaction of a database, on SQLite and PostgreSQL", run: databases},
 	{name: "middleware", what: "other people's routers, middleware and WebSocket libraries, under net/http and under ours", run: middleware},
+	{name: "shop", what: "the tutorial: its tests, and its server killed while customers order", run: shop},
 	{name: "brokers", what: "random programs on RabbitMQ and on the embedded broker", run: brokers, alone: true},
 	{name: "bench", what: "the benchmark with small numbers", run: bench, alone: true},
 }
@@ -74,13 +75,15 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// modules lists the modules below tests. Their requirements stay out of the
+// modules lists the modules below tests and handlers. Their requirements stay out of the
 // server's own go.mod.
 func modules() []string {
 	var dirs []string
-	files, _ := filepath.Glob("tests/*/go.mod")
-	for _, f := range files {
-		dirs = append(dirs, filepath.Dir(f))
+	for _, pattern := range []string{"tests/*/go.mod", "handlers/*/go.mod"} {
+		files, _ := filepath.Glob(pattern)
+		for _, f := range files {
+			dirs = append(dirs, filepath.Dir(f))
+		}
 	}
 	return dirs
 }
@@ -278,6 +281,8 @@ func databases() *outcome { return goTest("tests/sql", nil, "-timeout", "10m", "
 func middleware() *outcome {
 	return goTest("tests/middleware", nil, "-timeout", "10m", ".")
 }
+
+func shop() *outcome { return goTest("handlers/shop", nil, "-timeout", "10m", ".") }
 
 func kill() *outcome { return goTest(".", nil, "-timeout", "15m", "./tests/durability") }
 
