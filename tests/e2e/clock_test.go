@@ -65,7 +65,7 @@ func ticksPublish(t *testing.T, at broker) {
 	if !s.failedWith(`"error":"an even tick","call":"CLOCK /e2e-tick","handler":"clock e2e-tick","scheduled":`) {
 		t.Error("the log does not have the failure")
 	}
-	status, body := s.get("/readyz?verbose")
+	status, body := s.get("/readyz")
 	var report struct{ Parts []publisher.Status }
 	if err := json.Unmarshal([]byte(body), &report); err != nil || status != 200 {
 		t.Fatalf("%d %s: %v", status, body, err)

@@ -89,7 +89,7 @@ func consumingServers(t *testing.T, at broker) {
 	if !s.failedWith(`"handler":"consumer e2e-site@eu"`) {
 		t.Error("the log does not name the instance")
 	}
-	_, parts := s.get("/readyz?verbose")
+	_, parts := s.get("/readyz")
 	for _, name := range []string{`"e2e-site@eu"`, `"e2e-site@us"`} {
 		if !strings.Contains(parts, name) {
 			t.Errorf("/readyz does not have %s: %s", name, parts)

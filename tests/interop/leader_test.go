@@ -74,7 +74,7 @@ func stateOfClock(t *testing.T, s *server, clock string) (state, detail string) 
 	var report struct {
 		Parts []struct{ Kind, Name, State, Detail string }
 	}
-	if err := s.json("/readyz?verbose", &report); err != nil {
+	if err := s.json("/readyz", &report); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range report.Parts {

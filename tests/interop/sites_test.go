@@ -63,7 +63,7 @@ func consumingServers(t *testing.T, n node) {
 	var ready struct {
 		Parts []struct{ Kind, Name string }
 	}
-	if err := s.json("/readyz?verbose", &ready); err != nil {
+	if err := s.json("/readyz", &ready); err != nil {
 		t.Fatal(err)
 	}
 	parts := fmt.Sprint(ready.Parts)
