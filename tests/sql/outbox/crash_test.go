@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -101,6 +102,9 @@ func TestFrozen(t *testing.T) {
 		for range 2 {
 			s := r.serve()
 			servers[fmt.Sprint(s.Pid())] = s
+			r.await("the server is connected", func() bool {
+				return strings.Contains(s.get(r, "/metrics"), `zamqp_connection_up{connection="default"} 1`)
+			})
 		}
 		r.wire.set(false, true)
 		r.put(0, n, five)
