@@ -71,8 +71,11 @@ func (e *TopologyError) precondition(text string) {
 	_, rest, _ = strings.Cut(rest, ": received ")
 	received, current, _ := strings.Cut(rest, " but current is ")
 	e.Received, e.Current = argumentValue(received), argumentValue(current)
-	e.Remedy = fmt.Sprintf("it exists with another %s: declare it with %s, or delete the %s and let it be declared again",
-		e.Argument, e.Current, what)
+	shown := e.Current
+	if shown == "" {
+		shown = `""`
+	}
+	e.Remedy = fmt.Sprintf("it exists with another %s: declare it with %s, or delete the %s and let it be declared again", e.Argument, shown, what)
 	if e.Current == "none" {
 		e.Remedy = fmt.Sprintf("it exists without %s: leave that out, or delete the %s and let it be declared again", e.Argument, what)
 	}
