@@ -12,7 +12,7 @@ import (
 )
 
 // steps in the order of their cost, so that cheap findings come first. Parts of
-// other steps run only when asked for. kill and chaos start brokers of their own
+// other steps run only when asked for. kill, chaos, sql and shop start brokers of their own
 // and mostly wait, so they run at the same time as the steps after them. brokers
 // waits for them, because it lets messages expire on two brokers at once, and a
 // busy machine would show a difference.
@@ -31,11 +31,11 @@ var steps = []step{
 	{name: "fuzz", what: "every fuzz target for some seconds", run: fuzz},
 	{name: "kill", what: "kill -9 of the embedded broker at work, again and again", run: kill, beside: true},
 	{name: "chaos", what: "a bad network; brokers and servers that are killed, frozen and replaced under load", run: chaos, beside: true},
+	{name: "sql", what: "calls with the transaction of a database, on SQLite and PostgreSQL", run: databases, beside: true},
+	{name: "shop", what: "the tutorial: its tests, and its server killed while customers order", run: shop, beside: true},
 	{name: "interop", what: "the built binary with RabbitMQ and other people's clients", run: interop},
 	{name: "amqp091", what: "amqp091-go's own integration tests on both", run: amqp091},
-	{name: "sql", what: "calls with the transaction of a database, on SQLite and PostgreSQL", run: databases},
 	{name: "middleware", what: "other people's routers, middleware and WebSocket libraries, under net/http and under ours", run: middleware},
-	{name: "shop", what: "the tutorial: its tests, and its server killed while customers order", run: shop},
 	{name: "brokers", what: "random programs on RabbitMQ and on the embedded broker", run: brokers, alone: true},
 	{name: "bench", what: "the benchmark with small numbers", run: bench, alone: true},
 }
