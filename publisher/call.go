@@ -33,10 +33,10 @@ func (c *Call) Run(t *coro.Task) {
 			err = broken
 		}
 	}
+	r.settle(err) // an error page may wait, too
 	if stop != nil {
 		stop()
 	}
-	r.settle(err)
 	if r.socket != nil {
 		r.socket.finish(err)
 	}

@@ -95,6 +95,7 @@ func (r *Request) answerFailureBy(err error, status int, text string) {
 		_ = r.answerError(err, status, text)
 		return
 	}
+	r.abort() // inside of middleware, what the handler has published and written is still there
 	p := &r.response
 	kept := slices.Clone(p.lines)
 	p.set, p.ContentType, p.Body = false, "", p.Body[:0]
@@ -111,7 +112,12 @@ func (r *Request) answerFailureBy(err error, status int, text string) {
 		}
 		failed = r.join(guard(r.end))
 	}
-	if failed == nil || p.begun {
+	if failed == nil {
+		r.tx.reset() // done: the end of the call commits nothing again
+		return
+	}
+	if p.begun { // a mounted handler: its head cannot be taken back
+		r.server.log.Error().Err(checkError(failed)).Stringer("call", r).Int("status", status).Msg("an error page has failed, and has begun to answer")
 		return
 	}
 	r.abort()

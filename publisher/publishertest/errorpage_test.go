@@ -144,3 +144,56 @@ func TestOnStatusRefuses(t *testing.T) {
 		}()
 	}
 }
+
+// TestPagesCommitTheirOwn: a page that redirects, or that says Commit, commits what it has done itself,
+// once, and nothing of the handler that has failed.
+func TestPagesCommitTheirOwn(t *testing.T) {
+	committing := func(r *publisher.Request, f *publisher.StatusError) error {
+		r.Publish("out", "of the page")
+		publisher.Commit(r)
+		return r.Text(f.Status, "a page")
+	}
+	fails := func(r *publisher.Request) error {
+		r.Publish("out", "of the handler")
+		return publisher.Errorf(401, "who are you?")
+	}
+	g := publisher.NewRegistry()
+	g.Produce("out", publisher.Producer{Queue: "out"})
+	g.Handle("GET /plain", fails)
+	g.Handle("GET /chained", fails)
+	g.UseHTTP(func(next http.Handler) http.Handler { return next }, "/chained")
+	g.OnStatus(401, committing)
+	g.OnStatus(404, committing)
+	g.OnStatus(405, func(r *publisher.Request, _ *publisher.StatusError) error {
+		r.Publish("out", "of the page")
+		r.SetHeader("Location", "/plain")
+		return r.Text(302, "")
+	})
+	s := publishertest.New(t, g)
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{{"GET", "/plain", 401}, {"GET", "/chained", 401}, {"GET", "/nowhere", 404}, {"POST", "/plain", 302}} {
+		got := s.Request(c.method, c.path, "", "")
+		sent := s.Published()
+		if got.Status != c.status || len(sent) != 1 || string(sent[0].Body) != `"of the page"` {
+			t.Errorf("%s %s: %d, published %v", c.method, c.path, got.Status, sent)
+		}
+	}
+}
+
+// TestAPageMayWait: the time limit of the route holds for its page, too.
+func TestAPageMayWait(t *testing.T) {
+	g := publisher.NewRegistry()
+	g.Handle("GET /x", func(*publisher.Request) error { return publisher.Errorf(410, "sold") }, publisher.RouteTimeout(time.Second))
+	g.OnStatus(410, func(r *publisher.Request, f *publisher.StatusError) error {
+		if err := r.Sleep(time.Hour); err != nil {
+			return err
+		}
+		return r.Text(f.Status, "a page")
+	})
+	s := publishertest.New(t, g)
+	if got := s.Request("GET", "/x", "", ""); got.Status != 410 || got.Body != "sold\n" {
+		t.Errorf("%d %q", got.Status, got.Body)
+	}
+}
