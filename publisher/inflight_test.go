@@ -103,6 +103,7 @@ func TestMiddlewareDoesNotAllocate(t *testing.T) {
 	}
 	b := newBench(t)
 	b.reg.Handle("GET /{a}/{b}", func(r *publisher.Request) error { return r.Text(200, "Hello, World!") })
+	b.reg.Handle("POST /x", func(r *publisher.Request) error { return nil })
 	pass := func(next publisher.Handler) publisher.Handler {
 		return func(r *publisher.Request) error { return next(r) }
 	}

@@ -150,7 +150,7 @@ func (s *Server) newChain(g *Registry, routes []*Route) (*chain, error) {
 	}
 	var err error
 	for _, m := range c.links {
-		err = errors.Join(err, m.checkPatterns("UseHTTP", g.routes))
+		err = errors.Join(err, m.checkPatterns("UseHTTP", g.routes, false))
 	}
 	h := http.Handler(http.HandlerFunc(c.dispatch))
 	for _, m := range slices.Backward(c.links) {
@@ -164,10 +164,12 @@ func (s *Server) newChain(g *Registry, routes []*Route) (*chain, error) {
 }
 
 // checkPatterns finds patterns that match no route. They are probably misspelt, and what they
-// should protect would be open.
-func (m *middleware) checkPatterns(function string, routes []*Route) (err error) {
+// should protect would be open. UseHTTP also sees methods that no route has, such as OPTIONS.
+func (m *middleware) checkPatterns(function string, routes []*Route, methods bool) (err error) {
 	for _, p := range m.patterns {
-		if !slices.ContainsFunc(routes, func(r *Route) bool { return pathsOverlap(p.segments, r.segments) }) {
+		if !slices.ContainsFunc(routes, func(r *Route) bool {
+			return pathsOverlap(p.segments, r.segments) && (!methods || methodsOverlap(p.Method, r.Method))
+		}) {
 			err = errors.Join(err, fmt.Errorf("%s (registered at %s): the pattern %q matches no route: `zamqp routes` prints those that there are", function, m.place, p.Pattern))
 		}
 	}

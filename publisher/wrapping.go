@@ -241,7 +241,7 @@ func (w *wrapping) passing(with, next Handler) Handler {
 // wrapRoutes returns the registry's routes with their middleware. Several servers may run the
 // registry, so its own routes stay as they are.
 func (g *Registry) wrapRoutes() ([]*Route, error) {
-	failed := g.checkTargets()
+	failed := g.checkTargets(g.routes)
 	if len(g.wrappings) == 0 {
 		return g.routes, nil
 	}
@@ -256,24 +256,33 @@ func (g *Registry) wrapRoutes() ([]*Route, error) {
 }
 
 // CheckMiddleware returns what is wrong with the targets of [Use] and the patterns of [UseHTTP].
-func (g *Registry) CheckMiddleware() error {
-	err := g.checkTargets()
+// more are patterns of routes that the server adds later.
+func (g *Registry) CheckMiddleware(more ...string) error {
+	routes := slices.Clone(g.routes)
+	for _, pattern := range more {
+		route, err := parseRoute(pattern, nil, "the server")
+		if err != nil {
+			return err
+		}
+		routes = append(routes, route)
+	}
+	err := g.checkTargets(routes)
 	for _, m := range g.middleware {
-		err = errors.Join(err, m.checkPatterns("UseHTTP", g.routes))
+		err = errors.Join(err, m.checkPatterns("UseHTTP", routes, false))
 	}
 	return err
 }
 
 // checkTargets finds targets that mean nothing. They are probably misspelt, and what they should
 // protect would be open.
-func (g *Registry) checkTargets() (err error) {
+func (g *Registry) checkTargets(routes []*Route) (err error) {
 	for _, w := range g.wrappings {
 		if w.http != nil {
-			err = errors.Join(err, w.http.checkPatterns("Use", g.routes))
+			err = errors.Join(err, w.http.checkPatterns("Use", routes, true))
 		}
 		for _, target := range w.names {
 			kind, name, _ := strings.Cut(target, " ")
-			known := consumerKind.in(g).names()
+			known := slices.DeleteFunc(slices.Clone(consumerKind.in(g).names()), g.OfTopic)
 			if kind == "clock" {
 				known = clockKind.in(g).names()
 			}

@@ -89,7 +89,11 @@ func Resolve(s *Settings, registry *publisher.Registry) (*Plan, error) {
 	if err := c.problems.err(); err != nil {
 		return nil, err
 	}
-	if err := registry.CheckMiddleware(); err != nil {
+	var added []string
+	if s.HTTP.Documents {
+		added = []string{"GET /openapi.json", "GET /asyncapi.json"}
+	}
+	if err := registry.CheckMiddleware(added...); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -98,10 +98,15 @@ func TestUseRefuses(t *testing.T) {
 		use  func(g *publisher.Registry)
 		want string // of a panic, or of the start
 	}{
-		"nil":              {func(g *publisher.Registry) { g.Use(nil) }, "the middleware is nil"},
-		"malformed":        {func(g *publisher.Registry) { g.Use(pass, "consumers x") }, `no pattern, "consumer NAME"`},
-		"host":             {func(g *publisher.Registry) { g.Use(pass, "example.com/") }, "has no host"},
-		"unknown pattern":  {func(g *publisher.Registry) { g.Use(pass, "/apis/") }, `the pattern "/apis/" matches no route`},
+		"nil":             {func(g *publisher.Registry) { g.Use(nil) }, "the middleware is nil"},
+		"malformed":       {func(g *publisher.Registry) { g.Use(pass, "consumers x") }, `no pattern, "consumer NAME"`},
+		"host":            {func(g *publisher.Registry) { g.Use(pass, "example.com/") }, "has no host"},
+		"unknown pattern": {func(g *publisher.Registry) { g.Use(pass, "/apis/") }, `the pattern "/apis/" matches no route`},
+		"another method":  {func(g *publisher.Registry) { g.Handle("POST /y", nothing); g.Use(pass, "PUT /y") }, `the pattern "PUT /y" matches no route`},
+		"of a topic": {func(g *publisher.Registry) {
+			g.AddTopic("news", publisher.Topic{Exchange: "news"})
+			g.Use(pass, "consumer topic-news")
+		}, `there is no consumer "topic-news"`},
 		"unknown consumer": {func(g *publisher.Registry) { g.Use(pass, "consumer bling") }, `there is no consumer "bling": there are billing`},
 		"unknown clock":    {func(g *publisher.Registry) { g.Use(pass, "clock x") }, `there is no clock "x"`},
 		"no handler":       {func(g *publisher.Registry) { g.Use(func(publisher.Handler) publisher.Handler { return nil }) }, "it has returned nil"},
