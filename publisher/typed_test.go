@@ -152,6 +152,23 @@ func TestATypedHandlerTellsEveryMistake(t *testing.T) {
 	}
 }
 
+// TestAnInterfaceThatCannotBeChecked: what a client puts into an interface may not fit its tag. That
+// is a mistake of the client.
+func TestAnInterfaceThatCannotBeChecked(t *testing.T) {
+	type loose struct {
+		X any   `json:"x" validate:"omitempty,min=1"`
+		Y []any `json:"y" validate:"omitempty,unique"`
+	}
+	s := typedServer(t, func(g *publisher.Registry) {
+		g.Handle("POST /loose", publisher.JSON(func(*publisher.Request, loose) (struct{}, error) { return struct{}{}, nil }))
+	})
+	for _, body := range []string{`{"x": true}`, `{"y": [{"a": 1}, {"a": 1}]}`} {
+		if got := s.Request("POST", "/loose", "application/json", body); got.Status != 422 {
+			t.Errorf("%s: %d %s", body, got.Status, got.Body)
+		}
+	}
+}
+
 func TestATypedHandlerOfMessages(t *testing.T) {
 	type in struct {
 		Tenant string `header:"X-Tenant"`

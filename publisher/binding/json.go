@@ -45,6 +45,7 @@ func (p *Plan) Wrong(body []byte, cause error, strict bool) []Mistake {
 type search struct {
 	strict bool
 	found  []Mistake
+	known  map[reflect.Type]map[string]reflect.StructField // members of the structs that were met
 }
 
 func (s *search) add(path, detail string) {
@@ -107,8 +108,15 @@ func (s *search) members(raw []byte, t reflect.Type, path string, depth int) {
 	if json.Unmarshal(raw, &all) != nil {
 		return
 	}
-	known := map[string]reflect.StructField{}
-	addMembers(t, known, 0)
+	known := s.known[t]
+	if known == nil {
+		if s.known == nil {
+			s.known = map[reflect.Type]map[string]reflect.StructField{}
+		}
+		known = map[string]reflect.StructField{}
+		addMembers(t, known, 0)
+		s.known[t] = known
+	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		f, ok := known[name]
 		if !ok {

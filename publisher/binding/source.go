@@ -108,6 +108,8 @@ func (p *Plan) scanQuery(query []byte, pairs []pair, mistakes []Mistake) ([]pair
 		key, text, _ := bytes.Cut(part, []byte("="))
 		of, bad := p.queryParameter(key)
 		switch {
+		case len(mistakes) > MistakesMax:
+			return pairs, mistakes
 		case bad:
 			mistakes = append(mistakes, Mistake{"query", "a name has a malformed escape: % is written as %25"})
 			continue

@@ -195,10 +195,14 @@ func (p *Plan) Check(value reflect.Value, mistakes []Mistake) []Mistake {
 		}
 	}
 	var err error
-	if p.Type.Kind() == reflect.Struct {
-		err = instance().Struct(value.Addr().Interface())
-	} else {
-		err = instance().Var(value.Interface(), "omitempty,dive")
+	if panicked := guarded(func() {
+		if p.Type.Kind() == reflect.Struct {
+			err = instance().Struct(value.Addr().Interface())
+		} else {
+			err = instance().Var(value.Interface(), "omitempty,dive")
+		}
+	}); panicked != nil { // a tag does not fit what the client has put into an interface
+		return append(mistakes, Mistake{"", "has a value of a kind that cannot be checked"})
 	}
 	if err == nil {
 		return mistakes

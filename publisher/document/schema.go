@@ -139,7 +139,10 @@ func (s *schemas) name(t reflect.Type, out bool) string {
 		}
 	}
 	name = strings.Trim(notInNames.ReplaceAllString(name, "_"), "_")
-	if name == "" || name[0] >= 'a' && name[0] <= 'z' {
+	if name == "" { // no letter of its name may be in a name of the document
+		name = "Type"
+	}
+	if name[0] >= 'a' && name[0] <= 'z' {
 		name = strings.ToUpper(name[:1]) + name[1:]
 	}
 	if out {
