@@ -70,9 +70,17 @@ func (p *Problem) Unwrap() error { return p.Cause }
 func (p *Problem) As(target any) bool {
 	s, ok := target.(**StatusError)
 	if ok {
-		*s = &StatusError{Status: p.Status, Text: p.plain(len(p.Errors)), Cause: p.Cause, fields: p.fields}
+		*s = &StatusError{Status: p.status(), Text: p.plain(len(p.Errors)), Cause: p.Cause, fields: p.fields}
 	}
 	return ok
+}
+
+// status is the Status, or 0, which is no status, for one that is no failure.
+func (p *Problem) status() int {
+	if p.Status < 400 || p.Status > 599 {
+		return 0
+	}
+	return p.Status
 }
 
 // title is the title, which every problem has.

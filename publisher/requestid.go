@@ -129,8 +129,10 @@ func (r *Request) answerID() {
 
 // appendRequestID appends the id to an encoded headers table, unless there is one.
 func appendRequestID(table amqpproto.RawTable, id []byte) amqpproto.RawTable {
-	if _, has := table.Lookup(RequestIDHeader); has {
-		return table
+	for _, name := range []string{RequestIDHeader, "X-Request-Id"} {
+		if _, has := table.Lookup(name); has {
+			return table
+		}
 	}
 	return amqpproto.AppendField(table, view(RequestIDHeader), amqpproto.Field{Type: amqpproto.FieldString, Raw: id})
 }

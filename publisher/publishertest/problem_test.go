@@ -25,6 +25,7 @@ func TestProblemIsADocument(t *testing.T) {
 		return &publisher.Problem{Status: 400, Members: map[string]any{"c": make(chan int)}}
 	})
 	g.Handle("GET /wrong", func(*publisher.Request) error { return &publisher.Problem{Detail: "the status is missing"} })
+	g.Handle("GET /moved", func(*publisher.Request) error { return &publisher.Problem{Status: 302} })
 	g.Handle("GET /nil", func(*publisher.Request) error { var none *publisher.Problem; return none })
 	g.Consume("c", publisher.Consumer{}, func(*publisher.Request) error { return failure })
 	s := publishertest.New(t, g)
@@ -41,7 +42,7 @@ func TestProblemIsADocument(t *testing.T) {
 	if got = s.Request("GET", "/unfit", "", ""); got.Status != 400 || got.Body != `{"type":"about:blank","title":"Bad Request","status":400,"instance":"/unfit"}`+"\n" {
 		t.Errorf("a member that cannot be encoded: %d %q", got.Status, got.Body)
 	}
-	for _, path := range []string{"/wrong", "/nil"} {
+	for _, path := range []string{"/wrong", "/moved", "/nil"} {
 		if got = s.Request("GET", path, "", ""); got.Status != 500 || got.Body != "Internal Server Error\n" {
 			t.Errorf("%s: %d %q", path, got.Status, got.Body)
 		}
