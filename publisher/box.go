@@ -24,6 +24,7 @@ type rowSender interface {
 // A sqlWriter is a participant that is an SQL transaction.
 type sqlWriter interface {
 	database() *sql.DB
+	readOnly() bool
 	// write runs fn on the transaction, not on the loop's thread, and waits. It is called after all
 	// participants have prepared and before the first commits.
 	write(r *Request, fn func(ctx context.Context, tx *sql.Tx) error) error
@@ -36,13 +37,13 @@ type boxed struct {
 }
 
 // box makes rows of the call's publishes if their connections have an outbox and the call has
-// joined SQL. The other publishes stay. If the call has joined several databases, the rows are in the
+// joined SQL in a transaction that may write. The other publishes stay. If the call has joined several databases, the rows are in the
 // one that commits last: then everything that a message tells of has been committed.
 func (r *Request) box() (b boxed, err error) {
 	t := &r.tx
 	var w sqlWriter
 	for _, p := range t.participants {
-		if x, is := p.(sqlWriter); is {
+		if x, is := p.(sqlWriter); is && !x.readOnly() {
 			w = x
 		}
 	}

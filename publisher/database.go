@@ -71,10 +71,10 @@ type database struct {
 // databaseCheck bounds what a database is asked before the server serves.
 const databaseCheck = 10 * time.Second
 
-// OpenDatabases calls the functions given to [Database]. If tables are needed, it checks that they
+// OpenDatabases calls the functions given to [Database]. In those that need tables it checks that they
 // are there. A database that does not answer now is no error: it is asked again when it is used.
 // Call it after RunOnStart, on the same goroutine.
-func (s *Server) OpenDatabases(ctx context.Context, tables bool) error {
+func (s *Server) OpenDatabases(ctx context.Context, tables func(name string) bool) error {
 	for _, name := range s.registry.Databases() {
 		db, err := s.registry.OpenDatabase(name)
 		if err != nil {
@@ -82,7 +82,7 @@ func (s *Server) OpenDatabases(ctx context.Context, tables bool) error {
 		}
 		d := &database{name: name, db: db, wake: map[string]func(){}}
 		s.databases = append(s.databases, d)
-		if !tables {
+		if !tables(name) {
 			continue
 		}
 		switch err := d.check(ctx); {

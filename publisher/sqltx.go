@@ -215,6 +215,9 @@ func (t *sqlTx) meaning(err error) error {
 // database is the database whose transaction this is.
 func (t *sqlTx) database() *sql.DB { return t.db }
 
+// readOnly reports whether the handler wants to write nothing in it.
+func (t *sqlTx) readOnly() bool { return t.options != nil && t.options.ReadOnly }
+
 // write does work of the server's own in the transaction, between Prepare and Commit.
 func (t *sqlTx) write(r *Request, fn func(ctx context.Context, tx *sql.Tx) error) error {
 	t.over = false
@@ -299,7 +302,8 @@ func (t *Tx) lost(err error) error {
 	if race == errHandled {
 		return race
 	}
-	if race != nil && !errors.Is(err, ErrConflict) {
+	// Once a participant may have committed, another run would do its work twice.
+	if race != nil && t.prepared == 0 && !errors.Is(err, ErrConflict) {
 		return fmt.Errorf("%w: %w", race, err)
 	}
 	return err

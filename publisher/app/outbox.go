@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"zamqp/publisher"
@@ -25,7 +26,11 @@ type dispatching struct {
 
 // openDatabases asks the handler packages for their databases, before the loop runs.
 func (a *application) openDatabases(ctx context.Context) error {
-	return a.server.OpenDatabases(ctx, len(a.plan.Outboxes()) > 0 || len(a.inboxes()) > 0)
+	return a.server.OpenDatabases(ctx, func(name string) bool {
+		return len(a.plan.Outboxes()) > 0 || slices.ContainsFunc(a.inboxes(), func(consumer string) bool {
+			return a.plan.Consumers[consumer].Dedupe.Database == name
+		})
+	})
 }
 
 // openOutboxes makes the dispatchers. It is called before the connections are made, which the

@@ -40,6 +40,7 @@ const (
 	backoffMax  = 5 * time.Second
 	downMax     = time.Second // between questions whether the broker is back
 	countEvery  = 10 * time.Second
+	countLimit  = 2 * time.Second // of counting, which takes long in a table of very many rows
 	stopWait    = 5 * time.Second // for outcomes, when the server stops
 	sendReserve = time.Second     // before the end of the lease nothing is sent any more
 )
@@ -255,7 +256,13 @@ func (d *Dispatcher) count(ctx context.Context) error {
 	if time.Since(d.counted) < countEvery {
 		return nil
 	}
-	waiting, aside, err := d.table.count(ctx)
+	within, cancel := context.WithTimeout(ctx, countLimit)
+	defer cancel()
+	waiting, aside, err := d.table.count(within)
+	if within.Err() != nil && ctx.Err() == nil {
+		d.counted = time.Now() // the rows are sent all the same
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -105,10 +105,10 @@ func (s *sweep) due() time.Duration {
 	switch {
 	case s.failed == 0 && s.sooner:
 		return 0
-	case s.failed == 0:
-		return sweepEvery - time.Since(s.began)
 	case s.ended.IsZero():
 		return sweepEvery
+	case s.failed == 0:
+		return sweepEvery - time.Since(s.began)
 	}
 	return max(s.pause, 2*s.ended.Sub(s.began)) - time.Since(s.began)
 }

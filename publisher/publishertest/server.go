@@ -98,7 +98,7 @@ func New(t testing.TB, registry *publisher.Registry, options ...Option) *Server 
 	if err := server.RunOnStart(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := server.OpenDatabases(ctx, false); err != nil {
+	if err := server.OpenDatabases(ctx, func(string) bool { return false }); err != nil {
 		t.Fatal(err)
 	}
 	server.Start(runtime{s})
