@@ -64,7 +64,7 @@ type orderOf struct {
 
 // show answers with an order of the customer.
 func show(r *publisher.Request, in orderOf) (order, error) {
-	tx, err := r.SQL(database)
+	tx, err := r.SQL(database, publisher.SQLReadOnly())
 	if err != nil {
 		return order{}, err
 	}
@@ -77,7 +77,7 @@ func show(r *publisher.Request, in orderOf) (order, error) {
 
 // list answers with the newest orders of the customer.
 func list(r *publisher.Request, _ struct{}) ([]order, error) {
-	tx, err := r.SQL(database)
+	tx, err := r.SQL(database, publisher.SQLReadOnly())
 	if err != nil {
 		return nil, err
 	}

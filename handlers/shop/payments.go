@@ -1,12 +1,13 @@
 package shop
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	"zamqp/publisher"
 )
@@ -17,17 +18,16 @@ import (
 func pay(r *publisher.Request, o order) (struct{}, error) {
 	// The bank may be slow. The pool of its own bounds how many wait for it, and nobody else
 	// waits behind them. No transaction is open meanwhile: it would keep others from writing.
-	var charge string
+	var paid bool
 	err := r.OffloadTo("shop-bank", func() (err error) {
-		charge, err = chargeBank(r.Context(), o)
+		o.Charge, paid, err = chargeBank(r.Context(), o)
 		return err
 	})
 	if err != nil {
 		return struct{}{}, err
 	}
-	o.State, o.Charge = "paid", charge
-	if charge == "" {
-		o.State = "declined"
+	if o.State = "declined"; paid {
+		o.State = "paid"
 	}
 	tx, err := r.SQL(database)
 	if err != nil {
@@ -40,34 +40,40 @@ func pay(r *publisher.Request, o order) (struct{}, error) {
 	return struct{}{}, tell(r, "order."+o.State, o)
 }
 
-// chargeBank asks the bank for the money, and returns the number of the payment; "" means that
-// the bank has refused for good.
-func chargeBank(ctx context.Context, o order) (string, error) {
+// chargeBank asks the bank for the money, and returns the number of the payment. paid is false if the
+// bank has refused for good.
+func chargeBank(ctx context.Context, o order) (number string, paid bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, settings.BankTimeout)
 	defer cancel()
-	body := strings.NewReader(fmt.Sprintf(`{"customer": %q, "quantity": %d}`, o.Customer, o.Quantity))
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, settings.Bank, body)
+	body, err := json.Marshal(map[string]any{"customer": o.Customer, "quantity": o.Quantity})
 	if err != nil {
-		return "", publisher.Permanent(err)
+		return "", false, publisher.Permanent(err)
+	}
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, settings.Bank, bytes.NewReader(body))
+	if err != nil {
+		return "", false, publisher.Permanent(err)
 	}
 	q.Header.Set("Content-Type", "application/json")
 	q.Header.Set("Idempotency-Key", o.ID) // the bank charges the same order once
 	answer, err := http.DefaultClient.Do(q)
 	if err != nil {
-		return "", fmt.Errorf("the bank: %w", err)
+		return "", false, fmt.Errorf("the bank: %w", err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	switch answer.StatusCode {
 	case http.StatusOK, http.StatusCreated:
-		var paid struct {
+		var said struct {
 			Charge string `json:"charge"`
 		}
-		if err := json.NewDecoder(io.LimitReader(answer.Body, 64<<10)).Decode(&paid); err != nil {
-			return "", fmt.Errorf("the bank's answer: %w", err)
+		if err := json.NewDecoder(io.LimitReader(answer.Body, 64<<10)).Decode(&said); err != nil {
+			return "", false, fmt.Errorf("the bank's answer: %w", err)
 		}
-		return paid.Charge, nil
+		if said.Charge == "" {
+			return "", false, errors.New("the bank's answer has no number of a payment")
+		}
+		return said.Charge, true, nil
 	case http.StatusPaymentRequired:
-		return "", nil
+		return "", false, nil
 	}
-	return "", fmt.Errorf("the bank answers %s", answer.Status)
+	return "", false, fmt.Errorf("the bank answers %s", answer.Status)
 }
