@@ -291,6 +291,7 @@ func TestDatabaseIsAway(t *testing.T) {
 	}
 	second := r.serve()
 	r.postgres.Restart(t)
+	r.db.SetMaxIdleConns(0) // the test's own connections are dead, too
 	r.put(20, 40, five)
 	r.await("all are sent", func() bool { return r.all(40) })
 	for _, s := range []*server{s, second} {
