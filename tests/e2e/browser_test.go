@@ -72,7 +72,12 @@ func TestBrowser(t *testing.T) {
 		t.Skip("chromium is not installed (apt-get install chromium)")
 	}
 	s := start(t, embedded)
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "browser-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not t.TempDir: processes of Chromium may still write there after its first one has ended.
+	t.Cleanup(func() { wait.For(func() bool { return os.RemoveAll(dir) == nil }) })
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
