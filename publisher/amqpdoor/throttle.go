@@ -66,7 +66,8 @@ func laneOf(setting string) func(c *publisher.Call) []byte {
 
 // enter dispatches the message, or keeps it until it may be dispatched.
 func (t *throttle) enter(c delivery) {
-	if t.limiter == nil && t.lane == nil && !t.k.paused && !t.k.link.door.quiet.isOn() {
+	// What waits, perhaps for the next slice, comes first.
+	if len(t.waiting) == 0 && t.limiter == nil && t.lane == nil && !t.k.paused && !t.k.link.door.quiet.isOn() {
 		t.k.begin(c)
 		return
 	}
