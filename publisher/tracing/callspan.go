@@ -114,7 +114,7 @@ func (s *callSpan) IDs() (traceID, spanID string) {
 
 func (s *callSpan) Again(cause error) {
 	if s.span != nil {
-		s.span.AddEvent(conflictEvent, trace.WithAttributes(attribute.String("zamqp.conflict.cause", cause.Error())))
+		s.span.AddEvent(conflictEvent, trace.WithAttributes(attribute.String("zamqp.conflict.cause", describe(cause))))
 	}
 }
 
