@@ -19,8 +19,7 @@ import (
 type spoolCommand struct {
 	connection string
 	dir        string
-	pick       selection
-	numbers    []uint
+	pick       numbered
 	rejected   bool
 	json       bool
 	noBody     bool
@@ -60,7 +59,7 @@ them. They are picked by --number, --message-id, --reason or --all.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return retry.retry(c) },
 	}
 	retry.add(retrying)
-	retry.picking(retrying)
+	retry.pick.flags(retrying, "number", "NUMBERS")
 	dropping := &cobra.Command{
 		Use:   "drop",
 		Short: "Delete messages from the spool",
@@ -71,7 +70,7 @@ among those aside.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return drop.drop(c) },
 	}
 	drop.add(dropping)
-	drop.picking(dropping)
+	drop.pick.flags(dropping, "number", "NUMBERS")
 	dropping.Flags().BoolVar(&drop.rejected, "aside", false, "only messages that were moved aside")
 	cmd.AddCommand(listing, retrying, dropping)
 	return cmd
@@ -83,49 +82,9 @@ func (x *spoolCommand) add(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("connection", "dir")
 }
 
-func (x *spoolCommand) picking(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.BoolVar(&x.pick.all, "all", false, "all messages")
-	flags.UintSliceVar(&x.numbers, "number", nil, "those with these `NUMBERS`, which list shows")
-	flags.StringSliceVar(&x.pick.ids, "message-id", nil, "those with this message id; repeatable")
-	flags.StringVar(&x.pick.reason, "reason", "", "messages aside whose reason contains this text")
-	for _, other := range []string{"number", "message-id", "reason"} {
-		cmd.MarkFlagsMutuallyExclusive("all", other)
-	}
-}
-
 // matches reports whether the flags select a message.
 func (x *spoolCommand) matches(number uint64, m *spool.Message, reason string) bool {
-	if len(x.numbers) > 0 && !slices.Contains(x.numbers, uint(number)) {
-		return false
-	}
-	id := newMessage(nil, nil, m.RawProperties, nil, time.Time{}).MessageId
-	if !x.pick.matches(0, id, reason) {
-		return false
-	}
-	if len(x.numbers) > 0 {
-		x.pick.found[numberText(uint(number))] = true
-	}
-	return true
-}
-
-func numberText(n uint) string { return fmt.Sprintf("number %d", n) }
-
-// missing returns an error that names the numbers and ids that are in no spool.
-func (x *spoolCommand) missing() error {
-	for _, n := range x.numbers {
-		if !x.pick.found[numberText(n)] {
-			return fmt.Errorf("no message matches %s", numberText(n))
-		}
-	}
-	return x.pick.missing()
-}
-
-func (x *spoolCommand) check() error {
-	if !x.pick.all && len(x.numbers) == 0 && len(x.pick.ids) == 0 && x.pick.reason == "" {
-		return errors.New("which messages? Say --number, --message-id, --reason or --all")
-	}
-	return nil
+	return x.pick.picks(uint(number), newMessage(nil, nil, m.RawProperties, nil, time.Time{}).MessageId, reason)
 }
 
 // each calls fn with the directory of each spool that the flags name.
@@ -216,7 +175,7 @@ func spooledMessage(number uint64, since time.Time, m *spool.Message, note strin
 
 // change runs fn on each spool with the numbers of the selected messages.
 func (x *spoolCommand) change(c *CLI, queuedToo bool, fn func(s *spool.Spool, numbers []uint64) error, said string) error {
-	if err := x.check(); err != nil {
+	if err := x.pick.given(); err != nil {
 		return err
 	}
 	err := x.each(c, func(title, dir string) error {
@@ -253,7 +212,7 @@ func (x *spoolCommand) change(c *CLI, queuedToo bool, fn func(s *spool.Spool, nu
 		return nil
 	})
 	if err == nil {
-		err = spoolFailure(x.missing())
+		err = spoolFailure(x.pick.unmatched())
 	}
 	return err
 }

@@ -3,9 +3,7 @@ package command
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +15,7 @@ import (
 type sqlRows struct {
 	sqlCommand
 	connection string
-	pick       selection
-	numbers    []uint
+	pick       numbered
 	aside      bool
 	json       bool
 	noBody     bool
@@ -55,7 +52,7 @@ picked by --id, --message-id, --reason or --all.`,
 		},
 	}
 	x.addRows(cmd)
-	x.picking(cmd)
+	x.pick.flags(cmd, "id", "IDS")
 	x.aside = true
 	return cmd
 }
@@ -77,7 +74,7 @@ server may have sent already.`,
 		},
 	}
 	x.addRows(cmd)
-	x.picking(cmd)
+	x.pick.flags(cmd, "id", "IDS")
 	cmd.Flags().Bool("waiting", false, "also messages that wait to be sent")
 	return cmd
 }
@@ -85,17 +82,6 @@ server may have sent already.`,
 func (x *sqlRows) addRows(cmd *cobra.Command) {
 	x.add(cmd)
 	cmd.Flags().StringVar(&x.connection, "connection", "", "only those of [connection.`NAME`]")
-}
-
-func (x *sqlRows) picking(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.BoolVar(&x.pick.all, "all", false, "all messages")
-	flags.UintSliceVar(&x.numbers, "id", nil, "those with these `IDS`, which list shows")
-	flags.StringSliceVar(&x.pick.ids, "message-id", nil, "those with this message id; repeatable")
-	flags.StringVar(&x.pick.reason, "reason", "", "messages aside whose reason contains this text")
-	for _, other := range []string{"id", "message-id", "reason"} {
-		cmd.MarkFlagsMutuallyExclusive("all", other)
-	}
 }
 
 // sqlPage is how many rows are read at once; their bodies are in memory.
@@ -160,13 +146,13 @@ func (x *sqlRows) list(ctx context.Context, c *CLI) error {
 
 // change runs fn with the ids of the selected rows.
 func (x *sqlRows) change(ctx context.Context, c *CLI, fn func(context.Context, outbox.Queryer, outbox.Dialect, int64) (bool, error), said string) error {
-	if !x.pick.all && len(x.numbers) == 0 && len(x.pick.ids) == 0 && x.pick.reason == "" {
-		return errors.New("which messages? Say --id, --message-id, --reason or --all")
+	if err := x.pick.given(); err != nil {
+		return err
 	}
 	return x.with(ctx, c, func(ctx context.Context, db *sql.DB, d outbox.Dialect) error {
 		changed := 0
 		err := x.each(ctx, db, d, func(r *outbox.Row) error {
-			if !x.matches(r) {
+			if !x.pick.picks(uint(r.ID), rowMessage(r).MessageId, r.Reason) {
 				return nil
 			}
 			done, err := fn(ctx, db, d, r.ID)
@@ -179,25 +165,6 @@ func (x *sqlRows) change(ctx context.Context, c *CLI, fn func(context.Context, o
 		if err != nil {
 			return err
 		}
-		for _, n := range x.numbers {
-			if !x.pick.found[numberText(n)] {
-				return fmt.Errorf("no message matches %s", numberText(n))
-			}
-		}
-		return x.pick.missing()
+		return x.pick.unmatched()
 	})
-}
-
-// matches reports whether the flags select a row.
-func (x *sqlRows) matches(r *outbox.Row) bool {
-	if len(x.numbers) > 0 && !slices.Contains(x.numbers, uint(r.ID)) {
-		return false
-	}
-	if !x.pick.matches(0, rowMessage(r).MessageId, r.Reason) {
-		return false
-	}
-	if len(x.numbers) > 0 {
-		x.pick.found[numberText(uint(r.ID))] = true
-	}
-	return true
 }
