@@ -53,10 +53,7 @@ func (g *Registry) useHTTP(wrap func(http.Handler) http.Handler, patterns []stri
 	}
 	m := &middleware{wrap: wrap, place: place}
 	for _, pattern := range patterns {
-		p, err := parseRoute(pattern, nil, place)
-		if err == nil {
-			err = checkPattern(p)
-		}
+		p, err := parsePattern(pattern, place)
 		if err != nil {
 			panic(fmt.Sprintf("publisher: UseHTTP(%q) at %s: %v", pattern, place, err))
 		}
@@ -66,19 +63,22 @@ func (g *Registry) useHTTP(wrap func(http.Handler) http.Handler, patterns []stri
 	g.middleware = append(g.middleware, m)
 }
 
-// checkPattern lets net/http's mux check a pattern. It refuses a host: a client that names
-// another host would get past the middleware.
-func checkPattern(p *Route) (err error) {
+// parsePattern parses a pattern of middleware, and lets net/http's mux check it. It refuses a host: a
+// client that names another host would get past the middleware.
+func parsePattern(pattern, place string) (p *Route, err error) {
+	if p, err = parseRoute(pattern, nil, place); err != nil {
+		return nil, err
+	}
 	if p.Host != "" {
-		return errors.New("a pattern of middleware has no host: let the middleware look at the request's Host")
+		return nil, errors.New("a pattern of middleware has no host: let the middleware look at the request's Host")
 	}
 	defer func() {
-		if p := recover(); p != nil {
-			err = errors.New(strings.TrimSpace(fmt.Sprint(p)))
+		if bad := recover(); bad != nil {
+			err = errors.New(strings.TrimSpace(fmt.Sprint(bad)))
 		}
 	}()
-	http.NewServeMux().Handle(p.Pattern, http.NotFoundHandler())
-	return nil
+	http.NewServeMux().Handle(pattern, http.NotFoundHandler())
+	return p, nil
 }
 
 // matches reports whether the middleware is for a request. It looks at the request as

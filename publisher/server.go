@@ -334,9 +334,7 @@ func (s *Server) finish(r *Request) {
 		s.logAccess(r)
 	}
 	r.door.Done(r.forDoor())
-	if r.span != nil {
-		r.span = nil
-	}
+	r.span = nil
 	s.recycle(r)
 	if s.draining && len(s.live) == 0 && s.drained != nil {
 		done := s.drained

@@ -72,10 +72,7 @@ func (g *Registry) use(wrap func(Handler) Handler, targets []string, place strin
 			w.names = append(w.names, target)
 			continue
 		}
-		p, err := parseRoute(target, nil, place)
-		if err == nil {
-			err = checkPattern(p)
-		}
+		p, err := parsePattern(target, place)
 		if err != nil {
 			panic(fmt.Sprintf(`publisher: Use(%q) at %s: no pattern, "consumer NAME" or "clock NAME": %v`, target, place, err))
 		}

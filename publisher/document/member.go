@@ -88,9 +88,7 @@ func (m member) nullable() bool {
 		return false
 	}
 	switch m.Type.Kind() {
-	case reflect.Pointer, reflect.Map:
-		return true
-	case reflect.Slice:
+	case reflect.Pointer, reflect.Map, reflect.Slice:
 		return true
 	}
 	return false
