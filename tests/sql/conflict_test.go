@@ -13,6 +13,25 @@ import (
 
 func contains(err error, text string) bool { return err != nil && strings.Contains(err.Error(), text) }
 
+// race adds 1 to the number that it has read. With lose, another transaction writes it in between.
+func (e *engine) race(r *publisher.Request, other *sql.DB, lose bool) error {
+	tx, err := r.SQL(e.DB, publisher.SQLIsolation(sql.LevelSerializable))
+	if err != nil {
+		return err
+	}
+	n := 0
+	if err := tx.QueryRowContext(r.Context(), "SELECT n FROM orders").Scan(&n); err != nil {
+		return err
+	}
+	if lose {
+		if _, err := other.Exec("UPDATE orders SET n = 10"); err != nil {
+			return err
+		}
+	}
+	_, err = tx.ExecContext(r.Context(), e.q("UPDATE orders SET n = ?"), n+1)
+	return err
+}
+
 // TestConflictAtAStatement: another transaction changes the row that this one has read. The call
 // runs again, in a new transaction, whatever the handler made of the error.
 func TestConflictAtAStatement(t *testing.T) {
@@ -22,24 +41,10 @@ func TestConflictAtAStatement(t *testing.T) {
 		runs := 0
 		run := func(r *publisher.Request) error {
 			runs++
-			tx, err := r.SQL(e.DB, publisher.SQLIsolation(sql.LevelSerializable))
-			if err != nil {
-				return err
-			}
-			n := 0
-			if err := tx.QueryRowContext(r.Context(), "SELECT n FROM orders").Scan(&n); err != nil {
-				return err
-			}
-			if runs == 1 {
-				if _, err := other.Exec("UPDATE orders SET n = 10"); err != nil {
-					return err
-				}
-			}
 			if err := r.Publish("orders", "n"); err != nil {
 				return err
 			}
-			_, err = tx.ExecContext(r.Context(), e.q("UPDATE orders SET n = ?"), n+1)
-			return err
+			return e.race(r, other, runs == 1)
 		}
 		g := registry()
 		g.Handle("POST /returned", run)
@@ -191,21 +196,7 @@ func TestConflictAfterAutoAck(t *testing.T) {
 		g := registry()
 		g.Consume("work", publisher.Consumer{AutoAck: true}, func(r *publisher.Request) error {
 			runs++
-			tx, err := r.SQL(e.DB, publisher.SQLIsolation(sql.LevelSerializable))
-			if err != nil {
-				return err
-			}
-			n := 0
-			if err := tx.QueryRowContext(r.Context(), "SELECT n FROM orders").Scan(&n); err != nil {
-				return err
-			}
-			if runs == 1 {
-				if _, err := other.Exec("UPDATE orders SET n = 10"); err != nil {
-					return err
-				}
-			}
-			_, err = tx.ExecContext(r.Context(), e.q("UPDATE orders SET n = ?"), n+1)
-			return err
+			return e.race(r, other, runs == 1)
 		})
 		s := publishertest.New(t, g)
 		got := s.Deliver("work", publisher.Publishing{})
