@@ -8,17 +8,15 @@
 package postgres
 
 import (
-	"bytes"
 	_ "embed"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"zamqp/tests/kit/process"
 )
 
 // URLEnv names a server to use instead of starting one.
@@ -88,10 +86,14 @@ func start() (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir}
-	if err := os.WriteFile(s.script(), script, 0o755); err != nil {
+	if err = os.WriteFile(s.script(), script, 0o755); err == nil {
+		err = s.launch()
+	}
+	if err != nil {
+		_ = os.RemoveAll(dir)
 		return nil, err
 	}
-	return s, s.launch()
+	return s, nil
 }
 
 func (s *Server) script() string { return filepath.Join(s.dir, "postgres.sh") }
@@ -103,14 +105,7 @@ func (s *Server) launch() (err error) {
 
 // run calls the script and returns its trimmed output.
 func (s *Server) run(args ...string) (string, error) {
-	cmd := exec.Command("bash", append([]string{s.script()}, args...)...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.WaitDelay = 5 * time.Second // the watcher lives longer than the script
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("postgres %s: %w: %s", args[0], err, errs.String())
-	}
-	return strings.TrimSpace(out.String()), nil
+	return process.Script("postgres "+args[0], append([]string{"bash", s.script()}, args...)...)
 }
 
 func (s *Server) must(t testing.TB, args ...string) {

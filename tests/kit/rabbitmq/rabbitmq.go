@@ -11,7 +11,6 @@
 package rabbitmq
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
 	"os"
@@ -170,16 +169,7 @@ func (n *Node) launch() (err error) {
 
 // run calls the script and returns its trimmed output.
 func (n *Node) run(args ...string) (string, error) {
-	argv := slices.Concat(n.command, []string{"bash", n.sh}, args)
-	cmd := exec.Command(argv[0], argv[1:]...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	// The watcher lives longer than the script and must not hold its output open.
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("rabbitmq %s: %w: %s", args[0], err, errs.String())
-	}
-	return strings.TrimSpace(out.String()), nil
+	return process.Script("rabbitmq "+args[0], slices.Concat(n.command, []string{"bash", n.sh}, args)...)
 }
 
 func (n *Node) must(t testing.TB, args ...string) string {
